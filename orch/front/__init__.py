@@ -1,0 +1,1 @@
+"""Accepts connections and hands them to the ASGI application."""

@@ -1,0 +1,1 @@
+"""Routes requests to the back ends, around those that fail."""

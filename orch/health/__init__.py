@@ -1,0 +1,1 @@
+"""Watches the back ends and starts again what has died."""

@@ -1,0 +1,1 @@
+"""Small, real back ends for the demo and the tests."""

@@ -1,0 +1,192 @@
+"""What the service is told: YAML and environment, decoded into frozen structs.
+
+Pure: text goes in, a :class:`Settings` or a list of faults comes out. Who reads the file and watches it is
+:mod:`orch.configuration`.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct, field
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+Path = Annotated[str, Meta(pattern="^/")]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mapping in the file; a key it does not know is a fault."""
+
+
+class Frontend(Section):
+    """Where the service listens."""
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Port = 3000
+    workers: Count = 1
+    server: Literal["hypercorn"] = "hypercorn"
+
+
+class Websocket(Section):
+    """The hub's limits. Durations in seconds."""
+
+    max_connections: Count = 10_000
+    heartbeat_interval: Positive = 25
+    heartbeat_timeout: Positive = 10
+    session_timeout: Positive = 1800
+    outbox_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
+    history_messages: Count = 10_000
+    history_seconds: Positive = 86_400
+
+
+class Route(Section):
+    """One line of the gateway's route table: what begins with ``prefix`` goes to ``service`` at ``path``."""
+
+    prefix: Path
+    service: str
+    path: Path
+
+
+DEFAULT_ROUTES: Final = (
+    Route(prefix="/api/audio/", service="audio-service", path="/api/"),
+    Route(prefix="/api/whisper/", service="audio-service", path="/api/"),
+    Route(prefix="/api/translate", service="translation-service", path="/api/translate"),
+    Route(prefix="/api/translation/", service="translation-service", path="/api/"),
+)
+
+
+class Gateway(Section):
+    """How requests reach the back ends. Durations in seconds."""
+
+    timeout: Positive = 30
+    retries: Annotated[int, Meta(ge=0, le=10)] = 3
+    circuit_breaker_threshold: Count = 5
+    circuit_breaker_cooldown: Positive = 10
+    max_body_bytes: Count = 26_214_400
+    routes: tuple[Route, ...] = DEFAULT_ROUTES
+
+
+class AlertThresholds(Section):
+    """From where on a figure is shown as wrong: milliseconds, and a share of 1."""
+
+    response_time: Positive = 1000
+    error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.05
+
+
+class Monitoring(Section):
+    """How often the back ends are looked at. Durations in seconds."""
+
+    enabled: bool = True
+    health_check_interval: Positive = 10
+    health_check_timeout: Positive = 5
+    metrics_collection_interval: Positive = 5
+    alert_thresholds: AlertThresholds = AlertThresholds()
+
+
+class Vad(Section):
+    """Voice activity detection. Durations in milliseconds, frequencies in hertz, energy as RMS of full scale."""
+
+    aggressiveness: Annotated[int, Meta(ge=0, le=3)] = 2
+    frame_duration: Literal[10, 20, 30] = 20
+    min_speech_duration: Annotated[int, Meta(ge=50, le=1000)] = 250
+    max_silence_duration: Annotated[int, Meta(ge=100, le=2000)] = 500
+    energy_threshold: Annotated[float, Meta(ge=0, le=0.1)] = 0.01
+    voice_freq_min: Annotated[float, Meta(ge=50, le=200)] = 85
+    voice_freq_max: Annotated[float, Meta(ge=200, le=500)] = 300
+
+
+class Speech(Section):
+    """How speech becomes captions. Durations in seconds."""
+
+    revision_interval: Positive = 1.0
+    buffer_seconds: Positive = 60
+    max_utterance: Annotated[float, Meta(ge=2, le=60)] = 15
+    concurrent_recordings: Count = 4
+    vad: Vad = Vad()
+
+
+class Orchestration(Section):
+    """The service itself."""
+
+    frontend: Frontend = Frontend()
+    websocket: Websocket = Websocket()
+    gateway: Gateway = Gateway()
+    monitoring: Monitoring = Monitoring()
+    speech: Speech = Speech()
+    shutdown_grace: Positive = 10
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    control_token: str = ""
+
+
+class Instance(Section):
+    """One more process that serves the same service."""
+
+    url: str
+    weight: Count = 1
+
+
+class Service(Section):
+    """A back end: where it is, how it is asked, and how it is started again."""
+
+    url: str
+    health_endpoint: Path = "/api/health"
+    weight: Count = 1
+    instances: tuple[Instance, ...] = ()
+    dialect: Literal["livetranslate", "openai", "libretranslate"] = "livetranslate"
+    model: str = ""
+    api_key: str = ""
+    restart_command: tuple[str, ...] = ()
+
+    def all_instances(self) -> tuple[Instance, ...]:
+        """Return every instance, the one at ``url`` first."""
+        return (Instance(url=self.url, weight=self.weight), *self.instances)
+
+
+DEFAULT_SERVICES: Final = {
+    "audio-service": Service(url="http://audio-service:5001"),
+    "translation-service": Service(url="http://translation-service:5003"),
+}
+
+
+class SessionManagement(Section):
+    """Where sessions are kept. Durations in seconds."""
+
+    persistence: Literal["sqlite", "redis"] = "sqlite"
+    sqlite_path: Annotated[str, Meta(min_length=1)] = "var/sessions.sqlite3"
+    redis_url: str = "redis://localhost:6379"
+    cleanup_interval: Positive = 300
+    recovery_enabled: bool = True
+
+
+class Settings(Section):
+    """The whole file."""
+
+    orchestration: Orchestration = Orchestration()
+    services: dict[str, Service] = field(default_factory=lambda: dict(DEFAULT_SERVICES))
+    session_management: SessionManagement = SessionManagement()
+
+
+class Fault(Struct, frozen=True):
+    """One thing that is wrong: where in the file, and what was expected."""
+
+    path: str
+    expected: str
+
+    def __str__(self) -> str:
+        """Read as one line."""
+        return f"{self.path}: {self.expected}"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. ``faults`` holds every reason, none left out."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults

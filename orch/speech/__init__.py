@@ -1,0 +1,1 @@
+"""From PCM to captions: segmenting, transcribing, translating."""

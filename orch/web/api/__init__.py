@@ -1,0 +1,1 @@
+"""The control API, one blueprint a resource."""

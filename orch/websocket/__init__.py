@@ -1,0 +1,1 @@
+"""The hub: connections, sessions and their history."""

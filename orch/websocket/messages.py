@@ -1,0 +1,369 @@
+"""The wire: what a client may send and what it is sent, one struct a message.
+
+Text frames hold one flat JSON object; ``type`` says which. Client messages may carry ``id``; the answer
+carries the same. Server messages carry ``timestamp``, milliseconds since the epoch. Session messages carry
+``offset``, one higher each time within an ``epoch``; what carries none (a revision that a final will replace,
+presence, progress) is not kept and not recovered.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+SessionId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
+Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z0-9-]+$")]
+Languages = Annotated[tuple[Language, ...], Meta(max_length=32)]
+Name = Annotated[str, Meta(max_length=80)]
+MessageId = Annotated[str, Meta(max_length=128)] | int
+
+Role = Literal["owner", "participant", "observer"]
+
+
+class ClientMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What a client may send."""
+
+    id: MessageId | None = None
+
+
+class Ping(ClientMessage, frozen=True, tag="ping"):
+    """Answered by ``pong``."""
+
+
+class CreateSession(ClientMessage, frozen=True, tag="create_session"):
+    """Begin a session and be in it, as its owner. ``languages``: what this participant reads."""
+
+    session_id: SessionId | None = None
+    config: dict[str, Any] = {}
+    name: Name | None = None
+    languages: Languages = ()
+
+
+class JoinSession(ClientMessage, frozen=True, tag="join_session"):
+    """Be in a session. Sent again by one who is in it, it changes name and languages.
+
+    ``history``: also send what the session keeps of what was said before.
+    """
+
+    session_id: SessionId
+    name: Name | None = None
+    languages: Languages = ()
+    role: Literal["participant", "observer"] = "participant"
+    history: bool = False
+
+
+class LeaveSession(ClientMessage, frozen=True, tag="leave_session"):
+    """Be in a session no more."""
+
+    session_id: SessionId
+
+
+class RecoverSession(ClientMessage, frozen=True, tag="recover_session"):
+    """Be in a session again after a lost connection, and be sent all that was missed after ``offset``."""
+
+    session_id: SessionId
+    recovery_token: Annotated[str, Meta(max_length=200)] | None = None
+    epoch: Annotated[str, Meta(max_length=64)] | None = None
+    offset: Annotated[int, Meta(ge=0)] | None = None
+
+
+class ServiceMessage(ClientMessage, frozen=True, tag="service_message"):
+    """Ask a back end, through the gateway."""
+
+    target_service: Annotated[str, Meta(max_length=128)]
+    action: Annotated[str, Meta(max_length=128, pattern=r"^[A-Za-z0-9_./-]+$")]
+    session_id: SessionId | None = None
+    payload: dict[str, Any] | None = None
+
+
+class Broadcast(ClientMessage, frozen=True, tag="broadcast"):
+    """Say ``data`` to all in the session."""
+
+    session_id: SessionId
+    data: Raw
+
+
+class Subscribe(ClientMessage, frozen=True, tag="subscribe"):
+    """Be sent a topic's state now and whenever it changes."""
+
+    topic: Annotated[str, Meta(max_length=128)]
+
+
+class Unsubscribe(ClientMessage, frozen=True, tag="unsubscribe"):
+    """Be sent the topic no more."""
+
+    topic: Annotated[str, Meta(max_length=128)]
+
+
+class AudioStart(ClientMessage, frozen=True, tag="audio_start"):
+    """Binary frames from now on are speech: 16-bit little-endian mono PCM at ``sample_rate`` Hz."""
+
+    session_id: SessionId
+    sample_rate: int
+    source_language: Language = "auto"
+    target_languages: Languages = ()
+
+
+class AudioEnd(ClientMessage, frozen=True, tag="audio_end"):
+    """The speech has ended; ``audio_ended`` follows once all of it is written down."""
+
+
+class TestMessage(ClientMessage, frozen=True, tag="test_message"):
+    """Sent back as it came; whatever fields it has are kept."""
+
+
+AnyClientMessage = (
+    Ping
+    | CreateSession
+    | JoinSession
+    | LeaveSession
+    | RecoverSession
+    | ServiceMessage
+    | Broadcast
+    | Subscribe
+    | Unsubscribe
+    | AudioStart
+    | AudioEnd
+    | TestMessage
+)
+
+
+class ServerMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What a client is sent."""
+
+    timestamp: int
+    id: MessageId | UnsetType = UNSET
+
+
+class Participant(Struct, frozen=True, kw_only=True):
+    """Someone in a session."""
+
+    participant_id: str
+    name: str
+    role: Role
+    languages: tuple[str, ...] = ()
+    speaking: bool = False
+
+
+class Connected(ServerMessage, frozen=True, tag="connected"):
+    """The first message. Intervals in seconds."""
+
+    connection_id: str
+    server_time: int
+    ping_interval: float
+    recovery_window: float
+
+
+class Pong(ServerMessage, frozen=True, tag="pong"):
+    """The answer to ``ping``."""
+
+
+class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
+    """The session exists and the client is in it. The token is its own, for ``recover_session``."""
+
+    session_id: str
+    participant_id: str
+    recovery_token: str
+    epoch: str
+    offset: int
+    config: dict[str, Any]
+    participants: tuple[Participant, ...] = ()
+
+
+class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
+    """The client is in the session.
+
+    ``messages`` (where ``history`` was asked for): what is kept, in order. ``complete``: nothing older is
+    missing from it.
+    """
+
+    session_id: str
+    participant_id: str
+    recovery_token: str
+    epoch: str
+    offset: int
+    config: dict[str, Any]
+    participants: tuple[Participant, ...] = ()
+    messages: tuple[Raw, ...] | UnsetType = UNSET
+    complete: bool | UnsetType = UNSET
+
+
+class SessionLeft(ServerMessage, frozen=True, tag="session_left"):
+    """The client is in the session no more."""
+
+    session_id: str
+    reason: Literal["left", "ended", "expired"] = "left"
+
+
+class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
+    """All that was missed, in order, or an honest ``false``; never a part.
+
+    ``reason`` where ``recovered`` is false: ``unknown_session``, ``token_required``, ``wrong_token``,
+    ``epoch_changed``, ``history_expired``, ``offset_unknown``, ``recovery_disabled``.
+    """
+
+    session_id: str
+    recovered: bool
+    reason: str | UnsetType = UNSET
+    participant_id: str | UnsetType = UNSET
+    epoch: str | UnsetType = UNSET
+    offset: int | UnsetType = UNSET
+    participants: tuple[Participant, ...] | UnsetType = UNSET
+    messages: tuple[Raw, ...] | UnsetType = UNSET
+
+
+class ServiceResponse(ServerMessage, frozen=True, tag="service_response"):
+    """What a back end answered; ``status`` is its HTTP status."""
+
+    source_service: str
+    action: str
+    status: int
+    data: Raw
+    session_id: str | UnsetType = UNSET
+
+
+class SessionMessage(ServerMessage, frozen=True, tag="session_message"):
+    """A ``broadcast``."""
+
+    session_id: str
+    offset: int
+    sender: str
+    data: Raw
+
+
+class Presence(ServerMessage, frozen=True, tag="presence"):
+    """Who is in the session now. Not kept."""
+
+    session_id: str
+    participants: tuple[Participant, ...]
+
+
+class Subscribed(ServerMessage, frozen=True, tag="subscribed"):
+    """The answer to ``subscribe``; ``update`` follows."""
+
+    topic: str
+
+
+class Unsubscribed(ServerMessage, frozen=True, tag="unsubscribed"):
+    """The answer to ``unsubscribe``."""
+
+    topic: str
+
+
+class Update(ServerMessage, frozen=True, tag="update"):
+    """A topic's whole state."""
+
+    topic: str
+    data: Raw
+
+
+class AudioStarted(ServerMessage, frozen=True, tag="audio_started"):
+    """The service listens. ``stream_id`` begins every ``segment_id`` of this stream."""
+
+    session_id: str
+    stream_id: str
+
+
+class AudioEnded(ServerMessage, frozen=True, tag="audio_ended"):
+    """All of the stream that could be written down is. ``seconds``: heard; ``lost_seconds``: given up."""
+
+    session_id: str
+    stream_id: str
+    seconds: float
+    lost_seconds: float
+
+
+class AudioStatus(ServerMessage, frozen=True, tag="audio_status"):
+    """How far behind the stream is; sent when it changes, at most once a second. Not kept."""
+
+    session_id: str
+    stream_id: str
+    waiting_seconds: float
+    revisions_dropped: int
+    speaking: bool
+    waiting_for: str | None
+
+
+class CaptionError(Struct, frozen=True, kw_only=True):
+    """Why there is no text (yet): a code from ``problems.py`` and a sentence. ``final``: there will be none."""
+
+    code: str
+    detail: str
+    service: str
+    final: bool = False
+
+
+class Word(Struct, frozen=True, kw_only=True):
+    """A word as the engine heard it: seconds from ``audio_start``, confidence from the engine or null."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+
+class Transcript(ServerMessage, frozen=True, tag="transcript"):
+    """What was said. Seconds count from ``audio_start``, which was at ``stream_started`` (epoch ms).
+
+    A later ``revision`` of one ``segment_id`` replaces the earlier. ``confidence`` is the engine's, or null.
+    With ``error``, ``text`` is empty: a gap, marked.
+    """
+
+    session_id: str
+    segment_id: str
+    revision: int
+    final: bool
+    text: str
+    language: str | None
+    confidence: float | None
+    start: float
+    end: float
+    stream_started: int
+    speaker: str | None = None
+    participant_id: str | None = None
+    words: tuple[Word, ...] = ()
+    error: CaptionError | None = None
+    offset: int | UnsetType = UNSET
+
+
+class Translation(ServerMessage, frozen=True, tag="translation"):
+    """What was said, in another language. ``revision`` is the transcript's."""
+
+    session_id: str
+    segment_id: str
+    revision: int
+    target_language: str
+    text: str
+    confidence: float | None
+    error: CaptionError | None = None
+    offset: int | UnsetType = UNSET
+
+
+class SystemAnnouncement(ServerMessage, frozen=True, tag="system_announcement"):
+    """Said to every connection."""
+
+    message: str
+
+
+class Closing(ServerMessage, frozen=True, tag="closing"):
+    """The service is about to close this connection. ``reconnect_after``: seconds to wait first."""
+
+    reason: str
+    reconnect_after: float
+
+
+class Error(ServerMessage, frozen=True, tag="error"):
+    """What was sent cannot be carried out; the connection stays open. ``code`` is from ``problems.py``."""
+
+    code: str
+    detail: str
+    path: str | UnsetType = UNSET
+    service: str | UnsetType = UNSET
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(message: Struct) -> bytes:
+    """Return the text frame."""
+    return _ENCODER.encode(message)
