@@ -285,7 +285,7 @@ class AudioStatus(ServerMessage, frozen=True, tag="audio_status"):
 
 
 class CaptionError(Struct, frozen=True, kw_only=True):
-    """Why there is no text (yet): a code from ``problems.py`` and a sentence. ``final``: there will be none."""
+    """Why there is no text (yet): a code of ``problems.py``, a sentence. ``final``: there will be none."""
 
     code: str
     detail: str

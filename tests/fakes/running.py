@@ -12,8 +12,8 @@ T = TypeVar("T")
 def run(test: Callable[..., Awaitable[T]], *args: Any, virtual: bool = True, limit: float = 120) -> T:
     """Run ``test`` to its end.
 
-    ``virtual``: time passes only when every task waits, and then at once. ``limit``: seconds (virtual ones on a
-    virtual clock) after which a test that hangs fails.
+    ``virtual``: time passes only when every task waits, and then at once. ``limit``: seconds (virtual ones
+    on a virtual clock) after which a test that hangs fails.
     """
 
     async def bounded() -> T:

@@ -1,17 +1,7 @@
-"""What the service is told: YAML and environment, decoded into frozen structs.
+"""The file's sections as frozen structs, with every default and limit."""
 
-Pure: text goes in, a :class:`Settings` or a list of faults comes out. Who reads the file and watches it is
-:mod:`orch.configuration`.
-"""
+from typing import Annotated, Final, Literal
 
-import os
-import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
-
-import msgspec
-import yaml
 from msgspec import Meta, Struct, field
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -91,7 +81,7 @@ class Monitoring(Section):
 
 
 class Vad(Section):
-    """Voice activity detection. Durations in milliseconds, frequencies in hertz, energy as RMS of full scale."""
+    """Voice activity detection. Milliseconds, hertz, and energy as RMS of full scale."""
 
     aggressiveness: Annotated[int, Meta(ge=0, le=3)] = 2
     frame_duration: Literal[10, 20, 30] = 20

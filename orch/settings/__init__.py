@@ -1,0 +1,46 @@
+"""What the service is told: YAML and environment in, frozen structs out, and what a change of them needs.
+
+Pure. :mod:`orch.configuration` reads the file and watches it.
+"""
+
+from orch.settings.decoding import Decoded, decode
+from orch.settings.reloading import Change, changes
+from orch.settings.structs import (
+    AlertThresholds,
+    Fault,
+    Frontend,
+    Gateway,
+    Instance,
+    Monitoring,
+    Orchestration,
+    Route,
+    Service,
+    SessionManagement,
+    Settings,
+    SettingsError,
+    Speech,
+    Vad,
+    Websocket,
+)
+
+__all__ = [
+    "AlertThresholds",
+    "Change",
+    "Decoded",
+    "Fault",
+    "Frontend",
+    "Gateway",
+    "Instance",
+    "Monitoring",
+    "Orchestration",
+    "Route",
+    "Service",
+    "SessionManagement",
+    "Settings",
+    "SettingsError",
+    "Speech",
+    "Vad",
+    "Websocket",
+    "changes",
+    "decode",
+]

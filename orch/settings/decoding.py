@@ -1,0 +1,381 @@
+"""From YAML text and the environment to :class:`Settings`, or to every reason why not.
+
+A decoder that stops at its first fault makes people repair a file one run at a time. Here each field is decoded
+on its own, so that one reading names all faults; a field at fault keeps its default only so that the checks
+that span fields can go on.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+from orch.settings.structs import Fault, Section, Service, Settings
+
+Source = Literal["default", "file", "environment"]
+
+SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "HOST": ("orchestration", "frontend", "host"),
+    "PORT": ("orchestration", "frontend", "port"),
+    "WORKERS": ("orchestration", "frontend", "workers"),
+    "AUDIO_SERVICE_URL": ("services", "audio-service", "url"),
+    "TRANSLATION_SERVICE_URL": ("services", "translation-service", "url"),
+    "REDIS_URL": ("session_management", "redis_url"),
+    "SESSION_TIMEOUT": ("orchestration", "websocket", "session_timeout"),
+    "METRICS_ENABLE": ("orchestration", "monitoring", "enabled"),
+    "HEALTH_CHECK_INTERVAL": ("orchestration", "monitoring", "health_check_interval"),
+    "LOG_LEVEL": ("orchestration", "log_level"),
+}
+PREFIX: Final = "ORCH_"
+NOT_SETTINGS: Final = ("ORCH_CONFIG", "ORCH_TEST_REDIS_URL", "ORCH_TEST_POSTGRES_URL")
+SECRETS: Final = frozenset({"control_token", "api_key"})
+
+
+class Decoded(Struct, frozen=True, kw_only=True):
+    """What one reading gave: settings, or faults; and where each value came from."""
+
+    settings: Settings
+    faults: tuple[Fault, ...]
+    sources: dict[str, Source]
+    environment: tuple[str, ...]
+
+
+def decode(text: str, environ: Mapping[str, str], *, name: str = "config") -> Decoded:
+    """Decode the file's ``text`` and the variables that override it. ``name`` is the file's, for faults."""
+    faults: list[Fault] = []
+    document = _parse(text, name, faults)
+    sources: dict[str, Source] = {}
+    variables = _overrides(environ, document, faults)
+    for variable, path, value in variables:
+        _put(document, path, value)
+        sources[_dotted(path)] = "environment"
+    origin = {_dotted(path): variable for variable, path, _ in variables}
+    decoded, found = _section(Settings, document, (), sources, origin)
+    faults += found
+    if not faults:
+        faults += _spanning(decoded)
+    return Decoded(
+        settings=decoded,
+        faults=tuple(faults),
+        sources=sources,
+        environment=tuple(sorted(variable for variable, _, _ in variables)),
+    )
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """Return every value under its dotted path, secrets masked."""
+    return {
+        _dotted(path): ("••••" if path[-1] in SECRETS and value else value)
+        for path, value in _leaves(msgspec.to_builtins(settings), ())
+    }
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    return ".".join(path)
+
+
+def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from _leaves(value, (*path, key))
+    else:
+        yield path, node
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as everybody writes it, but a key given twice is a fault instead of a silent choice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"a key must be a name, not {key!r}", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
+    try:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, stricter about keys
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        faults.append(Fault(where, f"expected YAML: {error.problem or error.context}"))
+        return {}
+    except (yaml.YAMLError, ValueError) as error:
+        faults.append(Fault(name, f"expected YAML: {error}"))
+        return {}
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        faults.append(Fault(name, f"expected sections such as «orchestration:», got {_shown(document)}"))
+        return {}
+    return document
+
+
+def _overrides(
+    environ: Mapping[str, str], document: Mapping[str, Any], faults: list[Fault]
+) -> list[tuple[str, tuple[str, ...], Any]]:
+    """Return (variable, path, value), the short names first so that the exact name wins."""
+    found: list[tuple[str, tuple[str, ...], Any]] = []
+    services = document.get("services")
+    names = {*Settings().services, *(services if isinstance(services, dict) else ())}
+    for variable, path in SHORT_NAMES.items():
+        if variable in environ:
+            value: Any = environ[variable]
+            found.append((variable, path, value.upper() if variable == "LOG_LEVEL" else _scalar(path, value)))
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        path_or_none = _path_of(variable, names)
+        if path_or_none is None:
+            faults.append(Fault(variable, "expected ORCH_SECTION__KEY of a setting there is"))
+        else:
+            found.append((variable, path_or_none, _scalar(path_or_none, environ[variable])))
+    return found
+
+
+def _path_of(variable: str, services: set[str]) -> tuple[str, ...] | None:
+    words = variable.removeprefix(PREFIX).lower().split("__")
+    if words[0] == "services" and len(words) > 2:  # noqa: PLR2004 - services, name, key
+        hyphenated = words[1].replace("_", "-")
+        match = next((name for name in services if name.replace("_", "-").lower() == hyphenated), hyphenated)
+        words[1] = match
+    roots = {field.name for field in msgspec.structs.fields(Settings)}
+    path = tuple(words) if words[0] in roots else ("orchestration", *words)
+    return path if _type_at(path) is not None else None
+
+
+def _type_at(path: tuple[str, ...]) -> Any | None:
+    """Return the type declared at ``path``, or None where there is no such value."""
+    kind: Any = Settings
+    for key in path:
+        if isinstance(kind, type) and issubclass(kind, Section):
+            kind = next((f.type for f in msgspec.structs.fields(kind) if f.name == key), None)
+        elif get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            return None
+        if kind is None:
+            return None
+    return kind
+
+
+def _scalar(path: tuple[str, ...], value: str) -> Any:
+    """Read a variable's value as the file's reader would, but leave text text."""
+    kind = _type_at(path)
+    base = get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
+    if base is str:
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+
+
+def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for key in path[:-1]:
+        inner = document.get(key)
+        if not isinstance(inner, dict):
+            if inner is not None:
+                return  # the fault at that place is found when its section is decoded
+            inner = document[key] = {}
+        document = inner
+    document[path[-1]] = value
+
+
+def _section(
+    kind: type[Any],
+    node: Any,
+    path: tuple[str, ...],
+    sources: dict[str, Source],
+    origin: Mapping[str, str],
+) -> tuple[Any, list[Fault]]:
+    """Decode one section field by field; the second part is every fault in it."""
+    if node is None:
+        node = {}
+    if not isinstance(node, dict):
+        return None, [Fault(_dotted(path), f"expected a section with keys, got {_shown(node)}")]
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    faults: list[Fault] = []
+    given: dict[str, Any] = {}
+    for key, value in node.items():
+        here = (*path, key)
+        if key not in fields:
+            faults.append(Fault(_named(here, origin), f"unknown key; expected one of {', '.join(fields)}"))
+            continue
+        decoded, found = _value(fields[key].type, value, here, sources, origin)
+        faults += found
+        if not found:
+            given[key] = decoded
+    for field in fields.values():
+        if field.required and field.name not in node:
+            faults.append(Fault(_dotted((*path, field.name)), "expected a value, it has no default"))
+    if faults and any(field.required and field.name not in given for field in fields.values()):
+        return None, faults
+    return kind(**given), faults
+
+
+def _value(
+    kind: Any, value: Any, path: tuple[str, ...], sources: dict[str, Source], origin: Mapping[str, str]
+) -> tuple[Any, list[Fault]]:
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return _section(kind, value, path, sources, origin)
+    if get_origin(kind) is dict:
+        return _services(value, path, sources, origin)
+    inner = get_args(kind)[0] if get_origin(kind) is tuple else None
+    if isinstance(inner, type) and issubclass(inner, Section):
+        return _items(inner, value, path, sources, origin)
+    sources.setdefault(_dotted(path), "file")
+    try:
+        return msgspec.convert(value, kind), []
+    except msgspec.ValidationError:
+        return None, [Fault(_named(path, origin), f"expected {_expected(kind)}, got {_shown(value)}")]
+
+
+def _items(
+    kind: type[Any], value: Any, path: tuple[str, ...], sources: dict[str, Source], origin: Mapping[str, str]
+) -> tuple[Any, list[Fault]]:
+    if not isinstance(value, list):
+        return None, [Fault(_named(path, origin), f"expected a list, got {_shown(value)}")]
+    sources.setdefault(_dotted(path), "file")
+    items, faults = [], []
+    for number, item in enumerate(value):
+        inner_sources: dict[str, Source] = {}
+        item_path = (*path[:-1], f"{path[-1]}[{number}]")
+        decoded, found = _section(kind, item, item_path, inner_sources, origin)
+        items.append(decoded)
+        faults += found
+    return tuple(items), faults
+
+
+def _services(
+    value: Any, path: tuple[str, ...], sources: dict[str, Source], origin: Mapping[str, str]
+) -> tuple[Any, list[Fault]]:
+    """Decode the services; what a known one does not name keeps that service's own default."""
+    if not isinstance(value, dict):
+        return None, [Fault(_named(path, origin), f"expected services by name, got {_shown(value)}")]
+    defaults = Settings().services
+    services: dict[str, Service] = {} if value else dict(defaults)
+    faults: list[Fault] = []
+    for name, node in value.items():
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+            faults.append(
+                Fault(_dotted((*path, name)), "expected a name of small letters, digits and hyphens")
+            )
+            continue
+        base = {"url": defaults[name].url} if name in defaults else {}
+        merged = base | node if isinstance(node, dict) else (base if node is None else node)
+        decoded, found = _section(Service, merged, (*path, name), sources, origin)
+        if base and isinstance(node, dict) and "url" not in node:
+            sources.pop(_dotted((*path, name, "url")), None)
+        faults += found
+        if decoded is not None:
+            services[name] = decoded
+    for name, service in defaults.items():
+        services.setdefault(name, service)
+    return services, faults
+
+
+def _named(path: tuple[str, ...], origin: Mapping[str, str]) -> str:
+    dotted = _dotted(path)
+    return f"{dotted} (from {origin[dotted]})" if dotted in origin else dotted
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "…"  # noqa: PLR2004 - one line of a terminal
+
+
+def _expected(kind: Any) -> str:
+    """Say in words what a value of ``kind`` looks like."""
+    meta = next(iter(getattr(kind, "__metadata__", ())), None)
+    base = get_args(kind)[0] if meta is not None else kind
+    if get_origin(base) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in get_args(base))
+    if get_origin(base) is tuple:
+        return f"a list of {_expected(get_args(base)[0])}s"
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[base]
+    if meta is None:
+        return words
+    if meta.ge is not None and meta.le is not None:
+        return f"{words} from {meta.ge:g} to {meta.le:g}"
+    if meta.gt is not None:
+        return f"{words} above {meta.gt:g}"
+    if meta.ge is not None:
+        return f"{words} of {meta.ge:g} or more"
+    if meta.pattern == "^/":
+        return "a path that begins with /"
+    return "a text that is not empty" if meta.min_length else words
+
+
+def _spanning(settings: Settings) -> list[Fault]:
+    """Find what no single field shows."""
+    faults: list[Fault] = []
+    for name, service in settings.services.items():
+        for number, instance in enumerate(service.all_instances()):
+            key = "url" if number == 0 else f"instances[{number - 1}].url"
+            if not _is_http_url(instance.url):
+                faults.append(
+                    Fault(f"services.{name}.{key}", f"expected http://host:port, got {_shown(instance.url)}")
+                )
+        urls = [instance.url for instance in service.all_instances()]
+        if len(set(urls)) < len(urls):
+            faults.append(Fault(f"services.{name}.instances", "expected every url once"))
+    seen: set[str] = set()
+    for number, route in enumerate(settings.orchestration.gateway.routes):
+        where = f"orchestration.gateway.routes[{number}]"
+        if route.service not in settings.services:
+            known = ", ".join(settings.services)
+            faults.append(Fault(f"{where}.service", f"expected one of {known}, got {route.service!r}"))
+        if route.prefix in seen:
+            faults.append(Fault(f"{where}.prefix", f"expected each prefix once, got {route.prefix!r} again"))
+        seen.add(route.prefix)
+    if settings.services["translation-service"].dialect not in ("livetranslate", "libretranslate", "openai"):
+        faults.append(Fault("services.translation-service.dialect", "expected a translation dialect"))
+    if settings.services["audio-service"].dialect not in ("livetranslate", "openai"):
+        faults.append(
+            Fault("services.audio-service.dialect", "expected one of livetranslate, openai, got libretranslate")
+        )
+    return faults + _deployment(settings)
+
+
+def _deployment(settings: Settings) -> list[Fault]:
+    faults: list[Fault] = []
+    workers = settings.orchestration.frontend.workers
+    if settings.session_management.persistence == "redis":
+        faults.append(
+            Fault(
+                "session_management.persistence",
+                "expected sqlite; sessions in Redis are not in this version yet",
+            )
+        )
+    if workers > 1:
+        faults.append(
+            Fault(
+                "orchestration.frontend.workers",
+                f"expected 1, got {workers}; workers share their sessions through Redis, "
+                "which is not in this version yet",
+            )
+        )
+    return faults
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid and not parts.query

@@ -1,0 +1,71 @@
+"""What a change of settings needs: which values apply at once, and which wait for a restart."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from orch.settings.structs import Settings
+
+NEEDS_RESTART: Final[Mapping[str, str]] = {
+    "orchestration.frontend": "the listening socket is opened once",
+    "orchestration.control_token": "the token is handed out once",
+    "session_management.persistence": "the store is opened once",
+    "session_management.sqlite_path": "the store is opened once",
+    "session_management.redis_url": "the store is opened once",
+}
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One value that differs. ``reason`` is why it waits for a restart; None: it applies at once."""
+
+    path: str
+    old: Any
+    new: Any
+    reason: str | None
+
+
+def changes(old: Settings, new: Settings) -> tuple[Change, ...]:
+    """Return what differs between two settings, by dotted path."""
+    before, after = _flat(old), _flat(new)
+    return tuple(
+        Change(path=path, old=before.get(path), new=after.get(path), reason=reason_for(path))
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+    )
+
+
+def reason_for(path: str) -> str | None:
+    """Return why ``path`` needs a restart, or None."""
+    return next(
+        (why for prefix, why in NEEDS_RESTART.items() if path == prefix or path.startswith(prefix + ".")),
+        None,
+    )
+
+
+def applicable(old: Settings, new: Settings) -> Settings:
+    """Return ``new`` with what needs a restart left as it is in ``old``."""
+    frontend, token = old.orchestration.frontend, old.orchestration.control_token
+    management = msgspec.structs.replace(
+        new.session_management,
+        persistence=old.session_management.persistence,
+        sqlite_path=old.session_management.sqlite_path,
+        redis_url=old.session_management.redis_url,
+    )
+    orchestration = msgspec.structs.replace(new.orchestration, frontend=frontend, control_token=token)
+    return msgspec.structs.replace(new, orchestration=orchestration, session_management=management)
+
+
+def _flat(settings: Settings) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+
+    def walk(node: Any, path: str) -> None:
+        if isinstance(node, dict) and node:
+            for key, value in node.items():
+                walk(value, f"{path}.{key}" if path else key)
+        else:
+            flat[path] = node
+
+    walk(msgspec.to_builtins(settings), "")
+    return flat
