@@ -1,10 +1,11 @@
 """From YAML text and the environment to :class:`Settings`, or to every reason why not.
 
-A decoder that stops at its first fault makes people repair a file one run at a time. Here each field is decoded
-on its own, so that one reading names all faults; a field at fault keeps its default only so that the checks
-that span fields can go on.
+A decoder that stops at its first fault makes people repair a file one run at a time. Here each field is
+decoded on its own, so that one reading names all faults; the checks that span fields follow once every field
+is good.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, get_args, get_origin
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from orch.settings.structs import Fault, Section, Service, Settings
 
-Source = Literal["default", "file", "environment"]
+Source = Literal["default", "file", "environment", "runtime"]
 
 SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "HOST": ("orchestration", "frontend", "host"),
@@ -44,16 +45,34 @@ class Decoded(Struct, frozen=True, kw_only=True):
     environment: tuple[str, ...]
 
 
-def decode(text: str, environ: Mapping[str, str], *, name: str = "config") -> Decoded:
-    """Decode the file's ``text`` and the variables that override it. ``name`` is the file's, for faults."""
+def decode(
+    text: str,
+    environ: Mapping[str, str],
+    *,
+    name: str = "config",
+    overlay: Mapping[str, Any] | None = None,
+) -> Decoded:
+    """Decode the file's ``text`` and what overrides it.
+
+    ``name`` is the file's, for faults. Variables of ``environ`` win over the file; ``overlay`` (dotted path
+    to value) wins over both.
+    """
     faults: list[Fault] = []
     document = _parse(text, name, faults)
     sources: dict[str, Source] = {}
     variables = _overrides(environ, document, faults)
-    for variable, path, value in variables:
+    for _, path, value in variables:
         _put(document, path, value)
         sources[_dotted(path)] = "environment"
     origin = {_dotted(path): variable for variable, path, _ in variables}
+    for dotted, value in (overlay or {}).items():
+        path = tuple(dotted.split("."))
+        if _type_at(path) is None:
+            faults.append(Fault(dotted, "expected the path of a setting there is"))
+            continue
+        _put(document, path, value)
+        sources[dotted] = "runtime"
+        origin.pop(dotted, None)
     decoded, found = _section(Settings, document, (), sources, origin)
     faults += found
     if not faults:
@@ -102,7 +121,8 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"the key {key!r} is given twice", key_node.start_mark
                 )
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
@@ -239,9 +259,12 @@ def _value(
         return _items(inner, value, path, sources, origin)
     sources.setdefault(_dotted(path), "file")
     try:
-        return msgspec.convert(value, kind), []
+        converted = msgspec.convert(value, kind)
+        if not isinstance(converted, float) or math.isfinite(converted):
+            return converted, []
     except msgspec.ValidationError:
-        return None, [Fault(_named(path, origin), f"expected {_expected(kind)}, got {_shown(value)}")]
+        pass  # the fault below says it in the file's words
+    return None, [Fault(_named(path, origin), f"expected {_expected(kind)}, got {_shown(value)}")]
 
 
 def _items(
@@ -307,17 +330,17 @@ def _expected(kind: Any) -> str:
     if get_origin(base) is tuple:
         return f"a list of {_expected(get_args(base)[0])}s"
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[base]
-    if meta is None:
-        return words
+    return words if meta is None else words + _limits(meta)
+
+
+def _limits(meta: msgspec.Meta) -> str:
     if meta.ge is not None and meta.le is not None:
-        return f"{words} from {meta.ge:g} to {meta.le:g}"
+        return f" from {meta.ge:g} to {meta.le:g}"
     if meta.gt is not None:
-        return f"{words} above {meta.gt:g}"
+        return f" above {meta.gt:g}"
     if meta.ge is not None:
-        return f"{words} of {meta.ge:g} or more"
-    if meta.pattern == "^/":
-        return "a path that begins with /"
-    return "a text that is not empty" if meta.min_length else words
+        return f" of {meta.ge:g} or more"
+    return " that begins with /" if meta.pattern == "^/" else " that is not empty"
 
 
 def _spanning(settings: Settings) -> list[Fault]:
@@ -346,7 +369,9 @@ def _spanning(settings: Settings) -> list[Fault]:
         faults.append(Fault("services.translation-service.dialect", "expected a translation dialect"))
     if settings.services["audio-service"].dialect not in ("livetranslate", "openai"):
         faults.append(
-            Fault("services.audio-service.dialect", "expected one of livetranslate, openai, got libretranslate")
+            Fault(
+                "services.audio-service.dialect", "expected one of livetranslate, openai, got libretranslate"
+            )
         )
     return faults + _deployment(settings)
 

@@ -15,7 +15,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A mapping in the file; a key it does not know is a fault."""
 
 
-class Frontend(Section):
+class Frontend(Section, frozen=True):
     """Where the service listens."""
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -24,7 +24,7 @@ class Frontend(Section):
     server: Literal["hypercorn"] = "hypercorn"
 
 
-class Websocket(Section):
+class Websocket(Section, frozen=True):
     """The hub's limits. Durations in seconds."""
 
     max_connections: Count = 10_000
@@ -36,7 +36,7 @@ class Websocket(Section):
     history_seconds: Positive = 86_400
 
 
-class Route(Section):
+class Route(Section, frozen=True):
     """One line of the gateway's route table: what begins with ``prefix`` goes to ``service`` at ``path``."""
 
     prefix: Path
@@ -52,7 +52,7 @@ DEFAULT_ROUTES: Final = (
 )
 
 
-class Gateway(Section):
+class Gateway(Section, frozen=True):
     """How requests reach the back ends. Durations in seconds."""
 
     timeout: Positive = 30
@@ -63,14 +63,14 @@ class Gateway(Section):
     routes: tuple[Route, ...] = DEFAULT_ROUTES
 
 
-class AlertThresholds(Section):
+class AlertThresholds(Section, frozen=True):
     """From where on a figure is shown as wrong: milliseconds, and a share of 1."""
 
     response_time: Positive = 1000
     error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.05
 
 
-class Monitoring(Section):
+class Monitoring(Section, frozen=True):
     """How often the back ends are looked at. Durations in seconds."""
 
     enabled: bool = True
@@ -80,7 +80,7 @@ class Monitoring(Section):
     alert_thresholds: AlertThresholds = AlertThresholds()
 
 
-class Vad(Section):
+class Vad(Section, frozen=True):
     """Voice activity detection. Milliseconds, hertz, and energy as RMS of full scale."""
 
     aggressiveness: Annotated[int, Meta(ge=0, le=3)] = 2
@@ -92,7 +92,7 @@ class Vad(Section):
     voice_freq_max: Annotated[float, Meta(ge=200, le=500)] = 300
 
 
-class Speech(Section):
+class Speech(Section, frozen=True):
     """How speech becomes captions. Durations in seconds."""
 
     revision_interval: Positive = 1.0
@@ -102,7 +102,7 @@ class Speech(Section):
     vad: Vad = Vad()
 
 
-class Orchestration(Section):
+class Orchestration(Section, frozen=True):
     """The service itself."""
 
     frontend: Frontend = Frontend()
@@ -115,14 +115,14 @@ class Orchestration(Section):
     control_token: str = ""
 
 
-class Instance(Section):
+class Instance(Section, frozen=True):
     """One more process that serves the same service."""
 
     url: str
     weight: Count = 1
 
 
-class Service(Section):
+class Service(Section, frozen=True):
     """A back end: where it is, how it is asked, and how it is started again."""
 
     url: str
@@ -145,7 +145,7 @@ DEFAULT_SERVICES: Final = {
 }
 
 
-class SessionManagement(Section):
+class SessionManagement(Section, frozen=True):
     """Where sessions are kept. Durations in seconds."""
 
     persistence: Literal["sqlite", "redis"] = "sqlite"
@@ -155,7 +155,7 @@ class SessionManagement(Section):
     recovery_enabled: bool = True
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """The whole file."""
 
     orchestration: Orchestration = Orchestration()

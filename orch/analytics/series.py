@@ -1,0 +1,36 @@
+"""Figures over time: a bounded ring of samples taken together. Pure."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+KEPT: Final = 180
+"""Points kept: 15 minutes at one sample every 5 s."""
+
+
+class Series:
+    """Named figures sampled at the same moments, the oldest dropped when full.
+
+    A figure that a sample does not name, or gives as None, is a gap there and stays one.
+    """
+
+    def __init__(self, names: Sequence[str], *, kept: int = KEPT) -> None:
+        self._at: deque[float] = deque(maxlen=kept)
+        self._columns: dict[str, deque[float | None]] = {name: deque(maxlen=kept) for name in names}
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def add(self, at: float, sample: Mapping[str, float | None]) -> None:
+        """Add one sample taken at ``at`` (seconds since the epoch); KeyError for a name not declared."""
+        unknown = sample.keys() - self._columns.keys()
+        if unknown:
+            raise KeyError(", ".join(sorted(unknown)))
+        self._at.append(at)
+        for name, column in self._columns.items():
+            column.append(sample.get(name))
+
+    def columns(self) -> dict[str, list[float | None]]:
+        """Return ``at`` and every figure, oldest first."""
+        at: dict[str, list[float | None]] = {"at": list(self._at)}
+        return at | {name: list(column) for name, column in self._columns.items()}

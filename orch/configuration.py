@@ -1,0 +1,183 @@
+"""The configuration file while the service runs: read, watched, applied."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import trio
+import watchfiles
+from msgspec import Struct
+
+from orch.resources import resource
+from orch.settings import Change, Decoded, Fault, Settings, SettingsError, changes, decode
+from orch.settings.decoding import SECRETS, Source, values
+from orch.settings.reloading import applicable
+from orch.telemetry.events import EventLog
+
+log = structlog.get_logger("configuration")
+
+FILE_NAME: Final = "orchestration.yaml"
+
+
+class FileStatistics(Struct, frozen=True, kw_only=True):
+    """The file, when it was last read, and what was wrong with it then (it was not applied)."""
+
+    path: str
+    read_at: float
+    faults: tuple[Fault, ...]
+
+
+class Pending(Struct, frozen=True, kw_only=True):
+    """A change that waits for a restart, and why."""
+
+    path: str
+    old: Any
+    new: Any
+    reason: str
+
+
+class ConfigurationStatistics(Struct, frozen=True, kw_only=True):
+    """Every value with its source, what waits for a restart, and the file's state."""
+
+    values: dict[str, Any]
+    sources: dict[str, Source]
+    pending: tuple[Pending, ...]
+    file: FileStatistics
+    environment: tuple[str, ...]
+    runtime: tuple[str, ...]
+
+
+def find_file(given: str | None, environ: Mapping[str, str]) -> Path:
+    """Return the file to read: the one named, ``ORCH_CONFIG``, ``config/`` here, or the one we carry."""
+    named = given or environ.get("ORCH_CONFIG")
+    if named:
+        return Path(named)
+    here = Path("config") / FILE_NAME
+    return here if here.is_file() else resource("config") / FILE_NAME
+
+
+def read_file(path: Path) -> str:
+    """Return the file's text; SettingsError says what stands in the way."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError([Fault(str(path), f"expected a file to read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError([Fault(str(path), f"expected UTF-8 text: {error}")]) from error
+
+
+class Configuration:
+    """Holds the settings that are in force.
+
+    Read ``current`` when a value is needed, rather than keeping it: it is replaced, whole, when the file
+    changes or an operator changes a value. The mutable state is ``current``, the last reading and the
+    operator's overlay.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        environ: Mapping[str, str],
+        *,
+        events: EventLog,
+        wall: Callable[[], float],
+        overlay: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Read the file; SettingsError where it cannot be used. ``overlay``: what the command line says."""
+        self._path = path
+        self._environ = dict(environ)
+        self._events = events
+        self._wall = wall
+        self._overlay: dict[str, Any] = dict(overlay or {})
+        self._command_line = frozenset(self._overlay)
+        self._decoded = self._decode(self._overlay)
+        self._wanted = self._decoded.settings
+        self._read_at = wall()
+        self._faults: tuple[Fault, ...] = ()
+        self.current: Settings = self._decoded.settings
+        self.on_applied: Callable[[tuple[Change, ...]], None] = lambda _changed: None
+
+    def _decode(self, overlay: Mapping[str, Any]) -> Decoded:
+        text = read_file(self._path)
+        decoded = decode(text, self._environ, name=str(self._path), overlay=overlay)
+        if decoded.faults:
+            raise SettingsError(list(decoded.faults))
+        return decoded
+
+    def reload(self) -> tuple[Change, ...]:
+        """Read the file again and apply what can be applied; a broken file changes nothing and says so."""
+        self._read_at = self._wall()
+        try:
+            decoded = self._decode(self._overlay)
+        except SettingsError as error:
+            self._faults = tuple(error.faults)
+            for fault in error.faults:
+                log.error("settings not applied", path=fault.path, expected=fault.expected)  # noqa: TRY400 - the fault says it all
+            self._events.record(
+                "bad", "settings", f"{self._path.name} was changed but cannot be used: {error.faults[0]}"
+            )
+            self.on_applied(())
+            return ()
+        self._faults = ()
+        return self._apply(decoded)
+
+    def patch(self, wanted: Mapping[str, Any]) -> tuple[Change, ...]:
+        """Change values until the process ends (the file is left alone); SettingsError names each fault.
+
+        A value of None takes an earlier change back.
+        """
+        overlay = {path: value for path, value in (self._overlay | dict(wanted)).items() if value is not None}
+        decoded = self._decode(overlay)
+        self._overlay = overlay
+        return self._apply(decoded)
+
+    def _apply(self, decoded: Decoded) -> tuple[Change, ...]:
+        changed = changes(self._wanted, decoded.settings)
+        self._decoded, self._wanted = decoded, decoded.settings
+        self.current = applicable(self.current, decoded.settings)
+        for change in changed:
+            shown = (
+                {} if change.path.rpartition(".")[2] in SECRETS else {"old": change.old, "new": change.new}
+            )
+            if change.reason is None:
+                log.info("setting applied", path=change.path, **shown)
+            else:
+                log.warning("setting waits for a restart", path=change.path, reason=change.reason, **shown)
+        if changed:
+            waiting = [change.path for change in changed if change.reason is not None]
+            applied = [change.path for change in changed if change.reason is None]
+            if applied:
+                self._events.record("info", "settings", f"Applied: {', '.join(applied)}.")
+            if waiting:
+                self._events.record("warn", "settings", f"Needs a restart: {', '.join(waiting)}.")
+        self.on_applied(changed)
+        return changed
+
+    async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Reload whenever the file changes, until cancelled.
+
+        The folder is watched, since editors replace a file rather than write into it.
+        """
+        path = self._path.resolve()
+        task_status.started()
+        async for batch in watchfiles.awatch(path.parent, recursive=False, step=100, debounce=400):
+            if any(Path(changed).name == path.name for _, changed in batch) and path.is_file():
+                self.reload()
+
+    def statistics(self) -> ConfigurationStatistics:
+        """Return every value in force, and what waits."""
+        pending = tuple(
+            Pending(path=change.path, old=change.old, new=change.new, reason=change.reason or "")
+            for change in changes(self.current, self._wanted)
+            if change.path.rpartition(".")[2] not in SECRETS
+        )
+        in_force = values(self.current)
+        return ConfigurationStatistics(
+            values=in_force,
+            sources={path: self._decoded.sources.get(path, "default") for path in in_force},
+            pending=pending,
+            file=FileStatistics(path=str(self._path), read_at=self._read_at, faults=self._faults),
+            environment=self._decoded.environment,
+            runtime=tuple(sorted(set(self._overlay) - self._command_line)),
+        )

@@ -1,0 +1,169 @@
+"""The figures of the overview page: sampled on a beat, kept for a quarter of an hour."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from msgspec import Struct
+
+from orch.analytics.series import Series
+
+if TYPE_CHECKING:
+    from orch.configuration import Configuration
+    from orch.gateway.service import GatewayService
+    from orch.speech.live import Speech
+    from orch.telemetry.events import EventLog
+    from orch.websocket.service import HubService
+
+FIGURES: Final = (
+    "requests_per_second",
+    "errors_per_second",
+    "gateway_p50_ms",
+    "gateway_p95_ms",
+    "connections",
+    "sessions",
+    "messages_out_per_second",
+    "caption_p95_ms",
+)
+
+
+class ProcessStatistics(Struct, frozen=True, kw_only=True):
+    """What the process uses. ``cpu_share``: of one core, since the last sample; null where unknown."""
+
+    rss_bytes: int | None
+    cpu_share: float | None
+    open_files: int | None
+    tasks: int
+
+
+class DashboardStatistics(Struct, frozen=True, kw_only=True):
+    """One page's worth of figures. ``series`` holds columns, oldest first, null for a gap."""
+
+    uptime: float
+    now: float
+    interval: float
+    series: dict[str, list[float | None]]
+    gateway: dict[str, Any]
+    speech: Any
+    connections: dict[str, Any]
+    events: tuple[Any, ...]
+    process: ProcessStatistics
+
+
+class Dashboard:
+    """Samples the parts' statistics. The mutable state is the series and the counters of the last sample."""
+
+    def __init__(
+        self,
+        *,
+        settings: "Configuration",
+        gateway: "GatewayService",
+        speech: "Speech",
+        hub: "HubService",
+        events: "EventLog",
+        wall: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._speech = speech
+        self._hub = hub
+        self._events = events
+        self._wall = wall
+        self._began = wall()
+        self._series = Series(FIGURES)
+        self._last: tuple[float, int, int, float] | None = None
+        self._cpu_share: float | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Sample every ``metrics_collection_interval`` until cancelled."""
+        self._sample()
+        task_status.started()
+        while True:
+            await trio.sleep(self._interval())
+            self._sample()
+
+    def _interval(self) -> float:
+        return self._settings.current.orchestration.monitoring.metrics_collection_interval
+
+    def _sample(self) -> None:
+        gateway, hub = self._gateway.statistics(), self._hub.statistics()
+        now, cpu = trio.current_time(), time.process_time()
+        requests = errors = None
+        if self._last is not None:
+            then, requests_then, errors_then, cpu_then = self._last
+            passed = now - then
+            if passed > 0:
+                requests = (gateway.requests - requests_then) / passed
+                errors = (gateway.errors - errors_then) / passed
+                self._cpu_share = (cpu - cpu_then) / passed
+        self._last = (now, gateway.requests, gateway.errors, cpu)
+        self._series.add(
+            self._wall(),
+            {
+                "requests_per_second": requests,
+                "errors_per_second": errors,
+                "gateway_p50_ms": gateway.p50_ms,
+                "gateway_p95_ms": gateway.p95_ms,
+                "connections": hub.active,
+                "sessions": hub.sessions,
+                "messages_out_per_second": hub.messages_out_per_second,
+                "caption_p95_ms": self._speech.statistics().caption_p95_ms,
+            },
+        )
+
+    def statistics(self) -> DashboardStatistics:
+        """Return what the overview shows."""
+        gateway, hub = self._gateway.statistics(), self._hub.statistics()
+        return DashboardStatistics(
+            uptime=self._wall() - self._began,
+            now=self._wall(),
+            interval=self._interval(),
+            series=self._series.columns(),
+            gateway={
+                name: getattr(gateway, name)
+                for name in (
+                    "requests",
+                    "errors",
+                    "retries",
+                    "in_flight",
+                    "requests_per_second",
+                    "error_rate",
+                    "p50_ms",
+                    "p95_ms",
+                )
+            },
+            speech=self._speech.statistics(),
+            connections={
+                name: getattr(hub, name)
+                for name in ("active", "total", "limit", "sessions", "evicted", "messages_out_per_second")
+            },
+            events=self._events.latest(),
+            process=self._process(),
+        )
+
+    def _process(self) -> ProcessStatistics:
+        return ProcessStatistics(
+            rss_bytes=_resident_bytes(),
+            cpu_share=self._cpu_share,
+            open_files=_open_files(),
+            tasks=trio.lowlevel.current_statistics().tasks_living,
+        )
+
+
+def _resident_bytes() -> int | None:
+    """Return the resident set, or None where there is no /proc to ask."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _open_files() -> int | None:
+    try:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough, and it is called often
+    except OSError:
+        return None

@@ -1,0 +1,168 @@
+"""Hosts the ASGI application with Hypercorn's Trio connections, inside the tree.
+
+Hypercorn's own ``serve`` would do, but for its shutdown: its sends are shielded and have no deadline, so that one
+client that has stopped reading holds the process up for ever. Here the accept loop is ours and knows every
+socket, so that what is still open when the grace is over is closed under it.
+"""
+
+import socket as stdlib_socket
+import ssl
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from msgspec import Struct
+
+log = structlog.get_logger("front")
+
+BACKLOG: Final = 1024
+MESSAGE_LIMIT: Final = 2**20
+"""Bytes of one WebSocket message; more is answered with close code 1009."""
+FORCED_CLOSE: Final = 0.5
+"""Seconds a connection has to end after its socket was closed under it."""
+
+
+class FrontStatistics(Struct, frozen=True, kw_only=True):
+    """Where it listens and how many sockets are open."""
+
+    bound: tuple[str, ...]
+    open: int
+    accepted: int
+    closed_by_force: int
+
+
+class Front:
+    """Accepts connections for ``app`` until told to stop.
+
+    The mutable state is the set of open sockets. ``bind`` is host and port; port 0 is chosen once and kept over
+    restarts of the branch. ``drain`` is called when stopping, after the last connection was accepted; it has
+    ``grace`` seconds together with what is in flight.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        host: str,
+        port: int,
+        stopping: trio.Event,
+        drain: Callable[[], Awaitable[None]],
+        grace: Callable[[], float],
+        heartbeat: Callable[[], float] = lambda: 25.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._app = ASGIWrapper(app)
+        self._host = host
+        self._port = port
+        self._stopping = stopping
+        self._drain = drain
+        self._grace = grace
+        self._heartbeat = heartbeat
+        self._tls = tls
+        self._sockets: set[trio.socket.SocketType] = set()
+        self._accepted = 0
+        self._forced = 0
+        self.bound: tuple[str, ...] = ()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until ``stopping`` is set and all connections have ended, or until cancelled."""
+        listeners = await self._listen()
+        context = WorkerContext(None)
+        try:
+            async with trio.open_nursery() as connections:
+                try:
+                    async with trio.open_nursery() as accepting:
+                        accepting.start_soon(
+                            partial(
+                                trio.serve_listeners,
+                                partial(self._serve_connection, context),
+                                listeners,
+                                handler_nursery=connections,
+                            )
+                        )
+                        task_status.started()
+                        await self._stopping.wait()
+                        accepting.cancel_scope.cancel()
+                    with trio.move_on_after(self._grace()):
+                        await self._finish(context)
+                finally:
+                    self._close_all(connections)
+        finally:
+            with trio.move_on_after(FORCED_CLOSE, shield=True):
+                for listener in listeners:
+                    await listener.aclose()
+
+    async def _finish(self, context: WorkerContext) -> None:
+        """Tell clients to go, then wait until the last has."""
+        await context.terminated.set()
+        await self._drain()
+        while self._sockets:
+            await trio.sleep(0.02)
+
+    def _close_all(self, connections: trio.Nursery) -> None:
+        """Cancel every connection and close the sockets under those that cannot be cancelled.
+
+        Shutting a socket down makes a blocked send fail at once, which is what ends a shielded one.
+        """
+        for sock in self._sockets:
+            self._forced += 1
+            try:
+                sock.shutdown(stdlib_socket.SHUT_RDWR)
+            except OSError:
+                continue  # the peer was quicker; the connection is ending by itself
+        connections.cancel_scope.cancel()
+
+    async def _listen(self) -> list[trio.abc.Listener[Any]]:
+        opened = await trio.open_tcp_listeners(self._port, host=self._host, backlog=BACKLOG)
+        names = []
+        for listener in opened:
+            address = listener.socket.getsockname()
+            if self._port == 0:
+                self._port = address[1]
+            host = f"[{address[0]}]" if ":" in address[0] else address[0]
+            names.append(f"{'https' if self._tls else 'http'}://{host}:{address[1]}")
+        self.bound = tuple(names)
+        log.info("listening", addresses=names)
+        if self._tls is None:
+            return list(opened)
+        return [trio.SSLListener(listener, self._tls, https_compatible=True) for listener in opened]
+
+    async def _serve_connection(self, context: WorkerContext, stream: Any) -> None:
+        """Serve one connection; whatever it raises ends only itself."""
+        sock = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
+        self._sockets.add(sock)
+        self._accepted += 1
+        try:
+            await TCPServer(self._app, self._config(), context, ConnectionState({}), stream)
+        except* OSError:
+            log.debug("connection lost")
+        except* Exception as group:  # noqa: BLE001 - the boundary of one connection
+            log.error("connection failed", exc_info=group)
+        finally:
+            self._sockets.discard(sock)
+
+    def _config(self) -> Config:
+        config = Config()
+        config.websocket_max_message_size = MESSAGE_LIMIT
+        config.websocket_ping_interval = self._heartbeat()
+        config.keep_alive_timeout = 75
+        config.h11_max_incomplete_size = 32 * 1024
+        config.include_server_header = False
+        config.accesslog = None
+        return config
+
+    def statistics(self) -> FrontStatistics:
+        """Return what is open now."""
+        return FrontStatistics(
+            bound=self.bound,
+            open=len(self._sockets),
+            accepted=self._accepted,
+            closed_by_force=self._forced,
+        )

@@ -1,0 +1,410 @@
+"""Branches that are started in order, restarted when they fail, and stopped in the reverse order.
+
+The problem: parts of a service depend on one another, so they must start in order and stop in reverse; yet
+one that fails must not take the others with it. A bare nursery gives the second-best of both: an exception in
+one child cancels its siblings, and cancelling the root stops everything at once, in no order.
+
+Here every branch has a nursery of its own, opened inside the one it depends on; leaving the ``async with``
+blocks stops them inside out. Within its nursery a branch runs under :func:`supervise`: an exception ends the
+attempt, never the nursery, and the policy says when the next attempt begins. A branch past its limit does not
+raise either: it asks the tree to stop, which is an event, and the blocks are left in order.
+
+What we leave out: restarting dependants along with a branch (Erlang's ``rest_for_one``). Parts outlive the
+attempts of their branch, so that dependants keep what they hold.
+"""
+
+import traceback
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import Final, Protocol
+
+import structlog
+import trio
+from msgspec import Struct
+
+from orch.restarts import RestartPolicy
+from orch.telemetry.events import EventLog
+
+log = structlog.get_logger("tree")
+
+TASKS_SHOWN: Final = 40
+TASKS_WALKED: Final = 2000
+
+
+class State(StrEnum):
+    """What a branch is doing."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKING_OFF = "backing_off"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Run(Protocol):
+    """A branch's attempt: runs until cancelled, and says when it is usable."""
+
+    def __call__(self, *, task_status: trio.TaskStatus[None]) -> Awaitable[None]:
+        """Run once."""
+        ...
+
+
+class Queue(Struct, frozen=True, kw_only=True):
+    """How full a bounded queue is."""
+
+    name: str
+    fill: int
+    limit: int
+
+
+class Detail(Struct, frozen=True, kw_only=True):
+    """What a branch says of itself: a few words, and its queues."""
+
+    text: str = ""
+    queues: tuple[Queue, ...] = ()
+
+
+class LastError(Struct, frozen=True, kw_only=True):
+    """Why the last attempt ended. ``at``: seconds since the epoch."""
+
+    type: str
+    message: str
+    traceback: str
+    at: float
+
+
+class TaskStatistics(Struct, frozen=True, kw_only=True):
+    """Tasks of one name below a branch, and where they wait."""
+
+    name: str
+    count: int
+    depth: int
+    waits_for: str | None
+
+
+class BranchStatistics(Struct, frozen=True, kw_only=True):
+    """One branch as it is now. Times in seconds, ``since`` and ``backoff_until`` since the epoch."""
+
+    name: str
+    depth: int
+    state: State
+    since: float
+    uptime: float
+    restarts: int
+    restart_limit: int
+    restart_window: float
+    backoff_until: float | None
+    last_error: LastError | None
+    detail: str
+    waits_for: str | None
+    tasks: tuple[TaskStatistics, ...]
+    queues: tuple[Queue, ...]
+
+
+class TreeStatistics(Struct, frozen=True, kw_only=True):
+    """The whole tree."""
+
+    state: str
+    uptime: float
+    reason: str | None
+    branches: tuple[BranchStatistics, ...]
+
+
+class BranchEndedError(Exception):
+    """A branch returned although nobody had asked it to."""
+
+
+class Branch:
+    """One supervised part. The mutable state is its state, its failures and the scope of the attempt."""
+
+    def __init__(
+        self, name: str, run: Run, policy: RestartPolicy, depth: int, describe: Callable[[], Detail]
+    ) -> None:
+        self.name = name
+        self.policy = policy
+        self.depth = depth
+        self.restarts = 0
+        self.last_error: LastError | None = None
+        self.state = State.WAITING
+        self.since = 0.0
+        self.backoff_until: float | None = None
+        self.run = run
+        self.describe = describe
+        self.settled = trio.Event()
+        self.finished = trio.Event()
+        self.failures: deque[float] = deque(maxlen=policy.limit + 1)
+        self.scope: trio.CancelScope | None = None
+        self.is_restart_wanted = False
+        self.task: trio.lowlevel.Task | None = None
+
+    def __repr__(self) -> str:
+        return f"<Branch {self.name}: {self.state}, {self.restarts} restarts>"
+
+
+class _Started(trio.TaskStatus[None]):
+    """Tells the branch that its attempt is usable; further calls are harmless."""
+
+    def __init__(self, on_started: Callable[[], None]) -> None:
+        self._on_started = on_started
+
+    def started(self, value: None = None) -> None:  # noqa: ARG002 - Trio's own signature
+        self._on_started()
+
+
+class Tree:
+    """The branches of one process.
+
+    ``stopping`` is set once, by :meth:`stop` or by a branch past its limit; ``is_failed`` tells which.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: EventLog,
+        wall: Callable[[], float],
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._events = events
+        self._wall = wall
+        self._on_change = on_change
+        self._branches: list[Branch] = []
+        self._began = wall()
+        self.stopping = trio.Event()
+        self.is_failed = False
+        self.reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """Have everything stop in order. The first reason stands."""
+        if not self.stopping.is_set():
+            self.reason = reason
+            log.info("stopping", reason=reason)
+            self.stopping.set()
+            self._on_change()
+
+    def fail(self, reason: str) -> None:
+        """Stop in order, and have the process exit 1."""
+        if not self.stopping.is_set():
+            self.is_failed = True
+        self.stop(reason)
+
+    def restart(self, name: str) -> bool:
+        """Cancel a branch's attempt so that a new one begins; False where there is no such branch."""
+        branch = next((branch for branch in self._branches if branch.name == name), None)
+        if branch is None or branch.state in (State.STOPPED, State.FAILED, State.WAITING):
+            return False
+        branch.is_restart_wanted = True
+        if branch.scope is not None:
+            branch.scope.cancel()
+        return True
+
+    def names(self) -> tuple[str, ...]:
+        """Return the branches in the order they start."""
+        return tuple(branch.name for branch in self._branches)
+
+    @asynccontextmanager
+    async def branch(
+        self,
+        name: str,
+        run: Run,
+        *,
+        policy: RestartPolicy | None = None,
+        grace: float = 0,
+        describe: Callable[[], Detail] = Detail,
+    ) -> AsyncIterator[Branch]:
+        """Run a branch for the length of the block.
+
+        The block is entered when the branch is usable for the first time, or when the tree is stopping. On
+        leaving it, a branch that ends by itself once the tree is stopping has ``grace`` seconds for that;
+        then (at once, where ``grace`` is 0) it is cancelled.
+        """
+        branch = Branch(name, run, policy or RestartPolicy(), len(self._branches), describe)
+        branch.since = self._wall()
+        self._branches.append(branch)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._supervise, branch, name=f"branch {name}")
+            try:
+                await _first(branch.settled.wait, self.stopping.wait)
+                yield branch
+            finally:
+                if self.stopping.is_set():
+                    with trio.move_on_after(grace, shield=True):
+                        await branch.finished.wait()
+                self._enter(branch, State.STOPPING)
+                nursery.cancel_scope.cancel()
+
+    async def _supervise(self, branch: Branch) -> None:
+        """Run attempt after attempt until the tree stops or the policy gives up."""
+        branch.task = trio.lowlevel.current_task()
+        try:
+            while await self._attempt(branch):
+                pass
+        finally:
+            branch.scope = None
+            self._enter(branch, State.FAILED if branch.state is State.FAILED else State.STOPPED)
+            branch.settled.set()
+            branch.finished.set()
+
+    async def _attempt(self, branch: Branch) -> bool:
+        """Run once; True when there is to be another attempt."""
+        error: BaseException | None = None
+        self._enter(branch, State.STARTING)
+        branch.is_restart_wanted = False
+
+        def usable() -> None:
+            self._enter(branch, State.RUNNING)
+            branch.settled.set()
+
+        with trio.CancelScope() as branch.scope:
+            try:
+                await branch.run(task_status=_Started(usable))
+            except* Exception as group:  # noqa: BLE001 - the boundary of a branch: the policy meets them all
+                error = group
+        if branch.is_restart_wanted and error is None:
+            branch.restarts += 1
+            self._events.record("info", branch.name, "Restarted by an operator.")
+            return True
+        if self.stopping.is_set():
+            if error is not None:
+                log.error("branch failed while stopping", branch=branch.name, exc_info=error)
+            return False
+        return await self._recover(branch, error or BranchEndedError(f"{branch.name} ended by itself"))
+
+    async def _recover(self, branch: Branch, error: BaseException) -> bool:
+        """Count the failure and wait as the policy says; False when it gives up."""
+        now = trio.current_time()
+        branch.failures.append(now)
+        cause = _single(error)
+        branch.last_error = LastError(
+            type=type(cause).__name__,
+            message=str(cause),
+            traceback="".join(traceback.format_exception(error)),
+            at=self._wall(),
+        )
+        log.error("branch failed", branch=branch.name, exc_info=error)
+        delay = branch.policy.delay(branch.failures, now)
+        if delay is None:
+            branch.state = State.FAILED
+            reason = (
+                f"The branch {branch.name} failed more than {branch.policy.limit} times in "
+                f"{branch.policy.window:g} s; the last time with {branch.last_error.type}: {cause}"
+            )
+            self._events.record("bad", branch.name, reason)
+            self.fail(reason)
+            return False
+        branch.restarts += 1
+        branch.backoff_until = self._wall() + delay
+        self._enter(branch, State.BACKING_OFF)
+        self._events.record(
+            "bad", branch.name, f"Failed ({branch.last_error.type}: {cause}). Starting again in {delay:g} s."
+        )
+        with trio.move_on_after(delay) as branch.scope:
+            await self.stopping.wait()
+        branch.backoff_until = None
+        return not self.stopping.is_set()
+
+    def _enter(self, branch: Branch, state: State) -> None:
+        if branch.state is not state:
+            branch.state = state
+            branch.since = self._wall()
+            log.info("branch", branch=branch.name, state=state)
+        self._on_change()
+
+    def statistics(self) -> TreeStatistics:
+        """Return the tree as it is now."""
+        now = self._wall()
+        return TreeStatistics(
+            state="stopping" if self.stopping.is_set() else "running",
+            uptime=now - self._began,
+            reason=self.reason,
+            branches=tuple(self._branch_statistics(branch, now) for branch in self._branches),
+        )
+
+    def _branch_statistics(self, branch: Branch, now: float) -> BranchStatistics:
+        tasks = tuple(_tasks_below(branch.task)) if branch.task is not None else ()
+        detail = branch.describe()
+        waits_for = None
+        if branch.state is State.STARTING and tasks:
+            waits_for = tasks[0].waits_for
+        elif branch.state is State.WAITING:
+            waits_for = "the branch before it"
+        elif branch.state is State.BACKING_OFF:
+            waits_for = "its next attempt"
+        return BranchStatistics(
+            name=branch.name,
+            depth=branch.depth,
+            state=branch.state,
+            since=branch.since,
+            uptime=now - branch.since if branch.state is State.RUNNING else 0.0,
+            restarts=branch.restarts,
+            restart_limit=branch.policy.limit,
+            restart_window=branch.policy.window,
+            backoff_until=branch.backoff_until,
+            last_error=branch.last_error,
+            detail=detail.text,
+            waits_for=waits_for,
+            tasks=tasks,
+            queues=detail.queues,
+        )
+
+
+async def _first(*waits: Callable[[], Awaitable[None]]) -> None:
+    """Return when the first of ``waits`` does."""
+    async with trio.open_nursery() as nursery:
+
+        async def one(wait: Callable[[], Awaitable[None]]) -> None:
+            await wait()
+            nursery.cancel_scope.cancel()
+
+        for wait in waits:
+            nursery.start_soon(one, wait)
+
+
+def _single(error: BaseException) -> BaseException:
+    """Return the one exception inside nested groups of one, or the group."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _tasks_below(root: trio.lowlevel.Task) -> Iterator[TaskStatistics]:
+    """Walk the real task tree below ``root``, tasks of one name at one depth counted together.
+
+    The walk ends after :data:`TASKS_WALKED` tasks: a page needs the shape, not ten thousand rows.
+    """
+    counts: Counter[tuple[int, str]] = Counter()
+    example: dict[tuple[int, str], trio.lowlevel.Task] = {}
+    stack: list[tuple[int, trio.lowlevel.Task]] = [
+        (0, task) for nursery in root.child_nurseries for task in nursery.child_tasks
+    ]
+    walked = 0
+    while stack and walked < TASKS_WALKED:
+        depth, task = stack.pop()
+        walked += 1
+        key = (depth, _short(task.name))
+        counts[key] += 1
+        example.setdefault(key, task)
+        for nursery in task.child_nurseries:
+            stack.extend((depth + 1, child) for child in nursery.child_tasks)
+    for (depth, name), count in list(counts.items())[:TASKS_SHOWN]:
+        yield TaskStatistics(
+            name=name, count=count, depth=depth, waits_for=_waits_for(example[(depth, name)])
+        )
+
+
+def _short(name: str) -> str:
+    """Drop what Trio puts around a function's name."""
+    return name.removeprefix("functools.partial(<").partition(">")[0].removeprefix("bound method ")
+
+
+def _waits_for(task: trio.lowlevel.Task) -> str | None:
+    """Return the innermost of our own functions that the task is in, as ``module.function``."""
+    found = None
+    for frame, _ in task.iter_await_frames():
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("orch.") and module != __name__:
+            found = f"{module.removeprefix('orch.')}.{frame.f_code.co_name}"
+    return found

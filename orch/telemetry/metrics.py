@@ -1,0 +1,163 @@
+"""Prometheus metrics. Every name stands in one table."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+
+class Name(Struct, frozen=True):
+    """One metric: its name, its kind, its help text and its labels."""
+
+    name: str
+    kind: str
+    text: str
+    labels: tuple[str, ...] = ()
+
+
+GATEWAY_REQUESTS: Final = Name(
+    "orch_gateway_requests_total", "counter", "Requests sent on to a back end.", ("service", "status")
+)
+GATEWAY_SECONDS: Final = Name(
+    "orch_gateway_request_seconds", "histogram", "Time a back end took, retries included.", ("service",)
+)
+GATEWAY_RETRIES: Final = Name("orch_gateway_retries_total", "counter", "Requests tried again.", ("service",))
+BREAKER_STATE: Final = Name(
+    "orch_gateway_breaker_state", "gauge", "0 closed, 1 half-open, 2 open.", ("service", "instance")
+)
+SERVICE_STATE: Final = Name(
+    "orch_service_state",
+    "gauge",
+    "1 for the state an instance is in, else 0.",
+    ("service", "instance", "state"),
+)
+HEALTH_CHECKS: Final = Name(
+    "orch_health_checks_total", "counter", "Probes by outcome.", ("service", "instance", "outcome")
+)
+HEALTH_SECONDS: Final = Name(
+    "orch_health_check_seconds", "histogram", "Time a probe took.", ("service", "instance")
+)
+RECOVERIES: Final = Name("orch_recoveries_total", "counter", "Back ends started again.", ("service",))
+CONNECTIONS: Final = Name("orch_websocket_connections", "gauge", "WebSocket connections open now.")
+CONNECTIONS_TOTAL: Final = Name("orch_websocket_connections_total", "counter", "Connections so far.")
+EVICTIONS: Final = Name("orch_websocket_evictions_total", "counter", "Clients dropped as too slow.")
+MESSAGES_IN: Final = Name("orch_websocket_messages_received_total", "counter", "Messages from clients.")
+MESSAGES_OUT: Final = Name("orch_websocket_messages_sent_total", "counter", "Messages to clients.")
+QUEUED_BYTES: Final = Name("orch_websocket_queued_bytes", "gauge", "Bytes waiting for clients to take.")
+SESSIONS: Final = Name("orch_sessions", "gauge", "Sessions that are live.")
+STREAMS: Final = Name("orch_speech_streams", "gauge", "Speech streams open now.")
+UTTERANCES: Final = Name("orch_speech_utterances_total", "counter", "Utterances heard.")
+FINALS: Final = Name("orch_speech_finals_total", "counter", "Final captions.")
+LOST: Final = Name("orch_speech_lost_total", "counter", "Utterances given up.")
+REVISIONS_DROPPED: Final = Name(
+    "orch_speech_revisions_dropped_total", "counter", "Revisions not made since a back end was behind."
+)
+SPEECH_WAITING: Final = Name("orch_speech_waiting_seconds", "gauge", "Speech that waits for a back end.")
+CAPTION_SECONDS: Final = Name(
+    "orch_speech_caption_seconds", "gauge", "End of speech to final caption, recent.", ("quantile",)
+)
+BRANCH_STATE: Final = Name("orch_tree_branch_up", "gauge", "1 while a branch is running.", ("branch",))
+BRANCH_RESTARTS: Final = Name("orch_tree_branch_restarts_total", "counter", "Restarts.", ("branch",))
+UPTIME: Final = Name("orch_uptime_seconds", "gauge", "Seconds since the service started.")
+
+NAMES: Final = tuple(value for value in list(globals().values()) if isinstance(value, Name))
+
+_BREAKER_VALUES: Final = {"closed": 0, "half_open": 1, "open": 2}
+_STATES: Final = ("unknown", "healthy", "degraded", "unhealthy", "recovering")
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Reading(Struct, frozen=True):
+    """A value read at scrape time."""
+
+    name: Name
+    value: float
+    labels: tuple[str, ...] = ()
+
+
+class _Readings(Collector):
+    """Asks the parts for their statistics when it is scraped, so that no figure is kept twice."""
+
+    def __init__(self) -> None:
+        self.sources: list[Callable[[], Iterable[Reading]]] = []
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for source in self.sources:
+            for reading in source():
+                name = reading.name
+                family = families.get(name.name)
+                if family is None:
+                    make = CounterMetricFamily if name.kind == "counter" else GaugeMetricFamily
+                    family = families[name.name] = make(name.name, name.text, labels=name.labels)
+                family.add_metric(list(reading.labels), reading.value)
+        yield from families.values()
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self._readings = _Readings()
+        self.registry.register(self._readings)
+        self._requests = self._counter(GATEWAY_REQUESTS)
+        self._request_seconds = self._histogram(GATEWAY_SECONDS)
+        self._retries = self._counter(GATEWAY_RETRIES)
+        self._breaker = self._gauge(BREAKER_STATE)
+        self._service_state = self._gauge(SERVICE_STATE)
+        self._checks = self._counter(HEALTH_CHECKS)
+        self._check_seconds = self._histogram(HEALTH_SECONDS)
+        self._recoveries = self._counter(RECOVERIES)
+
+    def _counter(self, name: Name) -> Counter:
+        return Counter(name.name, name.text, name.labels, registry=self.registry)
+
+    def _gauge(self, name: Name) -> Gauge:
+        return Gauge(name.name, name.text, name.labels, registry=self.registry)
+
+    def _histogram(self, name: Name) -> Histogram:
+        return Histogram(name.name, name.text, name.labels, buckets=_BUCKETS, registry=self.registry)
+
+    def read_from(self, source: Callable[[], Iterable[Reading]]) -> None:
+        """Have ``source`` asked at every scrape."""
+        self._readings.sources.append(source)
+
+    def gateway_request(self, service: str, status: int, seconds: float) -> None:
+        """Count one request that was sent on."""
+        self._requests.labels(service, str(status)).inc()
+        self._request_seconds.labels(service).observe(seconds)
+
+    def gateway_retry(self, service: str) -> None:
+        """Count one more try."""
+        self._retries.labels(service).inc()
+
+    def breaker_state(self, service: str, instance: str, state: str) -> None:
+        """Show a breaker's state."""
+        self._breaker.labels(service, instance).set(_BREAKER_VALUES[state])
+
+    def service_state(self, service: str, instance: str, state: str) -> None:
+        """Show an instance's verdict."""
+        for name in _STATES:
+            self._service_state.labels(service, instance, name).set(1 if name == state else 0)
+
+    def health_check(self, service: str, instance: str, ok: bool, seconds: float) -> None:  # noqa: FBT001 - the outcome is the point of the call
+        """Count one probe."""
+        self._checks.labels(service, instance, "ok" if ok else "failed").inc()
+        self._check_seconds.labels(service, instance).observe(seconds)
+
+    def recovery(self, service: str) -> None:
+        """Count one back end started again."""
+        self._recoveries.labels(service).inc()
+
+    def render(self) -> tuple[bytes, str]:
+        """Return the text exposition and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
