@@ -1,0 +1,65 @@
+/**
+ * The sessions a tab was in, kept where a reload finds them: {session_id: {recovery_token, epoch, offset, in_use}}.
+ *
+ * `in_use` is cleared when the page goes. A duplicated tab starts with a copy of this storage in which the
+ * session is still in use: it must join as someone of its own, not take the first tab's place.
+ */
+
+const KEY = "live-socket:sessions";
+/** Sessions kept; the least recently used is forgotten. */
+const LIMIT = 20;
+
+/** sessionStorage, or null where the reader's settings forbid it. */
+export function tabStorage() {
+  try {
+    return globalThis.sessionStorage ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export class SessionMemory {
+  #storage;
+
+  /** `storage`: sessionStorage or null; without it recovery lasts as long as the page. */
+  constructor(storage) {
+    this.#storage = storage;
+  }
+
+  read(session_id) {
+    return this.#all()[session_id] ?? null;
+  }
+
+  write(session_id, entry) {
+    this.#change((all) => {
+      delete all[session_id];
+      all[session_id] = entry;
+      // Insertion order is age.
+      for (const oldest of Object.keys(all).slice(0, -LIMIT)) delete all[oldest];
+    });
+  }
+
+  forget(session_id) {
+    this.#change((all) => delete all[session_id]);
+  }
+
+  #all() {
+    try {
+      return JSON.parse(this.#storage?.getItem(KEY) ?? "{}");
+    } catch {
+      // Written by another version, or storage is forbidden: the same as nothing kept.
+      return {};
+    }
+  }
+
+  #change(change) {
+    if (!this.#storage) return;
+    const all = this.#all();
+    change(all);
+    try {
+      this.#storage.setItem(KEY, JSON.stringify(all));
+    } catch {
+      // Full or forbidden: the page's own memory still recovers after a lost connection.
+    }
+  }
+}

@@ -1,0 +1,529 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { LiveSocket, LiveSocketError } from "../../static/js/live-socket.js";
+import { Backoff } from "../../static/js/models/backoff.js";
+import { FakeClock, settle } from "../fakes/js/clock.js";
+import { FakeStorage, fakeWebSockets } from "../fakes/js/websocket.js";
+
+function setUp({ storage = new FakeStorage(), random = () => 1 } = {}) {
+  const clock = new FakeClock();
+  const { WebSocketClass, made, newest } = fakeWebSockets();
+  const signals = new EventTarget();
+  const backoff = new Backoff({ base: 1000, cap: 30_000, floor: 100, random });
+  const socket = new LiveSocket({
+    url: "ws://service/ws", WebSocketClass, backoff, timers: clock.timers, now: clock.now, storage, signals,
+  });
+  const heard = [];
+  const states = [];
+  const others = [];
+  socket.addEventListener("message", ({ detail }) => heard.push(detail));
+  socket.addEventListener("state", ({ detail }) => states.push(detail));
+  for (const name of ["lost", "recovered"]) socket.addEventListener(name, ({ detail }) => others.push({ name, ...detail }));
+  const offsets = () => heard.filter(({ offset, type }) => offset && type === "transcript").map(({ offset }) => offset);
+  return { clock, made, newest, signals, socket, heard, states, others, offsets, storage };
+}
+
+const line = (offset, session_id = "s") => ({ type: "transcript", session_id, segment_id: `a-${offset}`, offset });
+const joinAnswer = (id, more = {}) => ({
+  type: "session_joined", id, session_id: "s", participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, config: {},
+  participants: [], ...more,
+});
+
+/** Connected and in session "s" at `offset`. */
+async function inSession(parts, more = {}) {
+  parts.socket.start();
+  parts.newest().greet();
+  const joined = parts.socket.request({ type: "join_session", session_id: "s" });
+  parts.newest().say(joinAnswer(parts.newest().last("join_session").id, more));
+  return joined;
+}
+
+test("start and stop may be called twice and do their work once", () => {
+  const { socket, made, states } = setUp();
+  socket.start();
+  socket.start();
+  assert.equal(made.length, 1);
+  made[0].greet();
+  socket.stop();
+  socket.stop();
+  assert.deepEqual(states.map(({ state }) => state), ["connecting", "live", "stopped"]);
+  assert.equal(made[0].closedBy.code, 1000);
+});
+
+test("it is live only once the service has greeted it", () => {
+  const { socket, newest } = setUp();
+  socket.start();
+  assert.equal(socket.isLive, false);
+  newest().greet();
+  assert.equal(socket.isLive, true);
+  assert.equal(socket.connection.connection_id, "c1");
+});
+
+test("a connection that is never greeted is given up", async () => {
+  const { socket, made, clock, states } = setUp();
+  socket.start();
+  await clock.advance(10_000);
+  assert.equal(made[0].closedBy.by, "client");
+  assert.equal(states.at(-1).state, "waiting");
+  await clock.advance(1000);
+  assert.equal(made.length, 2);
+});
+
+test("waits double up to the cap and are said in milliseconds", async () => {
+  const { socket, newest, clock, states } = setUp();
+  socket.start();
+  const waits = [];
+  for (let attempt = 0; attempt < 7; attempt += 1) {
+    newest().drop();
+    waits.push(states.at(-1).retryIn);
+    await clock.advance(states.at(-1).retryIn);
+  }
+  assert.deepEqual(waits, [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+  assert.equal(states.at(-1).attempt, 7);
+});
+
+test("the jitter is full: the wait is anywhere between the floor and the ceiling", () => {
+  const low = new Backoff({ base: 1000, floor: 100, random: () => 0 });
+  const half = new Backoff({ base: 1000, floor: 100, random: () => 0.5 });
+  assert.deepEqual([low.next(), low.next(), half.next()], [100, 100, 550]);
+});
+
+test("a connection that lasted starts the backoff anew, one that flapped does not", async () => {
+  const { socket, newest, clock, states } = setUp();
+  socket.start();
+  newest().greet();
+  newest().drop();
+  await clock.advance(1000);
+  newest().greet();
+  newest().drop();
+  assert.equal(states.at(-1).retryIn, 2000, "flapped");
+  await clock.advance(2000);
+  newest().greet();
+  await clock.advance(5000);
+  newest().drop();
+  assert.equal(states.at(-1).retryIn, 1000, "lasted");
+});
+
+test("codes that say stop are obeyed, with the service's reason", async () => {
+  for (const code of [1008, 4000, 4099]) {
+    const { socket, newest, clock, states, made } = setUp();
+    socket.start();
+    newest().greet();
+    newest().drop(code, "Not you.");
+    assert.equal(states.at(-1).state, "stopped");
+    assert.equal(states.at(-1).reason, "Not you.");
+    await clock.advance(3_600_000);
+    assert.equal(made.length, 1);
+    socket.start();
+    assert.equal(made.length, 2, "a person may try again");
+  }
+});
+
+test("a code that asks to come back at once is obeyed once, then backs off", async () => {
+  const { socket, newest, clock, states, made } = setUp();
+  socket.start();
+  newest().greet();
+  newest().drop(4200);
+  assert.equal(states.at(-1).retryIn, 0);
+  await clock.advance(0);
+  assert.equal(made.length, 2);
+  newest().drop(4200);
+  assert.equal(states.at(-1).retryIn, 2000);
+});
+
+test("closing.reconnect_after is waited for, even when the network comes back meanwhile", async () => {
+  const { socket, newest, clock, states, made, signals } = setUp({ random: () => 0 });
+  socket.start();
+  newest().greet();
+  newest().say({ type: "closing", reason: "Restarting.", reconnect_after: 4 });
+  newest().drop(1012);
+  assert.equal(states.at(-1).reason, "Restarting.");
+  assert.equal(states.at(-1).retryIn, 4100);
+  signals.dispatchEvent(new Event("online"));
+  await clock.advance(4000);
+  assert.equal(made.length, 1);
+  await clock.advance(100);
+  assert.equal(made.length, 2);
+});
+
+test("the network's return and the page's are tried at once", async () => {
+  for (const name of ["online", "visibilitychange"]) {
+    const { socket, newest, made, signals } = setUp();
+    socket.start();
+    newest().drop();
+    signals.dispatchEvent(new Event(name));
+    assert.equal(made.length, 2, name);
+    signals.dispatchEvent(new Event(name));
+    assert.equal(made.length, 2, "one that is connecting is left alone");
+  }
+});
+
+test("after stop the signals no longer connect", () => {
+  const { socket, newest, made, signals } = setUp();
+  socket.start();
+  newest().drop();
+  socket.stop();
+  signals.dispatchEvent(new Event("online"));
+  assert.equal(made.length, 1);
+});
+
+test("a silent connection is asked, and given up when it does not answer", async () => {
+  const { socket, newest, clock, made, states } = setUp();
+  socket.start();
+  newest().greet({ ping_interval: 20 });
+  await clock.advance(19_999);
+  assert.equal(newest().count("ping"), 0);
+  await clock.advance(1);
+  assert.equal(newest().count("ping"), 1);
+  await clock.advance(10_000);
+  assert.equal(made[0].closedBy.by, "client");
+  assert.equal(states.at(-1).state, "waiting");
+  assert.equal(states.at(-1).reason, "The service fell silent.");
+});
+
+test("any word from the service counts as an answer", async () => {
+  const { socket, newest, clock } = setUp();
+  socket.start();
+  newest().greet({ ping_interval: 20 });
+  for (let minute = 0; minute < 60; minute += 1) {
+    await clock.advance(15_000);
+    newest().say({ type: "update", topic: "tree", data: {} });
+  }
+  assert.equal(newest().count("ping"), 0);
+  await clock.advance(20_000);
+  assert.equal(newest().count("ping"), 1);
+  newest().say({ type: "pong" });
+  await clock.advance(19_000);
+  assert.equal(socket.isLive, true);
+});
+
+test("a machine that slept asks before it gives the connection up", async () => {
+  const { socket, newest, clock } = setUp();
+  socket.start();
+  newest().greet({ ping_interval: 20 });
+  await clock.advance(20_000);
+  await clock.sleep(3_600_000);
+  assert.equal(socket.isLive, true);
+  assert.equal(newest().count("ping"), 2);
+  await clock.advance(10_000);
+  assert.equal(socket.isLive, false);
+});
+
+test("a request gets the answer with its id", async () => {
+  const { socket, newest } = setUp();
+  socket.start();
+  newest().greet();
+  const first = socket.request({ type: "test_message", a: 1 });
+  const second = socket.request({ type: "test_message", a: 2 });
+  const [one, two] = newest().sent;
+  newest().say({ ...two });
+  newest().say({ ...one });
+  assert.equal((await first).a, 1);
+  assert.equal((await second).a, 2);
+});
+
+test("an error answer rejects with its code, its sentence and itself", async () => {
+  const { socket, newest } = setUp();
+  socket.start();
+  newest().greet();
+  const request = socket.request({ type: "audio_end" });
+  newest().say({ type: "error", id: newest().last("audio_end").id, code: "audio_not_started", detail: "Send audio_start first." });
+  await assert.rejects(request, (error) => {
+    assert.ok(error instanceof LiveSocketError);
+    assert.equal(error.code, "audio_not_started");
+    assert.equal(error.message, "Send audio_start first.");
+    assert.equal(error.answer.type, "error");
+    return true;
+  });
+});
+
+test("a request waits for a connection, and is told when there was none in time", async () => {
+  const { socket, newest, clock } = setUp();
+  socket.start();
+  const waited = socket.request({ type: "test_message", a: 1 });
+  const late = assert.rejects(socket.request({ type: "test_message", a: 2 }, { timeout: 500 }), { code: "timeout" });
+  await clock.advance(500);
+  await late;
+  newest().greet();
+  assert.equal(newest().count("test_message"), 1);
+  newest().say(newest().last("test_message"));
+  assert.equal((await waited).a, 1);
+});
+
+test("a request that was sent when the connection fell is not sent twice but said to be unknown", async () => {
+  const { socket, newest, clock } = setUp();
+  socket.start();
+  newest().greet();
+  const request = assert.rejects(socket.request({ type: "broadcast", session_id: "s", data: 1 }), { code: "connection_lost" });
+  newest().drop();
+  await request;
+  await clock.advance(1000);
+  newest().greet();
+  assert.equal(newest().count("broadcast"), 0);
+});
+
+test("requests that wait are bounded, and stop refuses what waits", async () => {
+  const { socket } = setUp();
+  socket.start();
+  const waiting = Array.from({ length: 64 }, () => socket.request({ type: "ping" }).catch(({ code }) => code));
+  await assert.rejects(socket.request({ type: "ping" }), { code: "too_many_requests" });
+  socket.stop();
+  assert.deepEqual(new Set(await Promise.all(waiting)), new Set(["stopped"]));
+  await assert.rejects(socket.request({ type: "ping" }), { code: "stopped" });
+});
+
+test("send without a connection sends nothing and says so", () => {
+  const { socket, newest } = setUp();
+  assert.equal(socket.send({ type: "ping" }), null);
+  socket.start();
+  newest().greet();
+  assert.equal(typeof socket.send({ type: "ping" }), "number");
+});
+
+test("topics are subscribed again after a reconnect, and no longer once the last listener went", async () => {
+  const { socket, newest, clock } = setUp();
+  socket.start();
+  const seen = [];
+  const end = socket.onTopic("services", (data, at) => seen.push([data.n, at]));
+  const endOther = socket.onTopic("services", () => {});
+  newest().greet();
+  assert.equal(newest().count("subscribe"), 1);
+  newest().say({ type: "update", topic: "services", data: { n: 1 } });
+  await clock.advance(5000);
+  newest().drop();
+  await clock.advance(1000);
+  newest().greet();
+  assert.equal(newest().count("subscribe"), 1);
+  newest().say({ type: "update", topic: "services", data: { n: 2 } });
+  end();
+  end();
+  assert.equal(newest().count("unsubscribe"), 0);
+  endOther();
+  assert.equal(newest().count("unsubscribe"), 1);
+  newest().say({ type: "update", topic: "services", data: { n: 3 } });
+  assert.deepEqual(seen, [[1, 0], [2, 6000]]);
+});
+
+test("who listens later is given the state that is known", () => {
+  const { socket, newest } = setUp();
+  socket.start();
+  newest().greet();
+  socket.onTopic("tree", () => {});
+  newest().say({ type: "update", topic: "tree", data: { n: 1 } });
+  const seen = [];
+  socket.onTopic("tree", ({ n }) => seen.push(n));
+  assert.deepEqual(seen, [1]);
+});
+
+test("audio is refused, not dropped, where there is no connection or too much waits", () => {
+  const { socket, newest } = setUp();
+  const block = new ArrayBuffer(1280);
+  assert.equal(socket.sendAudio(block), false);
+  socket.start();
+  newest().greet();
+  assert.equal(socket.sendAudio(block), true);
+  newest().bufferedAmount = 319_000;
+  assert.equal(socket.bufferedAmount, 319_000);
+  assert.equal(socket.sendAudio(block), false);
+  assert.equal(newest().blocks.length, 1);
+});
+
+test("messages that come twice are delivered once, in order", async () => {
+  const parts = setUp();
+  await inSession(parts);
+  for (const offset of [1, 2, 2, 1, 3]) parts.newest().say(line(offset));
+  assert.deepEqual(parts.offsets(), [1, 2, 3]);
+});
+
+test("messages that arrive before the answer to the join are held for it", async () => {
+  const parts = setUp();
+  parts.socket.start();
+  parts.newest().greet();
+  const joined = parts.socket.request({ type: "join_session", session_id: "s", history: true });
+  parts.newest().say(line(8));
+  parts.newest().say(line(9));
+  assert.deepEqual(parts.offsets(), []);
+  const { id } = parts.newest().last("join_session");
+  parts.newest().say(joinAnswer(id, { offset: 8, messages: [line(6), line(7), line(8)], complete: true }));
+  await joined;
+  assert.deepEqual(parts.offsets(), [6, 7, 8, 9]);
+});
+
+test("after a lost connection what was missed is asked for and delivered once", async () => {
+  const parts = setUp();
+  await inSession(parts, { offset: 4 });
+  parts.newest().say(line(5));
+  parts.newest().drop();
+  await parts.clock.advance(1000);
+  parts.newest().greet();
+  const { id, type, ...asked } = parts.newest().last("recover_session");
+  assert.deepEqual(asked, { session_id: "s", recovery_token: "t", epoch: "e", offset: 5 });
+  parts.newest().say(line(8));
+  assert.deepEqual(parts.offsets(), [5], "held until what lies between is there");
+  parts.newest().say({
+    type: "session_recovered", id, session_id: "s", recovered: true, epoch: "e", offset: 7, messages: [line(6), line(7)],
+  });
+  assert.deepEqual(parts.offsets(), [5, 6, 7, 8]);
+  assert.deepEqual(parts.others, [{ name: "recovered", session_id: "s", missed: 3 }]);
+});
+
+test("a hole in the offsets is recovered before anything after it is delivered", async () => {
+  const parts = setUp();
+  await inSession(parts);
+  parts.newest().say(line(1));
+  parts.newest().say(line(4));
+  parts.newest().say(line(5));
+  assert.deepEqual(parts.offsets(), [1]);
+  assert.equal(parts.newest().count("recover_session"), 1, "asked once");
+  const { id, offset } = parts.newest().last("recover_session");
+  assert.equal(offset, 1);
+  parts.newest().say({
+    type: "session_recovered", id, session_id: "s", recovered: true, epoch: "e", offset: 5,
+    messages: [2, 3, 4, 5].map((n) => line(n)),
+  });
+  parts.newest().say(line(6));
+  assert.deepEqual(parts.offsets(), [1, 2, 3, 4, 5, 6]);
+});
+
+test("a service that recovers but leaves the hole is asked three times, then the loss is said", async () => {
+  const parts = setUp();
+  await inSession(parts);
+  parts.newest().say(line(3));
+  for (let turn = 0; turn < 5; turn += 1) {
+    const { id } = parts.newest().last("recover_session");
+    parts.newest().say({ type: "session_recovered", id, session_id: "s", recovered: true, epoch: "e", offset: 0, messages: [] });
+    await settle();
+  }
+  assert.equal(parts.newest().count("recover_session"), 3);
+  assert.deepEqual(parts.others, [{ name: "lost", session_id: "s", reason: "gap" }]);
+});
+
+test("an honest recovered:false is said, and the session is forgotten", async () => {
+  const parts = setUp();
+  await inSession(parts, { offset: 4 });
+  parts.newest().drop();
+  await parts.clock.advance(1000);
+  parts.newest().greet();
+  const { id } = parts.newest().last("recover_session");
+  parts.newest().say({ type: "session_recovered", id, session_id: "s", recovered: false, reason: "history_expired" });
+  assert.deepEqual(parts.others, [{ name: "lost", session_id: "s", reason: "history_expired" }]);
+  assert.deepEqual(parts.socket.statistics().sessions, []);
+  const again = parts.socket.request({ type: "join_session", session_id: "s", history: true });
+  parts.newest().say(joinAnswer(parts.newest().last("join_session").id, { epoch: "e2", offset: 2, messages: [line(1), line(2)] }));
+  await again;
+  assert.deepEqual(parts.offsets(), [1, 2], "a new epoch counts anew");
+});
+
+test("a connection that falls during the recovery recovers with the next one", async () => {
+  const parts = setUp();
+  await inSession(parts, { offset: 4 });
+  parts.newest().drop();
+  await parts.clock.advance(1000);
+  parts.newest().greet();
+  parts.newest().drop();
+  await parts.clock.advance(2000);
+  parts.newest().greet();
+  assert.equal(parts.newest().last("recover_session").offset, 4);
+  assert.deepEqual(parts.others, []);
+});
+
+test("a rejoin by one who is in moves nothing: what lies between is recovered", async () => {
+  const parts = setUp();
+  await inSession(parts, { offset: 4 });
+  parts.socket.request({ type: "join_session", session_id: "s", name: "Ann" });
+  parts.newest().say(joinAnswer(parts.newest().last("join_session").id, { offset: 6 }));
+  const { id, offset } = parts.newest().last("recover_session");
+  assert.equal(offset, 4);
+  parts.newest().say({ type: "session_recovered", id, session_id: "s", recovered: true, epoch: "e", offset: 6, messages: [line(5), line(6)] });
+  assert.deepEqual(parts.offsets(), [5, 6]);
+});
+
+test("a reload resumes as the same participant, with everything from the start", async () => {
+  const parts = setUp();
+  await inSession(parts, { offset: 4 });
+  parts.newest().say(line(5));
+  assert.equal(parts.socket.canResume("s"), false, "while this page has it");
+  parts.signals.dispatchEvent(new Event("pagehide"));
+
+  const reloaded = setUp({ storage: parts.storage });
+  assert.equal(reloaded.socket.canResume("s"), true);
+  reloaded.socket.start();
+  const resumed = reloaded.socket.resume("s", { offset: 0 });
+  reloaded.newest().greet();
+  assert.equal(reloaded.newest().count("recover_session"), 1);
+  const { id, type, ...asked } = reloaded.newest().last("recover_session");
+  assert.deepEqual(asked, { session_id: "s", recovery_token: "t", epoch: "e", offset: 0 });
+  reloaded.newest().say({
+    type: "session_recovered", id, session_id: "s", recovered: true, participant_id: "p", epoch: "e", offset: 5,
+    messages: [1, 2, 3, 4, 5].map((n) => line(n)),
+  });
+  assert.equal(await resumed, true);
+  assert.deepEqual(reloaded.offsets(), [1, 2, 3, 4, 5]);
+  assert.equal(reloaded.socket.participantIn("s"), "p");
+});
+
+test("a resume that is refused says so", async () => {
+  const parts = setUp();
+  await inSession(parts);
+  parts.signals.dispatchEvent(new Event("pagehide"));
+  const reloaded = setUp({ storage: parts.storage });
+  reloaded.socket.start();
+  reloaded.newest().greet();
+  const resumed = reloaded.socket.resume("s");
+  const { id } = reloaded.newest().last("recover_session");
+  reloaded.newest().say({ type: "session_recovered", id, session_id: "s", recovered: false, reason: "unknown_session" });
+  assert.equal(await resumed, false);
+  assert.equal(reloaded.socket.canResume("s"), false);
+});
+
+test("a duplicated tab does not take the first tab's place", async () => {
+  const parts = setUp();
+  await inSession(parts);
+  const twin = setUp({ storage: parts.storage.copy() });
+  assert.equal(twin.socket.canResume("s"), false);
+});
+
+test("another page of the tab leaves what was remembered alone", async () => {
+  const parts = setUp();
+  await inSession(parts);
+  parts.socket.stop();
+  const overview = setUp({ storage: parts.storage });
+  overview.socket.start();
+  overview.newest().greet();
+  overview.socket.stop();
+  assert.equal(setUp({ storage: parts.storage }).socket.canResume("s"), true);
+});
+
+test("a session that was left or has ended is not recovered", async () => {
+  const parts = setUp();
+  await inSession(parts);
+  parts.newest().say({ type: "session_left", session_id: "s", reason: "ended" });
+  parts.newest().drop();
+  await parts.clock.advance(1000);
+  parts.newest().greet();
+  assert.equal(parts.newest().count("recover_session"), 0);
+});
+
+test("a join that is refused leaves no session behind", async () => {
+  const parts = setUp();
+  parts.socket.start();
+  parts.newest().greet();
+  const refused = assert.rejects(parts.socket.request({ type: "join_session", session_id: "s" }), { code: "unknown_session" });
+  parts.newest().say({ type: "error", id: parts.newest().last("join_session").id, code: "unknown_session", detail: "Gone." });
+  await refused;
+  assert.deepEqual(parts.socket.statistics().sessions, []);
+});
+
+test("a URL the browser refuses stops with the reason rather than trying for ever", () => {
+  class Refusing {
+    constructor() {
+      throw new Error("insecure");
+    }
+  }
+  const clock = new FakeClock();
+  const socket = new LiveSocket({ url: "ws://x", WebSocketClass: Refusing, timers: clock.timers, now: clock.now, storage: null, signals: null });
+  socket.start();
+  assert.equal(socket.state.state, "stopped");
+  assert.match(socket.state.reason, /insecure/);
+});
