@@ -1,8 +1,8 @@
 """Hosts the ASGI application with Hypercorn's Trio connections, inside the tree.
 
-Hypercorn's own ``serve`` would do, but for its shutdown: its sends are shielded and have no deadline, so that one
-client that has stopped reading holds the process up for ever. Here the accept loop is ours and knows every
-socket, so that what is still open when the grace is over is closed under it.
+Hypercorn's own ``serve`` would do, but for its shutdown: its sends are shielded and have no deadline, so that
+one client that has stopped reading holds the process up for ever. Here the accept loop is ours and knows
+every socket, so that what is still open when the grace is over is closed under it.
 """
 
 import socket as stdlib_socket
@@ -41,9 +41,9 @@ class FrontStatistics(Struct, frozen=True, kw_only=True):
 class Front:
     """Accepts connections for ``app`` until told to stop.
 
-    The mutable state is the set of open sockets. ``bind`` is host and port; port 0 is chosen once and kept over
-    restarts of the branch. ``drain`` is called when stopping, after the last connection was accepted; it has
-    ``grace`` seconds together with what is in flight.
+    The mutable state is the set of open sockets. Port 0 is chosen once and kept over restarts of the branch.
+    ``drain`` is called when stopping, after the last connection was accepted; it has ``grace`` seconds
+    together with what is in flight.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Front:
         self._heartbeat = heartbeat
         self._tls = tls
         self._sockets: set[trio.socket.SocketType] = set()
+        self._emptied: trio.Event | None = None
         self._accepted = 0
         self._forced = 0
         self.bound: tuple[str, ...] = ()
@@ -103,8 +104,9 @@ class Front:
         """Tell clients to go, then wait until the last has."""
         await context.terminated.set()
         await self._drain()
-        while self._sockets:
-            await trio.sleep(0.02)
+        if self._sockets:
+            self._emptied = trio.Event()
+            await self._emptied.wait()
 
     def _close_all(self, connections: trio.Nursery) -> None:
         """Cancel every connection and close the sockets under those that cannot be cancelled.
@@ -143,10 +145,12 @@ class Front:
             await TCPServer(self._app, self._config(), context, ConnectionState({}), stream)
         except* OSError:
             log.debug("connection lost")
-        except* Exception as group:  # noqa: BLE001 - the boundary of one connection
-            log.error("connection failed", exc_info=group)
+        except* Exception:
+            log.exception("connection failed")  # the boundary of one connection
         finally:
             self._sockets.discard(sock)
+            if self._emptied is not None and not self._sockets:
+                self._emptied.set()
 
     def _config(self) -> Config:
         config = Config()

@@ -1,0 +1,170 @@
+"""``orch``: serve, demo, check."""
+
+import argparse
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from orch.settings import SettingsError, decode
+
+if TYPE_CHECKING:
+    from orch.configuration import Configuration
+    from orch.health.processes import ProcessSpec
+    from orch.telemetry.events import EventLog
+
+USAGE_ERROR: Final = 2
+
+SANDBOX: Final[Mapping[str, tuple[str, int]]] = {
+    "audio-service": ("orch.sandbox.audio_service", 5001),
+    "translation-service": ("orch.sandbox.translation_service", 5003),
+}
+
+EPILOGUE: Final = """\
+Settings come from the file and from the environment (PORT=3001 orch serve); `orch check` says whether
+they are good. Point the service at real back ends with AUDIO_SERVICE_URL and TRANSLATION_SERVICE_URL.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0, 1 where the service failed, 2 where what it was told is wrong."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except SettingsError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return USAGE_ERROR
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="orch",
+        description="Speech in, translated captions out, for everyone in the session.",
+        epilog=EPILOGUE,
+    )
+    parser.add_argument("--version", action="version", version=version("orchestration-service"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("serve", _serve, "run the service in front of the back ends that the settings name"),
+        ("demo", _demo, "run the service with small back ends of its own"),
+    ):
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command.add_argument("--config", metavar="FILE", help="settings (default: config/orchestration.yaml)")
+        command.add_argument("--host", help="address to listen on")
+        command.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
+        command.add_argument("--server", choices=["hypercorn"], help="what accepts connections")
+        command.add_argument(
+            "--log-format",
+            choices=["json", "text"],
+            default="json",
+            help="JSON lines for a collector, or text for a person",
+        )
+        command.set_defaults(run=run)
+    check = commands.add_parser("check", help="say whether settings are good, or each thing that is wrong")
+    check.add_argument(
+        "file", nargs="?", metavar="FILE", help="settings (default: config/orchestration.yaml)"
+    )
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    from orch.configuration import find_file, read_file  # noqa: PLC0415 - a check starts nothing
+
+    path = find_file(options.file, os.environ)
+    decoded = decode(read_file(path), os.environ, name=str(path))
+    if decoded.faults:
+        raise SettingsError(list(decoded.faults))
+    given = f", with {', '.join(decoded.environment)} from the environment" if decoded.environment else ""
+    print(f"{path} is good{given}.")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    return _run(options, {}, {})
+
+
+def _demo(options: argparse.Namespace) -> int:
+    """Start the sandbox's back ends for the services that nobody has said a place for."""
+    from orch.configuration import find_file, read_file  # noqa: PLC0415 - not needed for --help
+    from orch.health.processes import ProcessSpec  # noqa: PLC0415 - the same
+
+    path = find_file(options.config, os.environ)
+    settings = decode(read_file(path), os.environ, name=str(path)).settings
+    overlay: dict[str, Any] = {}
+    processes: dict[str, ProcessSpec] = {}
+    for name, (module, usual_port) in SANDBOX.items():
+        service = settings.services.get(name)
+        if service is None or service.url != f"http://{name}:{usual_port}":
+            continue
+        port = _free_port(usual_port)
+        overlay[f"services.{name}.url"] = f"http://127.0.0.1:{port}"
+        argv = [sys.executable, "-m", module, "--port", str(port), "--exit-with-stdin"]
+        processes[name] = ProcessSpec(name=name, argv=tuple(argv), env={})
+    return _run(options, overlay, processes)
+
+
+def _free_port(usual: int) -> int:
+    """Return the usual port, or any that is free where another program has it."""
+    for port in (usual, 0):
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise SystemExit("No port of this machine is free on 127.0.0.1.")
+
+
+def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mapping[str, ProcessSpec]") -> int:
+    import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
+
+    from orch.serving import AddressError, require_free, serve  # noqa: PLC0415 - the same
+    from orch.telemetry.events import EventLog  # noqa: PLC0415 - the same
+    from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
+
+    configure("INFO", pretty=options.log_format == "text")
+    events = EventLog(wall=time.time)
+    configuration = _configuration(options, overlay, events)
+    orchestration = configuration.current.orchestration
+    configure(orchestration.log_level, pretty=options.log_format == "text")
+    try:
+        require_free(orchestration.frontend.host, orchestration.frontend.port)
+    except AddressError as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
+    return trio.run(serve, configuration, events, processes, strict_exception_groups=True)
+
+
+def _configuration(
+    options: argparse.Namespace, overlay: dict[str, Any], events: "EventLog"
+) -> "Configuration":
+    """Read the settings, the command line on top; beyond loopback, make a control token where none is set."""
+    from orch.configuration import Configuration, find_file  # noqa: PLC0415 - see _run
+    from orch.serving import is_loopback  # noqa: PLC0415 - the same
+
+    for key in ("host", "port", "server"):
+        if getattr(options, key) is not None:
+            overlay[f"orchestration.frontend.{key}"] = getattr(options, key)
+    path = find_file(options.config, os.environ)
+    configuration = Configuration(path, os.environ, events=events, wall=time.time, overlay=overlay)
+    orchestration = configuration.current.orchestration
+    if is_loopback(orchestration.frontend.host) or orchestration.control_token:
+        return configuration
+    token = secrets.token_urlsafe(24)
+    print(
+        f"The service can be reached from other machines, so changes need a token. This run's is:\n{token}\n"
+        "Set one with ORCH_CONTROL_TOKEN.",
+        file=sys.stderr,
+    )
+    overlay["orchestration.control_token"] = token
+    return Configuration(path, os.environ, events=events, wall=time.time, overlay=overlay)

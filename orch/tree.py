@@ -1,0 +1,215 @@
+"""The nursery tree, on one page.
+
+    stores                sessions and their history                       stops last
+    └─ health             probes, verdicts, recovery of back ends
+       └─ bots            one nursery per bot
+          └─ websocket    the hub: publisher, sweeper, speech streams
+             └─ gateway   connections to the back ends
+                └─ front  accepts connections                              stops first
+
+Everything is built once, by :func:`build`, and handed down; a branch that is restarted runs again on the same
+objects.
+"""
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from orch.bots.service import BotsService
+from orch.configuration import Configuration
+from orch.dashboard import Dashboard
+from orch.front.hypercorn import Front
+from orch.gateway.service import GatewayService
+from orch.health.processes import ProcessSpec
+from orch.health.service import HealthService
+from orch.parts import Parts
+from orch.speech.live import Speech
+from orch.speech.transcriber import Transcriber
+from orch.speech.translator import Translator
+from orch.stores.sqlite import SqliteStore
+from orch.supervision import Detail, Queue, Run, Tree
+from orch.telemetry import metrics as names
+from orch.telemetry.events import EventLog
+from orch.telemetry.metrics import Metrics, Reading
+from orch.websocket.service import HubService
+from orch.websocket.topics import Topics
+
+
+def build(configuration: Configuration, events: EventLog, processes: Mapping[str, ProcessSpec]) -> Parts:
+    """Build every part, none of them running yet."""
+    wall = time.time
+    topics, metrics = Topics(), Metrics()
+    tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"))
+    settings = configuration.current
+    store = SqliteStore(Path(settings.session_management.sqlite_path))
+    health = HealthService(
+        settings=configuration,
+        events=events,
+        topics=topics,
+        metrics=metrics,
+        processes=processes,
+        wall=wall,
+    )
+    gateway = GatewayService(
+        settings=configuration, health=health, events=events, topics=topics, metrics=metrics
+    )
+    speech = Speech(
+        transcriber=Transcriber(settings=configuration, fetch=gateway.fetch),
+        translator=Translator(settings=configuration, fetch=gateway.fetch),
+        settings=configuration,
+        wall=wall,
+    )
+    hub = HubService(
+        settings=configuration,
+        store=store,
+        gateway=gateway,
+        speech=speech,
+        events=events,
+        topics=topics,
+        metrics=metrics,
+        wall=wall,
+    )
+    dashboard = Dashboard(
+        settings=configuration, gateway=gateway, speech=speech, hub=hub, events=events, wall=wall
+    )
+    parts = Parts(
+        settings=configuration,
+        events=events,
+        topics=topics,
+        metrics=metrics,
+        store=store,
+        health=health,
+        bots=BotsService(),
+        gateway=gateway,
+        speech=speech,
+        hub=hub,
+        dashboard=dashboard,
+        tree=tree,
+    )
+    _connect(parts)
+    return parts
+
+
+def _connect(parts: Parts) -> None:
+    """Say what pages can be told of, what is scraped, and what follows from a change."""
+    topics = parts.topics
+    topics.register("services", parts.health.statistics)
+    topics.register("gateway", parts.gateway.statistics)
+    topics.register("connections", parts.hub.statistics)
+    topics.register("metrics", parts.dashboard.statistics)
+    topics.register("tree", parts.tree.statistics)
+    topics.register("config", parts.settings.statistics)
+    parts.events.on_record = lambda _event: topics.touch("metrics")
+    parts.settings.on_applied = lambda _changed: topics.touch("config")
+    parts.metrics.read_from(partial(_readings, parts))
+
+
+@asynccontextmanager
+async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
+    """Run the tree for the length of the block; without ``front`` someone else accepts connections."""
+    tree = parts.tree
+
+    def grace() -> float:
+        return parts.settings.current.orchestration.shutdown_grace
+
+    async with (
+        tree.branch(
+            "stores",
+            _together(parts.store.run, parts.settings.watch),
+            describe=lambda: _stores_detail(parts),
+        ),
+        tree.branch(
+            "health",
+            _together(parts.health.run, parts.dashboard.run),
+            describe=lambda: Detail(text=_health_words(parts)),
+        ),
+        tree.branch(
+            "bots", parts.bots.run, describe=lambda: Detail(text=f"{parts.bots.statistics().running}")
+        ),
+        tree.branch("websocket", parts.hub.run, describe=lambda: _hub_detail(parts)),
+        tree.branch("gateway", parts.gateway.run, describe=lambda: Detail(text=_gateway_words(parts))),
+    ):
+        if front is None:
+            yield tree
+        else:
+            async with tree.branch(
+                "front", front.run, grace=grace(), describe=lambda: Detail(text=_front_words(front))
+            ):
+                yield tree
+
+
+def _together(*runs: Run) -> Run:
+    """Return one run out of several that start in order and fail together."""
+
+    async def run(*, task_status: trio.TaskStatus[None]) -> None:
+        async with trio.open_nursery() as nursery:
+            for each in runs:
+                await nursery.start(each)
+            task_status.started()
+
+    return run
+
+
+def _stores_detail(parts: Parts) -> Detail:
+    store = parts.store.statistics()
+    return Detail(text="sqlite", queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
+
+
+def _health_words(parts: Parts) -> str:
+    summary = parts.health.summary()
+    amiss = [name for name, state in summary.items() if state not in ("healthy", "unknown")]
+    words = f"{len(summary)} services"
+    return words + (f", {len(amiss)} not healthy" if amiss else "")
+
+
+def _hub_detail(parts: Parts) -> Detail:
+    hub = parts.hub.statistics()
+    return Detail(
+        text=f"{hub.active} connections, {hub.sessions} sessions",
+        queues=(
+            Queue(name="connections", fill=hub.active, limit=hub.limit),
+            *(
+                Queue(name=f"outbox {c.connection_id}", fill=c.queued_bytes, limit=hub.outbox_limit)
+                for c in hub.connections
+                if c.queued_bytes > 0
+            ),
+        ),
+    )
+
+
+def _gateway_words(parts: Parts) -> str:
+    return f"{parts.gateway.statistics().requests_per_second:.3g}/s"
+
+
+def _front_words(front: Front) -> str:
+    statistics = front.statistics()
+    return f"{', '.join(statistics.bound)}, {statistics.open} open"
+
+
+def _readings(parts: Parts) -> Iterator[Reading]:
+    """Read what Prometheus asks for from the parts' own statistics."""
+    hub, speech, tree = parts.hub.statistics(), parts.speech.statistics(), parts.tree.statistics()
+    yield Reading(names.UPTIME, tree.uptime)
+    yield Reading(names.CONNECTIONS, hub.active)
+    yield Reading(names.CONNECTIONS_TOTAL, hub.total)
+    yield Reading(names.EVICTIONS, hub.evicted)
+    yield Reading(names.MESSAGES_IN, hub.messages_in)
+    yield Reading(names.MESSAGES_OUT, hub.messages_out)
+    yield Reading(names.QUEUED_BYTES, hub.queued_bytes)
+    yield Reading(names.SESSIONS, hub.sessions)
+    yield Reading(names.STREAMS, speech.streams)
+    yield Reading(names.UTTERANCES, speech.utterances)
+    yield Reading(names.FINALS, speech.finals)
+    yield Reading(names.LOST, speech.lost)
+    yield Reading(names.REVISIONS_DROPPED, speech.revisions_dropped)
+    yield Reading(names.SPEECH_WAITING, speech.waiting_seconds)
+    for quantile, milliseconds in (("0.5", speech.caption_p50_ms), ("0.95", speech.caption_p95_ms)):
+        if milliseconds is not None:
+            yield Reading(names.CAPTION_SECONDS, milliseconds / 1000, (quantile,))
+    for branch in tree.branches:
+        yield Reading(names.BRANCH_STATE, float(branch.state == "running"), (branch.name,))
+        yield Reading(names.BRANCH_RESTARTS, branch.restarts, (branch.name,))
