@@ -223,12 +223,12 @@ class ServiceResponse(ServerMessage, frozen=True, tag="service_response"):
 
 
 class SessionMessage(ServerMessage, frozen=True, tag="session_message"):
-    """A ``broadcast``."""
+    """A ``broadcast``. ``sender`` is a participant_id."""
 
     session_id: str
-    offset: int
     sender: str
     data: Raw
+    offset: int | UnsetType = UNSET
 
 
 class Presence(ServerMessage, frozen=True, tag="presence"):

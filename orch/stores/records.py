@@ -1,0 +1,123 @@
+"""What a store of sessions keeps, and what it promises whoever keeps it. Pure.
+
+:class:`orch.stores.sqlite.SqliteStore` is the store of a single process.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from orch.websocket.history import Limits
+from orch.websocket.messages import MessageId, Role
+
+
+class SessionRecord(Struct, frozen=True):
+    """A session at rest. ``config`` is JSON; times are seconds since the epoch.
+
+    ``offset`` is the newest message's; ``kept_first`` the oldest kept one's (``offset`` + 1: none is kept).
+    """
+
+    session_id: str
+    epoch: str
+    offset: int
+    kept_first: int
+    config: bytes
+    created: float
+    last_active: float
+
+
+class ParticipantRecord(Struct, frozen=True):
+    """Someone who may return to a session. Only the hash of the token is kept."""
+
+    participant_id: str
+    name: str
+    role: Role
+    languages: tuple[str, ...]
+    token_hash: bytes
+    seen: float
+
+
+class KeptFrame(Struct, frozen=True):
+    """A message of the history, as it was sent."""
+
+    offset: int
+    at: float
+    frame: bytes
+
+
+class Origin(Struct, frozen=True):
+    """Whose message it is: the sender's connection, and the ``id`` it gave the message."""
+
+    connection_id: str
+    message_id: MessageId
+
+
+class Appended(Struct, frozen=True):
+    """A message that is kept now. ``frame`` carries ``offset``."""
+
+    session_id: str
+    offset: int
+    frame: bytes
+    at: float
+    origin: Origin | None
+
+
+class Ticket(Protocol):
+    """A message on its way into the history."""
+
+    async def wait(self) -> int:
+        """Return its offset once it is kept. ProblemError: unknown_session, store_unavailable."""
+
+
+class SessionStore(Protocol):
+    """Where sessions are kept.
+
+    Every call raises ProblemError ``store_unavailable`` where nothing can be read or written; callers own
+    time-outs. What a call has answered is kept, whatever happens to the process.
+    """
+
+    on_appended: Callable[[Appended], None] | None
+    """Called once for each message that is kept, in the order of a session's offsets, before whoever
+    appended it goes on. It must not raise and cannot wait."""
+
+    async def create(self, record: SessionRecord, owner: ParticipantRecord | None = None) -> bool:
+        """Keep a new session, and who it belongs to. False: there is one of this name."""
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        """Return the session, or None."""
+
+    async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
+        """Return the sessions that were last active, newest first."""
+
+    async def count(self) -> int:
+        """Return how many sessions are kept."""
+
+    async def delete(self, session_ids: Sequence[str]) -> int:
+        """Forget sessions, what was said in them and who was there. Return how many there were."""
+
+    async def touch(self, session_ids: Sequence[str], at: float) -> None:
+        """Note that the sessions are in use."""
+
+    async def idle(self, before: float, limit: int) -> tuple[str, ...]:
+        """Return sessions last active before then, oldest first."""
+
+    async def begin_append(
+        self, session_id: str, body: bytes, *, at: float, limits: Limits, origin: Origin | None = None
+    ) -> Ticket:
+        """Take a message in, in the order of the calls; return when its place is sure, not yet kept."""
+
+    async def read(self, session_id: str, *, after: int, until: int) -> tuple[KeptFrame, ...]:
+        """Return what is kept of the offsets after ``after`` up to ``until``, in order."""
+
+    async def prune(self, now: float, limits: Limits) -> int:
+        """Drop what is too old in every session; return how many messages that were."""
+
+    async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
+        """Keep someone's right to return, or change it. False: there is no such session."""
+
+    async def participant(self, session_id: str, participant_id: str) -> ParticipantRecord | None:
+        """Return someone who may return, or None."""
+
+    async def drop_participant(self, session_id: str, participant_id: str) -> None:
+        """Forget someone: their token is worth nothing from now on."""

@@ -1,0 +1,233 @@
+"""What is done to the SQLite file, one function each. Called in the store's thread, inside a transaction."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.websocket.history import Kept, Limits, numbered, surplus
+
+#: Looked at when a session's history is pruned, and how many appends pass before its age is looked at: a
+#: little more than what is allowed may be on the disk, and is given to nobody's disadvantage.
+PRUNE_EVERY: Final = 32
+PRUNE_BATCH: Final = 128
+
+#: So many may return to one session; beyond, those who were there longest ago may not.
+PARTICIPANTS_KEPT: Final = 10_000
+
+_SESSION: Final = "session_id, epoch, last_offset, kept_first, config, created, last_active"
+
+
+def create(
+    database: sqlite3.Connection, record: SessionRecord, owner: ParticipantRecord | None = None
+) -> bool:
+    """Insert a session; False: its name is taken."""
+    cursor = database.execute(
+        "INSERT INTO sessions (session_id, epoch, last_offset, kept_first, config, created, last_active)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_id) DO NOTHING",
+        (
+            record.session_id,
+            record.epoch,
+            record.offset,
+            record.kept_first,
+            record.config,
+            record.created,
+            record.last_active,
+        ),
+    )
+    if cursor.rowcount == 0:
+        return False
+    return owner is None or put_participant(database, record.session_id, owner)
+
+
+def load(database: sqlite3.Connection, session_id: str) -> SessionRecord | None:
+    """Return the session, or None."""
+    row = database.execute(
+        f"SELECT {_SESSION} FROM sessions WHERE session_id = ?",  # noqa: S608 - a constant
+        (session_id,),
+    ).fetchone()
+    return None if row is None else SessionRecord(*row)
+
+
+def newest(database: sqlite3.Connection, limit: int) -> tuple[SessionRecord, ...]:
+    """Return the sessions last active, newest first."""
+    rows = database.execute(
+        f"SELECT {_SESSION} FROM sessions ORDER BY last_active DESC, number DESC LIMIT ?",  # noqa: S608 - a constant
+        (limit,),
+    )
+    return tuple(SessionRecord(*row) for row in rows)
+
+
+def count(database: sqlite3.Connection) -> int:
+    """Return how many sessions there are."""
+    row: tuple[int] = database.execute("SELECT count(*) FROM sessions").fetchone()
+    return row[0]
+
+
+def delete(database: sqlite3.Connection, session_ids: Sequence[str]) -> int:
+    """Delete sessions and what hangs on them."""
+    return sum(
+        database.execute("DELETE FROM sessions WHERE session_id = ?", (session_id,)).rowcount
+        for session_id in session_ids
+    )
+
+
+def touch(database: sqlite3.Connection, session_ids: Sequence[str], at: float) -> None:
+    """Note that sessions are in use. A clock set back never makes one older."""
+    database.executemany(
+        "UPDATE sessions SET last_active = max(last_active, ?) WHERE session_id = ?",
+        [(at, session_id) for session_id in session_ids],
+    )
+
+
+def idle(database: sqlite3.Connection, before: float, limit: int) -> tuple[str, ...]:
+    """Return sessions last active before then, oldest first."""
+    rows = database.execute(
+        "SELECT session_id FROM sessions WHERE last_active < ? ORDER BY last_active LIMIT ?", (before, limit)
+    )
+    return tuple(session_id for (session_id,) in rows)
+
+
+def append(
+    database: sqlite3.Connection,
+    session_id: str,
+    body: bytes,
+    *,
+    at: float,
+    limits: Limits,
+    origin: Origin | None,
+) -> Appended | None:
+    """Give a message its offset and keep it; None: there is no such session."""
+    row = database.execute(
+        "UPDATE sessions SET last_offset = last_offset + 1, last_active = max(last_active, ?)"
+        " WHERE session_id = ? RETURNING number, last_offset, kept_first, kept_bytes",
+        (at, session_id),
+    ).fetchone()
+    if row is None:
+        return None
+    session, offset, kept_first, kept_bytes = row
+    frame = numbered(body, offset)
+    database.execute("INSERT INTO history VALUES (?, ?, ?, ?)", (session, offset, at, frame))
+    kept_bytes += len(frame)
+    messages = offset - kept_first + 1
+    if messages > limits.messages or kept_bytes > limits.bytes or offset % PRUNE_EVERY == 0:
+        _prune(database, session, now=at, limits=limits, messages=messages, size=kept_bytes, last=offset)
+    else:
+        database.execute("UPDATE sessions SET kept_bytes = ? WHERE number = ?", (kept_bytes, session))
+    return Appended(session_id=session_id, offset=offset, frame=frame, at=at, origin=origin)
+
+
+def read(database: sqlite3.Connection, session_id: str, after: int, until: int) -> tuple[KeptFrame, ...]:
+    """Return what is kept between two offsets, in order."""
+    rows = database.execute(
+        "SELECT h.number, h.at, h.frame FROM history h JOIN sessions s ON s.number = h.session"
+        " WHERE s.session_id = ? AND h.number > ? AND h.number <= ? ORDER BY h.number",
+        (session_id, after, until),
+    )
+    return tuple(KeptFrame(*row) for row in rows)
+
+
+def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:
+    """Drop what is over the limits in every session, and participants beyond what is kept."""
+    cutoff = now - limits.seconds
+    rows = database.execute(
+        "SELECT s.number, s.last_offset, s.kept_first, s.kept_bytes FROM sessions s"
+        " JOIN history h ON h.session = s.number AND h.number = s.kept_first WHERE h.at < ?",
+        (cutoff,),
+    ).fetchall()
+    dropped = 0
+    for session, last, first, size in rows:
+        messages = last - first + 1
+        dropped += _prune(database, session, now=now, limits=limits, messages=messages, size=size, last=last)
+    crowded = database.execute(
+        "SELECT session FROM participants GROUP BY session HAVING count(*) > ?", (PARTICIPANTS_KEPT,)
+    ).fetchall()
+    for (session,) in crowded:
+        database.execute(
+            "DELETE FROM participants WHERE session = ?1 AND participant_id IN (SELECT participant_id"
+            " FROM participants WHERE session = ?1 ORDER BY seen DESC LIMIT -1 OFFSET ?2)",
+            (session, PARTICIPANTS_KEPT),
+        )
+    return dropped
+
+
+def put_participant(database: sqlite3.Connection, session_id: str, participant: ParticipantRecord) -> bool:
+    """Keep a participant, or change one; False: there is no such session."""
+    cursor = database.execute(
+        "INSERT INTO participants SELECT number, ?, ?, ?, ?, ?, ? FROM sessions WHERE session_id = ?"
+        " ON CONFLICT (session, participant_id) DO UPDATE SET name = excluded.name, role = excluded.role,"
+        " languages = excluded.languages, token_hash = excluded.token_hash, seen = excluded.seen",
+        (
+            participant.participant_id,
+            participant.name,
+            participant.role,
+            msgspec.json.encode(participant.languages).decode(),
+            participant.token_hash,
+            participant.seen,
+            session_id,
+        ),
+    )
+    return cursor.rowcount > 0
+
+
+def participant(
+    database: sqlite3.Connection, session_id: str, participant_id: str
+) -> ParticipantRecord | None:
+    """Return a participant, or None."""
+    row = database.execute(
+        "SELECT p.participant_id, p.name, p.role, p.languages, p.token_hash, p.seen FROM participants p"
+        " JOIN sessions s ON s.number = p.session WHERE s.session_id = ? AND p.participant_id = ?",
+        (session_id, participant_id),
+    ).fetchone()
+    if row is None:
+        return None
+    name, role, languages, token_hash, seen = row[1:]
+    return ParticipantRecord(
+        row[0], name, role, msgspec.json.decode(languages, type=tuple[str, ...]), token_hash, seen
+    )
+
+
+def drop_participant(database: sqlite3.Connection, session_id: str, participant_id: str) -> None:
+    """Delete a participant."""
+    database.execute(
+        "DELETE FROM participants WHERE participant_id = ? AND session ="
+        " (SELECT number FROM sessions WHERE session_id = ?)",
+        (participant_id, session_id),
+    )
+
+
+def _prune(
+    database: sqlite3.Connection,
+    session: int,
+    *,
+    now: float,
+    limits: Limits,
+    messages: int,
+    size: int,
+    last: int,
+) -> int:
+    """Drop what is over one session's limits and write down what is left; return how many messages went."""
+    dropped = 0
+    while messages:
+        rows = database.execute(
+            "SELECT number, at, length(frame) FROM history WHERE session = ? ORDER BY number LIMIT ?",
+            (session, PRUNE_BATCH),
+        ).fetchall()
+        oldest = [Kept(*row) for row in rows]
+        gone = surplus(oldest, count=messages, size=size, limits=limits, now=now)
+        if gone:
+            database.execute(
+                "DELETE FROM history WHERE session = ? AND number <= ?", (session, oldest[gone - 1].offset)
+            )
+            messages -= gone
+            size -= sum(message.size for message in oldest[:gone])
+            dropped += gone
+        if gone < len(oldest) or not oldest:
+            break
+    database.execute(
+        "UPDATE sessions SET kept_first = ?, kept_bytes = ? WHERE number = ?",
+        (last - messages + 1, size, session),
+    )
+    return dropped
