@@ -233,7 +233,8 @@ class Tree:
                 if self.stopping.is_set():
                     with trio.move_on_after(grace, shield=True):
                         await branch.finished.wait()
-                self._enter(branch, State.STOPPING)
+                if not branch.finished.is_set():
+                    self._enter(branch, State.STOPPING)
                 nursery.cancel_scope.cancel()
 
     async def _supervise(self, branch: Branch) -> None:
@@ -396,8 +397,8 @@ def _tasks_below(root: trio.lowlevel.Task) -> Iterator[TaskStatistics]:
 
 
 def _short(name: str) -> str:
-    """Drop what Trio puts around a function's name."""
-    return name.removeprefix("functools.partial(<").partition(">")[0].removeprefix("bound method ")
+    """Drop the package, and where a function was defined inside another, the outer one."""
+    return name.rpartition("<locals>.")[2].removeprefix("orch.")
 
 
 def _waits_for(task: trio.lowlevel.Task) -> str | None:

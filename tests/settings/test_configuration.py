@@ -1,0 +1,113 @@
+"""The file while the service runs."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from orch.configuration import Configuration, find_file
+from orch.settings import SettingsError
+from orch.telemetry.events import EventLog
+from tests.fakes.running import run
+
+
+def configuration(path: Path, **environ: str) -> Configuration:
+    return Configuration(path, environ, events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
+
+
+def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
+    """The service does not start on a guess."""
+    path = tmp_path / "orchestration.yaml"
+    path.write_text("orchestration: {port: 1}")
+    with pytest.raises(SettingsError) as caught:
+        configuration(path)
+    assert caught.value.faults[0].path == "orchestration.port"
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """The sentence has the path."""
+    with pytest.raises(SettingsError, match=r"nothing\.yaml: expected a file to read"):
+        configuration(tmp_path / "nothing.yaml")
+
+
+def test_a_broken_file_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    """What held goes on holding; the fault is shown until the file is good again."""
+    path = tmp_path / "orchestration.yaml"
+    path.write_text("orchestration: {gateway: {timeout: 5}}")
+    held = configuration(path)
+    path.write_text("orchestration: {gateway: {timeout: soon}}")
+    assert held.reload() == ()
+    assert held.current.orchestration.gateway.timeout == 5
+    assert held.statistics().file.faults[0].path == "orchestration.gateway.timeout"
+    path.write_text("orchestration: {gateway: {timeout: 6}}")
+    held.reload()
+    assert held.current.orchestration.gateway.timeout == 6
+    assert held.statistics().file.faults == ()
+
+
+def test_what_needs_a_restart_is_pending_until_it_is_taken_back(tmp_path: Path) -> None:
+    """The page shows what waits, and stops when nothing does."""
+    path = tmp_path / "orchestration.yaml"
+    path.write_text("")
+    held = configuration(path)
+    path.write_text("orchestration: {frontend: {port: 4000}}")
+    held.reload()
+    (pending,) = held.statistics().pending
+    assert (pending.path, pending.old, pending.new) == ("orchestration.frontend.port", 3000, 4000)
+    path.write_text("")
+    held.reload()
+    assert held.statistics().pending == ()
+
+
+def test_an_operators_change_holds_over_the_file_and_can_be_taken_back(tmp_path: Path) -> None:
+    """PATCH /api/config wins until it is undone; the file is left alone."""
+    path = tmp_path / "orchestration.yaml"
+    path.write_text("orchestration: {gateway: {timeout: 5}}")
+    held = configuration(path)
+    held.patch({"orchestration.gateway.timeout": 9})
+    held.reload()
+    assert held.current.orchestration.gateway.timeout == 9
+    assert held.statistics().sources["orchestration.gateway.timeout"] == "runtime"
+    held.patch({"orchestration.gateway.timeout": None})
+    assert held.current.orchestration.gateway.timeout == 5
+    with pytest.raises(SettingsError):
+        held.patch({"orchestration.gateway.timeout": "soon"})
+    assert held.current.orchestration.gateway.timeout == 5
+    assert path.read_text() == "orchestration: {gateway: {timeout: 5}}"
+
+
+def test_the_file_is_watched_also_when_an_editor_replaces_it(tmp_path: Path) -> None:
+    """Saving in an editor applies the change, with nothing restarted."""
+    path = tmp_path / "orchestration.yaml"
+    path.write_text("")
+    held = configuration(path)
+
+    async def main() -> None:
+        applied = trio.Event()
+        held.on_applied = lambda changed: applied.set() if changed else None
+        async with trio.open_nursery() as nursery:
+            await nursery.start(held.watch)
+            await trio.lowlevel.checkpoint()
+            while not applied.is_set():  # the watcher needs a moment to begin; writing again is harmless
+                fresh = tmp_path / "fresh"
+                fresh.write_text("orchestration: {gateway: {timeout: 8}}")
+                fresh.replace(path)
+                with trio.move_on_after(1):
+                    await applied.wait()
+            nursery.cancel_scope.cancel()
+
+    run(main, virtual=False)
+    assert held.current.orchestration.gateway.timeout == 8
+
+
+def test_the_file_is_the_named_one_or_the_one_here_or_the_one_we_carry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order is that of closeness."""
+    monkeypatch.chdir(tmp_path)
+    assert find_file("x.yaml", {"ORCH_CONFIG": "y.yaml"}) == Path("x.yaml")
+    assert find_file(None, {"ORCH_CONFIG": "y.yaml"}) == Path("y.yaml")
+    assert find_file(None, {}).is_absolute()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "orchestration.yaml").write_text("")
+    assert find_file(None, {}) == Path("config/orchestration.yaml")

@@ -1,0 +1,172 @@
+"""Every fault is named, with its place, in one reading."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orch.resources import resource
+from orch.settings import Settings, decode
+from orch.settings.decoding import SHORT_NAMES, values
+
+FILE = (resource("config") / "orchestration.yaml").read_text(encoding="utf-8")
+
+
+def faults(text: str, **environ: str) -> dict[str, str]:
+    return {fault.path: fault.expected for fault in decode(text, environ).faults}
+
+
+def test_the_file_we_ship_is_good_and_says_just_the_defaults() -> None:
+    """A reader of the file sees what holds without it."""
+    decoded = decode(FILE, {})
+    assert decoded.faults == ()
+    assert decoded.settings == Settings()
+
+
+def test_an_empty_file_is_the_defaults() -> None:
+    """Nothing has to be written to begin."""
+    assert decode("", {}).settings == Settings()
+
+
+def test_the_original_descriptions_values_hold_but_for_the_embedded_default() -> None:
+    """The seed's keys and values, with loopback, one worker and SQLite."""
+    s = decode(FILE, {}).settings
+    o = s.orchestration
+    assert (o.frontend.host, o.frontend.port, o.frontend.workers) == ("127.0.0.1", 3000, 1)
+    assert (o.websocket.max_connections, o.websocket.session_timeout) == (10000, 1800)
+    assert (o.gateway.timeout, o.gateway.retries, o.gateway.circuit_breaker_threshold) == (30, 3, 5)
+    assert (o.monitoring.health_check_interval, o.monitoring.metrics_collection_interval) == (10, 5)
+    assert (o.monitoring.alert_thresholds.response_time, o.monitoring.alert_thresholds.error_rate) == (
+        1000,
+        0.05,
+    )
+    assert s.services["audio-service"].url == "http://audio-service:5001"
+    assert s.services["translation-service"].health_endpoint == "/api/health"
+    assert (s.session_management.persistence, s.session_management.cleanup_interval) == ("sqlite", 300)
+    assert s.session_management.recovery_enabled
+
+
+def test_one_reading_names_every_fault() -> None:
+    """Nobody repairs a file one run at a time."""
+    found = faults(
+        "orchestration:\n"
+        "  frontend: {port: abc, hots: x}\n"
+        "  websocket: 3\n"
+        "  gateway: {timeout: -1, routes: [{prefix: api, service: audio-service, path: /}]}\n"
+        "services: {audio-service: {weight: 0}, other: {}}\n"
+        "nonsense: 1\n"
+    )
+    assert found.keys() == {
+        "orchestration.frontend.port",
+        "orchestration.frontend.hots",
+        "orchestration.websocket",
+        "orchestration.gateway.timeout",
+        "orchestration.gateway.routes[0].prefix",
+        "services.audio-service.weight",
+        "services.other.url",
+        "nonsense",
+    }
+    assert found["orchestration.frontend.port"] == "expected a whole number from 0 to 65535, got 'abc'"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("a: [", "config:1:5"),
+        ("a: 1\na: 2", "config:2:1"),
+        ("- 1", "config"),
+        ("1: 2", "config:1:1"),
+        ("services: []", "services"),
+        ("services: {Bad_Name: {url: 'http://x'}}", "services.Bad_Name"),
+        ("services: {audio-service: {url: 'ftp://x'}}", "services.audio-service.url"),
+        ("services: {audio-service: {url: 'http://x:99999'}}", "services.audio-service.url"),
+        (
+            "services: {audio-service: {url: 'http://x', instances: [{url: 'http://x'}]}}",
+            "services.audio-service.instances",
+        ),
+        ("services: {audio-service: {dialect: libretranslate}}", "services.audio-service.dialect"),
+        (
+            "orchestration: {gateway: {routes: [{prefix: /x, service: nobody, path: /}]}}",
+            "orchestration.gateway.routes[0].service",
+        ),
+        ("orchestration: {shutdown_grace: .inf}", "orchestration.shutdown_grace"),
+        ("orchestration: {shutdown_grace: .nan}", "orchestration.shutdown_grace"),
+        ("orchestration: {log_level: LOUD}", "orchestration.log_level"),
+        ("orchestration: {speech: {vad: {frame_duration: 25}}}", "orchestration.speech.vad.frame_duration"),
+        ("orchestration: {frontend: {workers: 4}}", "orchestration.frontend.workers"),
+        ("session_management: {persistence: redis}", "session_management.persistence"),
+        ("session_management: {recovery_enabled: perhaps}", "session_management.recovery_enabled"),
+    ],
+)
+def test_a_fault_is_found_at_its_place(text: str, path: str) -> None:
+    """Wrong syntax, type, key, value or combination: each is one line with its path."""
+    assert list(faults(text)) == [path]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "path", "value"),
+    [
+        ("HOST", "0.0.0.0", "orchestration.frontend.host", "0.0.0.0"),
+        ("PORT", "8080", "orchestration.frontend.port", 8080),
+        ("WORKERS", "1", "orchestration.frontend.workers", 1),
+        ("AUDIO_SERVICE_URL", "http://a:1", "services.audio-service.url", "http://a:1"),
+        ("TRANSLATION_SERVICE_URL", "http://t:1", "services.translation-service.url", "http://t:1"),
+        ("REDIS_URL", "redis://r:6379", "session_management.redis_url", "redis://r:6379"),
+        ("SESSION_TIMEOUT", "60", "orchestration.websocket.session_timeout", 60),
+        ("METRICS_ENABLE", "false", "orchestration.monitoring.enabled", False),
+        ("HEALTH_CHECK_INTERVAL", "2.5", "orchestration.monitoring.health_check_interval", 2.5),
+        ("LOG_LEVEL", "debug", "orchestration.log_level", "DEBUG"),
+        ("ORCH_GATEWAY__TIMEOUT", "7", "orchestration.gateway.timeout", 7),
+        ("ORCH_ORCHESTRATION__GATEWAY__TIMEOUT", "7", "orchestration.gateway.timeout", 7),
+        ("ORCH_SHUTDOWN_GRACE", "3", "orchestration.shutdown_grace", 3),
+        ("ORCH_CONTROL_TOKEN", "1234", "orchestration.control_token", "••••"),
+        ("ORCH_SERVICES__AUDIO_SERVICE__DIALECT", "openai", "services.audio-service.dialect", "openai"),
+        ("ORCH_SPEECH__VAD__AGGRESSIVENESS", "3", "orchestration.speech.vad.aggressiveness", 3),
+        ("ORCH_SESSION_MANAGEMENT__SQLITE_PATH", "/x.db", "session_management.sqlite_path", "/x.db"),
+    ],
+)
+def test_the_environment_wins_over_the_file(variable: str, text: str, path: str, value: object) -> None:
+    """Every short name and the general form reach their value."""
+    decoded = decode(FILE, {variable: text})
+    assert decoded.faults == ()
+    assert values(decoded.settings)[path] == value
+    assert decoded.sources[path] == "environment"
+    assert decoded.environment == (variable,)
+
+
+def test_every_short_name_points_at_a_setting_there_is() -> None:
+    """The table does not rot."""
+    known = values(Settings())
+    assert all(".".join(path) in known for path in SHORT_NAMES.values())
+
+
+def test_a_variable_of_no_setting_is_a_fault_that_names_it() -> None:
+    """A typing error in the environment is not silently nothing."""
+    assert list(faults("", ORCH_GATEWY__TIMEOUT="1")) == ["ORCH_GATEWY__TIMEOUT"]
+
+
+def test_a_wrong_variable_is_named_beside_the_path() -> None:
+    """The fault says where the value came from."""
+    assert list(faults("", PORT="x")) == ["orchestration.frontend.port (from PORT)"]
+
+
+def test_secrets_are_never_shown() -> None:
+    """Keys and tokens are masked wherever values are listed."""
+    decoded = decode("services: {audio-service: {api_key: sk-1}}", {"ORCH_CONTROL_TOKEN": "hush"})
+    shown = values(decoded.settings)
+    assert "hush" not in str(shown)
+    assert "sk-1" not in str(shown)
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_the_reader_fail_otherwise_than_by_faults(text: str) -> None:
+    """Whatever stands in the file, the answer is settings or faults."""
+    decoded = decode(text, {})
+    assert decoded.faults or decoded.settings
+
+
+def test_the_shipped_file_lies_where_the_program_looks() -> None:
+    """Templates, static files and the default configuration are found in a checkout."""
+    for name in ("config", "templates", "static"):
+        assert resource(name).is_dir(), Path(name)

@@ -1,0 +1,46 @@
+"""What applies at once and what waits."""
+
+import msgspec
+
+from orch.settings import Settings, changes, decode
+from orch.settings.reloading import applicable
+
+
+def settings(text: str) -> Settings:
+    decoded = decode(text, {})
+    assert decoded.faults == ()
+    return decoded.settings
+
+
+def test_a_change_says_where_from_and_where_to() -> None:
+    """Old and new stand side by side."""
+    (change,) = changes(settings(""), settings("orchestration: {gateway: {timeout: 5}}"))
+    assert (change.path, change.old, change.new, change.reason) == (
+        "orchestration.gateway.timeout",
+        30,
+        5,
+        None,
+    )
+
+
+def test_what_is_opened_once_waits_for_a_restart_and_keeps_its_value() -> None:
+    """A port that changed in the file is not half-applied."""
+    new = settings("orchestration: {frontend: {port: 4000}, gateway: {timeout: 5}}")
+    (_, port) = sorted(changes(settings(""), new), key=lambda change: change.reason is not None)
+    assert port.path == "orchestration.frontend.port"
+    assert port.reason
+    applied = applicable(settings(""), new)
+    assert applied.orchestration.frontend.port == 3000
+    assert applied.orchestration.gateway.timeout == 5
+
+
+def test_equal_settings_have_no_changes() -> None:
+    """Touching the file is not a change."""
+    assert changes(settings(""), settings("orchestration: {}")) == ()
+
+
+def test_a_service_that_appears_is_a_change_of_each_of_its_values() -> None:
+    """New back ends are told of."""
+    found = changes(settings(""), settings("services: {third: {url: 'http://x:1'}}"))
+    assert {c.path for c in found} >= {"services.third.url", "services.third.weight"}
+    assert msgspec.to_builtins(found[0])["reason"] is None

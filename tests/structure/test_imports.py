@@ -1,0 +1,83 @@
+"""Pure modules stay pure: they decide, and import nothing that acts."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parents[2] / "orch"
+
+PURE = (
+    "problems.py",
+    "restarts.py",
+    "settings/structs.py",
+    "settings/decoding.py",
+    "settings/reloading.py",
+    "analytics/series.py",
+    "telemetry/events.py",
+    "gateway/routes.py",
+    "gateway/balancer.py",
+    "gateway/breaker.py",
+    "gateway/retries.py",
+    "websocket/messages.py",
+    "websocket/topics.py",
+    "websocket/sessions.py",
+    "websocket/history.py",
+    "websocket/closes.py",
+    "health/verdict.py",
+    "health/recovery.py",
+    "speech/segmenter.py",
+    "speech/backlog.py",
+    "speech/exports.py",
+)
+ACTS = {
+    "trio",
+    "quart",
+    "quart_trio",
+    "hypercorn",
+    "httpx2",
+    "socket",
+    "time",
+    "asyncio",
+    "sqlite3",
+    "threading",
+}
+SHELLS = {"service", "proxy", "upstream", "probes", "processes", "connection", "endpoint", "live"}
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_module_imports_nothing_that_acts(name: str) -> None:
+    """No event loop, no clock, no socket, and no shell of ours."""
+    found = imports(ROOT / name)
+    assert not {module.partition(".")[0] for module in found} & ACTS
+    assert not {module for module in found if module.startswith("orch.") and module.split(".")[-1] in SHELLS}
+
+
+def test_no_module_keeps_the_names_that_hide_what_a_thing_is() -> None:
+    """No utils, no helpers, no Manager."""
+    for path in ROOT.rglob("*.py"):
+        assert path.stem not in {"utils", "helpers", "common", "misc"}, path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                assert not node.name.endswith(("Manager", "Helper")), f"{path}: {node.name}"
+
+
+def test_no_module_reads_its_clock_to_decide() -> None:
+    """``datetime.now`` and ``time.time()`` stand only in shells that hand the time on."""
+    calling = [
+        path.relative_to(ROOT)
+        for path in ROOT.rglob("*.py")
+        if "datetime.now(" in path.read_text(encoding="utf-8")
+    ]
+    assert calling == []
