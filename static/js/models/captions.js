@@ -1,0 +1,173 @@
+/**
+ * What was said in a session, as lines in the order it was said.
+ *
+ * Pure: the session's messages go in, in whatever order the network had them, as often as it likes; each segment
+ * is one line. Rules:
+ * - a later revision replaces an earlier one, never the other way round; a final text is replaced only by a
+ *   later final text;
+ * - a marked gap (`error`) never replaces text that is final, and any final text replaces a gap;
+ * - a translation belongs to its segment whether it comes before or after the transcript;
+ * - the lines of several streams share one time axis: `stream_started` (epoch ms) + `start` (s).
+ */
+
+/** Translations kept for segments whose transcript has not come; past it the oldest goes. */
+const ORPHAN_LIMIT = 500;
+
+/** A line of which nothing is known yet but its name. */
+function blank(id) {
+  return {
+    id, revision: -1, final: false, text: "", language: null, confidence: null, start: 0, end: 0, streamStarted: 0,
+    at: 0, endAt: 0, speaker: null, participantId: null, words: [], error: null, offset: null, timestamp: 0,
+    translations: new Map(),
+  };
+}
+
+function replacesTranscript(next, line) {
+  if (line.revision < 0) return true;
+  const sealed = line.final && !line.error;
+  if (sealed) return next.final && !next.error && next.revision > line.revision;
+  if (next.final && !next.error) return true;
+  if (next.revision !== line.revision) return next.revision > line.revision;
+  if (line.error && next.error) return next.error.final && !line.error.final;
+  if (line.error) return true;
+  return Boolean(next.error) && !line.final;
+}
+
+function replacesTranslation(next, current) {
+  if (!current) return true;
+  if (next.revision !== current.revision) return next.revision > current.revision;
+  if (!current.error) return false;
+  return !next.error || next.error.code !== current.error.code || next.error.detail !== current.error.detail;
+}
+
+export class Captions {
+  #lines = [];
+  #byId = new Map();
+  #orphans = new Map();
+  #spoken = new Set();
+  #translated = new Set();
+  #speakers = new Map();
+
+  /** The lines, earliest first. Do not change them. */
+  get lines() {
+    return this.#lines;
+  }
+
+  /** Lines whose text is final. */
+  get finished() {
+    return this.#lines.filter(({ final, error, text }) => final && !error && text !== "");
+  }
+
+  get(id) {
+    return this.#byId.get(id) ?? null;
+  }
+
+  /** Languages heard and languages translated to, in the order they appeared. */
+  get languages() {
+    return { spoken: [...this.#spoken], translated: [...this.#translated] };
+  }
+
+  /** When the time axis begins: the earliest stream's start, epoch ms; null before anything was said. */
+  get zero() {
+    let zero = null;
+    for (const { streamStarted } of this.#lines) if (zero === null || streamStarted < zero) zero = streamStarted;
+    return zero;
+  }
+
+  /** Who spoke: a number from 0 in order of appearance, so that everyone keeps a colour. */
+  speakerNumber(line) {
+    return this.#speakers.get(speakerKey(line)) ?? 0;
+  }
+
+  /** Take a message in. Returns the line that it changed, or null: not ours, old, or known already. */
+  apply(message) {
+    if (message.type === "transcript") return this.#transcript(message);
+    if (message.type === "translation") return this.#translation(message);
+    return null;
+  }
+
+  /** Forget everything, for a history that is read anew. */
+  clear() {
+    this.#lines = [];
+    for (const kept of [this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers]) kept.clear();
+  }
+
+  #transcript(message) {
+    const line = this.#byId.get(message.segment_id) ?? blank(message.segment_id);
+    if (!replacesTranscript(message, line)) {
+      // The same line again, in the history of a new epoch: only its place there is news.
+      if (message.offset === undefined || message.revision !== line.revision || message.offset === line.offset) return null;
+      line.offset = message.offset;
+      return line;
+    }
+    const isNew = line.revision < 0;
+    Object.assign(line, {
+      revision: message.revision,
+      final: message.final,
+      text: message.text,
+      language: message.language,
+      confidence: message.confidence,
+      start: message.start,
+      end: message.end,
+      streamStarted: message.stream_started,
+      at: message.stream_started + message.start * 1000,
+      endAt: message.stream_started + message.end * 1000,
+      speaker: message.speaker ?? null,
+      participantId: message.participant_id ?? null,
+      words: message.words ?? [],
+      error: message.error ?? null,
+      offset: message.offset ?? line.offset,
+      timestamp: message.timestamp,
+    });
+    if (line.language) this.#spoken.add(line.language);
+    const key = speakerKey(line);
+    if (!this.#speakers.has(key)) this.#speakers.set(key, this.#speakers.size);
+    if (isNew) this.#adopt(line);
+    else this.#lines.splice(this.#lines.indexOf(line), 1);
+    this.#place(line);
+    return line;
+  }
+
+  #adopt(line) {
+    this.#byId.set(line.id, line);
+    const orphans = this.#orphans.get(line.id);
+    this.#orphans.delete(line.id);
+    if (orphans) line.translations = orphans;
+  }
+
+  /** Insert by time; those of one moment stay in the order they came. New lines are mostly last. */
+  #place(line) {
+    let index = this.#lines.length;
+    while (index > 0 && this.#lines[index - 1].at > line.at) index -= 1;
+    this.#lines.splice(index, 0, line);
+  }
+
+  #translation(message) {
+    const line = this.#byId.get(message.segment_id);
+    const translations = line?.translations ?? this.#orphansOf(message.segment_id);
+    const current = translations.get(message.target_language);
+    if (!replacesTranslation(message, current)) return null;
+    translations.set(message.target_language, {
+      revision: message.revision,
+      text: message.text,
+      confidence: message.confidence,
+      error: message.error ?? null,
+      offset: message.offset ?? null,
+    });
+    this.#translated.add(message.target_language);
+    return line ?? null;
+  }
+
+  #orphansOf(id) {
+    const known = this.#orphans.get(id);
+    if (known) return known;
+    if (this.#orphans.size >= ORPHAN_LIMIT) this.#orphans.delete(this.#orphans.keys().next().value);
+    const translations = new Map();
+    this.#orphans.set(id, translations);
+    return translations;
+  }
+}
+
+function speakerKey({ participantId, speaker }) {
+  return `${participantId ?? ""}\n${speaker ?? ""}`;
+}

@@ -1,0 +1,83 @@
+/**
+ * What can be spoken and what can be read, as the back ends say it. Pure.
+ *
+ * An offer is the answer of GET /api/languages: {source: [codes] | null, targets: [codes] | null,
+ * pairs: {source: [targets]} | null}; null is "not known", which is not the same as none.
+ */
+
+/** The name of a language in the reader's own language; a code that has none stays itself. */
+export function languageName(code, locale = "en") {
+  try {
+    return new Intl.DisplayNames([locale], { type: "language", fallback: "code" }).of(code) ?? code;
+  } catch {
+    // Not a BCP 47 tag (an engine's own name for something): the code is all there is to say.
+    return code;
+  }
+}
+
+/** "en-GB" -> "en". */
+export function base(code) {
+  return code.split("-", 1)[0].toLowerCase();
+}
+
+export function isSameLanguage(one, other) {
+  return one !== null && other !== null && base(one) === base(other);
+}
+
+/** [{code, name}] sorted by name, each once. */
+export function choices(codes, locale = "en") {
+  return [...new Set(codes ?? [])]
+    .map((code) => ({ code, name: languageName(code, locale) }))
+    .sort((a, b) => a.name.localeCompare(b.name, locale));
+}
+
+/** What can be read of `source`: an array, or null where that is not known (detected, or no pairs given). */
+export function targetsOf(offer, source) {
+  if (!offer?.pairs || source === "auto" || !source) return null;
+  return offer.pairs[source] ?? offer.pairs[base(source)] ?? [];
+}
+
+/** Whether `target` can be read of `source`: true, false, or null where it is not known. Itself can always be. */
+export function canTranslate(offer, source, target) {
+  if (source && isSameLanguage(source, target)) return true;
+  const targets = targetsOf(offer, source);
+  return targets === null ? null : targets.some((code) => isSameLanguage(code, target));
+}
+
+/**
+ * What to read at first: what was chosen before, else the reader's own languages, filled up to two so that in a
+ * conversation of two languages each is translated.
+ */
+export function firstTargets(offer, { kept = null, preferred = [] } = {}) {
+  const targets = offer?.targets ?? [];
+  if (kept !== null) {
+    const known = offer?.targets ? kept.filter((code) => targets.includes(code)) : kept;
+    if (known.length > 0 || kept.length === 0) return known;
+  }
+  const chosen = [];
+  for (const wish of preferred) {
+    const match = targets.find((code) => isSameLanguage(code, wish));
+    if (match && !chosen.includes(match)) chosen.push(match);
+  }
+  for (const code of targets) if (chosen.length < 2 && !chosen.includes(code)) chosen.push(code);
+  return chosen;
+}
+
+/** "English", "English and German", "English, German and Spanish". */
+export function list(names) {
+  if (names.length <= 1) return names[0] ?? "";
+  return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
+}
+
+/** What of `targets` cannot be read of `source`, as a sentence; "" where all can or it is not known. */
+export function impossible(offer, source, targets, locale = "en") {
+  const cannot = targets.filter((target) => canTranslate(offer, source, target) === false);
+  if (cannot.length === 0) return "";
+  const possible = targetsOf(offer, source);
+  const name = languageName(source, locale);
+  const offered =
+    possible.length > 0
+      ? `From ${name} the translation service offers ${list(choices(possible, locale).map((choice) => choice.name))}.`
+      : `From ${name} the translation service offers no language.`;
+  return `${list(cannot.map((code) => languageName(code, locale)))} cannot be read when ${name} is spoken. ${offered}`;
+}

@@ -1,0 +1,63 @@
+/** How loud a block of samples is, in dBFS (0 dB: a full-scale square wave; full-scale sine: −3 dB RMS). Pure. */
+
+/** Below this nothing is told apart from silence: the step of 16-bit audio is −90 dB. */
+export const FLOOR_DB = -90;
+
+/** An amplitude (1 = full scale) in dBFS, not below the floor. */
+export function decibels(amplitude) {
+  return amplitude > 0 ? Math.max(FLOOR_DB, 20 * Math.log10(amplitude)) : FLOOR_DB;
+}
+
+/** RMS and peak of a block in dBFS. Int16Array counts 32768 as full scale, Float32Array 1. */
+export function measure(samples) {
+  const scale = samples instanceof Int16Array ? 1 / 32_768 : 1;
+  let sum = 0;
+  let peak = 0;
+  for (const sample of samples) {
+    sum += sample * sample;
+    peak = Math.max(peak, Math.abs(sample));
+  }
+  const rms = samples.length > 0 ? Math.sqrt(sum / samples.length) : 0;
+  return { rms: decibels(rms * scale), peak: decibels(peak * scale) };
+}
+
+/**
+ * What a meter shows of the blocks given to it: the level rises at once and falls by `fall` dB a second; the
+ * peak is held for `hold` seconds.
+ */
+export class LevelMeter {
+  #fall;
+  #hold;
+  #at = null;
+  #peakAt = 0;
+  #level = FLOOR_DB;
+  #peak = FLOOR_DB;
+
+  constructor({ fall = 30, hold = 1.5 } = {}) {
+    this.#fall = fall;
+    this.#hold = hold;
+  }
+
+  /** `now` in seconds. Returns {level, peak} in dBFS. */
+  add(samples, now) {
+    const { rms, peak } = measure(samples);
+    const passed = this.#at === null ? 0 : Math.max(0, now - this.#at);
+    this.#at = now;
+    this.#level = Math.max(rms, this.#level - this.#fall * passed, FLOOR_DB);
+    if (peak >= this.#peak || now - this.#peakAt > this.#hold) {
+      this.#peak = peak;
+      this.#peakAt = now;
+    }
+    return { level: this.#level, peak: this.#peak };
+  }
+}
+
+/** dBFS as a share of a meter from `from` to 0 dB: 0–1. */
+export function share(level, from = -60) {
+  return Math.min(1, Math.max(0, (level - from) / -from));
+}
+
+/** "−21 dB", with a true minus; at the floor "silent". */
+export function inWords(level) {
+  return level <= FLOOR_DB ? "silent" : `${Math.round(level) < 0 ? "−" : ""}${Math.abs(Math.round(level))} dB`;
+}

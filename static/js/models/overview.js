@@ -1,0 +1,150 @@
+/** What the Overview says: the sentence, what is wrong, and the table's rows. Pure: states in, words out. */
+
+import { count, counted, duration } from "./figures.js";
+import { word } from "./states.js";
+
+/** What it means for people when a back end is away, and while only some of it is. */
+const MEANING = {
+  "audio-service": {
+    works: "Speech is still being written down.",
+    away: "Speech is kept for a while and written down when it is back.",
+  },
+  "translation-service": {
+    works: "Speech is still being translated.",
+    away: "Captions come without translations until it is back.",
+  },
+};
+
+const FINE = new Set(["healthy", "unknown"]);
+
+const isUsable = (service) => service.instances.some((instance) => instance.usable);
+
+/** Names as a list: "a", "a and b", "a, b and c". */
+export function listed(names) {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
+/** One sentence on how things are. `services`, `tree`, `speech` are topics' states, null until known. */
+export function sentence({ services, tree, speech }) {
+  if (tree?.state === "stopping") return "The service is stopping. Connections are told to come back later.";
+  if (!services) return "";
+  const all = services.services;
+  if (all.length === 0) return "No back end is configured.";
+  const broken = tree?.branches.filter((branch) => ["failed", "backing_off"].includes(branch.state)) ?? [];
+  if (broken.length > 0) return `${listed(broken.map((branch) => branch.name))} failed and will start again.`;
+  const away = all.filter((service) => !FINE.has(service.state) && !isUsable(service));
+  if (away.length > 0) {
+    const meaning = away.length === 1 ? MEANING[away[0].name]?.away : null;
+    const verb = away.length === 1 ? "is" : "are";
+    return `${listed(away.map((service) => service.name))} ${verb} not answering. ${meaning ?? "What needs it has to wait."}`;
+  }
+  const worse = all.filter((service) => !FINE.has(service.state));
+  if (worse.length > 0) {
+    const words = worse.length === 1 ? `${worse[0].name} is ${word(worse[0].state)}` : `${count(worse.length)} services have trouble`;
+    return `${words}. ${MEANING[worse[0].name]?.works ?? "Requests are still answered."}`;
+  }
+  if (all.some((service) => service.state === "unknown")) return "Waiting for the first checks of the back ends.";
+  const streams = speech?.streams ?? 0;
+  if (streams > 0) return `Everything works. ${streams === 1 ? "One person is" : `${count(streams)} people are`} speaking.`;
+  return "Everything works. Nobody is speaking right now.";
+}
+
+/**
+ * What is wrong, worst first: [{key, tone, word, subject, text, more, since, action}].
+ * `action` is {kind: "restart", service} or {kind: "link", href, label}, or null.
+ */
+export function problems({ services, tree, config }) {
+  const found = [];
+  for (const branch of tree?.branches ?? []) {
+    if (branch.state !== "failed" && branch.state !== "backing_off") continue;
+    const error = branch.last_error;
+    found.push({
+      key: `branch ${branch.name}`,
+      tone: "bad",
+      word: word(branch.state),
+      subject: branch.name,
+      text: error ? `failed: ${error.type}${error.message ? `, ${error.message}` : ""}` : "failed",
+      more: `${counted(branch.restarts, "restart")} so far; past ${branch.restart_limit} in ${duration(branch.restart_window)} the service stops.`,
+      since: branch.since,
+      action: { kind: "link", href: `/tree?branch=${encodeURIComponent(branch.name)}`, label: "Open the tree" },
+    });
+  }
+  for (const service of services?.services ?? []) {
+    if (FINE.has(service.state)) continue;
+    found.push({
+      key: `service ${service.name}`,
+      tone: service.state === "unhealthy" ? "bad" : "warn",
+      word: word(service.state),
+      subject: service.name,
+      text: service.reason,
+      more: recovery(service),
+      since: service.since,
+      action: service.restartable ? { kind: "restart", service: service.name } : null,
+    });
+  }
+  if (config && config.file.faults.length > 0) {
+    const [first] = config.file.faults;
+    found.push({
+      key: "file",
+      tone: "warn",
+      word: "not applied",
+      subject: "The settings file",
+      text: `was changed but cannot be used: ${first.path}: ${first.expected}`,
+      more: "The service goes on with the settings it had.",
+      since: config.file.read_at,
+      action: { kind: "link", href: "/settings", label: "Open settings" },
+    });
+  }
+  const rank = { bad: 0, warn: 1 };
+  return found.sort((a, b) => rank[a.tone] - rank[b.tone]);
+}
+
+/** What the service is doing about a back end, or what the operator has to. */
+function recovery(service) {
+  const meaning = isUsable(service) ? MEANING[service.name]?.works : MEANING[service.name]?.away;
+  const done = service.recovery?.text ?? (service.restartable ? "" : "It was not started from here; start it where it runs.");
+  return [done, meaning].filter(Boolean).join(" ");
+}
+
+/** One row an instance: health's view and the gateway's of the same url. */
+export function instances(services, gateway) {
+  const seen = new Map((gateway?.instances ?? []).map((instance) => [`${instance.service} ${instance.url}`, instance]));
+  return (services?.services ?? []).flatMap((service) =>
+    service.instances.map((instance, index) => {
+      const routed = seen.get(`${service.name} ${instance.url}`);
+      return {
+        key: `${service.name} ${instance.url}`,
+        name: service.instances.length > 1 ? `${service.name}-${index + 1}` : service.name,
+        service: service.name,
+        restartable: service.restartable,
+        recovery: service.recovery,
+        ...instance,
+        breaker: routed?.breaker ?? null,
+        breaker_retry_in: routed?.breaker_retry_in ?? null,
+        share: routed?.share ?? null,
+        gateway_p95_ms: routed?.p95_ms ?? null,
+        requests: routed?.requests ?? 0,
+        errors: routed?.errors ?? 0,
+      };
+    }),
+  );
+}
+
+/** The checks in words, for those who do not see the bars. */
+export function checksInWords(checks) {
+  if (checks.length === 0) return "No checks yet";
+  const wrong = checks.filter((check) => check.state === "unhealthy").length;
+  const slow = checks.filter((check) => check.state === "degraded" || check.state === "recovering").length;
+  const parts = [counted(checks.length, "check")];
+  if (wrong > 0) parts.push(`${count(wrong)} failed`);
+  if (slow > 0) parts.push(`${count(slow)} with trouble`);
+  if (wrong + slow === 0) parts.push(checks.length === 1 ? "good" : "all good");
+  return parts.join(", ");
+}
+
+/** "closed", "open, tries again in 8 s", "half-open": what the breaker does with the next request. */
+export function breakerInWords(breaker, retryIn) {
+  if (breaker === null) return "–";
+  if (breaker === "open") return retryIn === null ? "open" : `open, one try in ${duration(Math.max(1, Math.round(retryIn)))}`;
+  return breaker === "half_open" ? "half-open" : breaker;
+}

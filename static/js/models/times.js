@@ -1,0 +1,48 @@
+/** Moments as people read them: relative below an hour, absolute from there on. Pure: `now` comes in. */
+
+import { UNKNOWN } from "./figures.js";
+
+const HOUR = 3600;
+
+const pad = (value) => String(value).padStart(2, "0");
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+const clock = (date) => `${pad(date.getHours())}:${pad(date.getMinutes())}`;
+const day = (date) => `${date.getDate()} ${MONTHS[date.getMonth()]}`;
+
+/** `at` and `now` in seconds since the epoch. "now", "12 s ago", "5 min ago", "14:02", "23 Nov, 14:02". */
+export function relative(at, now) {
+  if (typeof at !== "number") return UNKNOWN;
+  const age = now - at;
+  if (Math.abs(age) < 2) return "now";
+  if (age < 0 && age > -HOUR) return `in ${span(-age)}`;
+  if (age >= 0 && age < HOUR) return `${span(age)} ago`;
+  const then = new Date(at * 1000);
+  const today = new Date(now * 1000);
+  if (then.toDateString() === today.toDateString()) return clock(then);
+  const year = then.getFullYear() === today.getFullYear() ? "" : ` ${then.getFullYear()}`;
+  return `${day(then)}${year}, ${clock(then)}`;
+}
+
+/** "24 Nov 2025, 14:02:11", in the reader's time zone. */
+export function absolute(at) {
+  if (typeof at !== "number") return UNKNOWN;
+  const then = new Date(at * 1000);
+  return `${day(then)} ${then.getFullYear()}, ${clock(then)}:${pad(then.getSeconds())}`;
+}
+
+/** What `<time datetime>` takes. */
+export function machine(at) {
+  return new Date(at * 1000).toISOString();
+}
+
+/** The time of day with seconds: "14:02:11". */
+export function clockTime(at) {
+  const then = new Date(at * 1000);
+  return `${clock(then)}:${pad(then.getSeconds())}`;
+}
+
+/** Seconds below a minute and a half, minutes from there on. */
+function span(seconds) {
+  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+}

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Captions } from "../../static/js/models/captions.js";
+
+const T0 = Date.UTC(2026, 0, 5, 14, 2, 0);
+
+function transcript(segment_id, revision, text, more = {}) {
+  return {
+    type: "transcript", session_id: "s", segment_id, revision, final: false, text, language: "en", confidence: 0.9, start: 1,
+    end: 2, stream_started: T0, speaker: "Ann", participant_id: "p1", words: [], error: null, timestamp: T0 + 2500, ...more,
+  };
+}
+
+const translation = (segment_id, revision, target_language, text, more = {}) => ({
+  type: "translation", session_id: "s", segment_id, revision, target_language, text, confidence: 0.8, error: null, ...more,
+});
+
+const gap = (detail, final = false) => ({ code: "service_unavailable", detail, service: "audio-service", final });
+const texts = (captions) => captions.lines.map(({ text }) => text);
+
+test("a growing segment is one line, and an older revision that comes late changes nothing", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 1, "had he"));
+  captions.apply(transcript("a-0", 3, "had he married a"));
+  assert.equal(captions.apply(transcript("a-0", 2, "had he married")), null);
+  assert.deepEqual(texts(captions), ["had he married a"]);
+});
+
+test("a final wins over any revision, before and after it", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 4, "had he merry"));
+  captions.apply(transcript("a-0", 3, "had he married", { final: true, offset: 7 }));
+  assert.equal(captions.apply(transcript("a-0", 9, "hat he")), null);
+  assert.equal(captions.lines[0].text, "had he married");
+  assert.equal(captions.lines[0].final, true);
+  assert.equal(captions.lines[0].offset, 7);
+});
+
+test("a message that comes twice changes nothing", () => {
+  const captions = new Captions();
+  const final = transcript("a-0", 1, "hello", { final: true, offset: 1 });
+  assert.notEqual(captions.apply(final), null);
+  assert.equal(captions.apply(final), null);
+  captions.apply(translation("a-0", 1, "es", "hola"));
+  assert.equal(captions.apply(translation("a-0", 1, "es", "hola")), null);
+  assert.equal(captions.lines.length, 1);
+});
+
+test("the same line at another offset, as a new epoch's history has it, keeps its text and takes the offset", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 1, "hello", { final: true, offset: 41 }));
+  assert.equal(captions.apply(transcript("a-0", 1, "hello", { final: true, offset: 2 })).offset, 2);
+  assert.equal(captions.lines.length, 1);
+});
+
+test("a gap is replaced by the text when it comes, and text never by a gap", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 1, "", { error: gap("audio-service is not answering.") }));
+  assert.equal(captions.lines[0].error.service, "audio-service");
+  captions.apply(transcript("a-0", 1, "hello", { final: true }));
+  assert.equal(captions.lines[0].error, null);
+  assert.equal(captions.apply(transcript("a-0", 2, "", { error: gap("again"), final: true })), null);
+  assert.deepEqual(texts(captions), ["hello"]);
+});
+
+test("a gap that became final is said, and even then late text is better than none", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 1, "", { error: gap("waiting") }));
+  captions.apply(transcript("a-0", 1, "", { error: gap("given up", true), final: true }));
+  assert.equal(captions.lines[0].error.detail, "given up");
+  captions.apply(transcript("a-0", 1, "hello", { final: true }));
+  assert.equal(captions.lines[0].text, "hello");
+});
+
+test("a gap marks a segment of which only unsure text was there", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 2, "had he"));
+  captions.apply(transcript("a-0", 3, "", { error: gap("down") }));
+  assert.equal(captions.lines[0].error.detail, "down");
+});
+
+test("a translation may come before its transcript", () => {
+  const captions = new Captions();
+  assert.equal(captions.apply(translation("a-0", 1, "es", "hola")), null);
+  const line = captions.apply(transcript("a-0", 1, "hello", { final: true }));
+  assert.equal(line.translations.get("es").text, "hola");
+});
+
+test("translations that wait for a transcript are bounded", () => {
+  const captions = new Captions();
+  for (let index = 0; index < 600; index += 1) captions.apply(translation(`a-${index}`, 1, "es", "hola"));
+  assert.equal(captions.apply(transcript("a-0", 1, "x")).translations.size, 0);
+  assert.equal(captions.apply(transcript("a-599", 1, "x")).translations.size, 1);
+});
+
+test("a translation's error stands until text comes, and never in place of text", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 1, "hello", { final: true }));
+  captions.apply(translation("a-0", 1, "es", "", { error: { code: "engine_missing", detail: "Install apertium.", service: "translation-service" } }));
+  assert.equal(captions.lines[0].translations.get("es").error.detail, "Install apertium.");
+  captions.apply(translation("a-0", 1, "es", "hola"));
+  captions.apply(translation("a-0", 1, "es", "", { error: gap("late") }));
+  assert.equal(captions.lines[0].translations.get("es").text, "hola");
+});
+
+test("an older translation never replaces a newer one", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 5, "hello there", { final: true }));
+  captions.apply(translation("a-0", 5, "es", "hola a todos"));
+  assert.equal(captions.apply(translation("a-0", 4, "es", "hola")), null);
+});
+
+test("several streams share one time axis", () => {
+  const captions = new Captions();
+  captions.apply(transcript("b-0", 1, "second", { stream_started: T0 + 10_000, start: 0.5, end: 1 }));
+  captions.apply(transcript("a-0", 1, "first", { start: 10, end: 11 }));
+  captions.apply(transcript("a-1", 1, "third", { start: 12, end: 13 }));
+  assert.deepEqual(texts(captions), ["first", "second", "third"]);
+  assert.equal(captions.zero, T0);
+  assert.equal(captions.lines[1].at, T0 + 10_500);
+});
+
+test("lines of one moment keep the order they came in", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 1, "one"));
+  captions.apply(transcript("b-0", 1, "two"));
+  captions.apply(transcript("a-0", 2, "one more"));
+  captions.apply(transcript("b-0", 2, "two more"));
+  assert.deepEqual(texts(captions), ["one more", "two more"]);
+});
+
+test("speakers are numbered in the order they appear, two of one name apart", () => {
+  const captions = new Captions();
+  const one = captions.apply(transcript("a-0", 1, "x"));
+  const two = captions.apply(transcript("b-0", 1, "y", { participant_id: "p2" }));
+  const three = captions.apply(transcript("c-0", 1, "z", { participant_id: null, speaker: null }));
+  assert.deepEqual([one, two, three].map((line) => captions.speakerNumber(line)), [0, 1, 2]);
+});
+
+test("languages heard and translated to are known", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 1, "hola", { language: "es", final: true }));
+  captions.apply(transcript("a-1", 1, "", { language: null, error: gap("down") }));
+  captions.apply(translation("a-0", 1, "en", "hello"));
+  assert.deepEqual(captions.languages, { spoken: ["es"], translated: ["en"] });
+  assert.equal(captions.finished.length, 1);
+});
+
+test("whatever order and however often messages come, the same lines stand", () => {
+  const messages = [];
+  for (let segment = 0; segment < 6; segment += 1) {
+    for (let revision = 1; revision <= 4; revision += 1) {
+      const final = revision === 4;
+      messages.push(transcript(`a-${segment}`, revision, `s${segment} r${revision}`, { start: segment, end: segment + 1, final }));
+    }
+    messages.push(translation(`a-${segment}`, 4, "es", `t${segment}`));
+  }
+  const show = (captions) => captions.lines.map(({ id, text, final, translations }) => [id, text, final, translations.get("es").text]);
+  const straight = new Captions();
+  for (const message of messages) straight.apply(message);
+  let seed = 7;
+  const random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
+  for (let turn = 0; turn < 50; turn += 1) {
+    const mixed = new Captions();
+    const shuffled = [...messages, ...messages].map((message) => [random(), message]).sort((a, b) => a[0] - b[0]);
+    for (const [, message] of shuffled) mixed.apply(message);
+    assert.deepEqual(show(mixed), show(straight));
+  }
+});

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { afterClose } from "../../static/js/models/closes.js";
+import { canTranslate, choices, firstTargets, impossible, languageName, list, targetsOf } from "../../static/js/models/languages.js";
+import { FLOOR_DB, LevelMeter, decibels, inWords, measure, share } from "../../static/js/models/levels.js";
+import { isSessionName, sessionName } from "../../static/js/models/session-name.js";
+
+const OFFER = { source: ["en", "es"], targets: ["de", "en", "es"], pairs: { en: ["es", "de"], es: ["en"] } };
+
+test("languages have names, and a code without one stays a code", () => {
+  assert.equal(languageName("es"), "Spanish");
+  assert.equal(languageName("pt-BR"), "Brazilian Portuguese");
+  assert.equal(languageName("not a tag!"), "not a tag!");
+});
+
+test("choices are sorted by name and each is there once; null is no choice", () => {
+  assert.deepEqual(choices(["es", "en", "es"]).map(({ name }) => name), ["English", "Spanish"]);
+  assert.deepEqual(choices(null), []);
+});
+
+test("what can be read of a language is known, impossible or not known", () => {
+  assert.equal(canTranslate(OFFER, "en", "es"), true);
+  assert.equal(canTranslate(OFFER, "en-GB", "es"), true);
+  assert.equal(canTranslate(OFFER, "es", "de"), false);
+  assert.equal(canTranslate(OFFER, "fr", "en"), false);
+  assert.equal(canTranslate(OFFER, "es", "es"), true);
+  assert.equal(canTranslate(OFFER, "auto", "de"), null);
+  assert.equal(canTranslate({ ...OFFER, pairs: null }, "es", "de"), null);
+  assert.equal(canTranslate(null, "es", "de"), null);
+  assert.equal(targetsOf(OFFER, "auto"), null);
+});
+
+test("what cannot be read is said in a sentence with what can", () => {
+  assert.equal(impossible(OFFER, "en", ["es"]), "");
+  assert.equal(impossible(OFFER, "auto", ["es"]), "");
+  assert.equal(
+    impossible(OFFER, "es", ["de", "en"]),
+    "German cannot be read when Spanish is spoken. From Spanish the translation service offers English.",
+  );
+  assert.equal(
+    impossible(OFFER, "fr", ["en"]),
+    "English cannot be read when French is spoken. From French the translation service offers no language.",
+  );
+});
+
+test("what is read at first: kept, else the reader's own, filled up to two", () => {
+  assert.deepEqual(firstTargets(OFFER, { kept: ["es", "fr"] }), ["es"]);
+  assert.deepEqual(firstTargets(OFFER, { kept: [] }), []);
+  assert.deepEqual(firstTargets(OFFER, { kept: ["fr"], preferred: ["es-MX"] }), ["es", "de"]);
+  assert.deepEqual(firstTargets(OFFER, { preferred: ["en-US", "en", "es", "de"] }), ["en", "es", "de"]);
+  assert.deepEqual(firstTargets(null, { kept: ["es"] }), ["es"], "an offer that is not known keeps the choice");
+});
+
+test("names are listed as one says them", () => {
+  assert.deepEqual([list([]), list(["a"]), list(["a", "b"]), list(["a", "b", "c"])], ["", "a", "a and b", "a, b and c"]);
+});
+
+test("levels: silence is the floor, a full-scale square wave 0 dB, a sine −3 dB RMS", () => {
+  assert.equal(decibels(0), FLOOR_DB);
+  assert.deepEqual(measure(new Float32Array(10)), { rms: FLOOR_DB, peak: FLOOR_DB });
+  assert.deepEqual(measure(new Float32Array(0)), { rms: FLOOR_DB, peak: FLOOR_DB });
+  assert.deepEqual(measure(Float32Array.from([1, -1, 1, -1])), { rms: 0, peak: 0 });
+  const sine = Float32Array.from({ length: 1600 }, (_, index) => Math.sin((2 * Math.PI * index) / 16));
+  assert.ok(Math.abs(measure(sine).rms + 3.01) < 0.01);
+  const samples = Int16Array.from(sine, (value) => Math.round(value * 16_384));
+  assert.ok(Math.abs(measure(samples).peak + 6.02) < 0.01);
+});
+
+test("a meter rises at once, falls steadily and holds its peak", () => {
+  const meter = new LevelMeter({ fall: 30, hold: 1.5 });
+  const loud = Float32Array.from([1, -1]);
+  const silent = new Float32Array(2);
+  assert.deepEqual(meter.add(loud, 10), { level: 0, peak: 0 });
+  assert.deepEqual(meter.add(silent, 11), { level: -30, peak: 0 });
+  assert.deepEqual(meter.add(silent, 12), { level: -60, peak: FLOOR_DB });
+  assert.deepEqual(meter.add(silent, 20), { level: FLOOR_DB, peak: FLOOR_DB });
+});
+
+test("levels as a share of a meter and in words", () => {
+  assert.deepEqual([share(0), share(-30), share(-60), share(-90)], [1, 0.5, 0, 0]);
+  assert.deepEqual([inWords(-21.4), inWords(0), inWords(FLOOR_DB)], ["−21 dB", "0 dB", "silent"]);
+});
+
+test("session names are readable, take every byte, and are names to the service", () => {
+  assert.equal(sessionName(() => Uint8Array.from([29, 26, 5, 13, 1, 10])), "swift-river-7f3c");
+  for (let byte = 0; byte < 256; byte += 1) {
+    const name = sessionName((n) => new Uint8Array(n).fill(byte));
+    assert.match(name, /^[a-z]+-[a-z]+-[2-9a-z]{4}$/);
+    assert.ok(isSessionName(name));
+  }
+  assert.equal(isSessionName("a b"), false);
+  assert.equal(isSessionName(""), false);
+});
+
+test("close codes: what to do, the service's reason first", () => {
+  assert.equal(afterClose(4001, "").next, "stop");
+  assert.equal(afterClose(4100).next, "back_off");
+  assert.equal(afterClose(4201).next, "now");
+  assert.equal(afterClose(1012).next, "back_off");
+  assert.equal(afterClose(9999).next, "back_off");
+  assert.equal(afterClose(1008, "Wrong origin.").words, "Wrong origin.");
+});
