@@ -1,0 +1,141 @@
+/**
+ * Sample-rate conversion by a rational factor, block by block: y = lowpass(x), read at the new rate.
+ *
+ * The output at index n stands at input time n·M/L (L/M is the ratio in lowest terms). It is the windowed-sinc
+ * interpolation
+ *     y[n] = Σ_k x[k] · h(n·M/L − k),   h(t) = 2f·sinc(2f·t)·kaiser(t/T)
+ * with the cutoff f (cycles per input sample) centred in the transition band below half of the lower rate, so
+ * that everything which would alias is at least 80 dB down. h is kept for each of the L phases, each set of taps
+ * scaled to a gain of 1 at 0 Hz.
+ *
+ * Input is float32, output float32. The block size changes nothing; `flush` gives the last half filter, after
+ * which ceil(N·L/M) samples have come out for N that went in: none lost, none doubled. Before the first and after
+ * the last sample the signal counts as silent.
+ */
+
+/** Stop-band attenuation, dB. */
+const ATTENUATION = 80;
+/** The pass band ends at this share of half the lower rate; the stop band begins at all of it. */
+const PASS = 0.9;
+
+function gcd(a, b) {
+  return b === 0 ? a : gcd(b, a % b);
+}
+
+/** The modified Bessel function of the first kind, order 0, by its power series. */
+function bessel0(x) {
+  let term = 1;
+  let sum = 1;
+  for (let k = 1; term > sum * 1e-12; k += 1) {
+    term *= (x / (2 * k)) ** 2;
+    sum += term;
+  }
+  return sum;
+}
+
+/** Taps for every phase: `half` input samples on each side. */
+function design(up, down) {
+  const scale = Math.min(1, up / down);
+  const transition = ((1 - PASS) * scale) / 2;
+  const cutoff = (((1 + PASS) / 2) * scale) / 2;
+  // Kaiser's formulas: length from attenuation and transition width, β from attenuation.
+  const half = Math.ceil((ATTENUATION - 7.95) / (14.36 * transition) / 2);
+  const beta = 0.1102 * (ATTENUATION - 8.7);
+  const taps = 2 * half;
+  const table = new Float32Array(up * taps);
+  for (let phase = 0; phase < up; phase += 1) {
+    let sum = 0;
+    for (let tap = 0; tap < taps; tap += 1) {
+      const time = phase / up + half - 1 - tap;
+      const inside = Math.abs(time) <= half;
+      const x = 2 * cutoff * time;
+      const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+      const window = inside ? bessel0(beta * Math.sqrt(1 - (time / half) ** 2)) : 0;
+      table[phase * taps + tap] = sinc * window;
+      sum += sinc * window;
+    }
+    for (let tap = 0; tap < taps; tap += 1) table[phase * taps + tap] /= sum;
+  }
+  return { table, half, taps };
+}
+
+export class Resampler {
+  #up;
+  #down;
+  #table;
+  #half;
+  #taps;
+  /** Input that later output still needs; its first sample is number `#first` of the stream. */
+  #kept;
+  #first;
+  #received = 0;
+  #produced = 0;
+
+  /** Rates in Hz, whole numbers. */
+  constructor(inputRate, outputRate) {
+    const divisor = gcd(inputRate, outputRate);
+    this.#up = outputRate / divisor;
+    this.#down = inputRate / divisor;
+    const { table, half, taps } = design(this.#up, this.#down);
+    this.#table = table;
+    this.#half = half;
+    this.#taps = taps;
+    this.#kept = new Float32Array(half - 1);
+    this.#first = 1 - half;
+  }
+
+  /** Samples of input that the filter looks ahead. */
+  get lookahead() {
+    return this.#half;
+  }
+
+  /** Take a block of any length; returns all the output that is certain now. */
+  process(block) {
+    this.#append(block);
+    this.#received += block.length;
+    return this.#produce(Infinity);
+  }
+
+  /** The end of the stream: the rest of the output. The next `process` begins a new stream. */
+  flush() {
+    const total = Math.ceil((this.#received * this.#up) / this.#down);
+    this.#append(new Float32Array(this.#taps));
+    const rest = this.#produce(total);
+    this.#kept = new Float32Array(this.#half - 1);
+    this.#first = 1 - this.#half;
+    this.#received = 0;
+    this.#produced = 0;
+    return rest;
+  }
+
+  #append(block) {
+    const joined = new Float32Array(this.#kept.length + block.length);
+    joined.set(this.#kept);
+    joined.set(block, this.#kept.length);
+    this.#kept = joined;
+  }
+
+  #produce(limit) {
+    const end = this.#first + this.#kept.length;
+    // Output n needs input up to floor(n·M/L) + half.
+    const certain = Math.ceil(((end - this.#half) * this.#up) / this.#down);
+    const until = Math.min(limit, Math.max(this.#produced, certain));
+    const out = new Float32Array(Math.max(0, until - this.#produced));
+    for (let index = 0; index < out.length; index += 1) {
+      const position = (this.#produced + index) * this.#down;
+      const begin = Math.floor(position / this.#up) - this.#half + 1 - this.#first;
+      const phase = (position % this.#up) * this.#taps;
+      let sum = 0;
+      for (let tap = 0; tap < this.#taps; tap += 1) sum += this.#kept[begin + tap] * this.#table[phase + tap];
+      out[index] = sum;
+    }
+    this.#produced += out.length;
+    const needed = Math.floor((this.#produced * this.#down) / this.#up) - this.#half + 1;
+    const drop = Math.min(this.#kept.length, needed - this.#first);
+    if (drop > 0) {
+      this.#kept = this.#kept.slice(drop);
+      this.#first += drop;
+    }
+    return out;
+  }
+}
