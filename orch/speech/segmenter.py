@@ -1,0 +1,406 @@
+"""Where speech begins and ends in a stream of samples.
+
+The problem: an engine is asked about *utterances*, but a microphone gives samples without end. An utterance
+that begins late loses its first consonant; one that ends early loses its last; one that ends late makes the
+reader wait; noise taken for speech makes an engine invent words.
+
+The naive answer is an energy threshold. It fails three ways: a fan is above it for ever, a quiet speaker
+below it, and every stop consonant ("t" is 60 ms of nothing) ends a word. So, frame by frame
+(``frame_duration`` ms):
+
+1. *Level*: RMS of the frame, its mean removed (a DC offset is not sound).
+2. *Noise floor*: the lowest level, smoothed over three frames, of the last 2.5 s. Speech has gaps, however
+   short, within any 2.5 s; what has none is noise (minimum statistics, after R. Martin, 1994). The floor is
+   trusted once 2 s were heard; until then it may not lift the thresholds, so that one who speaks at once is
+   heard.
+3. *Two thresholds*: a frame is **loud** at ``energy_threshold`` or ``onset`` times the floor, whichever is
+   higher; it is **active** at 40 % of ``energy_threshold`` or ``release`` times the floor. Speech begins
+   with loud frames and lasts while frames are active, so trailing syllables stay in and a hiss does not
+   begin anything. ``aggressiveness`` picks the row of :data:`AGGRESSIVENESS`.
+4. *Onset*: speech is believed once the last second holds ``min_speech_duration`` of active frames, without
+   a hole of more than 200 ms, of which at least ``voiced`` ms repeat with a period between
+   ``voice_freq_min`` and ``voice_freq_max`` (normalised autocorrelation, a peak after a dip: rumble has no
+   dip, a click no period, a hiss neither), and whose level is not steady (mains hum repeats like a voice,
+   but no voice holds its level to 0.75 dB). Whatever does not get there, is silence. At aggressiveness 0
+   neither voice nor unsteadiness is asked for.
+5. *Pre-roll*: the utterance begins up to 300 ms before its first active frame, as far as that was silence.
+6. *End*: ``tail`` (100 ms) after the last active frame the utterance may be over: :class:`Pause`, with
+   exactly the extent it will have if so. If nothing is active until ``max_silence_duration`` has passed, it
+   was: :class:`Utterance`. Else :class:`Resumed`. In a pause one loud frame resumes, or two active ones;
+   one alone is a tick.
+7. *Cut*: an utterance that would exceed ``max_utterance`` ends at its quietest 100 ms in its second half,
+   and what remains is the next one.
+
+Left out: spectral models. They would hear whispering (which 4 does not, but for aggressiveness 0) and
+reject music (which passes as speech); the engines behind do that better.
+
+The result is a *partition*: every sample is in exactly one :class:`Silence` or :class:`Utterance`, in
+order; and all of it is decided by frames counted from the first sample, so the sizes of the blocks change
+nothing.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from orch.settings import Vad
+
+
+@dataclass(frozen=True, slots=True)
+class Eagerness:
+    """A row of the table: ``onset``, ``release`` times the noise floor; ``voiced`` ms at the onset."""
+
+    onset: float
+    release: float
+    voiced: int
+
+
+AGGRESSIVENESS: Final = (
+    Eagerness(onset=1.6, release=1.3, voiced=0),
+    Eagerness(onset=2.0, release=1.5, voiced=20),
+    Eagerness(onset=2.8, release=1.8, voiced=40),
+    Eagerness(onset=4.0, release=2.5, voiced=80),
+)
+
+PRE_ROLL: Final = 0.3  # s; a plosive with its closure, or a breathed h, fits
+TAIL: Final = 0.1  # s; a final stop's release follows its closure by less
+RELEASE_SHARE: Final = 0.4  # of energy_threshold: 8 dB, the fall from a vowel to an unstressed ending
+FLOOR_SECONDS: Final = 2.5
+FLOOR_TRUSTED: Final = 2.0  # s
+ONSET_WINDOW: Final = 1.0  # s
+ONSET_HOLE: Final = 0.2  # s; the longest closure inside a word, and some
+STEADY_DB: Final = 0.75
+PERIODIC: Final = 0.45  # autocorrelation at the period, of 1; white noise stays under 0.2
+DIP: Final = 0.2  # how much lower the autocorrelation must have been at a shorter lag
+SMOOTH_FRAMES: Final = 3
+FULL_SCALE: Final = 32768.0
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nobody spoke from sample ``start`` up to ``end``. Told when it is over, or at the end of the stream."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Someone speaks; the utterance begins at sample ``start``."""
+
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The utterance may be over; if it is, this is the whole of it."""
+
+    start: int
+    end: int
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """It was not over."""
+
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What was said, from sample ``start`` up to ``end``; ``speech_end`` is the end of its last active frame.
+
+    ``cut``: it was too long; the next utterance continues it without a gap.
+    """
+
+    start: int
+    end: int
+    speech_end: int
+    pcm: bytes
+    cut: bool
+
+
+Event = Silence | SpeechStarted | Pause | Resumed | Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What is remembered of a frame while nobody speaks."""
+
+    start: int
+    level: float
+    active: bool
+    loud: bool
+    voiced: bool
+
+
+class Segmenter:
+    """PCM in (16-bit little-endian mono, ``sample_rate`` Hz), events out; ``max_utterance`` in seconds.
+
+    Memory: the current utterance (``max_utterance`` and one hangover at most), or in silence the onset's
+    window and the pre-roll.
+    """
+
+    def __init__(self, *, sample_rate: int, vad: Vad, max_utterance: float) -> None:
+        self.sample_rate = sample_rate
+        self._vad = vad
+        self._eagerness = AGGRESSIVENESS[vad.aggressiveness]
+        self._frame = round(sample_rate * vad.frame_duration / 1000)
+        seconds = self._frame / sample_rate
+        self._tail = ceil(TAIL / seconds)
+        self._hangover = max(self._tail, ceil(vad.max_silence_duration / 1000 / seconds))
+        self._min_speech = ceil(vad.min_speech_duration / 1000 / seconds)
+        self._voiced_needed = ceil(self._eagerness.voiced / 1000 / seconds)
+        self._hole = ceil(ONSET_HOLE / seconds)
+        self._pre_roll = round(PRE_ROLL * sample_rate)
+        self._longest = round(max_utterance * sample_rate)
+        self._quiet_span = max(1, ceil(0.1 / seconds))
+        # The mutable state. `_pcm` holds the input from sample `_base` on; `_decided` is the first sample
+        # that is in no Silence or Utterance yet; frames up to `_at` have been looked at.
+        self._pcm = bytearray()
+        self._base = 0
+        self._decided = 0
+        self._at = 0
+        self._recent: deque[float] = deque(maxlen=SMOOTH_FRAMES)
+        self._levels: deque[float] = deque(maxlen=ceil(FLOOR_SECONDS / seconds))
+        self._floor_trusted_at = round(FLOOR_TRUSTED / seconds)
+        window = max(ceil(ONSET_WINDOW / seconds), 2 * self._min_speech)
+        self._onset: deque[_Frame] = deque(maxlen=window)
+        self._utterance: int | None = None
+        self._utterance_levels: list[float] = []  # of the frames from `_first_level_at` on
+        self._first_level_at = 0
+        self._speech_end = 0
+        self._silent_frames = 0
+        self._ticks = 0
+        self._paused = False
+
+    @property
+    def position(self) -> int:
+        """The number of samples taken."""
+        return self._base + len(self._pcm) // 2
+
+    @property
+    def speaking_since(self) -> int | None:
+        """The first sample of the current utterance, or None."""
+        return self._utterance
+
+    @property
+    def kept_samples(self) -> int:
+        """How many samples are held in memory."""
+        return len(self._pcm) // 2
+
+    def growing(self) -> tuple[int, int, bytes] | None:
+        """Return the current utterance so far: start, end, PCM; None in silence."""
+        if self._utterance is None:
+            return None
+        end = min(self._at, self._speech_end + self._tail * self._frame)
+        return self._utterance, end, self._cut_out(self._utterance, end)
+
+    def feed(self, pcm: bytes) -> list[Event]:
+        """Take samples; return what is known now. Half a sample is a ValueError."""
+        if len(pcm) % 2:
+            raise ValueError("16-bit samples have an even number of bytes")
+        self._pcm += pcm
+        events: list[Event] = []
+        # The frames of this block are read from one view, which is let go before the buffer changes size.
+        first = self._at - self._base
+        count = (len(self._pcm) // 2 - first) // self._frame
+        if count:
+            whole = np.frombuffer(
+                bytes(self._pcm[first * 2 : (first + count * self._frame) * 2]), dtype="<i2"
+            )
+            frames = whole.astype(np.float64).reshape(count, self._frame) / FULL_SCALE
+            levels = np.sqrt(np.maximum(np.mean(frames**2, axis=1) - np.mean(frames, axis=1) ** 2, 0.0))
+            for level in levels.tolist():
+                self._look_at(level, events)
+                self._forget()
+        return events
+
+    def flush(self) -> list[Event]:
+        """Return the rest; the input ends here."""
+        events: list[Event] = []
+        if self._utterance is not None:
+            end = min(self.position, self._speech_end + self._tail * self._frame)
+            self._finish(end, events, cut=False)
+        if self._decided < self.position:
+            events.append(Silence(self._decided, self.position))
+        self._base = self._decided = self._at = self.position
+        self._pcm.clear()
+        self._onset.clear()
+        return events
+
+    def _look_at(self, level: float, events: list[Event]) -> None:
+        """Judge the next frame."""
+        start = self._at
+        self._at += self._frame
+        self._recent.append(level)
+        self._levels.append(float(np.sqrt(sum(value * value for value in self._recent) / len(self._recent))))
+        floor = min(self._levels) if len(self._levels) >= self._floor_trusted_at else 0.0
+        threshold = self._vad.energy_threshold
+        # Never at 0: what is perfectly still is not active, whatever the settings.
+        is_loud = level >= max(threshold, floor * self._eagerness.onset, 1 / FULL_SCALE)
+        is_active = level >= max(threshold * RELEASE_SHARE, floor * self._eagerness.release, 1 / FULL_SCALE)
+        if self._utterance is None:
+            self._listen(start, level, events, is_loud=is_loud, is_active=is_active)
+        else:
+            self._utterance_levels.append(level)
+            self._follow(events, is_loud=is_loud, is_active=is_active)
+
+    def _listen(
+        self, start: int, level: float, events: list[Event], *, is_loud: bool, is_active: bool
+    ) -> None:
+        """Decide whether speech begins with this frame, while nobody speaks."""
+        is_voiced = is_active and self._voiced_needed > 0 and self._is_voiced(start + self._frame)
+        self._onset.append(_Frame(start, level, is_active, is_loud, is_voiced))
+        if not is_active:
+            return
+        run = self._run()
+        active = [frame for frame in run if frame.active]
+        if len(active) < self._min_speech or sum(frame.voiced for frame in run) < self._voiced_needed:
+            return
+        if not any(frame.loud for frame in run) or (self._voiced_needed and _is_steady(active)):
+            return
+        begin = max(self._decided, run[0].start - self._pre_roll)
+        if begin > self._decided:
+            events.append(Silence(self._decided, begin))
+        self._decided = begin
+        self._begin(begin, [frame.level for frame in run], run[0].start)
+        self._speech_end = self._at
+        events.append(SpeechStarted(begin))
+
+    def _run(self) -> list[_Frame]:
+        """Return the frames since the last hole, from its first active one on."""
+        frames = list(self._onset)
+        begin = len(frames)
+        hole = 0
+        for index in range(len(frames) - 1, -1, -1):
+            if frames[index].active:
+                hole = 0
+                begin = index
+            else:
+                hole += 1
+                if hole > self._hole:
+                    break
+        return frames[begin:]
+
+    def _begin(self, start: int, levels: list[float], first_level_at: int) -> None:
+        self._utterance = start
+        self._utterance_levels = levels
+        self._first_level_at = first_level_at
+        self._silent_frames = 0
+        self._ticks = 0
+        self._paused = False
+        self._onset.clear()
+
+    def _follow(self, events: list[Event], *, is_loud: bool, is_active: bool) -> None:
+        """Decide whether who speaks still does, and for too long."""
+        assert self._utterance is not None  # noqa: S101 - what the caller has just looked at
+        self._ticks = self._ticks + 1 if is_active else 0
+        if is_active and (not self._paused or is_loud or self._ticks > 1):
+            if self._paused:
+                events.append(Resumed(self._utterance))
+            self._paused = False
+            self._silent_frames = 0
+            self._speech_end = self._at
+            if self._at + self._tail * self._frame - self._utterance > self._longest:
+                self._cut(events)
+            return
+        self._silent_frames += 1
+        end = self._speech_end + self._tail * self._frame
+        if not self._paused and self._silent_frames >= self._tail:
+            self._paused = True
+            events.append(Pause(self._utterance, end, self._cut_out(self._utterance, end)))
+        if self._silent_frames >= self._hangover:
+            self._finish(end, events, cut=False)
+
+    def _cut(self, events: list[Event]) -> None:
+        """End the utterance at its quietest point in its second half; go on with the rest."""
+        assert self._utterance is not None  # noqa: S101 - only one that is there gets too long
+        middle = self._utterance + self._longest // 2
+        power = np.square(np.asarray(self._utterance_levels))
+        span = self._quiet_span
+        first = max(0, ceil((middle - self._first_level_at) / self._frame))
+        last = len(power) - span  # so that the rest is never empty
+        quietest = last
+        if first < last:
+            smooth = np.convolve(power, np.ones(span), mode="valid")[first : last + 1]
+            quietest = first + int(np.argmin(smooth))
+        centre = quietest + span // 2
+        at = self._first_level_at + centre * self._frame
+        levels = self._utterance_levels[centre:]
+        speech_end = self._speech_end
+        self._finish(at, events, cut=True)
+        self._begin(at, levels, at)
+        self._speech_end = speech_end
+        events.append(SpeechStarted(at))
+
+    def _finish(self, end: int, events: list[Event], *, cut: bool) -> None:
+        assert self._utterance is not None  # noqa: S101 - only one that is there ends
+        pcm = self._cut_out(self._utterance, end)
+        events.append(Utterance(self._utterance, end, min(end, self._speech_end), pcm, cut))
+        self._decided = end
+        self._utterance = None
+        self._utterance_levels = []
+
+    def _cut_out(self, start: int, end: int) -> bytes:
+        return bytes(self._pcm[(start - self._base) * 2 : (end - self._base) * 2])
+
+    def _forget(self) -> None:
+        """Let go of samples that no utterance can want any more."""
+        if self._utterance is not None:
+            needed = self._utterance
+        else:
+            oldest = self._onset[0].start if self._onset else self._at
+            needed = max(self._decided, oldest - self._pre_roll)
+        # In steps, because each removal moves what remains.
+        if needed - self._base >= self.sample_rate // 4:
+            del self._pcm[: (needed - self._base) * 2]
+            self._base = needed
+
+    def _is_voiced(self, end: int) -> bool:
+        """Say whether the last two longest periods (at least 40 ms) repeat at a voice's rate."""
+        length = max(round(0.04 * self.sample_rate), ceil(2 * self.sample_rate / self._vad.voice_freq_min))
+        begin = max(self._base, end - length)
+        block = np.frombuffer(self._cut_out(begin, end), dtype="<i2").astype(np.float64)
+        return is_periodic(
+            block, self.sample_rate, lowest=self._vad.voice_freq_min, highest=self._vad.voice_freq_max
+        )
+
+
+def is_periodic(block: npt.NDArray[np.float64], sample_rate: int, *, lowest: float, highest: float) -> bool:
+    """Say whether ``block`` repeats with a frequency between ``lowest`` and ``highest`` Hz.
+
+    r(t) = sum x[n] x[n+t] / sqrt(sum x[n]^2 sum x[n+t]^2), over the samples both sums have. Periodic: r is
+    at least :data:`PERIODIC` at a peak inside the range, and was :data:`DIP` lower at some shorter lag.
+    """
+    shortest, longest = int(sample_rate / highest), ceil(sample_rate / lowest)
+    if len(block) < longest + shortest:
+        return False
+    x = block - block.mean()
+    size = 1 << (2 * len(x) - 1).bit_length()
+    spectrum = np.fft.rfft(x, size)
+    products = np.fft.irfft(spectrum * np.conj(spectrum), size)[: longest + 2]
+    energy = np.concatenate(([0.0], np.cumsum(x**2)))
+    lags = np.arange(len(products))
+    head = energy[len(x) - lags]
+    rest = energy[-1] - energy[lags]
+    r = products / np.sqrt(np.maximum(head * rest, 1e-9))
+    inside = r[shortest : longest + 1]
+    peaks = (
+        (inside >= r[shortest - 1 : longest])
+        & (inside >= r[shortest + 1 : longest + 2])
+        & (inside >= PERIODIC)
+    )
+    dips = np.minimum.accumulate(r)[shortest : longest + 1]
+    return bool(np.any(peaks & (inside - dips >= DIP)))
+
+
+def _is_steady(active: list[_Frame]) -> bool:
+    """Say whether the level hardly moves once it is there (the first two frames are the rise)."""
+    levels = np.asarray([frame.level for frame in active[2:]])
+    return bool(np.std(20 * np.log10(levels)) < STEADY_DB)
