@@ -1,0 +1,158 @@
+"""The front on real sockets: it serves, it stops in time, and no client can hold it up."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+
+from orch.front.hypercorn import Front
+from tests.fakes.running import run
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    """Answer every request with its path."""
+    assert scope["type"] == "http"
+    body = scope["path"].encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", str(len(body)).encode())],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def flood(scope: Any, receive: Any, send: Any) -> None:
+    """Accept a socket and send to it for ever."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        await send({"type": "websocket.send", "text": "x" * 65_536})
+
+
+@asynccontextmanager
+async def front(app: Any, *, grace: float = 0.2) -> AsyncIterator[tuple[Front, trio.Event]]:
+    """Run a front on a free port until the block ends."""
+    stopping = trio.Event()
+    drained = trio.Event()
+
+    async def drain() -> None:
+        drained.set()
+        await trio.lowlevel.checkpoint()
+
+    serving = Front(app, host="127.0.0.1", port=0, stopping=stopping, drain=drain, grace=lambda: grace)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serving.run)
+        yield serving, stopping
+        stopping.set()
+
+
+def port(serving: Front) -> int:
+    return int(serving.bound[0].rpartition(":")[2])
+
+
+async def get(stream: trio.SocketStream, path: str) -> bytes:
+    await stream.send_all(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    answer = b""
+    while path.encode() not in answer:
+        part = await stream.receive_some()
+        assert part, answer
+        answer += part
+    return answer
+
+
+def test_requests_are_answered_over_one_kept_connection() -> None:
+    """Keep-alive works, and each request reaches the application."""
+
+    async def main() -> None:
+        async with front(hello) as (serving, _):
+            async with await trio.open_tcp_stream("127.0.0.1", port(serving)) as stream:
+                assert b"200" in await get(stream, "/one")
+                assert b"200" in await get(stream, "/two")
+                assert serving.statistics().open == 1
+                assert serving.statistics().accepted == 1
+
+    run(main, virtual=False)
+
+
+def test_a_client_that_has_stopped_reading_does_not_hold_the_stop_up() -> None:
+    """Its socket is closed under it once the grace is over; everything is closed and counted."""
+
+    async def main() -> None:
+        async with front(flood) as (serving, stopping):
+            stream = await trio.open_tcp_stream("127.0.0.1", port(serving))
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await stream.send_all(
+                b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+                b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            assert await stream.receive_some(10) == b"HTTP/1.1 1"
+            await trio.testing.wait_all_tasks_blocked(0.2)
+            stopping.set()
+        statistics = serving.statistics()
+        assert (statistics.open, statistics.closed_by_force) == (0, 1)
+        await stream.aclose()
+
+    run(main, virtual=False, limit=20)
+
+
+def test_an_idle_kept_connection_does_not_use_up_the_grace() -> None:
+    """A browser that keeps a connection open is told to go, not waited for."""
+
+    async def main() -> None:
+        async with front(hello, grace=60) as (serving, stopping):
+            async with await trio.open_tcp_stream("127.0.0.1", port(serving)) as stream:
+                await get(stream, "/one")
+                stopping.set()
+                assert await stream.receive_some() == b""
+        assert serving.statistics().open == 0
+
+    run(main, virtual=False, limit=20)
+
+
+def test_a_restart_listens_on_the_same_port_again() -> None:
+    """Port 0 is chosen once; clients find the service where it was."""
+
+    async def main() -> None:
+        serving = Front(
+            hello,
+            host="127.0.0.1",
+            port=0,
+            stopping=trio.Event(),
+            drain=trio.lowlevel.checkpoint,
+            grace=lambda: 0.1,
+        )
+        ports = []
+        for _ in range(2):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(serving.run)
+                ports.append(port(serving))
+                async with await trio.open_tcp_stream("127.0.0.1", ports[-1]) as stream:
+                    assert b"200" in await get(stream, "/")
+                nursery.cancel_scope.cancel()
+        assert ports[0] == ports[1]
+
+    run(main, virtual=False)
+
+
+def test_a_port_that_is_taken_is_an_error_of_the_branch() -> None:
+    """The tree's policy meets it; nothing is swallowed."""
+
+    async def main() -> None:
+        async with front(hello) as (serving, _):
+            other = Front(
+                hello,
+                host="127.0.0.1",
+                port=port(serving),
+                stopping=trio.Event(),
+                drain=trio.lowlevel.checkpoint,
+                grace=lambda: 0.1,
+            )
+            with pytest.raises(OSError, match="in use"):
+                await other.run()
+
+    run(main, virtual=False)
