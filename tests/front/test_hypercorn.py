@@ -55,6 +55,17 @@ def port(serving: Front) -> int:
     return int(serving.bound[0].rpartition(":")[2])
 
 
+def client(serving: Front) -> Any:
+    """Return a connection to the front, as a context."""
+
+    @asynccontextmanager
+    async def connected() -> AsyncIterator[trio.SocketStream]:
+        async with await trio.open_tcp_stream("127.0.0.1", port(serving)) as stream:
+            yield stream
+
+    return connected()
+
+
 async def get(stream: trio.SocketStream, path: str) -> bytes:
     await stream.send_all(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
     answer = b""
@@ -69,12 +80,11 @@ def test_requests_are_answered_over_one_kept_connection() -> None:
     """Keep-alive works, and each request reaches the application."""
 
     async def main() -> None:
-        async with front(hello) as (serving, _):
-            async with await trio.open_tcp_stream("127.0.0.1", port(serving)) as stream:
-                assert b"200" in await get(stream, "/one")
-                assert b"200" in await get(stream, "/two")
-                assert serving.statistics().open == 1
-                assert serving.statistics().accepted == 1
+        async with front(hello) as (serving, _), client(serving) as stream:
+            assert b"200" in await get(stream, "/one")
+            assert b"200" in await get(stream, "/two")
+            assert serving.statistics().open == 1
+            assert serving.statistics().accepted == 1
 
     run(main, virtual=False)
 
@@ -104,11 +114,10 @@ def test_an_idle_kept_connection_does_not_use_up_the_grace() -> None:
     """A browser that keeps a connection open is told to go, not waited for."""
 
     async def main() -> None:
-        async with front(hello, grace=60) as (serving, stopping):
-            async with await trio.open_tcp_stream("127.0.0.1", port(serving)) as stream:
-                await get(stream, "/one")
-                stopping.set()
-                assert await stream.receive_some() == b""
+        async with front(hello, grace=60) as (serving, stopping), client(serving) as stream:
+            await get(stream, "/one")
+            stopping.set()
+            assert await stream.receive_some() == b""
         assert serving.statistics().open == 0
 
     run(main, virtual=False, limit=20)
@@ -131,7 +140,7 @@ def test_a_restart_listens_on_the_same_port_again() -> None:
             async with trio.open_nursery() as nursery:
                 await nursery.start(serving.run)
                 ports.append(port(serving))
-                async with await trio.open_tcp_stream("127.0.0.1", ports[-1]) as stream:
+                async with client(serving) as stream:
                     assert b"200" in await get(stream, "/")
                 nursery.cancel_scope.cancel()
         assert ports[0] == ports[1]
