@@ -1,0 +1,105 @@
+"""The real service as a child process, on a free port, with state of its own."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+READY_LIMIT = 60.0
+STOP_LIMIT = 30.0
+
+
+class RunningService:
+    """One ``orch`` process that listens. ``lines`` are its log lines so far, decoded."""
+
+    def __init__(self, arguments: list[str], folder: Path, environ: Mapping[str, str]) -> None:
+        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.lines: list[dict[str, Any]] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "orch", *arguments],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | dict(environ),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = self.wait_for_line("ready")["addresses"][0]
+        self.port = int(self.url.rpartition(":")[2])
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for text in self.process.stderr:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                line = {"event": text.rstrip()}
+            self.lines.append(line)
+            self._queue.put(line)
+        self._queue.put(None)
+
+    def wait_for_line(self, event: str, **members: Any) -> dict[str, Any]:
+        """Return the next log line with this event and these members."""
+        while True:
+            line = self._queue.get(timeout=READY_LIMIT)
+            assert line is not None, f"ended before {event!r}: {self.lines[-20:]}"
+            if line.get("event") == event and members.items() <= line.items():
+                return line
+
+    def get(self, path: str) -> httpx2.Response:
+        """Ask for a path."""
+        return httpx2.get(self.url + path, timeout=30)
+
+    def post(self, path: str, **more: Any) -> httpx2.Response:
+        """Post to a path."""
+        return httpx2.post(self.url + path, timeout=60, **more)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self._ended()
+
+    def stop(self) -> int:
+        """Ask it to end; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self._ended()
+
+    def _ended(self) -> int:
+        code = self.process.wait(STOP_LIMIT)
+        self._reader.join(STOP_LIMIT)
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        return code
+
+
+@contextmanager
+def service(
+    command: str,
+    folder: Path,
+    *,
+    port: int = 0,
+    settings: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[RunningService]:
+    """Run ``orch serve`` or ``orch demo`` in ``folder`` (its state lies in ``folder/var``) for the block."""
+    arguments = [command, "--port", str(port)]
+    if settings is not None:
+        path = folder / "orchestration.yaml"
+        path.write_text(settings, encoding="utf-8")
+        arguments += ["--config", str(path)]
+    running = RunningService(arguments, folder, environ or {})
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.stop()
