@@ -1,0 +1,92 @@
+"""What a back end's answer to a health check means.
+
+Pure. A back end of this system answers ``{"status": "healthy" | "degraded" | "starting" | "unhealthy",
+"engine"?, "detail"?}``; a foreign one answers what it likes, so any 200 counts as healthy unless its own
+words say otherwise, and an address that is not there (404) shows a server that lives but cannot be judged.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from orch.health.verdict import Observation, Seen
+
+WORDS: Final[Mapping[str, Seen]] = {
+    "degraded": Seen.IMPAIRED,
+    "warn": Seen.IMPAIRED,  # draft-inadarei-api-health-check: pass, warn, fail
+    "warning": Seen.IMPAIRED,
+    "starting": Seen.STARTING,
+    "initializing": Seen.STARTING,
+    "loading": Seen.STARTING,
+    "loading model": Seen.STARTING,  # whisper.cpp and llama.cpp, with 503
+    "unhealthy": Seen.MISSED,
+    "fail": Seen.MISSED,
+    "error": Seen.MISSED,
+    "down": Seen.MISSED,
+}
+"""What a ``status`` means where it is not well; any other word is well."""
+
+DETAIL_FIELDS: Final = ("detail", "reason", "message", "error")
+LONGEST_DETAIL: Final = 300
+
+_NOT_THERE: Final = frozenset({404, 405, 410, 501})
+_KEY_WANTED: Final = frozenset({401, 403})
+
+
+def read_answer(
+    service: str, endpoint: str, status: int, body: bytes, *, elapsed: float, limit: float
+) -> Observation:
+    """Return what the answer shows. ``elapsed`` and ``limit`` (from where on it is slow) in seconds."""
+    document = _document(body)
+    said = document.get("status")
+    word = said.strip().lower() if isinstance(said, str) else ""
+    engine = document.get("engine")
+    seen, reasons = _judge_status(service, endpoint, status, word, _detail(document))
+    if elapsed > limit and seen in {Seen.GOOD, Seen.IMPAIRED}:
+        reasons = (*reasons, f"answers in {in_words(elapsed)}, limit {in_words(limit)}")
+        seen = Seen.SLOW if seen is Seen.GOOD else seen
+    name = engine if isinstance(engine, str) and engine else None
+    return Observation(seen, reasons, elapsed=elapsed, engine=name)
+
+
+def _judge_status(
+    service: str, endpoint: str, status: int, word: str, detail: str
+) -> tuple[Seen, tuple[str, ...]]:
+    meant = WORDS.get(word)
+    if meant is not None and (status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.SERVICE_UNAVAILABLE):
+        return meant, (f"says {word}" + (f": {detail}" if detail else ""),)
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return Seen.GOOD, ()
+    if status in _NOT_THERE:
+        return Seen.IMPAIRED, (f"has no {endpoint}; set services.{service}.health_endpoint",)
+    if status in _KEY_WANTED:
+        return Seen.IMPAIRED, (f"wants a key at {endpoint}; set services.{service}.api_key",)
+    answered = f"answers {status} to GET {endpoint}" + (f": {detail}" if detail else "")
+    return (Seen.MISSED if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Seen.IMPAIRED), (answered,)
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}  # a foreign server may answer "OK"
+    return document if isinstance(document, dict) else {}
+
+
+def _detail(document: Mapping[str, Any]) -> str:
+    for name in DETAIL_FIELDS:
+        text = document.get(name)
+        if isinstance(text, str) and text.strip():
+            return " ".join(text.split())[:LONGEST_DETAIL]
+    return ""
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration with two significant figures: 0.0123 reads "12 ms", 2.41 "2.4 s", 300 "5 min"."""
+    if seconds < 1:
+        return f"{float(f'{seconds * 1000:.2g}'):g} ms"
+    if seconds < 120:  # noqa: PLR2004 - under two minutes people count in seconds
+        return f"{float(f'{seconds:.2g}') if seconds < 100 else round(seconds):g} s"  # noqa: PLR2004 - the third digit counts
+    return f"{float(f'{seconds / 60:.2g}'):g} min"

@@ -1,0 +1,270 @@
+"""Starting again what died: a child that is kept running, or a command that restarts what runs elsewhere.
+
+Both wait their turn in the same way (:mod:`orch.health.recovery` decides), so that the limits are the same
+whoever does the starting.
+"""
+
+import signal
+from collections.abc import Callable
+from typing import Final, Never
+
+import structlog
+import trio
+
+from orch.health import recovery
+from orch.health.answers import in_words
+from orch.health.processes import ProcessSpec, run_child
+from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
+from orch.health.statistics import RecoveryStatistics
+from orch.health.verdict import Observation, Seen
+from orch.telemetry.events import Severity
+
+log = structlog.get_logger("health")
+
+COMMAND_LIMIT: Final = 60.0
+"""Seconds that a restart command may take; ``systemctl`` and ``docker`` give up later by themselves."""
+
+Observe = Callable[[Observation], None]
+Say = Callable[[Severity, str], None]
+
+
+class Restarter:
+    """Waits until something is to be started. The mutable state is what was tried and who has asked."""
+
+    def __init__(self, name: str, *, policy: RecoveryPolicy, observe: Observe, say: Say) -> None:
+        self.name = name
+        self.restarts = 0
+        self.on_restart: Callable[[], None] = lambda: None
+        self.on_up: Callable[[], None] = lambda: None
+        self._policy = policy
+        self._observe = observe
+        self._say = say
+        self._recovery = Recovery()
+        self._asked: str | None = None
+        self._wake = trio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The process, where there is one and it is ours."""
+        return None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is anything to check."""
+        return True
+
+    def restart(self, reason: str) -> None:
+        """Start it again now, because someone asks for it: what was tried before no longer counts."""
+        self._asked = reason
+        self._recovery = Recovery()
+        self._stir()
+
+    def trouble(self) -> None:
+        """Note that it is down; an attempt follows when its time has come."""
+        self._recovery = recovery.failed(self._recovery, trio.current_time())
+        self._stir()
+
+    def recovered(self) -> None:
+        """Note that it is up."""
+        self._recovery = recovery.recovered(self._recovery)
+
+    def statistics(self, *, is_well: bool) -> RecoveryStatistics | None:
+        """Return what is being done, or None where nothing needs to be."""
+        now = trio.current_time()
+        limit = self._policy.attempts
+        match recovery.decide(self._recovery, self._policy, now):
+            case GiveUp(attempts):
+                text = self._given_up(attempts)
+                return RecoveryStatistics(attempt=attempts, limit=limit, next_in=None, text=text)
+            case Wait(until, number):
+                text = f"Is started again in {in_words(until - now)}, attempt {number} of {limit}."
+                return RecoveryStatistics(attempt=number, limit=limit, next_in=until - now, text=text)
+            case Attempt(number):
+                text = f"Is started again now, attempt {number} of {limit}."
+                return RecoveryStatistics(attempt=number, limit=limit, next_in=0.0, text=text)
+            case Nothing():
+                made = recovery.attempts_made(self._recovery, self._policy, now)
+                if is_well or not made:
+                    return None
+                text = f"Was started again, attempt {made} of {limit}. Waiting for its answers."
+                return RecoveryStatistics(attempt=made, limit=limit, next_in=None, text=text)
+
+    async def _turn(self) -> str:
+        """Return when it is to be started, with the reason in words."""
+        announced: float | None = None
+        while True:
+            if self._asked is not None:
+                reason, self._asked = self._asked, None
+                self._count()
+                return f"started again: {reason}"
+            now = trio.current_time()
+            match recovery.decide(self._recovery, self._policy, now):
+                case Attempt(number):
+                    self._recovery = recovery.begin(self._recovery, self._policy, now)
+                    self._count()
+                    return f"started again, attempt {number} of {self._policy.attempts}"
+                case Wait(until, number):
+                    if announced != until:
+                        announced = until
+                        which = f"attempt {number} of {self._policy.attempts}"
+                        self._say("info", f"Is started again in {in_words(until - now)}, {which}.")
+                    await self._stirred(until)
+                case GiveUp(attempts):
+                    if not self._recovery.given_up:
+                        self._recovery = recovery.give_up(self._recovery)
+                        self._say("bad", self._given_up(attempts))
+                    await self._stirred()
+                case Nothing():
+                    await self._stirred()
+
+    def _given_up(self, attempts: int) -> str:
+        window = in_words(self._policy.window)
+        return (
+            f"Was started again {attempts} times within {window} and did not stay up. "
+            "It is left alone now; restart it once the cause is mended."
+        )
+
+    def _count(self) -> None:
+        self.restarts += 1
+        self.on_restart()
+
+    def _stir(self) -> None:
+        self._wake.set()
+        self._wake = trio.Event()
+
+    async def _stirred(self, until: float = float("inf")) -> None:
+        with trio.move_on_at(until):
+            await self._wake.wait()
+
+    def _log_line(self, stream: str, text: str) -> None:
+        if text:
+            log.info("output", service=self.name, stream=stream, line=text)
+
+
+class KeptProcess(Restarter):
+    """A child that is kept running: started with the branch, and again when it ends or stops answering."""
+
+    def __init__(
+        self, name: str, spec: ProcessSpec, *, policy: RecoveryPolicy, observe: Observe, say: Say
+    ) -> None:
+        super().__init__(name, policy=policy, observe=observe, say=say)
+        self._spec = spec
+        self._pid: int | None = None
+        self._scope: trio.CancelScope | None = None
+        self._is_stopping = False
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, or None while there is none."""
+        return self._pid
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the child runs and is meant to."""
+        return self._pid is not None and not self._is_stopping
+
+    def restart(self, reason: str) -> None:
+        """Stop the child if it runs, and start it at once."""
+        super().restart(reason)
+        self._observe(Observation(Seen.BEGUN, ("is stopped, to be started again",)))
+        self._end()
+
+    def trouble(self) -> None:
+        """End a child that no longer answers, so that it is started again."""
+        super().trouble()
+        self._end()
+
+    def _end(self) -> None:
+        if self._scope is not None:
+            self._is_stopping = True
+            self._scope.cancel()
+
+    async def run(self) -> Never:
+        """Keep the child running until cancelled, then stop it."""
+        how = "started"
+        while True:
+            await self._live(how)
+            how = await self._turn()
+
+    async def _live(self, how: str) -> None:
+        """Run the child once, to its end."""
+        self._observe(Observation(Seen.BEGUN, (f"{how}, no answer yet",)))
+        ended = "was stopped because it did not answer"
+        self._scope = scope = trio.CancelScope()
+        with scope:
+            try:
+                code = await run_child(self._spec, on_line=self._log_line, on_started=self._started)
+                ended = _how_ended(code)
+            except OSError as error:
+                ended = f"cannot be started: {error.strerror}: {self._spec.argv[0]}"
+            finally:
+                self._scope = None
+                self._pid = None
+                self._is_stopping = False
+        if self._asked is None:
+            log.warning("process ended", service=self.name, reason=ended)
+            self._recovery = recovery.failed(self._recovery, trio.current_time())
+            self._observe(Observation(Seen.EXITED, (ended,)))
+
+    def _started(self, pid: int) -> None:
+        self._pid = pid
+        log.info("process started", service=self.name, pid=pid, argv=self._spec.argv)
+        self.on_up()
+
+
+class RestartCommand(Restarter):
+    """``services.X.restart_command``, run when every instance is down or an operator asks for it.
+
+    The command finds the service's name in ``ORCH_SERVICE``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: Callable[[], tuple[str, ...]],
+        *,
+        policy: RecoveryPolicy,
+        observe: Observe,
+        say: Say,
+    ) -> None:
+        super().__init__(name, policy=policy, observe=observe, say=say)
+        self._argv = argv
+
+    async def run(self) -> Never:
+        """Run the command whenever its turn has come, until cancelled."""
+        while True:
+            how = await self._turn()
+            argv = self._argv()
+            if argv:
+                await self._command(argv, how)
+
+    def trouble(self) -> None:
+        """Note that it is down; without a command there is nothing to be done about it."""
+        if self._argv():
+            super().trouble()
+
+    async def _command(self, argv: tuple[str, ...], how: str) -> None:
+        spec = ProcessSpec(argv=argv, env={"ORCH_SERVICE": self.name})
+        fault = f"did not end within {in_words(COMMAND_LIMIT)}"
+        log.info("restart command", service=self.name, argv=argv)
+        with trio.move_on_after(COMMAND_LIMIT):
+            try:
+                code = await run_child(spec, on_line=self._log_line, is_command=True)
+                fault = "" if code == 0 else _how_ended(code).removeprefix("process ")
+            except OSError as error:
+                fault = f"cannot be started: {error.strerror}: {argv[0]}"
+        if not fault:
+            self._observe(Observation(Seen.BEGUN, (f"{how}, no answer yet",)))
+            return
+        # What that means for the service the checks will tell: an operator may restart what is well.
+        self._say("bad", f"The restart command {fault}.")
+
+
+def _how_ended(code: int) -> str:
+    if code >= 0:
+        return f"process ended with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        return f"process ended by signal {-code}"
+    return f"process ended by signal {-code} ({name})"

@@ -1,0 +1,55 @@
+"""How the back ends are, as pages, probes and the API read it.
+
+Pure. Moments are seconds since the epoch, latencies milliseconds, shares 0..1.
+"""
+
+from msgspec import Struct
+
+from orch.health.history import Check
+from orch.health.verdict import State
+
+
+class InstanceStatistics(Struct, frozen=True, kw_only=True):
+    """One process that serves a service. ``checks``: oldest first, at most 45."""
+
+    url: str
+    state: State
+    reasons: tuple[str, ...]
+    since: float
+    weight: int
+    usable: bool
+    latency_ms: float | None
+    p95_ms: float | None
+    uptime: float | None
+    checks: tuple[Check, ...]
+    restarts: int
+    pid: int | None
+    engine: str | None
+
+
+class RecoveryStatistics(Struct, frozen=True, kw_only=True):
+    """What is being done about a service that is down. ``next_in``: seconds to the next attempt, if any."""
+
+    attempt: int
+    limit: int
+    next_in: float | None
+    text: str
+
+
+class ServiceStatistics(Struct, frozen=True, kw_only=True):
+    """One back end. ``restartable``: it can be started again from here."""
+
+    name: str
+    state: State
+    reason: str
+    since: float
+    restartable: bool
+    recovery: RecoveryStatistics | None
+    instances: tuple[InstanceStatistics, ...]
+
+
+class ServicesStatistics(Struct, frozen=True, kw_only=True):
+    """All back ends; ``state`` is the worst of theirs."""
+
+    state: State
+    services: tuple[ServiceStatistics, ...]

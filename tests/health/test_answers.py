@@ -1,0 +1,106 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orch.health.answers import LONGEST_DETAIL, in_words, read_answer
+from orch.health.verdict import Observation, Seen
+
+
+def answer(status: int, document: Any = None, *, elapsed: float = 0.01) -> Observation:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return read_answer("audio-service", "/api/health", status, body, elapsed=elapsed, limit=1.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "seen", "reasons"),
+    [
+        (200, {"status": "healthy", "engine": "pocketsphinx"}, Seen.GOOD, ()),
+        (200, {"status": "ok"}, Seen.GOOD, ()),
+        (200, {"status": 7}, Seen.GOOD, ()),
+        (200, b"OK", Seen.GOOD, ()),
+        (200, b"\xff\xfe", Seen.GOOD, ()),
+        (200, [1, 2], Seen.GOOD, ()),
+        (204, b"", Seen.GOOD, ()),
+        (
+            200,
+            {"status": "degraded", "detail": "Install Apertium."},
+            Seen.IMPAIRED,
+            ("says degraded: Install Apertium.",),
+        ),
+        (503, {"status": "Degraded", "reason": "no engine"}, Seen.IMPAIRED, ("says degraded: no engine",)),
+        (200, {"status": "starting"}, Seen.STARTING, ("says starting",)),
+        (503, {"status": "loading model"}, Seen.STARTING, ("says loading model",)),
+        (200, {"status": "unhealthy", "error": "no GPU"}, Seen.MISSED, ("says unhealthy: no GPU",)),
+        (500, {"status": "degraded"}, Seen.MISSED, ("answers 500 to GET /api/health",)),
+        (503, b"busy", Seen.MISSED, ("answers 503 to GET /api/health",)),
+        (
+            404,
+            b"<html>",
+            Seen.IMPAIRED,
+            ("has no /api/health; set services.audio-service.health_endpoint",),
+        ),
+        (405, b"", Seen.IMPAIRED, ("has no /api/health; set services.audio-service.health_endpoint",)),
+        (401, b"", Seen.IMPAIRED, ("wants a key at /api/health; set services.audio-service.api_key",)),
+        (302, b"", Seen.IMPAIRED, ("answers 302 to GET /api/health",)),
+        (429, {"detail": "slow down"}, Seen.IMPAIRED, ("answers 429 to GET /api/health: slow down",)),
+    ],
+)
+def test_an_answer_means_what_it_says(
+    status: int, document: Any, seen: Seen, reasons: tuple[str, ...]
+) -> None:
+    """Our own back ends are taken at their word; foreign ones by what can be told of them."""
+    found = answer(status, document)
+    assert (found.seen, found.reasons) == (seen, reasons)
+
+
+def test_a_slow_answer_says_how_slow() -> None:
+    """The limit is alert_thresholds.response_time; both figures are in the reason."""
+    slow = answer(200, {"status": "healthy"}, elapsed=2.41)
+    assert slow == Observation(Seen.SLOW, ("answers in 2.4 s, limit 1 s",), elapsed=2.41)
+    both = answer(200, {"status": "degraded"}, elapsed=2.41)
+    assert both.seen is Seen.IMPAIRED
+    assert both.reasons == ("says degraded", "answers in 2.4 s, limit 1 s")
+    assert answer(200, {"status": "healthy"}, elapsed=1.0).seen is Seen.GOOD
+
+
+def test_the_engine_is_kept() -> None:
+    """Which engine answers is shown beside the instance."""
+    assert answer(200, {"status": "healthy", "engine": "pocketsphinx"}).engine == "pocketsphinx"
+    assert answer(200, {"status": "healthy", "engine": {"name": "x"}}).engine is None
+
+
+def test_a_long_detail_is_cut_and_on_one_line() -> None:
+    """A back end cannot fill the page."""
+    (reason,) = answer(200, {"status": "degraded", "detail": "a\nb  c" + "x" * 1000}).reasons
+    assert reason.startswith("says degraded: a b cx")
+    assert len(reason) <= LONGEST_DETAIL + len("says degraded: ")
+
+
+@given(st.integers(200, 599), st.binary(max_size=200))
+def test_no_answer_breaks_the_check(status: int, body: bytes) -> None:
+    """Whatever bytes come back, there is an observation; an impaired one has its reason."""
+    found = answer(status, body)
+    assert found.seen in {Seen.GOOD, Seen.IMPAIRED, Seen.MISSED, Seen.STARTING}
+    assert bool(found.reasons) == (found.seen is not Seen.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0123, "12 ms"),
+        (0.5, "500 ms"),
+        (1, "1 s"),
+        (2.41, "2.4 s"),
+        (16, "16 s"),
+        (60, "60 s"),
+        (110, "110 s"),
+        (300, "5 min"),
+        (5400, "90 min"),
+    ],
+)
+def test_durations_have_two_figures(seconds: float, text: str) -> None:
+    """Words, not digits after the point."""
+    assert in_words(seconds) == text

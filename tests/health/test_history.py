@@ -1,0 +1,107 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orch.health.history import KEPT, Check, History, check_state, next_check, percentile
+from orch.health.verdict import Observation, Seen, State, Verdict, judge
+
+
+def check(at: float, state: State = State.HEALTHY, latency: float | None = 5.0) -> Check:
+    return Check(at=at, state=state, latency_ms=latency)
+
+
+def test_the_last_checks_are_kept() -> None:
+    """The ring holds 45, the oldest go first."""
+    history = History()
+    for index in range(KEPT + 10):
+        history.add(check(index * 10.0), interval=10)
+    assert [kept.at for kept in history.checks] == [index * 10.0 for index in range(10, KEPT + 10)]
+
+
+def test_quick_checks_that_say_the_same_are_one_bar() -> None:
+    """Four checks a second in a bad moment do not push the last minutes off the page."""
+    history = History()
+    for index in range(40):
+        history.add(check(index * 0.25, State.UNHEALTHY, None), interval=10)
+    assert [kept.at for kept in history.checks] == [0.0, 5.0]
+    history.add(check(10.0), interval=10)
+    history.add(check(10.25, latency=7.0), interval=10)
+    assert history.checks[-1] == check(10.0, latency=7.0)
+
+
+def test_uptime_is_the_share_of_checks_that_were_answered() -> None:
+    """Slow and impaired answers are answers; a start is not."""
+    assert History().uptime is None
+    history = History()
+    for index, state in enumerate(
+        [State.HEALTHY, State.DEGRADED, State.UNHEALTHY, State.RECOVERING, State.HEALTHY]
+    ):
+        history.add(check(index * 10.0, state), interval=10)
+    assert history.uptime == pytest.approx(0.6)
+
+
+def test_latencies_come_from_answers_only() -> None:
+    """A missed check has no latency, rather than one of zero."""
+    assert History().latency_ms is None
+    assert History().p95_ms is None
+    history = History()
+    history.add(check(0, latency=8.0), interval=10)
+    history.add(check(10, State.UNHEALTHY, None), interval=10)
+    assert history.latency_ms == 8.0
+    assert history.p95_ms == 8.0
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.sampled_from([0.5, 0.95, 1.0]))
+def test_a_percentile_is_one_of_the_values_and_covers_its_share(values: list[float], share: float) -> None:
+    """Nearest rank: at least the share lies at or below, and no smaller value does that."""
+    found = percentile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values) - 1e-9
+    assert sum(value < found for value in values) < share * len(values)
+
+
+GOOD = judge(Verdict(), Observation(Seen.GOOD, elapsed=0.01), now=0, at=0)
+FALTERED = judge(GOOD, Observation(Seen.MISSED, ("no answer",)), now=1, at=1)
+DOWN = judge(GOOD, Observation(Seen.REFUSED, ("refused",)), now=1, at=1)
+STARTED = judge(DOWN, Observation(Seen.BEGUN, ("started",)), now=2, at=2)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "in_state_for", "pause"),
+    [
+        (GOOD, 100, 10),
+        (FALTERED, 0, 0.25),
+        (STARTED, 1, 0.25),
+        (STARTED, 40, 1),
+        (DOWN, 1, 1),
+        (DOWN, 40, 5),
+    ],
+)
+def test_trouble_is_looked_at_more_often(verdict: Verdict, in_state_for: float, pause: float) -> None:
+    """Four times a second while something changes, less often the longer it lasts."""
+    assert next_check(verdict, interval=10, in_state_for=in_state_for, jitter=0.5) == pytest.approx(pause)
+    assert next_check(verdict, interval=0.1, in_state_for=in_state_for, jitter=0.5) == pytest.approx(0.1)
+
+
+def test_jitter_spreads_checks_by_a_tenth() -> None:
+    """Checks of many instances do not fall together."""
+    assert next_check(GOOD, interval=10, in_state_for=0, jitter=0) == pytest.approx(9)
+    assert next_check(GOOD, interval=10, in_state_for=0, jitter=1) == pytest.approx(11)
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "state"),
+    [
+        (Seen.GOOD, GOOD, State.HEALTHY),
+        (Seen.SLOW, GOOD, State.DEGRADED),
+        (Seen.IMPAIRED, GOOD, State.DEGRADED),
+        (Seen.STARTING, STARTED, State.RECOVERING),
+        (Seen.BEGUN, STARTED, State.RECOVERING),
+        (Seen.REFUSED, STARTED, State.RECOVERING),
+        (Seen.MISSED, FALTERED, State.UNHEALTHY),
+        (Seen.EXITED, DOWN, State.UNHEALTHY),
+    ],
+)
+def test_a_bar_shows_its_check_and_not_the_verdict(seen: Seen, verdict: Verdict, state: State) -> None:
+    """A single miss is a red bar, even while the verdict waits for more of them."""
+    assert check_state(seen, verdict) is state

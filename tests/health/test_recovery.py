@@ -1,0 +1,94 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orch.health.recovery import (
+    Attempt,
+    GiveUp,
+    Nothing,
+    Recovery,
+    RecoveryPolicy,
+    Wait,
+    attempts_made,
+    begin,
+    decide,
+    failed,
+    give_up,
+    recovered,
+)
+
+POLICY = RecoveryPolicy(first=1, factor=2, longest=30, attempts=5, window=300)
+
+
+def test_nothing_is_done_while_nothing_is_wrong() -> None:
+    """A service that is up is left alone."""
+    assert decide(Recovery(), POLICY, 0) == Nothing()
+
+
+def test_each_attempt_waits_twice_as_long_as_the_one_before() -> None:
+    """1, 2, 4, 8 and 16 s, then it is given up."""
+    recovery, now, waits = Recovery(), 0.0, []
+    while not isinstance(decision := decide(recovery := failed(recovery, now), POLICY, now), GiveUp):
+        assert isinstance(decision, Wait)
+        waits.append(decision.until - now)
+        now = decision.until
+        assert decide(recovery, POLICY, now) == Attempt(len(waits))
+        recovery = begin(recovery, POLICY, now)
+    assert waits == [1, 2, 4, 8, 16]
+    assert decision == GiveUp(5)
+
+
+def test_the_wait_has_a_longest() -> None:
+    """With many attempts allowed, none is put off for hours."""
+    assert RecoveryPolicy(attempts=100).delay(50) == 30
+
+
+def test_saying_again_that_it_is_down_does_not_put_the_attempt_off() -> None:
+    """Checks that go on failing must not move the moment."""
+    recovery = failed(failed(Recovery(), 10), 10.9)
+    assert decide(recovery, POLICY, 11) == Attempt(1)
+
+
+def test_given_up_stays_given_up_until_it_is_up_again() -> None:
+    """Time alone starts nothing again; being up (someone mended it) or an operator does."""
+    recovery = give_up(failed(Recovery(), 0))
+    assert decide(recovery, POLICY, 1e6) == GiveUp(5)
+    assert recovered(recovery) == Recovery()
+
+
+def test_attempts_count_within_their_window() -> None:
+    """What dies once an hour is always started again after the first wait; what dies each minute is not."""
+    recovery = begin(failed(Recovery(), 0), POLICY, 1)
+    assert attempts_made(recovered(recovery), POLICY, 60) == 1
+    assert decide(failed(recovered(recovery), 60), POLICY, 60) == Wait(62, 2)
+    assert decide(failed(recovered(recovery), 3600), POLICY, 3600) == Wait(3601, 1)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 200), st.sampled_from(["fail", "up", "look"])), max_size=80),
+    st.integers(1, 6),
+    st.floats(10, 400),
+)
+def test_no_course_of_events_makes_more_attempts_than_allowed(
+    course: list[tuple[float, str]], attempts: int, window: float
+) -> None:
+    """In any window there are at most so many attempts, and none without trouble before it."""
+    policy = RecoveryPolicy(attempts=attempts, window=window)
+    recovery, now, made, is_down = Recovery(), 0.0, [], False
+    for pause, what in course:
+        now += pause
+        if what == "fail":
+            recovery, is_down = failed(recovery, now), True
+        elif what == "up":
+            recovery, is_down = recovered(recovery), False
+        match decide(recovery, policy, now):
+            case Attempt():
+                assert is_down
+                made.append(now)
+                recovery, is_down = begin(recovery, policy, now), False
+            case Wait(until, number):
+                assert until > now
+                assert 1 <= number <= attempts
+            case GiveUp() | Nothing():
+                pass
+    for first, beyond in zip(made, made[attempts:], strict=False):
+        assert beyond - first >= window

@@ -1,0 +1,192 @@
+import itertools
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orch.health.verdict import (
+    GOOD_CHECKS,
+    MISSES,
+    SLOW_CHECKS,
+    START_LIMIT,
+    TRANSITIONS,
+    Member,
+    Observation,
+    Seen,
+    Signal,
+    State,
+    Verdict,
+    judge,
+    judge_service,
+)
+
+GOOD = Observation(Seen.GOOD, elapsed=0.01)
+SLOW = Observation(Seen.SLOW, ("answers in 2.4 s, limit 1 s",), elapsed=2.4)
+IMPAIRED = Observation(Seen.IMPAIRED, ("says degraded: Install Apertium",), elapsed=0.01)
+STARTING = Observation(Seen.STARTING, ("says starting",), elapsed=0.01)
+MISSED = Observation(Seen.MISSED, ("no answer in 5 s",))
+REFUSED = Observation(Seen.REFUSED, ("connection refused",))
+EXITED = Observation(Seen.EXITED, ("process ended by signal 9 (SIGKILL)",))
+BEGUN = Observation(Seen.BEGUN, ("started again, attempt 1 of 5, no answer yet",))
+EVERYTHING = (GOOD, SLOW, IMPAIRED, STARTING, MISSED, REFUSED, EXITED, BEGUN)
+
+
+def after(observations: Sequence[Observation], *, apart: float = 1.0) -> Verdict:
+    verdict = Verdict()
+    for index, observation in enumerate(observations):
+        verdict = judge(verdict, observation, now=index * apart, at=1000 + index * apart)
+    return verdict
+
+
+def test_every_state_has_an_answer_to_every_signal() -> None:
+    """No combination is left to chance: the table is complete and holds nothing else."""
+    assert set(TRANSITIONS) == set(itertools.product(State, Signal))
+
+
+@pytest.mark.parametrize(
+    ("observations", "state"),
+    [
+        ([], State.UNKNOWN),
+        ([GOOD], State.HEALTHY),
+        ([SLOW], State.HEALTHY),
+        ([SLOW] * SLOW_CHECKS, State.DEGRADED),
+        ([SLOW, GOOD, SLOW], State.HEALTHY),
+        ([IMPAIRED], State.DEGRADED),
+        ([IMPAIRED, GOOD], State.HEALTHY),
+        ([MISSED], State.UNKNOWN),
+        ([GOOD, MISSED], State.DEGRADED),
+        ([GOOD, *[MISSED] * (MISSES - 1)], State.DEGRADED),
+        ([GOOD, *[MISSED] * MISSES], State.UNHEALTHY),
+        ([MISSED] * MISSES, State.UNHEALTHY),
+        ([GOOD, MISSED, GOOD, MISSED], State.DEGRADED),
+        ([GOOD, REFUSED], State.UNHEALTHY),
+        ([REFUSED], State.UNHEALTHY),
+        ([GOOD, EXITED], State.UNHEALTHY),
+        ([GOOD, EXITED, MISSED], State.UNHEALTHY),
+        ([REFUSED, GOOD], State.RECOVERING),
+        ([REFUSED, IMPAIRED], State.RECOVERING),
+        ([REFUSED, IMPAIRED, IMPAIRED], State.DEGRADED),
+        ([REFUSED, *[GOOD] * GOOD_CHECKS], State.HEALTHY),
+        ([REFUSED, GOOD, MISSED, GOOD], State.RECOVERING),
+        ([REFUSED, GOOD, REFUSED], State.UNHEALTHY),
+        ([BEGUN], State.UNKNOWN),
+        ([BEGUN, REFUSED, REFUSED], State.UNKNOWN),
+        ([BEGUN, REFUSED, GOOD], State.HEALTHY),
+        ([BEGUN, IMPAIRED], State.DEGRADED),
+        ([GOOD, EXITED, BEGUN], State.RECOVERING),
+        ([GOOD, EXITED, BEGUN, REFUSED, MISSED, REFUSED], State.RECOVERING),
+        ([GOOD, EXITED, BEGUN, REFUSED, GOOD], State.RECOVERING),
+        ([GOOD, EXITED, BEGUN, REFUSED, GOOD, GOOD], State.HEALTHY),
+        ([GOOD, EXITED, BEGUN, GOOD, REFUSED], State.UNHEALTHY),
+        ([GOOD, EXITED, BEGUN, EXITED], State.UNHEALTHY),
+        ([GOOD, BEGUN], State.RECOVERING),
+        ([GOOD, STARTING], State.RECOVERING),
+        ([STARTING], State.UNKNOWN),
+        ([REFUSED, *[STARTING] * 100], State.RECOVERING),
+    ],
+)
+def test_what_is_seen_in_a_row_makes_the_state(observations: list[Observation], state: State) -> None:
+    """The thresholds are those written down, neither one check sooner nor later."""
+    assert after(observations).state is state
+
+
+def test_what_never_answers_after_its_start_is_down_once_the_limit_has_passed() -> None:
+    """A start that hangs does not stay "recovering" for ever."""
+    begun = judge(after([GOOD, EXITED]), BEGUN, now=10, at=1010)
+    waiting = judge(begun, REFUSED, now=10 + START_LIMIT - 0.1, at=1069)
+    assert waiting.state is State.RECOVERING
+    assert waiting.reasons == ("started, no answer yet",)
+    assert judge(waiting, MISSED, now=10 + START_LIMIT, at=1070).state is State.UNHEALTHY
+
+
+def test_reasons_say_what_was_seen_and_how_often() -> None:
+    """An operator reads why, and how near the limit is."""
+    assert after([GOOD, MISSED, MISSED]).reasons == ("no answer in 5 s (2 of 3 checks in a row)",)
+    assert after([GOOD, *[MISSED] * 3]).reasons == ("no answer in 5 s",)
+    assert after([SLOW, SLOW]).reasons == ("answers in 2.4 s, limit 1 s",)
+    assert after([REFUSED, GOOD]).reasons == ("answers again, 1 of 2 good checks",)
+    assert after([IMPAIRED]).reasons == ("says degraded: Install Apertium",)
+    assert after([GOOD]).reasons == ()
+
+
+def test_since_is_when_the_state_began() -> None:
+    """Further checks that say the same leave it alone."""
+    assert after([GOOD, MISSED, MISSED]).since == 1001
+    assert after([GOOD, GOOD, GOOD]).since == 1000
+
+
+@pytest.mark.parametrize(
+    ("observations", "usable"),
+    [
+        ([], True),
+        ([BEGUN], False),
+        ([STARTING], False),
+        ([GOOD], True),
+        ([GOOD, MISSED], True),
+        ([REFUSED], False),
+        ([GOOD, EXITED, BEGUN], False),
+        ([GOOD, EXITED, BEGUN, GOOD], True),
+    ],
+)
+def test_requests_go_where_they_may_be_answered(observations: list[Observation], usable: bool) -> None:  # noqa: FBT001 - a column of the table above
+    """What is down or not up yet gets none; what has answered once after a start, or is not known, does."""
+    assert after(observations).is_usable is usable
+
+
+@given(st.lists(st.sampled_from(EVERYTHING), max_size=60), st.sampled_from([0.25, 1.0, 40.0]))
+def test_the_verdict_agrees_with_the_last_thing_seen(seen: list[Observation], apart: float) -> None:
+    """Whatever came before: after an end it is unhealthy, after good checks healthy, and words say why."""
+    verdict = after(seen, apart=apart)
+    if verdict.state in {State.DEGRADED, State.UNHEALTHY, State.RECOVERING}:
+        assert verdict.reasons
+    if seen and seen[-1] == EXITED:
+        assert verdict.state is State.UNHEALTHY
+        assert not verdict.is_usable
+    if len(seen) >= GOOD_CHECKS + 1 and all(s is GOOD for s in seen[-GOOD_CHECKS - 1 :]):
+        assert verdict.state is State.HEALTHY
+    if verdict.state is State.HEALTHY:
+        assert seen[-1] in {GOOD, SLOW}
+        assert verdict.missed == 0
+
+
+def members(*verdicts: Verdict) -> list[Member]:
+    return [Member(f"http://127.0.0.1:{index}", verdict) for index, verdict in enumerate(verdicts)]
+
+
+HEALTHY, DEGRADED, DOWN = after([GOOD]), after([IMPAIRED]), after([REFUSED])
+STARTED, ANSWERED = after([GOOD, EXITED, BEGUN]), after([REFUSED, GOOD])
+UNSEEN = Verdict()
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "state"),
+    [
+        ([], State.UNKNOWN),
+        ([HEALTHY], State.HEALTHY),
+        ([HEALTHY, HEALTHY], State.HEALTHY),
+        ([HEALTHY, DOWN], State.DEGRADED),
+        ([HEALTHY, DEGRADED], State.DEGRADED),
+        ([HEALTHY, STARTED], State.DEGRADED),
+        ([HEALTHY, UNSEEN], State.HEALTHY),
+        ([DOWN, DOWN], State.UNHEALTHY),
+        ([DOWN, STARTED], State.RECOVERING),
+        ([DOWN, ANSWERED], State.DEGRADED),
+        ([STARTED, STARTED], State.RECOVERING),
+        ([DOWN, UNSEEN], State.DEGRADED),
+        ([UNSEEN, UNSEEN], State.UNKNOWN),
+        ([DOWN, after([BEGUN])], State.UNHEALTHY),
+    ],
+)
+def test_a_service_is_as_well_as_it_can_still_answer(verdicts: list[Verdict], state: State) -> None:
+    """One of two down is degraded, not unhealthy: requests are still answered."""
+    assert judge_service(members(*verdicts))[0] is state
+
+
+def test_a_service_says_which_instance_is_wrong() -> None:
+    """With several instances the reason names them; with one it is the instance's own."""
+    assert judge_service(members(HEALTHY, DOWN))[1] == (
+        "1 of 2 instances: http://127.0.0.1:1 is unhealthy (connection refused)"
+    )
+    assert judge_service(members(DOWN))[1] == "connection refused"
+    assert judge_service(members(HEALTHY, HEALTHY))[1] == ""
