@@ -1,0 +1,164 @@
+/**
+ * A chart that answers one question. All charts of a page share the time axis and the cursor; a gap is drawn as a
+ * gap; y starts at zero; the value under the cursor, or else the current one, is written out; the same
+ * numbers stand in a table behind a button. The frame is the macro `chart`.
+ */
+
+import uPlot from "../../vendor/uplot/uPlot.esm.js";
+import { extent, withGaps } from "../models/series.js";
+import { clockTime } from "../models/times.js";
+import { h, setAttribute, setText } from "./dom.js";
+
+const HEIGHT = 190;
+const ROWS = 60;
+
+/** The colours are the theme's: read when a plot is made, and it is made anew when the theme changes. */
+function colours(element) {
+  const style = getComputedStyle(element);
+  return (name) => style.getPropertyValue(`--${name}`).trim();
+}
+
+export class Chart {
+  #plot = null;
+  #data = [[]];
+  #box;
+  #table;
+  #summary;
+  #series;
+  #format;
+  #keys;
+  #toggle;
+  #observer;
+  #title;
+  #isTable = false;
+
+  /** series: [{name, label, colour, dash?}] with `colour` a token's name; `format(value)` writes a value out. */
+  constructor(element, { series, format }) {
+    const part = (name) => element.querySelector(`[data-part="${name}"]`);
+    this.#series = series;
+    this.#format = format;
+    this.#box = part("plot");
+    this.#table = part("table");
+    this.#summary = part("summary");
+    this.#toggle = part("toggle");
+    this.#title = element.querySelector("h2").textContent;
+    this.#keys = series.map(({ label, colour, dash }) =>
+      h("span", { class: "chart-key", "data-series": colour, "data-dash": Boolean(dash) }, `${label} `, h("strong", {}, "–")),
+    );
+    part("legend").replaceChildren(...this.#keys);
+    this.#toggle.addEventListener("click", () => this.#switch());
+    this.#observer = new ResizeObserver(([entry]) => {
+      const width = Math.floor(entry.contentRect.width);
+      if (this.#plot !== null && width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
+    });
+  }
+
+  start() {
+    this.#observer.observe(this.#box);
+    document.addEventListener("themechange", this.#remake);
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", this.#remake);
+  }
+
+  stop() {
+    this.#observer.disconnect();
+    document.removeEventListener("themechange", this.#remake);
+    matchMedia("(prefers-color-scheme: light)").removeEventListener("change", this.#remake);
+    this.#plot?.destroy();
+    this.#plot = null;
+  }
+
+  /** `at` in seconds since the epoch; `columns` one a series, null for a gap; `interval` between samples. */
+  show(at, columns, interval) {
+    this.#data = withGaps(at, columns, interval);
+    if (this.#plot === null) this.#make();
+    else this.#plot.setData(this.#data);
+    this.#write();
+    this.#say();
+    if (this.#isTable) this.#fill();
+  }
+
+  #remake = () => {
+    if (this.#plot === null) return;
+    this.#plot.destroy();
+    this.#make();
+  };
+
+  #make() {
+    const colour = colours(this.#box);
+    const axis = { stroke: colour("muted"), font: `12px ${colour("font")}`, grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
+    const options = {
+      width: Math.max(80, Math.floor(this.#box.clientWidth)),
+      height: HEIGHT,
+      padding: [8, 8, 0, 0],
+      legend: { show: false },
+      cursor: { sync: { key: "page", setSeries: false }, drag: { x: false, y: false }, points: { size: 7 } },
+      scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : 1] } },
+      axes: [
+        { ...axis, size: 28, space: 70, values: (_plot, ticks) => ticks.map((tick) => clockTime(tick).replace(/:00$/, "")) },
+        { ...axis, size: 52, space: 34, values: (_plot, ticks) => ticks.map((tick) => this.#format(tick)) },
+      ],
+      series: [
+        {},
+        ...this.#series.map((series, index) => ({
+          stroke: colour(series.colour),
+          width: 1.6,
+          dash: series.dash,
+          fill: index === 0 ? `color-mix(in srgb, ${colour(series.colour)} 14%, transparent)` : undefined,
+          points: { show: false },
+          spanGaps: false,
+        })),
+      ],
+      hooks: { setCursor: [() => this.#write()] },
+    };
+    this.#plot = new uPlot(options, this.#data, this.#box);
+    // The plot is a picture: what it says stands in the summary and in the table.
+    setAttribute(this.#plot.root, "aria-hidden", "true");
+  }
+
+  /** The values under the cursor, or the last known ones. */
+  #write() {
+    const index = this.#plot?.cursor.idx ?? null;
+    this.#series.forEach((_series, which) => {
+      const column = this.#data[which + 1] ?? [];
+      const value = index === null ? (column.at(-1) ?? null) : column[index];
+      setText(this.#keys[which].lastElementChild, this.#format(value ?? null));
+    });
+  }
+
+  #say() {
+    const words = this.#series.map(({ label }, which) => {
+      const { low, high, last, known } = extent(this.#data[which + 1] ?? []);
+      return known === 0 ? `${label}: nothing measured yet` : `${label}: now ${this.#format(last)}, between ${this.#format(low)} and ${this.#format(high)}`;
+    });
+    setText(this.#summary, `${words.join(". ")}.`);
+  }
+
+  #switch() {
+    this.#isTable = !this.#isTable;
+    this.#box.hidden = this.#isTable;
+    this.#table.hidden = !this.#isTable;
+    setText(this.#toggle, this.#isTable ? "Show as chart" : "Show as table");
+    setAttribute(this.#toggle, "aria-pressed", String(this.#isTable));
+    if (this.#isTable) this.#fill();
+  }
+
+  #fill() {
+    const [at = [], ...columns] = this.#data;
+    const newest = at.map((_, index) => at.length - 1 - index).slice(0, ROWS);
+    this.#table.replaceChildren(
+      h(
+        "table",
+        { class: "table" },
+        h("caption", { class: "visually-hidden" }, `${this.#title}, newest first`),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), this.#series.map(({ label }) => h("th", { scope: "col", class: "number" }, label)))),
+        h(
+          "tbody",
+          {},
+          newest.map((index) =>
+            h("tr", {}, h("th", { scope: "row" }, clockTime(at[index])), columns.map((column) => h("td", { class: "number" }, this.#format(column[index] ?? null)))),
+          ),
+        ),
+      ),
+    );
+  }
+}

@@ -1,0 +1,26 @@
+/** The last checks as bars, oldest first; in words for those who do not see them, one by one on hover. */
+
+import { joined, latency } from "../models/figures.js";
+import { checksInWords } from "../models/overview.js";
+import { word } from "../models/states.js";
+import { clockTime } from "../models/times.js";
+import { h, setAttribute } from "./dom.js";
+
+const BARS = 45;
+
+export function heartbeats() {
+  const bars = Array.from({ length: BARS }, () => h("span", { class: "beat" }));
+  return h("span", { class: "beats", role: "img", "aria-label": "No checks yet" }, bars);
+}
+
+/** `checks`: [{at, state, latency_ms}], oldest first. Fewer than there are bars stand at the right. */
+export function setHeartbeats(element, checks) {
+  setAttribute(element, "aria-label", checksInWords(checks));
+  const shown = checks.slice(-BARS);
+  const empty = BARS - shown.length;
+  [...element.children].forEach((bar, index) => {
+    const check = shown[index - empty];
+    setAttribute(bar, "data-state", check?.state ?? null);
+    setAttribute(bar, "title", check ? `${clockTime(check.at)} · ${word(check.state)}${check.latency_ms === null ? "" : ` · ${joined(latency(check.latency_ms))}`}` : null);
+  });
+}

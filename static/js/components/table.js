@@ -1,0 +1,144 @@
+/**
+ * A table that changes in place: rows by key, sortable, filterable, and held in their order while someone
+ * points at them or has the focus in them.
+ */
+
+import { filtered, held, sorted } from "../models/rows.js";
+import { h, keyed, setAttribute, setText } from "./dom.js";
+
+/**
+ * columns: [{label, name?, number?, keep?, full?, sort?(row), create?(row) -> node, update(node, row) | text(row)}].
+ * The first column names the row. `keep`: stays on a phone. `words(row)`: what a filter looks in.
+ */
+export class Table {
+  #columns;
+  #key;
+  #words;
+  #href;
+  #onOpen;
+  #body;
+  #table;
+  #heads;
+  #rows = [];
+  #filter = "";
+  #sort = null;
+  #isHeld = false;
+  #selected = null;
+
+  constructor({ caption, columns, key, words = () => [], sort = null, href = null, onOpen = null, classes = "table-list" }) {
+    this.#columns = columns;
+    this.#key = key;
+    this.#words = words;
+    this.#sort = sort;
+    this.#href = href;
+    this.#onOpen = onOpen;
+    this.#body = h("tbody", {});
+    this.#heads = columns.map((column) => this.#head(column));
+    this.#table = h(
+      "table",
+      { class: `table ${classes}` },
+      h("caption", { class: "visually-hidden" }, caption),
+      h("thead", {}, h("tr", {}, this.#heads)),
+      this.#body,
+    );
+    this.element = h("div", { class: "table-wrap" }, this.#table);
+    this.element.addEventListener("pointerenter", () => this.#hold(true));
+    this.element.addEventListener("pointerleave", () => this.#hold(false));
+    this.#body.addEventListener("focusin", () => this.#hold(true));
+    this.#body.addEventListener("focusout", ({ relatedTarget }) => {
+      if (!this.#body.contains(relatedTarget)) this.#hold(this.element.matches(":hover"));
+    });
+    this.#body.addEventListener("click", (event) => this.#click(event));
+    this.#showSort();
+  }
+
+  /** How many rows the filter lets through. */
+  get shown() {
+    return this.#body.children.length;
+  }
+
+  show(rows) {
+    this.#rows = rows;
+    this.#draw();
+  }
+
+  filter(text) {
+    this.#filter = text;
+    this.#draw({ again: true });
+  }
+
+  select(key) {
+    this.#selected = key;
+    for (const row of this.#body.children) setAttribute(row, "aria-selected", row.dataset.key === key ? "true" : null);
+  }
+
+  #hold(is) {
+    if (this.#isHeld === is) return;
+    this.#isHeld = is;
+    if (!is) this.#draw();
+  }
+
+  #head(column) {
+    const properties = { scope: "col", class: column.number ? "number" : null };
+    if (!column.sort) return h("th", properties, column.label || h("span", { class: "visually-hidden" }, column.name ?? ""));
+    return h("th", properties, h("button", { type: "button", class: "sort", onclick: () => this.#sortBy(column) }, column.label));
+  }
+
+  #sortBy(column) {
+    const isSame = this.#sort?.label === column.label;
+    const first = column.number ? "descending" : "ascending";
+    const other = first === "ascending" ? "descending" : "ascending";
+    this.#sort = { label: column.label, direction: isSame && this.#sort.direction === first ? other : first };
+    this.#showSort();
+    this.#draw({ again: true });
+  }
+
+  #showSort() {
+    this.#columns.forEach((column, index) => {
+      if (column.sort) setAttribute(this.#heads[index], "aria-sort", this.#sort?.label === column.label ? this.#sort.direction : "none");
+    });
+  }
+
+  #draw({ again = false } = {}) {
+    let rows = filtered(this.#rows, this.#filter, this.#words);
+    if (this.#isHeld && !again) {
+      rows = held(rows, [...this.#body.children].map((row) => row.dataset.key), (row) => String(this.#key(row)));
+    } else if (this.#sort) {
+      const column = this.#columns.find((each) => each.label === this.#sort.label);
+      rows = sorted(rows, column.sort, this.#sort.direction);
+    }
+    keyed(this.#body, rows, { key: this.#key, create: (row) => this.#row(row), update: (element, row) => this.#update(element, row) });
+    setAttribute(this.#table, "data-rows", rows.length);
+  }
+
+  #row(row) {
+    const cells = this.#columns.map((column, index) => {
+      const classes = [column.number && "number", column.keep && "keep", column.full && "full"].filter(Boolean).join(" ");
+      const properties = { class: classes || null, "data-label": index > 0 && column.number ? column.label : null };
+      if (index === 0) properties.scope = "row";
+      return h(index === 0 ? "th" : "td", properties, column.create?.(row) ?? null);
+    });
+    const href = this.#href?.(row) ?? null;
+    return h("tr", { "data-href": href }, cells);
+  }
+
+  #update(element, row) {
+    this.#columns.forEach((column, index) => {
+      const cell = element.children[index];
+      if (column.update) column.update(column.create ? cell.firstElementChild : cell, row);
+      else if (!column.create) setText(cell, column.text(row));
+    });
+    setAttribute(element, "aria-selected", this.#selected !== null && element.dataset.key === this.#selected ? "true" : null);
+  }
+
+  /** A click anywhere in a row opens it, as its link does; the link is what the keyboard finds. */
+  #click(event) {
+    const row = event.target.closest("tr[data-href]");
+    if (row === null || this.#onOpen === null) return;
+    const control = event.target.closest("a, button, input, select");
+    if (control !== null && !control.classList.contains("row-link")) return;
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+    event.preventDefault();
+    this.#onOpen(row.dataset.key);
+  }
+}

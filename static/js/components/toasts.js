@@ -1,0 +1,34 @@
+/** Short messages at the lower edge, read out politely; with an action (undo) where there is one. */
+
+import { byId, h } from "./dom.js";
+
+const SHOWN_FOR = 8_000;
+const AT_ONCE = 3;
+
+/** `action`: {label, run} or null. A message with trouble stays until it is dismissed. */
+export function toast(text, { tone = "", action = null } = {}) {
+  const box = byId("toasts");
+  const end = () => element.remove();
+  const element = h(
+    "div",
+    { class: "toast", "data-tone": tone || null },
+    h("span", {}, text),
+    action &&
+      h(
+        "button",
+        {
+          type: "button",
+          class: "button button-small",
+          onclick: () => {
+            end();
+            action.run();
+          },
+        },
+        action.label,
+      ),
+    tone === "bad" && h("button", { type: "button", class: "button button-small", onclick: end }, "Dismiss"),
+  );
+  while (box.children.length >= AT_ONCE) box.firstElementChild.remove();
+  box.append(element);
+  if (tone !== "bad") setTimeout(end, SHOWN_FOR);
+}

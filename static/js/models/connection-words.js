@@ -1,0 +1,30 @@
+/** What is said of the page's connection. Pure. */
+
+import { count } from "./figures.js";
+
+/**
+ * The bar's words, or null where there is nothing to say. `retryIn` in seconds or null. A page that has never
+ * been live says so instead of "lost".
+ */
+export function waiting({ state, retryIn, reason = "", wasLive }) {
+  if (state === "live" || (state === "stopped" && reason === "")) return null;
+  if (state === "connecting" && !wasLive && reason === "") return null;
+  const text = wasLive
+    ? "The connection to the service is lost. What is shown is the last that was known."
+    : "The service cannot be reached.";
+  if (state === "stopped") return { text: reason || text, next: "" };
+  if (state === "connecting" || retryIn === null) return { text, next: "Trying now" };
+  const seconds = Math.ceil(retryIn);
+  return { text, next: seconds <= 0 ? "Trying now" : `Trying again in ${count(seconds)} s` };
+}
+
+/**
+ * The live indicator: {state, text}. `age`: seconds since figures came, null before the first; `limit`: from
+ * when on they are called old, null where silence only means that nothing changed.
+ */
+export function freshness({ state, age, limit }) {
+  if (state === "waiting" || state === "stopped") return { state: "waiting", text: "not connected" };
+  if (state !== "live" || age === null) return { state: state === "live" ? "live" : "connecting", text: state === "live" ? "live" : "connecting" };
+  if (limit !== null && age > limit) return { state: "stale", text: `${count(Math.floor(age))} s old` };
+  return { state: "live", text: "live · updated now" };
+}

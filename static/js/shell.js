@@ -1,0 +1,119 @@
+/**
+ * What every page has around its content: colours, the counts beside the names in the side bar, the bar that says
+ * that the connection is lost, and how fresh the figures are.
+ */
+
+import { Clock } from "./components/time.js";
+import { byId, setAttribute, setText } from "./components/dom.js";
+import { count } from "./models/figures.js";
+import { freshness, waiting } from "./models/connection-words.js";
+
+const THEME = "theme";
+
+export class Shell {
+  #socket;
+  #clock = new Clock();
+  #off = [];
+  #timer = null;
+  #beat = null;
+  #heard = null;
+  #retryAt = null;
+  #state = { state: "connecting", reason: "" };
+  #wasLive = false;
+
+  /**
+   * `beat`: {topic, interval}: a topic that changes at every beat, so that its silence means that the figures are
+   * old (`interval` in seconds). Without one only the connection is judged.
+   */
+  constructor(socket, { beat = null } = {}) {
+    this.#socket = socket;
+    this.#beat = beat;
+  }
+
+  start() {
+    this.#clock.start();
+    this.#colours();
+    this.#socket.addEventListener("state", this.#follow);
+    byId("connection-now").addEventListener("click", this.#again);
+    this.#off.push(this.#socket.onTopic("connections", (data) => this.#count(data)));
+    if (this.#beat) this.#off.push(this.#socket.onTopic(this.#beat.topic, () => this.heard()));
+    this.#timer = setInterval(() => this.#tell(), 500);
+    this.#follow({ detail: this.#socket.state });
+  }
+
+  stop() {
+    this.#clock.stop();
+    clearInterval(this.#timer);
+    this.#socket.removeEventListener("state", this.#follow);
+    byId("connection-now").removeEventListener("click", this.#again);
+    for (const off of this.#off.splice(0)) off();
+  }
+
+  /** Figures have come. */
+  heard() {
+    this.#heard = performance.now();
+    this.#tell();
+  }
+
+  #follow = ({ detail }) => {
+    this.#state = detail;
+    if (detail.state === "live") this.#wasLive = true;
+    this.#retryAt = typeof detail.retryIn === "number" ? performance.now() + detail.retryIn : null;
+    this.#tell();
+  };
+
+  #again = () => {
+    // A socket that the service refused has stopped; one that waits is told to wait no longer.
+    this.#socket.start();
+    this.#socket.retryNow();
+  };
+
+  #tell() {
+    const now = performance.now();
+    const age = this.#heard === null ? null : (now - this.#heard) / 1000;
+    const retryIn = this.#retryAt === null ? null : Math.max(0, this.#retryAt - now) / 1000;
+    const words = waiting({ ...this.#state, retryIn, wasLive: this.#wasLive });
+    const bar = byId("connection-bar");
+    bar.hidden = words === null;
+    if (words !== null) {
+      setText(byId("connection-text"), words.text);
+      setText(byId("connection-next"), words.next);
+    }
+    document.body.dataset.connection = words === null ? "live" : "waiting";
+    const live = byId("live");
+    if (live === null) return;
+    const { state, text } = freshness({ state: this.#state.state, age, limit: this.#beat ? 2 * this.#beat.interval : null });
+    setAttribute(live, "data-state", state);
+    setText(byId("live-text"), text);
+  }
+
+  #count(data) {
+    const counts = { connections: data.active, sessions: data.sessions };
+    for (const element of document.querySelectorAll("[data-count]")) {
+      const value = counts[element.dataset.count];
+      setText(element, value > 0 ? count(value) : "");
+    }
+  }
+
+  #colours() {
+    const chosen = document.documentElement.dataset.theme ?? "system";
+    for (const input of document.querySelectorAll(".theme-choice input")) {
+      input.checked = input.value === chosen;
+      input.addEventListener("change", () => choose(input.value));
+    }
+  }
+}
+
+function choose(theme) {
+  const root = document.documentElement;
+  if (theme === "system") delete root.dataset.theme;
+  else root.dataset.theme = theme;
+  for (const input of document.querySelectorAll(".theme-choice input")) input.checked = input.value === theme;
+  try {
+    if (theme === "system") localStorage.removeItem(THEME);
+    else localStorage.setItem(THEME, theme);
+  } catch {
+    // Storage is refused: the choice lasts as long as the page.
+  }
+  document.dispatchEvent(new CustomEvent("themechange"));
+}
