@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { afterClose } from "../../static/js/models/closes.js";
@@ -100,4 +101,11 @@ test("close codes: what to do, the service's reason first", () => {
   assert.equal(afterClose(1012).next, "back_off");
   assert.equal(afterClose(9999).next, "back_off");
   assert.equal(afterClose(1008, "Wrong origin.").words, "Wrong origin.");
+});
+
+test("every close code of the service's table is followed as the table says", () => {
+  const table = readFileSync(new URL("../../orch/websocket/closes.py", import.meta.url), "utf8");
+  const rows = [...table.matchAll(/Close\(\s*(\d{4}),[^)]*?"(stop|back_off|now)"\s*\)/g)];
+  assert.ok(rows.length >= 10);
+  for (const [, code, next] of rows) assert.equal(afterClose(Number(code)).next, next, code);
 });

@@ -1,23 +1,28 @@
 /**
- * What a client does after a close code. The browser's side of the service's table of close codes.
+ * What a client does after a close code: the browser's side of orch/websocket/closes.py, which a test compares.
  *
- * The ranges follow Pusher's: 4000–4099 stop, 4100–4199 back off, 4200–4299 come back at once.
- * The codes of RFC 6455 §7.4 that a browser can be given stand beside them.
+ * The service's own codes follow Pusher's ranges: 4000–4099 stop, 4100–4199 back off, 4200–4299 come back at once.
  */
 
 const TABLE = new Map([
-  [1000, { next: "back_off", words: "The service ended the connection." }],
+  [1000, { next: "back_off", words: "The connection was ended." }],
   [1001, { next: "back_off", words: "The service is going away." }],
-  [1002, { next: "back_off", words: "The connection broke the protocol." }],
-  [1006, { next: "back_off", words: "The connection was lost." }],
+  [1003, { next: "stop", words: "Frames of this kind cannot be used." }],
+  [1007, { next: "back_off", words: "The text was not UTF-8." }],
   [1008, { next: "stop", words: "The service refused this connection." }],
-  [1009, { next: "back_off", words: "A message was larger than the service takes." }],
+  [1009, { next: "back_off", words: "A message may be 1 MiB at most." }],
   [1011, { next: "back_off", words: "Something failed in the service." }],
   [1012, { next: "back_off", words: "The service is restarting." }],
   [1013, { next: "back_off", words: "The service is too busy." }],
+  [4000, { next: "stop", words: "This page may not talk to the service." }],
+  [4001, { next: "stop", words: "An operator closed the connection." }],
+  [4100, { next: "back_off", words: "As many connections as may be are open." }],
+  [4200, { next: "now", words: "Messages were taken too slowly." }],
+  [4201, { next: "now", words: "The connection stopped answering." }],
+  [4202, { next: "now", words: "The service is stopping." }],
 ]);
 
-/** What to do after `code`: {next: "stop" | "back_off" | "now", words}. An unknown code backs off. */
+/** What to do after `code`: {next: "stop" | "back_off" | "now", words}. One that nobody knows: back off. */
 export function afterClose(code, reason = "") {
   const known = TABLE.get(code);
   if (known) return { next: known.next, words: reason || known.words };

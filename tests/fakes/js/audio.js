@@ -1,0 +1,93 @@
+/** The browser's audio parts without a device. */
+
+export class FakeTrack extends EventTarget {
+  kind = "audio";
+  isStopped = false;
+
+  constructor(label, settings) {
+    super();
+    this.label = label;
+    this.settings = settings;
+  }
+
+  getSettings() {
+    return this.settings;
+  }
+
+  stop() {
+    this.isStopped = true;
+  }
+}
+
+export class FakeMediaDevices extends EventTarget {
+  asked = [];
+  tracks = [];
+  refuse = null;
+  settings = { deviceId: "d1", echoCancellation: false, noiseSuppression: false, autoGainControl: true };
+  list = [
+    { kind: "audioinput", deviceId: "d1", label: "Built-in" },
+    { kind: "audiooutput", deviceId: "s1", label: "Speakers" },
+    { kind: "audioinput", deviceId: "d2", label: "Headset" },
+  ];
+
+  async getUserMedia(constraints) {
+    this.asked.push(constraints);
+    if (this.refuse) throw Object.assign(new Error("refused"), { name: this.refuse });
+    const track = new FakeTrack("Built-in", this.settings);
+    this.tracks.push(track);
+    return { getTracks: () => [track], getAudioTracks: () => [track] };
+  }
+
+  async enumerateDevices() {
+    return this.list;
+  }
+}
+
+/** AudioContext and AudioWorkletNode classes; `fixedRate`: connects no source at another rate, as Firefox does. */
+export function fakeAudio({ fixedRate = null } = {}) {
+  const contexts = [];
+  const nodes = [];
+  class AudioContextClass {
+    state = "running";
+    modules = [];
+    audioWorklet = { addModule: async (url) => this.modules.push(String(url)) };
+
+    constructor({ sampleRate = fixedRate ?? 48_000 } = {}) {
+      this.sampleRate = sampleRate;
+      contexts.push(this);
+    }
+
+    createMediaStreamSource() {
+      if (fixedRate !== null && this.sampleRate !== fixedRate) throw Object.assign(new Error("rate"), { name: "NotSupportedError" });
+      return { connect() {}, disconnect() {} };
+    }
+
+    async resume() {}
+
+    async close() {
+      this.state = "closed";
+    }
+  }
+  class AudioWorkletNodeClass {
+    /** What the audio thread gives when it is asked for the rest. */
+    rest = [];
+    port = {
+      onmessage: null,
+      postMessage: (message) => {
+        if (message !== "flush" || this.isDead) return;
+        for (const block of this.rest) this.port.onmessage?.({ data: block });
+        this.port.onmessage?.({ data: "flushed" });
+      },
+    };
+
+    constructor(context, name, options) {
+      Object.assign(this, { context, name, options });
+      nodes.push(this);
+    }
+
+    give(block) {
+      this.port.onmessage?.({ data: block });
+    }
+  }
+  return { AudioContextClass, AudioWorkletNodeClass, contexts, nodes };
+}

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Microphone, granted, refusal, unavailable } from "../../static/js/audio/microphone.js";
+import { FakeMediaDevices, fakeAudio } from "../fakes/js/audio.js";
+import { FakeClock, settle } from "../fakes/js/clock.js";
+
+function setUp({ fixedRate = null } = {}) {
+  const mediaDevices = new FakeMediaDevices();
+  const audio = fakeAudio({ fixedRate });
+  const clock = new FakeClock();
+  const microphone = new Microphone({ mediaDevices, ...audio, scope: { isSecureContext: true, host: "localhost" }, timers: clock.timers });
+  const blocks = [];
+  const ended = [];
+  microphone.addEventListener("block", ({ detail }) => blocks.push(detail));
+  microphone.addEventListener("ended", ({ detail }) => ended.push(detail));
+  return { mediaDevices, ...audio, clock, microphone, blocks, ended };
+}
+
+test("it asks for no processing, and says what was granted all the same", async () => {
+  const { microphone, mediaDevices } = setUp();
+  const answer = await microphone.start({ deviceId: "d2" });
+  const { audio } = mediaDevices.asked[0];
+  assert.deepEqual([audio.echoCancellation, audio.noiseSuppression, audio.autoGainControl], [false, false, false]);
+  assert.deepEqual(audio.deviceId, { exact: "d2" });
+  assert.deepEqual(answer, {
+    label: "Built-in", deviceId: "d1", contextRate: 16_000, echoCancellation: "off", noiseSuppression: "off", autoGainControl: "on",
+  });
+});
+
+test("what a browser does not say is not made up", () => {
+  assert.deepEqual(granted({ echoCancellation: "all" }), { echoCancellation: "on", noiseSuppression: "not said", autoGainControl: "not said" });
+});
+
+test("a browser that cannot run at 16 kHz runs at its own rate, and the first context is closed", async () => {
+  const { microphone, contexts, nodes } = setUp({ fixedRate: 44_100 });
+  const { contextRate } = await microphone.start();
+  assert.equal(contextRate, 44_100);
+  assert.deepEqual(contexts.map(({ state }) => state), ["closed", "running"]);
+  assert.equal(nodes.at(-1).context, contexts[1]);
+});
+
+test("start and stop may be called twice and in any order", async () => {
+  const { microphone, mediaDevices } = setUp();
+  await microphone.stop();
+  const [one, two] = await Promise.all([microphone.start(), microphone.start()]);
+  assert.equal(one, two);
+  assert.equal(mediaDevices.asked.length, 1);
+  await Promise.all([microphone.stop(), microphone.stop()]);
+  assert.equal(microphone.isOpen, false);
+  assert.equal(mediaDevices.tracks[0].isStopped, true);
+  await microphone.start();
+  assert.equal(mediaDevices.asked.length, 2);
+});
+
+test("stopped while it opens, nothing stays open", async () => {
+  const { microphone, mediaDevices, contexts } = setUp();
+  const opening = microphone.start();
+  await microphone.stop();
+  await opening;
+  assert.equal(microphone.isOpen, false);
+  assert.equal(mediaDevices.tracks[0].isStopped, true);
+  assert.equal(contexts.at(-1).state, "closed");
+});
+
+test("the last samples are given before stop is over", async () => {
+  const { microphone, nodes, blocks } = setUp();
+  await microphone.start();
+  nodes[0].give(new ArrayBuffer(1280));
+  nodes[0].rest = [new ArrayBuffer(200)];
+  await microphone.stop();
+  assert.deepEqual(blocks.map(({ byteLength }) => byteLength), [1280, 200]);
+});
+
+test("an audio thread that is gone does not hold up stop", async () => {
+  const { microphone, nodes, clock } = setUp();
+  await microphone.start();
+  nodes[0].isDead = true;
+  const stopping = microphone.stop();
+  await clock.advance(500);
+  await stopping;
+  assert.equal(microphone.isOpen, false);
+});
+
+test("a device that goes away closes the microphone and is said with what to do", async () => {
+  const { microphone, mediaDevices, ended } = setUp();
+  await microphone.start();
+  mediaDevices.tracks[0].dispatchEvent(new Event("ended"));
+  await settle();
+  assert.equal(microphone.isOpen, false);
+  assert.equal(ended[0].code, "lost");
+  assert.match(ended[0].message, /Built-in/);
+  assert.match(ended[0].action, /choose another/);
+});
+
+test("every refusal is said in words, with what to do, and may be tried again", async () => {
+  const { microphone, mediaDevices } = setUp();
+  const codes = { NotAllowedError: "denied", NotFoundError: "no_device", NotReadableError: "busy", OverconstrainedError: "device_gone", TypeError: "failed" };
+  for (const [name, code] of Object.entries(codes)) {
+    mediaDevices.refuse = name;
+    await assert.rejects(microphone.start(), (error) => {
+      assert.equal(error.code, code);
+      assert.match(error.message, /\.$/);
+      assert.ok(error.action.length > 10);
+      return true;
+    });
+  }
+  mediaDevices.refuse = null;
+  await microphone.start();
+  assert.equal(microphone.isOpen, true);
+  assert.equal(refusal({ name: "Odd", message: "" }).message, "The microphone could not be opened: Odd.");
+});
+
+test("a page from an insecure address is told why and how", () => {
+  const error = unavailable({ isSecureContext: false, mediaDevices: undefined, host: "192.168.1.5:3000" });
+  assert.equal(error.code, "insecure");
+  assert.match(error.message, /http:\/\/192\.168\.1\.5:3000/);
+  assert.match(error.action, /https/);
+  assert.equal(unavailable({ isSecureContext: true, mediaDevices: undefined, host: "x" }).code, "unsupported");
+  assert.equal(unavailable({ isSecureContext: true, mediaDevices: new FakeMediaDevices(), host: "x" }), null);
+});
+
+test("only microphones are offered, and a change of devices is told", async () => {
+  const { microphone, mediaDevices } = setUp();
+  assert.deepEqual(await microphone.devices(), [{ deviceId: "d1", label: "Built-in" }, { deviceId: "d2", label: "Headset" }]);
+  let told = 0;
+  microphone.addEventListener("devices", () => (told += 1));
+  mediaDevices.dispatchEvent(new Event("devicechange"));
+  assert.equal(told, 1);
+});
