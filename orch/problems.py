@@ -45,9 +45,11 @@ _TABLE: Final = (
     Problem("too_many_recordings", 503, "As many recordings as may be are being read now. Try again soon."),
     Problem("speech_lost", 503, "Speech was not written down before the buffer ran out."),
     # Back ends.
+    Problem("request_timeout", 408, "The request did not come in full in time."),
     Problem("unknown_service", 404, "There is no service of this name."),
     Problem("service_unavailable", 503, "The service is not answering."),
     Problem("bad_gateway", 502, "The service gave an answer that cannot be read."),
+    Problem("refused", 502, "The service refused the request."),
     Problem("gateway_timeout", 504, "The service did not answer in time."),
     Problem("not_restartable", 409, "The service was not started by this one and has no restart_command."),
     Problem("engine_missing", 503, "No engine is installed that could do this."),

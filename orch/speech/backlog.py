@@ -1,0 +1,340 @@
+"""What to ask the transcriber next, and what to give up.
+
+A stream has one request under way at a time, so that its finals come in the order they were spoken, and so
+that an engine slower than speech is never asked two things at once by one speaker. Which one, in this
+order:
+
+1. the oldest utterance that has ended and is not written down yet (a *final*: never dropped for slowness);
+2. in a pause, the utterance as it will be if the pause is its end (a *speculation*: it hides the hangover);
+3. while someone speaks, the utterance so far (a *revision*).
+
+A revision under way is cancelled for either of the others. A revision that is due but cannot be sent is
+dropped, and counted. Revisions take at most half of the engine's time: the next one waits at least as long
+as the last one took.
+
+A final is given up when it was spoken more than ``buffer_seconds`` ago or more than ``buffer_seconds`` of
+speech wait (the oldest goes first), unless it is just being asked. When a request fails because the back
+end is away, all wait: 0.5 s, 1 s, then 2 s. When it fails because of an answer that cannot be used,
+:data:`POISONED` times in a row, a younger utterance is tried between; if that one succeeds, it is not the
+back end that is broken but the one utterance, and that one is given up.
+
+The stream carries a decision out and says how it went; then it asks for the next.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["final", "speculation", "revision"]
+
+FIRST_RETRY: Final = 0.5  # s
+LONGEST_RETRY: Final = 2.0  # s; how late a returned back end may be noticed
+POISONED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send utterance ``number``: the whole (final), up to the pause (speculation), or so far (revision)."""
+
+    kind: Kind
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """The answer for ``number`` is there, and all before it are published."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkGap:
+    """Say that ``number`` is not written down yet; once an utterance."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """``number`` will not be written down.
+
+    ``late``: the buffer ran out. ``refused``: trying again would not help. ``poisoned``: others succeed,
+    this one fails.
+    """
+
+    number: int
+    reason: Literal["late", "refused", "poisoned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until then (or for ever), or until something happens."""
+
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The stream has ended and nothing waits."""
+
+
+Decision = Ask | Publish | MarkGap | GiveUp | Wait | Finished
+
+
+@dataclass(slots=True)
+class _Final:
+    seconds: float
+    spoken_at: float
+    answered: bool = False
+    refused: bool = False
+    failed: bool = False
+    marked: bool = False
+    unusable: int = 0
+
+
+class Backoff:
+    """When a back end that failed is asked again: 0.5 s later, then 1 s, then every 2 s."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.until = float("-inf")
+
+    def failed(self, now: float) -> None:
+        """Wait, longer each time."""
+        self.until = now + min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(self.failures, 8))
+        self.failures += 1
+
+    def succeeded(self) -> None:
+        """Wait no more."""
+        self.failures = 0
+        self.until = float("-inf")
+
+
+class Backlog:
+    """The utterances of one stream that are not written down yet. Times in seconds, of any one clock.
+
+    Utterances are known by number, rising. Bounded by ``buffer_seconds`` of speech. ``revises``: false for
+    what comes faster than it was spoken, a recording: neither revisions nor speculations are of use then.
+    """
+
+    def __init__(self, *, revision_interval: float, buffer_seconds: float, revises: bool = True) -> None:
+        self._interval = revision_interval
+        self._buffer = buffer_seconds
+        self.revises = revises
+        self.revisions = 0
+        self.revisions_dropped = 0
+        self._finals: OrderedDict[int, _Final] = OrderedDict()
+        self._backoff = Backoff()
+        self._ended = False
+        self._under_way: Ask | None = None
+        self._asked_at = 0.0
+        # The utterance that is being spoken, and whether it has paused with an extent nobody was asked about.
+        self._speaking: int | None = None
+        self._paused = False
+        self._unasked = False
+        self._unwanted = False  # the back end refused a revision: the utterance's others would fare no better
+        self._due = 0.0  # the next revision
+        self._rested = 0.0  # when the engine has had its half of the time
+
+    def __repr__(self) -> str:
+        return (
+            f"<Backlog speaking={self._speaking} paused={self._paused} finals={list(self._finals)} "
+            f"under_way={self._under_way} failures={self._backoff.failures}>"
+        )
+
+    @property
+    def under_way(self) -> Ask | None:
+        """What has been asked and not been answered."""
+        return self._under_way
+
+    @property
+    def waiting(self) -> int:
+        """How many utterances have ended and are not written down yet."""
+        return len(self._finals)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How much speech has ended and is not written down yet."""
+        return sum(final.seconds for final in self._finals.values())
+
+    @property
+    def is_away(self) -> bool:
+        """Say whether the last request failed."""
+        return self._backoff.failures > 0
+
+    # What happens. Where a request under way has become useless, the answer is True: cancel it.
+
+    def started(self, number: int, now: float) -> None:
+        """Note that someone begins to speak."""
+        self._speaking = number
+        self._paused = self._unasked = self._unwanted = False
+        self._due = now + self._interval
+
+    def paused(self, number: int, now: float) -> bool:
+        """Note that the utterance is over, perhaps."""
+        assert self._speaking == number, self  # noqa: S101 - the segmenter's promise
+        self._count_overdue(now)
+        self._paused = True
+        self._unasked = self.revises
+        return self._is_replaceable()
+
+    def resumed(self, now: float) -> None:
+        """Note that it was not; a speculation under way is a revision now."""
+        self._paused = self._unasked = False
+        if self._under_way is not None and self._under_way.kind == "speculation":
+            self._under_way = Ask("revision", self._under_way.number)
+        self._due = max(self._due, now)
+
+    def ended(
+        self, number: int, *, seconds: float, now: float, guessed: Literal["no", "asked", "known"]
+    ) -> bool:
+        """Note that the utterance is over.
+
+        ``guessed``: whether a speculation was about exactly this extent: one that is ``asked`` is under
+        way, and one whose answer is ``known`` needs nothing more.
+        """
+        assert self._speaking == number, self  # noqa: S101 - the segmenter's promise
+        self._count_overdue(now)
+        self._speaking = None
+        self._paused = self._unasked = False
+        self._finals[number] = _Final(seconds=seconds, spoken_at=now, answered=guessed == "known")
+        if guessed == "asked":
+            self._under_way = Ask("final", number)
+            return False
+        return self._is_replaceable()
+
+    def stream_ended(self) -> None:
+        """Note that nothing more will be spoken."""
+        self._ended = True
+
+    # How it went.
+
+    def asked(self, ask: Ask, now: float) -> None:
+        """Note that the request is under way."""
+        assert self._under_way is None, self  # noqa: S101 - one at a time
+        self._under_way = ask
+        self._asked_at = now
+        if ask.kind == "speculation":
+            self._unasked = False
+            self._due = now + self._interval
+        elif ask.kind == "revision":
+            self.revisions += 1
+            self._count_overdue(now)
+            self._due = now + self._interval
+
+    def answered(self, now: float) -> None:
+        """Note that the request under way succeeded."""
+        ask = self._done(now)
+        self._backoff.succeeded()
+        if ask.kind == "final":
+            self._finals[ask.number].answered = True
+            for number, final in self._finals.items():
+                if number < ask.number and final.unusable >= POISONED:
+                    final.refused = True
+
+    def failed(self, now: float, *, away: bool) -> None:
+        """Note a failure that may pass. ``away``: the back end gave no answer at all."""
+        ask = self._done(now)
+        self._backoff.failed(now)
+        if ask.kind == "final":
+            final = self._finals[ask.number]
+            final.failed = True
+            final.unusable = 0 if away else final.unusable + 1
+
+    def refused(self, now: float) -> None:
+        """Note a failure that would come again."""
+        ask = self._done(now)
+        self._backoff.succeeded()
+        if ask.kind == "final":
+            self._finals[ask.number].refused = True
+        else:
+            self._unwanted = True
+
+    def cancelled(self, now: float) -> None:
+        """Note that the request under way was taken back."""
+        if self._done(now).kind == "revision":
+            self.revisions_dropped += 1
+
+    def published(self, number: int) -> None:
+        """Note that the final is out."""
+        del self._finals[number]
+
+    def given_up(self, number: int) -> None:
+        """Note that the gap is marked for good."""
+        del self._finals[number]
+
+    def marked(self, number: int) -> None:
+        """Note that the gap is marked."""
+        self._finals[number].marked = True
+
+    # What to do.
+
+    def next(self, now: float) -> Decision:
+        """Return what to do now. Nothing may be under way."""
+        assert self._under_way is None, self  # noqa: S101 - one at a time
+        settled = self._settle(now)
+        if settled is not None:
+            return settled
+        for number, final in self._finals.items():
+            # One failure of something else may be a hiccup; of this utterance's own request it is a gap.
+            if not (final.marked or final.answered) and (final.failed or self._backoff.failures > 1):
+                return MarkGap(number)
+        if now < self._backoff.until:
+            return Wait(min(self._backoff.until, self._next_loss()))
+        if self._finals:
+            return Ask("final", self._choose())
+        return self._while_speaking(now)
+
+    def _settle(self, now: float) -> Decision | None:
+        """Return how the oldest final ends, if it does now. Younger ones wait for it."""
+        if not self._finals:
+            return Finished() if self._ended else None
+        number, final = next(iter(self._finals.items()))
+        if final.answered:
+            return Publish(number)
+        if final.refused:
+            return GiveUp(number, "poisoned" if final.unusable >= POISONED else "refused")
+        if now - final.spoken_at >= self._buffer or (
+            len(self._finals) > 1 and self.waiting_seconds > self._buffer
+        ):
+            return GiveUp(number, "late")
+        return None
+
+    def _while_speaking(self, now: float) -> Decision:
+        if self._speaking is None or self._unwanted or not self.revises:
+            return Wait(None)
+        if self._unasked:
+            return Ask("speculation", self._speaking)
+        if self._paused:
+            return Wait(None)
+        at = max(self._due, self._rested)
+        return Ask("revision", self._speaking) if now >= at else Wait(at)
+
+    def _choose(self) -> int:
+        """Return the oldest open final of those that failed in the fewest rounds of tries."""
+        open_finals = [(number, final) for number, final in self._finals.items() if not final.answered]
+        return min(open_finals, key=lambda pair: (pair[1].unusable // POISONED, pair[0]))[0]
+
+    def _next_loss(self) -> float:
+        """Return when the oldest final will be given up."""
+        if not self._finals:
+            return float("inf")
+        return next(iter(self._finals.values())).spoken_at + self._buffer
+
+    def _done(self, now: float) -> Ask:
+        ask = self._under_way
+        assert ask is not None, self  # noqa: S101 - what is answered was asked
+        self._under_way = None
+        if ask.kind != "final":
+            self._rested = now + (now - self._asked_at)
+        return ask
+
+    def _is_replaceable(self) -> bool:
+        return self._under_way is not None and self._under_way.kind != "final"
+
+    def _count_overdue(self, now: float) -> None:
+        """Count the revisions that were due and could not be sent."""
+        if self.revises and not self._paused and now > self._due:
+            missed = int((now - self._due) / self._interval)
+            self.revisions_dropped += missed
+            self._due += missed * self._interval
