@@ -1,0 +1,114 @@
+"""A WebSocket client on Trio for whole-service tests: one message at a time, everything kept."""
+
+import json
+import wave
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
+
+CLIPS = Path(__file__).parents[1] / "data" / "speech"
+
+
+def clip(name: str) -> bytes:
+    """Return the samples of a recording in tests/data/speech: 16 kHz mono s16le."""
+    with wave.open(str(CLIPS / f"{name}.wav")) as file:
+        return file.readframes(file.getnframes())
+
+
+class Client:
+    """Reads everything it is sent into ``messages``; waits are for a message, never for a time."""
+
+    def __init__(self, socket: WebSocketConnection) -> None:
+        self._socket = socket
+        self._arrived = trio.Event()
+        self.messages: list[dict[str, Any]] = []
+        self.arrivals: list[float] = []
+        self.is_closed = False
+
+    async def read(self) -> None:
+        """Read until the connection is closed."""
+        try:
+            while True:
+                text = await self._socket.get_message()
+                self.messages.append(json.loads(text))
+                self.arrivals.append(trio.current_time())
+                self._tell()
+        except ConnectionClosed:
+            self.is_closed = True
+            self._tell()
+
+    def _tell(self) -> None:
+        self._arrived.set()
+        self._arrived = trio.Event()
+
+    async def send(self, **message: Any) -> None:
+        """Send one message."""
+        await self._socket.send_message(json.dumps(message))
+
+    async def send_bytes(self, block: bytes) -> None:
+        """Send audio."""
+        await self._socket.send_message(block)
+
+    async def until(
+        self, wanted: Callable[[dict[str, Any]], bool], *, limit: float = 60, start: int = 0
+    ) -> dict[str, Any]:
+        """Return the first message from number ``start`` on that is ``wanted``; wait for it."""
+        with trio.fail_after(limit):
+            seen = start
+            while True:
+                while seen < len(self.messages):
+                    if wanted(self.messages[seen]):
+                        return self.messages[seen]
+                    seen += 1
+                assert not self.is_closed, self.messages[-5:]
+                await self._arrived.wait()
+
+    async def of_type(self, kind: str, *, limit: float = 60, start: int = 0) -> dict[str, Any]:
+        """Return the first message of a type from number ``start`` on; wait for it."""
+        return await self.until(lambda message: message["type"] == kind, limit=limit, start=start)
+
+    async def ask(self, answer: str, **message: Any) -> dict[str, Any]:
+        """Send and return the answer of that type; an ``error`` fails the test with its words."""
+        start = len(self.messages)
+        await self.send(**message)
+        found = await self.until(lambda m: m["type"] in (answer, "error"), start=start)
+        assert found["type"] == answer, found
+        return found
+
+    async def closed(self, *, limit: float = 30) -> None:
+        """Wait until the service has closed the connection."""
+        with trio.fail_after(limit):
+            while not self.is_closed:
+                await self._arrived.wait()
+
+    def finals(self) -> list[dict[str, Any]]:
+        """Return the final captions so far that have words."""
+        return [m for m in self.messages if m["type"] == "transcript" and m["final"] and not m.get("error")]
+
+    def words(self) -> list[str]:
+        """Return the words of the final captions, in the order spoken."""
+        lines = sorted(self.finals(), key=lambda m: (m["stream_started"], m["start"]))
+        return [word for line in lines for word in line["text"].lower().split()]
+
+    async def speak(self, pcm: bytes, *, block: int = 640, pace: float = 0) -> None:
+        """Send audio in blocks of bytes, ``pace`` seconds apart (0: as fast as it is taken)."""
+        for begin in range(0, len(pcm), block):
+            await self.send_bytes(pcm[begin : begin + block])
+            if pace:
+                await trio.sleep(pace)
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Client]:
+    """Connect to ``ws://…/ws`` for the block; ``url`` is the service's http address."""
+    async with open_websocket_url(url.replace("http", "ws", 1) + "/ws") as socket:
+        client = Client(socket)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.read)
+            await client.of_type("connected")
+            yield client
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,95 @@
+"""The application under both servers."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+import trio
+
+from tests.fakes.client import connected
+from tests.fakes.running import run
+from tests.fakes.service import service
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def under_hypercorn(folder: Path) -> Iterator[str]:
+    """Run ``hypercorn -k trio orch.asgi:app`` until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hypercorn", "-k", "trio", "-b", f"127.0.0.1:{port}", "orch.asgi:app"],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        while "Running on" not in (line := process.stderr.readline()):
+            assert line, "hypercorn ended"
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+        assert process.returncode in (0, -15)
+
+
+@contextmanager
+def under_orch(folder: Path) -> Iterator[str]:
+    """Run ``orch serve`` until the block ends."""
+    with service("serve", folder) as s:
+        yield s.url
+
+
+@pytest.mark.parametrize("serving", [under_orch, under_hypercorn])
+def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) -> None:
+    """The same application, whoever accepts the connection."""
+    assert callable(serving)
+    with serving(tmp_path) as url:
+        assert "text/html" in httpx2.get(url + "/").headers["content-type"]
+        assert httpx2.get(url + "/livez").status_code == 200
+        assert httpx2.get(url + "/api/health").json()["services"].keys() >= {"audio-service", "websocket"}
+        away = httpx2.get(url + "/api/audio/models", timeout=40)
+        assert away.status_code in (502, 503, 504)
+        assert away.headers["content-type"] == "application/problem+json"
+        assert away.json()["service"] == "audio-service"
+        missing = httpx2.get(url + "/api/nothing")
+        assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+
+        async def main() -> None:
+            async with connected(url) as client:
+                assert (await client.ask("pong", type="ping", id=7))["id"] == 7
+                await client.ask("subscribed", type="subscribe", topic="tree")
+                update = await client.of_type("update")
+                states = {b["name"]: b["state"] for b in update["data"]["branches"]}
+                assert set(states.values()) == {"running"}
+                assert list(states)[:5] == ["stores", "health", "bots", "websocket", "gateway"]
+
+        run(main, virtual=False)
+
+
+def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path) -> None:
+    """What is too large ends its own connection, with the code for it."""
+    from trio_websocket import ConnectionClosed, open_websocket_url
+
+    with service("serve", tmp_path) as s:
+
+        async def main() -> None:
+            async with open_websocket_url(f"ws://127.0.0.1:{s.port}/ws") as socket_:
+                await socket_.get_message()
+                await socket_.send_message('{"type":"test_message","x":"' + "x" * 2**20 + '"}')
+                with pytest.raises(ConnectionClosed) as closed:
+                    await socket_.get_message()
+                assert closed.value.reason.code == 1009
+            async with connected(s.url) as client:
+                await client.ask("pong", type="ping")
+                await trio.lowlevel.checkpoint()
+
+        run(main, virtual=False)
