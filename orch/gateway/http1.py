@@ -1,0 +1,226 @@
+"""HTTP/1.1 from the client's side: one request to bytes, bytes to one answer. Pure.
+
+The parser is llhttp (through httptools), strict. What it lets through and we do not: transfer codings other
+than ``chunked`` (they would reach the client still coded, with the header that says so taken off as
+hop-by-hop), a chunked answer of HTTP/1.0, other versions than 1.0 and 1.1, a switch of protocols nobody asked
+for, and heads, trailers or chunk extensions without end.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import httptools
+
+from orch.gateway.headers import Header
+
+# Twice what nginx and Node allow; h11 and Envoy's default lie in between.
+MAX_HEAD: Final = 65_536
+
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
+_TARGET: Final = re.compile(r"/[!-~]*")
+_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+_NO_BODY: Final = frozenset({204, 304})
+_FIRST_FINAL: Final = 200
+_LAST_STATUS: Final = 599
+_SWITCHING: Final = 101
+
+
+class UnsendableError(ValueError):
+    """A request that cannot be put into HTTP/1.1 without meaning something else."""
+
+
+class MalformedError(ValueError):
+    """An answer that cannot be read. The text says what is wrong with it."""
+
+
+class CutError(Exception):
+    """The connection ended before the answer did. ``any_byte``: whether a part of the answer had come."""
+
+    def __init__(self, *, any_byte: bool) -> None:
+        super().__init__(
+            "the connection was closed " + ("before the answer's end" if any_byte else "unanswered")
+        )
+        self.any_byte = any_byte
+
+
+def request_head(method: str, target: str, headers: Iterable[Header]) -> bytes:
+    r"""Return a request's head, blank line included. Raises :class:`UnsendableError`.
+
+    >>> request_head("GET", "/api/models?x=1", [(b"host", b"a:1")])
+    b'GET /api/models?x=1 HTTP/1.1\r\nhost: a:1\r\n\r\n'
+    """
+    if not _METHOD.fullmatch(method):
+        raise UnsendableError("the method is not a token")
+    if not _TARGET.fullmatch(target):
+        raise UnsendableError("the address holds a character that must be percent-encoded")
+    lines = [f"{method} {target} HTTP/1.1".encode("ascii")]
+    for name, value in headers:
+        if not _NAME.fullmatch(name):
+            raise UnsendableError("a header's name is not a token")
+        stripped = value.strip(b" \t")
+        if not _VALUE.fullmatch(stripped):
+            raise UnsendableError(f"the header {name.decode()} holds a control character")
+        lines.append(name + b": " + stripped)
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
+def chunk(data: bytes) -> bytes:
+    r"""Return one chunk of a chunked body. ``data`` must not be empty: that would be the end."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An answer's status and headers; names in lower case, values stripped."""
+
+    status: int
+    headers: tuple[Header, ...]
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the first header of this name (in lower case)."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class AnswerParser:
+    """Reads one answer to a request of ``method``; informational answers before it are passed over.
+
+    Feed it what comes; look at ``head``, ``take_body()`` and ``is_complete``. Trailers are dropped.
+    """
+
+    def __init__(self, method: str) -> None:
+        self.head: Head | None = None
+        self.is_continued = False
+        """Whether a 100 (Continue) has come."""
+        self.is_complete = False
+        self._method = method
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: list[Header] = []
+        self._body: list[bytes] = []
+        self._keeps_alive = False
+        self._is_excess = False
+        self._ends_with_connection = False
+        self._any_byte = False
+        self._barren = 0
+        self._progressed = False
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the connection may carry another request: the answer is complete and nothing follows it."""
+        return self.is_complete and self._keeps_alive and not self._is_excess
+
+    def feed(self, data: bytes) -> None:
+        """Read some bytes (not empty). Raises :class:`MalformedError`; the parser is then of no more use."""
+        self._any_byte = True
+        if self.is_complete:
+            self._is_excess = True
+            return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        self._progressed = False
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self.is_complete:
+                # What a callback of ours raised says it better than "callback error".
+                cause = error.__context__ if isinstance(error.__context__, MalformedError) else error
+                raise MalformedError(str(cause)) from error
+            self._is_excess = True
+        self._barren = 0 if self._progressed else self._barren + len(data)
+        if self._barren > MAX_HEAD and not self.is_complete:
+            raise MalformedError(f"more than {MAX_HEAD} bytes came that are neither a head nor a body")
+
+    def feed_end(self, *, is_reset: bool = False) -> None:
+        """Learn that the connection has ended. Raises :class:`CutError` where the answer has not.
+
+        ``is_reset``: it was broken rather than closed, so a body that ends with the connection is cut as
+        well.
+        """
+        self._keeps_alive = False
+        if self.is_complete:
+            return
+        if self._ends_with_connection and not is_reset:
+            self.is_complete = True
+            return
+        raise CutError(any_byte=self._any_byte)
+
+    def take_body(self) -> bytes:
+        """Return what has been read of the body since the last time, empty if nothing."""
+        if len(self._body) == 1:
+            return self._body.pop()
+        data = b"".join(self._body)
+        self._body.clear()
+        return data
+
+    # What httptools calls. An exception makes it stop; feed() brings it out.
+
+    def on_message_begin(self) -> None:
+        """See the first byte of an answer, or of what should not be there."""
+        if self.is_complete:
+            self._is_excess = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; after the head it is a trailer, and dropped."""
+        if self.head is None:
+            self._headers.append((name.lower(), value.strip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """Judge the head."""
+        if self.is_complete:
+            return
+        version = self._parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
+            raise MalformedError(f"the answer is of HTTP/{version}")
+        status = self._parser.get_status_code()
+        headers = tuple(self._headers)
+        self._headers.clear()
+        if status < _FIRST_FINAL:
+            if status == _SWITCHING:
+                raise MalformedError("it switched to a protocol it was not asked for")
+            self.is_continued = self.is_continued or status == 100  # noqa: PLR2004 - its name is in the attribute
+            return
+        if status > _LAST_STATUS:
+            raise MalformedError(f"there is no status {status}")
+        head = Head(status, headers)
+        coding = head.get(b"transfer-encoding")
+        if coding is not None:
+            codings = [value for name, value in headers if name == b"transfer-encoding"]
+            if len(codings) > 1 or coding.lower() != b"chunked":
+                raise MalformedError("the answer has a transfer coding other than chunked")
+            if version == "1.0":
+                raise MalformedError("an answer of HTTP/1.0 cannot be chunked")
+        tokens = {
+            token.strip().lower()
+            for name, value in headers
+            if name == b"connection"
+            for token in value.split(b",")
+        }
+        self._keeps_alive = b"close" not in tokens and (version == "1.1" or b"keep-alive" in tokens)
+        has_body = self._method != "HEAD" and status not in _NO_BODY
+        self._ends_with_connection = has_body and coding is None and head.get(b"content-length") is None
+        if self._ends_with_connection:
+            self._keeps_alive = False
+        self._progressed = True
+        self.head = head
+        # llhttp cannot be told that an answer to HEAD has no body whatever its headers say.
+        self.is_complete = not has_body
+
+    def on_body(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        if self.is_complete:
+            self._is_excess = True
+            return
+        self._progressed = True
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """Note the end, unless it is that of an informational answer."""
+        if self.head is not None:
+            self.is_complete = True

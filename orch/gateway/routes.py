@@ -1,0 +1,132 @@
+"""Which back end a path belongs to. Pure.
+
+A path is compared segment by segment, decoded, after dot segments are resolved; the longest prefix wins. What
+is handed to the back end is built from the segments as the client encoded them, so an encoded slash stays
+data.
+
+A prefix that ends in ``/`` takes everything below it. One that does not takes itself and everything below it:
+``/api/translate`` takes ``/api/translate`` and ``/api/translate/batch``, never ``/api/translation``.
+
+What back ends are known to read differently is refused rather than passed on: ``..`` hidden behind an encoded
+slash or a backslash, ``..;`` (Tomcat), control characters, broken percent encoding. Empty segments are
+merged, so that no path begins with ``//`` (an authority, to some).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote_to_bytes
+
+from orch.settings import Route
+
+# RFC 3986 §3.3 allows less; what is outside it but visible is passed on as it came, since clients do send it.
+_WELL_FORMED: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
+_SEPARATORS: Final = re.compile(rb"[/\\]")
+_DOTS: Final = frozenset({b".", b".."})
+_FIRST_VISIBLE: Final = 0x20
+_DELETE: Final = 0x7F
+# What quote() may leave alone when a decoded path is encoded again: all that _WELL_FORMED lets through but
+# "%".
+_SAFE: Final = "/!\"$&'()*+,-.:;<=>@[\\]^_`{|}~"
+
+
+class UnroutableError(ValueError):
+    """A path that cannot be passed on. The text says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where a path leads: ``path`` is the back end's own, percent-encoded, without a query."""
+
+    prefix: str
+    service: str
+    path: str
+
+
+class Path(NamedTuple):
+    """A path taken apart: its segments as sent and decoded, and whether it ends in a slash."""
+
+    sent: tuple[str, ...]
+    decoded: tuple[str, ...]
+    is_directory: bool
+
+
+def read_path(path: str) -> Path:
+    """Take a percent-encoded path apart, dot segments resolved and empty ones merged.
+
+    A query (from the first ``?``) is ignored. Raises :class:`UnroutableError` where back ends could read the
+    path differently from us.
+    """
+    path = path.partition("?")[0]
+    if not _WELL_FORMED.fullmatch(path):
+        raise UnroutableError("the path is not well-formed")
+    sent: list[str] = []
+    decoded: list[str] = []
+    is_directory = False
+    for segment in path.split("/"):
+        is_directory = not segment
+        if not segment:
+            continue
+        plain = unquote_to_bytes(segment)
+        if plain in _DOTS:
+            is_directory = True
+            if plain == b"..":
+                if not sent:
+                    raise UnroutableError("the path leads above the root")
+                sent.pop()
+                decoded.pop()
+            continue
+        if any(piece.partition(b";")[0] in _DOTS for piece in _SEPARATORS.split(plain)):
+            raise UnroutableError("the path hides a dot segment")
+        if any(byte < _FIRST_VISIBLE or byte == _DELETE for byte in plain):
+            raise UnroutableError("the path holds a control character")
+        sent.append(segment)
+        decoded.append(plain.decode("utf-8", "surrogateescape"))
+    return Path(tuple(sent), tuple(decoded), is_directory)
+
+
+class RouteTable:
+    """The routes of one version of the settings. Of two routes with the same prefix the first holds.
+
+    A look-up costs one dictionary access per segment of the path, whatever the number of routes.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes: tuple[Route, ...] = tuple(routes)
+        self._exact: dict[tuple[str, ...], Route] = {}
+        self._below: dict[tuple[str, ...], Route] = {}
+        for route in self.routes:
+            prefix = tuple(segment for segment in route.prefix.split("/") if segment)
+            table = self._below if route.prefix.endswith("/") else self._exact
+            table.setdefault(prefix, route)
+
+    def match(self, path: str) -> Match | None:
+        """Return where a percent-encoded path leads, or None where no route takes it.
+
+        Raises :class:`UnroutableError`.
+        """
+        read = read_path(path)
+        depth = len(read.decoded)
+        for length in range(depth, -1, -1):
+            prefix = read.decoded[:length]
+            # At the same length a prefix with a slash is the longer one.
+            route = self._below.get(prefix) if length < depth or read.is_directory else None
+            route = route or self._exact.get(prefix)
+            if route is not None:
+                return Match(route.prefix, route.service, _join(route.path, read, length))
+        return None
+
+    def takes(self, decoded_path: str) -> bool:
+        """Return whether a path that a server has decoded already (ASGI's ``path``) belongs to a route."""
+        try:
+            return self.match(quote(decoded_path, safe=_SAFE)) is not None
+        except UnroutableError:
+            return False
+
+
+def _join(base: str, path: Path, length: int) -> str:
+    rest = path.sent[length:]
+    if not rest:
+        return base + "/" if path.is_directory and not base.endswith("/") else base
+    return base.removesuffix("/") + "/" + "/".join(rest) + ("/" if path.is_directory else "")

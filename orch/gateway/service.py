@@ -1,0 +1,373 @@
+"""The gateway's room: requests of clients and of the service itself to the back ends.
+
+Routes come from the settings alone: a health service that knows nothing, or has failed, changes who is asked,
+never whether a path has a route.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+import trio
+
+from orch.gateway import headers as heads
+from orch.gateway.backends import Backends, Instance
+from orch.gateway.bodies import RequestBody
+from orch.gateway.breaker import State
+from orch.gateway.dispatch import Dispatcher, Reply, Trace
+from orch.gateway.figures import GatewayRoute, GatewayStatistics, Window
+from orch.gateway.headers import Header
+from orch.gateway.proxy import CLIENT_GONE, Proxy, Receive, Scope, Send
+from orch.gateway.routes import Match, RouteTable
+from orch.gateway.transport import Connect, Connector
+from orch.gateway.upstream import Request
+from orch.problems import ProblemError
+from orch.settings import Settings
+from orch.telemetry.events import EventLog
+from orch.websocket.topics import Topics
+
+TOPIC: Final = "gateway"
+SWEEP_SECONDS: Final = 1.0
+MAX_ANSWER: Final = 8 * 2**20
+_FIRST_ERROR: Final = 500
+
+log = structlog.get_logger(__name__)
+
+
+class SettingsSource(Protocol):
+    """Where the settings of the moment are."""
+
+    @property
+    def current(self) -> Settings:
+        """The settings now; another object after each change."""
+        ...
+
+
+class Health(Protocol):
+    """What the gateway asks of the health service."""
+
+    def is_usable(self, service: str, url: str) -> bool:
+        """Return False where the instance is known not to work; True also where nothing is known."""
+        ...
+
+    def note_failure(self, service: str, url: str, reason: str) -> None:
+        """Hear that a request to the instance failed."""
+        ...
+
+
+class Metrics(Protocol):
+    """What the gateway counts for others."""
+
+    def gateway_request(self, service: str, status: int, seconds: float) -> None:
+        """Count a request that is over."""
+        ...
+
+    def gateway_retry(self, service: str) -> None:
+        """Count an attempt that is made again."""
+        ...
+
+    def breaker_state(self, service: str, instance: str, state: str) -> None:
+        """Note the state of an instance's breaker: closed, open or half_open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A back end's answer. ``instance`` is its URL, ``elapsed`` seconds."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes
+    service: str
+    instance: str
+    attempts: int
+    elapsed: float
+
+
+class GatewayService:
+    """Routes, balances, retries and breaks.
+
+    Usable before and without :meth:`run`, which adds kept connections.
+
+    Settings are read at each use; what has changed is taken over then, and what stays keeps its state.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: SettingsSource,
+        health: Health,
+        events: EventLog,
+        topics: Topics,
+        metrics: Metrics,
+        connect: Connect | None = None,
+        clock: Callable[[], float] = trio.current_time,
+        make_id: Callable[[], str] = lambda: secrets.token_hex(16),
+    ) -> None:
+        self._settings = settings
+        self._health = health
+        self._events = events
+        self._topics = topics
+        self._metrics = metrics
+        self._clock = clock
+        self._make_id = make_id
+        self._backends = Backends(connect=connect or Connector(), on_change=self._breaker_changed)
+        self._dispatcher = Dispatcher(
+            self._backends,
+            is_usable=health.is_usable,
+            on_failure=self._attempt_failed,
+            on_retry=self._retried,
+        )
+        self._proxy = Proxy(
+            self._dispatcher,
+            find=self.determine_route,
+            policy=lambda: self._settings.current.orchestration.gateway,
+            record=self._record,
+            make_id=make_id,
+        )
+        self._table = RouteTable(())
+        self._table_of: Settings | None = None
+        self._backends_of: Settings | None = None
+        self._total: Window | None = None
+        self._routes: dict[str, Window] = {}
+        self._retries = 0
+        self._in_flight = 0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep connections open between requests, for ever.
+
+        Those unused too long are closed, and open breakers become half-open when their time has come.
+        Cancelled, it closes the idle connections; those in use are closed as their requests end.
+        """
+        self._follow()
+        self._backends.keep_connections(keep=True)
+        try:
+            task_status.started()
+            while True:
+                await trio.sleep(SWEEP_SECONDS)
+                self._follow()
+                now = self._clock()
+                for instance in self._backends.instances():
+                    instance.upstream.close_idle(now)
+                    instance.breaker.tick(now)
+                    instance.tell()
+        finally:
+            self._backends.keep_connections(keep=False)
+
+    def handles(self, path: str) -> bool:
+        """Return whether a path (decoded, as ASGI's ``path``) is in the route table."""
+        self._follow_routes()
+        return self._table.takes(path)
+
+    def determine_route(self, path: str) -> Match | None:
+        """Return where a percent-encoded path leads, None where no route takes it. Raises UnroutableError."""
+        self._follow_routes()
+        return self._table.match(path)
+
+    async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a client's ASGI ``http`` request from the back end its path belongs to."""
+        self._follow()
+        self._in_flight += 1
+        try:
+            await self._proxy(scope, receive, send)
+        finally:
+            self._in_flight -= 1
+
+    async def fetch(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        headers: Iterable[Header] = (),
+        body: bytes = b"",
+        max_answer: int = MAX_ANSWER,
+    ) -> Answer:
+        """Ask a back end at its own ``path`` (with query, percent-encoded) and return its whole answer.
+
+        Raises :class:`ProblemError`: unknown_service, invalid_request, service_unavailable, bad_gateway (also
+        for a body over ``max_answer`` bytes), gateway_timeout (after ``gateway.timeout`` seconds). Any status
+        that the back end answers is an answer.
+        """
+        self._follow()
+        policy = self._settings.current.orchestration.gateway
+        request = Request(
+            method=method,
+            target=path,
+            headers=tuple(heads.of_our_own(headers, self._make_id().encode("ascii"))),
+            body=RequestBody.of(method, body),
+        )
+        began = self._clock()
+        trace = Trace()
+        status = CLIENT_GONE
+        self._in_flight += 1
+        try:
+            with trio.fail_after(policy.timeout):
+                async with self._dispatcher.send(service, request, trace, retries=policy.retries) as reply:
+                    data = await _collect(reply, max_answer)
+            status = reply.status
+            return Answer(
+                status=reply.status,
+                headers=reply.headers,
+                body=data,
+                service=service,
+                instance=reply.instance,
+                attempts=trace.attempts,
+                elapsed=self._clock() - began,
+            )
+        except trio.TooSlowError as error:
+            problem = ProblemError(
+                "gateway_timeout",
+                f"The {service} did not answer within {policy.timeout:g} s.",
+                service=service,
+            )
+            status = problem.status
+            raise problem from error
+        except ProblemError as error:
+            status = error.status
+            raise
+        finally:
+            self._in_flight -= 1
+            self._count(service, status, self._clock() - began)
+
+    def statistics(self) -> GatewayStatistics:
+        """Return the figures now."""
+        self._follow()
+        now = self._clock()
+        total = self._whole()
+        figures = total.summary(now)
+        return GatewayStatistics(
+            requests=total.total,
+            errors=total.total_errors,
+            retries=self._retries,
+            in_flight=self._in_flight,
+            requests_per_second=figures.rate,
+            error_rate=figures.error_rate,
+            p50_ms=figures.p50_ms,
+            p95_ms=figures.p95_ms,
+            routes=tuple(
+                GatewayRoute(
+                    prefix=route.prefix,
+                    service=route.service,
+                    path=route.path,
+                    requests=window.total,
+                    errors=window.total_errors,
+                    p95_ms=window.summary(now).p95_ms,
+                )
+                for route in self._table.routes
+                for window in [self._route(route.prefix)]
+            ),
+            instances=tuple(
+                instance.statistics(now, of_service=attempts, is_healthy=self._is_usable(instance))
+                for backend in self._backends
+                for attempts in [sum(one.window.summary(now).count for one in backend.instances.values())]
+                for instance in backend.instances.values()
+            ),
+        )
+
+    def record_failure(self, service: str) -> None:
+        """Count a failure seen elsewhere against every instance of a service.
+
+        Raises ProblemError unknown_service.
+        """
+        for instance in self._instances(service):
+            permit = instance.admit(self._clock())
+            if permit is not None:
+                instance.last_failure = "a failure was reported"
+                instance.breaker.failed(permit, self._clock())
+                instance.tell()
+
+    def is_open(self, service: str) -> bool:
+        """Return whether no instance's breaker would let a request through.
+
+        Raises ProblemError unknown_service.
+        """
+        now = self._clock()
+        return not any(instance.breaker.is_admitting(now) for instance in self._instances(service))
+
+    def _instances(self, service: str) -> Iterable[Instance]:
+        self._follow()
+        backend = self._backends.get(service)
+        if backend is None:
+            raise ProblemError("unknown_service", f"There is no service named {service}.", service=service)
+        return backend.instances.values()
+
+    def _follow_routes(self) -> None:
+        settings = self._settings.current
+        if settings is not self._table_of:
+            self._table = RouteTable(settings.orchestration.gateway.routes)
+            self._table_of = settings
+
+    def _follow(self) -> None:
+        self._follow_routes()
+        settings = self._settings.current
+        if settings is not self._backends_of:
+            self._backends.follow(settings, self._clock())
+            self._backends_of = settings
+            prefixes = {route.prefix for route in self._table.routes}
+            self._routes = {prefix: window for prefix, window in self._routes.items() if prefix in prefixes}
+
+    def _is_usable(self, instance: Instance) -> bool:
+        return self._health.is_usable(instance.service, instance.url)
+
+    def _attempt_failed(self, instance: Instance) -> None:
+        self._health.note_failure(instance.service, instance.url, instance.last_failure)
+
+    def _breaker_changed(self, instance: Instance) -> None:
+        state = instance.breaker.state
+        self._metrics.breaker_state(instance.service, instance.url, state.value)
+        log.info("breaker changed", service=instance.service, instance=instance.url, state=state.value)
+        if state is State.OPEN:
+            failures = instance.breaker.consecutive_failures
+            times = "once" if failures == 1 else f"{failures} times in a row"
+            self._events.record(
+                "bad",
+                instance.service,
+                f"{instance.url} failed {times} and is left alone for "
+                f"{instance.breaker.policy.cooldown:g} s; last: {instance.last_failure}.",
+            )
+        elif state is State.CLOSED:
+            self._events.record("ok", instance.service, f"{instance.url} answers again and gets requests.")
+        self._topics.touch(TOPIC)
+
+    def _retried(self, service: str) -> None:
+        self._retries += 1
+        self._metrics.gateway_retry(service)
+
+    def _record(self, match: Match | None, status: int, seconds: float) -> None:
+        """Count a client's request; one without a route was none of ours."""
+        if match is None:
+            return
+        self._route(match.prefix).add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
+        self._count(match.service, status, seconds)
+
+    def _count(self, service: str, status: int, seconds: float) -> None:
+        self._whole().add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
+        self._metrics.gateway_request(service, status, seconds)
+
+    def _route(self, prefix: str) -> Window:
+        if prefix not in self._routes:
+            self._routes[prefix] = Window(self._clock())
+        return self._routes[prefix]
+
+    def _whole(self) -> Window:
+        if self._total is None:
+            self._total = Window(self._clock())
+        return self._total
+
+
+async def _collect(reply: Reply, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while data := await reply.receive():
+        size += len(data)
+        if size > limit:
+            raise ProblemError(
+                "bad_gateway",
+                f"The {reply.service} gave an answer of more than {limit} bytes.",
+                service=reply.service,
+            )
+        pieces.append(data)
+    return b"".join(pieces)

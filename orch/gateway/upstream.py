@@ -1,0 +1,361 @@
+"""HTTP/1.1 to one instance: its connections, and one exchange at a time over each.
+
+The problem with a kept connection is that its peer may close it at the very moment it is used again. Ours is
+looked at before it is used (a peer that closed it earlier is noticed without a byte sent), is not kept longer
+than common servers keep theirs, and if it closes all the same before a byte of the answer came, the failure
+is called *stale*: it says nothing about the instance, and what is idempotent is asked again on a new
+connection.
+
+Only a clean connection is kept: the request went out in full, the answer came in full, nothing followed it.
+"""
+
+import socket
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import trio
+
+from orch.gateway.bodies import RequestBody
+from orch.gateway.headers import Header
+from orch.gateway.http1 import (
+    LAST_CHUNK,
+    AnswerParser,
+    CutError,
+    Head,
+    MalformedError,
+    chunk,
+    request_head,
+)
+from orch.gateway.retries import Failure
+from orch.gateway.transport import Address, Connect, Transport
+
+CONNECTIONS: Final = 64
+"""Open connections to one instance. nginx and Go keep 32 to 100 per host."""
+WAITING: Final = 256
+"""Requests that may wait for one of them."""
+IDLE_SECONDS: Final = 4.0
+"""How long an unused connection is kept; uvicorn, Hypercorn and Node close theirs after 5 s."""
+CONNECT_SECONDS: Final = 3.0
+"""After that an instance that does not accept is given up, so that there is time left for another one."""
+CONTINUE_SECONDS: Final = 1.0
+"""How long a 100 (Continue) is waited for before the body is sent anyway; curl's value."""
+READ: Final = 65_536
+
+_BODY_EXPECTED: Final = frozenset({"POST", "PUT", "PATCH"})
+
+
+class UpstreamError(Exception):
+    """An exchange that failed. The text is the reason, in words that name no address."""
+
+    def __init__(self, failure: Failure, text: str) -> None:
+        super().__init__(text)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: ``target`` is path and query; Host and framing are added to ``headers`` here."""
+
+    method: str
+    target: str
+    headers: tuple[Header, ...]
+    body: RequestBody
+    expects_continue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatistics:
+    """Connections of one instance: ``busy`` and ``idle`` ones, and requests ``waiting`` for one."""
+
+    busy: int
+    idle: int
+    waiting: int
+
+
+class UpstreamAnswer:
+    """An answer whose head has come. Its body is read from the connection only as it is asked for."""
+
+    def __init__(self, connection: "_Connection", head: Head) -> None:
+        self._connection = connection
+        self.status = head.status
+        self.headers = head.headers
+        self.is_waiting = False
+        """Whether the back end is being waited for."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole body has been received (not: taken)."""
+        return self._connection.parser.is_complete
+
+    async def receive(self) -> bytes:
+        """Return the next piece of the body as it came, empty at its end. Raises :class:`UpstreamError`."""
+        parser = self._connection.parser
+        while True:
+            data = parser.take_body()
+            if data or parser.is_complete:
+                return data
+            self.is_waiting = True
+            await self._connection.read()
+            self.is_waiting = False
+
+
+class Upstream:
+    """The connections to one instance, at most ``limit``.
+
+    A request that finds all of them busy waits for the next one to be free, first come, first served; where
+    ``waiting`` requests wait already it fails at once (OVERLOADED). Connections are kept open after use only
+    while ``keeps_connections``; :meth:`close_idle` closes those that are.
+
+    The mutable state is ``_idle`` (most recently used last), the semaphore's value and the two counts.
+    """
+
+    def __init__(
+        self, url: str, *, connect: Connect, limit: int = CONNECTIONS, waiting: int = WAITING
+    ) -> None:
+        self.address = Address.of(url)
+        self.keeps_connections = False
+        self._connect = connect
+        self._limit = limit
+        self._waiting_limit = waiting
+        self._slots = trio.Semaphore(limit, max_value=limit)
+        self._idle: deque[_Connection] = deque()
+        self._waiting = 0
+
+    def __repr__(self) -> str:
+        now = self.statistics()
+        counts = f"{now.busy} busy, {now.idle} idle, {now.waiting} waiting"
+        return f"<Upstream {self.address.authority.decode()}: {counts}>"
+
+    def statistics(self) -> PoolStatistics:
+        """Return the counts now."""
+        return PoolStatistics(
+            busy=self._limit - self._slots.value, idle=len(self._idle), waiting=self._waiting
+        )
+
+    def close_idle(self, now: float | None = None) -> None:
+        """Close the idle connections; with ``now`` only those that have been idle too long or were closed."""
+        kept: deque[_Connection] = deque()
+        for connection in self._idle:
+            if now is not None and connection.is_usable(now):
+                kept.append(connection)
+            else:
+                connection.transport.close()
+        self._idle = kept
+
+    @asynccontextmanager
+    async def exchange(self, request: Request, *, fresh: bool = False) -> AsyncIterator[UpstreamAnswer]:
+        """Send a request and give its answer as soon as the head is there. ``fresh``: over a new connection.
+
+        Raises :class:`UpstreamError`, :class:`~orch.gateway.http1.UnsendableError` before anything is sent,
+        and what reading the request's body raises. However it is left, the connection is kept or closed and
+        its slot free, without a checkpoint.
+        """
+        head = self._head(request)
+        await self._take_slot()
+        try:
+            connection = None if fresh else self._take_idle()
+            if connection is None:
+                connection = await self._open()
+            try:
+                connection.begin(request.method)
+                if request.body.whole is None or request.expects_continue:
+                    async with _sending(connection, head, request):
+                        yield await connection.receive_head()
+                else:
+                    await connection.send_whole(head, request.body)
+                    yield await connection.receive_head()
+            finally:
+                self._put_back(connection)
+        finally:
+            self._slots.release()
+
+    async def _take_slot(self) -> None:
+        if self._waiting >= self._waiting_limit:
+            raise UpstreamError(Failure.OVERLOADED, "too many requests are waiting for it")
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+
+    def _take_idle(self) -> "_Connection | None":
+        now = trio.current_time()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable(now):
+                return connection
+            connection.transport.close()
+        return None
+
+    def _put_back(self, connection: "_Connection") -> None:
+        if self.keeps_connections and connection.is_clean:
+            connection.rest(trio.current_time())
+            self._idle.append(connection)
+        else:
+            connection.transport.close()
+
+    async def _open(self) -> "_Connection":
+        try:
+            with trio.fail_after(CONNECT_SECONDS):
+                return _Connection(await self._connect(self.address))
+        except trio.TooSlowError as error:
+            raise UpstreamError(
+                Failure.REFUSED, f"no connection within {CONNECT_SECONDS:g} seconds"
+            ) from error
+        except (OSError, trio.BrokenResourceError) as error:
+            raise UpstreamError(Failure.REFUSED, _reason(error)) from error
+
+    def _head(self, request: Request) -> bytes:
+        body = request.body
+        headers = [(b"host", self.address.authority), *request.headers]
+        if body.length is None:
+            headers.append((b"transfer-encoding", b"chunked"))
+        elif body.length or request.method in _BODY_EXPECTED:
+            headers.append((b"content-length", b"%d" % body.length))
+        if request.expects_continue:
+            headers.append((b"expect", b"100-continue"))
+        return request_head(request.method, self.address.base + request.target, headers)
+
+
+class _Connection:
+    """One connection, and the exchange on it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.parser = AnswerParser("GET")
+        self.is_reused = False
+        self.is_sent = False
+        self.may_continue = trio.Event()
+        self._ended = False
+        self._keep_until = 0.0
+
+    def begin(self, method: str) -> None:
+        self.parser = AnswerParser(method)
+        self.is_sent = False
+        self.may_continue = trio.Event()
+
+    @property
+    def is_clean(self) -> bool:
+        return self.is_sent and self.parser.is_reusable and not self._ended
+
+    def is_usable(self, now: float) -> bool:
+        return now < self._keep_until and self.transport.is_quiet()
+
+    def rest(self, now: float) -> None:
+        seconds = IDLE_SECONDS
+        told = self.parser.head.get(b"keep-alive") if self.parser.head else None
+        for parameter in (told or b"").split(b","):
+            name, _, value = parameter.strip().partition(b"=")
+            if name.lower() == b"timeout" and value.isdigit():
+                # A second less than the peer said, for the way there.
+                seconds = min(seconds, int(value) - 1.0)
+        self._keep_until = now + seconds
+        self.is_reused = True
+
+    async def send_whole(self, head: bytes, body: RequestBody) -> None:
+        data = body.whole or b""
+        if body.length is None:
+            data = chunk(data) + LAST_CHUNK if data else LAST_CHUNK
+        with suppress(trio.BrokenResourceError):  # the answer may say why; reading finds the end
+            await self.transport.stream.send_all(head + data)
+            self.is_sent = True
+
+    async def send_streamed(self, head: bytes, request: Request) -> None:
+        body = request.body
+        body.rewind()
+        with suppress(trio.BrokenResourceError):  # the answer may say why; reading finds the end
+            await self.transport.stream.send_all(head)
+            if request.expects_continue:
+                with trio.move_on_after(CONTINUE_SECONDS):
+                    await self.may_continue.wait()
+                if self.parser.head is not None:
+                    return
+            while data := await body.next():
+                await self.transport.stream.send_all(chunk(data) if body.length is None else data)
+            if body.length is None:
+                await self.transport.stream.send_all(LAST_CHUNK)
+            self.is_sent = True
+
+    async def receive_head(self) -> UpstreamAnswer:
+        while self.parser.head is None:
+            await self.read()
+            if self.parser.is_continued:
+                self.may_continue.set()
+        self.may_continue.set()
+        return UpstreamAnswer(self, self.parser.head)
+
+    async def read(self) -> None:
+        is_reset = False
+        try:
+            data = await self.transport.stream.receive_some(READ)
+        except trio.BrokenResourceError:
+            data, is_reset = b"", True
+        try:
+            if data:
+                self.parser.feed(bytes(data))
+            else:
+                self._ended = True
+                self.parser.feed_end(is_reset=is_reset)
+        except MalformedError as error:
+            raise UpstreamError(Failure.MALFORMED, str(error)) from error
+        except CutError as error:
+            self._fail_cut(error)
+
+    def _fail_cut(self, error: CutError) -> NoReturn:
+        if error.any_byte:
+            raise UpstreamError(Failure.CUT, str(error)) from error
+        raise UpstreamError(Failure.STALE if self.is_reused else Failure.LOST, str(error)) from error
+
+
+@asynccontextmanager
+async def _sending(connection: _Connection, head: bytes, request: Request) -> AsyncIterator[None]:
+    """Send head and body beside the block; its end ends the sending.
+
+    A back end may answer before it has read the body, and may go on reading while it answers. What reading
+    the client's body raises ends the block and is raised in its place.
+    """
+    reading: Exception | None = None
+    inside: Exception | None = None
+    async with trio.open_nursery() as nursery:
+
+        async def send() -> None:
+            nonlocal reading
+            try:
+                await connection.send_streamed(head, request)
+            except Exception as error:  # noqa: BLE001 - raised below, out of the nursery
+                reading = error
+                nursery.cancel_scope.cancel()
+
+        nursery.start_soon(send)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised below, so that no group is wrapped around it
+            inside = error
+        nursery.cancel_scope.cancel()
+    if reading is not None:
+        raise reading
+    if inside is not None:
+        raise inside
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a connection did not come about, without the address in it."""
+    reason: BaseException | None = error
+    while reason is not None:
+        if isinstance(reason, BaseExceptionGroup):
+            reason = reason.exceptions[0]
+            continue
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({reason.verify_message})"
+        if isinstance(reason, ssl.SSLError):
+            return "it does not speak TLS as expected"
+        if isinstance(reason, ConnectionRefusedError):
+            return "the connection was refused"
+        if isinstance(reason, socket.gaierror):
+            return "there is no host of this name"
+        reason = reason.__cause__
+    return "no connection could be made"
