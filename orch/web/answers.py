@@ -1,0 +1,81 @@
+"""How the control API reads bodies and answers: msgspec in, msgspec out, problems for everything else."""
+
+import re
+import uuid
+from typing import Any, Final, TypeVar
+
+import msgspec
+from quart import Response, request
+
+from orch.problems import ProblemError
+
+T = TypeVar("T")
+
+JSON_LIMIT: Final = 65_536
+
+_REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+_encoder: Final = msgspec.json.Encoder()
+
+
+def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return ``data`` as JSON that no cache keeps."""
+    response = Response(_encoder.encode(data), status=status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(headers or {})
+    return response
+
+
+def problem(error: ProblemError, *, request_id: str) -> Response:
+    """Return the problem document (RFC 9457)."""
+    response = Response(
+        error.body(instance=f"urn:request:{request_id}"),
+        status=error.status,
+        content_type="application/problem+json",
+        headers={"Cache-Control": "no-store"},
+    )
+    response.headers.update(error.headers)
+    return response
+
+
+def request_id(given: str | None) -> str:
+    """Return the id that a proxy before us gave the request, if it is one, or a new one."""
+    if given is not None and _REQUEST_ID.match(given):
+        return given
+    return uuid.uuid4().hex
+
+
+async def read_json(kind: type[T], *, is_optional: bool = False) -> T:
+    """Decode the body, or say what is wrong with it and where.
+
+    ``is_optional``: an empty body means ``{}``. Problems: ``unsupported_media_type``, ``body_too_large``,
+    ``invalid_json``, ``invalid_request`` (with ``path``).
+    """
+    length = request.content_length
+    if length is not None and length > JSON_LIMIT:
+        raise ProblemError("body_too_large", f"A JSON body may have {JSON_LIMIT} bytes; this one has {length}.")
+    body = await request.get_data(cache=False)
+    if len(body) > JSON_LIMIT:
+        raise ProblemError("body_too_large", f"A JSON body may have {JSON_LIMIT} bytes; this one has {len(body)}.")
+    if not body and is_optional:
+        body = b"{}"
+    elif request.mimetype != "application/json":
+        raise ProblemError(
+            "unsupported_media_type",
+            f"Send application/json, not {request.mimetype or 'a body without Content-Type'}.",
+        )
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        expected, _, path = str(error).partition(" - at `")
+        raise ProblemError("invalid_request", str(error), path=path.rstrip("`") or "$", expected=expected) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError("invalid_json", str(error)) from None
+
+
+def read_query(kind: type[T]) -> T:
+    """Decode the query string into ``kind``; of a field given twice the first counts."""
+    try:
+        return msgspec.convert(request.args.to_dict(), kind, strict=False)
+    except msgspec.ValidationError as error:
+        expected, _, path = str(error).partition(" - at `")
+        raise ProblemError("invalid_request", str(error), path=path.rstrip("`") or "$", expected=expected) from None

@@ -1,0 +1,70 @@
+"""The settings: every value in force with its source, and changing what can be changed while the service runs."""
+
+from typing import Any
+
+from msgspec import Struct
+from quart import Blueprint, Response
+from quart_schema import document_request, document_response, security_scheme
+
+from orch.configuration import ConfigurationStatistics
+from orch.parts import Parts
+from orch.problems import ProblemError
+from orch.settings import SettingsError
+from orch.settings.decoding import SECRETS
+from orch.web.answers import answer, read_json
+from orch.web.control import require_control
+
+
+class Patch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Values by dotted path (``orchestration.gateway.timeout``); null takes an earlier change back."""
+
+    values: dict[str, Any]
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """What was changed, what waits for a restart, and all values as they are now."""
+
+    applied: tuple[str, ...]
+    waiting: tuple[str, ...]
+    config: ConfigurationStatistics
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """Return the routes."""
+    api = Blueprint("config", __name__, url_prefix="/api/config")
+
+    @api.get("")
+    @document_response(ConfigurationStatistics)
+    async def config() -> Response:
+        """Return every value in force, where it came from, and what waits for a restart. Secrets are masked."""
+        return answer(parts.settings.statistics())
+
+    @api.patch("")
+    @document_request(Patch)
+    @document_response(Applied)
+    @security_scheme([{"control": []}])
+    async def change() -> Response:
+        """Change values until the process ends; the file is left alone."""
+        require_control(parts)
+        wanted = (await read_json(Patch)).values
+        secret = [path for path in wanted if path.rpartition(".")[2] in SECRETS]
+        if secret:
+            raise ProblemError(
+                "invalid_settings",
+                f"{secret[0]} is a secret: set it in the file or in the environment.",
+                faults=[{"path": path, "expected": "the file or the environment"} for path in secret],
+            )
+        try:
+            changed = parts.settings.patch(wanted)
+        except SettingsError as error:
+            faults = [{"path": fault.path, "expected": fault.expected} for fault in error.faults]
+            raise ProblemError("invalid_settings", str(error.faults[0]), faults=faults) from None
+        return answer(
+            Applied(
+                applied=tuple(change.path for change in changed if change.reason is None),
+                waiting=tuple(change.path for change in changed if change.reason is not None),
+                config=parts.settings.statistics(),
+            )
+        )
+
+    return api

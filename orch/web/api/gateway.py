@@ -1,0 +1,21 @@
+"""The gateway's figures, routes and instances."""
+
+from quart import Blueprint, Response
+from quart_schema import document_response
+
+from orch.gateway.service import GatewayStatistics
+from orch.parts import Parts
+from orch.web.answers import answer
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """Return the routes."""
+    api = Blueprint("gateway", __name__, url_prefix="/api/gateway")
+
+    @api.get("/status")
+    @document_response(GatewayStatistics)
+    async def status() -> Response:
+        """Return requests, latencies, routes and the breaker of every instance."""
+        return answer(parts.gateway.statistics())
+
+    return api

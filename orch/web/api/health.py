@@ -1,0 +1,104 @@
+"""Is the process alive, may it be sent traffic, and how are the back ends."""
+
+from typing import Final
+
+from msgspec import Struct
+from quart import Blueprint, Response
+from quart_schema import document_response
+
+from orch.parts import Parts
+from orch.supervision import State
+from orch.web.answers import answer
+
+# The back ends' states, best first; the service is as well as the worst of them.
+ORDER: Final = ("healthy", "unknown", "degraded", "recovering", "unhealthy")
+
+# What a branch of the tree is doing, in the words used of back ends.
+BRANCH_STATES: Final = {
+    State.WAITING: "recovering",
+    State.STARTING: "recovering",
+    State.RUNNING: "healthy",
+    State.BACKING_OFF: "recovering",
+    State.STOPPING: "unhealthy",
+    State.STOPPED: "unhealthy",
+    State.FAILED: "unhealthy",
+}
+
+
+class Alive(Struct, frozen=True):
+    """The process answers."""
+
+    status: str = "alive"
+
+
+class Ready(Struct, frozen=True, kw_only=True):
+    """Whether to send traffic here, and what is missing where not."""
+
+    status: str
+    waiting_for: tuple[str, ...]
+
+
+class ConnectionCounts(Struct, frozen=True, kw_only=True):
+    """WebSocket connections open now, and since the start."""
+
+    active: int
+    total: int
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """How the service is. ``status`` is the worst of ``services``; ``uptime`` in whole seconds."""
+
+    status: str
+    services: dict[str, str]
+    connections: ConnectionCounts
+    uptime: int
+
+
+def worst(states: tuple[str, ...]) -> str:
+    """Return the worst of some states; of none, ``unknown``."""
+    return max(states, key=ORDER.index, default="unknown")
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """Return the routes."""
+    api = Blueprint("health", __name__)
+
+    @api.get("/livez")
+    @document_response(Alive)
+    async def livez() -> Response:
+        """Answer as long as the process can."""
+        return answer(Alive())
+
+    @api.get("/readyz")
+    @document_response(Ready)
+    @document_response(Ready, 503)
+    async def readyz() -> Response:
+        """Answer 200 while every branch of the tree is running, else 503."""
+        tree = parts.tree.statistics()
+        missing = tuple(branch.name for branch in tree.branches if branch.state is not State.RUNNING)
+        if tree.state != "running":
+            return answer(Ready(status="stopping", waiting_for=missing), status=503)
+        if missing:
+            return answer(
+                Ready(status="starting", waiting_for=missing), status=503, headers={"Retry-After": "1"}
+            )
+        return answer(Ready(status="ready", waiting_for=()))
+
+    @api.get("/api/health")
+    @document_response(Health)
+    async def health() -> Response:
+        """Return how the service, its back ends and its hub are."""
+        tree = parts.tree.statistics()
+        hub = next((branch.state for branch in tree.branches if branch.name == "websocket"), State.STOPPED)
+        services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub]}
+        connections = parts.hub.statistics()
+        return answer(
+            Health(
+                status=worst(tuple(services.values())),
+                services=services,
+                connections=ConnectionCounts(active=connections.active, total=connections.total),
+                uptime=int(tree.uptime),
+            )
+        )
+
+    return api

@@ -1,0 +1,21 @@
+"""Which languages can be spoken and read."""
+
+from typing import Any
+
+from quart import Blueprint, Response
+from quart_schema import document_response
+
+from orch.parts import Parts
+from orch.web.answers import answer
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """Return the routes."""
+    api = Blueprint("languages", __name__, url_prefix="/api/languages")
+
+    @api.get("")
+    async def languages() -> Response:
+        """Return what the back ends offer: source and target languages, and the pairs between them."""
+        return answer(await parts.speech.languages())
+
+    return api

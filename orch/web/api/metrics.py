@@ -1,0 +1,31 @@
+"""Figures: for Prometheus as text, for the Overview page as series."""
+
+from quart import Blueprint, Response
+from quart_schema import document_response, hide
+
+from orch.dashboard import DashboardStatistics
+from orch.parts import Parts
+from orch.problems import ProblemError
+from orch.web.answers import answer
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """Return the routes."""
+    api = Blueprint("metrics", __name__)
+
+    @api.get("/metrics")
+    @hide
+    async def metrics() -> Response:
+        """Return the Prometheus exposition; 404 where monitoring is off."""
+        if not parts.settings.current.orchestration.monitoring.enabled:
+            raise ProblemError("not_found", "orchestration.monitoring.enabled is false (METRICS_ENABLE).")
+        body, content_type = parts.metrics.render()
+        return Response(body, content_type=content_type, headers={"Cache-Control": "no-store"})
+
+    @api.get("/api/metrics/dashboard")
+    @document_response(DashboardStatistics)
+    async def dashboard() -> Response:
+        """Return the recent course of the figures, and recent events."""
+        return answer(parts.dashboard.statistics())
+
+    return api

@@ -1,0 +1,49 @@
+"""The back ends: how each is, and starting one again."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from quart import Blueprint, Response
+from quart_schema import document_request, document_response, security_scheme
+
+from orch.health.statistics import ServicesStatistics
+from orch.parts import Parts
+from orch.web.answers import answer, read_json
+from orch.web.control import require_control
+
+
+class Restart(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which back end to start again."""
+
+    service: Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class Restarting(Struct, frozen=True, kw_only=True):
+    """The restart has begun; ``GET /api/services/status`` shows how it goes."""
+
+    service: str
+    status: str = "restarting"
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """Return the routes."""
+    api = Blueprint("services", __name__, url_prefix="/api/services")
+
+    @api.get("/status")
+    @document_response(ServicesStatistics)
+    async def status() -> Response:
+        """Return every back end with its instances, checks and recovery."""
+        return answer(parts.health.statistics())
+
+    @api.post("/restart")
+    @document_request(Restart)
+    @document_response(Restarting, 202)
+    @security_scheme([{"control": []}])
+    async def restart() -> Response:
+        """Start a back end again: its process, or its restart_command."""
+        require_control(parts)
+        wanted = await read_json(Restart)
+        await parts.health.restart(wanted.service, reason="An operator asked for it.")
+        return answer(Restarting(service=wanted.service), status=202)
+
+    return api

@@ -1,0 +1,205 @@
+"""The Quart-Trio application: pages, static files and the control API.
+
+It is one part of the ASGI application (:mod:`orch.asgi`), which asks :meth:`Pages.is_control_path` before it
+gives an ``/api`` path to the gateway.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from quart import Response, g, render_template, request
+from quart_schema import APIKeySecurityScheme, HttpSecurityScheme, Info, QuartSchema, hide
+from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.routing import RequestRedirect
+
+from orch import __version__
+from orch.parts import Parts
+from orch.problems import ProblemError
+from orch.resources import resource
+from orch.web import pages as pages_module
+from orch.web.answers import problem, request_id
+from orch.web.api import blueprints
+from orch.web.api.sessions import RECORDING_LIMIT, RECORDING_OVERHEAD
+from orch.web.assets import Assets
+from orch.web.security import HEADERS, SAFE_METHODS, check_origin
+
+log = structlog.get_logger("web")
+
+BODY_LIMIT: Final = 1_048_576
+
+# Answers under these are for programs: JSON or problem documents, never HTML.
+PROGRAM_PATHS: Final = ("/api/", "/livez", "/readyz", "/metrics", "/openapi.json", "/ws")
+
+# What werkzeug raises, in the words of the table of problems.
+_CODES: Final = {
+    400: "invalid_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+
+class LimitedRequest(TrioRequest):
+    """A request whose body is bounded by what its path may be sent."""
+
+    def __init__(self, method: str, scheme: str, path: str, *args: Any, **named: Any) -> None:
+        if path.startswith("/api/sessions/") and path.endswith("/recordings"):
+            named["max_content_length"] = RECORDING_LIMIT + RECORDING_OVERHEAD
+        super().__init__(method, scheme, path, *args, **named)
+        self.max_content_length = named.get("max_content_length")
+        self.max_form_memory_size = BODY_LIMIT
+
+
+class Pages(QuartTrio):
+    """The application, which knows its own paths."""
+
+    request_class = LimitedRequest
+
+    def is_control_path(self, path: str) -> bool:
+        """Whether this application answers ``path``, with whatever method: the gateway may not have it."""
+        adapter = self.url_map.bind("localhost")
+        try:
+            adapter.match(path, method="GET")
+        except NotFound:
+            return False
+        except (MethodNotAllowed, RequestRedirect):
+            return True
+        return True
+
+
+def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
+    """Return the application over ``parts``. ``assets``: read from the static folder where not given."""
+    app = Pages("orch.web", static_folder=None, template_folder=str(resource("templates")))
+    app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, BODY_TIMEOUT=60, RESPONSE_TIMEOUT=60)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    files = assets or Assets.load(resource("static"))
+    app.jinja_env.globals.update(asset=files.url, modules=files.modules, nav=pages_module.NAVIGATION)
+    QuartSchema(
+        app,
+        openapi_path="/openapi.json",
+        redoc_ui_path=None,
+        scalar_ui_path=None,
+        swagger_ui_path=None,
+        conversion_preference="msgspec",
+        info=Info(title="LiveTranslate orchestration service", version=__version__),
+        security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
+    )
+    _guard(app)
+    app.register_blueprint(pages_module.blueprint())
+    for blueprint in blueprints(parts):
+        app.register_blueprint(blueprint)
+    _serve_static(app, files)
+    _answer_errors(app)
+    return app
+
+
+def _guard(app: Pages) -> None:
+    """Give every request an id, refuse foreign changes, and give every answer the headers that forbid the rest."""
+
+    @app.before_request
+    async def begin() -> None:
+        g.request_id = request_id(request.headers.get("X-Request-Id"))
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        if request.method not in SAFE_METHODS:
+            check_origin(
+                host=request.host,
+                origin=request.headers.get("Origin"),
+                fetch_site=request.headers.get("Sec-Fetch-Site"),
+            )
+
+    @app.after_request
+    async def finish(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("X-Request-Id", g.get("request_id", ""))
+        response.headers.setdefault("Cache-Control", "no-cache")
+        return response
+
+    @app.teardown_request
+    async def end(_error: BaseException | None) -> None:
+        structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _serve_static(app: Pages, files: Assets) -> None:
+    @app.get("/static/<path:address>")
+    @hide
+    async def static_file(address: str) -> Response:
+        path, keep = files.split(address)
+        asset = files.get(path)
+        if asset is None:
+            raise NotFound
+        headers = {"Cache-Control": keep, "ETag": asset.etag, "Vary": "Accept-Encoding"}
+        if asset.etag in request.headers.get("If-None-Match", ""):
+            return Response(b"", status=304, headers=headers)
+        body = asset.body
+        if asset.packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
+            body = asset.packed
+            headers["Content-Encoding"] = "gzip"
+        return Response(body, content_type=asset.content_type, headers=headers)
+
+    icon = files.get("icon.svg")
+    if icon is not None:
+
+        @app.get("/favicon.ico")
+        @hide
+        async def favicon() -> Response:
+            return Response(icon.body, content_type=icon.content_type, headers={"Cache-Control": "max-age=86400"})
+
+
+def _answer_errors(app: Pages) -> None:
+    async def answer_problem(error: ProblemError) -> Response:
+        if _is_for_programs(request.path):
+            return problem(error, request_id=g.request_id)
+        page = Response(
+            await render_template("pages/error.html", page=ERROR_PAGE, error=error, request_id=g.request_id),
+            status=error.status,
+            content_type="text/html; charset=utf-8",
+        )
+        page.headers.update(error.headers)
+        return page
+
+    async def answer_http(error: HTTPException) -> Response:
+        if isinstance(error, RequestRedirect):
+            return Response(b"", status=error.code, headers={"Location": error.new_url})
+        return await answer_problem(_translated(error))
+
+    async def answer_failure(error: Exception) -> Response:
+        log.error("request failed", method=request.method, path=request.path, exc_info=error)
+        return await answer_problem(
+            ProblemError("internal_error", f"The request {g.request_id} failed. The log says why.")
+        )
+
+    handlers: tuple[tuple[type[Exception], Callable[[Any], Awaitable[Response]]], ...] = (
+        (ProblemError, answer_problem),
+        (HTTPException, answer_http),
+        (Exception, answer_failure),
+    )
+    for kind, handler in handlers:
+        app.register_error_handler(kind, handler)
+
+
+ERROR_PAGE: Final = pages_module.Page(name="error", path="", title="Error", description="Something is not here.")
+
+
+def _is_for_programs(path: str) -> bool:
+    return path == "/api" or path.startswith(PROGRAM_PATHS)
+
+
+def _translated(error: HTTPException) -> ProblemError:
+    status = error.code or 500
+    code = _CODES.get(status, "internal_error" if status >= 500 else "invalid_request")  # noqa: PLR2004 - the classes of HTTP
+    headers = {}
+    detail = error.description or ""
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        detail = f"{request.path} takes {headers['Allow']}, not {request.method}."
+    elif isinstance(error, NotFound):
+        detail = f"There is nothing at {request.path}."
+    elif isinstance(error, RequestEntityTooLarge):
+        code = "recording_too_large" if request.path.endswith("/recordings") else "body_too_large"
+        detail = "The body is larger than this address takes."
+    return ProblemError(code, detail, headers=headers)

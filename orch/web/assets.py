@@ -1,0 +1,134 @@
+"""Style sheets, scripts and pictures: read once, named by what they hold, compressed once.
+
+The address of every file begins with a version that is a digest of all of them
+(``/static/v-0123456789/js/shell.js``), so that a relative ``import`` or ``url()`` inherits it and everything may
+be kept for ever; a change anywhere is a new address everywhere. The folder is some hundred kilobytes, read when
+the application is made: a request costs no file system, and a deployment in the middle of a page load cannot mix
+two versions.
+"""
+
+import gzip
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+    ".txt": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
+}
+FALLBACK_TYPE: Final = "text/plain; charset=utf-8"
+
+# Below one packet there is nothing to win, and a picture that hardly shrinks only costs the reader time.
+COMPRESS_FROM: Final = 1024
+WORTH_IT: Final = 0.9
+
+FOR_EVER: Final = "public, max-age=31536000, immutable"
+ASK_AGAIN: Final = "no-cache"
+
+_IMPORT: Final = re.compile(
+    r"""^\s*(?:import|export)\b[^'";]*?\bfrom\s*["'](\.[^"']+)["']|^\s*import\s*["'](\.[^"']+)["']""", re.MULTILINE
+)
+
+
+class Asset(Struct, frozen=True):
+    """One file. ``packed``: its gzip form, where that is worth it. ``imports``: modules it names, as paths."""
+
+    path: str
+    content_type: str
+    body: bytes
+    packed: bytes | None
+    etag: str
+    imports: tuple[str, ...]
+
+
+class Assets:
+    """All files below one folder, by their path in it."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self._assets = {path: _asset(path, body) for path, body in sorted(files.items())}
+        digest = hashlib.sha256()
+        for asset in self._assets.values():
+            digest.update(f"{asset.path}\0{asset.etag}\0".encode())
+        self.version = "v-" + digest.hexdigest()[:10]
+
+    @classmethod
+    def load(cls, folder: Path) -> "Assets":
+        """Read every file below ``folder``; hidden ones are left out."""
+        return cls(
+            {
+                path.relative_to(folder).as_posix(): path.read_bytes()
+                for path in folder.rglob("*")
+                if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            }
+        )
+
+    def __iter__(self) -> Iterator[Asset]:
+        return iter(self._assets.values())
+
+    def get(self, path: str) -> Asset | None:
+        """Return the file, or None."""
+        return self._assets.get(path)
+
+    def url(self, path: str) -> str:
+        """Return the address of ``path``. KeyError: a template names a file that is not there."""
+        return f"/static/{self.version}/{self._assets[path].path}"
+
+    def split(self, address: str) -> tuple[str, str]:
+        """Return the path in ``address`` (what follows ``/static/``) and how long its answer may be kept.
+
+        An address with another version (a page from before an upgrade asks) or with none is answered with what
+        there is now, to be asked for again each time.
+        """
+        first, _, rest = address.partition("/")
+        if first == self.version:
+            return rest, FOR_EVER
+        if first.startswith("v-") and rest:
+            return rest, ASK_AGAIN
+        return address, ASK_AGAIN
+
+    def modules(self, entry: str | None) -> tuple[str, ...]:
+        """Return every module that ``entry`` comes to need, nearest first, so that a page can ask for all at once.
+
+        Without it a browser learns of the third file from the second and of the second from the first.
+        """
+        if entry is None:
+            return ()
+        found: dict[str, None] = {}
+        waiting = [entry]
+        while waiting:
+            asset = self._assets.get(waiting.pop(0))
+            for path in asset.imports if asset is not None else ():
+                if path not in found and path in self._assets and path != entry:
+                    found[path] = None
+                    waiting.append(path)
+        return tuple(found)
+
+
+def _asset(path: str, body: bytes) -> Asset:
+    packed = gzip.compress(body, 9, mtime=0) if len(body) >= COMPRESS_FROM else None
+    if packed is not None and len(packed) > len(body) * WORTH_IT:
+        packed = None
+    suffix = posixpath.splitext(path)[1]
+    imports: tuple[str, ...] = ()
+    if suffix == ".js":
+        names = (match[0] or match[1] for match in _IMPORT.findall(body.decode()))
+        imports = tuple(posixpath.normpath(posixpath.join(posixpath.dirname(path), name)) for name in names)
+    return Asset(
+        path=path,
+        content_type=TYPES.get(suffix, FALLBACK_TYPE),
+        body=body,
+        packed=packed,
+        etag=f'"{hashlib.sha256(body).hexdigest()[:20]}"',
+        imports=imports,
+    )

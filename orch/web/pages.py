@@ -1,0 +1,115 @@
+"""The pages: one table says which there are, the side bar is drawn from it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from msgspec import Struct
+from quart import Blueprint, render_template
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """One page. ``count``: which live number stands beside its name. ``bottom``: is in a phone's bottom bar."""
+
+    name: str
+    path: str
+    title: str
+    description: str
+    count: str | None = None
+    bottom: bool = False
+
+    @property
+    def template(self) -> str:
+        """The template's path."""
+        return f"pages/{self.name}.html"
+
+    @property
+    def script(self) -> str:
+        """The path of the page's module."""
+        return f"js/pages/{self.name}.js"
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """Some pages under one heading of the side bar."""
+
+    title: str | None
+    pages: tuple[Page, ...]
+    foot: bool = False
+
+
+NAVIGATION: Final = (
+    Group(
+        title=None,
+        pages=(
+            Page(
+                name="overview",
+                path="/",
+                title="Overview",
+                description="How the service, its back ends and its connections are right now.",
+                bottom=True,
+            ),
+            Page(
+                name="translation",
+                path="/translation",
+                title="Translation",
+                description="Speech in, captions out, in the languages each reader wants.",
+                count="sessions",
+                bottom=True,
+            ),
+        ),
+    ),
+    Group(
+        title="Service",
+        pages=(
+            Page(
+                name="connections",
+                path="/connections",
+                title="Connections",
+                description="Who is connected, to which sessions, and how far behind.",
+                count="connections",
+                bottom=True,
+            ),
+            Page(
+                name="gateway",
+                path="/gateway",
+                title="Gateway",
+                description="Routes, instances, breakers and how fast the back ends answer.",
+                bottom=True,
+            ),
+            Page(
+                name="tree",
+                path="/tree",
+                title="Tree",
+                description="The branches the service runs, what they wait for and why they restarted.",
+            ),
+        ),
+    ),
+    Group(
+        title=None,
+        foot=True,
+        pages=(
+            Page(
+                name="settings",
+                path="/settings",
+                title="Settings",
+                description="Every value, where it came from, and what waits for a restart.",
+            ),
+        ),
+    ),
+)
+
+PAGES: Final = tuple(page for group in NAVIGATION for page in group.pages)
+
+
+def blueprint() -> Blueprint:
+    """Return the routes of all pages."""
+    pages = Blueprint("pages", __name__)
+    for page in PAGES:
+        pages.add_url_rule(page.path, page.name, _view(page), methods=["GET"])
+    return pages
+
+
+def _view(page: Page) -> Callable[[], Awaitable[str]]:
+    async def view() -> str:
+        return await render_template(page.template, page=page)
+
+    return view

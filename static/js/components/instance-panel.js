@@ -1,0 +1,87 @@
+/** One back end's process in full, in the side panel. */
+
+import { count, joined, latency, percent } from "../models/figures.js";
+import { breakerInWords } from "../models/overview.js";
+import { serviceTone, word } from "../models/states.js";
+import { h, setText } from "./dom.js";
+import { emptyState } from "./empty.js";
+import { facts, showFacts } from "./facts.js";
+import { heartbeats, setHeartbeats } from "./heartbeats.js";
+import { Panel } from "./panel.js";
+import { pill, setPill } from "./pill.js";
+import { restartService } from "./restarts.js";
+import { setTime, timeElement } from "./time.js";
+
+export class InstancePanel {
+  #panel;
+  #row;
+  #parts = null;
+
+  /** `row(key)`: the instance (models/overview.js `instances`), or null while there is none. */
+  constructor(dialog, { row }) {
+    this.#row = row;
+    this.#panel = new Panel(dialog, {
+      field: "instance",
+      onChange: () => {
+        this.#parts = null;
+        this.refresh();
+      },
+    });
+  }
+
+  href(key) {
+    return this.#panel.href(key);
+  }
+
+  open(key) {
+    this.#panel.open(key);
+  }
+
+  start() {
+    this.#panel.start();
+  }
+
+  refresh() {
+    const { key } = this.#panel;
+    if (key === null) return;
+    const row = this.#row(key);
+    if (row === null) {
+      this.#parts = null;
+      this.#panel.body.replaceChildren(emptyState("There is no such instance now.", "It may have been taken out of the settings."));
+      return;
+    }
+    this.#parts ??= this.#build(row);
+    const { state, reasons, beats, list, since, recovery } = this.#parts;
+    this.#panel.title(row.name);
+    setPill(state, word(row.state), serviceTone(row.state));
+    setText(reasons, row.reasons.join("; "));
+    setText(recovery, row.recovery?.text ?? "");
+    setHeartbeats(beats, row.checks);
+    setTime(since, row.since);
+    showFacts(list, [
+      ["Address", row.url],
+      ["In this state since", since],
+      ["Engine", row.engine],
+      ["Last check took", joined(latency(row.latency_ms))],
+      ["Checks, p95", joined(latency(row.p95_ms))],
+      ["Requests, p95", joined(latency(row.gateway_p95_ms))],
+      ["Share of requests", percent(row.share)],
+      ["Weight", count(row.weight)],
+      ["Requests", count(row.requests)],
+      ["Errors", count(row.errors)],
+      ["Breaker", breakerInWords(row.breaker, row.breaker_retry_in)],
+      ["Uptime", percent(row.uptime)],
+      ["Restarts", count(row.restarts)],
+      ["Process", row.pid === null ? null : String(row.pid)],
+    ]);
+  }
+
+  #build(row) {
+    const parts = { state: pill(), reasons: h("p", { class: "muted" }), recovery: h("p", {}), beats: heartbeats(), list: facts(), since: timeElement() };
+    const button = row.restartable
+      ? h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartService(row.service, event.currentTarget) }, `Restart ${row.service}`))
+      : h("p", { class: "faint small" }, "This process was not started from here and has no restart_command.");
+    this.#panel.body.replaceChildren(h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, button);
+    return parts;
+  }
+}

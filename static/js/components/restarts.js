@@ -1,0 +1,54 @@
+/** Starting something again: asked once, told how it went. */
+
+import { control, ProblemError } from "../control.js";
+import { setAttribute } from "./dom.js";
+import { confirm } from "./dialog.js";
+import { toast } from "./toasts.js";
+
+/** What happens to whom when a branch begins anew. */
+const CONSEQUENCES = {
+  stores: "Sessions and their history are kept; what is written meanwhile waits.",
+  health: "The back ends are not watched for a moment; those the service started itself are started again.",
+  bots: "Bots leave their meetings and join again.",
+  websocket: "Everyone is disconnected for a moment; their pages come back by themselves.",
+  gateway: "Requests on their way to back ends fail; new ones wait a moment.",
+  front: "All open connections are closed, this page's too; it comes back by itself.",
+};
+
+export async function restartService(service, button) {
+  const isSure = await confirm({
+    title: `Restart ${service}?`,
+    text: "Requests it is working on fail. Speech waits and is written down when it is back.",
+    verb: `Restart ${service}`,
+    isDangerous: true,
+  });
+  if (isSure) await carryOut(button, () => control("POST", "/api/services/restart", { service }), `${service} is being restarted.`);
+}
+
+export async function restartBranch(branch, button) {
+  const isSure = await confirm({
+    title: `Restart the branch ${branch}?`,
+    text: CONSEQUENCES[branch] ?? "What it is doing is cancelled and begins anew.",
+    verb: `Restart ${branch}`,
+    isDangerous: true,
+  });
+  if (isSure) await carryOut(button, () => control("POST", `/api/tree/${encodeURIComponent(branch)}/restart`), `${branch} begins anew.`);
+}
+
+/** Run `change` with the button busy; say how it went. Returns its answer, or null where it failed. */
+export async function carryOut(button, change, done) {
+  setAttribute(button, "aria-busy", "true");
+  button.disabled = true;
+  try {
+    const answer = await change();
+    if (done) toast(done);
+    return answer ?? {};
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    toast(error.message, { tone: "bad" });
+    return null;
+  } finally {
+    setAttribute(button, "aria-busy", null);
+    button.disabled = false;
+  }
+}

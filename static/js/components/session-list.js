@@ -1,0 +1,28 @@
+/** Sessions, newest first, each with a link to read along. */
+
+import { count, counted } from "../models/figures.js";
+import { h, keyed, setText } from "./dom.js";
+import { emptyState } from "./empty.js";
+import { ready } from "./slot.js";
+
+export function showSessions(slot, sessions) {
+  if (sessions.length === 0) {
+    ready(slot, emptyState("No session yet.", "Open ", h("a", { href: "/translation" }, "Translation"), " to begin one with a microphone or a recording."));
+    return;
+  }
+  keyed(ready(slot, null, "ul", "session-list"), sessions, {
+    key: (session) => session.session_id,
+    create: (session) =>
+      h(
+        "li",
+        { class: "task" },
+        h("a", { class: "task-name", href: `/translation?session=${encodeURIComponent(session.session_id)}` }, session.session_id),
+        h("span", { class: "muted" }),
+      ),
+    update: (element, session) => {
+      const parts = [`${count(session.participants)} here`, counted(session.offset, "message")];
+      if (session.streams > 0) parts.unshift(`${count(session.streams)} speaking`);
+      setText(element.lastElementChild, parts.join(" · "));
+    },
+  });
+}

@@ -1,0 +1,28 @@
+/** The tree in brief: one line a branch, indented, its state only where it is not simply running. */
+
+import { branchTone, word } from "../models/states.js";
+import { h, keyed, setAttribute, setText } from "./dom.js";
+
+export function showTwigs(list, branches) {
+  keyed(list, branches, {
+    key: (branch) => branch.name,
+    create: (branch) =>
+      h(
+        "li",
+        { class: "twig" },
+        h("span", { class: "branch-rule", "aria-hidden": "true" }, rule(branch.depth)),
+        h("a", { href: `/tree?branch=${encodeURIComponent(branch.name)}` }, branch.name),
+        h("span", { class: "twig-detail" }),
+        h("span", { class: "twig-state" }),
+      ),
+    update: (element, branch) => {
+      setText(element.querySelector(".twig-detail"), branch.detail);
+      const state = element.querySelector(".twig-state");
+      setAttribute(state, "data-tone", branchTone(branch.state));
+      setText(state, branch.state === "running" ? "" : `● ${word(branch.state)}`);
+    },
+  });
+}
+
+/** The line before a branch's name. */
+export const rule = (depth) => (depth === 0 ? "" : `${"  ".repeat(depth - 1)}└`);

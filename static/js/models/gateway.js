@@ -1,0 +1,24 @@
+/** What the Gateway page says. Pure. */
+
+import { count, percent } from "./figures.js";
+import { listed } from "./overview.js";
+
+/** One sentence on how requests are faring. `gateway` is the topic's state. */
+export function sentence(gateway, threshold = 0.05) {
+  const open = gateway.instances.filter((instance) => instance.breaker !== "closed");
+  if (gateway.instances.length === 0) return "No back end is configured, so every request is refused.";
+  const usable = gateway.instances.filter((instance) => instance.usable);
+  if (usable.length === 0) return "No instance takes requests now; they are answered 503 with the service's name.";
+  const shut = new Set(gateway.instances.map((instance) => instance.service));
+  for (const instance of usable) shut.delete(instance.service);
+  if (shut.size > 0) return `Requests to ${listed([...shut])} are answered 503; the rest goes through.`;
+  if (open.length > 0) return `${open.length === 1 ? "One breaker is" : `${count(open.length)} breakers are`} not closed; requests go to the other instances.`;
+  if (gateway.error_rate > threshold) return `${percent(gateway.error_rate)} of requests failed in the last minute.`;
+  if (gateway.requests_per_second === 0) return "Ready. No requests in the last moments.";
+  return "Requests are going through.";
+}
+
+/** Instances of the gateway alone, for when health has not been heard of yet. */
+export function routed(gateway) {
+  return gateway.routes.map((route) => ({ ...route, key: route.prefix, target: `${route.service} ${route.path}` }));
+}

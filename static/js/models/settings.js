@@ -1,0 +1,76 @@
+/** What the Settings page says. Pure. */
+
+import { count, counted } from "./figures.js";
+
+/** The words for where a value came from. */
+export const SOURCES = { default: "default", file: "file", environment: "environment", command_line: "command line", runtime: "changed here" };
+
+/** One sentence on the settings as a whole. */
+export function sentence(config) {
+  const { faults } = config.file;
+  if (faults.length > 0) return `The file was changed but cannot be used: ${counted(faults.length, "fault")}. The service goes on with what it had.`;
+  if (config.pending.length > 0) return `${config.pending.length === 1 ? "One change waits" : `${count(config.pending.length)} changes wait`} for a restart; everything else is in force.`;
+  const own = Object.values(config.sources).filter((source) => source !== "default").length;
+  return own === 0 ? "Every value is the default." : `Everything is in force. ${count(own)} of ${count(Object.keys(config.values).length)} values are not the default.`;
+}
+
+/** A value on one line: text as it is, "" as such, lists and tables as JSON. */
+export function shown(value) {
+  if (value === "") return "(empty)";
+  if (value === null || value === undefined) return "(none)";
+  if (typeof value === "string") return value;
+  return JSON.stringify(value);
+}
+
+/** Rows of one group each: [{group, rows: [{path, name, value, text, source, pending}]}], in the order given. */
+export function grouped(config) {
+  const runtime = new Set(config.runtime ?? []);
+  const waiting = new Map(config.pending.map((change) => [change.path, change]));
+  const groups = new Map();
+  for (const [path, value] of Object.entries(config.values)) {
+    const parts = path.split(".");
+    const group = parts.length > 2 ? parts.slice(0, 2).join(".") : parts[0];
+    if (!groups.has(group)) groups.set(group, []);
+    groups.get(group).push({
+      path,
+      name: path.slice(group.length + 1),
+      value,
+      text: shown(value),
+      source: runtime.has(path) ? "runtime" : (config.sources[path] ?? "default"),
+      pending: waiting.get(path) ?? null,
+    });
+  }
+  return [...groups].map(([group, rows]) => ({ group, rows }));
+}
+
+/** Groups with the rows that match, empty ones left out. */
+export function matching(groups, text, source) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  return groups
+    .map(({ group, rows }) => ({
+      group,
+      rows: rows.filter((row) => (source === "" || row.source === source) && words.every((word) => `${row.path}\u0000${row.text}`.toLowerCase().includes(word))),
+    }))
+    .filter(({ rows }) => rows.length > 0);
+}
+
+/** What was typed for a value, in the type it had: {value} or {error}. */
+export function parsed(text, old) {
+  if (typeof old === "string") return { value: text };
+  if (typeof old === "boolean") {
+    if (text === "true" || text === "false") return { value: text === "true" };
+    return { error: "Type true or false." };
+  }
+  if (typeof old === "number") {
+    const value = Number(text);
+    return text.trim() === "" || !Number.isFinite(value) ? { error: "Type a number." } : { value };
+  }
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return { error: "Type JSON, for instance [\"a\", \"b\"]." };
+  }
+}
+
+/** Whether a value can be changed from the page: no secret. */
+export const isEditable = (row) => !/(_key|_token|password|secret)$/.test(row.path);

@@ -1,0 +1,33 @@
+/** What the Tree page says. Pure. */
+
+import { counted, duration } from "./figures.js";
+import { listed } from "./overview.js";
+import { word } from "./states.js";
+
+/** One sentence on the whole tree. */
+export function sentence(tree) {
+  if (tree.state === "stopping") return tree.reason ? `The tree is stopping in order: ${tree.reason}` : "The tree is stopping in order.";
+  const others = tree.branches.filter((branch) => branch.state !== "running");
+  if (others.length === 0) return `All ${counted(tree.branches.length, "branch", "branches")} are running, for ${duration(tree.uptime)}.`;
+  const bad = others.filter((branch) => branch.state === "backing_off" || branch.state === "failed");
+  if (bad.length > 0) return `${listed(bad.map((branch) => branch.name))} failed; ${bad.every((branch) => branch.state === "backing_off") ? "a new attempt begins soon. The others go on." : "the service stops in order."}`;
+  return `${listed(others.map((branch) => `${branch.name} is ${word(branch.state)}`))}.`;
+}
+
+/** "running for 2.4 h", "starting for 3 s", "next attempt in 4 s". `now` in seconds since the epoch. */
+export function stateWords(branch, now) {
+  if (branch.backoff_until !== null) return `next attempt in ${duration(Math.max(0, Math.ceil(branch.backoff_until - now)))}`;
+  if (branch.state === "running") return `for ${duration(Math.max(1, Math.round(branch.uptime)))}`;
+  return `for ${duration(Math.max(1, Math.round(now - branch.since)))}`;
+}
+
+/** "2 restarts", with the limit once there are any. */
+export function restartWords(branch) {
+  return branch.restarts === 0 ? "no restarts" : counted(branch.restarts, "restart");
+}
+
+/** How full a queue is: {share, tone}. */
+export function fullness({ fill, limit }) {
+  const share = limit > 0 ? Math.min(1, fill / limit) : 0;
+  return { share, tone: share >= 0.8 ? "warn" : "" };
+}

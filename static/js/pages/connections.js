@@ -1,0 +1,185 @@
+/** Connections: the pool by state, sessions, who is behind and by how much. */
+
+import { byId, h, setText } from "../components/dom.js";
+import { emptyState } from "../components/empty.js";
+import { facts, showFacts } from "../components/facts.js";
+import { Panel } from "../components/panel.js";
+import { pill, setPill } from "../components/pill.js";
+import { carryOut } from "../components/restarts.js";
+import { ready } from "../components/slot.js";
+import { Table } from "../components/table.js";
+import { Tile } from "../components/tile.js";
+import { setTime, timeElement } from "../components/time.js";
+import { confirm } from "../components/dialog.js";
+import { control } from "../control.js";
+import { agentWords, chosen, countWords, doing, sentence } from "../models/connections.js";
+import { bytes, count, number } from "../models/figures.js";
+import { socket } from "../page-socket.js";
+import { Shell } from "../shell.js";
+
+let pool = null;
+const history = { open: [], out: [] };
+const KEPT = 120;
+
+const tiles = Object.fromEntries(["open", "sessions", "messages", "queued"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
+const panel = new Panel(byId("connection"), { field: "connection", onChange: () => showPanel(true) });
+
+const sessionLink = (id) => h("a", { href: `/translation?session=${encodeURIComponent(id)}` }, id);
+
+const table = new Table({
+  caption: "Connections, newest first",
+  key: (row) => row.connection_id,
+  href: (row) => panel.href(row.connection_id),
+  onOpen: (key) => panel.open(key),
+  words: (row) => [row.connection_id, row.address, row.name ?? "", row.agent ?? "", ...row.sessions],
+  columns: [
+    {
+      label: "Who",
+      sort: (row) => row.name ?? row.address,
+      create: (row) => h("span", {}, h("a", { class: "row-link", href: panel.href(row.connection_id) }), h("span", { class: "cell-sub" })),
+      update: (cell, row) => {
+        setText(cell.firstElementChild, row.name ?? row.address);
+        setText(cell.lastElementChild, row.name ? `${row.address} · ${agentWords(row.agent)}` : agentWords(row.agent));
+      },
+    },
+    {
+      label: "State",
+      keep: true,
+      sort: (row) => doing(row).word,
+      create: () => pill(),
+      update: (cell, row) => {
+        const { word, tone } = doing(row);
+        setPill(cell, word, tone);
+      },
+    },
+    { label: "Sessions", sort: (row) => row.sessions[0] ?? null, text: (row) => row.sessions.join(", ") || "–" },
+    { label: "Since", sort: (row) => row.since, create: () => timeElement(), update: (cell, row) => setTime(cell, row.since) },
+    { label: "In", number: true, sort: (row) => row.received, text: (row) => count(row.received) },
+    { label: "Out", number: true, sort: (row) => row.sent, text: (row) => count(row.sent) },
+    { label: "Waiting", number: true, keep: true, sort: (row) => row.queued_bytes, text: (row) => bytes(row.queued_bytes) },
+  ],
+});
+
+const sessions = new Table({
+  caption: "Sessions",
+  key: (row) => row.session_id,
+  columns: [
+    { label: "Session", sort: (row) => row.session_id, create: (row) => sessionLink(row.session_id), update: () => {} },
+    { label: "Here", number: true, keep: true, sort: (row) => row.participants, text: (row) => count(row.participants) },
+    { label: "Speaking", number: true, keep: true, sort: (row) => row.streams, text: (row) => count(row.streams) },
+    { label: "Messages", number: true, sort: (row) => row.offset, text: (row) => count(row.offset) },
+    { label: "Began", sort: (row) => row.created, create: () => timeElement(), update: (cell, row) => setTime(cell, row.created) },
+    { label: "Last active", sort: (row) => row.last_active, create: () => timeElement(), update: (cell, row) => setTime(cell, row.last_active) },
+    {
+      label: "",
+      name: "End",
+      keep: true,
+      create: (row) => h("button", { type: "button", class: "button button-small", "aria-label": `End session ${row.session_id}`, onclick: (event) => end(row.session_id, event.currentTarget) }, "End"),
+      update: () => {},
+    },
+  ],
+});
+
+async function end(id, button) {
+  const isSure = await confirm({
+    title: `End the session ${id}?`,
+    text: "Everyone in it is told that it has ended, and what was said is deleted. This cannot be undone; export the transcript first where it is wanted.",
+    verb: "End session",
+    isDangerous: true,
+  });
+  if (isSure) await carryOut(button, () => control("DELETE", `/api/sessions/${encodeURIComponent(id)}`), `The session ${id} has ended.`);
+}
+
+function remember(series, value) {
+  series.push(value);
+  if (series.length > KEPT) series.shift();
+}
+
+function showTiles() {
+  remember(history.open, pool.active);
+  remember(history.out, pool.messages_out_per_second);
+  tiles.open.show({ value: count(pool.active), unit: `of ${count(pool.limit)}`, series: history.open, note: `${count(pool.total)} since the start` });
+  const speaking = pool.session_list.reduce((sum, session) => sum + session.streams, 0);
+  tiles.sessions.show({ value: count(pool.sessions), unit: pool.sessions === 1 ? "session" : "sessions", note: speaking === 0 ? "nobody is speaking" : `${count(speaking)} speaking` });
+  tiles.messages.show({ value: number(pool.messages_out_per_second), unit: "/s", series: history.out, note: `${number(pool.messages_in_per_second)}/s in` });
+  tiles.queued.show({ value: bytes(pool.queued_bytes), note: `${count(pool.evicted)} evicted; each may have ${bytes(pool.outbox_limit)} waiting` });
+}
+
+function showPool() {
+  const slot = byId("pool-slot");
+  if (pool.connections.length === 0) {
+    ready(slot, emptyState("Nobody is connected.", "This page counts as one connection as soon as it is live."));
+    setText(byId("pool-count"), "");
+    return;
+  }
+  ready(slot, table.element);
+  table.show(chosen(pool.connections, byId("state").value));
+  setText(byId("pool-count"), countWords({ shown: table.shown, listed: pool.connections.length, active: pool.active }));
+}
+
+function showSessionTable() {
+  const slot = byId("sessions-slot");
+  if (pool.session_list.length === 0) {
+    ready(slot, emptyState("No session yet.", "Open ", h("a", { href: "/translation" }, "Translation"), " to begin one with a microphone or a recording."));
+  } else {
+    ready(slot, sessions.element);
+    sessions.show(pool.session_list);
+  }
+  setText(byId("sessions-note"), pool.sessions > pool.session_list.length ? `${count(pool.session_list.length)} of ${count(pool.sessions)}` : "");
+}
+
+let open = null;
+
+function showPanel(isNew = false) {
+  const { key } = panel;
+  table.select(key);
+  if (isNew) open = null;
+  if (key === null || pool === null) return;
+  const row = pool.connections.find((each) => each.connection_id === key);
+  if (row === undefined) {
+    open = null;
+    panel.body.replaceChildren(emptyState("This connection has ended.", "It is no longer in the list of those that are open."));
+    return;
+  }
+  if (open === null) {
+    open = { state: pill(), list: facts(), since: timeElement(), sessions: h("span", {}) };
+    panel.body.replaceChildren(h("p", {}, open.state), open.list);
+  }
+  const { word, tone } = doing(row);
+  panel.title(row.name ?? row.address);
+  setPill(open.state, word, tone);
+  setTime(open.since, row.since);
+  if (open.sessions.dataset.ids !== row.sessions.join(" ")) {
+    open.sessions.dataset.ids = row.sessions.join(" ");
+    open.sessions.replaceChildren(...row.sessions.flatMap((id, index) => (index > 0 ? [", ", sessionLink(id)] : [sessionLink(id)])));
+  }
+  showFacts(open.list, [
+    ["Connection", row.connection_id],
+    ["Address", row.address],
+    ["Program", row.agent ?? "unknown"],
+    ["Open since", open.since],
+    ["Sessions", row.sessions.length > 0 ? open.sessions : "none"],
+    ["Messages in", count(row.received)],
+    ["Messages out", count(row.sent)],
+    ["Waiting for it", `${bytes(row.queued_bytes)} of ${bytes(pool.outbox_limit)}`],
+  ]);
+}
+
+const shell = new Shell(socket);
+shell.start();
+socket.onTopic("connections", (data) => {
+  pool = data;
+  shell.heard();
+  setText(byId("page-status"), sentence(data));
+  showTiles();
+  showPool();
+  showSessionTable();
+  showPanel();
+});
+byId("find").addEventListener("input", ({ target }) => {
+  table.filter(target.value);
+  if (pool !== null) showPool();
+});
+byId("state").addEventListener("change", () => pool !== null && showPool());
+panel.start();
+socket.start();

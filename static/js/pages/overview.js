@@ -1,0 +1,140 @@
+/** The Overview: how things are in one sentence, what is wrong, four figures, the back ends, and what happened. */
+
+import { showBanners } from "../components/banners.js";
+import { Chart } from "../components/chart.js";
+import { byId, h, setText } from "../components/dom.js";
+import { emptyState } from "../components/empty.js";
+import { showEvents } from "../components/events.js";
+import { InstancePanel } from "../components/instance-panel.js";
+import { InstanceTable } from "../components/instance-table.js";
+import { restartService } from "../components/restarts.js";
+import { showSessions } from "../components/session-list.js";
+import { Tile } from "../components/tile.js";
+import { showTwigs } from "../components/twigs.js";
+import { ready } from "../components/slot.js";
+import { count, counted, duration, joined, latency, milliseconds, number, percent } from "../models/figures.js";
+import { instances, problems, sentence } from "../models/overview.js";
+import { usual } from "../models/series.js";
+import { socket } from "../page-socket.js";
+import { Shell } from "../shell.js";
+
+const state = { services: null, gateway: null, tree: null, metrics: null, connections: null, config: null };
+
+const tiles = Object.fromEntries(["connections", "requests", "gateway", "caption"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
+const throughput = new Chart(byId("throughput"), {
+  series: [
+    { name: "requests_per_second", label: "requests", colour: "accent" },
+    { name: "errors_per_second", label: "errors", colour: "bad", dash: [4, 3] },
+  ],
+  format: (value) => joined({ value: number(value), unit: value === null ? "" : "/s" }),
+});
+const latencies = new Chart(byId("latency"), {
+  series: [
+    { name: "gateway_p95_ms", label: "p95", colour: "accent" },
+    { name: "gateway_p50_ms", label: "p50", colour: "muted", dash: [4, 3] },
+  ],
+  format: (value) => joined(latency(value)),
+});
+
+const panel = new InstancePanel(byId("instance"), { row: (key) => rows().find((each) => each.key === key) ?? null });
+const table = new InstanceTable({ href: (key) => panel.href(key), onOpen: (key) => panel.open(key) });
+
+const rows = () => instances(state.services, state.gateway);
+
+function showFigures(data) {
+  const { series, gateway, speech, connections } = data;
+  tiles.connections.show({
+    value: count(connections.active),
+    unit: `of ${count(connections.limit)}`,
+    series: series.connections,
+    note: `${counted(connections.sessions, "session")} · ${count(connections.evicted)} evicted`,
+  });
+  tiles.requests.show({
+    value: number(gateway.requests_per_second),
+    unit: "/s",
+    series: series.requests_per_second,
+    note: `errors ${percent(gateway.error_rate)} · ${counted(gateway.retries, "retry", "retries")}`,
+  });
+  tiles.gateway.show({ ...latency(gateway.p95_ms), series: series.gateway_p95_ms, ...comparison(gateway.p95_ms, gateway.p50_ms, series.gateway_p95_ms) });
+  tiles.caption.show({
+    ...latency(speech.caption_p95_ms),
+    series: series.caption_p95_ms,
+    note: speech.caption_p95_ms === null ? "nothing has been said yet" : `${number(speech.utterances_per_minute)} utterances/min · ${count(speech.lost)} lost`,
+  });
+  throughput.show(series.at, [series.requests_per_second, series.errors_per_second], data.interval);
+  latencies.show(series.at, [series.gateway_p95_ms, series.gateway_p50_ms], data.interval);
+}
+
+/** The p95 beside its usual course: {note, tone}. */
+function comparison(p95, p50, course) {
+  if (p95 === null) return { note: "no requests in the last minute" };
+  const normal = usual(course);
+  const middle = `p50 ${joined(milliseconds(p50))}`;
+  if (normal === null) return { note: middle };
+  const times = p95 / normal;
+  if (times >= 2 && p95 - normal > 20) return { note: [h("span", { class: "is-bad" }, `${number(times)} × the usual`), ` · ${middle}`], tone: "warn" };
+  return { note: `usual ${joined(milliseconds(normal))} · ${middle}` };
+}
+
+function showStatus() {
+  const words = sentence({ services: state.services, tree: state.tree, speech: state.metrics?.speech });
+  if (words) setText(byId("page-status"), words);
+  showBanners(byId("problems"), problems(state), { onRestart: restartService });
+}
+
+function showServices() {
+  if (state.services === null) return;
+  const slot = byId("services-slot");
+  if (rows().length === 0) {
+    ready(slot, emptyState("No back end is configured.", "Name one under services in the settings file; the service reads it when it is saved."));
+    return;
+  }
+  ready(slot, table.element);
+  table.show(rows());
+  panel.refresh();
+}
+
+const topics = {
+  services(data) {
+    state.services = data;
+    showServices();
+    showStatus();
+  },
+  gateway(data) {
+    state.gateway = data;
+    showServices();
+  },
+  metrics(data) {
+    state.metrics = data;
+    showFigures(data);
+    const slot = byId("events-slot");
+    if (data.events.length === 0) ready(slot, emptyState("Nothing has happened yet.", "Restarts, faults and recoveries are told here."));
+    else showEvents(ready(slot, null, "ol", "events"), data.events.slice(0, 12));
+    setText(byId("events-note"), `up for ${duration(data.uptime)}`);
+    showStatus();
+  },
+  tree(data) {
+    state.tree = data;
+    showTwigs(ready(byId("branches-slot"), null, "ol", "twigs"), data.branches);
+    const restarts = data.branches.reduce((sum, branch) => sum + branch.restarts, 0);
+    setText(byId("branches-note"), restarts === 0 ? "no restarts" : counted(restarts, "restart"));
+    showStatus();
+  },
+  connections(data) {
+    state.connections = data;
+    showSessions(byId("sessions-slot"), data.session_list.slice(0, 5));
+    setText(byId("sessions-note"), data.sessions > 5 ? `5 of ${count(data.sessions)}` : "");
+  },
+  config(data) {
+    state.config = data;
+    showStatus();
+  },
+};
+
+const shell = new Shell(socket, { beat: { topic: "metrics", interval: 3 } });
+shell.start();
+throughput.start();
+latencies.start();
+for (const [topic, show] of Object.entries(topics)) socket.onTopic(topic, show);
+panel.start();
+socket.start();

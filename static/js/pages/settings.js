@@ -1,0 +1,133 @@
+/** Settings: every value with its source, what waits for a restart, what is wrong with the file. */
+
+import { showBanners } from "../components/banners.js";
+import { byId, h, keyed, setText } from "../components/dom.js";
+import { editSetting } from "../components/edit-setting.js";
+import { emptyState } from "../components/empty.js";
+import { ready } from "../components/slot.js";
+import { Table } from "../components/table.js";
+import { timeElement } from "../components/time.js";
+import { toast } from "../components/toasts.js";
+import { control } from "../control.js";
+import { counted } from "../models/figures.js";
+import { grouped, isEditable, matching, sentence, shown, SOURCES } from "../models/settings.js";
+import { socket } from "../page-socket.js";
+import { Shell } from "../shell.js";
+
+let config = null;
+const tables = new Map();
+
+const columns = [
+  { label: "Name", create: (row) => h("span", { class: "setting-path" }, row.name), update: () => {} },
+  {
+    label: "In force",
+    keep: true,
+    create: () => h("span", { class: "setting-value" }),
+    update: (cell, row) => {
+      setText(cell, row.text);
+      cell.parentElement.classList.add("setting-cell");
+    },
+  },
+  {
+    label: "From",
+    keep: true,
+    create: () => h("span", { class: "small" }),
+    update: (cell, row) => {
+      setText(cell, SOURCES[row.source] ?? row.source);
+      cell.classList.toggle("faint", row.source === "default");
+    },
+  },
+  {
+    label: "",
+    name: "Change",
+    keep: true,
+    create: (row) => isEditable(row) && h("button", { type: "button", class: "button button-small", "aria-label": `Change ${row.path}`, onclick: () => edit(row.path) }, "Change"),
+    update: () => {},
+  },
+];
+
+async function edit(path) {
+  const row = grouped(config)
+    .flatMap(({ rows }) => rows)
+    .find((each) => each.path === path);
+  const before = config.runtime.includes(path) ? row.value : null;
+  const answer = await editSetting(row);
+  if (answer === null) return;
+  show(answer.config);
+  if (answer.waiting.includes(path)) {
+    toast(`${path} is changed after a restart.`);
+    return;
+  }
+  toast(`${path} is ${shown(answer.config.values[path])} now.`, {
+    action: { label: "Undo", run: async () => show((await control("PATCH", "/api/config", { values: { [path]: before } })).config) },
+  });
+}
+
+function showValues() {
+  const slot = byId("values-slot");
+  const groups = matching(grouped(config), byId("find").value, byId("source").value);
+  const found = groups.reduce((sum, { rows }) => sum + rows.length, 0);
+  setText(byId("values-count"), counted(found, "value"));
+  if (found === 0) {
+    ready(slot, emptyState("No value matches.", "Look for another word, or choose From: anywhere."));
+    return;
+  }
+  keyed(ready(slot, null, "div", "groups"), groups, {
+    key: ({ group }) => group,
+    create: ({ group }) => {
+      const table = new Table({ caption: group, columns, key: (row) => row.path, classes: "table-list table-settings" });
+      tables.set(group, table);
+      return h("section", {}, h("h3", { class: "group-head mono" }, group), table.element);
+    },
+    update: (_element, { group, rows }) => tables.get(group).show(rows),
+  });
+}
+
+function showPending() {
+  const slot = byId("pending-slot");
+  if (config.pending.length === 0) {
+    ready(slot, emptyState("Nothing waits.", "Every change that was read is in force."));
+    return;
+  }
+  keyed(ready(slot, null, "ul", "pending"), config.pending, {
+    key: (change) => change.path,
+    create: () => h("li", { class: "queue" }, h("span", {}, h("span", { class: "setting-path" }), h("span", { class: "cell-sub" })), h("span", { class: "setting-value" })),
+    update: (element, change) => {
+      setText(element.querySelector(".setting-path"), change.path);
+      setText(element.querySelector(".cell-sub"), `waits because ${change.reason}`);
+      setText(element.lastElementChild, `${shown(change.old)} → ${shown(change.new)}`);
+    },
+  });
+}
+
+function showFaults() {
+  const { faults, read_at: since } = config.file;
+  showBanners(
+    byId("faults"),
+    faults.map((fault) => ({ key: fault.path, tone: "bad", word: "not applied", subject: fault.path, text: fault.expected, more: "The service goes on with what it had; correct the file and save it.", since, action: null })),
+  );
+}
+
+function show(data) {
+  config = data;
+  setText(byId("page-status"), sentence(data));
+  setText(byId("file-path"), data.file.path);
+  const note = byId("values-note");
+  if (note.dataset.at !== String(data.file.read_at)) {
+    note.dataset.at = data.file.read_at;
+    note.replaceChildren("file read ", timeElement(data.file.read_at));
+  }
+  showFaults();
+  showPending();
+  showValues();
+}
+
+const shell = new Shell(socket);
+shell.start();
+socket.onTopic("config", (data) => {
+  shell.heard();
+  show(data);
+});
+byId("find").addEventListener("input", () => config !== null && showValues());
+byId("source").addEventListener("change", () => config !== null && showValues());
+socket.start();

@@ -1,0 +1,174 @@
+/** The nursery tree, live: an indented list; a branch opens to its tasks, queues and last error. */
+
+import { byId, h, keyed, setAttribute, setText } from "../components/dom.js";
+import { emptyState } from "../components/empty.js";
+import { facts, showFacts } from "../components/facts.js";
+import { Panel } from "../components/panel.js";
+import { pill, setPill } from "../components/pill.js";
+import { restartBranch } from "../components/restarts.js";
+import { ready } from "../components/slot.js";
+import { setTime, timeElement } from "../components/time.js";
+import { rule } from "../components/twigs.js";
+import { count, duration, percent } from "../models/figures.js";
+import { branchTone, word } from "../models/states.js";
+import { fullness, restartWords, sentence, stateWords } from "../models/tree.js";
+import { socket } from "../page-socket.js";
+import { Shell } from "../shell.js";
+
+let tree = null;
+let open = null;
+const panel = new Panel(byId("branch"), { field: "branch", onChange: () => showPanel(true) });
+
+function showBranches() {
+  const slot = byId("branches-slot");
+  if (tree.branches.length === 0) {
+    ready(slot, emptyState("No branch has started yet.", "They appear here one after the other while the service starts."));
+    return;
+  }
+  const now = Date.now() / 1000;
+  keyed(ready(slot, null, "ol", "branches"), tree.branches, {
+    key: (branch) => branch.name,
+    create: (branch) => {
+      const link = h("a", { href: panel.href(branch.name) }, branch.name);
+      link.addEventListener("click", (event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+        event.preventDefault();
+        panel.open(branch.name);
+      });
+      const restart = h("button", { type: "button", class: "button button-small", "aria-label": `Restart the branch ${branch.name}`, onclick: (event) => restartBranch(branch.name, event.currentTarget) }, "Restart");
+      return h(
+        "li",
+        { class: "branch" },
+        h("span", { class: "branch-name" }, h("span", { class: "branch-rule", "aria-hidden": "true" }, rule(branch.depth)), link),
+        pill(),
+        h("span", { class: "branch-fact", "data-part": "for" }),
+        h("span", { class: "branch-fact", "data-part": "restarts" }),
+        h("span", { class: "branch-detail" }),
+        h("span", { class: "branch-act" }, restart),
+        h("p", { class: "branch-error" }),
+      );
+    },
+    update: (element, branch) => {
+      setPill(element.querySelector(".pill"), word(branch.state), branchTone(branch.state));
+      setText(element.querySelector('[data-part="for"]'), stateWords(branch, now));
+      setText(element.querySelector('[data-part="restarts"]'), restartWords(branch));
+      setText(element.querySelector(".branch-detail"), [branch.detail, branch.waits_for && `waits for ${branch.waits_for}`].filter(Boolean).join(" · "));
+      const error = element.querySelector(".branch-error");
+      const isRecent = branch.last_error !== null && branch.state !== "running";
+      error.hidden = !isRecent;
+      setText(error, isRecent ? `${branch.last_error.type}: ${branch.last_error.message}` : "");
+      element.querySelector("button").disabled = ["stopped", "failed", "waiting"].includes(branch.state) || tree.state === "stopping";
+    },
+  });
+}
+
+function build(branch) {
+  const parts = {
+    state: pill(),
+    list: facts(),
+    since: timeElement(),
+    queues: h("div", {}),
+    tasks: h("ul", {}),
+    error: h("div", {}),
+    errorKey: null,
+  };
+  panel.body.replaceChildren(
+    h("p", {}, parts.state),
+    parts.list,
+    h("section", {}, h("h3", {}, "Queues"), parts.queues),
+    h("section", {}, h("h3", {}, "Tasks"), parts.tasks),
+    h("section", {}, h("h3", {}, "Last error"), parts.error),
+    h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartBranch(branch.name, event.currentTarget) }, `Restart ${branch.name}`)),
+  );
+  return parts;
+}
+
+function showPanel(isNew = false) {
+  const { key } = panel;
+  if (isNew) open = null;
+  if (key === null || tree === null) return;
+  const branch = tree.branches.find((each) => each.name === key);
+  if (branch === undefined) {
+    open = null;
+    panel.body.replaceChildren(emptyState(`The tree has no branch ${key}.`, "Close this and choose one from the list."));
+    return;
+  }
+  open ??= build(branch);
+  panel.title(branch.name);
+  setPill(open.state, word(branch.state), branchTone(branch.state));
+  setTime(open.since, branch.since);
+  showFacts(open.list, [
+    ["In this state since", open.since],
+    ["Says", branch.detail || null],
+    ["Waits for", branch.waits_for],
+    ["Restarts", `${count(branch.restarts)}; more than ${count(branch.restart_limit)} failures in ${duration(branch.restart_window)} stop the service`],
+    ["Next attempt", branch.backoff_until === null ? null : stateWords(branch, Date.now() / 1000).replace("next attempt ", "")],
+  ]);
+  showQueues(branch.queues);
+  showTasks(branch.tasks);
+  showError(branch.last_error);
+}
+
+function showQueues(queues) {
+  if (queues.length === 0) {
+    setText(open.queues, "None of its own.");
+    open.queues.className = "muted small";
+    return;
+  }
+  open.queues.className = "";
+  keyed(open.queues, queues, {
+    key: (queue) => queue.name,
+    create: (queue) => h("div", { class: "queue" }, h("span", { class: "queue-name" }, queue.name), h("span", { class: "muted" }), h("progress", { max: 1, "aria-label": `${queue.name}, how full` })),
+    update: (element, queue) => {
+      const { share, tone } = fullness(queue);
+      setText(element.children[1], `${count(queue.fill)} of ${count(queue.limit)}`);
+      setAttribute(element.lastElementChild, "value", share);
+      setAttribute(element.lastElementChild, "data-tone", tone || null);
+      setAttribute(element.lastElementChild, "aria-valuetext", percent(share));
+    },
+  });
+}
+
+function showTasks(tasks) {
+  if (tasks.length === 0) {
+    setText(open.tasks, "No tasks.");
+    return;
+  }
+  keyed(open.tasks, tasks, {
+    key: (task) => `${task.depth} ${task.name}`,
+    create: (task) => {
+      const element = h("li", { class: "task" }, h("span", { class: "task-name" }), h("span", { class: "muted" }));
+      element.style.paddingInlineStart = `${Math.min(task.depth, 8) * 12}px`;
+      return element;
+    },
+    update: (element, task) => {
+      setText(element.firstElementChild, task.count > 1 ? `${task.name} × ${count(task.count)}` : task.name);
+      setText(element.lastElementChild, task.waits_for ? `waits in ${task.waits_for}` : "");
+    },
+  });
+}
+
+function showError(error) {
+  const key = error === null ? "none" : String(error.at);
+  if (open.errorKey === key) return;
+  open.errorKey = key;
+  if (error === null) {
+    open.error.replaceChildren(h("p", { class: "muted small" }, "None since the service started."));
+    return;
+  }
+  open.error.replaceChildren(
+    h("p", {}, h("strong", {}, error.type), error.message ? `: ${error.message}` : "", h("span", { class: "faint" }, " · ", timeElement(error.at))),
+    h("pre", { class: "code", tabindex: "0", role: "region", "aria-label": "Traceback" }, error.traceback),
+  );
+}
+
+const shell = new Shell(socket, { beat: { topic: "tree", interval: 3 } });
+shell.start();
+socket.onTopic("tree", (data) => {
+  tree = data;
+  setText(byId("page-status"), sentence(data));
+  showBranches();
+  showPanel();
+});
+panel.start();
+socket.start();
