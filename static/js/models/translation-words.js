@@ -1,0 +1,115 @@
+/** What the Translation page says about itself. Pure: states in, sentences out. */
+
+import { isSameLanguage, canTranslate, languageName } from "./languages.js";
+
+const NUMBERS = ["no one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+
+/** How long a translation is awaited before the page stops promising it, seconds. */
+const AWAITED = 30;
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** Below ten with one decimal, whole from there on. */
+export const seconds = (value) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
+
+/** "One person here", "Three people here, one of them reading only". */
+export function here(participants) {
+  const count = participants.length;
+  if (count === 0) return "";
+  const people = `${NUMBERS[count] ?? count} ${count === 1 ? "person" : "people"} here`;
+  const reading = participants.filter(({ role }) => role === "observer").length;
+  if (reading === 0) return people;
+  if (reading === count) return `${people}, reading only`;
+  return `${people}, ${NUMBERS[reading] ?? reading} reading only`;
+}
+
+/** The middle of the last delays, in seconds; null without any. */
+export function middle(values) {
+  if (values.length === 0) return null;
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}
+
+/** How far captions are behind speech, as a clause. */
+function delay({ waiting, lag }) {
+  if (waiting && waiting.seconds >= 3) {
+    const who = waiting.service ? `for ${waiting.service}` : "to be written";
+    return `${seconds(waiting.seconds)} of speech wait ${who}`;
+  }
+  return lag === null ? "" : `captions follow speech by ${seconds(Math.max(0.1, lag))}`;
+}
+
+/**
+ * The sentence under the title.
+ *
+ * `phase` of the session; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `uplink` {state,
+ * waiting}; `participants`; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
+ * `waiting` {seconds, service} or null; `recordings`: how many are being read.
+ */
+export function sentence({ phase, reason, connection, microphone, uplink, participants, speaking, lines, lag, waiting, recordings, isReadOnly }) {
+  if (phase === "gone") return "This session no longer exists.";
+  if (phase === "failed") return `The session could not be opened. ${reason}`;
+  const isOn = microphone === "open";
+  if (connection !== "live" && phase === "open") {
+    if (isOn) return "The connection is lost. What you say is kept here and sent when it is back.";
+    return "The connection is lost. New captions come when it is back.";
+  }
+  if (phase === "rejoining") return "Back again. Reading what the service has kept.";
+  if (phase !== "open") return "Opening the session.";
+  if (microphone === "opening") return "Opening the microphone.";
+  const clauses = [here(participants), delay({ waiting, lag })].filter((clause) => clause !== "");
+  const rest = clauses.length > 0 ? ` ${capital(clauses.join("; "))}.` : "";
+  if (isOn && uplink.state !== "streaming") return `The microphone is open; the service is not listening yet.${rest}`;
+  if (isOn) return `Listening.${rest}`;
+  if (recordings > 0) return `Reading ${recordings === 1 ? "a recording" : `${recordings} recordings`}.${rest}`;
+  if (speaking.length > 0) return `${speaking.join(" and ")} ${speaking.length === 1 ? "is" : "are"} speaking.${rest}`;
+  if (isReadOnly) return `Reading along.${rest}`;
+  if (lines === 0) return `Nothing has been said yet.${rest}`;
+  return `Nobody is speaking.${rest}`;
+}
+
+/** What stands in place of a text that is not there. `line.error` is set. */
+export function gap(line) {
+  const { detail, final } = line.error;
+  const length = line.end > line.start ? `${seconds(line.end - line.start)} of speech` : "What was said";
+  const verb = line.end > line.start ? "are" : "is";
+  const what = /[.!?]$/.test(detail) ? detail : `${detail}.`;
+  if (final) return `${what} ${length} ${verb} lost.`;
+  return `${what} ${length} ${verb} kept and will be written when it is back.`;
+}
+
+/**
+ * What stands in a line's translation into `target`: {kind: "text"|"error"|"waiting"|"same"|"none", text}.
+ * `now` in epoch milliseconds.
+ */
+export function translated(line, target, { offer = null, now, locale = "en" }) {
+  const translation = line.translations.get(target);
+  if (translation?.error) return { kind: "error", text: translation.error.detail };
+  if (translation && translation.text !== "") return { kind: "text", text: translation.text };
+  if (line.error) return { kind: "none", text: "" };
+  if (line.language && isSameLanguage(line.language, target)) return { kind: "same", text: "as spoken" };
+  if (line.language && canTranslate(offer, line.language, target) === false) {
+    const [from, to] = [languageName(line.language, locale), languageName(target, locale)];
+    return { kind: "error", text: `The translation service offers no translation from ${from} to ${to}.` };
+  }
+  if (!line.final || now - line.timestamp < AWAITED * 1000) return { kind: "waiting", text: "…" };
+  return { kind: "none", text: "not translated" };
+}
+
+/** Why an upload was not taken, in words and with what to do. */
+export function refusedUpload({ status, detail, name }) {
+  if (status === 0) return `${name}: the service cannot be reached. Nothing was uploaded; try again when the connection is back.`;
+  if (status === 413) return `${name} is too large. A recording may be 25 MB at most; cut it or save it as Opus, MP3 or FLAC.`;
+  if (status === 415) return `${name} is not a recording that can be read. ${detail}`;
+  return `${name} was not taken: ${detail}`;
+}
+
+/** What is said when messages were missed for good. */
+export function missed({ complete, reason }) {
+  const why = {
+    history_expired: "The connection was away for longer than the service keeps what was said.",
+    epoch_changed: "The service started again without this session's past.",
+    offset_unknown: "The service and this page do not agree about what was said.",
+  }[reason];
+  const what = complete ? "Everything that was said is here again." : "What the service still has is here; what was said in between may be missing.";
+  return `${why ?? "The session could not be taken up where it was left."} ${what}`;
+}

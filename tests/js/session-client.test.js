@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { LiveSocket } from "../../static/js/live-socket.js";
+import { Backoff } from "../../static/js/models/backoff.js";
+import { SessionClient } from "../../static/js/session-client.js";
+import { FakeClock, settle } from "../fakes/js/clock.js";
+import { FakeStorage, fakeWebSockets } from "../fakes/js/websocket.js";
+
+const ANN = { participant_id: "p", name: "Ann", role: "owner", languages: ["es"], speaking: false };
+
+function setUp({ storage = new FakeStorage(), names = ["calm-oak-aaaa", "calm-oak-bbbb"] } = {}) {
+  const clock = new FakeClock();
+  const { WebSocketClass, newest } = fakeWebSockets();
+  const signals = new EventTarget();
+  const socket = new LiveSocket({
+    url: "ws://x", WebSocketClass, backoff: new Backoff({ random: () => 1 }), timers: clock.timers, now: clock.now, storage, signals,
+  });
+  const client = new SessionClient(socket, { randomName: () => names.shift() });
+  const events = [];
+  for (const name of ["phase", "rejoined", "ready"]) client.addEventListener(name, ({ detail }) => events.push(name === "phase" ? detail.phase : name));
+  client.start();
+  socket.start();
+  const answer = async (type, to, more = {}) => {
+    const { id, session_id } = newest().last(to);
+    newest().say({
+      type, id, session_id, participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, config: {}, participants: [ANN], ...more,
+    });
+    await settle();
+  };
+  const refuse = async (to, code) => {
+    newest().say({ type: "error", id: newest().last(to).id, code, detail: `No: ${code}.` });
+    await settle();
+  };
+  return { clock, newest, socket, client, events, answer, refuse, storage, signals };
+}
+
+test("without a link a session is made, with the name and the languages of its owner", async () => {
+  const { client, newest, answer, events } = setUp();
+  client.open({ name: "Ann", languages: ["es"] });
+  newest().greet();
+  await settle();
+  const { id, ...sent } = newest().last("create_session");
+  assert.deepEqual(sent, { type: "create_session", session_id: "calm-oak-aaaa", config: {}, name: "Ann", languages: ["es"] });
+  await answer("session_created", "create_session");
+  assert.deepEqual(events, ["opening", "open", "ready"]);
+  assert.equal(client.session_id, "calm-oak-aaaa");
+  assert.equal(client.me.name, "Ann");
+  assert.equal(client.nameOf("p"), "Ann");
+  assert.equal(client.nameOf("q"), null);
+});
+
+test("a name that is taken is drawn again", async () => {
+  const { client, newest, answer, refuse } = setUp();
+  newest().greet();
+  client.open();
+  await settle();
+  await refuse("create_session", "session_exists");
+  await answer("session_created", "create_session");
+  assert.equal(client.phase, "open");
+  assert.equal(client.session_id, "calm-oak-bbbb");
+});
+
+test("a link joins with the history", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  client.open({ session_id: "budget-7f3k", role: "observer" });
+  await settle();
+  const { id, ...sent } = newest().last("join_session");
+  assert.deepEqual(sent, { type: "join_session", session_id: "budget-7f3k", history: true, languages: [], role: "observer" });
+  await answer("session_joined", "join_session", { messages: [] });
+  assert.equal(client.phase, "open");
+});
+
+test("a link to a session that is gone says so, and a new one may be made", async () => {
+  const { client, newest, answer, refuse } = setUp();
+  newest().greet();
+  client.open({ session_id: "budget-7f3k" });
+  await settle();
+  await refuse("join_session", "unknown_session");
+  assert.equal(client.phase, "gone");
+  client.open();
+  await settle();
+  await answer("session_created", "create_session");
+  assert.equal(client.phase, "open");
+});
+
+test("a link that cannot name a session is not sent", async () => {
+  const { client, newest } = setUp();
+  newest().greet();
+  await client.open({ session_id: "no such/name" });
+  assert.equal(client.phase, "gone");
+  assert.equal(newest().count("join_session"), 0);
+});
+
+test("an opening waits for a connection as long as it takes", async () => {
+  const { client, newest, clock, answer } = setUp();
+  client.open();
+  newest().drop();
+  await clock.advance(60_000);
+  newest().greet();
+  await settle();
+  await answer("session_created", "create_session");
+  assert.equal(client.phase, "open");
+});
+
+test("a creation whose answer was lost joins what it may have made", async () => {
+  const { client, newest, clock, answer, refuse } = setUp();
+  newest().greet();
+  client.open({ languages: ["es"] });
+  await settle();
+  newest().drop();
+  await clock.advance(1000);
+  newest().greet();
+  await settle();
+  assert.equal(newest().last("create_session").session_id, "calm-oak-aaaa");
+  await refuse("create_session", "session_exists");
+  assert.equal(newest().last("join_session").session_id, "calm-oak-aaaa");
+  await answer("session_joined", "join_session", { messages: [] });
+  assert.equal(client.phase, "open");
+});
+
+test("a reload resumes, and says its name and languages again", async () => {
+  const first = setUp();
+  first.newest().greet();
+  first.client.open();
+  await settle();
+  await first.answer("session_created", "create_session");
+  first.signals.dispatchEvent(new Event("pagehide"));
+  const second = setUp({ storage: first.storage });
+  second.client.open({ session_id: "calm-oak-aaaa", languages: ["de"] });
+  second.newest().greet();
+  await settle();
+  await second.answer("session_recovered", "recover_session", { recovered: true, messages: [] });
+  assert.equal(second.client.phase, "open");
+  assert.deepEqual(second.newest().last("join_session").languages, ["de"]);
+});
+
+test("a reload that cannot resume joins", async () => {
+  const first = setUp();
+  first.newest().greet();
+  first.client.open();
+  await settle();
+  await first.answer("session_created", "create_session");
+  first.signals.dispatchEvent(new Event("pagehide"));
+  const second = setUp({ storage: first.storage });
+  second.client.open({ session_id: "calm-oak-aaaa" });
+  second.newest().greet();
+  await settle();
+  await second.answer("session_recovered", "recover_session", { recovered: false, reason: "history_expired" });
+  await second.answer("session_joined", "join_session", { messages: [], complete: false });
+  assert.equal(second.client.phase, "open");
+  assert.equal(second.newest().count("join_session"), 1);
+});
+
+test("after a lost connection it is ready again once the session is recovered", async () => {
+  const { client, newest, clock, answer, events } = setUp();
+  newest().greet();
+  client.open();
+  await settle();
+  await answer("session_created", "create_session");
+  newest().drop();
+  await clock.advance(1000);
+  newest().greet();
+  await answer("session_recovered", "recover_session", { recovered: true, messages: [] });
+  assert.deepEqual(events, ["opening", "open", "ready", "ready"]);
+});
+
+test("where recovery is refused the session is joined anew, and that is said", async () => {
+  const { client, newest, clock, answer, events } = setUp();
+  newest().greet();
+  client.open();
+  await settle();
+  await answer("session_created", "create_session");
+  newest().drop();
+  await clock.advance(1000);
+  newest().greet();
+  await answer("session_recovered", "recover_session", { recovered: false, reason: "history_expired" });
+  assert.equal(client.phase, "rejoining");
+  await answer("session_joined", "join_session", { messages: [], complete: false });
+  assert.deepEqual(events.slice(3), ["rejoining", "open", "ready", "rejoined"]);
+});
+
+test("a session that is ended by others is gone", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  client.open();
+  await settle();
+  await answer("session_created", "create_session");
+  newest().say({ type: "session_left", session_id: "calm-oak-aaaa", reason: "ended" });
+  assert.equal(client.phase, "gone");
+  assert.equal(client.reason, "The session was ended.");
+});
+
+test("who is here follows the service", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  client.open();
+  await settle();
+  await answer("session_created", "create_session");
+  newest().say({ type: "presence", session_id: "calm-oak-aaaa", participants: [ANN, { ...ANN, participant_id: "q", name: "Ben" }] });
+  newest().say({ type: "presence", session_id: "other", participants: [] });
+  assert.equal(client.participants.length, 2);
+});
+
+test("a change of name or languages is sent as a join of one who is in", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  client.open({ languages: ["es"] });
+  await settle();
+  await answer("session_created", "create_session");
+  client.update({ name: "Ann" });
+  client.update({ languages: ["de", "es"] });
+  const { id, ...sent } = newest().last("join_session");
+  assert.deepEqual(sent, { type: "join_session", session_id: "calm-oak-aaaa", name: "Ann", languages: ["de", "es"], role: "participant" });
+});

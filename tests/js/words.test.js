@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { pieces } from "../../static/js/models/confidence.js";
+import { gap, here, middle, missed, refusedUpload, sentence, translated } from "../../static/js/models/translation-words.js";
+
+const word = (text, confidence) => ({ text, start: 0, end: 1, confidence });
+const QUIET = {
+  phase: "open", reason: "", connection: "live", microphone: "off", uplink: { state: "idle", waiting: 0 }, participants: [{ role: "owner" }],
+  speaking: [], lines: 0, lag: null, waiting: null, recordings: 0, isReadOnly: false,
+};
+const say = (more) => sentence({ ...QUIET, ...more });
+
+test("unsure neighbours are one piece with the lowest number, and the pieces are the text", () => {
+  const text = "La oficina los manda esta tarde.";
+  const words = [word("la", 0.9), word("oficina", 0.9), word("los", 0.8), word("manda", 0.7), word("esta", 0.5), word("tarde", 0.41)];
+  const out = pieces({ text, words, confidence: 0.7 });
+  assert.deepEqual(out, [{ text: "La oficina los manda ", confidence: null }, { text: "esta tarde", confidence: 0.41 }, { text: ".", confidence: null }]);
+  assert.equal(out.map((piece) => piece.text).join(""), text);
+});
+
+test("words that are not the text's leave the line's own confidence to decide", () => {
+  const words = [word("other", 0.1)];
+  assert.deepEqual(pieces({ text: "had he", words, confidence: 0.9 }), [{ text: "had he", confidence: null }]);
+  assert.deepEqual(pieces({ text: "had he", words: [], confidence: 0.3 }), [{ text: "had he", confidence: 0.3 }]);
+  assert.deepEqual(pieces({ text: "had he", words: [word("had", null)], confidence: null }), [{ text: "had he", confidence: null }]);
+  assert.deepEqual(pieces({ text: "", words: [], confidence: 0.3 }), []);
+});
+
+test("a confidence that nobody gave marks nothing, and 0.6 is sure enough", () => {
+  assert.equal(pieces({ text: "a b", words: [word("a", 0.6), word("b", null)], confidence: 0.2 }).length, 1);
+});
+
+test("the sentence says how things are, whatever they are", () => {
+  assert.equal(say({}), "Nothing has been said yet. One person here.");
+  assert.equal(say({ lines: 3 }), "Nobody is speaking. One person here.");
+  assert.equal(say({ phase: "opening" }), "Opening the session.");
+  assert.equal(say({ phase: "gone" }), "This session no longer exists.");
+  assert.equal(say({ phase: "failed", reason: "Too many." }), "The session could not be opened. Too many.");
+  assert.equal(say({ microphone: "opening" }), "Opening the microphone.");
+  const open = { microphone: "open", uplink: { state: "streaming", waiting: 0 } };
+  assert.equal(say({ ...open, lag: 0.84, participants: [{}, {}, { role: "observer" }] }), "Listening. Three people here, one reading only; captions follow speech by 0.8 s.");
+  assert.equal(say({ ...open, waiting: { seconds: 12.2, service: "audio-service" } }), "Listening. One person here; 12 s of speech wait for audio-service.");
+  assert.equal(say({ ...open, uplink: { state: "starting" } }), "The microphone is open; the service is not listening yet. One person here.");
+  assert.match(say({ ...open, connection: "waiting" }), /kept here and sent/);
+  assert.match(say({ connection: "waiting" }), /New captions come/);
+  assert.equal(say({ recordings: 1 }), "Reading a recording. One person here.");
+  assert.equal(say({ speaking: ["Ann", "Ben"] }), "Ann and Ben are speaking. One person here.");
+  assert.equal(say({ isReadOnly: true, participants: [{ role: "observer" }] }), "Reading along. One person here, reading only.");
+});
+
+test("people are counted in words as far as one reads them so", () => {
+  assert.equal(here([]), "");
+  assert.equal(here(Array(12).fill({})), "twelve people here");
+  assert.equal(here(Array(13).fill({})), "13 people here");
+});
+
+test("a delay is the middle of the last ones", () => {
+  assert.equal(middle([]), null);
+  assert.equal(middle([9, 1, 2]), 2);
+});
+
+test("a gap says why, how much, and whether it will be written", () => {
+  const line = { start: 1, end: 4.2, error: { detail: "audio-service is not answering", final: false } };
+  assert.equal(gap(line), "audio-service is not answering. 3.2 s of speech are kept and will be written when it is back.");
+  assert.equal(gap({ ...line, error: { detail: "The buffer ran out.", final: true } }), "The buffer ran out. 3.2 s of speech are lost.");
+});
+
+test("a translation is text, an error, awaited, the same language, or not there", () => {
+  const line = { final: true, language: "en", timestamp: 1000, error: null, translations: new Map([["es", { text: "hola", error: null }], ["de", { text: "", error: { detail: "Install apertium." } }]]) };
+  const offer = { pairs: { en: ["es", "de", "fr"] } };
+  const kinds = (target, now = 2000) => translated(line, target, { offer, now }).kind;
+  assert.equal(translated(line, "es", { now: 0 }).text, "hola");
+  assert.equal(translated(line, "de", { now: 0 }).text, "Install apertium.");
+  assert.equal(kinds("en"), "same");
+  assert.equal(kinds("fr"), "waiting");
+  assert.equal(kinds("fr", 40_000), "none");
+  assert.equal(translated(line, "it", { offer, now: 2000 }).text, "The translation service offers no translation from English to Italian.");
+  assert.equal(translated({ ...line, error: {} }, "fr", { offer, now: 0 }).kind, "none");
+});
+
+test("a refused upload is said with what to do", () => {
+  assert.match(refusedUpload({ status: 413, detail: "x", name: "a.wav" }), /25 MB/);
+  assert.match(refusedUpload({ status: 415, detail: "It is text.", name: "a.txt" }), /a\.txt is not a recording that can be read\. It is text\./);
+  assert.match(refusedUpload({ status: 503, detail: "audio-service is not answering.", name: "a.wav" }), /not taken: audio-service/);
+  assert.match(refusedUpload({ status: 0, detail: "", name: "a.wav" }), /cannot be reached/);
+});
+
+test("what was missed for good is said, and whether anything is", () => {
+  assert.match(missed({ complete: false, reason: "history_expired" }), /longer than the service keeps.*may be missing/);
+  assert.match(missed({ complete: true, reason: "gap" }), /Everything/);
+});
