@@ -103,9 +103,8 @@ class HealthService:
         finally:
             self._is_running = False
             for service in self._services.values():
-                service.is_run = False
-                for instance in service.instances.values():
-                    instance.is_watched = False
+                service.stopped(at=self._wall())
+                self._review(service)
 
     def is_usable(self, service: str, url: str) -> bool:
         """Whether requests should be sent to this instance; one that is not known is trusted."""
@@ -317,9 +316,10 @@ class HealthService:
     def _announce(self, instance: WatchedInstance, before: Verdict) -> None:
         service, verdict = instance.service, instance.verdict
         self._metrics.service_state(service.name, instance.url, str(verdict.state))
-        which = f"{instance.url} " if len(service.instances) > 1 else ""
-        text = which + change_in_words(before, verdict, instance.history.latency_ms)
-        self._say(service, severity_of(verdict.state), text[0].upper() + text[1:])
+        is_alone = len(service.instances) == 1
+        text = change_in_words(before, verdict, instance.history.latency_ms)
+        sentence = text[0].upper() + text[1:] if is_alone else f"{instance.url} {text}"
+        self._say(service, severity_of(verdict.state), sentence)
 
     def _review(self, service: WatchedService) -> None:
         """Form the service's verdict anew from its instances'."""

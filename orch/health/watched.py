@@ -69,6 +69,16 @@ class WatchedService:
         self.scope = trio.CancelScope()
         self.is_run = False
 
+    def stopped(self, *, at: float) -> None:
+        """Note that nobody watches any more, and that a child of ours has ended with the watching."""
+        self.is_run = False
+        for instance in self.instances.values():
+            instance.is_watched = False
+            if self.kept(instance) is not None:
+                instance.verdict = Verdict(
+                    since=at, reasons=("stopped with the health branch",), starting=True
+                )
+
     def kept(self, instance: WatchedInstance) -> KeptProcess | None:
         """Return the child that is this instance, if it is one of ours (the first of its service)."""
         is_first = next(iter(self.instances.values()), None) is instance
