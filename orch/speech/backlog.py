@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Kind = Literal["final", "speculation", "revision"]
+Guessed = Literal["no", "asked", "known"]
 
 FIRST_RETRY: Final = 0.5  # s
 LONGEST_RETRY: Final = 2.0  # s; how late a returned back end may be noticed
@@ -87,6 +88,7 @@ class _Final:
     spoken_at: float
     answered: bool = False
     refused: bool = False
+    late: bool = False
     failed: bool = False
     marked: bool = False
     unusable: int = 0
@@ -154,8 +156,8 @@ class Backlog:
 
     @property
     def waiting_seconds(self) -> float:
-        """How much speech has ended and is not written down yet."""
-        return sum(final.seconds for final in self._finals.values())
+        """How much speech has ended and may yet be written down."""
+        return sum(final.seconds for final in self._finals.values() if not final.late)
 
     @property
     def is_away(self) -> bool:
@@ -185,9 +187,7 @@ class Backlog:
             self._under_way = Ask("revision", self._under_way.number)
         self._due = max(self._due, now)
 
-    def ended(
-        self, number: int, *, seconds: float, now: float, guessed: Literal["no", "asked", "known"]
-    ) -> bool:
+    def ended(self, number: int, *, seconds: float, now: float, guessed: Guessed) -> bool:
         """Note that the utterance is over.
 
         ``guessed``: whether a speculation was about exactly this extent: one that is ``asked`` is under
@@ -202,6 +202,23 @@ class Backlog:
             self._under_way = Ask("final", number)
             return False
         return self._is_replaceable()
+
+    def overflow(self) -> list[int]:
+        """Give up the oldest finals until no more than the buffer holds; return them: their audio can go.
+
+        Neither the one that is just being asked, nor one that is answered.
+        """
+        asked = None if self._under_way is None else self._under_way.number
+        lost = []
+        waiting = self.waiting_seconds
+        for number, final in self._finals.items():
+            if waiting <= self._buffer:
+                break
+            if number != asked and not (final.answered or final.late or final.refused):
+                final.late = True
+                waiting -= final.seconds
+                lost.append(number)
+        return lost
 
     def stream_ended(self) -> None:
         """Note that nothing more will be spoken."""
@@ -277,7 +294,9 @@ class Backlog:
             return settled
         for number, final in self._finals.items():
             # One failure of something else may be a hiccup; of this utterance's own request it is a gap.
-            if not (final.marked or final.answered) and (final.failed or self._backoff.failures > 1):
+            if not (final.marked or final.answered or final.late) and (
+                final.failed or self._backoff.failures > 1
+            ):
                 return MarkGap(number)
         if now < self._backoff.until:
             return Wait(min(self._backoff.until, self._next_loss()))
@@ -294,9 +313,7 @@ class Backlog:
             return Publish(number)
         if final.refused:
             return GiveUp(number, "poisoned" if final.unusable >= POISONED else "refused")
-        if now - final.spoken_at >= self._buffer or (
-            len(self._finals) > 1 and self.waiting_seconds > self._buffer
-        ):
+        if final.late or now - final.spoken_at >= self._buffer:
             return GiveUp(number, "late")
         return None
 
@@ -312,7 +329,9 @@ class Backlog:
 
     def _choose(self) -> int:
         """Return the oldest open final of those that failed in the fewest rounds of tries."""
-        open_finals = [(number, final) for number, final in self._finals.items() if not final.answered]
+        open_finals = [
+            (number, final) for number, final in self._finals.items() if not (final.answered or final.late)
+        ]
         return min(open_finals, key=lambda pair: (pair[1].unusable // POISONED, pair[0]))[0]
 
     def _next_loss(self) -> float:

@@ -1,0 +1,170 @@
+"""The messages a stream's utterances become.
+
+Seconds count from the stream's first sample, to the millisecond. Confidence is the back end's, or null.
+"""
+
+from dataclasses import dataclass
+
+from orch.problems import ProblemError
+from orch.speech.backends import AUDIO, TRANSLATION
+from orch.speech.languages import AUTO
+from orch.speech.resampling import BACK_END_RATE
+from orch.speech.transcriber import Heard
+from orch.speech.translator import Translated
+from orch.websocket.messages import CaptionError, Transcript, Translation, Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Whose stream it is, and where. ``started``: milliseconds since the epoch, of the first sample."""
+
+    session_id: str
+    stream_id: str
+    started: int
+    source_language: str
+    speaker: str | None = None
+    participant_id: str | None = None
+
+
+@dataclass(slots=True)
+class Segment:
+    """One utterance on its way. ``start``, ``end``: samples of the stream at the back ends' rate.
+
+    ``pause``: the extent and audio it will have if it is over. ``guess``: an answer and the extent it is
+    about. ``heard``: the answer to the whole. ``heard_at``: when its last speech had arrived.
+    """
+
+    number: int
+    start: int
+    end: int = 0
+    pcm: bytes = b""
+    is_cut: bool = False
+    pause: tuple[int, bytes] | None = None
+    guess: tuple[int, Heard] | None = None
+    heard: Heard | None = None
+    heard_at: float = 0.0
+    error: ProblemError | None = None
+    revision: int = 0
+    shown: str = ""
+    has_gap: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return (self.end - self.start) / BACK_END_RATE
+
+    @property
+    def is_shown(self) -> bool:
+        """Say whether readers have something of it before them that its final must replace."""
+        return bool(self.shown) or self.has_gap
+
+
+def segment_id(origin: Origin, number: int) -> str:
+    """Return the name of an utterance: its stream's, then its number."""
+    return f"{origin.stream_id}-{number}"
+
+
+def transcript(
+    origin: Origin, segment: Segment, heard: Heard, *, end: int, is_final: bool, timestamp: int
+) -> Transcript:
+    """Return the next revision of an utterance up to sample ``end``."""
+    segment.revision += 1
+    segment.shown = heard.text
+    segment.has_gap = False
+    begin = segment.start / BACK_END_RATE
+    return Transcript(
+        timestamp=timestamp,
+        session_id=origin.session_id,
+        segment_id=segment_id(origin, segment.number),
+        revision=segment.revision,
+        final=is_final,
+        text=heard.text,
+        language=language_of(origin, heard),
+        confidence=heard.confidence,
+        start=round(begin, 3),
+        end=round(end / BACK_END_RATE, 3),
+        stream_started=origin.started,
+        speaker=origin.speaker,
+        participant_id=origin.participant_id,
+        words=tuple(
+            Word(
+                text=word.text,
+                start=round(begin + word.start, 3),
+                end=round(begin + word.end, 3),
+                confidence=word.confidence,
+            )
+            for word in heard.words
+        ),
+    )
+
+
+def gap(
+    origin: Origin, segment: Segment, error: ProblemError, *, is_final: bool, timestamp: int
+) -> Transcript:
+    """Return the marked gap where an utterance has no text: yet, or for good."""
+    segment.revision += 1
+    segment.shown = ""
+    segment.has_gap = True
+    source = origin.source_language
+    return Transcript(
+        timestamp=timestamp,
+        session_id=origin.session_id,
+        segment_id=segment_id(origin, segment.number),
+        revision=segment.revision,
+        final=is_final,
+        text="",
+        language=None if source == AUTO else source,
+        confidence=None,
+        start=round(segment.start / BACK_END_RATE, 3),
+        end=round(segment.end / BACK_END_RATE, 3),
+        stream_started=origin.started,
+        speaker=origin.speaker,
+        participant_id=origin.participant_id,
+        error=caption_error(error, service=AUDIO, is_final=is_final),
+    )
+
+
+def translation(final: Transcript, target: str, translated: Translated, *, timestamp: int) -> Translation:
+    """Return what a final says in another language."""
+    return Translation(
+        timestamp=timestamp,
+        session_id=final.session_id,
+        segment_id=final.segment_id,
+        revision=final.revision,
+        target_language=target,
+        text=translated.text,
+        confidence=translated.confidence,
+    )
+
+
+def translation_gap(
+    final: Transcript, target: str, error: ProblemError, *, is_final: bool, timestamp: int
+) -> Translation:
+    """Return why a final is not there in another language: yet, or for good."""
+    return Translation(
+        timestamp=timestamp,
+        session_id=final.session_id,
+        segment_id=final.segment_id,
+        revision=final.revision,
+        target_language=target,
+        text="",
+        confidence=None,
+        error=caption_error(error, service=TRANSLATION, is_final=is_final),
+    )
+
+
+def caption_error(error: ProblemError, *, service: str, is_final: bool) -> CaptionError:
+    """Return an error as captions carry it."""
+    return CaptionError(
+        code=error.code,
+        detail=error.detail,
+        service=str(error.extra.get("service", service)),
+        final=is_final,
+    )
+
+
+def language_of(origin: Origin, heard: Heard) -> str | None:
+    """Return the language heard: what the back end says, else what the speaker said, else None."""
+    if heard.language is not None:
+        return heard.language
+    return None if origin.source_language == AUTO else origin.source_language

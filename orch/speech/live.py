@@ -1,0 +1,175 @@
+"""The speech flow: from a speaker's sound to captions in everyone's language."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from orch.problems import ProblemError
+from orch.speech.backends import AUDIO, TRANSLATION
+from orch.speech.captions import Origin, caption_error
+from orch.speech.languages import AUTO, closest
+from orch.speech.resampling import check_rate
+from orch.speech.stream import Publisher, SpeechStream, Teller
+from orch.speech.tally import SpeechStatistics, Tally
+from orch.speech.transcriber import CurrentSettings, Transcriber
+from orch.speech.translator import Pairs, Translator
+from orch.websocket.messages import CaptionError
+
+__all__ = ["LanguagesOffered", "Speech", "SpeechStatistics", "SpeechStream"]
+
+LANGUAGES_FRESH: Final = 60.0  # s; a model or a pair is installed less often than that
+LANGUAGES_RETRY: Final = 5.0  # s after a failure
+
+
+class LanguagesOffered(Struct, frozen=True, kw_only=True):
+    """What the back ends offer.
+
+    ``source``: what can be written down; ``targets``: what it can be said in; ``pairs``: from which into
+    which. ``any_source``, ``any_target``: the back end's dialect has no way to say, any may be tried.
+    ``errors``: which back end could not be asked, and why; what stands here for it is what it last said, or
+    nothing.
+    """
+
+    source: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    pairs: dict[str, tuple[str, ...]] = {}
+    any_source: bool = False
+    any_target: bool = False
+    errors: tuple[CaptionError, ...] = ()
+
+
+class Speech:
+    """Makes a :class:`SpeechStream` for each speaker, and knows what languages there are.
+
+    The mutable state is the tally, and what the back ends last said of their languages.
+    """
+
+    def __init__(
+        self,
+        *,
+        transcriber: Transcriber,
+        translator: Translator,
+        settings: CurrentSettings,
+        wall: Callable[[], float],
+    ) -> None:
+        self._transcriber = transcriber
+        self._translator = translator
+        self._settings = settings
+        self._wall = wall
+        self._tally = Tally()
+        self._asking = trio.Lock()
+        self._offered = LanguagesOffered()
+        self._asked_of: object = None
+        self._good_until = float("-inf")
+
+    def stream(
+        self,
+        *,
+        session_id: str,
+        stream_id: str,
+        sample_rate: int,
+        source_language: str,
+        targets: Callable[[], Collection[str]],
+        speaker: str | None,
+        participant_id: str | None,
+        publish: Publisher,
+        tell: Teller,
+    ) -> SpeechStream:
+        """Return a stream that begins now; it works once its ``run`` does.
+
+        ``targets`` is called for every final: the languages that are read at that time. ``publish`` keeps a
+        message and sends it; ``tell`` sends one that need not be kept.
+
+        ProblemError ``unsupported_sample_rate``; ``unsupported_language`` where the back end has lately
+        said which languages it knows, and this is none of them.
+        """
+        check_rate(sample_rate)
+        self._check_language(source_language)
+        return SpeechStream(
+            origin=Origin(
+                session_id=session_id,
+                stream_id=stream_id,
+                started=int(self._wall() * 1000),
+                source_language=source_language,
+                speaker=speaker,
+                participant_id=participant_id,
+            ),
+            sample_rate=sample_rate,
+            settings=self._settings.current.orchestration.speech,
+            transcriber=self._transcriber,
+            translator=self._translator,
+            targets=targets,
+            publish=publish,
+            tell=tell,
+            wall=self._wall,
+            tally=self._tally,
+        )
+
+    async def languages(self) -> LanguagesOffered:
+        """Return what the back ends offer, as they said within the last minute or say now."""
+        async with self._asking:
+            services = self._settings.current.services
+            asked_of = (services.get(AUDIO), services.get(TRANSLATION))
+            if asked_of != self._asked_of:
+                # Other back ends: what the former ones said says nothing about these.
+                self._offered = LanguagesOffered()
+            elif trio.current_time() < self._good_until:
+                return self._offered
+            offered = await self._ask()
+            self._offered = offered
+            self._asked_of = asked_of
+            fresh = LANGUAGES_RETRY if offered.errors else LANGUAGES_FRESH
+            self._good_until = trio.current_time() + fresh
+            return offered
+
+    def statistics(self) -> SpeechStatistics:
+        """Return how the speech flow is doing."""
+        return self._tally.statistics(self._wall())
+
+    def _check_language(self, language: str) -> None:
+        offered = self._offered
+        if language == AUTO or not offered.source or trio.current_time() >= self._good_until:
+            return
+        if any(error.service == AUDIO for error in offered.errors):
+            return
+        if closest(language, offered.source) is None:
+            known = ", ".join(offered.source)
+            raise ProblemError(
+                "unsupported_language",
+                f"{AUDIO} does not know {language!r}. It knows: {known}.",
+                service=AUDIO,
+            )
+
+    async def _ask(self) -> LanguagesOffered:
+        """Ask both back ends at once."""
+        errors: list[CaptionError] = []
+        source: tuple[str, ...] | None = self._offered.source
+        pairs: Pairs | None = Pairs(self._offered.pairs)
+
+        async def ask_transcriber() -> None:
+            nonlocal source
+            try:
+                source = await self._transcriber.languages()
+            except ProblemError as error:
+                errors.append(caption_error(error, service=AUDIO, is_final=False))
+
+        async def ask_translator() -> None:
+            nonlocal pairs
+            try:
+                pairs = await self._translator.languages()
+            except ProblemError as error:
+                errors.append(caption_error(error, service=TRANSLATION, is_final=False))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask_transcriber)
+            nursery.start_soon(ask_translator)
+        return LanguagesOffered(
+            source=source or (),
+            targets=() if pairs is None else pairs.all_targets(),
+            pairs={} if pairs is None else pairs.targets,
+            any_source=source is None,
+            any_target=pairs is None,
+            errors=tuple(sorted(errors, key=lambda error: error.service)),
+        )

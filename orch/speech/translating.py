@@ -1,0 +1,132 @@
+"""Has the finals of one stream translated, each into every language someone reads."""
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
+
+import trio
+
+from orch.problems import ProblemError
+from orch.speech.backends import TRANSLATION, is_away, is_passing
+from orch.speech.backlog import Backoff
+from orch.speech.captions import translation, translation_gap
+from orch.speech.languages import AUTO, is_same
+from orch.speech.translator import Translator
+from orch.websocket.messages import Transcript, Translation
+
+AT_ONCE: Final = 8  # requests of one stream; a final in eight languages goes out whole
+MOST: Final = 256  # a minute of short utterances, each in eight languages
+CROWDED: Final = 64
+
+
+class Translations:
+    """The translations of one stream that are under way.
+
+    A translation that fails is marked, once, and asked again until ``buffer_seconds`` have passed; then it
+    is marked as given up. While the back end is away, nobody asks before the next retry is due, however
+    many wait.
+
+    Bounded: with :data:`MOST` under way, a further one is marked as given up at once; recordings are read
+    no faster than :data:`CROWDED` allows.
+    """
+
+    def __init__(
+        self,
+        *,
+        translator: Translator,
+        targets: Callable[[], Collection[str]],
+        publish: Callable[[Translation], Awaitable[object]],
+        wall: Callable[[], float],
+        buffer_seconds: float,
+        changed: Callable[[], None],
+    ) -> None:
+        self._translator = translator
+        self._targets = targets
+        self._publish = publish
+        self._wall = wall
+        self._buffer = buffer_seconds
+        self._changed = changed
+        self._limit = trio.CapacityLimiter(AT_ONCE)
+        self._backoff = Backoff()
+        self.under_way = 0
+
+    @property
+    def is_away(self) -> bool:
+        """Say whether the back end did not answer when it was last asked."""
+        return self._backoff.failures > 0
+
+    @property
+    def is_crowded(self) -> bool:
+        """Say whether more should wait before they come."""
+        return self.under_way >= CROWDED
+
+    def start(self, nursery: trio.Nursery, final: Transcript) -> None:
+        """Translate a final into every language that is read now, but its own."""
+        for target in sorted(set(self._targets())):
+            if final.language is None or not is_same(target, final.language):
+                self.under_way += 1
+                nursery.start_soon(self._translate, final, target)
+
+    async def _translate(self, final: Transcript, target: str) -> None:
+        try:
+            if self.under_way > MOST:
+                error = ProblemError(
+                    "service_unavailable",
+                    f"{TRANSLATION} is too far behind: {MOST} translations wait.",
+                    service=TRANSLATION,
+                )
+                await self._publish(
+                    translation_gap(final, target, error, is_final=True, timestamp=self._timestamp())
+                )
+                return
+            await self._try(final, target)
+        finally:
+            self.under_way -= 1
+            self._changed()
+
+    async def _try(self, final: Transcript, target: str) -> None:
+        """Ask until there is an answer, a refusal, or no time left."""
+        deadline = trio.current_time() + self._buffer
+        own = Backoff()  # for answers that are no good: others need not wait for those
+        is_marked = False
+        while True:
+            await trio.sleep_until(self._backoff.until)
+            async with self._limit:
+                if self._backoff.until > trio.current_time():
+                    continue  # another found the back end away while this one waited for its turn
+                error = await self._ask(final, target, own)
+            if error is None:
+                return
+            wakes = max(own.until, self._backoff.until)
+            is_final = not is_passing(error) or wakes > deadline
+            if is_final or not is_marked:
+                await self._publish(
+                    translation_gap(final, target, error, is_final=is_final, timestamp=self._timestamp())
+                )
+                is_marked = True
+            if is_final:
+                return
+            await trio.sleep_until(wakes)
+
+    async def _ask(self, final: Transcript, target: str, own: Backoff) -> ProblemError | None:
+        """Ask once; publish the answer, or return what went wrong."""
+        try:
+            translated = await self._translator.translate(
+                final.text, source=final.language or AUTO, target=target, session_id=final.session_id
+            )
+        except ProblemError as error:
+            now = trio.current_time()
+            if not is_passing(error):
+                self._backoff.succeeded()
+            elif not is_away(error):
+                own.failed(now)
+            elif now >= self._backoff.until:
+                # Of several that failed together, one counts.
+                self._backoff.failed(now)
+            self._changed()
+            return error
+        self._backoff.succeeded()
+        await self._publish(translation(final, target, translated, timestamp=self._timestamp()))
+        return None
+
+    def _timestamp(self) -> int:
+        return int(self._wall() * 1000)
