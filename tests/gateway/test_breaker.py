@@ -1,0 +1,179 @@
+import itertools
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from orch.gateway.breaker import TRANSITIONS, Breaker, BreakerPolicy, Event, Permit, State
+
+POLICY = BreakerPolicy(threshold=5, cooldown=10)
+
+
+def admitted(breaker: Breaker, now: float) -> Permit:
+    permit = breaker.admit(now)
+    assert permit is not None
+    return permit
+
+
+def tripped(now: float = 0) -> Breaker:
+    breaker = Breaker(POLICY)
+    for _ in range(POLICY.threshold):
+        breaker.failed(admitted(breaker, now), now)
+    return breaker
+
+
+def test_five_failures_in_a_row_open_it() -> None:
+    """Four do not; the fifth does, and then nothing is let through."""
+    breaker = Breaker(POLICY)
+    for _ in range(4):
+        breaker.failed(admitted(breaker, 0), 0)
+        assert breaker.state is State.CLOSED
+    breaker.failed(admitted(breaker, 0), 0)
+    assert breaker.state is State.OPEN
+    assert breaker.admit(9.99) is None
+    assert breaker.retry_in(4) == 6
+
+
+def test_a_success_between_starts_the_count_again() -> None:
+    """Consecutive means consecutive."""
+    breaker = Breaker(POLICY)
+    for _ in range(20):
+        for _ in range(4):
+            breaker.failed(admitted(breaker, 0), 0)
+        breaker.succeeded(admitted(breaker, 0))
+    assert breaker.state is State.CLOSED
+    assert breaker.consecutive_failures == 0
+
+
+def test_half_open_lets_exactly_one_through() -> None:
+    """The second request is refused until the first one's outcome is known."""
+    breaker = tripped()
+    trial = admitted(breaker, 10)
+    assert breaker.state is State.HALF_OPEN
+    assert breaker.admit(10) is None
+    assert breaker.admit(1000) is None
+    breaker.succeeded(trial)
+    assert breaker.state is State.CLOSED
+    assert breaker.admit(10) is not None
+
+
+def test_a_failed_trial_opens_it_for_a_whole_cooldown() -> None:
+    """One failure is enough then."""
+    breaker = tripped()
+    breaker.failed(admitted(breaker, 12), 13)
+    assert breaker.state is State.OPEN
+    assert breaker.retry_in(13) == 10
+
+
+def test_a_trial_that_was_given_up_makes_room_for_another() -> None:
+    """A client that leaves must not keep an instance out for ever."""
+    breaker = tripped()
+    breaker.abandoned(admitted(breaker, 10))
+    assert breaker.state is State.HALF_OPEN
+    assert breaker.admit(10) is not None
+
+
+def test_late_outcomes_of_before_the_trip_count_for_nothing() -> None:
+    """Neither does a late success close it, nor a late failure keep it open or take the trial's place."""
+    breaker = Breaker(POLICY)
+    early = [admitted(breaker, 0) for _ in range(10)]
+    for permit in early[:5]:
+        breaker.failed(permit, 0)
+    breaker.succeeded(early[5])
+    breaker.failed(early[6], 9)
+    assert breaker.state is State.OPEN
+    assert breaker.retry_in(9) == 1
+    trial = admitted(breaker, 10)
+    breaker.failed(early[7], 10)
+    breaker.abandoned(early[8])
+    assert breaker.admit(10) is None
+    breaker.succeeded(early[9])
+    assert breaker.state is State.HALF_OPEN
+    breaker.succeeded(trial)
+    assert breaker.state is State.CLOSED
+
+
+def test_a_changed_policy_holds_from_the_next_failure_on() -> None:
+    """Hot reload needs no new breaker."""
+    breaker = Breaker(POLICY)
+    breaker.policy = BreakerPolicy(threshold=1, cooldown=3)
+    breaker.failed(admitted(breaker, 0), 0)
+    assert breaker.retry_in(0) == 3
+
+
+@pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))
+def test_every_pair_is_in_the_table_or_changes_nothing(state: State, event: Event) -> None:
+    """An event that a state does not know raises, and the state stays."""
+    breaker = Breaker(POLICY)
+    breaker._state = state
+    if (state, event) in TRANSITIONS:
+        breaker._apply(event)
+        assert breaker.state is TRANSITIONS[state, event]
+    else:
+        with pytest.raises(KeyError):
+            breaker._apply(event)
+        assert breaker.state is state
+        assert breaker._generation == 0
+
+
+class AnyTraffic(RuleBasedStateMachine):
+    """Requests begin and end in any order while time passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.breaker = Breaker(BreakerPolicy(threshold=3, cooldown=5))
+        self.out: list[Permit] = []
+        self.out_in_trial: list[Permit] = []
+
+    @rule(seconds=st.floats(0, 6))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def begin(self) -> None:
+        could = self.breaker.is_admitting(self.now)
+        permit = self.breaker.admit(self.now)
+        assert (permit is not None) is could
+        if permit is not None:
+            self.out.append(permit)
+            if self.breaker.state is State.HALF_OPEN:
+                self.out_in_trial.append(permit)
+
+    @rule(data=st.data(), outcome=st.sampled_from(["succeeded", "failed", "abandoned"]))
+    def end(self, data: st.DataObject, outcome: str) -> None:
+        if not self.out:
+            return
+        permit = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+        if permit in self.out_in_trial:
+            self.out_in_trial.remove(permit)
+        before = self.breaker.state
+        if outcome == "failed":
+            self.breaker.failed(permit, self.now)
+        elif outcome == "succeeded":
+            self.breaker.succeeded(permit)
+        else:
+            self.breaker.abandoned(permit)
+            assert self.breaker.state is before
+
+    @invariant()
+    def at_most_one_trial_is_out(self) -> None:
+        if self.breaker.state is State.HALF_OPEN:
+            current = [permit for permit in self.out if permit.generation == self.breaker._generation]
+            assert len(current) <= 1
+
+    @invariant()
+    def it_is_never_stuck(self) -> None:
+        """With nothing under way, a cooldown later a request is let through."""
+        if not self.out:
+            assert self.breaker.is_admitting(self.now + 5) or self.breaker.state is not State.CLOSED
+
+    def teardown(self) -> None:
+        for permit in self.out:
+            self.breaker.abandoned(permit)
+        assert self.breaker.admit(self.now + 5) is not None
+
+
+AnyTraffic.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyTraffic = AnyTraffic.TestCase
