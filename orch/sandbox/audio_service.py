@@ -1,0 +1,386 @@
+"""An audio-service for the demo and the tests: faster-whisper where it is, else PocketSphinx.
+
+``python -m orch.sandbox.audio_service --port 5001``
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from importlib.util import find_spec
+from typing import Final, Literal, get_args
+
+import structlog
+import trio
+from msgspec import Struct
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from orch.problems import ProblemError
+from orch.sandbox.engines import whisper
+from orch.sandbox.engines.speech import EngineFailed, Segment, SpeechEngine
+from orch.sandbox.serving import add_arguments, create_app, main, usage
+from orch.sandbox.wavs import decode
+from orch.speech.languages import AUTO, closest, english_name
+from orch.web.answers import answer
+
+log = structlog.get_logger("audio-service")
+
+PORT: Final = 5001
+
+RECORDING_LIMIT: Final = 25 * 2**20
+"""Bytes of one upload."""
+
+FORM_OVERHEAD: Final = 65_536
+"""Bytes a form may have around the recording."""
+
+STARTING: Final = 10.0
+"""Seconds a recording waits for an engine that is still being loaded."""
+
+WAITING: Final = 20.0
+"""Seconds a recording waits for its turn; below the 30 s a gateway gives the whole request."""
+
+WAITING_PER_PLACE: Final = 8
+"""Recordings that may wait for each one that is being heard."""
+
+ADVICE: Final = "Install an engine: pip install 'orchestration-service[whisper]', or pocketsphinx"
+
+EngineChoice = Literal["auto", "whisper", "pocketsphinx"]
+State = Literal["starting", "healthy", "degraded"]
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which engine is wanted. ``fetch_seconds``: how long a missing model may take to be fetched."""
+
+    engine: EngineChoice = "auto"
+    model: str = whisper.DEFAULT_MODEL
+    fetch_seconds: float = 60
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """``GET /api/health``. ``recordings``: how many are being heard or wait; ``uptime`` in seconds."""
+
+    status: State
+    service: str = "audio-service"
+    engine: str | None
+    model: str | None
+    languages: tuple[str, ...]
+    uptime: float
+    recordings: int
+    detail: str = ""
+
+
+class Model(Struct, frozen=True):
+    """A model that could be asked."""
+
+    name: str
+    engine: str
+    languages: tuple[str, ...]
+
+
+class Models(Struct, frozen=True):
+    """``GET /api/models``."""
+
+    models: tuple[Model, ...]
+    languages: tuple[str, ...]
+
+
+class Transcript(Struct, frozen=True, kw_only=True):
+    """``POST /api/transcribe``. Times in seconds.
+
+    ``confidence`` is the mean of the segments', weighted by their length: what the engine said, or null.
+    """
+
+    text: str
+    segments: tuple[Segment, ...]
+    language: str
+    confidence: float | None
+    processing_time: float
+    model_used: str
+    session_id: str | None
+
+
+class AudioService:
+    """The service.
+
+    The mutable state is the engine (not loaded yet, loaded, or missing) and the number of recordings here.
+    Those that wait for a place are bounded in number and time; one more is refused.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._born = time.monotonic()
+        self._ready = trio.Event()
+        self._engine: SpeechEngine | None = None
+        self._places = trio.Semaphore(0)
+        self._recordings = 0
+
+    async def run(self) -> None:
+        """Load an engine and keep it. Raises :class:`EngineFailed` when it dies: the process ends with it."""
+        engine = await load_engine(self._wanted)
+        if engine is None:
+            log.warning("no engine", advice=ADVICE)
+            self._ready.set()
+            return
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            self._engine = engine
+            self._places = trio.Semaphore(engine.capacity)
+            self._ready.set()
+            log.info("ready", engine=engine.name, model=engine.model, capacity=engine.capacity)
+
+    def health(self) -> Health:
+        """Return what the probe is told."""
+        status: State = "healthy"
+        detail = ""
+        if not self._ready.is_set():
+            status, detail = "starting", "The engine is being loaded."
+        elif self._engine is None:
+            status, detail = "degraded", f"No engine is installed. {ADVICE}"
+        engine = self._engine
+        return Health(
+            status=status,
+            engine=engine.name if engine else None,
+            model=engine.model if engine else None,
+            languages=engine.languages if engine else (),
+            uptime=round(time.monotonic() - self._born, 1),
+            recordings=self._recordings,
+            detail=detail,
+        )
+
+    async def models(self) -> Models:
+        """Return the model that is loaded; none without an engine."""
+        await self._ready.wait()
+        engine = self._engine
+        if engine is None:
+            return Models(models=(), languages=())
+        return Models((Model(engine.model, engine.name, engine.languages),), engine.languages)
+
+    async def loaded(self) -> SpeechEngine:
+        """Return the engine, after waiting for one that is being loaded.
+
+        Problems: ``service_unavailable`` while it still is, ``engine_missing`` without one.
+        """
+        with trio.move_on_after(STARTING):
+            await self._ready.wait()
+        if self._engine is not None:
+            return self._engine
+        if self._ready.is_set():
+            raise ProblemError("engine_missing", ADVICE)
+        raise ProblemError(
+            "service_unavailable", "The engine is still being loaded.", headers={"Retry-After": "5"}
+        )
+
+    async def transcribe(
+        self, pcm: bytes, *, language: str, enable_vad: bool, session_id: str | None
+    ) -> Transcript:
+        """Write a recording down (16 kHz, mono, 16-bit). ``language``: a code, or ``auto``.
+
+        ``processing_time`` holds no waiting. Problems: ``unsupported_language``, ``too_many_recordings``,
+        ``service_unavailable``, and those of :meth:`loaded`.
+        """
+        engine = await self.loaded()
+        spoken = choose(language, engine)
+        async with self._place(engine):
+            began = time.perf_counter()
+            try:
+                heard = await engine.hear(pcm, language=spoken, skip_silence=enable_vad)
+            except EngineFailed as error:
+                log.error("engine failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's words say it, our stack does not
+                raise ProblemError(
+                    "service_unavailable", "The engine broke off. The log says why."
+                ) from error
+            return Transcript(
+                text=" ".join(segment.text for segment in heard.segments if segment.text),
+                segments=heard.segments,
+                language=heard.language,
+                confidence=_confidence(heard.segments),
+                processing_time=round(time.perf_counter() - began, 4),
+                model_used=f"{engine.name}/{engine.model}",
+                session_id=session_id,
+            )
+
+    @asynccontextmanager
+    async def _place(self, engine: SpeechEngine) -> AsyncIterator[None]:
+        """Wait for a place; problem ``too_many_recordings`` where too many do, or for too long."""
+        waiting_limit = engine.capacity * WAITING_PER_PLACE
+        busy = ProblemError(
+            "too_many_recordings",
+            f"{engine.capacity} are heard at the same time; {waiting_limit} more may wait.",
+            headers={"Retry-After": "2"},
+        )
+        if self._recordings >= engine.capacity + waiting_limit:
+            raise busy
+        self._recordings += 1
+        try:
+            with trio.move_on_after(WAITING) as waiting:
+                await self._places.acquire()
+            if waiting.cancelled_caught:
+                raise busy
+            try:
+                yield
+            finally:
+                self._places.release()
+        finally:
+            self._recordings -= 1
+
+
+async def load_engine(wanted: Wanted) -> SpeechEngine | None:
+    """Return the engine that is wanted, or the best there is."""
+    if wanted.engine != "pocketsphinx" and whisper.is_installed():
+        found = await whisper.load(wanted.model, fetch_seconds=wanted.fetch_seconds)
+        if found is not None:
+            return found
+    if wanted.engine != "whisper" and find_spec("pocketsphinx") is not None:
+        from orch.sandbox.engines.pocketsphinx import PocketSphinx  # noqa: PLC0415 - only where it is installed
+
+        return PocketSphinx()
+    return None
+
+
+def choose(language: str, engine: SpeechEngine) -> str | None:
+    """Return which of the engine's languages is meant; None: ``auto``. Problem ``unsupported_language``."""
+    if language in {"", AUTO}:
+        return None
+    found = closest(language, engine.languages)
+    if found is None:
+        offered = ", ".join(english_name(code) for code in engine.languages)
+        raise ProblemError(
+            "unsupported_language",
+            f"{engine.name} does not know {english_name(language)}. It knows: {offered}.",
+            languages=list(engine.languages),
+        )
+    return found
+
+
+def _confidence(segments: tuple[Segment, ...]) -> float | None:
+    """Return the mean of the segments' confidences, each weighing as many words as it has."""
+    stated = [
+        (segment.confidence, max(1, len(segment.words)))
+        for segment in segments
+        if segment.confidence is not None
+    ]
+    words = sum(weight for _, weight in stated)
+    return round(sum(value * weight for value, weight in stated) / words, 6) if words else None
+
+
+class Upload(Struct, frozen=True, kw_only=True):
+    """What a request brought."""
+
+    recording: bytes
+    language: str = AUTO
+    session_id: str | None = None
+    enable_vad: bool = True
+
+
+async def read_upload() -> Upload:
+    """Read the request: a form with the file in ``audio``, or the file alone.
+
+    Problems: ``unsupported_media_type``, ``recording_too_large``, ``empty_audio``, ``invalid_request``.
+    """
+    try:
+        upload = await _read_body()
+    except RequestEntityTooLarge:
+        raise _too_large() from None
+    if len(upload.recording) > RECORDING_LIMIT:
+        raise _too_large()
+    if not upload.recording:
+        raise ProblemError("empty_audio", "The upload has no bytes.")
+    return upload
+
+
+async def _read_body() -> Upload:
+    if request.mimetype == "multipart/form-data":
+        form, files = await request.form, await request.files
+        file = files.get("audio")
+        if file is None:
+            raise ProblemError(
+                "invalid_request", "The form needs the recording in a field named audio.", path="audio"
+            )
+        with closing(file):
+            recording = file.read()
+        return Upload(
+            recording=recording,
+            language=form.get("language", AUTO),
+            session_id=form.get("session_id"),
+            enable_vad=_read_flag(form.get("enable_vad", "true")),
+        )
+    if request.mimetype.startswith(("audio/", "video/")) or request.mimetype == "application/octet-stream":
+        return Upload(
+            recording=bytes(await request.body),
+            language=request.args.get("language", AUTO),
+            session_id=request.args.get("session_id"),
+            enable_vad=_read_flag(request.args.get("enable_vad", "true")),
+        )
+    raise ProblemError(
+        "unsupported_media_type",
+        f"Send multipart/form-data, or sound with its own type, not {request.mimetype or 'no type'}.",
+    )
+
+
+def _read_flag(text: str) -> bool:
+    flags = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in flags:
+        raise ProblemError(
+            "invalid_request", "enable_vad is true or false.", path="enable_vad", expected="bool"
+        )
+    return flags[text.lower()]
+
+
+def _too_large() -> ProblemError:
+    return ProblemError("recording_too_large", "The upload is larger than 25 MB.")
+
+
+def create(service: AudioService) -> QuartTrio:
+    """Return the application over ``service``."""
+    app = create_app("audio-service")
+    app.config.update(MAX_CONTENT_LENGTH=RECORDING_LIMIT + FORM_OVERHEAD, BODY_TIMEOUT=60)
+
+    @app.get("/api/health")
+    async def health() -> Response:
+        return answer(service.health())
+
+    @app.get("/api/models")
+    async def models() -> Response:
+        return answer(await service.models())
+
+    @app.post("/api/transcribe")
+    async def transcribe() -> Response:
+        upload = await read_upload()
+        pcm = await trio.to_thread.run_sync(decode, upload.recording, abandon_on_cancel=True)
+        transcript = await service.transcribe(
+            pcm, language=upload.language, enable_vad=upload.enable_vad, session_id=upload.session_id
+        )
+        return answer(transcript)
+
+    return app
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the program."""
+    parser = argparse.ArgumentParser(
+        prog="python -m orch.sandbox.audio_service",
+        description="A small audio-service. Engine: faster-whisper where installed, else PocketSphinx.",
+    )
+    add_arguments(parser, port=PORT)
+    parser.add_argument("--engine", choices=get_args(EngineChoice), default="auto", help="(default: auto)")
+    parser.add_argument(
+        "--model", default=whisper.DEFAULT_MODEL, help="of Whisper: a name or a folder (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--fetch-seconds",
+        type=float,
+        default=60,
+        help="how long a missing model may take to be fetched; 0: never",
+    )
+    options = parser.parse_args(arguments)
+    service = AudioService(
+        Wanted(engine=options.engine, model=options.model, fetch_seconds=options.fetch_seconds)
+    )
+    return main(create(service), service.run, usage(options))
+
+
+if __name__ == "__main__":
+    sys.exit(run())

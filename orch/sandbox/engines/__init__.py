@@ -1,0 +1,1 @@
+"""Engines behind the sandbox back ends: real ones that are found on the machine, none that pretends."""

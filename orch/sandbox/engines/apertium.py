@@ -1,0 +1,289 @@
+"""Apertium, from the distribution's packages: rules and dictionaries, in milliseconds.
+
+The ``apertium`` command loads its dictionaries anew for each text: 0.16 to 0.21 s, nearly all of it CPU.
+Its programs can also stay: with ``-z`` each gives out what it has at a zero byte and goes on (*null flush*),
+and a text then takes 1 to 4 ms. So each direction has one pipeline, started when first asked for. What
+``apertium -z`` itself starts cannot be used for that: it puts gawk before and after, which holds the text
+back.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import structlog
+import trio
+
+from orch.sandbox.engines.apertium_text import END, join, pieces, protect, restore
+from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
+
+log = structlog.get_logger("apertium")
+
+ADVICE: Final = "Install Apertium: apt install apertium apertium-eng-spa"
+
+WAITING_LIMIT: Final = 64
+"""Texts that may wait for one direction; more are refused."""
+
+PROBE: Final = 10.0
+"""Seconds a pipeline has for its first answer: loading the dictionaries, on a busy machine."""
+
+DEFAULT_DATA: Final = Path("/usr/share/apertium")
+
+# ISO 639-3, as Apertium names its languages, to ISO 639-1, as everyone else does.
+SHORT: Final = dict(
+    pair.split(":")
+    for pair in (  # noqa: SIM905 - a list of 60 quoted strings says the same in four times the space
+        "afr:af ara:ar arg:an ast:ast bak:ba bel:be ben:bn bre:br bul:bg cat:ca ces:cs cos:co crh:crh cym:cy "
+        "dan:da deu:de ell:el eng:en epo:eo est:et eus:eu fao:fo fas:fa fin:fi fra:fr frp:frp gle:ga glg:gl "
+        "glv:gv hat:ht heb:he hin:hi hrv:hr hun:hu hye:hy ind:id isl:is ita:it kaz:kk kir:ky lat:la lav:lv "
+        "lit:lt mar:mr mkd:mk mlt:mt msa:ms nld:nl nno:nn nob:nb nor:no oci:oc pol:pl por:pt ron:ro rus:ru "
+        "sme:se slk:sk slv:sl spa:es sqi:sq srd:sc srp:sr swe:sv szl:szl tat:tt tur:tr ukr:uk urd:ur uzb:uz "
+        "vie:vi zho:zh"
+    ).split()
+)
+_MODE: Final = re.compile(r"^([a-z]{2,3})(?:_([A-Za-z]+))?-([a-z]{2,3})(?:_([A-Za-z]+))?$")
+_LINE_BREAKS: Final = re.compile(r"(\s*\n\s*)")
+
+
+def code(language: str, variant: str | None) -> str:
+    """Return the BCP 47 tag of one side of a mode's name: ``en-US`` for ``eng`` and ``US``."""
+    short = SHORT.get(language, language)
+    return f"{short}-{variant}" if variant else short
+
+
+def read_modes(listing: str) -> dict[Pair, str]:
+    """Read what ``apertium -l`` prints; modes that are not two languages (for developers) are left out."""
+    modes: dict[Pair, str] = {}
+    for line in listing.split():
+        found = _MODE.match(line)
+        if found:
+            modes[Pair(code(found[1], found[2]), code(found[3], found[4]))] = line
+    return modes
+
+
+def null_flushing(mode: str) -> str:
+    """Return a mode's pipeline with ``-z`` given to each of its programs.
+
+    ``$1`` is ``-n`` (unknown words without a mark), ``$2`` the tagger's option (none).
+    """
+    lexer = shlex.shlex(mode, posix=True, punctuation_chars="|")
+    lexer.whitespace_split = True
+    stages: list[list[str]] = [[]]
+    for word in lexer:
+        if word == "|":
+            stages.append([])
+        elif word != "$2":
+            stages[-1].append("-n" if word == "$1" else word)
+    return " | ".join(shlex.join([program, "-z", *rest]) for program, *rest in stages)
+
+
+async def find() -> "Apertium | None":
+    """Return the engine with the directions that are installed, or None where there is none."""
+    program = shutil.which("apertium")
+    if program is None:
+        return None
+    try:
+        listed = await trio.run_process([program, "-l"], capture_stdout=True, capture_stderr=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        log.warning("apertium cannot say which directions it has", reason=str(error))
+        return None
+    modes = read_modes(listed.stdout.decode(errors="replace"))
+    data = Path(os.environ.get("APERTIUM_DATADIR", DEFAULT_DATA))
+    return Apertium(program, data, modes) if modes else None
+
+
+class Apertium:
+    """The engine: one pipeline for each direction that was asked for."""
+
+    name = "apertium"
+
+    def __init__(self, program: str, data: Path, modes: dict[Pair, str]) -> None:
+        self.pairs = tuple(sorted(modes, key=lambda pair: (pair.source, pair.target)))
+        self._directions = {
+            pair: Direction(program, mode, data / "modes" / f"{mode}.mode") for pair, mode in modes.items()
+        }
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Wait until cancelled, then end the pipelines.
+
+        Were this process killed, they end by themselves, at the end of their input.
+        """
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.move_on_after(2, shield=True):
+                for direction in self._directions.values():
+                    await direction.close()
+
+    async def translate(self, text: str, pair: Pair) -> str:
+        """Translate ``text``, each line for itself. What is no language in it comes back as it was."""
+        parts = _LINE_BREAKS.split(text)
+        parts[::2] = [await self._translate_line(line, pair) for line in parts[::2]]
+        return "".join(parts)
+
+    async def _translate_line(self, text: str, pair: Pair) -> str:
+        direction = self._directions[pair]
+        protected = protect(text)
+        restored = restore(await direction.translate(protected.text), protected.kept)
+        if restored is not None:
+            return restored
+        log.info("translated in pieces", source=pair.source, target=pair.target)
+        return join([await direction.translate(piece) for piece in pieces(protected)], protected)
+
+
+class Direction:
+    """One direction: its pipeline, or none, and the lock around it.
+
+    At most :data:`WAITING_LIMIT` texts wait for the lock; one more is refused.
+    """
+
+    def __init__(self, program: str, mode: str, script: Path) -> None:
+        self._program = program
+        self._mode = mode
+        self._script = script
+        self._lock = trio.Lock()
+        self._pipeline: trio.Process | None = None
+        self._can_flush = True
+
+    async def translate(self, text: str) -> str:
+        """Translate text in Apertium's stream format. Space around it stays as it is."""
+        words = text.strip()
+        if not words:
+            return text
+        if self._lock.statistics().tasks_waiting >= WAITING_LIMIT:
+            raise TooManyWaiting(self._mode)
+        async with self._lock:
+            translated = await self._answer(words)
+        before = text[: len(text) - len(text.lstrip())]
+        after = text[len(text.rstrip()) :]
+        return before + translated.removesuffix("[]").removesuffix(".").strip() + after
+
+    async def _answer(self, words: str) -> str:
+        """Ask the pipeline; if it can't stay open, or breaks, ask the command, which loads all anew."""
+        if self._can_flush:
+            try:
+                return await self._ask_pipeline(words)
+            except (OSError, trio.BrokenResourceError) as error:
+                log.warning("the pipeline broke", mode=self._mode, reason=repr(error))
+        return await self._ask_command(words)
+
+    async def _ask_pipeline(self, words: str) -> str:
+        try:
+            if self._pipeline is None:
+                self._pipeline = await self._open()
+                await self._probe(self._pipeline)
+            return await _exchange(self._pipeline, words + END)
+        except BaseException:  # cancelled too: what a half-told pipeline says next belongs to nobody
+            with trio.move_on_after(1, shield=True):
+                await self.close()
+            raise
+
+    async def _probe(self, pipeline: trio.Process) -> None:
+        with trio.move_on_after(PROBE) as probe:
+            await _exchange(pipeline, END)
+        if probe.cancelled_caught:
+            self._can_flush = False
+            raise trio.BrokenResourceError("one of its programs holds the text back")
+
+    async def _open(self) -> trio.Process:
+        script = null_flushing(await trio.Path(self._script).read_text(encoding="utf-8"))
+        return await trio.lowlevel.open_process(
+            ["sh", "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # they complain of their own rules there, which a text can't help
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
+        )
+
+    async def _ask_command(self, words: str) -> str:
+        """Run ``apertium`` for one text. A cancel kills it with all it has started."""
+        try:
+            process = await trio.lowlevel.open_process(
+                [self._program, "-u", "-f", "none", self._mode],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TranslationFailed(f"{self._program} cannot be started: {error}") from error
+        try:
+            translated = await _converse(process, (words + END).encode())
+            status = await process.wait()
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await _kill(process)
+        if status != 0:
+            raise TranslationFailed(f"apertium {self._mode} ended with {status}")
+        return translated.decode()
+
+    async def close(self) -> None:
+        """End the pipeline with all its programs."""
+        process, self._pipeline = self._pipeline, None
+        if process is not None:
+            await _kill(process)
+
+
+async def _exchange(pipeline: trio.Process, text: str) -> str:
+    """Send one text and return what comes back. ``BrokenResourceError`` when the pipeline has ended."""
+    answer = bytearray()
+    async with trio.open_nursery() as nursery:
+        # Beside the reading: a long text fills the pipes in both ways.
+        nursery.start_soon(_write, pipeline, text.encode() + b"\0")
+        while not answer.endswith(b"\0"):
+            data = await _read(pipeline)
+            if not data:
+                break
+            answer += data
+        nursery.cancel_scope.cancel()
+    if not answer.endswith(b"\0"):
+        raise trio.BrokenResourceError("it has ended")
+    return answer[:-1].decode()
+
+
+async def _converse(process: trio.Process, data: bytes) -> bytes:
+    """Give a process its whole input and return its whole output."""
+    answer = bytearray()
+
+    async def write_all() -> None:
+        await _write(process, data)
+        if process.stdin is not None:
+            await process.stdin.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write_all)
+        while part := await _read(process):
+            answer += part
+    return bytes(answer)
+
+
+async def _read(process: trio.Process) -> bytes:
+    return b"" if process.stdout is None else bytes(await process.stdout.receive_some(65_536))
+
+
+async def _write(process: trio.Process, data: bytes) -> None:
+    """Write to a process; to one that has ended is nothing to say, the end of its output says it."""
+    if process.stdin is not None:
+        try:
+            await process.stdin.send_all(data)
+        except trio.BrokenResourceError as error:
+            log.debug("input closed", pid=process.pid, reason=str(error))
+
+
+async def _kill(process: trio.Process) -> None:
+    """Kill a process and its session, and take its end."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        log.debug("ended already", pid=process.pid)
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            await stream.aclose()
+    await process.wait()

@@ -1,0 +1,64 @@
+"""Argos Translate, where the extra ``[argos]`` is installed with at least one of its packages."""
+
+from importlib.util import find_spec
+from typing import Any
+
+import structlog
+import trio
+
+from orch.sandbox.engines.translation import Pair, TooManyWaiting
+
+log = structlog.get_logger("argos")
+
+WAITING_LIMIT = 64
+"""Texts that may wait; more are refused."""
+
+
+async def find() -> "Argos | None":
+    """Return the engine with the packages that are installed, or None where there is none."""
+    if find_spec("argostranslate") is None:
+        return None
+    translations = await trio.to_thread.run_sync(_load, abandon_on_cancel=True)
+    if not translations:
+        log.info("Argos Translate has no packages: argospm install translate-en_es")
+        return None
+    return Argos(translations)
+
+
+def _load() -> dict[Pair, Any]:
+    from argostranslate.translate import get_installed_languages  # noqa: PLC0415 - seconds to import, in a thread
+
+    return {
+        Pair(translation.from_lang.code, translation.to_lang.code): translation
+        for language in get_installed_languages()
+        for translation in language.translations_from
+        if translation.from_lang.code != translation.to_lang.code
+    }
+
+
+class Argos:
+    """The engine. One text at a time, because one uses every core; the others wait."""
+
+    name = "argos"
+
+    def __init__(self, translations: dict[Pair, Any]) -> None:
+        self._translations = translations
+        self.pairs = tuple(sorted(translations, key=lambda pair: (pair.source, pair.target)))
+        self._places = trio.CapacityLimiter(1)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Wait until cancelled: models load when first used."""
+        task_status.started()
+        await trio.sleep_forever()
+
+    async def translate(self, text: str, pair: Pair) -> str:
+        """Translate ``text`` in a thread.
+
+        It cannot be interrupted: what becomes of a cancelled text is thrown away, and the next waits for it.
+        """
+        if self._places.statistics().tasks_waiting >= WAITING_LIMIT:
+            raise TooManyWaiting(self.name)
+        translated: str = await trio.to_thread.run_sync(
+            self._translations[pair].translate, text, abandon_on_cancel=True, limiter=self._places
+        )
+        return translated

@@ -1,0 +1,174 @@
+"""PocketSphinx, whose wheel carries an English model: small, and on every machine."""
+
+import os
+import subprocess
+import sys
+from typing import Final
+
+import msgspec
+import structlog
+import trio
+
+from orch.sandbox.engines.pocketsphinx_worker import FRAME, READ_SIZE
+from orch.sandbox.engines.speech import (
+    BYTES_PER_SECOND,
+    EngineFailed,
+    Heard,
+    Segment,
+    Word,
+    cut,
+    mean_confidence,
+)
+
+log = structlog.get_logger("pocketsphinx")
+
+LONGEST_UTTERANCE: Final = 20.0
+"""Seconds decoded in one go: time and memory of the second pass grow faster than the utterance."""
+
+_words = msgspec.json.Decoder(list[tuple[str, float, float, float]])
+
+
+class _Job:
+    """One utterance on its way: an event, and the answer or the failure when it is set."""
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.words: list[tuple[str, float, float, float]] = []
+        self.failure = ""
+
+
+class PocketSphinx:
+    """The engine. Its worker process lives as long as :meth:`run`.
+
+    The mutable state is the table of jobs in flight. Frames to the worker wait in a queue that has room for
+    two a job, which is all that can be in flight: what is asked, and the word to stop it.
+    """
+
+    name = "pocketsphinx"
+    model = "en-us"
+    languages: tuple[str, ...] = ("en",)
+
+    def __init__(self, *, capacity: int | None = None) -> None:
+        self.capacity = capacity or os.cpu_count() or 1
+        self._places = trio.CapacityLimiter(self.capacity)
+        self._jobs: dict[int, _Job] = {}
+        self._next = 0
+        self._frames, self._outgoing = trio.open_memory_channel[bytes](2 * self.capacity)
+        self.pid = 0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep the worker process until cancelled; usable once the model is loaded.
+
+        Resource handling: the worker is ended when this returns or raises; were this process killed, it ends
+        by itself at the end of its input. Error handling: :class:`EngineFailed` when the worker dies.
+        """
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-m", "orch.sandbox.engines.pocketsphinx_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.pid = process.pid
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send, process)
+                await self._receive(process, task_status)
+        finally:
+            with trio.move_on_after(2, shield=True):
+                await _end(process)
+            process.kill()
+
+    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Heard:  # noqa: ARG002 - English is all it knows
+        """Write down a recording, one utterance after the other."""
+        segments = []
+        for start, end in cut(pcm, longest=LONGEST_UTTERANCE):
+            words = await self._hear_utterance(pcm[start:end], kind=b"V" if skip_silence else b"T")
+            if words:
+                segments.append(_segment(words, start / BYTES_PER_SECOND))
+        return Heard(segments=tuple(segments), language="en")
+
+    async def _hear_utterance(self, pcm: bytes, *, kind: bytes) -> list[tuple[str, float, float, float]]:
+        async with self._places:
+            self._next = number = (self._next + 1) % 2**32
+            job = self._jobs[number] = _Job()
+            try:
+                await self._frames.send(FRAME.pack(number, kind, len(pcm)) + pcm)
+                await job.done.wait()
+            finally:
+                del self._jobs[number]
+                if not job.done.is_set():
+                    self._stop(number)
+            if job.failure:
+                raise EngineFailed(job.failure)
+            return job.words
+
+    def _stop(self, number: int) -> None:
+        """Tell the worker to kill the job that nobody waits for any more."""
+        try:
+            self._frames.send_nowait(FRAME.pack(number, b"C", 0))
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            # Full only where the worker has stopped reading, broken only where it is gone: both end `run`.
+            log.warning("the worker cannot be told to stop a job", job=number)
+
+    async def _send(self, process: trio.Process) -> None:
+        """Hand the frames on, each whole: a cancelled request must not leave half a frame in the pipe."""
+        if process.stdin is None:
+            raise EngineFailed("the worker has no input")
+        async for frame in self._outgoing:
+            try:
+                await process.stdin.send_all(frame)
+            except trio.BrokenResourceError:
+                return  # it has ended; the end of its output says so to `_receive`
+
+    async def _receive(self, process: trio.Process, task_status: trio.TaskStatus[None]) -> None:
+        if process.stdout is None:
+            raise EngineFailed("the worker has no output")
+        incoming = bytearray()
+        while data := await process.stdout.receive_some(READ_SIZE):
+            incoming += data
+            while len(incoming) >= FRAME.size:
+                number, kind, length = FRAME.unpack_from(incoming)
+                end = FRAME.size + length
+                if len(incoming) < end:
+                    break
+                payload = bytes(incoming[FRAME.size : end])
+                del incoming[:end]
+                if kind == b"R":
+                    task_status.started()
+                else:
+                    self._settle(number, kind, payload)
+        failure = f"the worker ended with {await process.wait()}"
+        for job in self._jobs.values():
+            job.failure = failure
+            job.done.set()
+        raise EngineFailed(failure)
+
+    def _settle(self, number: int, kind: bytes, payload: bytes) -> None:
+        job = self._jobs.get(number)
+        if job is None:
+            return  # its answer and the word to stop it have crossed
+        if kind == b"A":
+            job.words = _words.decode(payload)
+        else:
+            job.failure = payload.decode(errors="replace")
+        job.done.set()
+
+
+async def _end(process: trio.Process) -> None:
+    """End the worker and what it has forked: it does so itself when its input ends."""
+    if process.stdin is not None:
+        await process.stdin.aclose()
+    await process.wait()
+
+
+def _segment(words: list[tuple[str, float, float, float]], offset: float) -> Segment:
+    spoken = tuple(
+        Word(text, round(offset + start, 2), round(offset + end, 2), round(probability, 6))
+        for text, start, end, probability in words
+    )
+    return Segment(
+        start=spoken[0].start,
+        end=spoken[-1].end,
+        text=" ".join(word.text for word in spoken),
+        confidence=mean_confidence(spoken),
+        words=spoken,
+    )

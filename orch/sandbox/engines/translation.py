@@ -1,0 +1,58 @@
+"""What an engine that translates is asked and what it answers."""
+
+from typing import Protocol
+
+import trio
+from msgspec import Struct
+
+from orch.speech.languages import NAMES, primary
+
+
+class Pair(Struct, frozen=True):
+    """A direction that can be translated; BCP 47 tags."""
+
+    source: str
+    target: str
+
+
+class Language(Struct, frozen=True):
+    """A language with its English name."""
+
+    code: str
+    name: str
+
+
+class TranslationEngine(Protocol):
+    """An engine. It is usable while :meth:`run` runs."""
+
+    name: str
+    pairs: tuple[Pair, ...]
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = ...) -> None:
+        """Keep what the engine needs until cancelled."""
+
+    async def translate(self, text: str, pair: Pair) -> str:
+        """Translate ``text``; ``pair`` is one of :attr:`pairs`.
+
+        Raises :class:`TooManyWaiting`, and :class:`TranslationFailed` with the reason for the log.
+        """
+
+
+class TranslationFailed(Exception):  # noqa: N818 - what happened, in the past tense, as its catchers read it
+    """The engine broke off."""
+
+
+class TooManyWaiting(Exception):  # noqa: N818 - the same
+    """As many texts as may be are waiting for this engine."""
+
+
+def languages(pairs: tuple[Pair, ...]) -> list[Language]:
+    """Return every language of ``pairs``, by code."""
+    codes = sorted({pair.source for pair in pairs} | {pair.target for pair in pairs})
+    return [Language(code=code, name=_name(code)) for code in codes]
+
+
+def _name(code: str) -> str:
+    name = NAMES.get(primary(code), primary(code)).replace("_", " ").title()
+    _, _, region = code.partition("-")
+    return f"{name} ({region})" if region else name

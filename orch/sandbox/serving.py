@@ -1,0 +1,143 @@
+"""What both sandbox back ends are from outside: an HTTP service that ends when told to, or left alone."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+import trio
+from msgspec import Struct
+from quart import Response, g, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from orch.front.hypercorn import Front
+from orch.problems import ProblemError
+from orch.telemetry.logs import configure
+from orch.web.answers import problem, request_id
+
+log = structlog.get_logger("sandbox")
+
+GRACE: Final = 2.0
+"""Seconds that requests in flight have when the service is told to stop."""
+
+_CODES: Final = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+
+class Usage(Struct, frozen=True):
+    """How the process was told to serve."""
+
+    host: str
+    port: int
+    ends_with_input: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
+    """Add what both programs take."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=port, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument(
+        "--exit-with-stdin",
+        action="store_true",
+        help="stop when the standard input ends, so that it never outlives the program that holds it",
+    )
+
+
+def usage(options: argparse.Namespace) -> Usage:
+    """Return what was given for :func:`add_arguments`."""
+    return Usage(host=options.host, port=options.port, ends_with_input=options.exit_with_stdin)
+
+
+def create_app(name: str) -> QuartTrio:
+    """Return an application that answers every error with a problem document."""
+    app = QuartTrio(name, static_folder=None)
+
+    @app.before_request
+    async def begin() -> None:
+        g.request_id = request_id(request.headers.get("X-Request-Id"))
+
+    @app.after_request
+    async def finish(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        return response
+
+    async def answer_problem(error: ProblemError) -> Response:
+        return problem(error, request_id=g.request_id)
+
+    async def answer_http(error: HTTPException) -> Response:
+        status = error.code or 500
+        code = _CODES.get(status, "internal_error" if status >= 500 else "invalid_request")  # noqa: PLR2004 - the classes of HTTP
+        detail = f"{request.method} {request.path}: {error.description}"
+        return await answer_problem(ProblemError(code, detail))
+
+    async def answer_failure(error: Exception) -> Response:
+        log.error("request failed", path=request.path, request_id=g.request_id, exc_info=error)
+        return await answer_problem(ProblemError("internal_error", "The request failed. The log says why."))
+
+    app.register_error_handler(ProblemError, answer_problem)
+    app.register_error_handler(HTTPException, answer_http)
+    app.register_error_handler(Exception, answer_failure)
+    return app
+
+
+def main(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> int:
+    """Serve until told to stop. The exit code is 0, or 1 where ``engine``, which runs beside, has failed."""
+    configure("INFO")
+    code = 0
+    try:
+        trio.run(serve, app, engine, how, strict_exception_groups=True)
+    except* OSError as group:
+        code = 1
+        reasons = [str(error) for error in group.exceptions]
+        log.error("cannot serve", host=how.host, port=how.port, reasons=reasons)  # noqa: TRY400 - an address in use needs no stack
+    except* Exception:
+        code = 1
+        log.exception("failed")  # the boundary of the process
+    log.info("stopped", code=code)
+    return code
+
+
+async def serve(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> None:
+    """Accept connections and run ``engine``, until SIGTERM, SIGINT or the end of the input."""
+    stopping = trio.Event()
+    front = Front(
+        app,
+        host=how.host,
+        port=how.port,
+        stopping=stopping,
+        drain=trio.lowlevel.checkpoint,
+        grace=lambda: GRACE,
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_stop_on_signal, stopping)
+        if how.ends_with_input:
+            nursery.start_soon(_stop_at_end_of_input, stopping)
+        nursery.start_soon(engine)
+        await front.run()
+        nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(
+    stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            stopping.set()
+
+
+async def _stop_at_end_of_input(stopping: trio.Event) -> None:
+    """Read the input to its end, which comes when the last process that holds it is gone, however it went."""
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stream:
+        async for _ in stream:
+            continue
+    log.info("the input has ended")
+    stopping.set()
