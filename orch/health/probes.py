@@ -17,7 +17,7 @@ from orch.health.verdict import Observation, Seen
 from orch.settings import Service
 
 LARGEST_ANSWER: Final = 65_536
-"""Bytes of an answer that are read; a longer one counts by its status alone."""
+"""Bytes of an answer that are kept; a longer one counts by its status alone."""
 
 CONNECTIONS: Final = 64
 """Checks in flight at once; further ones wait within their own time."""
@@ -62,13 +62,14 @@ async def _ask(
     body = bytearray()
     async with client.stream("GET", address, headers=headers) as response:
         async for part in response.aiter_bytes():
-            body += part
-            if len(body) > LARGEST_ANSWER:
-                body.clear()
-                break
+            body += part[: LARGEST_ANSWER + 1 - len(body)]  # read to its end: that is part of an answer
     elapsed = trio.current_time() - began
     endpoint = service.health_endpoint
-    return read_answer(name, endpoint, response.status_code, bytes(body), elapsed=elapsed, limit=limit)
+    return read_answer(name, endpoint, response.status_code, _whole(body), elapsed=elapsed, limit=limit)
+
+
+def _whole(body: bytearray) -> bytes:
+    return bytes(body) if len(body) <= LARGEST_ANSWER else b""
 
 
 def _failure(error: Exception) -> Observation:

@@ -40,7 +40,7 @@ class Restarter:
         self._observe = observe
         self._say = say
         self._recovery = Recovery()
-        self._asked: str | None = None
+        self._is_asked_for = False
         self._wake = trio.Event()
 
     @property
@@ -53,9 +53,9 @@ class Restarter:
         """Whether there is anything to check."""
         return True
 
-    def restart(self, reason: str) -> None:
+    def restart(self) -> None:
         """Start it again now, because someone asks for it: what was tried before no longer counts."""
-        self._asked = reason
+        self._is_asked_for = True
         self._recovery = Recovery()
         self._stir()
 
@@ -93,10 +93,10 @@ class Restarter:
         """Return when it is to be started, with the reason in words."""
         announced: float | None = None
         while True:
-            if self._asked is not None:
-                reason, self._asked = self._asked, None
+            if self._is_asked_for:
+                self._is_asked_for = False
                 self._count()
-                return f"started again: {reason}"
+                return "started again"
             now = trio.current_time()
             match recovery.decide(self._recovery, self._policy, now):
                 case Attempt(number):
@@ -163,9 +163,9 @@ class KeptProcess(Restarter):
         """Whether the child runs and is meant to."""
         return self._pid is not None and not self._is_stopping
 
-    def restart(self, reason: str) -> None:
+    def restart(self) -> None:
         """Stop the child if it runs, and start it at once."""
-        super().restart(reason)
+        super().restart()
         self._observe(Observation(Seen.BEGUN, ("is stopped, to be started again",)))
         self._end()
 
@@ -201,7 +201,7 @@ class KeptProcess(Restarter):
                 self._scope = None
                 self._pid = None
                 self._is_stopping = False
-        if self._asked is None:
+        if not self._is_asked_for:
             log.warning("process ended", service=self.name, reason=ended)
             self._recovery = recovery.failed(self._recovery, trio.current_time())
             self._observe(Observation(Seen.EXITED, (ended,)))

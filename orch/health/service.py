@@ -121,7 +121,7 @@ class HealthService:
             instance.nudge()
 
     async def restart(self, service: str, *, reason: str) -> None:
-        """Begin to start a back end again. ``reason`` in words ("asked for by an operator").
+        """Begin to start a back end again. ``reason`` is a sentence ("An operator asked for it.").
 
         ProblemError: unknown_service, not_restartable, service_unavailable (while this branch does not run).
         """
@@ -137,8 +137,8 @@ class HealthService:
             )
         if not self._is_running:
             raise ProblemError("service_unavailable", "Health checks are not running now.", service=service)
-        self._say(known, "info", f"Is started again: {reason}.")
-        known.restarter.restart(reason)
+        self._say(known, "info", f"Is being started again. {reason}")
+        known.restarter.restart()
 
     async def wait_for(self, service: str, state: State) -> None:
         """Return once the service is in ``state``; it may have left it again by the time that is acted on."""

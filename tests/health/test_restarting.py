@@ -117,12 +117,12 @@ def test_what_does_not_stay_up_is_given_up_and_an_operator_starts_it_anew(tmp_pa
 
             healthy = backend(port).argv
             script.write_text(f"import os, sys; os.execv({healthy[0]!r}, {list(healthy)!r})")
-            await bench.health.restart("audio-service", reason="asked for by an operator")
+            await bench.health.restart("audio-service", reason="An operator asked for it.")
             await bench.health.wait_for("audio-service", State.HEALTHY)
             assert bench.service().recovery is None
             assert in_order(
                 bench.texts()[len(texts) :],
-                "Is started again: asked for by an operator.",
+                "Is being started again. An operator asked for it.",
                 "Is recovering",
                 "Is healthy",
             )
@@ -157,7 +157,7 @@ def test_an_operators_restart_stops_a_healthy_child_and_starts_another() -> None
         async with bench.running():
             await bench.health.wait_for("audio-service", State.HEALTHY)
             first = bench.instance().pid
-            await bench.health.restart("audio-service", reason="asked for by an operator")
+            await bench.health.restart("audio-service", reason="An operator asked for it.")
             assert bench.service().state is State.RECOVERING
             assert not bench.health.is_usable("audio-service", bench.instance().url)
             await bench.health.wait_for("audio-service", State.HEALTHY)
@@ -315,7 +315,7 @@ def test_a_restart_command_runs_on_an_operators_word() -> None:
         server = await trio.lowlevel.open_process(list(backend(port).argv), stdin=-1)
         async with bench.running():
             await bench.health.wait_for("audio-service", State.HEALTHY)
-            await bench.health.restart("audio-service", reason="asked for by an operator")
+            await bench.health.restart("audio-service", reason="An operator asked for it.")
             await bench.told("The restart command cannot be started: No such file or directory")
             assert bench.service().state is State.HEALTHY
             assert bench.service().recovery is None

@@ -265,10 +265,10 @@ def test_what_cannot_be_restarted_says_so() -> None:
         bench = Bench(network=Network(one=healthy), services=ONE)
         async with bench.running():
             with pytest.raises(ProblemError) as unknown:
-                await bench.health.restart("nonesuch", reason="asked for by an operator")
+                await bench.health.restart("nonesuch", reason="An operator asked for it.")
             assert unknown.value.code == "unknown_service"
             with pytest.raises(ProblemError) as not_ours:
-                await bench.health.restart("audio-service", reason="asked for by an operator")
+                await bench.health.restart("audio-service", reason="An operator asked for it.")
             assert not_ours.value.code == "not_restartable"
             assert not bench.service().restartable
 

@@ -1,0 +1,54 @@
+import httpx2
+import pytest
+import trio
+
+from orch.gateway.service import GatewayService
+from orch.health.verdict import State
+from orch.problems import ProblemError
+from tests.fakes.gateway import FakeMetrics
+from tests.fakes.health import Bench, Network, healthy
+from tests.fakes.running import run
+
+
+async def no_address(request: httpx2.Request) -> httpx2.Response:
+    """Fail as a host name does that no longer resolves."""
+    import socket
+
+    failed = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    raise httpx2.ConnectError(str(failed), request=request) from failed
+
+
+def test_service_discovery_failures() -> None:
+    """Seed: tests/edge_cases/test_connection_failures.py::test_service_discovery_failures.
+
+    When where a service is cannot be found out any more, what was known still routes: the health branch calls
+    the service unhealthy and then fails itself, and requests still find the audio-service as their route.
+    """
+
+    async def main() -> None:
+        network = Network(one=healthy)
+        bench = Bench(network=network, services={"audio-service": {"url": "http://one:5001"}})
+        gateway = GatewayService(
+            settings=bench.settings,
+            health=bench.health,
+            events=bench.events,
+            topics=bench.topics,
+            metrics=FakeMetrics(),
+        )
+        async with bench.running():
+            await bench.health.wait_for("audio-service", State.HEALTHY)
+            network.hosts["one"] = no_address
+            await bench.health.wait_for("audio-service", State.UNHEALTHY)
+            assert bench.service().reason == "its host name has no address"
+            route = gateway.determine_route("/api/audio/health")
+            assert route is not None
+            assert route.service == "audio-service"
+        route = gateway.determine_route("/api/audio/health")
+        assert route is not None
+        assert route.service == "audio-service"
+        with pytest.raises(ProblemError) as problem:
+            await gateway.fetch("audio-service", "GET", "/api/health")
+        assert problem.value.extra["service"] == "audio-service"
+        await trio.lowlevel.checkpoint()
+
+    run(main)
