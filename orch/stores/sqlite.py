@@ -53,7 +53,7 @@ _log = structlog.get_logger(__name__)
 class Offload(Protocol):
     """Runs a function that blocks, and is not cancelled once it has begun: ``trio.to_thread.run_sync``."""
 
-    def __call__(self, work: Callable[[Unpack[Arguments]], T], /, *args: Unpack[Arguments]) -> Awaitable[T]:
+    def __call__(self, work: Callable[[Unpack[Arguments]], T], /, *args: *Arguments) -> Awaitable[T]:
         """Run ``work(*args)``."""
 
 
@@ -62,9 +62,9 @@ class StoreStatistics(Struct, frozen=True):
 
     path: str
     open: bool
-    queued: int
-    queue_limit: int
-    queued_bytes: int
+    waiting: int
+    limit: int
+    waiting_bytes: int
     operations: int
     commits: int
     failures: int
@@ -143,9 +143,9 @@ class SqliteStore:
         return StoreStatistics(
             path=str(self._path),
             open=self._opened.is_set(),
-            queued=len(self._queue),
-            queue_limit=QUEUE_LIMIT,
-            queued_bytes=self._queued_bytes,
+            waiting=len(self._queue),
+            limit=QUEUE_LIMIT,
+            waiting_bytes=self._queued_bytes,
             operations=self._operations,
             commits=self._commits,
             failures=self._failures,

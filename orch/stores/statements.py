@@ -154,7 +154,7 @@ def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:
 
 
 def put_participant(database: sqlite3.Connection, session_id: str, participant: ParticipantRecord) -> bool:
-    """Keep a participant, or change one; False: there is no such session."""
+    """Keep a participant, or change one; the session is in use. False: there is no such session."""
     cursor = database.execute(
         "INSERT INTO participants SELECT number, ?, ?, ?, ?, ?, ? FROM sessions WHERE session_id = ?"
         " ON CONFLICT (session, participant_id) DO UPDATE SET name = excluded.name, role = excluded.role,"
@@ -169,6 +169,7 @@ def put_participant(database: sqlite3.Connection, session_id: str, participant: 
             session_id,
         ),
     )
+    touch(database, [session_id], participant.seen)
     return cursor.rowcount > 0
 
 

@@ -49,6 +49,9 @@ CONNECTIONS_TOTAL: Final = Name("orch_websocket_connections_total", "counter", "
 EVICTIONS: Final = Name("orch_websocket_evictions_total", "counter", "Clients dropped as too slow.")
 MESSAGES_IN: Final = Name("orch_websocket_messages_received_total", "counter", "Messages from clients.")
 MESSAGES_OUT: Final = Name("orch_websocket_messages_sent_total", "counter", "Messages to clients.")
+WEBSOCKET_PROBLEMS: Final = Name(
+    "orch_websocket_problems_total", "counter", "What clients sent and was refused.", ("code",)
+)
 QUEUED_BYTES: Final = Name("orch_websocket_queued_bytes", "gauge", "Bytes waiting for clients to take.")
 SESSIONS: Final = Name("orch_sessions", "gauge", "Sessions that are live.")
 STREAMS: Final = Name("orch_speech_streams", "gauge", "Speech streams open now.")

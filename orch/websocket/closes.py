@@ -1,0 +1,86 @@
+"""Why connections are closed, in one table, and what a client should do next. Pure.
+
+Our own codes follow Pusher's ranges, so that a client does the right thing on a code it has never heard of:
+4000 to 4099 do not come back, 4100 to 4199 back off first, 4200 to 4299 come back at once.
+``static/js/models/closes.js`` is the browser's side.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from msgspec import Struct
+
+Next = Literal["stop", "back_off", "now"]
+
+
+class Close(Struct, frozen=True):
+    """A way for a connection to end: code and reason as sent (RFC 6455 §5.5.1), and what follows."""
+
+    code: int
+    name: str
+    reason: str
+    next: Next
+
+
+# RFC 6455 §7.4.1 and the IANA registry.
+NORMAL: Final = Close(1000, "normal", "The connection was ended.", "back_off")
+GOING_AWAY: Final = Close(1001, "going_away", "The service is going away.", "back_off")
+UNSUPPORTED: Final = Close(1003, "unsupported", "Frames of this kind cannot be used.", "stop")
+NOT_TEXT: Final = Close(1007, "not_text", "The text was not UTF-8.", "back_off")
+POLICY: Final = Close(1008, "policy", "The service refused this connection.", "stop")
+TOO_LARGE: Final = Close(1009, "too_large", "A message may be 1 MiB at most.", "back_off")
+INTERNAL_ERROR: Final = Close(1011, "internal_error", "Something failed in the service.", "back_off")
+RESTARTING: Final = Close(1012, "restarting", "The service is restarting.", "back_off")
+TRY_LATER: Final = Close(1013, "try_later", "The service is too busy.", "back_off")
+# Ours: stop.
+WRONG_ORIGIN: Final = Close(4000, "wrong_origin", "This page may not talk to the service.", "stop")
+CLOSED_BY_OPERATOR: Final = Close(4001, "closed_by_operator", "An operator closed the connection.", "stop")
+# Ours: back off.
+TOO_MANY_CONNECTIONS: Final = Close(
+    4100, "too_many_connections", "As many connections as may be are open.", "back_off"
+)
+# Ours: come back at once.
+SLOW_CLIENT: Final = Close(
+    4200, "slow_client", "Messages were taken too slowly. Connect again and recover.", "now"
+)
+HEARTBEAT_TIMEOUT: Final = Close(
+    4201, "heartbeat_timeout", "The connection stopped answering. Connect again and recover.", "now"
+)
+SHUTTING_DOWN: Final = Close(
+    4202, "shutting_down", "The service is stopping. Connect again after the time it named.", "now"
+)
+
+CLOSES: Final[Mapping[int, Close]] = {
+    close.code: close
+    for close in (
+        NORMAL,
+        GOING_AWAY,
+        UNSUPPORTED,
+        NOT_TEXT,
+        POLICY,
+        TOO_LARGE,
+        INTERNAL_ERROR,
+        RESTARTING,
+        TRY_LATER,
+        WRONG_ORIGIN,
+        CLOSED_BY_OPERATOR,
+        TOO_MANY_CONNECTIONS,
+        SLOW_CLIENT,
+        HEARTBEAT_TIMEOUT,
+        SHUTTING_DOWN,
+    )
+}
+
+_RANGES: Final[tuple[tuple[range, Next], ...]] = (
+    (range(4000, 4100), "stop"),
+    (range(4100, 4200), "back_off"),
+    (range(4200, 4300), "now"),
+)
+
+
+def after(code: int) -> Next:
+    """Return what a client should do after ``code``. One that nobody knows: back off."""
+    known = CLOSES.get(code)
+    if known is not None:
+        return known.next
+    return next((then for codes, then in _RANGES if code in codes), "back_off")

@@ -1,0 +1,100 @@
+"""Text frames into messages, or into the sentence their sender is shown. Pure."""
+
+import re
+from typing import Any, Final, get_args
+
+import msgspec
+from msgspec import Struct
+
+from orch.problems import ProblemError
+from orch.websocket.messages import AnyClientMessage, ClientMessage, MessageId
+from orch.websocket.messages import TestMessage as _TestMessage
+
+#: Bytes of UTF-8 in a text frame, and of a binary frame; more closes the connection (1009).
+FRAME_LIMIT: Final = 2**20
+
+#: Fields deeper than this are not worth reading, and reading them would use up the stack.
+_TOO_DEEP: Final = "The message is nested too deeply."
+
+_PLACE: Final = re.compile(r"^(?P<said>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_MISSING: Final = re.compile(r"^Object missing required field `(?P<name>[^`]+)`$")
+_UNKNOWN: Final = re.compile(r"^Invalid value ")
+
+
+class Echo(Struct, frozen=True):
+    """A ``test_message``: all of the object, whatever it held."""
+
+    fields: dict[str, Any]
+
+
+class _Envelope(Struct):
+    id: Any = None
+    type: Any = None
+
+
+_MESSAGE: Final = msgspec.json.Decoder(AnyClientMessage)
+_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
+_ID: Final = msgspec.json.Decoder(MessageId)
+
+TYPES: Final[tuple[str, ...]] = tuple(str(kind.__struct_config__.tag) for kind in get_args(AnyClientMessage))
+
+
+def is_too_large(frame: str | bytes) -> bool:
+    """Return whether a frame has more bytes than one may have."""
+    if isinstance(frame, bytes) or len(frame) > FRAME_LIMIT:
+        return len(frame) > FRAME_LIMIT
+    # At most four bytes a character: most frames need not be encoded to know.
+    return len(frame) * 4 > FRAME_LIMIT and len(frame.encode("utf-8", "surrogatepass")) > FRAME_LIMIT
+
+
+def decode(text: str) -> ClientMessage | Echo:
+    """Return the message in a text frame.
+
+    Raises ProblemError ``invalid_json``, ``unknown_type`` or ``invalid_message``; its ``extra`` has the
+    ``path`` of what is wrong (``$.session_id``) and the frame's ``id`` where one can be read.
+    """
+    try:
+        message: ClientMessage = _MESSAGE.decode(text)
+        if isinstance(message, _TestMessage):
+            return Echo(_OBJECT.decode(text))
+    except msgspec.ValidationError as error:
+        raise _invalid(text, str(error)) from error
+    except msgspec.DecodeError as error:
+        raise ProblemError("invalid_json", f"The message is not JSON: {_sentence(str(error))}") from error
+    except UnicodeError as error:
+        raise ProblemError("invalid_json", "The message is not JSON: half of a surrogate pair.") from error
+    except RecursionError as error:
+        raise ProblemError("invalid_json", _TOO_DEEP) from error
+    return message
+
+
+def _invalid(text: str, error: str) -> ProblemError:
+    """Say what is wrong with a frame that is JSON, but no message."""
+    extra = _identity(text)
+    found = _PLACE.match(error)
+    said, path = (found["said"], found["path"]) if found else (error, None)
+    if path == "$.type" and _UNKNOWN.match(said):
+        kind = _ENVELOPE.decode(text).type
+        shown = kind if isinstance(kind, str) and len(kind) <= 64 else "this"  # noqa: PLR2004 - a line's worth
+        return ProblemError(
+            "unknown_type", f"There is no message of type {shown}. There are: {', '.join(TYPES)}.", **extra
+        )
+    if missing := _MISSING.match(said):
+        path = f"{path or '$'}.{missing['name']}"
+        said = "Required, but missing"
+    path = path or "$"
+    return ProblemError("invalid_message", f"{path}: {_sentence(said)}", path=path, **extra)
+
+
+def _identity(text: str) -> dict[str, Any]:
+    """Return the frame's ``id``, if it has one that can be sent back."""
+    try:
+        identity = _ID.decode(msgspec.json.encode(_ENVELOPE.decode(text).id))
+    except (msgspec.MsgspecError, RecursionError):
+        return {}
+    return {"id": identity}
+
+
+def _sentence(said: str) -> str:
+    return (said[:1].upper() + said[1:]).rstrip(".") + "."

@@ -1,0 +1,83 @@
+"""The hub's figures. Pure."""
+
+from collections import deque
+from typing import Final, Literal
+
+from msgspec import Struct
+
+#: Rates are over so many samples; the hub takes one a second.
+_SAMPLES: Final = 6
+
+CONNECTIONS_LISTED: Final = 500
+SESSIONS_LISTED: Final = 200
+
+
+class ConnectionSummary(Struct, frozen=True, kw_only=True):
+    """One connection. ``since``: seconds since the epoch; ``sent`` and ``received``: frames."""
+
+    connection_id: str
+    address: str
+    state: Literal["open", "closing"]
+    since: float
+    sessions: tuple[str, ...]
+    name: str | None
+    queued_bytes: int
+    sent: int
+    received: int
+    streaming: bool
+    agent: str | None
+
+
+class SessionLine(Struct, frozen=True, kw_only=True):
+    """One session. Times in seconds since the epoch."""
+
+    session_id: str
+    participants: int
+    offset: int
+    created: float
+    last_active: float
+    streams: int
+
+
+class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
+    """The hub now: the topic ``connections``.
+
+    ``sessions``: all there are, in use or not; ``session_list``: of those in memory, last used first;
+    ``problems``: refusals so far, by code.
+    """
+
+    active: int
+    total: int
+    limit: int
+    sessions: int
+    evicted: int
+    messages_in: int
+    messages_out: int
+    messages_in_per_second: float
+    messages_out_per_second: float
+    queued_bytes: int
+    outbox_limit: int
+    problems: dict[str, int]
+    connections: tuple[ConnectionSummary, ...]
+    session_list: tuple[SessionLine, ...]
+
+
+class Rates:
+    """How fast two counters have grown over the last seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int, int]] = deque(maxlen=_SAMPLES)
+
+    def sample(self, now: float, received: int, sent: int) -> None:
+        """Take the counters' values at ``now`` (monotonic seconds)."""
+        self._samples.append((now, received, sent))
+
+    def per_second(self) -> tuple[float, float]:
+        """Return received and sent a second; zero until there are two samples."""
+        if len(self._samples) < 2:  # noqa: PLR2004 - a rate needs two
+            return 0.0, 0.0
+        (began, received_then, sent_then), (now, received, sent) = self._samples[0], self._samples[-1]
+        passed = now - began
+        if passed <= 0:
+            return 0.0, 0.0
+        return (received - received_then) / passed, (sent - sent_then) / passed

@@ -1,0 +1,240 @@
+"""What is done with each type of message: one table."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, Protocol
+
+import msgspec
+import structlog
+import trio
+from msgspec import UNSET, Raw
+
+from orch.problems import ProblemError
+from orch.stores.records import Origin, Ticket
+from orch.websocket.connection import Connection
+from orch.websocket.decoding import Echo, decode
+from orch.websocket.membership import Membership
+from orch.websocket.messages import (
+    AudioEnd,
+    AudioStart,
+    Broadcast,
+    ClientMessage,
+    CreateSession,
+    JoinSession,
+    LeaveSession,
+    MessageId,
+    Ping,
+    Pong,
+    RecoverSession,
+    ServiceMessage,
+    ServiceResponse,
+    SessionMessage,
+    Subscribe,
+    Unsubscribe,
+)
+from orch.websocket.outbox import Frame
+from orch.websocket.publisher import TopicPublisher
+from orch.websocket.rooms import Rooms
+from orch.websocket.speaking import Speaking
+
+#: Seconds a message may take to be handled, those to back ends aside: the gateway has its own time-out. What
+#: takes longer waits for a store that does not answer.
+ANSWER_WITHIN: Final = 30.0
+
+#: Where a back end's actions lie, and what it may answer.
+ACTION_PREFIX: Final = "/api/"
+
+_JSON_HEADERS: Final = ((b"content-type", b"application/json"), (b"accept", b"application/json"))
+
+_log = structlog.get_logger("websocket")
+
+
+class Answer(Protocol):
+    """What a back end answered."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, whole."""
+
+
+class Gateway(Protocol):
+    """Reaches back ends: see ``orch.gateway.service``."""
+
+    async def fetch(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        headers: Any = ...,
+        body: bytes = ...,
+    ) -> Answer:
+        """Ask a back end."""
+
+
+class Handlers:
+    """Handles frames, each to an answer: what it asked for, or ``error``.
+
+    The mutable state is the count of refusals by code.
+    """
+
+    def __init__(
+        self,
+        *,
+        rooms: Rooms,
+        membership: Membership,
+        publisher: TopicPublisher,
+        speaking: Speaking,
+        gateway: Gateway,
+    ) -> None:
+        self._rooms = rooms
+        self._membership = membership
+        self._publisher = publisher
+        self._speaking = speaking
+        self._gateway = gateway
+        self.problems: dict[str, int] = {}
+        self._table: dict[type, Callable[[Connection, Any], Awaitable[None]]] = {
+            Ping: self._ping,
+            Echo: self._echo,
+            CreateSession: membership.create,
+            JoinSession: membership.join,
+            LeaveSession: self._leave,
+            RecoverSession: membership.recover,
+            Broadcast: self._broadcast,
+            ServiceMessage: self._service_message,
+            Subscribe: self._subscribe,
+            Unsubscribe: self._unsubscribe,
+            AudioStart: speaking.start,
+            AudioEnd: self._audio_end,
+        }
+
+    async def handle(self, connection: Connection, data: str | bytes) -> None:
+        """Handle one frame. Nothing but cancellation leaves here: this is one message's boundary."""
+        if isinstance(data, bytes):
+            await self._guarded(connection, None, partial(self._audio, connection, data))
+            return
+        try:
+            message = decode(data)
+        except ProblemError as error:
+            self._refuse(connection, error, error.extra.get("id"))
+            return
+        identity = message.id if isinstance(message, ClientMessage) else None
+        await self._guarded(connection, identity, partial(self._table[type(message)], connection, message))
+
+    async def _guarded(
+        self, connection: Connection, identity: MessageId | None, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Do some work for a client, and tell it where that fails."""
+        try:
+            with trio.fail_after(ANSWER_WITHIN):
+                await work()
+        except ProblemError as error:
+            self._refuse(connection, error, identity)
+        except trio.TooSlowError:
+            late = ProblemError("store_unavailable", "What this needs did not answer in time. Try again.")
+            self._refuse(connection, late, identity)
+        except Exception:  # noqa: BLE001 - one message's boundary: the connection and its sessions stay
+            request_id = f"{connection.connection_id}-{connection.received}"
+            _log.exception("message failed", connection_id=connection.connection_id, request_id=request_id)
+            failed = ProblemError("internal_error", f"Something failed here. The log has it as {request_id}.")
+            self._refuse(connection, failed, identity)
+
+    def _refuse(self, connection: Connection, error: ProblemError, identity: MessageId | None) -> None:
+        self.problems[error.code] = self.problems.get(error.code, 0) + 1
+        connection.refuse(error, identity)
+
+    # One a type.
+
+    async def _ping(self, connection: Connection, message: Ping) -> None:
+        connection.answer(
+            Pong(timestamp=self._rooms.now_ms(), id=UNSET if message.id is None else message.id)
+        )
+
+    async def _echo(self, connection: Connection, message: Echo) -> None:
+        fields = {"timestamp": self._rooms.now_ms(), **message.fields}
+        connection.answer(Frame(msgspec.json.encode(fields), is_lasting=True))
+
+    async def _leave(self, connection: Connection, message: LeaveSession) -> None:
+        self._speaking.hang_up(connection, message.session_id)
+        await self._membership.leave(connection, message)
+
+    async def _broadcast(self, connection: Connection, message: Broadcast) -> None:
+        member = connection.members.get(message.session_id)
+        if member is None:
+            raise ProblemError("not_in_session", f"Join session {message.session_id} before sending to it.")
+        member.may_speak()
+        origin = None if message.id is None else Origin(connection.connection_id, message.id)
+        async with self._rooms.open(message.session_id) as session:
+            said = SessionMessage(
+                timestamp=0,
+                session_id=message.session_id,
+                sender=member.participant_id,
+                data=message.data,
+            )
+            ticket = await self._rooms.begin_publish(session, said, origin)
+        # Its place among the others is sure. The next message need not wait until it is kept.
+        connection.start(partial(self._confirm, connection, ticket, message.id))
+
+    async def _confirm(self, connection: Connection, ticket: Ticket, identity: MessageId | None) -> None:
+        async def kept() -> None:
+            await ticket.wait()
+
+        await self._guarded(connection, identity, kept)
+
+    async def _service_message(self, connection: Connection, message: ServiceMessage) -> None:
+        if any(part in (".", "..", "") for part in message.action.split("/")):
+            raise ProblemError(
+                "invalid_message", "$.action: A path without empty, . and .. parts.", path="$.action"
+            )
+        # Beside the next messages: a back end may take as long as the gateway allows.
+        connection.start(partial(self._ask, connection, message))
+
+    async def _ask(self, connection: Connection, message: ServiceMessage) -> None:
+        try:
+            answer = await self._gateway.fetch(
+                message.target_service,
+                "GET" if message.payload is None else "POST",
+                ACTION_PREFIX + message.action,
+                headers=_JSON_HEADERS if message.payload is not None else _JSON_HEADERS[1:],
+                body=b"" if message.payload is None else msgspec.json.encode(message.payload),
+            )
+        except ProblemError as error:
+            error.extra.setdefault("service", message.target_service)
+            self._refuse(connection, error, message.id)
+            return
+        connection.answer(
+            ServiceResponse(
+                timestamp=self._rooms.now_ms(),
+                id=UNSET if message.id is None else message.id,
+                source_service=message.target_service,
+                action=message.action,
+                status=answer.status,
+                data=_as_json(answer.body),
+                session_id=UNSET if message.session_id is None else message.session_id,
+            )
+        )
+
+    async def _subscribe(self, connection: Connection, message: Subscribe) -> None:
+        self._publisher.subscribe(connection, message)
+
+    async def _unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
+        self._publisher.unsubscribe(connection, message)
+
+    async def _audio(self, connection: Connection, data: bytes) -> None:
+        self._speaking.feed(connection, data)
+
+    async def _audio_end(self, connection: Connection, message: AudioEnd) -> None:
+        self._speaking.end(connection, message)
+
+
+def _as_json(body: bytes) -> Raw:
+    """Return a back end's answer as JSON; what is none becomes ``{"text": …}``."""
+    text = body.decode(errors="replace")
+    try:
+        return msgspec.json.decode(text, type=Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return Raw(msgspec.json.encode({"text": text}))

@@ -1,0 +1,84 @@
+"""Whether a client may connect. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from orch.problems import ProblemError
+from orch.websocket import closes
+from orch.websocket.closes import Close
+
+_AGENT_SHOWN: Final = 200
+
+Header = tuple[bytes, bytes]
+
+
+class Refused(Struct, frozen=True):
+    """Why not: as an HTTP answer where the server can give one, else as a close code."""
+
+    problem: ProblemError
+    close: Close
+
+
+def refusal(headers: Iterable[Header], *, is_open: bool, active: int, limit: int) -> Refused | None:
+    """Return why a client may not connect now, or None.
+
+    ``is_open``: the hub is running and not about to stop. ``active`` of ``limit`` connections are open.
+    """
+    if not is_same_origin(headers):
+        return Refused(
+            ProblemError("wrong_origin", "A page of another site may not connect."), closes.WRONG_ORIGIN
+        )
+    if not is_open:
+        return Refused(
+            ProblemError("shutting_down", "The service is starting or stopping. Connect again soon."),
+            closes.TRY_LATER,
+        )
+    if active >= limit:
+        return Refused(
+            ProblemError("too_many_connections", f"{limit} connections are open, as many as may be."),
+            closes.TOO_MANY_CONNECTIONS,
+        )
+    return None
+
+
+def is_same_origin(headers: Iterable[Header]) -> bool:
+    """Return whether the page that connects came from here (RFC 6455 §10.2).
+
+    Browsers always name the page's origin and no page can forge it; what is no browser need not name one.
+    """
+    pairs = [(name.lower(), value) for name, value in headers]
+    origins = [value for name, value in pairs if name == b"origin"]
+    hosts = [value for name, value in pairs if name == b"host"]
+    if not origins:
+        return True
+    if len(origins) != 1 or len(hosts) != 1:
+        return False
+    try:
+        origin = urlsplit(origins[0].decode("ascii"))
+        host = hosts[0].decode("ascii").lower()
+    except ValueError:
+        return False
+    if origin.scheme not in ("http", "https"):
+        return False
+    default = {"http": ":80", "https": ":443"}[origin.scheme]
+    return origin.netloc.lower().removesuffix(default) == host.removesuffix(default) != ""
+
+
+def agent(headers: Iterable[Header]) -> str | None:
+    """Return what the client calls itself, shortened."""
+    for name, value in headers:
+        if name.lower() == b"user-agent":
+            return value.decode("latin-1")[:_AGENT_SHOWN]
+    return None
+
+
+def address(scope: Mapping[str, Any]) -> str:
+    """Return where the client is, as ``host:port``."""
+    client = scope.get("client")
+    if not client:
+        return "unknown"
+    host, port = client[0], client[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

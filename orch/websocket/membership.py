@@ -1,0 +1,288 @@
+"""Creating, joining, leaving and recovering sessions: what a client may ask about being in one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from orch.problems import ProblemError
+from orch.websocket.connection import Connection
+from orch.websocket.history import Refusal, refusal
+from orch.websocket.messages import (
+    CreateSession,
+    JoinSession,
+    LeaveSession,
+    MessageId,
+    RecoverSession,
+    Role,
+    SessionCreated,
+    SessionJoined,
+    SessionLeft,
+    SessionRecovered,
+)
+from orch.websocket.outbox import frame
+from orch.websocket.rooms import Rooms
+from orch.websocket.sessions import SESSIONS_PER_CONNECTION, Member, Session, default_name
+from orch.websocket.tokens import Token, new_name, new_token, read_token
+
+
+class Membership:
+    """Lets clients into sessions and out of them. It keeps no state of its own."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def create(self, connection: Connection, message: CreateSession) -> None:
+        """Answer ``session_created``."""
+        _may_join(connection)
+        session, owner = await self._rooms.create(
+            message.session_id,
+            message.config,
+            lambda: self._member(
+                connection,
+                new_token(new_name()),
+                name=message.name,
+                role="owner",
+                languages=message.languages,
+            ),
+        )
+        assert owner is not None  # noqa: S101 - one was asked for
+        self._let_in(session, owner, connection)
+        connection.answer(
+            SessionCreated(
+                timestamp=self._rooms.now_ms(),
+                id=_answering(message.id),
+                session_id=session.session_id,
+                participant_id=owner.participant_id,
+                recovery_token=str(owner.token),
+                epoch=session.epoch,
+                offset=session.offset,
+                config=msgspec.json.decode(session.config),
+                participants=session.participants(),
+            )
+        )
+
+    async def join(self, connection: Connection, message: JoinSession) -> None:
+        """Answer ``session_joined``; one who is in the session already changes name and languages."""
+        async with self._rooms.open(message.session_id) as session:
+            member = connection.members.get(message.session_id)
+            is_new = member is None
+            if member is None:
+                _may_join(connection)
+                member = self._member(
+                    connection,
+                    new_token(new_name()),
+                    name=message.name,
+                    role=message.role,
+                    languages=message.languages,
+                )
+            else:
+                member.name = message.name or member.name
+                member.languages = message.languages
+            await self._keep(session, member)
+            if is_new:
+                self._let_in(session, member, connection)
+            self._rooms.presence.mark(session)
+            offset = session.offset
+            with self._catching_up(connection, session, member, is_new=is_new):
+                history = await self._rooms.kept(session, until=offset) if message.history else None
+                connection.answer(
+                    SessionJoined(
+                        timestamp=self._rooms.now_ms(),
+                        id=_answering(message.id),
+                        session_id=session.session_id,
+                        participant_id=member.participant_id,
+                        recovery_token=str(member.token),
+                        epoch=session.epoch,
+                        offset=offset,
+                        config=msgspec.json.decode(session.config),
+                        participants=session.participants(),
+                        messages=UNSET if history is None else history[0],
+                        complete=UNSET if history is None else history[1],
+                    )
+                )
+
+    async def leave(self, connection: Connection, message: LeaveSession) -> None:
+        """Answer ``session_left``. The recovery token is worth nothing from now on."""
+        member = connection.members.get(message.session_id)
+        if member is None:
+            raise ProblemError("not_in_session", f"You are not in session {message.session_id}.")
+        await self._rooms.store.drop_participant(message.session_id, member.participant_id)
+        session = self._rooms.resident.get(message.session_id)
+        if session is not None:
+            session.remove(member)
+            self._rooms.presence.mark(session)
+        connection.members.pop(message.session_id, None)
+        connection.answer(
+            SessionLeft(
+                timestamp=self._rooms.now_ms(), id=_answering(message.id), session_id=message.session_id
+            )
+        )
+
+    async def recover(self, connection: Connection, message: RecoverSession) -> None:
+        """Answer ``session_recovered``: with all that was missed, or false with the reason.
+
+        With false the client is not let in: it does not know where it stands, so it has to join anew.
+        """
+        if not self._rooms.settings.session_management.recovery_enabled:
+            self._not_recovered(connection, message, "recovery_disabled")
+            return
+        try:
+            async with self._rooms.open(message.session_id) as session:
+                await self._recover(connection, session, message)
+        except ProblemError as error:
+            if error.code != "unknown_session":
+                raise
+            self._not_recovered(connection, message, "unknown_session")
+
+    async def _recover(self, connection: Connection, session: Session, message: RecoverSession) -> None:
+        token = read_token(message.recovery_token) if message.recovery_token else None
+        if token is None:
+            self._not_recovered(
+                connection, message, "wrong_token" if message.recovery_token else "token_required"
+            )
+            return
+        known = await self._rooms.store.participant(session.session_id, token.participant_id)
+        if known is None or not token.opens(known.token_hash):
+            self._not_recovered(connection, message, "wrong_token")
+            return
+        offset = message.offset or 0
+        reason = refusal(
+            epoch=session.epoch,
+            last=session.offset,
+            asked_epoch=message.epoch,
+            asked_offset=message.offset,
+        )
+        if reason is not None:
+            self._not_recovered(connection, message, reason)
+            return
+        member = session.member(token.participant_id)
+        is_new = member is None
+        if member is None:
+            _may_join(connection)
+            member = self._member(
+                connection, token, name=known.name, role=known.role, languages=known.languages
+            )
+            self._let_in(session, member, connection)
+        else:
+            self._move(session, member, connection)
+        until = session.offset
+        with self._catching_up(connection, session, member, is_new=is_new):
+            missed = await self._rooms.missed(session, after=offset, until=until)
+            if missed is None:
+                if is_new:
+                    self._let_out(connection, session, member)
+                    member.forget_held()
+                self._not_recovered(connection, message, "history_expired")
+                return
+            connection.answer(
+                SessionRecovered(
+                    timestamp=self._rooms.now_ms(),
+                    id=_answering(message.id),
+                    session_id=session.session_id,
+                    recovered=True,
+                    participant_id=member.participant_id,
+                    epoch=session.epoch,
+                    offset=until,
+                    participants=session.participants(),
+                    messages=tuple(Raw(each.data) for each in missed),
+                )
+            )
+        self._rooms.presence.mark(session)
+
+    def detach(self, connection: Connection) -> None:
+        """Take a connection that is closing out of its sessions. Its participants may return."""
+        for session_id, member in connection.members.items():
+            session = self._rooms.resident.get(session_id)
+            if session is not None and session.remove(member):
+                self._rooms.presence.mark(session)
+        connection.members.clear()
+
+    @contextmanager
+    def _catching_up(
+        self, connection: Connection, session: Session, member: Member, *, is_new: bool
+    ) -> Iterator[None]:
+        """Hold back what the session says while what was said before is fetched and queued.
+
+        Where that fails, a member who is new is not in the session after all.
+        """
+        member.hold()
+        try:
+            yield
+        except BaseException:
+            if is_new:
+                self._let_out(connection, session, member)
+                member.forget_held()
+            raise
+        finally:
+            member.release()
+
+    def _member(
+        self,
+        connection: Connection,
+        token: Token,
+        *,
+        name: str | None,
+        role: Role,
+        languages: tuple[str, ...],
+    ) -> Member:
+        return Member(
+            connection,
+            token,
+            name=name or default_name(token.participant_id),
+            role=role,
+            languages=languages,
+            limit=self._rooms.settings.orchestration.websocket.outbox_bytes,
+        )
+
+    async def _keep(self, session: Session, member: Member) -> None:
+        kept = await self._rooms.store.put_participant(session.session_id, member.record(self._rooms.wall()))
+        if not kept or session.has_ended:
+            raise ProblemError("unknown_session", f"There is no session {session.session_id}. It has ended.")
+
+    def _let_in(self, session: Session, member: Member, connection: Connection) -> None:
+        if connection.is_closing:
+            return  # it closed while the store was asked, and has been taken out of its sessions already
+        session.add(member)
+        session.last_active = self._rooms.wall()
+        connection.members[session.session_id] = member
+        self._rooms.presence.mark(session)
+
+    def _let_out(self, connection: Connection, session: Session, member: Member) -> None:
+        session.remove(member)
+        connection.members.pop(session.session_id, None)
+        self._rooms.presence.mark(session)
+
+    def _move(self, session: Session, member: Member, connection: Connection) -> None:
+        """Give a member that is in the session another connection: its old one is lost or left behind."""
+        old = member.receiver
+        if old.connection_id == connection.connection_id or connection.is_closing:
+            return
+        _may_join(connection)
+        left = SessionLeft(timestamp=self._rooms.now_ms(), session_id=session.session_id)
+        old.dismiss(frame(left), session.session_id)
+        member.receiver = connection
+        connection.members[session.session_id] = member
+
+    def _not_recovered(self, connection: Connection, message: RecoverSession, reason: Refusal) -> None:
+        connection.answer(
+            SessionRecovered(
+                timestamp=self._rooms.now_ms(),
+                id=_answering(message.id),
+                session_id=message.session_id,
+                recovered=False,
+                reason=reason,
+            )
+        )
+
+
+def _may_join(connection: Connection) -> None:
+    if len(connection.members) >= SESSIONS_PER_CONNECTION:
+        raise ProblemError(
+            "too_many_sessions", f"This connection is in {SESSIONS_PER_CONNECTION} sessions already."
+        )
+
+
+def _answering(identity: MessageId | None) -> MessageId | UnsetType:
+    return UNSET if identity is None else identity

@@ -1,0 +1,241 @@
+"""The sessions that are in use, and the store they rest in."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from orch.problems import ProblemError
+from orch.settings import Settings
+from orch.stores.records import Appended, Origin, SessionRecord, SessionStore, Ticket
+from orch.websocket.history import Limits, is_whole
+from orch.websocket.messages import (
+    ServerMessage,
+    SessionLeft,
+    SessionMessage,
+    Transcript,
+    Translation,
+    encode,
+)
+from orch.websocket.outbox import Frame, frame
+from orch.websocket.presence import PresenceTeller
+from orch.websocket.sessions import (
+    Member,
+    Resident,
+    Session,
+    SessionSummary,
+    encoded_config,
+    summary,
+)
+from orch.websocket.tokens import new_name
+
+#: Sessions in memory that nobody is in; the others are read from the store when they are asked for.
+IDLE_RESIDENT: Final = 20_000
+
+#: What ``publish`` takes: the messages with an offset.
+Numbered = SessionMessage | Transcript | Translation
+
+
+class CurrentSettings(Protocol):
+    """Where the settings are read from, at every use."""
+
+    @property
+    def current(self) -> Settings:
+        """The settings now."""
+
+
+class KeptMessages(Struct, frozen=True, kw_only=True):
+    """What a session keeps of what was said: JSON objects in order, the newest at ``offset``.
+
+    ``complete``: nothing older is missing.
+    """
+
+    session_id: str
+    epoch: str
+    offset: int
+    messages: tuple[msgspec.Raw, ...]
+    complete: bool
+
+
+class Rooms:
+    """Opens sessions, speaks in them and ends them.
+
+    A message is in the history before anyone is sent it, and is sent in the order of its offset: the store
+    gives the offset, and calls :meth:`_appended` when it is kept.
+
+    The mutable state is the sessions in memory and ``count``, how many there are altogether.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: CurrentSettings,
+        store: SessionStore,
+        presence: PresenceTeller,
+        wall: Callable[[], float],
+    ) -> None:
+        self.store = store
+        self.presence = presence
+        self.wall = wall
+        self.resident = Resident(IDLE_RESIDENT)
+        self.count = 0
+        self.on_ended: Callable[[Session], None] | None = None
+        self._settings = settings
+        self._deletions = 0
+        store.on_appended = self._appended
+
+    @property
+    def settings(self) -> Settings:
+        """The settings now."""
+        return self._settings.current
+
+    def now_ms(self) -> int:
+        """Return the time as messages carry it."""
+        return int(self.wall() * 1000)
+
+    def history_limits(self) -> Limits:
+        """Return how much of a session is kept."""
+        websocket = self.settings.orchestration.websocket
+        return Limits(messages=websocket.history_messages, seconds=websocket.history_seconds)
+
+    async def count_all(self) -> None:
+        """Learn from the store how many sessions there are."""
+        self.count = await self.store.count()
+
+    @asynccontextmanager
+    async def open(self, session_id: str) -> AsyncIterator[Session]:
+        """Have a session in memory for the length of the block. Raises ``unknown_session``."""
+        session = self.resident.get(session_id) or await self._load(session_id)
+        session.pins += 1
+        try:
+            yield session
+        finally:
+            session.pins -= 1
+
+    async def create(
+        self, session_id: str | None, config: dict[str, Any], owner: Callable[[], Member] | None = None
+    ) -> tuple[Session, Member | None]:
+        """Begin a session; its owner is kept with it, but not in it yet. Raises ``session_exists``."""
+        encoded = encoded_config(config)
+        now = self.wall()
+        member = owner() if owner else None
+        record = SessionRecord(
+            session_id=session_id or new_name(),
+            epoch=new_name(),
+            offset=0,
+            kept_first=1,
+            config=encoded,
+            created=now,
+            last_active=now,
+        )
+        if not await self.store.create(record, member.record(now) if member else None):
+            raise ProblemError("session_exists", f"There is a session {record.session_id} already.")
+        self.count += 1
+        return self.resident.add(Session(record)), member
+
+    async def end(self, session_ids: Sequence[str], reason: Literal["ended", "expired"] = "ended") -> int:
+        """End sessions: their members are told, nothing of them is kept. Return how many there were."""
+        # Whoever is loading one of them meanwhile must not bring it back: see _load.
+        self._deletions += 1
+        self._dismiss(session_ids, reason)
+        try:
+            ended = await self.store.delete(session_ids)
+        finally:
+            self._deletions += 1
+            self._dismiss(session_ids, reason)
+        self.count -= ended
+        return ended
+
+    async def begin_publish(
+        self, session: Session, message: Numbered, origin: Origin | None = None
+    ) -> Ticket:
+        """Take a message on its way to all in the session; it gets its time and, once kept, its offset."""
+        stamped = msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET)
+        return await self.store.begin_append(
+            session.session_id,
+            encode(stamped),
+            at=self.wall(),
+            limits=self.history_limits(),
+            origin=origin,
+        )
+
+    async def publish(self, session_id: str, message: Numbered) -> int:
+        """Say a message to all in the session, and return its offset once it is kept and queued for all."""
+        async with self.open(session_id) as session:
+            ticket = await self.begin_publish(session, message)
+            return await ticket.wait()
+
+    def tell(self, session_id: str, message: ServerMessage, *, is_lasting: bool = False) -> None:
+        """Say a message to those in the session now; it is not kept, and slow clients may miss it.
+
+        ``is_lasting``: a client without room for it is closed instead.
+        """
+        session = self.resident.get(session_id)
+        if session is not None and session.count:
+            stamped = msgspec.structs.replace(message, timestamp=self.now_ms())
+            session.deliver(frame(stamped, is_lasting=is_lasting))
+
+    async def missed(self, session: Session, *, after: int, until: int) -> tuple[Frame, ...] | None:
+        """Return every message after one offset up to another, or None where one is no longer kept."""
+        if after == until:
+            return ()
+        kept = await self.store.read(session.session_id, after=after, until=until)
+        if not is_whole([message.offset for message in kept], after=after, last=until):
+            return None
+        return tuple(Frame(message.frame, is_lasting=True) for message in kept)
+
+    async def kept(self, session: Session, *, until: int) -> tuple[tuple[msgspec.Raw, ...], bool]:
+        """Return what is kept up to an offset, in order, and whether nothing older is missing."""
+        kept = await self.store.read(session.session_id, after=0, until=until)
+        complete = is_whole([message.offset for message in kept], after=0, last=until)
+        return tuple(msgspec.Raw(message.frame) for message in kept), complete
+
+    async def messages(self, session_id: str) -> KeptMessages:
+        """Return a session's history. Raises ``unknown_session``."""
+        async with self.open(session_id) as session:
+            offset = session.offset
+            messages, complete = await self.kept(session, until=offset)
+            return KeptMessages(
+                session_id=session_id,
+                epoch=session.epoch,
+                offset=offset,
+                messages=messages,
+                complete=complete,
+            )
+
+    async def summaries(self, limit: int) -> tuple[SessionSummary, ...]:
+        """Return the sessions last active, newest first."""
+        records = await self.store.newest(limit)
+        return tuple(summary(self.resident.get(record.session_id) or record) for record in records)
+
+    async def _load(self, session_id: str) -> Session:
+        while True:
+            deletions = self._deletions
+            record = await self.store.load(session_id)
+            known = self.resident.get(session_id)
+            if known is not None:
+                return known
+            if record is None:
+                raise ProblemError("unknown_session", f"There is no session {session_id}. It may have ended.")
+            if deletions == self._deletions:
+                return self.resident.add(Session(record))
+
+    def _dismiss(self, session_ids: Sequence[str], reason: Literal["ended", "expired"]) -> None:
+        for session_id in session_ids:
+            session = self.resident.get(session_id)
+            if session is None:
+                continue
+            self.resident.remove([session_id])
+            left = frame(SessionLeft(timestamp=self.now_ms(), session_id=session_id, reason=reason))
+            for member in session.members():
+                session.remove(member)
+                member.receiver.dismiss(left, session_id)
+            if self.on_ended is not None:
+                self.on_ended(session)
+
+    def _appended(self, message: Appended) -> None:
+        session = self.resident.get(message.session_id)
+        if session is not None:
+            session.appended(message)

@@ -1,0 +1,375 @@
+"""The hub: connections, sessions, topics and speech, put together."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from itertools import islice
+from random import uniform
+from time import time
+from typing import Any, Final, Never
+
+import structlog
+import trio
+from msgspec import Struct
+
+from orch.problems import ProblemError
+from orch.stores.records import SessionStore
+from orch.telemetry.events import EventLog
+from orch.telemetry.metrics import WEBSOCKET_PROBLEMS, Metrics, Reading
+from orch.websocket import closes
+from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send
+from orch.websocket.endpoint import serve
+from orch.websocket.figures import (
+    CONNECTIONS_LISTED,
+    SESSIONS_LISTED,
+    ConnectionsStatistics,
+    ConnectionSummary,
+    Rates,
+    SessionLine,
+)
+from orch.websocket.handlers import Gateway, Handlers
+from orch.websocket.handshake import Refused, address, agent, refusal
+from orch.websocket.membership import Membership
+from orch.websocket.messages import Closing, Connected, ServerMessage, SystemAnnouncement
+from orch.websocket.outbox import frame
+from orch.websocket.presence import PresenceTeller
+from orch.websocket.publisher import TopicPublisher
+from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
+from orch.websocket.sessions import SessionSummary, summary
+from orch.websocket.speaking import RecordingOpened, Speaking, Speech
+from orch.websocket.sweeping import Sweeper
+from orch.websocket.tokens import new_name
+from orch.websocket.topics import Topics
+
+#: Seconds between looks at what hangs, and between samples of the rates.
+BEAT: Final = 1.0
+
+#: At shutdown so many connections are told to go at a time, and so long is waited in between.
+DRAIN_BATCH: Final = 500
+DRAIN_PAUSE: Final = 0.1
+
+#: Clients are told to come back spread over so much time that at most this many come a second, and not
+#: before the process can have stopped and started.
+RETURNS_PER_SECOND: Final = 1_000
+RETURN_NOT_BEFORE: Final = 0.5
+
+_log = structlog.get_logger("websocket")
+
+
+class Announced(Struct, frozen=True):
+    """What became of an announcement: how many took it, and how many had to go because they could not."""
+
+    taken: int
+    evicted: int
+
+
+class HubService:
+    """Connections and their sessions.
+
+    The mutable state here is the connections, ``max_connections`` at most, and the counts; what is said in
+    sessions is :class:`Rooms`', what is subscribed to :class:`TopicPublisher`'s, speech :class:`Speaking`'s.
+
+    Connections live in the tasks of the server that accepted them and outlive a restart of :meth:`run`;
+    while it does not run, no new ones are let in.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: CurrentSettings,
+        store: SessionStore,
+        gateway: Gateway,
+        speech: Speech,
+        events: EventLog,
+        topics: Topics,
+        metrics: Metrics,
+        wall: Callable[[], float] = time,
+    ) -> None:
+        self._settings = settings
+        self._events = events
+        self._topics = topics
+        self._wall = wall
+        self._connections: dict[str, Connection] = {}
+        self._total = self._evicted = 0
+        self._received_before = self._sent_before = 0
+        self._rates = Rates()
+        self._is_running = self._is_draining = False
+        self._gone = trio.lowlevel.ParkingLot()
+        self._presence = PresenceTeller(wall=wall)
+        self._rooms = Rooms(settings=settings, store=store, presence=self._presence, wall=wall)
+        self._membership = Membership(self._rooms)
+        self._publisher = TopicPublisher(topics=topics, wall=wall)
+        self._speaking = Speaking(rooms=self._rooms, speech=speech)
+        self._sweeper = Sweeper(self._rooms)
+        self._handlers = Handlers(
+            rooms=self._rooms,
+            membership=self._membership,
+            publisher=self._publisher,
+            speaking=self._speaking,
+            gateway=gateway,
+        )
+        metrics.read_from(self._readings)
+
+    def __repr__(self) -> str:
+        state = "draining" if self._is_draining else "running" if self._is_running else "stopped"
+        return f"<HubService {state}, {len(self._connections)} connections, {self._rooms.count} sessions>"
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep topics, presence, speech and the sweeper going until cancelled; may be run again."""
+        await self._rooms.count_all()
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._speaking.run)
+                await nursery.start(self._presence.run)
+                await nursery.start(self._publisher.run)
+                await nursery.start(self._sweeper.run)
+                nursery.start_soon(self._beat)
+                self._is_running = True
+                task_status.started()
+        finally:
+            self._is_running = False
+
+    async def endpoint(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serve one client: the ASGI application of ``/ws``."""
+        await serve(
+            scope,
+            receive,
+            send,
+            admit=self._admit,
+            greet=self._greet,
+            forget=self._forget,
+            handlers=self._handlers,
+        )
+
+    async def drain(self) -> None:
+        """Tell all clients to come back later, and close them in batches; let no new ones in.
+
+        Returns when all are gone, or as good as: those that take nothing are waited for no longer than a
+        close may take.
+        """
+        self._is_draining = True
+        waiting = list(self._connections.values())
+        spread = len(waiting) / RETURNS_PER_SECOND
+        for start in range(0, len(waiting), DRAIN_BATCH):
+            if start:
+                await trio.sleep(DRAIN_PAUSE)
+            for connection in waiting[start : start + DRAIN_BATCH]:
+                connection.answer(
+                    Closing(
+                        timestamp=self._rooms.now_ms(),
+                        reason=closes.SHUTTING_DOWN.reason,
+                        reconnect_after=round(RETURN_NOT_BEFORE + uniform(0, spread), 3),
+                    )
+                )
+                connection.close(closes.SHUTTING_DOWN, flush=True)
+        with trio.move_on_after(CLOSE_PATIENCE + BEAT):
+            while self._connections:
+                await self._gone.park()
+        if waiting:
+            _log.info("drained", connections=len(waiting), stuck=len(self._connections))
+
+    # Sessions, for other rooms and the HTTP API.
+
+    async def create_session(
+        self, session_id: str | None = None, config: dict[str, Any] | None = None
+    ) -> SessionSummary:
+        """Begin a session that nobody is in yet. Raises ``session_exists``, ``invalid_message``."""
+        session, _ = await self._rooms.create(session_id, config or {})
+        return summary(session)
+
+    async def get_session(self, session_id: str) -> SessionSummary:
+        """Return a session. Raises ``unknown_session``."""
+        async with self._rooms.open(session_id) as session:
+            return summary(session)
+
+    async def list_sessions(self, limit: int = 200) -> tuple[SessionSummary, ...]:
+        """Return the sessions last active, newest first."""
+        return await self._rooms.summaries(limit)
+
+    async def end_session(self, session_id: str) -> None:
+        """End a session: members are told, nothing of it is kept. Raises ``unknown_session``."""
+        if not await self._rooms.end([session_id]):
+            raise ProblemError("unknown_session", f"There is no session {session_id}.")
+        self._events.record("info", "sessions", f"Session {session_id} was ended.")
+
+    async def messages(self, session_id: str) -> KeptMessages:
+        """Return what a session keeps of what was said, in order. Raises ``unknown_session``."""
+        return await self._rooms.messages(session_id)
+
+    async def publish(self, session_id: str, message: Numbered) -> int:
+        """Say a message to all in the session; return its offset once it is kept and queued for all.
+
+        ``timestamp`` and ``offset`` are filled in. Raises ``unknown_session``, ``store_unavailable``.
+        """
+        return await self._rooms.publish(session_id, message)
+
+    def tell(self, session_id: str, message: ServerMessage) -> None:
+        """Say a message that is not kept to those in the session; a client that is behind misses it."""
+        self._rooms.tell(session_id, message)
+
+    def announce(self, text: str) -> Announced:
+        """Say ``system_announcement`` to every connection."""
+        said = frame(SystemAnnouncement(timestamp=self._rooms.now_ms(), message=text))
+        told = [connection for connection in self._connections.values() if not connection.is_closing]
+        for connection in told:
+            connection.offer(said)
+        evicted = sum(connection.is_closing for connection in told)
+        return Announced(taken=len(told) - evicted, evicted=evicted)
+
+    async def open_recording(
+        self,
+        session_id: str,
+        *,
+        name: str | None,
+        source_language: str,
+        target_languages: Collection[str],
+        chunks: AsyncIterator[bytes],
+    ) -> RecordingOpened:
+        """Have a recording written down in a session; see :meth:`Speaking.open_recording`."""
+        return await self._speaking.open_recording(
+            session_id,
+            name=name,
+            source_language=source_language,
+            target_languages=target_languages,
+            chunks=chunks,
+        )
+
+    async def sweep(self) -> int:
+        """End silent sessions now, rather than at the next ``cleanup_interval``; return how many."""
+        return await self._sweeper.sweep()
+
+    def statistics(self) -> ConnectionsStatistics:
+        """Return the hub's figures."""
+        received_rate, sent_rate = self._rates.per_second()
+        received, sent = self._counts()
+        websocket = self._settings.current.orchestration.websocket
+        sessions = sorted(self._rooms.resident, key=lambda session: session.last_active, reverse=True)
+        return ConnectionsStatistics(
+            active=len(self._connections),
+            total=self._total,
+            limit=websocket.max_connections,
+            sessions=self._rooms.count,
+            evicted=self._evicted,
+            messages_in=received,
+            messages_out=sent,
+            messages_in_per_second=received_rate,
+            messages_out_per_second=sent_rate,
+            queued_bytes=sum(connection.queued_bytes for connection in self._connections.values()),
+            outbox_limit=websocket.outbox_bytes,
+            problems=dict(self._handlers.problems),
+            connections=tuple(
+                _described(connection)
+                for connection in islice(reversed(self._connections.values()), CONNECTIONS_LISTED)
+            ),
+            session_list=tuple(
+                SessionLine(
+                    session_id=session.session_id,
+                    participants=session.count,
+                    offset=session.offset,
+                    created=session.created,
+                    last_active=session.last_active,
+                    streams=len(session.streams),
+                )
+                for session in sessions[:SESSIONS_LISTED]
+            ),
+        )
+
+    # Connections.
+
+    def _admit(self, scope: Any, receive: Receive, send: Send) -> Connection | Refused:
+        websocket = self._settings.current.orchestration.websocket
+        refused = refusal(
+            scope["headers"],
+            is_open=self._is_running and not self._is_draining,
+            active=len(self._connections),
+            limit=websocket.max_connections,
+        )
+        if refused is not None:
+            problems = self._handlers.problems
+            problems[refused.problem.code] = problems.get(refused.problem.code, 0) + 1
+            return refused
+        connection = Connection(
+            new_name(),
+            receive,
+            send,
+            address=address(scope),
+            agent=agent(scope["headers"]),
+            outbox_bytes=websocket.outbox_bytes,
+            wall=self._wall,
+            on_closing=self._detach,
+        )
+        self._connections[connection.connection_id] = connection
+        self._total += 1
+        self._topics.touch("connections")
+        return connection
+
+    def _greet(self, connection: Connection) -> None:
+        websocket = self._settings.current.orchestration.websocket
+        now = self._rooms.now_ms()
+        connection.answer(
+            Connected(
+                timestamp=now,
+                connection_id=connection.connection_id,
+                server_time=now,
+                ping_interval=websocket.heartbeat_interval,
+                recovery_window=min(websocket.session_timeout, websocket.history_seconds),
+            )
+        )
+
+    def _detach(self, connection: Connection) -> None:
+        """Let nothing more be said to a connection: it is closing."""
+        if connection.closed_as is closes.SLOW_CLIENT:
+            self._evicted += 1
+            self._events.record("warn", "connections", f"{connection.address} was too slow and was closed.")
+        self._speaking.hang_up(connection)
+        self._membership.detach(connection)
+        self._publisher.detach(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        connection.close(closes.NORMAL)
+        del self._connections[connection.connection_id]
+        self._received_before += connection.received
+        self._sent_before += connection.sent
+        self._gone.unpark_all()
+        self._topics.touch("connections")
+
+    def _counts(self) -> tuple[int, int]:
+        connections = self._connections.values()
+        return (
+            self._received_before + sum(connection.received for connection in connections),
+            self._sent_before + sum(connection.sent for connection in connections),
+        )
+
+    def _readings(self) -> Iterator[Reading]:
+        for code, count in self._handlers.problems.items():
+            yield Reading(WEBSOCKET_PROBLEMS, count, (code,))
+
+    async def _beat(self) -> Never:
+        """Once a second: drop connections that take nothing, and sample the rates.
+
+        A dead network shows as a send that hangs once the buffers are full; the server's own pings fill them.
+        """
+        while True:
+            now = trio.current_time()
+            self._rates.sample(now, *self._counts())
+            websocket = self._settings.current.orchestration.websocket
+            send_limit = websocket.heartbeat_interval + websocket.heartbeat_timeout
+            for connection in tuple(self._connections.values()):
+                if connection.is_stuck(now, send_limit=send_limit):
+                    connection.drop()
+            await trio.sleep(BEAT)
+
+
+def _described(connection: Connection) -> ConnectionSummary:
+    names = [member.name for member in connection.members.values()]
+    return ConnectionSummary(
+        connection_id=connection.connection_id,
+        address=connection.address,
+        state="closing" if connection.is_closing else "open",
+        since=connection.since,
+        sessions=tuple(connection.members),
+        name=names[0] if names else None,
+        queued_bytes=connection.queued_bytes,
+        sent=connection.sent,
+        received=connection.received,
+        streaming=connection.stream_id is not None,
+        agent=connection.agent,
+    )

@@ -1,0 +1,67 @@
+"""Ends sessions that nobody uses any more, and drops what is too old."""
+
+from typing import Final, Never
+
+import structlog
+import trio
+
+from orch.problems import ProblemError
+from orch.websocket.rooms import Rooms
+from orch.websocket.sessions import Session
+
+#: Sessions ended in one step, so that others get their turn in between.
+_STEP: Final = 500
+
+_log = structlog.get_logger("websocket")
+
+
+class Sweeper:
+    """Every ``cleanup_interval``: ends what has been silent for ``session_timeout``, prunes histories.
+
+    Silent: nothing said, nobody came, and no sign of life from a member's connection (a ``ping`` is one). The
+    first sweep comes one interval after the start, so that clients can return after a restart.
+    """
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Sweep until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(self._rooms.settings.session_management.cleanup_interval)
+            try:
+                await self.sweep()
+            except ProblemError as error:
+                # The store is not there; the next sweep finds the same sessions.
+                _log.warning("sweep put off", reason=error.detail)
+
+    async def sweep(self) -> int:
+        """Sweep once; return how many sessions ended."""
+        rooms = self._rooms
+        now = rooms.wall()
+        before = now - rooms.settings.orchestration.websocket.session_timeout
+        occupied = [session for session in rooms.resident if not session.is_idle]
+        silent = [session.session_id for session in occupied if self._is_silent(session, before)]
+        # What is in use says so in the store too: it is what a sweep after a restart goes by.
+        in_use = [session.session_id for session in occupied if not self._is_silent(session, before)]
+        await rooms.store.touch(in_use, now)
+        ended = 0
+        for start in range(0, len(silent), _STEP):
+            ended += await rooms.end(silent[start : start + _STEP], "expired")
+        while idle := await rooms.store.idle(before, _STEP):
+            unused = [session_id for session_id in idle if self._is_unused(session_id, before)]
+            ended += await rooms.end(unused, "expired") if unused else 0
+            if len(unused) < len(idle):
+                break  # what is left has come into use just now
+        await rooms.store.prune(now, rooms.history_limits())
+        if ended:
+            _log.info("sessions expired", count=ended)
+        return ended
+
+    def _is_silent(self, session: Session, before: float) -> bool:
+        return not session.pins and not session.streams and session.was_active() < before
+
+    def _is_unused(self, session_id: str, before: float) -> bool:
+        session = self._rooms.resident.get(session_id)
+        return session is None or self._is_silent(session, before)
