@@ -1,0 +1,52 @@
+# Every target with a sentence: make help. What takes more than a line is in scripts/.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install run test tools lint types test-py test-js test-browser bench wheel clean
+
+BIN := .venv/bin
+
+help: ## list every target with a sentence
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: ## make .venv with the service in it (.venv/bin/orch)
+	@scripts/install.sh
+
+run: install ## install, then run the service with its own back ends on http://localhost:3000
+	@scripts/apertium.sh
+	@exec $(BIN)/orch demo --log-format text $(ARGS)
+
+test: lint types test-py test-js test-browser ## run the whole gate: lint, types, Python, JavaScript and browser tests
+
+.PHONY: checkers tools
+checkers:
+	@scripts/install.sh test
+
+tools: checkers
+	@scripts/test-tools.sh
+
+lint: checkers ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: checkers ## check types
+	$(BIN)/mypy
+
+test-py: tools ## run the Python tests but for the browser's, and print what they cover
+	$(BIN)/pytest -m "not browser" --cov --cov-report=term $(ARGS)
+
+test-js: tools ## run the tests of the browser code in Node
+	node --test tests/js/*.test.js
+
+test-browser: tools ## run the tests in Chromium
+	$(BIN)/pytest -m browser $(ARGS)
+
+bench: checkers ## measure how long captions take, beside the engine's own time
+	$(BIN)/python benchmarks/captions.py $(ARGS)
+
+wheel: checkers ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## remove what can be made again; sessions in var/ stay
+	rm -rf .venv node_modules dist build .coverage .coverage.* test-results
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

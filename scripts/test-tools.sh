@@ -1,0 +1,39 @@
+#!/bin/bash
+# Installs the programs that the tests run and that no Python package carries, where it may (Debian, as root or
+# by sudo without a password). A missing one is an error: its tests would otherwise say nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+oldest_node=18
+
+is_there() {
+    case $1 in
+        chromium) command -v chromium chromium-browser google-chrome >/dev/null ;;
+        apertium-eng-spa) [ -f "${APERTIUM_DATADIR:-/usr/share/apertium}/modes/eng-spa.mode" ] ;;
+        nodejs) command -v node >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node)" ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+missing() {
+    for package in chromium apertium apertium-eng-spa espeak-ng nodejs npm; do
+        is_there "$package" || echo "$package"
+    done
+}
+
+mapfile -t wanted < <(missing)
+if [ ${#wanted[@]} -gt 0 ]; then
+    scripts/apt-install.sh "${wanted[@]}" || true
+    mapfile -t wanted < <(missing)
+fi
+if [ ${#wanted[@]} -gt 0 ]; then
+    echo "The tests need what is not installed. On Debian: apt install ${wanted[*]}" >&2
+    exit 1
+fi
+
+stamp=node_modules/.installed
+lock=$(cksum <package-lock.json)
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$lock" ]; then
+    npm ci --silent
+    echo "$lock" >"$stamp"
+fi
