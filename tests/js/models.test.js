@@ -3,11 +3,12 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { afterClose } from "../../static/js/models/closes.js";
-import { canTranslate, choices, firstTargets, impossible, languageName, list, targetsOf } from "../../static/js/models/languages.js";
+import { canTranslate, choices, firstTargets, impossible, languageName, list, readable, sources, targetsOf, unknown } from "../../static/js/models/languages.js";
 import { FLOOR_DB, LevelMeter, decibels, inWords, measure, share } from "../../static/js/models/levels.js";
 import { isSessionName, sessionName } from "../../static/js/models/session-name.js";
 
-const OFFER = { source: ["en", "es"], targets: ["de", "en", "es"], pairs: { en: ["es", "de"], es: ["en"] } };
+const OFFER = { source: ["en", "es"], targets: ["de", "en", "es"], pairs: { en: ["es", "de"], es: ["en"] }, any_source: false, any_target: false, errors: [] };
+const DOWN = { source: [], targets: [], pairs: {}, any_source: false, any_target: false, errors: [{ service: "translation-service", detail: "translation-service is not answering." }] };
 
 test("languages have names, and a code without one stays a code", () => {
   assert.equal(languageName("es"), "Spanish");
@@ -27,9 +28,20 @@ test("what can be read of a language is known, impossible or not known", () => {
   assert.equal(canTranslate(OFFER, "fr", "en"), false);
   assert.equal(canTranslate(OFFER, "es", "es"), true);
   assert.equal(canTranslate(OFFER, "auto", "de"), null);
-  assert.equal(canTranslate({ ...OFFER, pairs: null }, "es", "de"), null);
+  assert.equal(canTranslate({ ...OFFER, any_target: true }, "es", "de"), null);
+  assert.equal(canTranslate(DOWN, "es", "de"), null);
+  assert.equal(canTranslate({ ...DOWN, errors: [] }, "es", "de"), false);
   assert.equal(canTranslate(null, "es", "de"), null);
   assert.equal(targetsOf(OFFER, "auto"), null);
+});
+
+test("a back end that cannot say what it knows may be tried with any language; one that is away is said", () => {
+  assert.deepEqual(sources(OFFER), ["en", "es"]);
+  assert.ok(sources({ ...OFFER, any_source: true }).includes("fr"));
+  assert.ok(readable({ ...OFFER, targets: ["eo"], any_target: true }).includes("eo"));
+  assert.deepEqual(readable(null), []);
+  assert.deepEqual(unknown(DOWN), ["translation-service is not answering."]);
+  assert.deepEqual(firstTargets(DOWN, { kept: ["es"] }), ["es"]);
 });
 
 test("what cannot be read is said in a sentence with what can", () => {

@@ -158,3 +158,16 @@ test("abort gives up what waits and ends the stream", async () => {
   assert.equal(newest().count("audio_end"), 1);
   assert.equal(uplink.state, "idle");
 });
+
+test("a stream that the service broke off is begun again, and what is said meanwhile waits", async () => {
+  const { uplink, newest, accept, clock } = setUp();
+  uplink.start(OPTIONS);
+  await accept();
+  newest().say({ type: "audio_ended", session_id: "s", stream_id: "m1", seconds: 1, lost_seconds: 0 });
+  uplink.push(block(5));
+  assert.equal(newest().blocks.length, 0);
+  await clock.advance(1000);
+  await accept("m2");
+  assert.deepEqual(numbers(newest().blocks), [5]);
+  assert.equal(newest().count("audio_start"), 2);
+});

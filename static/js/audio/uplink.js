@@ -13,6 +13,8 @@
  */
 
 const LIMIT_SECONDS = 60;
+/** A stream that the service broke off is begun again after so long (ms). */
+const BEGIN_AGAIN = 1_000;
 /** At the end no further block comes that would send the rest: look again this often (ms). */
 const DRAIN_EVERY = 100;
 
@@ -33,6 +35,7 @@ export class Uplink extends EventTarget {
   #bytes = 0;
   #lostBytes = 0;
   #streams = new Set();
+  #current = null;
   #isListening = false;
   #timers;
   #drainTimer = null;
@@ -119,6 +122,7 @@ export class Uplink extends EventTarget {
       const { stream_id } = await this.#socket.request({ type: "audio_start", ...this.#options });
       if (this.#state === "idle") return;
       this.#streams.add(stream_id);
+      this.#current = stream_id;
       this.#isListening = true;
       this.#go("started");
       this.#flush();
@@ -155,6 +159,10 @@ export class Uplink extends EventTarget {
   #hear(message) {
     if (message.type !== "audio_ended" || !this.#streams.has(message.stream_id)) return;
     this.#emit("ended", message);
+    if (message.stream_id !== this.#current || !this.#isListening) return;
+    // Nobody asked for this end: the stream broke off in the service. What is said now waits for the next one.
+    this.#lost();
+    this.#timers.setTimeout(() => this.ready(), BEGIN_AGAIN);
   }
 
   /** The stream is over; its last words may still come, so that `audio_ended` is heard until the next start. */

@@ -22,21 +22,24 @@ export function doing(connection) {
   return { word: "listening", tone: "ok" };
 }
 
-const CHOICES = {
-  streaming: (connection) => connection.streaming,
-  queued: (connection) => connection.queued_bytes > 0,
-  idle: (connection) => connection.sessions.length === 0,
-  closing: (connection) => connection.state === "closing",
-};
-
-/** Connections of one kind; "" is all of them. */
-export function chosen(connections, kind) {
-  return CHOICES[kind] ? connections.filter(CHOICES[kind]) : connections;
+/** How many of the listed connections are doing what: [{word, count}], all of them first, in a fixed order. */
+export function tally(connections) {
+  const counts = new Map(["speaking", "listening", "behind", "in no session", "closing"].map((word) => [word, 0]));
+  for (const connection of connections) {
+    const { word } = doing(connection);
+    counts.set(word, counts.get(word) + 1);
+  }
+  return [{ word: "all", count: connections.length }, ...[...counts].map(([word, count]) => ({ word, count }))];
 }
 
-/** "412 shown of 1,458", "2 of 14 match", "". */
-export function countWords({ shown, listed, active }) {
-  if (shown < listed) return `${count(shown)} of ${count(listed)} match`;
+/** Connections that are doing `word`; "all" is everyone. */
+export function chosen(connections, word) {
+  return word === "all" ? connections : connections.filter((connection) => doing(connection).word === word);
+}
+
+/** "2 of 14 match", "the newest 500 of 1,458", "14 connections". */
+export function countWords({ matching, listed, active }) {
+  if (matching < listed) return `${count(matching)} of ${count(listed)} match`;
   return listed < active ? `the newest ${count(listed)} of ${count(active)}` : counted(listed, "connection");
 }
 

@@ -1,9 +1,33 @@
 /**
  * What can be spoken and what can be read, as the back ends say it. Pure.
  *
- * An offer is the answer of GET /api/languages: {source: [codes] | null, targets: [codes] | null,
- * pairs: {source: [targets]} | null}; null is "not known", which is not the same as none.
+ * An offer is the answer of GET /api/languages: {source: [codes], targets: [codes], pairs: {source: [targets]},
+ * any_source, any_target, errors: [{service, detail}]}. `any_…`: the back end has no way to say, any may be tried.
+ * `errors`: what could not be asked; what stands for it is old or empty, which is not the same as none.
  */
+
+/** What is offered where any language may be tried: the most spoken ones; others can be added by the back end. */
+const COMMON = [
+  "en", "es", "zh", "hi", "ar", "pt", "fr", "ru", "de", "ja", "bn", "ur", "id", "it", "tr", "vi", "ko", "pl", "uk", "fa", "nl", "th",
+  "ro", "el", "cs", "sv", "hu", "he", "da", "fi", "no", "sk", "bg", "hr", "ca", "sr", "lt", "sl", "lv", "et",
+];
+
+const union = (...lists) => [...new Set(lists.flat())];
+
+/** Codes that may be chosen as spoken. */
+export function sources(offer) {
+  return union(offer?.source ?? [], offer?.any_source ? COMMON : []);
+}
+
+/** Codes that may be chosen to be read. */
+export function readable(offer) {
+  return union(offer?.targets ?? [], offer?.any_target ? COMMON : []);
+}
+
+/** What could not be asked, as sentences. */
+export function unknown(offer) {
+  return (offer?.errors ?? []).map(({ detail }) => detail);
+}
 
 /** The name of a language in the reader's own language; a code that has none stays itself. */
 export function languageName(code, locale = "en") {
@@ -33,7 +57,9 @@ export function choices(codes, locale = "en") {
 
 /** What can be read of `source`: an array, or null where that is not known (detected, or no pairs given). */
 export function targetsOf(offer, source) {
-  if (!offer?.pairs || source === "auto" || !source) return null;
+  if (!offer?.pairs || offer.any_target || source === "auto" || !source) return null;
+  // Nothing at all is known of pairs where the translation service could not be asked.
+  if (Object.keys(offer.pairs).length === 0 && (offer.errors ?? []).length > 0) return null;
   return offer.pairs[source] ?? offer.pairs[base(source)] ?? [];
 }
 
@@ -49,9 +75,9 @@ export function canTranslate(offer, source, target) {
  * conversation of two languages each is translated.
  */
 export function firstTargets(offer, { kept = null, preferred = [] } = {}) {
-  const targets = offer?.targets ?? [];
+  const targets = readable(offer);
   if (kept !== null) {
-    const known = offer?.targets ? kept.filter((code) => targets.includes(code)) : kept;
+    const known = targets.length > 0 ? kept.filter((code) => targets.includes(code)) : kept;
     if (known.length > 0 || kept.length === 0) return known;
   }
   const chosen = [];

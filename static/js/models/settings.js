@@ -14,11 +14,12 @@ export function sentence(config) {
   return own === 0 ? "Every value is the default." : `Everything is in force. ${count(own)} of ${count(Object.keys(config.values).length)} values are not the default.`;
 }
 
-/** A value on one line: text as it is, "" as such, lists and tables as JSON. */
+/** A value as it is shown: text as it is, "" as such, lists as JSON, a list of tables one to a line. */
 export function shown(value) {
   if (value === "") return "(empty)";
   if (value === null || value === undefined) return "(none)";
   if (typeof value === "string") return value;
+  if (Array.isArray(value) && value.some((item) => typeof item === "object")) return value.map((item) => JSON.stringify(item)).join("\n");
   return JSON.stringify(value);
 }
 
@@ -36,12 +37,15 @@ export function grouped(config) {
       name: path.slice(group.length + 1),
       value,
       text: shown(value),
-      source: runtime.has(path) ? "runtime" : (config.sources[path] ?? "default"),
+      source: source(config.sources[path] ?? "default", runtime.has(path)),
       pending: waiting.get(path) ?? null,
     });
   }
   return [...groups].map(([group, rows]) => ({ group, rows }));
 }
+
+/** What the command line says and what was changed here come through the same door; only the latter can be undone. */
+const source = (from, isChanged) => (isChanged ? "runtime" : from === "runtime" ? "command_line" : from);
 
 /** Groups with the rows that match, empty ones left out. */
 export function matching(groups, text, source) {
@@ -72,5 +76,5 @@ export function parsed(text, old) {
   }
 }
 
-/** Whether a value can be changed from the page: no secret. */
-export const isEditable = (row) => !/(_key|_token|password|secret)$/.test(row.path);
+/** Whether a value can be changed from the page: no secret, and no table of tables. */
+export const isEditable = (row) => !/(_key|_token|password|secret)$/.test(row.path) && !(Array.isArray(row.value) ? row.value.some((item) => typeof item === "object") : row.value !== null && typeof row.value === "object");

@@ -1,0 +1,51 @@
+/** What a page has to say to its reader, one banner each: what happened, what it means, what to do. */
+
+import { h, keyed, setAttribute, setText } from "./dom.js";
+import { pill, setPill } from "./pill.js";
+
+export class Notices {
+  #container;
+  #all = new Map();
+
+  constructor(container) {
+    this.#container = container;
+  }
+
+  /**
+   * Say `text`, and under it `more`, in place of what `key` said before. `actions`: [{label, run}];
+   * `isDismissable` adds a button that takes it away.
+   */
+  say(key, { word, tone = "warn", text, more = "", actions = [], isDismissable = true }) {
+    this.#all.set(key, { key, word, tone, text, more, actions, isDismissable });
+    this.#show();
+  }
+
+  /** Take it away, where it is there. */
+  drop(key) {
+    if (this.#all.delete(key)) this.#show();
+  }
+
+  #show() {
+    keyed(this.#container, [...this.#all.values()], {
+      key: ({ key }) => key,
+      create: () =>
+        h("div", { class: "banner" }, pill(), h("div", { class: "banner-text" }, h("p", {}), h("p", { class: "banner-more" })), h("div", { class: "banner-actions" })),
+      update: (element, notice) => this.#fill(element, notice),
+    });
+  }
+
+  #fill(element, { key, word, tone, text, more, actions, isDismissable }) {
+    setAttribute(element, "data-tone", tone);
+    setPill(element.querySelector(".pill"), word, tone);
+    const [first, second] = element.querySelectorAll("p");
+    setText(first, text);
+    setText(second, more);
+    second.hidden = more === "";
+    const all = isDismissable ? [...actions, { label: "Dismiss", run: () => this.drop(key) }] : actions;
+    const box = element.querySelector(".banner-actions");
+    const wanted = all.map(({ label }) => label).join("\n");
+    if (box.dataset.labels === wanted) return;
+    box.dataset.labels = wanted;
+    box.replaceChildren(...all.map(({ label, run }) => h("button", { type: "button", class: "button", onclick: run }, label)));
+  }
+}

@@ -1,0 +1,208 @@
+/** The microphone's side of the page: button, device, meter, facts; what is captured goes to the uplink. */
+
+import { Uplink } from "../../audio/uplink.js";
+import { Microphone } from "../../audio/microphone.js";
+import { RATE } from "../../audio/kernels/capture.js";
+import { seconds } from "../../models/translation-words.js";
+import { byId, h, setAttribute, setText } from "../dom.js";
+import { MeterView } from "./level-meter.js";
+
+const KEPT_DEVICE = "translation:device";
+
+/** Events: `change` (state changed), `trouble` {key, text, more} and `fine` {key}. */
+export class Speaking extends EventTarget {
+  #microphone = new Microphone();
+  #uplink;
+  #meter = new MeterView({ element: byId("meter"), figures: byId("fact-level"), canvas: byId("waveform") });
+  #button = byId("speak-button");
+  #device = byId("device");
+  #kept;
+  #target;
+  #state = "off";
+
+  /** `target()` is {session_id, source, targets}, or null where nobody can speak now. */
+  constructor(socket, { kept, target }) {
+    super();
+    this.#uplink = new Uplink(socket);
+    this.#kept = kept;
+    this.#target = target;
+  }
+
+  /** "off", "opening" or "open". */
+  get state() {
+    return this.#state;
+  }
+
+  get uplink() {
+    return this.#uplink;
+  }
+
+  start() {
+    this.#button.addEventListener("click", this.#pressed);
+    this.#device.addEventListener("change", this.#chosen);
+    this.#microphone.addEventListener("block", ({ detail }) => {
+      this.#meter.add(detail);
+      this.#uplink.push(detail);
+    });
+    this.#microphone.addEventListener("ended", ({ detail }) => {
+      this.#closed();
+      this.#trouble(detail);
+    });
+    this.#microphone.addEventListener("devices", () => this.#list());
+    this.#uplink.addEventListener("state", () => this.#changed());
+    this.#uplink.addEventListener("failed", ({ detail }) => this.#refused(detail));
+    this.#uplink.addEventListener("overflow", ({ detail }) => {
+      this.#say("overflow", `The connection is slower than speech. ${seconds(detail.seconds)} of what was said could not be kept.`, "Stop the microphone until the connection is better.");
+    });
+    if (this.#microphone.unavailable) this.#trouble(this.#microphone.unavailable);
+    this.#list();
+    this.#changed();
+  }
+
+  async stop() {
+    await this.#microphone.stop();
+    this.#uplink.stop();
+  }
+
+  toggle() {
+    if (this.#button.disabled) return;
+    if (this.#state === "off") this.#open();
+    else this.#close();
+  }
+
+  /** The session can be spoken in (again). */
+  ready() {
+    this.#uplink.ready();
+    this.#changed();
+  }
+
+  /** The session is gone: nobody listens any more. */
+  abort() {
+    this.#uplink.abort();
+    if (this.#state !== "off") this.#close();
+    this.#changed();
+  }
+
+  /** How the service hears this microphone: an `audio_status` of its stream. */
+  heard(status) {
+    setText(byId("fact-speech"), status.speaking ? "now" : "none");
+    this.#showWaiting(status.waiting_seconds, status.waiting_for);
+  }
+
+  refresh() {
+    this.#changed();
+  }
+
+  #pressed = () => this.toggle();
+
+  #chosen = async () => {
+    this.#kept.set(KEPT_DEVICE, this.#device.value);
+    if (this.#state !== "open") return;
+    // Another device in mid-speech: the stream goes on with what the new one hears.
+    this.#state = "opening";
+    this.#changed();
+    await this.#microphone.stop();
+    await this.#listen();
+  };
+
+  async #open() {
+    const target = this.#target();
+    if (target === null) return;
+    this.#fine("microphone");
+    this.#fine("overflow");
+    this.#state = "opening";
+    this.#changed();
+    if (await this.#listen()) this.#begin(target);
+  }
+
+  /** Open the chosen device. Resolves to whether it is open. */
+  async #listen() {
+    try {
+      const granted = await this.#microphone.start({ deviceId: this.#device.value });
+      if (this.#state !== "opening") return false;
+      this.#state = "open";
+      this.#meter.open();
+      this.#showGranted(granted);
+      await this.#list();
+      this.#changed();
+      return true;
+    } catch (error) {
+      this.#closed();
+      this.#trouble(error);
+      return false;
+    }
+  }
+
+  #begin({ session_id, source, targets }) {
+    this.#uplink.start({ session_id, sample_rate: RATE, source_language: source, target_languages: targets });
+  }
+
+  async #close() {
+    this.#state = "off";
+    this.#changed();
+    await this.#microphone.stop();
+    this.#closed();
+  }
+
+  #closed() {
+    this.#state = "off";
+    this.#meter.close();
+    this.#uplink.stop();
+    this.#changed();
+  }
+
+  #refused({ code, detail }) {
+    if (this.#state !== "off") this.#close();
+    this.#say("microphone", `The service does not listen: ${detail}`, code === "unsupported_language" ? "Choose another language at “I speak”, then start again." : "Start the microphone again.");
+  }
+
+  #trouble({ message, action }) {
+    this.#say("microphone", message, action);
+  }
+
+  #say(key, text, more) {
+    this.dispatchEvent(new CustomEvent("trouble", { detail: { key, text, more } }));
+  }
+
+  #fine(key) {
+    this.dispatchEvent(new CustomEvent("fine", { detail: { key } }));
+  }
+
+  #changed() {
+    const isOff = this.#state === "off";
+    setText(byId("speak-label"), isOff ? "Start microphone" : "Stop microphone");
+    setAttribute(this.#button, "data-on", !isOff);
+    this.#button.disabled = isOff && (this.#target() === null || this.#uplink.state !== "idle" || this.#microphone.unavailable !== null);
+    byId("microphone-facts").hidden = isOff;
+    byId("microphone-off").hidden = !isOff;
+    if (this.#uplink.state !== "streaming" && !isOff) {
+      setText(byId("fact-speech"), "–");
+      this.#showWaiting(this.#uplink.waiting, this.#uplink.state === "waiting" ? "the connection" : null);
+    }
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #showWaiting(waiting, service) {
+    setText(byId("fact-waiting"), waiting < 0.5 ? "nothing" : `${seconds(waiting)}${service ? `, for ${service}` : ""}`);
+  }
+
+  #showGranted({ echoCancellation, noiseSuppression, autoGainControl, label, contextRate }) {
+    for (const [id, value] of [["fact-echo", echoCancellation], ["fact-noise", noiseSuppression], ["fact-gain", autoGainControl]]) {
+      setText(byId(id), value === "on" ? "on: this browser did not turn it off" : value);
+      setAttribute(byId(id), "class", value === "on" ? "is-warn" : null);
+    }
+    setText(byId("microphone-note"), contextRate === RATE ? "" : `${(contextRate / 1000).toLocaleString("en")} kHz, sent as 16 kHz`);
+    setAttribute(byId("microphone-note"), "title", label);
+  }
+
+  async #list() {
+    const devices = await this.#microphone.devices();
+    const wanted = this.#device.value || this.#kept.get(KEPT_DEVICE) || "";
+    const named = devices.filter(({ deviceId }) => deviceId !== "default");
+    this.#device.replaceChildren(
+      h("option", { value: "" }, named.length === 0 && devices.length === 0 ? "default" : "system default"),
+      ...named.map(({ deviceId, label }, index) => h("option", { value: deviceId }, label || `Microphone ${index + 1}`)),
+    );
+    this.#device.value = named.some(({ deviceId }) => deviceId === wanted) ? wanted : "";
+  }
+}

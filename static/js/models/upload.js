@@ -1,0 +1,57 @@
+/**
+ * One file on its way to the service, with progress. fetch cannot tell how much of a body was sent; XMLHttpRequest
+ * can, and is passed in.
+ */
+
+/** The largest recording the service takes. */
+export const LARGEST = 25 * 2 ** 20;
+
+/** Why a recording was not taken: `status` (0: the service was not reached) and `message`. */
+export class UploadError extends Error {
+  constructor(status, detail, code = "") {
+    super(detail);
+    this.name = "UploadError";
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * Send `file` to `url`. `onProgress(share)` 0–1. Resolves to the service's answer; rejects with UploadError, or
+ * with an AbortError once `signal` fires.
+ */
+export function upload(file, url, { onProgress = () => {}, signal = null, Request = globalThis.XMLHttpRequest } = {}) {
+  if (file.size > LARGEST) return Promise.reject(new UploadError(413, "A recording may be 25 MB at most.", "recording_too_large"));
+  if (file.size === 0) return Promise.reject(new UploadError(422, "The file is empty.", "empty_audio"));
+  return new Promise((resolve, reject) => {
+    const request = new Request();
+    request.open("POST", url);
+    request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
+    request.responseType = "text";
+    request.upload.addEventListener("progress", ({ lengthComputable, loaded, total }) => lengthComputable && onProgress(loaded / total));
+    request.addEventListener("load", () => {
+      const answer = parsed(request.response);
+      if (request.status >= 200 && request.status < 300 && answer) resolve(answer);
+      else reject(new UploadError(request.status, answer?.detail ?? answer?.title ?? `The service answered ${request.status}.`, answer?.code));
+    });
+    request.addEventListener("error", () => reject(new UploadError(0, "The service cannot be reached.")));
+    request.addEventListener("abort", () => reject(Object.assign(new Error("Cancelled."), { name: "AbortError" })));
+    signal?.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(file);
+  });
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A proxy's own page: only the status says anything.
+    return null;
+  }
+}
+
+/** Where a recording goes, with what is spoken in it and what it is to be read in. */
+export function recordingUrl(session_id, { source, targets, name }) {
+  const query = new URLSearchParams({ source_language: source, target_languages: targets.join(","), name: name.slice(0, 80) });
+  return `/api/sessions/${encodeURIComponent(session_id)}/recordings?${query}`;
+}
