@@ -174,6 +174,12 @@ class Upstream:
             self._slots.release()
 
     async def _take_slot(self) -> None:
+        try:
+            self._slots.acquire_nowait()
+        except trio.WouldBlock:
+            await self._wait_for_slot()
+
+    async def _wait_for_slot(self) -> None:
         if self._waiting >= self._waiting_limit:
             raise UpstreamError(Failure.OVERLOADED, "too many requests are waiting for it")
         self._waiting += 1

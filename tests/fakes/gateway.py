@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,13 +91,13 @@ class MemoryNetwork:
         return Transport(ours, close, is_quiet)
 
     async def _serve(self, serve: Serve, stream: trio.StapledStream[Any, Any]) -> None:
-        try:
-            await serve(stream)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return  # the gateway closed the connection, as tests have it do
-        finally:
-            stream.send_stream.close()
-            stream.receive_stream.close()
+        # The gateway closing the connection first is what many tests have it do.
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            try:
+                await serve(stream)
+            finally:
+                stream.receive_stream.close()
+                stream.send_stream.close()
 
 
 async def read_request(stream: trio.abc.Stream) -> bytes:

@@ -1,0 +1,638 @@
+"""One instance's connections, over memory streams on a virtual clock."""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+
+from orch.gateway.bodies import KEPT_BYTES, RequestBody
+from orch.gateway.retries import Failure
+from orch.gateway.upstream import IDLE_SECONDS, Request, Upstream, UpstreamAnswer, UpstreamError
+from orch.problems import ProblemError
+from tests.fakes.gateway import MemoryNetwork, Serve, answering, ok, read_request
+from tests.fakes.running import run
+
+
+def asking(method: str = "GET", target: str = "/api/x", body: bytes = b"", **more: Any) -> Request:
+    return Request(method=method, target=target, headers=(), body=RequestBody.of(method, body), **more)
+
+
+def streaming(method: str, *pieces: bytes, length: int | None, **more: Any) -> Request:
+    left = list(pieces)
+
+    async def next_piece() -> bytes:
+        await trio.lowlevel.checkpoint()
+        return left.pop(0) if left else b""
+
+    body = RequestBody(method, b"", next_piece, length=length)
+    return Request(method=method, target="/api/x", headers=(), body=body, **more)
+
+
+async def read_all(answer: UpstreamAnswer) -> bytes:
+    data = b""
+    while piece := await answer.receive():
+        data += piece
+    return data
+
+
+@asynccontextmanager
+async def upstream_to(
+    serve: Serve | None, url: str = "http://a:1", **limits: int
+) -> AsyncIterator[tuple[Upstream, MemoryNetwork]]:
+    async with trio.open_nursery() as nursery:
+        network = MemoryNetwork(nursery)
+        if serve is not None:
+            network.servers["a:1"] = serve
+        upstream = Upstream(url, connect=network.connect, **limits)
+        upstream.keeps_connections = True
+        yield upstream, network
+        assert upstream.statistics().busy == 0
+        assert upstream.statistics().waiting == 0
+        assert network.open == upstream.statistics().idle
+        nursery.cancel_scope.cancel()
+
+
+async def ask(upstream: Upstream, request: Request, **how: bool) -> tuple[int, bytes]:
+    async with upstream.exchange(request, **how) as answer:
+        return answer.status, await read_all(answer)
+
+
+async def failing(upstream: Upstream, request: Request) -> Failure:
+    with pytest.raises(UpstreamError) as caught:
+        await ask(upstream, request)
+    return caught.value.failure
+
+
+def test_a_request_goes_out_and_its_answer_comes_back() -> None:
+    """Host names the instance, the base path of its URL comes first, a body has its length."""
+
+    async def main() -> None:
+        seen: list[bytes] = []
+        async with upstream_to(answering(ok(b"hi"), seen=seen), "http://a:1/base/") as (upstream, _):
+            assert await ask(upstream, asking("POST", "/api/x?y=1", b"body")) == (200, b"hi")
+        assert seen == [b"POST /base/api/x?y=1 HTTP/1.1\r\nhost: a:1\r\ncontent-length: 4\r\n\r\nbody"]
+
+    run(main)
+
+
+def test_a_clean_connection_is_used_again() -> None:
+    """Three requests, one connection; the pool says so."""
+
+    async def main() -> None:
+        async with upstream_to(answering(ok())) as (upstream, network):
+            for _ in range(3):
+                await ask(upstream, asking())
+            assert network.opened["a:1"] == 1
+            assert repr(upstream) == "<Upstream a:1: 0 busy, 1 idle, 0 waiting>"
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ok(b"hi", b"Connection: close"),
+        ok(b"hi") + b"excess",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+    ],
+)
+def test_an_unclean_connection_is_closed(answer: bytes) -> None:
+    """The other side said so, or sent more than it should: what came could be taken for the next answer."""
+
+    async def main() -> None:
+        async with upstream_to(answering(answer)) as (upstream, network):
+            for _ in range(2):
+                assert await ask(upstream, asking()) == (200, b"hi")
+            assert network.opened["a:1"] == 2
+
+    run(main)
+
+
+def test_an_answer_left_half_read_closes_its_connection() -> None:
+    """The rest of its body must not be the next request's answer."""
+
+    async def main() -> None:
+        async with upstream_to(answering(ok(b"x" * 200_000))) as (upstream, network):
+            async with upstream.exchange(asking()) as answer:
+                await answer.receive()
+            assert upstream.statistics().idle == 0
+            assert len((await ask(upstream, asking()))[1]) == 200_000
+            assert network.opened["a:1"] == 2
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("header", "kept_for"), [(b"X: y", IDLE_SECONDS), (b"Keep-Alive: timeout=3, max=9", 2.0)]
+)
+def test_an_idle_connection_is_kept_for_so_long(header: bytes, kept_for: float) -> None:
+    """Shorter than common servers keep theirs, and shorter still where the server says so."""
+
+    async def main() -> None:
+        async with upstream_to(answering(ok(b"", header))) as (upstream, network):
+            await ask(upstream, asking())
+            await trio.sleep(kept_for - 0.01)
+            upstream.close_idle(trio.current_time())
+            assert upstream.statistics().idle == 1
+            await ask(upstream, asking())
+            assert network.opened["a:1"] == 1
+            await trio.sleep(kept_for + 0.01)
+            await ask(upstream, asking())
+            assert network.opened["a:1"] == 2
+            await trio.sleep(kept_for + 0.01)
+            upstream.close_idle(trio.current_time())
+            assert upstream.statistics().idle == 0
+
+    run(main)
+
+
+def test_a_connection_that_was_closed_while_idle_is_noticed_before_it_is_used() -> None:
+    """So even a POST, which could not be asked again, arrives."""
+
+    async def main() -> None:
+        async def serve_one(stream: trio.abc.Stream) -> None:
+            await read_request(stream)
+            await stream.send_all(ok())
+
+        async with upstream_to(serve_one) as (upstream, network):
+            for _ in range(3):
+                assert (await ask(upstream, asking("POST", body=b"x")))[0] == 200
+                await trio.sleep(0.1)
+            assert network.opened["a:1"] == 3
+
+    run(main)
+
+
+def test_a_connection_that_closes_as_it_is_used_is_stale_and_a_new_one_is_lost() -> None:
+    """The same silence means two things: a kept connection was old, or the instance gave no answer."""
+
+    async def main() -> None:
+        requests = 0
+
+        async def serve(stream: trio.abc.Stream) -> None:
+            nonlocal requests
+            while await read_request(stream):
+                requests += 1
+                if requests != 1:
+                    return
+                await stream.send_all(ok())
+
+        async with upstream_to(serve) as (upstream, _):
+            await ask(upstream, asking())
+            assert await failing(upstream, asking()) is Failure.STALE
+            assert await failing(upstream, asking()) is Failure.LOST
+
+    run(main)
+
+
+def test_fresh_means_a_new_connection() -> None:
+    """Even where one is idle."""
+
+    async def main() -> None:
+        async with upstream_to(answering(ok())) as (upstream, network):
+            await ask(upstream, asking())
+            await ask(upstream, asking(), fresh=True)
+            assert network.opened["a:1"] == 2
+            assert upstream.statistics().idle == 2
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (b"", Failure.LOST),
+        (b"HTTP/1.1 200 OK\r\nContent", Failure.CUT),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", Failure.CUT),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", Failure.CUT),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", Failure.MALFORMED),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", Failure.MALFORMED),
+        (b"SSH-2.0-OpenSSH\r\n", Failure.MALFORMED),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, Failure.MALFORMED),
+    ],
+)
+def test_what_goes_wrong_has_a_name(answer: bytes, failure: Failure) -> None:
+    """And the connection is closed, its slot free (the context checks)."""
+
+    async def main() -> None:
+        async def serve(stream: trio.abc.Stream) -> None:
+            await read_request(stream)
+            await stream.send_all(answer)
+
+        async with upstream_to(serve) as (upstream, _):
+            assert await failing(upstream, asking()) is failure
+
+    run(main)
+
+
+def test_no_connection_is_refused() -> None:
+    """Nobody listening, or nobody accepting for three seconds."""
+
+    async def main() -> None:
+        async with upstream_to(None) as (upstream, network):
+            assert await failing(upstream, asking()) is Failure.REFUSED
+            network.servers["a:1"] = answering(ok())
+            network.connect_seconds = 60
+            began = trio.current_time()
+            assert await failing(upstream, asking()) is Failure.REFUSED
+            assert trio.current_time() - began == pytest.approx(3)
+
+    run(main)
+
+
+def test_at_most_so_many_connections_and_so_many_waiting() -> None:
+    """The next one waits its turn; one too many fails at once."""
+
+    async def main() -> None:
+        async def slow(stream: trio.abc.Stream) -> None:
+            while await read_request(stream):
+                await trio.sleep(1)
+                await stream.send_all(ok())
+
+        async with upstream_to(slow, limit=2, waiting=2) as (upstream, network):
+            async with trio.open_nursery() as nursery:
+                for _ in range(4):
+                    nursery.start_soon(ask, upstream, asking())
+                await trio.testing.wait_all_tasks_blocked()
+                assert repr(upstream) == "<Upstream a:1: 2 busy, 0 idle, 2 waiting>"
+                assert await failing(upstream, asking()) is Failure.OVERLOADED
+            assert trio.current_time() == pytest.approx(2)
+            assert network.opened["a:1"] == 2
+
+    run(main)
+
+
+@pytest.mark.parametrize("length", [None, 6])
+def test_a_streamed_body_keeps_its_framing(length: int | None) -> None:
+    """Chunks stay chunks, piece by piece; a declared length stays one."""
+
+    async def main() -> None:
+        seen: list[bytes] = []
+        async with upstream_to(answering(ok(), seen=seen)) as (upstream, network):
+            for _ in range(2):
+                assert await ask(upstream, streaming("POST", b"abc", b"def", length=length)) == (200, b"ok")
+            assert network.opened["a:1"] == 1
+        framing = b"transfer-encoding: chunked" if length is None else b"content-length: 6"
+        body = b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n" if length is None else b"abcdef"
+        assert seen == [b"POST /api/x HTTP/1.1\r\nhost: a:1\r\n" + framing + b"\r\n\r\n" + body] * 2
+
+    run(main)
+
+
+def test_a_whole_body_that_came_in_chunks_goes_on_in_chunks() -> None:
+    """Also where all of it is at hand before the head goes out; and an empty one is an empty one."""
+
+    async def main() -> None:
+        seen: list[bytes] = []
+        async with upstream_to(answering(ok(), seen=seen)) as (upstream, _):
+            for data in (b"abc", b""):
+                body = RequestBody("POST", data, None, length=None)
+                await ask(upstream, Request("POST", "/", (), body))
+        assert [request.partition(b"\r\n\r\n")[2] for request in seen] == [
+            b"3\r\nabc\r\n0\r\n\r\n",
+            b"0\r\n\r\n",
+        ]
+
+    run(main)
+
+
+def test_an_answer_before_the_body_is_an_answer() -> None:
+    """A back end that refuses an upload on sight is heard; the rest is not sent, the connection not kept."""
+
+    async def main() -> None:
+        async def refuse(stream: trio.abc.Stream) -> None:
+            await stream.receive_some(65_536)
+            await stream.send_all(ok(b"too large", status=b"413 Too Large"))
+            await trio.sleep_forever()
+
+        async def never() -> bytes:
+            await trio.sleep(1000)
+            return b""
+
+        async with upstream_to(refuse) as (upstream, _):
+            body = RequestBody("POST", b"begin", never, length=100)
+            assert await ask(upstream, Request("POST", "/", (), body)) == (413, b"too large")
+            assert upstream.statistics().idle == 0
+
+    run(main)
+
+
+def test_an_answer_is_heard_though_sending_failed() -> None:
+    """The back end answered, then closed while the body was still coming."""
+
+    async def main() -> None:
+        async def refuse(stream: Any) -> None:
+            await stream.receive_some(65_536)
+            await stream.send_all(ok(b"no", status=b"413 No"))
+            stream.receive_stream.close()
+            await trio.sleep(10)
+
+        async with upstream_to(refuse) as (upstream, _):
+            request = streaming("POST", *[b"x" * 1000] * 50, length=50_000)
+            assert await ask(upstream, request) == (413, b"no")
+
+    run(main)
+
+
+def test_body_and_answer_may_flow_at_once() -> None:
+    """An echo that answers each piece as it comes is passed on piece by piece."""
+
+    async def main() -> None:
+        async def echo(stream: trio.abc.Stream) -> None:
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while data := await stream.receive_some(65_536):
+                if b"\r\n\r\n" in data and not data.startswith(b"0"):
+                    data = data.partition(b"\r\n\r\n")[2]
+                if data:
+                    await stream.send_all(data)
+
+        said, heard = trio.open_memory_channel[bytes](0)
+
+        async def more() -> bytes:
+            return await heard.receive()
+
+        async with upstream_to(echo) as (upstream, _):
+            body = RequestBody("POST", b"", more, length=None)
+            async with upstream.exchange(Request("POST", "/", (), body)) as answer:
+                for word in (b"one", b"two", b"three"):
+                    await said.send(word)
+                    assert await answer.receive() == word
+                await said.send(b"")
+                assert await answer.receive() == b""
+
+    run(main)
+
+
+def test_a_failing_source_ends_the_exchange_with_its_own_error() -> None:
+    """A body that turns out too large is the client's problem, told as it is, not wrapped in a group."""
+
+    async def main() -> None:
+        async def more() -> bytes:
+            await trio.sleep(1)
+            raise ProblemError("body_too_large", "Too much.")
+
+        async def silent(stream: trio.abc.Stream) -> None:
+            while await stream.receive_some(65_536):
+                pass
+
+        async with upstream_to(silent) as (upstream, _):
+            body = RequestBody("POST", b"x", more, length=None)
+            with pytest.raises(ProblemError) as caught:
+                await ask(upstream, Request("POST", "/", (), body))
+            assert caught.value.code == "body_too_large"
+
+    run(main)
+
+
+def test_the_body_waits_for_a_hundred() -> None:
+    """Expect: 100-continue: nothing of the body goes out before the back end says so."""
+
+    async def main() -> None:
+        seen: list[bytes] = []
+
+        async def serve(stream: trio.abc.Stream) -> None:
+            seen.append(bytes(await stream.receive_some(65_536)))
+            await trio.sleep(0.5)
+            await stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            seen.append(bytes(await stream.receive_some(65_536)))
+            await stream.send_all(ok())
+
+        async with upstream_to(serve) as (upstream, _):
+            assert (await ask(upstream, asking("POST", body=b"abc", expects_continue=True)))[0] == 200
+        assert seen[0].endswith(b"expect: 100-continue\r\n\r\n")
+        assert seen[1] == b"abc"
+
+    run(main)
+
+
+def test_a_refusal_in_place_of_a_hundred_saves_the_body() -> None:
+    """The final answer comes at once, and not a byte of the body was sent."""
+
+    async def main() -> None:
+        seen: list[bytes] = []
+
+        async def serve(stream: trio.abc.Stream) -> None:
+            seen.append(bytes(await stream.receive_some(65_536)))
+            await stream.send_all(ok(b"", status=b"413 No"))
+            seen.append(bytes(await stream.receive_some(65_536)))
+
+        async with upstream_to(serve) as (upstream, _):
+            assert (await ask(upstream, asking("POST", body=b"abc", expects_continue=True)))[0] == 413
+            assert upstream.statistics().idle == 0
+            await trio.testing.wait_all_tasks_blocked()
+        assert seen[1] == b""
+
+    run(main)
+
+
+def test_a_back_end_that_knows_no_hundred_gets_the_body_after_a_second() -> None:
+    """As curl does; HTTP/1.0 servers never answer 100."""
+
+    async def main() -> None:
+        async with upstream_to(answering(ok())) as (upstream, _):
+            assert (await ask(upstream, asking("POST", body=b"abc", expects_continue=True)))[0] == 200
+            assert trio.current_time() == pytest.approx(1)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "body"),
+    [
+        ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b""),
+        ("GET", b"HTTP/1.1 204 No\r\n\r\n", b""),
+        ("GET", b"HTTP/1.1 304 Not\r\nContent-Length: 9\r\n\r\n", b""),
+        ("GET", b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" + ok(b"x"), b"x"),
+        ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", b"x"),
+    ],
+)
+def test_answers_without_a_body_and_with_hints(method: str, answer: bytes, body: bytes) -> None:
+    """HEAD, 204 and 304 have none whatever their headers say; hints are passed over; all can be kept."""
+
+    async def main() -> None:
+        async with upstream_to(answering(answer)) as (upstream, network):
+            for _ in range(2):
+                assert (await ask(upstream, asking(method)))[1] == body
+            assert network.opened["a:1"] == 1
+
+    run(main)
+
+
+def test_reading_waits_for_the_reader() -> None:
+    """A back end with more to send than was asked for is left waiting: nothing is collected here."""
+
+    async def main() -> None:
+        sent = 0
+
+        async def flood(stream: Any) -> None:
+            nonlocal sent
+            await read_request(stream)
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while True:
+                await stream.send_all(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
+                sent += 1
+                await trio.sleep(0.001)
+
+        async with upstream_to(flood) as (upstream, _), upstream.exchange(asking()) as answer:
+            assert len(await answer.receive()) <= 65_536
+            await trio.sleep(1)
+            assert sent > 500
+            assert answer._connection.parser._body == []
+
+    run(main)
+
+
+def test_without_leave_to_keep_them_connections_are_closed_after_use() -> None:
+    """A gateway whose branch is not running leaves nothing open."""
+
+    async def main() -> None:
+        async with upstream_to(answering(ok())) as (upstream, network):
+            upstream.keeps_connections = False
+            await ask(upstream, asking())
+            assert network.open == 0
+
+    run(main)
+
+
+def test_a_small_body_can_be_sent_again_and_a_large_one_cannot() -> None:
+    """What is idempotent is kept up to two megabytes; a POST is not kept at all."""
+
+    async def main() -> None:
+        async def drained(body: RequestBody) -> RequestBody:
+            while await body.next():
+                pass
+            return body
+
+        def body_of(method: str, size: int) -> RequestBody:
+            left = [b"x" * 65_536] * (size // 65_536)
+
+            async def more() -> bytes:
+                await trio.lowlevel.checkpoint()
+                return left.pop() if left else b""
+
+            return RequestBody(method, b"", more, length=None)
+
+        small = await drained(body_of("PUT", KEPT_BYTES))
+        assert small.is_replayable
+        small.rewind()
+        assert len(small.whole or b"") == KEPT_BYTES
+        large = await drained(body_of("PUT", KEPT_BYTES + 65_536))
+        assert not large.is_replayable
+        assert large._kept == []
+        with pytest.raises(RuntimeError):
+            large.rewind()
+        assert not (await drained(body_of("POST", 65_536))).is_replayable
+        assert body_of("POST", 65_536).is_replayable
+
+    run(main)
+
+
+def slow_server(chance: random.Random) -> Serve:
+    """Take time at every step, and answer in one of every way."""
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        while await read_request(stream):
+            await trio.sleep(chance.uniform(0, 1))
+            answer = chance.choice(
+                [
+                    ok(b"x" * 1000),
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n",
+                    ok(b"hi", b"Connection: close"),
+                    b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+                    b"garbage\r\n\r\n",
+                ]
+            )
+            half = len(answer) // 2
+            await stream.send_all(answer[:half])
+            await trio.sleep(chance.uniform(0, 1))
+            await stream.send_all(answer[half:])
+            if answer.endswith(b"end"):
+                return
+
+    return serve
+
+
+def test_after_a_thousand_random_cancellations_every_slot_is_free() -> None:
+    """Wherever a cancellation hits (waiting, connecting, sending, reading), connection and slot come back."""
+
+    async def main() -> None:
+        chance = random.Random(7)
+        async with upstream_to(slow_server(chance), limit=8, waiting=2000) as (upstream, network):
+            network.connect_seconds = 0.2
+            failures: set[Failure] = set()
+
+            async def one() -> None:
+                await trio.sleep(chance.uniform(0, 60))
+                request = asking() if chance.random() < 0.5 else slow_upload(chance)
+                with trio.move_on_after(chance.uniform(0, 4)):
+                    try:
+                        await ask(upstream, request)
+                    except UpstreamError as error:
+                        failures.add(error.failure)
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(1000):
+                    nursery.start_soon(one)
+            assert network.opened["a:1"] > 100
+            assert failures == {Failure.MALFORMED}
+            upstream.close_idle()
+            assert network.open == 0
+            # And it still works, at its full width.
+            async with trio.open_nursery() as nursery:
+                for _ in range(8):
+                    nursery.start_soon(ask_until_it_works, upstream)
+
+    run(main, limit=1000)
+
+
+def slow_upload(chance: random.Random) -> Request:
+    left = chance.randint(0, 4)
+
+    async def more() -> bytes:
+        nonlocal left
+        await trio.sleep(chance.uniform(0, 0.5))
+        left -= 1
+        return b"piece" if left > 0 else b""
+
+    return Request("POST", "/", (), RequestBody("POST", b"first", more, length=None))
+
+
+async def ask_until_it_works(upstream: Upstream) -> None:
+    while True:
+        try:
+            await ask(upstream, asking())
+            return
+        except UpstreamError:
+            continue
+
+
+def cancelled_at(step: int, upstream: Upstream, make: Callable[[], Request]) -> Callable[[], Awaitable[None]]:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def later() -> None:
+                for _ in range(step):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(later)
+            await ask(upstream, make())
+
+    return main
+
+
+@pytest.mark.parametrize("make", [asking, lambda: streaming("POST", b"a", b"b", length=2)])
+def test_a_cancellation_at_any_single_step_leaves_nothing_behind(make: Callable[[], Request]) -> None:
+    """Every checkpoint of an exchange in turn, the first to well past the last."""
+
+    async def main() -> None:
+        async with upstream_to(answering(ok()), limit=1) as (upstream, _):
+            for step in range(40):
+                await cancelled_at(step, upstream, make)()
+                assert upstream.statistics().busy == 0
+            assert (await ask(upstream, asking()))[0] == 200
+
+    run(main)
