@@ -1,0 +1,145 @@
+"""A WebSocket client that speaks ASGI from the server's side: no sockets, no time of its own."""
+
+import json
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+import trio.testing
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class FakeSocket:
+    """One client. What the application sends is buffered up to ``buffer`` frames; then its send waits.
+
+    A client that has stopped reading is one with a small buffer that is not read.
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: Sequence[tuple[str, str]] = (("host", "testserver"),),
+        buffer: float = math.inf,
+        extensions: dict[str, Any] | None = None,
+    ) -> None:
+        self.scope: dict[str, Any] = {
+            "type": "websocket",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "scheme": "ws",
+            "path": "/ws",
+            "raw_path": b"/ws",
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in headers],
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 3000),
+            "subprotocols": [],
+            "extensions": {"websocket.http.response": {}} if extensions is None else extensions,
+        }
+        self._to_app, self._app_receives = trio.open_memory_channel[dict[str, Any]](math.inf)
+        self._app_sends, self._from_app = trio.open_memory_channel[dict[str, Any]](buffer)
+        self.is_accepted = False
+        self.status: int | None = None
+        self.body = b""
+        self.close_code: int | None = None
+        self.has_ended = trio.Event()
+        self.is_gone = False
+        self._to_app.send_nowait({"type": "websocket.connect"})
+
+    async def serve(self, application: Application) -> None:
+        """Run the application for this client."""
+        try:
+            await application(self.scope, self._app_receives.receive, self._send)
+        finally:
+            self.has_ended.set()
+            self._app_sends.close()
+
+    async def _send(self, event: dict[str, Any]) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.is_gone:
+            raise OSError("the client is gone")
+        kind = event["type"]
+        if kind == "websocket.accept":
+            assert not self.is_accepted
+            self.is_accepted = True
+        elif kind == "websocket.http.response.start":
+            self.status = event["status"]
+        elif kind == "websocket.http.response.body":
+            self.body += event["body"]
+        elif kind == "websocket.close":
+            self.close_code = event["code"]
+            await self._app_sends.send(event)
+        else:
+            assert self.is_accepted, "sent before it was accepted"
+            assert self.close_code is None, "sent after the close"
+            await self._app_sends.send(event)
+
+    # What the client does.
+
+    def say(self, message: dict[str, Any] | str | bytes) -> None:
+        """Send a message: a dict as JSON, a str as it is, bytes as a binary frame."""
+        event: dict[str, Any] = {"type": "websocket.receive", "text": None, "bytes": None}
+        if isinstance(message, bytes):
+            event["bytes"] = message
+        else:
+            event["text"] = message if isinstance(message, str) else json.dumps(message)
+        self._to_app.send_nowait(event)
+
+    def hang_up(self) -> None:
+        """Go away: the server notices at its next receive or send."""
+        self.is_gone = True
+        self._to_app.send_nowait({"type": "websocket.disconnect", "code": 1006})
+
+    async def hear(self) -> dict[str, Any]:
+        """Return the next message; raises EndOfChannel once the connection is closed and all is read."""
+        event = await self._from_app.receive()
+        if event["type"] == "websocket.close":
+            raise trio.EndOfChannel
+        message: dict[str, Any] = json.loads(event["text"])
+        return message
+
+    async def hear_raw(self) -> str:
+        """Return the next text frame as it was sent."""
+        event = await self._from_app.receive()
+        return str(event["text"])
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        """Return the next message of a type; those before it are dropped."""
+        while True:
+            message = await self.hear()
+            if message["type"] == kind:
+                return message
+
+    async def ask(self, message: dict[str, Any] | str | bytes, kind: str | None = None) -> dict[str, Any]:
+        """Say something and return the next message (of a type)."""
+        self.say(message)
+        return await (self.until(kind) if kind else self.hear())
+
+    async def settle(self) -> list[dict[str, Any]]:
+        """Return everything that has arrived once nothing more is under way."""
+        await trio.testing.wait_all_tasks_blocked()
+        heard: list[dict[str, Any]] = []
+        while True:
+            try:
+                event = self._from_app.receive_nowait()
+            except (trio.WouldBlock, trio.EndOfChannel):
+                return heard
+            if event["type"] == "websocket.send":
+                heard.append(json.loads(event["text"]))
+            await trio.testing.wait_all_tasks_blocked()
+
+
+@asynccontextmanager
+async def connected(application: Application, **options: Any) -> AsyncIterator[FakeSocket]:
+    """Connect a client for the length of the block and read its greeting."""
+    socket = FakeSocket(**options)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(socket.serve, application)
+        greeting = await socket.hear()
+        assert greeting["type"] == "connected", greeting
+        yield socket
+        if not socket.has_ended.is_set():
+            socket.hang_up()
+            await socket.has_ended.wait()

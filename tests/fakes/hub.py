@@ -1,0 +1,254 @@
+"""The hub with a real store, on a virtual clock, and stand-ins for its neighbours."""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, TypeVarTuple
+
+import trio
+import trio.testing
+
+from orch.problems import ProblemError
+from orch.stores.sqlite import SqliteStore
+from orch.telemetry.events import EventLog
+from orch.telemetry.metrics import Metrics
+from orch.websocket.messages import ServerMessage, Transcript
+from orch.websocket.rooms import Numbered
+from orch.websocket.service import HubService
+from orch.websocket.topics import Topics
+from tests.fakes.asgi import FakeSocket, connected
+from tests.fakes.settings import FakeConfiguration
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
+
+EPOCH = 1_700_000_000.0
+"""The wall clock when the virtual one stands at 0."""
+
+
+def wall() -> float:
+    """Return the time of the virtual clock as a wall clock would."""
+    return EPOCH + trio.current_time()
+
+
+async def inline(work: Callable[[*Arguments], T], /, *args: *Arguments) -> T:
+    """Stand in for a thread: a virtual clock would run ahead of a real one."""
+    await trio.lowlevel.checkpoint()
+    result = work(*args)
+    await trio.lowlevel.cancel_shielded_checkpoint()
+    return result
+
+
+@dataclass
+class FakeAnswer:
+    """What a back end answered."""
+
+    status: int
+    body: bytes
+
+
+@dataclass
+class FakeGateway:
+    """Answers what it is told to; keeps what it was asked. ``gate``: answers wait for it."""
+
+    answer: FakeAnswer | Exception = field(default_factory=lambda: FakeAnswer(200, b"{}"))
+    gate: trio.Event | None = None
+    asked: list[tuple[str, str, str, bytes]] = field(default_factory=list)
+
+    async def fetch(
+        self, service: str, method: str, path: str, *, headers: Any = (), body: bytes = b""
+    ) -> FakeAnswer:
+        """Answer."""
+        self.asked.append((service, method, path, body))
+        await trio.lowlevel.checkpoint()
+        if self.gate is not None:
+            await self.gate.wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class FakeStream:
+    """Publishes one transcript, with the number of bytes it was fed, once it has ended."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.fed = b""
+        self.ended = trio.Event()
+        self.fails_with: Exception | None = None
+        self.pace: trio.Event | None = None
+        self.lost_seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """What was heard."""
+        return len(self.fed) / 2 / float(self.options["sample_rate"])
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Wait for the end, then publish."""
+        task_status.started()
+        await self.ended.wait()
+        if self.fails_with is not None:
+            raise self.fails_with
+        await self.options["publish"](self.transcript(str(len(self.fed))))
+
+    def transcript(self, text: str) -> Transcript:
+        """Return a final caption."""
+        return Transcript(
+            timestamp=0,
+            session_id=self.options["session_id"],
+            segment_id=f"{self.options['stream_id']}-1",
+            revision=1,
+            final=True,
+            text=text,
+            language="en",
+            confidence=None,
+            start=0,
+            end=1,
+            stream_started=0,
+            speaker=self.options["speaker"],
+            participant_id=self.options["participant_id"],
+        )
+
+    def feed(self, pcm: bytes) -> None:
+        """Take speech in."""
+        if len(pcm) % 2:
+            raise ProblemError("odd_byte_count", f"{len(pcm)} bytes are not a whole number of samples.")
+        self.fed += pcm
+
+    async def feed_paced(self, pcm: bytes) -> None:
+        """Take speech in, when ``pace`` allows."""
+        if self.pace is not None:
+            await self.pace.wait()
+        self.feed(pcm)
+
+    def end(self) -> None:
+        """Take no more."""
+        self.ended.set()
+
+
+class FakeSpeech:
+    """Keeps the streams it was asked for."""
+
+    def __init__(self) -> None:
+        self.streams: list[FakeStream] = []
+
+    def stream(
+        self,
+        *,
+        session_id: str,
+        stream_id: str,
+        sample_rate: int,
+        source_language: str,
+        targets: Callable[[], Collection[str]],
+        speaker: str | None,
+        participant_id: str | None,
+        publish: Callable[[Numbered], Any],
+        tell: Callable[[ServerMessage], None],
+    ) -> FakeStream:
+        """Begin a stream."""
+        if sample_rate < 8000:
+            raise ProblemError("unsupported_sample_rate", f"{sample_rate} Hz cannot be used.")
+        stream = FakeStream(
+            session_id=session_id,
+            stream_id=stream_id,
+            sample_rate=sample_rate,
+            source_language=source_language,
+            targets=targets,
+            speaker=speaker,
+            participant_id=participant_id,
+            publish=publish,
+            tell=tell,
+        )
+        self.streams.append(stream)
+        return stream
+
+
+@dataclass
+class Hub:
+    """A hub and what stands around it."""
+
+    service: HubService
+    store: SqliteStore
+    settings: FakeConfiguration
+    gateway: FakeGateway
+    speech: FakeSpeech
+    topics: Topics
+    events: EventLog
+    nursery: trio.Nursery
+    store_scope: trio.CancelScope
+    hub_scope: trio.CancelScope
+
+    def connected(self, **options: Any) -> Any:
+        """Connect a client for a block."""
+        return connected(self.service.endpoint, **options)
+
+    def socket(self, **options: Any) -> FakeSocket:
+        """Begin to connect a client; its greeting is not read."""
+        socket = FakeSocket(**options)
+        self.nursery.start_soon(socket.serve, self.service.endpoint)
+        return socket
+
+    async def restart_hub(self) -> None:
+        """Cancel the hub's run and run it again."""
+        self.hub_scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        self.hub_scope = await self.nursery.start(scoped, self.service.run)
+
+    async def restart_store(self) -> None:
+        """Cancel the store's run and run it again."""
+        await self.stop_store()
+        await self.start_store()
+
+    async def stop_store(self) -> None:
+        """Cancel the store's run."""
+        self.store_scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def start_store(self) -> None:
+        """Run the store."""
+        self.store_scope = await self.nursery.start(scoped, self.store.run)
+
+
+async def scoped(run: Callable[..., Any], *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+    """Run something in a cancel scope of its own, which the starter is given."""
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run)
+            task_status.started(scope)
+
+
+@asynccontextmanager
+async def running_hub(folder: Path, **settings: Any) -> AsyncIterator[Hub]:
+    """Run a hub for the length of the block. On the same folder again, it finds its sessions."""
+    configuration = FakeConfiguration(**settings)
+    gateway, speech, topics, events = FakeGateway(), FakeSpeech(), Topics(), EventLog(wall=wall)
+    store = SqliteStore(folder / "sessions.sqlite3", offload=inline)
+    service = HubService(
+        settings=configuration,
+        store=store,
+        gateway=gateway,
+        speech=speech,
+        events=events,
+        topics=topics,
+        metrics=Metrics(),
+        wall=wall,
+    )
+    topics.register("connections", service.statistics)
+    async with trio.open_nursery() as nursery:
+        store_scope = await nursery.start(scoped, store.run)
+        hub_scope = await nursery.start(scoped, service.run)
+        yield Hub(
+            service=service,
+            store=store,
+            settings=configuration,
+            gateway=gateway,
+            speech=speech,
+            topics=topics,
+            events=events,
+            nursery=nursery,
+            store_scope=store_scope,
+            hub_scope=hub_scope,
+        )
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,556 @@
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from orch.problems import ProblemError
+from orch.stores import sqlite as module
+from orch.stores.database import Migration, StoreError, migrations, open_database
+from orch.stores.records import Appended, Origin, ParticipantRecord, SessionRecord
+from orch.stores.sqlite import SqliteStore
+from orch.websocket.history import Limits
+from tests.fakes.hub import inline
+from tests.fakes.running import run
+
+LIMITS = Limits(messages=1000, seconds=1e9)
+
+
+def record(session_id: str = "s", **changes: Any) -> SessionRecord:
+    fields: dict[str, Any] = {
+        "session_id": session_id,
+        "epoch": "e",
+        "offset": 0,
+        "kept_first": 1,
+        "config": b'{"a":1}',
+        "created": 10.0,
+        "last_active": 10.0,
+    }
+    return SessionRecord(**(fields | changes))
+
+
+PARTICIPANT = ParticipantRecord("p", "Ann", "owner", ("en", "es"), b"hash", 11.0)
+
+
+@asynccontextmanager
+async def running(store: SqliteStore) -> AsyncIterator[trio.CancelScope]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        yield nursery.cancel_scope
+        nursery.cancel_scope.cancel()
+
+
+async def append(store: SqliteStore, session_id: str = "s", body: bytes = b'{"a":1}', **options: Any) -> int:
+    at, limits = options.pop("at", 20.0), options.pop("limits", LIMITS)
+    ticket = await store.begin_append(session_id, body, at=at, limits=limits, **options)
+    return await ticket.wait()
+
+
+def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(tmp_path: Path) -> None:
+    """Sessions, participants and history outlive the process that wrote them."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "deep" / "er" / "s.sqlite3")
+        async with running(store):
+            assert await store.create(record(), PARTICIPANT)
+            assert await append(store) == 1
+            assert await append(store) == 2
+        again = SqliteStore(tmp_path / "deep" / "er" / "s.sqlite3")
+        async with running(again):
+            assert await again.load("s") == record(offset=2, last_active=20.0)
+            assert await again.participant("s", "p") == PARTICIPANT
+            kept = await again.read("s", after=0, until=2)
+            assert [message.frame for message in kept] == [b'{"a":1,"offset":1}', b'{"a":1,"offset":2}']
+            assert await again.count() == 1
+
+    run(main, virtual=False)
+
+
+def test_a_name_is_given_once(tmp_path: Path) -> None:
+    """A session that exists is never overwritten, and creating it again changes nothing."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            assert await store.create(record())
+            assert not await store.create(record(epoch="other"), PARTICIPANT)
+            assert (await store.load("s")) == record()
+            assert await store.participant("s", "p") is None
+
+    run(main)
+
+
+def test_unknown_sessions_are_said_to_be_unknown(tmp_path: Path) -> None:
+    """Nothing is made up for a session that is not there."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            assert await store.load("s") is None
+            assert await store.read("s", after=0, until=9) == ()
+            assert not await store.put_participant("s", PARTICIPANT)
+            assert await store.participant("s", "p") is None
+            assert await store.delete(["s"]) == 0
+            await store.drop_participant("s", "p")
+            await store.touch(["s"], 1.0)
+            with pytest.raises(ProblemError, match="no session s") as caught:
+                await append(store)
+            assert caught.value.code == "unknown_session"
+
+    run(main)
+
+
+def test_deleting_a_session_deletes_what_was_said_and_who_was_there(tmp_path: Path) -> None:
+    """A session created later under the same name inherits nothing."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            await store.create(record(), PARTICIPANT)
+            await store.create(record("t"))
+            await append(store)
+            await append(store, "t")
+            assert await store.delete(["s", "nobody"]) == 1
+            await store.create(record(epoch="new"))
+            assert await store.read("s", after=0, until=9) == ()
+            assert await store.participant("s", "p") is None
+            assert await append(store) == 1
+            assert len(await store.read("t", after=0, until=9)) == 1
+
+            def left(database: sqlite3.Connection) -> list[int]:
+                tables = ("sessions", "history", "participants")
+                return [database.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables]  # noqa: S608 - names above
+
+            assert await store.execute(left) == [2, 2, 0]
+
+    run(main)
+
+
+def test_participants_change_and_are_dropped(tmp_path: Path) -> None:
+    """A participant has one row, the latest; dropped, the token opens nothing. Being there is activity."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            await store.create(record(), PARTICIPANT)
+            changed = ParticipantRecord("p", "Ann B", "observer", (), b"other", 50.0)
+            assert await store.put_participant("s", changed)
+            assert await store.participant("s", "p") == changed
+            session = await store.load("s")
+            assert session is not None
+            assert session.last_active == 50.0
+            await store.drop_participant("s", "p")
+            assert await store.participant("s", "p") is None
+
+    run(main)
+
+
+def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_none_older(tmp_path: Path) -> None:
+    """The sweeper ends what is silent, and only that."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            for name, at in (("a", 30.0), ("b", 10.0), ("c", 20.0), ("d", 99.0)):
+                await store.create(record(name, last_active=at))
+            assert await store.idle(50.0, 10) == ("b", "c", "a")
+            assert await store.idle(50.0, 2) == ("b", "c")
+            await store.touch(["b"], 60.0)
+            await store.touch(["d"], 1.0)
+            assert await store.idle(50.0, 10) == ("c", "a")
+            assert [each.session_id for each in await store.newest(2)] == ["d", "b"]
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("limits", "kept"),
+    [
+        (Limits(messages=3, seconds=1e9), [8, 9, 10]),
+        (Limits(messages=100, seconds=4.5), [6, 7, 8, 9, 10]),
+        (Limits(messages=100, seconds=1e9, bytes=60), [8, 9, 10]),
+        (Limits(messages=100, seconds=1e9, bytes=1), []),
+    ],
+)
+def test_history_is_bounded_by_count_age_and_bytes(tmp_path: Path, limits: Limits, kept: list[int]) -> None:
+    """Whichever limit is tightest decides; what is dropped is always the oldest."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            await store.create(record())
+            for number in range(1, 11):
+                await append(store, at=float(number), limits=limits)
+            await store.prune(10.0, limits)
+            assert [each.offset for each in await store.read("s", after=0, until=99)] == kept
+            session = await store.load("s")
+            assert session is not None
+            assert session.kept_first == 11 - len(kept)
+            assert session.offset == 10
+            assert await append(store, at=11.0, limits=limits) == 11
+
+    run(main)
+
+
+def test_pruning_takes_a_history_of_any_length(tmp_path: Path) -> None:
+    """More than one batch is dropped in one sweep, and the sizes still add up."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            await store.create(record())
+            for number in range(500):
+                await append(store, at=float(number))
+            assert await store.prune(1000.0, Limits(messages=1000, seconds=510.0)) == 490
+            assert [each.offset for each in await store.read("s", after=0, until=999)] == list(
+                range(491, 501)
+            )
+
+            def sizes(database: sqlite3.Connection) -> tuple[int, int]:
+                (kept,) = database.execute("SELECT kept_bytes FROM sessions").fetchone()
+                (really,) = database.execute("SELECT sum(length(frame)) FROM history").fetchone()
+                return kept, really
+
+            kept, really = await store.execute(sizes)
+            assert kept == really
+
+    run(main)
+
+
+def test_participants_of_one_session_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that many pass through does not grow for ever: those seen last may return."""
+    monkeypatch.setattr("orch.stores.statements.PARTICIPANTS_KEPT", 3)
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            await store.create(record())
+            for number in range(6):
+                await store.put_participant(
+                    "s", ParticipantRecord(f"p{number}", "x", "participant", (), b"h", float(number))
+                )
+            await store.prune(0.0, LIMITS)
+            found = [await store.participant("s", f"p{number}") for number in range(6)]
+            assert [each is not None for each in found] == [False, False, False, True, True, True]
+
+    run(main)
+
+
+def test_appended_messages_are_reported_in_order_before_their_sender_goes_on(tmp_path: Path) -> None:
+    """What is sent to members is what is kept, in the order of the offsets, whoever's task wakes first."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        reported: list[Appended] = []
+        store.on_appended = reported.append
+        async with running(store):
+            await store.create(record())
+            origin = Origin("c", 7)
+            tickets = [
+                await store.begin_append(
+                    "s", b'{"n":%d}' % number, at=1.0, limits=LIMITS, origin=origin if number == 3 else None
+                )
+                for number in range(50)
+            ]
+            assert not reported
+            async with trio.open_nursery() as nursery:
+                for number, ticket in enumerate(tickets):
+                    nursery.start_soon(_check_wait, ticket, number + 1, reported)
+            assert [each.frame for each in reported] == [
+                b'{"n":%d,"offset":%d}' % (number, number + 1) for number in range(50)
+            ]
+            assert [each.origin for each in reported if each.origin] == [origin]
+
+    async def _check_wait(ticket: Any, offset: int, reported: list[Appended]) -> None:
+        assert await ticket.wait() == offset
+        assert reported[offset - 1].offset == offset
+
+    run(main)
+
+
+def test_a_sender_that_is_cancelled_leaves_no_hole(tmp_path: Path) -> None:
+    """A message taken in is kept and reported even if nobody waits for it any more."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        reported: list[int] = []
+        store.on_appended = lambda message: reported.append(message.offset)
+        async with running(store):
+            await store.create(record())
+            with trio.CancelScope() as scope:
+                ticket = await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS)
+                scope.cancel()
+                await ticket.wait()
+            assert await append(store) == 2
+            assert reported == [1, 2]
+
+    run(main)
+
+
+def test_many_operations_share_a_commit(tmp_path: Path) -> None:
+    """What queues up while one transaction is on its way is the next one."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            async with trio.open_nursery() as nursery:
+                for number in range(600):
+                    nursery.start_soon(store.create, record(f"s{number}"))
+            statistics = store.statistics()
+            assert statistics.operations == 600
+            assert statistics.commits <= 3
+
+    run(main)
+
+
+def test_one_operation_that_fails_costs_the_others_nothing(tmp_path: Path) -> None:
+    """In a shared transaction each operation succeeds or fails by itself, and leaves nothing half done."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            outcomes: dict[str, object] = {}
+
+            def half(database: sqlite3.Connection) -> None:
+                database.execute("UPDATE sessions SET epoch = 'spoilt'")
+                raise ValueError("no")
+
+            def wrong(database: sqlite3.Connection) -> None:
+                database.execute("SELECT a FROM missing")
+
+            async def attempt(name: str, work: Any) -> None:
+                try:
+                    outcomes[name] = await work()
+                except (ValueError, ProblemError) as error:
+                    outcomes[name] = error
+
+            await store.create(record("before"))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(attempt, "a", lambda: store.create(record("a")))
+                nursery.start_soon(attempt, "half", lambda: store.execute(half))
+                nursery.start_soon(attempt, "wrong", lambda: store.execute(wrong))
+                nursery.start_soon(attempt, "b", lambda: store.create(record("b")))
+            assert outcomes["a"] is outcomes["b"] is True
+            assert isinstance(outcomes["half"], ValueError)
+            assert isinstance(outcomes["wrong"], ProblemError)
+            assert outcomes["wrong"].code == "store_unavailable"
+            assert {each.epoch for each in await store.newest(9)} == {"e"}
+            assert store.statistics().failures == 2
+            assert "no such table" in (store.statistics().last_error or "")
+
+    run(main)
+
+
+def test_a_listener_that_fails_stops_nothing(tmp_path: Path) -> None:
+    """Messages are kept and acknowledged whatever happens to those who are told of them."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+
+        def fail(message: Appended) -> None:
+            raise RuntimeError("listener")
+
+        store.on_appended = fail
+        async with running(store):
+            await store.create(record())
+            assert await append(store) == 1
+            assert await append(store) == 2
+
+    run(main)
+
+
+def test_operations_wait_for_a_store_that_is_started_again(tmp_path: Path) -> None:
+    """A restart of the branch costs those who come meanwhile a wait, not their request."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.create, record())
+            await trio.sleep(module.PATIENCE - 1)
+            await nursery.start(store.run)
+            await trio.testing.wait_all_tasks_blocked()
+            assert await store.load("s") == record()
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_store_that_stays_away_refuses(tmp_path: Path) -> None:
+    """Nobody waits for ever; the refusal is a problem that clients know."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        before = trio.current_time()
+        with pytest.raises(ProblemError) as caught:
+            await store.load("s")
+        assert caught.value.code == "store_unavailable"
+        assert trio.current_time() - before == pytest.approx(module.PATIENCE)
+
+    run(main)
+
+
+def test_a_cancelled_store_commits_what_was_queued(tmp_path: Path) -> None:
+    """What was taken in before the stop is kept, and its sender told."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        tickets = []
+        async with running(store) as scope:
+            await store.create(record())
+            tickets = [await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS) for _ in range(2500)]
+            scope.cancel()
+        assert [await ticket.wait() for ticket in tickets] == list(range(1, 2501))
+        assert not store.statistics().open
+        async with running(store):
+            session = await store.load("s")
+            assert session is not None
+            assert session.offset == 2500
+
+    run(main)
+
+
+def test_a_full_queue_makes_its_callers_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue is bounded by operations and by bytes; nobody is refused for coming at a busy time."""
+    monkeypatch.setattr(module, "QUEUE_LIMIT", 5)
+    monkeypatch.setattr(module, "QUEUE_BYTES", 100)
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            await store.create(record())
+            most = 0
+            async with trio.open_nursery() as nursery:
+                for _ in range(40):
+                    nursery.start_soon(append, store, "s", b'{"a":"%s"}' % (b"x" * 30))
+                for _ in range(20):
+                    await trio.lowlevel.checkpoint()
+                    most = max(most, store.statistics().waiting)
+            assert 1 <= most <= 5
+            assert store.statistics().waiting_bytes == 0
+            session = await store.load("s")
+            assert session is not None
+            assert session.offset == 40
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database at all, but it is long enough" * 50, b"SQLite format 3\0" * 100]
+)
+def test_a_file_that_is_no_database_is_named(tmp_path: Path, content: bytes) -> None:
+    """The operator reads which file is wrong and what to do; the file is left as it was."""
+    path = tmp_path / "broken.sqlite3"
+    path.write_bytes(content)
+
+    async def main() -> None:
+        with pytest.raises(StoreError, match=r"broken\.sqlite3: is damaged or no SQLite database"):
+            await SqliteStore(path, offload=inline).run()
+
+    run(main)
+    assert path.read_bytes() == content
+
+
+def test_damage_found_while_running_fails_the_operation_and_ends_the_run(tmp_path: Path) -> None:
+    """A damaged page is never read as something else; the branch fails with the file's name."""
+    path = tmp_path / "s.sqlite3"
+
+    async def fill() -> None:
+        store = SqliteStore(path, offload=inline)
+        async with running(store):
+            await store.create(record())
+            for _ in range(200):
+                await append(store, body=b'{"a":"%s"}' % (b"x" * 500))
+
+    run(fill)
+    with path.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(4096 * 8)
+        file.write(b"\xff" * (size - 4096 * 8))
+
+    async def main() -> None:
+        store = SqliteStore(path, offload=inline)
+        failed = trio.Event()
+
+        async def supervised(*, task_status: trio.TaskStatus[None]) -> None:
+            with pytest.raises(StoreError, match=r"s\.sqlite3: is damaged"):
+                await store.run(task_status=task_status)
+            failed.set()
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(supervised)
+            with pytest.raises(ProblemError) as caught:
+                await store.read("s", after=0, until=999)
+            assert caught.value.code == "store_unavailable"
+            await failed.wait()
+            assert "s.sqlite3" in (store.statistics().last_error or "")
+
+    run(main)
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """A folder in the file's place, or a file in the folder's, is said at the start."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+
+    async def main() -> None:
+        for path in (tmp_path / "folder", tmp_path / "file" / "s.sqlite3"):
+            with pytest.raises(StoreError) as caught:
+                await SqliteStore(path, offload=inline).run()
+            assert str(path) in str(caught.value)
+
+    run(main)
+
+
+def test_two_services_cannot_share_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two writers would give one offset to two messages: the second one is told, the first one goes on."""
+    monkeypatch.setattr("orch.stores.database.BUSY_TIMEOUT", 0.05)
+
+    async def main() -> None:
+        first = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(first):
+            with pytest.raises(StoreError, match="in use by another process"):
+                await SqliteStore(tmp_path / "s.sqlite3", offload=inline).run()
+            assert await first.create(record())
+
+    run(main)
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """What is said in sessions is not readable by other users of the machine."""
+    open_database(tmp_path / "s.sqlite3", migrations()).close()
+    assert (tmp_path / "s.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_migrations_are_applied_once_in_order_and_never_backwards(tmp_path: Path) -> None:
+    """A file of an older version is brought up to date; one of a newer version is left alone."""
+    path = tmp_path / "s.sqlite3"
+    first = Migration(1, "one", "CREATE TABLE one (a);")
+    second = Migration(2, "two", "INSERT INTO one VALUES (1);")
+    open_database(path, [first]).close()
+    for _ in range(2):
+        database = open_database(path, [first, second])
+        assert database.execute("SELECT count(*) FROM one").fetchone() == (1,)
+        database.close()
+    with pytest.raises(StoreError, match=r"newer version of this program \(schema 2, known 1\)"):
+        open_database(path, [first])
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """A step is done whole or not at all, so that the next start can try it again."""
+    path = tmp_path / "s.sqlite3"
+    bad = Migration(1, "bad", "CREATE TABLE one (a); CREATE TABLE one (b);")
+    with pytest.raises(StoreError, match="already exists"):
+        open_database(path, [bad])
+    database = open_database(path, [Migration(1, "good", "CREATE TABLE one (a);")])
+    assert database.execute("PRAGMA user_version").fetchone() == (1,)
+    database.close()
+
+
+def test_the_schema_s_files_are_numbered_without_gaps() -> None:
+    """A forgotten or doubled number would make files of one version differ."""
+    assert [step.version for step in migrations()] == list(range(1, len(migrations()) + 1))
