@@ -5,17 +5,17 @@ gives an ``/api`` path to the gateway.
 """
 
 from collections.abc import Awaitable, Callable
+from importlib import metadata
 from typing import Any, Final
 
 import structlog
 from quart import Response, g, render_template, request
-from quart_schema import APIKeySecurityScheme, HttpSecurityScheme, Info, QuartSchema, hide
+from quart_schema import HttpSecurityScheme, Info, QuartSchema, hide
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import RequestRedirect
 
-from orch import __version__
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.resources import resource
@@ -85,7 +85,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
         scalar_ui_path=None,
         swagger_ui_path=None,
         conversion_preference="msgspec",
-        info=Info(title="LiveTranslate orchestration service", version=__version__),
+        info=Info(title="LiveTranslate orchestration service", version=_version()),
         security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
     )
     _guard(app)
@@ -95,6 +95,14 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
     _serve_static(app, files)
     _answer_errors(app)
     return app
+
+
+def _version() -> str:
+    """Return the installed distribution's version; a bare checkout has none."""
+    try:
+        return metadata.version("orchestration-service")
+    except metadata.PackageNotFoundError:
+        return "0+checkout"
 
 
 def _guard(app: Pages) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 from quart import Blueprint, render_template
+from quart_schema import hide
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -104,7 +105,7 @@ def blueprint() -> Blueprint:
     """Return the routes of all pages."""
     pages = Blueprint("pages", __name__)
     for page in PAGES:
-        pages.add_url_rule(page.path, page.name, _view(page), methods=["GET"])
+        pages.add_url_rule(page.path, page.name, hide(_view(page)), methods=["GET"])
     return pages
 
 

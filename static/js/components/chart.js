@@ -70,7 +70,9 @@ export class Chart {
   /** `at` in seconds since the epoch; `columns` one a series, null for a gap; `interval` between samples. */
   show(at, columns, interval) {
     this.#data = withGaps(at, columns, interval);
-    if (this.#plot === null) this.#make();
+    const isEmpty = columns.every((column) => extent(column).known === 0);
+    if (isEmpty) this.#clear();
+    else if (this.#plot === null) this.#make();
     else this.#plot.setData(this.#data);
     this.#write();
     this.#say();
@@ -83,13 +85,21 @@ export class Chart {
     this.#make();
   };
 
+  /** Axes without a line say nothing; a sentence does. */
+  #clear() {
+    this.#plot?.destroy();
+    this.#plot = null;
+    if (!this.#box.firstElementChild?.matches(".chart-empty")) this.#box.replaceChildren(h("p", { class: "chart-empty" }, "Nothing measured yet. The first points come within a few seconds of the first request."));
+  }
+
   #make() {
+    this.#box.replaceChildren();
     const colour = colours(this.#box);
     const axis = { stroke: colour("muted"), font: `12px ${colour("font")}`, grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
     const options = {
       width: Math.max(80, Math.floor(this.#box.clientWidth)),
       height: HEIGHT,
-      padding: [8, 8, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: "page", setSeries: false }, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : 1] } },

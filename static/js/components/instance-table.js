@@ -9,6 +9,9 @@ import { pill, setPill } from "./pill.js";
 import { restartService } from "./restarts.js";
 import { Table } from "./table.js";
 
+/** Errors are shown as wrong from this share of requests on: the service's own default threshold. */
+const NOTEWORTHY = 0.05;
+
 /** Health's measure of one check where no request went there lately. */
 const p95 = (row) => row.gateway_p95_ms ?? row.p95_ms;
 
@@ -40,7 +43,7 @@ const COLUMNS = {
     sort: (row) => row.errors,
     update: (cell, row) => {
       setText(cell, count(row.errors));
-      cell.classList.toggle("is-bad", row.errors > 0);
+      cell.classList.toggle("is-bad", row.errors > row.requests * NOTEWORTHY);
     },
   }),
   breaker: () => ({

@@ -24,6 +24,10 @@ export class Table {
   #sort = null;
   #isHeld = false;
   #selected = null;
+  #matching = 0;
+
+  /** Rows shown at most. */
+  limit = Infinity;
 
   constructor({ caption, columns, key, words = () => [], sort = null, href = null, onOpen = null, classes = "table-list" }) {
     this.#columns = columns;
@@ -53,6 +57,11 @@ export class Table {
   }
 
   /** How many rows the filter lets through. */
+  get matching() {
+    return this.#matching;
+  }
+
+  /** How many of them are shown. */
   get shown() {
     return this.#body.children.length;
   }
@@ -107,6 +116,8 @@ export class Table {
       const column = this.#columns.find((each) => each.label === this.#sort.label);
       rows = sorted(rows, column.sort, this.#sort.direction);
     }
+    this.#matching = rows.length;
+    if (rows.length > this.limit) rows = rows.slice(0, this.limit);
     keyed(this.#body, rows, { key: this.#key, create: (row) => this.#row(row), update: (element, row) => this.#update(element, row) });
     setAttribute(this.#table, "data-rows", rows.length);
   }

@@ -1,6 +1,6 @@
 /** Connections: the pool by state, sessions, who is behind and by how much. */
 
-import { byId, h, setText } from "../components/dom.js";
+import { byId, h, keyed, setAttribute, setText } from "../components/dom.js";
 import { emptyState } from "../components/empty.js";
 import { facts, showFacts } from "../components/facts.js";
 import { Panel } from "../components/panel.js";
@@ -12,14 +12,16 @@ import { Tile } from "../components/tile.js";
 import { setTime, timeElement } from "../components/time.js";
 import { confirm } from "../components/dialog.js";
 import { control } from "../control.js";
-import { agentWords, chosen, countWords, doing, sentence } from "../models/connections.js";
+import { agentWords, chosen, countWords, doing, sentence, tally } from "../models/connections.js";
 import { bytes, count, number } from "../models/figures.js";
 import { socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
 let pool = null;
-const history = { open: [], out: [] };
-const KEPT = 120;
+let course = null;
+let choice = "all";
+/** Rows shown at first, and with each press of the button. */
+const PAGE = 50;
 
 const tiles = Object.fromEntries(["open", "sessions", "messages", "queued"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
 const panel = new Panel(byId("connection"), { field: "connection", onChange: () => showPanel(true) });
@@ -60,6 +62,8 @@ const table = new Table({
   ],
 });
 
+table.limit = PAGE;
+
 const sessions = new Table({
   caption: "Sessions",
   key: (row) => row.session_id,
@@ -90,18 +94,11 @@ async function end(id, button) {
   if (isSure) await carryOut(button, () => control("DELETE", `/api/sessions/${encodeURIComponent(id)}`), `The session ${id} has ended.`);
 }
 
-function remember(series, value) {
-  series.push(value);
-  if (series.length > KEPT) series.shift();
-}
-
 function showTiles() {
-  remember(history.open, pool.active);
-  remember(history.out, pool.messages_out_per_second);
-  tiles.open.show({ value: count(pool.active), unit: `of ${count(pool.limit)}`, series: history.open, note: `${count(pool.total)} since the start` });
+  tiles.open.show({ value: count(pool.active), unit: `of ${count(pool.limit)}`, series: course?.connections, note: `${count(pool.total)} since the start` });
   const speaking = pool.session_list.reduce((sum, session) => sum + session.streams, 0);
   tiles.sessions.show({ value: count(pool.sessions), unit: pool.sessions === 1 ? "session" : "sessions", note: speaking === 0 ? "nobody is speaking" : `${count(speaking)} speaking` });
-  tiles.messages.show({ value: number(pool.messages_out_per_second), unit: "/s", series: history.out, note: `${number(pool.messages_in_per_second)}/s in` });
+  tiles.messages.show({ value: number(pool.messages_out_per_second), unit: "/s", series: course?.messages_out_per_second, note: `${number(pool.messages_in_per_second)}/s in` });
   tiles.queued.show({ value: bytes(pool.queued_bytes), note: `${count(pool.evicted)} evicted; each may have ${bytes(pool.outbox_limit)} waiting` });
 }
 
@@ -113,8 +110,38 @@ function showPool() {
     return;
   }
   ready(slot, table.element);
-  table.show(chosen(pool.connections, byId("state").value));
-  setText(byId("pool-count"), countWords({ shown: table.shown, listed: pool.connections.length, active: pool.active }));
+  table.show(chosen(pool.connections, choice));
+  const words = countWords({ matching: table.matching, listed: pool.connections.length, active: pool.active });
+  setText(byId("pool-count"), words);
+  setText(byId("pool-note"), words);
+  const beyond = table.matching - table.shown;
+  byId("pool-more").hidden = beyond === 0;
+  setText(byId("pool-more"), `Show ${count(Math.min(beyond, PAGE))} more`);
+}
+
+function showChoices() {
+  keyed(byId("choices"), tally(pool.connections), {
+    key: ({ word }) => word,
+    create: ({ word }) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "choice",
+          onclick: () => {
+            choice = word;
+            showChoices();
+            showPool();
+          },
+        },
+        `${word} `,
+        h("strong", {}),
+      ),
+    update: (element, { word, count: many }) => {
+      setAttribute(element, "aria-pressed", String(word === choice));
+      setText(element.lastElementChild, count(many));
+    },
+  });
 }
 
 function showSessionTable() {
@@ -165,13 +192,17 @@ function showPanel(isNew = false) {
   ]);
 }
 
-const shell = new Shell(socket);
+const shell = new Shell(socket, { beat: { topic: "metrics", interval: 3 } });
 shell.start();
+socket.onTopic("metrics", ({ series }) => {
+  course = series;
+  if (pool !== null) showTiles();
+});
 socket.onTopic("connections", (data) => {
   pool = data;
-  shell.heard();
   setText(byId("page-status"), sentence(data));
   showTiles();
+  showChoices();
   showPool();
   showSessionTable();
   showPanel();
@@ -180,6 +211,9 @@ byId("find").addEventListener("input", ({ target }) => {
   table.filter(target.value);
   if (pool !== null) showPool();
 });
-byId("state").addEventListener("change", () => pool !== null && showPool());
+byId("pool-more").addEventListener("click", () => {
+  table.limit += PAGE;
+  showPool();
+});
 panel.start();
 socket.start();

@@ -59,7 +59,7 @@ function showFigures(data) {
   tiles.caption.show({
     ...latency(speech.caption_p95_ms),
     series: series.caption_p95_ms,
-    note: speech.caption_p95_ms === null ? "nothing has been said yet" : `${number(speech.utterances_per_minute)} utterances/min · ${count(speech.lost)} lost`,
+    note: speech.utterances === 0 ? "nothing has been said yet" : `${number(speech.utterances_per_minute)} utterances/min · ${count(speech.lost)} lost`,
   });
   throughput.show(series.at, [series.requests_per_second, series.errors_per_second], data.interval);
   latencies.show(series.at, [series.gateway_p95_ms, series.gateway_p50_ms], data.interval);

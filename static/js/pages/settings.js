@@ -84,14 +84,10 @@ function showValues() {
 }
 
 function showPending() {
-  const slot = byId("pending-slot");
-  if (config.pending.length === 0) {
-    ready(slot, emptyState("Nothing waits.", "Every change that was read is in force."));
-    return;
-  }
-  keyed(ready(slot, null, "ul", "pending"), config.pending, {
+  byId("pending").hidden = config.pending.length === 0;
+  keyed(byId("pending-list"), config.pending, {
     key: (change) => change.path,
-    create: () => h("li", { class: "queue" }, h("span", {}, h("span", { class: "setting-path" }), h("span", { class: "cell-sub" })), h("span", { class: "setting-value" })),
+    create: () => h("li", { class: "pending" }, h("span", {}, h("span", { class: "setting-path" }), h("span", { class: "cell-sub" })), h("span", { class: "setting-value" })),
     update: (element, change) => {
       setText(element.querySelector(".setting-path"), change.path);
       setText(element.querySelector(".cell-sub"), `waits because ${change.reason}`);

@@ -200,7 +200,7 @@ export class Speaking extends EventTarget {
     const wanted = this.#device.value || this.#kept.get(KEPT_DEVICE) || "";
     const named = devices.filter(({ deviceId }) => deviceId !== "default");
     this.#device.replaceChildren(
-      h("option", { value: "" }, named.length === 0 && devices.length === 0 ? "default" : "system default"),
+      h("option", { value: "" }, "default"),
       ...named.map(({ deviceId, label }, index) => h("option", { value: deviceId }, label || `Microphone ${index + 1}`)),
     );
     this.#device.value = named.some(({ deviceId }) => deviceId === wanted) ? wanted : "";

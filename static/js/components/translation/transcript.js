@@ -204,7 +204,7 @@ export class Transcript {
     const cells = targets
       .map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: Date.now() }) }))
       // Beside a real translation "as spoken" is no news.
-      .filter((cell, _, all) => cell.kind !== "same" || all.length === 1);
+      .filter((cell, index, all) => cell.kind !== "same" || (index === 0 && all.every(({ kind }) => kind === "same")));
     const shown = new Map([...read.children].map((child) => [child.dataset.language, child]));
     for (const { target, kind, text } of cells) {
       const old = shown.get(target);

@@ -1,0 +1,156 @@
+"""The real pages over parts that say what a scene tells them to say, with a socket that sends it.
+
+For tests of what is drawn; what the service does is tested against the service. As a program, to look at a
+scene: ``python -m tests.fakes.scripted_service --scene broken --port 3999``.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+
+from orch.parts import Parts
+from orch.problems import ProblemError
+from orch.settings import Settings
+from orch.telemetry.metrics import Metrics
+from orch.web.app import create_pages
+from tests.fakes.scenes import SCENES, Scene, statistics
+
+
+class ScriptedService:
+    """An ASGI application. ``changes`` notes what the control API was asked to do.
+
+    ``is_quiet``: the socket is open but says nothing more (figures grow old).
+    """
+
+    def __init__(self, scene: str = "full", *, settings: Settings | None = None) -> None:
+        self.scene = scene
+        self.changes: list[tuple[str, Any]] = []
+        self.is_quiet = False
+        self.settings = settings or Settings()
+        self.pages = create_pages(self.parts())
+
+    def state(self) -> dict[str, Any]:
+        """Return what every topic says now."""
+        return statistics(self.raw())
+
+    def raw(self) -> Scene:
+        """Return the scene at this moment."""
+        return SCENES[self.scene](time.time())
+
+    def parts(self) -> Parts:
+        """Return parts that read the scene."""
+
+        def says(topic: str) -> Callable[[], Any]:
+            return lambda: self.state()[topic]
+
+        async def restart(service: str, *, reason: str) -> None:
+            if service not in ("audio-service", "translation-service"):
+                raise ProblemError("unknown_service", f"There is no service {service}.", service=service)
+            self.changes.append(("restart service", service))
+
+        def restart_branch(name: str) -> bool:
+            self.changes.append(("restart branch", name))
+            return True
+
+        parts = SimpleNamespace(
+            settings=SimpleNamespace(current=self.settings, statistics=says("config"), patch=self._patch),
+            health=SimpleNamespace(
+                statistics=says("services"),
+                restart=restart,
+                summary=lambda: {each.name: each.state for each in self.state()["services"].services},
+            ),
+            gateway=SimpleNamespace(statistics=says("gateway")),
+            hub=SimpleNamespace(statistics=says("connections")),
+            dashboard=SimpleNamespace(statistics=says("metrics")),
+            tree=SimpleNamespace(
+                statistics=says("tree"),
+                restart=restart_branch,
+                names=lambda: tuple(branch.name for branch in self.state()["tree"].branches),
+            ),
+            metrics=Metrics(),
+            speech=SimpleNamespace(languages=self._languages),
+        )
+        return cast("Parts", parts)
+
+    def _patch(self, wanted: dict[str, Any]) -> tuple[Any, ...]:
+        self.changes.append(("patch", wanted))
+        return ()
+
+    async def _languages(self) -> dict[str, Any]:
+        return {"source": ["auto", "en"], "targets": ["es"], "pairs": {"en": ["es"]}}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve pages, the control API, and the socket."""
+        if scope["type"] == "websocket":
+            await self._socket(receive, send)
+        else:
+            await self.pages(scope, receive, send)
+
+    async def _socket(self, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        stamp = int(time.time() * 1000)
+        await _say(
+            send,
+            {
+                "type": "connected",
+                "timestamp": stamp,
+                "connection_id": "c-test",
+                "server_time": stamp,
+                "ping_interval": 25,
+                "recovery_window": 60,
+            },
+        )
+        topics: set[str] = set()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._beat, topics, send)
+            while True:
+                event = await receive()
+                if event["type"] == "websocket.disconnect":
+                    nursery.cancel_scope.cancel()
+                    return
+                message = msgspec.json.decode(event["text"])
+                if message["type"] == "subscribe":
+                    topics.add(message["topic"])
+                    await _say(send, {"type": "subscribed", "topic": message["topic"], "id": message.get("id")})
+                    await self._tell(message["topic"], send)
+                elif message["type"] == "ping":
+                    await _say(send, {"type": "pong", "id": message.get("id")})
+
+    async def _beat(self, topics: set[str], send: Any) -> None:
+        while True:
+            await trio.sleep(1)
+            for topic in sorted(topics):
+                if not self.is_quiet:
+                    await self._tell(topic, send)
+
+    async def _tell(self, topic: str, send: Any) -> None:
+        await _say(send, {"type": "update", "topic": topic, "data": self.state()[topic]})
+
+
+async def _say(send: Any, message: dict[str, Any]) -> None:
+    message.setdefault("timestamp", int(time.time() * 1000))
+    await send({"type": "websocket.send", "text": msgspec.json.encode(message).decode()})
+
+
+def main() -> None:
+    """Serve one scene until interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scene", choices=sorted(SCENES), default="full")
+    parser.add_argument("--port", type=int, default=3999)
+    arguments = parser.parse_args()
+    config = Config()
+    config.bind = [f"127.0.0.1:{arguments.port}"]
+    trio.run(partial(serve, cast("Any", ScriptedService(arguments.scene)), config))
+
+
+if __name__ == "__main__":
+    main()
