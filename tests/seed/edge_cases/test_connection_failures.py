@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import httpx2
 import pytest
 import trio
@@ -5,9 +7,11 @@ import trio
 from orch.gateway.service import GatewayService
 from orch.health.verdict import State
 from orch.problems import ProblemError
+from tests.fakes.client import connected
 from tests.fakes.gateway import FakeMetrics
 from tests.fakes.health import Bench, Network, healthy
 from tests.fakes.running import run
+from tests.fakes.whole import whole
 
 
 async def no_address(request: httpx2.Request) -> httpx2.Response:
@@ -52,3 +56,46 @@ def test_service_discovery_failures() -> None:
         await trio.lowlevel.checkpoint()
 
     run(main)
+
+
+def test_websocket_connection_recovery(tmp_path: Path) -> None:
+    """Seed: tests/edge_cases/test_connection_failures.py::test_websocket_connection_recovery.
+
+    After a dropped connection the session is recovered over a new one, by whoever has its token, with what
+    was said meanwhile. Without the token, as the seed sends it, the answer is an honest no.
+    """
+
+    async def main() -> None:
+        async with whole(tmp_path) as service:
+            async with connected(service.url) as client:
+                created = await client.ask(
+                    "session_created",
+                    type="create_session",
+                    session_id="test-session-123",
+                    config={"audio": True},
+                )
+            async with connected(service.url) as other:
+                await other.ask("session_joined", type="join_session", session_id="test-session-123")
+                await other.ask(
+                    "session_message", type="broadcast", session_id="test-session-123", data="meanwhile"
+                )
+                async with connected(service.url) as client:
+                    bare = await client.ask(
+                        "session_recovered", type="recover_session", session_id="test-session-123"
+                    )
+                    assert bare["session_id"] == "test-session-123"
+                    assert bare["recovered"] is False
+                    assert bare["reason"] == "token_required"
+                    recovered = await client.ask(
+                        "session_recovered",
+                        type="recover_session",
+                        session_id="test-session-123",
+                        recovery_token=created["recovery_token"],
+                        epoch=created["epoch"],
+                        offset=created["offset"],
+                    )
+                    assert recovered["session_id"] == "test-session-123"
+                    assert recovered["recovered"] is True
+                    assert [message["data"] for message in recovered["messages"]] == ["meanwhile"]
+
+    run(main, virtual=False)

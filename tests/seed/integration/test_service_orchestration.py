@@ -1,0 +1,72 @@
+import os
+import signal
+from pathlib import Path
+
+import httpx2
+import trio
+
+from orch.health.verdict import State
+from tests.fakes.client import connected
+from tests.fakes.health import backend, free_port
+from tests.fakes.running import run
+from tests.fakes.service import service
+from tests.fakes.whole import whole
+
+
+def test_full_orchestration_flow(tmp_path: Path) -> None:
+    """Seed: tests/integration/test_service_orchestration.py::test_full_orchestration_flow.
+
+    The page is served, the hub answers a ping, and the gateway reaches the audio-service: one process, as it
+    is started by hand, in front of a back end that is another.
+    """
+    port = free_port()
+
+    async def main(url: str) -> None:
+        argv = backend(port).argv
+        audio = await trio.lowlevel.open_process(list(argv), stdin=-1, stdout=-1)
+        assert audio.stdin is not None
+        assert audio.stdout is not None
+        try:
+            assert await audio.stdout.receive_some() == b"ready\n"
+            async with httpx2.AsyncClient(base_url=url) as http:
+                assert (await http.get("/")).status_code == 200
+                async with connected(url) as client:
+                    await client.ask("pong", type="ping")
+                answer = await http.post("/api/audio/health")
+                assert answer.status_code == 200
+                assert answer.headers["x-gateway-service"] == "audio-service"
+        finally:
+            audio.kill()
+            await audio.wait()
+            await audio.stdin.aclose()
+            await audio.stdout.aclose()
+
+    # Checked seldom, so that the verdict of the moment before the back end is up does not stand in the way.
+    with service(
+        "serve",
+        tmp_path,
+        environ={"AUDIO_SERVICE_URL": f"http://127.0.0.1:{port}", "HEALTH_CHECK_INTERVAL": "0.2"},
+    ) as running:
+        run(main, running.url, virtual=False)
+
+
+def test_service_failure_recovery(tmp_path: Path) -> None:
+    """Seed: tests/integration/test_service_orchestration.py::test_service_failure_recovery.
+
+    Two seconds after the audio-service has failed it is recovering or healthy, by the service's own doing.
+    """
+    port = free_port()
+
+    async def main() -> None:
+        overlay = {"services.audio-service.url": f"http://127.0.0.1:{port}"}
+        async with whole(tmp_path, processes={"audio-service": backend(port)}, **overlay) as running:
+            health = running.parts.health
+            await health.wait_for("audio-service", State.HEALTHY)
+            (audio,) = (one for one in health.statistics().services if one.name == "audio-service")
+            os.kill(audio.instances[0].pid or 0, signal.SIGKILL)
+            await health.wait_for("audio-service", State.UNHEALTHY)
+            with trio.fail_after(2):
+                await health.wait_for("audio-service", State.RECOVERING)
+            await health.wait_for("audio-service", State.HEALTHY)
+
+    run(main, virtual=False)
