@@ -13,10 +13,10 @@ dropped, and counted. Revisions take at most half of the engine's time: the next
 as the last one took.
 
 A final is given up when it was spoken more than ``buffer_seconds`` ago or more than ``buffer_seconds`` of
-speech wait (the oldest goes first), unless it is just being asked. When a request fails because the back
-end is away, all wait: 0.5 s, 1 s, then 2 s. When it fails because of an answer that cannot be used,
-:data:`POISONED` times in a row, a younger utterance is tried between; if that one succeeds, it is not the
-back end that is broken but the one utterance, and that one is given up.
+speech wait (the oldest goes first), unless it is just being asked. When a request fails, all wait: 0.5 s,
+1 s, then 2 s. An utterance whose answer cannot be used :data:`POISONED` times in a row lets a younger one be
+tried between. If that one succeeds and the older fails once more, it is not the back end that is broken but
+the one utterance, and that one is given up.
 
 The stream carries a decision out and says how it went; then it asks for the next.
 """
@@ -31,6 +31,7 @@ Guessed = Literal["no", "asked", "known"]
 FIRST_RETRY: Final = 0.5  # s
 LONGEST_RETRY: Final = 2.0  # s; how late a returned back end may be noticed
 POISONED: Final = 3
+LATE: Final = 0.1  # of the interval between revisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class _Final:
     failed: bool = False
     marked: bool = False
     unusable: int = 0
+    suspect: bool = False  # others succeeded meanwhile: one more failure, and it is not the back end
 
 
 class Backoff:
@@ -175,7 +177,7 @@ class Backlog:
     def paused(self, number: int, now: float) -> bool:
         """Note that the utterance is over, perhaps."""
         assert self._speaking == number, self  # noqa: S101 - the segmenter's promise
-        self._count_overdue(now)
+        self._count_missed(now, sent=0)
         self._paused = True
         self._unasked = self.revises
         return self._is_replaceable()
@@ -194,7 +196,7 @@ class Backlog:
         way, and one whose answer is ``known`` needs nothing more.
         """
         assert self._speaking == number, self  # noqa: S101 - the segmenter's promise
-        self._count_overdue(now)
+        self._count_missed(now, sent=0)
         self._speaking = None
         self._paused = self._unasked = False
         self._finals[number] = _Final(seconds=seconds, spoken_at=now, answered=guessed == "known")
@@ -236,7 +238,7 @@ class Backlog:
             self._due = now + self._interval
         elif ask.kind == "revision":
             self.revisions += 1
-            self._count_overdue(now)
+            self._count_missed(now, sent=1)
             self._due = now + self._interval
 
     def answered(self, now: float) -> None:
@@ -247,7 +249,7 @@ class Backlog:
             self._finals[ask.number].answered = True
             for number, final in self._finals.items():
                 if number < ask.number and final.unusable >= POISONED:
-                    final.refused = True
+                    final.suspect = True
 
     def failed(self, now: float, *, away: bool) -> None:
         """Note a failure that may pass. ``away``: the back end gave no answer at all."""
@@ -257,6 +259,7 @@ class Backlog:
             final = self._finals[ask.number]
             final.failed = True
             final.unusable = 0 if away else final.unusable + 1
+            final.refused = final.suspect and not away
 
     def refused(self, now: float) -> None:
         """Note a failure that would come again."""
@@ -312,7 +315,7 @@ class Backlog:
         if final.answered:
             return Publish(number)
         if final.refused:
-            return GiveUp(number, "poisoned" if final.unusable >= POISONED else "refused")
+            return GiveUp(number, "poisoned" if final.suspect else "refused")
         if final.late or now - final.spoken_at >= self._buffer:
             return GiveUp(number, "late")
         return None
@@ -332,7 +335,9 @@ class Backlog:
         open_finals = [
             (number, final) for number, final in self._finals.items() if not (final.answered or final.late)
         ]
-        return min(open_finals, key=lambda pair: (pair[1].unusable // POISONED, pair[0]))[0]
+        return min(
+            open_finals, key=lambda pair: (not pair[1].suspect and pair[1].unusable // POISONED, pair[0])
+        )[0]
 
     def _next_loss(self) -> float:
         """Return when the oldest final will be given up."""
@@ -351,9 +356,11 @@ class Backlog:
     def _is_replaceable(self) -> bool:
         return self._under_way is not None and self._under_way.kind != "final"
 
-    def _count_overdue(self, now: float) -> None:
-        """Count the revisions that were due and could not be sent."""
-        if self.revises and not self._paused and now > self._due:
-            missed = int((now - self._due) / self._interval)
-            self.revisions_dropped += missed
+    def _count_missed(self, now: float, *, sent: int) -> None:
+        """Count the revisions that were due up to now and not sent, but for the one that is ``sent`` now."""
+        late = now - self._due
+        # What is due just now would have been sent in a moment.
+        if self.revises and not self._paused and late > LATE * self._interval:
+            missed = 1 + int(late / self._interval)
+            self.revisions_dropped += missed - sent
             self._due += missed * self._interval

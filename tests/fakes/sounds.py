@@ -62,7 +62,7 @@ def typing(seconds: float, rate: int = 16_000) -> Samples:
 def voice(seconds: float, rate: int = 16_000, frequency: float = 140) -> Samples:
     """Return what repeats and swells like speech: a falling harmonic tone, four syllables a second."""
     at = np.arange(round(seconds * rate)) / rate
-    swell = 0.35 + 0.65 * np.abs(np.sin(2 * np.pi * 2 * at))
+    swell = 0.02 + 0.98 * np.abs(np.sin(2 * np.pi * 2 * at + 0.5))
     total: Samples = np.zeros(len(at))
     for harmonic in range(1, 12):
         total += np.sin(2 * np.pi * frequency * harmonic * at) / harmonic

@@ -1,0 +1,554 @@
+"""One stream from sound to captions, on a virtual clock, with fake back ends at the gateway's seam."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
+import pytest
+import trio
+
+from orch.problems import ProblemError
+from orch.settings import Orchestration
+from orch.settings import Speech as SpeechSettings
+from orch.websocket.messages import AudioStatus, Transcript
+from tests.fakes.running import run
+from tests.fakes.sounds import Samples, noise, pcm, silence, voice
+from tests.fakes.speech_back_ends import BackEnds, FakeAnswer, Room, Session, play, speak, words_of
+
+AWAY = ProblemError("service_unavailable", "audio-service is not answering.", service="audio-service")
+TWO = pcm(silence(0.5), voice(2), silence(1), voice(1.5), silence(1))
+
+
+def whole(data: bytes, message: Transcript) -> str:
+    """Return what the fake hears of exactly the audio that a caption says it is about."""
+    return words_of(data[round(message.start * 16_000) * 2 : round(message.end * 16_000) * 2])
+
+
+def assert_order(kept: Sequence[Transcript]) -> None:
+    """Each utterance has one final, in the order spoken, and revisions only rise."""
+    finals = [message.segment_id for message in kept if message.final]
+    assert finals == sorted(set(finals), key=lambda name: int(name.rpartition("-")[2]))
+    last: dict[str, int] = {}
+    for message in kept:
+        assert message.revision > last.get(message.segment_id, 0)
+        last[message.segment_id] = message.revision
+
+
+def statuses(room: Room) -> list[AudioStatus]:
+    return [told.message for told in room.session.statuses() if isinstance(told.message, AudioStatus)]
+
+
+def turns(count: int, spoken: float, still: float) -> list[Samples]:
+    """Return speech and silence in turn."""
+    return [part for _ in range(count) for part in (voice(spoken), silence(still))]
+
+
+def test_speech_becomes_finals_about_exactly_what_was_said() -> None:
+    """Two sentences, two finals: text, times, language, words and confidence as the back end gave them."""
+
+    async def main() -> None:
+        room = Room()
+        stream = room.stream()
+        await speak(stream, TWO)
+        first, second = room.session.finals()
+        assert (first.segment_id, second.segment_id) == ("s1-1", "s1-2")
+        for final in (first, second):
+            assert final.text == whole(TWO, final)
+            assert (final.language, final.confidence) == ("en", 0.75)
+            assert (final.speaker, final.participant_id) == ("Ann", "p1")
+            assert final.stream_started == 1_700_000_000_000
+            (word,) = final.words
+            assert word.start == pytest.approx(final.start + 0.25)
+            assert word.confidence == 0.5
+        assert first.start == pytest.approx(0.2, abs=0.05)
+        assert first.end == pytest.approx(2.6, abs=0.05)
+        assert stream.seconds == len(TWO) / 32_000
+        assert stream.lost_seconds == 0
+        assert_order(room.session.kept())
+
+    run(main)
+
+
+def test_revisions_grow_about_once_a_second_and_are_not_kept() -> None:
+    """While someone speaks, the text so far is told; then the final takes its place under the same name."""
+
+    async def main() -> None:
+        room = Room()
+        await speak(room.stream(), pcm(silence(0.5), voice(5), silence(1)))
+        revisions = room.session.revisions()
+        assert 4 <= len(revisions) <= 6
+        assert [message.revision for message in revisions] == list(range(1, len(revisions) + 1))
+        assert all(not message.final and message.segment_id == "s1-1" for message in revisions)
+        ends = [message.end for message in revisions]
+        assert ends == sorted(ends)
+        (final,) = room.session.finals()
+        assert final.revision == revisions[-1].revision + 1
+
+    run(main)
+
+
+@pytest.mark.parametrize(("engine", "added"), [(0.6, 0.13), (1.5, 0.13), (0.05, 0.55)])
+def test_the_hangover_hides_behind_the_engine(engine: float, added: float) -> None:
+    """The final comes at most 150 ms after the engine could have given it, or when the hangover is over."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(audio_delay=lambda seconds: engine))
+        await speak(room.stream(), pcm(silence(0.5), voice(2), silence(3)))
+        (final,) = room.session.finals()
+        spoken = 0.5 + 2
+        assert room.session.at(final) - spoken == pytest.approx(
+            engine + added if engine > 0.4 else added, abs=0.06
+        )
+        statistics = room.speech.statistics()
+        assert statistics.caption_p50_ms == pytest.approx(1000 * (room.session.at(final) - spoken), abs=40)
+
+    run(main)
+
+
+def test_a_speculation_that_was_right_is_asked_once() -> None:
+    """The answer about the pause is the final: the same audio is not sent twice."""
+
+    async def main() -> None:
+        room = Room()
+        await speak(room.stream(), pcm(silence(0.5), voice(0.8), silence(2)))
+        assert len(room.back_ends.audio()) == 1
+        assert len(room.session.finals()) == 1
+
+    run(main)
+
+
+def test_speech_that_resumes_makes_the_speculation_a_revision() -> None:
+    """A pause inside a sentence shows the text so far; the final is about the whole."""
+
+    async def main() -> None:
+        room = Room()
+        data = pcm(silence(0.5), voice(0.8), silence(0.35), voice(0.8), silence(2))
+        await speak(room.stream(), data)
+        (final,) = room.session.finals()
+        assert final.text == whole(data, final)
+        assert final.end - final.start > 2
+        (revision, *_) = room.session.revisions()
+        assert revision.end < final.end - 0.8
+
+    run(main)
+
+
+def test_a_revision_under_way_is_cancelled_at_a_pause() -> None:
+    """A slow revision does not stand in the final's way."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(audio_delay=lambda seconds: 3.0))
+        await speak(room.stream(), pcm(silence(0.5), voice(1.5), silence(6)))
+        assert room.back_ends.cancelled == 1
+        (final,) = room.session.finals()
+        assert room.session.at(final) == pytest.approx(0.5 + 1.5 + 0.1 + 3.0, abs=0.06)
+        assert room.speech.statistics().revisions_dropped >= 1
+
+    run(main)
+
+
+def test_a_slow_back_end_costs_revisions_never_finals() -> None:
+    """At half the speed of speech, all finals come, in order; revisions are dropped and counted."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(audio_delay=lambda seconds: 2 * seconds))
+        data = pcm(silence(0.5), *turns(8, 1.5, 0.7))
+        await speak(room.stream(), data)
+        assert len(room.session.finals()) == 8
+        assert_order(room.session.kept())
+        assert all(final.text == whole(data, final) for final in room.session.finals())
+        statistics = room.speech.statistics()
+        assert statistics.revisions_dropped > 3
+        assert statistics.lost == 0
+        assert room.back_ends.most_in_flight == 1
+        waiting = [
+            told.message.waiting_seconds
+            for told in room.session.statuses()
+            if isinstance(told.message, AudioStatus)
+        ]
+        assert max(waiting) > 3
+        assert waiting[-1] == 0
+
+    run(main)
+
+
+@pytest.mark.parametrize("kind", ["away", "broken"])
+def test_what_was_said_during_ten_seconds_of_failure_arrives(kind: str) -> None:
+    """A gap is marked at once, and replaced under its name when the back end returns. Nothing comes twice."""
+
+    async def main() -> None:
+        room = Room(session=Session(targets=("es",)))
+        error: ProblemError | FakeAnswer = AWAY if kind == "away" else FakeAnswer(500, b"oh")
+        room.back_ends.audio_error = error
+        data = pcm(silence(0.5), *turns(5, 1, 1))
+
+        async def mend() -> None:
+            await trio.sleep(10)
+            room.back_ends.audio_error = None
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(mend)
+            await speak(room.stream(), data)
+        kept = room.session.kept()
+        gaps = [message for message in kept if message.error is not None]
+        assert len(gaps) == len({gap.segment_id for gap in gaps}) >= 4
+        for gap in gaps:
+            assert gap.error is not None
+            assert not gap.final
+            assert gap.text == ""
+            assert not gap.error.final
+            assert gap.error.service == "audio-service"
+            assert gap.error.code == ("service_unavailable" if kind == "away" else "bad_gateway")
+        finals = room.session.finals()
+        assert len(finals) == 5
+        assert all(final.text == whole(data, final) and final.error is None for final in finals)
+        assert_order(kept)
+        assert room.session.at(finals[0]) < 12.5
+        assert len(room.session.translations()) == 5
+        assert room.speech.statistics().lost == 0
+        asked = [one.at for one in room.back_ends.audio() if one.at < 10]
+        assert max(later - earlier for earlier, later in pairwise(asked[2:])) <= 2.3
+
+    run(main)
+
+
+def test_what_was_said_a_minute_before_the_back_end_returns_is_lost_and_says_so() -> None:
+    """After 70 s, what is older than the buffer is a gap for good; what is younger arrives."""
+
+    async def main() -> None:
+        room = Room()
+        room.back_ends.audio_error = AWAY
+        early = pcm(silence(0.5), voice(1), silence(1))
+        late = pcm(voice(1), silence(1))
+
+        async def mend() -> None:
+            await trio.sleep(70)
+            room.back_ends.audio_error = None
+
+        stream = room.stream()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(mend)
+            await nursery.start(stream.run)
+            await play(stream, early)
+            await play(stream, pcm(silence(40)))
+            await play(stream, late)
+            stream.end()
+        lost, written = room.session.finals()
+        assert lost.error is not None
+        assert (lost.error.code, lost.error.final, lost.text) == ("speech_lost", True, "")
+        assert "audio-service" in lost.error.detail
+        assert room.session.at(lost) == pytest.approx(62, abs=3)
+        assert written.error is None
+        assert room.session.at(written) < 73
+        assert stream.lost_seconds == pytest.approx(lost.end - lost.start)
+        statistics = room.speech.statistics()
+        assert (statistics.lost, statistics.finals) == (1, 1)
+        assert_order(room.session.kept())
+
+    run(main)
+
+
+def test_a_hanging_back_end_does_not_lose_more_than_the_buffer() -> None:
+    """Sound that comes faster than spoken overflows the buffer: the oldest is lost and marked, in order."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(audio_delay=lambda seconds: 20))
+        stream = room.stream()
+        part = pcm(voice(4), silence(1))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stream.run)
+            await play(stream, part)
+            for _ in range(30):
+                stream.feed(part)
+            held = sum(len(segment.pcm) for segment in stream._segments.values())
+            assert held <= (60 + 15) * 32_000
+            stream.end()
+        finals = room.session.finals()
+        assert len(finals) == 31
+        assert_order(room.session.kept())
+        lost = [final for final in finals if final.error is not None]
+        assert len(lost) > 15
+        assert stream.lost_seconds == pytest.approx(sum(final.end - final.start for final in lost), abs=0.1)
+
+    run(main, limit=2000)
+
+
+def test_a_refusal_is_final_in_the_back_ends_own_words() -> None:
+    """422 is not retried: the gap is for good, and later speech is still asked about."""
+
+    async def main() -> None:
+        room = Room()
+        body = msgspec.json.encode({"code": "unsupported_language", "detail": "I only know English."})
+        room.back_ends.audio_error = FakeAnswer(422, body)
+        await speak(room.stream(source_language="de"), TWO)
+        kept = room.session.kept()
+        assert len(kept) == 2
+        for gap in kept:
+            assert gap.error is not None
+            assert gap.final
+            assert (gap.error.code, gap.error.detail, gap.error.final) == (
+                "unsupported_language",
+                "I only know English.",
+                True,
+            )
+        assert len(room.back_ends.audio()) <= 6
+
+    run(main)
+
+
+def test_one_utterance_that_breaks_the_back_end_does_not_hold_up_the_others() -> None:
+    """If it answers others and not this one, this one is given up, in its place."""
+
+    async def main() -> None:
+        room = Room()
+        data = pcm(
+            silence(0.5),
+            voice(1, frequency=120),
+            *[part for _ in range(4) for part in (silence(1), voice(2))],
+            silence(1),
+        )
+        room.back_ends.refuse_audio = lambda audio: (
+            FakeAnswer(500, b"") if len(audio) < 1.6 * 32_000 else None
+        )
+        stream = room.stream()
+        await speak(stream, data)
+        finals = room.session.finals()
+        assert len(finals) == 5
+        assert finals[0].error is not None
+        assert (finals[0].error.code, finals[0].error.final) == ("bad_gateway", True)
+        assert all(final.error is None for final in finals[1:])
+        assert room.session.at(finals[1]) < 15
+        assert_order(room.session.kept())
+
+    run(main)
+
+
+def test_noise_that_has_no_words_shows_nothing() -> None:
+    """An empty text is no caption."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(hear=lambda audio: "  "), session=Session(targets=("es",)))
+        await speak(room.stream(), TWO)
+        assert room.session.kept() == []
+        assert room.session.revisions() == []
+        assert room.session.translations() == []
+
+    run(main)
+
+
+def test_an_empty_final_removes_what_was_shown() -> None:
+    """If a revision had text and the final has none, readers are told."""
+
+    async def main() -> None:
+        back_ends = BackEnds(hear=lambda audio: "hm" if len(audio) < 2.2 * 32_000 else "")
+        room = Room(back_ends=back_ends, session=Session(targets=("es",)))
+        await speak(room.stream(), pcm(silence(0.5), voice(3), silence(1)))
+        assert room.session.revisions()
+        (final,) = room.session.finals()
+        assert (final.text, final.error) == ("", None)
+        assert room.session.translations() == []
+
+    run(main)
+
+
+def test_confidence_and_language_are_the_back_ends_or_nothing() -> None:
+    """Null stays null; a named source stands in for a language that the back end does not say."""
+
+    async def main() -> None:
+        for source, language in (("auto", None), ("fr", "fr")):
+            room = Room(back_ends=BackEnds(language=None, confidence=None))
+            await speak(room.stream(source_language=source), TWO)
+            assert {final.confidence for final in room.session.finals()} == {None}
+            assert {final.language for final in room.session.finals()} == {language}
+            assert {asked.fields["language"] for asked in room.back_ends.audio()} == {source}
+
+    run(main)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
+def test_other_rates_reach_the_back_end_at_16_khz_with_the_same_times(rate: int) -> None:
+    async def main() -> None:
+        room = Room()
+        data = pcm(silence(0.5, rate), voice(2, rate), silence(1, rate))
+        stream = room.stream(sample_rate=rate)
+        await speak(stream, data, rate=rate)
+        (final,) = room.session.finals()
+        assert final.start == pytest.approx(0.2, abs=0.05)
+        assert final.end == pytest.approx(2.6, abs=0.05)
+        assert stream.seconds == pytest.approx(3.5, abs=0.001)
+
+    run(main)
+
+
+def test_odd_bytes_and_late_bytes_are_refused() -> None:
+    """Half a sample, or sound after the end, changes nothing."""
+
+    async def main() -> None:
+        room = Room()
+        stream = room.stream()
+        with pytest.raises(ProblemError) as caught:
+            stream.feed(b"\x00\x00\x00")
+        assert caught.value.code == "odd_byte_count"
+        stream.end()
+        stream.end()
+        with pytest.raises(ProblemError) as caught:
+            stream.feed(b"\x00\x00")
+        assert caught.value.code == "audio_not_started"
+        await stream.run()
+        assert room.session.told == []
+
+    run(main)
+
+
+def test_status_is_told_when_it_changes_at_most_once_a_second() -> None:
+    async def main() -> None:
+        room = Room()
+        room.back_ends.audio_error = AWAY
+        stream = room.stream()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stream.run)
+            await play(stream, pcm(silence(0.5), voice(2), silence(3)))
+            room.back_ends.audio_error = None
+            await play(stream, pcm(silence(5)))
+            stream.end()
+        times = [told.at for told in room.session.statuses()]
+        assert all(later - earlier >= 0.999 for earlier, later in pairwise(times))
+        messages = statuses(room)
+        assert any(message.speaking for message in messages)
+        assert any(message.waiting_for == "audio-service" for message in messages)
+        assert messages[-1].waiting_for is None
+        assert messages[-1].waiting_seconds == 0
+        assert all(message.timestamp > 0 for message in messages)
+
+    run(main)
+
+
+def test_a_recording_is_taken_no_faster_than_it_is_written_down() -> None:
+    """Paced feeding waits; nothing is lost at any engine speed, and there are no revisions."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(audio_delay=lambda seconds: 10 * seconds))
+        stream = room.stream()
+        data = pcm(silence(0.5), *turns(20, 2, 1))
+        most = 0.0
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stream.run)
+            for begin in range(0, len(data), 64_000):
+                await stream.feed_paced(data[begin : begin + 64_000])
+                most = max(most, stream.waiting_seconds)
+            stream.end()
+        assert most < 8
+        finals = room.session.finals()
+        assert len(finals) == 20
+        assert all(final.error is None for final in finals)
+        assert room.session.revisions() == []
+        assert len(room.back_ends.audio()) == 20
+        assert room.speech.statistics().caption_p50_ms is None
+
+    run(main, limit=2000)
+
+
+def test_who_feeds_a_recording_is_freed_when_the_stream_is_cancelled() -> None:
+    """A stream whose run is over does not leave its feeder waiting for ever."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(audio_delay=lambda seconds: 1000))
+        stream = room.stream()
+        data = pcm(*turns(9, 2, 1))
+
+        async def feed() -> None:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.feed_paced(data)
+
+        async with trio.open_nursery() as outer:
+            outer.start_soon(feed)
+            with trio.move_on_after(5):
+                await stream.run()
+        assert room.speech.statistics().streams == 0
+
+    run(main)
+
+
+def test_a_stream_can_be_cancelled_at_any_moment() -> None:
+    """Whenever the cancel comes, no request stays open; what was published is in order."""
+
+    async def main(after: float) -> None:
+        room = Room(session=Session(targets=("es", "fr"), publishing=0.01))
+        room.back_ends.audio_error = AWAY if after > 3 else None
+        stream = room.stream()
+        with trio.move_on_after(after) as scope:
+            await speak(stream, TWO)
+        assert scope.cancelled_caught
+        assert room.back_ends.in_flight == 0
+        assert room.speech.statistics().streams == 0
+        assert_order(room.session.kept())
+
+    for step in range(1, 60):
+        run(main, step * 0.0973)
+
+
+def test_what_publish_raises_leaves_run() -> None:
+    """A session that has ended is its owner's business: the error is passed on, and nothing stays open."""
+
+    async def main() -> None:
+        room = Room()
+
+        async def publish(message: object) -> int:
+            raise ProblemError("unknown_session", "It has ended.")
+
+        room.session.publish = publish  # type: ignore[method-assign]  # a session that has ended
+        with pytest.raises(ExceptionGroup) as caught:
+            await speak(room.stream(), TWO)
+        assert caught.group_contains(ProblemError, match="ended")
+        assert room.speech.statistics().streams == 0
+
+    run(main)
+
+
+def test_a_thousand_utterances_keep_nothing() -> None:
+    """A day's speech leaves no segment, no arrival and no task behind."""
+
+    async def main() -> None:
+        room = Room(session=Session(targets=("es",)))
+        stream = room.stream()
+        data = pcm(voice(0.6), silence(0.7))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stream.run)
+            tasks = trio.lowlevel.current_statistics().tasks_living
+            for _ in range(1000):
+                await play(stream, data, block=0.1)
+                assert len(stream._segments) <= 2
+                assert len(stream._arrivals) < 60
+                assert stream._segmenter.kept_samples < 16 * 16_000
+                room.back_ends.asked.clear()
+            await play(stream, pcm(silence(1)))
+            assert trio.lowlevel.current_statistics().tasks_living <= tasks
+            stream.end()
+        assert len(room.session.finals()) == 1000
+        assert len(room.session.translations()) == 1000
+        assert room.speech.statistics().finals == 1000
+
+    run(main, limit=5000)
+
+
+def test_settings_are_those_of_the_moment_the_stream_begins() -> None:
+    async def main() -> None:
+        room = Room()
+        room.settings.current = msgspec.structs.replace(
+            room.settings.current, orchestration=Orchestration(speech=SpeechSettings(max_utterance=2))
+        )
+        await speak(room.stream(), pcm(silence(0.5), voice(5), silence(1)))
+        assert all(final.end - final.start <= 2 for final in room.session.finals())
+        ends = [(final.start, final.end) for final in room.session.finals()]
+        assert all(earlier[1] == later[0] for earlier, later in pairwise(ends))
+
+    run(main)
+
+
+def test_hiss_asks_nobody() -> None:
+    async def main() -> None:
+        room = Room()
+        await speak(room.stream(), pcm(noise(5, -40)))
+        assert room.back_ends.asked == []
+
+    run(main)
