@@ -63,21 +63,22 @@ class Translations:
         """Translate a final into every language that is read now, but its own."""
         for target in sorted(set(self._targets())):
             if final.language is None or not is_same(target, final.language):
-                self.under_way += 1
-                nursery.start_soon(self._translate, final, target)
+                if self.under_way < MOST:
+                    self.under_way += 1
+                    nursery.start_soon(self._translate, final, target)
+                else:
+                    nursery.start_soon(self._turn_away, final, target)
+
+    async def _turn_away(self, final: Transcript, target: str) -> None:
+        error = ProblemError(
+            "service_unavailable",
+            f"{TRANSLATION} is too far behind: {MOST} translations wait.",
+            service=TRANSLATION,
+        )
+        await self._publish(translation_gap(final, target, error, is_final=True, timestamp=self._timestamp()))
 
     async def _translate(self, final: Transcript, target: str) -> None:
         try:
-            if self.under_way > MOST:
-                error = ProblemError(
-                    "service_unavailable",
-                    f"{TRANSLATION} is too far behind: {MOST} translations wait.",
-                    service=TRANSLATION,
-                )
-                await self._publish(
-                    translation_gap(final, target, error, is_final=True, timestamp=self._timestamp())
-                )
-                return
             await self._try(final, target)
         finally:
             self.under_way -= 1

@@ -1,0 +1,178 @@
+import msgspec
+import pytest
+import trio
+
+from orch.problems import ProblemError
+from orch.settings import Service, Settings
+from orch.speech.backends import AUDIO, TRANSLATION, Headers
+from orch.speech.live import LanguagesOffered, Speech, SpeechStatistics
+from orch.speech.tally import Tally
+from orch.speech.transcriber import Transcriber
+from orch.speech.translator import Translator
+from tests.fakes.running import run
+from tests.fakes.speech_back_ends import FakeAnswer, Holder, Session
+
+MODELS = {"models": [{"name": "sphinx", "languages": ["en-US"]}], "languages": ["en-US"]}
+PAIRS = {"languages": [{"code": "en"}], "pairs": [{"source": "en", "target": "es"}]}
+
+
+class Offer:
+    """Back ends that say which languages they know, or fail."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.broken: set[str] = set()
+        self.holder = Holder(
+            Settings(services={AUDIO: Service(url="http://a"), TRANSLATION: Service(url="http://t")})
+        )
+        self.speech = Speech(
+            transcriber=Transcriber(fetch=self.fetch, settings=self.holder),
+            translator=Translator(fetch=self.fetch, settings=self.holder),
+            settings=self.holder,
+            wall=lambda: 1_700_000_000.0,
+        )
+
+    async def fetch(
+        self, service: str, method: str, path: str, *, headers: Headers = (), body: bytes = b""
+    ) -> FakeAnswer:
+        await trio.sleep(0.1)
+        self.asked.append(path)
+        if service in self.broken:
+            raise ProblemError("service_unavailable", f"{service} is not answering.", service=service)
+        return FakeAnswer(200, msgspec.json.encode(MODELS if service == AUDIO else PAIRS))
+
+    def open(self, language: str, rate: int = 16_000) -> None:
+        session = Session()
+        self.speech.stream(
+            session_id="s",
+            stream_id="x",
+            sample_rate=rate,
+            source_language=language,
+            targets=lambda: (),
+            speaker=None,
+            participant_id=None,
+            publish=session.publish,
+            tell=session.tell,
+        )
+
+
+def test_languages_are_what_both_back_ends_say() -> None:
+    """Asked once a minute, however many want to know at once."""
+
+    async def main() -> None:
+        offer = Offer()
+        answers: list[LanguagesOffered] = []
+
+        async def want() -> None:
+            answers.append(await offer.speech.languages())
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(want)
+        assert answers == [LanguagesOffered(source=("en-US",), targets=("es",), pairs={"en": ("es",)})] * 5
+        assert sorted(offer.asked) == ["/api/languages", "/api/models"]
+        await trio.sleep(61)
+        await want()
+        assert len(offer.asked) == 4
+
+    run(main)
+
+
+def test_a_back_end_that_cannot_be_asked_is_named_and_what_it_last_said_stands() -> None:
+    async def main() -> None:
+        offer = Offer()
+        offer.broken = {TRANSLATION}
+        offered = await offer.speech.languages()
+        assert offered.source == ("en-US",)
+        assert offered.targets == ()
+        (error,) = offered.errors
+        assert (error.service, error.code) == (TRANSLATION, "service_unavailable")
+        offer.broken = {AUDIO}
+        await trio.sleep(6)
+        offered = await offer.speech.languages()
+        assert (offered.source, offered.targets) == (("en-US",), ("es",))
+        assert [error.service for error in offered.errors] == [AUDIO]
+
+    run(main)
+
+
+def test_dialects_that_cannot_say_offer_any() -> None:
+    async def main() -> None:
+        offer = Offer()
+        await offer.speech.languages()
+        offer.holder.current = Settings(
+            services={
+                AUDIO: Service(url="http://a", dialect="openai"),
+                TRANSLATION: Service(url="http://t", dialect="openai"),
+            }
+        )
+        assert await offer.speech.languages() == LanguagesOffered(any_source=True, any_target=True)
+        offer.open("tlh")
+
+    run(main)
+
+
+def test_a_language_that_the_back_end_does_not_know_is_refused() -> None:
+    """Only where it has said lately what it knows; else it will say itself."""
+
+    async def main() -> None:
+        offer = Offer()
+        offer.open("de")
+        await offer.speech.languages()
+        for language in ("en", "en-GB", "auto"):
+            offer.open(language)
+        with pytest.raises(ProblemError, match="en-US") as caught:
+            offer.open("de")
+        assert caught.value.code == "unsupported_language"
+        await trio.sleep(61)
+        offer.open("de")
+
+    run(main)
+
+
+def test_a_rate_that_cannot_be_used_is_refused() -> None:
+    async def main() -> None:
+        with pytest.raises(ProblemError) as caught:
+            Offer().open("en", rate=11_025)
+        assert caught.value.code == "unsupported_sample_rate"
+
+    run(main)
+
+
+def test_a_cancelled_question_for_languages_leaves_the_lock_free() -> None:
+    async def main() -> None:
+        offer = Offer()
+        with trio.move_on_after(0.05):
+            await offer.speech.languages()
+        assert (await offer.speech.languages()).source == ("en-US",)
+
+    run(main)
+
+
+def test_figures_before_anything_was_said() -> None:
+    assert Offer().speech.statistics() == SpeechStatistics(
+        streams=0,
+        utterances=0,
+        finals=0,
+        lost=0,
+        lost_seconds=0.0,
+        revisions=0,
+        revisions_dropped=0,
+        waiting_seconds=0,
+        caption_p50_ms=None,
+        caption_p95_ms=None,
+        utterances_per_minute=0,
+    )
+
+
+def test_percentiles_are_of_the_last_hundred() -> None:
+    tally = Tally()
+    for number in range(1000):
+        tally.written(None if number % 2 else number / 1000)
+        tally.spoken(float(number))
+    figures = tally.statistics(1000.0)
+    assert figures.finals == 1000
+    assert figures.caption_p50_ms == 898
+    assert figures.caption_p95_ms == 988
+    assert figures.utterances_per_minute == 59
+    assert tally.statistics(5000.0).utterances_per_minute == 0
