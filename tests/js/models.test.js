@@ -62,6 +62,7 @@ test("what is read at first: kept, else the reader's own, filled up to two", () 
   assert.deepEqual(firstTargets(OFFER, { kept: [] }), []);
   assert.deepEqual(firstTargets(OFFER, { kept: ["fr"], preferred: ["es-MX"] }), ["es", "de"]);
   assert.deepEqual(firstTargets(OFFER, { preferred: ["en-US", "en", "es", "de"] }), ["en", "es", "de"]);
+  assert.deepEqual(firstTargets({ ...OFFER, targets: ["en", "en-US", "es"] }, { preferred: ["en-GB"] }), ["en", "es"], "not one language twice");
   assert.deepEqual(firstTargets(null, { kept: ["es"] }), ["es"], "an offer that is not known keeps the choice");
 });
 

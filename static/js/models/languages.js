@@ -81,11 +81,12 @@ export function firstTargets(offer, { kept = null, preferred = [] } = {}) {
     if (known.length > 0 || kept.length === 0) return known;
   }
   const chosen = [];
+  const isNew = (code) => !chosen.some((other) => isSameLanguage(code, other));
   for (const wish of preferred) {
-    const match = targets.find((code) => isSameLanguage(code, wish));
-    if (match && !chosen.includes(match)) chosen.push(match);
+    const match = targets.find((code) => code === wish) ?? targets.find((code) => isSameLanguage(code, wish));
+    if (match && isNew(match)) chosen.push(match);
   }
-  for (const code of targets) if (chosen.length < 2 && !chosen.includes(code)) chosen.push(code);
+  for (const code of targets) if (chosen.length < 2 && isNew(code)) chosen.push(code);
   return chosen;
 }
 

@@ -67,6 +67,17 @@ export function sentence({ phase, reason, connection, microphone, uplink, partic
   return `Nobody is speaking.${rest}`;
 }
 
+/** What stands where lines will be: what it means, and what to do. */
+export function nothingYet({ microphone, recordings, isReadOnly }) {
+  if (microphone === "open") return { title: "Listening", text: "Speak. What you say appears here, with its translation beside it." };
+  if (recordings > 0) return { title: "Reading the recording", text: "What is said in it appears here, with its translation beside it." };
+  if (isReadOnly) return { title: "Nothing has been said yet", text: "What is said in this session appears here, with its translation beside it." };
+  return {
+    title: "Nothing has been said yet",
+    text: "Start the microphone and speak, or open a recording: drop the file anywhere on this page. What is said appears here, with its translation beside it.",
+  };
+}
+
 /** What stands in place of a text that is not there. `line.error` is set. */
 export function gap(line) {
   const { detail, final } = line.error;

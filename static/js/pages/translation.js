@@ -16,7 +16,7 @@ import { FORMATS, exportable, fileName, toTxt } from "../models/exports.js";
 import { counted } from "../models/figures.js";
 import { list } from "../models/languages.js";
 import { problems } from "../models/overview.js";
-import { here, middle, missed, sentence } from "../models/translation-words.js";
+import { here, middle, missed, nothingYet, sentence } from "../models/translation-words.js";
 import { socket } from "../page-socket.js";
 import { SessionClient } from "../session-client.js";
 import { Shell } from "../shell.js";
@@ -106,23 +106,31 @@ function count() {
   for (const button of document.querySelectorAll("[data-format], #copy")) button.disabled = lines === 0;
   const { translated } = captions.languages;
   const what = translated.length > 0 ? "original and translations" : "original";
-  setText(byId("take-note"), lines === 0 ? "Nothing to take yet." : `${counted(lines, "line")} · ${what}`);
+  setText(byId("take-note"), lines === 0 ? "nothing yet" : `${counted(lines, "line")} · ${what}`);
+  showEmpty();
+}
+
+function showEmpty() {
   byId("empty").hidden = transcript.length > 0 || session.phase !== "open";
+  const { title, text } = nothingYet({ microphone: speaking.state, recordings: recordings.active, isReadOnly: role === "observer" });
+  setText(byId("empty-title"), title);
+  setText(byId("empty-text"), text);
 }
 
 // --- how things are -------------------------------------------------------------------------------------------
 
 /** Bring the sentence up to date, soon: what changes many times a second is not read out as often. */
 function say() {
-  if (sayTimer !== null) return;
-  sayTimer = setTimeout(
-    () => {
-      sayTimer = null;
-      saidAt = performance.now();
-      setText(byId("page-status"), words());
-    },
-    Math.max(50, saidAt + SAY_EVERY - performance.now()),
-  );
+  sayTimer ??= setTimeout(sayNow, Math.max(50, saidAt + SAY_EVERY - performance.now()));
+}
+
+/** What somebody waits for is said at once. */
+function sayNow() {
+  clearTimeout(sayTimer);
+  sayTimer = null;
+  saidAt = performance.now();
+  showEmpty();
+  setText(byId("page-status"), words());
 }
 
 function words() {
@@ -164,8 +172,8 @@ function showSession() {
     notices.say("session", {
       word: phase === "gone" ? "ended" : "failed",
       tone: "bad",
-      text: phase === "gone" ? `The session “${session_id}” no longer exists. ${session.reason}` : `The session could not be opened. ${session.reason}`,
-      more: transcript.length > 0 ? "What is shown stays on this page and can be taken with you." : "",
+      text: session.reason,
+      more: transcript.length > 0 ? "What is shown stays on this page and can be taken with you." : "Start a new one and send its link to the others.",
       actions: [{ label: "Start a new one", run: begin }],
       isDismissable: false,
     });
@@ -178,7 +186,7 @@ function showSession() {
   }
   speaking.refresh();
   count();
-  say();
+  sayNow();
 }
 
 // --- the session ----------------------------------------------------------------------------------------------
@@ -247,7 +255,7 @@ languages.addEventListener("change", ({ detail }) => {
 
 speaking.addEventListener("trouble", ({ detail }) => notices.say(detail.key, { word: "microphone", tone: "bad", text: detail.text, more: detail.more }));
 speaking.addEventListener("fine", ({ detail }) => notices.drop(detail.key));
-speaking.addEventListener("change", () => say());
+speaking.addEventListener("change", sayNow);
 
 session.addEventListener("phase", showSession);
 session.addEventListener("ready", () => speaking.ready());
@@ -259,7 +267,7 @@ session.addEventListener("participants", ({ detail }) => {
 session.addEventListener("rejoined", ({ detail }) => notices.say("missed", { word: "missed", text: missed(detail) }));
 
 socket.addEventListener("message", ({ detail }) => hear(detail));
-socket.addEventListener("state", () => say());
+socket.addEventListener("state", sayNow);
 socket.onTopic("services", showServices);
 
 new Shortcuts({

@@ -203,6 +203,7 @@ export class Transcript {
     const targets = this.#targets.length > 0 ? this.#targets : [...line.translations.keys()];
     const cells = targets
       .map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: Date.now() }) }))
+      .filter(({ kind, text }) => kind !== "none" || text !== "")
       // Beside a real translation "as spoken" is no news.
       .filter((cell, index, all) => cell.kind !== "same" || (index === 0 && all.every(({ kind }) => kind === "same")));
     const shown = new Map([...read.children].map((child) => [child.dataset.language, child]));
