@@ -18,6 +18,8 @@
 
 import { Backoff } from "./models/backoff.js";
 import { afterClose } from "./models/closes.js";
+import { Liveness } from "./models/liveness.js";
+import { LiveSocketError, Requests } from "./models/requests.js";
 import { SessionLog } from "./models/session-log.js";
 import { SessionMemory, tabStorage } from "./models/session-memory.js";
 
@@ -25,12 +27,8 @@ import { SessionMemory, tabStorage } from "./models/session-memory.js";
 const CONNECT_LIMIT = 10_000;
 /** Without a word for this long, ask; the service's own ping interval replaces it. */
 const QUIET_LIMIT = 25_000;
-/** After asking, wait this long for any word. */
-const PONG_LIMIT = 10_000;
 /** A connection that lasted this long was a good one: the next loss starts the backoff anew. */
 const STEADY_AFTER = 5_000;
-/** Requests waiting for a connection; the next one is refused. */
-const REQUEST_LIMIT = 64;
 /** Bytes of audio the browser may hold unsent: ten seconds at 16 kHz. Past it `sendAudio` refuses. */
 const AUDIO_LIMIT = 320_000;
 /** Recoveries of one gap before it is called lost. */
@@ -38,16 +36,7 @@ const RECOVERY_TRIES = 3;
 
 const JOINING = new Set(["create_session", "join_session"]);
 
-/** A request that got an `error`, no answer in time, or no connection. `code` says which. */
-export class LiveSocketError extends Error {
-  constructor(code, detail, message = null) {
-    super(detail);
-    this.name = "LiveSocketError";
-    this.code = code;
-    /** The service's `error` message, where there is one. */
-    this.answer = message;
-  }
-}
+export { LiveSocketError };
 
 export class LiveSocket extends EventTarget {
   #url;
@@ -62,19 +51,15 @@ export class LiveSocket extends EventTarget {
   #socket = null;
   #state = { state: "stopped", retryIn: null, attempt: 0, reason: "" };
   #retryTimer = null;
-  #watchTimer = null;
+  #connectTimer = null;
+  #liveness;
   #notBefore = 0;
   #closing = null;
   #liveSince = null;
-  #heardAt = 0;
-  #askedAt = null;
-  #watchAt = 0;
-  #quietLimit = QUIET_LIMIT;
   #connection = null;
 
   #nextId = 1;
-  /** id -> {message, resolve, reject, timer, sent} */
-  #requests = new Map();
+  #requests;
   /** topic -> {count, last} */
   #topics = new Map();
   /** session_id -> {log, token, tries, participant} */
@@ -102,6 +87,13 @@ export class LiveSocket extends EventTarget {
     this.#now = now;
     this.#memory = new SessionMemory(storage);
     this.#signals = signals;
+    this.#requests = new Requests(timers);
+    this.#liveness = new Liveness({
+      timers,
+      now,
+      ask: () => this.#transmit({ type: "ping", id: this.#id() }),
+      die: () => this.#abandon("The service fell silent."),
+    });
   }
 
   /** The last `state` event's detail. */
@@ -164,26 +156,14 @@ export class LiveSocket extends EventTarget {
    * (it was sent, whether it was carried out is not known), `too_many_requests`, `stopped`.
    */
   request(message, { timeout = 10_000 } = {}) {
-    const id = this.#id();
-    return new Promise((resolve, reject) => {
-      if (!this.#running) {
-        reject(new LiveSocketError("stopped", this.#state.reason || "The connection is closed."));
-        return;
-      }
-      if (this.#requests.size >= REQUEST_LIMIT) {
-        reject(new LiveSocketError("too_many_requests", "Too many requests are waiting for the service."));
-        return;
-      }
-      const timer = this.#timers.setTimeout(() => {
-        this.#requests.delete(id);
-        if (JOINING.has(message.type)) this.#sessions.get(message.session_id)?.log.stopWaiting();
-        const detail = this.isLive ? "The service did not answer in time." : "There is no connection to the service.";
-        reject(new LiveSocketError("timeout", detail));
-      }, timeout);
-      const request = { message: { ...message, id }, resolve, reject, timer, sent: false };
-      this.#requests.set(id, request);
-      if (this.isLive) this.#sendRequest(request);
-    });
+    if (!this.#running) return Promise.reject(new LiveSocketError("stopped", this.#state.reason || "The connection is closed."));
+    const late = () => {
+      if (JOINING.has(message.type)) this.#sessions.get(message.session_id)?.log.stopWaiting();
+      return this.isLive ? "The service did not answer in time." : "There is no connection to the service.";
+    };
+    const answer = this.#requests.add({ ...message, id: this.#id() }, { timeout, late });
+    if (this.isLive) this.#sendWaiting();
+    return answer;
   }
 
   /** Be told `topic` in `message` events. Returns the function that ends it. */
@@ -301,7 +281,7 @@ export class LiveSocket extends EventTarget {
 
   /** Something may have changed for the better: try now, or find out now whether the connection still lives. */
   #hurry() {
-    if (this.isLive) this.#ask();
+    if (this.isLive) this.#liveness.probe();
     else this.retryNow();
   }
 
@@ -323,8 +303,8 @@ export class LiveSocket extends EventTarget {
     this.#socket = socket;
     socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#receive(data));
     socket.addEventListener("close", ({ code, reason }) => socket === this.#socket && this.#closed(code, reason));
-    this.#cancelWatch();
-    this.#watchTimer = this.#timers.setTimeout(() => this.#abandon("The service did not answer in time."), CONNECT_LIMIT);
+    this.#timers.clearTimeout(this.#connectTimer);
+    this.#connectTimer = this.#timers.setTimeout(() => this.#abandon("The service did not answer in time."), CONNECT_LIMIT);
   }
 
   /** Give up on the socket without waiting for its close: a dead network never sends one. */
@@ -338,8 +318,9 @@ export class LiveSocket extends EventTarget {
   #closed(code, reason) {
     this.#socket = null;
     this.#connection = null;
-    this.#cancelWatch();
-    this.#failSentRequests();
+    this.#liveness.stop();
+    this.#timers.clearTimeout(this.#connectTimer);
+    this.#requests.fail("connection_lost", "The connection was lost before the answer came.");
     for (const { log } of this.#sessions.values()) log.wait();
     const verdict = afterClose(code, reason);
     const words = this.#closing?.reason || verdict.words;
@@ -364,14 +345,15 @@ export class LiveSocket extends EventTarget {
     this.#running = false;
     for (const [name, listener] of this.#signalListeners) this.#signals?.removeEventListener(name, listener);
     this.#cancelRetry();
-    this.#cancelWatch();
+    this.#timers.clearTimeout(this.#connectTimer);
+    this.#liveness.stop();
     const socket = this.#socket;
     this.#socket = null;
     this.#connection = null;
     socket?.close(1000);
     for (const { log } of this.#sessions.values()) log.wait();
     this.#setState("stopped", null, reason);
-    for (const [id, request] of this.#requests) this.#settle(id, request, new LiveSocketError("stopped", reason));
+    this.#requests.fail("stopped", reason, { all: true });
   }
 
   #setState(state, retryIn, reason) {
@@ -380,71 +362,33 @@ export class LiveSocket extends EventTarget {
     this.dispatchEvent(new CustomEvent("state", { detail: this.#state }));
   }
 
-  /**
-   * Look in on a quiet connection. A browser cannot send protocol pings and never hears of a network that has
-   * gone; an application `ping` that stays unanswered is the only sign.
-   */
-  #watch() {
-    this.#cancelWatch();
-    this.#watchAt = this.#askedAt === null ? this.#heardAt + this.#quietLimit : this.#askedAt + PONG_LIMIT;
-    this.#watchTimer = this.#timers.setTimeout(() => this.#look(), Math.max(0, this.#watchAt - this.#now()));
-  }
-
-  #look() {
-    const now = this.#now();
-    const heardLately = this.#askedAt === null && now - this.#heardAt < this.#quietLimit;
-    // A timer that comes much too late ran on a machine that slept: what was asked before it counts for nothing.
-    const slept = now - this.#watchAt > PONG_LIMIT;
-    if (heardLately) this.#watch();
-    else if (this.#askedAt !== null && !slept) this.#abandon("The service fell silent.");
-    else {
-      this.#askedAt = null;
-      this.#ask();
-    }
-  }
-
-  #ask() {
-    if (this.#askedAt !== null) return;
-    this.#askedAt = this.#now();
-    this.#transmit({ type: "ping", id: this.#id() });
-    this.#watch();
-  }
-
   #cancelRetry() {
     this.#timers.clearTimeout(this.#retryTimer);
     this.#retryTimer = null;
   }
 
-  #cancelWatch() {
-    this.#timers.clearTimeout(this.#watchTimer);
-    this.#watchTimer = null;
-  }
-
   // --- messages ---------------------------------------------------------------------------------------------
 
   #receive(data) {
-    this.#heardAt = this.#now();
-    this.#askedAt = null;
+    this.#liveness.heard();
     if (typeof data !== "string") return;
     const message = JSON.parse(data);
     if (message.type === "connected") this.#greeted(message);
     if (message.type === "closing") this.#closing = message;
     if (message.type === "update") this.#updated(message);
     this.#route(message);
-    const request = message.id === undefined ? undefined : this.#requests.get(message.id);
-    if (!request) return;
-    const refused = message.type === "error";
-    if (refused) this.#refused(request.message, message);
-    this.#settle(message.id, request, refused ? new LiveSocketError(message.code, message.detail, message) : message);
+    if (message.id === undefined) return;
+    const sent = this.#requests.message(message.id);
+    if (sent !== null && message.type === "error") this.#refused(sent, message);
+    this.#requests.answer(message);
   }
 
   #greeted(message) {
     this.#connection = message;
     this.#liveSince = this.#now();
-    this.#quietLimit = message.ping_interval > 0 ? message.ping_interval * 1000 : QUIET_LIMIT;
-    this.#askedAt = null;
+    this.#timers.clearTimeout(this.#connectTimer);
+    this.#liveness.start({ quiet: message.ping_interval > 0 ? message.ping_interval * 1000 : QUIET_LIMIT });
     this.#setState("live", null, "");
-    this.#watch();
     for (const [session_id, session] of this.#sessions) {
       session.tries = 0;
       // One whose first answer never came is not ours to recover; its request is sent again or has failed.
@@ -452,7 +396,7 @@ export class LiveSocket extends EventTarget {
       else this.#sessions.delete(session_id);
     }
     for (const topic of this.#topics.keys()) this.#transmit({ type: "subscribe", topic, id: this.#id() });
-    for (const request of this.#requests.values()) if (!request.sent) this.#sendRequest(request);
+    this.#sendWaiting();
   }
 
   #updated(message) {
@@ -559,10 +503,11 @@ export class LiveSocket extends EventTarget {
     return id;
   }
 
-  #sendRequest(request) {
-    request.sent = true;
-    this.#expectJoin(request.message);
-    this.#transmit(request.message);
+  #sendWaiting() {
+    for (const message of this.#requests.takeUnsent()) {
+      this.#expectJoin(message);
+      this.#transmit(message);
+    }
   }
 
   /** From the moment a join is sent its session's messages may come, before the answer that says where it stands. */
@@ -579,21 +524,6 @@ export class LiveSocket extends EventTarget {
     if (!session) return;
     if (session.token && answer.code !== "unknown_session") session.log.stopWaiting();
     else this.forget(sent.session_id);
-  }
-
-  #settle(id, request, outcome) {
-    this.#requests.delete(id);
-    this.#timers.clearTimeout(request.timer);
-    if (outcome instanceof Error) request.reject(outcome);
-    else request.resolve(outcome);
-  }
-
-  #failSentRequests() {
-    for (const [id, request] of this.#requests) {
-      if (!request.sent) continue;
-      const error = new LiveSocketError("connection_lost", "The connection was lost before the answer came.");
-      this.#settle(id, request, error);
-    }
   }
 
   #transmit(message) {
