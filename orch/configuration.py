@@ -160,10 +160,23 @@ class Configuration:
         The folder is watched, since editors replace a file rather than write into it.
         """
         path = self._path.resolve()
-        task_status.started()
-        async for batch in watchfiles.awatch(path.parent, recursive=False, step=100, debounce=400):
-            if any(Path(changed).name == path.name for _, changed in batch) and path.is_file():
-                self.reload()
+        stop = trio.Event()
+
+        async def stop_when_cancelled() -> None:
+            # The watcher's thread cannot be cancelled; it looks at this event every step.
+            try:
+                await trio.sleep_forever()
+            finally:
+                stop.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_when_cancelled)
+            task_status.started()
+            async for batch in watchfiles.awatch(
+                path.parent, recursive=False, step=100, debounce=400, stop_event=stop
+            ):
+                if any(Path(changed).name == path.name for _, changed in batch) and path.is_file():
+                    self.reload()
 
     def statistics(self) -> ConfigurationStatistics:
         """Return every value in force, and what waits."""

@@ -38,6 +38,34 @@ class FrontStatistics(Struct, frozen=True, kw_only=True):
     closed_by_force: int
 
 
+class _Context(WorkerContext):
+    """Hypercorn's view of the worker, for one connection: its sleeps end when the client is gone."""
+
+    def __init__(self, worker: WorkerContext) -> None:
+        super().__init__(None)
+        self.terminated = worker.terminated
+        self.gone = trio.Event()
+
+    async def sleep(self, wait: float) -> None:  # type: ignore[override]  # this one knows its connection
+        with trio.move_on_after(wait):
+            await self.gone.wait()
+
+
+class _Connection(TCPServer):
+    """Hypercorn's connection, but for its WebSocket pings.
+
+    They sleep from one to the next whether or not the client is still there, and the connection is not over
+    before they have woken.
+    """
+
+    async def _read_data(self) -> None:
+        try:
+            await super()._read_data()
+        finally:
+            if isinstance(self.context, _Context):
+                self.context.gone.set()
+
+
 class Front:
     """Accepts connections for ``app`` until told to stop.
 
@@ -142,7 +170,7 @@ class Front:
         self._sockets.add(sock)
         self._accepted += 1
         try:
-            await TCPServer(self._app, self._config(), context, ConnectionState({}), stream)
+            await _Connection(self._app, self._config(), _Context(context), ConnectionState({}), stream)
         except* OSError:
             log.debug("connection lost")
         except* Exception:

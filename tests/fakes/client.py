@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
+from websockets.exceptions import ConnectionClosed
+from websockets.trio.client import ClientConnection, connect
 
 CLIPS = Path(__file__).parents[1] / "data" / "speech"
 
@@ -22,7 +23,7 @@ def clip(name: str) -> bytes:
 class Client:
     """Reads everything it is sent into ``messages``; waits are for a message, never for a time."""
 
-    def __init__(self, socket: WebSocketConnection) -> None:
+    def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._arrived = trio.Event()
         self.messages: list[dict[str, Any]] = []
@@ -33,7 +34,7 @@ class Client:
         """Read until the connection is closed."""
         try:
             while True:
-                text = await self._socket.get_message()
+                text = await self._socket.recv()
                 self.messages.append(json.loads(text))
                 self.arrivals.append(trio.current_time())
                 self._tell()
@@ -47,11 +48,11 @@ class Client:
 
     async def send(self, **message: Any) -> None:
         """Send one message."""
-        await self._socket.send_message(json.dumps(message))
+        await self._socket.send(json.dumps(message))
 
     async def send_bytes(self, block: bytes) -> None:
         """Send audio."""
-        await self._socket.send_message(block)
+        await self._socket.send(block)
 
     async def until(
         self, wanted: Callable[[dict[str, Any]], bool], *, limit: float = 60, start: int = 0
@@ -105,7 +106,7 @@ class Client:
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Client]:
     """Connect to ``ws://…/ws`` for the block; ``url`` is the service's http address."""
-    async with open_websocket_url(url.replace("http", "ws", 1) + "/ws") as socket:
+    async with connect(url.replace("http", "ws", 1) + "/ws", close_timeout=2) as socket:
         client = Client(socket)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.read)

@@ -67,14 +67,14 @@ class RunningService:
     def kill(self) -> None:
         """End it as a power cut would."""
         self.process.kill()
-        self._ended()
+        self.ended()
 
     def stop(self) -> int:
         """Ask it to end; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self._ended()
+        return self.ended()
 
-    def _ended(self) -> int:
+    def ended(self) -> int:
         code = self.process.wait(STOP_LIMIT)
         self._reader.join(STOP_LIMIT)
         if self.process.stderr is not None:
@@ -103,3 +103,5 @@ def service(
     finally:
         if running.process.poll() is None:
             running.stop()
+        else:
+            running.ended()

@@ -165,3 +165,27 @@ def test_a_port_that_is_taken_is_an_error_of_the_branch() -> None:
                 await other.run()
 
     run(main, virtual=False)
+
+
+def test_a_websocket_whose_client_is_gone_is_over_at_once() -> None:
+    """It does not linger until the next ping would have been due."""
+
+    async def accept(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    async def main() -> None:
+        async with front(accept, grace=60) as (serving, stopping):
+            async with client(serving) as stream:
+                await stream.send_all(
+                    b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+                    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+                )
+                assert await stream.receive_some(10) == b"HTTP/1.1 1"
+            stopping.set()
+        assert serving.statistics().open == 0
+        assert serving.statistics().closed_by_force == 0
+
+    run(main, virtual=False, limit=20)

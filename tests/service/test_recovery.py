@@ -70,7 +70,7 @@ def test_what_cannot_be_recovered_is_an_honest_false(tmp_path: Path) -> None:
                     "epoch": made["epoch"],
                     "offset": made["offset"],
                 }
-            wrongs = {
+            wrongs: dict[str, dict[str, object]] = {
                 "wrong_token": {"recovery_token": "guess"},
                 "epoch_changed": {"epoch": "other"},
                 "offset_unknown": {"offset": 10_000},

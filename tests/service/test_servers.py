@@ -77,17 +77,19 @@ def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) ->
 
 def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path) -> None:
     """What is too large ends its own connection, with the code for it."""
-    from trio_websocket import ConnectionClosed, open_websocket_url
+    from websockets.exceptions import ConnectionClosed
+    from websockets.trio.client import connect
 
     with service("serve", tmp_path) as s:
 
         async def main() -> None:
-            async with open_websocket_url(f"ws://127.0.0.1:{s.port}/ws") as socket_:
-                await socket_.get_message()
-                await socket_.send_message('{"type":"test_message","x":"' + "x" * 2**20 + '"}')
+            async with connect(f"ws://127.0.0.1:{s.port}/ws") as socket_:
+                await socket_.recv()
+                await socket_.send('{"type":"test_message","x":"' + "x" * 2**20 + '"}')
                 with pytest.raises(ConnectionClosed) as closed:
-                    await socket_.get_message()
-                assert closed.value.reason.code == 1009
+                    await socket_.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1009
             async with connected(s.url) as client:
                 await client.ask("pong", type="ping")
                 await trio.lowlevel.checkpoint()

@@ -9,7 +9,6 @@ import httpx2
 import pytest
 import trio
 
-from orch.sandbox.engines import pocketsphinx as _engine  # noqa: F401 - the wheel must be there
 from orch.settings import Vad
 from orch.speech.segmenter import Segmenter, Utterance
 from orch.speech.wav import wav
@@ -173,7 +172,7 @@ def test_words_spoken_while_the_audio_service_is_killed_arrive_once_each(tmp_pat
 def test_a_speech_back_end_that_is_away_costs_a_marked_gap_never_made_up_words(tmp_path: Path) -> None:
     """The gap says which service and why; no text is invented."""
     settings = """\
-orchestration: {speech: {buffer_seconds: 2}}
+orchestration: {speech: {buffer_seconds: 9}}
 services:
   audio-service: {url: "http://127.0.0.1:9"}
   translation-service: {url: "http://127.0.0.1:9"}
