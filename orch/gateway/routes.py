@@ -86,6 +86,19 @@ def read_path(path: str) -> Path:
     return Path(tuple(sent), tuple(decoded), is_directory)
 
 
+def is_canonical(path: str) -> bool:
+    """Return whether a percent-encoded path (with or without a query) reads the same to everyone.
+
+    That is: well-formed, without dot or empty segments, plain or encoded.
+    """
+    try:
+        read = read_path(path)
+    except UnroutableError:
+        return False
+    whole = "/" + "/".join(read.sent) + ("/" if read.sent and read.is_directory else "")
+    return path.partition("?")[0] == whole
+
+
 class RouteTable:
     """The routes of one version of the settings. Of two routes with the same prefix the first holds.
 

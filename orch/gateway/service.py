@@ -20,7 +20,7 @@ from orch.gateway.dispatch import Dispatcher, Reply, Trace
 from orch.gateway.figures import GatewayRoute, GatewayStatistics, Window
 from orch.gateway.headers import Header
 from orch.gateway.proxy import CLIENT_GONE, Proxy, Receive, Scope, Send
-from orch.gateway.routes import Match, RouteTable
+from orch.gateway.routes import Match, RouteTable, is_canonical
 from orch.gateway.transport import Connect, Connector
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
@@ -187,10 +187,14 @@ class GatewayService:
     ) -> Answer:
         """Ask a back end at its own ``path`` (with query, percent-encoded) and return its whole answer.
 
+        A path with dot or empty segments is refused: parts of it may come from a client.
+
         Raises :class:`ProblemError`: unknown_service, invalid_request, service_unavailable, bad_gateway (also
         for a body over ``max_answer`` bytes), gateway_timeout (after ``gateway.timeout`` seconds). Any status
         that the back end answers is an answer.
         """
+        if not is_canonical(path):
+            raise ProblemError("invalid_request", "The path must be well-formed, without dot segments.")
         self._follow()
         policy = self._settings.current.orchestration.gateway
         request = Request(

@@ -521,9 +521,17 @@ def test_a_request_that_cannot_be_sent_is_the_callers_fault() -> None:
     async def main() -> None:
         async with gateway_rig() as rig:
             rig.network.servers["a:1"] = answering(ok())
-            with pytest.raises(ProblemError) as caught:
-                await rig.gateway.fetch(AUDIO, "GET", "/a b")
-            assert caught.value.code == "invalid_request"
+            for path in (
+                "/a b",
+                "/api/%2e%2e/admin",
+                "/api/..;/admin",
+                "/api/..%2fadmin",
+                "/api//x",
+                "/x?a b",
+            ):
+                with pytest.raises(ProblemError) as caught:
+                    await rig.gateway.fetch(AUDIO, "GET", path)
+                assert caught.value.code == "invalid_request"
             assert rig.network.opened["a:1"] == 0
 
     run(main)

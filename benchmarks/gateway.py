@@ -1,0 +1,276 @@
+"""What a request through the gateway costs, side by side in one run.
+
+    python benchmarks/gateway.py [--seconds 3] [--connections 32]
+
+Four ways to the same back end (a 15-byte JSON answer, httptools on Trio, a process of its own):
+
+- direct: the load generator to the back end;
+- fetch: `GatewayService.fetch` in the load generator's process, without a server in front;
+- gateway: `GatewayService.proxy` under Hypercorn's Trio worker, as the service hosts it;
+- peer: a reverse proxy as one would write it with Quart-Trio and httpx2, under the same Hypercorn.
+
+Each process has one thread. Figures of a busy or small machine compare only with each other: read the ratios.
+"""
+
+import argparse
+import math
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import httptools
+import httpx2
+import quart_trio
+import trio
+from quart import Response, request
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from orch.front.hypercorn import Front
+from orch.gateway.service import GatewayService
+from orch.settings import Service, Settings
+from orch.telemetry.events import EventLog
+from orch.telemetry.metrics import Metrics
+from orch.websocket.topics import Topics
+
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"hello":"you"}'
+PATH = "/api/audio/health"
+
+
+class Current:
+    """Settings with one back end."""
+
+    def __init__(self, url: str) -> None:
+        self.current = Settings(services={"audio-service": Service(url=url)})
+
+
+class Trusting:
+    """A health service that has nothing to say."""
+
+    def is_usable(self, _service: str, _url: str) -> bool:
+        """Trust."""
+        return True
+
+    def note_failure(self, service: str, url: str, reason: str) -> None:
+        """Say it: a run with failures measures something else."""
+        print(f"failure: {service} {url} {reason}", file=sys.stderr)
+
+
+def gateway_to(url: str) -> GatewayService:
+    """Return a gateway as the service builds it."""
+    return GatewayService(
+        settings=Current(url),
+        health=Trusting(),
+        events=EventLog(wall=lambda: 0.0),
+        topics=Topics(),
+        metrics=Metrics(),
+    )
+
+
+class _Ended:
+    """Hears from httptools that a request has come in full."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    def on_message_complete(self) -> None:
+        """Count it."""
+        self.requests += 1
+
+
+async def serve_back_end() -> None:
+    """Answer every request with the same few bytes."""
+
+    async def handle(stream: trio.SocketStream) -> None:
+        heard = _Ended()
+        parser = httptools.HttpRequestParser(heard)
+        async for data in stream:
+            parser.feed_data(bytes(data))
+            if heard.requests:
+                await stream.send_all(ANSWER * heard.requests)
+                heard.requests = 0
+
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    print(listener.socket.getsockname()[1], flush=True)
+    await trio.serve_listeners(handle, [listener])
+
+
+async def host(app: Any, run: Callable[..., Awaitable[None]] | None) -> None:
+    """Serve an ASGI application as the service does."""
+    front = Front(
+        app,
+        host="127.0.0.1",
+        port=0,
+        stopping=trio.Event(),
+        drain=trio.lowlevel.checkpoint,
+        grace=lambda: 0.0,
+    )
+    async with trio.open_nursery() as nursery:
+        if run is not None:
+            await nursery.start(run)
+        await nursery.start(front.run)
+        print(front.bound[0].rpartition(":")[2], flush=True)
+
+
+async def serve_gateway(url: str) -> None:
+    """Serve the gateway alone."""
+    gateway = gateway_to(url)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await gateway.proxy(scope, receive, send)
+
+    await host(app, gateway.run)
+
+
+async def serve_peer(url: str) -> None:
+    """Serve a reverse proxy of the plain kind."""
+    app = quart_trio.QuartTrio("peer")
+    async with httpx2.AsyncClient(base_url=url, limits=httpx2.Limits(max_connections=64)) as client:
+
+        @app.route("/api/audio/<path:path>", methods=["GET", "POST"])
+        async def proxy(path: str) -> Response:
+            asked = client.build_request(
+                request.method,
+                f"/api/{path}",
+                headers=[(name, value) for name, value in request.headers.items() if name.lower() != "host"],
+                content=await request.get_data(),
+            )
+            answer = await client.send(asked)
+            return Response(answer.content, answer.status_code, dict(answer.headers))
+
+        await host(app, None)
+
+
+@contextmanager
+def process(role: str, *arguments: str) -> Iterator[int]:
+    """Start one of the servers; gives its port."""
+    with subprocess.Popen(
+        [sys.executable, __file__, "--role", role, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as child:
+        try:
+            assert child.stdout is not None  # noqa: S101 - a pipe was asked for
+            lines = iter(child.stdout)
+            while not (line := next(lines).strip()).isdigit():
+                continue
+            yield int(line)
+        finally:
+            child.kill()
+
+
+Ask = Callable[[], Awaitable[None]]
+
+
+async def measure(connections: int, seconds: float, make: Callable[[], Awaitable[Ask]]) -> list[float]:
+    """Ask over so many connections at once for so long; return each one's seconds, the first 10 % left out."""
+    taken: list[float] = []
+    asks = [await make() for _ in range(connections)]
+    until = perf_counter() + seconds
+
+    async def keep_asking(ask: Ask) -> None:
+        while (began := perf_counter()) < until:
+            await ask()
+            taken.append(perf_counter() - began)
+
+    async with trio.open_nursery() as nursery:
+        for ask in asks:
+            nursery.start_soon(keep_asking, ask)
+    return taken[len(taken) // 10 :]
+
+
+def over_http(port: int, path: str) -> Callable[[], Awaitable[Ask]]:
+    """Return what opens a kept connection and asks over it."""
+
+    async def make() -> Ask:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        asked = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+
+        async def ask() -> None:
+            await stream.send_all(asked)
+            answer = b""
+            while not answer.endswith(ANSWER[-15:]):
+                data = await stream.receive_some(65_536)
+                if not data:
+                    raise ConnectionError(answer)
+                answer += data
+            if not answer.startswith(b"HTTP/1.1 200"):
+                raise ConnectionError(answer)
+
+        return ask
+
+    return make
+
+
+def over_fetch(gateway: GatewayService) -> Callable[[], Awaitable[Ask]]:
+    """Return what asks through the gateway in this process."""
+
+    async def make() -> Ask:
+        async def ask() -> None:
+            await gateway.fetch("audio-service", "GET", "/api/health")
+
+        await trio.lowlevel.checkpoint()
+        return ask
+
+    return make
+
+
+async def compare(seconds: float, connections: int) -> None:
+    """Run all four and print them beside each other, at full load and one request at a time."""
+    with process("backend") as back, trio.CancelScope() as scope:
+        url = f"http://127.0.0.1:{back}"
+        gateway = gateway_to(url)
+        with process("gateway", url) as ours, process("peer", url) as peers:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(gateway.run)
+                ways = {
+                    "direct": over_http(back, PATH),
+                    "fetch": over_fetch(gateway),
+                    "gateway": over_http(ours, PATH),
+                    "peer": over_http(peers, PATH),
+                }
+                print(f"{connections} connections, {seconds:g} s each; then one at a time")
+                print(f"{'':8}{'req/s':>9}{'p50 ms':>9}{'p95 ms':>9}{'alone ms':>10}{'of direct':>11}")
+                rates: dict[str, float] = {}
+                for name, make in ways.items():
+                    taken = await measure(connections, seconds, make)
+                    alone = await measure(1, seconds / 3, make)
+                    rates[name] = len(taken) / 0.9 / seconds
+                    print(
+                        f"{name:8}{rates[name]:9.0f}{quantile(taken, 0.5):9.2f}{quantile(taken, 0.95):9.2f}"
+                        f"{quantile(alone, 0.5):10.2f}{rates[name] / rates['direct']:11.3f}"
+                    )
+                print(f"gateway / peer: {rates['gateway'] / rates['peer']:.1f}")
+                scope.cancel()
+
+
+def quantile(taken: list[float], share: float) -> float:
+    """Return a quantile in milliseconds."""
+    return sorted(taken)[math.ceil(len(taken) * share) - 1] * 1000
+
+
+def main() -> None:
+    """Run the comparison, or one of its servers."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--role", choices=["backend", "gateway", "peer"], help=argparse.SUPPRESS)
+    parser.add_argument("url", nargs="?", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.role == "backend":
+        trio.run(serve_back_end)
+    elif options.role == "gateway":
+        trio.run(serve_gateway, options.url)
+    elif options.role == "peer":
+        trio.run(serve_peer, options.url)
+    else:
+        trio.run(compare, options.seconds, options.connections)
+
+
+if __name__ == "__main__":
+    main()
