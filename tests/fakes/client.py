@@ -17,7 +17,8 @@ CLIPS = Path(__file__).parents[1] / "data" / "speech"
 def clip(name: str) -> bytes:
     """Return the samples of a recording in tests/data/speech: 16 kHz mono s16le."""
     with wave.open(str(CLIPS / f"{name}.wav")) as file:
-        return file.readframes(file.getnframes())
+        samples: bytes = file.readframes(file.getnframes())
+        return samples
 
 
 class Client:
