@@ -1,0 +1,109 @@
+"""Engines and their libraries, scripted."""
+
+import threading
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import trio
+
+from orch.sandbox.engines.speech import Heard, Segment, Word
+from orch.sandbox.engines.translation import Pair
+
+SAID = Segment(0.5, 1.5, "hello there", 0.75, (Word("hello", 0.5, 1.0, 0.9), Word("there", 1.0, 1.5, 0.6)))
+
+
+class ScriptedSpeechEngine:
+    """Hears :data:`SAID` in everything, or waits for ever (``is_stuck``), or breaks (``failure``)."""
+
+    name = "scripted"
+    model = "of-tests"
+    languages: tuple[str, ...] = ("en", "de")
+    capacity = 1
+
+    def __init__(self) -> None:
+        self.is_stuck = False
+        self.failure: Exception | None = None
+        self.asked: list[tuple[int, str | None, bool]] = []
+        self.cancelled = 0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        await trio.sleep_forever()
+
+    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Heard:
+        self.asked.append((len(pcm), language, skip_silence))
+        if self.failure:
+            raise self.failure
+        try:
+            await trio.sleep(float("inf") if self.is_stuck else 0)
+        except trio.Cancelled:
+            self.cancelled += 1
+            raise
+        return Heard((SAID,), language or "en")
+
+
+class ScriptedTranslationEngine:
+    """Answers in capitals, or breaks (``failure``)."""
+
+    name = "scripted"
+    pairs = (Pair("en", "es"), Pair("es", "en"), Pair("es", "en-US"))
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        await trio.sleep_forever()
+
+    async def translate(self, text: str, pair: Pair) -> str:
+        await trio.lowlevel.checkpoint()
+        if self.failure:
+            raise self.failure
+        return f"{text.upper()} ({pair.source} to {pair.target})"
+
+
+class ScriptedWhisper(ModuleType):
+    """Stands for the package ``faster_whisper``: three segments, each only when ``go`` says so.
+
+    ``on_disk``: whether the model is there; ``can_fetch``: whether it could be fetched; ``is_slow``: a fetch
+    lasts until ``go``.
+    """
+
+    def __init__(self, *, on_disk: bool = True, can_fetch: bool = False, is_slow: bool = False) -> None:
+        super().__init__("faster_whisper")
+        self.loads: list[bool] = []
+        self.decoded = 0
+        self.go = threading.Semaphore(0)
+        self.begun = threading.Event()
+        package = self
+
+        class WhisperModel:
+            supported_languages = ("de", "en", "fr")
+
+            def __init__(self, model: str, *, local_files_only: bool) -> None:
+                package.loads.append(local_files_only)
+                if is_slow and not local_files_only:
+                    package.go.acquire()
+                if not on_disk and (local_files_only or not can_fetch):
+                    raise OSError(f"no model {model}")
+
+            def transcribe(self, audio: Any, **options: Any) -> tuple[Iterator[Any], Any]:
+                package.options = options | {"samples": len(audio), "peak": float(abs(audio).max())}
+                return package.segments(), SimpleNamespace(language=options["language"] or "fr")
+
+        self.options: dict[str, Any] = {}
+        self.WhisperModel = WhisperModel
+
+    def segments(self) -> Iterator[Any]:
+        """Decode one segment after the other."""
+        for number in range(3):
+            self.begun.set()
+            self.go.acquire()
+            self.decoded += 1
+            word = SimpleNamespace(
+                word=f" word{number}", start=number + 0.1, end=number + 0.9, probability=0.5
+            )
+            yield SimpleNamespace(
+                start=float(number), end=number + 1.0, text=f" word{number}", avg_logprob=-0.5, words=[word]
+            )

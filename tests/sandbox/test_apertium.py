@@ -1,0 +1,236 @@
+import os
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+import trio
+
+from orch.sandbox.engines.apertium import WAITING_LIMIT, Apertium, find, null_flushing, read_modes
+from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
+from tests.fakes.running import run
+from tests.fakes.sandbox import children
+from tests.fakes.tools import require
+
+ENGLISH_TO_SPANISH = Pair("en", "es")
+
+SENTENCES = (
+    "The cat is black.",
+    "We bought two houses in London, and John's brother sold one.",
+    "Had he married a more amiable woman he might have been made still more respectable than he was",
+    "the dog",
+    "¿Qué? 日本 😀",
+)
+
+
+def test_directions_are_read_by_the_codes_that_everyone_uses() -> None:
+    assert read_modes("  eng-spa\n  spa-eng_US\n  eng-spa-tagger\n  frp-ita\n") == {
+        Pair("en", "es"): "eng-spa",
+        Pair("es", "en-US"): "spa-eng_US",
+        Pair("frp", "it"): "frp-ita",
+    }
+
+
+def test_every_program_of_a_pipeline_is_told_to_flush() -> None:
+    mode = "lt-proc '/a b/x.bin' | apertium-tagger -g $2 '/y|z' | lt-proc $1 '/w.bin'\n"
+    assert (
+        null_flushing(mode) == "lt-proc -z '/a b/x.bin' | apertium-tagger -z -g '/y|z' | lt-proc -z -n /w.bin"
+    )
+
+
+async def _with_engine(engine: Apertium, *texts: str) -> list[str]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        translated = [await engine.translate(text, ENGLISH_TO_SPANISH) for text in texts]
+        nursery.cancel_scope.cancel()
+    return translated
+
+
+async def _found() -> Apertium:
+    require("apertium")
+    engine = await find()
+    assert engine is not None
+    return engine
+
+
+@pytest.mark.sandbox
+def test_the_pipeline_that_stays_translates_as_the_command_does() -> None:
+    """The short cut changes no word."""
+
+    async def compare() -> None:
+        translated = await _with_engine(await _found(), *SENTENCES)
+        for text, ours in zip(SENTENCES, translated, strict=True):
+            theirs = await trio.run_process(
+                ["apertium", "-u", "eng-spa"],
+                stdin=text.encode(),
+                capture_stdout=True,
+                stderr=subprocess.DEVNULL,
+            )
+            assert ours.split() == theirs.stdout.decode().split()
+
+    run(compare, virtual=False)
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "[b]",
+        "^c$",
+        "d/e",
+        "\\f",
+        "@g",
+        "<h>",
+        "{i}",
+        "#j",
+        "*k",
+        "~l",
+        "m|n",
+        "http://x.y/z?a=b",
+        "a@b.cc",
+        "\0",
+    ],
+)
+def test_signs_come_back_intact(sign: str) -> None:
+    """What means something to Apertium's programs is only text to a user."""
+
+    async def translate() -> None:
+        text = f"the {sign} dog and ({sign}) the cat {sign}."
+        [translated] = await _with_engine(await _found(), text)
+        assert translated.count(sign) == 3
+        assert "perro" in translated
+
+    run(translate, virtual=False)
+
+
+@pytest.mark.sandbox
+def test_lines_spaces_and_unknown_words_stay() -> None:
+    async def translate() -> None:
+        text = "  The dog.\n\n\tFoobarish zzyzx \n"
+        assert await _with_engine(await _found(), text, "", " \n") == [
+            "  El perro.\n\n\tFoobarish zzyzx \n",
+            "",
+            " \n",
+        ]
+
+    run(translate, virtual=False)
+
+
+@pytest.mark.sandbox
+def test_many_texts_at_once_each_get_their_own_answer() -> None:
+    """Also where one is as long as a text may be."""
+
+    async def translate() -> None:
+        engine = await _found()
+        answers: dict[int, str] = {}
+
+        async def ask(number: int) -> None:
+            long = "the dog sees the cat. " * (400 if number == 7 else 1)
+            answers[number] = await engine.translate(f"house {number} {long}", ENGLISH_TO_SPANISH)
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            async with trio.open_nursery() as asking:
+                for number in range(20):
+                    asking.start_soon(ask, number)
+            nursery.cancel_scope.cancel()
+        assert all(f"casa {number} " in answer.lower() for number, answer in answers.items())
+        assert len(answers) == 20
+        assert answers[7].count("perro") == 400
+
+    run(translate, virtual=False)
+
+
+@pytest.mark.sandbox
+def test_a_cancelled_text_leaves_no_program_and_no_answer_behind() -> None:
+    """The next text is not given what the cancelled one would have been."""
+
+    async def cancel() -> None:
+        engine = await _found()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            await engine.translate("warm", ENGLISH_TO_SPANISH)
+            [pipeline] = children(os.getpid())
+            async with trio.open_nursery() as asking:
+                asking.start_soon(engine.translate, "the cat sees the dog. " * 20_000, ENGLISH_TO_SPANISH)
+                await trio.testing.wait_all_tasks_blocked()
+                asking.cancel_scope.cancel()
+            assert pipeline not in children(os.getpid())
+            assert await engine.translate("The house.", ENGLISH_TO_SPANISH) == "La casa."
+            nursery.cancel_scope.cancel()
+        assert children(os.getpid()) == []
+
+    run(cancel, virtual=False)
+
+
+@pytest.mark.sandbox
+def test_a_pipeline_that_was_killed_costs_no_text() -> None:
+    async def kill() -> None:
+        engine = await _found()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            await engine.translate("warm", ENGLISH_TO_SPANISH)
+            [pipeline] = children(os.getpid())
+            os.killpg(pipeline, signal.SIGKILL)
+            assert await engine.translate("The house.", ENGLISH_TO_SPANISH) == "La casa."
+            nursery.cancel_scope.cancel()
+
+    run(kill, virtual=False)
+
+
+class ScriptedApertium:
+    """An ``apertium`` of a few lines of shell, with one direction. Its pipeline is ``pipeline``."""
+
+    def __init__(self, folder: Path, *, command: str, pipeline: str) -> None:
+        modes = folder / "modes"
+        modes.mkdir()
+        (modes / "eng-spa.mode").write_text(pipeline)
+        self.program = folder / "apertium"
+        self.program.write_text(f"#!/bin/sh\n{command}\n")
+        self.program.chmod(stat.S_IRWXU)
+        self.engine = Apertium(str(self.program), folder, {ENGLISH_TO_SPANISH: "eng-spa"})
+
+
+def test_where_a_pipeline_cannot_stay_open_the_command_is_asked(tmp_path: Path) -> None:
+    """A direction with a program that knows no -z works, if slower."""
+    scripted = ScriptedApertium(tmp_path, command="sed s/dog/perro/", pipeline="false")
+    assert run(_with_engine, scripted.engine, "the dog", virtual=False) == ["the perro"]
+
+
+def test_a_command_that_fails_is_said_to_have_failed(tmp_path: Path) -> None:
+    """Never a text of its own making."""
+    scripted = ScriptedApertium(tmp_path, command="exit 3", pipeline="false")
+
+    async def ask() -> None:
+        with pytest.raises(TranslationFailed, match="ended with 3"):
+            await scripted.engine.translate("the dog", ENGLISH_TO_SPANISH)
+
+    run(ask, virtual=False)
+
+
+def test_an_engine_that_loses_a_number_is_asked_in_pieces(tmp_path: Path) -> None:
+    """What was kept is never lost, even where an engine is careless with it."""
+    scripted = ScriptedApertium(tmp_path, command=r"sed 's/\[0\]//; s/dog/perro/g'", pipeline="false")
+    assert run(_with_engine, scripted.engine, "a dog <b> dog", virtual=False) == ["a perro <b> perro"]
+
+
+def test_more_texts_than_may_wait_are_refused(tmp_path: Path) -> None:
+    scripted = ScriptedApertium(tmp_path, command="cat >/dev/null; sleep 60", pipeline="false")
+
+    async def crowd() -> None:
+        async with trio.open_nursery() as asking:
+            for _ in range(1 + WAITING_LIMIT):
+                asking.start_soon(scripted.engine.translate, "the dog", ENGLISH_TO_SPANISH)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(TooManyWaiting):
+                await scripted.engine.translate("one more", ENGLISH_TO_SPANISH)
+            asking.cancel_scope.cancel()
+        assert children(os.getpid()) == []
+
+    run(crowd, virtual=False)
+
+
+def test_without_the_program_there_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert run(find) is None

@@ -1,0 +1,91 @@
+import sys
+import threading
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+
+from orch.sandbox.engines import argos
+from orch.sandbox.engines.argos import WAITING_LIMIT
+from orch.sandbox.engines.translation import Pair, TooManyWaiting
+from tests.fakes.running import run
+
+PAIR = Pair("en", "es")
+
+
+class ScriptedArgos(ModuleType):
+    """Stands for ``argostranslate.translate``: English to Spanish, in capitals, when ``go`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__("argostranslate.translate")
+        self.go = threading.Event()
+        self.go.set()
+        self.has_packages = True
+
+    def get_installed_languages(self) -> list[Any]:
+        if not self.has_packages:
+            return []
+        english, spanish = SimpleNamespace(code="en"), SimpleNamespace(code="es")
+        english.translations_from = [
+            SimpleNamespace(from_lang=english, to_lang=english, translate=str),
+            SimpleNamespace(from_lang=english, to_lang=spanish, translate=self.translate),
+        ]
+        spanish.translations_from = []
+        return [english, spanish]
+
+    def translate(self, text: str) -> str:
+        self.go.wait()
+        return text.upper()
+
+
+@pytest.fixture
+def package(monkeypatch: pytest.MonkeyPatch) -> ScriptedArgos:
+    scripted = ScriptedArgos()
+    monkeypatch.setattr(argos, "find_spec", lambda _name: object())
+    monkeypatch.setitem(sys.modules, "argostranslate", ModuleType("argostranslate"))
+    monkeypatch.setitem(sys.modules, "argostranslate.translate", scripted)
+    return scripted
+
+
+def test_installed_packages_are_the_pairs(package: ScriptedArgos) -> None:
+    async def main() -> None:
+        engine = await argos.find()
+        assert engine is not None
+        assert engine.pairs == (PAIR,)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            assert await engine.translate("good day", PAIR) == "GOOD DAY"
+            nursery.cancel_scope.cancel()
+
+    run(main, virtual=False)
+
+
+def test_without_packages_it_is_no_engine(package: ScriptedArgos) -> None:
+    package.has_packages = False
+    assert run(argos.find, virtual=False) is None
+
+
+def test_without_the_extra_it_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(argos, "find_spec", lambda _name: None)
+    assert run(argos.find) is None
+
+
+def test_more_texts_than_may_wait_are_refused_and_cancelled_ones_hold_up_only_the_next(
+    package: ScriptedArgos,
+) -> None:
+    async def crowd() -> None:
+        engine = await argos.find()
+        assert engine is not None
+        package.go.clear()
+        async with trio.open_nursery() as asking:
+            for _ in range(1 + WAITING_LIMIT):
+                asking.start_soon(engine.translate, "x", PAIR)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(TooManyWaiting):
+                await engine.translate("x", PAIR)
+            asking.cancel_scope.cancel()
+        package.go.set()
+        assert await engine.translate("next", PAIR) == "NEXT"
+
+    run(crowd, virtual=False)

@@ -1,0 +1,332 @@
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from io import BytesIO
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from quart.datastructures import FileStorage
+from quart_trio.testing import TrioClient
+
+from orch.problems import ProblemError
+from orch.sandbox import audio_service
+from orch.sandbox.audio_service import WAITING_PER_PLACE, AudioService, Wanted, create
+from orch.sandbox.engines import whisper
+from orch.sandbox.engines.speech import EngineFailed
+from orch.speech.wav import wav
+from tests.fakes.engines import SAID, ScriptedSpeechEngine, ScriptedWhisper
+from tests.fakes.running import run
+from tests.fakes.sandbox import alone, children, pcm, recording, running
+from tests.fakes.sounds import CLIPS
+
+SOUND = wav(b"\1\2" * 8_000, 16_000)
+
+Test = Callable[[TrioClient, ScriptedSpeechEngine], Awaitable[None]]
+
+
+def with_engine(
+    monkeypatch: pytest.MonkeyPatch,
+    test: Callable[[AudioService, ScriptedSpeechEngine], Awaitable[None]],
+    *,
+    virtual: bool = True,
+) -> None:
+    """Run a test against the service with a scripted engine."""
+    engine = ScriptedSpeechEngine()
+
+    async def load(_wanted: Wanted) -> ScriptedSpeechEngine:
+        await trio.lowlevel.checkpoint()
+        return engine
+
+    monkeypatch.setattr(audio_service, "load_engine", load)
+
+    async def main() -> None:
+        service = AudioService(Wanted())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(service.run)
+            await service.loaded()
+            await test(service, engine)
+            nursery.cancel_scope.cancel()
+
+    run(main, virtual=virtual)
+
+
+@pytest.fixture
+def with_service(monkeypatch: pytest.MonkeyPatch) -> Callable[[Test], None]:
+    """Run a test against the application over a scripted engine."""
+
+    def start(test: Test) -> None:
+        async def over_http(service: AudioService, engine: ScriptedSpeechEngine) -> None:
+            await test(create(service).test_client(), engine)  # type: ignore[arg-type]  # quart-trio leaves Quart's type on test_client
+
+        # On the real clock: recordings are decoded in a thread, which a virtual one doesn't wait for.
+        with_engine(monkeypatch, over_http, virtual=False)
+
+    return start
+
+
+async def transcribe(service: AudioService) -> None:
+    await service.transcribe(b"\1\2" * 8_000, language="en", enable_vad=True, session_id=None)
+
+
+async def post(client: TrioClient, file: bytes | None, **fields: str) -> Any:
+    files = {} if file is None else {"audio": FileStorage(BytesIO(file), filename="speech.wav")}
+    return await client.post("/api/transcribe", form=fields, files=files)
+
+
+async def problem(response: Any) -> tuple[int, str]:
+    """Return the status and the code of a problem document."""
+    assert response.content_type == "application/problem+json"
+    document = msgspec.json.decode(await response.get_data())
+    assert document["status"] == response.status_code
+    assert document["detail"]
+    return response.status_code, document["code"]
+
+
+def test_an_answer_says_what_the_engine_said(with_service: Callable[[Test], None]) -> None:
+    async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
+        response = await post(client, SOUND, language="en-GB", session_id="s-1", enable_vad="false")
+        assert response.status_code == 200
+        document = msgspec.json.decode(await response.get_data())
+        assert document.pop("processing_time") >= 0
+        assert document == {
+            "text": "hello there",
+            "segments": [msgspec.json.decode(msgspec.json.encode(SAID))],
+            "language": "en",
+            "confidence": 0.75,
+            "model_used": "scripted/of-tests",
+            "session_id": "s-1",
+        }
+        assert engine.asked == [(16_000, "en", False)]
+
+    with_service(ask)
+
+
+def test_a_form_needs_only_the_recording_and_a_body_may_be_the_recording(
+    with_service: Callable[[Test], None],
+) -> None:
+    async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
+        assert (await post(client, SOUND)).status_code == 200
+        raw = await client.post(
+            "/api/transcribe?language=de", data=SOUND, headers={"Content-Type": "audio/wav"}
+        )
+        assert raw.status_code == 200
+        assert engine.asked == [(16_000, None, True), (16_000, "de", True)]
+
+    with_service(ask)
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "expected"),
+    [
+        (b"This is a letter, not a recording.", {}, (415, "not_audio")),
+        (b"\x7fELF" + bytes(1000), {}, (415, "not_audio")),
+        (b"", {}, (422, "empty_audio")),
+        (wav(b"", 16_000), {}, (422, "empty_audio")),
+        (SOUND, {"language": "tlh"}, (422, "unsupported_language")),
+        (SOUND, {"enable_vad": "perhaps"}, (400, "invalid_request")),
+        (None, {"language": "en"}, (400, "invalid_request")),
+    ],
+)
+def test_bad_uploads_get_their_problem(
+    with_service: Callable[[Test], None],
+    file: bytes | None,
+    fields: dict[str, str],
+    expected: tuple[int, str],
+) -> None:
+    async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
+        assert await problem(await post(client, file, **fields)) == expected
+        assert engine.asked == []
+
+    with_service(ask)
+
+
+def test_a_recording_over_the_limit_is_refused(
+    with_service: Callable[[Test], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one byte, which only shows when the form was read, or by far, which its length says at once."""
+    assert audio_service.RECORDING_LIMIT == 25 * 1_048_576
+    monkeypatch.setattr(audio_service, "RECORDING_LIMIT", 20_000)
+
+    async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
+        for size in (20_001, 20_000 + 100_000):
+            sound = wav(bytes(size - 44), 16_000)
+            assert await problem(await post(client, sound)) == (413, "recording_too_large")
+            raw = await client.post("/api/transcribe", data=sound, headers={"Content-Type": "audio/wav"})
+            assert await problem(raw) == (413, "recording_too_large")
+        assert engine.asked == []
+        assert (await post(client, wav(bytes(20_000 - 44), 16_000))).status_code == 200
+
+    with_service(ask)
+
+
+def test_other_bodies_paths_and_methods_get_a_problem_too(with_service: Callable[[Test], None]) -> None:
+    async def ask(client: TrioClient, _engine: ScriptedSpeechEngine) -> None:
+        body = await client.post("/api/transcribe", data=b"{}", headers={"Content-Type": "application/json"})
+        assert await problem(body) == (415, "unsupported_media_type")
+        assert await problem(await client.get("/api/transcribe")) == (405, "method_not_allowed")
+        assert await problem(await client.get("/api/nothing")) == (404, "not_found")
+
+    with_service(ask)
+
+
+def test_no_more_recordings_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is heard, eight wait, the tenth is told to come back."""
+
+    async def crowd(service: AudioService, engine: ScriptedSpeechEngine) -> None:
+        engine.is_stuck = True
+        async with trio.open_nursery() as asking:
+            for _ in range(1 + WAITING_PER_PLACE):
+                asking.start_soon(transcribe, service)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(ProblemError) as refused:
+                await transcribe(service)
+            assert refused.value.code == "too_many_recordings"
+            assert refused.value.headers == {"Retry-After": "2"}
+            assert service.health().recordings == 1 + WAITING_PER_PLACE
+            asking.cancel_scope.cancel()
+        engine.is_stuck = False
+        await transcribe(service)
+        assert service.health().recordings == 0
+
+    with_engine(monkeypatch, crowd)
+
+
+def test_a_recording_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait(service: AudioService, engine: ScriptedSpeechEngine) -> None:
+        engine.is_stuck = True
+        async with trio.open_nursery() as asking:
+            asking.start_soon(transcribe, service)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(ProblemError) as refused:
+                await transcribe(service)
+            assert refused.value.code == "too_many_recordings"
+            asking.cancel_scope.cancel()
+        assert engine.cancelled == 1
+
+    with_engine(monkeypatch, wait)
+
+
+def test_an_engine_that_breaks_off_is_said_to_have(with_service: Callable[[Test], None]) -> None:
+    async def fail(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
+        engine.failure = EngineFailed("segmentation fault")
+        assert await problem(await post(client, SOUND)) == (503, "service_unavailable")
+
+    with_service(fail)
+
+
+def test_a_service_without_an_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def load(_wanted: Wanted) -> None:
+        await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(audio_service, "load_engine", load)
+
+    async def main() -> None:
+        service = AudioService(Wanted())
+        client = create(service).test_client()
+        starting = msgspec.json.decode(await (await client.get("/api/health")).get_data())
+        assert starting["status"] == "starting"
+        with pytest.raises(ProblemError) as still:
+            await transcribe(service)
+        assert still.value.code == "service_unavailable"
+        await service.run()
+        health = msgspec.json.decode(await (await client.get("/api/health")).get_data())
+        assert health["status"] == "degraded"
+        assert "pip install" in health["detail"]
+        with pytest.raises(ProblemError) as missing:
+            await transcribe(service)
+        assert missing.value.code == "engine_missing"
+        models = msgspec.json.decode(await (await client.get("/api/models")).get_data())
+        assert models == {"models": [], "languages": []}
+
+    run(main)
+
+
+def test_the_choice_of_engine_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whisper where it and a model are there, else PocketSphinx, unless one of them is asked for by name."""
+
+    async def chosen(engine: audio_service.EngineChoice) -> str | None:
+        found = await audio_service.load_engine(Wanted(engine=engine, fetch_seconds=0))
+        return None if found is None else found.name
+
+    async def main() -> None:
+        monkeypatch.setattr(whisper, "is_installed", lambda: False)
+        assert await chosen("auto") == await chosen("pocketsphinx") == "pocketsphinx"
+        assert await chosen("whisper") is None
+        monkeypatch.setattr(whisper, "is_installed", lambda: True)
+        monkeypatch.setitem(sys.modules, "faster_whisper", ScriptedWhisper(on_disk=False))
+        assert await chosen("auto") == "pocketsphinx"
+        monkeypatch.setitem(sys.modules, "faster_whisper", ScriptedWhisper())
+        assert await chosen("auto") == whisper.Whisper.name
+        assert await chosen("pocketsphinx") == "pocketsphinx"
+
+    run(main, virtual=False)
+
+
+MODULE = "orch.sandbox.audio_service"
+
+
+@pytest.mark.sandbox
+def test_the_process_hears_what_the_engine_alone_hears() -> None:
+    """Words, over HTTP and all, for each of the clips."""
+
+    async def main() -> None:
+        async with running(MODULE, "--engine", "pocketsphinx") as service:
+            health = await service.health(until="healthy")
+            assert (health["engine"], health["model"], health["languages"]) == (
+                "pocketsphinx",
+                "en-us",
+                ["en"],
+            )
+            models = (await service.client.get("/api/models")).json()
+            assert models["models"] == [{"name": "en-us", "engine": "pocketsphinx", "languages": ["en"]}]
+            for clip in CLIPS:
+                answer = await service.client.post(
+                    "/api/transcribe", files={"audio": recording(clip)}, data={"language": "auto"}
+                )
+                assert answer.json()["text"] == alone(pcm(clip))
+                assert 0 < answer.json()["confidence"] < 1
+                assert answer.json()["language"] == "en"
+
+    run(main, virtual=False)
+
+
+@pytest.mark.sandbox
+def test_a_client_that_goes_away_stops_the_decoding() -> None:
+    async def main() -> None:
+        async with running(MODULE, "--engine", "pocketsphinx") as service:
+            await service.health(until="healthy")
+            [worker] = children(service.process.pid)
+            with trio.CancelScope() as request:
+                async with trio.open_nursery() as nursery:
+
+                    async def leave() -> None:
+                        while not children(worker):
+                            await trio.lowlevel.checkpoint()
+                        request.cancel()
+
+                    nursery.start_soon(leave)
+                    await service.client.post("/api/transcribe", files={"audio": recording("austen-0870")})
+                    raise AssertionError("it was answered before the client could leave")
+            with trio.fail_after(10):
+                while children(worker):
+                    await trio.lowlevel.checkpoint()
+            assert (await service.health(until="healthy"))["recordings"] == 0
+
+    run(main, virtual=False)
+
+
+@pytest.mark.sandbox
+def test_a_process_whose_worker_dies_ends_with_it() -> None:
+    """So that whoever started it starts it again, instead of asking an engine that is gone."""
+
+    async def main() -> None:
+        async with running(MODULE, "--engine", "pocketsphinx") as service:
+            await service.health(until="healthy")
+            [worker] = children(service.process.pid)
+            os.kill(worker, signal.SIGKILL)
+            assert await service.process.wait() == 1
+
+    run(main, virtual=False)

@@ -1,0 +1,79 @@
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import trio
+
+from tests.fakes.running import run
+from tests.fakes.sandbox import children, running
+
+AUDIO = "orch.sandbox.audio_service"
+TRANSLATION = "orch.sandbox.translation_service"
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.mark.parametrize("module", [AUDIO, TRANSLATION])
+def test_it_ends_when_its_input_does(module: str) -> None:
+    """Its parent holds the pipe; however that ends, even by kill -9, the child goes too, with its own."""
+
+    async def main() -> None:
+        async with running(module) as service:
+            await service.health(until="healthy")
+            started = children(service.process.pid)
+            assert service.process.stdin is not None
+            await service.process.stdin.aclose()
+            with trio.fail_after(10):
+                assert await service.process.wait() == 0
+            assert not [pid for pid in started if pid in children(1)]
+
+    run(main, virtual=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_well(number: signal.Signals) -> None:
+    async def main() -> None:
+        async with running(TRANSLATION) as service:
+            service.process.send_signal(number)
+            with trio.fail_after(10):
+                assert await service.process.wait() == 0
+
+    run(main, virtual=False)
+
+
+def test_an_address_in_use_is_said_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [sys.executable, "-m", TRANSLATION, "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+    assert ended.returncode == 1
+    assert b"cannot serve" in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
+def test_without_the_switch_the_end_of_the_input_means_nothing() -> None:
+    """Started by hand in the background it has no input, and stays."""
+
+    async def main() -> None:
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-m", TRANSLATION, "--port", "0"],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        log = b""
+        while b"ready" not in log and b"no engine" not in log:
+            part = await process.stderr.receive_some()
+            assert part, log
+            log += part
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+
+    run(main, virtual=False)
