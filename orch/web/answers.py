@@ -52,10 +52,14 @@ async def read_json(kind: type[T], *, is_optional: bool = False) -> T:
     """
     length = request.content_length
     if length is not None and length > JSON_LIMIT:
-        raise ProblemError("body_too_large", f"A JSON body may have {JSON_LIMIT} bytes; this one has {length}.")
+        raise ProblemError(
+            "body_too_large", f"A JSON body may have {JSON_LIMIT} bytes; this one has {length}."
+        )
     body = await request.get_data(cache=False)
     if len(body) > JSON_LIMIT:
-        raise ProblemError("body_too_large", f"A JSON body may have {JSON_LIMIT} bytes; this one has {len(body)}.")
+        raise ProblemError(
+            "body_too_large", f"A JSON body may have {JSON_LIMIT} bytes; this one has {len(body)}."
+        )
     if not body and is_optional:
         body = b"{}"
     elif request.mimetype != "application/json":
@@ -67,7 +71,9 @@ async def read_json(kind: type[T], *, is_optional: bool = False) -> T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         expected, _, path = str(error).partition(" - at `")
-        raise ProblemError("invalid_request", str(error), path=path.rstrip("`") or "$", expected=expected) from None
+        raise ProblemError(
+            "invalid_request", str(error), path=path.rstrip("`") or "$", expected=expected
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError("invalid_json", str(error)) from None
 
@@ -78,4 +84,6 @@ def read_query(kind: type[T]) -> T:
         return msgspec.convert(request.args.to_dict(), kind, strict=False)
     except msgspec.ValidationError as error:
         expected, _, path = str(error).partition(" - at `")
-        raise ProblemError("invalid_request", str(error), path=path.rstrip("`") or "$", expected=expected) from None
+        raise ProblemError(
+            "invalid_request", str(error), path=path.rstrip("`") or "$", expected=expected
+        ) from None

@@ -22,9 +22,10 @@ from orch.resources import resource
 from orch.web import pages as pages_module
 from orch.web.answers import problem, request_id
 from orch.web.api import blueprints
-from orch.web.api.sessions import RECORDING_LIMIT, RECORDING_OVERHEAD
 from orch.web.assets import Assets
+from orch.web.openapi import Provider
 from orch.web.security import HEADERS, SAFE_METHODS, check_origin
+from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD
 
 log = structlog.get_logger("web")
 
@@ -85,6 +86,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
         scalar_ui_path=None,
         swagger_ui_path=None,
         conversion_preference="msgspec",
+        openapi_provider_class=Provider,
         info=Info(title="LiveTranslate orchestration service", version=_version()),
         security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
     )
@@ -106,7 +108,7 @@ def _version() -> str:
 
 
 def _guard(app: Pages) -> None:
-    """Give every request an id, refuse foreign changes, and give every answer the headers that forbid the rest."""
+    """Give every request an id, refuse foreign changes, and give every answer the security headers."""
 
     @app.before_request
     async def begin() -> None:
@@ -155,7 +157,9 @@ def _serve_static(app: Pages, files: Assets) -> None:
         @app.get("/favicon.ico")
         @hide
         async def favicon() -> Response:
-            return Response(icon.body, content_type=icon.content_type, headers={"Cache-Control": "max-age=86400"})
+            return Response(
+                icon.body, content_type=icon.content_type, headers={"Cache-Control": "max-age=86400"}
+            )
 
 
 def _answer_errors(app: Pages) -> None:
@@ -190,7 +194,9 @@ def _answer_errors(app: Pages) -> None:
         app.register_error_handler(kind, handler)
 
 
-ERROR_PAGE: Final = pages_module.Page(name="error", path="", title="Error", description="Something is not here.")
+ERROR_PAGE: Final = pages_module.Page(
+    name="error", path="", title="Error", description="Something is not here."
+)
 
 
 def _is_for_programs(path: str) -> bool:

@@ -1,10 +1,10 @@
 """Style sheets, scripts and pictures: read once, named by what they hold, compressed once.
 
 The address of every file begins with a version that is a digest of all of them
-(``/static/v-0123456789/js/shell.js``), so that a relative ``import`` or ``url()`` inherits it and everything may
-be kept for ever; a change anywhere is a new address everywhere. The folder is some hundred kilobytes, read when
-the application is made: a request costs no file system, and a deployment in the middle of a page load cannot mix
-two versions.
+(``/static/v-0123456789/js/shell.js``), so that a relative ``import`` or ``url()`` inherits it and
+everything may be kept for ever; a change anywhere is a new address everywhere. The folder is some hundred
+kilobytes, read when the application is made: a request costs no file system, and a deployment in the middle
+of a page load cannot mix two versions.
 """
 
 import gzip
@@ -37,12 +37,13 @@ FOR_EVER: Final = "public, max-age=31536000, immutable"
 ASK_AGAIN: Final = "no-cache"
 
 _IMPORT: Final = re.compile(
-    r"""^\s*(?:import|export)\b[^'";]*?\bfrom\s*["'](\.[^"']+)["']|^\s*import\s*["'](\.[^"']+)["']""", re.MULTILINE
+    r"""^\s*(?:import|export)\b[^'";]*?\bfrom\s*["'](\.[^"']+)["']|^\s*import\s*["'](\.[^"']+)["']""",
+    re.MULTILINE,
 )
 
 
 class Asset(Struct, frozen=True):
-    """One file. ``packed``: its gzip form, where that is worth it. ``imports``: modules it names, as paths."""
+    """One file. ``packed``: its gzip form, where that is worth it. ``imports``: paths of modules it names."""
 
     path: str
     content_type: str
@@ -87,8 +88,8 @@ class Assets:
     def split(self, address: str) -> tuple[str, str]:
         """Return the path in ``address`` (what follows ``/static/``) and how long its answer may be kept.
 
-        An address with another version (a page from before an upgrade asks) or with none is answered with what
-        there is now, to be asked for again each time.
+        An address with another version (a page from before an upgrade asks) or with none is answered with
+        what there is now, to be asked for again each time.
         """
         first, _, rest = address.partition("/")
         if first == self.version:
@@ -98,8 +99,9 @@ class Assets:
         return address, ASK_AGAIN
 
     def modules(self, entry: str | None) -> tuple[str, ...]:
-        """Return every module that ``entry`` comes to need, nearest first, so that a page can ask for all at once.
+        """Return every module that ``entry`` comes to need, nearest first.
 
+        A page asks for all of them at once.
         Without it a browser learns of the third file from the second and of the second from the first.
         """
         if entry is None:

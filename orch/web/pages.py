@@ -9,7 +9,7 @@ from quart_schema import hide
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """One page. ``count``: which live number stands beside its name. ``bottom``: is in a phone's bottom bar."""
+    """One page. ``count``: the live number beside its name. ``bottom``: it is in a phone's bottom bar."""
 
     name: str
     path: str

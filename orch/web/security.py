@@ -12,16 +12,9 @@ from urllib.parse import urlsplit
 from orch.problems import ProblemError
 
 # 'self' alone: no inline script or style, nothing from elsewhere. `blob:` is for recordings played back.
-CONTENT_SECURITY_POLICY: Final = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data:",
-        "media-src 'self' blob:",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 HEADERS: Final[Mapping[str, str]] = {
@@ -57,8 +50,8 @@ def is_loopback(name: str) -> bool:
 def check_origin(*, host: str, origin: str | None, fetch_site: str | None) -> None:
     """Refuse a change that another site's page asks for.
 
-    A browser names the page's origin in every such request, and no page can forge it; what is no browser (curl, a
-    program) sends none and cannot be tricked by a page.
+    A browser names the page's origin in every such request, and no page can forge it; what is no browser
+    (curl, a program) sends none and cannot be tricked by a page.
     """
     if origin is None:
         if fetch_site in {"cross-site", "same-site"}:
@@ -69,7 +62,9 @@ def check_origin(*, host: str, origin: str | None, fetch_site: str | None) -> No
     except ValueError:
         same = False
     if not same:
-        raise ProblemError("wrong_origin", f"A page of {origin[:200]} may not change anything at {host[:200]}.")
+        raise ProblemError(
+            "wrong_origin", f"A page of {origin[:200]} may not change anything at {host[:200]}."
+        )
 
 
 def check_token(*, bound: str, host: str, authorization: str | None, token: str) -> None:
@@ -89,7 +84,9 @@ def check_token(*, bound: str, host: str, authorization: str | None, token: str)
         )
     scheme, _, given = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
-        words = "That is not the control token." if authorization else "Send it as Authorization: Bearer TOKEN."
+        words = (
+            "That is not the control token." if authorization else "Send it as Authorization: Bearer TOKEN."
+        )
         raise ProblemError(
             "token_required",
             f"{words} It is orchestration.control_token, or the one written to the log at start.",

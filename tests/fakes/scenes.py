@@ -116,16 +116,22 @@ def _routes(requests: int) -> list[dict[str, Any]]:
 def _series(now: float, points: int, gap: tuple[int, int] = (0, 0)) -> dict[str, list[float | None]]:
     def course(base: float, swing: float, period: float) -> list[float | None]:
         return [
-            None if gap[0] <= index < gap[1] else base + swing * math.sin(index / period) + swing * 0.4 * math.sin(index * 1.7)
+            None
+            if gap[0] <= index < gap[1]
+            else base + swing * math.sin(index / period) + swing * 0.4 * math.sin(index * 1.7)
             for index in range(points)
         ]
 
     bump = [95.0 if points - 30 < index < points - 12 else 0.0 for index in range(points)]
-    p95 = [None if value is None else value + extra for value, extra in zip(course(33, 2, 9), bump, strict=True)]
+    p95 = [
+        None if value is None else value + extra for value, extra in zip(course(33, 2, 9), bump, strict=True)
+    ]
     return {
         "at": [now - 5 * (points - 1 - index) for index in range(points)],
         "requests_per_second": course(431, 18, 23),
-        "errors_per_second": [None if value is None else max(0.0, value - 0.9) for value in course(0.6, 0.5, 11)],
+        "errors_per_second": [
+            None if value is None else max(0.0, value - 0.9) for value in course(0.6, 0.5, 11)
+        ],
         "gateway_p50_ms": course(22, 1, 13),
         "gateway_p95_ms": p95,
         "connections": [None if value is None else float(round(value)) for value in course(1440, 12, 40)],
@@ -295,7 +301,9 @@ def _config(now: float) -> dict[str, Any]:
     }
 
 
-def _service(now: float, name: str, state: str, instances: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+def _service(
+    now: float, name: str, state: str, instances: list[dict[str, Any]], **more: Any
+) -> dict[str, Any]:
     return {
         "name": name,
         "state": state,
@@ -338,7 +346,16 @@ def full(now: float) -> Scene:
                     now,
                     "translation-service",
                     "healthy",
-                    [_instance(now, TRANSLATION, "healthy", "h" * 12 + "d" + "h" * 32, 44.0, engine="apertium 3.8")],
+                    [
+                        _instance(
+                            now,
+                            TRANSLATION,
+                            "healthy",
+                            "h" * 12 + "d" + "h" * 32,
+                            44.0,
+                            engine="apertium 3.8",
+                        )
+                    ],
                 ),
             ],
         },
@@ -354,7 +371,9 @@ def full(now: float) -> Scene:
             "routes": _routes(18_000),
             "instances": [
                 _gateway_instance("audio-service", AUDIO),
-                _gateway_instance("audio-service", AUDIO_2, share=0.0, p95_ms=2410.0, breaker="half_open", errors=11),
+                _gateway_instance(
+                    "audio-service", AUDIO_2, share=0.0, p95_ms=2410.0, breaker="half_open", errors=11
+                ),
                 _gateway_instance("translation-service", TRANSLATION, p95_ms=44.0),
             ],
         },
@@ -384,10 +403,18 @@ def full(now: float) -> Scene:
                 "messages_out_per_second": 2104.0,
             },
             "events": [
-                _event(6, now - 40, "warn", "audio-service", f"{AUDIO_2} answers in 2.4 s, usually in 0.31 s."),
+                _event(
+                    6, now - 40, "warn", "audio-service", f"{AUDIO_2} answers in 2.4 s, usually in 0.31 s."
+                ),
                 _event(5, now - 300, "info", "settings", "Applied: orchestration.gateway.timeout."),
                 _event(4, now - 1210, "ok", "translation-service", "Healthy again after 14 s."),
-                _event(3, now - 1224, "bad", "translation-service", "The process ended with status -9. Starting it again."),
+                _event(
+                    3,
+                    now - 1224,
+                    "bad",
+                    "translation-service",
+                    "The process ended with status -9. Starting it again.",
+                ),
                 _event(2, now - 4000, "info", "websocket", "Restarted by an operator."),
                 _event(1, now - 86_000, "info", "front", "Listening at http://127.0.0.1:3000."),
             ],
@@ -401,7 +428,14 @@ def full(now: float) -> Scene:
 def empty(now: float) -> Scene:
     """Return a service that has just started: nothing checked, nobody here, nothing asked."""
     scene = full(now)
-    fresh = {"checks": [], "latency_ms": None, "p95_ms": None, "uptime": None, "engine": None, "pid": None}
+    fresh: dict[str, Any] = {
+        "checks": [],
+        "latency_ms": None,
+        "p95_ms": None,
+        "uptime": None,
+        "engine": None,
+        "pid": None,
+    }
     scene["services"] = {
         "state": "unknown",
         "services": [
@@ -448,7 +482,12 @@ def empty(now: float) -> Scene:
         "series": {name: [] for name in scene["metrics"]["series"]},
         "gateway": quiet,
         "speech": _speech(
-            streams=0, utterances=0, finals=0, caption_p50_ms=None, caption_p95_ms=None, utterances_per_minute=0.0
+            streams=0,
+            utterances=0,
+            finals=0,
+            caption_p50_ms=None,
+            caption_p95_ms=None,
+            utterances_per_minute=0.0,
         ),
         "connections": {
             "active": 0,
@@ -493,7 +532,12 @@ def broken(now: float) -> Scene:
                 ],
                 reason="the process ended with status -9",
                 since=now - 12,
-                recovery={"attempt": 2, "limit": 5, "next_in": 4.0, "text": "Starting it again in 4 s (attempt 2 of 5)."},
+                recovery={
+                    "attempt": 2,
+                    "limit": 5,
+                    "next_in": 4.0,
+                    "text": "Starting it again in 4 s (attempt 2 of 5).",
+                },
             ),
             _service(
                 now,
@@ -525,7 +569,13 @@ def broken(now: float) -> Scene:
         "error_rate": 0.412,
         "instances": [
             _gateway_instance(
-                "audio-service", AUDIO, breaker="open", breaker_retry_in=7.2, usable=False, p95_ms=None, errors=41
+                "audio-service",
+                AUDIO,
+                breaker="open",
+                breaker_retry_in=7.2,
+                usable=False,
+                p95_ms=None,
+                errors=41,
             ),
             _gateway_instance(
                 "translation-service",

@@ -120,7 +120,9 @@ class ScriptedService:
                 message = msgspec.json.decode(event["text"])
                 if message["type"] == "subscribe":
                     topics.add(message["topic"])
-                    await _say(send, {"type": "subscribed", "topic": message["topic"], "id": message.get("id")})
+                    await _say(
+                        send, {"type": "subscribed", "topic": message["topic"], "id": message.get("id")}
+                    )
                     await self._tell(message["topic"], send)
                 elif message["type"] == "ping":
                     await _say(send, {"type": "pong", "id": message.get("id")})

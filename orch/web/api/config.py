@@ -1,4 +1,4 @@
-"""The settings: every value in force with its source, and changing what can be changed while the service runs."""
+"""The settings: every value in force with its source, and changing some while the service runs."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.get("")
     @document_response(ConfigurationStatistics)
     async def config() -> Response:
-        """Return every value in force, where it came from, and what waits for a restart. Secrets are masked."""
+        """Return every value in force with its source, and what waits for a restart. Secrets are masked."""
         return answer(parts.settings.statistics())
 
     @api.patch("")

@@ -3,7 +3,7 @@
 from quart import Blueprint, Response
 from quart_schema import document_response
 
-from orch.gateway.service import GatewayStatistics
+from orch.gateway.figures import GatewayStatistics
 from orch.parts import Parts
 from orch.web.answers import answer
 

@@ -1,11 +1,10 @@
 """Which languages can be spoken and read."""
 
-from typing import Any
-
 from quart import Blueprint, Response
 from quart_schema import document_response
 
 from orch.parts import Parts
+from orch.speech.live import LanguagesOffered
 from orch.web.answers import answer
 
 
@@ -14,6 +13,7 @@ def blueprint(parts: Parts) -> Blueprint:
     api = Blueprint("languages", __name__, url_prefix="/api/languages")
 
     @api.get("")
+    @document_response(LanguagesOffered)
     async def languages() -> Response:
         """Return what the back ends offer: source and target languages, and the pairs between them."""
         return answer(await parts.speech.languages())

@@ -1,19 +1,19 @@
-"""Sessions over HTTP: create, list, look at, end."""
+"""Sessions over HTTP: create, list, look at, end; and recordings into them."""
 
-from typing import Any, Final
+from typing import Annotated, Any
 
-from msgspec import Struct
-from quart import Blueprint, Response
-from quart_schema import document_request, document_response, security_scheme
+import msgspec
+from msgspec import Meta, Struct
+from quart import Blueprint, Response, request
+from quart_schema import document_querystring, document_request, document_response, security_scheme
 
 from orch.parts import Parts
-from orch.web.answers import answer, read_json
+from orch.problems import ProblemError
+from orch.web.answers import answer, read_json, read_query
 from orch.web.control import require_control
-from orch.websocket.messages import SessionId
+from orch.web.uploads import Uploads
+from orch.websocket.messages import Language, Languages, Name, SessionId
 from orch.websocket.sessions import SessionSummary
-
-RECORDING_LIMIT: Final = 25 * 2**20
-RECORDING_OVERHEAD: Final = 65_536
 
 
 class NewSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,9 +29,37 @@ class Sessions(Struct, frozen=True, kw_only=True):
     sessions: tuple[SessionSummary, ...]
 
 
+class RecordingQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a recording is to be written down. ``target_languages``: codes with commas between them."""
+
+    source_language: Language = "auto"
+    target_languages: Annotated[str, Meta(max_length=1200)] = ""
+    name: Name | None = None
+
+    def targets(self) -> tuple[str, ...]:
+        """Return the languages. ProblemError ``invalid_request`` where one is none."""
+        codes = [code.strip() for code in self.target_languages.split(",") if code.strip()]
+        try:
+            return msgspec.convert(codes, Languages)
+        except msgspec.ValidationError as error:
+            raise ProblemError("invalid_request", str(error), path="target_languages") from None
+
+
+class RecordingStarted(Struct, frozen=True, kw_only=True):
+    """The recording is being written down; its captions' ``segment_id`` begins with ``stream_id``.
+
+    ``seconds``: how long the recording says it is, or null.
+    """
+
+    session_id: str
+    stream_id: str
+    seconds: float | None
+
+
 def blueprint(parts: Parts) -> Blueprint:
     """Return the routes."""
     api = Blueprint("sessions", __name__, url_prefix="/api/sessions")
+    uploads = Uploads(lambda: 2 * parts.settings.current.orchestration.speech.concurrent_recordings)
 
     @api.post("/create")
     @document_request(NewSession)
@@ -61,5 +89,30 @@ def blueprint(parts: Parts) -> Blueprint:
         require_control(parts)
         await parts.hub.end_session(session_id)
         return Response(b"", status=204)
+
+    @api.post("/<session_id>/recordings")
+    @document_querystring(RecordingQuery)
+    @document_response(RecordingStarted, 202)
+    async def record(session_id: str) -> Response:
+        """Have a recording written down in the session; the body is the file, or a form's field ``audio``."""
+        query = read_query(RecordingQuery)
+        targets = query.targets()
+        await parts.hub.get_session(session_id)  # an unknown one is refused before 25 MB are read
+        upload = await uploads.open(request)
+        try:
+            opened = await parts.hub.open_recording(
+                session_id,
+                name=query.name,
+                source_language=query.source_language,
+                target_languages=targets,
+                chunks=upload.chunks(),
+            )
+        except BaseException:
+            await upload.close()
+            raise
+        return answer(
+            RecordingStarted(session_id=session_id, stream_id=opened.stream_id, seconds=upload.seconds),
+            status=202,
+        )
 
     return api

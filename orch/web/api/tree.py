@@ -51,7 +51,7 @@ def blueprint(parts: Parts) -> Blueprint:
 
 
 def _restart_after(response: Response, parts: Parts) -> None:
-    """Restart the front once the answer has been handed to it: its restart closes the connection it is sent on."""
+    """Restart the front once the answer has been handed to it: that closes the connection it is sent on."""
     body = msgspec.json.encode(BranchRestarting(branch="front"))
 
     async def send_then_restart() -> AsyncIterator[bytes]:

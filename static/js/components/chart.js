@@ -101,7 +101,7 @@ export class Chart {
       height: HEIGHT,
       padding: [8, 20, 0, 0],
       legend: { show: false },
-      cursor: { sync: { key: "page", setSeries: false }, drag: { x: false, y: false }, points: { size: 7 } },
+      cursor: { y: false, sync: { key: "page", setSeries: false }, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : 1] } },
       axes: [
         { ...axis, size: 28, space: 70, values: (_plot, ticks) => ticks.map((tick) => clockTime(tick).replace(/:00$/, "")) },

@@ -146,5 +146,5 @@ export function checksInWords(checks) {
 export function breakerInWords(breaker, retryIn) {
   if (breaker === null) return "–";
   if (breaker === "open") return retryIn === null ? "open" : `open, one try in ${duration(Math.max(1, Math.round(retryIn)))}`;
-  return breaker === "half_open" ? "half-open" : breaker;
+  return breaker === "half_open" ? "half\u2011open" : breaker;
 }

@@ -1,0 +1,381 @@
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from orch.problems import TYPE_PREFIX
+from orch.settings import Frontend, Monitoring, Orchestration, Settings
+from orch.web.app import create_pages
+from orch.web.pages import PAGES
+from tests.fakes.running import run
+from tests.fakes.scripted_service import ScriptedService
+
+LOCAL = {"Host": "localhost:3000"}
+TOKEN = "s3cret-token"  # noqa: S105 - a test's own
+WIDE = Settings(orchestration=Orchestration(frontend=Frontend(host="0.0.0.0"), control_token=TOKEN))
+
+
+class Reply(Struct, frozen=True):
+    """An answer, read to its end."""
+
+    status_code: int
+    headers: Any
+    content_type: str
+    whole: bytes
+
+
+def ask(method: str, path: str, service: ScriptedService | None = None, **more: Any) -> Reply:
+    """Return the answer and its body."""
+    chosen = service or ScriptedService("full")
+    headers = LOCAL | more.pop("headers", {})
+
+    async def main() -> Reply:
+        response = await chosen.pages.test_client().open(path, method=method, headers=headers, **more)
+        return Reply(
+            response.status_code,
+            response.headers,
+            response.content_type or "",
+            await response.get_data(as_text=False),
+        )
+
+    return run(
+        main, virtual=False
+    )  # Quart runs some of its own work in threads, which a virtual clock outruns
+
+
+def problem(response: Reply) -> dict[str, Any]:
+    assert response.content_type == "application/problem+json"
+    document: dict[str, Any] = msgspec.json.decode(response.whole)
+    assert document["type"] == TYPE_PREFIX + document["code"]
+    assert document["status"] == response.status_code
+    assert document["title"]
+    assert document["instance"].startswith("urn:request:")
+    return document
+
+
+@pytest.mark.parametrize(
+    "path", [page.path for page in PAGES] + ["/nope", "/api/nope", "/api/health", "/livez"]
+)
+def test_every_answer_forbids_what_pages_do_not_need(path: str) -> None:
+    """Errors and JSON too: a browser may be made to show any of them."""
+    response = ask("GET", path)
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "microphone=(self)" in response.headers["Permissions-Policy"]
+    assert response.headers["Referrer-Policy"] == "same-origin"
+    assert response.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_no_inline_script_style_or_handler(page: Any) -> None:
+    """The policy would refuse it, on that page alone and only in a browser."""
+    response = ask("GET", page.path)
+    html = response.whole.decode()
+    assert response.status_code == 200
+    assert "<style" not in html
+    assert " style=" not in html
+    assert " onclick=" not in html
+    assert html.count("<script") == html.count("<script src=") + html.count('<script type="module" src=')
+    assert f'<h1 id="page-title">{page.title}</h1>' in html or page.name == "translation"
+    assert 'role="status"' in html
+
+
+def test_an_id_of_a_proxy_is_kept_and_nonsense_is_not() -> None:
+    """One id follows a request through all logs; a header cannot write lines into them."""
+    assert ask("GET", "/livez", headers={"X-Request-Id": "abc-123"}).headers["X-Request-Id"] == "abc-123"
+    assert ask("GET", "/livez", headers={"X-Request-Id": "a b\tc"}).headers["X-Request-Id"] != "a b\tc"
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/nope", "/api/tree/health", "/api/sessions/a/b/c"])
+def test_an_unknown_path_under_api_is_a_problem_and_never_html(path: str) -> None:
+    """Programs read these."""
+    document = problem(ask("GET", path))
+    assert document["code"] == "not_found"
+    assert path in document["detail"]
+
+
+def test_an_unknown_page_says_what_happened_and_what_to_do() -> None:
+    """With the same side bar as any other page."""
+    response = ask("GET", "/nope")
+    assert response.status_code == 404
+    assert response.content_type.startswith("text/html")
+    assert "There is nothing at /nope." in response.whole.decode()
+    assert 'href="/"' in response.whole.decode()
+
+
+def test_a_path_with_markup_is_shown_as_text() -> None:
+    """The error page repeats what was asked for."""
+    html = ask("GET", "/%3Cimg%20src=x%20onerror=alert(1)%3E").whole.decode()
+    assert "<img src=x" not in html
+
+
+def test_the_wrong_method_is_told_the_right_ones() -> None:
+    """405 with Allow."""
+    response = ask("GET", "/api/services/restart")
+    assert problem(response)["code"] == "method_not_allowed"
+    assert "POST" in response.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code"),
+    [
+        (b"{", "application/json", 400, "invalid_json"),
+        (b'{"service": "\xff"}', "application/json", 400, "invalid_json"),
+        (b"{}", "application/json", 400, "invalid_request"),
+        (b'{"service": 5}', "application/json", 400, "invalid_request"),
+        (b'{"service": "audio-service", "extra": 1}', "application/json", 400, "invalid_request"),
+        (b"[]", "application/json", 400, "invalid_request"),
+        (b"service=audio-service", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+        (b"", "", 415, "unsupported_media_type"),
+        (b'{"service": "' + b"a" * 70_000 + b'"}', "application/json", 413, "body_too_large"),
+        (b" " * 2_000_000, "application/json", 413, "body_too_large"),
+        (b'{"service": "nobody"}', "application/json", 404, "unknown_service"),
+    ],
+)
+def test_a_body_that_cannot_be_used_gets_its_reason(
+    body: bytes, content_type: str, status: int, code: str
+) -> None:
+    """And nothing is restarted."""
+    service = ScriptedService("full")
+    response = ask(
+        "POST", "/api/services/restart", service, data=body, headers={"Content-Type": content_type}
+    )
+    assert response.status_code == status
+    assert problem(response)["code"] == code
+    assert service.changes == []
+
+
+def test_a_wrong_field_is_named() -> None:
+    """The path in the body and what was expected."""
+    headers = {"Content-Type": "application/json"}
+    document = problem(ask("POST", "/api/services/restart", data=b'{"service": 5}', headers=headers))
+    assert document["path"] == "$.service"
+    assert "str" in document["expected"]
+
+
+def test_a_failure_inside_is_answered_without_its_traceback() -> None:
+    """The id in the answer is the one in the log."""
+    service = ScriptedService("full")
+
+    def fail() -> None:
+        raise ZeroDivisionError("the secret of the machine")
+
+    parts: Any = service.parts()
+    parts.gateway.statistics = fail
+    service.pages = create_pages(parts)
+    response = ask("GET", "/api/gateway/status", service)
+    document = problem(response)
+    assert response.status_code == 500
+    assert document["code"] == "internal_error"
+    assert response.headers["X-Request-Id"] in document["detail"]
+    assert b"secret of the machine" not in response.whole
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/services/restart", "/api/tree/gateway/restart", "/api/sessions/create"]
+)
+def test_a_foreign_page_changes_nothing(path: str) -> None:
+    """Whatever it sends, and however simple the request."""
+    service = ScriptedService("full")
+    response = ask("POST", path, service, headers={"Origin": "http://evil.example"}, data=b"{}")
+    assert problem(response)["code"] == "wrong_origin"
+    assert service.changes == []
+
+
+CHANGES = [
+    ("POST", "/api/services/restart", b'{"service": "audio-service"}', ("restart service", "audio-service")),
+    ("POST", "/api/tree/gateway/restart", b"", ("restart branch", "gateway")),
+    ("POST", "/api/tree/front/restart", b"", ("restart branch", "front")),
+    (
+        "PATCH",
+        "/api/config",
+        b'{"values": {"orchestration.gateway.timeout": 20}}',
+        ("patch", {"orchestration.gateway.timeout": 20}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "change"), CHANGES)
+def test_a_change_is_carried_out_on_loopback(method: str, path: str, body: bytes, change: Any) -> None:
+    """Without a token, asked by a loopback name."""
+    service = ScriptedService("full")
+    response = ask(method, path, service, data=body, headers={"Content-Type": "application/json"})
+    assert response.status_code in (200, 202)
+    assert service.changes == [change]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "change"), CHANGES)
+def test_a_change_from_beyond_loopback_needs_the_token(
+    method: str, path: str, body: bytes, change: Any
+) -> None:
+    """Refused without, carried out with."""
+    service = ScriptedService("full", settings=WIDE)
+    headers = {"Content-Type": "application/json", "Host": "translate.example"}
+    refused = ask(method, path, service, data=body, headers=headers)
+    assert problem(refused)["code"] == "token_required"
+    assert refused.headers["WWW-Authenticate"] == "Bearer"
+    assert service.changes == []
+    accepted = ask(method, path, service, data=body, headers=headers | {"Authorization": f"Bearer {TOKEN}"})
+    assert accepted.status_code in (200, 202)
+    assert service.changes == [change]
+
+
+def test_ending_a_session_needs_the_token_too() -> None:
+    """It takes what was said from everyone in it."""
+    response = ask("DELETE", "/api/sessions/x", ScriptedService("full", settings=WIDE))
+    assert problem(response)["code"] == "token_required"
+
+
+def test_an_unknown_branch_is_named_with_those_there_are() -> None:
+    """404."""
+    document = problem(ask("POST", "/api/tree/nope/restart"))
+    assert document["code"] == "unknown_branch"
+    assert "websocket" in document["detail"]
+
+
+def test_secrets_are_not_set_over_http() -> None:
+    """The file and the environment are the ways in."""
+    service = ScriptedService("full")
+    body = msgspec.json.encode({"values": {"orchestration.control_token": "mine"}})
+    response = ask("PATCH", "/api/config", service, data=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    assert problem(response)["faults"][0]["path"] == "orchestration.control_token"
+    assert service.changes == []
+
+
+def test_health_has_the_shape_that_was_promised() -> None:
+    """Status, services with the hub among them, connections, uptime."""
+    response = ask("GET", "/api/health")
+    assert msgspec.json.decode(response.whole) == {
+        "status": "degraded",
+        "services": {"audio-service": "degraded", "translation-service": "healthy", "websocket": "healthy"},
+        "connections": {"active": 1458, "total": 20411},
+        "uptime": 86000,
+    }
+
+
+def test_health_is_as_bad_as_the_worst() -> None:
+    """Recovering is worse than degraded, unhealthy worse than both."""
+    document = msgspec.json.decode(ask("GET", "/api/health", ScriptedService("broken")).whole)
+    assert document["status"] == "unhealthy"
+    assert document["services"]["websocket"] == "recovering"
+
+
+def test_a_branch_that_is_not_running_makes_the_process_not_ready_but_alive() -> None:
+    """A balancer sends nothing here; nobody kills the process for it."""
+    service = ScriptedService("broken")
+    ready = ask("GET", "/readyz", service)
+    assert ready.status_code == 503
+    assert msgspec.json.decode(ready.whole)["waiting_for"] == ["websocket"]
+    assert ask("GET", "/livez", service).status_code == 200
+    assert ask("GET", "/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/services/status",
+        "/api/gateway/status",
+        "/api/metrics/dashboard",
+        "/api/tree",
+        "/api/config",
+        "/api/languages",
+    ],
+)
+def test_statistics_are_what_the_parts_say(path: str) -> None:
+    """JSON that no cache keeps."""
+    response = ask("GET", path)
+    assert response.status_code == 200
+    assert response.content_type == "application/json"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert isinstance(msgspec.json.decode(response.whole), dict)
+
+
+def test_metrics_are_prometheus_text_and_can_be_switched_off() -> None:
+    """METRICS_ENABLE."""
+    response = ask("GET", "/metrics")
+    assert response.content_type.startswith("text/plain; version=")
+    assert b"process_" in response.whole
+    off = Settings(orchestration=Orchestration(monitoring=Monitoring(enabled=False)))
+    assert problem(ask("GET", "/metrics", ScriptedService("full", settings=off)))["code"] == "not_found"
+
+
+def test_a_static_file_is_kept_for_ever_under_its_version_and_asked_for_again_elsewhere() -> None:
+    """ETag, 304, gzip where the reader takes it, and a problem-free 404."""
+    service = ScriptedService("full")
+    asset: Any = service.pages.jinja_env.globals["asset"]
+    url = asset("css/components.css")
+    first = ask("GET", url, service, headers={"Accept-Encoding": "gzip"})
+    assert "immutable" in first.headers["Cache-Control"]
+    assert first.headers["Content-Encoding"] == "gzip"
+    assert first.headers["Vary"] == "Accept-Encoding"
+    plain = ask("GET", "/static/css/components.css", service)
+    assert plain.headers["Cache-Control"] == "no-cache"
+    assert "Content-Encoding" not in plain.headers
+    assert len(first.whole) < len(plain.whole) / 2
+    again = ask(
+        "GET", "/static/css/components.css", service, headers={"If-None-Match": plain.headers["ETag"]}
+    )
+    assert again.status_code == 304
+    assert again.whole == b""
+    assert ask("GET", "/static/../pyproject.toml", service).status_code == 404
+
+
+def test_the_gateway_gets_what_is_no_control_path_and_nothing_else() -> None:
+    """Control paths win over the route table, with whatever method they are asked."""
+    app = ScriptedService("full").pages
+    for path in (
+        "/api/health",
+        "/api/services/restart",
+        "/api/sessions/abc",
+        "/api/tree/x/restart",
+        "/",
+        "/metrics",
+    ):
+        assert app.is_control_path(path), path
+    for path in (
+        "/api/audio/transcribe",
+        "/api/translate",
+        "/api/translation/languages",
+        "/api/whisper/x",
+        "/api",
+    ):
+        assert not app.is_control_path(path), path
+
+
+def test_the_openapi_document_describes_every_control_path_and_no_page() -> None:
+    """Version 3.1, with schemas from the handlers' own types."""
+    response = ask("GET", "/openapi.json")
+    document = msgspec.json.decode(response.whole)
+    assert document["openapi"].startswith("3.1")
+    paths = document["paths"]
+    assert {
+        "/api/health",
+        "/api/tree/{branch}/restart",
+        "/api/config",
+        "/api/sessions/create",
+    } <= paths.keys()
+    assert not {page.path for page in PAGES} & paths.keys()
+    identifiers = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
+    assert len(identifiers) == len(set(identifiers))
+    assert "BranchStatistics" in document["components"]["schemas"]
+    references = _references(document)
+    assert references
+    assert references <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+
+def _references(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*(_references(value) for value in node.values()))
+    if isinstance(node, list):
+        return set().union(*(_references(value) for value in node))
+    return set()
+
+
+def test_parts_are_all_that_the_pages_are_given() -> None:
+    """Nothing is kept in modules: two applications in one process do not share."""
+    one, other = ScriptedService("full"), ScriptedService("broken")
+    assert msgspec.json.decode(ask("GET", "/api/health", one).whole)["status"] == "degraded"
+    assert msgspec.json.decode(ask("GET", "/api/health", other).whole)["status"] == "unhealthy"

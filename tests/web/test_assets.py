@@ -1,0 +1,57 @@
+import gzip
+
+from orch.resources import resource
+from orch.web.assets import ASK_AGAIN, FOR_EVER, Assets
+
+FILES = {
+    "js/pages/one.js": b'import { a } from "../shared/a.js";\nimport "../shared/b.js";\n',
+    "js/shared/a.js": b'import {\n  b,\n} from "./b.js";\nexport const a = b;\n',
+    "js/shared/b.js": b"export const b = 1;\n",
+    "js/far.js": b'export * from "./shared/a.js";\n',
+    "css/tokens.css": b":root { --text: #e8edf3; }\n" * 100,
+    "picture.png": bytes(range(256)) * 8,
+}
+
+
+def test_a_change_in_one_file_is_a_new_address_for_all_of_them() -> None:
+    """A page load across a deployment never mixes two versions."""
+    before = Assets(FILES)
+    after = Assets(FILES | {"js/shared/b.js": b"export const b = 2;\n"})
+    assert before.version == Assets(FILES).version
+    assert before.url("css/tokens.css") != after.url("css/tokens.css")
+
+
+def test_only_the_present_version_may_be_kept_for_ever() -> None:
+    """A page from before an upgrade is answered, but not under a name that others will keep."""
+    assets = Assets(FILES)
+    assert assets.split(f"{assets.version}/css/tokens.css") == ("css/tokens.css", FOR_EVER)
+    assert assets.split("v-0000000000/css/tokens.css") == ("css/tokens.css", ASK_AGAIN)
+    assert assets.split("css/tokens.css") == ("css/tokens.css", ASK_AGAIN)
+
+
+def test_what_shrinks_is_packed_and_what_does_not_is_left() -> None:
+    """Text is sent small; a picture or a tiny file is not made larger."""
+    assets = Assets(FILES)
+    packed, picture, tiny = (assets.get(path) for path in ("css/tokens.css", "picture.png", "js/shared/b.js"))
+    assert packed is not None
+    assert packed.packed is not None
+    assert gzip.decompress(packed.packed) == packed.body
+    assert picture is not None
+    assert picture.content_type == "image/png"
+    assert tiny is not None
+    assert tiny.packed is None
+
+
+def test_all_modules_a_page_needs_are_known_before_it_asks_for_the_first() -> None:
+    """Imports over several lines, bare imports and re-exports are followed, each module once."""
+    assets = Assets(FILES)
+    assert assets.modules("js/pages/one.js") == ("js/shared/a.js", "js/shared/b.js")
+    assert assets.modules("js/far.js") == ("js/shared/a.js", "js/shared/b.js")
+    assert assets.modules(None) == ()
+
+
+def test_every_import_in_our_own_scripts_is_a_file_that_is_there() -> None:
+    """A module that was renamed is found here, not in the reader's console."""
+    assets = Assets.load(resource("static"))
+    missing = [(asset.path, path) for asset in assets for path in asset.imports if assets.get(path) is None]
+    assert missing == []
