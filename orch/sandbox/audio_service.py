@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from importlib.util import find_spec
+from io import BytesIO
 from typing import Final, Literal, get_args
 
 import structlog
@@ -20,10 +21,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from orch.problems import ProblemError
 from orch.sandbox.engines import whisper
-from orch.sandbox.engines.speech import EngineFailed, Segment, SpeechEngine
+from orch.sandbox.engines.speech import BYTES_PER_SECOND, EngineFailed, Segment, SpeechEngine
 from orch.sandbox.serving import add_arguments, create_app, main, usage
-from orch.sandbox.wavs import decode
 from orch.speech.languages import AUTO, closest, english_name
+from orch.speech.recordings import open_recording
 from orch.web.answers import answer
 
 log = structlog.get_logger("audio-service")
@@ -32,6 +33,9 @@ PORT: Final = 5001
 
 RECORDING_LIMIT: Final = 25 * 2**20
 """Bytes of one upload."""
+
+LONGEST_RECORDING: Final = 1800
+"""Seconds: what well-packed sound unpacks to is bounded too."""
 
 FORM_OVERHEAD: Final = 65_536
 """Bytes a form may have around the recording."""
@@ -320,6 +324,23 @@ async def _read_body() -> Upload:
     )
 
 
+async def decode(recording: bytes) -> bytes:
+    """Return all of a recording as 16 kHz mono 16-bit PCM.
+
+    Problems: ``not_audio``, ``empty_audio``, ``recording_too_large`` past :data:`LONGEST_RECORDING`.
+    """
+    pcm = bytearray()
+    async with open_recording(BytesIO(recording)) as opened:
+        while chunk := await opened.read():
+            pcm += chunk
+            if len(pcm) > LONGEST_RECORDING * BYTES_PER_SECOND:
+                raise ProblemError(
+                    "recording_too_large",
+                    f"A recording may be {LONGEST_RECORDING // 60} minutes long here; send it in parts.",
+                )
+    return bytes(pcm)
+
+
 def _read_flag(text: str) -> bool:
     flags = {"true": True, "1": True, "false": False, "0": False}
     if text.lower() not in flags:
@@ -349,7 +370,7 @@ def create(service: AudioService) -> QuartTrio:
     @app.post("/api/transcribe")
     async def transcribe() -> Response:
         upload = await read_upload()
-        pcm = await trio.to_thread.run_sync(decode, upload.recording, abandon_on_cancel=True)
+        pcm = await decode(upload.recording)
         transcript = await service.transcribe(
             pcm, language=upload.language, enable_vad=upload.enable_vad, session_id=upload.session_id
         )

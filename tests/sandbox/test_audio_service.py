@@ -162,6 +162,30 @@ def test_a_recording_over_the_limit_is_refused(
     with_service(ask)
 
 
+def test_a_recording_that_unpacks_to_too_much_is_refused(
+    with_service: Callable[[Test], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audio_service, "LONGEST_RECORDING", 60)
+
+    async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
+        long = wav(bytes(61 * 32_000), 16_000)
+        assert await problem(await post(client, long)) == (413, "recording_too_large")
+        assert engine.asked == []
+
+    with_service(ask)
+
+
+def test_other_rates_and_channels_are_converted(with_service: Callable[[Test], None]) -> None:
+    """What the engine gets is 16 kHz mono, whatever was uploaded."""
+
+    async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
+        assert (await post(client, wav(bytes(2 * 48_000), 48_000))).status_code == 200
+        [(size, _, _)] = engine.asked
+        assert abs(size - 32_000) < 200
+
+    with_service(ask)
+
+
 def test_other_bodies_paths_and_methods_get_a_problem_too(with_service: Callable[[Test], None]) -> None:
     async def ask(client: TrioClient, _engine: ScriptedSpeechEngine) -> None:
         body = await client.post("/api/transcribe", data=b"{}", headers={"Content-Type": "application/json"})
