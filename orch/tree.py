@@ -128,7 +128,9 @@ async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
             describe=lambda: Detail(text=_health_words(parts)),
         ),
         tree.branch(
-            "bots", parts.bots.run, describe=lambda: Detail(text=f"{parts.bots.statistics().running}")
+            "bots",
+            parts.bots.run,
+            describe=lambda: Detail(text=_counted(parts.bots.statistics().running, "bot")),
         ),
         tree.branch("websocket", parts.hub.run, describe=lambda: _hub_detail(parts)),
         tree.branch("gateway", parts.gateway.run, describe=lambda: Detail(text=_gateway_words(parts))),
@@ -154,6 +156,11 @@ def _together(*runs: Run) -> Run:
     return run
 
 
+def _counted(number: int, noun: str) -> str:
+    """Return ``no bots``, ``1 bot``, ``2 bots``."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
 def _stores_detail(parts: Parts) -> Detail:
     store = parts.store.statistics()
     return Detail(text="sqlite", queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
@@ -162,14 +169,14 @@ def _stores_detail(parts: Parts) -> Detail:
 def _health_words(parts: Parts) -> str:
     summary = parts.health.summary()
     amiss = [name for name, state in summary.items() if state not in ("healthy", "unknown")]
-    words = f"{len(summary)} services"
+    words = _counted(len(summary), "service")
     return words + (f", {len(amiss)} not healthy" if amiss else "")
 
 
 def _hub_detail(parts: Parts) -> Detail:
     hub = parts.hub.statistics()
     return Detail(
-        text=f"{hub.active} connections, {hub.sessions} sessions",
+        text=f"{_counted(hub.active, 'connection')}, {_counted(hub.sessions, 'session')}",
         queues=(
             Queue(name="connections", fill=hub.active, limit=hub.limit),
             *(
@@ -182,7 +189,7 @@ def _hub_detail(parts: Parts) -> Detail:
 
 
 def _gateway_words(parts: Parts) -> str:
-    return f"{parts.gateway.statistics().requests_per_second:.3g}/s"
+    return f"{parts.gateway.statistics().requests_per_second:.2g} requests/s"
 
 
 def _front_words(front: Front) -> str:
