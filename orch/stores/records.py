@@ -103,9 +103,20 @@ class SessionStore(Protocol):
         """Return sessions last active before then, oldest first."""
 
     async def begin_append(
-        self, session_id: str, body: bytes, *, at: float, limits: Limits, origin: Origin | None = None
+        self,
+        session_id: str,
+        body: bytes,
+        *,
+        at: float,
+        limits: Limits,
+        origin: Origin | None = None,
+        settled: Callable[[], None] | None = None,
     ) -> Ticket:
-        """Take a message in, in the order of the calls; return when its place is sure, not yet kept."""
+        """Take a message in, in the order of the calls; return when its place is sure, not yet kept.
+
+        ``settled`` is called once: after the message was kept and told of, or once it is sure that it will
+        not be, whether or not anyone still waits for the ticket. It must not raise and cannot wait.
+        """
 
     async def read(self, session_id: str, *, after: int, until: int) -> tuple[KeptFrame, ...]:
         """Return what is kept of the offsets after ``after`` up to ``until``, in order."""

@@ -10,6 +10,7 @@ what was written before them.
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeGuard, TypeVar, TypeVarTuple, Unpack
 
@@ -73,11 +74,14 @@ class StoreStatistics(Struct, frozen=True):
 
 
 class _Operation(Generic[T]):
-    """Something to do in the next transaction. Finished once, with a value or an error."""
+    """Something to do in the next transaction. Finished once, with a value or an error.
+
+    ``after`` is called then, before whoever waits goes on: with the value, or with None after an error.
+    """
 
     __slots__ = ("after", "done", "error", "size", "value", "work")
 
-    def __init__(self, work: Work[T], size: int, after: Callable[[T], None] | None) -> None:
+    def __init__(self, work: Work[T], size: int, after: Callable[[T | None], None] | None) -> None:
         self.work = work
         self.size = size
         self.after = after
@@ -222,7 +226,14 @@ class SqliteStore:
         return await self.execute(lambda database: statements.idle(database, before, limit))
 
     async def begin_append(
-        self, session_id: str, body: bytes, *, at: float, limits: Limits, origin: Origin | None = None
+        self,
+        session_id: str,
+        body: bytes,
+        *,
+        at: float,
+        limits: Limits,
+        origin: Origin | None = None,
+        settled: Callable[[], None] | None = None,
     ) -> _AppendTicket:
         """Take a message in, in the order of the calls, and return at once where there is room."""
         operation = await self._enqueue(
@@ -230,7 +241,7 @@ class SqliteStore:
                 database, session_id, body, at=at, limits=limits, origin=origin
             ),
             len(body),
-            self._report,
+            partial(self._report, settled),
         )
         return _AppendTicket(operation, session_id)
 
@@ -261,7 +272,7 @@ class SqliteStore:
     # The queue and its one writer.
 
     async def _enqueue(
-        self, work: Work[T], size: int, after: Callable[[T], None] | None = None
+        self, work: Work[T], size: int, after: Callable[[T | None], None] | None = None
     ) -> _Operation[T]:
         # Without a checkpoint where there is room: callers rely on the queue having the order of the calls.
         if not self._opened.is_set():
@@ -309,19 +320,20 @@ class SqliteStore:
             problem = ProblemError("store_unavailable", "What must be kept cannot be written now.")
             problem.__cause__ = operation.error
             operation.error = problem
-        elif operation.error is None and operation.after is not None:
+        if operation.after is not None:
             operation.after(operation.value)
         operation.done.set()
 
-    def _report(self, appended: Appended | None) -> None:
-        if appended is None or self.on_appended is None:
-            return
+    def _report(self, settled: Callable[[], None] | None, appended: Appended | None) -> None:
         try:
-            self.on_appended(appended)
+            if appended is not None and self.on_appended is not None:
+                self.on_appended(appended)
+            if settled is not None:
+                settled()
         except Exception:  # noqa: BLE001 - a boundary: the listener is another room
             # Whoever listens must not stop what is kept for everyone else.
             self._failures += 1
-            _log.exception("listener to appended messages failed", session_id=appended.session_id)
+            _log.exception("listener to appended messages failed")
 
     def _close_queue(self, error: StoreError) -> None:
         """Refuse what is still queued, and whoever waits for room."""
@@ -330,8 +342,7 @@ class SqliteStore:
         while self._queue:
             operation = self._queue.popleft()
             operation.error = ProblemError("store_unavailable", "The store of sessions was closed.")
-            self._failures += 1
-            operation.done.set()
+            self._finish(operation)
         self._queued_bytes = 0
         self._room.unpark_all()
 

@@ -12,6 +12,7 @@ from orch.websocket.closes import Close
 from orch.websocket.decoding import is_too_large
 from orch.websocket.messages import Error, MessageId, ServerMessage
 from orch.websocket.outbox import Frame, Offer, Outbox, frame
+from orch.websocket.pacing import PACE
 from orch.websocket.sessions import Member
 
 #: How long a close frame may take to be sent; then the connection is dropped without.
@@ -45,6 +46,7 @@ class Connection:
         "_closing",
         "_closing_at",
         "_is_flushing",
+        "_is_talking",
         "_nursery",
         "_on_closing",
         "_outbox",
@@ -102,6 +104,7 @@ class Connection:
         self._closing: Close | None = None
         self._closing_at = 0.0
         self._is_flushing = False
+        self._is_talking = False
 
     def __repr__(self) -> str:
         state = self._closing.name if self._closing else "open"
@@ -199,6 +202,10 @@ class Connection:
             self._tasks += 1
             self._nursery.start_soon(self._do, work)
 
+    def pace(self) -> None:
+        """Read on only once the client has taken most of what it was sent: see :mod:`.pacing`."""
+        self._is_talking = True
+
     async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
@@ -223,9 +230,16 @@ class Connection:
             if is_too_large(data):
                 self.close(closes.TOO_LARGE)
                 continue
+            self._is_talking = False
             await handle(self, data)
-            while not self.is_closing and (self._outbox.owes or self._tasks >= TASKS_LIMIT):
+            while not self.is_closing and self._has_enough():
                 await self._room.park()
+
+    def _has_enough(self) -> bool:
+        """Return whether nothing more should be read from this client for now."""
+        if self._outbox.owes or self._tasks >= TASKS_LIMIT:
+            return True
+        return self._is_talking and self._outbox.queued_bytes * PACE > self._outbox.limit
 
     async def _write(self) -> None:
         """Send what is queued; then, where the connection is being closed, the close frame."""

@@ -167,6 +167,7 @@ class Handlers:
         if member is None:
             raise ProblemError("not_in_session", f"Join session {message.session_id} before sending to it.")
         member.may_speak()
+        connection.pace()
         origin = None if message.id is None else Origin(connection.connection_id, message.id)
         async with self._rooms.open(message.session_id) as session:
             said = SessionMessage(

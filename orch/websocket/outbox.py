@@ -79,10 +79,10 @@ class Outbox:
     further while :attr:`owes` is true.
     """
 
-    __slots__ = ("_answer_bytes", "_frames", "_limit", "_queued_bytes", "_shed")
+    __slots__ = ("_answer_bytes", "_frames", "_queued_bytes", "_shed", "limit")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._frames: deque[tuple[Frame, bool]] = deque()
         self._queued_bytes = 0
         self._answer_bytes = 0
@@ -92,7 +92,7 @@ class Outbox:
         return len(self._frames)
 
     def __repr__(self) -> str:
-        return f"<Outbox {len(self._frames)} frames, {self._queued_bytes} of {self._limit} bytes>"
+        return f"<Outbox {len(self._frames)} frames, {self._queued_bytes} of {self.limit} bytes>"
 
     @property
     def queued_bytes(self) -> int:
@@ -102,15 +102,15 @@ class Outbox:
     @property
     def owes(self) -> bool:
         """Whether the client has been slow to take its own answers: it should be asked nothing more yet."""
-        return self._answer_bytes * 2 > self._limit
+        return self._answer_bytes * 2 > self.limit
 
     def offer(self, offered: Frame) -> Offer:
         """Take a frame that the client did not ask for, or say why not."""
         after = self._queued_bytes + offered.size
-        if not offered.is_lasting and after * 2 > self._limit:
+        if not offered.is_lasting and after * 2 > self.limit:
             self._shed += 1
             return Offer.SHED
-        if after > self._limit and self._queued_bytes > 0:
+        if after > self.limit and self._queued_bytes > 0:
             return Offer.OVERFLOWED
         self._queued_bytes = after
         self._frames.append((offered, False))

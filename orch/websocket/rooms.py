@@ -20,6 +20,7 @@ from orch.websocket.messages import (
     encode,
 )
 from orch.websocket.outbox import Frame, frame
+from orch.websocket.pacing import PACE, UnderWay
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.sessions import (
     Member,
@@ -84,6 +85,7 @@ class Rooms:
         self.on_ended: Callable[[Session], None] | None = None
         self._settings = settings
         self._deletions = 0
+        self._under_way = UnderWay(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
         store.on_appended = self._appended
 
     @property
@@ -152,14 +154,20 @@ class Rooms:
         self, session: Session, message: Numbered, origin: Origin | None = None
     ) -> Ticket:
         """Take a message on its way to all in the session; it gets its time and, once kept, its offset."""
-        stamped = msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET)
-        return await self.store.begin_append(
-            session.session_id,
-            encode(stamped),
-            at=self.wall(),
-            limits=self.history_limits(),
-            origin=origin,
-        )
+        body = encode(msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET))
+        settled = await self._under_way.admit(session.session_id, len(body))
+        try:
+            return await self.store.begin_append(
+                session.session_id,
+                body,
+                at=self.wall(),
+                limits=self.history_limits(),
+                origin=origin,
+                settled=settled,
+            )
+        except BaseException:
+            settled()
+            raise
 
     async def publish(self, session_id: str, message: Numbered) -> int:
         """Say a message to all in the session, and return its offset once it is kept and queued for all."""

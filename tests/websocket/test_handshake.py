@@ -1,0 +1,66 @@
+import pytest
+
+from orch.websocket.handshake import address, agent, is_same_origin, refusal
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({"host": "example.com:3000"}, True),
+        ({"host": "example.com:3000", "origin": "http://example.com:3000"}, True),
+        ({"host": "EXAMPLE.com:3000", "origin": "http://example.COM:3000"}, True),
+        ({"host": "example.com", "origin": "https://example.com"}, True),
+        ({"host": "example.com", "origin": "https://example.com:443"}, True),
+        ({"host": "example.com:80", "origin": "http://example.com"}, True),
+        ({"host": "[::1]:3000", "origin": "http://[::1]:3000"}, True),
+        ({"host": "example.com:3000", "origin": "http://example.com"}, False),
+        ({"host": "example.com:3000", "origin": "http://evil.com:3000"}, False),
+        ({"host": "example.com", "origin": "http://example.com.evil.com"}, False),
+        ({"host": "example.com", "origin": "http://user@example.com"}, False),
+        ({"host": "example.com", "origin": "null"}, False),
+        ({"host": "example.com", "origin": ""}, False),
+        ({"host": "example.com", "origin": "file://example.com"}, False),
+        ({"host": "example.com", "origin": "http://[example"}, False),
+        ({"host": "", "origin": "http://"}, False),
+        ({"origin": "http://example.com"}, False),
+        ({"host": "example.com", "origin": "http://exämple.com"}, False),
+    ],
+)
+def test_only_pages_of_this_very_host_may_connect(*, headers: dict[str, str], allowed: bool) -> None:
+    """Another site's page in a user's browser cannot use the user's connection."""
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert is_same_origin(pairs) is allowed
+
+
+def test_two_origins_are_none() -> None:
+    """What is said twice cannot be believed."""
+    pairs = [(b"Host", b"a"), (b"Origin", b"http://a"), (b"origin", b"http://b")]
+    assert not is_same_origin(pairs)
+
+
+@pytest.mark.parametrize(
+    ("is_open", "active", "code", "status", "close"),
+    [
+        (True, 0, None, None, None),
+        (True, 9, None, None, None),
+        (True, 10, "too_many_connections", 503, 4100),
+        (False, 0, "shutting_down", 503, 1013),
+    ],
+)
+def test_who_comes_at_a_bad_time_is_told_why(
+    *, is_open: bool, active: int, code: str | None, status: int | None, close: int | None
+) -> None:
+    """Refusals have an HTTP status and a close code that says when to come back."""
+    refused = refusal([(b"host", b"a")], is_open=is_open, active=active, limit=10)
+    assert (refused.problem.code if refused else None) == code
+    assert (refused.problem.status if refused else None) == status
+    assert (refused.close.code if refused else None) == close
+
+
+def test_addresses_and_agents_are_shown() -> None:
+    """The operator sees who is there, whatever the server knows of it."""
+    assert address({"client": ("1.2.3.4", 5)}) == "1.2.3.4:5"
+    assert address({"client": ("::1", 5)}) == "[::1]:5"
+    assert address({"client": None}) == "unknown"
+    assert agent([(b"User-Agent", b"x" * 999)]) == "x" * 200
+    assert agent([]) is None
