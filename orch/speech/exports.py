@@ -1,0 +1,174 @@
+"""What was said in a session as a file: TXT, SubRip, WebVTT, JSON. Pure.
+
+Gaps are in it, in brackets, as what they are. What is shown of a line is a :class:`Choice`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from orch.problems import ProblemError
+from orch.speech.cues import Cue, apart, cues
+from orch.speech.lines import Line, Record, flat, of_history, record
+from orch.websocket.messages import Transcript, Translation
+
+__all__ = ["FORMATS", "Choice", "File", "Format", "export", "of_history", "record"]
+
+NOT_TRANSLATED: Final = "[not translated]"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The original, translations, or both. In a translation alone, what was said in its language stays."""
+
+    original: bool = True
+    languages: tuple[str, ...] = ()
+
+    def of(self, line: Line) -> tuple[str, ...]:
+        """Return what is shown of a line, at least one text."""
+        if line.error is not None or not self.languages:
+            return (line.original(),)
+        translated = [self._in(line, language) for language in self.languages]
+        found = [text for text in translated if text is not None]
+        if self.original:
+            return (line.original(), *found)
+        return tuple(dict.fromkeys(found)) or (
+            (line.original(),) if any(map(line.spoken_in, self.languages)) else (NOT_TRANSLATED,)
+        )
+
+    def _in(self, line: Line, language: str) -> str | None:
+        return None if line.spoken_in(language) else line.translated(language)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to download."""
+
+    name: str
+    media_type: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file."""
+
+    extension: str
+    media_type: str
+    write: Callable[[Record, Choice], str]
+
+
+def to_txt(said: Record, choice: Choice) -> str:
+    """Return a reader's text: time, speaker, words; what else is shown of a line, indented under it."""
+    rows = []
+    for line in said.lines:
+        first, *more = choice.of(line)
+        time, _, _ = stamp(line.start, ".").partition(".")
+        rows.append(f"[{time}] {_who(line.transcript.speaker)}{first}")
+        rows += [f"    {text}" for text in more]
+    return "".join(f"{row}\n" for row in rows)
+
+
+def to_srt(said: Record, choice: Choice) -> str:
+    """Return SubRip. No cue overlaps another; ``-->`` in a text would be read as a time."""
+    blocks = []
+    for number, cue in enumerate(apart(_cues(said, choice, is_named=True)), start=1):
+        text = "\n".join(cue.rows()).replace("-->", "→")
+        blocks.append(f"{number}\n{stamp(cue.start, ',')} --> {stamp(cue.end, ',')}\n{text}\n")
+    return "\n".join(blocks)
+
+
+def to_vtt(said: Record, choice: Choice) -> str:
+    """Return WebVTT. Who speaks is a voice span; cues may overlap, which the format provides for."""
+    blocks = ["WEBVTT\n"]
+    for cue in _cues(said, choice, is_named=False):
+        text = "\n".join(_escaped(row) for row in cue.rows())
+        if cue.speaker is not None:
+            text = f"<v {_escaped(flat(cue.speaker))}>{text}</v>"
+        blocks.append(f"{stamp(cue.start, '.')} --> {stamp(cue.end, '.')}\n{text}\n")
+    return "\n".join(blocks)
+
+
+def to_json(said: Record, choice: Choice) -> str:
+    """Return everything that is known of each line; times in seconds from ``started``."""
+    document = {
+        "session_id": said.session_id,
+        "started": said.started_iso(),
+        "lines": [_members(line, choice) for line in said.lines],
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+FORMATS: Final = {
+    "txt": Format("txt", "text/plain; charset=utf-8", to_txt),
+    "srt": Format("srt", "application/x-subrip; charset=utf-8", to_srt),
+    "vtt": Format("vtt", "text/vtt; charset=utf-8", to_vtt),
+    "json": Format("json", "application/json", to_json),
+}
+
+
+def export(
+    messages: Iterable[Transcript | Translation], *, kind: str, session_id: str, choice: Choice | None = None
+) -> File:
+    """Return the file of a kind, a key of :data:`FORMATS`; ProblemError ``invalid_request`` for any other."""
+    form = FORMATS.get(kind)
+    if form is None:
+        raise ProblemError(
+            "invalid_request", f"format is {kind!r}; it must be one of {', '.join(FORMATS)}.", path="format"
+        )
+    body = form.write(record(messages, session_id=session_id), choice or Choice())
+    return File(f"translation-{session_id}.{form.extension}", form.media_type, body)
+
+
+def stamp(milliseconds: int, mark: str) -> str:
+    """Return hours:minutes:seconds with ``mark`` before the three digits of the milliseconds."""
+    seconds, rest = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{mark}{rest:03}"
+
+
+def _cues(said: Record, choice: Choice, *, is_named: bool) -> list[Cue]:
+    """Return all cues by their start; ``is_named``: the first text of a line begins with who speaks."""
+    found = []
+    for line in said.lines:
+        first, *more = choice.of(line)
+        who = _who(line.transcript.speaker).strip() if is_named else ""
+        found += cues(line, (first, *more), name=who)
+    return sorted(found, key=lambda cue: cue.start)
+
+
+def _who(speaker: str | None) -> str:
+    return f"{flat(speaker)}: " if speaker else ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _members(line: Line, choice: Choice) -> dict[str, Any]:
+    said = line.transcript
+    wanted = choice.languages or tuple(line.translations)
+    return {
+        "segment_id": said.segment_id,
+        "start": line.start / 1000,
+        "end": line.end / 1000,
+        "speaker": said.speaker,
+        "participant_id": said.participant_id,
+        "language": said.language,
+        "text": said.text if choice.original or not choice.languages else None,
+        "confidence": said.confidence,
+        "words": said.words,
+        "error": line.error,
+        "translations": {
+            language: {
+                "text": translation.text,
+                "confidence": translation.confidence,
+                "error": translation.error,
+            }
+            for language, translation in sorted(line.translations.items())
+            if language in wanted
+        },
+    }

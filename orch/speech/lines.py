@@ -1,0 +1,128 @@
+"""What was said in a session, one line an utterance, out of the messages that its history keeps. Pure.
+
+Times are milliseconds from the start of the session's first stream: an utterance's ``stream_started`` plus
+its ``start``, less the earliest ``stream_started`` there is.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import Struct
+
+from orch.speech.languages import closest, is_same
+from orch.websocket.messages import CaptionError, Transcript, Translation, Word
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An utterance as it stands at last: ``final`` text, or a gap with its ``error``."""
+
+    transcript: Transcript
+    start: int
+    end: int
+    translations: Mapping[str, Translation]
+
+    @property
+    def error(self) -> CaptionError | None:
+        """Why there is no text, if there is none."""
+        return self.transcript.error
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words, where the engine gave their times; those still count from the stream's start."""
+        return self.transcript.words
+
+    def original(self) -> str:
+        """Return what was said, or why it is not known, in brackets; on one row."""
+        return f"[{flat(self.error.detail)}]" if self.error is not None else flat(self.transcript.text)
+
+    def translated(self, language: str) -> str | None:
+        """Return it in a language, where it was translated; also by another region's code of the language."""
+        code = closest(language, tuple(self.translations))
+        found = None if code is None else self.translations[code]
+        return None if found is None or found.error is not None else flat(found.text) or None
+
+    def spoken_in(self, language: str) -> bool:
+        """Say whether it was said in this language."""
+        return self.transcript.language is not None and is_same(self.transcript.language, language)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All lines, as they were spoken. ``started``: when the first stream did, epoch ms, if any did."""
+
+    session_id: str
+    lines: tuple[Line, ...]
+    started: int | None
+
+    def started_iso(self) -> str | None:
+        """Return when the first stream started, as RFC 3339 in UTC."""
+        if self.started is None:
+            return None
+        at = datetime.fromtimestamp(self.started / 1000, tz=UTC)
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Kind(Struct):
+    type: str
+
+
+def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[Transcript | Translation]:
+    """Return the captions among encoded messages, in their order."""
+    found: list[Transcript | Translation] = []
+    for message in messages:
+        kind = msgspec.json.decode(message, type=_Kind).type
+        if kind == "transcript":
+            found.append(msgspec.json.decode(message, type=Transcript))
+        elif kind == "translation":
+            found.append(msgspec.json.decode(message, type=Translation))
+    return found
+
+
+def record(messages: Iterable[Transcript | Translation], *, session_id: str) -> Record:
+    """Return what was said; the messages come in the order of their offsets.
+
+    Of one utterance the last final text counts, else the last gap; revisions do not. A line with an empty
+    final text is none. A translation counts if nothing later replaced it: text is not replaced by an error
+    of the same revision.
+    """
+    transcripts: dict[str, Transcript] = {}
+    translations: dict[str, dict[str, Translation]] = {}
+    for message in messages:
+        if isinstance(message, Transcript):
+            if _replaces(message, transcripts.get(message.segment_id)):
+                transcripts[message.segment_id] = message
+        else:
+            of_segment = translations.setdefault(message.segment_id, {})
+            before = of_segment.get(message.target_language)
+            if before is None or message.revision > before.revision or message.error is None:
+                of_segment[message.target_language] = message
+    if not transcripts:
+        return Record(session_id, (), None)
+    zero = min(transcript.stream_started for transcript in transcripts.values())
+    lines = []
+    for name, transcript in transcripts.items():
+        if transcript.error is None and not transcript.text.strip():
+            continue
+        begin = transcript.stream_started - zero
+        start = begin + round(transcript.start * 1000)
+        end = max(start + 1, begin + round(transcript.end * 1000))
+        lines.append(Line(transcript, start, end, translations.get(name, {})))
+    # Python's sort keeps the order of what is equal: that of the offsets.
+    lines.sort(key=lambda line: line.start)
+    return Record(session_id, tuple(lines), zero)
+
+
+def _replaces(message: Transcript, before: Transcript | None) -> bool:
+    if not message.final and message.error is None:
+        return False
+    if before is None or message.error is None:
+        return True
+    return before.error is not None
+
+
+def flat(text: str) -> str:
+    """Return text on one row."""
+    return " ".join(text.split())

@@ -1,0 +1,356 @@
+import itertools
+import json
+import re
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orch.problems import ProblemError
+from orch.speech.cues import Cue, apart, cues, parts, width, wrap
+from orch.speech.exports import Choice, export, of_history, record, stamp
+from orch.websocket.messages import CaptionError, Pong, Transcript, Translation, Word, encode
+
+STARTED = 1_700_000_000_000
+ERROR = CaptionError(
+    code="speech_lost", detail="2.0 s of speech were not written down.", service="audio-service", final=True
+)
+
+
+def said(
+    text: str,
+    start: float,
+    end: float,
+    *,
+    name: str = "s-1",
+    revision: int = 2,
+    final: bool = True,
+    speaker: str | None = None,
+    language: str | None = "en",
+    stream_started: int = STARTED,
+    error: CaptionError | None = None,
+    words: tuple[Word, ...] = (),
+) -> Transcript:
+    return Transcript(
+        timestamp=0,
+        session_id="abc",
+        segment_id=name,
+        revision=revision,
+        final=final,
+        text=text,
+        language=language,
+        confidence=0.5,
+        start=start,
+        end=end,
+        stream_started=stream_started,
+        speaker=speaker,
+        error=error,
+        words=words,
+    )
+
+
+def in_other_words(
+    text: str, target: str = "es", *, name: str = "s-1", revision: int = 2, error: CaptionError | None = None
+) -> Translation:
+    return Translation(
+        timestamp=0,
+        session_id="abc",
+        segment_id=name,
+        revision=revision,
+        target_language=target,
+        text=text,
+        confidence=None,
+        error=error,
+    )
+
+
+def body(
+    kind: str, *messages: Transcript | Translation, original: bool = True, languages: tuple[str, ...] = ()
+) -> str:
+    return export(
+        messages, kind=kind, session_id="abc", choice=Choice(original=original, languages=languages)
+    ).body
+
+
+def test_milliseconds_are_right() -> None:
+    """Not 000, not rounded up to a thousand, and hours do not wrap at a day."""
+    assert stamp(0, ",") == "00:00:00,000"
+    assert stamp(3_725_045, ",") == "01:02:05,045"
+    assert stamp(59_999, ".") == "00:00:59.999"
+    assert stamp(100 * 3_600_000, ".") == "100:00:00.000"
+    srt = body("srt", said("Hello.", 1.0449, 2.9996))
+    assert "00:00:01,045 --> 00:00:03,000" in srt
+
+
+def test_srt() -> None:
+    first = said("Good morning.", 0.5, 1.75, speaker="Ann")
+    second = said("Hola.", 2.0, 3.0, name="s-2", language="es")
+    assert body("srt", first, second, in_other_words("Buenos días."), languages=("es",)) == (
+        "1\n00:00:00,500 --> 00:00:01,750\nAnn: Good morning.\nBuenos días.\n\n"
+        "2\n00:00:02,000 --> 00:00:03,000\nHola.\n"
+    )
+
+
+def test_vtt() -> None:
+    """Voices are spans; what would be markup or a time is escaped."""
+    text = body("vtt", said("a < b --> c & d", 0, 1, speaker="A<b>"))
+    assert text == ("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n<v A&lt;b&gt;>a &lt; b --&gt; c &amp; d</v>\n")
+
+
+def test_txt() -> None:
+    text = body(
+        "txt",
+        said("Good  morning.\n", 61.2, 63, speaker="Ann"),
+        said("", 64, 66, name="s-2", error=ERROR),
+        in_other_words("Buenos días."),
+        languages=("es",),
+    )
+    assert text == (
+        "[00:01:01] Ann: Good morning.\n    Buenos días.\n"
+        "[00:01:04] [2.0 s of speech were not written down.]\n"
+    )
+
+
+def test_json() -> None:
+    """Everything that is known, with times in seconds and the moment they count from."""
+    word = Word(text="Hi", start=0.5, end=0.75, confidence=0.5)
+    failed = in_other_words("", "de", error=ERROR)
+    document = json.loads(
+        body(
+            "json",
+            said("Hi", 0.5, 1.2345, words=(word,)),
+            in_other_words("Hola"),
+            in_other_words("Oi", "pt"),
+            failed,
+            languages=("es", "de"),
+        )
+    )
+    assert document == {
+        "session_id": "abc",
+        "started": "2023-11-14T22:13:20.000Z",
+        "lines": [
+            {
+                "segment_id": "s-1",
+                "start": 0.5,
+                "end": 1.234,
+                "speaker": None,
+                "participant_id": None,
+                "language": "en",
+                "text": "Hi",
+                "confidence": 0.5,
+                "words": [{"text": "Hi", "start": 0.5, "end": 0.75, "confidence": 0.5}],
+                "error": None,
+                "translations": {
+                    "es": {"text": "Hola", "confidence": None, "error": None},
+                    "de": {"text": "", "confidence": None, "error": msgspec.to_builtins(ERROR)},
+                },
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("kind", ["txt", "srt", "vtt", "json"])
+def test_a_session_in_which_nothing_was_said(kind: str) -> None:
+    text = body(kind)
+    assert (
+        text
+        == {
+            "txt": "",
+            "srt": "",
+            "vtt": "WEBVTT\n",
+            "json": '{\n  "session_id": "abc",\n  "started": null,\n  "lines": []\n}\n',
+        }[kind]
+    )
+
+
+def test_files_have_names_and_types() -> None:
+    file = export([], kind="srt", session_id="abc")
+    assert (file.name, file.media_type) == ("translation-abc.srt", "application/x-subrip; charset=utf-8")
+    with pytest.raises(ProblemError, match="txt, srt, vtt, json") as caught:
+        export([], kind="docx", session_id="abc")
+    assert caught.value.code == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("original", "languages", "expected"),
+    [
+        (True, (), ["Good morning.", "Hola.", "Danke."]),
+        (False, ("es",), ["Buenos días.", "Hola.", "[not translated]"]),
+        (True, ("es",), ["Good morning.", "    Buenos días.", "Hola.", "Danke."]),
+        (False, ("en", "es"), ["Buenos días.", "Hello.", "Thank you."]),
+        (False, ("es-MX",), ["Buenos días.", "Hola.", "[not translated]"]),
+    ],
+)
+def test_original_translation_or_both(
+    *, original: bool, languages: tuple[str, ...], expected: list[str]
+) -> None:
+    """A translation alone keeps what was said in its language, and says where there is none."""
+    text = body(
+        "txt",
+        said("Good morning.", 0, 1),
+        said("Hola.", 1, 2, name="s-2", language="es-ES"),
+        said("Danke.", 2, 3, name="s-3", language="de"),
+        in_other_words("Buenos días."),
+        in_other_words("Hello.", "en", name="s-2"),
+        in_other_words("Thank you.", "en", name="s-3"),
+        in_other_words("", "es", name="s-3", error=ERROR),
+        original=original,
+        languages=languages,
+    )
+    assert [re.sub(r"^\[[\d:]+\] ", "", row) for row in text.splitlines()] == expected
+
+
+def test_what_stands_at_last_counts() -> None:
+    """Revisions are not in it; a text replaces a gap, never the reverse; an empty final removes the line."""
+    open_error = msgspec.structs.replace(ERROR, final=False)
+    assert "now" in body("txt", said("", 0, 1, final=False, error=open_error), said("now", 0, 1, revision=3))
+    assert body("txt", said("so far", 0, 1, final=False)) == ""
+    assert "kept" in body("txt", said("kept", 0, 1), said("", 0, 1, revision=3, error=ERROR))
+    assert body("txt", said("", 0, 1, error=open_error), said("", 0, 1, revision=3)) == ""
+    assert "not written down" in body("txt", said("", 0, 1, final=False, error=open_error))
+    text = body(
+        "txt",
+        said("Hi", 0, 1),
+        in_other_words("", error=ERROR),
+        in_other_words("Hola"),
+        in_other_words("", error=ERROR),
+        languages=("es",),
+    )
+    assert "Hola" in text
+
+
+def test_streams_share_the_sessions_axis() -> None:
+    """Each stream counts from its own start; the file counts from the first one's."""
+    first = said("one", 10.0, 11.0, stream_started=STARTED)
+    second = said("two", 0.25, 1.0, name="t-1", stream_started=STARTED + 5_000)
+    said_lines = record([second, first], session_id="abc").lines
+    assert [(line.original(), line.start, line.end) for line in said_lines] == [
+        ("two", 5_250, 6_000),
+        ("one", 10_000, 11_000),
+    ]
+
+
+def test_captions_are_found_in_a_history() -> None:
+    messages = [said("Hi", 0, 1), in_other_words("Hola")]
+    raw = [encode(messages[0]), encode(Pong(timestamp=0)), msgspec.Raw(encode(messages[1]))]
+    assert of_history(raw) == messages
+
+
+LONG = (
+    "and mister john dashwood had then leisure to consider how much there might be "
+    "prudently in his power to do for them"
+)
+
+
+def test_a_long_line_becomes_cues_of_two_rows() -> None:
+    """No row over 42 columns, no more than two rows, no word lost, time in proportion, and no hole."""
+    text = body("srt", said(LONG, 0, 7.1, speaker="Ann"))
+    blocks = [block.splitlines() for block in text.strip().split("\n\n")]
+    assert len(blocks) == 2
+    assert all(len(block) <= 4 and all(len(row) <= 42 for row in block[2:]) for block in blocks)
+    assert " ".join(row for block in blocks for row in block[2:]) == f"Ann: {LONG}"
+    assert blocks[0][1].split(" --> ")[1] == blocks[1][1].split(" --> ")[0]
+
+
+def test_a_long_line_changes_where_the_word_is_said() -> None:
+    """With the engine's word times, the second cue begins with its first word."""
+    words = tuple(
+        Word(text=word, start=2 + 0.1 * index if index < 5 else 4 + 0.1 * index, end=9.0)
+        for index, word in enumerate(LONG.split())
+    )
+    (line,) = record([said(LONG, 2, 9, words=words)], session_id="abc").lines
+    for name in ("", "Ann:"):
+        first, second = cues(line, [line.original()], name=name)
+        index = len(" ".join(first.rows()).split()) - len(name.split())
+        assert second.start == round(1000 * words[index].start)
+        assert first.end == second.start
+
+
+def test_both_languages_change_together() -> None:
+    """One long text and one short: each cue has a part of both where there is enough of it."""
+    (line,) = record([said(LONG, 0, 7)], session_id="abc").lines
+    found = cues(line, [LONG, "Sí, claro que sí."])
+    assert [len(cue.texts) for cue in found] == [2, 2]
+    assert " ".join(cue.texts[1][0] for cue in found) == "Sí, claro que sí."
+
+
+def test_two_who_speak_at_once_share_a_cue_in_srt() -> None:
+    """SubRip has no overlaps: while both speak, both are shown; before and after, one."""
+    text = body(
+        "srt",
+        said("One.", 0, 4, speaker="Ann"),
+        said("Two.", 2, 6, name="t-1", speaker="Bea"),
+    )
+    assert text == (
+        "1\n00:00:00,000 --> 00:00:02,000\nAnn: One.\n\n"
+        "2\n00:00:02,000 --> 00:00:04,000\n- Ann: One.\n- Bea: Two.\n\n"
+        "3\n00:00:04,000 --> 00:00:06,000\nBea: Two.\n"
+    )
+
+
+def test_cjk_wraps_without_spaces() -> None:
+    """Wide letters take two columns; marks stay with their letters."""
+    assert wrap("日" * 30) == ("日" * 21, "日" * 9)
+    assert width("e\u0301") == 1
+    assert all(not row.startswith("\u0301") for row in wrap("e\u0301" * 100))
+
+
+TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Mn", "Zs")), max_size=400)
+
+
+@given(TEXTS, st.integers(2, 60))
+def test_wrapping_loses_no_letter_and_fits(text: str, columns: int) -> None:
+    rows = wrap(text, columns)
+    assert "".join("".join(rows).split()) == "".join(text.split())
+    assert all(0 < len(row) and width(row) <= columns for row in rows)
+
+
+@given(TEXTS, st.integers(1, 12))
+def test_parts_are_the_whole(text: str, count: int) -> None:
+    divided = parts(text, count)
+    assert len(divided) == count
+    assert "".join("".join(divided).split()) == "".join(text.split())
+
+
+TIMES = st.tuples(st.integers(0, 50_000), st.integers(1, 20_000))
+
+
+@given(st.lists(st.tuples(TIMES, st.sampled_from(("Ann", "Bea", None)), TEXTS), max_size=8))
+def test_srt_is_well_formed_whatever_is_said(spoken: list[tuple[tuple[int, int], str | None, str]]) -> None:
+    """Numbers rise by one, cues end after they begin and do not overlap, and nothing but cues is there."""
+    messages = [
+        said(text, start / 1000, (start + length) / 1000, name=f"s-{index}", speaker=speaker)
+        for index, ((start, length), speaker, text) in enumerate(spoken)
+    ]
+    blocks = [block.split("\n") for block in body("srt", *messages).rstrip("\n").split("\n\n")]
+    pattern = re.compile(r"(\d+):(\d\d):(\d\d),(\d{3}) --> (\d+):(\d\d):(\d\d),(\d{3})")
+    last = 0
+    for number, block in enumerate(filter(any, blocks), start=1):
+        assert block[0] == str(number)
+        times = pattern.fullmatch(block[1])
+        assert times is not None
+        h1, m1, s1, f1, h2, m2, s2, f2 = map(int, times.groups())
+        start, end = ((h1 * 60 + m1) * 60 + s1) * 1000 + f1, ((h2 * 60 + m2) * 60 + s2) * 1000 + f2
+        assert start >= last
+        assert end > start
+        last = end
+        assert all(row.strip() for row in block[2:])
+        assert len(block) > 2
+
+
+@given(st.lists(TIMES, max_size=12))
+def test_apart_keeps_who_speaks_when(times: list[tuple[int, int]]) -> None:
+    """At every moment, what is shown is what was to be shown."""
+    given_cues = [
+        Cue(start, start + length, ((f"<{index}>",),)) for index, (start, length) in enumerate(times)
+    ]
+    flat = apart(given_cues)
+    assert all(earlier.end <= later.start for earlier, later in itertools.pairwise(flat))
+    moments = sorted({moment for cue in given_cues for moment in (cue.start, cue.end)})
+    for moment in moments:
+        expected = {cue.texts[0][0] for cue in given_cues if cue.start <= moment < cue.end}
+        shown = {
+            row.removeprefix("- ") for cue in flat if cue.start <= moment < cue.end for row in cue.rows()
+        }
+        assert shown == expected
