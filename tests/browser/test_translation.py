@@ -1,0 +1,349 @@
+"""The Translation page in Chromium, on the real service with its sandbox back ends."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+
+from tests.fakes.service import RunningService, service
+from tests.fakes.tools import require
+
+pytestmark = pytest.mark.browser
+
+CLIPS = Path(__file__).parents[1] / "data" / "speech"
+CLIP = CLIPS / "austen-0920.wav"
+SPOKEN = "had he married a more amiable woman he might have been made still more respectable than he was"
+CLIP_SECONDS = 6.1
+
+#: Engines on a busy machine with two cores, milliseconds.
+LONG = 90_000
+
+LINES = """els => els.map(el => [
+    el.dataset.segment, el.dataset.offset, el.dataset.revision, el.querySelector('.line-said').textContent,
+    [...el.querySelectorAll('[data-kind="text"]')].map(p => [p.dataset.language, p.textContent]),
+])"""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Run ``orch demo``, its back ends healthy."""
+    require("apertium")
+    with service("demo", tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browsers() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+def launch(playwright: Playwright, sound: Path | None = None) -> Browser:
+    """Start Chromium; ``sound`` is what its microphone hears, once."""
+    capture = [f"--use-file-for-fake-audio-capture={sound}%noloop"] if sound else []
+    return playwright.chromium.launch(
+        executable_path=require("chromium"),
+        args=[
+            "--no-sandbox",
+            "--use-fake-ui-for-media-stream",
+            "--use-fake-device-for-media-stream",
+            *capture,
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def chromium(browsers: Playwright) -> Iterator[Browser]:
+    browser = launch(browsers)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(
+        permissions=["microphone", "clipboard-read", "clipboard-write"], locale="en-GB"
+    )
+    yield context
+    context.close()
+
+
+def opened(context: BrowserContext, url: str) -> Page:
+    """Open a page; whatever it throws or the policy refuses fails the test."""
+    page = context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"the page threw: {error}"))
+    page.on(
+        "console",
+        lambda message: pytest.fail(message.text) if "Content Security Policy" in message.text else None,
+    )
+    page.goto(url)
+    return page
+
+
+def ready(context: BrowserContext, demo: RunningService, query: str = "") -> Page:
+    """Open the page and wait until one can speak on it and both languages are offered."""
+    page = opened(context, f"{demo.url}/translation{query}")
+    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#source option[value='en']")).to_be_attached(timeout=LONG)
+    expect(page.locator("#targets-choices input[value='es']")).to_be_attached(timeout=LONG)
+    return page
+
+
+def read_in_spanish(page: Page) -> None:
+    page.locator("#targets summary").click()
+    for box in page.locator("#targets-choices input").all():
+        box.set_checked(box.input_value() == "es")
+    page.keyboard.press("Escape")
+    expect(page.locator("#targets-value")).to_have_text("Spanish")
+
+
+def heard(text: str) -> int:
+    """Count how many of the clip's words are there, each as often as it was spoken."""
+    words = re.sub(r"\(confidence [0-9.]+\)", " ", text).lower().split()
+    found = 0
+    for word in SPOKEN.split():
+        if word in words:
+            words.remove(word)
+            found += 1
+    return found
+
+
+def lines(page: Page) -> list[Any]:
+    found: list[Any] = page.locator(".line").evaluate_all(LINES)
+    return found
+
+
+def translated(page: Page) -> None:
+    """Wait until every line is final and in Spanish."""
+    expect(page.locator(".line [data-language='es'][data-kind='text']").first).to_be_visible(timeout=LONG)
+    expect(page.locator(".line[data-final='false'], .line [data-kind='waiting']")).to_have_count(
+        0, timeout=LONG
+    )
+
+
+def uploaded(page: Page, clip: Path = CLIP) -> None:
+    """Open a recording and wait until all of it is written down and translated."""
+    page.locator("#file").set_input_files(clip)
+    expect(page.locator(".recording-state")).to_contain_text("Done", timeout=LONG)
+    translated(page)
+
+
+def said(page: Page) -> str:
+    return " ".join(line[3] for line in lines(page))
+
+
+def test_what_the_microphone_hears_is_written_down_and_translated(
+    browsers: Playwright, demo: RunningService
+) -> None:
+    """From the device to the Spanish line, with all processing off and the level shown while it is open."""
+    browser = launch(browsers, CLIP)
+    try:
+        page = ready(browser.new_context(permissions=["microphone"], locale="en-GB"), demo)
+        read_in_spanish(page)
+        expect(page.locator("#meter")).to_be_hidden()
+        page.locator("#speak-button").click()
+        expect(page.locator("#speak-label")).to_have_text("Stop microphone")
+        expect(page.locator("#meter")).to_be_visible()
+        for fact in ("echo", "noise", "gain"):
+            expect(page.locator(f"#fact-{fact}")).to_have_text("off")
+        expect(page.locator("#page-status")).to_contain_text("Listening")
+        expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+        page.locator("#speak-button").click()
+        expect(page.locator("#meter")).to_be_hidden()
+        translated(page)
+        assert heard(said(page)) >= 12, said(page)
+    finally:
+        browser.close()
+
+
+def test_a_recording_is_read_and_a_second_window_shows_the_same(
+    context: BrowserContext, demo: RunningService
+) -> None:
+    """The same lines at the same offsets, for who was there and for who comes later or comes back."""
+    page = ready(context, demo)
+    read_in_spanish(page)
+    session = re.search(r"session=([a-z0-9-]+)", page.url)
+    assert session is not None
+    uploaded(page)
+    assert heard(said(page)) >= 12, said(page)
+    second = opened(context, page.url)
+    expect(second.locator(".line")).to_have_count(len(lines(page)))
+    translated(second)
+    assert lines(second) == lines(page)
+    assert all(int(line[1]) > 0 for line in lines(page))
+    expect(page.locator("#here")).to_have_text("Two people here")
+    page.reload()
+    expect(page.locator(".line")).to_have_count(len(lines(second)))
+    translated(page)
+    assert lines(page) == lines(second)
+    expect(page.locator("#here")).to_have_text("Two people here")
+
+
+def test_it_can_be_taken_along_with_right_times(context: BrowserContext, demo: RunningService) -> None:
+    """Each format holds the line and its translation; cues stand where the words were spoken."""
+    page = ready(context, demo)
+    read_in_spanish(page)
+    expect(page.locator("[data-format='srt']")).to_be_disabled()
+    uploaded(page)
+    files = {}
+    for name in ("txt", "srt", "vtt", "json"):
+        with page.expect_download() as download:
+            page.locator(f"[data-format='{name}']").click()
+        assert download.value.suggested_filename.endswith(f".{name}")
+        files[name] = Path(download.value.path()).read_text(encoding="utf-8")
+    document = json.loads(files["json"])
+    assert [line["segment_id"] for line in document["lines"]] == [line[0] for line in lines(page)]
+    assert 0 <= document["lines"][0]["start"] < 1.5
+    assert CLIP_SECONDS - 2 < document["lines"][-1]["end"] <= CLIP_SECONDS + 0.1
+    cues = re.findall(r"(\d\d):(\d\d):(\d\d),(\d{3}) --> (\d\d):(\d\d):(\d\d),(\d{3})", files["srt"])
+    for line, cue in zip(document["lines"], cues, strict=True):
+        start, end = (
+            int(h) * 3600 + int(m) * 60 + int(s) + int(ms) / 1000 for h, m, s, ms in (cue[:4], cue[4:])
+        )
+        assert (start, end) == pytest.approx((line["start"], line["end"]), abs=0.001)
+    assert files["vtt"].startswith("WEBVTT\n\n00:00:0")
+    for text in files.values():
+        assert document["lines"][0]["text"] in text
+        assert document["lines"][0]["translations"]["es"]["text"] in text
+    page.locator("#copy").click()
+    expect(page.locator(".toast")).to_have_text("The transcript was copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == files["txt"]
+
+
+def test_the_link_lets_another_window_join_and_read_along(
+    context: BrowserContext, demo: RunningService
+) -> None:
+    """As someone who may speak, or as someone who only reads."""
+    page = ready(context, demo)
+    page.locator("#copy-reader").click()
+    expect(page.locator(".toast")).to_have_text("The reading-only link was copied.")
+    reader = opened(context, page.evaluate("navigator.clipboard.readText()"))
+    expect(reader.locator("#here")).to_have_text("Two people here, one reading only")
+    expect(page.locator("#here")).to_have_text("Two people here, one reading only")
+    expect(reader.locator("#speak-button")).to_be_hidden()
+    expect(reader.locator("#open-file")).to_be_hidden()
+
+
+def test_what_cannot_be_read_is_refused_in_words(
+    context: BrowserContext, demo: RunningService, tmp_path: Path
+) -> None:
+    """Not audio, empty, too large: each says what is wrong, and the next recording is taken."""
+    page = ready(context, demo)
+    notice = page.locator("#notices .banner")
+    for name, content, words in (
+        ("note.txt", b"This is no recording." * 100, "note.txt is not a recording that can be read."),
+        ("empty.wav", b"", "empty.wav was not taken: The file is empty."),
+        ("large.wav", bytes(25 * 2**20 + 1), "large.wav is too large."),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        page.locator("#file").set_input_files(path)
+        expect(notice).to_contain_text(words)
+        notice.get_by_role("button", name="Dismiss").click()
+        expect(notice).to_have_count(0)
+    page.locator("#file").set_input_files(CLIP)
+    expect(page.locator(".recording")).to_be_visible()
+    expect(notice).to_have_count(0)
+
+
+def test_a_session_that_is_gone_is_said_and_a_new_one_begun(
+    context: BrowserContext, demo: RunningService
+) -> None:
+    page = opened(context, f"{demo.url}/translation?session=no-such-session")
+    expect(page.locator("#page-status")).to_have_text("This session no longer exists.")
+    expect(page.locator("#speak-button")).to_be_disabled()
+    page.get_by_role("button", name="Start a new one").click()
+    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#notices .banner")).to_have_count(0)
+    assert re.search(r"session=[a-z]+-[a-z]+-[2-9a-z]{4}$", page.url)
+
+
+def test_it_works_by_keyboard_alone(context: BrowserContext, demo: RunningService) -> None:
+    """Choose what to read, speak and stop by keys; single keys can be turned off and rest while one types."""
+    page = ready(context, demo)
+
+    def tab_to(identity: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if (
+                page.evaluate("(document.activeElement.id || document.activeElement.parentElement.id)")
+                == identity
+            ):
+                return
+        pytest.fail(f"{identity} is not in the tab order")
+
+    page.locator("#main").focus()
+    tab_to("speak-button")
+    page.keyboard.press("Enter")
+    expect(page.locator("#page-status")).to_contain_text("Listening")
+    page.keyboard.press("m")
+    expect(page.locator("#speak-label")).to_have_text("Start microphone")
+    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    tab_to("targets")
+    page.keyboard.press("Enter")
+    expect(page.locator("#targets-choices")).to_be_visible()
+    page.keyboard.press("Tab")
+    was = page.locator("#targets-choices input").first.is_checked()
+    page.keyboard.press("Space")
+    assert page.locator("#targets-choices input").first.is_checked() is not was
+    page.keyboard.press("Escape")
+    expect(page.locator("#targets-choices")).to_be_hidden()
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    tab_to("name")
+    page.keyboard.type("Mollie")
+    page.keyboard.press("Tab")
+    expect(page.locator("#speak-label")).to_have_text("Start microphone")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.locator("#keys-on").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Escape")
+    page.keyboard.press("l")
+    expect(page.locator("#large")).to_have_attribute("aria-pressed", "false")
+
+
+@pytest.mark.parametrize("colours", ["dark", "light"])
+def test_it_fits_a_phone(chromium: Browser, demo: RunningService, colours: str) -> None:
+    """At 360 px nothing sticks out, controls are large enough to touch, and the translation stands below."""
+    context = chromium.new_context(
+        viewport={"width": 360, "height": 740},
+        color_scheme="dark" if colours == "dark" else "light",
+        locale="en-GB",
+    )
+    try:
+        page = ready(context, demo)
+        read_in_spanish(page)
+        uploaded(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        original = page.locator(".line-original").first.bounding_box()
+        reading = page.locator(".line-read").first.bounding_box()
+        button = page.locator("#speak-button").bounding_box()
+        assert original is not None
+        assert reading is not None
+        assert button is not None
+        assert reading["y"] >= original["y"] + original["height"]
+        assert button["height"] >= 44
+    finally:
+        context.close()
+
+
+def test_an_audio_service_that_is_killed_costs_no_word(context: BrowserContext, demo: RunningService) -> None:
+    """The page says that it is away and coming back, and writes what was said meanwhile, once."""
+    page = ready(context, demo)
+    status = demo.get("/api/services/status").json()
+    audio = next(each for each in status["services"] if each["name"] == "audio-service")
+    page.locator("#file").set_input_files(CLIP)
+    expect(page.locator(".recording")).to_be_visible()
+    os.kill(audio["instances"][0]["pid"], signal.SIGKILL)
+    expect(page.locator("#problems")).to_contain_text("audio-service", timeout=LONG)
+    expect(page.locator("#problems .banner")).to_have_count(0, timeout=LONG)
+    expect(page.locator(".recording-state")).to_contain_text("Done", timeout=LONG)
+    expect(page.locator(".line[data-gap]")).to_have_count(0)
+    assert heard(said(page)) >= 12, said(page)
+    assert len({line[0] for line in lines(page)}) == len(lines(page))
