@@ -149,7 +149,6 @@ class Dispatcher:
                 stale = instance if is_replaced else stale
             except UnsendableError as error:
                 raise ProblemError("invalid_request", f"The request cannot be passed on: {error}.") from error
-            request.body.rewind()
             self._on_retry(service)
             if not is_replaced:
                 await trio.sleep(backoff(trace.attempts, self._jitter()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import trio
+from hypothesis import HealthCheck, settings
 from trio.testing import memory_stream_pair
 
 from orch.gateway.service import GatewayService
@@ -14,6 +15,9 @@ from orch.gateway.transport import Address, Transport
 from orch.telemetry.events import EventLog
 from orch.websocket.topics import Topics
 from tests.fakes.settings import FakeConfiguration
+
+# On a busy machine an example may take long; how long says nothing about what it shows.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Serve = Callable[[trio.abc.Stream], Awaitable[None]]
 
@@ -169,7 +173,7 @@ async def gateway_rig(*urls: str, running: bool = True, **gateway: Any) -> Async
     connections.
     """
     instances = urls or ("http://a:1",)
-    settings = FakeConfiguration(
+    configuration = FakeConfiguration(
         orchestration={"gateway": gateway},
         services={
             "audio-service": {"url": instances[0], "instances": [{"url": url} for url in instances[1:]]},
@@ -181,7 +185,7 @@ async def gateway_rig(*urls: str, running: bool = True, **gateway: Any) -> Async
     async with trio.open_nursery() as nursery:
         network = MemoryNetwork(nursery)
         service = GatewayService(
-            settings=settings,
+            settings=configuration,
             health=health,
             events=events,
             topics=topics,
@@ -189,7 +193,7 @@ async def gateway_rig(*urls: str, running: bool = True, **gateway: Any) -> Async
             connect=network.connect,
             make_id=lambda: "made-id",
         )
-        rig = GatewayRig(service, network, settings, health, metrics, events)
+        rig = GatewayRig(service, network, configuration, health, metrics, events)
         topics.on_touch = rig.touched.append
         if running:
             await nursery.start(service.run)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.gateway.balancer import Balancer
+from tests.fakes.gateway import UNHURRIED
 
 WEIGHTS = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 7), min_size=1)
 
@@ -15,6 +16,7 @@ def test_the_order_is_smooth() -> None:
     assert "".join(balancer.choose({"a": 5, "b": 1, "c": 1}) for _ in range(7)) == "aabacaa"
 
 
+@UNHURRIED
 @given(WEIGHTS, st.integers(1, 3))
 def test_each_is_chosen_as_its_weight_says(weights: dict[str, int], rounds: int) -> None:
     """Over as many choices as the weights add up to, exactly so often."""
@@ -23,6 +25,7 @@ def test_each_is_chosen_as_its_weight_says(weights: dict[str, int], rounds: int)
     assert chosen == {name: weight * rounds for name, weight in weights.items()}
 
 
+@UNHURRIED
 @given(st.lists(WEIGHTS, min_size=1, max_size=50))
 def test_only_candidates_are_chosen(offers: list[dict[str, int]]) -> None:
     """One that is not offered is never chosen, whatever credit it has."""

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from orch.gateway.breaker import TRANSITIONS, Breaker, BreakerPolicy, Event, Permit, State
+from tests.fakes.gateway import UNHURRIED
 
 POLICY = BreakerPolicy(threshold=5, cooldown=10)
 
@@ -180,5 +181,5 @@ class AnyTraffic(RuleBasedStateMachine):
         assert self.breaker.admit(self.now + 5) is not None
 
 
-AnyTraffic.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyTraffic.TestCase.settings = settings(UNHURRIED, max_examples=60, stateful_step_count=40)
 TestAnyTraffic = AnyTraffic.TestCase

@@ -4,10 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.gateway.figures import WINDOW, Window
+from tests.fakes.gateway import UNHURRIED
 
 TIMES = st.lists(st.tuples(st.floats(0, 3), st.floats(0.0001, 100), st.booleans()), max_size=200)
 
 
+@UNHURRIED
 @given(TIMES)
 def test_the_last_minute_is_counted_and_no_more(steps: list[tuple[float, float, bool]]) -> None:
     """Compared with a plain list of everything that happened."""

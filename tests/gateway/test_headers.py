@@ -13,6 +13,7 @@ from orch.gateway.headers import (
     of_our_own,
     request_id,
 )
+from tests.fakes.gateway import UNHURRIED
 
 STRANGER = Client(address="203.0.113.9", scheme="https", host=b"front.example")
 PROXY = Client(address="127.0.0.1", scheme="http", host=b"front.example")
@@ -173,6 +174,7 @@ NAMES = st.sampled_from(
 VALUES = st.sampled_from([b"x-a", b"close, X-A", b"accept", b"", b"x-forwarded-for , host", b","])
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(NAMES, VALUES)), st.booleans())
 def test_whatever_comes_ours_stand_once(headers: list[Header], trusted: bool) -> None:  # noqa: FBT001 - drawn
     """No combination of names in Connection removes or doubles a header of the gateway's own."""

@@ -16,6 +16,7 @@ from orch.gateway.http1 import (
     chunk,
     request_head,
 )
+from tests.fakes.gateway import UNHURRIED
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -70,6 +71,7 @@ def judged(data: bytes, *, method: str = "GET") -> tuple[int, list[tuple[bytes, 
             raise EOFError
 
 
+@UNHURRIED
 @given(
     st.sampled_from(["GET", "POST", "DELETE", "M-SEARCH"]),
     st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=30).map(lambda text: "/" + text),
@@ -124,6 +126,7 @@ def test_nothing_can_be_smuggled_into_a_head(make: Callable[[], bytes]) -> None:
         make()
 
 
+@UNHURRIED
 @given(
     st.sampled_from([200, 201, 204, 304, 404, 500, 503, 599]),
     EXTRA,
@@ -196,6 +199,7 @@ FRAGMENTS = st.lists(
 ).map(lambda pieces: b"HTTP/1.1 200 OK\r\n" + b"".join(pieces))
 
 
+@UNHURRIED
 @given(FRAGMENTS, st.lists(st.integers(1, 9), max_size=20))
 def test_what_both_accept_both_read_alike(data: bytes, sizes: list[int]) -> None:
     """Over made-up answers: ours may refuse more, but never reads another body out of the same bytes."""

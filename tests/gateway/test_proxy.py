@@ -551,3 +551,46 @@ def test_a_large_put_is_not_sent_twice() -> None:
             assert requests == 1
 
     run(main)
+
+
+def test_an_upload_that_was_cut_short_begins_again_elsewhere() -> None:
+    """The second instance gets the first bytes too, and those that had not come yet."""
+
+    async def main() -> None:
+        class Slowing(Browser):
+            async def receive(self) -> dict[str, Any]:
+                if len(self.pieces) == 1:
+                    await trio.sleep(1)
+                return await super().receive()
+
+        async def lose_early(stream: trio.abc.Stream) -> None:
+            await trio.sleep(0.5)
+            await stream.receive_some(65_536)
+
+        seen: list[bytes] = []
+        async with gateway_rig("http://a:1", "http://b:1") as rig:
+            rig.network.servers["a:1"], rig.network.servers["b:1"] = lose_early, answering(ok(), seen=seen)
+            headers = [(b"content-length", b"6")]
+            browser = await through(rig, Slowing("PUT", "/api/audio/x", b"ab", b"cd", b"ef", headers=headers))
+            assert browser.status == 200
+            assert browser.headers[b"x-gateway-attempts"] == b"2"
+        assert seen[0].endswith(b"\r\n\r\nabcdef")
+
+    run(main)
+
+
+def test_a_client_that_does_not_read_is_cut_off_and_the_back_end_not_blamed() -> None:
+    """When the time is over it was the client who was waited for."""
+
+    async def main() -> None:
+        async with gateway_rig(timeout=5) as rig:
+            rig.network.servers["a:1"] = answering(ok(b"x" * 1000))
+            browser = Browser(slow=True)
+            assert browser.gate is not None
+            browser.gate.release()
+            await through(rig, browser)
+            assert trio.current_time() == pytest.approx(5)
+            assert not browser.is_complete
+            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
+
+    run(main)

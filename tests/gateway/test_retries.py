@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.gateway.retries import RULES, Failure, backoff, may_retry
+from tests.fakes.gateway import UNHURRIED
 
 NOTHING_SENT = {Failure.REFUSED, Failure.OVERLOADED}
 UNANSWERED = {Failure.STALE, Failure.LOST}
@@ -25,6 +26,7 @@ def test_every_failure_has_a_rule() -> None:
     assert set(RULES) == set(Failure)
 
 
+@UNHURRIED
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_the_wait_is_between_nothing_and_a_quarter_second(attempt: int, jitter: float) -> None:
     """Full jitter from 25 ms up, doubled each time, never more than 250 ms."""

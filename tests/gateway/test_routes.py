@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from orch.gateway.routes import RouteTable, UnroutableError, read_path
 from orch.settings import Gateway, Route
+from tests.fakes.gateway import UNHURRIED
 
 DEFAULT_ROUTES = Gateway().routes
 TABLE = RouteTable(DEFAULT_ROUTES)
@@ -115,6 +116,7 @@ HOSTILE = st.lists(
 ).map(lambda pieces: "/api/audio/" + "/".join(pieces))
 
 
+@UNHURRIED
 @given(HOSTILE)
 @example("/api/audio/%2e%2e/%2e%2e/%2e%2e")
 def test_no_path_escapes_the_prefix_it_is_mapped_to(path: str) -> None:
@@ -133,6 +135,7 @@ def test_no_path_escapes_the_prefix_it_is_mapped_to(path: str) -> None:
         assert segment.partition(";")[0] not in {"..", "."}
 
 
+@UNHURRIED
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="/\\;\x7f", min_codepoint=32)))
 def test_a_segment_arrives_as_the_text_it_was(text: str) -> None:
     """A name with any characters in it reaches the back end as that name."""
@@ -143,6 +146,7 @@ def test_a_segment_arrives_as_the_text_it_was(text: str) -> None:
     assert unquote(match.path) == "/api/" + text
 
 
+@UNHURRIED
 @given(st.lists(st.sampled_from(["a", "b", "ab", "c"]), max_size=5), st.booleans())
 def test_the_longest_prefix_wins(segments: list[str], is_directory: bool) -> None:  # noqa: FBT001 - drawn
     """Compared with the plain definition: of all prefixes that take the path, the longest."""

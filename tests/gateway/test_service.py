@@ -106,6 +106,19 @@ def test_another_instance_is_asked_where_there_is_one() -> None:
     run(main)
 
 
+def test_the_one_that_failed_is_not_asked_twice_while_another_is_there() -> None:
+    """However much more weight it has."""
+
+    async def main() -> None:
+        async with gateway_rig(A, B, retries=1) as rig:
+            rig.settings.change(services={AUDIO: {"url": A, "weight": 50, "instances": [{"url": B}]}})
+            rig.network.servers["b:1"] = answering(ok())
+            answer = await get(rig)
+            assert (answer.instance, answer.attempts) == (B, 2)
+
+    run(main)
+
+
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 2), ("PUT", 2), ("POST", 1)])
 def test_an_unanswered_request_is_asked_again_only_if_that_is_harmless(method: str, attempts: int) -> None:
     """What may have reached the back end is not sent twice unless it is idempotent."""
