@@ -168,7 +168,7 @@ Ask = Callable[[], Awaitable[None]]
 
 
 async def measure(connections: int, seconds: float, make: Callable[[], Awaitable[Ask]]) -> list[float]:
-    """Ask over so many connections at once for so long; return each one's seconds, the first 10 % left out."""
+    """Ask over so many connections at once for so long; return each one's seconds, but for the first 10 %."""
     taken: list[float] = []
     asks = [await make() for _ in range(connections)]
     until = perf_counter() + seconds
