@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,15 @@ def uploaded(page: Page, clip: Path = CLIP) -> None:
     translated(page)
 
 
+def seconds(cue: tuple[str, str]) -> tuple[float, float]:
+    """Read the two times of a SubRip cue."""
+    (start, end) = (
+        int(hours) * 3600 + int(minutes) * 60 + int(rest) + int(thousandths) / 1000
+        for hours, minutes, rest, thousandths in (re.split("[:,]", time) for time in cue)
+    )
+    return start, end
+
+
 def said(page: Page) -> str:
     return " ".join(line[3] for line in lines(page))
 
@@ -201,16 +211,17 @@ def test_it_can_be_taken_along_with_right_times(context: BrowserContext, demo: R
     assert [line["segment_id"] for line in document["lines"]] == [line[0] for line in lines(page)]
     assert 0 <= document["lines"][0]["start"] < 1.5
     assert CLIP_SECONDS - 2 < document["lines"][-1]["end"] <= CLIP_SECONDS + 0.1
-    cues = re.findall(r"(\d\d):(\d\d):(\d\d),(\d{3}) --> (\d\d):(\d\d):(\d\d),(\d{3})", files["srt"])
-    for line, cue in zip(document["lines"], cues, strict=True):
-        start, end = (
-            int(h) * 3600 + int(m) * 60 + int(s) + int(ms) / 1000 for h, m, s, ms in (cue[:4], cue[4:])
-        )
-        assert (start, end) == pytest.approx((line["start"], line["end"]), abs=0.001)
+    cues = [seconds(cue) for cue in re.findall(r"(\S+) --> (\S+)", files["srt"])]
+    assert cues[0][0] == document["lines"][0]["start"]
+    assert cues[-1][1] == document["lines"][-1]["end"]
+    assert all(start < end for start, end in cues)
+    assert all(before[1] <= after[0] for before, after in pairwise(cues))
     assert files["vtt"].startswith("WEBVTT\n\n00:00:0")
-    for text in files.values():
-        assert document["lines"][0]["text"] in text
-        assert document["lines"][0]["translations"]["es"]["text"] in text
+    for line in document["lines"]:
+        assert f"{line['text']}\n    {line['translations']['es']['text']}\n" in files["txt"]
+        for word in f"{line['text']} {line['translations']['es']['text']}".split():
+            assert word in files["srt"]
+            assert word in files["vtt"]
     page.locator("#copy").click()
     expect(page.locator(".toast")).to_have_text("The transcript was copied.")
     assert page.evaluate("navigator.clipboard.readText()") == files["txt"]

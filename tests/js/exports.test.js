@@ -1,86 +1,98 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { Captions } from "../../static/js/models/captions.js";
-import { FORMATS, fileName, stamp, toJson, toSrt, toTxt, toVtt } from "../../static/js/models/exports.js";
+import { apart, cues, parts, round, width, wrap } from "../../static/js/models/cues.js";
+import { FORMATS, exportable, fileName, stamp, toJson, toSrt, toTxt, toVtt } from "../../static/js/models/exports.js";
 
-const T0 = Date.UTC(2026, 0, 5, 14, 2, 0);
+const read = (name) => readFileSync(new URL(`../data/exports/${name}`, import.meta.url), "utf8");
+const OPTIONS = { languages: ["es"], session_id: "budget-7f3k" };
 
 function filled() {
   const captions = new Captions();
-  const base = { type: "transcript", revision: 1, final: true, confidence: 0.93, language: "es", speaker: "Ann", participant_id: "p1", stream_started: T0, timestamp: T0 };
-  captions.apply({ ...base, segment_id: "a-0", text: "Tenemos que decidir.", start: 7.25, end: 9.5, offset: 1 });
-  captions.apply({ ...base, segment_id: "b-0", text: "Das <schaffen> & wir\n\nmorgen --> ja.", language: "de", speaker: "Ben <b>", participant_id: "p2", stream_started: T0 + 60_000, start: 0.5, end: 3661.0004, offset: 3 });
-  captions.apply({ ...base, segment_id: "a-1", text: "still growing", final: false, start: 90, end: 91 });
-  captions.apply({ ...base, segment_id: "a-2", text: "", speaker: null, start: 95, end: 97, offset: 4, error: { code: "speech_lost", detail: "audio-service did not answer in time.", service: "audio-service", final: true } });
-  captions.apply({ type: "translation", segment_id: "a-0", revision: 1, target_language: "en", text: "We have to decide.", confidence: 0.8 });
-  captions.apply({ type: "translation", segment_id: "a-0", revision: 1, target_language: "fr", text: "Nous devons décider.", confidence: null });
-  captions.apply({ type: "translation", segment_id: "b-0", revision: 1, target_language: "en", text: "", error: { code: "engine_missing", detail: "x", service: "translation-service" } });
+  for (const message of JSON.parse(read("messages.json"))) captions.apply(message);
   return captions.lines;
 }
 
-test("times are written in full, rounded to the millisecond", () => {
+test("TXT, SRT and WebVTT are the service's own, letter for letter", () => {
+  for (const format of ["txt", "srt", "vtt"]) assert.equal(FORMATS[format].write(filled(), OPTIONS), read(`expected.${format}`), format);
+});
+
+test("JSON holds what the service's own does", () => {
+  assert.deepEqual(JSON.parse(toJson(filled(), OPTIONS)), JSON.parse(read("expected.json")));
+});
+
+test("what still grows, and what turned out to be no word, is in no file", () => {
+  const [line] = filled();
+  assert.deepEqual(exportable([{ ...line, final: false }, { ...line, text: "  " }]), []);
+});
+
+test("times are written in full", () => {
   assert.equal(stamp(0, ","), "00:00:00,000");
-  assert.equal(stamp(3725.5, "."), "01:02:05.500");
-  assert.equal(stamp(59.9996, "."), "00:01:00.000");
-  assert.equal(stamp(360_000.001, "."), "100:00:00.001");
+  assert.equal(stamp(3_725_500, "."), "01:02:05.500");
+  assert.equal(stamp(360_000_001, "."), "100:00:00.001");
 });
 
-test("SRT: numbered from 1, commas, one time axis over streams, translation under the original", () => {
-  assert.equal(
-    toSrt(filled(), { languages: ["en"] }),
-    "1\n00:00:07,250 --> 00:00:09,500\nAnn: Tenemos que decidir.\nWe have to decide.\n\n" +
-      "2\n00:01:00,500 --> 01:02:01,000\nBen <b>: Das <schaffen> & wir morgen → ja.\n\n" +
-      "3\n00:01:35,000 --> 00:01:37,000\n[audio-service did not answer in time.]\n",
-  );
-});
-
-test("WebVTT: header, dots, voices, and nothing in a text can be read as markup", () => {
-  assert.equal(
-    toVtt(filled(), { languages: ["en"] }),
-    "WEBVTT\n\n00:00:07.250 --> 00:00:09.500\n<v Ann>Tenemos que decidir.\nWe have to decide.\n\n" +
-      "00:01:00.500 --> 01:02:01.000\n<v Ben &lt;b&gt;>Das &lt;schaffen&gt; &amp; wir morgen --&gt; ja.\n\n" +
-      "00:01:35.000 --> 00:01:37.000\n[audio-service did not answer in time.]\n",
-  );
-});
-
-test("TXT: time, speaker, words; translations named and indented", () => {
-  assert.equal(
-    toTxt(filled(), { languages: ["en", "fr"] }),
-    "[00:00:07] Ann: Tenemos que decidir.\n    en: We have to decide.\n    fr: Nous devons décider.\n" +
-      "[00:01:00] Ben <b>: Das <schaffen> & wir morgen --> ja.\n[00:01:35] [audio-service did not answer in time.]\n",
-  );
-});
-
-test("JSON: everything that is known, with errors, as seconds from the start", () => {
-  const document = JSON.parse(toJson(filled(), { languages: ["en"], session_id: "s" }));
-  assert.equal(document.session_id, "s");
-  assert.equal(document.started, "2026-01-05T14:02:00.000Z");
-  assert.deepEqual(document.lines.map(({ start, end, offset }) => [start, end, offset]), [[7.25, 9.5, 1], [60.5, 3721, 3], [95, 97, 4]]);
-  assert.deepEqual(document.lines[0].translations, { en: { text: "We have to decide.", confidence: 0.8, error: null } });
-  assert.equal(document.lines[1].translations.en.error.code, "engine_missing");
-  assert.equal(document.lines[2].error.code, "speech_lost");
+test("nothing in a text can be read as WebVTT's markup or SubRip's times", () => {
+  const [line] = filled();
+  const text = "<b> & 00:00 --> 00:01\n\nx";
+  assert.match(toVtt([{ ...line, text, words: [] }]), /&lt;b&gt; &amp; 00:00 --&gt; 00:01 x/);
+  assert.match(toSrt([{ ...line, text, words: [] }]), /<b> & 00:00 → 00:01 x/);
 });
 
 test("an empty session makes empty, valid files", () => {
   assert.equal(toTxt([]), "");
   assert.equal(toSrt([]), "");
-  assert.equal(toVtt([]), "WEBVTT\n\n");
+  assert.equal(toVtt([]), "WEBVTT\n");
   assert.deepEqual(JSON.parse(toJson([])).lines, []);
 });
 
 test("a cue never ends before it begins", () => {
   const [line] = filled();
-  assert.match(toSrt([{ ...line, endAt: line.at - 5 }]), /00:00:07,250 --> 00:00:07,251/);
-});
-
-test("a translation into the language that was spoken is not said twice", () => {
-  const [line] = filled();
-  line.translations.set("es", { text: "Tenemos que decidir.", error: null });
-  assert.equal(toSrt([line], { languages: ["es"] }).split("\n").length, 4);
+  assert.match(toSrt([{ ...line, text: "yes", words: [], end: line.start - 1 }]), /00:00:07,250 --> 00:00:07,251/);
 });
 
 test("files are named for the session", () => {
   assert.equal(fileName("swift-river-7f3k", "srt"), "translation-swift-river-7f3k.srt");
   assert.deepEqual(Object.keys(FORMATS), ["txt", "srt", "vtt", "json"]);
+});
+
+test("rows are 42 columns at most, wide letters count twice, marks not at all", () => {
+  assert.equal(width("añb"), 3);
+  assert.equal(width("an\u0303b"), 3);
+  assert.equal(width("明日a"), 5);
+  assert.ok(wrap("x".repeat(100)).every((row) => width(row) <= 42));
+  assert.ok(wrap("明".repeat(50)).every((row) => width(row) <= 42));
+  assert.equal(wrap("one two  three", 7).join("|"), "one two|three");
+});
+
+test("a text in parts is the text, whatever the number of parts", () => {
+  const text = "had he married a more amiable woman";
+  for (let count = 1; count <= 7; count += 1) assert.equal(parts(text, count).filter((part) => part).join(" "), text);
+  assert.equal(parts("明日までに", 3).join(""), "明日までに");
+});
+
+test("cues of a long line follow one another without a hole, and change where a word begins", () => {
+  const original = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen";
+  const words = original.split(" ").map((text, index) => ({ text, start: index, end: index + 0.9, confidence: null }));
+  const out = cues({ start: 0, end: 18_000, stream: 0, original, words, speaker: null }, [original]);
+  assert.ok(out.length > 1);
+  for (const [index, cue] of out.slice(1).entries()) {
+    assert.equal(cue.start, out[index].end);
+    assert.equal(cue.start % 1000, 0);
+  }
+});
+
+test("two at once are one cue with a dash each, and every row stands from its start to its end", () => {
+  const out = apart([{ start: 0, end: 10, texts: [["a"]], speaker: null }, { start: 5, end: 15, texts: [["b"], ["c"]], speaker: null }]);
+  assert.deepEqual(out.map(({ start, end, texts }) => [start, end, texts.flat()]), [
+    [0, 5, ["a"]],
+    [5, 10, ["- a", "- b", "c"]],
+    [10, 15, ["b", "c"]],
+  ]);
+});
+
+test("halves are rounded to the even number, as the service rounds them", () => {
+  assert.deepEqual([0.5, 1.5, 2.5, 2.4, 2.6, -0.5].map(round), [0, 2, 2, 2, 3, 0]);
 });

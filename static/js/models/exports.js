@@ -1,12 +1,16 @@
 /**
- * A transcript as a file: TXT, SRT, WebVTT, JSON. Pure.
+ * A transcript as a file: TXT, SubRip, WebVTT, JSON. Pure.
  *
+ * What is on the screen, by the rules of the service's own export (orch/speech/exports.py; a test compares them).
  * Lines are those of models/captions.js. Times count from `zero`, the start of the session's earliest stream.
- * Final lines and given-up gaps are written; what is still growing is not. Each line carries the translations
- * that there are into `languages`, under the original.
+ * Final lines, and gaps in brackets, are written; what is still growing is not. The translations into `languages`
+ * stand under the original.
  */
 
-/** What each format is called: {label, extension, type}. */
+import { apart, cues, flat, round } from "./cues.js";
+import { base, isSameLanguage } from "./languages.js";
+
+/** What each format is called: {label, extension, type, write}. */
 export const FORMATS = Object.freeze({
   txt: { label: "TXT", extension: "txt", type: "text/plain;charset=utf-8", write: toTxt },
   srt: { label: "SRT", extension: "srt", type: "application/x-subrip;charset=utf-8", write: toSrt },
@@ -19,89 +23,92 @@ export function exportable(lines) {
   return lines.filter((line) => line.error || (line.final && line.text.trim() !== ""));
 }
 
-/** {start, end} in seconds from `zero`, to the millisecond. */
-function seconds(line, zero) {
-  const start = Math.max(0, Math.round(line.at - zero));
-  // A cue that ends before it begins is not shown by any player.
-  const end = Math.max(start + 1, Math.round(line.endAt - zero));
-  return { start: start / 1000, end: end / 1000 };
-}
-
-/** 3725.5 -> "01:02:05<mark>500". */
-export function stamp(value, mark) {
-  const milliseconds = Math.round(value * 1000);
-  const pad = (number, width = 2) => String(number).padStart(width, "0");
-  const [hours, minutes, rest] = [Math.floor(milliseconds / 3_600_000), Math.floor(milliseconds / 60_000) % 60, milliseconds % 60_000];
-  return `${pad(hours)}:${pad(minutes)}:${pad(Math.floor(rest / 1000))}${mark}${pad(rest % 1000, 3)}`;
-}
-
-/** One line of text: a cue ends at an empty line, so that none may hold one. */
-function flat(text) {
-  return text.replace(/\s+/gu, " ").trim();
-}
-
-function spoken(line) {
-  return line.error ? `[${flat(line.error.detail)}]` : flat(line.text);
+/** What a file says of each line: whole milliseconds from `zero`, and the texts that are shown. */
+function rows(lines, { languages = [], zero = zeroOf(lines) }) {
+  return exportable(lines)
+    .map((line) => {
+      const stream = round(line.streamStarted - zero);
+      const start = stream + round(line.start * 1000);
+      const end = Math.max(start + 1, stream + round(line.end * 1000));
+      const original = line.error ? `[${flat(line.error.detail)}]` : flat(line.text);
+      const speaker = line.speaker || null;
+      return { line, stream, start, end, original, speaker, words: line.words, texts: [original, ...translations(line, languages)] };
+    })
+    .sort((a, b) => a.start - b.start);
 }
 
 function translations(line, languages) {
+  if (line.error) return [];
   return languages
-    .map((language) => [language, line.translations.get(language)])
-    .filter(([language, translation]) => translation && !translation.error && translation.text.trim() !== "" && language !== line.language)
-    .map(([language, { text }]) => [language, flat(text)]);
+    .filter((language) => !(line.language && isSameLanguage(line.language, language)))
+    .map((language) => translation(line, language))
+    .filter((text) => text !== "");
+}
+
+/** The translation into a language, also by another region's code of it; "" without one. */
+function translation(line, language) {
+  const codes = [...line.translations.keys()].filter((code) => base(code) === base(language)).sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  const found = line.translations.get(language) ?? line.translations.get(codes[0]);
+  return !found || found.error ? "" : flat(found.text);
 }
 
 function zeroOf(lines) {
   return lines.reduce((zero, { streamStarted }) => Math.min(zero, streamStarted), Infinity);
 }
 
-/** A reader's text: time, speaker, words; translations indented under them. */
-export function toTxt(lines, { languages = [], zero = zeroOf(lines) } = {}) {
-  const blocks = exportable(lines).map((line) => {
-    const who = line.speaker ? `${flat(line.speaker)}: ` : "";
-    const [time] = stamp(seconds(line, zero).start, ".").split(".");
-    const under = translations(line, languages).map(([language, text]) => `    ${language}: ${text}`);
-    return [`[${time}] ${who}${spoken(line)}`, ...under].join("\n");
-  });
-  return blocks.length > 0 ? `${blocks.join("\n")}\n` : "";
+/** 3725500 ms -> "01:02:05<mark>500". */
+export function stamp(milliseconds, mark) {
+  const pad = (number, digits = 2) => String(number).padStart(digits, "0");
+  const [hours, minutes, rest] = [Math.floor(milliseconds / 3_600_000), Math.floor(milliseconds / 60_000) % 60, milliseconds % 60_000];
+  return `${pad(hours)}:${pad(minutes)}:${pad(Math.floor(rest / 1000))}${mark}${pad(rest % 1000, 3)}`;
 }
 
-/** SubRip. `-->` in a text would be read as a time. */
-export function toSrt(lines, { languages = [], zero = zeroOf(lines) } = {}) {
-  return exportable(lines)
-    .map((line, index) => {
-      const { start, end } = seconds(line, zero);
-      const who = line.speaker ? `${flat(line.speaker)}: ` : "";
-      const text = [`${who}${spoken(line)}`, ...translations(line, languages).map(([, words]) => words)];
-      return `${index + 1}\n${stamp(start, ",")} --> ${stamp(end, ",")}\n${text.join("\n").replaceAll("-->", "→")}\n`;
+const who = (speaker) => (speaker ? `${flat(speaker)}: ` : "");
+
+/** A reader's text: time, speaker, words; translations indented under them. */
+export function toTxt(lines, options = {}) {
+  const out = rows(lines, options).flatMap(({ start, speaker, texts: [first, ...more] }) => {
+    const [time] = stamp(start, ".").split(".");
+    return [`[${time}] ${who(speaker)}${first}`, ...more.map((text) => `    ${text}`)];
+  });
+  return out.map((row) => `${row}\n`).join("");
+}
+
+/** SubRip. No cue overlaps another; `-->` in a text would be read as a time. */
+export function toSrt(lines, options = {}) {
+  const all = rows(lines, options).flatMap((row) => cues(row, row.texts, { name: who(row.speaker).trim() }));
+  return apart(all)
+    .map(({ start, end, texts }, index) => {
+      const text = texts.flat().join("\n").replaceAll("-->", "→");
+      return `${index + 1}\n${stamp(start, ",")} --> ${stamp(end, ",")}\n${text}\n`;
     })
     .join("\n");
 }
 
-function escapeVtt(text) {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
-/** WebVTT; who speaks is a voice span. */
-export function toVtt(lines, { languages = [], zero = zeroOf(lines) } = {}) {
-  const cues = exportable(lines).map((line) => {
-    const { start, end } = seconds(line, zero);
-    const words = [spoken(line), ...translations(line, languages).map(([, text]) => text)].map(escapeVtt).join("\n");
-    const text = line.speaker ? `<v ${escapeVtt(flat(line.speaker))}>${words}` : words;
-    return `${stamp(start, ".")} --> ${stamp(end, ".")}\n${text}\n`;
-  });
-  return `WEBVTT\n\n${cues.join("\n")}`;
+/** WebVTT. Who speaks is a voice span; cues may overlap, which the format provides for. */
+export function toVtt(lines, options = {}) {
+  const all = rows(lines, options).flatMap((row) => cues(row, row.texts));
+  const blocks = all
+    .sort((a, b) => a.start - b.start)
+    .map(({ start, end, texts, speaker }) => {
+      const text = texts.flat().map(escaped).join("\n");
+      return `${stamp(start, ".")} --> ${stamp(end, ".")}\n${speaker ? `<v ${escaped(flat(speaker))}>${text}</v>` : text}\n`;
+    });
+  return ["WEBVTT\n", ...blocks].join("\n");
 }
 
 /** Everything that is known of each line; times in seconds from `started`. */
-export function toJson(lines, { languages = [], zero = zeroOf(lines), session_id = null } = {}) {
+export function toJson(lines, options = {}) {
+  const { session_id = null, languages = [], zero = zeroOf(lines) } = options;
   const document = {
     session_id,
     started: Number.isFinite(zero) ? new Date(zero).toISOString() : null,
-    lines: exportable(lines).map((line) => ({
+    lines: rows(lines, options).map(({ line, start, end }) => ({
       segment_id: line.id,
-      offset: line.offset,
-      ...seconds(line, zero),
+      start: start / 1000,
+      end: end / 1000,
       speaker: line.speaker,
       participant_id: line.participantId,
       language: line.language,
@@ -110,12 +117,10 @@ export function toJson(lines, { languages = [], zero = zeroOf(lines), session_id
       words: line.words,
       error: line.error,
       translations: Object.fromEntries(
-        languages
-          .filter((language) => line.translations.has(language))
-          .map((language) => {
-            const { text, confidence, error } = line.translations.get(language);
-            return [language, { text, confidence, error }];
-          }),
+        [...line.translations]
+          .filter(([language]) => languages.length === 0 || languages.includes(language))
+          .sort(([one], [other]) => (one < other ? -1 : 1))
+          .map(([language, { text, confidence, error }]) => [language, { text, confidence, error }]),
       ),
     })),
   };
