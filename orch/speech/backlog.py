@@ -12,6 +12,10 @@ A revision under way is cancelled for either of the others. A revision that is d
 dropped, and counted. Revisions take at most half of the engine's time: the next one waits at least as long
 as the last one took.
 
+Many engines go on with what was cancelled, and the next question waits behind it. So of one stream at most
+one cancelled request may still be at work: until the time has passed that it would have taken (by the
+engine's speed so far), no other is cancelled, and what is asked next waits for the one under way.
+
 A final is given up when it was spoken more than ``buffer_seconds`` ago or more than ``buffer_seconds`` of
 speech wait (the oldest goes first), unless it is just being asked. When a request fails, all wait: 0.5 s,
 1 s, then 2 s. An utterance whose answer cannot be used :data:`POISONED` times in a row lets a younger one be
@@ -31,6 +35,7 @@ Guessed = Literal["no", "asked", "known"]
 FIRST_RETRY: Final = 0.5  # s
 LONGEST_RETRY: Final = 2.0  # s; how late a returned back end may be noticed
 POISONED: Final = 3
+SPEED_WEIGHT: Final = 0.3  # of the newest request in the engine's speed; about the last five count
 LATE: Final = 0.1  # of the interval between revisions
 
 
@@ -132,6 +137,9 @@ class Backlog:
         self._ended = False
         self._under_way: Ask | None = None
         self._asked_at = 0.0
+        self._asked_seconds = 0.0
+        self._speed: float | None = None  # seconds the engine takes for a second of speech
+        self._abandoned_until = float("-inf")  # when a cancelled request would have been answered
         # The utterance that is being spoken, and whether it has paused with an extent nobody was asked about.
         self._speaking: int | None = None
         self._paused = False
@@ -180,7 +188,7 @@ class Backlog:
         self._count_missed(now, sent=0)
         self._paused = True
         self._unasked = self.revises
-        return self._is_replaceable()
+        return self._is_replaceable(now)
 
     def resumed(self, now: float) -> None:
         """Note that it was not; a speculation under way is a revision now."""
@@ -203,7 +211,7 @@ class Backlog:
         if guessed == "asked":
             self._under_way = Ask("final", number)
             return False
-        return self._is_replaceable()
+        return self._is_replaceable(now)
 
     def overflow(self) -> list[int]:
         """Give up the oldest finals until no more than the buffer holds; return them: their audio can go.
@@ -228,11 +236,12 @@ class Backlog:
 
     # How it went.
 
-    def asked(self, ask: Ask, now: float) -> None:
-        """Note that the request is under way."""
+    def asked(self, ask: Ask, now: float, *, seconds: float) -> None:
+        """Note that the request is under way; ``seconds``: how much speech it is about."""
         assert self._under_way is None, self  # noqa: S101 - one at a time
         self._under_way = ask
         self._asked_at = now
+        self._asked_seconds = seconds
         if ask.kind == "speculation":
             self._unasked = False
             self._due = now + self._interval
@@ -245,6 +254,8 @@ class Backlog:
         """Note that the request under way succeeded."""
         ask = self._done(now)
         self._backoff.succeeded()
+        speed = (now - self._asked_at) / max(self._asked_seconds, 0.1)
+        self._speed = speed if self._speed is None else self._speed + SPEED_WEIGHT * (speed - self._speed)
         if ask.kind == "final":
             self._finals[ask.number].answered = True
             for number, final in self._finals.items():
@@ -272,6 +283,7 @@ class Backlog:
 
     def cancelled(self, now: float) -> None:
         """Note that the request under way was taken back."""
+        self._abandoned_until = self._asked_at + (self._speed or 0.0) * self._asked_seconds
         if self._done(now).kind == "revision":
             self.revisions_dropped += 1
 
@@ -353,8 +365,11 @@ class Backlog:
             self._rested = now + (now - self._asked_at)
         return ask
 
-    def _is_replaceable(self) -> bool:
-        return self._under_way is not None and self._under_way.kind != "final"
+    def _is_replaceable(self, now: float) -> bool:
+        """Say whether what is under way should be cancelled for what has just happened."""
+        if self._under_way is None or self._under_way.kind == "final":
+            return False
+        return now >= self._abandoned_until
 
     def _count_missed(self, now: float, *, sent: int) -> None:
         """Count the revisions that were due up to now and not sent, but for the one that is ``sent`` now."""

@@ -305,7 +305,7 @@ class SpeechStream:
         end, pcm = self._extent(ask, segment)
         heard: Heard | None = None
         error: ProblemError | None = None
-        self._backlog.asked(ask, trio.current_time())
+        self._backlog.asked(ask, trio.current_time(), seconds=len(pcm) / 2 / BACK_END_RATE)
         with trio.CancelScope() as scope:
             self._request = request = _Request(ask.number, end, scope)
             try:

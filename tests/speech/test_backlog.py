@@ -28,9 +28,9 @@ def say(waiting: Backlog, number: int, *, now: float, seconds: float = 2.0) -> N
     waiting.ended(number, seconds=seconds, now=now, guessed="no")
 
 
-def ask(waiting: Backlog, expected: Ask, *, now: float) -> None:
+def ask(waiting: Backlog, expected: Ask, *, now: float, seconds: float = 2.0) -> None:
     assert waiting.next(now) == expected
-    waiting.asked(expected, now)
+    waiting.asked(expected, now, seconds=seconds)
 
 
 def test_nothing_to_do() -> None:
@@ -111,6 +111,27 @@ def test_a_speculation_that_was_wrong_is_a_revision() -> None:
     waiting.answered(1.6)
     waiting.resumed(1.7)
     assert waiting.next(1.7) == Wait(2.5)
+
+
+def test_an_engine_that_goes_on_with_what_was_cancelled_is_not_swamped() -> None:
+    """One cancelled request at a time: until it would have been answered, what is under way may finish."""
+    waiting = backlog()
+    say(waiting, 1, now=0.0)
+    ask(waiting, Ask("final", 1), now=0.0, seconds=1.0)
+    waiting.answered(1.0)
+    waiting.published(1)
+    waiting.started(2, 1.0)
+    ask(waiting, Ask("revision", 2), now=2.0, seconds=3.0)
+    assert waiting.paused(2, 2.1)
+    waiting.cancelled(2.1)
+    ask(waiting, Ask("speculation", 2), now=2.1, seconds=3.0)
+    waiting.resumed(2.3)
+    assert not waiting.paused(2, 4.9)
+    assert waiting.under_way == Ask("revision", 2)
+    waiting.answered(5.0)
+    ask(waiting, Ask("speculation", 2), now=5.0, seconds=3.0)
+    waiting.resumed(5.1)
+    assert waiting.paused(2, 5.2)
 
 
 def test_an_utterance_cut_for_length_takes_a_revisions_place() -> None:
@@ -289,7 +310,7 @@ def test_when_both_fail_they_take_turns() -> None:
         decision = waiting.next(now)
         assert isinstance(decision, Ask)
         asked.append(decision.number)
-        waiting.asked(decision, now)
+        waiting.asked(decision, now, seconds=2.0)
     assert asked == [2, 2, 1, 1, 1, 2]
 
 
@@ -356,7 +377,7 @@ class Life:
                     self.waiting.marked(number)
                     self.marked.append(number)
                 case Ask():
-                    self.waiting.asked(decision, self.now)
+                    self.waiting.asked(decision, self.now, seconds=2.0)
                     return decision
                 case _:
                     assert (

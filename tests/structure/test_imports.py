@@ -33,6 +33,15 @@ PURE = (
     "speech/segmenter.py",
     "speech/backlog.py",
     "speech/exports.py",
+    "speech/backends.py",
+    "speech/captions.py",
+    "speech/containers.py",
+    "speech/cues.py",
+    "speech/languages.py",
+    "speech/lines.py",
+    "speech/resampling.py",
+    "speech/tally.py",
+    "speech/wav.py",
 )
 ACTS = {
     "trio",
