@@ -14,6 +14,8 @@
  * - `message`  detail is the server's message; `update`s of topics come here too.
  * - `recovered` detail {session_id, missed}: all that was missed has been delivered.
  * - `lost`     detail {session_id, reason}: it could not be. The session is forgotten here; join it again.
+ * - `complaint` detail: an `error` that answers no request: of something sent with `send`, of audio, or of what the
+ *              service does by itself.
  */
 
 import { Backoff } from "./models/backoff.js";
@@ -377,8 +379,8 @@ export class LiveSocket extends EventTarget {
     if (message.type === "closing") this.#closing = message;
     if (message.type === "update") this.#updated(message);
     this.#route(message);
-    if (message.id === undefined) return;
-    const sent = this.#requests.message(message.id);
+    const sent = message.id === undefined ? null : this.#requests.message(message.id);
+    if (sent === null && message.type === "error") this.#emit("complaint", message);
     if (sent !== null && message.type === "error") this.#refused(sent, message);
     this.#requests.answer(message);
   }

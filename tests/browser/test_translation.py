@@ -358,3 +358,30 @@ def test_an_audio_service_that_is_killed_costs_no_word(context: BrowserContext, 
     expect(page.locator(".line[data-gap]")).to_have_count(0)
     assert heard(said(page)) >= 12, said(page)
     assert len({line[0] for line in lines(page)}) == len(lines(page))
+
+
+def test_a_service_that_is_killed_is_found_again_with_all_lines(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    """The page says that the connection is lost, keeps what it has, and goes on, nothing twice."""
+    with service("demo", tmp_path) as first:
+        page = ready(context, first)
+        read_in_spanish(page)
+        uploaded(page)
+        before = lines(page)
+        first.kill()
+        expect(page.locator("#connection-bar")).to_be_visible()
+        expect(page.locator("#page-status")).to_contain_text("The connection is lost.")
+        assert lines(page) == before
+    with service("demo", tmp_path, port=first.port):
+        expect(page.locator("#connection-bar")).to_be_hidden(timeout=LONG)
+        expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
+        assert lines(page) == before
+        expect(page.locator("#speak-button")).to_be_enabled()
+        page.locator("#file").set_input_files(CLIPS / "austen-0890.wav")
+        expect(page.locator(".recording-state").last).to_contain_text("Done", timeout=LONG)
+        translated(page)
+        assert lines(page)[: len(before)] == before
+        assert len(lines(page)) > len(before)
+        offsets = [int(line[1]) for line in lines(page)]
+        assert offsets == sorted(set(offsets))

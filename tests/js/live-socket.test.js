@@ -19,7 +19,7 @@ function setUp({ storage = new FakeStorage(), random = () => 1 } = {}) {
   const others = [];
   socket.addEventListener("message", ({ detail }) => heard.push(detail));
   socket.addEventListener("state", ({ detail }) => states.push(detail));
-  for (const name of ["lost", "recovered"]) socket.addEventListener(name, ({ detail }) => others.push({ name, ...detail }));
+  for (const name of ["lost", "recovered", "complaint"]) socket.addEventListener(name, ({ detail }) => others.push({ name, ...detail }));
   const offsets = () => heard.filter(({ offset, type }) => offset && type === "transcript").map(({ offset }) => offset);
   return { clock, made, newest, signals, socket, heard, states, others, offsets, storage };
 }
@@ -236,6 +236,18 @@ test("an error answer rejects with its code, its sentence and itself", async () 
     assert.equal(error.answer.type, "error");
     return true;
   });
+});
+
+test("an error that answers no request is a complaint, one that answers is not", async () => {
+  const { socket, newest, others } = setUp();
+  socket.start();
+  newest().greet();
+  const refused = assert.rejects(socket.request({ type: "audio_end" }), { code: "audio_not_started" });
+  newest().say({ type: "error", id: newest().last("audio_end").id, code: "audio_not_started", detail: "x" });
+  await refused;
+  newest().say({ type: "error", code: "speech_lost", detail: "Broken off." });
+  newest().say({ type: "error", id: 99, code: "read_only", detail: "Observers read." });
+  assert.deepEqual(others.map(({ name, code }) => [name, code]), [["complaint", "speech_lost"], ["complaint", "read_only"]]);
 });
 
 test("a request waits for a connection, and is told when there was none in time", async () => {

@@ -267,6 +267,11 @@ session.addEventListener("participants", ({ detail }) => {
 session.addEventListener("rejoined", ({ detail }) => notices.say("missed", { word: "missed", text: missed(detail) }));
 
 socket.addEventListener("message", ({ detail }) => hear(detail));
+socket.addEventListener("complaint", ({ detail }) => {
+  // Audio that was on its way when its stream broke off: the uplink begins another.
+  if (detail.code === "audio_not_started") return;
+  notices.say(`complaint ${detail.code}`, { word: "error", tone: "bad", text: detail.detail });
+});
 socket.addEventListener("state", sayNow);
 socket.onTopic("services", showServices);
 
