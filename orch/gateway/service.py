@@ -195,7 +195,7 @@ class GatewayService:
         """
         if not is_canonical(path):
             raise ProblemError("invalid_request", "The path must be well-formed, without dot segments.")
-        self._follow()
+        self._instances(service)  # a name that is none must not become a label of a metric
         policy = self._settings.current.orchestration.gateway
         request = Request(
             method=method,
@@ -310,6 +310,8 @@ class GatewayService:
         if settings is not self._backends_of:
             self._backends.follow(settings, self._clock())
             self._backends_of = settings
+            for instance in self._backends.instances():
+                self._metrics.breaker_state(instance.service, instance.url, instance.breaker.state.value)
             prefixes = {route.prefix for route in self._table.routes}
             self._routes = {prefix: window for prefix, window in self._routes.items() if prefix in prefixes}
 
