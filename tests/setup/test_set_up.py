@@ -1,0 +1,215 @@
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.tools import require
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
+BASICS = ("bash", "env", "dirname", "cat", "cksum", "id", "rm", "ls", "sed")
+"""What any machine has, whatever else is missing."""
+
+
+def bare_path(folder: Path, **programs: str) -> dict[str, str]:
+    """Return an environment with the basics and ``programs`` (names to shell texts), and nothing else.
+
+    The basics are small scripts, not links: what is written over a link is written into the machine.
+    """
+    folder.mkdir()
+    basics = {name: f'exec {require(name)} "$@"' for name in BASICS}
+    for name, text in (basics | programs).items():
+        program = folder / name.replace("_", "-")
+        assert not program.exists()
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(stat.S_IRWXU)
+    return {"PATH": str(folder), "HOME": str(folder)}
+
+
+def script(
+    name: str, *arguments: str, env: Mapping[str, str], cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the scripts."""
+    return subprocess.run(
+        [str(cwd / "scripts" / name), *arguments],
+        env=env,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_lists_every_target_with_a_sentence() -> None:
+    """Steps that only other targets need (they have no sentence) are the exception, and are named here."""
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = dict(re.findall(r"^make (\S+) +(\S.+)$", shown, re.MULTILINE))
+    assert targets - set(listed) == {"checkers", "tools"}
+    assert set(listed) <= targets
+    expected = "help install run test lint types test-py test-js test-browser bench clean wheel"
+    assert set(listed) == set(expected.split())
+    assert subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout == shown
+
+
+def test_every_file_that_is_run_can_be() -> None:
+    for path in (*SCRIPTS, ROOT / ".ci" / "run"):
+        assert os.access(path, os.X_OK), path
+        assert path.read_text().startswith("#!/bin/"), path
+        shell = "bash" if path.read_text().startswith("#!/bin/bash") else "sh"
+        subprocess.run([shell, "-n", str(path)], check=True)
+
+
+def test_nothing_names_where_packages_come_from() -> None:
+    """Everyone's own registry or mirror is used: the lock file has versions and hashes alone."""
+    lock = json.loads((ROOT / "package-lock.json").read_text())
+    for name, package in lock["packages"].items():
+        assert "resolved" not in package, name
+        assert not name or package["integrity"].startswith("sha512-"), name
+    for path in (*SCRIPTS, ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / ".npmrc", ROOT / "package.json"):
+        assert not re.search(r"https?://(?!localhost)", path.read_text()), path
+
+
+def test_a_shim_that_does_not_work_is_passed_over(tmp_path: Path) -> None:
+    """Version managers put a python3.13 into PATH for which nothing is installed."""
+    shims, real = tmp_path / "shims", tmp_path / "real"
+    env = bare_path(shims, python3="echo 'command not found' >&2; exit 127")
+    real.mkdir()
+    (real / "python3").symlink_to(sys.executable)
+    found = script("find-python.sh", env={**env, "PATH": f"{shims}:{real}"})
+    assert (found.returncode, found.stdout.strip()) == (0, str(real / "python3"))
+
+
+def test_the_python_that_is_asked_for_comes_first(tmp_path: Path) -> None:
+    env = bare_path(tmp_path / "bin")
+    found = script("find-python.sh", env={**env, "PYTHON": sys.executable})
+    assert found.stdout.strip() == sys.executable
+
+
+@pytest.mark.parametrize(
+    ("python", "sentence"),
+    [
+        ("exit 1", "Python 3.11 or newer is needed"),
+        ("case $2 in *version_info*) exit 0;; *) exit 1;; esac", "apt install python3-venv"),
+    ],
+)
+def test_a_machine_without_a_usable_python_is_told_what_to_install(
+    tmp_path: Path, python: str, sentence: str
+) -> None:
+    env = bare_path(tmp_path / "bin", python3=python)
+    found = script("find-python.sh", env=env)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert sentence in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+
+
+def test_venv_is_installed_where_it_may_be(tmp_path: Path) -> None:
+    """Debian's python3 comes without it; as root it is installed, and found."""
+    marker = tmp_path / "installed"
+    env = bare_path(
+        tmp_path / "bin",
+        python3=f"case $2 in *version_info*) exit 0;; *) test -f {marker};; esac",
+        apt_get=f'case "$*" in *python3-venv*) : >{marker};; esac',
+        id="echo 0",
+    )
+    found = script("find-python.sh", env=env)
+    assert (found.returncode, found.stdout.strip()) == (0, str(tmp_path / "bin" / "python3"))
+
+
+def test_packages_are_installed_without_asking_anyone(tmp_path: Path) -> None:
+    """First from the lists that are there; only where that fails are they brought up to date."""
+    log = tmp_path / "log"
+    env = bare_path(
+        tmp_path / "bin",
+        apt_get=f'echo "$DEBIAN_FRONTEND $*" >>{log}\n'
+        f'case "$*" in update*) : >{log}.fresh;; *) test -f {log}.fresh;; esac',
+        id="echo 0",
+    )
+    assert script("apt-install.sh", "sox", env=env).returncode == 0
+    first, update, second = log.read_text().splitlines()
+    assert first == second
+    assert first.startswith("noninteractive install -y")
+    assert first.endswith("sox")
+    assert update.split()[0] == "update"
+
+
+def test_nothing_is_installed_where_it_would_take_a_password(tmp_path: Path) -> None:
+    env = bare_path(tmp_path / "bin", apt_get="exit 99", id="echo 1000", sudo="exit 1")
+    assert script("apt-install.sh", "sox", env=env).returncode == 1
+
+
+def test_without_apertium_there_is_one_line_and_the_start_goes_on(tmp_path: Path) -> None:
+    ended = script("apertium.sh", env=bare_path(tmp_path / "bin"))
+    assert ended.returncode == 0
+    [line] = ended.stdout.splitlines()
+    assert "apt install apertium apertium-eng-spa" in line
+
+
+def test_a_missing_test_tool_is_an_error(tmp_path: Path) -> None:
+    """Never a test less in silence."""
+    ended = script("test-tools.sh", env=bare_path(tmp_path / "bin"))
+    assert ended.returncode == 1
+    assert "apt install chromium apertium" in ended.stderr
+
+
+class Checkout:
+    """A copy of the set-up alone, whose python only writes down how it was called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "checkout"
+        (self.folder / "scripts").mkdir(parents=True)
+        for path in SCRIPTS:
+            shutil.copy(path, self.folder / "scripts")
+        self.log = folder / "log"
+        (self.folder / "pyproject.toml").write_text("[project]\n")
+        python = f"""echo "$*" >>{self.log}
+case "$*" in
+    "-m venv .venv")
+        /bin/mkdir -p .venv/bin
+        /bin/cp "$0" .venv/bin/python
+        /bin/cp "$0" .venv/bin/orch;;
+esac"""
+        self.env = bare_path(folder / "bin", python3=python)
+
+    def install(self, *extra: str) -> list[str]:
+        """Run the script and return how Python was called, but for questions about itself."""
+        self.log.write_text("")
+        ended = script("install.sh", *extra, env=self.env, cwd=self.folder)
+        assert ended.returncode == 0, ended.stderr
+        calls = self.log.read_text().splitlines()
+        return [call for call in calls if call.startswith("-m") and "pip --version" not in call]
+
+
+PIP = "-m pip install --quiet --disable-pip-version-check --editable "
+
+
+def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    assert checkout.install() == ["-m venv .venv", PIP + "."]
+    assert checkout.install() == []
+    assert checkout.install("test") == [PIP + ".[test]"]
+    assert checkout.install() == checkout.install("test") == []
+
+
+def test_a_change_of_what_is_needed_is_installed(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    checkout.install("test")
+    (checkout.folder / "pyproject.toml").write_text("[project]\ndependencies = []\n")
+    assert checkout.install() == [PIP + "."]
+    assert checkout.install("test") == [PIP + ".[test]"]
+
+
+def test_a_checkout_that_was_moved_gets_a_new_environment(tmp_path: Path) -> None:
+    """Its scripts name their Python by the old path."""
+    checkout = Checkout(tmp_path)
+    checkout.install()
+    checkout.folder = checkout.folder.rename(tmp_path / "moved")
+    assert checkout.install() == ["-m venv .venv", PIP + "."]
