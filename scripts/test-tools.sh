@@ -10,7 +10,7 @@ is_there() {
     case $1 in
         chromium) command -v chromium chromium-browser google-chrome >/dev/null ;;
         apertium-eng-spa) [ -f "${APERTIUM_DATADIR:-/usr/share/apertium}/modes/eng-spa.mode" ] ;;
-        nodejs) command -v node >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node)" ;;
+        nodejs) command -v node >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node ? 1 : 0)" ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }

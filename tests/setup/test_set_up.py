@@ -160,6 +160,30 @@ def test_a_missing_test_tool_is_an_error(tmp_path: Path) -> None:
     assert "apt install chromium apertium" in ended.stderr
 
 
+def test_tools_that_are_there_are_taken_and_packages_installed_once(tmp_path: Path) -> None:
+    """Node is the real one: what asks for its version is a line of JavaScript."""
+    checkout = tmp_path / "checkout"
+    (checkout / "scripts").mkdir(parents=True)
+    for path in SCRIPTS:
+        shutil.copy(path, checkout / "scripts")
+    (checkout / "package-lock.json").write_text("{}")
+    (tmp_path / "modes").mkdir()
+    (tmp_path / "modes" / "eng-spa.mode").touch()
+    log = tmp_path / "log"
+    env = bare_path(
+        tmp_path / "bin",
+        chromium="",
+        apertium="",
+        espeak_ng="",
+        node=f'exec {require("node")} "$@"',
+        npm=f"echo $* >>{log}; /bin/mkdir -p node_modules",
+    )
+    for _ in range(2):
+        ended = script("test-tools.sh", env={**env, "APERTIUM_DATADIR": str(tmp_path)}, cwd=checkout)
+        assert (ended.returncode, ended.stderr) == (0, "")
+    assert log.read_text() == "ci --silent\n"
+
+
 class Checkout:
     """A copy of the set-up alone, whose python only writes down how it was called."""
 
