@@ -1,10 +1,9 @@
 """Sessions in one SQLite file: the store of a service that runs as a single process.
 
-A commit costs the disk a flush, some tenths of a millisecond to some milliseconds, whether it holds one
-message or a thousand. So there is one writer and *group commit*: while one transaction is on its way to the
-disk, in a thread, whatever is asked for meanwhile queues up and becomes the next one. Nobody waits longer
-than two commits, and the more there is to do, the less each costs. Reads go the same way and so always see
-what was written before them.
+A commit costs the way to a thread and into the file whether it holds one message or a thousand. So there is
+one writer and *group commit*: while one transaction is on its way, whatever is asked for meanwhile queues up
+and becomes the next one. Nobody waits longer than two commits, and the more there is to do, the less each
+costs. Reads go the same way and so always see what was written before them.
 """
 
 import sqlite3
@@ -22,7 +21,9 @@ from orch.problems import ProblemError
 from orch.stores import statements
 from orch.stores.database import (
     StoreError,
+    begin_opening,
     close_database,
+    current_boot,
     explain,
     is_damage,
     migrations,
@@ -120,13 +121,19 @@ class SqliteStore:
     whoever finds it full waits for room. While :meth:`run` does not run, an operation waits up to
     :data:`PATIENCE` and is then refused with ``store_unavailable``.
 
+    A process that is killed loses nothing that was acknowledged. A machine that stops without warning may
+    lose the last moments; then every session gets a new epoch, so that no recovery pretends otherwise.
+
     Error handling: a file that is damaged fails what was asked of it and ends :meth:`run` with
     :class:`StoreError`, so that it is opened anew; any other refusal of SQLite's (a full disk) fails the
     operation alone.
     """
 
-    def __init__(self, path: Path | str, *, offload: Offload = trio.to_thread.run_sync) -> None:
+    def __init__(
+        self, path: Path | str, *, offload: Offload = trio.to_thread.run_sync, boot: str | None = None
+    ) -> None:
         self._path = Path(path)
+        self._boot = boot or current_boot()
         self._offload = offload
         self._queue: deque[_Operation[Any]] = deque()
         self._queued_bytes = 0
@@ -162,7 +169,7 @@ class SqliteStore:
 
         Raises :class:`StoreError` where the file cannot be used. Cancelled, it still commits what is queued.
         """
-        database = await self._offload(open_database, self._path, migrations())
+        database = await self._offload(self._open)
         try:
             self._opened.set()
             task_status.started()
@@ -345,6 +352,18 @@ class SqliteStore:
             self._finish(operation)
         self._queued_bytes = 0
         self._room.unpark_all()
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file, in the thread; where its last messages may be missing, see that it is known."""
+        database = open_database(self._path, migrations())
+        try:
+            if begin_opening(database, self._boot):
+                renewed = statements.renew_epochs(database)
+                _log.warning("machine stopped before the store was closed", sessions_renewed=renewed)
+        except sqlite3.Error as error:
+            database.close()
+            raise StoreError(self._path, explain(error)) from error
+        return database
 
     async def _close(self, database: sqlite3.Connection) -> None:
         try:

@@ -42,6 +42,14 @@ def create(
     return owner is None or put_participant(database, record.session_id, owner)
 
 
+def renew_epochs(database: sqlite3.Connection) -> int:
+    """Give every session a new epoch: offsets that were given before may be given again from here on.
+
+    Whoever comes to recover is told that the epoch has changed, instead of being led into another past.
+    """
+    return database.execute("UPDATE sessions SET epoch = lower(hex(randomblob(8)))").rowcount
+
+
 def load(database: sqlite3.Connection, session_id: str) -> SessionRecord | None:
     """Return the session, or None."""
     row = database.execute(

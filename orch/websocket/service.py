@@ -241,7 +241,6 @@ class HubService:
         received_rate, sent_rate = self._rates.per_second()
         received, sent = self._counts()
         websocket = self._settings.current.orchestration.websocket
-        sessions = sorted(self._rooms.resident, key=lambda session: session.last_active, reverse=True)
         return ConnectionsStatistics(
             active=len(self._connections),
             total=self._total,
@@ -268,7 +267,7 @@ class HubService:
                     last_active=session.last_active,
                     streams=len(session.streams),
                 )
-                for session in sessions[:SESSIONS_LISTED]
+                for session in self._rooms.resident.latest(SESSIONS_LISTED)
             ),
         )
 

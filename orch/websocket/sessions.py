@@ -1,6 +1,7 @@
 """Sessions and who is in them. Pure: what is decided here is carried out by the hub."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final, Protocol
 
 import msgspec
@@ -326,6 +327,10 @@ class Resident:
 
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._sessions.values()))
+
+    def latest(self, limit: int) -> tuple[Session, ...]:
+        """Return the sessions that were asked for last, newest first."""
+        return tuple(islice(reversed(self._sessions.values()), limit))
 
     def get(self, session_id: str) -> Session | None:
         """Return the session, if it is here."""

@@ -1,4 +1,5 @@
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -516,6 +517,40 @@ def test_two_services_cannot_share_a_file(tmp_path: Path, monkeypatch: pytest.Mo
             with pytest.raises(StoreError, match="in use by another process"):
                 await SqliteStore(tmp_path / "s.sqlite3", offload=inline).run()
             assert await first.create(record())
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("is_closed", "boots", "renewed"),
+    [
+        (True, ("a", "a"), False),
+        (True, ("a", "b"), False),
+        (False, ("a", "a"), False),
+        (False, ("a", "b"), True),
+    ],
+)
+def test_after_a_power_cut_no_recovery_pretends(
+    tmp_path: Path, *, is_closed: bool, boots: tuple[str, str], renewed: bool
+) -> None:
+    """Only a machine that stopped while the file was open can have lost something: then epochs are new."""
+    left, path = tmp_path / "left.sqlite3", tmp_path / "s.sqlite3"
+
+    async def main() -> None:
+        first = SqliteStore(path, offload=inline, boot=boots[0])
+        async with running(first):
+            await first.create(record())
+            await append(first)
+            if not is_closed:
+                # What a process that is killed here leaves behind.
+                shutil.copy(path, left)
+                shutil.copy(f"{path}-wal", f"{left}-wal")
+        again = SqliteStore(path if is_closed else left, offload=inline, boot=boots[1])
+        async with running(again):
+            session = await again.load("s")
+            assert session is not None
+            assert session.offset == 1
+            assert (session.epoch != "e") is renewed
 
     run(main)
 

@@ -203,6 +203,7 @@ def test_a_session_that_was_asked_for_lately_stays_longer() -> None:
         resident.add(Session(record(name)))
     resident.get("a")
     resident.add(Session(record("c")))
+    assert [session.session_id for session in resident.latest(1)] == ["c"]
     assert [session.session_id for session in resident] == ["a", "c"]
 
 
