@@ -14,7 +14,7 @@ as the last one took.
 
 Many engines go on with what was cancelled, and the next question waits behind it. So of one stream at most
 one cancelled request may still be at work: until the time has passed that it would have taken (by the
-engine's speed so far), no other is cancelled, and what is asked next waits for the one under way.
+engine's speed so far), no other is cancelled.
 
 A final is given up when it was spoken more than ``buffer_seconds`` ago or more than ``buffer_seconds`` of
 speech wait (the oldest goes first), unless it is just being asked. When a request fails, all wait: 0.5 s,
@@ -174,7 +174,7 @@ class Backlog:
         """Say whether the last request failed."""
         return self._backoff.failures > 0
 
-    # What happens. Where a request under way has become useless, the answer is True: cancel it.
+    # What happens. Where a request under way has become useless, the answer is when to cancel it.
 
     def started(self, number: int, now: float) -> None:
         """Note that someone begins to speak."""
@@ -182,13 +182,13 @@ class Backlog:
         self._paused = self._unasked = self._unwanted = False
         self._due = now + self._interval
 
-    def paused(self, number: int, now: float) -> bool:
+    def paused(self, number: int, now: float) -> float | None:
         """Note that the utterance is over, perhaps."""
         assert self._speaking == number, self  # noqa: S101 - the segmenter's promise
         self._count_missed(now, sent=0)
         self._paused = True
         self._unasked = self.revises
-        return self._is_replaceable(now)
+        return self._useless_from(now)
 
     def resumed(self, now: float) -> None:
         """Note that it was not; a speculation under way is a revision now."""
@@ -197,7 +197,7 @@ class Backlog:
             self._under_way = Ask("revision", self._under_way.number)
         self._due = max(self._due, now)
 
-    def ended(self, number: int, *, seconds: float, now: float, guessed: Guessed) -> bool:
+    def ended(self, number: int, *, seconds: float, now: float, guessed: Guessed) -> float | None:
         """Note that the utterance is over.
 
         ``guessed``: whether a speculation was about exactly this extent: one that is ``asked`` is under
@@ -210,8 +210,8 @@ class Backlog:
         self._finals[number] = _Final(seconds=seconds, spoken_at=now, answered=guessed == "known")
         if guessed == "asked":
             self._under_way = Ask("final", number)
-            return False
-        return self._is_replaceable(now)
+            return None
+        return self._useless_from(now)
 
     def overflow(self) -> list[int]:
         """Give up the oldest finals until no more than the buffer holds; return them: their audio can go.
@@ -365,11 +365,11 @@ class Backlog:
             self._rested = now + (now - self._asked_at)
         return ask
 
-    def _is_replaceable(self, now: float) -> bool:
-        """Say whether what is under way should be cancelled for what has just happened."""
+    def _useless_from(self, now: float) -> float | None:
+        """Return when to cancel what is under way for what has just happened."""
         if self._under_way is None or self._under_way.kind == "final":
-            return False
-        return now >= self._abandoned_until
+            return None
+        return max(now, self._abandoned_until)
 
     def _count_missed(self, now: float, *, sent: int) -> None:
         """Count the revisions that were due up to now and not sent, but for the one that is ``sent`` now."""

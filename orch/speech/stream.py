@@ -46,7 +46,6 @@ class _Request:
     number: int
     end: int
     scope: trio.CancelScope
-    is_unwanted: bool = False
 
 
 class SpeechStream:
@@ -212,11 +211,11 @@ class SpeechStream:
             return
         if isinstance(event, Pause):
             spoken.pause = (event.end, event.pcm)
-            if self._backlog.paused(spoken.number, now):
-                self._take_back()
+            self._take_back(self._backlog.paused(spoken.number, now))
         elif isinstance(event, Resumed):
             spoken.pause = None
             self._backlog.resumed(now)
+            self._keep()
         elif isinstance(event, Utterance):
             self._spoken = None
             self._complete(spoken, event, now)
@@ -233,13 +232,14 @@ class SpeechStream:
             guessed = "known"
         elif (
             request is not None
-            and not request.is_unwanted
+            and not request.scope.cancel_called
             and (request.number, request.end) == (segment.number, segment.end)
         ):
             guessed = "asked"
         segment.guess = segment.pause = None
-        if self._backlog.ended(segment.number, seconds=segment.seconds, now=now, guessed=guessed):
-            self._take_back()
+        self._take_back(
+            self._backlog.ended(segment.number, seconds=segment.seconds, now=now, guessed=guessed)
+        )
         for number in self._backlog.overflow():
             self._segments[number].pcm = b""
         self._tally.spoken(self._wall())
@@ -251,10 +251,15 @@ class SpeechStream:
                 return at
         return self._arrivals[-1][1]
 
-    def _take_back(self) -> None:
+    def _take_back(self, at: float | None) -> None:
+        """Cancel what is under way at that time, if it takes so long."""
+        if self._request is not None and at is not None:
+            self._request.scope.deadline = at
+
+    def _keep(self) -> None:
+        """Let what is under way take its time after all, unless it is cancelled already."""
         if self._request is not None:
-            self._request.is_unwanted = True
-            self._request.scope.cancel()
+            self._request.scope.deadline = math.inf
 
     def _wake(self) -> None:
         self._woken.set()
@@ -307,7 +312,7 @@ class SpeechStream:
         error: ProblemError | None = None
         self._backlog.asked(ask, trio.current_time(), seconds=len(pcm) / 2 / BACK_END_RATE)
         with trio.CancelScope() as scope:
-            self._request = request = _Request(ask.number, end, scope)
+            self._request = _Request(ask.number, end, scope)
             try:
                 heard = await self._transcriber.transcribe(
                     pcm,
@@ -325,10 +330,10 @@ class SpeechStream:
             self._backlog.answered(now)
             if under_way is not None and under_way.kind == "final":
                 segment.heard = heard
-            elif not request.is_unwanted:
+            elif not scope.cancel_called:
                 segment.guess = (end, heard)
                 self._show(segment, heard, end)
-        elif error is None or request.is_unwanted:
+        elif error is None or scope.cancel_called:
             self._backlog.cancelled(now)
         else:
             segment.error = error

@@ -65,7 +65,7 @@ def test_a_pause_takes_a_revisions_place() -> None:
     waiting = backlog()
     waiting.started(1, 0.0)
     ask(waiting, Ask("revision", 1), now=1.0)
-    assert waiting.paused(1, 1.5)
+    assert waiting.paused(1, 1.5) == 1.5
     waiting.cancelled(1.5)
     ask(waiting, Ask("speculation", 1), now=1.5)
     waiting.answered(1.7)
@@ -77,9 +77,9 @@ def test_a_speculation_under_way_becomes_the_final() -> None:
     """It is not asked again, and it may fail like a final."""
     waiting = backlog()
     waiting.started(1, 0.0)
-    assert not waiting.paused(1, 0.5)
+    assert waiting.paused(1, 0.5) is None
     ask(waiting, Ask("speculation", 1), now=0.5)
-    assert not waiting.ended(1, seconds=0.6, now=0.9, guessed="asked")
+    assert waiting.ended(1, seconds=0.6, now=0.9, guessed="asked") is None
     assert waiting.under_way == Ask("final", 1)
     waiting.failed(1.2, away=True)
     assert waiting.next(1.2) == MarkGap(1)
@@ -91,7 +91,7 @@ def test_a_speculation_that_is_answered_is_the_final_at_once() -> None:
     waiting.paused(1, 0.5)
     ask(waiting, Ask("speculation", 1), now=0.5)
     waiting.answered(0.6)
-    assert not waiting.ended(1, seconds=0.6, now=0.9, guessed="known")
+    assert waiting.ended(1, seconds=0.6, now=0.9, guessed="known") is None
     assert waiting.next(0.9) == Publish(1)
     waiting.published(1)
     assert waiting.next(0.9) == Wait(None)
@@ -105,7 +105,7 @@ def test_a_speculation_that_was_wrong_is_a_revision() -> None:
     ask(waiting, Ask("speculation", 1), now=0.9)
     waiting.resumed(1.1)
     assert waiting.under_way == Ask("revision", 1)
-    assert waiting.paused(1, 1.5)
+    assert waiting.paused(1, 1.5) == 1.5
     waiting.cancelled(1.5)
     ask(waiting, Ask("speculation", 1), now=1.5)
     waiting.answered(1.6)
@@ -122,23 +122,23 @@ def test_an_engine_that_goes_on_with_what_was_cancelled_is_not_swamped() -> None
     waiting.published(1)
     waiting.started(2, 1.0)
     ask(waiting, Ask("revision", 2), now=2.0, seconds=3.0)
-    assert waiting.paused(2, 2.1)
+    assert waiting.paused(2, 2.1) == 2.1
     waiting.cancelled(2.1)
     ask(waiting, Ask("speculation", 2), now=2.1, seconds=3.0)
     waiting.resumed(2.3)
-    assert not waiting.paused(2, 4.9)
+    assert waiting.paused(2, 4.9) == 5.0
     assert waiting.under_way == Ask("revision", 2)
     waiting.answered(5.0)
     ask(waiting, Ask("speculation", 2), now=5.0, seconds=3.0)
     waiting.resumed(5.1)
-    assert waiting.paused(2, 5.2)
+    assert waiting.paused(2, 5.2) == 5.2
 
 
 def test_an_utterance_cut_for_length_takes_a_revisions_place() -> None:
     waiting = backlog()
     waiting.started(1, 0.0)
     ask(waiting, Ask("revision", 1), now=1.0)
-    assert waiting.ended(1, seconds=7, now=1.1, guessed="no")
+    assert waiting.ended(1, seconds=7, now=1.1, guessed="no") == 1.1
     waiting.started(2, 1.1)
     waiting.cancelled(1.1)
     ask(waiting, Ask("final", 1), now=1.1)
@@ -149,8 +149,8 @@ def test_a_final_under_way_is_never_cancelled() -> None:
     say(waiting, 1, now=0.0)
     ask(waiting, Ask("final", 1), now=0.0)
     waiting.started(2, 0.5)
-    assert not waiting.paused(2, 1.0)
-    assert not waiting.ended(2, seconds=1, now=1.5, guessed="no")
+    assert waiting.paused(2, 1.0) is None
+    assert waiting.ended(2, seconds=1, now=1.5, guessed="no") is None
 
 
 def test_finals_go_before_what_is_being_spoken() -> None:
@@ -385,57 +385,59 @@ class Life:
                     )
                     return decision
 
-    def start(self) -> bool:
+    def start(self) -> float | None:
         if not self.speaking:
             self.count += 1
             self.speaking, self.paused = True, False
             self.waiting.started(self.count, self.now)
-        return False
+        return None
 
-    def pause(self) -> bool:
+    def pause(self) -> float | None:
         if not self.speaking or self.paused:
-            return False
+            return None
         self.paused = True
         return self.waiting.paused(self.count, self.now)
 
-    def resume(self) -> bool:
+    def resume(self) -> float | None:
         if self.paused:
             self.paused = False
             self.waiting.resumed(self.now)
-        return False
+        return None
 
-    def end(self) -> bool:
+    def end(self) -> float | None:
         if not self.speaking:
-            return False
+            return None
         self.speaking = self.paused = False
         cancels = self.waiting.ended(self.count, seconds=2.0, now=self.now, guessed="no")
         self.waiting.overflow()
         assert self.waiting.waiting_seconds <= self.buffer + 2.0
         return cancels
 
-    def answer(self) -> bool:
+    def answer(self) -> float | None:
         if self.waiting.under_way is not None:
             self.waiting.answered(self.now)
-        return False
+        return None
 
-    def away(self) -> bool:
+    def away(self) -> float | None:
         if self.waiting.under_way is not None:
             self.waiting.failed(self.now, away=True)
-        return False
+        return None
 
-    def unusable(self) -> bool:
+    def unusable(self) -> float | None:
         if self.waiting.under_way is not None:
             self.waiting.failed(self.now, away=False)
-        return False
+        return None
 
-    def refuse(self) -> bool:
+    def refuse(self) -> float | None:
         if self.waiting.under_way is not None:
             self.waiting.refused(self.now)
-        return False
+        return None
 
     def step(self, what: str) -> None:
         """Have one thing happen; take back what it makes useless; do what follows."""
-        if what != "tick" and getattr(self, what)():
+        at = None if what == "tick" else getattr(self, what)()
+        if at is not None:
+            self.now = max(self.now, at)
             assert self.waiting.under_way is not None
             assert self.waiting.under_way.kind != "final"
             self.waiting.cancelled(self.now)
