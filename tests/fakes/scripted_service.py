@@ -5,8 +5,11 @@ scene: ``python -m tests.fakes.scripted_service --scene broken --port 3999``.
 """
 
 import argparse
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -35,6 +38,10 @@ class ScriptedService:
         self.changes: list[tuple[str, Any]] = []
         self.is_quiet = False
         self.settings = settings or Settings()
+        self.pages = create_pages(self.parts())
+
+    def refresh(self) -> None:
+        """Build the pages anew, after ``settings`` was replaced."""
         self.pages = create_pages(self.parts())
 
     def state(self) -> dict[str, Any]:
@@ -141,6 +148,58 @@ class ScriptedService:
 async def _say(send: Any, message: dict[str, Any]) -> None:
     message.setdefault("timestamp", int(time.time() * 1000))
     await send({"type": "websocket.send", "text": msgspec.json.encode(message).decode()})
+
+
+class Running:
+    """A scripted service that listens, in a thread of its own. ``stop`` and ``start`` keep its address."""
+
+    def __init__(self, service: ScriptedService) -> None:
+        self.service = service
+        self._port = 0
+        self._thread: threading.Thread | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Listen, and return once connections are accepted (the socket listens before the thread runs)."""
+        listener = socket.create_server(("127.0.0.1", self._port), backlog=64)
+        self._port = listener.getsockname()[1]
+        started = threading.Event()
+
+        async def serve_until_stopped() -> None:
+            self._token = trio.lowlevel.current_trio_token()
+            self._stopping = trio.Event()
+            started.set()
+            config = Config()
+            config.bind = [f"fd://{listener.detach()}"]
+            config.graceful_timeout = 0.2
+            config.loglevel = "ERROR"
+            await serve(cast("Any", self.service), config, shutdown_trigger=self._stopping.wait)
+
+        self._thread = threading.Thread(target=trio.run, args=(serve_until_stopped,), daemon=True)
+        self._thread.start()
+        started.wait()
+
+    def stop(self) -> None:
+        """Close everything, as a service that has gone."""
+        if self._thread is not None:
+            self._token.run_sync_soon(self._stopping.set)
+            self._thread.join()
+            self._thread = None
+
+
+@contextmanager
+def scripted(scene: str) -> Iterator[Running]:
+    """Serve a scene for the length of the block."""
+    running = Running(ScriptedService(scene))
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 def main() -> None:

@@ -1,0 +1,114 @@
+"""Chromium, and pages that fail a test for whatever goes wrong in them."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from tests.fakes.tools import require
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
+WATCH_POLICY = """
+window.refused = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.refused.push(`${event.violatedDirective} ${event.blockedURI}`);
+});
+"""
+
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+
+
+@pytest.fixture(scope="module")
+def playwright_here() -> Iterator[Playwright]:
+    """One driver a module: two at once cannot live in one thread."""
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser_here(playwright_here: Playwright) -> Iterator[Browser]:
+    """Debian's Chromium."""
+    browser = playwright_here.chromium.launch(executable_path=require("chromium"), args=["--no-sandbox"])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page_at(browser_here: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages that are watched: what one throws, logs as an error or is refused fails the test.
+
+    ``expects``: parts of console errors that the test means to cause.
+    """
+    opened: list[tuple[Page, list[str], tuple[str, ...]]] = []
+
+    def open_page(
+        url: str, *, width: int = 1280, theme: str = "dark", expects: tuple[str, ...] = (), **more: Any
+    ) -> Page:
+        context = browser_here.new_context(
+            viewport={"width": width, "height": 900 if width > 600 else 740},
+            color_scheme="light" if theme == "light" else "dark",
+            reduced_motion="reduce",  # colours are judged as they are, not on their way
+            **more,
+        )
+        page = context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(f"threw: {error}"))
+        page.on(
+            "console",
+            lambda message: faults.append(message.text) if message.type in ("error", "warning") else None,
+        )
+        page.add_init_script(WATCH_POLICY)
+        page.goto(url)
+        opened.append((page, faults, expects))
+        return page
+
+    yield open_page
+    for page, faults, expects in opened:
+        refused = [] if page.is_closed() else page.evaluate("window.refused")
+        page.context.close()
+        unexpected = [fault for fault in faults if not any(part in fault for part in expects)]
+        assert unexpected == []
+        assert refused == []
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Return axe-core's source. Without it the test is skipped at a desk, and fails in CI."""
+    if AXE.is_file():
+        return AXE.read_text(encoding="utf-8")
+    if os.environ.get("CI"):
+        pytest.fail(f"{AXE} is not there; npm install puts it there")
+    pytest.skip("axe-core is not installed; npm install does it")
+
+
+def violations(page: Page, axe_source: str) -> list[str]:
+    """Return what WCAG 2.1 AA forbids on the page, a line each."""
+    page.evaluate(axe_source)
+    found = page.evaluate("(rules) => axe.run(document, rules)", RULES)
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+@contextmanager
+def weighed(page: Page) -> Iterator[dict[str, int]]:
+    """Count the bytes that come over the network during the block, the cache off."""
+    weight = {"bytes": 0, "requests": 0}
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+
+    def count(event: dict[str, Any]) -> None:
+        weight["bytes"] += int(event["encodedDataLength"])
+        weight["requests"] += 1
+
+    session.on("Network.loadingFinished", count)
+    yield weight
+    session.detach()

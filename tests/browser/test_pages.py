@@ -1,0 +1,377 @@
+"""The operator's pages in Chromium: every page, full, empty and in trouble, for everyone."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from orch.web.pages import PAGES
+from tests.browser.conftest import violations, weighed
+from tests.fakes.scripted_service import Running, scripted
+
+pytestmark = pytest.mark.browser
+
+OPERATOR_PAGES = [page for page in PAGES if page.name != "translation"]
+NAMES = [page.name for page in OPERATOR_PAGES]
+
+WEIGHT_LIMIT = 250_000
+LOAD_LIMIT = 2_000
+
+#: What a broken connection logs, which no page can keep the browser from saying.
+LOST = ("WebSocket", "ERR_CONNECTION")
+
+PageAt = Callable[..., Page]
+
+
+@pytest.fixture(scope="module", params=["full", "empty", "broken"])
+def scene(request: pytest.FixtureRequest) -> Iterator[Running]:
+    with scripted(request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[Running]:
+    with scripted("full") as running:
+        yield running
+
+
+@pytest.fixture
+def broken() -> Iterator[Running]:
+    with scripted("broken") as running:
+        yield running
+
+
+def settled(page: Page) -> None:
+    """Wait until the page is live and no grey shape is left."""
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    expect(page.locator("#page-status")).not_to_be_empty()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("page_info", OPERATOR_PAGES, ids=NAMES)
+def test_a_page_is_accessible_and_fits(
+    scene: Running, page_at: PageAt, axe: str, page_info: Any, width: int
+) -> None:
+    """WCAG 2.1 AA in both themes, wide and on a phone, and nothing to scroll sideways for."""
+    page = page_at(scene.url + page_info.path, width=width, theme="dark")
+    settled(page)
+    assert violations(page, axe) == []
+    page.emulate_media(color_scheme="light")
+    assert violations(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("page_info", OPERATOR_PAGES, ids=NAMES)
+def test_the_keyboard_reaches_every_control_and_shows_where_it_is(
+    full: Running, page_at: PageAt, page_info: Any, width: int
+) -> None:
+    """In the order of the page, each with a visible ring."""
+    page = page_at(full.url + page_info.path, width=width)
+    settled(page)
+    wanted = set(page.evaluate(MARK_CONTROLS))
+    assert wanted
+    reached: set[str] = set()
+    for _ in range(len(wanted) + 5):
+        page.keyboard.press("Tab")
+        mark, ring = page.evaluate(WHERE)
+        if mark is None:
+            continue
+        assert ring, f"no visible focus on control {mark}"
+        reached.add(mark)
+    assert wanted - reached == set()
+
+
+MARK_CONTROLS = """() => {
+  const controls = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+  const all = [...document.querySelectorAll(controls)];
+  const radios = new Set();
+  return all.filter((element) => {
+    if (element.disabled || !element.checkVisibility()) return false;
+    if (element.type !== "radio") return true;
+    if (!element.checked || radios.has(element.name)) return false;
+    return radios.add(element.name);
+  }).map((element, index) => {
+    element.dataset.mark = `${index} ${element.textContent.trim().slice(0, 30)}`;
+    return element.dataset.mark;
+  });
+}"""
+
+WHERE = """() => {
+  const element = document.activeElement;
+  const outlined = (each) => each !== null && getComputedStyle(each).outlineStyle !== "none";
+  return [element.dataset.mark ?? null, outlined(element) || outlined(element.closest(".field, label"))];
+}"""
+
+
+def test_the_first_stop_leads_past_the_side_bar(full: Running, page_at: PageAt) -> None:
+    """Whoever walks by keyboard does not walk through the navigation on each page."""
+    page = page_at(full.url)
+    settled(page)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip-link")).to_be_focused()
+    expect(page.locator(".skip-link")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.parametrize("page_info", PAGES, ids=lambda page: page.name)
+def test_a_first_visit_is_light_and_quick(full: Running, page_at: PageAt, page_info: Any) -> None:
+    """Without a cache, under 250 KB and 2 s, everything the page needs included."""
+    page = page_at(full.url + "/livez", width=1280)
+    with weighed(page) as weight:
+        page.goto(full.url + page_info.path, wait_until="networkidle")
+    took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+    assert 0 < weight["bytes"] < WEIGHT_LIMIT
+    assert 0 < took < LOAD_LIMIT
+
+
+def test_a_lost_service_is_said_and_its_return_is_noticed(page_at: PageAt, axe: str) -> None:
+    """The bar counts down, the last figures stay, and everything comes back by itself."""
+    with scripted("full") as running:
+        page = page_at(running.url, expects=LOST)
+        settled(page)
+        value = page.locator("#tile-connections [data-part=value]")
+        expect(value).to_have_text("1,458")
+        running.stop()
+        bar = page.locator("#connection-bar")
+        expect(bar).to_be_visible()
+        expect(bar).to_contain_text("The connection to the service is lost.")
+        expect(page.locator("#connection-next")).to_contain_text("Trying")
+        expect(page.locator("#live")).to_have_attribute("data-state", "waiting")
+        expect(value).to_have_text("1,458")
+        assert violations(page, axe) == []
+        running.start()
+        page.locator("#connection-now").click()
+        expect(bar).to_be_hidden(timeout=35_000)
+        settled(page)
+
+
+def test_figures_that_stop_coming_are_called_old(page_at: PageAt) -> None:
+    """An open socket that says nothing is no proof of life."""
+    with scripted("full") as running:
+        page = page_at(running.url)
+        settled(page)
+        running.service.is_quiet = True
+        expect(page.locator("#live")).to_have_attribute("data-state", "stale", timeout=15_000)
+        expect(page.locator("#live-text")).to_contain_text("s old")
+
+
+def test_trouble_is_said_first_in_words(broken: Running, page_at: PageAt) -> None:
+    """The sentence, then each problem with what the service does about it and what one may do."""
+    page = page_at(broken.url)
+    settled(page)
+    expect(page.locator("#page-status")).to_have_text("websocket failed and will start again.")
+    banners = page.locator("#problems .banner")
+    expect(banners).to_have_count(4)
+    expect(banners.nth(0)).to_contain_text("The store does not answer.")
+    expect(page.locator("#problems")).to_contain_text("Starting it again in 4 s (attempt 2 of 5).")
+    expect(page.locator("#problems")).to_contain_text("It was not started from here")
+
+
+def test_names_that_are_markup_are_shown_as_text(broken: Running, page_at: PageAt) -> None:
+    """A client chooses its name and its agent string."""
+    page = page_at(broken.url + "/connections")
+    settled(page)
+    expect(page.locator("#pool-slot")).to_contain_text('<img src=x onerror="document.title=1">')
+    assert page.locator("#main img").count() == 0
+    assert "Connections" in page.title()
+
+
+def test_a_gap_in_the_figures_is_drawn_as_one(broken: Running, page_at: PageAt) -> None:
+    """Two strokes, with nothing between them."""
+    page = page_at(broken.url)
+    settled(page)
+    stroke = page.locator("#tile-requests .sparkline-line").get_attribute("d")
+    assert (stroke or "").count("M") == 2
+
+
+def test_a_chart_can_be_read_as_a_table(full: Running, page_at: PageAt) -> None:
+    """Behind a button, newest first, and back again."""
+    page = page_at(full.url)
+    settled(page)
+    chart = page.locator("#latency")
+    chart.get_by_role("button", name="Show as table").click()
+    expect(chart.locator("table")).to_be_visible()
+    assert chart.locator("tbody tr").count() == 60
+    expect(chart.locator("[data-part=plot]")).to_be_hidden()
+    chart.get_by_role("button", name="Show as chart").click()
+    expect(chart.locator("[data-part=plot]")).to_be_visible()
+
+
+def test_a_row_opens_beside_the_list_at_an_address_of_its_own(
+    full: Running, page_at: PageAt, axe: str
+) -> None:
+    """It can be linked to, Back closes it, Escape closes it, and focus returns to the row."""
+    page = page_at(full.url + "/tree")
+    settled(page)
+    link = page.get_by_role("link", name="websocket")
+    link.click()
+    panel = page.locator("#branch")
+    expect(panel).to_be_visible()
+    assert page.url.endswith("/tree?branch=websocket")
+    expect(panel).to_contain_text("outbox c-7f3k2")
+    assert violations(page, axe) == []
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    assert page.url.endswith("/tree")
+    expect(link).to_be_focused()
+    page.go_forward()
+    expect(panel).to_be_visible()
+    page.reload()
+    settled(page)
+    expect(panel).to_contain_text("outbox c-7f3k2")
+
+
+def test_a_branch_that_failed_shows_its_traceback(broken: Running, page_at: PageAt) -> None:
+    """The last error in full, where an operator looks for it."""
+    page = page_at(broken.url + "/tree?branch=websocket")
+    settled(page)
+    expect(page.locator("#branch")).to_contain_text("Traceback (most recent call last)")
+    expect(page.locator("#branch")).to_contain_text("sweeping.py")
+
+
+@pytest.mark.parametrize(
+    ("path", "button", "verb", "change"),
+    [
+        ("/tree", "Restart the branch gateway", "Restart gateway", ("restart branch", "gateway")),
+        (
+            "/",
+            "Restart translation-service",
+            "Restart translation-service",
+            ("restart service", "translation-service"),
+        ),
+    ],
+)
+def test_a_restart_asks_once_and_then_happens(
+    page_at: PageAt, axe: str, path: str, button: str, verb: str, change: Any
+) -> None:
+    """Cancel and Escape change nothing; yes does, and it is said."""
+    with scripted("full") as running:
+        page = page_at(running.url + path)
+        settled(page)
+        page.get_by_role("button", name=button).first.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        assert violations(page, axe) == []
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(dialog).to_be_hidden()
+        assert running.service.changes == []
+        page.get_by_role("button", name=button).first.click()
+        dialog.get_by_role("button", name=verb).click()
+        expect(page.locator(".toast")).to_be_visible()
+        assert running.service.changes == [change]
+
+
+def test_the_control_token_is_asked_for_once_and_kept_in_the_tab(page_at: PageAt) -> None:
+    """A wrong one is asked for again, with the reason; a right one is not asked for a second time."""
+    from tests.web.test_app import TOKEN, WIDE
+
+    with scripted("full") as running:
+        running.service.settings = WIDE
+        running.service.refresh()
+        page = page_at(running.url + "/tree", expects=("401",))
+        settled(page)
+        for _ in range(2):
+            page.get_by_role("button", name="Restart the branch gateway").click()
+            page.get_by_role("button", name="Restart gateway", exact=True).click()
+            if running.service.changes:
+                break
+            for given in ("wrong", TOKEN):
+                field = page.get_by_label("Token", exact=True)
+                expect(field).to_have_value("")
+                field.fill(given)
+                page.get_by_role("button", name="Use token").click()
+            expect(page.locator(".toast")).to_have_count(1)
+        expect(page.locator(".toast")).to_have_count(2)
+        assert running.service.changes == [("restart branch", "gateway")] * 2
+
+
+def test_rows_keep_their_order_under_the_pointer(page_at: PageAt) -> None:
+    """What one is about to press does not move away; once the pointer has left, the order is right again."""
+    with scripted("full") as running:
+        page = page_at(running.url + "/connections")
+        settled(page)
+        page.get_by_role("button", name="Waiting").click()
+        rows = page.locator("#pool-slot tbody tr")
+        expect(rows.first).to_contain_text("Mei-Ling")
+        rows.nth(1).hover()
+        running.service.scene = "broken"
+        expect(rows).to_have_count(1)
+        running.service.scene = "full"
+        expect(rows).to_have_count(50)
+        before = rows.first.inner_text()
+        page.locator("h1").hover()
+        expect(rows.first).to_contain_text("Mei-Ling")
+        assert "Mei-Ling" not in before or before == rows.first.inner_text()
+
+
+def test_connections_are_found_and_counted(full: Running, page_at: PageAt) -> None:
+    """By what they are doing, and by name; fifty rows at a time."""
+    page = page_at(full.url + "/connections")
+    settled(page)
+    rows = page.locator("#pool-slot tbody tr")
+    expect(rows).to_have_count(50)
+    page.get_by_role("button", name="Show 10 more").click()
+    expect(rows).to_have_count(60)
+    page.get_by_role("button", name="behind").click()
+    expect(rows).to_have_count(1)
+    page.get_by_role("button", name="all").click()
+    page.get_by_label("Find").fill("ana chrome")
+    expect(rows.first).to_contain_text("Ana")
+    page.get_by_label("Find").fill("nobody at all")
+    expect(rows).to_have_count(0)
+
+
+def test_the_theme_that_was_chosen_is_there_before_the_first_paint(full: Running, page_at: PageAt) -> None:
+    """Kept over a reload, on all pages, against the system's."""
+    page = page_at(full.url, theme="dark")
+    settled(page)
+    page.locator(".side-bar").get_by_label("Light").check()
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.goto(full.url + "/tree", wait_until="commit")
+    page.wait_for_selector("h1")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == light == "rgb(246, 247, 249)"
+    expect(page.locator(".side-bar").get_by_label("Light")).to_be_checked()
+    page.locator(".side-bar").get_by_label("System").check()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+
+
+def test_on_a_phone_the_rest_of_the_pages_is_behind_more(full: Running, page_at: PageAt, axe: str) -> None:
+    """Four names and More; More opens, is accessible, and leads there."""
+    page = page_at(full.url, width=360)
+    settled(page)
+    page.get_by_role("button", name="More").click()
+    expect(page.locator("#nav-popover")).to_be_visible()
+    assert violations(page, axe) == []
+    page.locator("#nav-popover").get_by_role("link", name="Tree").click()
+    expect(page.locator("h1")).to_have_text("Tree")
+
+
+def test_a_value_is_changed_until_the_next_start(page_at: PageAt, axe: str) -> None:
+    """What cannot be that value is refused in the dialog; what can is sent as its type."""
+    with scripted("full") as running:
+        page = page_at(running.url + "/settings")
+        settled(page)
+        page.get_by_role("button", name="Change orchestration.gateway.timeout").click()
+        field = page.get_by_role("textbox", name="Value")
+        field.fill("soon")
+        page.get_by_role("button", name="Change", exact=True).click()
+        expect(page.locator("#setting-fault")).to_have_text("Type a number.")
+        assert violations(page, axe) == []
+        field.fill("20")
+        page.get_by_role("button", name="Change", exact=True).click()
+        expect(page.locator(".toast")).to_be_visible()
+        assert running.service.changes == [("patch", {"orchestration.gateway.timeout": 20})]
+        assert page.get_by_role("button", name="Change orchestration.control_token").count() == 0
+
+
+def test_a_page_that_is_not_there_is_a_page_too(full: Running, page_at: PageAt, axe: str) -> None:
+    """With the side bar, accessible, and a way on."""
+    page = page_at(full.url + "/nope", expects=("404",))
+    expect(page.locator("#page-status")).to_have_text("There is nothing at /nope.")
+    assert violations(page, axe) == []
+    page.locator("main").get_by_role("link", name="Overview").click()
+    settled(page)

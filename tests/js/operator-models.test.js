@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { freshness, waiting } from "../../static/js/models/connection-words.js";
+import { agentWords, chosen, countWords, doing, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
+import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
+import { breakerInWords, checksInWords, instances, listed, problems, sentence } from "../../static/js/models/overview.js";
+import { filtered, held, sorted } from "../../static/js/models/rows.js";
+import { extent, latest, runs, sparkline, usual, withGaps } from "../../static/js/models/series.js";
+import { grouped, isEditable, matching, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
+import { absolute, relative } from "../../static/js/models/times.js";
+import { fullness, sentence as treeSentence, stateWords } from "../../static/js/models/tree.js";
+
+const service = (name, state, { usable = state === "healthy" || state === "degraded", ...more } = {}) => ({
+  name,
+  state,
+  reason: "connection refused",
+  since: 100,
+  restartable: true,
+  recovery: null,
+  instances: [{ url: `http://${name}`, state, reasons: [], usable, checks: [] }],
+  ...more,
+});
+const branch = (name, state, more = {}) => ({
+  name,
+  state,
+  since: 90,
+  uptime: 10,
+  restarts: 0,
+  restart_limit: 5,
+  restart_window: 60,
+  backoff_until: null,
+  last_error: null,
+  ...more,
+});
+const running = { state: "running", branches: [branch("stores", "running")] };
+
+test("the overview says in one sentence how things are and what it means for people", () => {
+  const say = (...services) => sentence({ services: { services }, tree: running, speech: { streams: 0 } });
+  assert.equal(say(service("audio-service", "healthy")), "Everything works. Nobody is speaking right now.");
+  assert.equal(say(service("audio-service", "unknown")), "Waiting for the first checks of the back ends.");
+  assert.equal(say(service("translation-service", "degraded")), "translation-service is degraded. Speech is still being translated.");
+  assert.equal(
+    say(service("audio-service", "unhealthy")),
+    "audio-service is not answering. Speech is kept for a while and written down when it is back.",
+  );
+  assert.match(say(service("audio-service", "unhealthy"), service("x", "unhealthy")), /^audio-service and x are not answering\./);
+  assert.equal(say(), "No back end is configured.");
+});
+
+test("the tree's trouble is said before that of the back ends", () => {
+  const tree = { state: "running", branches: [branch("websocket", "backing_off")] };
+  const services = { services: [service("audio-service", "unhealthy")] };
+  assert.equal(sentence({ services, tree, speech: null }), "websocket failed and will start again.");
+  assert.match(sentence({ services, tree: { state: "stopping", branches: [] }, speech: null }), /is stopping/);
+  assert.equal(sentence({ services: null, tree: running, speech: null }), "");
+});
+
+test("those who speak are counted", () => {
+  const services = { services: [service("audio-service", "healthy")] };
+  assert.match(sentence({ services, tree: running, speech: { streams: 1 } }), /One person is speaking/);
+  assert.match(sentence({ services, tree: running, speech: { streams: 3 } }), /3 people are speaking/);
+});
+
+test("problems come worst first, each with what is done and what may be done", () => {
+  const found = problems({
+    services: {
+      services: [
+        service("a", "healthy"),
+        service("b", "recovering", { recovery: { text: "Starting it again." }, usable: false }),
+        service("c", "unhealthy", { restartable: false }),
+      ],
+    },
+    tree: { branches: [branch("gateway", "backing_off", { last_error: { type: "OSError", message: "no" }, restarts: 1 })] },
+    config: { file: { faults: [{ path: "x", expected: "a number" }], read_at: 5 } },
+  });
+  assert.deepEqual(found.map(({ tone }) => tone), ["bad", "bad", "warn", "warn"]);
+  assert.deepEqual(found.map(({ key }) => key), ["branch gateway", "service c", "service b", "file"]);
+  assert.deepEqual(found[2].action, { kind: "restart", service: "b" });
+  assert.match(found[2].more, /Starting it again\./);
+  assert.equal(found[1].action, null);
+  assert.match(found[1].more, /start it where it runs/);
+  assert.equal(found[0].text, "OSError, no");
+});
+
+test("nothing wrong, no banner; nothing known, none either", () => {
+  assert.deepEqual(problems({ services: { services: [service("a", "healthy"), service("b", "unknown")] }, tree: running, config: null }), []);
+  assert.deepEqual(problems({ services: null, tree: null, config: null }), []);
+});
+
+test("an instance's row joins what health and the gateway know of one address", () => {
+  const two = service("a", "healthy");
+  two.instances.push({ ...two.instances[0], url: "http://a2" });
+  const rows = instances({ services: [two, service("b", "healthy")] }, { instances: [{ service: "a", url: "http://a2", breaker: "open", breaker_retry_in: 3, share: 0.5, p95_ms: 9, requests: 2, errors: 1 }] });
+  assert.deepEqual(rows.map(({ name, breaker }) => [name, breaker]), [["a-1", null], ["a-2", "open"], ["b", null]]);
+  assert.deepEqual(instances(null, null), []);
+});
+
+test("checks and breakers are said in words", () => {
+  assert.equal(checksInWords([]), "No checks yet");
+  assert.equal(checksInWords([{ state: "healthy" }]), "1 check, good");
+  assert.equal(checksInWords([{ state: "healthy" }, { state: "unhealthy" }, { state: "recovering" }]), "3 checks, 1 failed, 1 with trouble");
+  assert.equal(breakerInWords(null, null), "–");
+  assert.equal(breakerInWords("open", 0.2).replaceAll("\u00a0", " "), "open, one try in 1 s");
+  assert.equal(breakerInWords("closed", null), "closed");
+  assert.equal(listed(["a", "b", "c"]), "a, b and c");
+});
+
+test("a gap is a gap in strokes, tables and words", () => {
+  assert.deepEqual(runs([1, null, 2, 3]).map(({ from, values }) => [from, values]), [[0, [1]], [2, [2, 3]]]);
+  assert.equal((sparkline([1, 2, null, 3], { width: 30, height: 10 }).line.match(/M/g) ?? []).length, 2);
+  assert.equal(sparkline([], { width: 30, height: 10 }).line, "");
+  assert.equal(sparkline([null, null], { width: 30, height: 10 }).area, "");
+  assert.equal(latest([1, null]), 1);
+  assert.deepEqual(extent([null, 2, 8, null]), { low: 2, high: 8, last: 8, known: 2 });
+  assert.deepEqual(extent([null]), { low: null, high: null, last: null, known: 0 });
+});
+
+test("samples that never came are a gap too", () => {
+  assert.deepEqual(withGaps([0, 5, 60, 65], [[1, 2, 3, 4]], 5), [[0, 5, 10, 60, 65], [1, 2, null, 3, 4]]);
+});
+
+test("a sparkline stands on zero", () => {
+  assert.match(sparkline([0, 10], { width: 10, height: 10, top: 0 }).line, /^M0 10L10 0$/);
+  assert.match(sparkline([5, 5], { width: 10, height: 10, top: 0, limit: 10 }).line, /^M0 5L10 5$/);
+});
+
+test("little is called usual only where enough is known", () => {
+  assert.equal(usual([1, 2, 3]), null);
+  assert.equal(usual(Array.from({ length: 13 }, (_, index) => index)), 6);
+});
+
+test("rows are found by every word, in any order", () => {
+  const rows = [{ name: "Ana", at: "10.0.0.1" }, { name: "Omar", at: "10.0.0.2" }];
+  const words = (row) => [row.name, row.at];
+  assert.deepEqual(filtered(rows, " 10.0 ANA ", words), [rows[0]]);
+  assert.deepEqual(filtered(rows, "", words), rows);
+  assert.deepEqual(filtered(rows, "ana omar", words), []);
+});
+
+test("sorting keeps equals in their order and the unknown at the end", () => {
+  const rows = [{ k: 2 }, { k: null }, { k: 1, n: "a" }, { k: 1, n: "b" }];
+  assert.deepEqual(sorted(rows, (row) => row.k).map(({ k, n }) => [k, n]), [[1, "a"], [1, "b"], [2, undefined], [null, undefined]]);
+  assert.deepEqual(sorted(rows, (row) => row.k, "descending").map(({ k }) => k), [2, 1, 1, null]);
+  assert.deepEqual(sorted([{ k: "b10" }, { k: "b9" }], (row) => row.k).map(({ k }) => k), ["b9", "b10"]);
+});
+
+test("rows that are held stay where they are, new ones come last", () => {
+  assert.deepEqual(held([{ id: "c" }, { id: "a" }, { id: "b" }], ["b", "a"], (row) => row.id).map(({ id }) => id), ["b", "a", "c"]);
+});
+
+test("times are relative below an hour and absolute from there on", () => {
+  const now = new Date(2025, 10, 24, 14, 30, 0).getTime() / 1000;
+  assert.equal(relative(now - 1, now), "now");
+  assert.equal(relative(now - 12, now), "12 s ago");
+  assert.equal(relative(now - 300, now), "5 min ago");
+  assert.equal(relative(now + 30, now), "in 30 s");
+  assert.equal(relative(now - 2 * 3600, now), "12:30");
+  assert.equal(relative(now - 86_400, now), "23 Nov, 14:30");
+  assert.equal(relative(now - 366 * 86_400, now), "23 Nov 2024, 14:30");
+  assert.equal(relative(null, now), "–");
+  assert.equal(absolute(now), "24 Nov 2025, 14:30:00");
+});
+
+test("the connection's bar counts down, and says which kind of lost it is", () => {
+  assert.equal(waiting({ state: "live", retryIn: null, wasLive: true }), null);
+  assert.equal(waiting({ state: "connecting", retryIn: null, wasLive: false }), null);
+  assert.equal(waiting({ state: "stopped", retryIn: null, wasLive: false }), null);
+  assert.deepEqual(waiting({ state: "waiting", retryIn: 2.2, reason: "lost", wasLive: true }), {
+    text: "The connection to the service is lost. What is shown is the last that was known.",
+    next: "Trying again in 3 s",
+  });
+  assert.equal(waiting({ state: "waiting", retryIn: 0, wasLive: false }).next, "Trying now");
+  assert.equal(waiting({ state: "stopped", retryIn: null, reason: "Too many.", wasLive: true }).text, "Too many.");
+});
+
+test("figures are old once two beats have passed, and only where there is a beat", () => {
+  assert.deepEqual(freshness({ state: "live", age: 12.7, limit: 6 }), { state: "stale", text: "12 s old" });
+  assert.deepEqual(freshness({ state: "live", age: 12.7, limit: null }), { state: "live", text: "live · updated now" });
+  assert.deepEqual(freshness({ state: "waiting", age: 1, limit: 6 }), { state: "waiting", text: "not connected" });
+  assert.deepEqual(freshness({ state: "connecting", age: null, limit: 6 }), { state: "connecting", text: "connecting" });
+});
+
+test("connections are told by what they are doing", () => {
+  const connection = { state: "open", queued_bytes: 0, streaming: false, sessions: ["a"] };
+  const all = [connection, { ...connection, streaming: true }, { ...connection, queued_bytes: 5 }, { ...connection, sessions: [] }, { ...connection, state: "closing" }];
+  assert.deepEqual(all.map((each) => doing(each).word), ["listening", "speaking", "behind", "in no session", "closing"]);
+  assert.deepEqual(tally(all).map(({ count }) => count), [5, 1, 1, 1, 1, 1]);
+  assert.equal(chosen(all, "behind").length, 1);
+  assert.equal(chosen(all, "all").length, 5);
+  assert.equal(countWords({ matching: 2, listed: 14, active: 14 }), "2 of 14 match");
+  assert.equal(countWords({ matching: 500, listed: 500, active: 1458 }), "the newest 500 of 1,458");
+  assert.match(connectionsSentence({ active: 10, limit: 10, connections: [] }), /turned away/);
+  assert.equal(connectionsSentence({ active: 0, limit: 10, connections: [] }), "Nobody is connected.");
+});
+
+test("programs have short names", () => {
+  assert.equal(agentWords("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36"), "Chrome on Linux");
+  assert.equal(agentWords("python-websockets/13"), "python-websockets");
+  assert.equal(agentWords(null), "unknown program");
+});
+
+test("the gateway says who gets no answer", () => {
+  const at = (name, usable, breaker = "closed") => ({ service: name, usable, breaker });
+  const say = (list, more = {}) => gatewaySentence({ instances: list, error_rate: 0, requests_per_second: 1, ...more });
+  assert.equal(say([at("a", true)]), "Requests are going through.");
+  assert.match(say([at("a", false, "open"), at("b", true)]), /Requests to a are answered 503/);
+  assert.match(say([at("a", false)]), /No instance takes requests/);
+  assert.match(say([at("a", true), at("a", true, "half_open")]), /One breaker is not closed/);
+  assert.match(say([at("a", true)], { error_rate: 0.2 }), /20\u00a0% of requests failed/);
+  assert.match(say([]), /every request is refused/);
+});
+
+test("the tree says what waits for what", () => {
+  const say = (...branches) => treeSentence({ state: "running", uptime: 60, branches }).replaceAll("\u00a0", " ");
+  assert.equal(say(branch("a", "running"), branch("b", "running")), "All 2 branches are running, for 1 min.");
+  assert.equal(say(branch("a", "starting")), "a is starting.");
+  assert.match(say(branch("a", "backing_off"), branch("b", "running")), /a failed; a new attempt begins soon/);
+  assert.equal(stateWords(branch("a", "backing_off", { backoff_until: 104.2 }), 100).replaceAll("\u00a0", " "), "next attempt in 5 s");
+  assert.deepEqual(fullness({ fill: 9, limit: 10 }), { share: 0.9, tone: "warn" });
+  assert.deepEqual(fullness({ fill: 0, limit: 0 }), { share: 0, tone: "" });
+});
+
+const config = {
+  values: { "a.b.c": 3, "a.b.d": "", "a.key": "x", "a.b.on": true, "a.b.list": ["x"], "a.b.table": [{ p: 1 }] },
+  sources: { "a.b.c": "file", "a.b.d": "default", "a.key": "runtime", "a.b.on": "runtime" },
+  pending: [],
+  runtime: ["a.b.on"],
+  file: { path: "f", read_at: 1, faults: [] },
+};
+
+test("settings stand in groups, each value with where it came from", () => {
+  const groups = grouped(config);
+  assert.deepEqual(groups.map(({ group }) => group), ["a.b", "a"]);
+  const by = Object.fromEntries(groups.flatMap(({ rows }) => rows).map((row) => [row.path, row]));
+  assert.equal(by["a.b.c"].source, "file");
+  assert.equal(by["a.b.on"].source, "runtime");
+  assert.equal(by["a.key"].source, "command_line");
+  assert.equal(by["a.b.list"].source, "default");
+  assert.equal(matching(groups, "a.b 3", "").flatMap(({ rows }) => rows).length, 1);
+  assert.equal(matching(groups, "", "file").length, 1);
+  assert.deepEqual(matching(groups, "zzz", ""), []);
+});
+
+test("values are shown as they are, and what is empty says so", () => {
+  assert.deepEqual(["", null, "x", 3, ["a"], [{ p: 1 }, { p: 2 }]].map(shown), ["(empty)", "(none)", "x", "3", '["a"]', '{"p":1}\n{"p":2}']);
+});
+
+test("what is typed becomes the type that was there, or is refused in words", () => {
+  assert.deepEqual(parsed("20", 3), { value: 20 });
+  assert.match(parsed("soon", 3).error, /number/);
+  assert.match(parsed("", 3).error, /number/);
+  assert.deepEqual(parsed("false", true), { value: false });
+  assert.match(parsed("yes", true).error, /true or false/);
+  assert.deepEqual(parsed("20", "x"), { value: "20" });
+  assert.deepEqual(parsed('["a"]', []), { value: ["a"] });
+  assert.match(parsed("[", []).error, /JSON/);
+});
+
+test("secrets and tables of tables are not edited on the page", () => {
+  const row = (path, value) => ({ path, value });
+  assert.equal(isEditable(row("orchestration.control_token", "(set)")), false);
+  assert.equal(isEditable(row("services.x.api_key", "(set)")), false);
+  assert.equal(isEditable(row("a.routes", [{}])), false);
+  assert.equal(isEditable(row("a.command", ["x"])), true);
+  assert.equal(isEditable(row("a.timeout", 3)), true);
+});
+
+test("the settings' sentence says the worst there is", () => {
+  assert.match(settingsSentence({ ...config, file: { faults: [{}] } }), /cannot be used: 1 fault\./);
+  assert.match(settingsSentence({ ...config, pending: [{}] }), /One change waits for a restart/);
+  assert.equal(settingsSentence({ ...config, sources: {} }), "Every value is the default.");
+});
