@@ -35,7 +35,7 @@ test-py: tools ## run the Python tests but for the browser's, and print what the
 	$(BIN)/pytest -m "not browser" --cov --cov-report=term $(ARGS)
 
 test-js: tools ## run the tests of the browser code in Node
-	node --test tests/js/*.test.js
+	scripts/test-js.sh
 
 test-browser: tools ## run the tests in Chromium
 	$(BIN)/pytest -m browser $(ARGS)
