@@ -79,7 +79,7 @@ def check_token(*, bound: str, host: str, authorization: str | None, token: str)
         raise ProblemError(
             "token_required",
             "Changes from beyond this machine need a token: set orchestration.control_token "
-            "(ORCH_ORCHESTRATION__CONTROL_TOKEN) and start the service again.",
+            "(ORCH_CONTROL_TOKEN) and start the service again.",
             headers={"WWW-Authenticate": "Bearer"},
         )
     scheme, _, given = (authorization or "").partition(" ")

@@ -1,4 +1,4 @@
-"""Sessions over HTTP: create, list, look at, end; and recordings into them."""
+"""Sessions over HTTP: create, list, look at, end; recordings into them and transcripts out of them."""
 
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.speech.exports import Choice, export, of_history
 from orch.web.answers import answer, read_json, read_query
 from orch.web.control import require_control
 from orch.web.uploads import Uploads
@@ -36,13 +37,13 @@ class RecordingQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     target_languages: Annotated[str, Meta(max_length=1200)] = ""
     name: Name | None = None
 
-    def targets(self) -> tuple[str, ...]:
-        """Return the languages. ProblemError ``invalid_request`` where one is none."""
-        codes = [code.strip() for code in self.target_languages.split(",") if code.strip()]
-        try:
-            return msgspec.convert(codes, Languages)
-        except msgspec.ValidationError as error:
-            raise ProblemError("invalid_request", str(error), path="target_languages") from None
+
+class TranscriptQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which file to make of what was said. ``languages``: translations, codes with commas between them."""
+
+    format: str = "json"
+    languages: Annotated[str, Meta(max_length=1200)] = ""
+    original: bool = True
 
 
 class RecordingStarted(Struct, frozen=True, kw_only=True):
@@ -54,6 +55,14 @@ class RecordingStarted(Struct, frozen=True, kw_only=True):
     session_id: str
     stream_id: str
     seconds: float | None
+
+
+def codes(text: str, *, path: str) -> tuple[str, ...]:
+    """Return the languages in a list with commas. ProblemError ``invalid_request`` where one is none."""
+    try:
+        return msgspec.convert([code.strip() for code in text.split(",") if code.strip()], Languages)
+    except msgspec.ValidationError as error:
+        raise ProblemError("invalid_request", str(error), path=path) from None
 
 
 def blueprint(parts: Parts) -> Blueprint:
@@ -90,13 +99,31 @@ def blueprint(parts: Parts) -> Blueprint:
         await parts.hub.end_session(session_id)
         return Response(b"", status=204)
 
+    @api.get("/<session_id>/transcript")
+    @document_querystring(TranscriptQuery)
+    async def transcript(session_id: str) -> Response:
+        """Return what was said as a file: json, txt, srt or vtt.
+
+        ``X-Transcript-Complete`` is ``false`` where the oldest of it is no longer kept.
+        """
+        query = read_query(TranscriptQuery)
+        choice = Choice(original=query.original, languages=codes(query.languages, path="languages"))
+        kept = await parts.hub.messages(session_id)
+        file = export(of_history(kept.messages), kind=query.format, session_id=session_id, choice=choice)
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="{file.name}"',
+            "X-Transcript-Complete": str(kept.complete).lower(),
+        }
+        return Response(file.body, content_type=file.media_type, headers=headers)
+
     @api.post("/<session_id>/recordings")
     @document_querystring(RecordingQuery)
     @document_response(RecordingStarted, 202)
     async def record(session_id: str) -> Response:
         """Have a recording written down in the session; the body is the file, or a form's field ``audio``."""
         query = read_query(RecordingQuery)
-        targets = query.targets()
+        targets = codes(query.target_languages, path="target_languages")
         await parts.hub.get_session(session_id)  # an unknown one is refused before 25 MB are read
         upload = await uploads.open(request)
         try:
