@@ -5,7 +5,7 @@ which demuxer to use (``containers.py``), so that what is uploaded cannot have t
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -130,7 +130,8 @@ class _Decoder:
         try:
             track = _sound_track(self._container)
             self.seconds = _seconds(self._container, track)
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=BACK_END_RATE)
+            self._resampler = _resampler()
+            self._shape: tuple[str, str, int] | None = None
             self._blocks = self._decode(track)
         except BaseException:
             self.close()
@@ -177,21 +178,32 @@ class _Decoder:
         yield from self._converted(None)
 
     def _converted(self, frame: Any) -> Iterator[bytes]:
+        """Give a frame at our rate; None: what the resampler still holds."""
+        if frame is not None:
+            shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if shape != self._shape:
+                # Recordings glued together: the next one may have another rate or other channels.
+                if self._shape is not None:
+                    yield from self._resampled(None)
+                self._resampler = _resampler()
+                self._shape = shape
+        yield from self._resampled(frame)
+
+    def _resampled(self, frame: Any) -> Iterator[bytes]:
         try:
             for converted in self._resampler.resample(frame):
                 yield bytes(converted.planes[0])[: converted.samples * 2]
         except (av.FFmpegError, ValueError) as error:
-            # A frame of another rate or layout than those before: streams glued together.
             self._note(error)
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=BACK_END_RATE)
-            if frame is not None:
-                with suppress(av.FFmpegError, ValueError):
-                    for converted in self._resampler.resample(frame):
-                        yield bytes(converted.planes[0])[: converted.samples * 2]
+            self._resampler = _resampler()
 
     def _note(self, error: Exception) -> None:
         if self.damage is None:
             self.damage = _Damage(at=self._given / BACK_END_RATE, reason=_reason(error))
+
+
+def _resampler() -> Any:
+    return av.AudioResampler(format="s16", layout="mono", rate=BACK_END_RATE)
 
 
 def _recognise(file: BinaryIO) -> str:

@@ -13,6 +13,7 @@ KINDS: Final = {
     "wav": ("wav", "pcm_s16le", 44_100, "stereo"),
     "wav-float": ("wav", "pcm_f32le", 48_000, "mono"),
     "mp3": ("mp3", "mp3", 44_100, "stereo"),
+    "mp3-low": ("mp3", "mp3", 22_050, "mono"),
     "flac": ("flac", "flac", 48_000, "mono"),
     "opus": ("ogg", "libopus", 48_000, "mono"),
     "webm": ("webm", "libopus", 48_000, "stereo"),

@@ -195,6 +195,15 @@ def code_of(data: bytes) -> str | None:
 FILES = {kind: recording(kind, voice(0.7)) for kind in ("wav", "mp3", "opus", "webm", "m4a", "flac", "aac")}
 
 
+@pytest.mark.parametrize(("first", "second"), [("opus", "opus"), ("mp3", "mp3-low"), ("mp3-low", "mp3")])
+def test_recordings_glued_together_are_read_to_the_end(first: str, second: str) -> None:
+    """Podcasts are: the rate and the channels may change in the middle."""
+    out, _, _ = read(recording(first, voice(3)) + recording(second, voice(2)))
+    assert len(out) / 32_000 == pytest.approx(5, abs=0.2)
+    assert correlation(out[: 2 * 32_000], pcm(voice(2))) > 0.9
+    assert correlation(out[int(2.95 * 16_000) * 2 :], pcm(voice(2))) > 0.9
+
+
 def test_a_long_recording_is_read_a_second_at_a_time() -> None:
     """However long: what is in memory is a second of it."""
 
