@@ -5,12 +5,13 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
 from tests.fakes.service import RunningService, service
 from tests.fakes.tools import require
@@ -39,12 +40,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browsers() -> Iterator[Playwright]:
-    with sync_playwright() as playwright:
-        yield playwright
-
-
 def launch(playwright: Playwright, sound: Path | None = None) -> Browser:
     """Start Chromium; ``sound`` is what its microphone hears, once."""
     capture = [f"--use-file-for-fake-audio-capture={sound}%noloop"] if sound else []
@@ -60,29 +55,39 @@ def launch(playwright: Playwright, sound: Path | None = None) -> Browser:
 
 
 @pytest.fixture(scope="module")
-def chromium(browsers: Playwright) -> Iterator[Browser]:
-    browser = launch(browsers)
+def chromium(playwright_here: Playwright) -> Iterator[Browser]:
+    browser = launch(playwright_here)
     yield browser
     browser.close()
 
 
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(
-        permissions=["microphone", "clipboard-read", "clipboard-write"], locale="en-GB"
+@contextmanager
+def watched(browser: Browser, **more: Any) -> Iterator[BrowserContext]:
+    """Open windows that are watched: what a page throws, or the policy refuses, fails the test at its end."""
+    context = browser.new_context(
+        permissions=["microphone", "clipboard-read", "clipboard-write"], locale="en-GB", **more
     )
+    faults: list[str] = []
+
+    def refused(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            faults.append(message.text)
+
+    context.on("weberror", lambda error: faults.append(f"threw: {error.error}"))
+    context.on("console", refused)
     yield context
     context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    with watched(chromium) as context:
+        yield context
 
 
 def opened(context: BrowserContext, url: str) -> Page:
-    """Open a page; whatever it throws or the policy refuses fails the test."""
     page = context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"the page threw: {error}"))
-    page.on(
-        "console",
-        lambda message: pytest.fail(message.text) if "Content Security Policy" in message.text else None,
-    )
     page.goto(url)
     return page
 
@@ -149,12 +154,12 @@ def said(page: Page) -> str:
 
 
 def test_what_the_microphone_hears_is_written_down_and_translated(
-    browsers: Playwright, demo: RunningService
+    playwright_here: Playwright, demo: RunningService
 ) -> None:
     """From the device to the Spanish line, with all processing off and the level shown while it is open."""
-    browser = launch(browsers, CLIP)
-    try:
-        page = ready(browser.new_context(permissions=["microphone"], locale="en-GB"), demo)
+    browser = launch(playwright_here, CLIP)
+    with closing(browser), watched(browser) as context:
+        page = ready(context, demo)
         read_in_spanish(page)
         expect(page.locator("#meter")).to_be_hidden()
         page.locator("#speak-button").click()
@@ -168,8 +173,6 @@ def test_what_the_microphone_hears_is_written_down_and_translated(
         expect(page.locator("#meter")).to_be_hidden()
         translated(page)
         assert heard(said(page)) >= 12, said(page)
-    finally:
-        browser.close()
 
 
 def test_a_recording_is_read_and_a_second_window_shows_the_same(
@@ -322,12 +325,8 @@ def test_it_works_by_keyboard_alone(context: BrowserContext, demo: RunningServic
 @pytest.mark.parametrize("colours", ["dark", "light"])
 def test_it_fits_a_phone(chromium: Browser, demo: RunningService, colours: str) -> None:
     """At 360 px nothing sticks out, controls are large enough to touch, and the translation stands below."""
-    context = chromium.new_context(
-        viewport={"width": 360, "height": 740},
-        color_scheme="dark" if colours == "dark" else "light",
-        locale="en-GB",
-    )
-    try:
+    scheme: Literal["dark", "light"] = "dark" if colours == "dark" else "light"
+    with watched(chromium, viewport={"width": 360, "height": 740}, color_scheme=scheme) as context:
         page = ready(context, demo)
         read_in_spanish(page)
         uploaded(page)
@@ -340,8 +339,6 @@ def test_it_fits_a_phone(chromium: Browser, demo: RunningService, colours: str) 
         assert button is not None
         assert reading["y"] >= original["y"] + original["height"]
         assert button["height"] >= 44
-    finally:
-        context.close()
 
 
 def test_an_audio_service_that_is_killed_costs_no_word(context: BrowserContext, demo: RunningService) -> None:

@@ -1,0 +1,313 @@
+"""The Translation page with the socket's other end played by the test: growth, gaps, errors, length."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+from tests.browser.conftest import violations, weighed
+from tests.fakes.scripted_service import Running, scripted
+
+pytestmark = pytest.mark.browser
+
+STARTED = 1_767_621_720_000
+OFFER = {
+    "source": ["de", "en", "es"],
+    "targets": ["de", "en", "es"],
+    "pairs": {"de": ["en"], "en": ["es", "de"], "es": ["en"]},
+    "any_source": False,
+    "any_target": False,
+    "errors": [],
+}
+ANN = {"participant_id": "p1", "name": "Ann", "role": "owner", "languages": ["en"], "speaking": True}
+BEN = {"participant_id": "p2", "name": "Ben", "role": "participant", "languages": ["en"], "speaking": False}
+ME = {"participant_id": "p0", "name": "Guest", "role": "participant", "languages": ["en"], "speaking": False}
+AWAY = {
+    "code": "service_unavailable",
+    "detail": "The audio-service is not answering.",
+    "service": "audio-service",
+    "final": False,
+}
+MISSING = {
+    "code": "engine_missing",
+    "detail": "Translation needs Apertium: apt install apertium apertium-eng-spa.",
+    "service": "translation-service",
+    "final": False,
+}
+LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+
+PageAt = Callable[..., Page]
+
+
+def transcript(segment: str, text: str, *, start: float = 0, **more: Any) -> dict[str, Any]:
+    message = {
+        "type": "transcript",
+        "timestamp": STARTED + int(start * 1000) + 3000,
+        "session_id": "meeting",
+        "segment_id": segment,
+        "revision": 1,
+        "final": True,
+        "text": text,
+        "language": "es",
+        "confidence": 0.9,
+        "start": start,
+        "end": start + 2,
+        "stream_started": STARTED,
+        "speaker": "Ann",
+        "participant_id": "p1",
+        "words": [],
+        "error": None,
+    }
+    return message | more
+
+
+def translation(segment: str, text: str, **more: Any) -> dict[str, Any]:
+    message = {
+        "type": "translation",
+        "timestamp": STARTED,
+        "session_id": "meeting",
+        "segment_id": segment,
+        "revision": 1,
+        "target_language": "en",
+        "text": text,
+        "confidence": None,
+        "error": None,
+    }
+    return message | more
+
+
+def numbered(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [message | {"offset": offset} for offset, message in enumerate(messages, start=1)]
+
+
+UNSURE = [
+    {"text": "los", "start": 0, "end": 1, "confidence": 0.9},
+    {"text": "manda", "start": 1, "end": 2, "confidence": 0.8},
+    {"text": "esta", "start": 2, "end": 3, "confidence": 0.52},
+    {"text": "tarde", "start": 3, "end": 4, "confidence": 0.41},
+]
+
+MEETING = numbered(
+    [
+        transcript("a-0", "Tenemos que decidir el presupuesto.", start=1),
+        translation("a-0", "We have to decide the budget."),
+        transcript("b-0", "Das schaffen wir.", start=5, language="de", speaker="Ben", participant_id="p2"),
+        translation("b-0", "", error=MISSING),
+        transcript("a-1", "los manda esta tarde.", start=9, words=UNSURE),
+        translation("a-1", "sends them this afternoon."),
+        transcript("b-1", "", start=14, speaker="Ben", participant_id="p2", confidence=None, error=AWAY),
+        transcript("a-2", f"{LONG_WORD} {LONG_WORD}", start=18, confidence=0.3),
+        translation("a-2", LONG_WORD),
+    ]
+)
+
+
+class Hub:
+    """The socket's other end: one session, ``meeting``, with a history."""
+
+    def __init__(self, history: list[dict[str, Any]]) -> None:
+        self.history = history
+        self.sent: list[dict[str, Any]] = []
+        self._route: WebSocketRoute | None = None
+
+    def __call__(self, route: WebSocketRoute) -> None:
+        self._route = route
+        route.on_message(self._hear)
+        self.say(type="connected", connection_id="c", server_time=0, ping_interval=25, recovery_window=1800)
+
+    def say(self, **message: Any) -> None:
+        assert self._route is not None
+        self._route.send(json.dumps({"timestamp": 0} | message))
+
+    def _hear(self, data: str | bytes) -> None:
+        if isinstance(data, bytes):
+            return
+        message = json.loads(data)
+        self.sent.append(message)
+        if message["type"] == "join_session":
+            self._join(message)
+        if message["type"] == "audio_start":
+            self.say(type="audio_started", id=message["id"], session_id="meeting", stream_id="m")
+
+    def _join(self, message: dict[str, Any]) -> None:
+        history = {"messages": self.history, "complete": True} if message.get("history") else {}
+        self.say(
+            type="session_joined",
+            id=message["id"],
+            session_id="meeting",
+            participant_id="p0",
+            recovery_token="t",
+            epoch="e",
+            offset=len(self.history),
+            config={},
+            participants=[ANN, BEN, ME],
+            **history,
+        )
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[Running]:
+    with scripted("full") as running:
+        yield running
+
+
+@pytest.fixture
+def meeting(pages: Running, page_at: PageAt) -> Callable[..., tuple[Page, Hub]]:
+    """Open the page in the session ``meeting``, reading English."""
+
+    def join(history: list[dict[str, Any]], **more: Any) -> tuple[Page, Hub]:
+        hub = Hub(history)
+        page = page_at("about:blank", locale="en-GB", **more)
+        page.clock.set_fixed_time(STARTED / 1000 + 20)
+        page.route_web_socket(re.compile("/ws$"), hub)
+        page.route("**/api/languages", lambda route: route.fulfill(json=OFFER))
+        page.add_init_script("localStorage['translation:targets'] ??= 'en'")
+        page.goto(f"{pages.url}/translation?session=meeting")
+        expect(page.locator("#read-head")).to_have_text("English")
+        expect(page.locator("#here")).to_have_text("Three people here")
+        return page, hub
+
+    return join
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_it_is_accessible_and_fits_whatever_stands_on_it(
+    meeting: Callable[..., tuple[Page, Hub]], axe: str, width: int, theme: str
+) -> None:
+    """WCAG 2.1 AA with lines, gaps, errors, an open menu and the dialog; nothing to scroll sideways for."""
+    page, hub = meeting(MEETING, width=width, theme=theme)
+    hub.say(**transcript("b-2", "and then we", start=30, final=False, revision=1, language="en"))
+    expect(page.locator(".line[data-final='false']")).to_be_visible()
+    page.locator("#targets summary").click()
+    assert violations(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.keyboard.press("Escape")
+    page.locator("#large").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page, axe) == []
+    page.locator("#keys-button").click()
+    assert violations(page, axe) == []
+
+
+def test_an_empty_session_says_what_to_do(meeting: Callable[..., tuple[Page, Hub]], axe: str) -> None:
+    page, _ = meeting([])
+    expect(page.locator("#empty")).to_contain_text("Start the microphone and speak, or open a recording")
+    assert violations(page, axe) == []
+
+
+def test_the_page_is_light(pages: Running, page_at: PageAt) -> None:
+    """Its first load is under 250 KB and under 2 s."""
+    page = page_at("about:blank")
+    with weighed(page) as weight:
+        page.goto(f"{pages.url}/translation", wait_until="networkidle")
+    assert 0 < weight["bytes"] < 250_000
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 2_000
+
+
+def test_captions_grow_in_place_and_only_finals_are_read_out(
+    meeting: Callable[..., tuple[Page, Hub]],
+) -> None:
+    """One line from its first word to its last; a screen reader hears it once, in the language one reads."""
+    page, hub = meeting([])
+    for revision, text in enumerate(("Tenemos", "Tenemos que", "Tenemos que decidir"), start=1):
+        hub.say(**transcript("a-0", text, revision=revision, final=False))
+        expect(page.locator(".line-said")).to_have_text(text)
+    page.evaluate("window.first = document.querySelector('.line')")
+    expect(page.locator("#announce")).to_be_empty()
+    hub.say(**transcript("a-0", "Tenemos que decidir.", revision=4), offset=1)
+    expect(page.locator(".line")).to_have_attribute("data-final", "true")
+    expect(page.locator("#announce")).to_be_empty()
+    hub.say(**translation("a-0", "We have to decide.", revision=4), offset=2)
+    expect(page.locator("#announce")).to_have_text("Ann: We have to decide.")
+    assert page.evaluate("window.first === document.querySelector('.line')")
+    expect(page.locator(".line")).to_have_count(1)
+
+
+def test_a_gap_is_said_in_words_and_gives_way_to_the_text(meeting: Callable[..., tuple[Page, Hub]]) -> None:
+    """So is a translation that is not there, in the translation's place."""
+    page, hub = meeting(MEETING)
+    gap = page.locator(".line[data-segment='b-1']")
+    expect(gap.locator(".line-said")).to_have_text(
+        "The audio-service is not answering. 2.0 s of speech are kept and will be written when it is back."
+    )
+    expect(page.locator(".line[data-segment='b-0'] .line-read")).to_contain_text("apt install apertium")
+    hub.say(**transcript("b-1", "Ya volvió.", start=14, revision=2), offset=10)
+    expect(gap.locator(".line-said")).to_have_text("Ya volvió.")
+    hub.say(**translation("b-0", "We can do that."), offset=11)
+    expect(page.locator(".line[data-segment='b-0'] .line-read")).to_contain_text("We can do that.")
+    expect(page.locator(".line")).to_have_count(5)
+
+
+def test_unsure_words_are_marked_and_reached_by_arrows(meeting: Callable[..., tuple[Page, Hub]]) -> None:
+    """Their number stands beside them on focus; one tab stop for all of them."""
+    page, _ = meeting(MEETING)
+    words = page.locator(".unsure")
+    expect(words).to_have_count(2)
+    expect(words.first).to_contain_text("esta tarde (confidence 0.41)")
+    expect(page.locator(".unsure[tabindex='0']")).to_have_count(1)
+    page.locator("#scroll").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(words.last).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(words.first).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement, '::after').content") == '"0.41"'
+
+
+def test_it_follows_what_is_said_until_the_reader_scrolls_up(
+    meeting: Callable[..., tuple[Page, Hub]],
+) -> None:
+    """Then it stays, says how much is new, and goes back on a key or the button."""
+    page, hub = meeting(numbered([transcript(f"a-{n}", f"Frase {n}.", start=n * 3) for n in range(60)]))
+    at_end = """() => {
+        const { scrollHeight, scrollTop, clientHeight } = document.querySelector("#scroll");
+        return scrollHeight - scrollTop - clientHeight < 60;
+    }"""
+    page.wait_for_function(at_end)
+    expect(page.locator("#jump")).to_be_hidden()
+    page.evaluate("document.querySelector('#scroll').scrollTop = 700")
+    expect(page.locator("#jump")).to_be_visible()
+    expect(page.locator("#jump")).to_have_text("Jump to now")
+    hub.say(**transcript("a-60", "Frase 60.", start=180), offset=61)
+    expect(page.locator("#jump")).to_have_text("Jump to now · 1 new")
+    assert page.evaluate("document.querySelector('#scroll').scrollTop") == 700
+    page.locator("#jump").click()
+    page.wait_for_function(at_end)
+    expect(page.locator("#jump")).to_be_hidden()
+
+
+def test_a_language_that_cannot_be_had_is_said(meeting: Callable[..., tuple[Page, Hub]]) -> None:
+    """Not left out in silence: at the choice, and beside what was said."""
+    page, _ = meeting(MEETING)
+    page.locator("#source").select_option("es")
+    page.locator("#targets summary").click()
+    page.locator("#targets-choices input[value='de']").check()
+    words = (
+        "German cannot be read when Spanish is spoken. From Spanish the translation service offers English."
+    )
+    expect(page.locator("#targets-note")).to_have_text(words)
+    expect(page.locator("#notices")).to_contain_text(words)
+    expect(page.locator(".line[data-segment='a-0'] [data-language='de']")).to_contain_text(
+        "no translation from Spanish to German"
+    )
+    page.locator("#targets-choices input[value='de']").uncheck()
+    expect(page.locator("#targets-note")).to_be_hidden()
+    expect(page.locator("#notices .banner")).to_have_count(0)
+
+
+def test_a_microphone_that_is_refused_is_said_with_what_to_do(
+    meeting: Callable[..., tuple[Page, Hub]],
+) -> None:
+    page, hub = meeting([])
+    page.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia ="
+        " () => Promise.reject(new DOMException('no', 'NotAllowedError')) }"
+    )
+    page.locator("#speak-button").click()
+    expect(page.locator("#notices")).to_contain_text("does not let this page use the microphone")
+    expect(page.locator("#notices")).to_contain_text("address bar")
+    expect(page.locator("#speak-label")).to_have_text("Start microphone")
+    assert not [message for message in hub.sent if message["type"] == "audio_start"]
