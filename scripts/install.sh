@@ -11,14 +11,15 @@ wanted="$here $(cksum <pyproject.toml)"
 stamp=.venv/installed
 [ -z "$extra" ] || stamp=.venv/installed-$extra
 
-is_done() { [ -x .venv/bin/orch ] && [ -f "$1" ] && [ "$(cat "$1")" = "$wanted" ]; }
+is_done() { [ -x .venv/bin/python ] && [ -x .venv/bin/orch ] && [ -f "$1" ] && [ "$(cat "$1")" = "$wanted" ]; }
 
 # Those of the tests are installed on top, so either will do for `make run`.
 is_done "$stamp" && exit 0
 [ -n "$extra" ] || ! is_done .venv/installed-test || exit 0
 
 # Scripts in .venv/bin name their Python by its full path: a checkout that was moved needs a new one.
-if [ -d .venv ] && ! { [ "$(cat .venv/place 2>/dev/null)" = "$here" ] && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
+is_working() { grep -q -F "$here/.venv/bin" .venv/bin/pip && .venv/bin/python -m pip --version; }
+if [ -e .venv ] && ! is_working >/dev/null 2>&1; then
     echo "The .venv here does not work. Making a new one."
     rm -rf .venv
 fi
@@ -26,7 +27,6 @@ if [ ! -d .venv ]; then
     python=$(scripts/find-python.sh)
     echo "Making .venv with $("$python" --version)"
     "$python" -m venv .venv
-    echo "$here" >.venv/place
 fi
 
 echo "Installing the service${extra:+ and what its ${extra}s need} into .venv"

@@ -14,7 +14,7 @@ from tests.fakes.tools import require
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
-BASICS = ("bash", "env", "dirname", "cat", "cksum", "id", "rm", "ls", "sed")
+BASICS = ("bash", "env", "dirname", "cat", "cksum", "id", "rm", "ls", "sed", "grep")
 """What any machine has, whatever else is missing."""
 
 
@@ -199,7 +199,8 @@ case "$*" in
     "-m venv .venv")
         /bin/mkdir -p .venv/bin
         /bin/cp "$0" .venv/bin/python
-        /bin/cp "$0" .venv/bin/orch;;
+        /bin/cp "$0" .venv/bin/orch
+        echo "#!$PWD/.venv/bin/python" >.venv/bin/pip;;
 esac"""
         self.env = bare_path(folder / "bin", python3=python)
 
