@@ -14,11 +14,13 @@ import trio
 
 from orch.configuration import Configuration, find_file
 from orch.parts import Parts
+from orch.problems import ProblemError
 from orch.settings import SettingsError
 from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
 from orch.tree import build, running
 from orch.web.app import create_pages
+from orch.web.security import SAFE_METHODS, check_origin
 
 log = structlog.get_logger("asgi")
 
@@ -43,9 +45,26 @@ class Application:
     async def _http(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
         if self._parts.gateway.handles(path) and not self._is_control_path(path):
-            await self._parts.gateway.proxy(scope, receive, send)
+            await self._gateway(scope, receive, send)
         else:
             await self._pages(scope, receive, send)
+
+    async def _gateway(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send a request on, unless another site's page has made a browser ask."""
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            if scope["method"] not in SAFE_METHODS:
+                check_origin(
+                    host=headers.get(b"host", ""),
+                    origin=headers.get(b"origin"),
+                    fetch_site=headers.get(b"sec-fetch-site"),
+                )
+        except ProblemError as error:
+            content_type = [(b"content-type", b"application/problem+json")]
+            await send({"type": "http.response.start", "status": error.status, "headers": content_type})
+            await send({"type": "http.response.body", "body": error.body()})
+            return
+        await self._parts.gateway.proxy(scope, receive, send)
 
     async def _websocket(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/ws":

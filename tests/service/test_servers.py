@@ -60,6 +60,8 @@ def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) ->
         assert away.status_code in (502, 503, 504)
         assert away.headers["content-type"] == "application/problem+json"
         assert away.json()["service"] == "audio-service"
+        foreign = httpx2.post(url + "/api/translate", json={}, headers={"Origin": "http://elsewhere"})
+        assert (foreign.status_code, foreign.json()["code"]) == (403, "wrong_origin")
         missing = httpx2.get(url + "/api/nothing")
         assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
 
