@@ -16,7 +16,9 @@ below it, and every stop consonant ("t" is 60 ms of nothing) ends a word. So, fr
 3. *Two thresholds*: a frame is **loud** at ``energy_threshold`` or ``onset`` times the floor, whichever is
    higher; it is **active** at 40 % of ``energy_threshold`` or ``release`` times the floor. Speech begins
    with loud frames and lasts while frames are active, so trailing syllables stay in and a hiss does not
-   begin anything. ``aggressiveness`` picks the row of :data:`AGGRESSIVENESS`.
+   begin anything. ``aggressiveness`` picks the row of :data:`AGGRESSIVENESS`. In a still room a quiet
+   microphone is heard, too: where six times the floor is less than ``energy_threshold``, that counts in its
+   place, down to 30 % of it.
 4. *Onset*: speech is believed once the last second holds ``min_speech_duration`` of active frames, without
    a hole of more than 200 ms, of which at least ``voiced`` ms repeat with a period between
    ``voice_freq_min`` and ``voice_freq_max`` (normalised autocorrelation, a peak after a dip: rumble has no
@@ -26,8 +28,8 @@ below it, and every stop consonant ("t" is 60 ms of nothing) ends a word. So, fr
 5. *Pre-roll*: the utterance begins up to 300 ms before its first active frame, as far as that was silence.
 6. *End*: ``tail`` (100 ms) after the last active frame the utterance may be over: :class:`Pause`, with
    exactly the extent it will have if so. If nothing is active until ``max_silence_duration`` has passed, it
-   was: :class:`Utterance`. Else :class:`Resumed`. In a pause one loud frame resumes, or two active ones;
-   one alone is a tick.
+   was: :class:`Utterance`. Else :class:`Resumed`. In a pause two active frames in a row resume; one alone is
+   a tick.
 7. *Cut*: an utterance that would exceed ``max_utterance`` ends at its quietest 100 ms in its second half,
    and what remains is the next one.
 
@@ -68,6 +70,10 @@ AGGRESSIVENESS: Final = (
 
 PRE_ROLL: Final = 0.3  # s; a plosive with its closure, or a breathed h, fits
 TAIL: Final = 0.1  # s; a final stop's release follows its closure by less
+STILL_ROOM: Final = (
+    6.0  # times the floor: 16 dB above it is speech, not noise, if it passes the onset's tests
+)
+STILL_SHARE: Final = 0.3  # of energy_threshold: who sets it keeps a say of 10 dB
 RELEASE_SHARE: Final = 0.4  # of energy_threshold: 8 dB, the fall from a vowel to an unstressed ending
 FLOOR_SECONDS: Final = 2.5
 FLOOR_TRUSTED: Final = 2.0  # s
@@ -240,8 +246,11 @@ class Segmenter:
         self._at += self._frame
         self._recent.append(level)
         self._levels.append(float(np.sqrt(sum(value * value for value in self._recent) / len(self._recent))))
-        floor = min(self._levels) if len(self._levels) >= self._floor_trusted_at else 0.0
+        floor = 0.0
         threshold = self._vad.energy_threshold
+        if len(self._levels) >= self._floor_trusted_at:
+            floor = min(self._levels)
+            threshold = min(threshold, max(floor * STILL_ROOM, threshold * STILL_SHARE))
         # Never at 0: what is perfectly still is not active, whatever the settings.
         is_loud = level >= max(threshold, floor * self._eagerness.onset, 1 / FULL_SCALE)
         is_active = level >= max(threshold * RELEASE_SHARE, floor * self._eagerness.release, 1 / FULL_SCALE)
@@ -249,7 +258,7 @@ class Segmenter:
             self._listen(start, level, events, is_loud=is_loud, is_active=is_active)
         else:
             self._utterance_levels.append(level)
-            self._follow(events, is_loud=is_loud, is_active=is_active)
+            self._follow(events, is_active=is_active)
 
     def _listen(
         self, start: int, level: float, events: list[Event], *, is_loud: bool, is_active: bool
@@ -297,11 +306,11 @@ class Segmenter:
         self._paused = False
         self._onset.clear()
 
-    def _follow(self, events: list[Event], *, is_loud: bool, is_active: bool) -> None:
+    def _follow(self, events: list[Event], *, is_active: bool) -> None:
         """Decide whether who speaks still does, and for too long."""
         assert self._utterance is not None  # noqa: S101 - what the caller has just looked at
         self._ticks = self._ticks + 1 if is_active else 0
-        if is_active and (not self._paused or is_loud or self._ticks > 1):
+        if is_active and (not self._paused or self._ticks > 1):
             if self._paused:
                 events.append(Resumed(self._utterance))
             self._paused = False
@@ -401,6 +410,6 @@ def is_periodic(block: npt.NDArray[np.float64], sample_rate: int, *, lowest: flo
 
 
 def _is_steady(active: list[_Frame]) -> bool:
-    """Say whether the level hardly moves once it is there (the first two frames are the rise)."""
-    levels = np.asarray([frame.level for frame in active[2:]])
-    return bool(np.std(20 * np.log10(levels)) < STEADY_DB)
+    """Say whether the level hardly moves once it is there; False where there are too few frames to tell."""
+    levels = [frame.level for frame in active[2:]]  # the first two are the rise
+    return len(levels) >= SMOOTH_FRAMES and bool(np.std(20 * np.log10(levels)) < STEADY_DB)

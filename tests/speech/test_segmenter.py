@@ -61,6 +61,21 @@ def test_a_sentence_is_one_utterance(name: str, scale: float) -> None:
     assert not found[0].cut
 
 
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("scale", [0.1, 0.07])
+def test_a_quiet_microphone_is_heard_in_a_still_room(name: str, scale: float) -> None:
+    """Gain control is off: many microphones are 20 dB lower, and their noise with them."""
+    sound = clip(name) * scale
+    noise_db = -75
+    whole = np.concatenate((silence(3), sound, silence(1)))
+    found = utterances(segment(pcm(whole + noise(len(whole) / 16_000, noise_db)[: len(whole)])))
+    assert len(found) == 1
+    assert found[0].start / 16_000 < 3.2
+    assert found[0].end / 16_000 > 3 + len(sound) / 16_000 - 0.7
+    louder = Vad(energy_threshold=0.1)
+    assert not utterances(segment(pcm(whole), vad=louder))
+
+
 def test_sentences_with_pauses_between_are_apart() -> None:
     """A second and a half of silence ends an utterance, and so does just more than the hangover."""
     data = pcm(
@@ -119,6 +134,12 @@ def test_a_short_burst_is_silence() -> None:
     assert utterances(segment(data, vad=Vad(min_speech_duration=50)))
 
 
+def test_too_few_frames_to_tell_hum_are_speech() -> None:
+    """Two frames are too few to judge by; a voice is heard all the same."""
+    vad = Vad(aggressiveness=1, frame_duration=30, min_speech_duration=50, energy_threshold=0.0)
+    assert utterances(segment(pcm(voice(1.0)), vad=vad))
+
+
 def test_the_pre_roll_comes_from_the_silence_before() -> None:
     """An utterance begins 300 ms before the first loud frame, but never inside the utterance before it."""
     events = segment(
@@ -153,7 +174,7 @@ def test_speech_that_goes_on_resumes() -> None:
 
 
 def test_a_tick_in_a_pause_does_not_resume() -> None:
-    """One active frame that is not loud leaves the pause, and its extent, as they are."""
+    """One active frame, a click, leaves the pause and its extent as they are."""
     tick = noise(0.02, -42)
     events = segment(pcm(silence(1), voice(1), silence(0.2), tick, silence(1)))
     assert not any(isinstance(event, Resumed) for event in events)
