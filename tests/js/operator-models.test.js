@@ -269,5 +269,9 @@ test("secrets and tables of tables are not edited on the page", () => {
 test("the settings' sentence says the worst there is", () => {
   assert.match(settingsSentence({ ...config, file: { faults: [{}] } }), /cannot be used: 1 fault\./);
   assert.match(settingsSentence({ ...config, pending: [{}] }), /One change waits for a restart/);
-  assert.equal(settingsSentence({ ...config, sources: {} }), "Every value is the default.");
+  assert.equal(settingsSentence({ ...config, sources: {}, runtime: [] }), "Every value is the default.");
+  assert.equal(
+    settingsSentence(config),
+    "Everything is in force: 1 from the file, 1 from the command line, 1 changed here and 3 left at the default.",
+  );
 });

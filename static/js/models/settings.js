@@ -1,17 +1,24 @@
 /** What the Settings page says. Pure. */
 
 import { count, counted } from "./figures.js";
+import { listed } from "./overview.js";
 
 /** The words for where a value came from. */
 export const SOURCES = { default: "default", file: "file", environment: "environment", command_line: "command line", runtime: "changed here" };
+
+/** The same in the sentence's words, in its order. */
+const FROM = { file: "from the file", environment: "from the environment", command_line: "from the command line", runtime: "changed here", default: "left at the default" };
 
 /** One sentence on the settings as a whole. */
 export function sentence(config) {
   const { faults } = config.file;
   if (faults.length > 0) return `The file was changed but cannot be used: ${counted(faults.length, "fault")}. The service goes on with what it had.`;
   if (config.pending.length > 0) return `${config.pending.length === 1 ? "One change waits" : `${count(config.pending.length)} changes wait`} for a restart; everything else is in force.`;
-  const own = Object.values(config.sources).filter((source) => source !== "default").length;
-  return own === 0 ? "Every value is the default." : `Everything is in force. ${count(own)} of ${count(Object.keys(config.values).length)} values are not the default.`;
+  const counts = new Map();
+  for (const { source } of grouped(config).flatMap(({ rows }) => rows)) counts.set(source, (counts.get(source) ?? 0) + 1);
+  if (counts.size === 0 || (counts.size === 1 && counts.has("default"))) return "Every value is the default.";
+  const parts = Object.entries(FROM).filter(([source]) => counts.has(source));
+  return `Everything is in force: ${listed(parts.map(([source, words]) => `${count(counts.get(source))} ${words}`))}.`;
 }
 
 /** A value as it is shown: text as it is, "" as such, lists as JSON, a list of tables one to a line. */
