@@ -16,6 +16,7 @@ from orch.telemetry.metrics import Metrics
 from orch.websocket.messages import ServerMessage, Transcript
 from orch.websocket.rooms import Numbered
 from orch.websocket.service import HubService
+from orch.websocket.speaking import Speech
 from orch.websocket.topics import Topics
 from tests.fakes.asgi import FakeSocket, connected
 from tests.fakes.settings import FakeConfiguration
@@ -220,8 +221,13 @@ async def scoped(run: Callable[..., Any], *, task_status: trio.TaskStatus[trio.C
 
 
 @asynccontextmanager
-async def running_hub(folder: Path, **settings: Any) -> AsyncIterator[Hub]:
-    """Run a hub for the length of the block. On the same folder again, it finds its sessions."""
+async def running_hub(
+    folder: Path, real_speech: Speech | None = None, /, **settings: Any
+) -> AsyncIterator[Hub]:
+    """Run a hub for the length of the block. On the same folder again, it finds its sessions.
+
+    ``settings``: the document's sections.
+    """
     configuration = FakeConfiguration(**settings)
     gateway, speech, topics, events = FakeGateway(), FakeSpeech(), Topics(), EventLog(wall=wall)
     store = SqliteStore(folder / "sessions.sqlite3", offload=inline)
@@ -229,7 +235,7 @@ async def running_hub(folder: Path, **settings: Any) -> AsyncIterator[Hub]:
         settings=configuration,
         store=store,
         gateway=gateway,
-        speech=speech,
+        speech=real_speech or speech,
         events=events,
         topics=topics,
         metrics=Metrics(),
