@@ -12,9 +12,10 @@ A revision under way is cancelled for either of the others. A revision that is d
 dropped, and counted. Revisions take at most half of the engine's time: the next one waits at least as long
 as the last one took.
 
-Many engines go on with what was cancelled, and the next question waits behind it. So of one stream at most
-one cancelled request may still be at work: until the time has passed that it would have taken (by the
-engine's speed so far), no other is cancelled.
+Some engines go on with what was cancelled, and the next question waits behind it. That shows: an answer to
+what was asked after a cancel then takes longer than the engine's speed so far would have it. Of such an
+engine at most one cancelled request may still be at work: until the time has passed that it would have taken,
+no other is cancelled.
 
 A final is given up when it was spoken more than ``buffer_seconds`` ago or more than ``buffer_seconds`` of
 speech wait (the oldest goes first), unless it is just being asked. When a request fails, all wait: 0.5 s,
@@ -36,6 +37,7 @@ FIRST_RETRY: Final = 0.5  # s
 LONGEST_RETRY: Final = 2.0  # s; how late a returned back end may be noticed
 POISONED: Final = 3
 SPEED_WEIGHT: Final = 0.3  # of the newest request in the engine's speed; about the last five count
+NOTABLE: Final = 0.3  # s; waits shorter than that are lost in an engine's ups and downs
 LATE: Final = 0.1  # of the interval between revisions
 
 
@@ -140,6 +142,8 @@ class Backlog:
         self._asked_seconds = 0.0
         self._speed: float | None = None  # seconds the engine takes for a second of speech
         self._abandoned_until = float("-inf")  # when a cancelled request would have been answered
+        self._behind = 0.0  # how long the request under way waits, if the engine goes on with that one
+        self._goes_on = False
         # The utterance that is being spoken, and whether it has paused with an extent nobody was asked about.
         self._speaking: int | None = None
         self._paused = False
@@ -242,6 +246,7 @@ class Backlog:
         self._under_way = ask
         self._asked_at = now
         self._asked_seconds = seconds
+        self._behind = max(0.0, self._abandoned_until - now)
         if ask.kind == "speculation":
             self._unasked = False
             self._due = now + self._interval
@@ -254,8 +259,7 @@ class Backlog:
         """Note that the request under way succeeded."""
         ask = self._done(now)
         self._backoff.succeeded()
-        speed = (now - self._asked_at) / max(self._asked_seconds, 0.1)
-        self._speed = speed if self._speed is None else self._speed + SPEED_WEIGHT * (speed - self._speed)
+        self._learn(now - self._asked_at)
         if ask.kind == "final":
             self._finals[ask.number].answered = True
             for number, final in self._finals.items():
@@ -369,7 +373,15 @@ class Backlog:
         """Return when to cancel what is under way for what has just happened."""
         if self._under_way is None or self._under_way.kind == "final":
             return None
-        return max(now, self._abandoned_until)
+        return max(now, self._abandoned_until) if self._goes_on else now
+
+    def _learn(self, took: float) -> None:
+        """Judge the engine by how long an answer took: its speed, and whether a cancel stops it."""
+        if self._speed is not None and self._behind > NOTABLE:
+            self._goes_on = took > self._speed * self._asked_seconds + self._behind / 2
+            return
+        speed = took / max(self._asked_seconds, 0.1)
+        self._speed = speed if self._speed is None else self._speed + SPEED_WEIGHT * (speed - self._speed)
 
     def _count_missed(self, now: float, *, sent: int) -> None:
         """Count the revisions that were due up to now and not sent, but for the one that is ``sent`` now."""

@@ -113,8 +113,8 @@ def test_a_speculation_that_was_wrong_is_a_revision() -> None:
     assert waiting.next(1.7) == Wait(2.5)
 
 
-def test_an_engine_that_goes_on_with_what_was_cancelled_is_not_swamped() -> None:
-    """One cancelled request at a time: until it would have been answered, what is under way may finish."""
+def after_a_cancel(took: float) -> Backlog:
+    """Return a backlog whose engine needs 1 s a second; what was asked after a cancel took so long."""
     waiting = backlog()
     say(waiting, 1, now=0.0)
     ask(waiting, Ask("final", 1), now=0.0, seconds=1.0)
@@ -125,13 +125,32 @@ def test_an_engine_that_goes_on_with_what_was_cancelled_is_not_swamped() -> None
     assert waiting.paused(2, 2.1) == 2.1
     waiting.cancelled(2.1)
     ask(waiting, Ask("speculation", 2), now=2.1, seconds=3.0)
-    waiting.resumed(2.3)
-    assert waiting.paused(2, 4.9) == 5.0
+    waiting.answered(2.1 + took)
+    waiting.resumed(2.1 + took)
+    return waiting
+
+
+def test_an_engine_that_goes_on_with_what_was_cancelled_is_not_swamped() -> None:
+    """An answer that took as long as both: one cancelled request at a time from then on."""
+    waiting = after_a_cancel(took=5.9)
+    ask(waiting, Ask("revision", 2), now=20.0, seconds=3.0)
+    assert waiting.paused(2, 20.5) == 20.5
+    waiting.cancelled(20.5)
+    ask(waiting, Ask("speculation", 2), now=20.5, seconds=3.0)
+    waiting.resumed(20.7)
+    assert waiting.paused(2, 22.0) == 23.0
     assert waiting.under_way == Ask("revision", 2)
-    waiting.answered(5.0)
-    ask(waiting, Ask("speculation", 2), now=5.0, seconds=3.0)
-    waiting.resumed(5.1)
-    assert waiting.paused(2, 5.2) == 5.2
+
+
+def test_an_engine_that_stops_when_cancelled_is_cancelled_at_once() -> None:
+    """An answer in its own time: nothing needs to be waited for."""
+    waiting = after_a_cancel(took=3.0)
+    ask(waiting, Ask("revision", 2), now=20.0, seconds=3.0)
+    assert waiting.paused(2, 20.5) == 20.5
+    waiting.cancelled(20.5)
+    ask(waiting, Ask("speculation", 2), now=20.5, seconds=3.0)
+    waiting.resumed(20.7)
+    assert waiting.paused(2, 22.0) == 22.0
 
 
 def test_an_utterance_cut_for_length_takes_a_revisions_place() -> None:
