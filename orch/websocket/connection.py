@@ -20,7 +20,7 @@ CLOSE_PATIENCE: Final = 2.0
 
 #: Requests to back ends, and messages on their way into a history, that one client may have under way. With
 #: so many, nothing more is read from it until one is done.
-TASKS_LIMIT: Final = 64
+TASKS_LIMIT: Final = 32
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]

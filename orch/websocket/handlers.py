@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw
 from orch.problems import ProblemError
 from orch.stores.records import Origin, Ticket
 from orch.websocket.connection import Connection
-from orch.websocket.decoding import Echo, decode
+from orch.websocket.decoding import FRAME_LIMIT, Echo, decode
 from orch.websocket.membership import Membership
 from orch.websocket.messages import (
     AudioEnd,
@@ -41,7 +41,7 @@ from orch.websocket.speaking import Speaking
 #: takes longer waits for a store that does not answer.
 ANSWER_WITHIN: Final = 30.0
 
-#: Where a back end's actions lie, and what it may answer.
+#: Where a back end's actions lie. What it answers may be as large as a frame a client may send.
 ACTION_PREFIX: Final = "/api/"
 
 _JSON_HEADERS: Final = ((b"content-type", b"application/json"), (b"accept", b"application/json"))
@@ -72,6 +72,7 @@ class Gateway(Protocol):
         *,
         headers: Any = ...,
         body: bytes = ...,
+        max_answer: int = ...,
     ) -> Answer:
         """Ask a back end."""
 
@@ -202,6 +203,7 @@ class Handlers:
                 ACTION_PREFIX + message.action,
                 headers=_JSON_HEADERS if message.payload is not None else _JSON_HEADERS[1:],
                 body=b"" if message.payload is None else msgspec.json.encode(message.payload),
+                max_answer=FRAME_LIMIT,
             )
         except ProblemError as error:
             error.extra.setdefault("service", message.target_service)

@@ -51,6 +51,9 @@ DRAIN_PAUSE: Final = 0.1
 RETURNS_PER_SECOND: Final = 1_000
 RETURN_NOT_BEFORE: Final = 0.5
 
+#: How long back ends are waited for at shutdown, so that the last words are in the history.
+SPEECH_PATIENCE: Final = 5.0
+
 _log = structlog.get_logger("websocket")
 
 
@@ -142,10 +145,22 @@ class HubService:
     async def drain(self) -> None:
         """Tell all clients to come back later, and close them in batches; let no new ones in.
 
-        Returns when all are gone, or as good as: those that take nothing are waited for no longer than a
-        close may take.
+        What was said is still written down, for those who come back to recover. Returns when all that is
+        done, or as good as: clients that take nothing are waited for no longer than a close may take, back
+        ends no longer than :data:`SPEECH_PATIENCE`.
         """
         self._is_draining = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._drain_speech)
+            nursery.start_soon(self._drain_connections)
+
+    async def _drain_speech(self) -> None:
+        with trio.move_on_after(SPEECH_PATIENCE) as patience:
+            await self._speaking.drain()
+        if patience.cancelled_caught:
+            _log.warning("speech given up at shutdown")
+
+    async def _drain_connections(self) -> None:
         waiting = list(self._connections.values())
         spread = len(waiting) / RETURNS_PER_SECOND
         for start in range(0, len(waiting), DRAIN_BATCH):

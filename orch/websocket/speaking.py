@@ -126,6 +126,8 @@ class Speaking:
         self._streams: dict[str, _Stream] = {}
         self._recordings = 0
         self._nursery: trio.Nursery | None = None
+        self._is_draining = False
+        self._done = trio.lowlevel.ParkingLot()
         rooms.on_ended = self._cut_off
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -136,6 +138,15 @@ class Speaking:
                 await trio.sleep_forever()
         finally:
             self._nursery = None
+
+    async def drain(self) -> None:
+        """Take no more speech; return when all that was said is written down."""
+        self._is_draining = True
+        for stream in tuple(self._streams.values()):
+            stream.feeding.cancel()
+            self._end(stream)
+        while self._streams:
+            await self._done.park()
 
     async def start(self, connection: Connection, message: AudioStart) -> None:
         """Answer ``audio_started``; from here on the connection's binary frames are speech."""
@@ -284,7 +295,7 @@ class Speaking:
             raise
 
     def _require_nursery(self) -> trio.Nursery:
-        if self._nursery is None:
+        if self._nursery is None or self._is_draining:
             raise ProblemError("shutting_down", "Speech is not taken right now. Try again soon.")
         return self._nursery
 
@@ -357,6 +368,7 @@ class Speaking:
 
     def _finish(self, stream: _Stream, *, is_whole: bool) -> None:
         del self._streams[stream.stream_id]
+        self._done.unpark_all()
         session = stream.session
         session.streams = tuple(name for name in session.streams if name != stream.stream_id)
         self._silence(stream)

@@ -58,7 +58,14 @@ class FakeGateway:
     asked: list[tuple[str, str, str, bytes]] = field(default_factory=list)
 
     async def fetch(
-        self, service: str, method: str, path: str, *, headers: Any = (), body: bytes = b""
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        headers: Any = (),
+        body: bytes = b"",
+        max_answer: int = 2**20,
     ) -> FakeAnswer:
         """Answer."""
         self.asked.append((service, method, path, body))

@@ -140,21 +140,23 @@ def test_a_stalled_socket_costs_only_itself_and_shutdown_waits_for_no_one(tmp_pa
     """It is evicted while the other has every message; the front then stops well within its grace."""
 
     async def main() -> None:
-        async with served(tmp_path, outbox_bytes=65_536) as (hub, url, stopping):
-            async with open_websocket_url(url, message_queue_size=1000) as ann:
-                await ask(ann, "session_created", type="create_session", session_id="s")
-                stream = await stalled(url)
-                number = 0
-                while hub.service.statistics().evicted == 0:
-                    await ask(ann, "session_message", type="broadcast", session_id="s", data="x" * 20_000)
-                    number += 1
-                    assert number < 2000
-                assert (await ask(ann, "pong", type="ping"))["type"] == "pong"
-                line = [each for each in hub.service.statistics().connections if each.state == "closing"]
-                assert [each.sessions for each in line] == [()]
-                stopping.set()
-                assert (await ask(ann, "closing"))["reason"]
-                assert await closed_with(ann) == 4202
+        async with (
+            served(tmp_path, outbox_bytes=65_536) as (hub, url, stopping),
+            open_websocket_url(url, message_queue_size=1000) as ann,
+        ):
+            await ask(ann, "session_created", type="create_session", session_id="s")
+            stream = await stalled(url)
+            number = 0
+            while hub.service.statistics().evicted == 0:
+                await ask(ann, "session_message", type="broadcast", session_id="s", data="x" * 20_000)
+                number += 1
+                assert number < 2000
+            assert (await ask(ann, "pong", type="ping"))["type"] == "pong"
+            line = [each for each in hub.service.statistics().connections if each.state == "closing"]
+            assert [each.sessions for each in line] == [()]
+            stopping.set()
+            assert (await ask(ann, "closing"))["reason"]
+            assert await closed_with(ann) == 4202
         # The hub and the front are down, and this one has not been read from since.
         await stream.aclose()
 

@@ -7,6 +7,7 @@ import trio
 import trio.testing
 
 from orch.problems import ProblemError
+from orch.websocket.service import SPEECH_PATIENCE
 from orch.websocket.sessions import STREAMS_PER_SESSION
 from orch.websocket.speaking import PUBLISH_WITHIN
 from tests.fakes.hub import running_hub
@@ -351,3 +352,44 @@ def test_a_session_in_which_something_is_written_down_does_not_expire(tmp_path: 
                 await hub.service.get_session("s")
 
     run(main, limit=20_000)
+
+
+def test_the_last_words_before_a_shutdown_are_kept(tmp_path: Path) -> None:
+    """Draining ends streams and recordings, has them written down, and takes no new ones."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+            await ann.ask({"type": "create_session", "session_id": "s"})
+            await ann.ask(START, "audio_started")
+            ann.say(b"\x00\x01" * 10)
+
+            async def endless() -> AsyncIterator[bytes]:
+                while True:
+                    yield b"\x00\x01"
+                    await trio.sleep(1)
+
+            await upload(hub, endless())
+            await trio.sleep(1.5)
+            await hub.service.drain()
+            kept = await hub.service.messages("s")
+            assert len(kept.messages) == 2
+            with pytest.raises(ProblemError) as caught:
+                await upload(hub, chunks_of())
+            assert caught.value.code == "shutting_down"
+
+    run(main)
+
+
+def test_a_back_end_that_hangs_does_not_hold_up_a_shutdown(tmp_path: Path) -> None:
+    """What cannot be written down in a few seconds is given up."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+            await ann.ask({"type": "create_session", "session_id": "s"})
+            await ann.ask(START, "audio_started")
+            hub.speech.streams[0].end = lambda: None  # type: ignore[method-assign]  # never done
+            before = trio.current_time()
+            await hub.service.drain()
+            assert trio.current_time() - before == pytest.approx(SPEECH_PATIENCE)
+
+    run(main)
