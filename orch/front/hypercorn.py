@@ -22,7 +22,11 @@ from msgspec import Struct
 
 log = structlog.get_logger("front")
 
-BACKLOG: Final = 1024
+BACKLOG: Final = 8192
+"""Connections the kernel keeps until they are accepted; it keeps net.core.somaxconn (4096) at most.
+
+Thousands of clients come back at once after a restart, and one that finds no room tries again seconds later.
+"""
 MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
 FORCED_CLOSE: Final = 0.5
@@ -52,11 +56,17 @@ class _Context(WorkerContext):
 
 
 class _Connection(TCPServer):
-    """Hypercorn's connection, but for its WebSocket pings.
+    """Hypercorn's connection, but for its WebSocket pings and its closing.
 
-    They sleep from one to the next whether or not the client is still there, and the connection is not over
-    before they have woken.
+    The pings sleep from one to the next whether or not the client is still there, and the connection is not
+    over before they have woken. The closing after the last answer runs in the task of the application, which
+    learns of it first and cancels itself: a client that waits for the end of the connection then waits for
+    ever.
     """
+
+    async def _close(self) -> None:
+        with trio.move_on_after(FORCED_CLOSE, shield=True):
+            await super()._close()
 
     async def _read_data(self) -> None:
         try:

@@ -89,6 +89,34 @@ def test_requests_are_answered_over_one_kept_connection() -> None:
     run(main, virtual=False)
 
 
+async def listens(scope: Any, receive: Any, send: Any) -> None:
+    """Answer while listening for the client's end, as Quart and the gateway do; that cancels the answer."""
+    async with trio.open_nursery() as nursery:
+
+        async def listen() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(listen)
+        await hello(scope, receive, send)
+        nursery.cancel_scope.cancel()
+
+
+def test_a_connection_that_is_to_be_closed_is_closed() -> None:
+    """A client that reads to the end (HTTP/1.0, ``Connection: close``) gets one, whatever the app does."""
+
+    async def main() -> None:
+        async with front(listens) as (serving, _), client(serving) as stream:
+            await stream.send_all(b"GET /one HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            answer = b""
+            async for part in stream:
+                answer += part
+            assert answer.endswith(b"/one")
+
+    run(main, virtual=False, limit=20)
+
+
 def test_a_client_that_has_stopped_reading_does_not_hold_the_stop_up() -> None:
     """Its socket is closed under it once the grace is over; everything is closed and counted."""
 
