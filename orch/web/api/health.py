@@ -74,9 +74,8 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(Ready, 503)
     async def readyz() -> Response:
         """Answer 200 while every branch of the tree is running, else 503."""
-        tree = parts.tree.statistics()
-        missing = tuple(branch.name for branch in tree.branches if branch.state is not State.RUNNING)
-        if tree.state != "running":
+        missing = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
+        if parts.tree.stopping.is_set():
             return answer(Ready(status="stopping", waiting_for=missing), status=503)
         if missing:
             return answer(
@@ -88,8 +87,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(Health)
     async def health() -> Response:
         """Return how the service, its back ends and its hub are."""
-        tree = parts.tree.statistics()
-        hub = next((branch.state for branch in tree.branches if branch.name == "websocket"), State.STOPPED)
+        hub = parts.tree.states().get("websocket", State.STOPPED)
         services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub]}
         connections = parts.hub.statistics()
         return answer(
@@ -97,7 +95,7 @@ def blueprint(parts: Parts) -> Blueprint:
                 status=worst(tuple(services.values())),
                 services=services,
                 connections=ConnectionCounts(active=connections.active, total=connections.total),
-                uptime=int(tree.uptime),
+                uptime=int(parts.tree.uptime()),
             )
         )
 
