@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import wave
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
@@ -109,6 +110,15 @@ def read_in_spanish(page: Page) -> None:
     expect(page.locator("#targets-value")).to_have_text("Spanish")
 
 
+def between_silences(path: Path) -> Path:
+    """Write the clip with two seconds of silence on each side: the device plays before it is heard."""
+    with wave.open(str(CLIP), "rb") as clip, wave.open(str(path), "wb") as padded:
+        padded.setparams(clip.getparams())
+        silence = bytes(2 * 2 * clip.getframerate())
+        padded.writeframes(silence + clip.readframes(clip.getnframes()) + silence)
+    return path
+
+
 def heard(text: str) -> int:
     """Count how many of the clip's words are there, each as often as it was spoken."""
     words = re.sub(r"\(confidence [0-9.]+\)", " ", text).lower().split()
@@ -154,10 +164,10 @@ def said(page: Page) -> str:
 
 
 def test_what_the_microphone_hears_is_written_down_and_translated(
-    playwright_here: Playwright, demo: RunningService
+    playwright_here: Playwright, demo: RunningService, tmp_path: Path
 ) -> None:
     """From the device to the Spanish line, with all processing off and the level shown while it is open."""
-    browser = launch(playwright_here, CLIP)
+    browser = launch(playwright_here, between_silences(tmp_path / "said.wav"))
     with closing(browser), watched(browser) as context:
         page = ready(context, demo)
         read_in_spanish(page)

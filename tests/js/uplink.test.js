@@ -149,6 +149,34 @@ test("a service that will not listen is said, and the next start asks anew", asy
   assert.equal(newest().blocks.length, 0, "nothing of the first");
 });
 
+test("another language in mid-speech ends the stream and begins the next, and no block is lost or doubled", async () => {
+  const { uplink, newest, accept } = setUp();
+  uplink.start(OPTIONS);
+  await accept();
+  uplink.push(block(1));
+  uplink.change({ source_language: "es" });
+  uplink.push(block(2));
+  assert.deepEqual(newest().sent.map(({ type }) => type), ["audio_start", "audio_end", "audio_start"]);
+  assert.equal(newest().last("audio_start").source_language, "es");
+  await accept("m2");
+  newest().say({ type: "audio_ended", session_id: "s", stream_id: "m1", seconds: 0.04, lost_seconds: 0 });
+  uplink.push(block(3));
+  assert.deepEqual(numbers(newest().blocks), [1, 2, 3]);
+  assert.equal(uplink.state, "streaming");
+});
+
+test("a change while the service has not yet said that it listens is made once it has", async () => {
+  const { uplink, newest, accept } = setUp();
+  uplink.start(OPTIONS);
+  uplink.change({ source_language: "es" });
+  uplink.push(block(1));
+  await accept();
+  assert.equal(newest().blocks.length, 0);
+  await accept("m2");
+  assert.equal(newest().last("audio_start").source_language, "es");
+  assert.deepEqual(numbers(newest().blocks), [1]);
+});
+
 test("abort gives up what waits and ends the stream", async () => {
   const { uplink, newest, accept } = setUp();
   uplink.start(OPTIONS);

@@ -149,6 +149,11 @@ export class Microphone extends EventTarget {
     if (this.unavailable) throw this.unavailable;
     const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: { ideal: 1 } };
     if (deviceId) audio.deviceId = { exact: deviceId };
+    // Everything that takes time comes first: once the device is open, what is said is not to be missed.
+    this.#context = await this.#prepared({ sampleRate: RATE }).catch((error) => {
+      if (error.name === "NotSupportedError") return this.#prepared();
+      throw error;
+    });
     this.#stream = await this.#mediaDevices.getUserMedia({ audio, video: false });
     const [track] = this.#stream.getAudioTracks();
     await this.#connect();
@@ -161,20 +166,26 @@ export class Microphone extends EventTarget {
   /** At 16 kHz where the browser can bring the microphone there itself, else at its own rate. */
   async #connect() {
     try {
-      await this.#build(new this.#AudioContextClass({ sampleRate: RATE }));
+      this.#build();
     } catch (error) {
       // Firefox connects no source of another rate, and some devices refuse the rate: the kernel converts.
       if (error.name !== "NotSupportedError") throw error;
-      await this.#context?.close();
-      await this.#build(new this.#AudioContextClass());
+      await this.#context.close();
+      this.#context = await this.#prepared();
+      this.#build();
     }
   }
 
-  async #build(context) {
-    this.#context = context;
+  /** A context with the worklet in it. */
+  async #prepared(options) {
+    const context = new this.#AudioContextClass(options);
     await context.audioWorklet.addModule(WORKLET);
-    this.#source = context.createMediaStreamSource(this.#stream);
-    this.#node = new this.#AudioWorkletNodeClass(context, "capture", {
+    return context;
+  }
+
+  #build() {
+    this.#source = this.#context.createMediaStreamSource(this.#stream);
+    this.#node = new this.#AudioWorkletNodeClass(this.#context, "capture", {
       numberOfInputs: 1,
       numberOfOutputs: 0,
       processorOptions: { blockMs: BLOCK_MS },

@@ -22,7 +22,7 @@ const DRAIN_EVERY = 100;
 const TRANSITIONS = {
   idle: { start: "starting" },
   starting: { started: "streaming", lost: "waiting", failed: "idle", stop: "ending" },
-  streaming: { lost: "waiting", failed: "idle", stop: "ending" },
+  streaming: { lost: "waiting", failed: "idle", stop: "ending", change: "starting" },
   waiting: { ready: "starting", failed: "idle", stop: "ending" },
   ending: { started: "ending", lost: "ending", ready: "ending", failed: "idle", done: "idle" },
 };
@@ -76,6 +76,18 @@ export class Uplink extends EventTarget {
     this.#ask();
   }
 
+  /** From now on another language is spoken, or others are read: the stream ends here and the next one begins. */
+  change(options) {
+    if (this.#state === "idle" || this.#state === "ending") return;
+    this.#options = { ...this.#options, ...options };
+    // One that is just beginning is changed once it has begun.
+    if (!this.#go("change")) return;
+    this.#isListening = false;
+    this.#current = null;
+    this.#socket.send({ type: "audio_end" });
+    this.#ask();
+  }
+
   /** A block of PCM (ArrayBuffer). */
   push(block) {
     if (this.#state === "idle") return;
@@ -118,14 +130,16 @@ export class Uplink extends EventTarget {
       this.#lost();
       return;
     }
+    const options = this.#options;
     try {
-      const { stream_id } = await this.#socket.request({ type: "audio_start", ...this.#options });
+      const { stream_id } = await this.#socket.request({ type: "audio_start", ...options });
       if (this.#state === "idle") return;
       this.#streams.add(stream_id);
       this.#current = stream_id;
       this.#isListening = true;
       this.#go("started");
-      this.#flush();
+      if (options !== this.#options && this.#state === "streaming") this.change({});
+      else this.#flush();
     } catch (error) {
       if (this.#state === "idle") return;
       if (error.code === "connection_lost" || !this.#socket.isLive) {

@@ -35,7 +35,9 @@ const session = new SessionClient(socket);
 const notices = new Notices(byId("notices"));
 const delays = [];
 let services = null;
-let status = null;
+/** stream -> its last `audio_status`, while it is being written down. */
+const statuses = new Map();
+let spoken = null;
 let saidAt = -Infinity;
 let sayTimer = null;
 
@@ -84,13 +86,13 @@ function hear(message) {
     measure(message);
   }
   if (message.type === "audio_status") heardStatus(message);
-  if (message.type === "audio_ended" && status?.stream_id === message.stream_id) status = null;
+  if (message.type === "audio_ended") statuses.delete(message.stream_id);
   recordings.hear(message);
   say();
 }
 
 function heardStatus(message) {
-  status = message;
+  statuses.set(message.stream_id, message);
   if (speaking.uplink.owns(message.stream_id)) speaking.heard(message);
 }
 
@@ -145,10 +147,17 @@ function words() {
     speaking: session.participants.filter((one) => one.speaking && one.participant_id !== me).map(({ name }) => name || "Someone"),
     lines: transcript.length,
     lag: middle(delays),
-    waiting: status ? { seconds: status.waiting_seconds, service: status.waiting_for } : null,
+    waiting: waiting(),
     recordings: recordings.active,
     isReadOnly: role === "observer",
   });
+}
+
+/** What waits in all streams of the session. */
+function waiting() {
+  const all = [...statuses.values()];
+  const seconds = all.reduce((sum, { waiting_seconds }) => sum + waiting_seconds, 0);
+  return { seconds, service: all.find(({ waiting_for }) => waiting_for)?.waiting_for ?? null };
 }
 
 function showServices(data) {
@@ -248,6 +257,9 @@ languages.addEventListener("change", ({ detail }) => {
   setText(byId("read-head"), languages.heading);
   transcript.show(detail);
   session.update({ languages: detail.targets });
+  // What is read is known to the service by itself; what is spoken begins a new stream.
+  if (spoken !== null && spoken !== detail.source) speaking.change(detail);
+  spoken = detail.source;
   const text = languages.problem;
   if (text === "") notices.drop("languages");
   else notices.say("languages", { word: "not offered", text, more: "What is said is still written down as spoken." });
@@ -258,7 +270,10 @@ speaking.addEventListener("fine", ({ detail }) => notices.drop(detail.key));
 speaking.addEventListener("change", sayNow);
 
 session.addEventListener("phase", showSession);
-session.addEventListener("ready", () => speaking.ready());
+session.addEventListener("ready", () => {
+  speaking.ready();
+  recordings.check(session.session_id).catch(() => toast("Whether the recordings were read to their end is not known: the service cannot be reached.", { tone: "bad" }));
+});
 session.addEventListener("participants", ({ detail }) => {
   setText(byId("here"), list([here(detail)]).replace(/^./, (first) => first.toUpperCase()));
   transcript.rename();
@@ -272,7 +287,11 @@ socket.addEventListener("complaint", ({ detail }) => {
   if (detail.code === "audio_not_started") return;
   notices.say(`complaint ${detail.code}`, { word: "error", tone: "bad", text: detail.detail });
 });
-socket.addEventListener("state", sayNow);
+socket.addEventListener("state", ({ detail }) => {
+  // What was under way is not known any more; the service says it anew when it changes.
+  if (detail.state !== "live") statuses.clear();
+  sayNow();
+});
 socket.onTopic("services", showServices);
 
 new Shortcuts({

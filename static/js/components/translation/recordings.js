@@ -6,6 +6,8 @@ import { h, keyed, setAttribute, setText } from "../dom.js";
 
 /** A finished one stays in the list for so long (ms). */
 const SHOWN_AFTER = 15_000;
+/** A recording may end in silence: written up to so many seconds before its end it is whole. */
+const SILENCE = 3;
 
 export class Recordings {
   #input;
@@ -72,6 +74,19 @@ export class Recordings {
     this.#show();
   }
 
+  /** Back after a lost connection: an end that was told meanwhile was missed. Ask whether anything is still read. */
+  async check(session_id) {
+    const reading = this.#all.filter(({ phase }) => phase === "reading");
+    if (reading.length === 0) return;
+    const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}`);
+    if (!response.ok || (await response.json()).streams > 0) return;
+    for (const entry of reading.filter(({ phase }) => phase === "reading")) {
+      entry.isBroken = entry.written < entry.length - SILENCE;
+      this.#finish(entry);
+    }
+    this.#show();
+  }
+
   async #send(file) {
     const target = this.#target();
     if (target === null) {
@@ -80,7 +95,7 @@ export class Recordings {
     }
     const abort = new AbortController();
     this.#made += 1;
-    const entry = { key: this.#made, name: file.name, phase: "uploading", share: 0, written: 0, length: null, stream_id: null, lost: 0, waitingFor: null, abort };
+    const entry = { key: this.#made, name: file.name, phase: "uploading", share: 0, written: 0, length: null, stream_id: null, lost: 0, isBroken: false, waitingFor: null, abort };
     this.#all.push(entry);
     this.#show();
     try {
@@ -100,6 +115,8 @@ export class Recordings {
 
   #finish(entry) {
     entry.phase = "done";
+    // One that has to be opened again stays until the page goes.
+    if (entry.isBroken) return;
     setTimeout(() => {
       this.#all = this.#all.filter((one) => one !== entry);
       this.#show();
@@ -124,7 +141,7 @@ export class Recordings {
     this.#onChange();
   }
 
-  #fill(element, { phase, share, written, length, lost, waitingFor }) {
+  #fill(element, { phase, share, written, length, lost, isBroken, waitingFor }) {
     const [, progress, state, cancel] = element.children;
     cancel.hidden = phase !== "uploading";
     progress.hidden = phase === "done";
@@ -135,6 +152,9 @@ export class Recordings {
     } else if (phase === "reading") {
       progress.value = length > 0 ? Math.min(1, written / length) : 0;
       setText(state, `${seconds(written)} of ${seconds(length)} written${waitingFor ? `; waiting for ${waitingFor}` : ""}`);
+    } else if (isBroken) {
+      setText(state, `Broken off after ${seconds(written)} of ${seconds(length)}. Open it again for the rest.`);
+      setAttribute(state, "class", "recording-state small is-warn");
     } else {
       setText(state, lost > 0 ? `Done; ${seconds(lost)} of ${seconds(length)} could not be written` : `Done, ${seconds(length)}`);
       setAttribute(state, "class", lost > 0 ? "recording-state small is-warn" : "recording-state small muted");

@@ -76,6 +76,11 @@ export class Speaking extends EventTarget {
     this.#changed();
   }
 
+  /** Another language is spoken from now on. */
+  change({ source, targets }) {
+    this.#uplink.change({ source_language: source, target_languages: targets });
+  }
+
   /** The session is gone: nobody listens any more. */
   abort() {
     this.#uplink.abort();
