@@ -85,8 +85,9 @@ def _detail(document: Mapping[str, Any]) -> str:
 
 def in_words(seconds: float) -> str:
     """Return a duration with two significant figures: 0.0123 reads "12 ms", 2.41 "2.4 s", 300 "5 min"."""
-    if seconds < 1:
-        return f"{float(f'{seconds * 1000:.2g}'):g} ms"
-    if seconds < 120:  # noqa: PLR2004 - under two minutes people count in seconds
-        return f"{float(f'{seconds:.2g}') if seconds < 100 else round(seconds):g} s"  # noqa: PLR2004 - the third digit counts
+    rounded = float(f"{seconds:.2g}")
+    if rounded < 1:
+        return f"{rounded * 1000:g} ms"
+    if rounded < 120:  # noqa: PLR2004 - under two minutes people count in seconds
+        return f"{rounded:g} s"
     return f"{float(f'{seconds / 60:.2g}'):g} min"

@@ -166,7 +166,7 @@ class KeptProcess(Restarter):
     def restart(self) -> None:
         """Stop the child if it runs, and start it at once."""
         super().restart()
-        self._observe(Observation(Seen.BEGUN, ("is stopped, to be started again",)))
+        self._observe(Observation(Seen.BEGUN, ("stopped, to be started again",)))
         self._end()
 
     def trouble(self) -> None:

@@ -92,6 +92,7 @@ def test_no_answer_breaks_the_check(status: int, body: bytes) -> None:
     [
         (0.0123, "12 ms"),
         (0.5, "500 ms"),
+        (0.9996, "1 s"),
         (1, "1 s"),
         (2.41, "2.4 s"),
         (16, "16 s"),
