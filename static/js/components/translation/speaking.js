@@ -49,7 +49,11 @@ export class Speaking extends EventTarget {
       this.#trouble(detail);
     });
     this.#microphone.addEventListener("devices", () => this.#list());
-    this.#uplink.addEventListener("state", () => this.#changed());
+    this.#uplink.addEventListener("state", ({ detail }) => {
+      // The service tells changes only, and begins at silence.
+      if (detail.state === "streaming") this.heard({ speaking: false, waiting_seconds: 0, waiting_for: null });
+      this.#changed();
+    });
     this.#uplink.addEventListener("failed", ({ detail }) => this.#refused(detail));
     this.#uplink.addEventListener("overflow", ({ detail }) => {
       this.#say("overflow", `The connection is slower than speech. ${seconds(detail.seconds)} of what was said could not be kept.`, "Stop the microphone until the connection is better.");
