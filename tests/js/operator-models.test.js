@@ -184,13 +184,15 @@ test("figures are old once two beats have passed, and only where there is a beat
 test("connections are told by what they are doing", () => {
   const connection = { state: "open", queued_bytes: 0, streaming: false, sessions: ["a"] };
   const all = [connection, { ...connection, streaming: true }, { ...connection, queued_bytes: 5 }, { ...connection, sessions: [] }, { ...connection, state: "closing" }];
-  assert.deepEqual(all.map((each) => doing(each).word), ["listening", "speaking", "behind", "in no session", "closing"]);
-  assert.deepEqual(tally(all).map(({ count }) => count), [5, 1, 1, 1, 1, 1]);
-  assert.equal(chosen(all, "behind").length, 1);
-  assert.equal(chosen(all, "all").length, 5);
+  assert.deepEqual(all.map((each) => doing(each, 10).word), ["listening", "speaking", "behind", "in no session", "closing"]);
+  assert.deepEqual(tally(all, 10).map(({ count }) => count), [5, 1, 1, 1, 1, 1]);
+  assert.equal(chosen(all, "behind", 10).length, 1);
+  assert.equal(chosen(all, "all", 10).length, 5);
   assert.equal(countWords({ matching: 2, listed: 14, active: 14 }), "2 of 14 match");
   assert.equal(countWords({ matching: 500, listed: 500, active: 1458 }), "the newest 500 of 1,458");
   assert.match(connectionsSentence({ active: 10, limit: 10, connections: [] }), /turned away/);
+  assert.match(connectionsSentence({ active: 1, limit: 10, outbox_limit: 10, connections: all }), /One connection is behind/);
+  assert.equal(doing({ ...connection, queued_bytes: 0.4 }, 10).word, "listening");
   assert.equal(connectionsSentence({ active: 0, limit: 10, connections: [] }), "Nobody is connected.");
 });
 
@@ -207,13 +209,13 @@ test("the gateway says who gets no answer", () => {
   assert.match(say([at("a", false, "open"), at("b", true)]), /Requests to a are answered 503/);
   assert.match(say([at("a", false)]), /No instance takes requests/);
   assert.match(say([at("a", true), at("a", true, "half_open")]), /One breaker is not closed/);
-  assert.match(say([at("a", true)], { error_rate: 0.2 }), /20\u00a0% of requests failed/);
+  assert.match(say([at("a", true)], { error_rate: 0.2 }), /More than 5\u00a0% of requests failed/);
   assert.match(say([]), /every request is refused/);
 });
 
 test("the tree says what waits for what", () => {
   const say = (...branches) => treeSentence({ state: "running", uptime: 60, branches }).replaceAll("\u00a0", " ");
-  assert.equal(say(branch("a", "running"), branch("b", "running")), "All 2 branches are running, for 1 min.");
+  assert.equal(say(branch("a", "running"), branch("b", "running")), "All 2 branches are running.");
   assert.equal(say(branch("a", "starting")), "a is starting.");
   assert.match(say(branch("a", "backing_off"), branch("b", "running")), /a failed; a new attempt begins soon/);
   assert.equal(stateWords(branch("a", "backing_off", { backoff_until: 104.2 }), 100).replaceAll("\u00a0", " "), "next attempt in 5 s");

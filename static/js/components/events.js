@@ -1,12 +1,16 @@
 /** Recent events, newest first. */
 
-import { h, keyed } from "./dom.js";
+import { h, keyed, setAttribute } from "./dom.js";
+import { ready } from "./slot.js";
 import { setTime, timeElement } from "./time.js";
 
 const SEVERITIES = { info: "Note", ok: "Good", warn: "Warning", bad: "Fault" };
 
-export function showEvents(list, events) {
-  keyed(list, events, {
+/** New ones are read out politely; those that were there first are not, and the times that tick never. */
+export function showEvents(slot, events) {
+  if (slot.querySelector(".events") !== null) setAttribute(slot, "aria-live", "polite");
+  setAttribute(slot, "aria-relevant", "additions");
+  keyed(ready(slot, null, "ol", "events"), events, {
     key: (event) => event.number,
     create: (event) =>
       h(

@@ -34,7 +34,7 @@ const COLUMNS = {
   }),
   checks: () => ({ label: "Checks", keep: true, full: true, create: heartbeats, update: (cell, row) => setHeartbeats(cell, row.checks) }),
   p95: () => ({ label: "p95", number: true, keep: true, sort: p95, text: (row) => joined(latency(p95(row))) }),
-  share: () => ({ label: "Share", number: true, sort: (row) => row.share, text: (row) => percent(row.share) }),
+  share: () => ({ label: "Share", number: true, extra: true, sort: (row) => row.share, text: (row) => percent(row.share) }),
   uptime: () => ({ label: "Uptime", number: true, keep: true, sort: (row) => row.uptime, text: (row) => percent(row.uptime) }),
   requests: () => ({ label: "Requests", number: true, sort: (row) => row.requests, text: (row) => count(row.requests) }),
   errors: () => ({
@@ -56,9 +56,12 @@ const COLUMNS = {
       cell.className = tone === "quiet" ? "" : `is-${tone}`;
     },
   }),
+  /** On the Gateway page it is what one came to see. */
+  keptBreaker: () => ({ ...COLUMNS.breaker(), keep: true, tagged: true }),
   restart: () => ({
     label: "",
     name: "Restart",
+    extra: true,
     create: (row) => h("button", { type: "button", class: "button button-small", onclick: (event) => restartService(row.service, event.currentTarget), "aria-label": `Restart ${row.service}` }, "Restart"),
     update: (cell, row) => {
       cell.hidden = !row.restartable;

@@ -8,7 +8,8 @@ import { h, keyed, setAttribute, setText } from "./dom.js";
 
 /**
  * columns: [{label, name?, number?, keep?, full?, sort?(row), create?(row) -> node, update(node, row) | text(row)}].
- * The first column names the row. `keep`: stays on a phone. `words(row)`: what a filter looks in.
+ * The first column names the row. `keep`: stays on a phone. `extra`: the first to go
+ * where there is little room. `tagged`: in the list the label stands before the value, as it does before numbers. `words(row)`: what a filter looks in.
  */
 export class Table {
   #columns;
@@ -88,7 +89,7 @@ export class Table {
   }
 
   #head(column) {
-    const properties = { scope: "col", class: column.number ? "number" : null };
+    const properties = { scope: "col", class: [column.number && "number", column.extra && "extra"].filter(Boolean).join(" ") || null };
     if (!column.sort) return h("th", properties, column.label || h("span", { class: "visually-hidden" }, column.name ?? ""));
     return h("th", properties, h("button", { type: "button", class: "sort", onclick: () => this.#sortBy(column) }, column.label));
   }
@@ -124,8 +125,8 @@ export class Table {
 
   #row(row) {
     const cells = this.#columns.map((column, index) => {
-      const classes = [column.number && "number", column.keep && "keep", column.full && "full"].filter(Boolean).join(" ");
-      const properties = { class: classes || null, "data-label": index > 0 && column.number ? column.label : null };
+      const classes = [column.number && "number", column.keep && "keep", column.full && "full", column.extra && "extra"].filter(Boolean).join(" ");
+      const properties = { class: classes || null, "data-label": index > 0 && (column.number || column.tagged) ? column.label : null };
       if (index === 0) properties.scope = "row";
       return h(index === 0 ? "th" : "td", properties, column.create?.(row) ?? null);
     });

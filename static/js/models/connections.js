@@ -1,40 +1,44 @@
 /** What the Connections page says. Pure. */
 
-import { bytes, count, counted, percent } from "./figures.js";
+import { count, counted } from "./figures.js";
 
-/** One sentence on the pool. */
+/** From so many bytes waiting on, as a share of what may wait, a client is behind rather than in the act of being sent to. */
+const BEHIND = 0.05;
+
+/** One sentence on the pool. It is read out when it changes, so no figure that ticks is in it. */
 export function sentence(pool) {
   if (pool.active === 0) return "Nobody is connected.";
-  const behind = pool.connections.filter((each) => each.queued_bytes > 0).length;
-  const people = `${counted(pool.active, "connection")} of ${count(pool.limit)}`;
-  if (pool.active >= pool.limit) return `${people}: new ones are turned away until one closes.`;
-  if (pool.active >= pool.limit * 0.9) return `${people}, ${percent(pool.active / pool.limit)} of what may be open.`;
-  if (behind > 0) return `${people}; ${behind === 1 ? "one is" : `${count(behind)} are`} behind and waiting for ${bytes(pool.queued_bytes)}.`;
-  return `${people}, all up to date.`;
+  const behind = pool.connections.filter((each) => isBehind(each, pool.outbox_limit)).length;
+  if (pool.active >= pool.limit) return "As many connections are open as may be; new ones are turned away until one closes.";
+  if (pool.active >= pool.limit * 0.9) return "Nearly as many connections are open as may be.";
+  if (behind > 0) return `${behind === 1 ? "One connection is" : `${count(behind)} connections are`} behind; the others are up to date.`;
+  return "Everyone who is connected is up to date.";
 }
 
-/** What a connection is doing, in one word for the pill: {word, tone}. */
-export function doing(connection) {
+const isBehind = (connection, limit) => connection.queued_bytes > limit * BEHIND;
+
+/** What a connection is doing, in one word for the pill: {word, tone}. `limit`: bytes that may wait for one. */
+export function doing(connection, limit) {
   if (connection.state === "closing") return { word: "closing", tone: "warn" };
-  if (connection.queued_bytes > 0) return { word: "behind", tone: "warn" };
+  if (isBehind(connection, limit)) return { word: "behind", tone: "warn" };
   if (connection.streaming) return { word: "speaking", tone: "ok" };
   if (connection.sessions.length === 0) return { word: "in no session", tone: "quiet" };
   return { word: "listening", tone: "ok" };
 }
 
 /** How many of the listed connections are doing what: [{word, count}], all of them first, in a fixed order. */
-export function tally(connections) {
+export function tally(connections, limit) {
   const counts = new Map(["speaking", "listening", "behind", "in no session", "closing"].map((word) => [word, 0]));
   for (const connection of connections) {
-    const { word } = doing(connection);
+    const { word } = doing(connection, limit);
     counts.set(word, counts.get(word) + 1);
   }
   return [{ word: "all", count: connections.length }, ...[...counts].map(([word, count]) => ({ word, count }))];
 }
 
 /** Connections that are doing `word`; "all" is everyone. */
-export function chosen(connections, word) {
-  return word === "all" ? connections : connections.filter((connection) => doing(connection).word === word);
+export function chosen(connections, word, limit) {
+  return word === "all" ? connections : connections.filter((connection) => doing(connection, limit).word === word);
 }
 
 /** "2 of 14 match", "the newest 500 of 1,458", "14 connections". */

@@ -3,7 +3,7 @@
 import { count, percent } from "./figures.js";
 import { listed } from "./overview.js";
 
-/** One sentence on how requests are faring. `gateway` is the topic's state. */
+/** One sentence on how requests are faring; read out when it changes, so no figure that ticks is in it. */
 export function sentence(gateway, threshold = 0.05) {
   const open = gateway.instances.filter((instance) => instance.breaker !== "closed");
   if (gateway.instances.length === 0) return "No back end is configured, so every request is refused.";
@@ -13,7 +13,7 @@ export function sentence(gateway, threshold = 0.05) {
   for (const instance of usable) shut.delete(instance.service);
   if (shut.size > 0) return `Requests to ${listed([...shut])} are answered 503; the rest goes through.`;
   if (open.length > 0) return `${open.length === 1 ? "One breaker is" : `${count(open.length)} breakers are`} not closed; requests go to the other instances.`;
-  if (gateway.error_rate > threshold) return `${percent(gateway.error_rate)} of requests failed in the last minute.`;
+  if (gateway.error_rate > threshold) return `More than ${percent(threshold)} of requests failed in the last minute.`;
   if (gateway.requests_per_second === 0) return "Ready. No requests in the last moments.";
   return "Requests are going through.";
 }

@@ -4,11 +4,11 @@ import { counted, duration } from "./figures.js";
 import { listed } from "./overview.js";
 import { word } from "./states.js";
 
-/** One sentence on the whole tree. */
+/** One sentence on the whole tree. It is read out when it changes, so nothing that ticks is in it. */
 export function sentence(tree) {
   if (tree.state === "stopping") return tree.reason ? `The tree is stopping in order: ${tree.reason}` : "The tree is stopping in order.";
   const others = tree.branches.filter((branch) => branch.state !== "running");
-  if (others.length === 0) return `All ${counted(tree.branches.length, "branch", "branches")} are running, for ${duration(tree.uptime)}.`;
+  if (others.length === 0) return `All ${counted(tree.branches.length, "branch", "branches")} are running.`;
   const bad = others.filter((branch) => branch.state === "backing_off" || branch.state === "failed");
   if (bad.length > 0) return `${listed(bad.map((branch) => branch.name))} failed; ${bad.every((branch) => branch.state === "backing_off") ? "a new attempt begins soon. The others go on." : "the service stops in order."}`;
   return `${listed(others.map((branch) => `${branch.name} is ${word(branch.state)}`))}.`;

@@ -47,10 +47,10 @@ const table = new Table({
     {
       label: "State",
       keep: true,
-      sort: (row) => doing(row).word,
+      sort: (row) => doing(row, pool.outbox_limit).word,
       create: () => pill(),
       update: (cell, row) => {
-        const { word, tone } = doing(row);
+        const { word, tone } = doing(row, pool.outbox_limit);
         setPill(cell, word, tone);
       },
     },
@@ -110,7 +110,7 @@ function showPool() {
     return;
   }
   ready(slot, table.element);
-  table.show(chosen(pool.connections, choice));
+  table.show(chosen(pool.connections, choice, pool.outbox_limit));
   const words = countWords({ matching: table.matching, listed: pool.connections.length, active: pool.active });
   setText(byId("pool-count"), words);
   setText(byId("pool-note"), words);
@@ -120,7 +120,7 @@ function showPool() {
 }
 
 function showChoices() {
-  keyed(byId("choices"), tally(pool.connections), {
+  keyed(byId("choices"), tally(pool.connections, pool.outbox_limit), {
     key: ({ word }) => word,
     create: ({ word }) =>
       h(
@@ -172,7 +172,7 @@ function showPanel(isNew = false) {
     open = { state: pill(), list: facts(), since: timeElement(), sessions: h("span", {}) };
     panel.body.replaceChildren(h("p", {}, open.state), open.list);
   }
-  const { word, tone } = doing(row);
+  const { word, tone } = doing(row, pool.outbox_limit);
   panel.title(row.name ?? row.address);
   setPill(open.state, word, tone);
   setTime(open.since, row.since);

@@ -31,7 +31,7 @@ const table = new InstanceTable({
   caption: "Instances",
   href: (key) => panel.href(key),
   onOpen: (key) => panel.open(key),
-  columns: ["name", "state", "breaker", "p95", "share", "requests", "errors"],
+  columns: ["name", "state", "keptBreaker", "p95", "share", "requests", "errors"],
 });
 const routes = new Table({
   caption: "Routes",

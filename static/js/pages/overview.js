@@ -18,6 +18,9 @@ import { usual } from "../models/series.js";
 import { socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
+/** A tab in the background shows how many problems there are. */
+const TITLE = document.title;
+
 const state = { services: null, gateway: null, tree: null, metrics: null, connections: null, config: null };
 
 const tiles = Object.fromEntries(["connections", "requests", "gateway", "caption"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
@@ -47,6 +50,7 @@ function showFigures(data) {
     value: count(connections.active),
     unit: `of ${count(connections.limit)}`,
     series: series.connections,
+    tone: connections.active >= connections.limit * 0.9 ? "warn" : "",
     note: `${counted(connections.sessions, "session")} · ${count(connections.evicted)} evicted`,
   });
   tiles.requests.show({
@@ -79,7 +83,9 @@ function comparison(p95, p50, course) {
 function showStatus() {
   const words = sentence({ services: state.services, tree: state.tree, speech: state.metrics?.speech });
   if (words) setText(byId("page-status"), words);
-  showBanners(byId("problems"), problems(state), { onRestart: restartService });
+  const found = problems(state);
+  showBanners(byId("problems"), found, { onRestart: restartService });
+  document.title = found.length > 0 ? `(${count(found.length)}) ${TITLE}` : TITLE;
 }
 
 function showServices() {
@@ -109,7 +115,7 @@ const topics = {
     showFigures(data);
     const slot = byId("events-slot");
     if (data.events.length === 0) ready(slot, emptyState("Nothing has happened yet.", "Restarts, faults and recoveries are told here."));
-    else showEvents(ready(slot, null, "ol", "events"), data.events.slice(0, 12));
+    else showEvents(slot, data.events.slice(0, 12));
     setText(byId("events-note"), `up for ${duration(data.uptime)}`);
     showStatus();
   },
