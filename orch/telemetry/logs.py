@@ -2,10 +2,14 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, Final
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+
+# Without local variables: they would carry keys and what people have said into the log.
+_TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 
 def configure(level: str, *, pretty: bool = False) -> None:
@@ -17,13 +21,13 @@ def configure(level: str, *, pretty: bool = False) -> None:
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        _add_logger_name,
+        structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: list[Any] = (
         [structlog.dev.ConsoleRenderer()]
         if pretty
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer(default=str)]
     )
     numeric = logging.getLevelNamesMapping()[level]
     structlog.configure(
@@ -44,10 +48,3 @@ def configure(level: str, *, pretty: bool = False) -> None:
     root.setLevel(numeric)
     for noisy in ("httpx2", "httpcore2", "watchfiles", "hypercorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _add_logger_name(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    name = getattr(logger, "name", None)
-    if name is not None:
-        event.setdefault("logger", name)
-    return event

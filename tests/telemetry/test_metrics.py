@@ -1,0 +1,61 @@
+"""Metrics: names from one table, values from the parts themselves."""
+
+import re
+
+from orch.telemetry import metrics as names
+from orch.telemetry.metrics import NAMES, Metrics, Reading
+
+
+def text(metrics: Metrics) -> str:
+    body, content_type = metrics.render()
+    assert content_type.startswith("text/plain")
+    return body.decode()
+
+
+def test_names_follow_the_conventions_and_stand_once() -> None:
+    """Base units, a prefix, ``_total`` for counters and only for them."""
+    assert len({name.name for name in NAMES}) == len(NAMES)
+    for name in NAMES:
+        assert re.fullmatch(r"orch_[a-z_]+", name.name)
+        assert name.name.endswith("_total") == (name.kind == "counter")
+        assert name.text.endswith(".")
+
+
+def test_what_was_counted_is_exposed() -> None:
+    """The gateway's and health's figures reach a scrape."""
+    metrics = Metrics()
+    metrics.gateway_request("audio-service", 200, 0.2)
+    metrics.gateway_retry("audio-service")
+    metrics.breaker_state("audio-service", "http://a", "half_open")
+    metrics.service_state("audio-service", "http://a", "degraded")
+    metrics.health_check("audio-service", "http://a", False, 0.1)  # noqa: FBT003 - its signature
+    metrics.recovery("audio-service")
+    found = text(metrics)
+    for line in (
+        'orch_gateway_requests_total{service="audio-service",status="200"} 1.0',
+        'orch_gateway_retries_total{service="audio-service"} 1.0',
+        'orch_gateway_breaker_state{instance="http://a",service="audio-service"} 1.0',
+        'orch_service_state{instance="http://a",service="audio-service",state="degraded"} 1.0',
+        'orch_service_state{instance="http://a",service="audio-service",state="healthy"} 0.0',
+        'orch_health_checks_total{instance="http://a",outcome="failed",service="audio-service"} 1.0',
+        'orch_recoveries_total{service="audio-service"} 1.0',
+        'orch_gateway_request_seconds_bucket{le="0.25",service="audio-service"} 1.0',
+    ):
+        assert line in found
+
+
+def test_readings_are_taken_at_the_scrape() -> None:
+    """No figure is kept twice, so none can be stale."""
+    metrics = Metrics()
+    connections = [3]
+    metrics.read_from(lambda: [Reading(names.CONNECTIONS, connections[0])])
+    assert "orch_websocket_connections 3.0" in text(metrics)
+    connections[0] = 5
+    assert "orch_websocket_connections 5.0" in text(metrics)
+
+
+def test_two_processes_worth_of_metrics_do_not_meet() -> None:
+    """The registry belongs to the tree, not to the module."""
+    one, other = Metrics(), Metrics()
+    one.recovery("audio-service")
+    assert "orch_recoveries_total{" not in text(other)
