@@ -6,6 +6,7 @@ as long as they all say the same, so that the bars cover minutes and not the las
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import dropwhile
 from typing import Final
 
 from msgspec import Struct
@@ -85,11 +86,17 @@ class History:
 
     @property
     def uptime(self) -> float | None:
-        """The share of the checks kept that found it answering (0..1), or None before the first."""
-        if not self._checks:
+        """The share of the checks kept that found it answering (0..1), or None where none counts yet.
+
+        Those of its first start do not: it has not been away yet.
+        """
+        counted = list(self._checks)
+        if len(counted) < KEPT:
+            counted = list(dropwhile(lambda check: check.state is State.RECOVERING, counted))
+        if not counted:
             return None
-        up = sum(check.state in {State.HEALTHY, State.DEGRADED} for check in self._checks)
-        return up / len(self._checks)
+        up = sum(check.state in {State.HEALTHY, State.DEGRADED} for check in counted)
+        return up / len(counted)
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:

@@ -105,3 +105,14 @@ def test_jitter_spreads_checks_by_a_tenth() -> None:
 def test_a_bar_shows_its_check_and_not_the_verdict(seen: Seen, verdict: Verdict, state: State) -> None:
     """A single miss is a red bar, even while the verdict waits for more of them."""
     assert check_state(seen, verdict) is state
+
+
+def test_a_first_start_is_no_time_away_but_a_later_one_is() -> None:
+    """A service that has just come up has not been down."""
+    history = History()
+    history.add(check(0, State.RECOVERING, None), interval=10)
+    assert history.uptime is None
+    history.add(check(10), interval=10)
+    assert history.uptime == 1.0
+    history.add(check(20, State.RECOVERING, None), interval=10)
+    assert history.uptime == 0.5
