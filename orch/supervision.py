@@ -5,7 +5,7 @@ one that fails must not take the others with it. A bare nursery gives the second
 one child cancels its siblings, and cancelling the root stops everything at once, in no order.
 
 Here every branch has a nursery of its own, opened inside the one it depends on; leaving the ``async with``
-blocks stops them inside out. Within its nursery a branch runs under :func:`supervise`: an exception ends the
+blocks stops them inside out. Within its nursery a branch runs under :meth:`Tree.supervise`: an exception ends the
 attempt, never the nursery, and the policy says when the next attempt begins. A branch past its limit does not
 raise either: it asks the tree to stop, which is an event, and the blocks are left in order.
 
@@ -14,23 +14,21 @@ attempts of their branch, so that dependants keep what they hold.
 """
 
 import traceback
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Protocol
 
 import structlog
 import trio
 from msgspec import Struct
 
 from orch.restarts import RestartPolicy
+from orch.tasks import TaskStatistics, tasks_below
 from orch.telemetry.events import EventLog
 
 log = structlog.get_logger("tree")
-
-TASKS_SHOWN: Final = 40
-TASKS_WALKED: Final = 2000
 
 
 class State(StrEnum):
@@ -75,15 +73,6 @@ class LastError(Struct, frozen=True, kw_only=True):
     message: str
     traceback: str
     at: float
-
-
-class TaskStatistics(Struct, frozen=True, kw_only=True):
-    """Tasks of one name below a branch, and where they wait."""
-
-    name: str
-    count: int
-    depth: int
-    waits_for: str | None
 
 
 class BranchStatistics(Struct, frozen=True, kw_only=True):
@@ -206,7 +195,7 @@ class Tree:
         return tuple(branch.name for branch in self._branches)
 
     @asynccontextmanager
-    async def branch(
+    async def supervise(
         self,
         name: str,
         run: Run,
@@ -225,7 +214,7 @@ class Tree:
         branch.since = self._wall()
         self._branches.append(branch)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._supervise, branch, name=f"branch {name}")
+            nursery.start_soon(self._keep_running, branch, name=f"branch {name}")
             try:
                 await _first(branch.settled.wait, self.stopping.wait)
                 yield branch
@@ -237,7 +226,7 @@ class Tree:
                     self._enter(branch, State.STOPPING)
                 nursery.cancel_scope.cancel()
 
-    async def _supervise(self, branch: Branch) -> None:
+    async def _keep_running(self, branch: Branch) -> None:
         """Run attempt after attempt until the tree stops or the policy gives up."""
         branch.task = trio.lowlevel.current_task()
         try:
@@ -333,7 +322,7 @@ class Tree:
         )
 
     def _branch_statistics(self, branch: Branch, now: float) -> BranchStatistics:
-        tasks = tuple(_tasks_below(branch.task)) if branch.task is not None else ()
+        tasks = tuple(tasks_below(branch.task)) if branch.task is not None else ()
         detail = branch.describe()
         waits_for = None
         if branch.state is State.STARTING and tasks:
@@ -377,43 +366,3 @@ def _single(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
-
-
-def _tasks_below(root: trio.lowlevel.Task) -> Iterator[TaskStatistics]:
-    """Walk the real task tree below ``root``, tasks of one name at one depth counted together.
-
-    The walk ends after :data:`TASKS_WALKED` tasks: a page needs the shape, not ten thousand rows.
-    """
-    counts: Counter[tuple[int, str]] = Counter()
-    example: dict[tuple[int, str], trio.lowlevel.Task] = {}
-    stack: list[tuple[int, trio.lowlevel.Task]] = [
-        (0, task) for nursery in root.child_nurseries for task in nursery.child_tasks
-    ]
-    walked = 0
-    while stack and walked < TASKS_WALKED:
-        depth, task = stack.pop()
-        walked += 1
-        key = (depth, _short(task.name))
-        counts[key] += 1
-        example.setdefault(key, task)
-        for nursery in task.child_nurseries:
-            stack.extend((depth + 1, child) for child in nursery.child_tasks)
-    for (depth, name), count in list(counts.items())[:TASKS_SHOWN]:
-        yield TaskStatistics(
-            name=name, count=count, depth=depth, waits_for=_waits_for(example[(depth, name)])
-        )
-
-
-def _short(name: str) -> str:
-    """Drop the package, and where a function was defined inside another, the outer one."""
-    return name.rpartition("<locals>.")[2].removeprefix("orch.")
-
-
-def _waits_for(task: trio.lowlevel.Task) -> str | None:
-    """Return the innermost of our own functions that the task is in, as ``module.function``."""
-    found = None
-    for frame, _ in task.iter_await_frames():
-        module = frame.f_globals.get("__name__", "")
-        if module.startswith("orch.") and module != __name__:
-            found = f"{module.removeprefix('orch.')}.{frame.f_code.co_name}"
-    return found

@@ -117,28 +117,28 @@ async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
         return parts.settings.current.orchestration.shutdown_grace
 
     async with (
-        tree.branch(
+        tree.supervise(
             "stores",
             _together(parts.store.run, parts.settings.watch),
             describe=lambda: _stores_detail(parts),
         ),
-        tree.branch(
+        tree.supervise(
             "health",
             _together(parts.health.run, parts.dashboard.run),
             describe=lambda: Detail(text=_health_words(parts)),
         ),
-        tree.branch(
+        tree.supervise(
             "bots",
             parts.bots.run,
             describe=lambda: Detail(text=_counted(parts.bots.statistics().running, "bot")),
         ),
-        tree.branch("websocket", parts.hub.run, describe=lambda: _hub_detail(parts)),
-        tree.branch("gateway", parts.gateway.run, describe=lambda: Detail(text=_gateway_words(parts))),
+        tree.supervise("websocket", parts.hub.run, describe=lambda: _hub_detail(parts)),
+        tree.supervise("gateway", parts.gateway.run, describe=lambda: Detail(text=_gateway_words(parts))),
     ):
         if front is None:
             yield tree
         else:
-            async with tree.branch(
+            async with tree.supervise(
                 "front", front.run, grace=grace(), describe=lambda: Detail(text=_front_words(front))
             ):
                 yield tree

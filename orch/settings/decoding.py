@@ -15,24 +15,11 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from orch.settings.environment import overrides, type_at
 from orch.settings.structs import Fault, Section, Service, Settings
 
 Source = Literal["default", "file", "environment", "runtime"]
 
-SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "HOST": ("orchestration", "frontend", "host"),
-    "PORT": ("orchestration", "frontend", "port"),
-    "WORKERS": ("orchestration", "frontend", "workers"),
-    "AUDIO_SERVICE_URL": ("services", "audio-service", "url"),
-    "TRANSLATION_SERVICE_URL": ("services", "translation-service", "url"),
-    "REDIS_URL": ("session_management", "redis_url"),
-    "SESSION_TIMEOUT": ("orchestration", "websocket", "session_timeout"),
-    "METRICS_ENABLE": ("orchestration", "monitoring", "enabled"),
-    "HEALTH_CHECK_INTERVAL": ("orchestration", "monitoring", "health_check_interval"),
-    "LOG_LEVEL": ("orchestration", "log_level"),
-}
-PREFIX: Final = "ORCH_"
-NOT_SETTINGS: Final = ("ORCH_CONFIG", "ORCH_TEST_REDIS_URL", "ORCH_TEST_POSTGRES_URL")
 SECRETS: Final = frozenset({"control_token", "api_key"})
 
 
@@ -60,14 +47,14 @@ def decode(
     faults: list[Fault] = []
     document = _parse(text, name, faults)
     sources: dict[str, Source] = {}
-    variables = _overrides(environ, document, faults)
+    variables = overrides(environ, document, faults)
     for _, path, value in variables:
         _put(document, path, value)
         sources[_dotted(path)] = "environment"
     origin = {_dotted(path): variable for variable, path, _ in variables}
     for dotted, value in (overlay or {}).items():
         path = tuple(dotted.split("."))
-        if _type_at(path) is None:
+        if type_at(path) is None:
             faults.append(Fault(dotted, "expected the path of a setting there is"))
             continue
         _put(document, path, value)
@@ -142,66 +129,6 @@ def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
         faults.append(Fault(name, f"expected sections such as «orchestration:», got {_shown(document)}"))
         return {}
     return document
-
-
-def _overrides(
-    environ: Mapping[str, str], document: Mapping[str, Any], faults: list[Fault]
-) -> list[tuple[str, tuple[str, ...], Any]]:
-    """Return (variable, path, value), the short names first so that the exact name wins."""
-    found: list[tuple[str, tuple[str, ...], Any]] = []
-    services = document.get("services")
-    names = {*Settings().services, *(services if isinstance(services, dict) else ())}
-    for variable, path in SHORT_NAMES.items():
-        if variable in environ:
-            value: Any = environ[variable]
-            found.append((variable, path, value.upper() if variable == "LOG_LEVEL" else _scalar(path, value)))
-    for variable in sorted(environ):
-        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
-            continue
-        path_or_none = _path_of(variable, names)
-        if path_or_none is None:
-            faults.append(Fault(variable, "expected ORCH_SECTION__KEY of a setting there is"))
-        else:
-            found.append((variable, path_or_none, _scalar(path_or_none, environ[variable])))
-    return found
-
-
-def _path_of(variable: str, services: set[str]) -> tuple[str, ...] | None:
-    words = variable.removeprefix(PREFIX).lower().split("__")
-    if words[0] == "services" and len(words) > 2:  # noqa: PLR2004 - services, name, key
-        hyphenated = words[1].replace("_", "-")
-        match = next((name for name in services if name.replace("_", "-").lower() == hyphenated), hyphenated)
-        words[1] = match
-    roots = {field.name for field in msgspec.structs.fields(Settings)}
-    path = tuple(words) if words[0] in roots else ("orchestration", *words)
-    return path if _type_at(path) is not None else None
-
-
-def _type_at(path: tuple[str, ...]) -> Any | None:
-    """Return the type declared at ``path``, or None where there is no such value."""
-    kind: Any = Settings
-    for key in path:
-        if isinstance(kind, type) and issubclass(kind, Section):
-            kind = next((f.type for f in msgspec.structs.fields(kind) if f.name == key), None)
-        elif get_origin(kind) is dict:
-            kind = get_args(kind)[1]
-        else:
-            return None
-        if kind is None:
-            return None
-    return kind
-
-
-def _scalar(path: tuple[str, ...], value: str) -> Any:
-    """Read a variable's value as the file's reader would, but leave text text."""
-    kind = _type_at(path)
-    base = get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
-    if base is str:
-        return value
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
 
 
 def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

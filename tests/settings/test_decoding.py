@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from orch.resources import resource
 from orch.settings import Settings, decode
-from orch.settings.decoding import SHORT_NAMES, values
+from orch.settings.decoding import values
+from orch.settings.environment import SHORT_NAMES
 
 FILE = (resource("config") / "orchestration.yaml").read_text(encoding="utf-8")
 

@@ -12,6 +12,7 @@ PURE = (
     "restarts.py",
     "settings/structs.py",
     "settings/decoding.py",
+    "settings/environment.py",
     "settings/reloading.py",
     "analytics/series.py",
     "telemetry/events.py",

@@ -54,9 +54,9 @@ def test_branches_start_in_order_and_stop_in_reverse_each_after_the_last_has_end
     async def main() -> None:
         recorder, t = Recorder(), tree()
         async with (
-            t.branch("a", recorder.branch("a")),
-            t.branch("b", recorder.branch("b", slow_stop=3)),
-            t.branch("c", recorder.branch("c", slow_stop=5)),
+            t.supervise("a", recorder.branch("a")),
+            t.supervise("b", recorder.branch("b", slow_stop=3)),
+            t.supervise("c", recorder.branch("c", slow_stop=5)),
         ):
             t.stop("test")
         assert recorder.story == ["start a", "start b", "start c", "stop c", "stop b", "stop a"]
@@ -83,7 +83,7 @@ def test_a_branch_opens_only_when_the_one_before_it_is_usable() -> None:
 
         began = trio.current_time()
         t = tree()
-        async with t.branch("slow", slow), t.branch("second", second):
+        async with t.supervise("slow", slow), t.supervise("second", second):
             assert seen == [pytest.approx(began + 4)]
             t.stop("test")
 
@@ -98,9 +98,9 @@ def test_a_branch_that_fails_is_restarted_with_back_off_and_the_rest_never_notic
         outer, failing, inner = recorder.branch("outer"), recorder.branch("failing"), recorder.branch("inner")
         policy = RestartPolicy(first=1, factor=2, limit=5, window=1000)
         async with (
-            t.branch("outer", outer),
-            t.branch("failing", failing, policy=policy),
-            t.branch("inner", inner),
+            t.supervise("outer", outer),
+            t.supervise("failing", failing, policy=policy),
+            t.supervise("inner", inner),
         ):
             for wait in (1, 2, 4):
                 failing.failure.set()
@@ -127,9 +127,9 @@ def test_past_its_limit_a_branch_stops_the_tree_in_order_and_the_tree_is_failed(
         recorder, t = Recorder(), tree()
         failing = recorder.branch("failing")
         async with (
-            t.branch("store", recorder.branch("store")),
-            t.branch("failing", failing, policy=RestartPolicy(first=1, limit=1, window=100)),
-            t.branch("front", recorder.branch("front")),
+            t.supervise("store", recorder.branch("store")),
+            t.supervise("failing", failing, policy=RestartPolicy(first=1, limit=1, window=100)),
+            t.supervise("front", recorder.branch("front")),
         ):
             failing.failure.set()
             await trio.sleep(2)
@@ -153,7 +153,7 @@ def test_a_branch_that_never_gets_usable_does_not_hold_the_start_up_for_ever() -
         async def broken(*, task_status: trio.TaskStatus[None]) -> None:
             raise OSError("disk full")
 
-        async with t.branch("store", broken, policy=RestartPolicy(first=1, limit=2, window=100)):
+        async with t.supervise("store", broken, policy=RestartPolicy(first=1, limit=2, window=100)):
             assert t.stopping.is_set()
             assert recorder.story == []
         assert t.is_failed
@@ -169,7 +169,7 @@ def test_a_branch_that_returns_unasked_has_failed() -> None:
             task_status.started()
 
         t = tree()
-        async with t.branch("quits", quits, policy=RestartPolicy(first=1, limit=0)):
+        async with t.supervise("quits", quits, policy=RestartPolicy(first=1, limit=0)):
             await t.stopping.wait()
         error = t.statistics().branches[0].last_error
         assert error is not None
@@ -184,7 +184,7 @@ def test_an_operators_restart_runs_the_branch_anew_and_counts_no_failure() -> No
     async def main() -> None:
         recorder, t = Recorder(), tree()
         part = recorder.branch("part")
-        async with t.branch("part", part, policy=RestartPolicy(limit=0)):
+        async with t.supervise("part", part, policy=RestartPolicy(limit=0)):
             for _ in range(3):
                 assert t.restart("part")
                 await wait_all_tasks_blocked()
@@ -202,7 +202,7 @@ def test_an_operators_restart_cuts_a_back_off_short() -> None:
     async def main() -> None:
         recorder, t = Recorder(), tree()
         part = recorder.branch("part")
-        async with t.branch("part", part, policy=RestartPolicy(first=25)):
+        async with t.supervise("part", part, policy=RestartPolicy(first=25)):
             part.failure.set()
             await wait_all_tasks_blocked()
             before = trio.current_time()
@@ -225,7 +225,7 @@ def test_the_innermost_branch_has_its_grace_and_no_more() -> None:
             task_status.started()
             await trio.sleep_forever()
 
-        async with t.branch("front", stubborn, grace=10):
+        async with t.supervise("front", stubborn, grace=10):
             t.stop("test")
             began = trio.current_time()
         assert trio.current_time() - began == pytest.approx(10)
@@ -244,7 +244,7 @@ def test_a_branch_that_finishes_within_the_grace_ends_the_wait() -> None:
             await t.stopping.wait()
             await trio.sleep(2)
 
-        async with t.branch("front", drains, grace=10):
+        async with t.supervise("front", drains, grace=10):
             t.stop("test")
             began = trio.current_time()
         assert trio.current_time() - began == pytest.approx(2)
@@ -259,7 +259,7 @@ def test_cancelling_the_whole_tree_is_never_swallowed() -> None:
     async def main() -> None:
         recorder, t = Recorder(), tree()
         with trio.move_on_after(3) as scope:
-            async with t.branch("a", recorder.branch("a")), t.branch("b", recorder.branch("b")):
+            async with t.supervise("a", recorder.branch("a")), t.supervise("b", recorder.branch("b")):
                 await trio.sleep_forever()
         assert scope.cancelled_caught
         assert recorder.story[:2] == ["start a", "start b"]
@@ -284,7 +284,7 @@ def test_the_tree_describes_its_real_tasks_and_queues() -> None:
                 task_status.started()
 
         detail = Detail(text="three", queues=(Queue(name="jobs", fill=1, limit=8),))
-        async with t.branch("part", part, describe=lambda: detail):
+        async with t.supervise("part", part, describe=lambda: detail):
             row = t.statistics().branches[0]
             assert (row.detail, row.queues) == ("three", detail.queues)
             assert [(task.count, task.name) for task in row.tasks] == [(3, "worker")]

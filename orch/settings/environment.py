@@ -1,0 +1,84 @@
+"""Settings in the environment: the short names, and ORCH_SECTION__KEY for any other."""
+
+from collections.abc import Mapping
+from typing import Any, Final, get_args, get_origin
+
+import msgspec
+import yaml
+
+from orch.settings.structs import Fault, Section, Settings
+
+SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "HOST": ("orchestration", "frontend", "host"),
+    "PORT": ("orchestration", "frontend", "port"),
+    "WORKERS": ("orchestration", "frontend", "workers"),
+    "AUDIO_SERVICE_URL": ("services", "audio-service", "url"),
+    "TRANSLATION_SERVICE_URL": ("services", "translation-service", "url"),
+    "REDIS_URL": ("session_management", "redis_url"),
+    "SESSION_TIMEOUT": ("orchestration", "websocket", "session_timeout"),
+    "METRICS_ENABLE": ("orchestration", "monitoring", "enabled"),
+    "HEALTH_CHECK_INTERVAL": ("orchestration", "monitoring", "health_check_interval"),
+    "LOG_LEVEL": ("orchestration", "log_level"),
+}
+PREFIX: Final = "ORCH_"
+NOT_SETTINGS: Final = ("ORCH_CONFIG", "ORCH_TEST_REDIS_URL", "ORCH_TEST_POSTGRES_URL")
+
+
+def overrides(
+    environ: Mapping[str, str], document: Mapping[str, Any], faults: list[Fault]
+) -> list[tuple[str, tuple[str, ...], Any]]:
+    """Return (variable, path, value), the short names first so that the exact name wins."""
+    found: list[tuple[str, tuple[str, ...], Any]] = []
+    services = document.get("services")
+    names = {*Settings().services, *(services if isinstance(services, dict) else ())}
+    for variable, path in SHORT_NAMES.items():
+        if variable in environ:
+            value: Any = environ[variable]
+            found.append((variable, path, value.upper() if variable == "LOG_LEVEL" else _scalar(path, value)))
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        path_or_none = _path_of(variable, names)
+        if path_or_none is None:
+            faults.append(Fault(variable, "expected ORCH_SECTION__KEY of a setting there is"))
+        else:
+            found.append((variable, path_or_none, _scalar(path_or_none, environ[variable])))
+    return found
+
+
+def _path_of(variable: str, services: set[str]) -> tuple[str, ...] | None:
+    words = variable.removeprefix(PREFIX).lower().split("__")
+    if words[0] == "services" and len(words) > 2:  # noqa: PLR2004 - services, name, key
+        hyphenated = words[1].replace("_", "-")
+        match = next((name for name in services if name.replace("_", "-").lower() == hyphenated), hyphenated)
+        words[1] = match
+    roots = {field.name for field in msgspec.structs.fields(Settings)}
+    path = tuple(words) if words[0] in roots else ("orchestration", *words)
+    return path if type_at(path) is not None else None
+
+
+def type_at(path: tuple[str, ...]) -> Any | None:
+    """Return the type declared at ``path``, or None where there is no such value."""
+    kind: Any = Settings
+    for key in path:
+        if isinstance(kind, type) and issubclass(kind, Section):
+            kind = next((f.type for f in msgspec.structs.fields(kind) if f.name == key), None)
+        elif get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            return None
+        if kind is None:
+            return None
+    return kind
+
+
+def _scalar(path: tuple[str, ...], value: str) -> Any:
+    """Read a variable's value as the file's reader would, but leave text text."""
+    kind = type_at(path)
+    base = get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
+    if base is str:
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
