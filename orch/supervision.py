@@ -5,9 +5,9 @@ one that fails must not take the others with it. A bare nursery gives the second
 one child cancels its siblings, and cancelling the root stops everything at once, in no order.
 
 Here every branch has a nursery of its own, opened inside the one it depends on; leaving the ``async with``
-blocks stops them inside out. Within its nursery a branch runs under :meth:`Tree.supervise`: an exception ends the
-attempt, never the nursery, and the policy says when the next attempt begins. A branch past its limit does not
-raise either: it asks the tree to stop, which is an event, and the blocks are left in order.
+blocks stops them inside out. Within its nursery a branch runs under :meth:`Tree.supervise`: an exception ends
+the attempt, never the nursery, and the policy says when the next attempt begins. A branch past its limit does
+not raise either: it asks the tree to stop, which is an event, and the blocks are left in order.
 
 What we leave out: restarting dependants along with a branch (Erlang's ``rest_for_one``). Parts outlive the
 attempts of their branch, so that dependants keep what they hold.
