@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from orch.web.pages import PAGES
 from tests.fakes.tools import require
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -19,6 +20,14 @@ document.addEventListener("securitypolicyviolation", (event) => {
   window.refused.push(`${event.violatedDirective} ${event.blockedURI}`);
 });
 """
+
+OPERATOR_PAGES = [page for page in PAGES if page.name != "translation"]
+NAMES = [page.name for page in OPERATOR_PAGES]
+
+#: What a broken connection logs, which no page can keep the browser from saying.
+LOST = ("WebSocket", "ERR_CONNECTION")
+
+PageAt = Callable[..., Page]
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
 
@@ -112,3 +121,10 @@ def weighed(page: Page) -> Iterator[dict[str, int]]:
     session.on("Network.loadingFinished", count)
     yield weight
     session.detach()
+
+
+def settled(page: Page) -> None:
+    """Wait until the page is live and no grey shape is left."""
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    expect(page.locator("#page-status")).not_to_be_empty()

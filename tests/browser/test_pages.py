@@ -1,28 +1,19 @@
 """The operator's pages in Chromium: every page, full, empty and in trouble, for everyone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from orch.web.pages import PAGES
-from tests.browser.conftest import violations, weighed
+from tests.browser.conftest import LOST, NAMES, OPERATOR_PAGES, PageAt, settled, violations, weighed
 from tests.fakes.scripted_service import Running, scripted
-from tests.fakes.service import RunningService, service
 
 pytestmark = pytest.mark.browser
 
-OPERATOR_PAGES = [page for page in PAGES if page.name != "translation"]
-NAMES = [page.name for page in OPERATOR_PAGES]
-
 WEIGHT_LIMIT = 250_000
 LOAD_LIMIT = 2_000
-
-#: What a broken connection logs, which no page can keep the browser from saying.
-LOST = ("WebSocket", "ERR_CONNECTION")
-
-PageAt = Callable[..., Page]
 
 
 @pytest.fixture(scope="module", params=["full", "empty", "broken"])
@@ -41,13 +32,6 @@ def full() -> Iterator[Running]:
 def broken() -> Iterator[Running]:
     with scripted("broken") as running:
         yield running
-
-
-def settled(page: Page) -> None:
-    """Wait until the page is live and no grey shape is left."""
-    expect(page.locator("#live")).to_have_attribute("data-state", "live")
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
-    expect(page.locator("#page-status")).not_to_be_empty()
 
 
 @pytest.mark.parametrize("width", [1280, 360])
@@ -376,66 +360,3 @@ def test_a_page_that_is_not_there_is_a_page_too(full: Running, page_at: PageAt, 
     assert violations(page, axe) == []
     page.locator("main").get_by_role("link", name="Overview").click()
     settled(page)
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """``orch serve``, its back ends not there."""
-    with service("serve", tmp_path_factory.mktemp("serve")) as running:
-        yield running
-
-
-@pytest.mark.parametrize("width", [1280, 360])
-@pytest.mark.parametrize("page_info", OPERATOR_PAGES, ids=NAMES)
-def test_a_page_is_live_on_the_real_service(
-    real: RunningService, page_at: PageAt, axe: str, page_info: Any, width: int
-) -> None:
-    """With what the real parts say, and nothing refused, thrown or inaccessible."""
-    page = page_at(real.url + page_info.path, width=width, theme="light")
-    settled(page)
-    assert violations(page, axe) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-@pytest.mark.parametrize("branch", ["gateway", "websocket", "front"])
-def test_an_operator_restarts_a_branch_and_sees_it_come_back(
-    real: RunningService, page_at: PageAt, branch: str
-) -> None:
-    """The front too, over which the request itself came; the page comes back by itself."""
-    page = page_at(real.url + "/tree", expects=LOST)
-    settled(page)
-    row = page.locator(f"li[data-key={branch}]")
-    before = row.locator("[data-part=restarts]").inner_text()
-    row.get_by_role("button", name="Restart").click()
-    page.get_by_role("dialog").get_by_role("button", name=f"Restart {branch}").click()
-    expect(page.locator(".toast")).to_have_text(f"{branch} begins anew.")
-    expect(row.locator("[data-part=restarts]")).not_to_have_text(before, timeout=35_000)
-    expect(row.locator(".pill")).to_have_text("running")
-    settled(page)
-
-
-def test_a_changed_value_is_shown_and_taken_back(real: RunningService, page_at: PageAt) -> None:
-    """In force at once, marked as changed here, undone with one press."""
-    page = page_at(real.url + "/settings")
-    settled(page)
-    row = page.locator("tr[data-key='orchestration.gateway.retries']")
-    before = row.locator(".setting-value").inner_text()
-    row.get_by_role("button").click()
-    page.get_by_role("textbox", name="Value").fill("7")
-    page.get_by_role("button", name="Change", exact=True).click()
-    expect(row.locator(".setting-value")).to_have_text("7")
-    expect(row).to_contain_text("changed here")
-    page.locator(".toast").get_by_role("button", name="Undo").click()
-    expect(row.locator(".setting-value")).to_have_text(before)
-    expect(row).not_to_contain_text("changed here")
-
-
-def test_an_impossible_value_is_refused_with_what_was_expected(real: RunningService, page_at: PageAt) -> None:
-    """The service's own words, beside the field, which keeps what was typed."""
-    page = page_at(real.url + "/settings", expects=("422",))
-    settled(page)
-    page.get_by_role("button", name="Change orchestration.gateway.timeout").click()
-    page.get_by_role("textbox", name="Value").fill("-3")
-    page.get_by_role("button", name="Change", exact=True).click()
-    expect(page.locator("#setting-fault")).to_contain_text("expected")
-    expect(page.get_by_role("textbox", name="Value")).to_have_value("-3")
