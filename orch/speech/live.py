@@ -9,7 +9,7 @@ from msgspec import Struct
 from orch.problems import ProblemError
 from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.captions import Origin, caption_error
-from orch.speech.languages import AUTO, closest
+from orch.speech.languages import AUTO, closest, is_same
 from orch.speech.resampling import check_rate
 from orch.speech.stream import Publisher, SpeechStream, Teller
 from orch.speech.tally import SpeechStatistics, Tally
@@ -123,6 +123,24 @@ class Speech:
             fresh = LANGUAGES_RETRY if offered.errors else LANGUAGES_FRESH
             self._good_until = trio.current_time() + fresh
             return offered
+
+    async def require(self, source: str, targets: Collection[str]) -> None:
+        """Ask the back ends, and raise ``unsupported_language`` for what none of them offers.
+
+        What a back end cannot be asked about is not refused.
+        """
+        offered = await self.languages()
+        self._check_language(source)
+        if offered.any_target or any(error.service == TRANSLATION for error in offered.errors):
+            return
+        for target in targets:
+            if not is_same(target, source) and closest(target, offered.targets) is None:
+                known = ", ".join(offered.targets)
+                raise ProblemError(
+                    "unsupported_language",
+                    f"{TRANSLATION} does not know {target!r}. It knows: {known}.",
+                    service=TRANSLATION,
+                )
 
     def statistics(self) -> SpeechStatistics:
         """Return how the speech flow is doing."""

@@ -12,7 +12,7 @@ import trio
 from orch.settings import Vad
 from orch.speech.segmenter import Segmenter, Utterance
 from orch.speech.wav import wav
-from tests.fakes.client import Client, clip, connected
+from tests.fakes.client import CLIPS, Client, clip, connected
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
 
@@ -95,6 +95,26 @@ def test_words_through_the_service_are_the_engines_own(tmp_path: Path) -> None:
                     assert len(spanish) == len(client.finals())
 
         run(main, virtual=False, limit=240)
+
+
+def test_an_upload_in_a_language_that_nobody_offers_is_refused(tmp_path: Path) -> None:
+    """422 with what there is, whether it is the language spoken or the one read."""
+    with service("demo", tmp_path) as s:
+
+        async def main() -> None:
+            async with connected(s.url) as client:
+                await healthy(client)
+
+        run(main, virtual=False)
+        s.post("/api/sessions/create", json={"session_id": "s"}).raise_for_status()
+        body = (CLIPS / "austen-0920.wav").read_bytes()
+        for query, known in (
+            ("source_language=fr&target_languages=es", "en"),
+            ("source_language=en&target_languages=ja", "es"),
+        ):
+            answer = s.post(f"/api/sessions/s/recordings?{query}", content=body)
+            assert (answer.status_code, answer.json()["code"]) == (422, "unsupported_language")
+            assert known in answer.json()["detail"]
 
 
 def test_two_people_each_read_the_other_in_their_own_language(tmp_path: Path) -> None:

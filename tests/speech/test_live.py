@@ -130,6 +130,21 @@ def test_a_language_that_the_back_end_does_not_know_is_refused() -> None:
     run(main)
 
 
+def test_what_no_back_end_offers_can_be_refused_before_anything_is_sent() -> None:
+    """Both languages are looked at; to read in the language that is spoken needs no back end."""
+
+    async def main() -> None:
+        offer = Offer()
+        await offer.speech.require("en", ("es", "en"))
+        await offer.speech.require("auto", ())
+        for source, targets, known in (("de", (), "en-US"), ("en", ("es", "fr"), "es")):
+            with pytest.raises(ProblemError, match=known) as caught:
+                await offer.speech.require(source, targets)
+            assert caught.value.code == "unsupported_language"
+
+    run(main)
+
+
 def test_a_rate_that_cannot_be_used_is_refused() -> None:
     async def main() -> None:
         with pytest.raises(ProblemError) as caught:

@@ -1,8 +1,9 @@
 """Sessions over HTTP: create, list, look at, end; recordings into them and transcripts out of them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
+import trio
 from msgspec import Meta, Struct
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_request, document_response, security_scheme
@@ -15,6 +16,9 @@ from orch.web.control import require_control
 from orch.web.uploads import Uploads
 from orch.websocket.messages import Language, Languages, Name, SessionId
 from orch.websocket.sessions import SessionSummary
+
+LANGUAGES_PATIENCE: Final = 5.0
+"""Seconds the back ends have to say which languages they know; then the recording is tried all the same."""
 
 
 class NewSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,6 +129,8 @@ def blueprint(parts: Parts) -> Blueprint:
         query = read_query(RecordingQuery)
         targets = codes(query.target_languages, path="target_languages")
         await parts.hub.get_session(session_id)  # an unknown one is refused before 25 MB are read
+        with trio.move_on_after(LANGUAGES_PATIENCE):
+            await parts.speech.require(query.source_language, targets)
         upload = await uploads.open(request)
         try:
             opened = await parts.hub.open_recording(
