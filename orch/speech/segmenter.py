@@ -316,7 +316,8 @@ class Segmenter:
             self._paused = False
             self._silent_frames = 0
             self._speech_end = self._at
-            if self._at + self._tail * self._frame - self._utterance > self._longest:
+            # More than once where a pause, up to its end no part of it, has made it much too long.
+            while self._at + self._tail * self._frame - self._utterance > self._longest:
                 self._cut(events)
             return
         self._silent_frames += 1
@@ -334,7 +335,8 @@ class Segmenter:
         power = np.square(np.asarray(self._utterance_levels))
         span = self._quiet_span
         first = max(0, ceil((middle - self._first_level_at) / self._frame))
-        last = len(power) - span  # so that the rest is never empty
+        limit = (self._utterance + self._longest - self._first_level_at) // self._frame
+        last = min(len(power) - span, limit - span // 2)  # so that neither part is too long, or empty
         quietest = last
         if first < last:
             smooth = np.convolve(power, np.ones(span), mode="valid")[first : last + 1]
