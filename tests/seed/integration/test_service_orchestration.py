@@ -32,6 +32,16 @@ def test_full_orchestration_flow(tmp_path: Path) -> None:
                 assert (await http.get("/")).status_code == 200
                 async with connected(url) as client:
                     await client.ask("pong", type="ping")
+                    await client.ask("subscribed", type="subscribe", topic="services")
+                    await client.until(
+                        lambda m: (
+                            m["type"] == "update"
+                            and any(
+                                one["name"] == "audio-service" and one["state"] == "healthy"
+                                for one in m["data"]["services"]
+                            )
+                        )
+                    )
                 answer = await http.post("/api/audio/health")
                 assert answer.status_code == 200
                 assert answer.headers["x-gateway-service"] == "audio-service"
@@ -41,7 +51,6 @@ def test_full_orchestration_flow(tmp_path: Path) -> None:
             await audio.stdin.aclose()
             await audio.stdout.aclose()
 
-    # Checked seldom, so that the verdict of the moment before the back end is up does not stand in the way.
     with service(
         "serve",
         tmp_path,
