@@ -40,8 +40,9 @@ test-js: tools ## run the tests of the browser code in Node
 test-browser: tools ## run the tests in Chromium
 	$(BIN)/pytest -m browser $(ARGS)
 
-bench: checkers ## measure how long captions take, beside the engine's own time
-	$(BIN)/python benchmarks/captions.py $(ARGS)
+bench: checkers ## measure captions beside the engine, and the gateway beside its peers
+	$(BIN)/python benchmarks/captions.py
+	$(BIN)/python benchmarks/gateway.py
 
 wheel: checkers ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
