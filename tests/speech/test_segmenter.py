@@ -295,9 +295,9 @@ def test_the_events_partition_the_input_whatever_the_blocks(
 
 
 def test_a_pause_does_not_make_an_utterance_longer_than_it_may_be() -> None:
-    """Speech just short of the limit, a pause just short of the hangover, speech again."""
+    """Speech just short of the limit, a pause that is stillest beyond it, speech again."""
     vad = Vad(aggressiveness=0, max_silence_duration=2000, energy_threshold=0.02)
-    whole = pcm(voice(1.8), silence(1.85), voice(1.5), silence(3))
+    whole = pcm(voice(1.6), noise(1.2, -60), silence(0.5), voice(1.5), silence(3))
     events = segment(whole, vad=vad, longest=2.0)
     assert joined(events, whole) == whole
     assert len(utterances(events)) > 1
