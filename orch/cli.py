@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from orch.settings import SettingsError, decode
 
 if TYPE_CHECKING:
     from orch.configuration import Configuration
+    from orch.front.hypercorn import Front
     from orch.health.processes import ProcessSpec
     from orch.telemetry.events import EventLog
 
@@ -142,7 +144,15 @@ def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mappi
     except AddressError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
-    return trio.run(serve, configuration, events, processes, strict_exception_groups=True)
+    greet = _greet if options.log_format == "text" else lambda _front: None
+    return trio.run(partial(serve, configuration, events, processes, on_ready=greet))
+
+
+def _greet(front: "Front") -> None:
+    """Tell a person at a terminal where to go."""
+    address = front.bound[0].replace("127.0.0.1", "localhost")
+    print(f"\nLiveTranslate is ready. Open {address}/translation to speak, {address} to watch it work.")
+    print("Ctrl+C stops it.\n", flush=True)
 
 
 def _configuration(

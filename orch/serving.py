@@ -66,11 +66,11 @@ async def serve(
     events: EventLog,
     processes: Mapping[str, ProcessSpec],
     *,
-    task_status: trio.TaskStatus[Front] = trio.TASK_STATUS_IGNORED,
+    on_ready: Callable[[Front], None] = lambda _front: None,
 ) -> int:
     """Run the service until a signal or a branch past its limit; return the exit code.
 
-    ``task_status`` is given the front once it listens.
+    ``on_ready`` is given the front once it listens.
     """
     parts = build(configuration, events, processes)
     frontend = configuration.current.orchestration.frontend
@@ -89,7 +89,7 @@ async def serve(
             if not tree.stopping.is_set():
                 log.info("ready", addresses=front.bound)
                 events.record("ok", "service", f"Ready at {', '.join(front.bound)}.")
-                task_status.started(front)
+                on_ready(front)
             await tree.stopping.wait()
         nursery.cancel_scope.cancel()
     log.info("stopped", reason=parts.tree.reason, failed=parts.tree.is_failed)

@@ -300,7 +300,8 @@ class Tree:
         if branch.state is not state:
             branch.state = state
             branch.since = self._wall()
-            log.info("branch", branch=branch.name, state=state)
+            passing = state in (State.STARTING, State.STOPPING)
+            (log.debug if passing else log.info)("branch", branch=branch.name, state=state)
         self._on_change()
 
     def states(self) -> dict[str, State]:

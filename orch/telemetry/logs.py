@@ -25,7 +25,7 @@ def configure(level: str, *, pretty: bool = False) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if pretty
         else [_TRACEBACKS, structlog.processors.JSONRenderer(default=str)]
     )

@@ -1,9 +1,15 @@
 """The whole service ends in order and in time, whoever is connected."""
 
+import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
+
+import httpx2
 
 from tests.fakes.client import connected
 from tests.fakes.running import run
@@ -59,11 +65,30 @@ def test_a_client_that_has_stopped_reading_does_not_outlast_the_grace(tmp_path: 
         assert time.monotonic() - began < GRACE + 1.5
 
 
+def test_a_person_at_a_terminal_is_told_where_to_go(tmp_path: Path) -> None:
+    """The address to open, on standard output, once it answers."""
+    arguments = [sys.executable, "-m", "orch", "serve", "--port", "0", "--log-format", "text"]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        arguments,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "\n"
+        line = process.stdout.readline()
+        found = re.search(r"Open (http://localhost:\d+)/translation to speak", line)
+        assert found, line
+        assert httpx2.get(found[1] + "/livez").status_code == 200
+        process.terminate()
+        assert process.wait(GRACE + 1) == 0
+
+
 def test_what_is_wrong_with_the_settings_is_exit_2_with_a_line_each(tmp_path: Path) -> None:
     """The service does not start on settings it cannot use."""
-    import subprocess
-    import sys
-
     path = tmp_path / "bad.yaml"
     path.write_text("orchestration: {frontend: {port: high}}\nnonsense: 1\n")
     done = subprocess.run(
@@ -82,9 +107,6 @@ def test_what_is_wrong_with_the_settings_is_exit_2_with_a_line_each(tmp_path: Pa
 
 def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
     """Exit 2, with what to do."""
-    import subprocess
-    import sys
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run(
