@@ -110,9 +110,8 @@ def test_a_bar_shows_its_check_and_not_the_verdict(seen: Seen, verdict: Verdict,
 def test_a_first_start_is_no_time_away_but_a_later_one_is() -> None:
     """A service that has just come up has not been down."""
     history = History()
-    history.add(check(0, State.RECOVERING, None), interval=10)
-    assert history.uptime is None
-    history.add(check(10), interval=10)
-    assert history.uptime == 1.0
-    history.add(check(20, State.RECOVERING, None), interval=10)
-    assert history.uptime == 0.5
+    uptimes = []
+    for at, state in enumerate((State.RECOVERING, State.HEALTHY, State.RECOVERING)):
+        history.add(check(at * 10.0, state), interval=10)
+        uptimes.append(history.uptime)
+    assert uptimes == [None, 1.0, 0.5]
