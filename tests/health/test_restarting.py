@@ -64,7 +64,7 @@ def test_a_child_killed_by_signal_9_is_started_again_on_its_port() -> None:
                 bench.texts(),
                 "Is healthy, answers in ",
                 "Is unhealthy: process ended by signal 9 (SIGKILL).",
-                "Is started again in 50 ms, attempt 1 of 3.",
+                "Is started again in ",
                 "Is recovering: started again, attempt 1 of 3, no answer yet.",
                 "Is healthy again, answers in ",
             )
@@ -266,7 +266,7 @@ def test_a_restart_command_starts_what_runs_elsewhere(tmp_path: Path) -> None:
             assert in_order(
                 bench.texts(),
                 "Is unhealthy: connection refused.",
-                "Is started again in 50 ms, attempt 1 of 3.",
+                "Is started again in ",
                 "Is recovering: started again, attempt 1 of 3, no answer yet.",
                 "Is healthy again",
             )
