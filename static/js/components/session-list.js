@@ -5,9 +5,15 @@ import { h, keyed, setText } from "./dom.js";
 import { emptyState } from "./empty.js";
 import { ready } from "./slot.js";
 
-export function showSessions(slot, sessions) {
+/** What stands where no session is in use; `kept` is how many there are at rest. */
+export function noSessions(kept) {
+  const title = kept === 0 ? "No session yet." : `Nobody is in a session. ${kept === 1 ? "One is" : `${count(kept)} are`} kept for those who come back.`;
+  return emptyState(title, "Open ", h("a", { href: "/translation" }, "Translation"), " to begin one with a microphone or a recording.");
+}
+
+export function showSessions(slot, sessions, kept) {
   if (sessions.length === 0) {
-    ready(slot, emptyState("No session yet.", "Open ", h("a", { href: "/translation" }, "Translation"), " to begin one with a microphone or a recording."));
+    ready(slot, noSessions(kept));
     return;
   }
   keyed(ready(slot, null, "ul", "session-list"), sessions, {

@@ -6,6 +6,7 @@ import { facts, showFacts } from "../components/facts.js";
 import { Panel } from "../components/panel.js";
 import { pill, setPill } from "../components/pill.js";
 import { carryOut } from "../components/restarts.js";
+import { noSessions } from "../components/session-list.js";
 import { ready } from "../components/slot.js";
 import { Table } from "../components/table.js";
 import { Tile } from "../components/tile.js";
@@ -147,7 +148,7 @@ function showChoices() {
 function showSessionTable() {
   const slot = byId("sessions-slot");
   if (pool.session_list.length === 0) {
-    ready(slot, emptyState("No session yet.", "Open ", h("a", { href: "/translation" }, "Translation"), " to begin one with a microphone or a recording."));
+    ready(slot, noSessions(pool.sessions));
   } else {
     ready(slot, sessions.element);
     sessions.show(pool.session_list);

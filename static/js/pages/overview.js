@@ -128,7 +128,7 @@ const topics = {
   },
   connections(data) {
     state.connections = data;
-    showSessions(byId("sessions-slot"), data.session_list.slice(0, 5));
+    showSessions(byId("sessions-slot"), data.session_list.slice(0, 5), data.sessions);
     setText(byId("sessions-note"), data.sessions > 5 ? `5 of ${count(data.sessions)}` : "");
   },
   config(data) {
