@@ -1,0 +1,94 @@
+"""Every way in which a request is refused before an application sees it, in one table.
+
+The kinds are stable words: they are counted, logged and tested for. Each has the status it is answered with;
+after any of them the connection is closed, because where the next request begins can no longer be known.
+"""
+
+import re
+from typing import Final
+
+REFUSALS: Final = {
+    # What the head is made of.
+    "nul_byte": (400, "There is a NUL in the head."),
+    "control_character": (400, "There is a control character in the head."),
+    "bare_lf": (400, "A line ends with LF alone; it must end with CR LF."),
+    "bare_cr": (400, "There is a CR that no LF follows."),
+    "folded_line": (400, "A header is continued on the next line."),
+    "head_too_large": (431, "The head is larger than it may be."),
+    "too_many_headers": (431, "There are more headers than there may be."),
+    "head_incomplete": (400, "The connection ended within the head."),
+    # The request line.
+    "request_line_invalid": (400, "The first line is not a method, a target and a version, one space apart."),
+    "target_invalid": (400, "The target is not one that this method may have."),
+    "target_too_long": (414, "The target is longer than it may be."),
+    "method_unknown": (501, "There is no method of this name."),
+    "connect_unsupported": (501, "This is no proxy: CONNECT is not offered."),
+    "version_unsupported": (505, "The version is neither HTTP/1.1 nor HTTP/1.0."),
+    # Header lines.
+    "header_line_invalid": (400, "A header line has no colon or no name."),
+    "header_name_space": (400, "There is a space within a header's name or before its colon."),
+    "header_name_invalid": (400, "A header's name has a character that no name may have."),
+    "host_missing": (400, "HTTP/1.1 asks for a Host header."),
+    "host_repeated": (400, "There is more than one Host header."),
+    "host_invalid": (400, "The Host header is not a host with or without a port."),
+    "expectation_unknown": (417, "Only 100-continue can be expected."),
+    # Where the body ends.
+    "content_length_invalid": (400, "Content-Length is not a number of at most 18 digits."),
+    "content_length_repeated": (400, "There is more than one Content-Length."),
+    "both_lengths": (400, "There is a Content-Length beside a Transfer-Encoding."),
+    "transfer_encoding_in_http10": (400, "HTTP/1.0 has no Transfer-Encoding."),
+    "transfer_encoding_repeated": (400, "There is more than one Transfer-Encoding."),
+    "transfer_encoding_unsupported": (501, "The Transfer-Encoding is not exactly chunked."),
+    "body_too_large": (413, "The body is larger than it may be."),
+    "body_incomplete": (400, "The connection ended within the body."),
+    # Chunks.
+    "chunk_size_invalid": (400, "A chunk's size is not a hexadecimal number."),
+    "chunk_size_too_large": (413, "A chunk's size has more than 15 digits."),
+    "chunk_extension_invalid": (400, "A chunk's extension has a character that none may have."),
+    "chunk_extensions_too_large": (413, "The chunks' extensions are larger than they may be."),
+    "chunk_line_invalid": (400, "The line of a chunk's size does not end with CR LF."),
+    "chunk_end_invalid": (400, "A chunk does not end with CR LF."),
+    "trailer_invalid": (400, "A trailer is not a header line."),
+    "trailer_forbidden": (400, "A trailer says where the message goes or ends; only a head may."),
+    "trailers_too_large": (431, "The trailers are larger or more than they may be."),
+    # llhttp refused what none of the above describes.
+    "malformed": (400, "The head cannot be read."),
+}
+
+
+class BadRequestError(Exception):
+    """A request that is refused: answer with ``status``, count under ``kind``, close the connection."""
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        self.kind = kind
+        self.status, sentence = REFUSALS[kind]
+        self.detail = f"{sentence} {detail}".rstrip()
+        super().__init__(f"{kind}: {self.detail}")
+
+
+FAULT: Final = re.compile(
+    rb"(?P<nul_byte>\x00)"
+    rb"|(?P<control_character>[\x01-\x08\x0b\x0c\x0e-\x1f\x7f])"
+    rb"|(?P<bare_lf>(?<!\r)\n)"
+    rb"|(?P<bare_cr>\r(?=[^\n]))"
+    rb"|(?P<folded_line>\n(?=[ \t]))"
+)
+"""The first byte that no head may have, named by the refusal it leads to.
+
+Whether a byte is one never depends on more than the byte after it, so that what has come so far can be judged
+without waiting for the rest: a head that never ends is refused as soon as it is wrong.
+"""
+TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""What a method or a header's name is made of (RFC 9110, 5.6.2); ``bytes.translate`` deletes it."""
+
+
+def judge_header_line(line: bytes) -> str | None:
+    """Return the kind of refusal for one header line without its end, or ``None`` where it is well formed."""
+    name, colon, _ = line.partition(b":")
+    if not colon or not name:
+        return "header_line_invalid"
+    if b" " in name or b"\t" in name:
+        # "No whitespace is allowed between the field name and colon. … A server MUST reject … any received
+        # request message that contains whitespace between a header field name and colon" (RFC 9112, 5.1)
+        return "header_name_space"
+    return "header_name_invalid" if name.translate(None, TOKEN) else None
