@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from typing import Final, Literal
 from urllib.parse import unquote
 
-from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
+from httptools import (
+    HttpParserError,
+    HttpParserInvalidMethodError,
+    HttpParserInvalidURLError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
 from msgspec import Struct
 
 from orch.front.refusals import TOKEN, BadRequestError, judge_header_line
@@ -102,6 +108,8 @@ def read_head(block: bytes, limits: Limits) -> RequestHead:
         pass  # it says so for every Upgrade; whether to is the application's to say
     except HttpParserInvalidMethodError:
         raise BadRequestError("method_unknown") from None
+    except HttpParserInvalidURLError:
+        raise BadRequestError("target_invalid") from None
     except HttpParserError as error:
         raise _name_refusal(block, version, limits, error) from error
     headers = fields.headers
