@@ -1,0 +1,36 @@
+"""A client of the service for Trio programs: ``async with orch.client.connect(url) as client:``."""
+
+from orch.client.client import Client, connect
+from orch.client.events import (
+    BadMessageError,
+    ClientError,
+    ConnectionLostError,
+    Event,
+    Lost,
+    Recovered,
+    RefusedError,
+    StateChanged,
+    StoppedError,
+    TooManyRequestsError,
+    Unrecognized,
+)
+from orch.client.reconnecting import Backoff
+from orch.client.speech import SpeechStream
+
+__all__ = [
+    "Backoff",
+    "BadMessageError",
+    "Client",
+    "ClientError",
+    "ConnectionLostError",
+    "Event",
+    "Lost",
+    "Recovered",
+    "RefusedError",
+    "SpeechStream",
+    "StateChanged",
+    "StoppedError",
+    "TooManyRequestsError",
+    "Unrecognized",
+    "connect",
+]

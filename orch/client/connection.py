@@ -1,0 +1,334 @@
+"""A connection to the service that is opened again whenever it is lost."""
+
+from collections import deque
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from orch.client.backlog import Backlog
+from orch.client.events import (
+    BadMessageError,
+    ClientError,
+    Event,
+    Message,
+    State,
+    StateChanged,
+    StoppedError,
+    decode,
+)
+from orch.client.reconnecting import ABNORMAL, Backoff, Liveness, Reconnection, Stop
+from orch.client.sessions import SessionStatistics
+from orch.client.state import Action, ClientState, Hear, Send, Settle
+from orch.client.transport import Dial, DialError, Socket, SocketClosedError, address
+from orch.websocket import closes
+from orch.websocket.messages import AnyClientMessage, AudioEnded, ClientMessage, Connected, encode
+
+#: Seconds until the service has greeted a connection, until it takes a frame, and that closing may take.
+CONNECT_WITHIN: Final = 10.0
+SEND_WITHIN: Final = 30.0
+CLOSE_WITHIN: Final = 2.0
+
+#: Without a word for so many seconds the service is asked, where it does not say itself how often it pings.
+QUIET_LIMIT: Final = 25.0
+
+#: RFC 6455 §7.4.1: what came was no message of the protocol.
+_PROTOCOL_ERROR: Final = 1002
+
+
+class ClientStatistics(Struct, frozen=True):
+    """What a client holds. ``backlog``: events not taken; ``dropped``: those there was no room for."""
+
+    state: str
+    attempt: int
+    connections: int
+    requests: int
+    topics: tuple[str, ...]
+    sessions: tuple[SessionStatistics, ...]
+    backlog: int
+    dropped: int
+
+
+class _Waiter:
+    """Who waits for an answer; ``generation``: of the connection that it came on."""
+
+    __slots__ = ("arrived", "generation", "outcome")
+
+    def __init__(self) -> None:
+        self.arrived = trio.Event()
+        self.outcome: Message | ClientError | None = None
+        self.generation = 0
+
+
+class _Block:
+    """Audio to be written; ``settled`` once it has been, or once it cannot be (``is_lost``)."""
+
+    __slots__ = ("is_lost", "pcm", "settled")
+
+    def __init__(self, pcm: bytes) -> None:
+        self.pcm = pcm
+        self.settled = trio.Event()
+        self.is_lost = False
+
+
+class _Goodbye:
+    """The connection is to be closed once all before this is written."""
+
+
+class Connection:
+    """One connection after another, until ``run`` is cancelled or the service says not to come back.
+
+    The mutable state is the pure ``ClientState``, what waits to be written on the connection that is live,
+    and who waits for what. What waits to be written is bounded by what fills it: the requests (64), one
+    recovery a session, one message a topic, a ping, and one block of audio.
+    """
+
+    def __init__(self, url: str, *, dial: Dial, backoff: Backoff) -> None:
+        self._url = address(url)
+        self._dial = dial
+        self._reconnection = Reconnection(backoff)
+        self._outgoing: deque[ClientMessage | _Block | _Goodbye] = deque()
+        self._writable = trio.Event()
+        self._waiters: dict[int, _Waiter] = {}
+        self._attempt = trio.CancelScope()
+        self._abandoned = ""
+        self._liveness: Liveness | None = None
+        self._retimed = trio.Event()
+        self._watched_until = 0.0
+        self._finished = trio.Event()
+        self._is_closing = False
+        self.core = ClientState(Backlog())
+        #: Whoever waits for an event, a connection or a stream's end is woken through it.
+        self.changed = trio.lowlevel.ParkingLot()
+        #: Counts the connections that were greeted.
+        self.generation = 0
+        self.state = StateChanged("connecting")
+        self.stopped: StoppedError | None = None
+        self.last_ended: AudioEnded | None = None
+
+    def statistics(self) -> ClientStatistics:
+        """Return what it holds."""
+        return ClientStatistics(
+            state=self.state.state,
+            attempt=self.state.attempt,
+            connections=self.generation,
+            requests=self.core.requests,
+            topics=self.core.topics,
+            sessions=self.core.sessions(),
+            backlog=len(self.core.backlog),
+            dropped=self.core.backlog.dropped,
+        )
+
+    # For its owner.
+
+    async def next_event(self) -> Event:
+        """Return the next event. Raises StoppedError after the last."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            event = self.core.backlog.take()
+            if event is not None:
+                self.do(self.core.taken(trio.current_time()))
+                return event
+            if self.stopped is not None:
+                raise self.stopped
+            await self.changed.park()
+
+    async def live(self) -> None:
+        """Wait until the service has greeted a connection. Raises StoppedError."""
+        await trio.lowlevel.checkpoint()
+        while not self.core.is_live:
+            if self.stopped is not None:
+                raise self.stopped
+            await self.changed.park()
+
+    async def exchange(self, message: AnyClientMessage) -> tuple[Message, int]:
+        """Send a message; return its answer, and the generation of the connection that it came on."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self.stopped is not None:
+            raise self.stopped
+        identity, actions = self.core.request(message)
+        waiter = self._waiters[identity] = _Waiter()
+        self.do(actions)
+        try:
+            await waiter.arrived.wait()
+        finally:
+            del self._waiters[identity]
+            self.do(self.core.abandon(identity, trio.current_time()))
+        if isinstance(waiter.outcome, ClientError):
+            raise waiter.outcome
+        assert waiter.outcome is not None  # noqa: S101 - set before the event is
+        return waiter.outcome, waiter.generation
+
+    def is_current(self, generation: int) -> bool:
+        """Whether this is the connection that is live."""
+        return self.core.is_live and generation == self.generation
+
+    async def carry(self, pcm: bytes, generation: int) -> bool:
+        """Write a block of audio on one connection; False where that one was lost before it was written."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not self.is_current(generation):
+            return False
+        block = _Block(pcm)
+        self._put(block)
+        await block.settled.wait()
+        return not block.is_lost
+
+    def tell(self, message: ClientMessage) -> None:
+        """Send a message whose answer nobody waits for; nothing where there is no connection."""
+        if self.core.is_live:
+            self._put(message)
+
+    def do(self, actions: list[Action]) -> None:
+        """Carry out what was decided."""
+        for action in actions:
+            match action:
+                case Send(message):
+                    self._put(message)
+                case Settle(identity, outcome):
+                    waiter = self._waiters.get(identity)
+                    if waiter is not None:
+                        waiter.outcome, waiter.generation = outcome, self.generation
+                        waiter.arrived.set()
+                case Hear(message):
+                    self.last_ended = message
+        due = self.core.next_due()
+        if due is not None and due < self._watched_until:
+            self._retimed.set()
+
+    async def close(self) -> None:
+        """Write what waits, and say goodbye. The caller bounds it and cancels ``run``."""
+        self._is_closing = True
+        if self.core.is_live:
+            self._put(_Goodbye())
+            await self._finished.wait()
+
+    # Connecting.
+
+    async def run(self) -> None:
+        """Connect, and connect again, until the service says not to."""
+        try:
+            while not self._is_closing:
+                self._reconnection.connecting()
+                self.core.connecting()
+                self._say("connecting", reason=self.state.reason)
+                code, reason = await self._converse()
+                closing = self.core.closing
+                self.do(self.core.lost())
+                verdict = self._reconnection.closed(
+                    code,
+                    reason,
+                    trio.current_time(),
+                    asked=None if closing is None else (closing.reason, closing.reconnect_after),
+                )
+                if isinstance(verdict, Stop):
+                    self.stopped = StoppedError(verdict.code, verdict.words)
+                    self.do(self.core.stopped(self.stopped))
+                    self._say("stopped", reason=verdict.words)
+                    return
+                self._say("waiting", retry_in=verdict.seconds, reason=verdict.words)
+                if not self._is_closing:
+                    await trio.sleep(verdict.seconds)
+        finally:
+            self._finished.set()
+
+    async def _converse(self) -> tuple[int, str]:
+        """Have one connection, to its end; return the close code and reason."""
+        ended = (ABNORMAL, "")
+        self._abandoned = "The service did not answer in time."
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + CONNECT_WITHIN) as self._attempt:
+                async with self._dial(self._url) as socket, trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, socket)
+                    ended = await self._read(socket, nursery)
+                    nursery.cancel_scope.cancel()
+        except DialError as error:
+            return (closes.POLICY.code if error.is_final else ABNORMAL), error.reason
+        except OSError as error:
+            return ABNORMAL, f"The service cannot be reached: {error}."
+        finally:
+            self._liveness = None
+            for item in self._outgoing:
+                if isinstance(item, _Block):
+                    item.is_lost = True
+                    item.settled.set()
+            self._outgoing.clear()
+        return (ABNORMAL, self._abandoned) if self._attempt.cancelled_caught else ended
+
+    def _abandon(self, words: str) -> None:
+        """Give the connection up without waiting for its close: a dead network never sends one."""
+        self._abandoned = words
+        self._attempt.cancel()
+
+    async def _read(self, socket: Socket, nursery: trio.Nursery) -> tuple[int, str]:
+        """Take what is sent until the connection ends; return the close code and reason."""
+        while True:
+            try:
+                frame = await socket.receive()
+                message = decode(frame)
+            except SocketClosedError as error:
+                return error.code, error.reason
+            except BadMessageError as error:
+                return _PROTOCOL_ERROR, f"The service sent what is no message: {error}."
+            now = trio.current_time()
+            if self._liveness is not None:
+                self._liveness.heard(now)
+            if isinstance(message, Connected):
+                quiet = message.ping_interval if message.ping_interval > 0 else QUIET_LIMIT
+                self._attempt.deadline = float("inf")
+                self._liveness = Liveness(quiet=quiet, now=now)
+                self._reconnection.greeted(now)
+                self.generation += 1
+                self._say("live")
+                nursery.start_soon(self._watch, self._liveness)
+            self.do(self.core.receive(message, len(frame), now))
+            self.changed.unpark_all()
+
+    async def _write(self, socket: Socket) -> None:
+        """Write what is put into ``_outgoing``, in order."""
+        while True:
+            while self._outgoing:
+                item = self._outgoing[0]
+                with trio.move_on_after(SEND_WITHIN) as limit:
+                    try:
+                        if isinstance(item, _Goodbye):
+                            await socket.close(closes.NORMAL.code)
+                            return
+                        await socket.send(item.pcm if isinstance(item, _Block) else encode(item).decode())
+                    except SocketClosedError:
+                        return  # the reader is told why
+                if limit.cancelled_caught:
+                    self._abandon("The service takes nothing any more.")
+                    return
+                self._outgoing.popleft()
+                if isinstance(item, _Block):
+                    item.settled.set()
+            self._writable = trio.Event()
+            await self._writable.wait()
+
+    async def _watch(self, liveness: Liveness) -> None:
+        """Ask whether a quiet connection still lives, and ask again for what was not answered."""
+        while True:
+            self._retimed = trio.Event()
+            self._watched_until = min(liveness.due_at, self.core.next_due() or float("inf"))
+            with trio.move_on_at(self._watched_until):
+                await self._retimed.wait()
+            now = trio.current_time()
+            self.do(self.core.tick(now))
+            match liveness.look(now):
+                case "ask":
+                    self.do([self.core.ping()])
+                case "die":
+                    self._abandon("The service fell silent.")
+                    return
+                case None:
+                    pass
+
+    def _put(self, item: ClientMessage | _Block | _Goodbye) -> None:
+        self._outgoing.append(item)
+        self._writable.set()
+
+    def _say(self, state: State, *, retry_in: float | None = None, reason: str = "") -> None:
+        attempt = 0 if state == "live" else self._reconnection.tries
+        self.state = StateChanged(state, retry_in, attempt, reason)
+        self.core.backlog.offer(self.state)
+        self.changed.unpark_all()

@@ -1,0 +1,126 @@
+"""What a client is told, and how it fails. Pure."""
+
+from typing import Any, Final, Literal, Union
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from orch.websocket import messages
+from orch.websocket.messages import MessageId, ServerMessage
+
+State = Literal["connecting", "live", "waiting", "stopped"]
+
+
+class Unrecognized(Struct, frozen=True, kw_only=True):
+    """A message of a type that this client does not know; ``test_message`` comes back as one too."""
+
+    type: str
+    fields: dict[str, Any]
+    id: MessageId | UnsetType = UNSET
+
+
+class StateChanged(Struct, frozen=True):
+    """The connection's state.
+
+    ``retry_in``: seconds until the next try, where it is ``waiting``. ``attempt``: tries since the last
+    connection that lasted. ``reason``: why the last connection ended, in words.
+    """
+
+    state: State
+    retry_in: float | None = None
+    attempt: int = 0
+    reason: str = ""
+
+
+class Recovered(Struct, frozen=True):
+    """All that was missed in a session has been delivered: so many messages."""
+
+    session_id: str
+    missed: int
+
+
+class Lost(Struct, frozen=True):
+    """Something that was said in a session after ``offset`` cannot be had any more.
+
+    ``reason`` is one of ``SessionRecovered``'s, a problem's code, or ``gap``. The session is forgotten; join
+    it again to go on from now.
+    """
+
+    session_id: str
+    reason: str
+    offset: int | None
+
+
+Message = ServerMessage | Unrecognized
+Event = ServerMessage | Unrecognized | StateChanged | Recovered | Lost
+
+
+class ClientError(Exception):
+    """Something asked of the service that was not done, or of which it is not known; ``code`` is stable."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class RefusedError(ClientError):
+    """The service answered ``error``; ``code`` is one of ``orch/problems.py``."""
+
+
+class ConnectionLostError(ClientError):
+    """The connection fell before the answer came: whether the message was carried out is not known."""
+
+    def __init__(self) -> None:
+        super().__init__("connection_lost", "The connection was lost before the answer came.")
+
+
+class TooManyRequestsError(ClientError):
+    """As many requests as may be wait for the service."""
+
+    def __init__(self) -> None:
+        super().__init__("too_many_requests", "Too many requests are waiting for the service.")
+
+
+class StoppedError(ClientError):
+    """The service said not to connect again; ``close_code`` is the close code it said so with."""
+
+    def __init__(self, close_code: int, detail: str) -> None:
+        super().__init__("stopped", detail)
+        self.close_code = close_code
+
+
+class BadMessageError(Exception):
+    """A frame that is no message of the protocol."""
+
+
+class _Envelope(Struct):
+    type: str
+    id: MessageId | UnsetType = UNSET
+
+
+KINDS: Final = tuple(kind for kind in ServerMessage.__subclasses__() if kind.__module__ == messages.__name__)
+
+_TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in KINDS)
+_MESSAGE: Final[msgspec.json.Decoder[ServerMessage]] = msgspec.json.Decoder(Union[KINDS])  # noqa: UP007 - made from a tuple
+_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+_FIELDS: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+def decode(text: str | bytes | Raw) -> Message:
+    """Return the message in a text frame; what later services add to a message is passed over.
+
+    Raises BadMessageError.
+    """
+    try:
+        return _MESSAGE.decode(text)
+    except msgspec.ValidationError as error:
+        try:
+            envelope = _ENVELOPE.decode(text)
+            if envelope.type not in _TYPES:
+                return Unrecognized(type=envelope.type, id=envelope.id, fields=_FIELDS.decode(text))
+        except (msgspec.MsgspecError, RecursionError):
+            pass  # the first error says more
+        raise BadMessageError(str(error)) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadMessageError(str(error)) from error

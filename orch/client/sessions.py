@@ -1,0 +1,262 @@
+"""The sessions one client is in: what is delivered of each, and what is asked for after a loss. Pure.
+
+``static/js/models/sessions.js`` is the browser's side; ``tests/data/recovery/sessions.json`` is what both
+must do.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec import UNSET, Raw, Struct
+
+from orch.client.backlog import Backlog
+from orch.client.events import Lost, Message, Recovered, decode
+from orch.client.recovery import Numbered, SessionLog
+from orch.websocket.messages import Error, RecoverSession, SessionCreated, SessionJoined, SessionRecovered
+
+#: Recoveries of one gap before it is called lost.
+RECOVERY_TRIES: Final = 3
+
+#: Seconds that the answer to a recovery may take, and until it is asked again where the store was away.
+RECOVERY_WITHIN: Final = 10.0
+RECOVERY_AGAIN: Final = 2.0
+
+#: A message and the bytes it came in.
+Sized = tuple[Message, int]
+
+
+@dataclass(slots=True)
+class _Session:
+    """``asked``: the recovery under way; ``due``: when it is asked again. ``is_behind``: its reader is."""
+
+    log: SessionLog[Sized]
+    token: str | None = None
+    tries: int = 0
+    asked: int | None = None
+    due: float | None = None
+    is_behind: bool = False
+
+
+class SessionStatistics(Struct, frozen=True):
+    """Where a session stands: the offset delivered last, in its epoch."""
+
+    session_id: str
+    epoch: str | None
+    offset: int | None
+    is_behind: bool
+
+
+class Sessions:
+    """Sessions over one connection after another. What is to be delivered goes into the backlog.
+
+    Messages are delivered in order and exactly once. What was missed is asked for: the ``RecoverSession``
+    that are returned are to be sent. Where the service cannot give it, ``Lost`` says so and the session is
+    forgotten. Nothing is skipped in silence.
+    """
+
+    def __init__(self, backlog: Backlog, new_id: Callable[[], int]) -> None:
+        self._backlog = backlog
+        self._new_id = new_id
+        self._all: dict[str, _Session] = {}
+
+    def statistics(self) -> tuple[SessionStatistics, ...]:
+        """Return where each session stands."""
+        return tuple(
+            SessionStatistics(session_id, session.log.epoch, session.log.offset, session.is_behind)
+            for session_id, session in self._all.items()
+        )
+
+    def credentials(self, session_id: str) -> tuple[str, str] | None:
+        """Return the token and epoch that ``resume`` takes, or None for one who is not in the session."""
+        session = self._all.get(session_id)
+        if session is None or session.token is None or session.log.epoch is None:
+            return None
+        return session.token, session.log.epoch
+
+    def forget(self, session_id: str) -> None:
+        """Recover it no more."""
+        self._all.pop(session_id, None)
+
+    def resume(self, session_id: str, *, token: str, epoch: str, offset: int) -> None:
+        """Remember a session that an earlier client was in."""
+        self._all[session_id] = _Session(SessionLog(offset=offset, epoch=epoch, is_waiting=True), token)
+
+    # Joining.
+
+    def expect(self, session_id: str) -> None:
+        """From the moment a join is sent the session's messages may come, before where it stands is known."""
+        session = self._all.setdefault(session_id, _Session(SessionLog()))
+        session.log.is_waiting = True
+
+    def refused(self, session_id: str, code: str) -> None:
+        """Where a join was refused one is not in the session, or still in it as before."""
+        session = self._all.get(session_id)
+        if session is None:
+            return
+        if session.token is None or code == "unknown_session":
+            self.forget(session_id)
+        elif session.asked is None:
+            session.log.is_waiting = False
+
+    def unexpect(self, session_id: str, now: float) -> list[RecoverSession]:
+        """Nobody waits for the answer to a join of one who was in already."""
+        session = self._all.get(session_id)
+        if session is None or session.token is None or session.asked is not None:
+            return []
+        session.log.is_waiting = False
+        return self._mend(session_id, session, now)
+
+    def joined(self, message: SessionCreated | SessionJoined, now: float) -> list[RecoverSession]:
+        """Take the answer to a join."""
+        session = self._all.setdefault(message.session_id, _Session(SessionLog()))
+        session.token = message.recovery_token
+        history = () if isinstance(message, SessionCreated) or message.messages is UNSET else message.messages
+        self._answered(session, epoch=message.epoch, offset=message.offset, messages=history)
+        return self._mend(message.session_id, session, now)
+
+    # Losing and recovering.
+
+    def lost(self) -> None:
+        """Take it that the connection has ended."""
+        for session in self._all.values():
+            session.log.is_waiting = True
+            session.asked = session.due = None
+
+    def greeted(self, now: float) -> list[RecoverSession]:
+        """Recover everything on a new connection."""
+        asked: list[RecoverSession] = []
+        for session_id, session in tuple(self._all.items()):
+            session.tries = 0
+            # One whose first answer never came is not ours to recover; its request has failed.
+            if session.token is None:
+                self.forget(session_id)
+            else:
+                asked += self.recover(session_id, now)
+        return asked
+
+    def recover(self, session_id: str, now: float) -> list[RecoverSession]:
+        """Ask for all that was missed."""
+        session = self._all[session_id]
+        session.log.is_waiting = True
+        session.is_behind = False
+        session.asked = session.due = None
+        if session.tries >= RECOVERY_TRIES:
+            self._lose(session_id, "gap")
+            return []
+        session.tries += 1
+        session.asked, session.due = self._new_id(), now + RECOVERY_WITHIN
+        return [
+            RecoverSession(
+                id=session.asked,
+                session_id=session_id,
+                recovery_token=session.token,
+                epoch=session.log.epoch,
+                offset=session.log.offset,
+            )
+        ]
+
+    def recovered(self, message: SessionRecovered, now: float) -> list[RecoverSession]:
+        """Take the answer to a recovery."""
+        session = self._all.get(message.session_id)
+        if session is None:
+            return []
+        session.asked = session.due = None
+        if not message.recovered or message.epoch is UNSET or message.offset is UNSET:
+            self._lose(message.session_id, message.reason or "gap")
+            return []
+        missed = () if message.messages is UNSET else message.messages
+        count = self._answered(session, epoch=message.epoch, offset=message.offset, messages=missed)
+        if session.is_behind:
+            return []
+        if session.log.has_gap:
+            return self.recover(message.session_id, now)
+        session.tries = 0
+        self._backlog.offer(Recovered(message.session_id, count))
+        return []
+
+    def complained(self, answer: Error, now: float) -> bool:
+        """Take an ``error``; False where it answers no recovery."""
+        for session_id, session in tuple(self._all.items()):
+            if answer.id is UNSET or session.asked != answer.id:
+                continue
+            session.asked = session.due = None
+            if answer.code == "store_unavailable":
+                # What the store keeps is not lost because it is away.
+                session.tries -= 1
+                session.due = now + RECOVERY_AGAIN
+            else:
+                self._lose(session_id, answer.code)
+            return True
+        return False
+
+    def next_due(self) -> float | None:
+        """Return when ``tick`` has something to do."""
+        return min((s.due for s in self._all.values() if s.due is not None), default=None)
+
+    def tick(self, now: float) -> list[RecoverSession]:
+        """Ask again where a recovery was not answered in time."""
+        due = [name for name, s in self._all.items() if s.due is not None and s.due <= now]
+        return self._recover_all(due, now)
+
+    def taken(self, now: float) -> list[RecoverSession]:
+        """Ask for what the backlog had no room for, once it has."""
+        if not self._backlog.has_room:
+            return []
+        behind = [name for name, session in self._all.items() if session.is_behind]
+        for name in behind:
+            self._all[name].tries = 0
+        return self._recover_all(behind, now)
+
+    # Messages.
+
+    def receive(
+        self, session_id: str, offset: int, message: Message, size: int, now: float
+    ) -> list[RecoverSession]:
+        """Take a session's message, in its order."""
+        session = self._all.get(session_id)
+        # After a loss nothing more is said of a session until it is joined again. For one whose reader is
+        # behind it comes with what is asked for once there is room.
+        if session is None or session.is_behind:
+            return []
+        self._deliver(session, session.log.receive(offset, (message, size)))
+        return self._mend(session_id, session, now)
+
+    def _answered(self, session: _Session, *, epoch: str, offset: int, messages: Sequence[Raw]) -> int:
+        """Deliver what an answer brought; return how many messages that were."""
+        numbered: list[Numbered[Sized]] = []
+        for raw in messages:
+            message = decode(raw)
+            number = offset_of(message)
+            if number is not None:
+                numbered.append((number, (message, len(memoryview(raw)))))
+        ready = session.log.answered(epoch=epoch, offset=offset, messages=numbered)
+        self._deliver(session, ready)
+        return len(ready)
+
+    def _deliver(self, session: _Session, ready: Sequence[Numbered[Sized]]) -> None:
+        """Put messages into the backlog; where it is full, the rest is asked for again later."""
+        for number, (message, size) in ready:
+            if not self._backlog.offer(message, size, is_lasting=True):
+                session.log.fall_back(number - 1)
+                session.is_behind = True
+                return
+
+    def _mend(self, session_id: str, session: _Session, now: float) -> list[RecoverSession]:
+        """Ask for what is missing, unless that is under way or the reader must take some first."""
+        if session.is_behind or session.log.is_waiting or not session.log.has_gap:
+            return []
+        return self.recover(session_id, now)
+
+    def _recover_all(self, names: Iterable[str], now: float) -> list[RecoverSession]:
+        return [message for name in names for message in self.recover(name, now)]
+
+    def _lose(self, session_id: str, reason: str) -> None:
+        session = self._all.pop(session_id)
+        self._backlog.offer(Lost(session_id, reason, session.log.offset))
+
+
+def offset_of(message: Message) -> int | None:
+    """Return a message's offset, where it has one."""
+    number = getattr(message, "offset", None)
+    return number if isinstance(number, int) else None

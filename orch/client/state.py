@@ -1,0 +1,263 @@
+"""What a client sends, delivers and answers: its decisions, without a socket or a clock. Pure.
+
+The shell (``connection.py``) hands in what it was sent and told, and carries out the actions that come back.
+What a reader is to be given lies in ``backlog``. ``static/js/live-socket.js`` decides the same;
+``tests/data/recovery/sessions.json`` is what both must do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from orch.client.backlog import Backlog
+from orch.client.events import ClientError, ConnectionLostError, Message, RefusedError, TooManyRequestsError
+from orch.client.sessions import Sessions, SessionStatistics, offset_of
+from orch.websocket.messages import (
+    AnyClientMessage,
+    AudioEnded,
+    ClientMessage,
+    Closing,
+    Connected,
+    CreateSession,
+    Error,
+    JoinSession,
+    Ping,
+    Pong,
+    SessionCreated,
+    SessionJoined,
+    SessionLeft,
+    SessionRecovered,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+)
+
+#: Requests that wait for their answers at once; the next one is refused.
+REQUESTS_LIMIT: Final = 64
+
+
+class Send(Struct, frozen=True):
+    """Send this on the connection that is live."""
+
+    message: ClientMessage
+
+
+class Settle(Struct, frozen=True):
+    """The request of this id has its answer, or will have none."""
+
+    id: int
+    outcome: Message | ClientError
+
+
+class Hear(Struct, frozen=True):
+    """Tell whoever speaks."""
+
+    message: AudioEnded
+
+
+Action = Send | Settle | Hear
+
+
+@dataclass(slots=True)
+class _Request:
+    message: AnyClientMessage
+    is_sent: bool = False
+
+
+class ClientState:
+    """The sessions, topics and requests of one client, over one connection after another.
+
+    The mutable state is those three, whether there is a connection that was greeted, and the backlog.
+    """
+
+    def __init__(self, backlog: Backlog) -> None:
+        self.backlog = backlog
+        self.connection: Connected | None = None
+        self.closing: Closing | None = None
+        self._next_id = 1
+        self._requests: dict[int, _Request] = {}
+        self._topics: dict[str, int] = {}
+        self._sessions = Sessions(backlog, self._id)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the service has greeted the connection."""
+        return self.connection is not None
+
+    @property
+    def requests(self) -> int:
+        """Requests that wait."""
+        return len(self._requests)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Topics that are followed."""
+        return tuple(self._topics)
+
+    def sessions(self) -> tuple[SessionStatistics, ...]:
+        """Return where each session stands."""
+        return self._sessions.statistics()
+
+    # What the owner asks for.
+
+    def request(self, message: AnyClientMessage) -> tuple[int, list[Action]]:
+        """Send a message now, or with the next connection; ``Settle`` has its answer.
+
+        Raises TooManyRequestsError.
+        """
+        if len(self._requests) >= REQUESTS_LIMIT:
+            raise TooManyRequestsError
+        identity = self._id()
+        self._requests[identity] = _Request(msgspec.structs.replace(message, id=identity))
+        return identity, self._send_waiting() if self.is_live else []
+
+    def abandon(self, identity: int, now: float) -> list[Action]:
+        """Let go of a request. What was sent may still be carried out."""
+        request = self._requests.pop(identity, None)
+        if request is None or not request.is_sent or not isinstance(request.message, JoinSession):
+            return []
+        return _sends(self._sessions.unexpect(request.message.session_id, now))
+
+    def follow(self, topic: str) -> bool:
+        """Subscribe to a topic again with every connection; True where it was not followed before."""
+        self._topics[topic] = self._topics.get(topic, 0) + 1
+        return self._topics[topic] == 1
+
+    def unfollow(self, topic: str, *, is_refused: bool = False) -> list[Action]:
+        """Take one ``follow`` back; after the last the topic is unsubscribed from."""
+        self._topics[topic] -= 1
+        if self._topics[topic] > 0:
+            return []
+        del self._topics[topic]
+        return [Send(Unsubscribe(topic=topic, id=self._id()))] if self.is_live and not is_refused else []
+
+    def forget(self, session_id: str) -> None:
+        """Do not recover a session after the next loss."""
+        self._sessions.forget(session_id)
+
+    def resume(self, session_id: str, *, token: str, epoch: str, offset: int, now: float) -> list[Action]:
+        """Be in a session again that an earlier client was in; ``Recovered`` or ``Lost`` follows."""
+        self._sessions.resume(session_id, token=token, epoch=epoch, offset=offset)
+        return _sends(self._sessions.recover(session_id, now)) if self.is_live else []
+
+    def credentials(self, session_id: str) -> tuple[str, str] | None:
+        """Return the token and epoch that ``resume`` takes, or None for one who is not in the session."""
+        return self._sessions.credentials(session_id)
+
+    def ping(self) -> Action:
+        """Ask for a sign of life."""
+        return Send(Ping(id=self._id()))
+
+    def taken(self, now: float) -> list[Action]:
+        """Take note that a reader has taken events."""
+        return _sends(self._sessions.taken(now)) if self.is_live else []
+
+    # What the connection tells.
+
+    def connecting(self) -> None:
+        """Begin with a new connection."""
+        self.closing = None
+
+    def lost(self) -> list[Action]:
+        """Take it that the connection has ended: whether what was sent was carried out is not known."""
+        self.connection = None
+        self._sessions.lost()
+        return self._fail(ConnectionLostError(), only_sent=True)
+
+    def stopped(self, error: ClientError) -> list[Action]:
+        """Take it that there will be no further connection."""
+        return self._fail(error, only_sent=False)
+
+    def next_due(self) -> float | None:
+        """Return when ``tick`` has something to do."""
+        return self._sessions.next_due()
+
+    def tick(self, now: float) -> list[Action]:
+        """Ask again where a recovery was not answered in time."""
+        return _sends(self._sessions.tick(now))
+
+    def receive(self, message: Message, size: int, now: float) -> list[Action]:
+        """Take a message that came in ``size`` bytes."""
+        identity = message.id if isinstance(message.id, int) else 0
+        request = self._requests.get(identity)
+        actions = self._route(message, size, now, None if request is None else request.message)
+        if request is not None:
+            del self._requests[identity]
+            outcome = RefusedError(message.code, message.detail) if isinstance(message, Error) else message
+            actions.append(Settle(identity, outcome))
+        return actions
+
+    def _route(
+        self, message: Message, size: int, now: float, request: AnyClientMessage | None
+    ) -> list[Action]:
+        """Do what a message asks for; ``request``: what it answers."""
+        match message:
+            case Connected():
+                return self._greeted(message, now)
+            case Closing():
+                self.closing = message
+            case SessionCreated() | SessionJoined():
+                return _sends(self._sessions.joined(message, now))
+            case SessionRecovered():
+                return _sends(self._sessions.recovered(message, now))
+            case Pong() | Subscribed() | Unsubscribed():
+                pass
+            case Error(code=code) if request is not None:
+                if isinstance(request, (CreateSession, JoinSession)) and request.session_id is not None:
+                    self._sessions.refused(request.session_id, code)
+            case Error():
+                if not self._sessions.complained(message, now):
+                    self.backlog.offer(message, size)
+            case _:
+                return self._said(message, size, now, is_answer=request is not None)
+        return []
+
+    def _said(self, message: Message, size: int, now: float, *, is_answer: bool) -> list[Action]:
+        """Deliver a message, in its session's order where it has one."""
+        if isinstance(message, SessionLeft):
+            self.forget(message.session_id)
+        offset = offset_of(message)
+        if offset is not None:
+            session_id: str = getattr(message, "session_id", "")
+            return _sends(self._sessions.receive(session_id, offset, message, size, now))
+        if not is_answer:
+            self.backlog.offer(message, size)
+        return [Hear(message)] if isinstance(message, AudioEnded) else []
+
+    def _greeted(self, message: Connected, now: float) -> list[Action]:
+        self.connection = message
+        actions = _sends(self._sessions.greeted(now))
+        actions += [Send(Subscribe(topic=topic, id=self._id())) for topic in self._topics]
+        return actions + self._send_waiting()
+
+    # Requests.
+
+    def _send_waiting(self) -> list[Action]:
+        """Send the requests that no connection has carried yet, in order."""
+        actions: list[Action] = []
+        for request in self._requests.values():
+            if request.is_sent:
+                continue
+            request.is_sent = True
+            if isinstance(request.message, (JoinSession, CreateSession)) and request.message.session_id:
+                self._sessions.expect(request.message.session_id)
+            actions.append(Send(request.message))
+        return actions
+
+    def _fail(self, error: ClientError, *, only_sent: bool) -> list[Action]:
+        failed = [identity for identity, r in self._requests.items() if r.is_sent or not only_sent]
+        for identity in failed:
+            del self._requests[identity]
+        return [Settle(identity, error) for identity in failed]
+
+    def _id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+
+def _sends(messages: Sequence[ClientMessage]) -> list[Action]:
+    return [Send(message) for message in messages]
