@@ -62,6 +62,7 @@ _TABLE: Final = (
     Problem("invalid_settings", 422, "The settings cannot be used."),
     Problem("token_required", 401, "Changing state needs the control token."),
     Problem("wrong_origin", 403, "This page may not talk to the service."),
+    Problem("socket_refused", 403, "There is no WebSocket for this request."),
     Problem("rate_limited", 429, "Too many requests. Wait and try again."),
     Problem("shutting_down", 503, "The service is stopping. Connect again soon."),
     Problem("too_many_connections", 503, "As many connections as may be are open."),

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2] / "orch"
 PURE = (
     "problems.py",
     "restarts.py",
+    "rolling.py",
     "settings/structs.py",
     "settings/decoding.py",
     "settings/environment.py",
@@ -35,6 +36,10 @@ PURE = (
     "gateway/figures.py",
     "gateway/http1.py",
     "gateway/bodies.py",
+    "front/answers.py",
+    "front/frames.py",
+    "front/handshake.py",
+    "front/wheel.py",
     "websocket/messages.py",
     "websocket/topics.py",
     "websocket/sessions.py",

@@ -1,0 +1,274 @@
+"""WebSocket frames: what the RFC says, and what wsproto makes of the same bytes."""
+
+import itertools
+import os
+from typing import Any
+
+import pytest
+import wsproto.events
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wsproto.connection import Connection, ConnectionType
+
+from orch.front.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Binary,
+    CloseFrame,
+    FrameDecoder,
+    Ping,
+    Pong,
+    ProtocolViolationError,
+    Text,
+    encode,
+    encode_close,
+    encode_text,
+)
+
+LIMIT = 4096
+
+
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    is_last: bool = True,
+    mask: bytes | None = b"\x01\x02\x03\x04",
+    reserved: int = 0,
+    width: int | None = None,
+) -> bytes:
+    """Return a client's frame. ``width``: bytes of the length, else as few as it needs."""
+    size = len(payload)
+    if width is None:
+        width = 0 if size <= 125 else 2 if size < 65_536 else 8
+    marker = {0: size, 2: 126, 8: 127}[width]
+    head = bytes((is_last << 7 | reserved << 4 | opcode, (mask is not None) << 7 | marker))
+    head += size.to_bytes(width, "big") if width else b""
+    if mask is None:
+        return head + payload
+    return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+
+def decode(wire: bytes, *cuts: int, limit: int = LIMIT) -> tuple[list[Any], int | None]:
+    """Feed ``wire``, cut at ``cuts``; return the events and the close code of the violation, if any."""
+    decoder = FrameDecoder(message_limit=limit)
+    events: list[Any] = []
+    edges = [0, *sorted(min(cut, len(wire)) for cut in cuts), len(wire)]
+    try:
+        for begin, end in itertools.pairwise(edges):
+            events += decoder.feed(wire[begin:end])
+            while decoder.is_failed:
+                events += decoder.feed(b"")
+    except ProtocolViolationError as violation:
+        return events, violation.close_code
+    return events, None
+
+
+def test_messages_of_every_length_come_out_as_they_went_in() -> None:
+    """The three encodings of a length, at their borders."""
+    for size in (0, 1, 125, 126, 127, 65_535, 65_536, 100_000):
+        payload = os.urandom(size)
+        events, code = decode(frame(BINARY, payload, mask=os.urandom(4)), limit=2**20)
+        assert (events, code) == ([Binary(payload)], None)
+
+
+def test_a_server_frame_is_read_by_a_client() -> None:
+    """wsproto, as a client, reads what we write."""
+    client = Connection(ConnectionType.CLIENT)
+    for size in (0, 125, 126, 65_535, 65_536):
+        client.receive_data(encode_text(b"x" * size))
+        read = [event.data for event in client.events() if isinstance(event, wsproto.events.TextMessage)]
+        assert "".join(read) == "x" * size
+    client.receive_data(encode(PING, b"p") + encode(BINARY, b"b") + encode_close(4200, "bye"))
+    ping, binary, close = list(client.events())
+    assert isinstance(ping, wsproto.events.Ping)
+    assert isinstance(binary, wsproto.events.BytesMessage)
+    assert isinstance(close, wsproto.events.CloseConnection)
+    assert (close.code, close.reason) == (4200, "bye")
+
+
+def test_fragments_are_one_message_and_control_frames_may_stand_between_them() -> None:
+    """A ping in the middle of a message comes out at once, the message once it is whole."""
+    wire = (
+        frame(TEXT, "né".encode()[:2], is_last=False)
+        + frame(PING, b"here?")
+        + frame(CONTINUATION, "né".encode()[2:], is_last=False)
+        + frame(PONG)
+        + frame(CONTINUATION, b"!")
+        + frame(BINARY, b"after")
+    )
+    expected = [Ping(b"here?"), Pong(b""), Text("né!"), Binary(b"after")]
+    assert decode(wire) == (expected, None)
+    assert decode(wire, *range(len(wire))) == (expected, None)
+
+
+@pytest.mark.parametrize(
+    ("wire", "code", "kind"),
+    [
+        (frame(TEXT, b"x", mask=None), 1002, "not_masked"),
+        (frame(TEXT, b"x", reserved=4), 1002, "reserved_bits"),
+        (frame(TEXT, b"x", reserved=1), 1002, "reserved_bits"),
+        (frame(3), 1002, "reserved_opcode"),
+        (frame(0xB), 1002, "reserved_opcode"),
+        (frame(PING, is_last=False), 1002, "fragmented_control"),
+        (frame(PING, b"x" * 126), 1002, "control_too_large"),
+        (frame(CONTINUATION, b"x"), 1002, "nothing_to_continue"),
+        (frame(TEXT, b"x", is_last=False) + frame(TEXT, b"x"), 1002, "message_interrupted"),
+        (frame(TEXT, b"x", width=2), 1002, "length_not_minimal"),
+        (frame(TEXT, b"x" * 200, width=8), 1002, "length_not_minimal"),
+        (b"\x81\xff" + b"\x80" + bytes(7) + b"mask", 1002, "length_too_large"),
+        (frame(TEXT, b"\xff"), 1007, "not_utf8"),
+        (frame(TEXT, b"\xc3"), 1007, "not_utf8"),
+        (frame(TEXT, b"\xed\xa0\x80"), 1007, "not_utf8"),
+        (frame(TEXT, b"\xc3", is_last=False) + frame(CONTINUATION, b"x"), 1007, "not_utf8"),
+        (frame(TEXT, b"x" * (LIMIT + 1)), 1009, "message_too_large"),
+        (b"\x81\xff" + (2**62).to_bytes(8, "big"), 1009, "message_too_large"),
+        (frame(TEXT, b"x" * LIMIT, is_last=False) + frame(CONTINUATION, b"x"), 1009, "message_too_large"),
+        (frame(CLOSE, b"\x03"), 1002, "close_too_short"),
+        (frame(CLOSE, b"\x03\xe8\xff"), 1007, "not_utf8"),
+        *((frame(CLOSE, code.to_bytes(2, "big")), 1002, "close_code") for code in (0, 999, 1004, 1005, 1006)),
+        *((frame(CLOSE, code.to_bytes(2, "big")), 1002, "close_code") for code in (1015, 2999, 5000, 65_535)),
+    ],
+)
+def test_a_violation_has_its_code_however_the_bytes_come(wire: bytes, code: int, kind: str) -> None:
+    """Each with the close code of the RFC and a kind of its own; what came before it is not lost."""
+    before = frame(TEXT, b"before")
+    for cuts in ((), range(len(before + wire)), (len(before),)):
+        assert decode(before + wire, *cuts) == ([Text("before")], code)
+    decoder = FrameDecoder(message_limit=LIMIT)
+    for _ in range(2):
+        with pytest.raises(ProtocolViolationError) as caught:
+            decoder.feed(wire)
+        assert caught.value.kind == kind
+
+
+def test_text_is_judged_before_the_frame_is_whole() -> None:
+    """A client cannot have us wait for the rest of a text that is wrong already."""
+    decoder = FrameDecoder(message_limit=LIMIT)
+    wire = frame(TEXT, b"\xff" + b"x" * 1000)
+    with pytest.raises(ProtocolViolationError):
+        decoder.feed(wire[:10])
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])
+def test_close_codes_that_may_stand_in_a_frame(code: int) -> None:
+    """They come out as they are, and nothing after them is read."""
+    wire = frame(CLOSE, code.to_bytes(2, "big") + "adiós".encode()) + frame(TEXT, b"late")
+    assert decode(wire) == ([CloseFrame(code, "adiós")], None)
+    assert decode(wire, *range(len(wire))) == ([CloseFrame(code, "adiós")], None)
+
+
+def test_a_close_without_a_code_is_1005() -> None:
+    """As the RFC names it; and it is answered without one."""
+    assert decode(frame(CLOSE)) == ([CloseFrame(1005, "")], None)
+    assert encode_close(1005) == b"\x88\x00"
+
+
+def test_a_reason_that_is_too_long_is_cut_between_characters() -> None:
+    """A close frame has 125 bytes at most."""
+    wire = encode_close(4000, "é" * 100)
+    assert len(wire) == 2 + 2 + 122
+    assert wire[4:].decode() == "é" * 61
+    with pytest.raises(ValueError, match="1006"):
+        encode_close(1006)
+
+
+# wsproto as judge.
+
+
+def judged(wire: bytes, *cuts: int) -> tuple[list[Any], int | None]:  # noqa: C901 - one case for each of its events
+    """Return what wsproto makes of ``wire``, in our words."""
+    connection = Connection(ConnectionType.SERVER)
+    events: list[Any] = []
+    partial: list[Any] = []
+    edges = [0, *sorted(min(cut, len(wire)) for cut in cuts), len(wire)]
+    for begin, end in itertools.pairwise(edges):
+        try:
+            connection.receive_data(wire[begin:end])
+        except wsproto.utilities.LocalProtocolError:
+            return events, None  # it was closed before
+        for event in connection.events():
+            if isinstance(event, wsproto.events.Message):
+                partial.append(event.data)
+                if event.message_finished:
+                    if isinstance(event, wsproto.events.TextMessage):
+                        events.append(Text("".join(partial)))
+                    else:
+                        events.append(Binary(b"".join(partial)))
+                    partial = []
+            elif isinstance(event, wsproto.events.Ping):
+                events.append(Ping(bytes(event.payload)))
+            elif isinstance(event, wsproto.events.Pong):
+                events.append(Pong(bytes(event.payload)))
+            elif isinstance(event, wsproto.events.CloseConnection):
+                if connection.state is wsproto.connection.ConnectionState.REMOTE_CLOSING:
+                    return [*events, CloseFrame(int(event.code), event.reason or "")], None
+                return events, int(event.code)
+    return events, None
+
+
+MASKS = st.binary(min_size=4, max_size=4)
+CONTROLS = st.tuples(st.sampled_from([PING, PONG]), st.binary(max_size=125))
+CLOSES = st.tuples(st.sampled_from([1000, 1001, 1011, 3000, 4200]), st.text(max_size=20))
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> bytes:
+    """Return what a client may send: messages in fragments, control frames between them, perhaps a close."""
+    wire = b""
+    for payload in draw(st.lists(st.text(max_size=300) | st.binary(max_size=300), max_size=5)):
+        opcode, data = (TEXT, payload.encode()) if isinstance(payload, str) else (BINARY, payload)
+        cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=3)))
+        edges = [0, *cuts, len(data)]
+        for number, (begin, end) in enumerate(itertools.pairwise(edges)):
+            for kind, control in draw(st.lists(CONTROLS, max_size=1)):
+                wire += frame(kind, control, mask=draw(MASKS))
+            wire += frame(
+                opcode if number == 0 else CONTINUATION,
+                data[begin:end],
+                is_last=number == len(cuts),
+                mask=draw(MASKS),
+            )
+    if draw(st.booleans()):
+        code, reason = draw(CLOSES)
+        wire += frame(CLOSE, code.to_bytes(2, "big") + reason.encode(), mask=draw(MASKS))
+    return wire
+
+
+@given(conversations(), st.lists(st.integers(0, 2000), max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_what_a_client_may_send_is_read_as_wsproto_reads_it(wire: bytes, cuts: list[int]) -> None:
+    """However it is cut."""
+    expected = judged(wire)
+    assert expected[1] is None
+    assert decode(wire, *cuts) == decode(wire) == expected
+
+
+@given(
+    conversations(), st.lists(st.tuples(st.integers(0, 2000), st.binary(min_size=1, max_size=3)), max_size=3)
+)
+@settings(max_examples=300, deadline=None)
+def test_what_a_client_may_not_send_is_refused_where_wsproto_refuses_it(
+    wire: bytes, damage: list[tuple[int, bytes]]
+) -> None:
+    """Bytes changed at random: the same messages come out before the same verdict, byte by byte too."""
+    changed = bytearray(wire)
+    for at, replacement in damage:
+        if changed:
+            begin = at % len(changed)
+            changed[begin : begin + len(replacement)] = replacement
+    damaged = bytes(changed)
+    ours = decode(damaged, limit=2**63)
+    assert decode(damaged, *range(len(damaged)), limit=2**63) == ours
+    assert ours == judged(damaged)
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=8))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_read_or_refused_the_same_however_cut(wire: bytes, cuts: list[int]) -> None:
+    """Never any other exception."""
+    assert decode(wire, *cuts) == decode(wire)
