@@ -6,21 +6,22 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from orch.settings import SettingsError, decode
+from orch.settings import Fault, SettingsError, decode
 
 if TYPE_CHECKING:
     from orch.configuration import Configuration
-    from orch.front.hypercorn import Front
     from orch.health.processes import ProcessSpec
+    from orch.settings import Orchestration
     from orch.telemetry.events import EventLog
 
 USAGE_ERROR: Final = 2
+INHERIT: Final = "--inherit"  # orch.lifeline.FLAG, which --help need not import
 
 SANDBOX: Final[Mapping[str, tuple[str, int]]] = {
     "audio-service": ("orch.sandbox.audio_service", 5001),
@@ -63,13 +64,18 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--host", help="address to listen on")
         command.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
         command.add_argument("--server", choices=["hypercorn"], help="what accepts connections")
+        if name == "serve":
+            command.add_argument(
+                "--workers", type=int, help="processes that serve; more than one needs Redis"
+            )
+            command.add_argument(INHERIT, help=argparse.SUPPRESS)
         command.add_argument(
             "--log-format",
             choices=["json", "text"],
             default="json",
             help="JSON lines for a collector, or text for a person",
         )
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, workers=None, inherit=None)
     check = commands.add_parser("check", help="say whether settings are good, or each thing that is wrong")
     check.add_argument(
         "file", nargs="?", metavar="FILE", help="settings (default: config/orchestration.yaml)"
@@ -101,6 +107,9 @@ def _demo(options: argparse.Namespace) -> int:
 
     path = find_file(options.config, os.environ)
     settings = decode(read_file(path), os.environ, name=str(path)).settings
+    if settings.orchestration.frontend.workers > 1:
+        one = "expected 1 for orch demo, whose back ends are one worker's; orch serve runs several"
+        raise SettingsError([Fault("orchestration.frontend.workers", one)])
     overlay: dict[str, Any] = {}
     processes: dict[str, ProcessSpec] = {}
     for name, (module, usual_port) in SANDBOX.items():
@@ -130,27 +139,62 @@ def _free_port(usual: int) -> int:
 def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mapping[str, ProcessSpec]") -> int:
     import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
 
-    from orch.serving import AddressError, require_free, serve  # noqa: PLC0415 - the same
+    from orch.lifeline import Lifeline  # noqa: PLC0415 - the same
+    from orch.listening import AddressError, require_free  # noqa: PLC0415 - the same
     from orch.telemetry.events import EventLog  # noqa: PLC0415 - the same
     from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
 
-    configure("INFO", pretty=options.log_format == "text")
+    lifeline = None if options.inherit is None else Lifeline.inherit(options.inherit)
+    log = partial(
+        configure, pretty=options.log_format == "text", worker=None if lifeline is None else lifeline.place
+    )
+    log("INFO")
     events = EventLog(wall=time.time)
     configuration = _configuration(options, overlay, events)
     orchestration = configuration.current.orchestration
-    configure(orchestration.log_level, pretty=options.log_format == "text")
+    log(orchestration.log_level)
+    greet = _greet if options.log_format == "text" and lifeline is None else lambda _addresses: None
     try:
-        require_free(orchestration.frontend.host, orchestration.frontend.port)
+        if lifeline is None and orchestration.frontend.workers > 1:
+            made = overlay.get("orchestration.control_token")
+            return _run_workers(orchestration, {"ORCH_CONTROL_TOKEN": made} if made else {}, greet)
+        if lifeline is None:
+            require_free(orchestration.frontend.host, orchestration.frontend.port)
     except AddressError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
-    greet = _greet if options.log_format == "text" else lambda _front: None
-    return trio.run(partial(serve, configuration, events, processes, on_ready=greet))
+    from orch.serving import serve  # noqa: PLC0415 - the parent of workers serves nothing itself
+
+    return trio.run(partial(serve, configuration, events, processes, on_ready=greet, lifeline=lifeline))
 
 
-def _greet(front: "Front") -> None:
+def _run_workers(
+    orchestration: "Orchestration", environ: Mapping[str, str], greet: Callable[[Sequence[str]], None]
+) -> int:
+    """Run as many workers as the settings say; each is this command line with one more option.
+
+    ``environ`` carries what the parent has made up for this run.
+    """
+    import trio  # noqa: PLC0415 - see _run
+
+    from orch.listening import addresses, open_groups  # noqa: PLC0415 - the same
+    from orch.workers import Workers  # noqa: PLC0415 - the same
+
+    frontend = orchestration.frontend
+    groups = open_groups(frontend.host, frontend.port, frontend.workers)
+    workers = Workers(
+        [sys.executable, *sys.orig_argv[1:]],
+        groups,
+        grace=orchestration.shutdown_grace,
+        environ=environ,
+        on_ready=partial(greet, addresses(groups[0])),
+    )
+    return trio.run(workers.run)
+
+
+def _greet(addresses: Sequence[str]) -> None:
     """Tell a person at a terminal where to go."""
-    address = front.bound[0].replace("127.0.0.1", "localhost")
+    address = addresses[0].replace("127.0.0.1", "localhost")
     print(f"\nLiveTranslate is ready. Open {address}/translation to speak, {address} to watch it work.")
     print("Ctrl+C stops it.\n", flush=True)
 
@@ -160,9 +204,9 @@ def _configuration(
 ) -> "Configuration":
     """Read the settings, the command line on top; beyond loopback, make a control token where none is set."""
     from orch.configuration import Configuration, find_file  # noqa: PLC0415 - see _run
-    from orch.serving import is_loopback  # noqa: PLC0415 - the same
+    from orch.listening import is_loopback  # noqa: PLC0415 - the same
 
-    for key in ("host", "port", "server"):
+    for key in ("host", "port", "server", "workers"):
         if getattr(options, key) is not None:
             overlay[f"orchestration.frontend.{key}"] = getattr(options, key)
     path = find_file(options.config, os.environ)

@@ -1,10 +1,8 @@
 """One process: the tree, its front, and the signals that end it."""
 
-import errno
-import ipaddress
 import signal
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,7 +11,9 @@ import trio
 from orch.asgi import Application
 from orch.configuration import Configuration
 from orch.front.hypercorn import Front
+from orch.front.listeners import listeners
 from orch.health.processes import ProcessSpec
+from orch.lifeline import Lifeline
 from orch.telemetry.events import EventLog
 from orch.tree import build, running
 
@@ -22,75 +22,48 @@ log = structlog.get_logger("serving")
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-class AddressError(Exception):
-    """The service cannot listen where it was told to; the message says what to do."""
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def require_free(host: str, port: int) -> None:
-    """Raise AddressError where ``host``:``port`` cannot be listened on, before anything is started."""
-    if port == 0:
-        return
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise AddressError(f"{host!r} is no address of this machine: {error.strerror}.") from error
-    family, kind, protocol, _, address = found[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise AddressError(_bind_words(host, port, error)) from error
-
-
-def _bind_words(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {port} is taken by another program. Stop it, or choose another: PORT={port + 1}."
-    if error.errno == errno.EACCES:
-        return f"Port {port} is for privileged programs only. Choose one above 1023, such as PORT=3000."
-    return f"Cannot listen on {host}:{port}: {error.strerror}."
-
-
 async def serve(
     configuration: Configuration,
     events: EventLog,
     processes: Mapping[str, ProcessSpec],
     *,
-    on_ready: Callable[[Front], None] = lambda _front: None,
+    on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,
+    lifeline: Lifeline | None = None,
 ) -> int:
     """Run the service until a signal or a branch past its limit; return the exit code.
 
-    ``on_ready`` is given the front once it listens.
+    ``on_ready`` is given the addresses it listens on. ``lifeline``: this process is one worker of several.
     """
-    parts = build(configuration, events, processes)
+    parts = build(configuration, events, processes, worker=None if lifeline is None else lifeline.place)
     frontend = configuration.current.orchestration.frontend
+
+    def grace() -> float:
+        return configuration.current.orchestration.shutdown_grace
+
     front = Front(
         Application(parts),
         host=frontend.host,
         port=frontend.port,
         stopping=parts.tree.stopping,
         drain=parts.hub.drain,
-        grace=lambda: configuration.current.orchestration.shutdown_grace,
+        grace=grace,
         heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
+        listen=None if lifeline is None else partial(listeners, lifeline.own, lifeline.neighbours),
     )
+    if lifeline is not None:
+        lifeline.watch(parts.tree.stop, grace)
     async with trio.open_nursery() as nursery:
         await nursery.start(_obey_signals, parts.tree.stop, configuration.reload, nursery.cancel_scope)
         async with running(parts, front) as tree:
             if not tree.stopping.is_set():
                 log.info("ready", addresses=front.bound)
                 events.record("ok", "service", f"Ready at {', '.join(front.bound)}.")
-                on_ready(front)
+                on_ready(front.bound)
+                if lifeline is not None:
+                    lifeline.ready(grace())
             await tree.stopping.wait()
+            if lifeline is not None:
+                lifeline.leaving(grace())
         nursery.cancel_scope.cancel()
     log.info("stopped", reason=parts.tree.reason, failed=parts.tree.is_failed)
     return 1 if parts.tree.is_failed else 0

@@ -13,6 +13,7 @@ What we leave out: restarting dependants along with a branch (Erlang's ``rest_fo
 attempts of their branch, so that dependants keep what they hold.
 """
 
+import os
 import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -95,9 +96,11 @@ class BranchStatistics(Struct, frozen=True, kw_only=True):
 
 
 class TreeStatistics(Struct, frozen=True, kw_only=True):
-    """The whole tree."""
+    """The whole tree, and whose it is. ``worker`` counts from 0 where there are several, else None."""
 
     state: str
+    pid: int
+    worker: int | None
     uptime: float
     reason: str | None
     branches: tuple[BranchStatistics, ...]
@@ -156,7 +159,9 @@ class Tree:
         events: EventLog,
         wall: Callable[[], float],
         on_change: Callable[[], None] = lambda: None,
+        worker: int | None = None,
     ) -> None:
+        self.worker = worker
         self._events = events
         self._wall = wall
         self._on_change = on_change
@@ -317,6 +322,8 @@ class Tree:
         now = self._wall()
         return TreeStatistics(
             state="stopping" if self.stopping.is_set() else "running",
+            pid=os.getpid(),
+            worker=self.worker,
             uptime=self.uptime(),
             reason=self.reason,
             branches=tuple(self._branch_statistics(branch, now) for branch in self._branches),

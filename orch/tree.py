@@ -39,11 +39,17 @@ from orch.websocket.service import HubService
 from orch.websocket.topics import Topics
 
 
-def build(configuration: Configuration, events: EventLog, processes: Mapping[str, ProcessSpec]) -> Parts:
-    """Build every part, none of them running yet."""
+def build(
+    configuration: Configuration,
+    events: EventLog,
+    processes: Mapping[str, ProcessSpec],
+    *,
+    worker: int | None = None,
+) -> Parts:
+    """Build every part, none of them running yet. ``worker``: which of several processes this is."""
     wall = time.time
     topics, metrics = Topics(), Metrics()
-    tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"))
+    tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
     settings = configuration.current
     store = SqliteStore(Path(settings.session_management.sqlite_path))
     health = HealthService(

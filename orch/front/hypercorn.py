@@ -7,7 +7,7 @@ every socket, so that what is still open when the grace is over is closed under 
 
 import socket as stdlib_socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -15,22 +15,25 @@ import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from msgspec import Struct
 
+from orch.front.listeners import NeighbourListener
+from orch.listening import BACKLOG, addresses
+
 log = structlog.get_logger("front")
 
-BACKLOG: Final = 8192
-"""Connections the kernel keeps until they are accepted; it keeps net.core.somaxconn (4096) at most.
+Listening = trio.SocketListener | NeighbourListener
 
-Thousands of clients come back at once after a restart, and one that finds no room tries again seconds later.
-"""
 MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
 FORCED_CLOSE: Final = 0.5
 """Seconds a connection has to end after its socket was closed under it."""
+FIRST_REQUEST: Final = 1.0
+"""Seconds that a stop leaves to a connection just accepted for its first request to come and be answered."""
 
 
 class FrontStatistics(Struct, frozen=True, kw_only=True):
@@ -62,7 +65,11 @@ class _Connection(TCPServer):
     over before they have woken. The closing after the last answer runs in the task of the application, which
     learns of it first and cancels itself: a client that waits for the end of the connection then waits for
     ever.
+
+    It tells when it begins with a request, by ``on_request``.
     """
+
+    on_request: Callable[[], None]
 
     async def _close(self) -> None:
         with trio.move_on_after(FORCED_CLOSE, shield=True):
@@ -75,13 +82,19 @@ class _Connection(TCPServer):
             if isinstance(self.context, _Context):
                 self.context.gone.set()
 
+    async def protocol_send(self, event: Event) -> None:
+        if isinstance(event, Updated) and not event.idle:
+            self.on_request()
+        await super().protocol_send(event)
+
 
 class Front:
     """Accepts connections for ``app`` until told to stop.
 
-    The mutable state is the set of open sockets. Port 0 is chosen once and kept over restarts of the branch.
-    ``drain`` is called when stopping, after the last connection was accepted; it has ``grace`` seconds
-    together with what is in flight.
+    The mutable state is the set of open sockets, and which of them have not asked for anything yet. Port 0 is
+    chosen once and kept over restarts of the branch. ``drain`` is called when stopping, after the last
+    connection was accepted and has had a moment to ask; it has ``grace`` seconds together with what is in
+    flight. ``listen`` gives listeners on sockets that are there already, in place of ``host`` and ``port``.
     """
 
     def __init__(
@@ -95,6 +108,7 @@ class Front:
         grace: Callable[[], float],
         heartbeat: Callable[[], float] = lambda: 25.0,
         tls: ssl.SSLContext | None = None,
+        listen: Callable[[], Sequence[Listening]] | None = None,
     ) -> None:
         self._app = ASGIWrapper(app)
         self._host = host
@@ -104,7 +118,10 @@ class Front:
         self._grace = grace
         self._heartbeat = heartbeat
         self._tls = tls
+        self._listen_given = listen
         self._sockets: set[trio.socket.SocketType] = set()
+        self._fresh: dict[trio.socket.SocketType, float] = {}
+        self._settled = trio.Event()
         self._emptied: trio.Event | None = None
         self._accepted = 0
         self._forced = 0
@@ -139,12 +156,33 @@ class Front:
                     await listener.aclose()
 
     async def _finish(self, context: WorkerContext) -> None:
-        """Tell clients to go, then wait until the last has."""
+        """Answer who has just come, tell clients to go, then wait until the last has."""
+        await self._answer_first_requests()
         await context.terminated.set()
         await self._drain()
         if self._sockets:
             self._emptied = trio.Event()
             await self._emptied.wait()
+
+    async def _answer_first_requests(self) -> None:
+        """Wait until every connection has asked for something, or has had :data:`FIRST_REQUEST` to.
+
+        A client that has just come would otherwise be sent away without an answer; while workers are rolled
+        it has no reason to expect that.
+        """
+        while self._fresh:
+            self._settled = trio.Event()
+            now = trio.current_time()
+            left = [at + FIRST_REQUEST - now for at in self._fresh.values() if at + FIRST_REQUEST > now]
+            if not left:
+                return
+            with trio.move_on_after(max(left)):
+                await self._settled.wait()
+
+    def _has_asked(self, sock: trio.socket.SocketType) -> None:
+        self._fresh.pop(sock, None)
+        if not self._fresh:
+            self._settled.set()
 
     def _close_all(self, connections: trio.Nursery) -> None:
         """Cancel every connection and close the sockets under those that cannot be cancelled.
@@ -160,16 +198,16 @@ class Front:
         connections.cancel_scope.cancel()
 
     async def _listen(self) -> list[trio.abc.Listener[Any]]:
-        opened = await trio.open_tcp_listeners(self._port, host=self._host, backlog=BACKLOG)
-        names = []
-        for listener in opened:
-            address = listener.socket.getsockname()
-            if self._port == 0:
-                self._port = address[1]
-            host = f"[{address[0]}]" if ":" in address[0] else address[0]
-            names.append(f"{'https' if self._tls else 'http'}://{host}:{address[1]}")
-        self.bound = tuple(names)
-        log.info("listening", addresses=names)
+        opened: Sequence[Listening]
+        if self._listen_given is not None:
+            opened = self._listen_given()
+        else:
+            opened = await trio.open_tcp_listeners(self._port, host=self._host, backlog=BACKLOG)
+        names = addresses((listener.socket for listener in opened), scheme="https" if self._tls else "http")
+        if self._port == 0:
+            self._port = opened[0].socket.getsockname()[1]
+        self.bound = tuple(dict.fromkeys(names))
+        log.info("listening", addresses=self.bound)
         if self._tls is None:
             return list(opened)
         return [trio.SSLListener(listener, self._tls, https_compatible=True) for listener in opened]
@@ -178,15 +216,19 @@ class Front:
         """Serve one connection; whatever it raises ends only itself."""
         sock = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
         self._sockets.add(sock)
+        self._fresh[sock] = trio.current_time()
         self._accepted += 1
+        connection = _Connection(self._app, self._config(), _Context(context), ConnectionState({}), stream)
+        connection.on_request = partial(self._has_asked, sock)
         try:
-            await _Connection(self._app, self._config(), _Context(context), ConnectionState({}), stream)
+            await connection
         except* OSError:
             log.debug("connection lost")
         except* Exception:
             log.exception("connection failed")  # the boundary of one connection
         finally:
             self._sockets.discard(sock)
+            self._has_asked(sock)
             if self._emptied is not None and not self._sockets:
                 self._emptied.set()
 

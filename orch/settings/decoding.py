@@ -313,12 +313,12 @@ def _deployment(settings: Settings) -> list[Fault]:
                 "expected sqlite; sessions in Redis are not in this version yet",
             )
         )
-    if workers > 1:
+    if workers > 1 and settings.session_management.persistence != "redis":
         faults.append(
             Fault(
                 "orchestration.frontend.workers",
-                f"expected 1, got {workers}; workers share their sessions through Redis, "
-                "which is not in this version yet",
+                f"expected 1, got {workers}; several share their sessions through Redis, "
+                "so set session_management.persistence to redis",
             )
         )
     return faults

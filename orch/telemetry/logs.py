@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -12,9 +13,10 @@ _TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
 )
 
 
-def configure(level: str, *, pretty: bool = False) -> None:
+def configure(level: str, *, pretty: bool = False, worker: int | None = None) -> None:
     """Set up logging for the process. ``pretty``: for a person at a terminal rather than for a collector.
 
+    ``worker``: which of several processes this is; each of its lines says so.
     Libraries that log through the standard library end in the same lines. Request and connection ids come
     from ``structlog.contextvars``, which Trio tasks inherit.
     """
@@ -24,6 +26,8 @@ def configure(level: str, *, pretty: bool = False) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if worker is not None:
+        shared.append(partial(_say_worker, worker))
     renderer: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if pretty
@@ -48,3 +52,10 @@ def configure(level: str, *, pretty: bool = False) -> None:
     root.setLevel(numeric)
     for noisy in ("httpx2", "httpcore2", "watchfiles", "hypercorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _say_worker(
+    worker: int, _logger: Any, _name: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    line["worker"] = worker
+    return line

@@ -167,6 +167,8 @@ def branch(now: float, name: str, depth: int, detail: str, **more: Any) -> dict[
 def tree(now: float) -> dict[str, Any]:
     return {
         "state": "running",
+        "pid": 4711,
+        "worker": None,
         "uptime": 86_000.0,
         "reason": None,
         "branches": [branch(now, name, depth, detail) for depth, (name, detail) in enumerate(BRANCHES)],

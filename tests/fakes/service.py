@@ -25,7 +25,7 @@ class RunningService:
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.lines: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "orch", *arguments],
+            self.command(arguments),
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | dict(environ),
             stdin=subprocess.DEVNULL,
@@ -34,8 +34,16 @@ class RunningService:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url = self.wait_for_line("ready")["addresses"][0]
+        self.url = self._ready()
         self.port = int(self.url.rpartition(":")[2])
+
+    def command(self, arguments: list[str]) -> list[str]:
+        """Return what is run."""
+        return [sys.executable, "-m", "orch", *arguments]
+
+    def _ready(self) -> str:
+        """Wait until it listens; return where."""
+        return str(self.wait_for_line("ready")["addresses"][0])
 
     def _read(self) -> None:
         assert self.process.stderr is not None

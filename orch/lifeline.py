@@ -1,0 +1,113 @@
+"""A worker's end of what ties it to its parent: the sockets it was given, its reports, and its input.
+
+The parent may be killed without having a chance to act, so a worker has to notice by itself. Its standard
+input is a pipe that only the parent holds open; a thread waits there for the end, so that even a worker whose
+event loop is stuck does not outlive its parent by more than its grace. (``PR_SET_PDEATHSIG`` fires when the
+*thread* that started the child ends, and Trio starts processes from threads that come and go.)
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, Self
+
+import msgspec
+import structlog
+import trio
+from msgspec import Struct
+
+log = structlog.get_logger("worker")
+
+FLAG: Final = "--inherit"
+"""The option of ``orch serve`` that makes it a worker. For the parent's use only."""
+ORPHAN_MARGIN: Final = 2.0
+"""Seconds beyond the grace after which a worker without a parent ends whatever it is doing."""
+INPUT: Final = 0
+
+
+class Inheritance(Struct, frozen=True):
+    """What the parent hands down: the place, the listening sockets of all places, where to report."""
+
+    place: int
+    groups: tuple[tuple[int, ...], ...]
+    report: int
+
+
+class Report(Struct, frozen=True):
+    """A line that a worker writes to its parent. ``grace``: seconds it may take to leave."""
+
+    state: Literal["ready", "leaving"]
+    grace: float
+
+
+def arguments(place: int, groups: Sequence[Sequence[socket.socket]], report: int) -> list[str]:
+    """Return what is added to the parent's own command line to make it a worker's."""
+    numbers = tuple(tuple(each.fileno() for each in group) for group in groups)
+    return [FLAG, msgspec.json.encode(Inheritance(place, numbers, report)).decode()]
+
+
+class Lifeline:
+    """One worker's tie to its parent. ``place`` counts from 0; ``own`` and ``neighbours`` are listening."""
+
+    def __init__(
+        self, place: int, own: tuple[socket.socket, ...], neighbours: tuple[socket.socket, ...], report: int
+    ) -> None:
+        self.place = place
+        self.own = own
+        self.neighbours = neighbours
+        self._report = report
+
+    @classmethod
+    def inherit(cls, text: str) -> Self:
+        """Take over what the parent has handed down as ``text`` (:func:`arguments`).
+
+        Error handling: ``msgspec.DecodeError`` and OSError where someone else has made it up.
+        """
+        given = msgspec.json.decode(text, type=Inheritance)
+        for number in (given.report, *(number for group in given.groups for number in group)):
+            os.set_inheritable(number, False)  # noqa: FBT003 - the standard library's own signature
+        groups = [tuple(_adopt(number) for number in group) for group in given.groups]
+        neighbours = (each for place, group in enumerate(groups) if place != given.place for each in group)
+        return cls(given.place, groups[given.place], tuple(neighbours), given.report)
+
+    def ready(self, grace: float) -> None:
+        """Tell the parent that this worker serves."""
+        self._tell(Report("ready", grace))
+
+    def leaving(self, grace: float) -> None:
+        """Tell the parent that this worker has begun to leave, and how long it may take."""
+        self._tell(Report("leaving", grace))
+
+    def _tell(self, report: Report) -> None:
+        try:
+            os.write(self._report, msgspec.json.encode(report) + b"\n")
+        except BrokenPipeError:
+            log.warning("parent gone", report=report.state)  # the watch on the input ends this worker
+
+    def watch(self, stop: Callable[[str], None], grace: Callable[[], float]) -> None:
+        """From now on, stop in order when the parent is gone; end at once where that does not help.
+
+        Call it in the event loop's thread; ``stop`` is called there.
+        """
+        token = trio.lowlevel.current_trio_token()
+
+        def wait() -> None:
+            while os.read(INPUT, 4096):
+                pass
+            try:
+                token.run_sync_soon(stop, "The parent of this worker is gone.")
+            except trio.RunFinishedError:
+                return
+            time.sleep(grace() + ORPHAN_MARGIN)
+            os._exit(1)
+
+        threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def _adopt(number: int) -> socket.socket:
+    """Return the socket of a descriptor; not blocking, which is a state that all its holders share."""
+    adopted = socket.socket(fileno=number)
+    adopted.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+    return adopted

@@ -1,0 +1,191 @@
+"""Real worker processes: one that dies takes only its own connections, and a roll takes none."""
+
+import os
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from tests.fakes.running import run
+from tests.fakes.workers import GRACE, RunningWorkers, is_alive, workers
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@contextmanager
+def kept(s: RunningWorkers) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", s.port), timeout=20) as connection:
+        yield connection
+
+
+def ask(connection: socket.socket) -> dict[str, Any]:
+    """Ask over a kept connection who serves it."""
+    connection.sendall(REQUEST)
+    answer = b""
+    while not answer.endswith(b"}"):
+        part = connection.recv(4096)
+        if not part:
+            raise ConnectionResetError
+        answer += part
+    found: dict[str, Any] = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
+    return found
+
+
+async def visit(port: int, seen: Counter[int]) -> None:
+    """Come anew, ask once, be answered, go."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        answer = b""
+        async for part in stream:
+            answer += part
+    seen[msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])["pid"]] += 1
+
+
+def all_ended(pids: list[int], within: float) -> bool:
+    deadline = time.monotonic() + within
+    while any(is_alive(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_new_connections_reach_every_worker(tmp_path: Path) -> None:
+    """Each has its share, and says who it is in its log lines."""
+    with workers(2, tmp_path) as s, ExitStack() as stack:
+        seen = Counter(ask(stack.enter_context(kept(s)))["worker"] for _ in range(200))
+        assert set(seen) == {0, 1}
+        assert min(seen.values()) > 50
+        assert {line["worker"] for line in s.lines if line.get("event") == "listening"} == {0, 1}
+
+
+def test_a_worker_that_is_killed_takes_only_its_own_connections(tmp_path: Path) -> None:
+    """The others' are untouched, new ones are served all the while, and it is replaced."""
+    with workers(2, tmp_path) as s, ExitStack() as stack:
+        before = s.pids()
+        connections = [stack.enter_context(kept(s)) for _ in range(40)]
+        served_by = {connection: ask(connection)["worker"] for connection in connections}
+        os.kill(before[0], signal.SIGKILL)
+        s.wait_for_line("worker ended", worker=0)
+        for connection, place in served_by.items():
+            if place == 1:
+                assert ask(connection)["pid"] == before[1]
+        for _ in range(40):  # half of them come to the dead worker's socket, and are served by the other
+            with kept(s) as connection:
+                assert ask(connection)
+        assert s.wait_for_line("worker started", worker=0)["pid"] != before[0]
+        assert is_alive(before[1])
+
+
+def test_a_roll_refuses_and_resets_no_connection(tmp_path: Path) -> None:
+    """Thousands come, ask and are answered while every worker is replaced, twice."""
+    with workers(2, tmp_path) as s:
+        before = s.pids()
+        seen: Counter[int] = Counter()
+        rolled = trio.Event()
+
+        async def visitor() -> None:
+            while not rolled.is_set():
+                await visit(s.port, seen)
+
+        async def main() -> None:
+            async with trio.open_nursery() as nursery:
+                for _ in range(16):
+                    nursery.start_soon(visitor)
+                for _ in range(2):
+                    s.process.send_signal(signal.SIGHUP)
+                    await trio.to_thread.run_sync(s.wait_for_line, "workers replaced")
+                while sum(seen.values()) < 3000:
+                    await visit(s.port, seen)
+                rolled.set()
+
+        run(main, virtual=False)
+        after = s.pids()
+        assert not set(before.values()) & set(after.values())
+        assert not any(is_alive(pid) for pid in before.values())
+        assert set(before.values()) <= set(seen)
+        assert set(after.values()) <= set(seen)
+        assert sum(seen.values()) >= 3000
+
+
+def test_a_roll_to_workers_that_do_not_start_changes_nothing(tmp_path: Path) -> None:
+    """Those that serve go on; once the cause is mended, the next roll succeeds."""
+    with workers(2, tmp_path) as s:
+        before = s.pids()
+        (tmp_path / "broken").touch()
+        s.process.send_signal(signal.SIGHUP)
+        failed = s.wait_for_line("worker ended")
+        assert failed["code"] == 3
+        assert failed["pid"] not in before.values()
+        with kept(s) as connection:
+            assert ask(connection)["pid"] in before.values()
+        assert all(is_alive(pid) for pid in before.values())
+        (tmp_path / "broken").unlink()
+        s.process.send_signal(signal.SIGHUP)
+        s.wait_for_line("workers replaced")
+        assert not set(before.values()) & set(s.pids().values())
+
+
+def test_sigterm_ends_all_and_exits_0(tmp_path: Path) -> None:
+    """In order and in time, with connections open."""
+    with workers(2, tmp_path) as s, kept(s) as connection:
+        ask(connection)
+        pids = list(s.pids().values())
+        began = time.monotonic()
+        assert s.stop() == 0
+        assert time.monotonic() - began < GRACE + 3
+        assert not any(is_alive(pid) for pid in pids)
+
+
+def test_a_worker_that_does_not_leave_is_killed(tmp_path: Path) -> None:
+    """One that is stuck does not hold the stop up for ever."""
+    (tmp_path / "stuck").touch()
+    with workers(2, tmp_path) as s:
+        pids = list(s.pids().values())
+        assert s.stop() == 0
+        assert {line["code"] for line in s.lines if line.get("event") == "worker ended"} == {-signal.SIGKILL}
+        assert not any(is_alive(pid) for pid in pids)
+
+
+def test_no_worker_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """They learn of it by the end of their input, and leave in order."""
+    with workers(2, tmp_path) as s:
+        pids = list(s.pids().values())
+        s.process.kill()
+        assert {s.wait_for_line("left")["worker"] for _ in pids} == {0, 1}
+        assert all_ended(pids, GRACE + 10)
+        s.ended()
+
+
+def test_a_stuck_worker_does_not_outlive_its_parent_either(tmp_path: Path) -> None:
+    """Its event loop does not run any more; the thread that holds the line does."""
+    (tmp_path / "stuck").touch()
+    with workers(1, tmp_path) as s:
+        pids = list(s.pids().values())
+        s.process.kill()
+        assert all_ended(pids, GRACE + 15)
+        s.ended()
+
+
+def test_workers_that_do_not_stay_up_end_the_service_with_1(tmp_path: Path) -> None:
+    """Past the limit, after a bounded number of attempts, with the reason in the log."""
+    with workers(2, tmp_path) as s:
+        (tmp_path / "broken").touch()
+        os.kill(s.pids()[1], signal.SIGKILL)
+        assert s.process.wait(30) == 1
+        s.ended()
+        assert [line["code"] for line in s.lines if line.get("event") == "worker ended"] == [
+            -signal.SIGKILL,
+            3,
+            3,
+            3,
+            0,
+        ]
+        assert any("All are stopped" in line["event"] for line in s.lines)
