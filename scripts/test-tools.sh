@@ -16,7 +16,7 @@ is_there() {
 }
 
 missing() {
-    for package in chromium apertium apertium-eng-spa espeak-ng nodejs npm; do
+    for package in chromium apertium apertium-eng-spa espeak-ng redis-server nodejs npm; do
         is_there "$package" || echo "$package"
     done
 }

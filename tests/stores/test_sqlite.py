@@ -1,8 +1,6 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +11,11 @@ import trio.testing
 from orch.problems import ProblemError
 from orch.stores import sqlite as module
 from orch.stores.database import Migration, StoreError, migrations, open_database
-from orch.stores.records import Appended, Origin, ParticipantRecord, SessionRecord
 from orch.stores.sqlite import SqliteStore
 from orch.websocket.history import Limits
 from tests.fakes.hub import inline
 from tests.fakes.running import run
-
-LIMITS = Limits(messages=1000, seconds=1e9)
-
-
-def record(session_id: str = "s", **changes: Any) -> SessionRecord:
-    fields: dict[str, Any] = {
-        "session_id": session_id,
-        "epoch": "e",
-        "offset": 0,
-        "kept_first": 1,
-        "config": b'{"a":1}',
-        "created": 10.0,
-        "last_active": 10.0,
-    }
-    return SessionRecord(**(fields | changes))
-
-
-PARTICIPANT = ParticipantRecord("p", "Ann", "owner", ("en", "es"), b"hash", 11.0)
-
-
-@asynccontextmanager
-async def running(store: SqliteStore) -> AsyncIterator[trio.CancelScope]:
-    async with trio.open_nursery() as nursery:
-        await nursery.start(store.run)
-        yield nursery.cancel_scope
-        nursery.cancel_scope.cancel()
-
-
-async def append(store: SqliteStore, session_id: str = "s", body: bytes = b'{"a":1}', **options: Any) -> int:
-    at, limits = options.pop("at", 20.0), options.pop("limits", LIMITS)
-    ticket = await store.begin_append(session_id, body, at=at, limits=limits, **options)
-    return await ticket.wait()
+from tests.fakes.stores import LIMITS, PARTICIPANT, append, record, running
 
 
 def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(tmp_path: Path) -> None:
@@ -70,40 +36,6 @@ def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(tmp_path: P
             assert await again.count() == 1
 
     run(main, virtual=False)
-
-
-def test_a_name_is_given_once(tmp_path: Path) -> None:
-    """A session that exists is never overwritten, and creating it again changes nothing."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        async with running(store):
-            assert await store.create(record())
-            assert not await store.create(record(epoch="other"), PARTICIPANT)
-            assert (await store.load("s")) == record()
-            assert await store.participant("s", "p") is None
-
-    run(main)
-
-
-def test_unknown_sessions_are_said_to_be_unknown(tmp_path: Path) -> None:
-    """Nothing is made up for a session that is not there."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        async with running(store):
-            assert await store.load("s") is None
-            assert await store.read("s", after=0, until=9) == ()
-            assert not await store.put_participant("s", PARTICIPANT)
-            assert await store.participant("s", "p") is None
-            assert await store.delete(["s"]) == 0
-            await store.drop_participant("s", "p")
-            await store.touch(["s"], 1.0)
-            with pytest.raises(ProblemError, match="no session s") as caught:
-                await append(store)
-            assert caught.value.code == "unknown_session"
-
-    run(main)
 
 
 def test_deleting_a_session_deletes_what_was_said_and_who_was_there(tmp_path: Path) -> None:
@@ -132,72 +64,6 @@ def test_deleting_a_session_deletes_what_was_said_and_who_was_there(tmp_path: Pa
     run(main)
 
 
-def test_participants_change_and_are_dropped(tmp_path: Path) -> None:
-    """A participant has one row, the latest; dropped, the token opens nothing. Being there is activity."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        async with running(store):
-            await store.create(record(), PARTICIPANT)
-            changed = ParticipantRecord("p", "Ann B", "observer", (), b"other", 50.0)
-            assert await store.put_participant("s", changed)
-            assert await store.participant("s", "p") == changed
-            session = await store.load("s")
-            assert session is not None
-            assert session.last_active == 50.0
-            await store.drop_participant("s", "p")
-            assert await store.participant("s", "p") is None
-
-    run(main)
-
-
-def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_none_older(tmp_path: Path) -> None:
-    """The sweeper ends what is silent, and only that."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        async with running(store):
-            for name, at in (("a", 30.0), ("b", 10.0), ("c", 20.0), ("d", 99.0)):
-                await store.create(record(name, last_active=at))
-            assert await store.idle(50.0, 10) == ("b", "c", "a")
-            assert await store.idle(50.0, 2) == ("b", "c")
-            await store.touch(["b"], 60.0)
-            await store.touch(["d"], 1.0)
-            assert await store.idle(50.0, 10) == ("c", "a")
-            assert [each.session_id for each in await store.newest(2)] == ["d", "b"]
-
-    run(main)
-
-
-@pytest.mark.parametrize(
-    ("limits", "kept"),
-    [
-        (Limits(messages=3, seconds=1e9), [8, 9, 10]),
-        (Limits(messages=100, seconds=4.5), [6, 7, 8, 9, 10]),
-        (Limits(messages=100, seconds=1e9, bytes=60), [8, 9, 10]),
-        (Limits(messages=100, seconds=1e9, bytes=1), []),
-    ],
-)
-def test_history_is_bounded_by_count_age_and_bytes(tmp_path: Path, limits: Limits, kept: list[int]) -> None:
-    """Whichever limit is tightest decides; what is dropped is always the oldest."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        async with running(store):
-            await store.create(record())
-            for number in range(1, 11):
-                await append(store, at=float(number), limits=limits)
-            await store.prune(10.0, limits)
-            assert [each.offset for each in await store.read("s", after=0, until=99)] == kept
-            session = await store.load("s")
-            assert session is not None
-            assert session.kept_first == 11 - len(kept)
-            assert session.offset == 10
-            assert await append(store, at=11.0, limits=limits) == 11
-
-    run(main)
-
-
 def test_pruning_takes_a_history_of_any_length(tmp_path: Path) -> None:
     """More than one batch is dropped in one sweep, and the sizes still add up."""
 
@@ -219,76 +85,6 @@ def test_pruning_takes_a_history_of_any_length(tmp_path: Path) -> None:
 
             kept, really = await store.execute(sizes)
             assert kept == really
-
-    run(main)
-
-
-def test_participants_of_one_session_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that many pass through does not grow for ever: those seen last may return."""
-    monkeypatch.setattr("orch.stores.statements.PARTICIPANTS_KEPT", 3)
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        async with running(store):
-            await store.create(record())
-            for number in range(6):
-                await store.put_participant(
-                    "s", ParticipantRecord(f"p{number}", "x", "participant", (), b"h", float(number))
-                )
-            await store.prune(0.0, LIMITS)
-            found = [await store.participant("s", f"p{number}") for number in range(6)]
-            assert [each is not None for each in found] == [False, False, False, True, True, True]
-
-    run(main)
-
-
-def test_appended_messages_are_reported_in_order_before_their_sender_goes_on(tmp_path: Path) -> None:
-    """What is sent to members is what is kept, in the order of the offsets, whoever's task wakes first."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        reported: list[Appended] = []
-        store.on_appended = reported.append
-        async with running(store):
-            await store.create(record())
-            origin = Origin("c", 7)
-            tickets = [
-                await store.begin_append(
-                    "s", b'{"n":%d}' % number, at=1.0, limits=LIMITS, origin=origin if number == 3 else None
-                )
-                for number in range(50)
-            ]
-            assert not reported
-            async with trio.open_nursery() as nursery:
-                for number, ticket in enumerate(tickets):
-                    nursery.start_soon(_check_wait, ticket, number + 1, reported)
-            assert [each.frame for each in reported] == [
-                b'{"n":%d,"offset":%d}' % (number, number + 1) for number in range(50)
-            ]
-            assert [each.origin for each in reported if each.origin] == [origin]
-
-    async def _check_wait(ticket: Any, offset: int, reported: list[Appended]) -> None:
-        assert await ticket.wait() == offset
-        assert reported[offset - 1].offset == offset
-
-    run(main)
-
-
-def test_a_sender_that_is_cancelled_leaves_no_hole(tmp_path: Path) -> None:
-    """A message taken in is kept and reported even if nobody waits for it any more."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        reported: list[int] = []
-        store.on_appended = lambda message: reported.append(message.offset)
-        async with running(store):
-            await store.create(record())
-            with trio.CancelScope() as scope:
-                ticket = await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS)
-                scope.cancel()
-                await ticket.wait()
-            assert await append(store) == 2
-            assert reported == [1, 2]
 
     run(main)
 
@@ -343,54 +139,6 @@ def test_one_operation_that_fails_costs_the_others_nothing(tmp_path: Path) -> No
             assert {each.epoch for each in await store.newest(9)} == {"e"}
             assert store.statistics().failures == 2
             assert "no such table" in (store.statistics().last_error or "")
-
-    run(main)
-
-
-def test_a_listener_that_fails_stops_nothing(tmp_path: Path) -> None:
-    """Messages are kept and acknowledged whatever happens to those who are told of them."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-
-        def fail(message: Appended) -> None:
-            raise RuntimeError("listener")
-
-        store.on_appended = fail
-        async with running(store):
-            await store.create(record())
-            assert await append(store) == 1
-            assert await append(store) == 2
-
-    run(main)
-
-
-def test_operations_wait_for_a_store_that_is_started_again(tmp_path: Path) -> None:
-    """A restart of the branch costs those who come meanwhile a wait, not their request."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.create, record())
-            await trio.sleep(module.PATIENCE - 1)
-            await nursery.start(store.run)
-            await trio.testing.wait_all_tasks_blocked()
-            assert await store.load("s") == record()
-            nursery.cancel_scope.cancel()
-
-    run(main)
-
-
-def test_a_store_that_stays_away_refuses(tmp_path: Path) -> None:
-    """Nobody waits for ever; the refusal is a problem that clients know."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        before = trio.current_time()
-        with pytest.raises(ProblemError) as caught:
-            await store.load("s")
-        assert caught.value.code == "store_unavailable"
-        assert trio.current_time() - before == pytest.approx(module.PATIENCE)
 
     run(main)
 

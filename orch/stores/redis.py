@@ -1,0 +1,395 @@
+"""Sessions in Redis: the store of a service that runs as several processes, on one machine or many.
+
+Whoever appends a message has the server give it its offset, keep it and publish it in one step
+(``redis_scripts/append.lua``), so that two workers never give one offset to two messages. Every worker with
+someone in the session hears of it and passes it on in order, once; what it did not hear it reads from the
+history (:mod:`orch.stores.redis_feed`).
+
+One task speaks on one connection for all who ask (:mod:`orch.stores.redis_pipeline`), a second connection
+hears the news. Where either is lost, both are opened anew, sooner at first and then less often.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, Literal
+
+import structlog
+import trio
+from msgspec import Struct
+
+from orch.problems import ProblemError
+from orch.stores import statements
+from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.redis_commands import SessionCommands, load_scripts, message
+from orch.stores.redis_feed import Feed
+from orch.stores.redis_keys import SERVER_RUN
+from orch.stores.redis_link import Link, LinkLostError, without_password
+from orch.stores.redis_pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
+from orch.websocket.history import Limits
+
+#: Pauses between attempts to connect, in seconds: the first, and the longest. Each is half by chance, so that
+#: workers do not come back all at once.
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 3.0
+
+#: How long what was taken in may take to be kept when the store is stopped.
+FLUSH_WITHIN: Final = 5.0
+
+#: How long other workers have to answer an announcement.
+ANNOUNCE_WITHIN: Final = 2.0
+
+#: Sessions looked at in one step of a sweep.
+STEP: Final = 500
+
+_log = structlog.get_logger(__name__)
+
+
+class RedisStatistics(Struct, frozen=True):
+    """The store now. ``commit_ms``: what the last batch took; ``watched``: sessions followed."""
+
+    url: str
+    state: Literal["open", "connecting", "stopped"]
+    open: bool
+    waiting: int
+    limit: int
+    waiting_bytes: int
+    operations: int
+    commits: int
+    failures: int
+    reconnects: int
+    watched: int
+    caught_up: int
+    commit_ms: float | None
+    last_error: str | None
+
+
+class _AppendTicket:
+    """A message on its way; see :class:`orch.stores.records.Ticket`."""
+
+    __slots__ = ("_operation",)
+
+    def __init__(self, operation: Append) -> None:
+        self._operation = operation
+
+    async def wait(self) -> int:
+        appended = await self._operation.result()
+        if appended is None:
+            raise ProblemError("unknown_session", f"There is no session {self._operation.session_id}.")
+        return appended.offset
+
+
+class RedisStore:
+    """Keeps sessions in the Redis at ``url``; see :class:`orch.stores.records.ClusterStore`.
+
+    ``lifetime``: seconds that a session stays which no worker touches any more; a service that stops for good
+    leaves nothing behind for longer.
+
+    What was answered is kept as long as the server keeps it: with ``appendonly yes`` nothing is lost when it
+    is killed. A server without it that starts anew may have lost the last moments; then every session gets a
+    new epoch, so that no recovery pretends otherwise.
+
+    Error handling: a server that is away costs a wait of up to ``PATIENCE``, then ``store_unavailable``. An
+    operation refused so may have been done all the same.
+    """
+
+    def __init__(self, url: str, *, lifetime: Callable[[], float] = lambda: 86_400.0) -> None:
+        self._url = url
+        worker = secrets.token_hex(8)
+        self._scripts = load_scripts()
+        self._commands = SessionCommands(self._scripts, writer=worker, lifetime=lifetime)
+        self._pipeline = Pipeline(self._commands, passed_on=self._passed_on)
+        self._feed = Feed(
+            self,
+            self._commands,
+            worker=worker,
+            execute=self._pipeline.execute,
+            offer=self._pipeline.offer,
+        )
+        self._state: Literal["open", "connecting", "stopped"] = "stopped"
+        self._connections = 0
+        self._tokens = 0
+        self._worker = worker
+        self._last_error: str | None = None
+        self.on_appended: Callable[[Appended], None] | None = None
+        self.on_told: Callable[[str, bytes], None] | None = None
+        self.on_gone: Callable[[str], None] | None = None
+        self.on_announced: Callable[[bytes], bytes] | None = None
+        self.is_unused: Callable[[str], bool] | None = None
+        self.on_state: Callable[[bool], None] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<RedisStore {without_password(self._url)} {self._state}, {self._pipeline.waiting} waiting,"
+            f" {len(self._feed)} watched>"
+        )
+
+    def statistics(self) -> RedisStatistics:
+        """Return the store's figures."""
+        pipeline = self._pipeline
+        return RedisStatistics(
+            url=without_password(self._url),
+            state=self._state,
+            open=self._state == "open",
+            waiting=pipeline.waiting,
+            limit=QUEUE_LIMIT,
+            waiting_bytes=pipeline.waiting_bytes,
+            operations=pipeline.operations,
+            commits=pipeline.exchanges,
+            failures=pipeline.failures + self._feed.failures,
+            reconnects=max(self._connections - 1, 0),
+            watched=len(self._feed),
+            caught_up=self._feed.caught_up,
+            commit_ms=None if pipeline.exchange_seconds is None else pipeline.exchange_seconds * 1000,
+            last_error=self._last_error or pipeline.last_error,
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep connected until cancelled; may be run again afterwards.
+
+        It is usable once the server was reached for the first time; until then it tries. Cancelled, what was
+        taken in is still kept, where the server can be reached.
+        """
+        is_first = True
+
+        def opened() -> None:
+            nonlocal is_first
+            self._enter("open")
+            self._connections += 1
+            if is_first:
+                task_status.started()
+            is_first = False
+
+        self._enter("connecting")
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._pipeline.refuse_overdue)
+                self._pipeline.open()
+                attempt = 0
+                while True:
+                    before = self._connections
+                    reason = await self._connected(opened)
+                    attempt = 1 if self._connections > before else attempt + 1
+                    self._last_error = f"{without_password(self._url)}: {reason}"
+                    if attempt == 1:
+                        _log.warning("store lost", url=without_password(self._url), reason=reason)
+                    self._enter("connecting")
+                    await trio.sleep(_pause(attempt))
+        finally:
+            self._enter("stopped")
+            self._pipeline.close()
+            self._feed.close()
+
+    # What a store of sessions does.
+
+    async def create(self, record: SessionRecord, owner: ParticipantRecord | None = None) -> bool:
+        """Keep a new session, and who it belongs to. False: there is one of this name."""
+        return await self._pipeline.execute(self._commands.create(record, owner, token=self._token()))
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        """Return the session, or None."""
+        return await self._pipeline.execute(self._commands.load(session_id))
+
+    async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
+        """Return the sessions that were last active, newest first."""
+        names = await self._pipeline.execute(self._commands.newest(limit))
+        found = await self._heads(names)
+        return tuple(record for name in names if (record := found[name]) is not None)
+
+    async def count(self) -> int:
+        """Return how many sessions are kept."""
+        return await self._pipeline.execute(self._commands.count())
+
+    async def delete(self, session_ids: Sequence[str]) -> int:
+        """Forget sessions, what was said in them and who was there; every worker in one is told."""
+        if not session_ids:
+            return 0
+        return await self._pipeline.execute(self._commands.delete(session_ids, token=self._token()))
+
+    async def touch(self, session_ids: Sequence[str], at: float) -> None:
+        """Note that the sessions are in use."""
+        for start in range(0, len(session_ids), STEP):
+            await self._pipeline.execute(self._commands.touch(session_ids[start : start + STEP], at))
+
+    async def idle(self, before: float, limit: int) -> tuple[str, ...]:
+        """Return sessions last active before then, oldest first."""
+        while True:
+            names = await self._pipeline.execute(self._commands.idle(before, limit))
+            found = await self._heads(names)
+            late = {name: record for name, record in found.items() if not _is_idle(record, before)}
+            if not late:
+                return tuple(names)
+            # The index is written after the session: it was behind, and says the same from here on.
+            await self._pipeline.execute(self._commands.mend_index(late))
+
+    async def begin_append(
+        self,
+        session_id: str,
+        body: bytes,
+        *,
+        at: float,
+        limits: Limits,
+        origin: Origin | None = None,
+        settled: Callable[[], None] | None = None,
+    ) -> _AppendTicket:
+        """Take a message in, in the order of the calls, and return at once where there is room."""
+        after = None if settled is None else partial(self._settled, settled)
+        operation = Append(session_id, message(body, at, origin), limits, after)
+        await self._pipeline.enqueue(operation)
+        return _AppendTicket(operation)
+
+    async def read(self, session_id: str, *, after: int, until: int) -> tuple[KeptFrame, ...]:
+        """Return what is kept of the offsets after ``after`` up to ``until``, in order."""
+        return await self._pipeline.execute(self._commands.read(session_id, after, until))
+
+    async def prune(self, now: float, limits: Limits) -> int:
+        """Drop what is over the limits in every session, and participants beyond what is kept."""
+        dropped = start = 0
+        while names := await self._pipeline.execute(self._commands.between(start, start + STEP - 1)):
+            start += len(names)
+            pruned = await self._pipeline.execute(self._commands.prune(names, now, limits))
+            for name, (gone, there) in zip(names, pruned, strict=True):
+                dropped += gone
+                if there > statements.PARTICIPANTS_KEPT:
+                    await self._drop_crowd(name)
+        return dropped
+
+    async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
+        """Keep someone's right to return, or change it. False: there is no such session."""
+        return await self._pipeline.execute(self._commands.put_participant(session_id, participant))
+
+    async def participant(self, session_id: str, participant_id: str) -> ParticipantRecord | None:
+        """Return someone who may return, or None."""
+        return await self._pipeline.execute(self._commands.participant(session_id, participant_id))
+
+    async def drop_participant(self, session_id: str, participant_id: str) -> None:
+        """Forget someone."""
+        await self._pipeline.execute(self._commands.drop_participants(session_id, [participant_id]))
+
+    # What a store of several workers does.
+
+    async def watch(self, session_id: str) -> SessionRecord | None:
+        """Return the session and pass on what is appended to it from there on, or None."""
+        return await self._feed.watch(session_id, PATIENCE)
+
+    def tell(self, session_id: str, payload: bytes) -> None:
+        """Tell the other workers with someone in the session something passing; it may be lost."""
+        self._pipeline.offer(self._commands.tell(session_id, payload))
+
+    async def announce(self, payload: bytes) -> tuple[bytes, ...]:
+        """Tell all other workers; return what they answered in time."""
+        return await self._feed.announce(payload, ANNOUNCE_WITHIN)
+
+    # Inside.
+
+    async def _connected(self, opened: Callable[[], None]) -> str:
+        """Connect, and work until the connection is lost; return why."""
+        reason = ""
+        try:
+            async with trio.open_nursery() as nursery:
+                scope: trio.CancelScope = await nursery.start(self._serve)
+                opened()
+                try:
+                    await trio.sleep_forever()
+                except trio.Cancelled:
+                    if self._state == "open":
+                        with trio.move_on_after(FLUSH_WITHIN, shield=True):
+                            await self._pipeline.drain()
+                    raise
+                finally:
+                    scope.cancel()
+        except* LinkLostError as lost:
+            reason = str(_first(lost))
+        return reason
+
+    async def _serve(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        try:
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    spoken, heard = Link(self._url), Link(self._url)
+                    await spoken.open(nursery)
+                    await heard.open(nursery)
+                    await self._prepare(spoken)
+                    # From here on it ends when what was taken in is kept, not sooner.
+                    scope.shield = True
+                    task_status.started(scope)
+                    nursery.start_soon(self._pipeline.write, spoken)
+                    nursery.start_soon(self._feed.listen, heard)
+                    nursery.start_soon(self._feed.ping, heard)
+                    nursery.start_soon(self._feed.catch_up)
+                    nursery.start_soon(self._feed.let_go)
+        finally:
+            if self._state == "open":
+                self._enter("connecting")
+
+    async def _prepare(self, link: Link) -> None:
+        """Give the server our scripts, and see whether it still has what it had."""
+        answers = await link.exchange(
+            [
+                (b"INFO", b"everything"),
+                (b"GET", SERVER_RUN),
+                *((b"SCRIPT", b"LOAD", text) for text in self._scripts.values()),
+            ]
+        )
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise LinkLostError(str(answer))
+        info = dict(line.split(":", 1) for line in answers[0].decode().splitlines() if ":" in line)
+        run, known = info["run_id"], (answers[1] or b"").decode()
+        if known == run:
+            return
+        if known and info.get("aof_enabled") != "1":
+            renewed = await self._renew_epochs(link)
+            _log.warning("the server started anew without a log of what it kept", sessions_renewed=renewed)
+        await link.exchange([(b"SET", SERVER_RUN, run)])
+
+    async def _renew_epochs(self, link: Link) -> int:
+        renewed = 0
+        while True:
+            (names,) = await link.exchange([self._commands.between(renewed, renewed + STEP - 1).commands[0]])
+            if not names:
+                return renewed
+            await link.exchange([self._commands.renew(name.decode(), secrets.token_hex(8)) for name in names])
+            renewed += len(names)
+
+    def _enter(self, state: Literal["open", "connecting", "stopped"]) -> None:
+        was_open, self._state = self._state == "open", state
+        if self.on_state is not None and was_open != (state == "open"):
+            self.on_state(state == "open")
+
+    async def _heads(self, names: Sequence[str]) -> dict[str, SessionRecord | None]:
+        return await self._pipeline.execute(self._commands.heads(names)) if names else {}
+
+    async def _drop_crowd(self, session_id: str) -> None:
+        there = await self._pipeline.execute(self._commands.participants(session_id))
+        there.sort(key=lambda participant: participant.seen, reverse=True)
+        late = [participant.participant_id for participant in there[statements.PARTICIPANTS_KEPT :]]
+        if late:
+            await self._pipeline.execute(self._commands.drop_participants(session_id, late))
+
+    def _passed_on(self, appended: Appended, done: Callable[[], None]) -> None:
+        self._feed.kept(appended, done)
+
+    def _settled(self, settled: Callable[[], None], _appended: Appended | None) -> None:
+        settled()
+
+    def _token(self) -> str:
+        self._tokens += 1
+        return f"{self._worker}:{self._tokens}"
+
+
+def _pause(attempt: int) -> float:
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 10))
+    return longest * random.uniform(0.5, 1)
+
+
+def _is_idle(record: SessionRecord | None, before: float) -> bool:
+    return record is not None and record.last_active < before
+
+
+def _first(group: BaseExceptionGroup[LinkLostError]) -> BaseException:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

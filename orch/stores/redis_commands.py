@@ -1,0 +1,347 @@
+"""What is said to Redis for each thing a store of sessions does, and how its answers are read. Pure."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from typing import Any, Final, Generic, TypeVar
+
+from msgspec import Struct
+
+from orch.stores.records import KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.redis_keys import (
+    INDEX,
+    Told,
+    channel,
+    decode_entry,
+    decode_participant,
+    encode_header,
+    encode_participant,
+    encode_told,
+    keys,
+    mark,
+    number,
+)
+from orch.websocket.history import Limits
+
+T = TypeVar("T")
+Command = tuple[bytes | str | int, ...]
+
+_FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active")
+#: Scripts that begin with ``trim.lua``.
+_TRIMMING: Final = ("append", "prune")
+
+
+class Call(Struct, Generic[T], frozen=True):
+    """Commands that belong together, and what their answers say.
+
+    ``session_id``: all of it is about this session, so calls about others need not wait for it. Each may be
+    said again where no answer came: that changes nothing more.
+    """
+
+    commands: tuple[Command, ...]
+    read: Callable[[Sequence[Any]], T]
+    session_id: str | None = None
+    size: int = 0
+
+
+class Message(Struct, frozen=True):
+    """A message without its offset."""
+
+    body: bytes
+    at: float
+    header: bytes
+
+
+def message(body: bytes, at: float, origin: Origin | None) -> Message:
+    """Return a message on its way into the history."""
+    return Message(body, at, encode_header(at, origin))
+
+
+def load_scripts() -> Mapping[str, bytes]:
+    """Return the scripts by name."""
+    folder = resources.files("orch.stores").joinpath("redis_scripts")
+    texts = {
+        file.name.removesuffix(".lua"): file.read_bytes()
+        for file in folder.iterdir()
+        if file.name.endswith(".lua")
+    }
+    trim = texts.pop("trim")
+    return {name: trim + text if name in _TRIMMING else text for name, text in texts.items()}
+
+
+class SessionCommands:
+    """Says what a store does in Redis's words. It keeps no state beyond what it is given.
+
+    ``scripts``: by name; ``writer``: whose steps these are; ``lifetime``: seconds a session stays that nobody
+    uses, longer than the time after which it is ended.
+    """
+
+    def __init__(self, scripts: Mapping[str, bytes], *, writer: str, lifetime: Callable[[], float]) -> None:
+        self._shas = {
+            name: hashlib.sha1(text, usedforsecurity=False).hexdigest() for name, text in scripts.items()
+        }
+        self._writer = writer
+        self._lifetime = lifetime
+
+    def _script(self, name: str, names: Sequence[bytes], *arguments: bytes | str | int) -> Command:
+        return (b"EVALSHA", self._shas[name], len(names), *names, *arguments)
+
+    def _ttl(self) -> int:
+        return int(self._lifetime() * 1000)
+
+    def create(self, record: SessionRecord, owner: ParticipantRecord | None, *, token: str) -> Call[bool]:
+        """Keep a new session. False: there is one of this name."""
+        session, _, participants = keys(record.session_id)
+        there = () if owner is None else (owner.participant_id, encode_participant(owner))
+        return Call(
+            (
+                self._script(
+                    "create",
+                    (session, participants),
+                    token,
+                    self._ttl(),
+                    record.epoch,
+                    record.offset,
+                    record.kept_first,
+                    record.config,
+                    number(record.created),
+                    number(record.last_active),
+                    *there,
+                ),
+                (b"ZADD", INDEX, b"NX", number(record.last_active), record.session_id),
+            ),
+            lambda replies: replies[0] == 1,
+            record.session_id,
+            len(record.config),
+        )
+
+    def load(self, session_id: str) -> Call[SessionRecord | None]:
+        """Return a session, or None."""
+        return Call((_fields(session_id),), lambda replies: _session(session_id, replies[0]), session_id)
+
+    def heads(self, session_ids: Sequence[str]) -> Call[dict[str, SessionRecord | None]]:
+        """Return several sessions by name."""
+        return Call(
+            tuple(_fields(session_id) for session_id in session_ids),
+            lambda replies: {
+                session_id: _session(session_id, fields)
+                for session_id, fields in zip(session_ids, replies, strict=True)
+            },
+        )
+
+    def newest(self, limit: int) -> Call[list[str]]:
+        """Return the names of the sessions last active, newest first; some may be gone."""
+        return Call(((b"ZREVRANGE", INDEX, 0, limit - 1),), lambda replies: _names(replies[0]))
+
+    def count(self) -> Call[int]:
+        """Return how many sessions there are."""
+        return Call(((b"ZCARD", INDEX),), lambda replies: int(replies[0]))
+
+    def idle(self, before: float, limit: int) -> Call[list[str]]:
+        """Return the names of sessions that seem to have been active last before then."""
+        return Call(
+            ((b"ZRANGEBYSCORE", INDEX, b"-inf", b"(" + number(before), b"LIMIT", 0, limit),),
+            lambda replies: _names(replies[0]),
+        )
+
+    def between(self, first: int, last: int) -> Call[list[str]]:
+        """Return the names from one place in the index to another."""
+        return Call(((b"ZRANGE", INDEX, first, last),), lambda replies: _names(replies[0]))
+
+    def mend_index(self, seen: Mapping[str, SessionRecord | None]) -> Call[None]:
+        """Have the index say what the sessions say."""
+        commands: list[Command] = [
+            (b"ZREM", INDEX, session_id)
+            if record is None
+            else (b"ZADD", INDEX, b"XX", b"GT", number(record.last_active), session_id)
+            for session_id, record in seen.items()
+        ]
+        return Call(tuple(commands), lambda _: None)
+
+    def delete(self, session_ids: Sequence[str], *, token: str) -> Call[int]:
+        """Forget sessions; the workers with someone in one are told. Return how many there were."""
+        ended = encode_told(Told("ended", self._writer, b""))
+        commands: list[Command] = []
+        for session_id in session_ids:
+            commands.append(
+                self._script(
+                    "delete",
+                    (*keys(session_id), mark(session_id, f"{self._writer}:deleted")),
+                    token,
+                    channel(session_id),
+                    ended,
+                )
+            )
+            commands.append((b"ZREM", INDEX, session_id))
+        return Call(tuple(commands), lambda replies: sum(replies[::2]))
+
+    def touch(self, session_ids: Sequence[str], at: float) -> Call[None]:
+        """Note that sessions are in use."""
+        commands: list[Command] = []
+        for session_id in session_ids:
+            commands.append(self._script("touch", keys(session_id), self._ttl(), number(at)))
+            commands.append(_used(session_id, at))
+        return Call(tuple(commands), lambda _: None)
+
+    def append(
+        self, session_id: str, messages: Sequence[Message], limits: Limits, *, batch: str, place: int
+    ) -> Call[int | None]:
+        """Keep messages, in order; return the first one's offset, or None where there is no session.
+
+        ``batch``: what a writer says at once, and says again as a whole; ``place``: where in it.
+        """
+        now = max(each.at for each in messages)
+        pairs = [part for each in messages for part in (each.header, each.body)]
+        return Call(
+            (
+                self._script(
+                    "append",
+                    (*keys(session_id), mark(session_id, self._writer)),
+                    batch,
+                    place,
+                    channel(session_id),
+                    self._ttl(),
+                    limits.messages,
+                    number(limits.seconds),
+                    limits.bytes,
+                    number(now),
+                    *pairs,
+                ),
+                _used(session_id, now),
+            ),
+            lambda replies: None if replies[0] < 0 else int(replies[0]),
+            session_id,
+        )
+
+    def read(self, session_id: str, after: int, until: int) -> Call[tuple[KeptFrame, ...]]:
+        """Return what is kept between two offsets, in order."""
+        return Call(
+            ((b"XRANGE", keys(session_id).history, b"%d-0" % (after + 1), b"%d-0" % max(until, 0)),),
+            lambda replies: tuple(decode_entry(entry) for entry in replies[0]),
+            session_id,
+        )
+
+    def entries(self, session_id: str, after: int, until: int) -> Call[list[tuple[int, bytes, bytes]]]:
+        """Return what is kept between two offsets: offset, header, frame."""
+        return Call(
+            ((b"XRANGE", keys(session_id).history, b"%d-0" % (after + 1), b"%d-0" % until),),
+            lambda replies: [
+                (int(name.partition(b"-")[0]), fields[1], fields[3]) for name, fields in replies[0]
+            ],
+            session_id,
+        )
+
+    def prune(self, session_ids: Sequence[str], now: float, limits: Limits) -> Call[list[tuple[int, int]]]:
+        """Drop what is over the limits; return for each how many went and how many may return to it."""
+        return Call(
+            tuple(
+                self._script(
+                    "prune",
+                    keys(session_id),
+                    limits.messages,
+                    number(limits.seconds),
+                    limits.bytes,
+                    number(now),
+                )
+                for session_id in session_ids
+            ),
+            lambda replies: [(dropped, there) for dropped, there in replies],
+        )
+
+    def raise_offset(self, session_id: str, epoch: str, offset: int) -> Call[int]:
+        """Never give an offset again that was given; return the session's, or -1: it is another session."""
+        return Call(
+            (self._script("raise", keys(session_id)[:2], epoch, offset),),
+            lambda replies: int(replies[0]),
+            session_id,
+        )
+
+    def renew(self, session_id: str, epoch: str) -> Command:
+        """Give a session another epoch."""
+        return self._script("renew", keys(session_id)[:1], epoch)
+
+    def put_participant(self, session_id: str, participant: ParticipantRecord) -> Call[bool]:
+        """Keep a participant; the session is in use. False: there is no such session."""
+        return Call(
+            (
+                self._script(
+                    "touch",
+                    keys(session_id),
+                    self._ttl(),
+                    number(participant.seen),
+                    participant.participant_id,
+                    encode_participant(participant),
+                ),
+                _used(session_id, participant.seen),
+            ),
+            lambda replies: replies[0] == 1,
+            session_id,
+        )
+
+    def participant(self, session_id: str, participant_id: str) -> Call[ParticipantRecord | None]:
+        """Return a participant, or None."""
+        return Call(
+            ((b"HGET", keys(session_id).participants, participant_id),),
+            lambda replies: None if replies[0] is None else decode_participant(participant_id, replies[0]),
+            session_id,
+        )
+
+    def participants(self, session_id: str) -> Call[list[ParticipantRecord]]:
+        """Return all who may return."""
+        return Call(
+            ((b"HGETALL", keys(session_id).participants),),
+            lambda replies: [decode_participant(name.decode(), data) for name, data in _pairs(replies[0])],
+            session_id,
+        )
+
+    def drop_participants(self, session_id: str, participant_ids: Sequence[str]) -> Call[None]:
+        """Forget participants."""
+        return Call(((b"HDEL", keys(session_id).participants, *participant_ids),), lambda _: None, session_id)
+
+    def tell(self, session_id: str, payload: bytes) -> Call[None]:
+        """Tell the workers with someone in the session something passing."""
+        said = encode_told(Told("told", self._writer, payload))
+        return Call(
+            (self._script("tell", keys(session_id)[:1], channel(session_id), said),),
+            lambda _: None,
+            session_id,
+            len(payload),
+        )
+
+    def publish(self, where: bytes, payload: bytes) -> Call[int]:
+        """Tell whoever listens there; return how many that were (on this node)."""
+        return Call(((b"PUBLISH", where, payload),), lambda replies: int(replies[0]), size=len(payload))
+
+
+def _fields(session_id: str) -> Command:
+    return (b"HMGET", keys(session_id).session, *_FIELDS)
+
+
+def _used(session_id: str, at: float) -> Command:
+    return (b"ZADD", INDEX, b"XX", b"GT", number(at), session_id)
+
+
+def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord | None:
+    epoch, offset, first, config, created, active = fields
+    if (
+        epoch is None
+        or offset is None
+        or first is None
+        or config is None
+        or created is None
+        or active is None
+    ):
+        return None
+    return SessionRecord(
+        session_id, epoch.decode(), int(offset), int(first), config, float(created), float(active)
+    )
+
+
+def _names(reply: Sequence[bytes]) -> list[str]:
+    return [name.decode() for name in reply]
+
+
+def _pairs(reply: Any) -> list[tuple[bytes, bytes]]:
+    if isinstance(reply, Mapping):
+        return list(reply.items())
+    return list(zip(reply[::2], reply[1::2], strict=True))

@@ -1,0 +1,404 @@
+"""What a worker hears of the sessions that someone on it is in.
+
+Published messages are lost whenever a connection is, and nobody says so. So each session is followed by its
+offsets (:mod:`orch.stores.redis_following`), and after every connection, and at every hole, the history is
+asked for what was not heard.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final, Never, Protocol, TypeVar
+
+import msgspec
+import structlog
+import trio
+
+from orch.problems import ProblemError
+from orch.stores.records import Appended, SessionRecord
+from orch.stores.redis_commands import Call, SessionCommands
+from orch.stores.redis_following import Follower
+from orch.stores.redis_keys import (
+    CONTROL,
+    Told,
+    answers,
+    appended,
+    channel,
+    channel_session,
+    decode_published,
+)
+from orch.stores.redis_link import Link, LinkLostError
+
+#: How long a hole is left to the news that may still be on its way.
+GRACE: Final = 0.03
+#: Sessions that are subscribed to, or looked at, at once.
+STEP: Final = 500
+#: Seconds between looks at which sessions nobody is in any more, and between signs of life.
+LET_GO_EVERY: Final = 5.0
+PING_EVERY: Final = 5.0
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+class Execute(Protocol):
+    """Has something done: :meth:`orch.stores.redis_pipeline.Pipeline.execute`."""
+
+    def __call__(self, call: Call[T], /) -> Awaitable[T]:
+        """Do it."""
+
+
+class Listener(Protocol):
+    """Who is told: the store's own callbacks, read at every use."""
+
+    on_appended: Callable[[Appended], None] | None
+    on_told: Callable[[str, bytes], None] | None
+    on_gone: Callable[[str], None] | None
+    on_announced: Callable[[bytes], bytes] | None
+    is_unused: Callable[[str], bool] | None
+
+
+class Feed:
+    """Follows sessions, and passes on what is said in them: each message once, in order.
+
+    The mutable state is the sessions followed, bounded by those in use on this worker, who waits for a
+    message to be passed on, and which sessions must be looked at.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        commands: SessionCommands,
+        *,
+        worker: str,
+        execute: Execute,
+        offer: Callable[[Call[Any]], bool],
+    ) -> None:
+        self._listener = listener
+        self._commands = commands
+        self._worker = worker
+        self._execute = execute
+        self._offer = offer
+        self._followers: dict[str, Follower] = {}
+        self._subscribed: dict[str, trio.Event] = {}
+        self._joining: dict[str, int] = {}
+        self._ended: set[str] = set()
+        self._waiting: dict[str, list[tuple[int, Callable[[], None]]]] = {}
+        self._behind: dict[str, tuple[float, bool]] = {}
+        self._asked: dict[bytes, trio.MemorySendChannel[bytes]] = {}
+        self._work = trio.lowlevel.ParkingLot()
+        self._link: Link | None = None
+        self._questions = 0
+        self.failures = self.caught_up = 0
+
+    def __len__(self) -> int:
+        return len(self._followers)
+
+    # Followed sessions.
+
+    async def watch(self, session_id: str, patience: float) -> SessionRecord | None:
+        """Follow a session; return it as of the last message that was passed on, or None.
+
+        What is appended after that is passed on from here on; nothing is, before the caller has gone on.
+        """
+        follower = self._followers.get(session_id)
+        if follower is None:
+            follower = self._followers[session_id] = Follower()
+            self._subscribed[session_id] = trio.Event()
+            self._subscribe([session_id])
+        subscribed = self._subscribed[session_id]
+        self._joining[session_id] = self._joining.get(session_id, 0) + 1
+        record: SessionRecord | None = None
+        try:
+            with trio.move_on_after(patience):
+                await subscribed.wait()
+            if not subscribed.is_set():
+                raise ProblemError("store_unavailable", "The store of sessions does not answer now.")
+            record = await self._load(session_id)
+        finally:
+            self._joining[session_id] -= 1
+            if not self._joining[session_id]:
+                del self._joining[session_id]
+                self._ended.discard(session_id)
+                is_known = self._followers.get(session_id) is follower
+                if record is None and follower.position is None and is_known:
+                    self._forget(session_id)
+        if record is None:
+            return None
+        if self._followers.get(session_id) is not follower:
+            # It ended while it was asked for; there may be another one of the name.
+            return await self.watch(session_id, patience)
+        if follower.position is not None and follower.epoch != record.epoch:
+            self._gone(session_id, keep=True)
+            follower.position = None
+        if follower.position is None:
+            follower.begin(record.epoch, record.offset)
+            if follower.is_behind:
+                self._look_at(session_id, within=0.0)
+        assert follower.position is not None  # noqa: S101 - begun above
+        return msgspec.structs.replace(record, offset=follower.position)
+
+    async def _load(self, session_id: str) -> SessionRecord | None:
+        while True:
+            record = await self._execute(self._commands.load(session_id))
+            if session_id not in self._ended:
+                return record
+            # What was read may be from before its end.
+            self._ended.discard(session_id)
+
+    def kept(self, message: Appended, passed_on: Callable[[], None]) -> None:
+        """Pass on a message that this worker appended; call ``passed_on`` once that is done."""
+        follower = self._followers.get(message.session_id)
+        if follower is None or follower.position is None:
+            if follower is not None:
+                follower.take([message])
+            self._report(message)
+            passed_on()
+            return
+        self._pass_on(follower, message.session_id, [message])
+        if follower.position >= message.offset:
+            passed_on()
+        else:
+            self._waiting.setdefault(message.session_id, []).append((message.offset, passed_on))
+
+    def close(self) -> None:
+        """Let whoever still waits for a message go on: it is kept."""
+        for session_id in tuple(self._waiting):
+            self._release(session_id, None)
+
+    # While there is a connection; LinkLostError ends each of these.
+
+    async def listen(self, link: Link) -> None:
+        """Hear what the server says, until the connection is lost."""
+        self._link = link
+        try:
+            link.say(b"SUBSCRIBE", CONTROL, answers(self._worker))
+            self._subscribe(list(self._followers))
+            async for push in link.news():
+                self._heard(push)
+        finally:
+            self._link = None
+
+    async def ping(self, link: Link) -> Never:
+        """See to it that a connection that is dead without a word is found out."""
+        while True:
+            await trio.sleep(PING_EVERY)
+            await link.exchange([(b"PING",)])
+
+    async def catch_up(self) -> Never:
+        """Look at the sessions of which something may have been missed."""
+        while True:
+            while not self._behind:
+                await self._work.park()
+            await trio.sleep_until(min(due for due, _ in self._behind.values()))
+            now = trio.current_time()
+            due = [session_id for session_id, (at, _) in self._behind.items() if at <= now][:STEP]
+            wanted = [
+                session_id
+                for session_id, (_, must) in [
+                    (session_id, self._behind.pop(session_id)) for session_id in due
+                ]
+                if (follower := self._followers.get(session_id)) and (must or follower.is_behind)
+            ]
+            try:
+                heads = await self._execute(self._commands.heads(wanted)) if wanted else {}
+                for session_id, head in heads.items():
+                    await self._mend(session_id, head)
+            except ProblemError:
+                # Too late an answer; the sessions are looked at again.
+                for session_id in wanted:
+                    self._look_at(session_id, within=1.0)
+
+    async def let_go(self) -> Never:
+        """Follow no more what nobody here is in."""
+        while True:
+            await trio.sleep(LET_GO_EVERY)
+            is_unused = self._listener.is_unused
+            if is_unused is None:
+                continue
+            for session_id, follower in tuple(self._followers.items()):
+                if follower.position is None or session_id in self._joining or session_id in self._waiting:
+                    continue
+                if is_unused(session_id):
+                    self._forget(session_id)
+
+    # Announcements.
+
+    async def announce(self, payload: bytes, within: float) -> tuple[bytes, ...]:
+        """Tell all other workers; return what they answered within that many seconds."""
+        self._questions += 1
+        question = b"%d" % self._questions
+        send, receive = trio.open_memory_channel[bytes](1_000)
+        self._asked[question] = send
+        said = b"%s %s\n%s" % (question, self._worker.encode(), payload)
+        found: list[bytes] = []
+        try:
+            others = await self._execute(self._commands.publish(CONTROL, said)) - 1
+            with trio.move_on_after(within):
+                while len(found) < others:
+                    found.append(await receive.receive())
+        finally:
+            del self._asked[question]
+            send.close()
+            receive.close()
+        return tuple(found)
+
+    # What was heard.
+
+    def _heard(self, push: list[Any]) -> None:
+        kind, name = bytes(push[0]), bytes(push[1])
+        if kind in (b"message", b"smessage"):
+            try:
+                self._news(name, bytes(push[2]))
+            except (ValueError, msgspec.DecodeError) as error:
+                self.failures += 1
+                _log.warning("news that cannot be read", channel=name.decode(), reason=str(error))
+        elif kind in (b"subscribe", b"ssubscribe") and name.startswith(b"orch:{"):
+            session_id = channel_session(name)
+            if session_id in self._followers:
+                self._subscribed[session_id].set()
+                if self._followers[session_id].position is not None:
+                    self._look_at(session_id, within=0.0, must=True)
+
+    def _news(self, name: bytes, data: bytes) -> None:
+        if name == CONTROL:
+            self._announced(data)
+        elif name == answers(self._worker):
+            question, _, answer = data.partition(b"\n")
+            if question in self._asked:
+                with suppress(trio.WouldBlock):  # more workers than are counted
+                    self._asked[question].send_nowait(answer)
+        else:
+            session_id = channel_session(name)
+            follower = self._followers.get(session_id)
+            if follower is None:
+                return
+            news = decode_published(session_id, data)
+            if isinstance(news, Appended):
+                self._pass_on(follower, session_id, [news])
+            elif isinstance(news, Told):
+                self._told(session_id, news)
+
+    def _told(self, session_id: str, news: Told) -> None:
+        if news.kind == "ended":
+            if session_id in self._joining:
+                self._followers[session_id].position = None
+                self._ended.add(session_id)
+            self._gone(session_id, keep=session_id in self._joining)
+        elif news.worker != self._worker and self._listener.on_told is not None:
+            self._guarded(self._listener.on_told, session_id, news.payload)
+
+    def _announced(self, data: bytes) -> None:
+        head, _, payload = data.partition(b"\n")
+        question, _, worker = head.partition(b" ")
+        if worker == self._worker.encode() or self._listener.on_announced is None:
+            return
+        try:
+            answer = self._listener.on_announced(payload)
+        except Exception:  # noqa: BLE001 - a boundary: the listener is another room
+            self.failures += 1
+            _log.exception("listener to announcements failed")
+            answer = b""
+        self._offer(self._commands.publish(answers(worker.decode()), question + b"\n" + answer))
+
+    # What is passed on.
+
+    def _pass_on(self, follower: Follower, session_id: str, messages: list[Appended]) -> None:
+        for message in follower.take(messages):
+            self._report(message)
+        if session_id in self._waiting:
+            self._release(session_id, follower.position)
+        if follower.is_behind:
+            self._look_at(session_id, within=GRACE)
+
+    def _release(self, session_id: str, position: int | None) -> None:
+        """Let those go on who wait for what is passed on up to here (None: for anything)."""
+        waiting = self._waiting.pop(session_id, [])
+        still = [each for each in waiting if position is not None and each[0] > position]
+        if still:
+            self._waiting[session_id] = still
+        for each in waiting:
+            if each not in still:
+                each[1]()
+
+    def _report(self, message: Appended) -> None:
+        if self._listener.on_appended is not None:
+            self._guarded(self._listener.on_appended, message)
+
+    def _guarded(self, listener: Callable[..., None], *news: Any) -> None:
+        try:
+            listener(*news)
+        except Exception:  # noqa: BLE001 - a boundary: the listener is another room
+            # Whoever listens must not stop what is passed on to everyone else.
+            self.failures += 1
+            _log.exception("listener to news failed")
+
+    async def _mend(self, session_id: str, head: SessionRecord | None) -> None:
+        """Pass on what a session has and this worker has not heard."""
+        follower = self._followers.get(session_id)
+        if follower is None or follower.position is None:
+            return
+        if head is None or head.epoch != follower.epoch:
+            self._gone(session_id)
+            return
+        if head.offset < follower.position:
+            _log.warning("the server came back with less", session=session_id, offset=head.offset)
+            await self._execute(self._commands.raise_offset(session_id, follower.epoch, follower.position))
+            return
+        if head.offset == follower.position:
+            return
+        entries = await self._execute(self._commands.entries(session_id, follower.position, head.offset))
+        follower = self._followers.get(session_id)
+        if follower is None or follower.position is None:
+            return
+        self.caught_up += 1
+        self._pass_on(
+            follower,
+            session_id,
+            [appended(session_id, offset, header, data) for offset, header, data in entries],
+        )
+        if follower.position < head.offset:
+            # What was missed is no longer kept: those here must not believe that they have heard it all.
+            _log.warning("missed more than is kept", session=session_id, offset=follower.position)
+            self._gone(session_id)
+
+    def _gone(self, session_id: str, *, keep: bool = False) -> None:
+        if not keep:
+            self._forget(session_id)
+        self._release(session_id, None)
+        if self._listener.on_gone is not None:
+            self._guarded(self._listener.on_gone, session_id)
+
+    # Subscriptions.
+
+    def _subscribe(self, session_ids: list[str]) -> None:
+        link = self._link
+        if link is None:
+            return  # subscribed to with all others once there is a connection
+        word = b"SSUBSCRIBE" if link.is_sharded else b"SUBSCRIBE"
+        for start in range(0, len(session_ids), STEP):
+            names = [channel(session_id) for session_id in session_ids[start : start + STEP]]
+            self._say(link, word, *names)
+
+    def _say(self, link: Link, *command: bytes) -> None:
+        try:
+            link.say(*command)
+        except LinkLostError:
+            # Whoever listens on it finds out as well, and everything is subscribed to anew.
+            self._link = None
+
+    def _forget(self, session_id: str) -> None:
+        self._followers.pop(session_id, None)
+        self._behind.pop(session_id, None)
+        event = self._subscribed.pop(session_id, None)
+        if event is not None:
+            event.set()
+        link = self._link
+        if link is not None:
+            self._say(link, b"SUNSUBSCRIBE" if link.is_sharded else b"UNSUBSCRIBE", channel(session_id))
+
+    def _look_at(self, session_id: str, *, within: float, must: bool = False) -> None:
+        due = trio.current_time() + within
+        at, before = self._behind.get(session_id, (due, False))
+        self._behind[session_id] = (min(at, due), must or before)
+        self._work.unpark()

@@ -1,0 +1,151 @@
+"""Where in Redis what is kept, and what workers tell each other there. Pure.
+
+What belongs to one session has its name in braces, so that in a cluster all of it lies on one node and one
+script can work on it. The index of sessions is a key of its own: it is written after the session, and may be
+behind it for a moment; whoever reads it asks the session.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord
+from orch.websocket.messages import MessageId, Role
+
+#: Every session's name, by when it was last active (seconds since the epoch).
+INDEX: Final = b"orch:sessions"
+#: What all workers are told.
+CONTROL: Final = b"orch:control"
+#: The run of the server that what is kept was last seen whole on.
+SERVER_RUN: Final = b"orch:server_run"
+
+
+class SessionKeys(NamedTuple):
+    """A session's fields, its stream of messages, and who may return to it."""
+
+    session: bytes
+    history: bytes
+    participants: bytes
+
+
+def keys(session_id: str) -> SessionKeys:
+    """Return a session's keys."""
+    root = b"orch:{%s}" % session_id.encode()
+    return SessionKeys(root, root + b":history", root + b":participants")
+
+
+def mark(session_id: str, writer: str) -> bytes:
+    """Return where it is noted which of a writer's steps was done last."""
+    return b"orch:{%s}:done:%s" % (session_id.encode(), writer.encode())
+
+
+def channel(session_id: str) -> bytes:
+    """Return where the workers with someone in the session hear of it."""
+    return b"orch:{%s}:feed" % session_id.encode()
+
+
+def channel_session(name: bytes) -> str:
+    """Return whose channel it is."""
+    return name[len(b"orch:{") : -len(b"}:feed")].decode()
+
+
+def answers(worker: str) -> bytes:
+    """Return where a worker hears what others answer to it."""
+    return b"orch:answers:%s" % worker.encode()
+
+
+class _Participant(Struct, array_like=True, frozen=True):
+    name: str
+    role: Role
+    languages: tuple[str, ...]
+    token_hash: bytes
+    seen: float
+
+
+class _Header(Struct, array_like=True, frozen=True, omit_defaults=True):
+    """Beside a frame: when, and whose it is. The scripts read the first number."""
+
+    at: float
+    connection_id: str | None = None
+    message_id: MessageId | None = None
+
+
+_participants: Final = msgspec.json.Decoder(_Participant)
+_headers: Final = msgspec.json.Decoder(_Header)
+
+
+def number(value: float) -> bytes:
+    """Return a time as it is kept: to the last bit."""
+    return repr(value).encode()
+
+
+def encode_participant(participant: ParticipantRecord) -> bytes:
+    """Return a participant as it is kept under its id."""
+    return msgspec.json.encode(
+        _Participant(
+            participant.name,
+            participant.role,
+            participant.languages,
+            participant.token_hash,
+            participant.seen,
+        )
+    )
+
+
+def decode_participant(participant_id: str, data: bytes) -> ParticipantRecord:
+    """Return a participant from what is kept."""
+    kept = _participants.decode(data)
+    return ParticipantRecord(participant_id, kept.name, kept.role, kept.languages, kept.token_hash, kept.seen)
+
+
+def encode_header(at: float, origin: Origin | None) -> bytes:
+    """Return what stands beside a frame."""
+    if origin is None:
+        return msgspec.json.encode([at])
+    return msgspec.json.encode([at, origin.connection_id, origin.message_id])
+
+
+def decode_entry(entry: tuple[bytes, list[bytes]]) -> KeptFrame:
+    """Return a message from an entry of the stream."""
+    name, fields = entry
+    return KeptFrame(int(name.partition(b"-")[0]), _headers.decode(fields[1]).at, fields[3])
+
+
+def appended(session_id: str, offset: int, header: bytes, frame: bytes) -> Appended:
+    """Return a message that is kept, with whose it is."""
+    known = _headers.decode(header)
+    origin = None
+    if known.connection_id is not None and known.message_id is not None:
+        origin = Origin(known.connection_id, known.message_id)
+    return Appended(session_id=session_id, offset=offset, frame=frame, at=known.at, origin=origin)
+
+
+class Told(Struct, frozen=True):
+    """What a worker told the others in a session: something passing, or that the session has ended."""
+
+    kind: Literal["told", "ended"]
+    worker: str
+    payload: bytes
+
+
+_KINDS: Final[dict[bytes, Literal["told", "ended"]]] = {b"T": "told", b"E": "ended"}
+
+
+def encode_told(told: Told) -> bytes:
+    """Return it as it is published; a message that is kept is published by ``append.lua``."""
+    letter = next(letter for letter, kind in _KINDS.items() if kind == told.kind)
+    return letter + told.worker.encode() + b"\n" + told.payload
+
+
+def decode_published(session_id: str, data: bytes) -> Appended | Told:
+    """Return what arrived on a session's channel. Raises ValueError where it is nothing of ours."""
+    head, separator, rest = data.partition(b"\n")
+    if not separator:
+        raise ValueError("no header line")
+    if head[:1] == b"A":
+        header, _, frame = rest.partition(b"\n")
+        return appended(session_id, int(head[1:]), header, frame)
+    if head[:1] in _KINDS:
+        return Told(_KINDS[head[:1]], head[1:].decode(), rest)
+    raise ValueError(f"unknown kind {head[:1]!r}")

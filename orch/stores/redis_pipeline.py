@@ -1,0 +1,320 @@
+"""What is asked of Redis, on its way there: many operations at a time, in the order they were asked for.
+
+One writer takes what has queued up, says all of it at once and waits for the answers: while one batch is on
+its way, whatever is asked for meanwhile becomes the next one. Where the connection is lost in between, nobody
+knows what of the batch was done; the same batch is said again, word for word, on the next connection, and its
+tokens see to it that nothing is done twice.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Generic, Never, TypeVar
+
+import structlog
+import trio
+
+from orch.problems import ProblemError
+from orch.stores.records import Appended
+from orch.stores.redis_commands import Call, Command, Message, SessionCommands
+from orch.stores.redis_keys import appended
+from orch.stores.redis_link import Link
+from orch.websocket.history import Limits, numbered
+
+#: Operations and their bytes that may wait.
+QUEUE_LIMIT: Final = 20_000
+QUEUE_BYTES: Final = 64 * 2**20
+
+#: What is said at once at most. The server does nothing else meanwhile.
+BATCH_LIMIT: Final = 1_000
+BATCH_BYTES: Final = 4 * 2**20
+
+#: How long an operation waits for a server that is away before it is refused.
+PATIENCE: Final = 10.0
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+class Operation(Generic[T]):
+    """Something that was asked for. Finished once, with a value or an error.
+
+    ``after`` is called then, before whoever waits goes on: with the value, or with None after an error.
+    """
+
+    __slots__ = ("after", "call", "deadline", "done", "error", "value")
+
+    def __init__(self, call: Call[T], after: Callable[[T | None], None] | None = None) -> None:
+        self.call = call
+        self.after = after
+        self.deadline = trio.current_time() + PATIENCE
+        self.done = trio.Event()
+        self.value: T | None = None
+        self.error: BaseException | None = None
+
+    def finish(self, value: T | None, error: BaseException | None = None) -> None:
+        """Tell whoever waits; a second time changes nothing."""
+        if self.done.is_set():
+            return
+        self.value, self.error = value, error
+        if self.after is not None:
+            self.after(value)
+        self.done.set()
+
+    async def result(self) -> T:
+        """Wait, and return the value or raise the error."""
+        await self.done.wait()
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]  # set together with done where error is not
+
+
+class Append(Operation[Appended | None]):
+    """A message on its way into a session's history. Those that follow each other go there in one step."""
+
+    __slots__ = ("limits", "message", "session_id")
+
+    def __init__(
+        self,
+        session_id: str,
+        message: Message,
+        limits: Limits,
+        after: Callable[[Appended | None], None] | None = None,
+    ) -> None:
+        super().__init__(Call((), lambda _: None, session_id, len(message.body)), after)
+        self.session_id = session_id
+        self.message = message
+        self.limits = limits
+
+
+class _Batch:
+    """What is said at once: groups of operations, and the words for each group."""
+
+    __slots__ = ("calls", "groups")
+
+    def __init__(self) -> None:
+        self.groups: list[list[Operation[Any]]] = []
+        self.calls: list[Call[Any]] = []
+
+    def operations(self) -> list[Operation[Any]]:
+        return [operation for group in self.groups for operation in group]
+
+    def commands(self) -> list[Command]:
+        return [command for call in self.calls for command in call.commands]
+
+
+class Pipeline:
+    """The queue of operations and its one writer.
+
+    The mutable state is the queue, bounded by :data:`QUEUE_LIMIT` and :data:`QUEUE_BYTES` (whoever finds it
+    full waits for room), and the batch that is on its way. ``passed_on``: what is done with a message that is
+    kept; it is given what to call once whoever is to hear of it has.
+    """
+
+    def __init__(
+        self,
+        commands: SessionCommands,
+        *,
+        passed_on: Callable[[Appended, Callable[[], None]], None],
+    ) -> None:
+        self._commands = commands
+        self._passed_on = passed_on
+        self._queue: deque[Operation[Any]] = deque()
+        self._queued_bytes = 0
+        self._on_its_way: _Batch | None = None
+        self._batches = 0
+        self._work = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
+        self._idle = trio.lowlevel.ParkingLot()
+        self._opened = trio.Event()
+        self.operations = self.exchanges = self.failures = 0
+        self.exchange_seconds: float | None = None
+        self.last_error: str | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many operations wait, those on their way among them."""
+        return len(self._queue) + (len(self._on_its_way.operations()) if self._on_its_way else 0)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What those that are not on their way yet hold."""
+        return self._queued_bytes
+
+    async def execute(self, call: Call[T]) -> T:
+        """Have something done and return what came of it. ProblemError: store_unavailable."""
+        operation = Operation(call)
+        await self.enqueue(operation)
+        return await operation.result()
+
+    async def enqueue(self, operation: Operation[Any]) -> None:
+        """Take an operation in, at once where there is room: callers rely on the order of their calls."""
+        if not self._opened.is_set():
+            with trio.move_on_after(PATIENCE):
+                await self._opened.wait()
+        while self._opened.is_set() and self._is_full():
+            await self._room.park()
+        if not self._opened.is_set():
+            raise _unavailable("The store of sessions is not open. Try again soon.")
+        operation.deadline = trio.current_time() + PATIENCE
+        self._put(operation)
+
+    def offer(self, call: Call[Any]) -> bool:
+        """Have something done that nobody waits for. False: there is no room for it, or no one to do it."""
+        if not self._opened.is_set() or self._is_full():
+            return False
+        self._put(Operation(call))
+        return True
+
+    def _put(self, operation: Operation[Any]) -> None:
+        self._queue.append(operation)
+        self._queued_bytes += operation.call.size
+        self._work.unpark()
+
+    def _is_full(self) -> bool:
+        return len(self._queue) >= QUEUE_LIMIT or self._queued_bytes >= QUEUE_BYTES
+
+    def open(self) -> None:
+        """Take operations in from here on."""
+        self._opened.set()
+
+    def close(self) -> None:
+        """Take nothing in any more; refuse what is left."""
+        self._opened = trio.Event()
+        left = [*(self._on_its_way.operations() if self._on_its_way else ()), *self._queue]
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._on_its_way = None
+        self._room.unpark_all()
+        for operation in left:
+            self._refuse(operation, "The store of sessions was closed.")
+
+    async def drain(self) -> None:
+        """Take nothing in any more, and wait until what was taken in is done."""
+        self._opened = trio.Event()
+        self._room.unpark_all()
+        while self._queue or self._on_its_way:
+            await self._idle.park()
+
+    async def write(self, link: Link) -> Never:
+        """Say what queues up on a connection, until that is lost (LinkLostError) or this is cancelled."""
+        while True:
+            batch = self._on_its_way
+            if batch is None or all(operation.done.is_set() for operation in batch.operations()):
+                batch = await self._next()
+            started = trio.current_time()
+            answers = await link.exchange(batch.commands())
+            self.exchange_seconds = trio.current_time() - started
+            self.exchanges += 1
+            self._on_its_way = None
+            self._settle(batch, answers)
+
+    async def refuse_overdue(self) -> Never:
+        """Refuse what has waited for :data:`PATIENCE`, whether it was said to the server or not."""
+        while True:
+            await trio.sleep(min(PATIENCE / 4, 0.5))
+            now = trio.current_time()
+            overdue = [
+                operation
+                for operation in (self._on_its_way.operations() if self._on_its_way else ())
+                if operation.deadline <= now
+            ]
+            while self._queue and self._queue[0].deadline <= now:
+                operation = self._queue.popleft()
+                self._queued_bytes -= operation.call.size
+                overdue.append(operation)
+            for operation in overdue:
+                self._refuse(operation, "What must be kept cannot be written now. Try again soon.")
+            if overdue:
+                self._room.unpark_all()
+
+    async def _next(self) -> _Batch:
+        self._on_its_way = None
+        while True:
+            while not self._queue:
+                self._idle.unpark_all()
+                await self._work.park()
+            batch = self._take()
+            if batch.groups:
+                self._on_its_way = batch
+                return batch
+
+    def _take(self) -> _Batch:
+        batch = _Batch()
+        # Messages of one session share a step, unless something else about it was asked for in between.
+        joined: dict[str, list[Operation[Any]]] = {}
+        taken = size = 0
+        while self._queue and taken < BATCH_LIMIT and size < BATCH_BYTES:
+            operation = self._queue.popleft()
+            self._queued_bytes -= operation.call.size
+            if operation.done.is_set():
+                continue
+            taken += 1
+            size += operation.call.size
+            session_id = operation.call.session_id
+            if isinstance(operation, Append) and operation.session_id in joined:
+                joined[operation.session_id].append(operation)
+                continue
+            group: list[Operation[Any]] = [operation]
+            batch.groups.append(group)
+            if isinstance(operation, Append):
+                joined[operation.session_id] = group
+            elif session_id is None:
+                joined.clear()
+            else:
+                joined.pop(session_id, None)
+        self._room.unpark_all()
+        self._batches += 1
+        batch.calls = [self._words(group, place) for place, group in enumerate(batch.groups)]
+        return batch
+
+    def _words(self, group: list[Operation[Any]], place: int) -> Call[Any]:
+        first = group[0]
+        if not isinstance(first, Append):
+            return first.call
+        messages = [each.message for each in group if isinstance(each, Append)]
+        return self._commands.append(
+            first.session_id, messages, first.limits, batch=str(self._batches), place=place
+        )
+
+    def _settle(self, batch: _Batch, answers: list[Any]) -> None:
+        at = 0
+        for group, call in zip(batch.groups, batch.calls, strict=True):
+            mine = answers[at : at + len(call.commands)]
+            at += len(call.commands)
+            self.operations += len(group)
+            failure = next((answer for answer in mine if isinstance(answer, Exception)), None)
+            if failure is not None:
+                self.last_error = str(failure)
+                _log.error("store operation failed", reason=str(failure))
+                for operation in group:
+                    self._refuse(operation, "What must be kept cannot be written now.", failure)
+            elif isinstance(group[0], Append):
+                self._kept(group, call.read(mine))
+            else:
+                group[0].finish(call.read(mine))
+
+    def _kept(self, group: list[Operation[Any]], first: int | None) -> None:
+        for place, operation in enumerate(group):
+            if first is None or not isinstance(operation, Append):
+                operation.finish(None)
+                continue
+            offset = first + place
+            message = appended(
+                operation.session_id,
+                offset,
+                operation.message.header,
+                numbered(operation.message.body, offset),
+            )
+            self._passed_on(message, lambda operation=operation, message=message: operation.finish(message))  # type: ignore[misc]  # bound now, not when called
+
+    def _refuse(self, operation: Operation[Any], words: str, cause: BaseException | None = None) -> None:
+        if not operation.done.is_set():
+            self.failures += 1
+            problem = _unavailable(words)
+            problem.__cause__ = cause
+            operation.finish(None, problem)
+
+
+def _unavailable(words: str) -> ProblemError:
+    return ProblemError("store_unavailable", words)

@@ -1,0 +1,13 @@
+-- KEYS: session, history. ARGV: epoch, an offset that was given in it
+-- A server that came back with less than it had answered must not give those offsets again. What is left of
+-- the history would have a hole, so it goes. Returns the session's offset, or -1 where it is another session.
+local session = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
+if session[1] ~= ARGV[1] then
+  return -1
+end
+if tonumber(session[2]) >= tonumber(ARGV[2]) then
+  return tonumber(session[2])
+end
+redis.call('UNLINK', KEYS[2])
+redis.call('HSET', KEYS[1], 'offset', ARGV[2], 'first', string.format('%d', tonumber(ARGV[2]) + 1), 'bytes', '0')
+return tonumber(ARGV[2])

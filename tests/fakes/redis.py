@@ -1,0 +1,100 @@
+"""A Redis server of its own for a test: started in a folder, on a Unix socket and a free port."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.fakes.tools import require
+
+READY_LIMIT = 20.0
+
+
+class RedisServer:
+    """A server that can be killed, started again on what it had written, and stopped for a while."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._program = require("redis-server")
+        self._folder = folder
+        self._options = options
+        self.port = _free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start it; returns once it answers."""
+        self.process = subprocess.Popen(
+            [
+                self._program,
+                *("--port", str(self.port), "--bind", "127.0.0.1"),
+                *("--dir", str(self._folder), "--save", "", "--appendonly", "yes"),
+                *self._options,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        # Its log is no promise of ours; that it answers is.
+        give_up_at = time.monotonic() + READY_LIMIT
+        while self.ask("PING") != b"+PONG\r\n":
+            assert time.monotonic() < give_up_at, "redis-server does not answer"
+            assert self.process.poll() is None, "redis-server ended"
+            time.sleep(0.02)
+
+    def ask(self, *words: str) -> bytes:
+        """Say one command on a connection of its own and return what comes first."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(
+                    b"*%d\r\n" % len(words)
+                    + b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
+                )
+                return connection.recv(65536)
+        except OSError:
+            return b""
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        """Have it do nothing, its connections open."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
+    """Run a server in ``folder`` for the block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = RedisServer(folder, *options)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def redis_url(folder: Path) -> Iterator[str]:
+    """Give the address of an empty server: ``ORCH_TEST_REDIS_URL``'s, emptied, or one of its own."""
+    given = os.environ.get("ORCH_TEST_REDIS_URL")
+    with redis_server(folder) as server:
+        yield given or server.url
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

@@ -1,0 +1,388 @@
+"""What every engine promises: the same tests on each."""
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from orch.problems import ProblemError
+from orch.stores.records import Appended, Origin, ParticipantRecord
+from orch.websocket.history import Limits
+from tests.fakes.stores import LIMITS, PARTICIPANT, Engine, append, record, running
+
+
+def test_a_name_is_given_once(engine: Engine) -> None:
+    """A session that exists is never overwritten, and creating it again changes nothing."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            assert await store.create(record())
+            assert not await store.create(record(epoch="other"), PARTICIPANT)
+            assert (await store.load("s")) == record()
+            assert await store.participant("s", "p") is None
+
+    engine.run(main)
+
+
+def test_unknown_sessions_are_said_to_be_unknown(engine: Engine) -> None:
+    """Nothing is made up for a session that is not there."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            assert await store.load("s") is None
+            assert await store.read("s", after=0, until=9) == ()
+            assert not await store.put_participant("s", PARTICIPANT)
+            assert await store.participant("s", "p") is None
+            assert await store.delete(["s"]) == 0
+            await store.drop_participant("s", "p")
+            await store.touch(["s"], 1.0)
+            with pytest.raises(ProblemError, match="no session s") as caught:
+                await append(store)
+            assert caught.value.code == "unknown_session"
+
+    engine.run(main)
+
+
+def test_participants_change_and_are_dropped(engine: Engine) -> None:
+    """A participant has one row, the latest; dropped, the token opens nothing. Being there is activity."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record(), PARTICIPANT)
+            changed = ParticipantRecord("p", "Ann B", "observer", (), b"other", 50.0)
+            assert await store.put_participant("s", changed)
+            assert await store.participant("s", "p") == changed
+            session = await store.load("s")
+            assert session is not None
+            assert session.last_active == 50.0
+            await store.drop_participant("s", "p")
+            assert await store.participant("s", "p") is None
+
+    engine.run(main)
+
+
+def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_none_older(engine: Engine) -> None:
+    """The sweeper ends what is silent, and only that."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            for name, at in (("a", 30.0), ("b", 10.0), ("c", 20.0), ("d", 99.0)):
+                await store.create(record(name, last_active=at))
+            assert await store.idle(50.0, 10) == ("b", "c", "a")
+            assert await store.idle(50.0, 2) == ("b", "c")
+            await store.touch(["b"], 60.0)
+            await store.touch(["d"], 1.0)
+            assert await store.idle(50.0, 10) == ("c", "a")
+            assert [each.session_id for each in await store.newest(2)] == ["d", "b"]
+
+    engine.run(main)
+
+
+@pytest.mark.parametrize(
+    ("limits", "kept"),
+    [
+        (Limits(messages=3, seconds=1e9), [8, 9, 10]),
+        (Limits(messages=100, seconds=4.5), [6, 7, 8, 9, 10]),
+        (Limits(messages=100, seconds=1e9, bytes=60), [8, 9, 10]),
+        (Limits(messages=100, seconds=1e9, bytes=1), []),
+    ],
+)
+def test_history_is_bounded_by_count_age_and_bytes(engine: Engine, limits: Limits, kept: list[int]) -> None:
+    """Whichever limit is tightest decides; what is dropped is always the oldest."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record())
+            for number in range(1, 11):
+                await append(store, at=float(number), limits=limits)
+            await store.prune(10.0, limits)
+            assert [each.offset for each in await store.read("s", after=0, until=99)] == kept
+            session = await store.load("s")
+            assert session is not None
+            assert session.kept_first == 11 - len(kept)
+            assert session.offset == 10
+            assert await append(store, at=11.0, limits=limits) == 11
+
+    engine.run(main)
+
+
+def test_participants_of_one_session_are_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that many pass through does not grow for ever: those seen last may return."""
+    monkeypatch.setattr("orch.stores.statements.PARTICIPANTS_KEPT", 3)
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record())
+            for number in range(6):
+                await store.put_participant(
+                    "s", ParticipantRecord(f"p{number}", "x", "participant", (), b"h", float(number))
+                )
+            await store.prune(0.0, LIMITS)
+            found = [await store.participant("s", f"p{number}") for number in range(6)]
+            assert [each is not None for each in found] == [False, False, False, True, True, True]
+
+    engine.run(main)
+
+
+def test_appended_messages_are_reported_in_order_before_their_sender_goes_on(engine: Engine) -> None:
+    """What is sent to members is what is kept, in the order of the offsets, whoever's task wakes first."""
+
+    async def main() -> None:
+        store = engine.store()
+        reported: list[Appended] = []
+        store.on_appended = reported.append
+        async with running(store):
+            await store.create(record())
+            origin = Origin("c", 7)
+            tickets = [
+                await store.begin_append(
+                    "s", b'{"n":%d}' % number, at=1.0, limits=LIMITS, origin=origin if number == 3 else None
+                )
+                for number in range(50)
+            ]
+            assert not reported
+            async with trio.open_nursery() as nursery:
+                for number, ticket in enumerate(tickets):
+                    nursery.start_soon(_check_wait, ticket, number + 1, reported)
+            assert [each.frame for each in reported] == [
+                b'{"n":%d,"offset":%d}' % (number, number + 1) for number in range(50)
+            ]
+            assert [each.origin for each in reported if each.origin] == [origin]
+
+    async def _check_wait(ticket: Any, offset: int, reported: list[Appended]) -> None:
+        assert await ticket.wait() == offset
+        assert reported[offset - 1].offset == offset
+
+    engine.run(main)
+
+
+def test_a_sender_that_is_cancelled_leaves_no_hole(engine: Engine) -> None:
+    """A message taken in is kept and reported even if nobody waits for it any more."""
+
+    async def main() -> None:
+        store = engine.store()
+        reported: list[int] = []
+        store.on_appended = lambda message: reported.append(message.offset)
+        async with running(store):
+            await store.create(record())
+            with trio.CancelScope() as scope:
+                ticket = await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS)
+                scope.cancel()
+                await ticket.wait()
+            assert await append(store) == 2
+            assert reported == [1, 2]
+
+    engine.run(main)
+
+
+def test_a_listener_that_fails_stops_nothing(engine: Engine) -> None:
+    """Messages are kept and acknowledged whatever happens to those who are told of them."""
+
+    async def main() -> None:
+        store = engine.store()
+
+        def fail(message: Appended) -> None:
+            raise RuntimeError("listener")
+
+        store.on_appended = fail
+        async with running(store):
+            await store.create(record())
+            assert await append(store) == 1
+            assert await append(store) == 2
+
+    engine.run(main)
+
+
+def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(engine: Engine) -> None:
+    """Sessions, participants and history outlive the process that wrote them."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            assert await store.create(record(), PARTICIPANT)
+            assert await append(store) == 1
+            assert await append(store) == 2
+        again = engine.store()
+        async with running(again):
+            assert await again.load("s") == record(offset=2, last_active=20.0)
+            assert await again.participant("s", "p") == PARTICIPANT
+            kept = await again.read("s", after=0, until=2)
+            assert [message.frame for message in kept] == [b'{"a":1,"offset":1}', b'{"a":1,"offset":2}']
+            assert [message.at for message in kept] == [20.0, 20.0]
+            assert await again.count() == 1
+
+    engine.run(main)
+
+
+def test_deleting_a_session_deletes_what_was_said_and_who_was_there(engine: Engine) -> None:
+    """A session created later under the same name inherits nothing."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record(), PARTICIPANT)
+            await store.create(record("t"))
+            await append(store)
+            await append(store, "t")
+            assert await store.delete(["s", "nobody"]) == 1
+            assert await store.count() == 1
+            assert await store.load("s") is None
+            await store.create(record(epoch="new"))
+            assert await store.read("s", after=0, until=9) == ()
+            assert await store.participant("s", "p") is None
+            assert await append(store) == 1
+            assert len(await store.read("t", after=0, until=9)) == 1
+
+    engine.run(main)
+
+
+def test_what_is_asked_for_at_once_is_done_in_the_order_it_was_asked_for(engine: Engine) -> None:
+    """Operations share a trip, and each sees what was asked for before it and nothing of what came after."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record())
+            tickets = []
+            seen: list[int] = []
+
+            async def look() -> None:
+                session = await store.load("s")
+                assert session is not None
+                seen.append(session.offset)
+
+            async with trio.open_nursery() as nursery:
+                for number in range(1, 41):
+                    tickets.append(await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS))
+                    if number % 10 == 0:
+                        nursery.start_soon(look)
+                        await trio.testing.wait_all_tasks_blocked()
+            assert [await ticket.wait() for ticket in tickets] == list(range(1, 41))
+            assert sorted(seen) == [10, 20, 30, 40]
+
+    engine.run(main)
+
+
+def test_pruning_takes_a_history_of_any_length(engine: Engine) -> None:
+    """More than one batch is dropped in one sweep, and the sizes still add up."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record())
+            tickets = [
+                await store.begin_append("s", b'{"a":1}', at=float(number), limits=LIMITS)
+                for number in range(500)
+            ]
+            for ticket in tickets:
+                await ticket.wait()
+            assert await store.prune(1000.0, Limits(messages=1000, seconds=510.0)) == 490
+            kept = await store.read("s", after=0, until=999)
+            assert [each.offset for each in kept] == list(range(491, 501))
+            # Exactly what is kept fits into exactly its size.
+            size = sum(len(each.frame) for each in kept)
+            assert await store.prune(1000.0, Limits(messages=1000, seconds=510.0, bytes=size)) == 0
+            await append(store, limits=Limits(messages=1000, seconds=1e9, bytes=size))
+            kept = await store.read("s", after=0, until=999)
+            assert [each.offset for each in kept] == list(range(492, 502))
+
+    engine.run(main)
+
+
+def test_operations_wait_for_a_store_that_is_started_again(engine: Engine) -> None:
+    """A restart of the branch costs those who come meanwhile a wait, not their request."""
+
+    async def main() -> None:
+        store = engine.store()
+        for attempt in range(2):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(store.create, record(f"s{attempt}"))
+                await trio.testing.wait_all_tasks_blocked()
+                async with running(store):
+                    await trio.testing.wait_all_tasks_blocked()
+                    assert await store.load(f"s{attempt}") == record(f"s{attempt}")
+
+    engine.run(main)
+
+
+def test_a_store_that_stays_away_refuses(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for ever; the refusal is a problem that clients know."""
+    engine.give_patience(monkeypatch, 0.2)
+
+    async def main() -> None:
+        store = engine.store()
+        before = trio.current_time()
+        with pytest.raises(ProblemError) as caught:
+            await store.load("s")
+        assert caught.value.code == "store_unavailable"
+        assert trio.current_time() - before >= 0.2
+
+    engine.run(main)
+
+
+def test_a_cancelled_store_keeps_what_was_taken_in(engine: Engine) -> None:
+    """What was taken in before the stop is kept, and its sender told."""
+
+    async def main() -> None:
+        store = engine.store()
+        tickets = []
+        async with running(store) as scope:
+            await store.create(record())
+            tickets = [await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS) for _ in range(2500)]
+            scope.cancel()
+        assert [await ticket.wait() for ticket in tickets] == list(range(1, 2501))
+        assert not store.statistics().open
+        async with running(store):
+            session = await store.load("s")
+            assert session is not None
+            assert session.offset == 2500
+
+    engine.run(main)
+
+
+def test_a_full_queue_makes_its_callers_wait(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue is bounded by operations and by bytes; nobody is refused for coming at a busy time."""
+    engine.limit_queue(monkeypatch, 5, 100)
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record())
+            async with trio.open_nursery() as nursery:
+                for _ in range(40):
+                    nursery.start_soon(append, store, "s", b'{"a":"%s"}' % (b"x" * 30))
+            assert store.statistics().waiting_bytes == 0
+            session = await store.load("s")
+            assert session is not None
+            assert session.offset == 40
+
+    engine.run(main)
+
+
+def test_whoever_waits_is_told_when_the_message_is_settled_or_sure_not_to_be(engine: Engine) -> None:
+    """``settled`` is called once for each message, kept or not, whether or not anyone waits."""
+
+    async def main() -> None:
+        store = engine.store()
+        settled: list[str] = []
+        async with running(store):
+            await store.create(record())
+            kept = await store.begin_append(
+                "s", b'{"a":1}', at=1.0, limits=LIMITS, settled=lambda: settled.append("kept")
+            )
+            lost = await store.begin_append(
+                "none", b'{"a":1}', at=1.0, limits=LIMITS, settled=lambda: settled.append("lost")
+            )
+            assert await kept.wait() == 1
+            with pytest.raises(ProblemError):
+                await lost.wait()
+            assert settled == ["kept", "lost"]
+
+    engine.run(main)
