@@ -1,9 +1,13 @@
-"""One client: its reader, its writer and what waits for it."""
+"""One client: what it sends, what it is told, and how it ends. How it is sent to is a subclass's.
 
+:class:`orch.websocket.written.Written` sends with ASGI's ``send`` and works on every server;
+:class:`orch.websocket.linked.Linked` uses a link to the socket, where the server has one.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import structlog
 import trio
 
 from orch.problems import ProblemError
@@ -11,7 +15,7 @@ from orch.websocket import closes
 from orch.websocket.closes import Close
 from orch.websocket.decoding import is_too_large
 from orch.websocket.messages import Error, MessageId, ServerMessage
-from orch.websocket.outbox import Frame, Offer, Outbox, frame
+from orch.websocket.outbox import Frame, Offer, frame
 from orch.websocket.pacing import PACE
 from orch.websocket.sessions import Member
 
@@ -26,43 +30,55 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Handle = Callable[["Connection", str | bytes], Awaitable[None]]
 
-_log = structlog.get_logger("websocket")
+
+class Terms:
+    """What all connections have in common, so that none has to carry it.
+
+    ``outbox_bytes``: what may wait for one. ``on_closing`` is called once for each, as soon as nothing more
+    will be said to it.
+    """
+
+    __slots__ = ("on_closing", "outbox_bytes", "wall")
+
+    def __init__(
+        self, *, outbox_bytes: int, wall: Callable[[], float], on_closing: Callable[["Connection"], None]
+    ) -> None:
+        self.outbox_bytes = outbox_bytes
+        self.wall = wall
+        self.on_closing = on_closing
 
 
-class Connection:
+class Connection(ABC):
     """One client's connection, from accept to close.
 
-    Two tasks: the reader handles one frame after the other, the writer sends what stands in the outbox.
-    Whoever has something to say to the client calls :meth:`offer` or :meth:`answer` and never waits.
+    The reader handles one frame after the other. Whoever has something to say to the client calls
+    :meth:`offer` or :meth:`answer` and never waits.
 
-    Overflow rule: the :class:`Outbox`'s. A client that overflows is closed with ``slow_client``.
+    Overflow rule: :func:`orch.websocket.outbox.verdict`'s. A client that overflows is closed with
+    ``slow_client``.
 
     Resource handling: :meth:`run` ends when the client is gone, the connection was closed, or its close frame
     could not be sent in :data:`CLOSE_PATIENCE` (:meth:`is_stuck`; the hub looks every second, so that no
-    connection needs a timer). The hub's ``on_closing`` is called once, as soon as nothing more will be said.
+    connection needs a timer).
     """
 
+    # Ten thousand of them are idle: what not every client needs is made when it is first needed.
     __slots__ = (
         "_closing",
         "_closing_at",
-        "_is_flushing",
         "_is_talking",
         "_nursery",
-        "_on_closing",
-        "_outbox",
-        "_receive",
         "_room",
-        "_send",
-        "_sending_since",
         "_tasks",
-        "_wall",
-        "_work",
-        "address",
+        "_terms",
         "agent",
         "connection_id",
         "heard_at",
+        "host",
         "members",
+        "port",
         "received",
+        "said_bytes",
         "sent",
         "since",
         "stale_topics",
@@ -71,44 +87,36 @@ class Connection:
     )
 
     def __init__(
-        self,
-        connection_id: str,
-        receive: Receive,
-        send: Send,
-        *,
-        address: str,
-        agent: str | None,
-        outbox_bytes: int,
-        wall: Callable[[], float],
-        on_closing: Callable[["Connection"], None],
+        self, connection_id: str, terms: Terms, *, host: str, port: int | None, agent: str | None
     ) -> None:
         self.connection_id = connection_id
-        self.address = address
+        self.host = host
+        self.port = port
         self.agent = agent
-        self.since = self.heard_at = wall()
+        self.since = self.heard_at = terms.wall()
         self.members: dict[str, Member] = {}
-        self.topics: set[str] = set()
-        self.stale_topics: set[str] = set()
+        self.topics: tuple[str, ...] = ()
+        self.stale_topics: tuple[str, ...] = ()
         self.stream_id: str | None = None
-        self.sent = self.received = 0
-        self._receive = receive
-        self._send = send
-        self._wall = wall
-        self._on_closing = on_closing
-        self._outbox = Outbox(outbox_bytes)
+        self.sent = self.received = self.said_bytes = 0
+        self._terms = terms
         self._nursery: trio.Nursery | None = None
-        self._work = trio.lowlevel.ParkingLot()
-        self._room = trio.lowlevel.ParkingLot()
+        self._room: trio.lowlevel.ParkingLot | None = None
         self._tasks = 0
-        self._sending_since: float | None = None
         self._closing: Close | None = None
         self._closing_at = 0.0
-        self._is_flushing = False
         self._is_talking = False
 
     def __repr__(self) -> str:
         state = self._closing.name if self._closing else "open"
-        return f"<Connection {self.connection_id} {state}, {self._outbox!r}>"
+        return f"<{type(self).__name__} {self.connection_id} {state}, {self.queued_bytes} bytes wait>"
+
+    @property
+    def address(self) -> str:
+        """Where the client is, as ``host:port``."""
+        if self.port is None:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def is_closing(self) -> bool:
@@ -121,19 +129,13 @@ class Connection:
         return self._closing
 
     @property
+    @abstractmethod
     def queued_bytes(self) -> int:
         """Bytes that wait for the client to take them."""
-        return self._outbox.queued_bytes
 
-    async def run(self, handle: Handle) -> None:
+    @abstractmethod
+    async def run(self, receive: Receive, handle: Handle) -> None:
         """Serve the client to the end. ``handle`` is given each frame, one after the other."""
-        async with trio.open_nursery() as self._nursery:
-            self._nursery.start_soon(self._write)
-            try:
-                await self._read(handle)
-            finally:
-                self.close(closes.NORMAL)
-            self._nursery.cancel_scope.cancel()
 
     # What others say to this client.
 
@@ -141,10 +143,8 @@ class Connection:
         """Queue a frame the client did not ask for, or close the client. False: it was shed."""
         if self._closing is not None:
             return True
-        outcome = self._outbox.offer(offered)
-        if outcome is Offer.TAKEN:
-            self._work.unpark()
-        elif outcome is Offer.OVERFLOWED:
+        outcome = self._offer(offered)
+        if outcome is Offer.OVERFLOWED:
             self.overflow()
         return outcome is not Offer.SHED
 
@@ -155,8 +155,7 @@ class Connection:
     def answer(self, message: ServerMessage | Frame) -> None:
         """Queue the answer to something the client has asked for."""
         if self._closing is None:
-            self._outbox.answer(message if isinstance(message, Frame) else frame(message))
-            self._work.unpark()
+            self._answer(message if isinstance(message, Frame) else frame(message))
 
     def refuse(self, error: ProblemError, identity: MessageId | None) -> None:
         """Tell the client why what it sent is not carried out."""
@@ -165,7 +164,9 @@ class Connection:
         }
         if identity is not None:
             fields["id"] = identity
-        self.answer(Error(timestamp=int(self._wall() * 1000), code=error.code, detail=error.detail, **fields))
+        self.answer(
+            Error(timestamp=int(self._terms.wall() * 1000), code=error.code, detail=error.detail, **fields)
+        )
 
     def dismiss(self, left: Frame, session_id: str) -> None:
         """Be in a session no more, and be told so."""
@@ -176,54 +177,65 @@ class Connection:
         """Close the connection. ``flush``: what is queued goes out first, as far as there is time."""
         if self._closing is not None:
             return
-        self._closing, self._closing_at, self._is_flushing = close, trio.current_time(), flush
-        if not flush:
-            self._outbox.clear()
-        self._work.unpark()
-        self._room.unpark_all()
-        self._on_closing(self)
+        self._closing, self._closing_at = close, trio.current_time()
+        self._end(close, flush=flush)
+        self._make_room()
+        self._terms.on_closing(self)
 
+    @abstractmethod
+    async def finish(self) -> None:
+        """Wait until what is queued has gone out after :meth:`close` with ``flush``, or as good as."""
+
+    @abstractmethod
     def is_stuck(self, now: float, *, send_limit: float) -> bool:
-        """Return whether the client takes nothing: a send has hung for ``send_limit``, or the close has."""
-        if self._closing is not None:
-            return now - self._closing_at >= CLOSE_PATIENCE
-        return self._sending_since is not None and now - self._sending_since >= send_limit
+        """Return whether the client takes nothing: for ``send_limit``, or not even the close."""
 
+    @abstractmethod
     def drop(self) -> None:
         """End the connection now, without a word: none would arrive."""
-        self.close(closes.HEARTBEAT_TIMEOUT)
-        self._outbox.clear()
-        if self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
 
+    @abstractmethod
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have something done beside this client's next messages; with too much of it, none is read."""
-        if self._nursery is not None and self._closing is None:
-            self._tasks += 1
-            self._nursery.start_soon(self._do, work)
 
     def pace(self) -> None:
         """Read on only once the client has taken most of what it was sent: see :mod:`.pacing`."""
         self._is_talking = True
 
-    async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        finally:
-            self._tasks -= 1
-            self._room.unpark_all()
+    # What a subclass fills in.
 
-    # The two tasks.
+    @abstractmethod
+    def _offer(self, offered: Frame) -> Offer:
+        """Queue a frame if there is room for it."""
 
-    async def _read(self, handle: Handle) -> None:
-        """Handle what the client sends until it is gone."""
+    @abstractmethod
+    def _answer(self, answer: Frame) -> None:
+        """Queue a frame whether or not there is room."""
+
+    @abstractmethod
+    def _end(self, close: Close, *, flush: bool) -> None:
+        """Say goodbye, at once or after what is queued."""
+
+    @property
+    @abstractmethod
+    def _owes(self) -> bool:
+        """Whether the client has been slow to take its own answers: it should be asked nothing more yet."""
+
+    @abstractmethod
+    async def _taken(self, below: int) -> None:
+        """Wait until fewer than ``below`` bytes wait, or something has changed."""
+
+    # The reader.
+
+    async def _read(self, receive: Receive, handle: Handle) -> bool:
+        """Handle what the client sends until it is gone (False), or :meth:`_is_to_pause` (True)."""
         while True:
-            event = await self._receive()
+            event = await receive()
             if event["type"] == "websocket.disconnect":
-                return
+                return False
             if self._closing is not None:
                 continue
-            self.heard_at = self._wall()
+            self.heard_at = self._terms.wall()
             self.received += 1
             text = event.get("text")
             data = event["bytes"] if text is None else text
@@ -232,35 +244,38 @@ class Connection:
                 continue
             self._is_talking = False
             await handle(self, data)
-            while not self.is_closing and self._has_enough():
+            # What was read is not kept while the next is waited for.
+            del event, text, data
+            if self._is_to_pause():
+                return True
+            await self._wait_for_room()
+
+    def _is_to_pause(self) -> bool:
+        """Return whether the reader should come back once to whoever called it."""
+        return False
+
+    async def _wait_for_room(self) -> None:
+        """Wait while nothing more should be read from this client."""
+        limit = self._terms.outbox_bytes
+        while self._closing is None:
+            if self._owes:
+                await self._taken(limit // 2)
+            elif self._is_talking and self.queued_bytes * PACE > limit:
+                await self._taken(limit // PACE)
+            elif self._tasks >= TASKS_LIMIT:
+                self._room = self._room or trio.lowlevel.ParkingLot()
                 await self._room.park()
+            else:
+                return
 
-    def _has_enough(self) -> bool:
-        """Return whether nothing more should be read from this client for now."""
-        if self._outbox.owes or self._tasks >= TASKS_LIMIT:
-            return True
-        return self._is_talking and self._outbox.queued_bytes * PACE > self._outbox.limit
+    def _make_room(self) -> None:
+        """Have the reader look again whether it may read."""
+        if self._room is not None:
+            self._room.unpark_all()
 
-    async def _write(self) -> None:
-        """Send what is queued; then, where the connection is being closed, the close frame."""
-        assert self._nursery is not None  # noqa: S101 - run() has opened it
+    async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            while True:
-                queued = self._outbox.take()
-                if queued is not None:
-                    self._sending_since = trio.current_time()
-                    await self._send({"type": "websocket.send", "text": queued.text})
-                    self._sending_since = None
-                    self.sent += 1
-                    self._room.unpark_all()
-                elif self._closing is None:
-                    await self._work.park()
-                else:
-                    break
-            await self._send(
-                {"type": "websocket.close", "code": self._closing.code, "reason": self._closing.reason}
-            )
-        except OSError as error:
-            # ASGI: a send to a client that is gone raises OSError.
-            _log.debug("client gone", connection_id=self.connection_id, reason=str(error))
-        self._nursery.cancel_scope.cancel()
+            await work()
+        finally:
+            self._tasks -= 1
+            self._make_room()

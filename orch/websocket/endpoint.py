@@ -21,7 +21,7 @@ async def serve(
     receive: Receive,
     send: Send,
     *,
-    admit: Callable[[Any, Receive, Send], Connection | Refused],
+    admit: Callable[[Any, Send], Connection | Refused],
     greet: Callable[[Connection], None],
     forget: Callable[[Connection], None],
     handlers: Handlers,
@@ -33,25 +33,30 @@ async def serve(
     """
     if (await receive())["type"] != "websocket.connect":
         return  # the client was gone before it had come
-    connection = admit(scope, receive, send)
+    connection = admit(scope, send)
     if isinstance(connection, Refused):
         await refuse(scope, send, connection)
         return
-    structlog.contextvars.bind_contextvars(connection_id=connection.connection_id)
+    # A scope is as large as all else that an idle connection needs: let go of what is not needed again.
+    del scope
     try:
-        with trio.move_on_after(HANDSHAKE_WITHIN) as handshake:
-            await send({"type": "websocket.accept"})
-        if handshake.cancelled_caught:
-            return
-        greet(connection)
-        await connection.run(handlers.handle)
+        if await _accept(send):
+            del send
+            greet(connection)
+            await connection.run(receive, handlers.handle)
     except* OSError as errors:
-        _log.debug("client gone", reason=str(errors.exceptions[0]))
+        _log.debug("client gone", connection_id=connection.connection_id, reason=str(errors.exceptions[0]))
     except* Exception:  # noqa: BLE001 - one connection's boundary
-        _log.exception("connection failed")
+        _log.exception("connection failed", connection_id=connection.connection_id)
     finally:
         forget(connection)
-        structlog.contextvars.unbind_contextvars("connection_id")
+
+
+async def _accept(send: Send) -> bool:
+    with trio.move_on_after(HANDSHAKE_WITHIN):
+        await send({"type": "websocket.accept"})
+        return True
+    return False
 
 
 async def refuse(scope: Any, send: Send, refused: Refused) -> None:

@@ -1,6 +1,7 @@
 """Whether a client may connect. Pure."""
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -71,14 +72,12 @@ def agent(headers: Iterable[Header]) -> str | None:
     """Return what the client calls itself, shortened."""
     for name, value in headers:
         if name.lower() == b"user-agent":
-            return value.decode("latin-1")[:_AGENT_SHOWN]
+            # Interned: most clients are the same few programs, and each connection keeps its name.
+            return intern(value.decode("latin-1")[:_AGENT_SHOWN])
     return None
 
 
-def address(scope: Mapping[str, Any]) -> str:
-    """Return where the client is, as ``host:port``."""
+def peer(scope: Mapping[str, Any]) -> tuple[str, int | None]:
+    """Return where the client is: host and port."""
     client = scope.get("client")
-    if not client:
-        return "unknown"
-    host, port = client[0], client[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return (client[0], client[1]) if client else ("unknown", None)

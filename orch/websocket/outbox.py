@@ -1,6 +1,7 @@
 """What waits to be sent to one client, bounded in bytes. Pure."""
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum, auto
 
 import msgspec
@@ -16,12 +17,13 @@ class Frame:
     what comes after it (a revision, presence, a topic's state) and may be shed.
     """
 
-    __slots__ = ("_text", "data", "is_lasting")
+    __slots__ = ("_text", "_wire", "data", "is_lasting")
 
     def __init__(self, data: bytes, *, is_lasting: bool) -> None:
         self.data = data
         self.is_lasting = is_lasting
         self._text: str | None = None
+        self._wire: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<Frame {self.data[:80]!r}>"
@@ -37,6 +39,12 @@ class Frame:
         if self._text is None:
             self._text = self.data.decode()
         return self._text
+
+    def wire(self, encode: Callable[[bytes], bytes]) -> bytes:
+        """Return the frame as it goes over the socket; made by ``encode`` the first time."""
+        if self._wire is None:
+            self._wire = encode(self.data)
+        return self._wire
 
     def answering(self, identity: MessageId) -> "Frame":
         """Return the frame with an ``id``, for the one whose message it is."""
@@ -59,6 +67,47 @@ class Offer(Enum):
     """Lasting, and there is no room: the client has to go, and to recover."""
 
 
+def verdict(queued: int, size: int, *, is_lasting: bool, limit: int) -> Offer:
+    """Return what becomes of a frame of ``size`` bytes where ``queued`` wait that were not asked for.
+
+    Overflow rule: ``limit`` bytes. From half of it on, frames that are not lasting are shed. A lasting frame
+    that does not fit overflows. A client that has taken all so far is sent a frame of any size.
+    """
+    if queued <= 0:
+        return Offer.TAKEN
+    if not is_lasting and (queued + size) * 2 > limit:
+        return Offer.SHED
+    return Offer.OVERFLOWED if queued + size > limit else Offer.TAKEN
+
+
+class Owed:
+    """Which of the bytes that wait, where someone else keeps the queue, are answers.
+
+    They are counted apart, as :class:`Outbox` does. The mutable state: where in the stream each answer ends;
+    bounded by what is asked, since who is owed much is asked nothing more.
+    """
+
+    __slots__ = ("_answers", "_bytes")
+
+    def __init__(self) -> None:
+        self._answers: deque[tuple[int, int]] = deque()
+        self._bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Owed {self._bytes} bytes in {len(self._answers)} answers>"
+
+    def add(self, end: int, size: int) -> None:
+        """Note an answer of ``size`` bytes that ends at byte ``end`` of all that was said."""
+        self._answers.append((end, size))
+        self._bytes += size
+
+    def left(self, taken: int) -> int:
+        """Return how many bytes of answers wait once ``taken`` bytes of all that was said have been taken."""
+        while self._answers and self._answers[0][0] <= taken:
+            self._bytes -= self._answers.popleft()[1]
+        return self._bytes
+
+
 class OutboxStatistics(Struct, frozen=True):
     """What waits now (bytes) and what was shed so far (frames)."""
 
@@ -70,9 +119,8 @@ class OutboxStatistics(Struct, frozen=True):
 class Outbox:
     """Frames for one client, in order.
 
-    Overflow rule: ``limit`` bytes. From half of it on, frames that are not lasting are shed. A lasting frame
-    that does not fit is refused with ``OVERFLOWED``: whoever owns the connection closes it, since a client
-    that has not taken so much is too slow or gone, and nobody waits for it.
+    Overflow rule: :func:`verdict`'s. Where it is ``OVERFLOWED``, whoever owns the connection closes it, since
+    a client that has not taken so much is too slow or gone, and nobody waits for it.
 
     Answers to what the client asked for itself (:meth:`answer`) are counted apart and never refused: history
     that was asked for may be larger than the limit. They are bounded by their source: the connection reads no
@@ -106,15 +154,13 @@ class Outbox:
 
     def offer(self, offered: Frame) -> Offer:
         """Take a frame that the client did not ask for, or say why not."""
-        after = self._queued_bytes + offered.size
-        if not offered.is_lasting and after * 2 > self.limit:
+        outcome = verdict(self._queued_bytes, offered.size, is_lasting=offered.is_lasting, limit=self.limit)
+        if outcome is Offer.SHED:
             self._shed += 1
-            return Offer.SHED
-        if after > self.limit and self._queued_bytes > 0:
-            return Offer.OVERFLOWED
-        self._queued_bytes = after
-        self._frames.append((offered, False))
-        return Offer.TAKEN
+        elif outcome is Offer.TAKEN:
+            self._queued_bytes += offered.size
+            self._frames.append((offered, False))
+        return outcome
 
     def answer(self, answer: Frame) -> None:
         """Take a frame that the client asked for."""

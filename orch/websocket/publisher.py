@@ -47,7 +47,8 @@ class TopicPublisher:
         identity = UNSET if message.id is None else message.id
         if data is None:
             raise ProblemError("internal_error", f"The state of {message.topic} cannot be read now.")
-        connection.topics.add(message.topic)
+        if message.topic not in connection.topics:
+            connection.topics = (*connection.topics, message.topic)
         self._subscribers.setdefault(message.topic, set()).add(connection)
         connection.answer(Subscribed(timestamp=self._now_ms(), id=identity, topic=message.topic))
         connection.answer(self._update(message.topic, data))
@@ -61,7 +62,7 @@ class TopicPublisher:
 
     def detach(self, connection: Connection) -> None:
         """Tell a connection that is closing nothing more."""
-        for topic in tuple(connection.topics):
+        for topic in connection.topics:
             self._forget(connection, topic)
 
     def touch(self, topic: str) -> None:
@@ -101,10 +102,10 @@ class TopicPublisher:
         for connection in tuple(self._subscribers.get(topic, ())):
             if has_changed or topic in connection.stale_topics:
                 update = update or self._update(topic, data)
-                if connection.offer(update):
-                    connection.stale_topics.discard(topic)
-                else:
-                    connection.stale_topics.add(topic)
+                arrived = connection.offer(update)
+                if arrived == (topic in connection.stale_topics):
+                    stale = _without(connection.stale_topics, topic)
+                    connection.stale_topics = stale if arrived else (*stale, topic)
 
     def _read(self, topic: str) -> bytes | None:
         """Return the topic's state as JSON; None: it cannot be read, the log has the reason."""
@@ -124,8 +125,8 @@ class TopicPublisher:
             raise ProblemError("unknown_topic", f"There is no topic {topic}. There are: {names}.")
 
     def _forget(self, connection: Connection, topic: str) -> None:
-        connection.topics.discard(topic)
-        connection.stale_topics.discard(topic)
+        connection.topics = _without(connection.topics, topic)
+        connection.stale_topics = _without(connection.stale_topics, topic)
         subscribers = self._subscribers.get(topic)
         if subscribers is None:
             return
@@ -138,3 +139,7 @@ class TopicPublisher:
 
     def _now_ms(self) -> int:
         return int(self._wall() * 1000)
+
+
+def _without(topics: tuple[str, ...], topic: str) -> tuple[str, ...]:
+    return tuple(each for each in topics if each != topic)

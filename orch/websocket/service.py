@@ -1,8 +1,9 @@
 """The hub: connections, sessions, topics and speech, put together."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from itertools import islice
 from random import uniform
+from sys import intern
 from time import time
 from typing import Any, Final, Never
 
@@ -15,7 +16,7 @@ from orch.stores.records import SessionStore
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import WEBSOCKET_PROBLEMS, Metrics, Reading
 from orch.websocket import closes
-from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send
+from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
 from orch.websocket.endpoint import serve
 from orch.websocket.figures import (
     CONNECTIONS_LISTED,
@@ -26,7 +27,8 @@ from orch.websocket.figures import (
     SessionLine,
 )
 from orch.websocket.handlers import Gateway, Handlers
-from orch.websocket.handshake import Refused, address, agent, refusal
+from orch.websocket.handshake import Refused, agent, peer, refusal
+from orch.websocket.linked import LINK, Linked
 from orch.websocket.membership import Membership
 from orch.websocket.messages import Closing, Connected, ServerMessage, SystemAnnouncement
 from orch.websocket.outbox import frame
@@ -38,6 +40,7 @@ from orch.websocket.speaking import RecordingOpened, Speaking, Speech
 from orch.websocket.sweeping import Sweeper
 from orch.websocket.tokens import new_name
 from orch.websocket.topics import Topics
+from orch.websocket.written import Written
 
 #: Seconds between looks at what hangs, and between samples of the rates.
 BEAT: Final = 1.0
@@ -109,6 +112,11 @@ class HubService:
             speaking=self._speaking,
             gateway=gateway,
         )
+        self._terms = Terms(
+            outbox_bytes=settings.current.orchestration.websocket.outbox_bytes,
+            wall=wall,
+            on_closing=self._detach,
+        )
         metrics.read_from(self._readings)
 
     def __repr__(self) -> str:
@@ -130,9 +138,10 @@ class HubService:
         finally:
             self._is_running = False
 
-    async def endpoint(self, scope: Any, receive: Receive, send: Send) -> None:
+    def endpoint(self, scope: Any, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve one client: the ASGI application of ``/ws``."""
-        await serve(
+        # Not a coroutine around another: it would keep the scope as long as the client is here.
+        return serve(
             scope,
             receive,
             send,
@@ -176,6 +185,10 @@ class HubService:
                 )
                 connection.close(closes.SHUTTING_DOWN, flush=True)
         with trio.move_on_after(CLOSE_PATIENCE + BEAT):
+            async with trio.open_nursery() as finishing:
+                for connection in waiting:
+                    if connection.queued_bytes:
+                        finishing.start_soon(connection.finish)
             while self._connections:
                 await self._gone.park()
         if waiting:
@@ -288,7 +301,7 @@ class HubService:
 
     # Connections.
 
-    def _admit(self, scope: Any, receive: Receive, send: Send) -> Connection | Refused:
+    def _admit(self, scope: Any, send: Send) -> Connection | Refused:
         websocket = self._settings.current.orchestration.websocket
         refused = refusal(
             scope["headers"],
@@ -300,15 +313,14 @@ class HubService:
             problems = self._handlers.problems
             problems[refused.problem.code] = problems.get(refused.problem.code, 0) + 1
             return refused
-        connection = Connection(
-            new_name(),
-            receive,
-            send,
-            address=address(scope),
-            agent=agent(scope["headers"]),
-            outbox_bytes=websocket.outbox_bytes,
-            wall=self._wall,
-            on_closing=self._detach,
+        self._terms.outbox_bytes = websocket.outbox_bytes
+        host, port = peer(scope)
+        who = {"host": intern(host), "port": port, "agent": agent(scope["headers"])}
+        link = (scope.get("extensions") or {}).get(LINK)
+        connection: Connection = (
+            Written(new_name(), self._terms, send, **who)
+            if link is None
+            else Linked(new_name(), self._terms, link, **who)
         )
         self._connections[connection.connection_id] = connection
         self._total += 1

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,8 +16,12 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 class FakeSocket:
     """One client. What the application sends is buffered up to ``buffer`` frames; then its send waits.
 
-    A client that has stopped reading is one with a small buffer that is not read.
+    A client that has stopped reading is one with a small buffer that is not read. ``is_linked``: the scope
+    has the extension ``orch.link``, as the service's own front has it.
     """
+
+    is_linked = False
+    """For all of a test: ``tests/websocket/conftest.py`` runs the hub's tests both ways."""
 
     def __init__(
         self,
@@ -36,8 +41,11 @@ class FakeSocket:
             "client": ("127.0.0.1", 50000),
             "server": ("127.0.0.1", 3000),
             "subprotocols": [],
-            "extensions": {"websocket.http.response": {}} if extensions is None else extensions,
+            "extensions": {"websocket.http.response": {}} if extensions is None else dict(extensions),
         }
+        self.link = FakeLink(self) if self.is_linked else None
+        if self.link is not None:
+            self.scope["extensions"]["orch.link"] = self.link
         self._to_app, self._app_receives = trio.open_memory_channel[dict[str, Any]](math.inf)
         self._app_sends, self._from_app = trio.open_memory_channel[dict[str, Any]](buffer)
         self.is_accepted = False
@@ -51,13 +59,19 @@ class FakeSocket:
     async def serve(self, application: Application) -> None:
         """Run the application for this client."""
         try:
-            await application(self.scope, self._app_receives.receive, self._send)
+            async with trio.open_nursery() as nursery:
+                if self.link is not None:
+                    nursery.start_soon(self.link.run)
+                await application(self.scope, self._app_receives.receive, self._send)
+                nursery.cancel_scope.cancel()
         finally:
             self.has_ended.set()
             self._app_sends.close()
 
     async def _send(self, event: dict[str, Any]) -> None:
         await trio.lowlevel.checkpoint()
+        if self.link is not None:
+            await self.link.drained(1)
         if self.is_gone:
             raise OSError("the client is gone")
         kind = event["type"]
@@ -75,6 +89,14 @@ class FakeSocket:
             assert self.is_accepted, "sent before it was accepted"
             assert self.close_code is None, "sent after the close"
             await self._app_sends.send(event)
+
+    async def take(self, event: dict[str, Any]) -> None:
+        """Be sent something by the link, once there is room for it."""
+        await self._app_sends.send(event)
+
+    def take_nowait(self, event: dict[str, Any]) -> None:
+        """Be sent something by the link, if there is room for it."""
+        self._app_sends.send_nowait(event)
 
     # What the client does.
 
@@ -129,6 +151,98 @@ class FakeSocket:
             if event["type"] == "websocket.send":
                 heard.append(json.loads(event["text"]))
             await trio.testing.wait_all_tasks_blocked()
+
+
+class FakeLink:
+    """A link to a :class:`FakeSocket`: what its buffer does not take is queued here, as at a real socket."""
+
+    def __init__(self, socket: FakeSocket) -> None:
+        self._socket = socket
+        self._queue: deque[bytes] = deque()
+        self._work = trio.lowlevel.ParkingLot()
+        self._progress = trio.lowlevel.ParkingLot()
+        self._sending: trio.CancelScope | None = None
+        self._closing: dict[str, Any] | None = None
+        self.is_over = False
+        self.queued_bytes = 0
+        self.blocked_since: float | None = None
+
+    @staticmethod
+    def encode_text(payload: bytes) -> bytes:
+        """Return a text frame (RFC 6455 §5.2)."""
+        size = len(payload)
+        if size < 126:
+            return b"\x81" + bytes([size]) + payload
+        if size < 65_536:
+            return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+        return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+    def offer(self, wire: bytes) -> None:
+        """Send at once what the client takes, queue the rest."""
+        assert self._socket.is_accepted, "offered before it was accepted"
+        if self.is_over or self._closing is not None:
+            return
+        if self._socket.is_gone:
+            self._end()
+            return
+        if not self._queue:
+            try:
+                self._socket.take_nowait(_event(wire))
+            except trio.WouldBlock:
+                self.blocked_since = trio.current_time()
+            else:
+                return
+        self._queue.append(wire)
+        self.queued_bytes += len(wire)
+        self._work.unpark()
+
+    def evict(self, code: int, reason: str) -> None:
+        """Drop what is queued; say the code if the client takes it soon."""
+        assert len(reason.encode()) <= 123
+        if self.is_over or self._closing is not None:
+            return
+        self._clear()
+        self._closing = {"type": "websocket.close", "code": code, "reason": reason}
+        if self._sending is not None:
+            self._sending.cancel()
+        self._work.unpark()
+
+    async def drained(self, below: int) -> None:
+        """Wait until fewer bytes are queued, or the connection is over."""
+        while self.queued_bytes >= below and not self.is_over:
+            await self._progress.park()
+
+    async def run(self) -> None:
+        """Send what is queued as the client takes it."""
+        while self._closing is None:
+            if not self._queue:
+                await self._work.park()
+                continue
+            with trio.CancelScope() as self._sending:
+                await self._socket.take(_event(self._queue[0]))
+                self.queued_bytes -= len(self._queue.popleft())
+                self.blocked_since = trio.current_time() if self._queue else None
+                self._progress.unpark_all()
+            self._sending = None
+        with trio.move_on_after(2):
+            await self._socket.take(self._closing)
+            self._socket.close_code = self._closing["code"]
+        self._end()
+
+    def _clear(self) -> None:
+        self._queue.clear()
+        self.queued_bytes, self.blocked_since = 0, None
+        self._progress.unpark_all()
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._clear()
+        self._socket.hang_up()
+
+
+def _event(wire: bytes) -> dict[str, Any]:
+    size = {126: 4, 127: 10}.get(wire[1], 2)
+    return {"type": "websocket.send", "text": wire[size:].decode()}
 
 
 @asynccontextmanager

@@ -86,7 +86,7 @@ ACTS = {
     "coredis",
     "threading",
 }
-SHELLS = {"service", "proxy", "upstream", "probes", "processes", "connection", "endpoint", "live"}
+SHELLS = {"service", "proxy", "upstream", "probes", "processes", "connection", "written", "linked", "endpoint", "live"}
 
 
 def imports(path: Path) -> set[str]:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.websocket.messages import Pong
-from orch.websocket.outbox import Frame, Offer, Outbox, frame
+from orch.websocket.outbox import Frame, Offer, Outbox, Owed, frame
 
 
 def lasting(size: int) -> Frame:
@@ -91,3 +91,35 @@ def test_a_frame_is_the_message_and_carries_an_id_for_one() -> None:
     assert pong.text is pong.text
     assert json.loads(pong.answering('a"b').text) == {"type": "pong", "timestamp": 5, "id": 'a"b'}
     assert json.loads(pong.answering(7).text)["id"] == 7
+
+
+def test_a_frame_of_any_size_reaches_a_client_that_has_taken_all_so_far() -> None:
+    """A topic's state that is larger than half an outbox is not shed for ever."""
+    outbox = Outbox(100)
+    assert outbox.offer(passing(90)) is Offer.TAKEN
+    assert outbox.offer(passing(1)) is Offer.SHED
+
+
+def test_a_frame_is_made_ready_for_the_socket_once() -> None:
+    """Ten thousand connections share one encoding."""
+    made: list[bytes] = []
+
+    def encode(payload: bytes) -> bytes:
+        made.append(payload)
+        return b"\x81" + payload
+
+    pong = frame(Pong(timestamp=5))
+    assert pong.wire(encode) is pong.wire(encode)
+    assert made == [pong.data]
+
+
+def test_answers_that_wait_are_told_from_what_was_not_asked_for() -> None:
+    """Where the socket keeps the queue, the bytes taken so far say which answers are among those left."""
+    owed = Owed()
+    owed.add(100, 40)
+    owed.add(250, 50)
+    assert owed.left(0) == 90
+    assert owed.left(99) == 90
+    assert owed.left(100) == 50
+    assert owed.left(250) == 0
+    assert "0 bytes" in repr(owed)
