@@ -19,34 +19,28 @@
  */
 
 import { Backoff } from "./models/backoff.js";
-import { afterClose } from "./models/closes.js";
 import { Liveness } from "./models/liveness.js";
+import { Reconnection } from "./models/reconnection.js";
 import { LiveSocketError, Requests } from "./models/requests.js";
-import { SessionLog } from "./models/session-log.js";
 import { SessionMemory, tabStorage } from "./models/session-memory.js";
+import { Sessions } from "./models/sessions.js";
+import { Topics } from "./models/topics.js";
 
 /** Until `connected` has come. */
 const CONNECT_LIMIT = 10_000;
 /** Without a word for this long, ask; the service's own ping interval replaces it. */
 const QUIET_LIMIT = 25_000;
-/** A connection that lasted this long was a good one: the next loss starts the backoff anew. */
-const STEADY_AFTER = 5_000;
 /** Bytes of audio the browser may hold unsent: ten seconds at 16 kHz. Past it `sendAudio` refuses. */
 const AUDIO_LIMIT = 320_000;
-/** Recoveries of one gap before it is called lost. */
-const RECOVERY_TRIES = 3;
-
-const JOINING = new Set(["create_session", "join_session"]);
 
 export { LiveSocketError };
 
 export class LiveSocket extends EventTarget {
   #url;
   #WebSocketClass;
-  #backoff;
+  #reconnection;
   #timers;
   #now;
-  #memory;
   #signals;
 
   #running = false;
@@ -55,17 +49,13 @@ export class LiveSocket extends EventTarget {
   #retryTimer = null;
   #connectTimer = null;
   #liveness;
-  #notBefore = 0;
   #closing = null;
-  #liveSince = null;
   #connection = null;
 
   #nextId = 1;
   #requests;
-  /** topic -> {count, last} */
-  #topics = new Map();
-  /** session_id -> {log, token, tries, participant} */
-  #sessions = new Map();
+  #topics = new Topics();
+  #sessions;
 
   /**
    * `url` may be a function, read at every try. `timers` {setTimeout, clearTimeout}; `now()` milliseconds that
@@ -84,12 +74,18 @@ export class LiveSocket extends EventTarget {
     super();
     this.#url = typeof url === "function" ? url : () => url;
     this.#WebSocketClass = WebSocketClass;
-    this.#backoff = backoff;
+    this.#reconnection = new Reconnection({ backoff, now });
     this.#timers = timers;
     this.#now = now;
-    this.#memory = new SessionMemory(storage);
     this.#signals = signals;
     this.#requests = new Requests(timers);
+    this.#sessions = new Sessions({
+      memory: new SessionMemory(storage),
+      timers,
+      request: (message) => this.request(message),
+      isLive: () => this.isLive,
+      emit: (name, detail) => this.#emit(name, detail),
+    });
     this.#liveness = new Liveness({
       timers,
       now,
@@ -121,8 +117,7 @@ export class LiveSocket extends EventTarget {
     if (this.#running) return;
     this.#running = true;
     for (const [name, listener] of this.#signalListeners) this.#signals?.addEventListener(name, listener);
-    this.#backoff.reset();
-    this.#notBefore = 0;
+    this.#reconnection.reset();
     this.#connect();
   }
 
@@ -130,15 +125,12 @@ export class LiveSocket extends EventTarget {
   stop(reason = "Closed by this page.") {
     if (!this.#running) return;
     this.#halt(reason);
-    this.#remember(false);
+    this.#sessions.remember(false);
   }
 
   /** Connect now rather than when the wait is over, unless the service asked for the wait. */
   retryNow() {
-    if (!this.#running || this.#state.state !== "waiting") return;
-    const wait = this.#notBefore - this.#now();
-    if (wait > 0) return;
-    this.#connect();
+    if (this.#running && this.#state.state === "waiting" && this.#reconnection.mayHurry) this.#connect();
   }
 
   /**
@@ -147,7 +139,7 @@ export class LiveSocket extends EventTarget {
   send(message) {
     if (!this.isLive) return null;
     const id = message.id ?? this.#id();
-    this.#expectJoin(message);
+    this.#sessions.sending(message);
     this.#transmit({ ...message, id });
     return id;
   }
@@ -160,7 +152,7 @@ export class LiveSocket extends EventTarget {
   request(message, { timeout = 10_000 } = {}) {
     if (!this.#running) return Promise.reject(new LiveSocketError("stopped", this.#state.reason || "The connection is closed."));
     const late = () => {
-      if (JOINING.has(message.type)) this.#sessions.get(message.session_id)?.log.stopWaiting();
+      this.#sessions.unanswered(message);
       return this.isLive ? "The service did not answer in time." : "There is no connection to the service.";
     };
     const answer = this.#requests.add({ ...message, id: this.#id() }, { timeout, late });
@@ -170,21 +162,12 @@ export class LiveSocket extends EventTarget {
 
   /** Be told `topic` in `message` events. Returns the function that ends it. */
   subscribe(topic) {
-    const known = this.#topics.get(topic);
-    if (known) known.count += 1;
-    else {
-      this.#topics.set(topic, { count: 1, last: null });
-      if (this.isLive) this.#transmit({ type: "subscribe", topic, id: this.#id() });
-    }
+    if (this.#topics.add(topic) && this.isLive) this.#transmit({ type: "subscribe", topic, id: this.#id() });
     let ended = false;
     return () => {
       if (ended) return;
       ended = true;
-      const entry = this.#topics.get(topic);
-      entry.count -= 1;
-      if (entry.count > 0) return;
-      this.#topics.delete(topic);
-      if (this.isLive) this.#transmit({ type: "unsubscribe", topic, id: this.#id() });
+      if (this.#topics.remove(topic) && this.isLive) this.#transmit({ type: "unsubscribe", topic, id: this.#id() });
     };
   }
 
@@ -198,7 +181,7 @@ export class LiveSocket extends EventTarget {
     };
     this.addEventListener("message", hear);
     const unsubscribe = this.subscribe(topic);
-    const last = this.#topics.get(topic).last;
+    const last = this.#topics.last(topic);
     if (last) listener(last.data, last.at);
     return () => {
       this.removeEventListener("message", hear);
@@ -218,9 +201,7 @@ export class LiveSocket extends EventTarget {
 
   /** Whether an earlier page in this tab left `session_id` so that it can be recovered. */
   canResume(session_id) {
-    const stored = this.#memory.read(session_id);
-    // One that is still marked as in use belongs to the page this tab was duplicated from.
-    return Boolean(stored?.recovery_token) && stored.in_use === false;
+    return this.#sessions.canResume(session_id);
   }
 
   /**
@@ -228,12 +209,7 @@ export class LiveSocket extends EventTarget {
    * that was said after `offset` (0: all of it). Resolves to true, or false after a `lost` event.
    */
   resume(session_id, { offset = 0 } = {}) {
-    const stored = this.#memory.read(session_id);
-    if (!stored?.recovery_token) return Promise.resolve(false);
-    const log = new SessionLog({ offset, epoch: stored.epoch, waiting: true });
-    const session = { log, token: stored.recovery_token, tries: 0, participant: null };
-    this.#sessions.set(session_id, session);
-    this.#keep(session_id);
+    if (!this.#sessions.isRemembered(session_id)) return Promise.resolve(false);
     const outcome = new Promise((resolve) => {
       const hear = ({ type, detail }) => {
         if (detail.session_id !== session_id) return;
@@ -244,20 +220,18 @@ export class LiveSocket extends EventTarget {
       this.addEventListener("recovered", hear);
       this.addEventListener("lost", hear);
     });
-    // Without a connection the next one recovers every session that is remembered.
-    if (this.isLive) this.#recover(session_id, session);
+    this.#sessions.resume(session_id, offset);
     return outcome;
   }
 
   /** The participant this page is in `session_id`, or null. */
   participantIn(session_id) {
-    return this.#sessions.get(session_id)?.participant ?? null;
+    return this.#sessions.participantIn(session_id);
   }
 
   /** Forget a session: it is not recovered after the next loss. Leaving it is the caller's message. */
   forget(session_id) {
-    this.#sessions.delete(session_id);
-    this.#memory.forget(session_id);
+    this.#sessions.forget(session_id);
   }
 
   /** For pages that show it and tests: what this socket holds. */
@@ -266,8 +240,8 @@ export class LiveSocket extends EventTarget {
       state: this.#state.state,
       attempt: this.#state.attempt,
       requests: this.#requests.size,
-      topics: [...this.#topics.keys()],
-      sessions: [...this.#sessions].map(([session_id, { log }]) => ({ session_id, offset: log.offset, epoch: log.epoch })),
+      topics: this.#topics.names,
+      sessions: this.#sessions.statistics(),
       bufferedAmount: this.bufferedAmount,
     });
   }
@@ -277,8 +251,8 @@ export class LiveSocket extends EventTarget {
   #signalListeners = [
     ["online", () => this.#hurry()],
     ["visibilitychange", () => globalThis.document?.visibilityState !== "hidden" && this.#hurry()],
-    ["pagehide", () => this.#remember(false)],
-    ["pageshow", () => this.#remember(true)],
+    ["pagehide", () => this.#sessions.remember(false)],
+    ["pageshow", () => this.#sessions.remember(true)],
   ];
 
   /** Something may have changed for the better: try now, or find out now whether the connection still lives. */
@@ -290,8 +264,8 @@ export class LiveSocket extends EventTarget {
   #connect() {
     this.#cancelRetry();
     this.#closing = null;
-    this.#liveSince = null;
     this.#connection = null;
+    this.#reconnection.connecting();
     this.#setState("connecting", null, this.#state.reason);
     let socket;
     try {
@@ -323,21 +297,12 @@ export class LiveSocket extends EventTarget {
     this.#liveness.stop();
     this.#timers.clearTimeout(this.#connectTimer);
     this.#requests.fail("connection_lost", "The connection was lost before the answer came.");
-    for (const { log } of this.#sessions.values()) log.wait();
-    const verdict = afterClose(code, reason);
-    const words = this.#closing?.reason || verdict.words;
-    if (verdict.next === "stop") {
+    this.#sessions.disconnected();
+    const { next, wait, words } = this.#reconnection.closed(code, reason, this.#closing);
+    if (next === "stop") {
       this.#halt(words);
       return;
     }
-    if (this.#liveSince !== null && this.#now() - this.#liveSince >= STEADY_AFTER) this.#backoff.reset();
-    let wait = this.#backoff.next();
-    this.#notBefore = 0;
-    if (this.#closing && this.#closing.reconnect_after > 0) {
-      // The service spreads its clients itself; its wait is kept whatever else happens.
-      wait += this.#closing.reconnect_after * 1000;
-      this.#notBefore = this.#now() + this.#closing.reconnect_after * 1000;
-    } else if (verdict.next === "now" && this.#backoff.tries === 1) wait = 0;
     this.#cancelRetry();
     this.#retryTimer = this.#timers.setTimeout(() => this.#connect(), wait);
     this.#setState("waiting", wait, words);
@@ -353,13 +318,13 @@ export class LiveSocket extends EventTarget {
     this.#socket = null;
     this.#connection = null;
     socket?.close(1000);
-    for (const { log } of this.#sessions.values()) log.wait();
+    this.#sessions.disconnected();
     this.#setState("stopped", null, reason);
     this.#requests.fail("stopped", reason, { all: true });
   }
 
   #setState(state, retryIn, reason) {
-    const attempt = state === "live" ? 0 : this.#backoff.tries;
+    const attempt = state === "live" ? 0 : this.#reconnection.tries;
     this.#state = Object.freeze({ state, retryIn, attempt, reason });
     this.dispatchEvent(new CustomEvent("state", { detail: this.#state }));
   }
@@ -377,120 +342,23 @@ export class LiveSocket extends EventTarget {
     const message = JSON.parse(data);
     if (message.type === "connected") this.#greeted(message);
     if (message.type === "closing") this.#closing = message;
-    if (message.type === "update") this.#updated(message);
-    this.#route(message);
+    if (message.type === "update") this.#topics.updated(message.topic, message.data, this.#now());
+    this.#sessions.receive(message);
     const sent = message.id === undefined ? null : this.#requests.message(message.id);
     if (sent === null && message.type === "error") this.#emit("complaint", message);
-    if (sent !== null && message.type === "error") this.#refused(sent, message);
+    if (sent !== null && message.type === "error") this.#sessions.refused(sent, message);
     this.#requests.answer(message);
   }
 
   #greeted(message) {
     this.#connection = message;
-    this.#liveSince = this.#now();
+    this.#reconnection.greeted();
     this.#timers.clearTimeout(this.#connectTimer);
     this.#liveness.start({ quiet: message.ping_interval > 0 ? message.ping_interval * 1000 : QUIET_LIMIT });
     this.#setState("live", null, "");
-    for (const [session_id, session] of this.#sessions) {
-      session.tries = 0;
-      // One whose first answer never came is not ours to recover; its request is sent again or has failed.
-      if (session.token) this.#recover(session_id, session);
-      else this.#sessions.delete(session_id);
-    }
-    for (const topic of this.#topics.keys()) this.#transmit({ type: "subscribe", topic, id: this.#id() });
+    this.#sessions.greeted();
+    for (const topic of this.#topics.names) this.#transmit({ type: "subscribe", topic, id: this.#id() });
     this.#sendWaiting();
-  }
-
-  #updated(message) {
-    const topic = this.#topics.get(message.topic);
-    if (topic) topic.last = { data: message.data, at: this.#now() };
-  }
-
-  /** Deliver a message, in its session's order where it has one. */
-  #route(message) {
-    switch (message.type) {
-      case "session_created":
-      case "session_joined":
-        this.#joined(message);
-        return;
-      case "session_recovered":
-        this.#emit("message", message);
-        this.#recovered(message);
-        return;
-      case "session_left":
-        this.forget(message.session_id);
-        this.#emit("message", message);
-        return;
-    }
-    const session = typeof message.offset === "number" ? this.#sessions.get(message.session_id) : undefined;
-    if (!session) {
-      this.#emit("message", message);
-      return;
-    }
-    this.#deliver(session.log.receive(message));
-    if (!session.log.waiting && session.log.gap) this.#recover(message.session_id, session);
-    else this.#keep(message.session_id);
-  }
-
-  #joined(message) {
-    const session = this.#sessions.get(message.session_id) ?? { log: new SessionLog({ waiting: true }), tries: 0 };
-    session.token = message.recovery_token;
-    session.participant = message.participant_id;
-    this.#sessions.set(message.session_id, session);
-    this.#emit("message", message);
-    this.#deliver(session.log.joined(message));
-    this.#keep(message.session_id);
-    if (session.log.gap) this.#recover(message.session_id, session);
-  }
-
-  /** Ask for all that was missed; `#recovered` takes the answer. */
-  async #recover(session_id, session) {
-    session.log.wait();
-    if (session.tries >= RECOVERY_TRIES) {
-      this.#lose(session_id, session, "gap");
-      return;
-    }
-    session.tries += 1;
-    const { offset, epoch } = session.log;
-    const message = { type: "recover_session", session_id, recovery_token: session.token };
-    if (epoch !== null) message.epoch = epoch;
-    if (offset !== null) message.offset = offset;
-    try {
-      await this.request(message);
-    } catch (error) {
-      // After a lost connection the next one recovers every session that is remembered.
-      if (this.#sessions.get(session_id) !== session || !this.isLive || error.code === "connection_lost") return;
-      if (error.code === "timeout") this.#recover(session_id, session);
-      else this.#lose(session_id, session, error.code);
-    }
-  }
-
-  #recovered(message) {
-    const session = this.#sessions.get(message.session_id);
-    if (!session) return;
-    if (!message.recovered) {
-      this.#lose(message.session_id, session, message.reason ?? "unknown");
-      return;
-    }
-    if (message.participant_id) session.participant = message.participant_id;
-    const missed = session.log.recovered(message);
-    this.#deliver(missed);
-    this.#keep(message.session_id);
-    if (session.log.gap) {
-      this.#recover(message.session_id, session);
-      return;
-    }
-    session.tries = 0;
-    this.#emit("recovered", { session_id: message.session_id, missed: missed.length });
-  }
-
-  #lose(session_id, session, reason) {
-    if (this.#sessions.get(session_id) === session) this.forget(session_id);
-    this.#emit("lost", { session_id, reason });
-  }
-
-  #deliver(messages) {
-    for (const message of messages) this.#emit("message", message);
   }
 
   #emit(name, detail) {
@@ -507,38 +375,12 @@ export class LiveSocket extends EventTarget {
 
   #sendWaiting() {
     for (const message of this.#requests.takeUnsent()) {
-      this.#expectJoin(message);
+      this.#sessions.sending(message);
       this.#transmit(message);
     }
   }
 
-  /** From the moment a join is sent its session's messages may come, before the answer that says where it stands. */
-  #expectJoin({ type, session_id }) {
-    if (!JOINING.has(type) || !session_id) return;
-    const session = this.#sessions.get(session_id);
-    if (session) session.log.wait();
-    else this.#sessions.set(session_id, { log: new SessionLog({ waiting: true }), token: null, tries: 0, participant: null });
-  }
-
-  #refused(sent, answer) {
-    if (!JOINING.has(sent.type)) return;
-    const session = this.#sessions.get(sent.session_id);
-    if (!session) return;
-    if (session.token && answer.code !== "unknown_session") session.log.stopWaiting();
-    else this.forget(sent.session_id);
-  }
-
   #transmit(message) {
     this.#socket.send(JSON.stringify(message));
-  }
-
-  /** `in_use: false` once the page is gone. */
-  #remember(in_use = true) {
-    for (const session_id of this.#sessions.keys()) this.#keep(session_id, in_use);
-  }
-
-  #keep(session_id, in_use = true) {
-    const { log, token } = this.#sessions.get(session_id);
-    if (token) this.#memory.write(session_id, { recovery_token: token, epoch: log.epoch, offset: log.offset, in_use });
   }
 }

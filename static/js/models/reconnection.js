@@ -1,0 +1,64 @@
+/**
+ * When to connect again after a loss: what the close code says, what the service asked for, and the backoff.
+ *
+ * orch/client/reconnecting.py decides the same; tests/data/recovery/reconnection.json is what both must do.
+ */
+
+import { afterClose } from "./closes.js";
+
+/** A connection that lasted this long was a good one: the next loss starts the backoff anew. */
+const STEADY_AFTER = 5_000;
+
+export class Reconnection {
+  #backoff;
+  #now;
+  #liveSince = null;
+  #notBefore = 0;
+
+  /** `now()` milliseconds that never go back. */
+  constructor({ backoff, now }) {
+    this.#backoff = backoff;
+    this.#now = now;
+  }
+
+  /** Losses since the last connection that lasted. */
+  get tries() {
+    return this.#backoff.tries;
+  }
+
+  /** Whether the wait that the service asked for is over. */
+  get mayHurry() {
+    return this.#notBefore <= this.#now();
+  }
+
+  /** Forget every loss so far. */
+  reset() {
+    this.#backoff.reset();
+    this.#notBefore = 0;
+  }
+
+  connecting() {
+    this.#liveSince = null;
+  }
+
+  greeted() {
+    this.#liveSince = this.#now();
+  }
+
+  /** What follows: {next: "stop", words}, or {next: "wait", wait: milliseconds, words}. `closing`: the service's, or null. */
+  closed(code, reason, closing) {
+    const verdict = afterClose(code, reason);
+    const words = closing?.reason || verdict.words;
+    if (verdict.next === "stop") return { next: "stop", words };
+    if (this.#liveSince !== null && this.#now() - this.#liveSince >= STEADY_AFTER) this.#backoff.reset();
+    this.#liveSince = null;
+    let wait = this.#backoff.next();
+    this.#notBefore = 0;
+    if (closing && closing.reconnect_after > 0) {
+      // The service spreads its clients itself; its wait is kept whatever else happens.
+      wait += closing.reconnect_after * 1000;
+      this.#notBefore = this.#now() + closing.reconnect_after * 1000;
+    } else if (verdict.next === "now" && this.#backoff.tries === 1) wait = 0;
+    return { next: "wait", wait, words };
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The sessions one socket is in: what is delivered of each, and what is asked for after a loss.
+ *
+ * Messages are delivered in order and exactly once. What was missed is asked for; where the service cannot give
+ * it, `lost` is emitted and the session forgotten. orch/client/sessions.py decides the same;
+ * tests/data/recovery/sessions.json is what both must do.
+ */
+
+import { SessionLog } from "./session-log.js";
+
+/** Recoveries of one gap before it is called lost. */
+const RECOVERY_TRIES = 3;
+/** A recovery that the store was away for is asked for again after this long. */
+const RECOVERY_AGAIN = 2_000;
+
+const JOINING = new Set(["create_session", "join_session"]);
+
+export class Sessions {
+  /** session_id -> {log, token, tries, participant, again} */
+  #all = new Map();
+  #memory;
+  #timers;
+  #request;
+  #isLive;
+  #emit;
+
+  /**
+   * `request(message)` sends and resolves to the answer, which is given to `receive` before; `isLive()`;
+   * `emit(name, detail)` as LiveSocket's events; `memory` is a SessionMemory.
+   */
+  constructor({ memory, timers, request, isLive, emit }) {
+    this.#memory = memory;
+    this.#timers = timers;
+    this.#request = request;
+    this.#isLive = isLive;
+    this.#emit = emit;
+  }
+
+  statistics() {
+    return [...this.#all].map(([session_id, { log }]) => ({ session_id, offset: log.offset, epoch: log.epoch }));
+  }
+
+  /** Whether an earlier page in this tab left `session_id` so that it can be recovered. */
+  canResume(session_id) {
+    const stored = this.#memory.read(session_id);
+    // One that is still marked as in use belongs to the page this tab was duplicated from.
+    return Boolean(stored?.recovery_token) && stored.in_use === false;
+  }
+
+  /** Whether this page or an earlier one in this tab has been in it. */
+  isRemembered(session_id) {
+    return Boolean(this.#memory.read(session_id)?.recovery_token);
+  }
+
+  /** Be in a session again that is remembered, after `offset`. */
+  resume(session_id, offset) {
+    const stored = this.#memory.read(session_id);
+    const log = new SessionLog({ offset, epoch: stored.epoch, waiting: true });
+    this.#all.set(session_id, this.#entry(log, stored.recovery_token));
+    this.#keep(session_id);
+    // Without a connection the next one recovers every session that is remembered.
+    if (this.#isLive()) this.#recover(session_id);
+  }
+
+  participantIn(session_id) {
+    return this.#all.get(session_id)?.participant ?? null;
+  }
+
+  forget(session_id) {
+    const session = this.#all.get(session_id);
+    if (session) this.#timers.clearTimeout(session.again);
+    this.#all.delete(session_id);
+    this.#memory.forget(session_id);
+  }
+
+  /** Keep what a reload needs; `in_use: false` once the page is gone. */
+  remember(in_use) {
+    for (const session_id of this.#all.keys()) this.#keep(session_id, in_use);
+  }
+
+  /** The connection has ended. */
+  disconnected() {
+    for (const session of this.#all.values()) {
+      this.#timers.clearTimeout(session.again);
+      session.log.wait();
+    }
+  }
+
+  greeted() {
+    for (const [session_id, session] of this.#all) {
+      session.tries = 0;
+      // One whose first answer never came is not ours to recover; its request is sent again or has failed.
+      if (session.token) this.#recover(session_id);
+      else this.#all.delete(session_id);
+    }
+  }
+
+  /** From the moment a join is sent its session's messages may come, before the answer that says where it stands. */
+  sending({ type, session_id }) {
+    if (!JOINING.has(type) || !session_id) return;
+    const session = this.#all.get(session_id);
+    if (session) session.log.wait();
+    else this.#all.set(session_id, this.#entry(new SessionLog({ waiting: true }), null));
+  }
+
+  /** A message of this page was answered with an `error`. */
+  refused({ type, session_id }, answer) {
+    const session = JOINING.has(type) ? this.#all.get(session_id) : undefined;
+    if (!session) return;
+    if (session.token && answer.code !== "unknown_session") session.log.stopWaiting();
+    else this.forget(session_id);
+  }
+
+  /** A message of this page was not answered in time. */
+  unanswered({ type, session_id }) {
+    if (JOINING.has(type)) this.#all.get(session_id)?.log.stopWaiting();
+  }
+
+  /** Deliver a message, in its session's order where it has one. */
+  receive(message) {
+    switch (message.type) {
+      case "session_created":
+      case "session_joined":
+        this.#joined(message);
+        return;
+      case "session_recovered":
+        this.#emit("message", message);
+        this.#recovered(message);
+        return;
+      case "session_left":
+        this.forget(message.session_id);
+        this.#emit("message", message);
+        return;
+    }
+    if (typeof message.offset !== "number") {
+      this.#emit("message", message);
+      return;
+    }
+    const session = this.#all.get(message.session_id);
+    // After a loss nothing more is said of a session until it is joined again.
+    if (!session) return;
+    this.#deliver(session.log.receive(message));
+    if (!session.log.waiting && session.log.gap) this.#recover(message.session_id);
+    else this.#keep(message.session_id);
+  }
+
+  #entry(log, token) {
+    return { log, token, tries: 0, participant: null, again: null };
+  }
+
+  #joined(message) {
+    const session = this.#all.get(message.session_id) ?? this.#entry(new SessionLog({ waiting: true }), null);
+    session.token = message.recovery_token;
+    session.participant = message.participant_id;
+    this.#all.set(message.session_id, session);
+    this.#emit("message", message);
+    this.#deliver(session.log.joined(message));
+    this.#keep(message.session_id);
+    if (session.log.gap) this.#recover(message.session_id);
+  }
+
+  /** Ask for all that was missed; `#recovered` takes the answer. */
+  async #recover(session_id) {
+    const session = this.#all.get(session_id);
+    session.log.wait();
+    if (session.tries >= RECOVERY_TRIES) {
+      this.#lose(session_id, session, "gap");
+      return;
+    }
+    session.tries += 1;
+    const { offset, epoch } = session.log;
+    const message = { type: "recover_session", session_id, recovery_token: session.token };
+    if (epoch !== null) message.epoch = epoch;
+    if (offset !== null) message.offset = offset;
+    try {
+      await this.#request(message);
+    } catch ({ code }) {
+      // After a lost connection the next one recovers every session that is remembered.
+      if (this.#all.get(session_id) !== session || !this.#isLive() || code === "connection_lost") return;
+      if (code === "timeout") this.#recover(session_id);
+      else if (code === "store_unavailable") {
+        // What the store keeps is not lost because it is away.
+        session.tries -= 1;
+        session.again = this.#timers.setTimeout(() => this.#recover(session_id), RECOVERY_AGAIN);
+      } else this.#lose(session_id, session, code);
+    }
+  }
+
+  #recovered(message) {
+    const session = this.#all.get(message.session_id);
+    if (!session) return;
+    if (!message.recovered) {
+      this.#lose(message.session_id, session, message.reason ?? "unknown");
+      return;
+    }
+    if (message.participant_id) session.participant = message.participant_id;
+    const missed = session.log.recovered(message);
+    this.#deliver(missed);
+    this.#keep(message.session_id);
+    if (session.log.gap) {
+      this.#recover(message.session_id);
+      return;
+    }
+    session.tries = 0;
+    this.#emit("recovered", { session_id: message.session_id, missed: missed.length });
+  }
+
+  #lose(session_id, session, reason) {
+    if (this.#all.get(session_id) === session) this.forget(session_id);
+    this.#emit("lost", { session_id, reason });
+  }
+
+  #deliver(messages) {
+    for (const message of messages) this.#emit("message", message);
+  }
+
+  /** A listener may have forgotten the session meanwhile. */
+  #keep(session_id, in_use = true) {
+    const session = this.#all.get(session_id);
+    if (!session?.token) return;
+    const { log, token } = session;
+    this.#memory.write(session_id, { recovery_token: token, epoch: log.epoch, offset: log.offset, in_use });
+  }
+}
