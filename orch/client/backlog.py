@@ -25,7 +25,7 @@ class Backlog:
     What is a whole state (a topic's, a session's participants, a stream's progress, the connection's) takes
     the place of the one before it that was not taken. When it is full, what is kept nowhere is dropped and
     counted; what its session keeps (``is_lasting``) is refused, for the session to be recovered later. A
-    ``Lost`` is always taken, one a session: no loss goes unsaid.
+    ``Lost`` is always taken, in its place: no loss goes unsaid, and for each the owner has joined once.
     """
 
     def __init__(self, *, count: int = COUNT_LIMIT, size: int = BYTES_LIMIT) -> None:
@@ -84,8 +84,6 @@ def _key(event: Event) -> Hashable:
             return ("presence", session_id)
         case AudioStatus(stream_id=stream_id):
             return ("audio", stream_id)
-        case Lost(session_id=session_id):
-            return ("lost", session_id)
         case StateChanged():
             return "state"
         case _:
