@@ -1,7 +1,7 @@
 # Every target with a sentence: make help. What takes more than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test tools lint types test-py test-js test-browser bench wheel clean
+.PHONY: help install run test tools lint types test-py test-js test-browser bench fuzz wheel clean
 
 BIN := .venv/bin
 
@@ -43,6 +43,9 @@ test-browser: tools ## run the tests in Chromium
 bench: checkers ## measure captions beside the engine, and the gateway beside its peers
 	$(BIN)/python benchmarks/captions.py
 	$(BIN)/python benchmarks/gateway.py
+
+fuzz: checkers ## feed the parsers what nobody would send for ten minutes each, with other parsers as judges
+	$(BIN)/python benchmarks/fuzz_http1.py $(ARGS)
 
 wheel: checkers ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

@@ -72,6 +72,7 @@ _VISIBLE: Final = bytes(range(0x21, 0x7F))
 _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
 )
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 _FRAMING: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"}
 )
@@ -149,12 +150,12 @@ def _assemble(
     content_length, is_chunked = _read_lengths(framing, version)
     _check_host(framing, version)
     is_current = version == "1.1"
-    connection = framing.get(b"connection")
-    options = {option.strip() for option in b",".join(connection).lower().split(b",")} if connection else ()
-    if is_current:
-        keep_alive = b"close" not in options
-    else:
-        keep_alive = b"keep-alive" in options and b"close" not in options
+    options = _NO_OPTIONS
+    if b"connection" in framing:
+        options = frozenset(
+            option.strip() for option in b",".join(framing[b"connection"]).lower().split(b",")
+        )
+    keep_alive = b"close" not in options and (is_current or b"keep-alive" in options)
     upgrade = None
     if is_current and b"upgrade" in options and b"upgrade" in framing:
         upgrade = b", ".join(framing[b"upgrade"]).lower()

@@ -232,7 +232,7 @@ class RequestParser:
         bound = line_limit if is_line_long else limits.head_bytes
         end = data.find(b"\r\n\r\n", max(0, self._checked - 3), bound)
         if end >= 0:
-            if not data[:end].replace(b"\r\n", b"").translate(None, _CLEAN) and not _has_fold(data, end):
+            if _is_clean(data[:end]):
                 return end + 4
             bound = end + 2
         fault = FAULT.search(data, max(0, self._checked - 1), bound)
@@ -246,5 +246,7 @@ class RequestParser:
         return 0
 
 
-def _has_fold(data: bytes, end: int) -> bool:
-    return data.find(b"\n ", 0, end) >= 0 or data.find(b"\n\t", 0, end) >= 0
+def _is_clean(head: bytes) -> bool:
+    """Whether a head has no fault: all that is left of it are the ends of lines, and no line is folded."""
+    is_plain = len(head.translate(None, _CLEAN)) == 2 * head.count(b"\r\n")
+    return is_plain and b"\n " not in head and b"\n\t" not in head

@@ -23,7 +23,7 @@ class Message(Struct):
     target: bytes
     version: str
     headers: list[tuple[bytes, bytes]]
-    keep_alive: bool
+    keep_alive: bool | None
     expects_continue: bool
     body: bytes = b""
     is_complete: bool = False
@@ -111,7 +111,8 @@ def _read_request(connection: h11.Connection, messages: list[Message]) -> bool:
             messages[-1].body += bytes(event.data)
         elif isinstance(event, h11.EndOfMessage):
             messages[-1].is_complete = True
-            messages[-1].keep_alive = connection.their_state is not h11.MUST_CLOSE
+            # None while it might switch protocols: h11 tells only once the upgrade is answered.
+            messages[-1].keep_alive = {h11.DONE: True, h11.MUST_CLOSE: False}.get(connection.their_state)
             return True
         else:
             return False
@@ -129,7 +130,7 @@ def judge(data: bytes, limits: Limits | None = None) -> Reading:
         if mine.is_complete:
             assert its.is_complete, f"h11 refuses a body that we read: {theirs.refusal}"
             assert mine.body == its.body
-            assert mine.keep_alive == its.keep_alive or mine.version == "1.0"
+            assert its.keep_alive in (mine.keep_alive, None) or mine.version == "1.0"
             assert mine.expects_continue == (its.expects_continue and has_body(mine))
         elif not ours.refusal:
             assert not its.is_complete, "h11 sees an end that we do not"

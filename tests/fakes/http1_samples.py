@@ -18,6 +18,7 @@ GOOD: Final = (
     get(b"Connection: keep-alive", first=b"GET /old HTTP/1.0"),
     get(b"Connection: close"),
     get(b"Connection: Keep-Alive, Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: x"),
+    get(b"Connection: Upgrade", b"Upgrade: websocket", b"Connection: close"),
     get(first=b"OPTIONS * HTTP/1.1"),
     get(first=b"GET http://b:80/c?d=e HTTP/1.1"),
     get(first=b"GET https://b HTTP/1.1"),
