@@ -1,7 +1,7 @@
 # Every target with a sentence: make help. What takes more than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test tools lint types test-py test-js test-browser bench fuzz wheel clean
+.PHONY: help install run test tools lint types test-py test-js test-browser bench soak fuzz wheel clean
 
 BIN := .venv/bin
 
@@ -46,6 +46,11 @@ bench: checkers ## measure captions beside the engine, and the gateway beside it
 
 fuzz: checkers ## feed the parsers what nobody would send for ten minutes each, with other parsers as judges
 	$(BIN)/python benchmarks/fuzz_http1.py $(ARGS)
+
+DURATION ?= 20m
+
+soak: checkers ## let clients come and go for DURATION, and say whether memory and file descriptors stay flat
+	$(BIN)/python benchmarks/soak.py --duration $(DURATION) $(ARGS)
 
 wheel: checkers ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

@@ -78,6 +78,8 @@ class _Connection(TCPServer):
     async def _read_data(self) -> None:
         try:
             await super()._read_data()
+            # Nobody is idle who has gone; the task would keep the connection until its time-out.
+            await self.idle_task.stop()
         finally:
             if isinstance(self.context, _Context):
                 self.context.gone.set()
