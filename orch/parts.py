@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
     from orch.speech.live import Speech
+    from orch.stores.redis import RedisStore
     from orch.stores.sqlite import SqliteStore
     from orch.supervision import Tree
     from orch.telemetry.events import EventLog
@@ -26,7 +27,7 @@ class Parts:
     events: "EventLog"
     topics: "Topics"
     metrics: "Metrics"
-    store: "SqliteStore"
+    store: "SqliteStore | RedisStore"
     health: "HealthService"
     bots: "BotsService"
     gateway: "GatewayService"

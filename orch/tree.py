@@ -30,6 +30,7 @@ from orch.parts import Parts
 from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
+from orch.stores.redis import RedisStatistics, RedisStore
 from orch.stores.sqlite import SqliteStore
 from orch.supervision import Detail, Queue, Run, Tree
 from orch.telemetry import metrics as names
@@ -50,8 +51,7 @@ def build(
     wall = time.time
     topics, metrics = Topics(), Metrics()
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
-    settings = configuration.current
-    store = SqliteStore(Path(settings.session_management.sqlite_path))
+    store = _store(configuration)
     health = HealthService(
         settings=configuration,
         events=events,
@@ -98,6 +98,20 @@ def build(
     )
     _connect(parts)
     return parts
+
+
+def _store(configuration: Configuration) -> SqliteStore | RedisStore:
+    settings = configuration.current.session_management
+    if settings.persistence == "sqlite":
+        return SqliteStore(Path(settings.sqlite_path))
+
+    def lifetime() -> float:
+        # The sweep ends what is silent. This is for what no worker is left to sweep.
+        current = configuration.current
+        interval = current.session_management.cleanup_interval
+        return 2 * (current.orchestration.websocket.session_timeout + interval) + 60
+
+    return RedisStore(settings.redis_url, lifetime=lifetime)
 
 
 def _connect(parts: Parts) -> None:
@@ -169,7 +183,8 @@ def _counted(number: int, noun: str) -> str:
 
 def _stores_detail(parts: Parts) -> Detail:
     store = parts.store.statistics()
-    return Detail(text="sqlite", queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
+    text = f"redis, {store.state}" if isinstance(store, RedisStatistics) else "sqlite"
+    return Detail(text=text, queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
 
 
 def _health_words(parts: Parts) -> str:

@@ -306,13 +306,6 @@ def _spanning(settings: Settings) -> list[Fault]:
 def _deployment(settings: Settings) -> list[Fault]:
     faults: list[Fault] = []
     workers = settings.orchestration.frontend.workers
-    if settings.session_management.persistence == "redis":
-        faults.append(
-            Fault(
-                "session_management.persistence",
-                "expected sqlite; sessions in Redis are not in this version yet",
-            )
-        )
     if workers > 1 and settings.session_management.persistence != "redis":
         faults.append(
             Fault(

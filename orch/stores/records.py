@@ -1,10 +1,11 @@
 """What a store of sessions keeps, and what it promises whoever keeps it. Pure.
 
-:class:`orch.stores.sqlite.SqliteStore` is the store of a single process.
+:class:`orch.stores.sqlite.SqliteStore` is the store of a single process,
+:class:`orch.stores.redis.RedisStore` that of several.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -132,3 +133,40 @@ class SessionStore(Protocol):
 
     async def drop_participant(self, session_id: str, participant_id: str) -> None:
         """Forget someone: their token is worth nothing from now on."""
+
+
+@runtime_checkable
+class ClusterStore(SessionStore, Protocol):
+    """Where several workers, on one machine or many, keep the sessions they share.
+
+    ``on_appended`` is called for what any worker appends to a session that this one watches. None of the
+    callbacks may raise or wait.
+    """
+
+    on_told: Callable[[str, bytes], None] | None
+    """Called with a session and what another worker told those in it."""
+
+    on_gone: Callable[[str], None] | None
+    """Called when a watched session has ended, or when what was missed of it can no longer be told."""
+
+    on_announced: Callable[[bytes], bytes] | None
+    """Called with what another worker announces; returns the answer to it."""
+
+    on_state: Callable[[bool], None] | None
+    """Called when the store goes away (False) and when it is back."""
+
+    is_unused: Callable[[str], bool] | None
+    """Asked now and then whether nobody here is in a watched session any more; True: it is not watched from
+    then on, and the next one who comes has to watch it anew."""
+
+    async def watch(self, session_id: str) -> SessionRecord | None:
+        """Return the session as of the last message that was told of, or None, and tell of what follows."""
+
+    async def reach(self, session_id: str, offset: int) -> None:
+        """Return once all up to ``offset`` was told of, or it is sure that there is no such message."""
+
+    def tell(self, session_id: str, payload: bytes) -> None:
+        """Tell the other workers that watch the session; whoever is not reached now is not told."""
+
+    async def announce(self, payload: bytes) -> Sequence[bytes]:
+        """Tell all other workers; return what those answered that did in time."""

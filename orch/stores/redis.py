@@ -273,6 +273,10 @@ class RedisStore:
         """Return the session and pass on what is appended to it from there on, or None."""
         return await self._feed.watch(session_id, PATIENCE)
 
+    async def reach(self, session_id: str, offset: int) -> None:
+        """Return once all up to ``offset`` was told of, or it is sure that there is no such message."""
+        await self._feed.reach(session_id, offset)
+
     def tell(self, session_id: str, payload: bytes) -> None:
         """Tell the other workers with someone in the session something passing; it may be lost."""
         self._pipeline.offer(self._commands.tell(session_id, payload))

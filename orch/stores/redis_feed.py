@@ -138,6 +138,22 @@ class Feed:
         assert follower.position is not None  # noqa: S101 - begun above
         return msgspec.structs.replace(record, offset=follower.position)
 
+    async def reach(self, session_id: str, offset: int) -> None:
+        """Return once everything up to ``offset`` was passed on, or it is sure that there is no such message.
+
+        Someone who comes from another worker may have heard there what is still on its way here.
+        """
+        record = await self._execute(self._commands.load(session_id))
+        follower = self._followers.get(session_id)
+        if record is None or record.offset < offset or follower is None:
+            return
+        if follower.position is None or follower.position >= offset:
+            return
+        reached = trio.Event()
+        self._waiting.setdefault(session_id, []).append((offset, reached.set))
+        self._look_at(session_id, within=0.0, must=True)
+        await reached.wait()
+
     async def _load(self, session_id: str) -> SessionRecord | None:
         while True:
             record = await self._execute(self._commands.load(session_id))
@@ -280,10 +296,14 @@ class Feed:
                 self._told(session_id, news)
 
     def _told(self, session_id: str, news: Told) -> None:
+        follower = self._followers[session_id]
         if news.kind == "ended":
             if session_id in self._joining:
-                self._followers[session_id].position = None
+                # What is being read may be from before the end.
                 self._ended.add(session_id)
+            if follower.position is None or follower.epoch != news.payload.decode():
+                return  # another one of the name, or none yet
+            follower.position = None
             self._gone(session_id, keep=session_id in self._joining)
         elif news.worker != self._worker and self._listener.on_told is not None:
             self._guarded(self._listener.on_told, session_id, news.payload)

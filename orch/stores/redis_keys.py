@@ -122,7 +122,7 @@ def appended(session_id: str, offset: int, header: bytes, frame: bytes) -> Appen
 
 
 class Told(Struct, frozen=True):
-    """What a worker told the others in a session: something passing, or that the session has ended."""
+    """What a worker told the others in a session: something passing, or that the epoch has ended."""
 
     kind: Literal["told", "ended"]
     worker: str

@@ -148,6 +148,7 @@ class Membership:
             self._not_recovered(connection, message, "wrong_token")
             return
         offset = message.offset or 0
+        await self._rooms.reach(session, offset)
         reason = refusal(
             epoch=session.epoch,
             last=session.offset,

@@ -340,9 +340,13 @@ class Translation(ServerMessage, frozen=True, tag="translation"):
 
 
 class SystemAnnouncement(ServerMessage, frozen=True, tag="system_announcement"):
-    """Said to every connection."""
+    """Said to every connection.
+
+    ``state``: it is about the service itself, which is ``degraded`` until it says ``restored``.
+    """
 
     message: str
+    state: Literal["degraded", "restored"] | UnsetType = UNSET
 
 
 class Closing(ServerMessage, frozen=True, tag="closing"):

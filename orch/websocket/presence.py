@@ -21,6 +21,7 @@ class PresenceTeller:
         self._wall = wall
         self._changed: set[Session] = set()
         self._work = trio.lowlevel.ParkingLot()
+        self.on_change: Callable[[Session], None] | None = None
 
     def mark(self, session: Session) -> None:
         """Have the session told soon."""
@@ -38,6 +39,8 @@ class PresenceTeller:
             for session in [session for session in self._changed if session.presence_due() <= now]:
                 self._changed.discard(session)
                 session.presence_at = now
+                if self.on_change is not None:
+                    self.on_change(session)
                 if session.count and not session.deliver(self._presence(session)):
                     self._changed.add(session)
 

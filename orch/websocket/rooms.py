@@ -9,7 +9,8 @@ from msgspec import UNSET, Struct
 
 from orch.problems import ProblemError
 from orch.settings import Settings
-from orch.stores.records import Appended, Origin, SessionRecord, SessionStore, Ticket
+from orch.stores.records import Appended, ClusterStore, Origin, SessionRecord, SessionStore, Ticket
+from orch.websocket.elsewhere import Elsewhere
 from orch.websocket.history import Limits, is_whole
 from orch.websocket.messages import (
     ServerMessage,
@@ -87,6 +88,10 @@ class Rooms:
         self._deletions = 0
         self._under_way = UnderWay(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
         store.on_appended = self._appended
+        self.elsewhere: Elsewhere | None = None
+        if isinstance(store, ClusterStore):
+            self.elsewhere = Elsewhere(store, resident=self.resident, presence=presence)
+            self.elsewhere.on_ended = lambda session_id: self._dismiss([session_id], "ended")
 
     @property
     def settings(self) -> Settings:
@@ -135,7 +140,10 @@ class Rooms:
         if not await self.store.create(record, member.record(now) if member else None):
             raise ProblemError("session_exists", f"There is a session {record.session_id} already.")
         self.count += 1
-        return self.resident.add(Session(record)), member
+        if self.elsewhere is None:
+            return self.resident.add(Session(record)), member
+        # What is in memory is watched, and only what someone is in need be.
+        return Session(record) if member is None else await self._load(record.session_id), member
 
     async def end(self, session_ids: Sequence[str], reason: Literal["ended", "expired"] = "ended") -> int:
         """End sessions: their members are told, nothing of them is kept. Return how many there were."""
@@ -181,9 +189,19 @@ class Rooms:
         ``is_lasting``: a client without room for it is closed instead.
         """
         session = self.resident.get(session_id)
-        if session is not None and session.count:
-            stamped = msgspec.structs.replace(message, timestamp=self.now_ms())
-            session.deliver(frame(stamped, is_lasting=is_lasting))
+        has_members = session is not None and session.count
+        if not has_members and self.elsewhere is None:
+            return
+        said = frame(msgspec.structs.replace(message, timestamp=self.now_ms()), is_lasting=is_lasting)
+        if session is not None:
+            session.deliver(said)
+        if self.elsewhere is not None:
+            self.elsewhere.tell(session_id, said)
+
+    async def reach(self, session: Session, offset: int) -> None:
+        """Have a session here be as far as someone who comes from another worker says it is, if it is."""
+        if self.elsewhere is not None and offset > session.offset:
+            await self.elsewhere.reach(session.session_id, offset)
 
     async def missed(self, session: Session, *, after: int, until: int) -> tuple[Frame, ...] | None:
         """Return every message after one offset up to another, or None where one is no longer kept."""
@@ -221,7 +239,8 @@ class Rooms:
     async def _load(self, session_id: str) -> Session:
         while True:
             deletions = self._deletions
-            record = await self.store.load(session_id)
+            load = self.store.load if self.elsewhere is None else self.elsewhere.load
+            record = await load(session_id)
             known = self.resident.get(session_id)
             if known is not None:
                 return known

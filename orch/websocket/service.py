@@ -7,6 +7,7 @@ from sys import intern
 from time import time
 from typing import Any, Final, Never
 
+import msgspec
 import structlog
 import trio
 from msgspec import Struct
@@ -101,6 +102,10 @@ class HubService:
         self._gone = trio.lowlevel.ParkingLot()
         self._presence = PresenceTeller(wall=wall)
         self._rooms = Rooms(settings=settings, store=store, presence=self._presence, wall=wall)
+        self._is_degraded = False
+        if self._rooms.elsewhere is not None:
+            self._rooms.elsewhere.on_announced = self._announced
+            self._rooms.elsewhere.on_state = self._store_changed
         self._membership = Membership(self._rooms)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
         self._speaking = Speaking(rooms=self._rooms, speech=speech)
@@ -132,6 +137,9 @@ class HubService:
                 await nursery.start(self._presence.run)
                 await nursery.start(self._publisher.run)
                 await nursery.start(self._sweeper.run)
+                if self._rooms.elsewhere is not None:
+                    await nursery.start(self._rooms.elsewhere.run)
+                    await nursery.start(self._sweeper.keep)
                 nursery.start_soon(self._beat)
                 self._is_running = True
                 task_status.started()
@@ -233,9 +241,40 @@ class HubService:
         """Say a message that is not kept to those in the session; a client that is behind misses it."""
         self._rooms.tell(session_id, message)
 
+    async def announce_everywhere(self, text: str) -> Announced:
+        """Say ``system_announcement`` to every connection of every worker that answers in time."""
+        told = [self.announce(text)]
+        if self._rooms.elsewhere is not None:
+            answers = await self._rooms.elsewhere.announce(text.encode())
+            told += [msgspec.json.decode(answer, type=Announced) for answer in answers]
+        return Announced(taken=sum(each.taken for each in told), evicted=sum(each.evicted for each in told))
+
     def announce(self, text: str) -> Announced:
-        """Say ``system_announcement`` to every connection."""
-        said = frame(SystemAnnouncement(timestamp=self._rooms.now_ms(), message=text))
+        """Say ``system_announcement`` to every connection of this worker."""
+        return self._say(SystemAnnouncement(timestamp=self._rooms.now_ms(), message=text))
+
+    def _announced(self, payload: bytes) -> bytes:
+        return msgspec.json.encode(self.announce(payload.decode()))
+
+    def _store_changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
+        """Tell clients that nothing can be kept now, and when it can be again."""
+        if is_open != self._is_degraded:
+            return
+        self._is_degraded = not is_open
+        if is_open:
+            words = "What is said in sessions is kept again."
+            self._events.record("ok", "sessions", words)
+        else:
+            words = "What is said in sessions cannot be kept now; it waits, or is refused."
+            self._events.record("bad", "sessions", words)
+        self._say(
+            SystemAnnouncement(
+                timestamp=self._rooms.now_ms(), message=words, state="restored" if is_open else "degraded"
+            )
+        )
+
+    def _say(self, announcement: SystemAnnouncement) -> Announced:
+        said = frame(announcement)
         told = [connection for connection in self._connections.values() if not connection.is_closing]
         for connection in told:
             connection.offer(said)

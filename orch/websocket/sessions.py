@@ -153,7 +153,8 @@ class Session:
     """A session that someone uses now. What is at rest is a :class:`SessionRecord` in the store.
 
     The mutable state: ``offset``, the newest message that members were sent; ``last_active`` in seconds since
-    the epoch; the members; the speech streams; ``pins``, how many operations are between two awaits with it.
+    the epoch; the members, and ``others`` on other workers; the speech streams; ``pins``, how many operations
+    are between two awaits with it.
     """
 
     __slots__ = (
@@ -164,6 +165,7 @@ class Session:
         "has_ended",
         "last_active",
         "offset",
+        "others",
         "pins",
         "presence_at",
         "session_id",
@@ -182,6 +184,7 @@ class Session:
         self.presence_at = float("-inf")
         # Most sessions that are known are empty: a dict each would be most of what they cost.
         self._members: dict[str, Member] | None = None
+        self.others: tuple[Participant, ...] = ()
         self.streams: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -223,12 +226,15 @@ class Session:
         return True
 
     def participants(self) -> tuple[Participant, ...]:
-        """Return who is in it, as others see them."""
-        return tuple(member.described() for member in self.members())
+        """Return who is in it, as others see them; those on other workers among them."""
+        here = tuple(member.described() for member in self.members())
+        # Someone who has come over from a worker that has not noticed yet is in it once.
+        return here + tuple(each for each in self.others if self.member(each.participant_id) is None)
 
     def languages(self) -> frozenset[str]:
         """Return the languages that someone here reads."""
-        return frozenset(language for member in self.members() for language in member.languages)
+        here = {language for member in self.members() for language in member.languages}
+        return frozenset(here.union(*(participant.languages for participant in self.others)))
 
     def deliver(self, frame: Frame) -> bool:
         """Give all members a frame. False: someone will not get it."""
@@ -338,6 +344,14 @@ class Resident:
         if session is not None:
             self._sessions[session_id] = session
         return session
+
+    def let_go(self, session_id: str) -> bool:
+        """Let a session go that is idle; it is in the store. False: it is in use."""
+        session = self._sessions.get(session_id)
+        if session is not None and not session.is_idle:
+            return False
+        self._sessions.pop(session_id, None)
+        return True
 
     def add(self, session: Session) -> Session:
         """Take a session in; return the one that is here if it has come in the meantime."""

@@ -12,6 +12,9 @@ from orch.websocket.sessions import Session
 #: Sessions ended in one step, so that others get their turn in between.
 _STEP: Final = 500
 
+#: Seconds between counts of the sessions that workers share.
+_COUNT_EVERY: Final = 2.0
+
 _log = structlog.get_logger("websocket")
 
 
@@ -36,13 +39,49 @@ class Sweeper:
                 # The store is not there; the next sweep finds the same sessions.
                 _log.warning("sweep put off", reason=error.detail)
 
+    async def keep(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Where workers share the sessions: see to it that none is ended elsewhere while it is in use here.
+
+        Also learns how many sessions there are altogether.
+        """
+        rooms = self._rooms
+        task_status.started()
+        touched_at = trio.current_time()
+        while True:
+            await trio.sleep(_COUNT_EVERY)
+            settings = rooms.settings
+            every = min(
+                settings.session_management.cleanup_interval,
+                settings.orchestration.websocket.session_timeout / 4,
+            )
+            try:
+                await rooms.count_all()
+                if trio.current_time() - touched_at >= every:
+                    touched_at = trio.current_time()
+                    await rooms.store.touch(self._in_use(), rooms.wall())
+            except ProblemError as error:
+                _log.warning("sessions in use not noted", reason=error.detail)
+
+    def _in_use(self) -> list[str]:
+        before = self._rooms.wall() - self._rooms.settings.orchestration.websocket.session_timeout
+        return [
+            session.session_id
+            for session in self._rooms.resident
+            if not session.is_idle and not self._is_silent(session, before)
+        ]
+
     async def sweep(self) -> int:
         """Sweep once; return how many sessions ended."""
         rooms = self._rooms
         now = rooms.wall()
         before = now - rooms.settings.orchestration.websocket.session_timeout
         occupied = [session for session in rooms.resident if not session.is_idle]
-        silent = [session.session_id for session in occupied if self._is_silent(session, before)]
+        # Where others share the sessions, someone may be heard there: what all say is in the store.
+        silent = (
+            [session.session_id for session in occupied if self._is_silent(session, before)]
+            if rooms.elsewhere is None
+            else []
+        )
         # What is in use says so in the store too: it is what a sweep after a restart goes by.
         in_use = [session.session_id for session in occupied if not self._is_silent(session, before)]
         await rooms.store.touch(in_use, now)

@@ -96,7 +96,7 @@ def test_one_reading_names_every_fault() -> None:
         ("orchestration: {log_level: LOUD}", "orchestration.log_level"),
         ("orchestration: {speech: {vad: {frame_duration: 25}}}", "orchestration.speech.vad.frame_duration"),
         ("orchestration: {frontend: {workers: 4}}", "orchestration.frontend.workers"),
-        ("session_management: {persistence: redis}", "session_management.persistence"),
+        ("session_management: {persistence: mysql}", "session_management.persistence"),
         ("session_management: {recovery_enabled: perhaps}", "session_management.recovery_enabled"),
     ],
 )

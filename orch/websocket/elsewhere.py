@@ -1,0 +1,174 @@
+"""What is said in sessions here and heard on other workers, and the other way round.
+
+What is kept reaches every worker through the store. What passes is told through it too: captions that will be
+revised, and who is in a session. Each worker tells who is in it *there*; what is shown is all of it.
+"""
+
+from collections.abc import Callable
+from typing import Final, Never
+
+import msgspec
+import structlog
+import trio
+from msgspec import Struct
+
+from orch.problems import ProblemError
+from orch.stores.records import ClusterStore, SessionRecord
+from orch.websocket.messages import Participant
+from orch.websocket.outbox import Frame
+from orch.websocket.presence import PresenceTeller
+from orch.websocket.sessions import Resident, Session
+from orch.websocket.tokens import new_name
+
+#: Seconds between looks at which workers are there; one that twice gives no answer is taken for gone.
+ROLL_CALL: Final = 3.0
+
+_PASSING: Final = b"m"
+_LASTING: Final = b"M"
+_PRESENT: Final = b"p"
+_WHO: Final = b"?"
+_ROLL: Final = b"r"
+
+_log = structlog.get_logger("websocket")
+
+
+class _Present(Struct, frozen=True, array_like=True):
+    """Who is in a session on one worker."""
+
+    worker: str
+    participants: tuple[Participant, ...]
+
+
+_present: Final = msgspec.json.Decoder(_Present)
+
+
+class Elsewhere:
+    """The same sessions on other workers.
+
+    The mutable state: who is in each session in memory on which other worker, and what was last told of those
+    here; both go when the session does.
+    """
+
+    def __init__(self, store: ClusterStore, *, resident: Resident, presence: PresenceTeller) -> None:
+        self._store = store
+        self._resident = resident
+        self._presence = presence
+        self._worker = new_name()
+        self._there: dict[str, dict[str, tuple[Participant, ...]]] = {}
+        self._told_of: dict[str, tuple[Participant, ...]] = {}
+        self._absent: set[str] = set()
+        self.on_ended: Callable[[str], None] | None = None
+        self.on_announced: Callable[[bytes], bytes] | None = None
+        self.on_state: Callable[[bool], None] | None = None
+        presence.on_change = self._tell_present
+        store.on_told = self._heard
+        store.on_gone = self._gone
+        store.on_announced = self._announced
+        store.on_state = self._changed
+        store.is_unused = self._is_unused
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        """Return a session and have what follows told of, or None; the others say who is in it there."""
+        record = await self._store.watch(session_id)
+        if record is not None:
+            self._store.tell(session_id, _WHO)
+        return record
+
+    async def reach(self, session_id: str, offset: int) -> None:
+        """Return once everything up to ``offset`` was told of here, or it is sure that there is no such."""
+        await self._store.reach(session_id, offset)
+
+    def tell(self, session_id: str, said: Frame) -> None:
+        """Say a frame that is not kept to those in the session on other workers."""
+        self._store.tell(session_id, (_LASTING if said.is_lasting else _PASSING) + said.data)
+
+    async def announce(self, payload: bytes) -> list[bytes]:
+        """Tell all other workers; return what those answered that did in time."""
+        return [answer for answer in await self._store.announce(b"a" + payload) if answer]
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Notice workers that are gone, and with them those who were on them."""
+        task_status.started()
+        while True:
+            await trio.sleep(ROLL_CALL)
+            try:
+                here = {answer.decode() for answer in await self._store.announce(_ROLL)}
+            except ProblemError:
+                continue  # nobody can be heard; that says nothing about who is there
+            known = {worker for there in self._there.values() for worker in there}
+            missing = known - here
+            for worker in missing & self._absent:
+                self._forget(worker)
+            self._absent = missing
+
+    # What the store tells.
+
+    def _heard(self, session_id: str, payload: bytes) -> None:
+        kind, rest = payload[:1], payload[1:]
+        session = self._resident.get(session_id)
+        if session is None:
+            return
+        if kind in (_PASSING, _LASTING):
+            session.deliver(Frame(rest, is_lasting=kind == _LASTING))
+        elif kind == _PRESENT:
+            present = _present.decode(rest)
+            self._note(session, present.worker, present.participants)
+        elif kind == _WHO and session.count:
+            self._told_of.pop(session_id, None)
+            self._tell_present(session)
+
+    def _note(self, session: Session, worker: str, participants: tuple[Participant, ...]) -> None:
+        there = self._there.setdefault(session.session_id, {})
+        if participants:
+            there[worker] = participants
+        else:
+            there.pop(worker, None)
+        if not there:
+            self._there.pop(session.session_id)
+        others = tuple(each for worker in sorted(there) for each in there[worker])
+        if others != session.others:
+            session.others = others
+            self._presence.mark(session)
+
+    def _tell_present(self, session: Session) -> None:
+        """Tell the other workers who is in the session here, where that has changed."""
+        here = tuple(member.described() for member in session.members())
+        if here != self._told_of.get(session.session_id, ()):
+            self._told_of[session.session_id] = here
+            told = msgspec.json.encode(_Present(self._worker, here))
+            self._store.tell(session.session_id, _PRESENT + told)
+        if not here:
+            self._told_of.pop(session.session_id, None)
+
+    def _forget(self, worker: str) -> None:
+        _log.info("worker gone", worker=worker)
+        for session_id, there in tuple(self._there.items()):
+            session = self._resident.get(session_id)
+            if session is None:
+                del self._there[session_id]
+            elif worker in there:
+                self._note(session, worker, ())
+
+    def _gone(self, session_id: str) -> None:
+        self._let_go(session_id)
+        if self.on_ended is not None:
+            self.on_ended(session_id)
+
+    def _is_unused(self, session_id: str) -> bool:
+        is_unused = self._resident.let_go(session_id)
+        if is_unused:
+            self._let_go(session_id)
+        return is_unused
+
+    def _let_go(self, session_id: str) -> None:
+        self._there.pop(session_id, None)
+        self._told_of.pop(session_id, None)
+
+    def _changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
+        if self.on_state is not None:
+            self.on_state(is_open)
+
+    def _announced(self, payload: bytes) -> bytes:
+        if payload[:1] == _ROLL:
+            return self._worker.encode()
+        return b"" if self.on_announced is None else self.on_announced(payload[1:])
