@@ -1,4 +1,4 @@
-"""The front on real sockets: it serves, it stops in time, and no client can hold it up."""
+"""Both fronts on real sockets: they serve, they stop in time, and no client can hold them up."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -9,7 +9,16 @@ import pytest
 import trio
 
 from orch.front.hypercorn import Front
+from orch.front.server import Server
 from tests.fakes.running import run
+
+Kind = type[Front] | type[Server]
+
+
+@pytest.fixture(params=[Front, Server], ids=["hypercorn", "orch"])
+def kind(request: pytest.FixtureRequest) -> Any:
+    """Return each of the fronts in turn."""
+    return request.param
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -35,7 +44,9 @@ async def flood(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def front(app: Any, *, grace: float = 0.2) -> AsyncIterator[tuple[Front, trio.Event]]:
+async def front(
+    kind: Kind, app: Any, *, grace: float = 0.2
+) -> AsyncIterator[tuple[Front | Server, trio.Event]]:
     """Run a front on a free port until the block ends."""
     stopping = trio.Event()
     drained = trio.Event()
@@ -44,18 +55,18 @@ async def front(app: Any, *, grace: float = 0.2) -> AsyncIterator[tuple[Front, t
         drained.set()
         await trio.lowlevel.checkpoint()
 
-    serving = Front(app, host="127.0.0.1", port=0, stopping=stopping, drain=drain, grace=lambda: grace)
+    serving = kind(app, host="127.0.0.1", port=0, stopping=stopping, drain=drain, grace=lambda: grace)
     async with trio.open_nursery() as nursery:
         await nursery.start(serving.run)
         yield serving, stopping
         stopping.set()
 
 
-def port(serving: Front) -> int:
+def port(serving: Front | Server) -> int:
     return int(serving.bound[0].rpartition(":")[2])
 
 
-def client(serving: Front) -> Any:
+def client(serving: Front | Server) -> Any:
     """Return a connection to the front, as a context."""
 
     @asynccontextmanager
@@ -76,11 +87,11 @@ async def get(stream: trio.SocketStream, path: str) -> bytes:
     return answer
 
 
-def test_requests_are_answered_over_one_kept_connection() -> None:
+def test_requests_are_answered_over_one_kept_connection(kind: Kind) -> None:
     """Keep-alive works, and each request reaches the application."""
 
     async def main() -> None:
-        async with front(hello) as (serving, _), client(serving) as stream:
+        async with front(kind, hello) as (serving, _), client(serving) as stream:
             assert b"200" in await get(stream, "/one")
             assert b"200" in await get(stream, "/two")
             assert serving.statistics().open == 1
@@ -103,11 +114,11 @@ async def listens(scope: Any, receive: Any, send: Any) -> None:
         nursery.cancel_scope.cancel()
 
 
-def test_a_connection_that_is_to_be_closed_is_closed() -> None:
+def test_a_connection_that_is_to_be_closed_is_closed(kind: Kind) -> None:
     """A client that reads to the end (HTTP/1.0, ``Connection: close``) gets one, whatever the app does."""
 
     async def main() -> None:
-        async with front(listens) as (serving, _), client(serving) as stream:
+        async with front(kind, listens) as (serving, _), client(serving) as stream:
             await stream.send_all(b"GET /one HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             answer = b""
             async for part in stream:
@@ -117,11 +128,11 @@ def test_a_connection_that_is_to_be_closed_is_closed() -> None:
     run(main, virtual=False, limit=20)
 
 
-def test_a_client_that_has_stopped_reading_does_not_hold_the_stop_up() -> None:
+def test_a_client_that_has_stopped_reading_does_not_hold_the_stop_up(kind: Kind) -> None:
     """Its socket is closed under it once the grace is over; everything is closed and counted."""
 
     async def main() -> None:
-        async with front(flood) as (serving, stopping):
+        async with front(kind, flood) as (serving, stopping):
             stream = await trio.open_tcp_stream("127.0.0.1", port(serving))
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             await stream.send_all(
@@ -138,11 +149,11 @@ def test_a_client_that_has_stopped_reading_does_not_hold_the_stop_up() -> None:
     run(main, virtual=False, limit=20)
 
 
-def test_an_idle_kept_connection_does_not_use_up_the_grace() -> None:
+def test_an_idle_kept_connection_does_not_use_up_the_grace(kind: Kind) -> None:
     """A browser that keeps a connection open is told to go, not waited for."""
 
     async def main() -> None:
-        async with front(hello, grace=60) as (serving, stopping), client(serving) as stream:
+        async with front(kind, hello, grace=60) as (serving, stopping), client(serving) as stream:
             await get(stream, "/one")
             stopping.set()
             assert await stream.receive_some() == b""
@@ -151,11 +162,11 @@ def test_an_idle_kept_connection_does_not_use_up_the_grace() -> None:
     run(main, virtual=False, limit=20)
 
 
-def test_a_restart_listens_on_the_same_port_again() -> None:
+def test_a_restart_listens_on_the_same_port_again(kind: Kind) -> None:
     """Port 0 is chosen once; clients find the service where it was."""
 
     async def main() -> None:
-        serving = Front(
+        serving = kind(
             hello,
             host="127.0.0.1",
             port=0,
@@ -176,12 +187,12 @@ def test_a_restart_listens_on_the_same_port_again() -> None:
     run(main, virtual=False)
 
 
-def test_a_port_that_is_taken_is_an_error_of_the_branch() -> None:
+def test_a_port_that_is_taken_is_an_error_of_the_branch(kind: Kind) -> None:
     """The tree's policy meets it; nothing is swallowed."""
 
     async def main() -> None:
-        async with front(hello) as (serving, _):
-            other = Front(
+        async with front(kind, hello) as (serving, _):
+            other = kind(
                 hello,
                 host="127.0.0.1",
                 port=port(serving),
@@ -195,7 +206,7 @@ def test_a_port_that_is_taken_is_an_error_of_the_branch() -> None:
     run(main, virtual=False)
 
 
-def test_a_websocket_whose_client_is_gone_is_over_at_once() -> None:
+def test_a_websocket_whose_client_is_gone_is_over_at_once(kind: Kind) -> None:
     """It does not linger until the next ping would have been due."""
 
     async def accept(scope: Any, receive: Any, send: Any) -> None:
@@ -205,7 +216,7 @@ def test_a_websocket_whose_client_is_gone_is_over_at_once() -> None:
             pass
 
     async def main() -> None:
-        async with front(accept, grace=60) as (serving, stopping):
+        async with front(kind, accept, grace=60) as (serving, stopping):
             async with client(serving) as stream:
                 await stream.send_all(
                     b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"

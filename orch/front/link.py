@@ -1,0 +1,315 @@
+"""One client's socket: it is read in the application's task and written to without waiting.
+
+A write goes to the kernel at once, from whichever task has something to say. What the kernel does not take is
+queued here, and only while something is queued there is a task that hands it on. So a connection that is
+idle, or whose client keeps up, costs no task but its own and no buffer.
+"""
+
+import socket as stdlib_socket
+import ssl
+import struct
+from collections import deque
+from contextlib import suppress
+from itertools import islice
+from typing import Final
+
+import trio
+
+from orch.front.running import Running
+
+READ: Final = 65_536
+"""Bytes asked of the kernel at a time."""
+GATHERED: Final = 64
+"""Queued pieces handed to the kernel in one call."""
+QUEUE_LIMIT: Final = 64 * 2**20
+"""Bytes queued for one client, whoever queued them; beyond it the connection is ended."""
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class Link:
+    """A plain socket.
+
+    Overflow rule: whoever writes reads :attr:`queued_bytes` and stops in time, or waits in :meth:`drained`;
+    who does neither loses the connection at :data:`QUEUE_LIMIT`. A client that takes nothing for
+    ``patience.send`` seconds loses it as well.
+
+    Resource handling: whoever made the link calls :meth:`close`; :meth:`abort` may have come first. Reading
+    and waiting end at once when it is closed, with ``trio.ClosedResourceError`` and silently.
+    """
+
+    __slots__ = (
+        "_is_cut",
+        "_queue",
+        "_room",
+        "_running",
+        "_sock",
+        "blocked_since",
+        "is_closed",
+        "queued_bytes",
+    )
+
+    def __init__(self, sock: stdlib_socket.socket, running: Running) -> None:
+        self._sock = sock
+        self._running = running
+        self._queue: deque[bytes | memoryview] | None = None
+        self._is_cut = False
+        self._room: trio.lowlevel.ParkingLot | None = None
+        self.queued_bytes = 0
+        self.blocked_since: float | None = None
+        self.is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'closed' if self.is_closed else 'open'}, {self.queued_bytes} queued>"
+
+    async def receive(self) -> bytes:
+        """Return what has come, or nothing at the end; ClosedResourceError when closed or :meth:`wake` d."""
+        while not self.is_closed:
+            await trio.lowlevel.wait_readable(self._sock)
+            try:
+                return self._sock.recv(READ)
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError:
+                return b""  # reset by the client, which is an end too
+        raise trio.ClosedResourceError
+
+    def wake(self) -> None:
+        """Have whoever waits in :meth:`receive` look again at why."""
+        if not self.is_closed:
+            trio.lowlevel.notify_closing(self._sock)
+
+    def offer(self, wire: bytes) -> None:
+        """Hand bytes to the kernel, or queue what it does not take. Never waits; after the end, nothing."""
+        if self.is_closed:
+            return
+        if self._queue is not None:
+            self._enqueue(wire)
+            return
+        try:
+            sent = self._sock.send(wire)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self.abort()
+            return
+        if sent < len(wire):
+            self._queue = deque()
+            self._is_cut = sent > 0
+            self._enqueue(memoryview(wire)[sent:] if sent else wire)
+            self._start_flushing()
+
+    def _enqueue(self, wire: bytes | memoryview) -> None:
+        assert self._queue is not None  # noqa: S101 - the callers have seen to it
+        self._queue.append(wire)
+        self.queued_bytes += len(wire)
+        if self.queued_bytes > QUEUE_LIMIT:
+            self._running.refused["queue_overflow"] += 1
+            self.abort()
+
+    def _start_flushing(self) -> None:
+        if not self.is_closed:
+            self.blocked_since = trio.current_time()
+            self._running.nursery.start_soon(self._flush, name="flush")
+
+    async def _flush(self) -> None:
+        """Hand the kernel what is queued as it takes it; the connection ends where it takes nothing."""
+        while self._queue is not None:
+            with trio.move_on_after(self._running.patience.send) as waiting:
+                try:
+                    await trio.lowlevel.wait_writable(self._sock)
+                except trio.ClosedResourceError:
+                    continue  # closed, which the loop sees, or a reader was woken
+            if waiting.cancelled_caught:
+                self._running.refused["stalled_reader"] += 1
+                self.abort()
+            else:
+                self._push()
+
+    def _push(self) -> None:
+        """Hand the kernel some of what is queued."""
+        if self._queue is None:
+            return
+        try:
+            sent = self._sock.sendmsg(list(islice(self._queue, GATHERED)))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.abort()
+            return
+        self.queued_bytes -= sent
+        self.blocked_since = trio.current_time()
+        while sent:
+            first = self._queue[0]
+            if sent < len(first):
+                self._queue[0] = memoryview(first)[sent:]
+                self._is_cut = True
+                break
+            sent -= len(first)
+            self._is_cut = False
+            self._queue.popleft()
+        if not self._queue:
+            self._queue = None
+            self.blocked_since = None
+        self._tell_room()
+
+    def forget_queued(self) -> None:
+        """Drop what is queued, but for the rest of a frame that has been sent in part."""
+        if self._queue is None:
+            return
+        if self._is_cut:
+            rest = self._queue[0]
+            self._queue.clear()
+            self._queue.append(rest)
+            self.queued_bytes = len(rest)
+        else:
+            self._queue.clear()
+            self.queued_bytes = 0
+        self._tell_room()
+
+    async def drained(self, below: int) -> None:
+        """Wait until fewer than ``below`` bytes are queued, or the connection has ended."""
+        while self.queued_bytes >= below and not self.is_closed:
+            if self._room is None:
+                self._room = trio.lowlevel.ParkingLot()
+            await self._room.park()
+
+    def _tell_room(self) -> None:
+        if self._room is not None:
+            self._room.unpark_all()
+
+    def end_output(self) -> None:
+        """Say that nothing more follows."""
+        if not self.is_closed:
+            try:
+                self._sock.shutdown(stdlib_socket.SHUT_WR)
+            except OSError:
+                self.abort()
+
+    def abort(self) -> None:
+        """End now, without a word; the kernel forgets what it has not sent."""
+        if self.is_closed:
+            return
+        with suppress(OSError):  # the client was quicker
+            self._sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _RESET)
+        self.close()
+
+    def close(self) -> None:
+        """End. What the kernel has taken is still sent; what is queued here is not."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._queue = None
+        self.queued_bytes = 0
+        self.blocked_since = None
+        trio.lowlevel.notify_closing(self._sock)
+        self._sock.close()
+        self._tell_room()
+
+
+class TlsLink(Link):
+    """A socket under TLS, where every write is a task's: the record layer may have to wait in its middle.
+
+    Resource handling: as :class:`Link`; :meth:`handshake` comes first.
+    """
+
+    __slots__ = ("_reading", "_stream")
+
+    def __init__(self, sock: stdlib_socket.socket, running: Running, context: ssl.SSLContext) -> None:
+        super().__init__(sock, running)
+        transport = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        self._stream: trio.SSLStream[trio.SocketStream] = trio.SSLStream(
+            transport, context, server_side=True, https_compatible=True
+        )
+        self._reading: trio.CancelScope | None = None
+
+    async def handshake(self) -> bool:
+        """Agree on keys; return whether that was possible in time."""
+        with trio.move_on_after(self._running.patience.head):
+            try:
+                await self._stream.do_handshake()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return False
+            return True
+        return False
+
+    async def receive(self) -> bytes:
+        """Return what has come, or nothing at the end; ClosedResourceError when closed or woken."""
+        if self.is_closed:
+            raise trio.ClosedResourceError
+        with trio.CancelScope() as reading:
+            self._reading = reading
+            try:
+                return bytes(await self._stream.receive_some(READ))
+            except trio.BrokenResourceError:
+                return b""
+            finally:
+                self._reading = None
+        raise trio.ClosedResourceError
+
+    def wake(self) -> None:
+        """Have whoever waits in :meth:`receive` look again at why."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def offer(self, wire: bytes) -> None:
+        """Queue bytes for the one task that writes."""
+        if self.is_closed:
+            return
+        is_idle = self._queue is None
+        if is_idle:
+            self._queue = deque()
+        self._enqueue(wire)
+        if is_idle:
+            self._start_flushing()
+
+    async def _flush(self) -> None:
+        """Encrypt and send what is queued, a part at a time."""
+        while self._queue is not None:
+            batch = self._gather()
+            with trio.move_on_after(
+                self._running.patience.send + len(batch) / self._running.patience.slowest
+            ) as sending:
+                try:
+                    await self._stream.send_all(batch)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    self.abort()
+                    return
+            if sending.cancelled_caught:
+                self._running.refused["stalled_reader"] += 1
+                self.abort()
+                return
+            self._account(len(batch))
+
+    def _gather(self) -> bytes:
+        """Take one part of what is queued; it counts as queued until it has been sent."""
+        assert self._queue is not None  # noqa: S101 - the caller has looked
+        parts = [self._queue.popleft() for _ in range(min(len(self._queue), GATHERED))]
+        return b"".join(parts)
+
+    def _account(self, sent: int) -> None:
+        if self._queue is None:
+            return
+        self.queued_bytes -= sent
+        self.blocked_since = trio.current_time()
+        if not self._queue:
+            self._queue = None
+            self.blocked_since = None
+        self._tell_room()
+
+    def forget_queued(self) -> None:
+        """Drop what is queued and not yet on its way."""
+        if self._queue:
+            self.queued_bytes -= sum(map(len, self._queue))
+            self._queue.clear()
+            self._tell_room()
+
+    def end_output(self) -> None:
+        """Nothing: TLS says the end in :meth:`aclose`, and half an end is no end there."""
+
+    async def farewell(self) -> None:
+        """Say goodbye as TLS does (close_notify), as far as that is possible at once."""
+        if not self.is_closed:
+            with trio.move_on_after(self._running.patience.close):
+                with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+                    await self._stream.aclose()
+        self.close()

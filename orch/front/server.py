@@ -1,0 +1,263 @@
+"""An ASGI server for Trio: HTTP/1.1 and WebSocket on bare sockets.
+
+One task for each connection, which is the application's as well: what the application asks for is read and
+parsed where it asks. What it says goes straight to the socket (see :mod:`orch.front.link`). Deadlines stand
+in one timer wheel (:mod:`orch.front.running`). So an idle connection costs a task that waits, a socket and a
+few small objects; and no client can hold up anything but itself.
+"""
+
+import errno
+import socket as stdlib_socket
+import ssl
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import structlog
+import trio
+
+from orch.front import binds
+from orch.front.binds import Bound, Listening
+from orch.front.http_connection import HttpConnection, drain
+from orch.front.link import Link, TlsLink
+from orch.front.listeners import PATIENCE
+from orch.front.running import App, Patience, Running
+from orch.front.statistics import FrontStatistics
+from orch.front.websocket_connection import WebSocketConnection, shake_hands
+
+MESSAGE_LIMIT: Final = 2**20
+"""Bytes of one WebSocket message; more is answered with close code 1009."""
+ACCEPTED_AT_ONCE: Final = 64
+"""Connections accepted in a row before those that are there have a turn."""
+FIRST_REQUEST: Final = 1.0
+"""Seconds that a stop leaves to a connection just accepted for its first request to come."""
+SHORTAGE: Final = 0.1
+"""Seconds without accepting where the process has no file descriptors or memory left for it."""
+
+_SHORT_OF: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+_log = structlog.get_logger("front")
+
+
+class Server:
+    """Accepts connections for ``app`` until told to stop.
+
+    Listens at ``host``:``port`` and at every one of ``binds`` (``HOST:PORT`` or ``unix:PATH``), or, with
+    ``listen``, on sockets that are there already. Port 0 is chosen once and kept over restarts of the branch.
+    ``reuse_port`` lets other processes listen beside this one. ``tls`` holds for all of them.
+
+    ``drain`` is called when stopping, after the last connection was accepted and has had a moment to ask; it
+    has ``grace`` seconds together with what is in flight.
+
+    The mutable state is the set of open connections and the counts; both outlive a run, so that a run that
+    was cancelled is counted in full.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        host: str,
+        port: int,
+        stopping: trio.Event,
+        drain: Callable[[], Awaitable[None]],
+        grace: Callable[[], float],
+        heartbeat: Callable[[], float] = lambda: 25.0,
+        tls: ssl.SSLContext | None = None,
+        listen: Callable[[], Sequence[Listening]] | None = None,
+        binds: Sequence[str] = (),
+        reuse_port: bool = False,
+        patience: Patience | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._app = app
+        self._host = host
+        self._port = port
+        self._stopping = stopping
+        self._drain = drain
+        self._grace = grace
+        self._heartbeat = heartbeat
+        self._tls = tls
+        self._listen_given = listen
+        self._binds = tuple(binds)
+        self._reuse_port = reuse_port
+        self._patience = patience or Patience()
+        self._wall = wall
+        self._open: dict[Link, HttpConnection | None] = {}
+        self._changed = trio.lowlevel.ParkingLot()
+        self._accepted = 0
+        self._forced = 0
+        self._refused: Counter[str] = Counter()
+        self.bound: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Server at {', '.join(self.bound) or 'nothing'}, {len(self._open)} open>"
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until ``stopping`` is set and all connections have ended, or until cancelled."""
+        listening = await self._listen()
+        try:
+            async with trio.open_nursery() as connections:
+                running = Running(
+                    self._app,
+                    connections,
+                    heartbeat=self._heartbeat,
+                    patience=self._patience,
+                    message_limit=MESSAGE_LIMIT,
+                    refused=self._refused,
+                    wall=self._wall,
+                )
+                try:
+                    async with trio.open_nursery() as ticking:
+                        ticking.start_soon(running.tick)
+                        async with trio.open_nursery() as accepting:
+                            for bound in listening:
+                                accepting.start_soon(self._accept, bound, running)
+                            task_status.started()
+                            await self._stopping.wait()
+                            accepting.cancel_scope.cancel()
+                        with trio.move_on_after(self._grace()):
+                            await self._finish(running)
+                        ticking.cancel_scope.cancel()
+                finally:
+                    self._close_all(connections)
+        finally:
+            binds.close(listening)
+
+    # Listening and accepting.
+
+    async def _listen(self) -> list[Bound]:
+        scheme = "http" if self._tls is None else "https"
+        if self._listen_given is not None:
+            listening = binds.take(self._listen_given(), scheme=scheme)
+        else:
+            places = (f"{self._host}:{self._port}", *self._binds)
+            listening = await binds.bind(places, scheme=scheme, reuse_port=self._reuse_port)
+            if self._port == 0:
+                self._port = listening[0].socket.getsockname()[1]
+        self.bound = tuple(dict.fromkeys(bound.name for bound in listening))
+        _log.info("listening", addresses=self.bound)
+        return listening
+
+    async def _accept(self, bound: Bound, running: Running) -> None:
+        """Accept from one socket until cancelled."""
+        base = {
+            "scheme": "http" if self._tls is None else "https",
+            "server": (bound.path, None) if bound.path is not None else bound.socket.getsockname()[:2],
+        }
+        while True:
+            await trio.lowlevel.wait_readable(bound.socket)
+            if bound.is_neighbours:
+                await trio.sleep(PATIENCE)
+            for _ in range(ACCEPTED_AT_ONCE):
+                try:
+                    sock, address = bound.socket.accept()
+                except (BlockingIOError, InterruptedError):
+                    break
+                except OSError as error:
+                    if error.errno in _SHORT_OF:
+                        _log.warning("cannot accept", reason=str(error))
+                        self._refused["no_descriptor"] += 1
+                        await trio.sleep(SHORTAGE)
+                        break
+                    continue  # this one was gone while it waited
+                self._accepted += 1
+                sock.settimeout(0.0)
+                if bound.path is None:
+                    sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+                link = Link(sock, running) if self._tls is None else TlsLink(sock, running, self._tls)
+                self._open[link] = None
+                running.nursery.start_soon(
+                    self._serve,
+                    link,
+                    running,
+                    base,
+                    address[:2] if bound.path is None else None,
+                    name="connection",
+                )
+
+    # One connection.
+
+    async def _serve(
+        self, link: Link, running: Running, base: dict[str, Any], client: tuple[str, int] | None
+    ) -> None:
+        """Serve one connection; whatever it raises ends only itself."""
+        try:
+            if isinstance(link, TlsLink) and not await link.handshake():
+                running.refused["tls_handshake"] += 1
+                link.abort()
+                return
+            websocket = await self._serve_http(link, running, {"client": client, **base})
+            if websocket is not None:
+                await websocket.run()
+            if link.queued_bytes:
+                await drain(link, running)
+            if isinstance(link, TlsLink):
+                await link.farewell()
+        except* OSError as errors:
+            _log.debug("connection lost", reason=str(errors.exceptions[0]))
+        except* Exception:  # noqa: BLE001 - the boundary of one connection
+            _log.exception("connection failed")
+        finally:
+            link.close()
+            del self._open[link]
+            self._changed.unpark_all()
+
+    async def _serve_http(
+        self, link: Link, running: Running, base: dict[str, Any]
+    ) -> WebSocketConnection | None:
+        """Serve requests; return the WebSocket that the connection has become, if it has."""
+        connection = HttpConnection(link, running, base)
+        self._open[link] = connection
+        head = await connection.run()
+        self._open[link] = None
+        self._changed.unpark_all()
+        if head is None:
+            return None
+        accepted = shake_hands(head, link, running)
+        if accepted is None:
+            await connection.linger()
+            return None
+        base["scheme"] = "wss" if base["scheme"] == "https" else "ws"
+        return WebSocketConnection(link, running, accepted, head, base, connection.parser.trailing())
+
+    # The end.
+
+    async def _finish(self, running: Running) -> None:
+        """Answer who has just come, tell clients to go, then wait until the last has."""
+        running.is_stopping = True
+        for connection in list(self._open.values()):
+            if connection is not None:
+                connection.retire()
+        with trio.move_on_after(FIRST_REQUEST):
+            await self._until(
+                lambda: not any(each is not None and each.is_fresh for each in self._open.values())
+            )
+        for connection in list(self._open.values()):
+            if connection is not None and connection.is_fresh:
+                connection.retire(even_fresh=True)
+        await self._drain()
+        await self._until(lambda: not self._open)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            await self._changed.park()
+
+    def _close_all(self, connections: trio.Nursery) -> None:
+        """End every connection that is still there, without a word."""
+        for link in list(self._open):
+            if not link.is_closed:
+                self._forced += 1
+                link.abort()
+        connections.cancel_scope.cancel()
+
+    def statistics(self) -> FrontStatistics:
+        """Return what is open now."""
+        return FrontStatistics(
+            bound=self.bound,
+            open=len(self._open),
+            accepted=self._accepted,
+            closed_by_force=self._forced,
+            refused=dict(self._refused),
+        )
