@@ -66,6 +66,7 @@ _TABLE: Final = (
     Problem("rate_limited", 429, "Too many requests. Wait and try again."),
     Problem("shutting_down", 503, "The service is stopping. Connect again soon."),
     Problem("too_many_connections", 503, "As many connections as may be are open."),
+    Problem("too_many_from_address", 429, "As many connections as may be are open from this address."),
     Problem("internal_error", 500, "Something failed here. The log has the reason under the request's id."),
 )
 

@@ -28,10 +28,15 @@ class Websocket(Section, frozen=True):
     """The hub's limits. Durations in seconds."""
 
     max_connections: Count = 10_000
+    max_connections_per_address: Count = 10_000
+    max_sessions_per_connection: Count = 64
+    max_messages_per_second: Annotated[float, Meta(ge=1)] = 5_000
+    max_bytes_per_second: Annotated[int, Meta(ge=65_536)] = 33_554_432
     heartbeat_interval: Positive = 25
     heartbeat_timeout: Positive = 10
     session_timeout: Positive = 1800
     outbox_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
+    outbox_seconds: Positive = 120
     history_messages: Count = 10_000
     history_seconds: Positive = 86_400
 

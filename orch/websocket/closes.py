@@ -39,6 +39,12 @@ CLOSED_BY_OPERATOR: Final = Close(4001, "closed_by_operator", "An operator close
 TOO_MANY_CONNECTIONS: Final = Close(
     4100, "too_many_connections", "As many connections as may be are open.", "back_off"
 )
+RATE_LIMITED: Final = Close(
+    4101, "rate_limited", "Too much was sent in too short a time, also after being told.", "back_off"
+)
+TOO_MANY_FROM_ADDRESS: Final = Close(
+    4102, "too_many_from_address", "As many connections as may be are open from this address.", "back_off"
+)
 # Ours: come back at once.
 SLOW_CLIENT: Final = Close(
     4200, "slow_client", "Messages were taken too slowly. Connect again and recover.", "now"
@@ -65,6 +71,8 @@ CLOSES: Final[Mapping[int, Close]] = {
         WRONG_ORIGIN,
         CLOSED_BY_OPERATOR,
         TOO_MANY_CONNECTIONS,
+        RATE_LIMITED,
+        TOO_MANY_FROM_ADDRESS,
         SLOW_CLIENT,
         HEARTBEAT_TIMEOUT,
         SHUTTING_DOWN,

@@ -11,9 +11,11 @@ from typing import Any, Final
 import trio
 
 from orch.problems import ProblemError
+from orch.settings.structs import Websocket
 from orch.websocket import closes
 from orch.websocket.closes import Close
 from orch.websocket.decoding import is_too_large
+from orch.websocket.limits import BURST_BYTES, BURST_SECONDS, Rate, Verdict
 from orch.websocket.messages import Error, MessageId, ServerMessage
 from orch.websocket.outbox import Frame, Offer, frame
 from orch.websocket.pacing import PACE
@@ -34,18 +36,29 @@ Handle = Callable[["Connection", str | bytes], Awaitable[None]]
 class Terms:
     """What all connections have in common, so that none has to carry it.
 
-    ``outbox_bytes``: what may wait for one. ``on_closing`` is called once for each, as soon as nothing more
-    will be said to it.
+    ``outbox_bytes``: what may wait for one. ``messages`` and ``bytes``: how fast one may send. ``on_closing``
+    is called once for each, as soon as nothing more will be said to it.
     """
 
-    __slots__ = ("on_closing", "outbox_bytes", "wall")
+    __slots__ = ("_settings", "bytes", "messages", "on_closing", "outbox_bytes", "wall")
 
     def __init__(
-        self, *, outbox_bytes: int, wall: Callable[[], float], on_closing: Callable[["Connection"], None]
+        self, settings: Websocket, *, wall: Callable[[], float], on_closing: Callable[["Connection"], None]
     ) -> None:
-        self.outbox_bytes = outbox_bytes
         self.wall = wall
         self.on_closing = on_closing
+        self._settings: Websocket | None = None
+        self.follow(settings)
+
+    def follow(self, settings: Websocket) -> None:
+        """Apply the settings, if they have changed."""
+        if settings is self._settings:
+            return
+        self._settings = settings
+        self.outbox_bytes = settings.outbox_bytes
+        messages, size = settings.max_messages_per_second, settings.max_bytes_per_second
+        self.messages = Rate(messages, burst=messages * BURST_SECONDS)
+        self.bytes = Rate(size, burst=max(size * BURST_SECONDS, BURST_BYTES))
 
 
 class Connection(ABC):
@@ -64,9 +77,11 @@ class Connection(ABC):
 
     # Ten thousand of them are idle: what not every client needs is made when it is first needed.
     __slots__ = (
+        "_bytes_full_at",
         "_closing",
         "_closing_at",
         "_is_talking",
+        "_messages_full_at",
         "_nursery",
         "_room",
         "_tasks",
@@ -106,6 +121,7 @@ class Connection(ABC):
         self._closing: Close | None = None
         self._closing_at = 0.0
         self._is_talking = False
+        self._messages_full_at = self._bytes_full_at = 0.0
 
     def __repr__(self) -> str:
         state = self._closing.name if self._closing else "open"
@@ -198,6 +214,18 @@ class Connection(ABC):
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have something done beside this client's next messages; with too much of it, none is read."""
 
+    def weigh(self, size: int) -> Verdict:
+        """Return whether the client may send a message of ``size`` now; it is counted either way."""
+        now = trio.current_time()
+        terms = self._terms
+        self._messages_full_at, messages = terms.messages.after(self._messages_full_at, now, 1)
+        self._bytes_full_at, octets = terms.bytes.after(self._bytes_full_at, now, size)
+        if messages is octets:
+            return messages
+        if Verdict.HOPELESS in (messages, octets):
+            return Verdict.HOPELESS
+        return Verdict.REFUSED
+
     def pace(self) -> None:
         """Read on only once the client has taken most of what it was sent: see :mod:`.pacing`."""
         self._is_talking = True
@@ -246,6 +274,8 @@ class Connection(ABC):
             await handle(self, data)
             # What was read is not kept while the next is waited for.
             del event, text, data
+            if self.closed_as is not None:
+                await self.finish()
             if self._is_to_pause():
                 return True
             await self._wait_for_room()

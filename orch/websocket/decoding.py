@@ -71,7 +71,7 @@ def decode(text: str) -> ClientMessage | Echo:
 
 def _invalid(text: str, error: str) -> ProblemError:
     """Say what is wrong with a frame that is JSON, but no message."""
-    extra = _identity(text)
+    extra = identity(text)
     found = _PLACE.match(error)
     said, path = (found["said"], found["path"]) if found else (error, None)
     if path == "$.type" and _UNKNOWN.match(said):
@@ -87,13 +87,13 @@ def _invalid(text: str, error: str) -> ProblemError:
     return ProblemError("invalid_message", f"{path}: {_sentence(said)}", path=path, **extra)
 
 
-def _identity(text: str) -> dict[str, Any]:
-    """Return the frame's ``id``, if it has one that can be sent back."""
+def identity(text: str) -> dict[str, Any]:
+    """Return the frame's ``id`` in a dict, if it has one that can be sent back; else an empty dict."""
     try:
-        identity = _ID.decode(msgspec.json.encode(_ENVELOPE.decode(text).id))
-    except (msgspec.MsgspecError, RecursionError):
+        name = _ID.decode(msgspec.json.encode(_ENVELOPE.decode(text).id))
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return {}
-    return {"id": identity}
+    return {"id": name}
 
 
 def _sentence(said: str) -> str:

@@ -11,8 +11,10 @@ from msgspec import UNSET, Raw
 
 from orch.problems import ProblemError
 from orch.stores.records import Origin, Ticket
+from orch.websocket import closes
 from orch.websocket.connection import Connection
-from orch.websocket.decoding import FRAME_LIMIT, Echo, decode
+from orch.websocket.decoding import FRAME_LIMIT, Echo, decode, identity
+from orch.websocket.limits import Verdict
 from orch.websocket.membership import Membership
 from orch.websocket.messages import (
     AudioEnd,
@@ -115,6 +117,10 @@ class Handlers:
 
     async def handle(self, connection: Connection, data: str | bytes) -> None:
         """Handle one frame. Nothing but cancellation leaves here: this is one message's boundary."""
+        verdict = connection.weigh(len(data))
+        if verdict is not Verdict.FINE:
+            self._slow_down(connection, data, verdict)
+            return
         if isinstance(data, bytes):
             await self._guarded(connection, None, partial(self._audio, connection, data))
             return
@@ -125,6 +131,16 @@ class Handlers:
             return
         identity = message.id if isinstance(message, ClientMessage) else None
         await self._guarded(connection, identity, partial(self._table[type(message)], connection, message))
+
+    def _slow_down(self, connection: Connection, data: str | bytes, verdict: Verdict) -> None:
+        """Refuse a message that came too soon after others; end a connection that goes on all the same."""
+        too_much = ProblemError(
+            "rate_limited", "You send more than one client may. This was not carried out: slow down."
+        )
+        extra = identity(data) if isinstance(data, str) else {}
+        self._refuse(connection, too_much, extra.get("id"))
+        if verdict is Verdict.HOPELESS:
+            connection.close(closes.RATE_LIMITED, flush=True)
 
     async def _guarded(
         self, connection: Connection, identity: MessageId | None, work: Callable[[], Awaitable[None]]

@@ -23,10 +23,19 @@ class Refused(Struct, frozen=True):
     close: Close
 
 
-def refusal(headers: Iterable[Header], *, is_open: bool, active: int, limit: int) -> Refused | None:
+def refusal(
+    headers: Iterable[Header],
+    *,
+    is_open: bool,
+    active: int,
+    limit: int,
+    from_address: int,
+    address_limit: int,
+) -> Refused | None:
     """Return why a client may not connect now, or None.
 
-    ``is_open``: the hub is running and not about to stop. ``active`` of ``limit`` connections are open.
+    ``is_open``: the hub is running and not about to stop. ``active`` of ``limit`` connections are open,
+    ``from_address`` of ``address_limit`` from the client's address.
     """
     if not is_same_origin(headers):
         return Refused(
@@ -41,6 +50,13 @@ def refusal(headers: Iterable[Header], *, is_open: bool, active: int, limit: int
         return Refused(
             ProblemError("too_many_connections", f"{limit} connections are open, as many as may be."),
             closes.TOO_MANY_CONNECTIONS,
+        )
+    if from_address >= address_limit:
+        return Refused(
+            ProblemError(
+                "too_many_from_address", f"{address_limit} connections are open from your address already."
+            ),
+            closes.TOO_MANY_FROM_ADDRESS,
         )
     return None
 

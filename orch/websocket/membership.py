@@ -23,7 +23,7 @@ from orch.websocket.messages import (
 )
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Rooms
-from orch.websocket.sessions import SESSIONS_PER_CONNECTION, Member, Session, default_name
+from orch.websocket.sessions import Member, Session, default_name
 from orch.websocket.tokens import Token, new_name, new_token, read_token
 
 
@@ -35,7 +35,7 @@ class Membership:
 
     async def create(self, connection: Connection, message: CreateSession) -> None:
         """Answer ``session_created``."""
-        _may_join(connection)
+        self._may_join(connection)
         session, owner = await self._rooms.create(
             message.session_id,
             message.config,
@@ -69,7 +69,7 @@ class Membership:
             member = connection.members.get(message.session_id)
             is_new = member is None
             if member is None:
-                _may_join(connection)
+                self._may_join(connection)
                 member = self._member(
                     connection,
                     new_token(new_name()),
@@ -161,7 +161,7 @@ class Membership:
         member = session.member(token.participant_id)
         is_new = member is None
         if member is None:
-            _may_join(connection)
+            self._may_join(connection)
             member = self._member(
                 connection, token, name=known.name, role=known.role, languages=known.languages
             )
@@ -219,6 +219,11 @@ class Membership:
         finally:
             member.release()
 
+    def _may_join(self, connection: Connection) -> None:
+        limit = self._rooms.settings.orchestration.websocket.max_sessions_per_connection
+        if len(connection.members) >= limit:
+            raise ProblemError("too_many_sessions", f"This connection is in {limit} sessions already.")
+
     def _member(
         self,
         connection: Connection,
@@ -260,7 +265,7 @@ class Membership:
         old = member.receiver
         if old.connection_id == connection.connection_id or connection.is_closing:
             return
-        _may_join(connection)
+        self._may_join(connection)
         left = SessionLeft(timestamp=self._rooms.now_ms(), session_id=session.session_id)
         old.dismiss(frame(left), session.session_id)
         member.receiver = connection
@@ -275,13 +280,6 @@ class Membership:
                 recovered=False,
                 reason=reason,
             )
-        )
-
-
-def _may_join(connection: Connection) -> None:
-    if len(connection.members) >= SESSIONS_PER_CONNECTION:
-        raise ProblemError(
-            "too_many_sessions", f"This connection is in {SESSIONS_PER_CONNECTION} sessions already."
         )
 
 

@@ -29,6 +29,8 @@ from orch.websocket.figures import (
 )
 from orch.websocket.handlers import Gateway, Handlers
 from orch.websocket.handshake import Refused, agent, peer, refusal
+from orch.websocket.lateness import Lateness
+from orch.websocket.limits import Addresses
 from orch.websocket.linked import LINK, Linked
 from orch.websocket.membership import Membership
 from orch.websocket.messages import Closing, Connected, ServerMessage, SystemAnnouncement
@@ -95,6 +97,8 @@ class HubService:
         self._topics = topics
         self._wall = wall
         self._connections: dict[str, Connection] = {}
+        self._addresses = Addresses()
+        self._lateness = Lateness()
         self._total = self._evicted = 0
         self._received_before = self._sent_before = 0
         self._rates = Rates()
@@ -117,11 +121,7 @@ class HubService:
             speaking=self._speaking,
             gateway=gateway,
         )
-        self._terms = Terms(
-            outbox_bytes=settings.current.orchestration.websocket.outbox_bytes,
-            wall=wall,
-            on_closing=self._detach,
-        )
+        self._terms = Terms(settings.current.orchestration.websocket, wall=wall, on_closing=self._detach)
         metrics.read_from(self._readings)
 
     def __repr__(self) -> str:
@@ -342,18 +342,20 @@ class HubService:
 
     def _admit(self, scope: Any, send: Send) -> Connection | Refused:
         websocket = self._settings.current.orchestration.websocket
+        host, port = peer(scope)
         refused = refusal(
             scope["headers"],
             is_open=self._is_running and not self._is_draining,
             active=len(self._connections),
             limit=websocket.max_connections,
+            from_address=self._addresses.count(host),
+            address_limit=websocket.max_connections_per_address,
         )
         if refused is not None:
             problems = self._handlers.problems
             problems[refused.problem.code] = problems.get(refused.problem.code, 0) + 1
             return refused
-        self._terms.outbox_bytes = websocket.outbox_bytes
-        host, port = peer(scope)
+        self._terms.follow(websocket)
         who = {"host": intern(host), "port": port, "agent": agent(scope["headers"])}
         link = (scope.get("extensions") or {}).get(LINK)
         connection: Connection = (
@@ -362,6 +364,7 @@ class HubService:
             else Linked(new_name(), self._terms, link, **who)
         )
         self._connections[connection.connection_id] = connection
+        self._addresses.add(host)
         self._total += 1
         self._topics.touch("connections")
         return connection
@@ -391,6 +394,8 @@ class HubService:
     def _forget(self, connection: Connection) -> None:
         connection.close(closes.NORMAL)
         del self._connections[connection.connection_id]
+        self._addresses.remove(connection.host)
+        self._lateness.forget(connection.connection_id)
         self._received_before += connection.received
         self._sent_before += connection.sent
         self._gone.unpark_all()
@@ -408,7 +413,7 @@ class HubService:
             yield Reading(WEBSOCKET_PROBLEMS, count, (code,))
 
     async def _beat(self) -> Never:
-        """Once a second: drop connections that take nothing, and sample the rates.
+        """Once a second: drop connections that take nothing or too little, and sample the rates.
 
         A dead network shows as a send that hangs once the buffers are full; the server's own pings fill them.
         """
@@ -416,11 +421,22 @@ class HubService:
             now = trio.current_time()
             self._rates.sample(now, *self._counts())
             websocket = self._settings.current.orchestration.websocket
+            self._terms.follow(websocket)
             send_limit = websocket.heartbeat_interval + websocket.heartbeat_timeout
             for connection in tuple(self._connections.values()):
                 if connection.is_stuck(now, send_limit=send_limit):
                     connection.drop()
+                elif self._lateness_of(connection, now) >= websocket.outbox_seconds:
+                    connection.overflow()
             await trio.sleep(BEAT)
+
+    def _lateness_of(self, connection: Connection, now: float) -> float:
+        return self._lateness.seconds(
+            connection.connection_id,
+            said=connection.said_bytes,
+            queued=connection.queued_bytes,
+            now=now,
+        )
 
 
 def _described(connection: Connection) -> ConnectionSummary:

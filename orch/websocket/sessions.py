@@ -13,9 +13,6 @@ from orch.websocket.messages import Participant, Role
 from orch.websocket.outbox import Frame
 from orch.websocket.tokens import Token
 
-#: A connection may be in so many sessions.
-SESSIONS_PER_CONNECTION: Final = 64
-
 #: Bytes of a session's ``config``, as JSON.
 CONFIG_LIMIT: Final = 65_536
 

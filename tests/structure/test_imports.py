@@ -48,6 +48,8 @@ PURE = (
     "websocket/decoding.py",
     "websocket/figures.py",
     "websocket/handshake.py",
+    "websocket/lateness.py",
+    "websocket/limits.py",
     "websocket/outbox.py",
     "websocket/tokens.py",
     "stores/records.py",

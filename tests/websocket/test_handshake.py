@@ -39,19 +39,27 @@ def test_two_origins_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_open", "active", "code", "status", "close"),
+    ("is_open", "active", "from_address", "code", "status", "close"),
     [
-        (True, 0, None, None, None),
-        (True, 9, None, None, None),
-        (True, 10, "too_many_connections", 503, 4100),
-        (False, 0, "shutting_down", 503, 1013),
+        (True, 0, 0, None, None, None),
+        (True, 9, 4, None, None, None),
+        (True, 10, 0, "too_many_connections", 503, 4100),
+        (True, 9, 5, "too_many_from_address", 429, 4102),
+        (False, 0, 0, "shutting_down", 503, 1013),
     ],
 )
 def test_who_comes_at_a_bad_time_is_told_why(
-    *, is_open: bool, active: int, code: str | None, status: int | None, close: int | None
+    *, is_open: bool, active: int, from_address: int, code: str | None, status: int | None, close: int | None
 ) -> None:
     """Refusals have an HTTP status and a close code that says when to come back."""
-    refused = refusal([(b"host", b"a")], is_open=is_open, active=active, limit=10)
+    refused = refusal(
+        [(b"host", b"a")],
+        is_open=is_open,
+        active=active,
+        limit=10,
+        from_address=from_address,
+        address_limit=5,
+    )
     assert (refused.problem.code if refused else None) == code
     assert (refused.problem.status if refused else None) == status
     assert (refused.close.code if refused else None) == close

@@ -248,6 +248,101 @@ def test_an_announcement_reaches_a_thousand_connections(tmp_path: Path) -> None:
     run(main)
 
 
+def test_an_address_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
+    """One that takes all the places leaves none to others; when one of them goes there is room again."""
+
+    async def main() -> None:
+        limits = {"websocket": {"max_connections_per_address": 2}}
+        async with running_hub(tmp_path, orchestration=limits) as hub:
+            async with hub.connected(), hub.connected():
+                third = hub.socket()
+                await third.has_ended.wait()
+                assert third.status == 429
+                assert json.loads(third.body)["code"] == "too_many_from_address"
+            async with hub.connected() as ann:
+                assert (await ann.ask({"type": "ping"}))["type"] == "pong"
+            assert hub.service.statistics().problems["too_many_from_address"] == 1
+
+    run(main)
+
+
+def test_who_sends_too_fast_is_told_first_and_closed_when_that_does_not_help(tmp_path: Path) -> None:
+    """What was refused is named by its id; the close says to back off; nobody else notices."""
+
+    async def main() -> None:
+        limits = {"websocket": {"max_messages_per_second": 10}}
+        async with running_hub(tmp_path, orchestration=limits) as hub, hub.connected() as ann:
+            fast = hub.socket()
+            await fast.hear()
+            for number in range(60):
+                fast.say({"type": "ping", "id": number})
+            heard = [await fast.hear() for _ in range(41)]
+            with pytest.raises(trio.EndOfChannel):
+                await fast.hear()
+            assert [each["type"] for each in heard] == ["pong"] * 20 + ["error"] * 21
+            assert [each["id"] for each in heard] == list(range(41))
+            assert {each["code"] for each in heard[20:]} == {"rate_limited"}
+            assert fast.close_code == 4101
+            await fast.has_ended.wait()
+            assert (await ann.ask({"type": "ping"}))["type"] == "pong"
+            assert hub.service.statistics().problems["rate_limited"] == 21
+
+    run(main)
+
+
+def test_who_slows_down_when_told_stays(tmp_path: Path) -> None:
+    """Bytes count as well; after a pause everything is as at first, and settings apply at once."""
+
+    async def main() -> None:
+        limits = {"websocket": {"max_bytes_per_second": 65_536}}
+        async with running_hub(tmp_path, orchestration=limits) as hub, hub.connected() as ann:
+            large = {"type": "test_message", "x": "y" * 900_000}
+            answers = [(await ann.ask(large))["type"] for _ in range(3)]
+            assert answers == ["test_message", "test_message", "error"]
+            await trio.sleep(40)
+            assert (await ann.ask(large))["type"] == "test_message"
+            hub.settings.change(orchestration={"websocket": {"max_bytes_per_second": 100_000_000}})
+            await trio.sleep(40)
+            assert [(await ann.ask(large))["type"] for _ in range(20)] == ["test_message"] * 20
+
+    run(main)
+
+
+def test_a_burst_that_people_need_is_fine_by_default(tmp_path: Path) -> None:
+    """200 messages of 60 KB within a second are no reason for a word."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+            for _ in range(200):
+                ann.say({"type": "test_message", "x": "y" * 60_000})
+            assert {(await ann.hear())["type"] for _ in range(200)} == {"test_message"}
+
+    run(main)
+
+
+def test_a_client_that_takes_a_little_now_and_then_is_closed_as_slow(tmp_path: Path) -> None:
+    """Below the limit of bytes, and never quite stalled: what it is owed has waited too long."""
+
+    async def main() -> None:
+        limits = {"websocket": {"outbox_seconds": 30}}
+        async with running_hub(tmp_path, orchestration=limits) as hub, hub.connected() as ann:
+            await ann.ask({"type": "create_session", "session_id": "s"})
+            slow = await stalled(hub, "s")
+            for number in range(50):
+                ann.say({"type": "broadcast", "session_id": "s", "data": number})
+            for _ in range(25):
+                await trio.sleep(1)
+                await slow.hear()
+            assert hub.service.statistics().evicted == 0
+            await trio.sleep(6.5)
+            assert hub.service.statistics().evicted == 1
+            with pytest.raises(trio.EndOfChannel):
+                await slow.until("never")
+            assert slow.close_code == 4200
+
+    run(main)
+
+
 async def stalled(hub: Hub, session_id: str) -> FakeSocket:
     """Join a session with a client that then reads nothing more."""
     socket = hub.socket(buffer=0)

@@ -11,7 +11,6 @@ from msgspec import Raw
 
 from orch.problems import ProblemError
 from orch.websocket.messages import SessionMessage
-from orch.websocket.sessions import SESSIONS_PER_CONNECTION
 from tests.fakes.hub import FakeAnswer, running_hub
 from tests.fakes.running import run
 
@@ -379,11 +378,11 @@ def test_a_connection_is_in_so_many_sessions_at_most(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            for number in range(SESSIONS_PER_CONNECTION):
+            for number in range(64):
                 await ann.ask({"type": "create_session", "session_id": f"s{number}"}, "session_created")
             answer = await ann.ask({"type": "create_session", "session_id": "more"}, "error")
             assert answer["code"] == "too_many_sessions"
-            assert hub.service.statistics().sessions == SESSIONS_PER_CONNECTION
+            assert hub.service.statistics().sessions == 64
             await ann.ask({"type": "leave_session", "session_id": "s0"}, "session_left")
             await ann.ask({"type": "create_session", "session_id": "more"}, "session_created")
 

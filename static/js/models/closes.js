@@ -17,6 +17,8 @@ const TABLE = new Map([
   [4000, { next: "stop", words: "This page may not talk to the service." }],
   [4001, { next: "stop", words: "An operator closed the connection." }],
   [4100, { next: "back_off", words: "As many connections as may be are open." }],
+  [4101, { next: "back_off", words: "Too much was sent in too short a time." }],
+  [4102, { next: "back_off", words: "As many connections as may be are open from this address." }],
   [4200, { next: "now", words: "Messages were taken too slowly." }],
   [4201, { next: "now", words: "The connection stopped answering." }],
   [4202, { next: "now", words: "The service is stopping." }],

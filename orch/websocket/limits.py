@@ -1,0 +1,108 @@
+"""How much one client, and one address, may ask for. Pure.
+
+Rates are token buckets, kept the way cell networks keep them (GCRA, ITU-T I.371): instead of a level and a
+time, one number, the time at which the bucket will be full again. It costs a connection nothing before its
+first message.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from ipaddress import IPv6Address
+from typing import Final
+
+#: A bucket holds what is allowed in so many seconds: a client that was quiet may say that much at once.
+BURST_SECONDS: Final = 2.0
+
+#: A bucket of bytes is never smaller: the largest frame there may be always fits, twice.
+BURST_BYTES: Final = 2 * 2**20
+
+#: Seconds: sums of parts of a second are not exact.
+_ROUNDING: Final = 1e-6
+
+
+class Verdict(Enum):
+    """What becomes of a message."""
+
+    FINE = auto()
+    REFUSED = auto()
+    """Too much. The client is told, and may go on once it has been quiet for a moment."""
+    HOPELESS = auto()
+    """The client was told, and has gone on as before: it has to go."""
+
+
+class Rate:
+    """A bucket's terms: ``per_second`` on average, ``burst`` at once.
+
+    It keeps nothing; what there is to keep is one number a bucket, :meth:`after`'s.
+    """
+
+    __slots__ = ("_cost", "_slack")
+
+    def __init__(self, per_second: float, *, burst: float) -> None:
+        self._cost = 1 / per_second
+        self._slack = burst / per_second + _ROUNDING
+
+    def __repr__(self) -> str:
+        return f"<Rate {1 / self._cost:g} a second, {self._slack / self._cost:.6g} at once>"
+
+    def after(self, full_at: float, now: float, amount: float) -> tuple[float, Verdict]:
+        """Return when the bucket is full again once ``amount`` has been taken from it, and the verdict.
+
+        ``full_at``: what was returned last; 0 at first. ``now``: monotonic seconds. What is refused counts
+        too, but no more than one bucket's worth, so that whoever waits :data:`BURST_SECONDS` is heard again.
+        """
+        level = max(full_at - now, 0.0)
+        taken = level + amount * self._cost
+        if taken <= self._slack:
+            return now + taken, Verdict.FINE
+        if level <= self._slack:
+            return now + min(taken, self._slack * 1.5), Verdict.REFUSED
+        if taken <= self._slack * 2:
+            return now + taken, Verdict.REFUSED
+        return now + taken, Verdict.HOPELESS
+
+
+def address_of(host: str) -> str:
+    """Return what counts as one address: an IPv4 address; of IPv6 the /64 that one customer is given."""
+    if ":" not in host:
+        return host
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> 64 << 64))
+
+
+class Addresses:
+    """How many connections each address has; bounded by the connections."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Addresses {len(self._counts)}>"
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Connections by address."""
+        return self._counts
+
+    def count(self, host: str) -> int:
+        """Return how many connections come from the address that ``host`` is part of."""
+        return self._counts.get(address_of(host), 0)
+
+    def add(self, host: str) -> None:
+        """Count a connection."""
+        address = address_of(host)
+        self._counts[address] = self._counts.get(address, 0) + 1
+
+    def remove(self, host: str) -> None:
+        """Count a connection no more."""
+        address = address_of(host)
+        left = self._counts[address] - 1
+        if left:
+            self._counts[address] = left
+        else:
+            del self._counts[address]
