@@ -16,6 +16,7 @@ is 0 where all are flat and no client was served wrongly.
 
 import argparse
 import json
+import logging
 import os
 import random
 import signal
@@ -399,6 +400,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the clients' dice")
     parser.add_argument("arguments", nargs="*", help="more for orch serve")
     options = parser.parse_args()
+    # It takes connections that are closed under it for an error of its own.
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder), options.arguments)
         clients = Clients(service, random.Random(options.seed))

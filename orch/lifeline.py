@@ -77,8 +77,10 @@ class Lifeline:
         self._tell(Report("ready", grace))
 
     def leaving(self, grace: float) -> None:
-        """Tell the parent that this worker has begun to leave, and how long it may take."""
+        """Tell the parent that this worker has begun to leave, and how long it may take; listen no more."""
         self._tell(Report("leaving", grace))
+        for each in (*self.own, *self.neighbours):
+            each.close()
 
     def _tell(self, report: Report) -> None:
         try:

@@ -85,9 +85,9 @@ class _Connection(TCPServer):
                 self.context.gone.set()
 
     async def protocol_send(self, event: Event) -> None:
-        if isinstance(event, Updated) and not event.idle:
-            self.on_request()
         await super().protocol_send(event)
+        if isinstance(event, Updated) and not event.idle:
+            self.on_request()  # only now: what idles would be closed by a stop
 
 
 class Front:
@@ -148,6 +148,9 @@ class Front:
                         task_status.started()
                         await self._stopping.wait()
                         accepting.cancel_scope.cancel()
+                    # Who comes now is to be refused, or taken by another worker, rather than left to wait.
+                    for listener in listeners:
+                        await listener.aclose()
                     with trio.move_on_after(self._grace()):
                         await self._finish(context)
                 finally:

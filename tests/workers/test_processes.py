@@ -97,7 +97,7 @@ def test_a_roll_refuses_and_resets_no_connection(tmp_path: Path) -> None:
 
         async def main() -> None:
             async with trio.open_nursery() as nursery:
-                for _ in range(16):
+                for _ in range(8):
                     nursery.start_soon(visitor)
                 for _ in range(2):
                     s.process.send_signal(signal.SIGHUP)
