@@ -1,0 +1,269 @@
+"""Several workers on one Redis: real processes, a real server, and both of them killed."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from tests.fakes.client import Client, connected
+from tests.fakes.redis import RedisServer, redis_server
+from tests.fakes.running import run
+from tests.fakes.service import RunningService, service
+
+MESSAGES = 2_000
+CLIENTS = 20
+#: Numbers that a publisher has sent and not heard back yet, at most.
+UNDER_WAY = 50
+
+
+@contextmanager
+def cluster(folder: Path, size: int = 2) -> Iterator[tuple[RedisServer, list[RunningService]]]:
+    """Run a server and several services on it."""
+    with redis_server(folder / "redis") as redis:
+        settings = f"""\
+services:
+  audio-service: {{url: "http://127.0.0.1:9"}}
+  translation-service: {{url: "http://127.0.0.1:9"}}
+session_management: {{persistence: redis, redis_url: "{redis.url}"}}
+orchestration:
+  shutdown_grace: 2
+"""
+        with _services(folder, settings, size) as running:
+            yield redis, running
+
+
+@contextmanager
+def _services(folder: Path, settings: str, size: int) -> Iterator[list[RunningService]]:
+    if not size:
+        yield []
+        return
+    own = folder / f"worker-{size}"
+    own.mkdir()
+    with service("serve", own, settings=settings) as one, _services(folder, settings, size - 1) as others:
+        yield [one, *others]
+
+
+class Listener:
+    """Someone in the session who comes back wherever there is a worker, as a client library does.
+
+    ``said`` is what was said to it, in the order it came; ``offset`` the newest of it.
+    """
+
+    def __init__(self, urls: list[str]) -> None:
+        self._urls = urls
+        self._ticket: dict[str, Any] = {}
+        self.offset = 0
+        self.said: list[dict[str, Any]] = []
+        self.recovered = 0
+        self.states: list[str] = []
+        self.changed = trio.Event()
+
+    @property
+    def numbers(self) -> list[int]:
+        """What was said, as numbers."""
+        return [message["data"]["n"] for message in self.said]
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Be in the session until cancelled; a lost connection is followed by one to the next worker."""
+        while True:
+            try:
+                async with connected(self._urls[0]) as client:
+                    await self._enter(client)
+                    if not self.recovered:
+                        task_status.started()
+                    await self._listen(client)
+            except* (OSError, AssertionError):
+                # The worker is gone; what is amiss otherwise shows in what was heard.
+                pass
+            self._urls = self._urls[1:] + self._urls[:1]
+
+    async def _enter(self, client: Client) -> None:
+        if not self._ticket:
+            self._ticket = await client.ask("session_joined", type="join_session", session_id="s")
+            self.offset = self._ticket["offset"]
+            return
+        answer = await client.ask(
+            "session_recovered",
+            type="recover_session",
+            session_id="s",
+            recovery_token=self._ticket["recovery_token"],
+            epoch=self._ticket["epoch"],
+            offset=self.offset,
+        )
+        if not answer["recovered"]:
+            raise RuntimeError(answer["reason"])
+        self.recovered += 1
+        for message in answer["messages"]:
+            self._hear(message)
+
+    async def _listen(self, client: Client) -> None:
+        seen = 0
+        while True:
+            message = await client.until(lambda _: True, start=seen, limit=120)
+            seen += 1
+            if message["type"] == "session_message":
+                self._hear(message)
+            elif message["type"] == "system_announcement" and "state" in message:
+                self.states.append(message["state"])
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        self.said.append(message)
+        self.offset = message["offset"]
+        self.changed.set()
+        self.changed = trio.Event()
+
+    async def until(self, wanted: Callable[[], bool], limit: float = 60) -> None:
+        """Wait until what was heard is enough."""
+        with trio.fail_after(limit):
+            while not wanted():
+                await self.changed.wait()
+
+    def assert_heard(self, count: int) -> None:
+        """Every number once, in order, and so the offsets."""
+        assert self.numbers == list(range(count))
+        offsets = [message["offset"] for message in self.said]
+        assert offsets == list(range(offsets[0], offsets[0] + count))
+
+
+async def publish(client: Client, numbers: range, after_each: Callable[[int], None] = lambda _: None) -> None:
+    """Say numbers, each once those long before it were heard to be kept."""
+    heard = 0
+    seen = len(client.messages)
+    for number in numbers:
+        await client.send(type="broadcast", id=number, session_id="s", data={"n": number})
+        while number - numbers.start - heard >= UNDER_WAY:
+            answer = await client.until(lambda m: m.get("id") is not None, start=seen, limit=60)
+            seen = client.messages.index(answer, seen) + 1
+            assert answer["type"] == "session_message", answer
+            heard += 1
+        after_each(number)
+
+
+@asynccontextmanager
+async def in_session(a: RunningService, b: RunningService) -> AsyncIterator[tuple[Client, list[Listener]]]:
+    """Give a publisher on ``b``, and listeners of whom every other one begins on ``a``."""
+    async with connected(b.url) as publisher:
+        await publisher.ask("session_created", type="create_session", session_id="s", config={})
+        listeners = [
+            Listener([a.url, b.url] if number % 2 == 0 else [b.url, a.url]) for number in range(CLIENTS)
+        ]
+        async with trio.open_nursery() as nursery:
+            for listener in listeners:
+                await nursery.start(listener.run)
+            yield publisher, listeners
+            nursery.cancel_scope.cancel()
+
+
+def test_two_workers_are_one_service(tmp_path: Path) -> None:
+    """Whoever is in a session hears the same under the same offsets and sees the same people, anywhere."""
+    with cluster(tmp_path) as (_, (a, b)):
+
+        async def main() -> None:
+            async with connected(a.url) as ann, connected(b.url) as bob:
+                made = await ann.ask(
+                    "session_created", type="create_session", session_id="s", config={}, name="Ann"
+                )
+                joined = await bob.ask("session_joined", type="join_session", session_id="s", name="Bob")
+                assert joined["epoch"] == made["epoch"]
+                for client in (ann, bob):
+                    await client.until(
+                        lambda m: (
+                            m["type"] == "presence"
+                            and {each["name"] for each in m["participants"]} == {"Ann", "Bob"}
+                        )
+                    )
+                for number in range(100):
+                    client = (ann, bob)[number % 2]
+                    await client.send(type="broadcast", session_id="s", id=number, data={"n": number})
+                heard = []
+                for client in (ann, bob):
+                    await client.until(
+                        lambda m, client=client: (
+                            sum(  # type: ignore[misc]  # bound now
+                                each["type"] == "session_message" for each in client.messages
+                            )
+                            == 100
+                        )
+                    )
+                    heard.append(
+                        [
+                            (each["offset"], each["data"]["n"])
+                            for each in client.messages
+                            if each["type"] == "session_message"
+                        ]
+                    )
+                assert heard[0] == heard[1]
+                assert [offset for offset, _ in heard[0]] == list(range(1, 101))
+                # Each one's own messages carry its own ids, and nobody else's do.
+                assert [m["id"] for m in ann.messages if m["type"] == "session_message" and "id" in m] == [
+                    *range(0, 100, 2)
+                ]
+
+            async with connected(b.url) as late:
+                joined = await late.ask("session_joined", type="join_session", session_id="s", history=True)
+                assert [m["data"]["n"] for m in joined["messages"]] == [number for _, number in heard[0]]
+
+        run(main, virtual=False)
+        assert b.get("/api/sessions/s").json()["offset"] == 100
+        assert a.process.poll() is None
+
+
+def test_a_worker_killed_in_the_middle_costs_its_clients_nothing(tmp_path: Path) -> None:
+    """Its clients recover on the other one: every number once, in order, for everybody."""
+    with cluster(tmp_path) as (_, (a, b)):
+
+        async def main() -> None:
+            async with in_session(a, b) as (publisher, listeners):
+
+                def kill_halfway(number: int) -> None:
+                    if number == MESSAGES // 2:
+                        a.process.kill()
+
+                await publish(publisher, range(MESSAGES), kill_halfway)
+                for listener in listeners:
+                    await listener.until(partial(_has_heard, listener, MESSAGES))
+                    listener.assert_heard(MESSAGES)
+                assert [listener.recovered for listener in listeners] == [1, 0] * (CLIENTS // 2)
+
+        run(main, virtual=False)
+
+
+def test_redis_killed_and_started_again_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """Those who speak wait; those who listen hear everything once, and are told that something is amiss."""
+    with cluster(tmp_path) as (redis, (a, b)):
+
+        async def main() -> None:
+            async with in_session(a, b) as (publisher, listeners):
+                again = trio.Event()
+
+                async def restart() -> None:
+                    await again.wait()
+                    redis.kill()
+                    await trio.sleep(1)
+                    await trio.to_thread.run_sync(redis.start)
+
+                def kill_halfway(number: int) -> None:
+                    if number == MESSAGES // 2:
+                        again.set()
+
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(restart)
+                    await publish(publisher, range(MESSAGES), kill_halfway)
+                for listener in listeners:
+                    await listener.until(partial(_has_heard, listener, MESSAGES))
+                    listener.assert_heard(MESSAGES)
+                    assert listener.recovered == 0
+                    assert listener.states == ["degraded", "restored"]
+                kept = await publisher.ask(
+                    "session_joined", type="join_session", session_id="s", history=True
+                )
+                assert [m["data"]["n"] for m in kept["messages"]] == list(range(MESSAGES))
+
+        run(main, virtual=False)
+
+
+def _has_heard(listener: Listener, count: int) -> bool:
+    return len(listener.said) >= count
