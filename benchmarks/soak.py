@@ -1,6 +1,6 @@
 """Whether the service stays as it is while clients come and go: its memory and its file descriptors.
 
-    python benchmarks/soak.py [--duration 20m] [--clients 60] [--workers 1] [-- more for orch serve]
+    python benchmarks/soak.py [--duration 20m] [--clients 60] [-- more for orch serve]
 
 It runs ``orch serve`` with short time-outs, so that whatever is to be let go is let go many times over, and
 lives the lives of its clients: sessions begun, joined, talked in, recovered after a lost connection, ended or

@@ -1,0 +1,110 @@
+"""Several holders of the same listening sockets: who accepts what, and when."""
+
+import socket
+from contextlib import ExitStack, closing
+
+import pytest
+import trio
+
+from orch.front.listeners import PATIENCE, NeighbourListener, listeners
+from orch.listening import AddressError, addresses, open_groups
+from tests.fakes.running import run
+
+
+def port_of(sock: socket.socket) -> int:
+    return int(sock.getsockname()[1])
+
+
+def test_a_neighbours_connection_is_taken_only_after_it_has_waited() -> None:
+    """Its own worker has time to; then whoever is free takes it, and those behind it at once."""
+
+    async def main() -> None:
+        ((bound,),) = open_groups("127.0.0.1", 0, 1)
+        with closing(bound):
+            async with NeighbourListener(bound.dup()) as listener:
+                came = trio.current_time()
+                streams = [await trio.open_tcp_stream("127.0.0.1", port_of(bound)) for _ in range(3)]
+                accepted = [await listener.accept()]
+                assert trio.current_time() - came >= PATIENCE
+                with trio.fail_after(20):
+                    accepted += [await listener.accept() for _ in range(2)]
+                for stream in streams:
+                    await stream.send_all(b"x")
+                assert [await stream.receive_some() for stream in accepted] == [b"x"] * 3
+                for stream in (*streams, *accepted):
+                    await stream.aclose()
+
+    run(main, virtual=False, limit=30)
+
+
+def test_what_its_own_worker_has_taken_is_left_alone() -> None:
+    """A neighbour that was woken finds nothing, and waits for the next."""
+
+    async def main() -> None:
+        ((bound,),) = open_groups("127.0.0.1", 0, 1)
+        with closing(bound):
+            own, neighbour = listeners([bound], [bound])
+            async with own, neighbour, trio.open_nursery() as nursery:
+                taken = trio.Event()
+
+                async def wait() -> None:
+                    async with await neighbour.accept():
+                        taken.set()
+
+                nursery.start_soon(wait)
+                for _ in range(3):
+                    async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)), await own.accept():
+                        await trio.sleep(2 * PATIENCE)
+                assert not taken.is_set()
+                async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)):
+                    await taken.wait()
+
+    run(main, virtual=False, limit=30)
+
+
+def test_closing_a_listener_ends_its_wait_and_leaves_the_socket_open() -> None:
+    """A worker that leaves takes nothing with it that others hold."""
+
+    async def main() -> None:
+        ((bound,),) = open_groups("127.0.0.1", 0, 1)
+        with closing(bound):
+            (listener,) = listeners([], [bound])
+            async with trio.open_nursery() as nursery:
+
+                async def wait() -> None:
+                    with pytest.raises(trio.ClosedResourceError):
+                        await listener.accept()
+
+                nursery.start_soon(wait)
+                await trio.testing.wait_all_tasks_blocked()
+                await listener.aclose()
+            with pytest.raises(trio.ClosedResourceError):
+                await listener.accept()
+            await listener.aclose()
+            async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)):
+                pass
+
+    run(main, virtual=False, limit=30)
+
+
+def test_all_groups_listen_at_the_same_port() -> None:
+    """Also where it was chosen, and at every address of the name."""
+    groups = open_groups("localhost", 0, 3)
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(closing(each)) for group in groups for each in group]
+        assert len({port_of(each) for each in sockets}) == 1
+        assert len({addresses(group) for group in groups}) == 1
+        assert addresses(groups[0])[0].startswith(("http://127.0.0.1:", "http://[::1]:"))
+
+
+def test_a_port_that_another_program_listens_on_is_refused_with_what_to_do() -> None:
+    """Even where that one would share it: two services at one port are a mistake."""
+    ((bound,),) = open_groups("127.0.0.1", 0, 1)
+    with closing(bound), pytest.raises(AddressError, match=r"taken by another program.*PORT="):
+        open_groups("127.0.0.1", port_of(bound), 2)
+
+
+def test_a_host_that_is_not_this_machines_is_refused() -> None:
+    """Before anything is started."""
+    with pytest.raises(AddressError, match=r"Cannot listen on 192\.0\.2\.1"):
+        open_groups("192.0.2.1", 0, 2)
