@@ -27,6 +27,9 @@ DISCARDED: Final = 65_536
 #: Sends that the kernel took at once, in a row, before other tasks have a turn.
 BREATH: Final = 16
 
+#: Bytes of a body up to which it is copied to go out with the head in one call.
+COPIED: Final = 65_536
+
 NEVER: Final = float("inf")
 
 _log = structlog.get_logger("front")
@@ -281,10 +284,12 @@ class Exchange:
         if message["type"] == "http.response.body":
             body = message.get("body", b"")
             more = message.get("more_body", False)
-            if self._started is not None:
-                wire = self._start(None if more else len(body)) + self._encoder.data(body, more=more)
+            head = b"" if self._started is None else self._start(None if more else len(body))
+            wire = self._encoder.data(body, more=more)
+            if len(wire) > COPIED:
+                await self._write(head, is_last=False)
             else:
-                wire = self._encoder.data(body, more=more)
+                wire = head + wire
             await self._write(wire, is_last=not more)
         elif message["type"] == "http.response.start":
             if self._started is not None or self._encoder.has_started:
@@ -321,8 +326,9 @@ class Exchange:
         link = conn.link
         if link.is_closed or self._is_broken:
             raise ClientGoneError("the client is gone")
-        self._is_written = True
-        link.offer(wire)
+        if wire:
+            self._is_written = True
+            link.offer(wire)
         if is_last:
             self._end_watch()
         if link.queued_bytes:
