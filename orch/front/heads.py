@@ -268,4 +268,6 @@ def _name_refusal(
         _check_host(fields.framing, version)
     except BadRequestError as refusal:
         return refusal
+    if b"transfer-encoding" in fields.framing:  # llhttp takes no tab after "chunked", and neither do we
+        return BadRequestError("transfer_encoding_unsupported")
     return BadRequestError("malformed", str(error))

@@ -129,6 +129,7 @@ BAD: Final = (
     ("transfer_encoding_unsupported", get(b'Transfer-Encoding: "chunked"')),
     ("transfer_encoding_unsupported", get(b"Transfer-Encoding: chunked\xa0")),
     ("transfer_encoding_unsupported", get(b"Transfer-Encoding:")),
+    ("transfer_encoding_unsupported", get(b"Transfer-Encoding: chunked\t")),
     ("chunk_size_invalid", CHUNKED + b"\r\n"),
     ("chunk_size_invalid", CHUNKED + b"g\r\n"),
     ("chunk_size_invalid", CHUNKED + b"+5\r\nhello\r\n0\r\n\r\n"),
