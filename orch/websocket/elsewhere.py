@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.stores.records import ClusterStore, SessionRecord
-from orch.websocket.messages import Participant
+from orch.websocket.messages import Participant, PresenceChange
 from orch.websocket.outbox import Frame
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.sessions import Resident, Session
@@ -33,10 +33,11 @@ _log = structlog.get_logger("websocket")
 
 
 class _Present(Struct, frozen=True, array_like=True):
-    """Who is in a session on one worker."""
+    """Who is in a session on one worker, and who of those before has left by their own will."""
 
     worker: str
     participants: tuple[Participant, ...]
+    left: tuple[str, ...] = ()
 
 
 _present: Final = msgspec.json.Decoder(_Present)
@@ -112,12 +113,20 @@ class Elsewhere:
             session.deliver(Frame(rest, is_lasting=kind == _LASTING))
         elif kind == _PRESENT:
             present = _present.decode(rest)
-            self._note(session, present.worker, present.participants)
+            self._note(session, present.worker, present.participants, left=present.left)
         elif kind == _WHO and session.count:
             self._told_of.pop(session_id, None)
-            self._tell_present(session)
+            self._tell_present(session, ())
 
-    def _note(self, session: Session, worker: str, participants: tuple[Participant, ...]) -> None:
+    def _note(
+        self,
+        session: Session,
+        worker: str,
+        participants: tuple[Participant, ...],
+        *,
+        left: tuple[str, ...] = (),
+    ) -> None:
+        before = {each.participant_id: each for each in session.participants()}
         there = self._there.setdefault(session.session_id, {})
         if participants:
             there[worker] = participants
@@ -129,13 +138,19 @@ class Elsewhere:
         if others != session.others:
             session.others = others
             self._presence.mark(session)
+            now = {each.participant_id: each for each in session.participants()}
+            for name in now.keys() - before.keys():
+                self._presence.note(session, now[name], "joined")
+            for name in before.keys() - now.keys():
+                self._presence.note(session, before[name], "left" if name in left else "silent")
 
-    def _tell_present(self, session: Session) -> None:
+    def _tell_present(self, session: Session, changes: tuple[PresenceChange, ...]) -> None:
         """Tell the other workers who is in the session here, where that has changed."""
         here = tuple(member.described() for member in session.members())
         if here != self._told_of.get(session.session_id, ()):
             self._told_of[session.session_id] = here
-            told = msgspec.json.encode(_Present(self._worker, here))
+            left = tuple(each.participant_id for each in changes if each.change == "left")
+            told = msgspec.json.encode(_Present(self._worker, here, left))
             self._store.tell(session.session_id, _PRESENT + told)
         if not here:
             self._told_of.pop(session.session_id, None)

@@ -112,7 +112,7 @@ class Membership:
         session = self._rooms.resident.get(message.session_id)
         if session is not None:
             session.remove(member)
-            self._rooms.presence.mark(session)
+            self._rooms.presence.note(session, member.described(), "left")
         connection.members.pop(message.session_id, None)
         connection.answer(
             SessionLeft(
@@ -197,7 +197,7 @@ class Membership:
         for session_id, member in connection.members.items():
             session = self._rooms.resident.get(session_id)
             if session is not None and session.remove(member):
-                self._rooms.presence.mark(session)
+                self._rooms.presence.note(session, member.described(), "silent")
         connection.members.clear()
 
     @contextmanager
@@ -253,12 +253,15 @@ class Membership:
         session.add(member)
         session.last_active = self._rooms.wall()
         connection.members[session.session_id] = member
-        self._rooms.presence.mark(session)
+        if any(each.participant_id == member.participant_id for each in session.others):
+            self._rooms.presence.mark(session)  # who has come over from another worker was here all along
+        else:
+            self._rooms.presence.note(session, member.described(), "joined")
 
     def _let_out(self, connection: Connection, session: Session, member: Member) -> None:
         session.remove(member)
         connection.members.pop(session.session_id, None)
-        self._rooms.presence.mark(session)
+        self._rooms.presence.note(session, member.described(), "silent")
 
     def _move(self, session: Session, member: Member, connection: Connection) -> None:
         """Give a member that is in the session another connection: its old one is lost or left behind."""

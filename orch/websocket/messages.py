@@ -18,6 +18,7 @@ Name = Annotated[str, Meta(max_length=80)]
 MessageId = Annotated[str, Meta(max_length=128)] | int
 
 Role = Literal["owner", "participant", "observer"]
+Change = Literal["joined", "left", "silent"]
 
 
 class ClientMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -231,11 +232,28 @@ class SessionMessage(ServerMessage, frozen=True, tag="session_message"):
     offset: int | UnsetType = UNSET
 
 
+class PresenceChange(Struct, frozen=True, kw_only=True):
+    """What has become of someone.
+
+    ``left``: by their own will, for good. ``silent``: their connection was lost; they may return with their
+    token, and then have ``joined`` again.
+    """
+
+    participant_id: str
+    name: str
+    role: Role
+    change: Change
+
+
 class Presence(ServerMessage, frozen=True, tag="presence"):
-    """Who is in the session now. Not kept."""
+    """Who is in the session now, and what has changed since it was last told. Not kept.
+
+    A client that was behind may miss ``changes``; ``participants`` is always whole.
+    """
 
     session_id: str
     participants: tuple[Participant, ...]
+    changes: tuple[PresenceChange, ...] = ()
 
 
 class Subscribed(ServerMessage, frozen=True, tag="subscribed"):

@@ -45,6 +45,7 @@ PURE = (
     "websocket/sessions.py",
     "websocket/history.py",
     "websocket/closes.py",
+    "websocket/comings.py",
     "websocket/decoding.py",
     "websocket/figures.py",
     "websocket/handshake.py",

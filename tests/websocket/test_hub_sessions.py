@@ -373,6 +373,36 @@ def test_presence_is_told_and_several_changes_are_one(tmp_path: Path) -> None:
     run(main)
 
 
+def test_presence_tells_leaving_from_falling_silent_and_from_coming_back(tmp_path: Path) -> None:
+    """Who left will not be back; who has gone silent may be, as the same participant."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+            await ann.ask({"type": "create_session", "session_id": "s", "name": "Ann"})
+
+            async def changes() -> list[tuple[str, str, str]]:
+                await trio.sleep(5)
+                told = [message for message in await ann.settle() if message["type"] == "presence"]
+                return [(c["name"], c["role"], c["change"]) for message in told for c in message["changes"]]
+
+            assert await changes() == [("Ann", "owner", "joined")]
+            async with hub.connected() as bob, hub.connected() as eve:
+                lost = await bob.ask({"type": "join_session", "session_id": "s", "name": "Bob"})
+                await eve.ask({"type": "join_session", "session_id": "s", "name": "Eve", "role": "observer"})
+                assert await changes() == [("Bob", "participant", "joined"), ("Eve", "observer", "joined")]
+                await eve.ask({"type": "leave_session", "session_id": "s"}, "session_left")
+                assert await changes() == [("Eve", "observer", "left")]
+            assert await changes() == [("Bob", "participant", "silent")]
+            async with hub.connected() as bob:
+                await bob.ask(recovery(lost, 0), "session_recovered")
+                assert await changes() == [("Bob", "participant", "joined")]
+                async with hub.connected() as again:
+                    await again.ask(recovery(lost, 0), "session_recovered")
+                    assert await changes() == []
+
+    run(main)
+
+
 def test_a_connection_is_in_so_many_sessions_at_most(tmp_path: Path) -> None:
     """One client cannot hold every session of the service."""
 
