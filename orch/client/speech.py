@@ -24,9 +24,10 @@ BEGIN_AGAIN: Final = 1.0
 class SpeechStream:
     """Speech of one speaker: 16-bit little-endian mono PCM. See ``Client.speak``.
 
-    After a lost connection the next one begins a stream of its own, with what had not been handed over.
-    What was on its way when the connection fell may not be heard. ``stream_ids`` begin the ``segment_id`` of
-    what is written down; ``ended`` is the service's last word, once all that it heard is.
+    After a lost connection the next one begins a stream of its own, with what had not been written to the
+    network. What was on its way when the connection fell may not be heard. ``stream_ids`` begin the
+    ``segment_id`` of what is written down. ``ended`` is the service's last word, once all that it heard is;
+    None where the connection fell before it came.
     """
 
     def __init__(self, connection: Connection, start: AudioStart) -> None:
@@ -60,6 +61,14 @@ class SpeechStream:
         self._blocks.append(bytes(pcm))
         self._bytes += len(pcm)
         self._connection.changed.unpark_all()
+
+    async def carried(self) -> None:
+        """Wait until all that was taken in has been written to the network. Raises as ``send``."""
+        await trio.lowlevel.checkpoint()
+        while self._bytes and self._failure is None:
+            await self._connection.changed.park()
+        if self._failure is not None:
+            raise self._failure
 
     def end(self) -> None:
         """Say that no more will come. What waits is still sent."""

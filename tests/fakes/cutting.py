@@ -1,0 +1,82 @@
+"""A TCP relay on loopback whose connections a test cuts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+
+
+class Relay:
+    """Passes bytes both ways between whoever connects to ``port`` and the service, until it is cut."""
+
+    def __init__(self, service_port: int) -> None:
+        self._service_port = service_port
+        self._scopes: set[trio.CancelScope] = set()
+        self.port = 0
+        self.accepted = 0
+        self.is_open = True
+        #: Bytes a connection still passes on to the client before it is cut; None: it is not.
+        self.allowance: int | None = None
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for scope in self._scopes:
+            scope.cancel()
+
+    async def _serve(self, client: trio.SocketStream) -> None:
+        if not self.is_open:
+            await trio.aclose_forcefully(client)
+            return
+        self.accepted += 1
+        with trio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                async with (
+                    client,
+                    await trio.open_tcp_stream("127.0.0.1", self._service_port) as service,
+                    trio.open_nursery() as nursery,
+                ):
+                    nursery.start_soon(self._pass_on, client, service, scope)
+                    nursery.start_soon(self._bring, service, client, scope)
+            except OSError:
+                pass  # the service is not there: the client sees its connection end
+            finally:
+                self._scopes.discard(scope)
+
+    async def _pass_on(
+        self, client: trio.SocketStream, service: trio.SocketStream, scope: trio.CancelScope
+    ) -> None:
+        try:
+            async for data in client:
+                await service.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # a cut of theirs
+        scope.cancel()
+
+    async def _bring(
+        self, service: trio.SocketStream, client: trio.SocketStream, scope: trio.CancelScope
+    ) -> None:
+        try:
+            async for data in service:
+                part = data if self.allowance is None else data[: self.allowance]
+                if self.allowance is not None:
+                    self.allowance -= len(part)
+                await client.send_all(part)
+                if len(part) < len(data):
+                    self.allowance = None
+                    break
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # a cut of theirs
+        scope.cancel()
+
+
+@asynccontextmanager
+async def relay(service_port: int) -> AsyncIterator[Relay]:
+    """Relay for the block."""
+    running = Relay(service_port)
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, running._serve, 0, host="127.0.0.1"))
+        running.port = listeners[0].socket.getsockname()[1]
+        yield running
+        nursery.cancel_scope.cancel()
