@@ -117,6 +117,8 @@ class Server:
                             task_status.started()
                             await self._stopping.wait()
                             accepting.cancel_scope.cancel()
+                        # Who comes now is refused, or taken by another worker, rather than left to wait.
+                        binds.close(listening)
                         with trio.move_on_after(self._grace()):
                             await self._finish(running)
                         ticking.cancel_scope.cancel()

@@ -1,6 +1,8 @@
 """A small service of several workers: parent and worker in one program, as ``orch serve`` is.
 
-    python -m tests.fakes.workers COUNT
+    python -m tests.fakes.workers COUNT SERVER
+
+SERVER is what accepts connections, ``orch`` or ``hypercorn``.
 
 Each worker answers every request with its place and process id. What goes wrong is told by files in the
 working directory, which are looked for when a worker starts: ``broken`` has it end at once, ``stuck`` has it
@@ -23,6 +25,7 @@ import trio
 
 from orch.front.hypercorn import Front
 from orch.front.listeners import listeners
+from orch.front.server import Server
 from orch.lifeline import FLAG, Lifeline
 from orch.listening import open_groups
 from orch.restarts import RestartPolicy
@@ -45,10 +48,10 @@ async def answer(place: int, scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def work(lifeline: Lifeline, *, is_stuck: bool) -> None:
+async def work(lifeline: Lifeline, server: str, *, is_stuck: bool) -> None:
     """Serve as one worker until asked to leave or without a parent."""
     stopping = trio.Event()
-    front = Front(
+    front = (Front if server == "hypercorn" else Server)(
         partial(answer, lifeline.place),
         host="",
         port=0,
@@ -80,14 +83,14 @@ async def _end_with(stopping: trio.Event, signals: Any) -> None:
 
 def main() -> int:
     """Be the parent, or the worker that the parent has started."""
-    count, *inherited = sys.argv[1:]
+    count, server, *inherited = sys.argv[1:]
     if inherited:
         assert inherited[0] == FLAG
         lifeline = Lifeline.inherit(inherited[1])
         configure("INFO", worker=lifeline.place)
         if Path("broken").exists():
             return 3
-        trio.run(partial(work, lifeline, is_stuck=Path("stuck").exists()))
+        trio.run(partial(work, lifeline, server, is_stuck=Path("stuck").exists()))
         return 0
     configure("INFO")
     groups = open_groups("127.0.0.1", 0, int(count))
@@ -111,9 +114,9 @@ class RunningWorkers(RunningService):
 
 
 @contextmanager
-def workers(count: int, folder: Path) -> Iterator[RunningWorkers]:
+def workers(count: int, folder: Path, *, server: str = "orch") -> Iterator[RunningWorkers]:
     """Run a service of ``count`` workers for the block; ``folder`` is its working directory."""
-    running = RunningWorkers([str(count)], folder, {})
+    running = RunningWorkers([str(count), server], folder, {})
     try:
         yield running
     finally:

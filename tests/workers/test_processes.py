@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 
 from tests.fakes.running import run
@@ -84,9 +85,10 @@ def test_a_worker_that_is_killed_takes_only_its_own_connections(tmp_path: Path) 
         assert is_alive(before[1])
 
 
-def test_a_roll_refuses_and_resets_no_connection(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["orch", "hypercorn"])
+def test_a_roll_refuses_and_resets_no_connection(server: str, tmp_path: Path) -> None:
     """Thousands come, ask and are answered while every worker is replaced, twice."""
-    with workers(2, tmp_path) as s:
+    with workers(2, tmp_path, server=server) as s:
         before = s.pids()
         seen: Counter[int] = Counter()
         rolled = trio.Event()
