@@ -216,6 +216,8 @@ test("the gateway says who gets no answer", () => {
 test("the tree says what waits for what", () => {
   const say = (...branches) => treeSentence({ state: "running", uptime: 60, branches }).replaceAll("\u00a0", " ");
   assert.equal(say(branch("a", "running"), branch("b", "running")), "All 2 branches are running.");
+  const ofWorker = { state: "running", uptime: 60, worker: 0, branches: [branch("a", "starting")] };
+  assert.equal(treeSentence(ofWorker), "Worker 0: a is starting.");
   assert.equal(say(branch("a", "starting")), "a is starting.");
   assert.match(say(branch("a", "backing_off"), branch("b", "running")), /a failed; a new attempt begins soon/);
   assert.equal(stateWords(branch("a", "backing_off", { backoff_until: 104.2 }), 100).replaceAll("\u00a0", " "), "next attempt in 5 s");

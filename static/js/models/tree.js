@@ -4,8 +4,16 @@ import { counted, duration } from "./figures.js";
 import { listed } from "./overview.js";
 import { word } from "./states.js";
 
-/** One sentence on the whole tree. It is read out when it changes, so nothing that ticks is in it. */
+/**
+ * One sentence on the whole tree. It is read out when it changes, so nothing that ticks is in it.
+ * Where there are several workers, each with a tree, it says whose this is.
+ */
 export function sentence(tree) {
+  const said = ofBranches(tree);
+  return Number.isInteger(tree.worker) ? `Worker ${tree.worker}: ${said}` : said;
+}
+
+function ofBranches(tree) {
   if (tree.state === "stopping") return tree.reason ? `The tree is stopping in order: ${tree.reason}` : "The tree is stopping in order.";
   const others = tree.branches.filter((branch) => branch.state !== "running");
   if (others.length === 0) return `All ${counted(tree.branches.length, "branch", "branches")} are running.`;
