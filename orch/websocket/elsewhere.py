@@ -28,6 +28,9 @@ _LASTING: Final = b"M"
 _PRESENT: Final = b"p"
 _WHO: Final = b"?"
 _ROLL: Final = b"r"
+_SAID: Final = b"a"
+_CLOSE: Final = b"c"
+_YES: Final = b"y"
 
 _log = structlog.get_logger("websocket")
 
@@ -60,6 +63,7 @@ class Elsewhere:
         self._absent: set[str] = set()
         self.on_ended: Callable[[str], None] | None = None
         self.on_announced: Callable[[bytes], bytes] | None = None
+        self.on_close: Callable[[str], bool] | None = None
         self.on_state: Callable[[bool], None] | None = None
         presence.on_change = self._tell_present
         store.on_told = self._heard
@@ -85,7 +89,11 @@ class Elsewhere:
 
     async def announce(self, payload: bytes) -> list[bytes]:
         """Tell all other workers; return what those answered that did in time."""
-        return [answer for answer in await self._store.announce(b"a" + payload) if answer]
+        return [answer for answer in await self._store.announce(_SAID + payload) if answer]
+
+    async def close(self, connection_id: str) -> bool:
+        """Have a connection closed on the worker it is on; return whether there was one that answered."""
+        return _YES in await self._store.announce(_CLOSE + connection_id.encode())
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Notice workers that are gone, and with them those who were on them."""
@@ -186,4 +194,7 @@ class Elsewhere:
     def _announced(self, payload: bytes) -> bytes:
         if payload[:1] == _ROLL:
             return self._worker.encode()
+        if payload[:1] == _CLOSE:
+            is_here = self.on_close is not None and self.on_close(payload[1:].decode())
+            return _YES if is_here else b""
         return b"" if self.on_announced is None else self.on_announced(payload[1:])

@@ -122,7 +122,7 @@ class Linked(Connection):
     def drop(self) -> None:
         """End the connection now."""
         self.close(closes.HEARTBEAT_TIMEOUT)
-        self._evict(closes.HEARTBEAT_TIMEOUT)
+        self._evict(self.closed_as or closes.HEARTBEAT_TIMEOUT)
 
     def _evict(self, close: Close) -> None:
         if not self._is_over:

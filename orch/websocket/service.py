@@ -60,14 +60,21 @@ RETURN_NOT_BEFORE: Final = 0.5
 #: How long back ends are waited for at shutdown, so that the last words are in the history.
 SPEECH_PATIENCE: Final = 5.0
 
+#: Characters of an announcement that the event log shows.
+ANNOUNCEMENT_SHOWN: Final = 100
+
 _log = structlog.get_logger("websocket")
 
 
 class Announced(Struct, frozen=True):
-    """What became of an announcement: how many took it, and how many had to go because they could not."""
+    """What became of an announcement.
+
+    How many connections took it, how many had to go because they could not, and in how many seconds.
+    """
 
     taken: int
     evicted: int
+    seconds: float = 0.0
 
 
 class HubService:
@@ -109,6 +116,7 @@ class HubService:
         self._is_degraded = False
         if self._rooms.elsewhere is not None:
             self._rooms.elsewhere.on_announced = self._announced
+            self._rooms.elsewhere.on_close = self._close_here
             self._rooms.elsewhere.on_state = self._store_changed
         self._membership = Membership(self._rooms)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
@@ -243,11 +251,36 @@ class HubService:
 
     async def announce_everywhere(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of every worker that answers in time."""
+        began = trio.current_time()
         told = [self.announce(text)]
         if self._rooms.elsewhere is not None:
             answers = await self._rooms.elsewhere.announce(text.encode())
             told += [msgspec.json.decode(answer, type=Announced) for answer in answers]
-        return Announced(taken=sum(each.taken for each in told), evicted=sum(each.evicted for each in told))
+        taken, evicted = sum(each.taken for each in told), sum(each.evicted for each in told)
+        shown = text if len(text) <= ANNOUNCEMENT_SHOWN else f"{text[:ANNOUNCEMENT_SHOWN]}…"
+        self._events.record("info", "connections", f"Announced to {taken} connections: {shown}")
+        return Announced(taken=taken, evicted=evicted, seconds=round(trio.current_time() - began, 4))
+
+    async def close_connection(self, connection_id: str) -> None:
+        """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``.
+
+        Returns once its client has what was queued for it, or has had time to.
+        """
+        if self._close_here(connection_id):
+            connection = self._connections.get(connection_id)
+            if connection is not None:
+                await connection.finish()
+        elif self._rooms.elsewhere is None or not await self._rooms.elsewhere.close(connection_id):
+            raise ProblemError("unknown_connection", f"There is no connection {connection_id[:100]}.")
+
+    def _close_here(self, connection_id: str) -> bool:
+        connection = self._connections.get(connection_id)
+        if connection is None:
+            return False
+        if not connection.is_closing:
+            self._events.record("info", "connections", f"An operator closed {connection.address}.")
+            connection.close(closes.CLOSED_BY_OPERATOR, flush=True)
+        return True
 
     def announce(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of this worker."""

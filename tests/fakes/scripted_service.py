@@ -24,6 +24,7 @@ from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
 from orch.web.app import create_pages
+from orch.websocket.service import Announced
 from tests.fakes.scenes import SCENES, Scene, statistics
 
 
@@ -63,6 +64,15 @@ class ScriptedService:
                 raise ProblemError("unknown_service", f"There is no service {service}.", service=service)
             self.changes.append(("restart service", service))
 
+        async def announce(text: str) -> Announced:
+            self.changes.append(("announce", text))
+            return Announced(taken=58, evicted=2, seconds=0.0312)
+
+        async def close_connection(connection_id: str) -> None:
+            if connection_id not in {each.connection_id for each in self.state()["connections"].connections}:
+                raise ProblemError("unknown_connection", f"There is no connection {connection_id}.")
+            self.changes.append(("close connection", connection_id))
+
         def restart_branch(name: str) -> bool:
             self.changes.append(("restart branch", name))
             return True
@@ -75,7 +85,11 @@ class ScriptedService:
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
             gateway=SimpleNamespace(statistics=says("gateway")),
-            hub=SimpleNamespace(statistics=says("connections")),
+            hub=SimpleNamespace(
+                statistics=says("connections"),
+                announce_everywhere=announce,
+                close_connection=close_connection,
+            ),
             dashboard=SimpleNamespace(statistics=says("metrics")),
             tree=SimpleNamespace(
                 statistics=says("tree"),

@@ -193,6 +193,13 @@ CHANGES = [
         b'{"values": {"orchestration.gateway.timeout": 20}}',
         ("patch", {"orchestration.gateway.timeout": 20}),
     ),
+    (
+        "POST",
+        "/api/announcements",
+        '{"message": "Tonight at 22:00: é"}'.encode(),
+        ("announce", "Tonight at 22:00: é"),
+    ),
+    ("DELETE", "/api/connections/c-00000", b"", ("close connection", "c-00000")),
 ]
 
 
@@ -225,6 +232,22 @@ def test_ending_a_session_needs_the_token_too() -> None:
     """It takes what was said from everyone in it."""
     response = ask("DELETE", "/api/sessions/x", ScriptedService("full", settings=WIDE))
     assert problem(response)["code"] == "token_required"
+
+
+def test_an_announcement_is_answered_with_who_took_it() -> None:
+    """And with how long it took; one without words, or with too many, is refused."""
+    service = ScriptedService("full")
+    response = ask("POST", "/api/announcements", service, json={"message": "x"})
+    assert msgspec.json.decode(response.whole) == {"taken": 58, "evicted": 2, "seconds": 0.0312}
+    for message in ("", "x" * 1001, None):
+        refused = ask("POST", "/api/announcements", service, json={"message": message})
+        assert (problem(refused)["code"], problem(refused)["path"]) == ("invalid_request", "$.message")
+    assert len(service.changes) == 1
+
+
+def test_a_connection_that_is_not_there_cannot_be_closed() -> None:
+    """404."""
+    assert problem(ask("DELETE", "/api/connections/nobody"))["code"] == "unknown_connection"
 
 
 def test_an_unknown_branch_is_named_with_those_there_are() -> None:
@@ -355,6 +378,8 @@ def test_the_openapi_document_describes_every_control_path_and_no_page() -> None
         "/api/tree/{branch}/restart",
         "/api/config",
         "/api/sessions/create",
+        "/api/announcements",
+        "/api/connections/{connection_id}",
     } <= paths.keys()
     assert not {page.path for page in PAGES} & paths.keys()
     identifiers = [operation["operationId"] for methods in paths.values() for operation in methods.values()]

@@ -343,6 +343,70 @@ def test_a_client_that_takes_a_little_now_and_then_is_closed_as_slow(tmp_path: P
     run(main)
 
 
+def test_an_announcement_says_who_took_it_and_who_could_not(tmp_path: Path) -> None:
+    """Those who are too slow to be told have to go; nobody waits for them."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path, **SMALL) as hub, hub.connected() as ann:
+            await ann.ask({"type": "create_session", "session_id": "s"})
+            await stalled(hub, "s")
+            before = trio.current_time()
+            for number in range(20):
+                announced = await hub.service.announce_everywhere(f"{number} {'x' * 5000}")
+                await ann.until("system_announcement")
+                if announced.evicted:
+                    break
+            assert (announced.taken, announced.evicted, announced.seconds) == (1, 1, 0.0)
+            assert trio.current_time() == before
+            assert (await hub.service.announce_everywhere("again")).taken == 1
+            assert hub.events.latest()[0].text == "Announced to 1 connections: again"
+
+    run(main)
+
+
+def test_an_operator_closes_one_connection_and_no_other(tmp_path: Path) -> None:
+    """With the code that says not to come back, after what was queued for it."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+            await ann.ask({"type": "create_session", "session_id": "s"})
+            bob = hub.socket(buffer=0)
+            greeting = await bob.hear()
+            await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+            ann.say({"type": "broadcast", "session_id": "s", "data": 1})
+            await ann.until("session_message")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(hub.service.close_connection, greeting["connection_id"])
+                await bob.until("session_message")
+                with pytest.raises(trio.EndOfChannel):
+                    await bob.until("never")
+            assert bob.close_code == 4001
+            await bob.has_ended.wait()
+            with pytest.raises(ProblemError, match="There is no connection") as caught:
+                await hub.service.close_connection(greeting["connection_id"])
+            assert caught.value.code == "unknown_connection"
+            assert (await ann.ask({"type": "ping"}, "pong"))["type"] == "pong"
+
+    run(main)
+
+
+def test_an_operator_closes_one_that_takes_nothing_within_the_time_a_close_may_take(tmp_path: Path) -> None:
+    """It cannot be told, and is closed all the same."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub:
+            deaf = hub.socket(buffer=0)
+            greeting = await deaf.hear()
+            deaf.say({"type": "ping"})
+            await trio.testing.wait_all_tasks_blocked()
+            await hub.service.close_connection(greeting["connection_id"])
+            await deaf.has_ended.wait()
+            assert trio.current_time() <= 2 * CLOSE_PATIENCE + 1
+            assert hub.service.statistics().active == 0
+
+    run(main)
+
+
 async def stalled(hub: Hub, session_id: str) -> FakeSocket:
     """Join a session with a client that then reads nothing more."""
     socket = hub.socket(buffer=0)

@@ -3,12 +3,12 @@
 from quart import Blueprint
 
 from orch.parts import Parts
-from orch.web.api import config, gateway, health, languages, metrics, services, sessions, tree
+from orch.web.api import config, connections, gateway, health, languages, metrics, services, sessions, tree
 
 
 def blueprints(parts: Parts) -> tuple[Blueprint, ...]:
     """Return every resource's routes."""
     return tuple(
         module.blueprint(parts)
-        for module in (health, services, metrics, sessions, languages, gateway, tree, config)
+        for module in (health, services, metrics, sessions, connections, languages, gateway, tree, config)
     )
