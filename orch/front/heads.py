@@ -68,11 +68,13 @@ LENGTH_DIGITS: Final = 18
 
 _VERSIONS: Final[dict[bytes, Literal["1.0", "1.1"]]] = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
-_VISIBLE: Final = bytes(range(0x21, 0x7F))
+_IN_TARGETS: Final = bytes(range(0x21, 0x7F)).replace(b"#", b"")
+"""Visible characters; a fragment is the client's own and belongs in no request."""
 _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
 )
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+_COMMON_OPTIONS: Final = {option: frozenset({option}) for option in (b"keep-alive", b"close", b"upgrade")}
 _FRAMING: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"}
 )
@@ -100,8 +102,7 @@ def read_head(block: bytes, limits: Limits) -> RequestHead:
 
     Raises :class:`BadRequestError`.
     """
-    line, _, _ = block.partition(b"\r\n")
-    method, target, version = _read_request_line(line, limits)
+    method, target, version = _read_request_line(block[: block.find(b"\r\n")], limits)
     fields = _Fields()
     try:
         HttpRequestParser(fields).feed_data(block)
@@ -135,7 +136,7 @@ def _read_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, Liter
         raise BadRequestError("connect_unsupported")
     if len(target) > limits.target_bytes:
         raise BadRequestError("target_too_long")
-    if b"#" in target or target.translate(None, _VISIBLE):
+    if target.translate(None, _IN_TARGETS):
         raise BadRequestError("target_invalid")
     return method, target, version
 
@@ -152,9 +153,8 @@ def _assemble(
     is_current = version == "1.1"
     options = _NO_OPTIONS
     if b"connection" in framing:
-        options = frozenset(
-            option.strip() for option in b",".join(framing[b"connection"]).lower().split(b",")
-        )
+        connection = b",".join(framing[b"connection"]).lower()
+        options = _COMMON_OPTIONS.get(connection) or _split(connection)
     keep_alive = b"close" not in options and (is_current or b"keep-alive" in options)
     upgrade = None
     if is_current and b"upgrade" in options and b"upgrade" in framing:
@@ -186,6 +186,10 @@ def _assemble(
         content_length,
         is_chunked,
     )
+
+
+def _split(connection: bytes) -> frozenset[bytes]:
+    return frozenset(option.strip() for option in connection.split(b","))
 
 
 def _read_lengths(framing: dict[bytes, list[bytes]], version: str) -> tuple[int | None, bool]:

@@ -170,20 +170,27 @@ class RequestParser:
 
     def _read(self, data: bytes, events: list[Event]) -> bytes:
         """Read what ``data`` has, from the current part on; return what could not be used."""
-        if self._part is _Part.HEAD:
-            if not self._skipped and data.startswith(b"\r\n"):
-                # "a server that is expecting to receive and parse a request-line SHOULD ignore at least one
-                # empty line (CRLF) received prior to the request-line" (RFC 9112, 2.2). One it is.
-                self._skipped = True
-                self._checked = 0
-                data = data[2:]
-            used = self._find_head(data)
-            if not used:
-                return data
-            head = read_head(data[:used], self._limits)
-            self._begin_body(head)
-            events.append(head)
-            data = data[used:]
+        if self._part is not _Part.HEAD:
+            return self._read_body(data, events)
+        if not self._skipped and data.startswith(b"\r\n"):
+            # "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty
+            # line (CRLF) received prior to the request-line" (RFC 9112, 2.2). One it is.
+            self._skipped = True
+            self._checked = 0
+            data = data[2:]
+        used = self._find_head(data)
+        if not used:
+            return data
+        head = self._read_head(data[:used])
+        events.append(head)
+        data = data[used:]
+        if not head.has_body:
+            self._finish(events)
+            return data
+        self._begin_body(head)
+        return self._read_body(data, events)
+
+    def _read_body(self, data: bytes, events: list[Event]) -> bytes:
         if self._part is _Part.BODY:
             piece = data if len(data) <= self._left else data[: self._left]
             if piece:
@@ -200,6 +207,16 @@ class RequestParser:
             if self._chunks.is_done:
                 self._finish(events)
         return data
+
+    def _read_head(self, block: bytes) -> RequestHead:
+        try:
+            return read_head(block, self._limits)
+        except BadRequestError:
+            # A folded line is refused below, by llhttp or because there are fewer headers than lines. That it
+            # is one comes first among what is wrong with a head, as it does when it is seen before the end.
+            if FAULT.search(block, 0, len(block) - 2):
+                raise BadRequestError("folded_line") from None
+            raise
 
     def _begin_body(self, head: RequestHead) -> None:
         limits = self._limits
@@ -232,8 +249,8 @@ class RequestParser:
         bound = line_limit if is_line_long else limits.head_bytes
         end = data.find(b"\r\n\r\n", max(0, self._checked - 3), bound)
         if end >= 0:
-            if _is_clean(data[:end]):
-                return end + 4
+            if len(data[:end].translate(None, _CLEAN)) == 2 * data.count(b"\r\n", 0, end):
+                return end + 4  # what is left are the ends of lines, and nothing else
             bound = end + 2
         fault = FAULT.search(data, max(0, self._checked - 1), bound)
         if fault is not None:
@@ -244,9 +261,3 @@ class RequestParser:
             raise BadRequestError("target_too_long" if is_line_long else "head_too_large")
         self._checked = len(data)
         return 0
-
-
-def _is_clean(head: bytes) -> bool:
-    """Whether a head has no fault: all that is left of it are the ends of lines, and no line is folded."""
-    is_plain = len(head.translate(None, _CLEAN)) == 2 * head.count(b"\r\n")
-    return is_plain and b"\n " not in head and b"\n\t" not in head
