@@ -40,9 +40,14 @@ test-js: tools ## run the tests of the browser code in Node
 test-browser: tools ## run the tests in Chromium
 	$(BIN)/pytest -m browser $(ARGS)
 
-bench: checkers ## measure captions beside the engine, and the gateway beside its peers
+bench: ## measure captions beside the engine; gateway, front and hub beside their peers; what sessions cost
+	@scripts/install.sh bench
+	@node --version >/dev/null 2>&1 && command -v redis-server >/dev/null || scripts/apt-install.sh nodejs npm redis-server
 	$(BIN)/python benchmarks/captions.py
 	$(BIN)/python benchmarks/gateway.py
+	$(BIN)/python benchmarks/front.py $(ARGS)
+	$(BIN)/python benchmarks/hub.py $(ARGS)
+	$(BIN)/python benchmarks/sessions.py $(ARGS)
 
 fuzz: checkers ## feed the parsers what nobody would send for ten minutes each, with other parsers as judges
 	$(BIN)/python benchmarks/fuzz_http1.py $(ARGS)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv with the service in it. With "test": and what the tests need.
+# Makes .venv with the service in it. With "test": and what the tests need. With "bench": and the
+# peers that the benchmarks measure.
 #
 # What was installed is written down, so that a start with nothing to do takes milliseconds.
 set -eu
@@ -29,6 +30,6 @@ if [ ! -d .venv ]; then
     "$python" -m venv .venv
 fi
 
-echo "Installing the service${extra:+ and what its ${extra}s need} into .venv"
+echo "Installing the service${extra:+ and its extra \"$extra\"} into .venv"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extra:+[$extra]}"
 echo "$wanted" >"$stamp"
