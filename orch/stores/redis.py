@@ -311,8 +311,9 @@ class RedisStore:
         try:
             with trio.CancelScope() as scope:
                 async with trio.open_nursery() as nursery:
-                    spoken, heard = Link(self._url), Link(self._url)
+                    spoken = Link(self._url)
                     await spoken.open(nursery)
+                    heard = Link(self._url)
                     await heard.open(nursery)
                     await self._prepare(spoken)
                     # From here on it ends when what was taken in is kept, not sooner.

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import trio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from coredis import ConnectionPool
 from coredis.connection import BaseConnection
 from coredis.exceptions import (
@@ -67,6 +68,11 @@ class Link:
             raise LinkLostError(f"does not let us in: {error}") from error
         except RedisError as error:
             raise LinkLostError(str(error.__cause__ or error)) from error
+        finally:
+            # A connection that was never made leaves its buffers open.
+            for each in vars(self._connection).values():
+                if isinstance(each, MemoryObjectSendStream | MemoryObjectReceiveStream):
+                    each.close()
         raise LinkLostError("the connection was closed")
 
     @property

@@ -134,7 +134,8 @@ class Pipeline:
     @property
     def waiting(self) -> int:
         """How many operations wait, those on their way among them."""
-        return len(self._queue) + (len(self._on_its_way.operations()) if self._on_its_way else 0)
+        said = self._on_its_way.operations() if self._on_its_way else ()
+        return len(self._queue) + sum(not operation.done.is_set() for operation in said)
 
     @property
     def waiting_bytes(self) -> int:
