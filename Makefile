@@ -51,6 +51,7 @@ bench: ## measure captions beside the engine; gateway, front and hub beside thei
 
 fuzz: checkers ## feed the parsers what nobody would send for ten minutes each, with other parsers as judges
 	$(BIN)/python benchmarks/fuzz_http1.py $(ARGS)
+	$(BIN)/python benchmarks/fuzz_frames.py $(ARGS)
 
 DURATION ?= 20m
 

@@ -1,12 +1,10 @@
 """h11 as the judge: what both read is the same, and what we read h11 does not refuse."""
 
 from itertools import pairwise
-from random import Random
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz_http1 import Fuzzer
 from tests.fakes.http1_judge import check_cuts, judge, read_ours
 from tests.fakes.http1_samples import BAD, GOOD, ODD
 from tests.front.test_http1_responses import encoder_for, read_by_h11
@@ -115,11 +113,3 @@ def test_bodies_come_through_whole(pieces: list[bytes], cut: int) -> None:
     reading = read_ours([data[i : i + cut] for i in range(0, len(data), cut)])
     assert reading.messages[0].body == b"".join(pieces)
     assert reading.messages[0].is_complete
-
-
-def test_the_fuzzer_runs() -> None:
-    """A few hundred of its inputs with every run of the tests; `make fuzz` goes on for ten minutes."""
-    fuzzer = Fuzzer(Random(1))
-    for _ in range(500):
-        fuzzer.try_one(fuzzer.input())
-    assert len(fuzzer.outcomes) > 50

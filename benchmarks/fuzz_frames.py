@@ -1,0 +1,181 @@
+"""Feeds the WebSocket decoder what no client would send, with wsproto as the judge.
+
+    python benchmarks/fuzz_frames.py [--seconds 600] [--seed N]
+
+Conversations of whole and fragmented messages, control frames and closes, with bytes changed, cut out and put
+in, and with lengths, masks and opcodes that are wrong. Each is read at once, in pieces and by wsproto. A
+finding is one of which wsproto reads other messages or gives another verdict, that reads otherwise when it is
+cut otherwise, or that raises anything but a violation. Findings are printed and make the exit status 1.
+
+Where ours may part from wsproto: it refuses a frame by its first bytes, wsproto once its length and mask have
+come; it takes close code 1014, which IANA has registered; and of a close frame that is wrong in two ways
+(1002, 1007) the other may be named.
+"""
+
+import argparse
+import platform
+import sys
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from random import Random
+from time import perf_counter
+from typing import Any, Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from orch.front.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, CloseFrame
+from tests.front.test_frames import decode, frame, judged
+
+MOST_FINDINGS: Final = 5
+UNLIMITED: Final = 2**63
+"""wsproto has no limit of its own."""
+LIMIT: Final = 200
+REST: Final = bytes(12)
+"""As much as a frame's length and mask can be."""
+REGISTERED: Final = 1014
+Verdict = tuple[list[Any], int | None]
+"""Messages, and the close code of a violation."""
+TEXTS: Final = ("", "a", "né", "日本語", "🙂" * 3, "x" * 124, "x" * 125, "x" * 126, "é" * 70)
+BROKEN: Final = (
+    b"\xff",
+    b"\xc3",
+    b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80",
+    b"\xc0\x80",
+    b"\xe2\x82",
+    b"\xf0\x9f\x99",
+)
+CODES: Final = (
+    0,
+    999,
+    1000,
+    1001,
+    1002,
+    1004,
+    1005,
+    1006,
+    1007,
+    1011,
+    1014,
+    1015,
+    1016,
+    2999,
+    3000,
+    4999,
+    5000,
+)
+
+
+class Finding(Exception):  # noqa: N818  # it is what is looked for
+    """Two readings of the same bytes that are not the same."""
+
+
+class Fuzzer:
+    """Makes conversations and breaks them."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+
+    def conversation(self) -> bytes:
+        """Return some messages, as a client sends them or nearly so."""
+        random = self.random
+        wire = b"".join(self._message() for _ in range(random.randint(0, 4)))
+        if random.random() < 0.3:
+            code = random.choice(CODES).to_bytes(2, "big")
+            wire += self._frame(CLOSE, random.choice((b"", b"\x03", code, code + self._payload())))
+        for _ in range(random.choice((0, 0, 0, 1, 1, 2, 4))):
+            start = random.randint(0, len(wire))
+            end = min(len(wire), start + random.choice((0, 1, 1, 2, 8)))
+            wire = wire[:start] + random.choice((b"", *BROKEN, random.randbytes(2))) + wire[end:]
+        return wire
+
+    def _message(self) -> bytes:
+        random = self.random
+        opcode = random.choice((TEXT, TEXT, BINARY))
+        payload = self._payload()
+        cuts = sorted(random.randint(0, len(payload)) for _ in range(random.choice((0, 0, 1, 3))))
+        wire = b""
+        start = 0
+        for end in cuts:
+            wire += self._frame(opcode, payload[start:end], is_last=False)
+            if random.random() < 0.3:
+                wire += self._frame(random.choice((PING, PONG)), random.randbytes(random.choice((0, 4, 125))))
+            opcode, start = CONTINUATION, end
+        return wire + self._frame(opcode, payload[start:])
+
+    def _payload(self) -> bytes:
+        random = self.random
+        payload = random.choice(TEXTS).encode()
+        if random.random() < 0.1:
+            at = random.randint(0, len(payload))
+            payload = payload[:at] + random.choice(BROKEN) + payload[at:]
+        return payload
+
+    def _frame(self, opcode: int, payload: bytes, *, is_last: bool = True) -> bytes:
+        random = self.random
+        if random.random() < 0.02:
+            opcode = random.randrange(16)
+        width = 8 if random.random() < 0.01 else None
+        mask = None if random.random() < 0.01 else random.choice((bytes(4), random.randbytes(4)))
+        reserved = random.randrange(1, 8) if random.random() < 0.01 else 0
+        is_last = is_last != (random.random() < 0.02)
+        return frame(opcode, payload, is_last=is_last, mask=mask, reserved=reserved, width=width)
+
+    def try_one(self, wire: bytes) -> int | None:
+        """Read one conversation in every way; return the verdict, or raise where they part."""
+        random = self.random
+        cuts = [random.randint(0, len(wire)) for _ in range(random.randint(1, 5))]
+        ours = decode(wire, limit=UNLIMITED)
+        theirs = judged(wire)
+        if ours[1] is not None and not _is_alike(ours, theirs):
+            theirs = judged(wire + REST)
+        if not _is_alike(ours, theirs):
+            raise Finding(f"wsproto reads {theirs}, not {ours}")
+        limited = decode(wire, limit=LIMIT)
+        ways = [cuts, range(len(wire))] if random.random() < 0.1 else [cuts]
+        for way in ways:
+            if decode(wire, *way, limit=UNLIMITED) != ours or decode(wire, *way, limit=LIMIT) != limited:
+                raise Finding(f"it reads otherwise when it is cut at {list(way)}")
+        return limited[1]
+
+
+def _is_alike(ours: Verdict, theirs: Verdict) -> bool:
+    """Whether two readings are the same, but for what the module's docstring allows."""
+    if ours == theirs or (ours[0] == theirs[0] and {ours[1], theirs[1]} == {1002, 1007}):
+        return True
+    last = ours[0][-1] if ours[0] else None
+    is_registered = isinstance(last, CloseFrame) and last.code == REGISTERED
+    return is_registered and (ours[0][:-1], 1002) == theirs
+
+
+def main() -> int:
+    """Run for the time given and print what was done."""
+    arguments = argparse.ArgumentParser(description="Fuzz the WebSocket decoder.")
+    arguments.add_argument("--seconds", type=float, default=600)
+    arguments.add_argument("--seed", type=int, default=None)
+    options = arguments.parse_args()
+    seed = Random().randrange(2**32) if options.seed is None else options.seed
+    fuzzer = Fuzzer(Random(seed))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("websockets", "wsproto"))
+    print(f"frames: {options.seconds:g} s, seed {seed}, Python {platform.python_version()}, {versions}")
+    verdicts: Counter[int | None] = Counter()
+    findings = 0
+    begun = perf_counter()
+    while perf_counter() - begun < options.seconds and findings < MOST_FINDINGS:
+        wire = fuzzer.conversation()
+        try:
+            verdicts[fuzzer.try_one(wire)] += 1
+        except Exception as error:  # noqa: BLE001  # whatever it raises is the finding
+            findings += 1
+            print(f"finding: {type(error).__name__}: {error}\n  {wire!r}")
+    took = perf_counter() - begun
+    executions = verdicts.total() + findings
+    print(f"{executions:,} conversations ({executions / took:,.0f}/s), {findings} findings; by close code:")
+    for code, count in verdicts.most_common():
+        print(f"  {code or '(none)'!s:8} {count:>10,}")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
