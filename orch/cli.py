@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--config", metavar="FILE", help="settings (default: config/orchestration.yaml)")
         command.add_argument("--host", help="address to listen on")
         command.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
-        command.add_argument("--server", choices=["hypercorn"], help="what accepts connections")
+        command.add_argument("--server", choices=["orch", "hypercorn"], help="what accepts connections")
         if name == "serve":
             command.add_argument(
                 "--workers", type=int, help="processes that serve; more than one needs Redis"

@@ -10,7 +10,7 @@ import trio
 
 from orch.asgi import Application
 from orch.configuration import Configuration
-from orch.front.hypercorn import Front
+from orch.front import kinds
 from orch.front.listeners import listeners
 from orch.health.processes import ProcessSpec
 from orch.lifeline import Lifeline
@@ -40,7 +40,8 @@ async def serve(
     def grace() -> float:
         return configuration.current.orchestration.shutdown_grace
 
-    front = Front(
+    front = kinds.make(
+        frontend.server,
         Application(parts),
         host=frontend.host,
         port=frontend.port,
@@ -48,6 +49,7 @@ async def serve(
         drain=parts.hub.drain,
         grace=grace,
         heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
+        heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
         listen=None if lifeline is None else partial(listeners, lifeline.own, lifeline.neighbours),
     )
     if lifeline is not None:

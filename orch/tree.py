@@ -22,7 +22,7 @@ import trio
 from orch.bots.service import BotsService
 from orch.configuration import Configuration
 from orch.dashboard import Dashboard
-from orch.front.hypercorn import Front
+from orch.front.kinds import Front
 from orch.gateway.service import GatewayService
 from orch.health.processes import ProcessSpec
 from orch.health.service import HealthService

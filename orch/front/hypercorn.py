@@ -19,9 +19,9 @@ from hypercorn.events import Event, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
-from msgspec import Struct
 
 from orch.front.listeners import NeighbourListener
+from orch.front.statistics import FrontStatistics
 from orch.listening import BACKLOG, addresses
 
 log = structlog.get_logger("front")
@@ -34,15 +34,6 @@ FORCED_CLOSE: Final = 0.5
 """Seconds a connection has to end after its socket was closed under it."""
 FIRST_REQUEST: Final = 1.0
 """Seconds that a stop leaves to a connection just accepted for its first request to come and be answered."""
-
-
-class FrontStatistics(Struct, frozen=True, kw_only=True):
-    """Where it listens and how many sockets are open."""
-
-    bound: tuple[str, ...]
-    open: int
-    accepted: int
-    closed_by_force: int
 
 
 class _Context(WorkerContext):
@@ -96,7 +87,8 @@ class Front:
     The mutable state is the set of open sockets, and which of them have not asked for anything yet. Port 0 is
     chosen once and kept over restarts of the branch. ``drain`` is called when stopping, after the last
     connection was accepted and has had a moment to ask; it has ``grace`` seconds together with what is in
-    flight. ``listen`` gives listeners on sockets that are there already, in place of ``host`` and ``port``.
+    flight. ``heartbeat_timeout`` is not used: Hypercorn pings and never asks whether it was answered.
+    ``listen`` gives listeners on sockets that are there already, in place of ``host`` and ``port``.
     """
 
     def __init__(
@@ -109,6 +101,7 @@ class Front:
         drain: Callable[[], Awaitable[None]],
         grace: Callable[[], float],
         heartbeat: Callable[[], float] = lambda: 25.0,
+        heartbeat_timeout: Callable[[], float] | None = None,
         tls: ssl.SSLContext | None = None,
         listen: Callable[[], Sequence[Listening]] | None = None,
     ) -> None:
@@ -119,6 +112,7 @@ class Front:
         self._drain = drain
         self._grace = grace
         self._heartbeat = heartbeat
+        del heartbeat_timeout
         self._tls = tls
         self._listen_given = listen
         self._sockets: set[trio.socket.SocketType] = set()

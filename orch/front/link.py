@@ -23,7 +23,13 @@ GATHERED: Final = 64
 """Queued pieces handed to the kernel in one call."""
 QUEUE_LIMIT: Final = 64 * 2**20
 """Bytes queued for one client, whoever queued them; beyond it the connection is ended."""
+BREATH: Final = 16
+"""Sends that the kernel took at once, in a row, before other tasks have a turn."""
 _RESET: Final = struct.pack("ii", 1, 0)
+
+
+class ClientGoneError(OSError):
+    """Nothing can be sent any more: ASGI's word to the application that its client is gone."""
 
 
 class Link:
@@ -313,3 +319,13 @@ class TlsLink(Link):
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
                     await self._stream.aclose()
         self.close()
+
+
+async def drain(link: Link, running: Running) -> None:
+    """Wait until the client has taken what is queued; one that takes too long is cut off."""
+    allowed = running.patience.send + link.queued_bytes / running.patience.slowest
+    with trio.move_on_after(allowed) as waiting:
+        await link.drained(1)
+    if waiting.cancelled_caught:
+        running.refused["slow_reader"] += 1
+        link.abort()

@@ -17,6 +17,8 @@ SLOTS: Final = 512
 BREATH: Final = 64
 """Deadlines met in a row before others have a turn."""
 
+NEVER: Final = float("inf")
+
 App = Callable[[Any, Any, Any], Any]
 
 
@@ -61,6 +63,7 @@ class Running:
         nursery: trio.Nursery,
         *,
         heartbeat: Callable[[], float],
+        heartbeat_timeout: Callable[[], float],
         patience: Patience,
         message_limit: int,
         refused: Counter[str],
@@ -69,6 +72,7 @@ class Running:
         self.app = app
         self.nursery = nursery
         self.heartbeat = heartbeat
+        self.heartbeat_timeout = heartbeat_timeout
         self.patience = patience
         self.message_limit = message_limit
         self.refused = refused
@@ -91,7 +95,7 @@ class Running:
     def disarm(self, timed: Timed) -> None:
         """Ask ``timed`` no more."""
         self._wheel.remove(timed, timed.slot)
-        timed.due_at = float("inf")
+        timed.due_at = NEVER
 
     async def tick(self) -> None:
         """Meet deadlines until cancelled."""
@@ -100,7 +104,7 @@ class Running:
             self._read_clocks()
             for number, timed in enumerate(self._wheel.advance(self.now), 1):
                 again = timed.on_due(self.now)
-                timed.due_at = float("inf")
+                timed.due_at = NEVER
                 if again is not None:
                     self.arm(timed, again)
                 if number % BREATH == 0:

@@ -19,8 +19,8 @@ import trio
 
 from orch.front import binds
 from orch.front.binds import Bound, Listening
-from orch.front.http_connection import HttpConnection, drain
-from orch.front.link import Link, TlsLink
+from orch.front.http_connection import HttpConnection
+from orch.front.link import Link, TlsLink, drain
 from orch.front.listeners import PATIENCE
 from orch.front.running import App, Patience, Running
 from orch.front.statistics import FrontStatistics
@@ -48,7 +48,8 @@ class Server:
     ``reuse_port`` lets other processes listen beside this one. ``tls`` holds for all of them.
 
     ``drain`` is called when stopping, after the last connection was accepted and has had a moment to ask; it
-    has ``grace`` seconds together with what is in flight.
+    has ``grace`` seconds together with what is in flight. Every ``heartbeat`` seconds a WebSocket is pinged;
+    one from which nothing is heard for ``heartbeat_timeout`` seconds then is ended.
 
     The mutable state is the set of open connections and the counts; both outlive a run, so that a run that
     was cancelled is counted in full.
@@ -64,6 +65,7 @@ class Server:
         drain: Callable[[], Awaitable[None]],
         grace: Callable[[], float],
         heartbeat: Callable[[], float] = lambda: 25.0,
+        heartbeat_timeout: Callable[[], float] | None = None,
         tls: ssl.SSLContext | None = None,
         listen: Callable[[], Sequence[Listening]] | None = None,
         binds: Sequence[str] = (),
@@ -83,6 +85,7 @@ class Server:
         self._binds = tuple(binds)
         self._reuse_port = reuse_port
         self._patience = patience or Patience()
+        self._heartbeat_timeout = heartbeat_timeout or (lambda: self._patience.pong)
         self._wall = wall
         self._open: dict[Link, HttpConnection | None] = {}
         self._changed = trio.lowlevel.ParkingLot()
@@ -103,6 +106,7 @@ class Server:
                     self._app,
                     connections,
                     heartbeat=self._heartbeat,
+                    heartbeat_timeout=self._heartbeat_timeout,
                     patience=self._patience,
                     message_limit=MESSAGE_LIMIT,
                     refused=self._refused,

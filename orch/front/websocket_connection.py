@@ -16,9 +16,8 @@ from orch.front.answers import refused_handshake
 from orch.front.frames import Binary, CloseFrame, FrameDecoder, Ping, ProtocolViolationError, Text
 from orch.front.handshake import Accepted, BadHandshakeError, accept
 from orch.front.http1 import RequestHead, ResponseEncoder
-from orch.front.http_connection import BREATH, NEVER, ClientGoneError, drain
-from orch.front.link import Link
-from orch.front.running import Running
+from orch.front.link import BREATH, ClientGoneError, Link, drain
+from orch.front.running import NEVER, Running
 from orch.problems import ProblemError
 
 PING: Final = frames.encode(frames.PING, b"")
@@ -322,12 +321,12 @@ class WebSocketConnection:
             return now + self._running.heartbeat()
         self._is_pinged, self._is_heard = True, False
         self._link.offer(PING)
-        return now + self._running.patience.pong
+        return now + self._running.heartbeat_timeout()
 
     def _judge_ping(self, now: float) -> float | None:
         self._is_pinged = False
         if self._is_heard or not self._is_reading or self._link.queued_bytes:
-            return now + max(self._running.heartbeat() - self._running.patience.pong, 0.0)
+            return now + max(self._running.heartbeat() - self._running.heartbeat_timeout(), 0.0)
         self._running.refused["no_pong"] += 1
         self._link.abort()
         return None

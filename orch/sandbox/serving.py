@@ -14,7 +14,7 @@ from quart import Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from orch.front.hypercorn import Front
+from orch.front.server import Server
 from orch.problems import ProblemError
 from orch.telemetry.logs import configure
 from orch.web.answers import problem, request_id
@@ -108,7 +108,7 @@ def main(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> int:
 async def serve(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> None:
     """Accept connections and run ``engine``, until SIGTERM, SIGINT or the end of the input."""
     stopping = trio.Event()
-    front = Front(
+    front = Server(
         app,
         host=how.host,
         port=how.port,

@@ -21,7 +21,7 @@ class Frontend(Section, frozen=True):
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Port = 3000
     workers: Count = 1
-    server: Literal["hypercorn"] = "hypercorn"
+    server: Literal["orch", "hypercorn"] = "orch"
 
 
 class Websocket(Section, frozen=True):

@@ -11,7 +11,7 @@ import trio
 
 from orch.asgi import Application
 from orch.configuration import Configuration
-from orch.front.hypercorn import Front
+from orch.front import kinds
 from orch.health.processes import ProcessSpec
 from orch.parts import Parts
 from orch.telemetry.events import EventLog
@@ -48,7 +48,8 @@ async def whole(
         path, {}, events=events, wall=time.time, overlay={**database, **listen, **overlay}
     )
     parts = build(configuration, events, processes or {})
-    front = Front(
+    front = kinds.make(
+        configuration.current.orchestration.frontend.server,
         Application(parts),
         host="127.0.0.1",
         port=0,

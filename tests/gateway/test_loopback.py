@@ -13,7 +13,7 @@ import h11
 import pytest
 import trio
 
-from orch.front.hypercorn import Front
+from orch.front.server import Server
 from orch.gateway.bodies import RequestBody
 from orch.gateway.retries import Failure
 from orch.gateway.service import GatewayService
@@ -271,7 +271,7 @@ async def hosted(serve: Serve) -> AsyncIterator[tuple[GatewayService, str, int]]
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await gateway.proxy(scope, receive, send)
 
-        front = Front(
+        front = Server(
             app,
             host="127.0.0.1",
             port=0,

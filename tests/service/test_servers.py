@@ -1,4 +1,4 @@
-"""The application under both servers."""
+"""The application under every server it may be run with."""
 
 import socket
 import subprocess
@@ -48,7 +48,17 @@ def under_orch(folder: Path) -> Iterator[str]:
         yield s.url
 
 
-@pytest.mark.parametrize("serving", [under_orch, under_hypercorn])
+HYPERCORN = {"ORCH_FRONTEND__SERVER": "hypercorn"}
+
+
+@contextmanager
+def under_orch_with_hypercorn(folder: Path) -> Iterator[str]:
+    """Run ``orch serve`` with Hypercorn's connections until the block ends."""
+    with service("serve", folder, environ=HYPERCORN) as s:
+        yield s.url
+
+
+@pytest.mark.parametrize("serving", [under_orch, under_orch_with_hypercorn, under_hypercorn])
 def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) -> None:
     """The same application, whoever accepts the connection."""
     assert callable(serving)
@@ -77,12 +87,13 @@ def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) ->
         run(main, virtual=False)
 
 
-def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path) -> None:
+@pytest.mark.parametrize("environ", [{}, HYPERCORN], ids=["orch", "hypercorn"])
+def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path, environ: dict[str, str]) -> None:
     """What is too large ends its own connection, with the code for it."""
     from websockets.exceptions import ConnectionClosed
     from websockets.trio.client import connect
 
-    with service("serve", tmp_path) as s:
+    with service("serve", tmp_path, environ=environ) as s:
 
         async def main() -> None:
             async with connect(f"ws://127.0.0.1:{s.port}/ws") as socket_:
