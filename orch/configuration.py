@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from orch.resources import resource
 from orch.settings import Change, Decoded, Fault, Settings, SettingsError, changes, decode
-from orch.settings.decoding import SECRETS, Source, values
+from orch.settings.decoding import SECRETS, Source, masked, values
 from orch.settings.reloading import applicable
 from orch.telemetry.events import EventLog
 
@@ -138,7 +138,12 @@ class Configuration:
         self.current = applicable(self.current, decoded.settings)
         for change in changed:
             shown = (
-                {} if change.path.rpartition(".")[2] in SECRETS else {"old": change.old, "new": change.new}
+                {}
+                if change.path.rpartition(".")[2] in SECRETS
+                else {
+                    "old": masked(change.path, change.old),
+                    "new": masked(change.path, change.new),
+                }
             )
             if change.reason is None:
                 log.info("setting applied", path=change.path, **shown)
@@ -181,7 +186,12 @@ class Configuration:
     def statistics(self) -> ConfigurationStatistics:
         """Return every value in force, and what waits."""
         pending = tuple(
-            Pending(path=change.path, old=change.old, new=change.new, reason=change.reason or "")
+            Pending(
+                path=change.path,
+                old=masked(change.path, change.old),
+                new=masked(change.path, change.new),
+                reason=change.reason or "",
+            )
             for change in changes(self.current, self._wanted)
             if change.path.rpartition(".")[2] not in SECRETS
         )

@@ -75,9 +75,19 @@ def decode(
 def values(settings: Settings) -> dict[str, Any]:
     """Return every value under its dotted path, secrets masked."""
     return {
-        _dotted(path): ("••••" if path[-1] in SECRETS and value else value)
+        _dotted(path): masked(_dotted(path), value)
         for path, value in _leaves(msgspec.to_builtins(settings), ())
     }
+
+
+def masked(path: str, value: Any) -> Any:
+    """Return a value as it may be shown: a secret, or an address's password, as dots."""
+    name = path.rpartition(".")[2]
+    if name in SECRETS and value:
+        return "••••"
+    if name == "redis_url" and isinstance(value, str):
+        return re.sub(r"//[^/@]*@", "//••••@", value)
+    return value
 
 
 def _dotted(path: tuple[str, ...]) -> str:
@@ -306,6 +316,13 @@ def _spanning(settings: Settings) -> list[Fault]:
 def _deployment(settings: Settings) -> list[Fault]:
     faults: list[Fault] = []
     workers = settings.orchestration.frontend.workers
+    if not re.match(r"(rediss?://[^/]|unix://.*/)", settings.session_management.redis_url):
+        faults.append(
+            Fault(
+                "session_management.redis_url",
+                "expected redis://host:port/database, rediss:// for TLS, or unix:///path",
+            )
+        )
     if workers > 1 and settings.session_management.persistence != "redis":
         faults.append(
             Fault(

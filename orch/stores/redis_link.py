@@ -44,6 +44,8 @@ class Link:
     """A connection. It lives in the nursery of whoever opened it; where it is lost, that nursery is told."""
 
     def __init__(self, url: str) -> None:
+        if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+            raise LinkLostError(f"{without_password(url)} is no address of a Redis server")
         try:
             pool = ConnectionPool.from_url(url, decode_components=True)
             # The pool only reads the address; it is never entered and lends nothing.

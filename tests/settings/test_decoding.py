@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orch.resources import resource
 from orch.settings import Settings, decode
-from orch.settings.decoding import values
+from orch.settings.decoding import masked, values
 from orch.settings.environment import SHORT_NAMES
 
 FILE = (resource("config") / "orchestration.yaml").read_text(encoding="utf-8")
@@ -97,6 +97,7 @@ def test_one_reading_names_every_fault() -> None:
         ("orchestration: {speech: {vad: {frame_duration: 25}}}", "orchestration.speech.vad.frame_duration"),
         ("orchestration: {frontend: {workers: 4}}", "orchestration.frontend.workers"),
         ("session_management: {persistence: mysql}", "session_management.persistence"),
+        ('session_management: {redis_url: "http://r:6379"}', "session_management.redis_url"),
         ("session_management: {recovery_enabled: perhaps}", "session_management.recovery_enabled"),
     ],
 )
@@ -171,3 +172,9 @@ def test_the_shipped_file_lies_where_the_program_looks() -> None:
     """Templates, static files and the default configuration are found in a checkout."""
     for name in ("config", "templates", "static"):
         assert resource(name).is_dir(), Path(name)
+
+
+def test_an_address_is_shown_without_its_password() -> None:
+    """``GET /api/config`` and the log name the server, not what opens it."""
+    assert masked("session_management.redis_url", "rediss://me:secret@r:1/2") == "rediss://••••@r:1/2"
+    assert masked("session_management.redis_url", "redis://r:1") == "redis://r:1"
