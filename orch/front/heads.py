@@ -100,7 +100,8 @@ class _Fields:
 def read_head(block: bytes, limits: Limits) -> RequestHead:
     """Read a whole head, its empty line included, that has no :data:`~orch.front.refusals.FAULT`.
 
-    Raises :class:`BadRequestError`.
+    A folded line may be left to it: it raises then too, though of another kind. Raises
+    :class:`BadRequestError`.
     """
     method, target, version = _read_request_line(block[: block.find(b"\r\n")], limits)
     fields = _Fields()
@@ -160,10 +161,9 @@ def _assemble(
     if is_current and b"upgrade" in options and b"upgrade" in framing:
         upgrade = b", ".join(framing[b"upgrade"]).lower()
     expects_continue = False
-    if (
-        is_current and b"expect" in framing
-    ):  # "A server that receives a 100-continue expectation in an HTTP/1.0
-        # request MUST ignore that expectation." (RFC 9110, 10.1.1)
+    # RFC 9110, 10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore
+    # that expectation."
+    if is_current and b"expect" in framing:
         if any(value.lower() != b"100-continue" for value in framing[b"expect"]):
             raise BadRequestError("expectation_unknown")
         expects_continue = is_chunked or bool(content_length)

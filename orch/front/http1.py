@@ -68,6 +68,7 @@ class EndOfMessage(Struct, frozen=True):
 Event = RequestHead | Data | EndOfMessage
 
 _END: Final = EndOfMessage()
+_USUAL: Final = Limits()
 _AROUND_TARGET: Final = 64
 """Bytes of a first line beside its target: a method, a version, two spaces."""
 _CLEAN: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
@@ -93,7 +94,7 @@ class RequestParser:
     __slots__ = ("_checked", "_chunks", "_error", "_left", "_limits", "_part", "_pending", "_skipped")
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits or _USUAL
         self._part = _Part.HEAD
         self._pending = b""
         self._checked = 0
