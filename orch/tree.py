@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -30,14 +31,16 @@ from orch.parts import Parts
 from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
-from orch.stores.redis import RedisStatistics, RedisStore
-from orch.stores.sqlite import SqliteStore
+from orch.stores.sqlite import SqliteStore, StoreStatistics
 from orch.supervision import Detail, Queue, Run, Tree
 from orch.telemetry import metrics as names
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics, Reading
 from orch.websocket.service import HubService
 from orch.websocket.topics import Topics
+
+if TYPE_CHECKING:
+    from orch.stores.redis import RedisStore
 
 
 def build(
@@ -100,10 +103,13 @@ def build(
     return parts
 
 
-def _store(configuration: Configuration) -> SqliteStore | RedisStore:
+def _store(configuration: Configuration) -> "SqliteStore | RedisStore":
     settings = configuration.current.session_management
     if settings.persistence == "sqlite":
         return SqliteStore(Path(settings.sqlite_path))
+
+    # A service of one process does without what its client for Redis weighs.
+    from orch.stores.redis import RedisStore  # noqa: PLC0415 - see above
 
     def lifetime() -> float:
         # The sweep ends what is silent. This is for what no worker is left to sweep.
@@ -183,7 +189,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _stores_detail(parts: Parts) -> Detail:
     store = parts.store.statistics()
-    text = f"redis, {store.state}" if isinstance(store, RedisStatistics) else "sqlite"
+    text = "sqlite" if isinstance(store, StoreStatistics) else f"redis, {store.state}"
     return Detail(text=text, queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
 
 

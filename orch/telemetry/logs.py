@@ -52,6 +52,8 @@ def configure(level: str, *, pretty: bool = False, worker: int | None = None) ->
     root.setLevel(numeric)
     for noisy in ("httpx2", "httpcore2", "watchfiles", "hypercorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Each attempt to reach a server that is away, with a traceback; the store says it once.
+    logging.getLogger("coredis").setLevel(logging.CRITICAL)
 
 
 def _say_worker(
