@@ -6,6 +6,7 @@
 import { Clock } from "./components/time.js";
 import { byId, setAttribute, setText } from "./components/dom.js";
 import { count } from "./models/figures.js";
+import { toast } from "./components/toasts.js";
 import { freshness, waiting } from "./models/connection-words.js";
 
 const THEME = "theme";
@@ -34,6 +35,7 @@ export class Shell {
     this.#clock.start();
     this.#colours();
     this.#socket.addEventListener("state", this.#follow);
+    this.#socket.addEventListener("message", this.#announce);
     byId("connection-now").addEventListener("click", this.#again);
     this.#off.push(this.#socket.onTopic("connections", (data) => this.#count(data)));
     if (this.#beat) this.#off.push(this.#socket.onTopic(this.#beat.topic, () => this.heard()));
@@ -45,6 +47,7 @@ export class Shell {
     this.#clock.stop();
     clearInterval(this.#timer);
     this.#socket.removeEventListener("state", this.#follow);
+    this.#socket.removeEventListener("message", this.#announce);
     byId("connection-now").removeEventListener("click", this.#again);
     for (const off of this.#off.splice(0)) off();
   }
@@ -60,6 +63,12 @@ export class Shell {
     if (detail.state === "live") this.#wasLive = true;
     this.#retryAt = typeof detail.retryIn === "number" ? performance.now() + detail.retryIn : null;
     this.#tell();
+  };
+
+  /** Show what is said to everyone; what people say stays until it has been read. */
+  #announce = ({ detail }) => {
+    if (detail.type !== "system_announcement") return;
+    toast(detail.message, { tone: detail.state === "degraded" ? "bad" : "", stays: detail.state !== "restored" });
   };
 
   #again = () => {

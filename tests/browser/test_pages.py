@@ -303,11 +303,72 @@ def test_connections_are_found_and_counted(full: Running, page_at: PageAt) -> No
     expect(rows).to_have_count(60)
     page.get_by_role("button", name="behind").click()
     expect(rows).to_have_count(1)
-    page.get_by_role("button", name="all").click()
+    page.locator("#choices").get_by_role("button", name="all").click()
     page.get_by_label("Find").fill("ana chrome")
     expect(rows.first).to_contain_text("Ana")
     page.get_by_label("Find").fill("nobody at all")
     expect(rows).to_have_count(0)
+
+
+def test_one_connection_is_closed_after_one_question(page_at: PageAt, axe: str) -> None:
+    """The question names whose it is; no changes nothing; what the service refuses is said."""
+    with scripted("full") as running:
+        page = page_at(running.url + "/connections?connection=c-00003", expects=("404",))
+        settled(page)
+        panel = page.locator("#connection")
+        expect(panel).to_contain_text("Mei-Ling")
+        question = page.get_by_role("dialog", name="Close the connection of Mei-Ling at 192.0.2.4?")
+        for answer, changes in (
+            ("Cancel", []),
+            ("Close connection", [("close connection", "c-00003")]),
+        ):
+            panel.get_by_role("button", name="Close this connection").click()
+            expect(question).to_be_visible()
+            assert violations(page, axe) == []
+            question.get_by_role("button", name=answer).click()
+            expect(question).to_be_hidden()
+            expect(panel.get_by_role("button", name="Close this connection")).to_be_enabled()
+            assert running.service.changes == changes
+        expect(page.locator(".toast")).to_contain_text("The connection of Mei-Ling is being closed.")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_something_is_said_to_everyone(page_at: PageAt, axe: str, width: int) -> None:
+    """Only with words in it; the answer says how many took it; open pages show it until it is dismissed."""
+    with scripted("full") as running:
+        page = page_at(running.url + "/connections", width=width)
+        settled(page)
+        page.get_by_role("button", name="Announce to all").click()
+        dialog = page.get_by_role("dialog", name="Announce to all connections")
+        expect(dialog).to_contain_text("1,458 connections now")
+        field = dialog.get_by_label("Message")
+        expect(field).to_be_focused()
+        field.fill("   ")
+        dialog.get_by_role("button", name="Announce to all").click()
+        expect(page.locator("#announcement-fault")).to_have_text("Write what everyone is to be told.")
+        assert violations(page, axe) == []
+        page.emulate_media(color_scheme="light")
+        assert violations(page, axe) == []
+        field.fill("The service restarts at 22:00.")
+        dialog.get_by_role("button", name="Announce to all").click()
+        expect(dialog).to_be_hidden()
+        assert running.service.changes == [("announce", "The service restarts at 22:00.")]
+        toasts = page.locator(".toast")
+        expect(toasts.filter(has_text="58 connections took it in 31")).to_be_visible()
+        heard = toasts.filter(has_text="The service restarts at 22:00.")
+        expect(heard).to_be_visible()
+        assert violations(page, axe) == []
+        heard.get_by_role("button", name="Dismiss").click()
+        expect(heard).to_be_hidden()
+
+
+def test_rates_are_told_once_they_are_known(page_at: PageAt) -> None:
+    """Two looks at the counters make one."""
+    with scripted("full") as running:
+        page = page_at(running.url + "/connections")
+        settled(page)
+        cell = page.locator("#pool-slot tbody tr").first.locator("[data-label='Out /s']")
+        expect(cell).to_have_text("0")
 
 
 def test_the_theme_that_was_chosen_is_there_before_the_first_paint(full: Running, page_at: PageAt) -> None:

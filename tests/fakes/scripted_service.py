@@ -38,6 +38,7 @@ class ScriptedService:
         self.scene = scene
         self.changes: list[tuple[str, Any]] = []
         self.is_quiet = False
+        self.announced: str | None = None
         self.settings = settings or Settings()
         self.pages = create_pages(self.parts())
 
@@ -66,6 +67,7 @@ class ScriptedService:
 
         async def announce(text: str) -> Announced:
             self.changes.append(("announce", text))
+            self.announced = text
             return Announced(taken=58, evicted=2, seconds=0.0312)
 
         async def close_connection(connection_id: str) -> None:
@@ -154,6 +156,9 @@ class ScriptedService:
     async def _beat(self, topics: set[str], send: Any) -> None:
         while True:
             await trio.sleep(1)
+            said, self.announced = self.announced, None
+            if said is not None:
+                await _say(send, {"type": "system_announcement", "message": said})
             for topic in sorted(topics):
                 if not self.is_quiet:
                     await self._tell(topic, send)

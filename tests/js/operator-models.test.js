@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { freshness, waiting } from "../../static/js/models/connection-words.js";
-import { agentWords, chosen, countWords, doing, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
+import { Rates } from "../../static/js/models/rates.js";
+import { agentWords, announced, chosen, closing, countWords, doing, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
 import { breakerInWords, checksInWords, instances, listed, problems, sentence } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/rows.js";
@@ -194,6 +195,36 @@ test("connections are told by what they are doing", () => {
   assert.match(connectionsSentence({ active: 1, limit: 10, outbox_limit: 10, connections: all }), /One connection is behind/);
   assert.equal(doing({ ...connection, queued_bytes: 0.4 }, 10).word, "listening");
   assert.equal(connectionsSentence({ active: 0, limit: 10, connections: [] }), "Nobody is connected.");
+});
+
+test("a connection is closed by its name, and one's own with a warning", () => {
+  assert.equal(closing({ name: "Ana", address: "192.0.2.1:5" }, false).title, "Close the connection of Ana at 192.0.2.1:5?");
+  assert.equal(closing({ name: null, address: "192.0.2.1:5" }, false).title, "Close the connection of 192.0.2.1:5?");
+  assert.match(closing({ name: null, address: "a" }, true).text, /this page's own/);
+});
+
+test("what became of an announcement is one sentence", () => {
+  assert.equal(announced({ taken: 1458, evicted: 0, seconds: 0.031 }), "1,458 connections took it in 31\u00a0ms.");
+  assert.equal(announced({ taken: 1, evicted: 1, seconds: 1.2 }), "1 connection took it in 1.2\u00a0s; 1 was too slow and had to connect again.");
+  assert.match(announced({ taken: 0, evicted: 12, seconds: 0 }), /12 were too slow/);
+});
+
+test("rates are over the last seconds, and unknown before there are two values", () => {
+  const rates = new Rates();
+  const at = (now, sent, key = "a") => rates.note(now, [{ key, values: { sent } }]);
+  at(0, 10);
+  assert.equal(rates.of("a", "sent"), null);
+  at(2, 30);
+  assert.equal(rates.of("a", "sent"), 10);
+  at(4, 30);
+  assert.equal(rates.of("a", "sent"), 5);
+  at(12, 30);
+  assert.equal(rates.of("a", "sent"), null);
+  at(13, 29);
+  assert.equal(rates.of("a", "sent"), 0);
+  at(14, 1, "b");
+  assert.equal(rates.of("a", "sent"), null);
+  assert.equal(rates.of("b", "sent"), null);
 });
 
 test("programs have short names", () => {

@@ -5,8 +5,8 @@ import { byId, h } from "./dom.js";
 const SHOWN_FOR = 8_000;
 const AT_ONCE = 3;
 
-/** `action`: {label, run} or null. A message with trouble stays until it is dismissed. */
-export function toast(text, { tone = "", action = null } = {}) {
+/** `action`: {label, run} or null. A message with trouble, or one that `stays`, is there until it is dismissed. */
+export function toast(text, { tone = "", action = null, stays = tone === "bad" } = {}) {
   const box = byId("toasts");
   const end = () => element.remove();
   const element = h(
@@ -26,9 +26,9 @@ export function toast(text, { tone = "", action = null } = {}) {
         },
         action.label,
       ),
-    tone === "bad" && h("button", { type: "button", class: "button button-small", onclick: end }, "Dismiss"),
+    stays && h("button", { type: "button", class: "button button-small", onclick: end }, "Dismiss"),
   );
   while (box.children.length >= AT_ONCE) box.firstElementChild.remove();
   box.append(element);
-  if (tone !== "bad") setTimeout(end, SHOWN_FOR);
+  if (!stays) setTimeout(end, SHOWN_FOR);
 }

@@ -1,6 +1,6 @@
 /** What the Connections page says. Pure. */
 
-import { count, counted } from "./figures.js";
+import { count, counted, joined, latency } from "./figures.js";
 
 /** From so many bytes waiting on, as a share of what may wait, a client is behind rather than in the act of being sent to. */
 const BEHIND = 0.05;
@@ -45,6 +45,22 @@ export function chosen(connections, word, limit) {
 export function countWords({ matching, listed, active }) {
   if (matching < listed) return `${count(matching)} of ${count(listed)} match`;
   return listed < active ? `the newest ${count(listed)} of ${count(active)}` : counted(listed, "connection");
+}
+
+/** What an operator is asked before a connection is closed: {title, text, verb}. `isOwn`: it is this page's. */
+export function closing(row, isOwn) {
+  const who = row.name === null ? row.address : `${row.name} at ${row.address}`;
+  const consequence = isOwn
+    ? "It is this page's own: its figures stop, and it comes back when it is loaded again."
+    : "Its client is told not to come back by itself. What was said in its sessions is kept.";
+  return { title: `Close the connection of ${who}?`, text: consequence, verb: "Close connection" };
+}
+
+/** What became of an announcement, in a sentence. `seconds` is how long it took. */
+export function announced({ taken, evicted, seconds }) {
+  const took = `${counted(taken, "connection")} took it in ${joined(latency(seconds * 1000))}`;
+  if (evicted === 0) return `${took}.`;
+  return `${took}; ${count(evicted)} ${evicted === 1 ? "was" : "were"} too slow and had to connect again.`;
 }
 
 /** The browser and system in an agent string, short; the whole string is in the panel. */

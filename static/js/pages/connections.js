@@ -1,5 +1,6 @@
 /** Connections: the pool by state, sessions, who is behind and by how much. */
 
+import { announce } from "../components/announce.js";
 import { byId, h, keyed, setAttribute, setText } from "../components/dom.js";
 import { emptyState } from "../components/empty.js";
 import { facts, showFacts } from "../components/facts.js";
@@ -13,8 +14,9 @@ import { Tile } from "../components/tile.js";
 import { setTime, timeElement } from "../components/time.js";
 import { confirm } from "../components/dialog.js";
 import { control } from "../control.js";
-import { agentWords, chosen, countWords, doing, sentence, tally } from "../models/connections.js";
+import { agentWords, chosen, closing, countWords, doing, sentence, tally } from "../models/connections.js";
 import { bytes, count, number } from "../models/figures.js";
+import { Rates } from "../models/rates.js";
 import { socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
@@ -23,6 +25,8 @@ let course = null;
 let choice = "all";
 /** Rows shown at first, and with each press of the button. */
 const PAGE = 50;
+const rates = new Rates();
+const rate = (row, name) => rates.of(row.connection_id, name);
 
 const tiles = Object.fromEntries(["open", "sessions", "messages", "queued"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
 const panel = new Panel(byId("connection"), { field: "connection", onChange: () => showPanel(true) });
@@ -57,8 +61,8 @@ const table = new Table({
     },
     { label: "Sessions", sort: (row) => row.sessions[0] ?? null, text: (row) => row.sessions.join(", ") || "–" },
     { label: "Since", sort: (row) => row.since, create: () => timeElement(), update: (cell, row) => setTime(cell, row.since) },
-    { label: "In", number: true, sort: (row) => row.received, text: (row) => count(row.received) },
-    { label: "Out", number: true, sort: (row) => row.sent, text: (row) => count(row.sent) },
+    { label: "In /s", number: true, sort: (row) => rate(row, "received"), text: (row) => number(rate(row, "received")) },
+    { label: "Out /s", number: true, sort: (row) => rate(row, "sent"), text: (row) => number(rate(row, "sent")) },
     { label: "Waiting", number: true, keep: true, sort: (row) => row.queued_bytes, text: (row) => bytes(row.queued_bytes) },
   ],
 });
@@ -93,6 +97,13 @@ async function end(id, button) {
     isDangerous: true,
   });
   if (isSure) await carryOut(button, () => control("DELETE", `/api/sessions/${encodeURIComponent(id)}`), `The session ${id} has ended.`);
+}
+
+async function close(row, button) {
+  const isSure = await confirm({ ...closing(row, socket.connection?.connection_id === row.connection_id), isDangerous: true });
+  if (!isSure) return;
+  const path = `/api/connections/${encodeURIComponent(row.connection_id)}`;
+  await carryOut(button, () => control("DELETE", path), `The connection of ${row.name ?? row.address} is being closed.`);
 }
 
 function showTiles() {
@@ -171,8 +182,10 @@ function showPanel(isNew = false) {
   }
   if (open === null) {
     open = { state: pill(), list: facts(), since: timeElement(), sessions: h("span", {}) };
-    panel.body.replaceChildren(h("p", {}, open.state), open.list);
+    open.close = h("button", { type: "button", class: "button button-danger", onclick: ({ currentTarget }) => close(open.row, currentTarget) }, "Close this connection");
+    panel.body.replaceChildren(h("p", {}, open.state), open.list, h("p", {}, open.close));
   }
+  open.row = row;
   const { word, tone } = doing(row, pool.outbox_limit);
   panel.title(row.name ?? row.address);
   setPill(open.state, word, tone);
@@ -187,8 +200,8 @@ function showPanel(isNew = false) {
     ["Program", row.agent ?? "unknown"],
     ["Open since", open.since],
     ["Sessions", row.sessions.length > 0 ? open.sessions : "none"],
-    ["Messages in", count(row.received)],
-    ["Messages out", count(row.sent)],
+    ["Messages in", `${count(row.received)}, ${number(rate(row, "received"))}/s`],
+    ["Messages out", `${count(row.sent)}, ${number(rate(row, "sent"))}/s`],
     ["Waiting for it", `${bytes(row.queued_bytes)} of ${bytes(pool.outbox_limit)}`],
   ]);
 }
@@ -201,6 +214,7 @@ socket.onTopic("metrics", ({ series }) => {
 });
 socket.onTopic("connections", (data) => {
   pool = data;
+  rates.note(performance.now() / 1000, data.connections.map(({ connection_id: key, received, sent }) => ({ key, values: { received, sent } })));
   setText(byId("page-status"), sentence(data));
   showTiles();
   showChoices();
@@ -216,5 +230,6 @@ byId("pool-more").addEventListener("click", () => {
   table.limit += PAGE;
   showPool();
 });
+byId("announce").addEventListener("click", () => announce(pool?.active ?? 0));
 panel.start();
 socket.start();

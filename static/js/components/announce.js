@@ -1,0 +1,52 @@
+/** The dialog in which something is said to everyone who is connected. */
+
+import { control, ProblemError } from "../control.js";
+import { announced } from "../models/connections.js";
+import { counted } from "../models/figures.js";
+import { h, setText } from "./dom.js";
+import { toast } from "./toasts.js";
+
+const LIMIT = 1000;
+
+/** `active`: how many are connected to this worker now. */
+export function announce(active) {
+  const input = h("textarea", { id: "announcement", rows: "4", maxlength: String(LIMIT), required: true, autocomplete: "off", "aria-describedby": "announcement-note announcement-fault" });
+  const fault = h("p", { class: "is-bad small", id: "announcement-fault", role: "alert" });
+  const send = h("button", { class: "button button-main", type: "submit" }, "Announce to all");
+  const form = h(
+    "form",
+    { method: "dialog" },
+    h("h2", { class: "dialog-title", id: "announce-title" }, "Announce to all connections"),
+    h("span", { class: "field field-tall" }, h("label", { for: "announcement" }, "Message"), input),
+    h("p", { class: "faint small", id: "announcement-note" }, `${counted(active, "connection")} now. Each is told at once; nobody who connects later sees it.`),
+    fault,
+    h("div", { class: "dialog-actions" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel"), send),
+  );
+  const dialog = h("dialog", { class: "dialog", "aria-labelledby": "announce-title" }, form);
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const message = input.value.trim();
+    if (message === "") {
+      setText(fault, "Write what everyone is to be told.");
+      input.focus();
+      return;
+    }
+    send.disabled = true;
+    try {
+      const answer = await control("POST", "/api/announcements", { message });
+      dialog.close();
+      toast(announced(answer));
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error;
+      setText(fault, error.message);
+      input.focus();
+    } finally {
+      send.disabled = false;
+    }
+  });
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  input.focus();
+}
