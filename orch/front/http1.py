@@ -256,8 +256,6 @@ class RequestParser:
         fault = FAULT.search(data, max(0, self._checked - 1), bound)
         if fault is not None:
             raise BadRequestError(fault.lastgroup or "malformed")
-        if end >= 0:
-            return end + 4
         if len(data) >= bound:
             raise BadRequestError("target_too_long" if is_line_long else "head_too_large")
         self._checked = len(data)
