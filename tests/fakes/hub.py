@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from orch.problems import ProblemError
+from orch.stores.redis import RedisStore
 from orch.stores.sqlite import SqliteStore
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
@@ -178,7 +179,7 @@ class Hub:
     """A hub and what stands around it."""
 
     service: HubService
-    store: SqliteStore
+    store: SqliteStore | RedisStore
     settings: FakeConfiguration
     gateway: FakeGateway
     speech: FakeSpeech
@@ -229,15 +230,21 @@ async def scoped(run: Callable[..., Any], *, task_status: trio.TaskStatus[trio.C
 
 @asynccontextmanager
 async def running_hub(
-    folder: Path, real_speech: Speech | None = None, /, **settings: Any
+    folder: Path,
+    real_speech: Speech | None = None,
+    shared_store: RedisStore | None = None,
+    /,
+    **settings: Any,
 ) -> AsyncIterator[Hub]:
     """Run a hub for the length of the block. On the same folder again, it finds its sessions.
+
+    ``shared_store``: where its sessions are kept instead.
 
     ``settings``: the document's sections.
     """
     configuration = FakeConfiguration(**settings)
     gateway, speech, topics, events = FakeGateway(), FakeSpeech(), Topics(), EventLog(wall=wall)
-    store = SqliteStore(folder / "sessions.sqlite3", offload=inline)
+    store = shared_store or SqliteStore(folder / "sessions.sqlite3", offload=inline)
     service = HubService(
         settings=configuration,
         store=store,

@@ -7,7 +7,8 @@ import trio.testing
 from orch.stores import redis_feed
 from orch.stores.records import ClusterStore, Origin
 from orch.stores.redis import RedisStore
-from orch.stores.redis_link import without_password
+from orch.stores.redis_commands import load_scripts
+from orch.stores.redis_link import Link, without_password
 from orch.stores.sqlite import SqliteStore
 from orch.websocket.history import Limits
 from tests.fakes.redis import RedisServer
@@ -392,5 +393,29 @@ def test_an_address_that_is_none_is_said() -> None:
             await trio.testing.wait_all_tasks_blocked()
             assert "http://localhost" in (store.statistics().last_error or "")
             nursery.cancel_scope.cancel()
+
+    run(main, virtual=False)
+
+
+def test_a_server_without_sharded_channels_does_as_well(
+    redis_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis 6.2 publishes to all; the worker and the scripts agree on which it is."""
+    choice = b"redis.REDIS_VERSION_NUM and 'SPUBLISH' or 'PUBLISH'"
+    scripts = {name: text.replace(choice, b"'PUBLISH'") for name, text in load_scripts().items()}
+    assert sum(choice in text for text in load_scripts().values()) == 3
+    monkeypatch.setattr("orch.stores.redis.load_scripts", lambda: scripts)
+    monkeypatch.setattr(Link, "is_sharded", property(lambda _: False))
+
+    async def main() -> None:
+        async with workers(redis_address) as (a, b):
+            await a.store.create(record())
+            await b.store.watch("s")
+            await append(a.store)
+            await b.until_heard(1)
+            a.store.tell("s", b"x")
+            await a.store.delete(["s"])
+            await b.until_gone()
+            assert b.told == [("s", b"x")]
 
     run(main, virtual=False)

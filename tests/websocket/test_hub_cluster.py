@@ -1,0 +1,223 @@
+"""Two hubs on one Redis."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from orch.stores.redis import RedisStore
+from orch.websocket import elsewhere, sweeping
+from orch.websocket.messages import Role, Transcript
+from tests.fakes.asgi import FakeSocket
+from tests.fakes.hub import Hub, running_hub
+from tests.fakes.redis import RedisServer, redis_server
+from tests.fakes.running import run
+
+
+@asynccontextmanager
+async def two_hubs(server: RedisServer, folder: Path, **settings: Any) -> AsyncIterator[tuple[Hub, Hub]]:
+    """Run two hubs for the block."""
+    async with (
+        running_hub(folder, None, RedisStore(server.url), **settings) as a,
+        running_hub(folder, None, RedisStore(server.url), **settings) as b,
+    ):
+        yield a, b
+
+
+async def create(socket: FakeSocket, **more: Any) -> dict[str, Any]:
+    """Begin a session."""
+    return await socket.ask(
+        {"type": "create_session", "session_id": "s", "config": {}} | more, "session_created"
+    )
+
+
+async def join(socket: FakeSocket, **more: Any) -> dict[str, Any]:
+    """Join it."""
+    return await socket.ask({"type": "join_session", "session_id": "s"} | more, "session_joined")
+
+
+async def until_present(socket: FakeSocket, names: set[str]) -> dict[str, Any]:
+    """Wait until these and no others are in the session."""
+    while True:
+        presence = await socket.until("presence")
+        if {each["name"] for each in presence["participants"]} == names:
+            return presence
+
+
+def test_who_is_in_a_session_is_the_same_on_every_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those elsewhere are seen with name, role and languages; they go when they leave."""
+    monkeypatch.setattr(elsewhere, "ROLL_CALL", 0.1)
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
+            await create(ann, name="Ann", languages=["de"])
+            async with b.connected() as bob:
+                await join(bob, name="Bob", languages=["es"], role="observer")
+                for socket in (ann, bob):
+                    presence = await until_present(socket, {"Ann", "Bob"})
+                    roles: dict[str, Role] = {each["name"]: each["role"] for each in presence["participants"]}
+                    assert roles == {"Ann": "owner", "Bob": "observer"}
+                # What is spoken here is translated for those who read it there.
+                session = a.service._rooms.resident.get("s")
+                assert session is not None
+                assert session.languages() == {"de", "es"}
+                async with a.connected() as eve:
+                    joined = await join(eve, name="Eve")
+                    assert {each["name"] for each in joined["participants"]} == {"Ann", "Bob", "Eve"}
+                    await until_present(bob, {"Ann", "Bob", "Eve"})
+                await until_present(bob, {"Ann", "Bob"})
+            await until_present(ann, {"Ann"})
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_those_on_a_worker_that_is_gone_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was killed says nothing more; the others notice by that."""
+    monkeypatch.setattr(elsewhere, "ROLL_CALL", 0.1)
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            await create(ann, name="Ann")
+            await join(bob, name="Bob")
+            await until_present(ann, {"Ann", "Bob"})
+            b.hub_scope.cancel()
+            b.store_scope.cancel()
+            await until_present(ann, {"Ann"})
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_captions_that_will_be_revised_are_heard_on_every_worker(tmp_path: Path) -> None:
+    """They are not kept, and take the same way."""
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            await create(ann)
+            await join(bob)
+            a.service.tell(
+                "s",
+                Transcript(
+                    timestamp=0,
+                    session_id="s",
+                    segment_id="x-1",
+                    revision=1,
+                    final=False,
+                    text="héllo",
+                    language="en",
+                    confidence=None,
+                    start=0,
+                    end=1,
+                    stream_started=0,
+                    speaker=None,
+                    participant_id=None,
+                ),
+            )
+            here, there = await ann.until("transcript"), await bob.until("transcript")
+            assert here == there
+            assert there["text"] == "héllo"
+            assert "offset" not in there
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_a_session_that_is_ended_on_one_worker_is_over_on_all(tmp_path: Path) -> None:
+    """Members are told wherever they are, and nothing of it is left in memory."""
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            await create(ann)
+            await join(bob)
+            await a.service.end_session("s")
+            for socket in (ann, bob):
+                left = await socket.until("session_left")
+                assert (left["session_id"], left["reason"]) == ("s", "ended")
+            again = await create(bob)
+            bob.say({"type": "broadcast", "session_id": "s", "data": 1})
+            message = await bob.until("session_message")
+            assert message["offset"] == 1
+            joined = await join(ann)
+            assert joined["epoch"] == again["epoch"]
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_a_session_in_use_on_one_worker_is_not_ended_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sweeps asks the store, and whoever has members says so there often enough."""
+    monkeypatch.setattr(sweeping, "_COUNT_EVERY", 0.05)
+
+    async def main(server: RedisServer) -> None:
+        settings = {"orchestration": {"websocket": {"session_timeout": 1.0}}}
+        async with (
+            two_hubs(server, tmp_path, **settings) as (a, b),
+            a.connected() as silent,
+            b.connected() as bob,
+        ):
+            await create(bob)
+            await join(silent)
+            await b.service.create_session("unused")
+            for _ in range(15):
+                await trio.sleep(0.1)
+                await bob.ask({"type": "ping"}, "pong")
+                await a.service.sweep()
+            assert (await a.service.get_session("s")).session_id == "s"
+            assert [each.session_id for each in await b.service.list_sessions()] == ["s"]
+            # Every worker knows how many there are.
+            while a.service.statistics().sessions != 1:  # noqa: ASYNC110 - nothing tells of a count
+                await trio.sleep(0.01)  # the count is learnt at a beat
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_an_announcement_reaches_every_connection_of_the_cluster(tmp_path: Path) -> None:
+    """Once each; whoever announces learns how many took it."""
+
+    async def main(server: RedisServer) -> None:
+        async with (
+            two_hubs(server, tmp_path) as (a, b),
+            a.connected() as one,
+            b.connected() as two,
+            b.connected() as three,
+        ):
+            announced = await a.service.announce_everywhere("At ten: «maintenance»\nfor an hour.")
+            assert (announced.taken, announced.evicted) == (3, 0)
+            for socket in (one, two, three):
+                said = await socket.until("system_announcement")
+                assert said["message"] == "At ten: «maintenance»\nfor an hour."
+                assert "state" not in said
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_clients_are_told_that_nothing_can_be_kept_and_when_it_can_be_again(tmp_path: Path) -> None:
+    """What does not need the store goes on meanwhile; what waited is kept afterwards."""
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            await create(ann)
+            await join(bob)
+            server.kill()
+            for socket in (ann, bob):
+                assert (await socket.until("system_announcement"))["state"] == "degraded"
+            await ann.ask({"type": "ping"}, "pong")
+            ann.say({"type": "broadcast", "session_id": "s", "data": 1})
+            await trio.to_thread.run_sync(server.start)
+            for socket in (ann, bob):
+                assert (await socket.until("system_announcement"))["state"] == "restored"
+            for socket in (ann, bob):
+                assert (await socket.until("session_message"))["offset"] == 1
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
