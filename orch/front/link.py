@@ -44,11 +44,15 @@ class Link:
     """
 
     __slots__ = (
+        "_has_ended",
         "_is_cut",
+        "_is_readable",
+        "_is_woken",
         "_queue",
         "_room",
         "_running",
         "_sock",
+        "_waiting",
         "blocked_since",
         "is_closed",
         "queued_bytes",
@@ -59,29 +63,73 @@ class Link:
         self._running = running
         self._queue: deque[bytes | memoryview] | None = None
         self._is_cut = False
+        self._is_readable = False
+        self._has_ended = False
+        self._is_woken = False
+        self._waiting: trio.lowlevel.Task | None = None
         self._room: trio.lowlevel.ParkingLot | None = None
         self.queued_bytes = 0
         self.blocked_since: float | None = None
         self.is_closed = False
+        self._watch()
+
+    def _watch(self) -> None:
+        if self._running.readiness is not None:
+            self._running.readiness.add(self._sock.fileno(), self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.is_closed else 'open'}, {self.queued_bytes} queued>"
 
     async def receive(self) -> bytes:
         """Return what has come, or nothing at the end; ClosedResourceError when closed or :meth:`wake` d."""
+        has_waited = False
         while not self.is_closed:
-            await trio.lowlevel.wait_readable(self._sock)
+            if not self._is_readable:
+                if self._running.readiness is None:
+                    await trio.lowlevel.wait_readable(self._sock)
+                else:
+                    if self._waiting is not None:
+                        raise trio.BusyResourceError
+                    self._waiting = trio.lowlevel.current_task()
+                    await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+                    if self._is_woken:
+                        self._is_woken = False
+                        break
+                has_waited = True
             try:
-                return self._sock.recv(READ)
+                data = self._sock.recv(READ)
             except (BlockingIOError, InterruptedError):
+                self._is_readable = False
                 continue
             except OSError:
                 return b""  # reset by the client, which is an end too
+            self._is_readable = self._has_ended or len(data) == READ
+            if not has_waited:
+                await trio.lowlevel.checkpoint()
+            return data
         raise trio.ClosedResourceError
+
+    def _stop_waiting(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._waiting = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def on_readable(self, *, is_end: bool) -> None:
+        """Note that something has come, and have it read by whoever waits for it."""
+        self._is_readable = True
+        self._has_ended |= is_end
+        self._reschedule()
+
+    def _reschedule(self) -> bool:
+        task, self._waiting = self._waiting, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+        return task is not None
 
     def wake(self) -> None:
         """Have whoever waits in :meth:`receive` look again at why."""
-        if not self.is_closed:
+        if self._running.readiness is not None:
+            self._is_woken = self._reschedule()
+        elif not self.is_closed:
             trio.lowlevel.notify_closing(self._sock)
 
     def offer(self, wire: bytes) -> None:
@@ -207,9 +255,15 @@ class Link:
         self._queue = None
         self.queued_bytes = 0
         self.blocked_since = None
+        self._unwatch()
         trio.lowlevel.notify_closing(self._sock)
         self._sock.close()
         self._tell_room()
+
+    def _unwatch(self) -> None:
+        if self._running.readiness is not None:
+            self._running.readiness.remove(self._sock.fileno())
+            self._is_woken = self._reschedule()
 
 
 class TlsLink(Link):
@@ -227,6 +281,9 @@ class TlsLink(Link):
             transport, context, server_side=True, https_compatible=True
         )
         self._reading: trio.CancelScope | None = None
+
+    def _watch(self) -> None:
+        """Nothing: Trio's stream waits by itself."""
 
     async def handshake(self) -> bool:
         """Agree on keys; return whether that was possible in time."""

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import trio
 from msgspec import Struct
 
+from orch.front.readiness import readiness
 from orch.front.wheel import Wheel
 
 TICK: Final = 0.25
@@ -79,6 +80,7 @@ class Running:
         self.is_stopping = False
         self.now = trio.current_time()
         self.date = b""
+        self.readiness = readiness()
         self.served = 0
         self._wall = wall
         self._second = -1

@@ -115,6 +115,8 @@ class Server:
                 try:
                     async with trio.open_nursery() as ticking:
                         ticking.start_soon(running.tick)
+                        if running.readiness is not None:
+                            ticking.start_soon(running.readiness.run)
                         async with trio.open_nursery() as accepting:
                             for bound in listening:
                                 accepting.start_soon(self._accept, bound, running)
