@@ -50,6 +50,7 @@ HEAD: Final = (
     "deliveries/s",
     "p99 ms",
     "idle CPU %",
+    "heartbeats each",
     "echoes/s",
     "p99 ms",
 )
@@ -67,6 +68,7 @@ class Figures:
     deliveries: float | None = None
     delivery_p99: float | None = None
     idle: float | None = None
+    beats: float | None = None
     echoes: float | None = None
     echo_p99: float | None = None
     uses: dict[str, tuple[Use, int]] = field(default_factory=dict)
@@ -83,19 +85,25 @@ class Figures:
             _shown(self.deliveries),
             _shown(self.delivery_p99, 1000, 0),
             _shown(self.idle, 100, 1),
+            _shown(self.beats, 1, 2),
             _shown(self.echoes),
             _shown(self.echo_p99, 1000, 1),
         )
 
     def costs(self) -> tuple[str, ...]:
         """Return the line of the table of costs."""
-        return (self.contender.name, *(self._cost(name) for name in COSTS[1:]))
+        return (self.contender.name, *(self._told(name) for name in COSTS[1:]))
 
-    def _cost(self, name: str) -> str:
+    def cost(self, name: str) -> float | None:
+        """Return the seconds of the server's processor that one of :data:`COSTS` took."""
         if name not in self.uses:
-            return "-"
+            return None
         use, count = self.uses[name]
-        return f"{use.server * use.seconds / count * 1e6:.0f} µs; {use}"
+        return use.server * use.seconds / count
+
+    def _told(self, name: str) -> str:
+        cost = self.cost(name)
+        return "-" if cost is None else f"{cost * 1e6:.0f} µs; {self.uses[name][0]}"
 
 
 def _shown(value: float | None, factor: float = 1, digits: int = 0) -> str:
@@ -166,9 +174,11 @@ def measure_connections(figures: Figures, server: Server, load: Clients, options
     figures.uses["delivery"] = used[0], len(taken)
 
     load.tell("quiet", seconds=QUIET)
+    answered = load.beats()
     with load.measured(server) as used:
-        load.rest(options.heartbeat)
+        time.sleep(options.heartbeat)
     figures.idle = used[0].server
+    figures.beats = (load.beats() - answered) / count
 
 
 def bounds(results: list[Figures]) -> list[report.Bound]:
@@ -185,8 +195,12 @@ def bounds(results: list[Figures]) -> list[report.Bound]:
         report.under("memory of an idle connection in a session", 8, memory, " KB"),
         report.at_most_times("memory, beside ws", 1, ours.memory, ws.memory, "ws"),
         report.times("deliveries/s", 1.2, ours.deliveries, ws.deliveries, "ws"),
+        report.at_most_times(
+            "processor of a delivery", 1 / 1.2, ours.cost("delivery"), ws.cost("delivery"), "ws"
+        ),
         report.under("p99 of a delivery", 200, p99, " ms"),
         report.times("echoes/s through the hub", 1, ours.echoes, uvicorn.echoes, "uvicorn"),
+        report.at_most_times("processor of an echo", 1, ours.cost("echo"), uvicorn.cost("echo"), "uvicorn"),
         report.times("echoes/s, same application", 1, front.echoes, uvicorn.echoes, "uvicorn"),
         report.under("idle processor with heartbeats", 10, idle, " %"),
         report.at_least("handshakes", 2000, ours.handshakes, "/s"),

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -59,10 +58,9 @@ class Clients:
         _require("deliveries", len(times), count)
         return [at - said for at in times]
 
-    def rest(self, seconds: float) -> None:
-        """Have all do nothing but answer heartbeats for so long."""
-        time.sleep(seconds)
-        self.tell("quiet", seconds=0)
+    def beats(self) -> int:
+        """Return how many heartbeats have been answered in all."""
+        return sum(answer["beats"] for answer in self.tell("quiet", seconds=0))
 
     def measured(self, server: Server) -> AbstractContextManager[list[Use]]:
         """Give a list that after the block holds what it used."""

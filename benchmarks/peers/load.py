@@ -68,7 +68,7 @@ class Load:
         self._same = _NOTHING
         self._times: list[float] = []
         self._on_text: Callable[[int, bytes], None] = self._ignore
-        self._lost = 0
+        self._lost = self._beats = 0
         self._problems: list[str] = []
 
     def run(self) -> None:
@@ -92,7 +92,7 @@ class Load:
             self._is_commanded = False
             command = json.loads(line)
             answer = commands[command.pop("do")](**command)
-            answer |= {"lost": self._lost, "problems": self._problems[:3]}
+            answer |= {"lost": self._lost, "beats": self._beats, "problems": self._problems[:3]}
             print(json.dumps(answer), flush=True)
 
     # Commands.
@@ -322,10 +322,12 @@ class Load:
     def _frame(self, fd: int, first: int, payload: bytes) -> None:
         opcode = first & 0xF
         if opcode == _PING:
+            self._beats += 1
             self._send(fd, masked(payload, PONG))
         elif opcode == _CLOSE:
             self._problems.append(f"closed: {payload[:2].hex()} {payload[2:].decode(errors='replace')}")
         elif payload == self._dialect.heartbeat:
+            self._beats += 1
             self._send(fd, masked(self._dialect.alive))
         elif opcode < _CLOSE:
             if b'"error"' in payload[:HEAD]:
