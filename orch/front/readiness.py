@@ -2,7 +2,7 @@
 
 Trio asks for each wait anew: a system call, and over a kilobyte of coroutines and tables for as long as the
 wait lasts. Most of our connections do nothing but wait. So each socket is registered once, edge-triggered, in
-an epoll of the server's own, for which one task waits; it notes who can be read and wakes whoever waits there.
+an epoll of the server's own, for which one task waits; it notes who can be read and wakes whoever waits.
 
 Edge-triggered means that news are told once: whoever was told reads until the kernel has no more, which is
 known from a read that is not full. The end of the stream may have come with the last data and is no news

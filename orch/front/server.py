@@ -20,7 +20,7 @@ import trio
 from orch.front import binds
 from orch.front.binds import Bound, Listening
 from orch.front.http_connection import HttpConnection
-from orch.front.link import Link, TlsLink, drain
+from orch.front.link import ClientGoneError, Link, TlsLink, drain
 from orch.front.listeners import PATIENCE
 from orch.front.running import App, Patience, Running
 from orch.front.statistics import FrontStatistics
@@ -191,14 +191,25 @@ class Server:
         self, link: Link, running: Running, base: dict[str, Any], client: tuple[str, int] | None
     ) -> None:
         """Serve one connection; whatever it raises ends only itself."""
+        websocket: WebSocketConnection | None = None
         try:
             if isinstance(link, TlsLink) and not await link.handshake():
                 running.refused["tls_handshake"] += 1
                 link.abort()
                 return
             websocket = await self._serve_http(link, running, {"client": client, **base})
+            del base, client
             if websocket is not None:
-                await websocket.run()
+                is_failed = False
+                # Here, and in no function of its own: each one that waits is a quarter of a kilobyte.
+                try:
+                    await websocket.application()
+                except* ClientGoneError:
+                    _log.debug("client gone")
+                except* Exception:  # noqa: BLE001 - the boundary of the application
+                    is_failed = True
+                    _log.exception("connection failed")
+                await websocket.end(is_failed=is_failed)
             if link.queued_bytes:
                 await drain(link, running)
             if isinstance(link, TlsLink):
@@ -208,6 +219,8 @@ class Server:
         except* Exception:  # noqa: BLE001 - the boundary of one connection
             _log.exception("connection failed")
         finally:
+            if websocket is not None:
+                websocket.forget()
             link.close()
             del self._open[link]
             self._changed.unpark_all()

@@ -4,7 +4,7 @@ What the application says through ASGI and what others say through the ``orch.li
 way, in the order it was said: straight to the socket.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -27,6 +27,9 @@ ABNORMAL: Final = 1006
 """The code the application is told where no close frame came (RFC 6455 §7.1.5)."""
 NORMAL: Final = 1000
 INTERNAL_ERROR: Final = 1011
+
+_NONE: Final[list[frames.Event | None]] = []
+"""No messages: one list for all who have none, which is only ever replaced."""
 
 _log = structlog.get_logger("front")
 
@@ -89,7 +92,7 @@ class WebSocketConnection:
         self._accepted: Accepted | None = accepted
         self._encoder: ResponseEncoder | None = ResponseEncoder(head)
         self._decoder = FrameDecoder(message_limit=running.message_limit)
-        self._events: list[Any] = []
+        self._events: list[frames.Event | None] = _NONE
         self._ended: tuple[int, str] | None = None
         self._state = _State.CONNECTING
         self._close_by = NEVER
@@ -156,7 +159,7 @@ class WebSocketConnection:
             return {"type": "websocket.connect"}
         while True:
             while self._events:
-                event = self._events.pop(0)
+                event = self._events.pop()
                 self._unyielded += 1
                 if self._unyielded % BREATH == 0:
                     await trio.lowlevel.checkpoint()
@@ -168,7 +171,16 @@ class WebSocketConnection:
             if self._ended is not None:
                 code, reason = self._ended
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
-            await self._read()
+            self._events = _NONE
+            self._is_reading = True
+            try:
+                data = await self._link.receive()
+            except trio.ClosedResourceError:
+                self._on_woken()
+            else:
+                self._on_data(data)
+            finally:
+                self._is_reading = False
 
     async def send(self, message: dict[str, Any]) -> None:
         """Accept, refuse, say something or close."""
@@ -252,34 +264,34 @@ class WebSocketConnection:
 
     # What comes.
 
-    async def _read(self) -> None:
-        """Read once; what came is in the events, or the end is."""
-        self._is_reading = True
-        try:
-            data = await self._link.receive()
-        except trio.ClosedResourceError:
-            if self._link.is_closed and self._ended is None:
-                self._ended = (ABNORMAL, "")
+    def _on_woken(self) -> None:
+        """Note the end, where that is why the reading ended."""
+        if self._link.is_closed and self._ended is None:
+            self._ended = (ABNORMAL, "")
+
+    def _on_data(self, data: bytes) -> None:
+        """Take what was read; nothing is the end."""
+        if data:
+            self._is_heard = True
+            self._take(data)
             return
-        finally:
-            self._is_reading = False
-        if not data:
-            self._is_peer_done = True
-            if self._ended is None:
-                self._ended = (ABNORMAL, "")
-            self._state = _State.CLOSING if self._state is _State.OPEN else self._state
-            return
-        self._is_heard = True
-        self._take(data)
+        self._is_peer_done = True
+        if self._ended is None:
+            self._ended = (ABNORMAL, "")
+        if self._state is _State.OPEN:
+            self._state = _State.CLOSING
 
     def _take(self, data: bytes) -> None:
         """Decode; a violation ends the connection once what came before it has been handed on."""
         try:
-            self._events += self._decoder.feed(data)
-            if self._decoder.is_failed:
-                self._events.append(None)
+            events: list[frames.Event | None] = [*self._decoder.feed(data)]
         except ProtocolViolationError as violation:
             self._on_violation(violation)
+            return
+        if self._decoder.is_failed:
+            events.append(None)
+        events.reverse()
+        self._events = events
 
     def _on_violation(self, violation: ProtocolViolationError) -> None:
         self._running.refused[violation.kind] += 1
@@ -337,29 +349,23 @@ class WebSocketConnection:
 
     # The connection's task.
 
-    async def run(self) -> None:
-        """Run the application, then end the connection in order."""
-        is_failed = False
-        try:
-            try:
-                await self._running.app(self._take_scope(), self.receive, self.send)
-            except* ClientGoneError:
-                _log.debug("client gone")
-            except* Exception:  # noqa: BLE001 - the boundary of one connection
-                is_failed = True
-                _log.exception("connection failed")
-            self._finish(is_failed=is_failed)
-            with trio.move_on_after(self._running.patience.close) as ending:
-                await self._await_end()
-            if ending.cancelled_caught:
-                self._link.abort()
-        finally:
-            self._running.disarm(self)
-
-    def _take_scope(self) -> dict[str, Any] | None:
-        """Return the scope and keep none: it is larger than all else that an idle connection needs."""
+    def application(self) -> Awaitable[None]:
+        """Return the application's run, which alone has the scope then: it is larger than all else here."""
         scope, self._scope = self._scope, None
-        return scope
+        run: Awaitable[None] = self._running.app(scope, self.receive, self.send)
+        return run
+
+    async def end(self, *, is_failed: bool) -> None:
+        """End the connection in order after the application has ended."""
+        self._finish(is_failed=is_failed)
+        with trio.move_on_after(self._running.patience.close) as ending:
+            await self._await_end()
+        if ending.cancelled_caught:
+            self._link.abort()
+
+    def forget(self) -> None:
+        """Have no deadline any more."""
+        self._running.disarm(self)
 
     def _finish(self, *, is_failed: bool) -> None:
         """Say what the application has left unsaid."""
