@@ -125,6 +125,19 @@ class Rooms:
         self, session_id: str | None, config: dict[str, Any], owner: Callable[[], Member] | None = None
     ) -> tuple[Session, Member | None]:
         """Begin a session; its owner is kept with it, but not in it yet. Raises ``session_exists``."""
+    async def look(self, session_id: str) -> Session:
+        """Return a session as it is now, only to be read. Raises ``unknown_session``."""
+        session = self.resident.get(session_id)
+        if session is None and self.elsewhere is None:
+            session = await self._load(session_id)
+        if session is None:
+            # What is only looked at need not be watched, and so is not kept in memory.
+            record = await self.store.load(session_id)
+            if record is None:
+                raise _unknown(session_id)
+            session = Session(record)
+        return session
+
         encoded = encoded_config(config)
         now = self.wall()
         member = owner() if owner else None
@@ -220,16 +233,16 @@ class Rooms:
 
     async def messages(self, session_id: str) -> KeptMessages:
         """Return a session's history. Raises ``unknown_session``."""
-        async with self.open(session_id) as session:
-            offset = session.offset
-            messages, complete = await self.kept(session, until=offset)
-            return KeptMessages(
-                session_id=session_id,
-                epoch=session.epoch,
-                offset=offset,
-                messages=messages,
-                complete=complete,
-            )
+        session = await self.look(session_id)
+        offset = session.offset
+        messages, complete = await self.kept(session, until=offset)
+        return KeptMessages(
+            session_id=session_id,
+            epoch=session.epoch,
+            offset=offset,
+            messages=messages,
+            complete=complete,
+        )
 
     async def summaries(self, limit: int) -> tuple[SessionSummary, ...]:
         """Return the sessions last active, newest first."""
@@ -245,7 +258,7 @@ class Rooms:
             if known is not None:
                 return known
             if record is None:
-                raise ProblemError("unknown_session", f"There is no session {session_id}. It may have ended.")
+                raise _unknown(session_id)
             if deletions == self._deletions:
                 return self.resident.add(Session(record))
 
@@ -266,3 +279,7 @@ class Rooms:
         session = self.resident.get(message.session_id)
         if session is not None:
             session.appended(message)
+
+
+def _unknown(session_id: str) -> ProblemError:
+    return ProblemError("unknown_session", f"There is no session {session_id}. It may have ended.")

@@ -221,8 +221,7 @@ class HubService:
 
     async def get_session(self, session_id: str) -> SessionSummary:
         """Return a session. Raises ``unknown_session``."""
-        async with self._rooms.open(session_id) as session:
-            return summary(session)
+        return summary(await self._rooms.look(session_id))
 
     async def list_sessions(self, limit: int = 200) -> tuple[SessionSummary, ...]:
         """Return the sessions last active, newest first."""
