@@ -121,10 +121,6 @@ class Rooms:
         finally:
             session.pins -= 1
 
-    async def create(
-        self, session_id: str | None, config: dict[str, Any], owner: Callable[[], Member] | None = None
-    ) -> tuple[Session, Member | None]:
-        """Begin a session; its owner is kept with it, but not in it yet. Raises ``session_exists``."""
     async def look(self, session_id: str) -> Session:
         """Return a session as it is now, only to be read. Raises ``unknown_session``."""
         session = self.resident.get(session_id)
@@ -138,6 +134,10 @@ class Rooms:
             session = Session(record)
         return session
 
+    async def create(
+        self, session_id: str | None, config: dict[str, Any], owner: Callable[[], Member] | None = None
+    ) -> tuple[Session, Member | None]:
+        """Begin a session; its owner is kept with it, but not in it yet. Raises ``session_exists``."""
         encoded = encoded_config(config)
         now = self.wall()
         member = owner() if owner else None
