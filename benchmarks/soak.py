@@ -62,6 +62,8 @@ PATHS: Final = (
     "/nothing/here",
     "/api/audio/models",
 )
+ANSWER: Final = 20.0
+"""Seconds that a client waits for an answer, on a machine that is busy with all the others."""
 REST: Final = 60.0
 """Seconds until all clients' traces have to be gone."""
 
@@ -178,6 +180,20 @@ class WrongAnswerError(Exception):
     """The service did not do what it promises."""
 
 
+class LateAnswerError(Exception):
+    """The service has not answered at all."""
+
+
+FAULTS: Final = (
+    ConnectionClosed,
+    OSError,
+    httpx2.HTTPError,
+    trio.TooSlowError,
+    WrongAnswerError,
+    LateAnswerError,
+)
+
+
 class Clients:
     """The lives that are lived. The mutable state is the sessions that can be joined, and the counts."""
 
@@ -205,13 +221,7 @@ class Clients:
                 with trio.fail_after(60):
                     await self._lives[name]()
                 self.counts[name] += 1
-            except (
-                ConnectionClosed,
-                OSError,
-                httpx2.HTTPError,
-                trio.TooSlowError,
-                WrongAnswerError,
-            ) as error:
+            except FAULTS as error:
                 self.faults[f"{name}: {type(error).__name__}: {error}"[:160]] += 1
             await self._pause()
 
@@ -219,14 +229,18 @@ class Clients:
         await trio.sleep(self._dice.uniform(0.005, 0.1))
 
     async def _ask(self, ws: ClientConnection, answer: str, **message: Any) -> dict[str, Any]:
-        await ws.send(json.dumps(message | {"id": "asked"}))
-        while True:
-            found: dict[str, Any] = json.loads(await ws.recv())
-            if found.get("id") != "asked":
-                continue
-            if found["type"] != answer:
-                raise WrongAnswerError(f"{message['type']}: {found.get('code', found['type'])}")
-            return found
+        others: Counter[str] = Counter()
+        with trio.move_on_after(ANSWER):
+            await ws.send(json.dumps(message | {"id": "asked"}))
+            while True:
+                found: dict[str, Any] = json.loads(await ws.recv())
+                if found.get("id") != "asked":
+                    others[found["type"]] += 1
+                    continue
+                if found["type"] != answer:
+                    raise WrongAnswerError(f"{message['type']}: {found.get('code', found['type'])}")
+                return found
+        raise LateAnswerError(f"{message['type']} within {ANSWER:g} s, but {dict(others)}")
 
     def _connect(self) -> connect:
         return connect(f"ws://127.0.0.1:{self._service.port}/ws", close_timeout=10)
