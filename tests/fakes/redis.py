@@ -1,6 +1,5 @@
 """A Redis server of its own for a test: started in a folder, on a Unix socket and a free port."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -83,14 +82,6 @@ def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
-
-
-@contextmanager
-def redis_url(folder: Path) -> Iterator[str]:
-    """Give the address of an empty server: ``ORCH_TEST_REDIS_URL``'s, emptied, or one of its own."""
-    given = os.environ.get("ORCH_TEST_REDIS_URL")
-    with redis_server(folder) as server:
-        yield given or server.url
 
 
 def _free_port() -> int:
