@@ -70,7 +70,8 @@ def ask(server: Server, path: str, options: argparse.Namespace) -> tuple[dict[st
             child.stdout.readline()  # it has connected
             with used_by(server, [Process(child.pid)]) as used:
                 child.stdout.readline()  # it has asked
-            answer, _ = child.communicate(timeout=60)
+            answer = child.stdout.read()
+            child.wait(timeout=60)
         finally:
             child.kill()
     if child.returncode:

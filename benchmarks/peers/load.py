@@ -63,7 +63,6 @@ class Load:
         self._rest: dict[int, bytes] = {}
         self._skipped: dict[int, tuple[int, int, bytes]] = {}
         self._epoll = select.epoll()
-        self._epoll.register(STDIN, select.EPOLLIN)
         self._is_commanded = False
         self._same = _NOTHING
         self._times: list[float] = []
@@ -83,6 +82,7 @@ class Load:
             "quiet": self.quiet,
             "close": self.close,
         }
+        self._epoll.register(STDIN, select.EPOLLIN)
         while True:
             while not self._is_commanded:
                 self._turn(1.0)
