@@ -36,16 +36,23 @@ Handle = Callable[["Connection", str | bytes], Awaitable[None]]
 class Terms:
     """What all connections have in common, so that none has to carry it.
 
-    ``outbox_bytes``: what may wait for one. ``messages`` and ``bytes``: how fast one may send. ``on_closing``
-    is called once for each, as soon as nothing more will be said to it.
+    ``wall`` is for ages, ``now_ms`` for messages. ``outbox_bytes``: what may wait for one. ``messages`` and
+    ``bytes``: how fast one may send. ``on_closing`` is called once for each, as soon as nothing more will be
+    said to it.
     """
 
-    __slots__ = ("_settings", "bytes", "messages", "on_closing", "outbox_bytes", "wall")
+    __slots__ = ("_settings", "bytes", "messages", "now_ms", "on_closing", "outbox_bytes", "wall")
 
     def __init__(
-        self, settings: Websocket, *, wall: Callable[[], float], on_closing: Callable[["Connection"], None]
+        self,
+        settings: Websocket,
+        *,
+        wall: Callable[[], float],
+        now_ms: Callable[[], int],
+        on_closing: Callable[["Connection"], None],
     ) -> None:
         self.wall = wall
+        self.now_ms = now_ms
         self.on_closing = on_closing
         self._settings: Websocket | None = None
         self.follow(settings)
@@ -180,9 +187,7 @@ class Connection(ABC):
         }
         if identity is not None:
             fields["id"] = identity
-        self.answer(
-            Error(timestamp=int(self._terms.wall() * 1000), code=error.code, detail=error.detail, **fields)
-        )
+        self.answer(Error(timestamp=self._terms.now_ms(), code=error.code, detail=error.detail, **fields))
 
     def dismiss(self, left: Frame, session_id: str) -> None:
         """Be in a session no more, and be told so."""

@@ -37,6 +37,7 @@ from orch.websocket.messages import (
 from orch.websocket.outbox import Frame
 from orch.websocket.publisher import TopicPublisher
 from orch.websocket.rooms import Rooms
+from orch.websocket.sessions import Session
 from orch.websocket.speaking import Speaking
 
 #: Seconds a message may take to be handled, those to back ends aside: the gateway has its own time-out. What
@@ -195,11 +196,18 @@ class Handlers:
             )
             ticket = await self._rooms.begin_publish(session, said, origin)
         # Its place among the others is sure. The next message need not wait until it is kept.
-        connection.start(partial(self._confirm, connection, ticket, message.id))
+        connection.start(partial(self._confirm, connection, session, ticket, message.id))
 
-    async def _confirm(self, connection: Connection, ticket: Ticket, identity: MessageId | None) -> None:
+    async def _confirm(
+        self, connection: Connection, session: Session, ticket: Ticket, identity: MessageId | None
+    ) -> None:
         async def kept() -> None:
-            await ticket.wait()
+            offset = await ticket.wait()
+            # Members are told before the ticket is; where the session was ended meanwhile, nobody was.
+            if session.has_ended and session.offset < offset:
+                raise ProblemError(
+                    "unknown_session", f"There is no session {session.session_id}. It has ended."
+                )
 
         await self._guarded(connection, identity, kept)
 

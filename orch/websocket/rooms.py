@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
+import trio
 from msgspec import UNSET, Struct
 
 from orch.problems import ProblemError
@@ -31,6 +32,7 @@ from orch.websocket.sessions import (
     encoded_config,
     summary,
 )
+from orch.websocket.steady import SteadyWall
 from orch.websocket.tokens import new_name
 
 #: Sessions in memory that nobody is in; the others are read from the store when they are asked for.
@@ -67,7 +69,8 @@ class Rooms:
     A message is in the history before anyone is sent it, and is sent in the order of its offset: the store
     gives the offset, and calls :meth:`_appended` when it is kept.
 
-    The mutable state is the sessions in memory and ``count``, how many there are altogether.
+    The mutable state is the sessions in memory and ``count``, how many there are altogether. ``wall`` is the
+    clock that ages are reckoned by; what messages carry is the wall's own time.
     """
 
     def __init__(
@@ -80,7 +83,8 @@ class Rooms:
     ) -> None:
         self.store = store
         self.presence = presence
-        self.wall = wall
+        self.wall = SteadyWall(wall, trio.current_time)
+        self._now = wall
         self.resident = Resident(IDLE_RESIDENT)
         self.count = 0
         self.on_ended: Callable[[Session], None] | None = None
@@ -100,7 +104,7 @@ class Rooms:
 
     def now_ms(self) -> int:
         """Return the time as messages carry it."""
-        return int(self.wall() * 1000)
+        return int(self._now() * 1000)
 
     def history_limits(self) -> Limits:
         """Return how much of a session is kept."""

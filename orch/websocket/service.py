@@ -129,7 +129,12 @@ class HubService:
             speaking=self._speaking,
             gateway=gateway,
         )
-        self._terms = Terms(settings.current.orchestration.websocket, wall=wall, on_closing=self._detach)
+        self._terms = Terms(
+            settings.current.orchestration.websocket,
+            wall=self._rooms.wall,
+            now_ms=self._rooms.now_ms,
+            on_closing=self._detach,
+        )
         metrics.read_from(self._readings)
 
     def __repr__(self) -> str:

@@ -233,6 +233,7 @@ async def running_hub(
     folder: Path,
     real_speech: Speech | None = None,
     shared_store: RedisStore | None = None,
+    wall: Callable[[], float] = wall,
     /,
     **settings: Any,
 ) -> AsyncIterator[Hub]:

@@ -52,6 +52,7 @@ PURE = (
     "websocket/lateness.py",
     "websocket/limits.py",
     "websocket/outbox.py",
+    "websocket/steady.py",
     "websocket/tokens.py",
     "stores/records.py",
     "stores/redis_commands.py",
@@ -89,7 +90,18 @@ ACTS = {
     "coredis",
     "threading",
 }
-SHELLS = {"service", "proxy", "upstream", "probes", "processes", "connection", "written", "linked", "endpoint", "live"}
+SHELLS = {
+    "service",
+    "proxy",
+    "upstream",
+    "probes",
+    "processes",
+    "connection",
+    "written",
+    "linked",
+    "endpoint",
+    "live",
+}
 
 
 def imports(path: Path) -> set[str]:
