@@ -445,6 +445,30 @@ def test_an_ended_session_is_gone_for_everyone(tmp_path: Path) -> None:
     run(main)
 
 
+def test_what_is_said_while_a_session_ends_is_answered(tmp_path: Path) -> None:
+    """Once each: by the message itself, or by an error where nobody was told any more."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+            await ann.ask({"type": "create_session", "session_id": "s"})
+            async with trio.open_nursery() as nursery:
+                for number in range(20):
+                    ann.say({"type": "broadcast", "session_id": "s", "data": number, "id": number})
+                    if number == 10:
+                        nursery.start_soon(hub.service.end_session, "s")
+                    await trio.lowlevel.checkpoint()
+            answers: list[tuple[int, str]] = []
+            while len(answers) < 20:
+                message = await ann.hear()
+                if "id" in message:
+                    answers.append((message["id"], message.get("code", message["type"])))
+            assert sorted(number for number, _ in answers) == list(range(20))
+            assert {kind for _, kind in answers} <= {"session_message", "unknown_session", "not_in_session"}
+            await ann.ask({"type": "ping", "id": "last"}, "pong")
+
+    run(main)
+
+
 def test_ending_a_session_while_it_is_loaded_does_not_bring_it_back(tmp_path: Path) -> None:
     """However lookups and the end interleave, afterwards there is no session."""
 
