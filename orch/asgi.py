@@ -7,6 +7,7 @@ none.
 
 import os
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -33,21 +34,28 @@ class Application:
         self._pages = create_pages(parts)
         self._is_control_path = self._pages.is_control_path
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request, connection or lifespan."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await _answer_lifespan(receive, send)
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Return the run that serves one request, connection or lifespan.
 
-    async def _http(self, scope: Any, receive: Any, send: Any) -> None:
+        A plain function: a coroutine's frame would keep every connection's scope for as long as it is open.
+        """
+        run: Awaitable[None]
+        if scope["type"] == "http":
+            run = self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            run = _answer_lifespan(receive, send)
+        elif scope["path"] == "/ws":
+            run = self._parts.hub.endpoint(scope, receive, send)
+        else:
+            run = _refuse_websocket(receive, send)
+        return run
+
+    def _http(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         path = scope["path"]
         if self._parts.gateway.handles(path) and not self._is_control_path(path):
-            await self._gateway(scope, receive, send)
-        else:
-            await self._pages(scope, receive, send)
+            return self._gateway(scope, receive, send)
+        pages: Awaitable[None] = self._pages(scope, receive, send)
+        return pages
 
     async def _gateway(self, scope: Any, receive: Any, send: Any) -> None:
         """Send a request on, unless another site's page has made a browser ask."""
@@ -66,14 +74,10 @@ class Application:
             return
         await self._parts.gateway.proxy(scope, receive, send)
 
-    async def _websocket(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/ws":
-            await self._parts.hub.endpoint(scope, receive, send)
-        else:
-            await receive()
-            await send(
-                {"type": "websocket.close", "code": 1008, "reason": "There is no socket at this path."}
-            )
+
+async def _refuse_websocket(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.close", "code": 1008, "reason": "There is no socket at this path."})
 
 
 async def _answer_lifespan(receive: Any, send: Any) -> None:

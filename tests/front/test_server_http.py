@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 
+from orch.front import running
 from orch.front.running import Patience
 from orch.front.server import Server
 from tests.fakes.running import run
@@ -487,6 +488,15 @@ def test_requests_are_served_under_tls() -> None:
 
 def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_it_serves_where_there_is_no_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trio is asked who can be read, and whoever is to stop waiting is woken all the same."""
+    monkeypatch.setattr(running, "readiness", lambda: None)
+    test_requests_sent_ahead_are_answered_in_order()
+    test_who_listens_for_the_end_hears_of_the_answer_s_end_too()
+    test_a_kept_connection_that_is_idle_is_ended()
+    test_a_reset_in_any_state_is_the_end_of_one_connection()
 
 
 class CancelAt(trio.abc.Instrument):

@@ -10,6 +10,7 @@ import trio
 from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import connect
 
+from orch.front import running
 from orch.front.running import Patience
 from orch.front.server import Server
 from tests.fakes.running import run
@@ -378,6 +379,14 @@ def test_a_flood_of_pings_is_not_answered_for_ever() -> None:
             assert link.queued_bytes < 100_000
 
     run(main, virtual=False, limit=30)
+
+
+def test_a_link_works_where_there_is_no_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Order, eviction, pings: as with it."""
+    monkeypatch.setattr(running, "readiness", lambda: None)
+    test_what_is_offered_and_what_is_sent_keep_their_order()
+    test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not()
+    test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection()
 
 
 def test_a_link_works_under_tls() -> None:
