@@ -40,7 +40,7 @@ test-js: tools ## run the tests of the browser code in Node
 test-browser: tools ## run the tests in Chromium
 	$(BIN)/pytest -m browser $(ARGS)
 
-bench: ## measure captions beside the engine; gateway, front and hub beside their peers; what sessions cost
+bench: checkers ## measure captions beside the engine; gateway, front and hub beside their peers; what sessions cost
 	@scripts/install.sh bench
 	@node --version >/dev/null 2>&1 && command -v redis-server >/dev/null || scripts/apt-install.sh nodejs npm redis-server
 	$(BIN)/python benchmarks/captions.py
