@@ -318,6 +318,7 @@ class RedisStore:
                     await self._prepare(spoken)
                     # From here on it ends when what was taken in is kept, not sooner.
                     scope.shield = True
+                    self._pipeline.is_connected = True
                     task_status.started(scope)
                     nursery.start_soon(self._pipeline.write, spoken)
                     nursery.start_soon(self._feed.listen, heard)
@@ -325,6 +326,7 @@ class RedisStore:
                     nursery.start_soon(self._feed.catch_up)
                     nursery.start_soon(self._feed.let_go)
         finally:
+            self._pipeline.is_connected = False
             if self._state == "open":
                 self._enter("connecting")
 
@@ -332,7 +334,8 @@ class RedisStore:
         """Give the server our scripts, and see whether it still has what it had."""
         answers = await link.exchange(
             [
-                (b"INFO", b"everything"),
+                (b"INFO", b"server"),
+                (b"INFO", b"persistence"),
                 (b"GET", SERVER_RUN),
                 *((b"SCRIPT", b"LOAD", text) for text in self._scripts.values()),
             ]
@@ -340,8 +343,9 @@ class RedisStore:
         for answer in answers:
             if isinstance(answer, Exception):
                 raise LinkLostError(str(answer))
-        info = dict(line.split(":", 1) for line in answers[0].decode().splitlines() if ":" in line)
-        run, known = info["run_id"], (answers[1] or b"").decode()
+        lines = (answers[0] + answers[1]).decode().splitlines()
+        info = dict(line.split(":", 1) for line in lines if ":" in line)
+        run, known = info["run_id"], (answers[2] or b"").decode()
         if known == run:
             return
         if known and info.get("aof_enabled") != "1":

@@ -127,6 +127,7 @@ class Pipeline:
         self._room = trio.lowlevel.ParkingLot()
         self._idle = trio.lowlevel.ParkingLot()
         self._opened = trio.Event()
+        self.is_connected = False
         self.operations = self.exchanges = self.failures = 0
         self.exchange_seconds: float | None = None
         self.last_error: str | None = None
@@ -161,8 +162,8 @@ class Pipeline:
         self._put(operation)
 
     def offer(self, call: Call[Any]) -> bool:
-        """Have something done that nobody waits for. False: there is no room for it, or no one to do it."""
-        if not self._opened.is_set() or self._is_full():
+        """Have something done now that nobody waits for. False: there is no room for it, or no connection."""
+        if not self.is_connected or not self._opened.is_set() or self._is_full():
             return False
         self._put(Operation(call))
         return True

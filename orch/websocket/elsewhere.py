@@ -4,7 +4,7 @@ What is kept reaches every worker through the store. What passes is told through
 revised, and who is in a session. Each worker tells who is in it *there*; what is shown is all of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Never
 
 import msgspec
@@ -22,6 +22,9 @@ from orch.websocket.tokens import new_name
 
 #: Seconds between looks at which workers are there; one that twice gives no answer is taken for gone.
 ROLL_CALL: Final = 3.0
+
+#: Seconds that other workers are waited for, where the store they are asked through is away as well.
+ASK_WITHIN: Final = 4.0
 
 _PASSING: Final = b"m"
 _LASTING: Final = b"M"
@@ -89,11 +92,19 @@ class Elsewhere:
 
     async def announce(self, payload: bytes) -> list[bytes]:
         """Tell all other workers; return what those answered that did in time."""
-        return [answer for answer in await self._store.announce(_SAID + payload) if answer]
+        return [answer for answer in await self._ask(_SAID + payload) if answer]
 
     async def close(self, connection_id: str) -> bool:
         """Have a connection closed on the worker it is on; return whether there was one that answered."""
-        return _YES in await self._store.announce(_CLOSE + connection_id.encode())
+        return _YES in await self._ask(_CLOSE + connection_id.encode())
+
+    async def _ask(self, question: bytes) -> Sequence[bytes]:
+        with trio.move_on_after(ASK_WITHIN):
+            try:
+                return await self._store.announce(question)
+            except ProblemError as error:
+                _log.warning("other workers cannot be asked", reason=error.detail)
+        return ()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Notice workers that are gone, and with them those who were on them."""
@@ -190,6 +201,13 @@ class Elsewhere:
     def _changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
         if self.on_state is not None:
             self.on_state(is_open)
+        if is_open:
+            # Nobody heard meanwhile who came and who went.
+            for session in self._resident:
+                if session.count:
+                    self._told_of.pop(session.session_id, None)
+                    self._tell_present(session, ())
+                    self._store.tell(session.session_id, _WHO)
 
     def _announced(self, payload: bytes) -> bytes:
         if payload[:1] == _ROLL:

@@ -221,3 +221,26 @@ def test_clients_are_told_that_nothing_can_be_kept_and_when_it_can_be_again(tmp_
 
     with redis_server(tmp_path / "redis") as server:
         run(main, server, virtual=False)
+
+
+def test_who_went_while_nobody_could_say_so_is_gone_afterwards(tmp_path: Path) -> None:
+    """Presence that was lost with the server is told anew; announcements go to those who can be reached."""
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
+            await create(ann, name="Ann")
+            async with b.connected() as bob, b.connected() as eve:
+                await join(bob, name="Bob")
+                await join(eve, name="Eve")
+                await until_present(ann, {"Ann", "Bob", "Eve"})
+                server.kill()
+                assert (await ann.until("system_announcement"))["state"] == "degraded"
+                eve.hang_up()
+                await until_present(bob, {"Ann", "Bob"})
+                announced = await a.service.announce_everywhere("soon")
+                assert (announced.taken, announced.evicted) == (1, 0)
+                await trio.to_thread.run_sync(server.start)
+                await until_present(ann, {"Ann", "Bob"})
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
