@@ -164,6 +164,7 @@ async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
         if front is None:
             yield tree
         else:
+            parts.metrics.read_from(partial(_front_readings, front))
             async with tree.supervise(
                 "front", front.run, grace=grace(), describe=lambda: Detail(text=_front_words(front))
             ):
@@ -222,6 +223,15 @@ def _gateway_words(parts: Parts) -> str:
 def _front_words(front: Front) -> str:
     statistics = front.statistics()
     return f"{', '.join(statistics.bound)}, {statistics.open} open"
+
+
+def _front_readings(front: Front) -> Iterator[Reading]:
+    """Read what Prometheus asks for from the front's own statistics."""
+    statistics = front.statistics()
+    yield Reading(names.FRONT_OPEN, statistics.open)
+    yield Reading(names.FRONT_ACCEPTED, statistics.accepted)
+    for kind, count in statistics.refused.items():
+        yield Reading(names.FRONT_REFUSED, count, (kind,))
 
 
 def _readings(parts: Parts) -> Iterator[Reading]:

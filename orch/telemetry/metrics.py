@@ -65,6 +65,11 @@ SPEECH_WAITING: Final = Name("orch_speech_waiting_seconds", "gauge", "Speech tha
 CAPTION_SECONDS: Final = Name(
     "orch_speech_caption_seconds", "gauge", "End of speech to final caption, recent.", ("quantile",)
 )
+FRONT_OPEN: Final = Name("orch_front_connections", "gauge", "Sockets open now, of whatever kind.")
+FRONT_ACCEPTED: Final = Name("orch_front_connections_total", "counter", "Sockets accepted.")
+FRONT_REFUSED: Final = Name(
+    "orch_front_refused_total", "counter", "Clients that were refused or cut off by the server.", ("kind",)
+)
 BRANCH_STATE: Final = Name("orch_tree_branch_up", "gauge", "1 while a branch is running.", ("branch",))
 BRANCH_RESTARTS: Final = Name("orch_tree_branch_restarts_total", "counter", "Restarts.", ("branch",))
 UPTIME: Final = Name("orch_uptime_seconds", "gauge", "Seconds since the service started.")

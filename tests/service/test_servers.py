@@ -108,3 +108,13 @@ def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path, environ: dict[
                 await trio.lowlevel.checkpoint()
 
         run(main, virtual=False)
+
+
+def test_what_the_front_refuses_is_counted_by_kind(tmp_path: Path) -> None:
+    """An operator sees in ``/metrics`` who sends what cannot be read."""
+    with service("serve", tmp_path) as s:
+        with socket.create_connection(("127.0.0.1", s.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 400"
+        lines = s.get("/metrics").text.splitlines()
+        assert 'orch_front_refused_total{kind="host_missing"} 1.0' in lines
