@@ -30,6 +30,7 @@ class Client:
         self.messages: list[dict[str, Any]] = []
         self.arrivals: list[float] = []
         self.is_closed = False
+        self.close_code: int | None = None
 
     async def read(self) -> None:
         """Read until the connection is closed."""
@@ -39,8 +40,9 @@ class Client:
                 self.messages.append(json.loads(text))
                 self.arrivals.append(trio.current_time())
                 self._tell()
-        except ConnectionClosed:
+        except ConnectionClosed as closed:
             self.is_closed = True
+            self.close_code = closed.rcvd.code if closed.rcvd is not None else None
             self._tell()
 
     def _tell(self) -> None:

@@ -1,0 +1,76 @@
+"""What an operator does to connections, on the real service, with clients on real sockets."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import trio
+
+from tests.fakes.client import Client, connected
+from tests.fakes.running import run
+from tests.fakes.service import service
+
+
+@pytest.fixture(params=["own", "hypercorn"])
+def environ(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return what chooses the server."""
+    return {"ORCH_FRONTEND__SERVER": "hypercorn"} if request.param == "hypercorn" else {}
+
+
+async def asked(method: str, url: str, **more: Any) -> httpx2.Response:
+    """Ask the control API, in a thread: the clients go on meanwhile."""
+    return await trio.to_thread.run_sync(lambda: httpx2.request(method, url, timeout=30, **more))
+
+
+def test_all_are_told_and_one_is_closed(tmp_path: Path, environ: dict[str, str]) -> None:
+    """The announcement reaches both and is counted; the close reaches one, with its code, and no other."""
+
+    async def main() -> None:
+        with service("serve", tmp_path, environ=environ) as s:
+            async with connected(s.url) as ann, connected(s.url) as bob:
+                answer = await asked("POST", s.url + "/api/announcements", json={"message": "hello é"})
+                assert answer.status_code == 200
+                told = answer.json()
+                assert (told["taken"], told["evicted"]) == (2, 0)
+                assert 0 <= told["seconds"] < 5
+                for client in (ann, bob):
+                    assert (await client.of_type("system_announcement"))["message"] == "hello é"
+                name = (await bob.of_type("connected"))["connection_id"]
+                answer = await asked("DELETE", f"{s.url}/api/connections/{name}")
+                assert (answer.status_code, answer.json()["status"]) == (202, "closing")
+                await bob.closed()
+                assert bob.close_code == 4001
+                assert (await ann.ask("pong", type="ping"))["type"] == "pong"
+                again = await asked("DELETE", f"{s.url}/api/connections/{name}")
+                assert (again.status_code, again.json()["code"]) == (404, "unknown_connection")
+
+    run(main, virtual=False)
+
+
+def test_a_client_that_floods_is_told_and_then_closed_and_others_are_served(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """On a real socket, too, the word comes before the close."""
+
+    async def flood(client: Client) -> None:
+        try:
+            for number in range(2000):
+                await client.send(type="ping", id=number)
+        except Exception:  # noqa: BLE001 - the library's own, whichever it meets when the other side has closed
+            return
+
+    async def main() -> None:
+        limits = environ | {"ORCH_WEBSOCKET__MAX_MESSAGES_PER_SECOND": "50"}
+        with service("serve", tmp_path, environ=limits) as s:
+            async with connected(s.url) as ann, connected(s.url) as fast:
+                await flood(fast)
+                await fast.closed()
+                assert fast.close_code == 4101
+                codes = [each["code"] for each in fast.messages if each["type"] == "error"]
+                assert codes
+                assert set(codes) == {"rate_limited"}
+                assert [m["id"] for m in fast.messages if m["type"] == "pong"][:100] == list(range(100))
+                assert (await ann.ask("pong", type="ping"))["type"] == "pong"
+
+    run(main, virtual=False)
