@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.soak import MIB, Sample, judge_descriptors, judge_memory, judge_rest, seconds, slope
+from benchmarks.flatness import MIB, Sample, judge_descriptors, judge_memory, judge_rest, slope
+from benchmarks.soak import seconds
 
 
 def samples(rss: list[float], descriptors: list[int] | None = None) -> list[Sample]:
