@@ -283,7 +283,7 @@ class RedisStore:
 
     async def announce(self, payload: bytes) -> tuple[bytes, ...]:
         """Tell all other workers; return what they answered in time."""
-        return await self._feed.announce(payload, ANNOUNCE_WITHIN)
+        return await self._feed.announcing.announce(payload, ANNOUNCE_WITHIN)
 
     # Inside.
 

@@ -5,9 +5,8 @@ offsets (:mod:`orch.stores.redis_following`), and after every connection, and at
 asked for what was not heard.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any, Final, Never, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, Never, Protocol
 
 import msgspec
 import structlog
@@ -15,12 +14,11 @@ import trio
 
 from orch.problems import ProblemError
 from orch.stores.records import Appended, SessionRecord
+from orch.stores.redis_announcing import Announcing, Execute
 from orch.stores.redis_commands import Call, SessionCommands
 from orch.stores.redis_following import Follower
 from orch.stores.redis_keys import (
-    CONTROL,
     Told,
-    answers,
     appended,
     channel,
     channel_session,
@@ -36,16 +34,7 @@ STEP: Final = 500
 LET_GO_EVERY: Final = 5.0
 PING_EVERY: Final = 5.0
 
-T = TypeVar("T")
-
 _log = structlog.get_logger(__name__)
-
-
-class Execute(Protocol):
-    """Has something done: :meth:`orch.stores.redis_pipeline.Pipeline.execute`."""
-
-    def __call__(self, call: Call[T], /) -> Awaitable[T]:
-        """Do it."""
 
 
 class Listener(Protocol):
@@ -78,17 +67,15 @@ class Feed:
         self._commands = commands
         self._worker = worker
         self._execute = execute
-        self._offer = offer
+        self.announcing = Announcing(commands, worker=worker, execute=execute, offer=offer)
         self._followers: dict[str, Follower] = {}
         self._subscribed: dict[str, trio.Event] = {}
         self._joining: dict[str, int] = {}
         self._ended: set[str] = set()
         self._waiting: dict[str, list[tuple[int, Callable[[], None]]]] = {}
         self._behind: dict[str, tuple[float, bool]] = {}
-        self._asked: dict[bytes, trio.MemorySendChannel[bytes]] = {}
         self._work = trio.lowlevel.ParkingLot()
         self._link: Link | None = None
-        self._questions = 0
         self.failures = self.caught_up = 0
 
     def __len__(self) -> int:
@@ -188,7 +175,7 @@ class Feed:
         """Hear what the server says, until the connection is lost."""
         self._link = link
         try:
-            link.say(b"SUBSCRIBE", CONTROL, answers(self._worker))
+            link.say(b"SUBSCRIBE", *self.announcing.channels)
             self._subscribe(list(self._followers))
             async for push in link.news():
                 self._heard(push)
@@ -238,27 +225,6 @@ class Feed:
                 if is_unused(session_id):
                     self._forget(session_id)
 
-    # Announcements.
-
-    async def announce(self, payload: bytes, within: float) -> tuple[bytes, ...]:
-        """Tell all other workers; return what they answered within that many seconds."""
-        self._questions += 1
-        question = b"%d" % self._questions
-        send, receive = trio.open_memory_channel[bytes](1_000)
-        self._asked[question] = send
-        said = b"%s %s\n%s" % (question, self._worker.encode(), payload)
-        found: list[bytes] = []
-        try:
-            others = await self._execute(self._commands.publish(CONTROL, said)) - 1
-            with trio.move_on_after(within):
-                while len(found) < others:
-                    found.append(await receive.receive())
-        finally:
-            del self._asked[question]
-            send.close()
-            receive.close()
-        return tuple(found)
-
     # What was heard.
 
     def _heard(self, push: list[Any]) -> None:
@@ -277,13 +243,8 @@ class Feed:
                     self._look_at(session_id, within=0.0, must=True)
 
     def _news(self, name: bytes, data: bytes) -> None:
-        if name == CONTROL:
-            self._announced(data)
-        elif name == answers(self._worker):
-            question, _, answer = data.partition(b"\n")
-            if question in self._asked:
-                with suppress(trio.WouldBlock):  # more workers than are counted
-                    self._asked[question].send_nowait(answer)
+        if name in self.announcing.channels:
+            self.announcing.heard(name, data, self._listener.on_announced)
         else:
             session_id = channel_session(name)
             follower = self._followers.get(session_id)
@@ -307,19 +268,6 @@ class Feed:
             self._gone(session_id, keep=session_id in self._joining)
         elif news.worker != self._worker and self._listener.on_told is not None:
             self._guarded(self._listener.on_told, session_id, news.payload)
-
-    def _announced(self, data: bytes) -> None:
-        head, _, payload = data.partition(b"\n")
-        question, _, worker = head.partition(b" ")
-        if worker == self._worker.encode() or self._listener.on_announced is None:
-            return
-        try:
-            answer = self._listener.on_announced(payload)
-        except Exception:  # noqa: BLE001 - a boundary: the listener is another room
-            self.failures += 1
-            _log.exception("listener to announcements failed")
-            answer = b""
-        self._offer(self._commands.publish(answers(worker.decode()), question + b"\n" + answer))
 
     # What is passed on.
 
