@@ -49,6 +49,7 @@ async def serve(
         drain=parts.hub.drain,
         grace=grace,
         heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
+        deflate=frontend.compression,
         heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
         listen=None if lifeline is None else partial(listeners, lifeline.own, lifeline.neighbours),
     )

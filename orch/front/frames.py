@@ -7,7 +7,8 @@ message it has under way.
 """
 
 import codecs
-from typing import Final
+import zlib
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -35,6 +36,11 @@ _SENDABLE: Final = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 10
 
 NO_STATUS: Final = 1005
 """The code of a close frame without one; it never stands in a frame (§7.4.1)."""
+
+_WINDOW: Final = -15
+"""Raw deflate with the largest window, as both sides have agreed by default (RFC 7692 §7.1.2)."""
+_FLUSHED: Final = b"\x00\x00\xff\xff"
+"""The end of every flushed message, which is not sent (RFC 7692 §7.2.1)."""
 
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
@@ -102,6 +108,16 @@ def encode(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big") + payload
 
 
+def encode_deflated(opcode: int, payload: bytes) -> bytes:
+    """Return a compressed frame (RFC 7692 §7.2.1), for a client that has agreed to permessage-deflate.
+
+    Nothing of it is remembered for the next: a window kept for each client would cost more than it saves.
+    """
+    deflate = zlib.compressobj(wbits=_WINDOW)
+    data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    return encode(opcode, data.removesuffix(_FLUSHED), compressed=True)
+
+
 def encode_text(payload: bytes) -> bytes:
     """Return a text frame; ``payload`` is UTF-8."""
     return encode(TEXT, payload)
@@ -122,9 +138,11 @@ def encode_close(code: int, reason: str = "") -> bytes:
 class FrameDecoder:
     """What a client sends, as messages. One for each connection.
 
-    ``message_limit``: bytes of one message, and so of one frame; more is answered with 1009. The mutable
-    state is what has come of a head or a control frame, and the message under way with the frame of it that
-    is still coming.
+    ``message_limit``: bytes of one message, and so of one frame; more is answered with 1009, and of what was
+    compressed no more is inflated. ``deflate``: permessage-deflate without context takeover was agreed on.
+
+    The mutable state is what has come of a head or a control frame, and the message under way with the frame
+    of it that is still coming.
 
     What comes before a violation is returned first; then :attr:`is_failed` is true and the next call raises
     it. After a close frame nothing is read (§5.5.1).
@@ -132,7 +150,9 @@ class FrameDecoder:
 
     __slots__ = (
         "_failure",
+        "_inflate",
         "_is_closed",
+        "_is_deflate_agreed",
         "_is_last",
         "_limit",
         "_mask",
@@ -143,7 +163,9 @@ class FrameDecoder:
         "_text",
     )
 
-    def __init__(self, *, message_limit: int = 2**20) -> None:
+    def __init__(self, *, message_limit: int = 2**20, deflate: bool = False) -> None:
+        self._is_deflate_agreed = deflate
+        self._inflate: Any = None
         self._limit = message_limit
         self._pending = b""
         self._message: bytearray | None = None
@@ -176,7 +198,7 @@ class FrameDecoder:
             self._read(data, events)
         except ProtocolViolationError as violation:
             self._failure = violation
-            self._message = self._text = None
+            self._message = self._text = self._inflate = None
             if not events:
                 raise
         return events
@@ -220,9 +242,11 @@ class FrameDecoder:
                     at = body - 6
                     break
                 events.append(self._control(opcode, apply_mask(data[body:at], mask)))
-            elif at <= end and first & _FIN and opcode and self._message is None:
+            elif at <= end and first & (_FIN | _RSV1) == _FIN and opcode and self._message is None:
                 events.append(_message(opcode, apply_mask(data[body:at], mask)))
             else:
+                if first & _RSV1:
+                    self._inflate = zlib.decompressobj(wbits=_WINDOW)
                 self._begin(opcode, size, mask, is_last=first >= _FIN)
                 at = min(at, end)
                 self._take(data[body:at], events)
@@ -231,7 +255,9 @@ class FrameDecoder:
 
     def _check_head(self, first: int, second: int, opcode: int) -> None:  # noqa: C901 - a list of rules
         """Raise where the head's first two bytes are no frame that a client may send now."""
-        if first & _RESERVED:
+        if first & _RESERVED and not (
+            self._is_deflate_agreed and first & _RESERVED == _RSV1 and opcode in (TEXT, BINARY)
+        ):
             # §5.2: "MUST be 0 unless an extension is negotiated"
             raise ProtocolViolationError(1002, "reserved_bits", "No extension was agreed on.")
         if second < _MASKED:
@@ -263,7 +289,7 @@ class FrameDecoder:
             return Pong(payload)
         close = _close(payload)
         self._is_closed = True
-        self._message = self._text = None
+        self._message = self._text = self._inflate = None
         return close
 
     def _begin(self, opcode: int, size: int, mask: bytes, *, is_last: bool) -> None:
@@ -283,15 +309,42 @@ class FrameDecoder:
             payload = apply_mask(masked, self._mask)
             turn = size % 4
             self._mask = self._mask[turn:] + self._mask[:turn]
-            self._message += payload
-            if self._text is not None:
-                _check_text(self._text, payload, is_whole=False)
+            self._add(payload)
         if self._missing or not self._is_last:
             return
+        if self._inflate is not None:
+            self._add(_FLUSHED)
+            self._inflate = None
         if self._text is not None:
             _check_text(self._text, b"", is_whole=True)
         message, self._message, self._text = bytes(self._message), None, None
         events.append(_message(self._opcode, message))
+
+    def _add(self, payload: bytes) -> None:
+        """Add to the message under way, inflated where it is compressed."""
+        assert self._message is not None  # noqa: S101 - _begin has made it
+        if self._inflate is not None:
+            payload = self._inflated(payload)
+        self._message += payload
+        if self._text is not None:
+            _check_text(self._text, payload, is_whole=False)
+
+    def _inflated(self, payload: bytes) -> bytes:
+        """Return what ``payload`` expands to; raise before it is more than a message may be."""
+        room = self._limit - len(self._message or b"")
+        try:
+            inflated: bytes = self._inflate.decompress(payload, room + 1)
+        except zlib.error as error:
+            raise ProtocolViolationError(1007, "not_deflate", "What is compressed cannot be read.") from error
+        if len(inflated) > room:
+            raise ProtocolViolationError(
+                1009, "message_too_large", f"A message may be {self._limit} bytes at most."
+            )
+        if self._inflate.unused_data.strip(b"\x00\xff"):
+            raise ProtocolViolationError(
+                1007, "not_deflate", "There is more after the compressed data's end."
+            )
+        return inflated
 
 
 def _long(encoded: bytes) -> int:

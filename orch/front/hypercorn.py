@@ -87,7 +87,8 @@ class Front:
     The mutable state is the set of open sockets, and which of them have not asked for anything yet. Port 0 is
     chosen once and kept over restarts of the branch. ``drain`` is called when stopping, after the last
     connection was accepted and has had a moment to ask; it has ``grace`` seconds together with what is in
-    flight. ``heartbeat_timeout`` is not used: Hypercorn pings and never asks whether it was answered.
+    flight. ``heartbeat_timeout`` and ``deflate`` are not used: Hypercorn pings and never asks whether it was
+    answered, and agrees to compression wherever it is offered.
     ``listen`` gives listeners on sockets that are there already, in place of ``host`` and ``port``.
     """
 
@@ -102,6 +103,7 @@ class Front:
         grace: Callable[[], float],
         heartbeat: Callable[[], float] = lambda: 25.0,
         heartbeat_timeout: Callable[[], float] | None = None,
+        deflate: bool = True,
         tls: ssl.SSLContext | None = None,
         listen: Callable[[], Sequence[Listening]] | None = None,
     ) -> None:
@@ -112,7 +114,7 @@ class Front:
         self._drain = drain
         self._grace = grace
         self._heartbeat = heartbeat
-        del heartbeat_timeout
+        del heartbeat_timeout, deflate
         self._tls = tls
         self._listen_given = listen
         self._sockets: set[trio.socket.SocketType] = set()

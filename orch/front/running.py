@@ -67,6 +67,7 @@ class Running:
         heartbeat_timeout: Callable[[], float],
         patience: Patience,
         message_limit: int,
+        deflate: bool,
         refused: Counter[str],
         wall: Callable[[], float],
     ) -> None:
@@ -76,6 +77,7 @@ class Running:
         self.heartbeat_timeout = heartbeat_timeout
         self.patience = patience
         self.message_limit = message_limit
+        self.deflate = deflate
         self.refused = refused
         self.is_stopping = False
         self.now = trio.current_time()

@@ -45,7 +45,8 @@ class Server:
 
     Listens at ``host``:``port`` and at every one of ``binds`` (``HOST:PORT`` or ``unix:PATH``), or, with
     ``listen``, on sockets that are there already. Port 0 is chosen once and kept over restarts of the branch.
-    ``reuse_port`` lets other processes listen beside this one. ``tls`` holds for all of them.
+    ``reuse_port`` lets other processes listen beside this one. ``tls`` holds for all of them. ``deflate``
+    agrees to permessage-deflate: what is sent is compressed from a kilobyte on, what others offer is not.
 
     ``drain`` is called when stopping, after the last connection was accepted and has had a moment to ask; it
     has ``grace`` seconds together with what is in flight. Every ``heartbeat`` seconds a WebSocket is pinged;
@@ -70,6 +71,7 @@ class Server:
         listen: Callable[[], Sequence[Listening]] | None = None,
         binds: Sequence[str] = (),
         reuse_port: bool = False,
+        deflate: bool = False,
         patience: Patience | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -84,6 +86,7 @@ class Server:
         self._listen_given = listen
         self._binds = tuple(binds)
         self._reuse_port = reuse_port
+        self._deflate = deflate
         self._patience = patience or Patience()
         self._heartbeat_timeout = heartbeat_timeout or (lambda: self._patience.pong)
         self._wall = wall
@@ -109,6 +112,7 @@ class Server:
                     heartbeat_timeout=self._heartbeat_timeout,
                     patience=self._patience,
                     message_limit=MESSAGE_LIMIT,
+                    deflate=self._deflate,
                     refused=self._refused,
                     wall=self._wall,
                 )

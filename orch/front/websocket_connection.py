@@ -23,6 +23,8 @@ from orch.problems import ProblemError
 PING: Final = frames.encode(frames.PING, b"")
 #: Bytes queued from which on pings are not answered: the client does not read, and asks for more to read.
 PONGS_HELD: Final = 65_536
+#: Bytes of a message from which on it is worth compressing, where that was agreed on.
+DEFLATED: Final = 1024
 ABNORMAL: Final = 1006
 """The code the application is told where no close frame came (RFC 6455 §7.1.5)."""
 NORMAL: Final = 1000
@@ -64,6 +66,7 @@ class WebSocketConnection:
         "_ended",
         "_events",
         "_is_awaited",
+        "_is_deflating",
         "_is_heard",
         "_is_peer_done",
         "_is_pinged",
@@ -91,7 +94,8 @@ class WebSocketConnection:
         self._scope: dict[str, Any] | None = _scope_of(head, accepted, self, base)
         self._accepted: Accepted | None = accepted
         self._encoder: ResponseEncoder | None = ResponseEncoder(head)
-        self._decoder = FrameDecoder(message_limit=running.message_limit)
+        self._decoder = FrameDecoder(message_limit=running.message_limit, deflate=accepted.deflate)
+        self._is_deflating = accepted.deflate
         self._events: list[frames.Event | None] = _NONE
         self._ended: tuple[int, str] | None = None
         self._state = _State.CONNECTING
@@ -190,9 +194,9 @@ class WebSocketConnection:
                 self._require_open()
             text = message.get("text")
             if text is not None:
-                self._link.offer(frames.encode(frames.TEXT, text.encode()))
+                self._link.offer(self._encoded(frames.TEXT, text.encode()))
             else:
-                self._link.offer(frames.encode(frames.BINARY, message["bytes"]))
+                self._link.offer(self._encoded(frames.BINARY, message["bytes"]))
         elif kind == "websocket.accept":
             self._accept(message.get("subprotocol"), message.get("headers") or ())
         elif kind == "websocket.close":
@@ -207,6 +211,11 @@ class WebSocketConnection:
         else:
             raise RuntimeError(f"There is no {kind} to a WebSocket.")
         await self._breathe()
+
+    def _encoded(self, opcode: int, payload: bytes) -> bytes:
+        if self._is_deflating and len(payload) >= DEFLATED:
+            return frames.encode_deflated(opcode, payload)
+        return frames.encode(opcode, payload)
 
     async def _breathe(self) -> None:
         """Wait where the client takes less than it is given; give others a turn now and then."""
@@ -423,7 +432,7 @@ def _scope_of(
 def shake_hands(head: RequestHead, link: Link, running: Running) -> Accepted | None:
     """Return how to accept the handshake; answer one that is wrong."""
     try:
-        return accept(head)
+        return accept(head, deflate=running.deflate)
     except BadHandshakeError as error:
         running.refused[error.kind] += 1
         link.offer(refused_handshake(error, date=running.date))

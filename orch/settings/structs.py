@@ -22,6 +22,7 @@ class Frontend(Section, frozen=True):
     port: Port = 3000
     workers: Count = 1
     server: Literal["orch", "hypercorn"] = "orch"
+    compression: bool = False
 
 
 class Websocket(Section, frozen=True):

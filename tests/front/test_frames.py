@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import zlib
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from orch.front.frames import (
     Text,
     encode,
     encode_close,
+    encode_deflated,
     encode_text,
 )
 
@@ -53,9 +55,11 @@ def frame(
     return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
 
 
-def decode(wire: bytes, *cuts: int, limit: int = LIMIT) -> tuple[list[Any], int | None]:
+def decode(
+    wire: bytes, *cuts: int, limit: int = LIMIT, deflate: bool = False
+) -> tuple[list[Any], int | None]:
     """Feed ``wire``, cut at ``cuts``; return the events and the close code of the violation, if any."""
-    decoder = FrameDecoder(message_limit=limit)
+    decoder = FrameDecoder(message_limit=limit, deflate=deflate)
     events: list[Any] = []
     edges = [0, *sorted(min(cut, len(wire)) for cut in cuts), len(wire)]
     try:
@@ -175,6 +179,58 @@ def test_a_reason_that_is_too_long_is_cut_between_characters() -> None:
     assert wire[4:].decode() == "é" * 61
     with pytest.raises(ValueError, match="1006"):
         encode_close(1006)
+
+
+# permessage-deflate.
+
+
+def deflated(payload: bytes) -> bytes:
+    deflate = zlib.compressobj(wbits=-15)
+    return (deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\0\0\xff\xff")
+
+
+def inflate(wire: bytes, *cuts: int) -> tuple[list[Any], int | None]:
+    """As :func:`decode`, where compression was agreed on."""
+    return decode(wire, *cuts, deflate=True)
+
+
+def test_a_compressed_message_is_inflated_however_it_comes() -> None:
+    """Beside messages that are not compressed, in fragments, with a ping between them."""
+    data = deflated("né!".encode() * 50)
+    wire = (
+        frame(TEXT, b"plain")
+        + frame(TEXT, data[:3], is_last=False, reserved=4)
+        + frame(PING)
+        + frame(CONTINUATION, data[3:])
+        + frame(BINARY, deflated(b""), reserved=4)
+        + frame(BINARY, b"plain")
+    )
+    expected = [Text("plain"), Ping(b""), Text("né!" * 50), Binary(b""), Binary(b"plain")]
+    assert inflate(wire) == inflate(wire, *range(len(wire))) == (expected, None)
+    short = deflated(b"x" * 300)
+    assert encode_deflated(TEXT, b"x" * 300) == bytes((0xC1, len(short))) + short
+
+
+@pytest.mark.parametrize(
+    ("wire", "code"),
+    [
+        (frame(BINARY, deflated(bytes(LIMIT + 1)), reserved=4), 1009),
+        (frame(BINARY, deflated(bytes(2**24))[:LIMIT], reserved=4), 1009),
+        (frame(TEXT, deflated(b"\xff"), reserved=4), 1007),
+        (frame(TEXT, b"\xff\xff\xff", reserved=4), 1007),
+        (frame(TEXT, b"x", is_last=False) + frame(CONTINUATION, b"x", reserved=4), 1002),
+        (frame(PING, b"x", reserved=4), 1002),
+        (frame(TEXT, b"x", reserved=6), 1002),
+    ],
+)
+def test_what_inflates_to_too_much_or_to_nothing_is_refused(wire: bytes, code: int) -> None:
+    """A small frame cannot have us hold a large message; what was compressed is judged as what was not."""
+    assert inflate(wire) == inflate(wire, *range(len(wire))) == ([], code)
+
+
+def test_a_message_of_exactly_the_limit_is_inflated() -> None:
+    """The limit is the message's, not the frame's."""
+    assert inflate(frame(BINARY, deflated(bytes(LIMIT)), reserved=4)) == ([Binary(bytes(LIMIT))], None)
 
 
 # wsproto as judge.

@@ -11,6 +11,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import connect
 
 from orch.front import running
+from orch.front.handshake import accept
+from orch.front.http1 import RequestHead, RequestParser
 from orch.front.running import Patience
 from orch.front.server import Server
 from tests.fakes.running import run
@@ -262,6 +264,61 @@ def test_an_application_that_is_busy_is_not_its_client_s_fault() -> None:
             assert frame == (TEXT, b"patient")
 
     run(main, virtual=False, limit=20)
+
+
+def test_compression_is_agreed_to_where_it_was_switched_on() -> None:
+    """Large messages are compressed, small ones and what is offered by others are not; all arrive."""
+    app = Linked()
+
+    async def both(scope: Any, receive: Any, send: Any) -> None:
+        await (app if scope["path"] == "/linked" else echo)(scope, receive, send)
+
+    async def main() -> None:
+        async with serving(both, deflate=True) as server:
+            async with connect(url(server)) as client:
+                assert client.response is not None
+                assert "permessage-deflate" in client.response.headers["sec-websocket-extensions"]
+                for message in ("é" * 200_000, "small", b"\0" * 500_000):
+                    await client.send(message)
+                    assert await client.recv() == message
+            async with connect(url(server), compression=None) as client:
+                await client.send("x" * 10_000)
+                assert await client.recv() == "x" * 10_000
+            async with wire(server) as by_hand:
+                offer = b"sec-websocket-extensions: permessage-deflate\r\n\r\n"
+                await by_hand.send(
+                    HANDSHAKE.replace(b"\r\n\r\n", b"\r\n" + offer).replace(b"/ws", b"/linked")
+                )
+                await by_hand.until(b"\r\n\r\n")
+                await eventually(lambda: len(app.links) == 1)
+                app.links[0].offer(app.links[0].encode_text(b"x" * 100))
+                assert await by_hand.frame() == (TEXT, b"x" * 100)
+                await app.sends[0]({"type": "websocket.send", "text": "x" * 2000})
+                assert (await by_hand.exactly(1)) == b"\xc1"
+
+    run(main, virtual=False, limit=20)
+
+
+@pytest.mark.parametrize(
+    ("offers", "is_agreed"),
+    [
+        ("permessage-deflate", True),
+        ("permessage-deflate; client_max_window_bits", True),
+        ('x-thing, permessage-deflate; client_max_window_bits="10"; server_no_context_takeover', True),
+        ("permessage-deflate; server_max_window_bits=10, permessage-deflate", True),
+        ("permessage-deflate; server_max_window_bits=10", False),
+        ("permessage-deflate; client_max_window_bits=7", False),
+        ("permessage-deflate; server_no_context_takeover; server_no_context_takeover", False),
+        ("permessage-deflate; unknown", False),
+        ("", False),
+    ],
+)
+def test_only_an_offer_that_can_be_kept_is_agreed_to(offers: str, is_agreed: object) -> None:
+    """An offer with anything unknown is as none."""
+    head = RequestParser().feed(HANDSHAKE[:-2] + f"sec-websocket-extensions: {offers}\r\n\r\n".encode())[0]
+    assert isinstance(head, RequestHead)
+    assert accept(head, deflate=True).deflate is is_agreed
+    assert accept(head).deflate is False
 
 
 # The link.
