@@ -115,15 +115,15 @@ def measure(contender: Contender, options: argparse.Namespace) -> Figures:
     figures = Figures(contender)
     for run in (measure_echo, measure_connections):
         print(f"{contender.name}: {run.__name__.removeprefix('measure_')}", flush=True)
-        try:
-            with (
-                serving(contender, connections=options.connections, heartbeat=options.heartbeat) as server,
-                clients(options.clients) as load,
-            ):
+        with (
+            serving(contender, connections=options.connections, heartbeat=options.heartbeat) as server,
+            clients(options.clients) as load,
+        ):
+            try:
                 run(figures, server, load, options)
-        except ClientError as error:
-            figures.failures.append(str(error))
-            print(f"  failed: {error}", flush=True)
+            except ClientError as error:
+                figures.failures.append(f"{error} {server.last_words()}".strip())
+                print(f"  failed: {figures.failures[-1]}", flush=True)
     return figures
 
 

@@ -192,6 +192,11 @@ class Server(Process):
     """A contender that listens."""
 
     port: int
+    log: Path
+
+    def last_words(self) -> str:
+        """Return the end of what it has logged, on one line."""
+        return " ".join(self.log.read_text(encoding="utf-8", errors="replace")[-300:].split())
 
 
 def settings_of(*, connections: int, heartbeat: float) -> dict[str, object]:
@@ -232,7 +237,7 @@ def serving(contender: Contender, *, connections: int, heartbeat: float) -> Iter
                 if not listens(child, port):
                     log.seek(0)
                     raise SystemExit(f"{contender.name} does not start:\n{log.read().decode()[-2000:]}")
-                yield Server(pid=child.pid, port=port)
+                yield Server(pid=child.pid, port=port, log=folder / "log")
             finally:
                 child.kill()
 
