@@ -7,10 +7,8 @@ from sys import intern
 from time import time
 from typing import Any, Final, Never
 
-import msgspec
 import structlog
 import trio
-from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
@@ -33,8 +31,8 @@ from orch.websocket.lateness import Lateness
 from orch.websocket.limits import Addresses
 from orch.websocket.linked import LINK, Linked
 from orch.websocket.membership import Membership
-from orch.websocket.messages import Closing, Connected, ServerMessage, SystemAnnouncement
-from orch.websocket.outbox import frame
+from orch.websocket.messages import Closing, Connected, ServerMessage
+from orch.websocket.operating import Announced, Operating
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.publisher import TopicPublisher
 from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
@@ -60,21 +58,7 @@ RETURN_NOT_BEFORE: Final = 0.5
 #: How long back ends are waited for at shutdown, so that the last words are in the history.
 SPEECH_PATIENCE: Final = 5.0
 
-#: Characters of an announcement that the event log shows.
-ANNOUNCEMENT_SHOWN: Final = 100
-
 _log = structlog.get_logger("websocket")
-
-
-class Announced(Struct, frozen=True):
-    """What became of an announcement.
-
-    How many connections took it, how many had to go because they could not, and in how many seconds.
-    """
-
-    taken: int
-    evicted: int
-    seconds: float = 0.0
 
 
 class HubService:
@@ -113,11 +97,7 @@ class HubService:
         self._gone = trio.lowlevel.ParkingLot()
         self._presence = PresenceTeller(wall=wall)
         self._rooms = Rooms(settings=settings, store=store, presence=self._presence, wall=wall)
-        self._is_degraded = False
-        if self._rooms.elsewhere is not None:
-            self._rooms.elsewhere.on_announced = self._announced
-            self._rooms.elsewhere.on_close = self._close_here
-            self._rooms.elsewhere.on_state = self._store_changed
+        self._operating = Operating(connections=self._connections, rooms=self._rooms, events=events)
         self._membership = Membership(self._rooms)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
         self._speaking = Speaking(rooms=self._rooms, speech=speech)
@@ -255,68 +235,15 @@ class HubService:
 
     async def announce_everywhere(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of every worker that answers in time."""
-        began = trio.current_time()
-        told = [self.announce(text)]
-        if self._rooms.elsewhere is not None:
-            answers = await self._rooms.elsewhere.announce(text.encode())
-            told += [msgspec.json.decode(answer, type=Announced) for answer in answers]
-        taken, evicted = sum(each.taken for each in told), sum(each.evicted for each in told)
-        shown = text if len(text) <= ANNOUNCEMENT_SHOWN else f"{text[:ANNOUNCEMENT_SHOWN]}…"
-        self._events.record("info", "connections", f"Announced to {taken} connections: {shown}")
-        return Announced(taken=taken, evicted=evicted, seconds=round(trio.current_time() - began, 4))
-
-    async def close_connection(self, connection_id: str) -> None:
-        """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``.
-
-        Returns once its client has what was queued for it, or has had time to.
-        """
-        if self._close_here(connection_id):
-            connection = self._connections.get(connection_id)
-            if connection is not None:
-                await connection.finish()
-        elif self._rooms.elsewhere is None or not await self._rooms.elsewhere.close(connection_id):
-            raise ProblemError("unknown_connection", f"There is no connection {connection_id[:100]}.")
-
-    def _close_here(self, connection_id: str) -> bool:
-        connection = self._connections.get(connection_id)
-        if connection is None:
-            return False
-        if not connection.is_closing:
-            self._events.record("info", "connections", f"An operator closed {connection.address}.")
-            connection.close(closes.CLOSED_BY_OPERATOR, flush=True)
-        return True
+        return await self._operating.announce_everywhere(text)
 
     def announce(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of this worker."""
-        return self._say(SystemAnnouncement(timestamp=self._rooms.now_ms(), message=text))
+        return self._operating.announce(text)
 
-    def _announced(self, payload: bytes) -> bytes:
-        return msgspec.json.encode(self.announce(payload.decode()))
-
-    def _store_changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
-        """Tell clients that nothing can be kept now, and when it can be again."""
-        if is_open != self._is_degraded:
-            return
-        self._is_degraded = not is_open
-        if is_open:
-            words = "What is said in sessions is kept again."
-            self._events.record("ok", "sessions", words)
-        else:
-            words = "What is said in sessions cannot be kept now; it waits, or is refused."
-            self._events.record("bad", "sessions", words)
-        self._say(
-            SystemAnnouncement(
-                timestamp=self._rooms.now_ms(), message=words, state="restored" if is_open else "degraded"
-            )
-        )
-
-    def _say(self, announcement: SystemAnnouncement) -> Announced:
-        said = frame(announcement)
-        told = [connection for connection in self._connections.values() if not connection.is_closing]
-        for connection in told:
-            connection.offer(said)
-        evicted = sum(connection.is_closing for connection in told)
-        return Announced(taken=len(told) - evicted, evicted=evicted)
+    async def close_connection(self, connection_id: str) -> None:
+        """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``."""
+        await self._operating.close_connection(connection_id)
 
     async def open_recording(
         self,

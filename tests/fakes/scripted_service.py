@@ -24,7 +24,7 @@ from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
 from orch.web.app import create_pages
-from orch.websocket.service import Announced
+from orch.websocket.operating import Announced
 from tests.fakes.scenes import SCENES, Scene, statistics
 
 

@@ -9,7 +9,7 @@ from quart_schema import document_request, document_response, security_scheme
 from orch.parts import Parts
 from orch.web.answers import answer, read_json
 from orch.web.control import require_control
-from orch.websocket.service import Announced
+from orch.websocket.operating import Announced
 
 
 class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
