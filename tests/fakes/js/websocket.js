@@ -51,9 +51,13 @@ export class FakeWebSocket extends EventTarget {
 export function fakeWebSockets() {
   const made = [];
   class WebSocketClass extends FakeWebSocket {
+    /** Called with each that is made. */
+    static onMade = null;
+
     constructor(url) {
       super(url);
       made.push(this);
+      WebSocketClass.onMade?.(this);
     }
   }
   return { WebSocketClass, made, newest: () => made[made.length - 1] };
