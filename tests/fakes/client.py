@@ -1,4 +1,8 @@
-"""A WebSocket client on Trio for whole-service tests: one message at a time, everything kept."""
+"""A WebSocket client on Trio for whole-service tests: one message at a time, everything kept.
+
+It is raw on purpose, no layer over ``orch.client``: these tests look at what the service sends, also what a
+client that reconnects, orders and recovers would hide.
+"""
 
 import json
 import wave
