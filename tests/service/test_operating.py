@@ -48,10 +48,12 @@ def test_all_are_told_and_one_is_closed(tmp_path: Path, environ: dict[str, str])
     run(main, virtual=False)
 
 
-def test_a_client_that_floods_is_told_and_then_closed_and_others_are_served(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
-    """On a real socket, too, the word comes before the close."""
+def test_a_client_that_floods_is_told_and_then_closed_and_others_are_served(tmp_path: Path) -> None:
+    """On a real socket, too, the word comes before the close.
+
+    Under Hypercorn the client may never learn the code: it ends the socket with the flood unread, and the
+    kernel then throws away what was on its way to the client.
+    """
 
     async def flood(client: Client) -> None:
         try:
@@ -61,8 +63,7 @@ def test_a_client_that_floods_is_told_and_then_closed_and_others_are_served(
             return
 
     async def main() -> None:
-        limits = environ | {"ORCH_WEBSOCKET__MAX_MESSAGES_PER_SECOND": "50"}
-        with service("serve", tmp_path, environ=limits) as s:
+        with service("serve", tmp_path, environ={"ORCH_WEBSOCKET__MAX_MESSAGES_PER_SECOND": "50"}) as s:
             async with connected(s.url) as ann, connected(s.url) as fast:
                 await flood(fast)
                 await fast.closed()
