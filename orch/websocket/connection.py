@@ -6,7 +6,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import trio
 
@@ -81,6 +81,9 @@ class Connection(ABC):
     could not be sent in :data:`CLOSE_PATIENCE` (:meth:`is_stuck`; the hub looks every second, so that no
     connection needs a timer).
     """
+
+    #: Over ASGI alone nobody tells whether the client has answered a ping.
+    answers_heartbeats: ClassVar[bool] = False
 
     # Ten thousand of them are idle: what not every client needs is made when it is first needed.
     __slots__ = (

@@ -6,7 +6,7 @@ kernel does not take is queued at the socket, where it can be counted and droppe
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import trio
 
@@ -48,6 +48,9 @@ class Linked(Connection):
 
     A nursery is open only while something is done beside the client's messages.
     """
+
+    #: A server with a link pings, and ends who does not answer.
+    answers_heartbeats: ClassVar[bool] = True
 
     __slots__ = ("_is_over", "_link", "_owed", "_to_start")
 

@@ -38,6 +38,10 @@ class Receiver(Protocol):
     def heard_at(self) -> float:
         """When it last sent anything, in seconds since the epoch."""
 
+    @property
+    def answers_heartbeats(self) -> bool:
+        """Whether its being connected shows that it is there: the server ends those that do not answer."""
+
     def offer(self, frame: Frame) -> bool:
         """Queue a frame. False: it was shed."""
 
@@ -253,6 +257,11 @@ class Session:
     def was_active(self) -> float:
         """Return when it was last used: something said, or a sign of life from a member's connection."""
         return max(self.last_active, *(member.receiver.heard_at for member in self.members()), 0.0)
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether someone is certainly there, though they may only listen."""
+        return any(member.receiver.answers_heartbeats for member in self.members())
 
     def may_open_stream(self) -> None:
         """Raise ``too_many_recordings`` where as much is being said at once as may be."""

@@ -21,8 +21,9 @@ _log = structlog.get_logger("websocket")
 class Sweeper:
     """Every ``cleanup_interval``: ends what has been silent for ``session_timeout``, prunes histories.
 
-    Silent: nothing said, nobody came, and no sign of life from a member's connection (a ``ping`` is one). The
-    first sweep comes one interval after the start, so that clients can return after a restart.
+    Silent: nothing said, nobody came, and no sign of life from a member's connection: a ``ping``, or an
+    answer to the server's heartbeat where the server tells (:attr:`Session.is_attended`). The first sweep
+    comes one interval after the start, so that clients can return after a restart.
     """
 
     def __init__(self, rooms: Rooms) -> None:
@@ -99,7 +100,9 @@ class Sweeper:
         return ended
 
     def _is_silent(self, session: Session, before: float) -> bool:
-        return not session.pins and not session.streams and session.was_active() < before
+        if session.pins or session.streams or session.is_attended:
+            return False
+        return session.was_active() < before
 
     def _is_unused(self, session_id: str, before: float) -> bool:
         session = self._rooms.resident.get(session_id)

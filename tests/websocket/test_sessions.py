@@ -26,6 +26,7 @@ class FakeReceiver:
     def __init__(self, connection_id: str = "c", *, room: bool = True) -> None:
         self.connection_id = connection_id
         self.heard_at = 0.0
+        self.answers_heartbeats = False
         self.room = room
         self.frames: list[bytes] = []
         self.has_overflowed = False
