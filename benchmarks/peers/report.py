@@ -84,9 +84,10 @@ def machine(load: float, versions: Sequence[str]) -> str:
         (line.partition(":")[2].strip() for line in CPUINFO.read_text().splitlines() if "model name" in line),
         platform.machine(),
     )
+    kernel = ".".join(platform.release().split(".")[:2])
     return (
         f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({model}), "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
+        f"{platform.system()} {kernel}, Python {platform.python_version()}, "
         f"{', '.join(versions)}; load average before the run {load:.1f}."
     )
 
