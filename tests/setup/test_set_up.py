@@ -175,6 +175,7 @@ def test_tools_that_are_there_are_taken_and_packages_installed_once(tmp_path: Pa
         chromium="",
         apertium="",
         espeak_ng="",
+        redis_server="",
         node=f'exec {require("node")} "$@"',
         npm=f"echo $* >>{log}; /bin/mkdir -p node_modules",
     )
