@@ -3,9 +3,10 @@
     python benchmarks/front.py [--connections 64] [--seconds 3] [--write]
 
 Each server answers with 15 bytes of JSON on kept connections, one request at a time on each; it is a process
-of its own with one thread, and so is the client. `orch serve` answers `/livez` through its pages, which its
-users get and the others have no like of. Servers take turns, and the best of the turns counts: on a busy
-machine the others say more about what else it did.
+of its own with one thread, and so is the client. The client asks the same to the byte, as probes and whoever
+polls do (our front remembers a connection's last head), and then another query each time. `orch serve`
+answers `/livez` through its pages, which its users get and the others have no like of. Servers take turns,
+and the best of the turns counts: on a busy machine the others say more about what else it did.
 """
 
 import argparse
@@ -34,15 +35,25 @@ from benchmarks.peers.servers import (
 )
 from benchmarks.peers.use import Use, quantile, used_by
 
-HEAD: Final = ("", "requests/s", "p50 ms", "p99 ms", "server µs/request", "limit (server %, client %)")
+HEAD: Final = (
+    "",
+    "asked",
+    "requests/s",
+    "p50 ms",
+    "p99 ms",
+    "server µs/request",
+    "limit (server %, client %)",
+)
+WAYS: Final = ("the same", "another")
 ANSWERING: Final = tuple(contender for contender in CONTENDERS if contender.answers is not None)
 
 
 @dataclass(slots=True)
 class Figures:
-    """Of one server: its best turn."""
+    """Of one server, asked in one way: its best turn."""
 
     contender: Contender
+    how: str
     rate: float = 0.0
     taken: list[float] = field(default_factory=list)
     cost: float = 0.0
@@ -52,6 +63,7 @@ class Figures:
         """Return the line of the table."""
         return (
             self.contender.name,
+            self.how,
             f"{self.rate:,.0f}",
             f"{quantile(self.taken, 0.5) * 1000:.2f}",
             f"{quantile(self.taken, 0.99) * 1000:.2f}",
@@ -60,10 +72,10 @@ class Figures:
         )
 
 
-def ask(server: Server, path: str, options: argparse.Namespace) -> tuple[dict[str, Any], Use]:
+def ask(server: Server, path: str, how: str, options: argparse.Namespace) -> tuple[dict[str, Any], Use]:
     """Have a client process ask for so long."""
     argv = ["-m", "benchmarks.peers.http_load", str(server.port), path]
-    argv += [str(options.connections), str(options.seconds)]
+    argv += [str(options.connections), str(options.seconds), how]
     with subprocess.Popen([sys.executable, *argv], cwd=ROOT, stdout=subprocess.PIPE) as child:
         try:
             assert child.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -81,13 +93,13 @@ def ask(server: Server, path: str, options: argparse.Namespace) -> tuple[dict[st
 
 def take_turns(contenders: tuple[Contender, ...], options: argparse.Namespace) -> list[Figures]:
     """Measure each server several times, in turn."""
-    results = [Figures(contender) for contender in contenders]
+    results = [Figures(contender, how) for contender in contenders for how in WAYS]
     for turn in range(options.turns):
         for figures in results:
             contender = figures.contender
-            print(f"{contender.name}, turn {turn + 1}", flush=True)
+            print(f"{contender.name}, asked {figures.how}, turn {turn + 1}", flush=True)
             with serving(contender, connections=options.connections, heartbeat=25) as server:
-                answer, use = ask(server, contender.answers or "/", options)
+                answer, use = ask(server, contender.answers or "/", figures.how, options)
             rate = answer["answers"] / answer["seconds"]
             if rate > figures.rate:
                 figures.rate, figures.taken, figures.use = rate, answer["taken"], use
@@ -97,16 +109,24 @@ def take_turns(contenders: tuple[Contender, ...], options: argparse.Namespace) -
 
 def bounds(results: list[Figures]) -> list[report.Bound]:
     """Hold our front to what it promises."""
-    rates = {figures.contender.name: figures.rate for figures in results}
-    costs = {figures.contender.name: figures.cost for figures in results}
-    ours = rates.get("our front")
-    return [
-        report.times("requests/s", 0.9, ours, rates.get("uvicorn"), "uvicorn with httptools"),
-        report.times("requests/s", 8, ours, rates.get("Hypercorn, Trio"), "Hypercorn"),
-        report.at_most_times(
-            "processor of a request", 1 / 0.9, costs.get("our front"), costs.get("uvicorn"), "uvicorn"
-        ),
-    ]
+    rates = {(figures.contender.name, figures.how): figures.rate for figures in results}
+    costs = {(figures.contender.name, figures.how): figures.cost for figures in results}
+    held = []
+    for how in WAYS:
+        ours, peer = ("our front", how), ("uvicorn", how)
+        what = f"requests/s, asked {how}"
+        held += [
+            report.times(what, 0.9, rates.get(ours), rates.get(peer), "uvicorn with httptools"),
+            report.times(what, 8, rates.get(ours), rates.get(("Hypercorn, Trio", how)), "Hypercorn"),
+            report.at_most_times(
+                f"processor of a request, asked {how}",
+                1 / 0.9,
+                costs.get(ours),
+                costs.get(peer),
+                "uvicorn",
+            ),
+        ]
+    return held
 
 
 def main() -> None:

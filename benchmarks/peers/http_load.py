@@ -1,17 +1,20 @@
 """A client process for HTTP: so many kept connections, each asking again once it has its answer.
 
-    python -m benchmarks.peers.http_load PORT PATH CONNECTIONS SECONDS
+    python -m benchmarks.peers.http_load PORT PATH CONNECTIONS SECONDS HOW
 
+``HOW`` is ``the same``, where every request is the same to the byte, or ``another``, with another query each time.
 Prints ``connected``, then ``asked`` once it is done, then a line of JSON: how many were ``asked`` in all; the
 ``answers`` after the first tenth, the ``seconds`` these took, and how long each had ``taken``. An answer is
 read once on each connection, for its length; those that follow are counted by it.
 """
 
+import itertools
 import json
 import select
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from typing import Final
 
 CHUNK: Final = 65_536
@@ -31,9 +34,17 @@ def length_of(answer: bytes) -> int:
     return len(head) + 4 + int(fields[b"content-length"])
 
 
-def ask(port: int, path: str, connections: int, seconds: float) -> dict[str, object]:
+def requests(port: int, path: str, how: str) -> Iterator[bytes]:
+    """Yield one request after the other."""
+    if how == "the same":
+        return itertools.repeat(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+    asked = f"GET {path}?%08d HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    return (asked % number for number in itertools.count())
+
+
+def ask(port: int, path: str, connections: int, seconds: float, how: str) -> dict[str, object]:
     """Ask for so long; a tenth of it first goes uncounted."""
-    asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    request = requests(port, path, how)
     epoll = select.epoll()
     sockets = {}
     for _ in range(connections):
@@ -48,7 +59,7 @@ def ask(port: int, path: str, connections: int, seconds: float) -> dict[str, obj
     sent, have, lengths = {}, dict.fromkeys(sockets, 0), {}
     for fd, each in sockets.items():
         sent[fd] = now()
-        each.send(asked)
+        each.send(next(request))
     taken = []
     asked_in_all = 0
     at = began
@@ -70,10 +81,10 @@ def ask(port: int, path: str, connections: int, seconds: float) -> dict[str, obj
             if at >= counted:
                 taken.append(at - sent[fd])
             have[fd], sent[fd] = 0, at
-            sockets[fd].send(asked)
+            sockets[fd].send(next(request))
     print("asked", flush=True)
     return {"asked": asked_in_all, "answers": len(taken), "seconds": at - counted, "taken": taken}
 
 
 if __name__ == "__main__":
-    print(json.dumps(ask(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))))
+    print(json.dumps(ask(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), sys.argv[5])))

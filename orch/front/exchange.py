@@ -38,6 +38,7 @@ class Exchange:
         "_events",
         "_head",
         "_is_broken",
+        "_is_read",
         "_is_received",
         "_is_watching",
         "_is_written",
@@ -53,6 +54,7 @@ class Exchange:
         self._encoder = ResponseEncoder(head)
         self._started: tuple[int, Any] | None = None
         self._continued = not head.expects_continue or bool(events)
+        self._is_read = bool(events) and isinstance(events[-1], EndOfMessage)
         self._is_received = False
         self._is_broken = False
         self._is_watching = False
@@ -73,7 +75,7 @@ class Exchange:
             "raw_path": head.raw_path,
             "query_string": head.query,
             "root_path": "",
-            "headers": head.headers,
+            "headers": head.headers.copy(),
             "extensions": {},
             **conn.base,
         }
@@ -140,7 +142,7 @@ class Exchange:
 
     def _is_too_much_unread(self) -> bool:
         """Return whether so much of the body is still to come that the connection is better ended."""
-        if self._is_received or any(isinstance(event, EndOfMessage) for event in self._events):
+        if self._is_read:
             return False
         if not self._continued:
             return True
@@ -178,6 +180,7 @@ class Exchange:
             data = await conn.read()
             if data:
                 self._events += conn.parser.feed(data)
+                self._is_read = bool(self._events) and isinstance(self._events[-1], EndOfMessage)
                 return True
             if conn.is_expired:
                 self._is_broken = True
@@ -246,19 +249,16 @@ class Exchange:
             _log.error("answer not completed", path=self._head.path)
             return False
         if not self._encoder.keep_alive:
-            if not self._is_everything_read():
+            if not self._is_read:
                 await conn.linger()
             return False
-        return self._is_everything_read() or await self._discard()
-
-    def _is_everything_read(self) -> bool:
-        return self._is_received or any(isinstance(event, EndOfMessage) for event in self._events)
+        return self._is_read or await self._discard()
 
     async def _discard(self) -> bool:
         """Read the rest of a short body that the application did not want."""
         with trio.move_on_after(self._conn.running.patience.close):
             while await self._read_body():
-                if self._is_everything_read():
+                if self._is_read:
                     return True
                 self._events.clear()
         return False

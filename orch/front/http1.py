@@ -69,6 +69,8 @@ Event = RequestHead | Data | EndOfMessage
 
 _END: Final = EndOfMessage()
 _USUAL: Final = Limits()
+_REMEMBERED: Final = 2048
+"""Bytes of the head that a connection remembers at most."""
 _AROUND_TARGET: Final = 64
 """Bytes of a first line beside its target: a method, a version, two spaces."""
 _CLEAN: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
@@ -89,9 +91,23 @@ class RequestParser:
     or a chunk's line that is not complete (bounded by ``limits``), or what follows a complete request, which
     the shell bounds by not reading while ``is_full``. How the bytes are cut into calls changes nothing but
     where the body's pieces end.
+
+    Who asks again on a kept connection often says the same head, byte for byte: probes, scrapes, whoever
+    polls. So the last one is remembered, and what begins with its bytes has it for its head.
     """
 
-    __slots__ = ("_checked", "_chunks", "_error", "_left", "_limits", "_part", "_pending", "_skipped")
+    __slots__ = (
+        "_checked",
+        "_chunks",
+        "_error",
+        "_last",
+        "_last_block",
+        "_left",
+        "_limits",
+        "_part",
+        "_pending",
+        "_skipped",
+    )
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or _USUAL
@@ -102,6 +118,8 @@ class RequestParser:
         self._skipped = False
         self._chunks: ChunkDecoder | None = None
         self._error: BadRequestError | None = None
+        self._last: RequestHead | None = None
+        self._last_block = b""
 
     def __repr__(self) -> str:
         """Tell what comes next."""
@@ -179,10 +197,14 @@ class RequestParser:
             self._skipped = True
             self._checked = 0
             data = data[2:]
-        used = self._find_head(data)
-        if not used:
-            return data
-        head = self._read_head(data[:used])
+        head = self._last
+        if head is not None and data.startswith(self._last_block):
+            used = len(self._last_block)
+        else:
+            used = self._find_head(data)
+            if not used:
+                return data
+            head = self._read_head(data[:used])
         events.append(head)
         data = data[used:]
         if not head.has_body:
@@ -211,13 +233,16 @@ class RequestParser:
 
     def _read_head(self, block: bytes) -> RequestHead:
         try:
-            return read_head(block, self._limits)
+            head = read_head(block, self._limits)
         except BadRequestError:
             # A folded line is refused below, by llhttp or because there are fewer headers than lines. That it
             # is one comes first among what is wrong with a head, as it does when it is seen before the end.
             if FAULT.search(block, 0, len(block) - 2):
                 raise BadRequestError("folded_line") from None
             raise
+        if len(block) <= _REMEMBERED:
+            self._last, self._last_block = head, block
+        return head
 
     def _begin_body(self, head: RequestHead) -> None:
         limits = self._limits

@@ -95,7 +95,8 @@ class ResponseEncoder:
                 raise ResponseError("HTTP/1.0 cannot switch protocols.")
             return b""
         if status < OK:
-            block = self._write(status, list(headers))
+            fields = [part for name, value in headers for part in (name, b": ", value, b"\r\n")]
+            block = _line(status) + _write(fields) + b"\r\n"
             if status == SWITCHING:
                 self._part = _Part.DONE
                 self.keep_alive = False
@@ -111,47 +112,36 @@ class ResponseEncoder:
         date: bytes,
         length: int | None,
     ) -> bytes:
-        kept, given, is_dated, is_last = _sort(headers)
+        fields, given, is_dated, is_last = _sort(headers)
+        block = _write(fields)
         if given is not None and status != NO_CONTENT:
             # "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx
             # (Informational) or 204 (No Content)." (RFC 9110, 8.6)
-            kept.append((b"content-length", b"%d" % given))
+            block += b"content-length: %d\r\n" % given
         has_body = not (self._head.method == b"HEAD" or status in (NO_CONTENT, NOT_MODIFIED))
         keep_alive = self._head.keep_alive and not (close or is_last)
         is_chunked = False
         if has_body and given is None:
             if length is not None:
                 given = length
-                kept.append((b"content-length", b"%d" % length))
+                block += b"content-length: %d\r\n" % length
             elif self._head.version == "1.1":
                 is_chunked = True
-                kept.append((b"transfer-encoding", b"chunked"))
+                block += b"transfer-encoding: chunked\r\n"
             else:
                 keep_alive = False  # the end of the connection is the end of the body
         if date and not is_dated:
-            kept.append((b"date", date))
+            block += b"date: " + date + b"\r\n"
         if not keep_alive:
-            kept.append((b"connection", b"close"))
+            block += b"connection: close\r\n"
         elif self._head.version == "1.0":
-            kept.append((b"connection", b"keep-alive"))
-        block = self._write(status, kept)
+            block += b"connection: keep-alive\r\n"
         self._part = _Part.BODY
         self._has_body = has_body
         self._is_chunked = is_chunked
         self._left = given
         self.keep_alive = keep_alive
-        return block
-
-    @staticmethod
-    def _write(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """Join a head; one look over the whole finds what would end a line before its end."""
-        names = [name for name, _ in headers]
-        if b"" in names or b"".join(names).translate(None, TOKEN):
-            raise ResponseError("A header's name is no name.")
-        block = b"".join([b"%b: %b\r\n" % field for field in headers])
-        if block.translate(None, _PRINTABLE) != b"\r\n" * len(headers):
-            raise ResponseError("A header's value has a control character.")
-        return (_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status) + block + b"\r\n"
+        return _line(status) + block + b"\r\n"
 
     def data(self, chunk: bytes, *, more: bool) -> bytes:
         """Return the bytes for a piece of the body, the last one where there is no ``more``.
@@ -183,15 +173,33 @@ class ResponseEncoder:
         return chunk
 
 
-def _sort(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], int | None, bool, bool]:
-    """Return what is sent as given, the length, whether there is a date, and whether the connection ends."""
-    kept = []
+def _line(status: int) -> bytes:
+    return _LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+def _write(fields: list[bytes]) -> bytes:
+    """Join headers given as name, colon, value, end; one look finds what would end a line before its end."""
+    names = fields[::4]
+    if b"" in names or b"".join(names).translate(None, TOKEN):
+        raise ResponseError("A header's name is no name.")
+    block = b"".join(fields)
+    if block.translate(None, _PRINTABLE) != b"\r\n" * len(names):
+        raise ResponseError("A header's value has a control character.")
+    return block
+
+
+def _sort(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], int | None, bool, bool]:
+    """Return what is sent as given, the length, whether there is a date, and whether the connection ends.
+
+    What is sent as given comes as name, colon, value and end of line, one after the other.
+    """
+    fields: list[bytes] = []
     length = None
     is_dated = is_last = False
     for name, value in headers:
         lower = name.lower()
         if lower not in _OURS:
-            kept.append((lower, value))
+            fields += (lower, b": ", value, b"\r\n")
         elif lower == b"content-length":
             if length is not None:
                 raise ResponseError("There is more than one Content-Length.")
@@ -200,12 +208,12 @@ def _sort(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, byt
             length = int(value)
         elif lower == b"date":
             is_dated = True
-            kept.append((lower, value))
+            fields += (lower, b": ", value, b"\r\n")
         elif lower == b"connection":
             is_last = is_last or b"close" in {option.strip() for option in value.lower().split(b",")}
         elif lower == b"transfer-encoding" and value.strip().lower() != b"chunked":
             raise ResponseError("Transfer-Encoding is not the application's to choose.")
-    return kept, length, is_dated, is_last
+    return fields, length, is_dated, is_last
 
 
 def refuse(error: BadRequestError, *, date: bytes = b"") -> bytes:

@@ -59,9 +59,10 @@ def requests(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
-    """Return a few requests after one another, with a few bytes of them changed."""
+    """Return a few requests after one another, some of them again, with a few bytes of them changed."""
     sample = st.sampled_from([*GOOD, *(data for _, data in BAD if len(data) < 1000)])
-    data = b"".join(draw(st.lists(st.one_of(requests(), sample), min_size=1, max_size=3)))
+    different = draw(st.lists(st.one_of(requests(), sample), min_size=1, max_size=3))
+    data = b"".join(draw(st.lists(st.sampled_from(different), min_size=1, max_size=4)))
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(data)))
         end = min(len(data), start + draw(st.integers(0, 3)))

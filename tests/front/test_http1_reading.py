@@ -2,7 +2,7 @@
 
 import pytest
 
-from orch.front.http1 import Data, EndOfMessage, RequestHead, RequestParser
+from orch.front.http1 import BadRequestError, Data, EndOfMessage, RequestHead, RequestParser
 from tests.fakes.http1_judge import check_cuts, read_ours
 from tests.fakes.http1_samples import CHUNKED, GOOD, get
 
@@ -183,3 +183,30 @@ def test_cutting_the_bytes_changes_nothing(data: bytes) -> None:
     for cut in range(1, len(data)):
         check_cuts(data, [data[:cut], data[cut:]], whole)
     check_cuts(data, [data[i : i + 1] for i in range(len(data))], whole)
+
+
+def test_the_same_head_again_is_the_same_request() -> None:
+    """A connection's last head is remembered; what differs by a byte is read and judged anew."""
+    parser = RequestParser()
+    first = parser.feed(get())[0]
+    parser.next_request()
+    assert parser.feed(get()[:-2]) == []
+    assert parser.feed(get()[-2:])[0] is first
+    parser.next_request()
+    other = get(b"Content-Length: 1") + b"x" + get()
+    assert parser.feed(other) == [head_of(get(b"Content-Length: 1")), Data(b"x"), EndOfMessage()]
+    assert parser.next_request() == [first, EndOfMessage()]
+    parser.next_request()
+    with pytest.raises(BadRequestError, match="host_repeated"):
+        parser.feed(get()[:-2] + b"Host: b\r\n\r\n")
+
+
+def test_a_large_head_is_not_remembered() -> None:
+    """What a connection keeps between two requests is bounded by less than a head may be."""
+    parser = RequestParser()
+    large = get(b"X: " + b"x" * 3000)
+    first = parser.feed(large)[0]
+    parser.next_request()
+    second = parser.feed(large)[0]
+    assert second == first
+    assert second is not first

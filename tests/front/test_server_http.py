@@ -82,6 +82,26 @@ def test_the_scope_is_what_asgi_says() -> None:
     run(main, virtual=False, limit=20)
 
 
+def test_what_one_request_does_to_its_scope_the_next_does_not_see() -> None:
+    """Also where the next says the same head again."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((list(scope), list(scope["headers"])))
+        scope["headers"].append((b"x-added", b"1"))
+        scope["added"] = scope["extensions"]["added"] = 1
+        await answer(send, b"")
+
+    async def main() -> None:
+        async with serving(app) as server, wire(server) as client:
+            for _ in range(2):
+                await client.send(get("/"))
+                await client.answer()
+            assert seen[0] == seen[1]
+
+    run(main, virtual=False, limit=20)
+
+
 def test_a_body_that_is_expected_is_asked_for_when_the_application_asks() -> None:
     """``100 Continue`` comes first; an application that answers without the body ends the connection."""
 
