@@ -2,7 +2,7 @@
 
     python -m benchmarks.peers.http_load PORT PATH CONNECTIONS SECONDS HOW
 
-``HOW`` is ``the same``, where every request is the same to the byte, or ``another``, with another query each time.
+``HOW`` is ``the same``, where all requests are the same to the byte, or ``another``: another query each time.
 Prints ``connected``, then ``asked`` once it is done, then a line of JSON: how many were ``asked`` in all; the
 ``answers`` after the first tenth, the ``seconds`` these took, and how long each had ``taken``. An answer is
 read once on each connection, for its length; those that follow are counted by it.
