@@ -73,11 +73,30 @@ class RedisServer:
         self.process.send_signal(signal.SIGCONT)
 
 
+class ClusterNode(RedisServer):
+    """A server that is a whole Redis Cluster: it owns every slot, and refuses what spans several."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._is_made = False
+        super().__init__(folder, "--cluster-enabled", "yes", "--cluster-port", str(_free_port()), *options)
+
+    def start(self) -> None:
+        """Start it; returns once it serves every slot."""
+        super().start()
+        if not self._is_made:
+            assert self.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == b"+OK\r\n"
+            self._is_made = True
+        give_up_at = time.monotonic() + READY_LIMIT
+        while b"cluster_state:ok" not in self.ask("CLUSTER", "INFO"):
+            assert time.monotonic() < give_up_at, "the cluster does not get ready"
+            time.sleep(0.02)
+
+
 @contextmanager
-def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
+def redis_server(folder: Path, *options: str, kind: type[RedisServer] = RedisServer) -> Iterator[RedisServer]:
     """Run a server in ``folder`` for the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = RedisServer(folder, *options)
+    server = kind(folder, *options)
     try:
         yield server
     finally:

@@ -3,27 +3,45 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.redis import RedisServer, redis_server
+from tests.fakes.redis import ClusterNode, RedisServer, redis_server
 from tests.fakes.stores import Engine, RedisEngine, SqliteEngine
 
 
 @pytest.fixture(scope="session")
-def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def lone_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Run a server for all tests that leave it running."""
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Run a cluster of one node for all tests that leave it running."""
+    with redis_server(tmp_path_factory.mktemp("cluster"), kind=ClusterNode) as server:
+        yield server
+
+
+@pytest.fixture(params=["lone_redis", "redis_cluster"])
+def shared_redis(request: pytest.FixtureRequest) -> RedisServer:
+    """Each kind of server in turn."""
+    server: RedisServer = request.getfixturevalue(request.param)
+    return server
+
+
 @pytest.fixture
 def redis_address(shared_redis: RedisServer) -> str:
     """Return the address of an empty server."""
-    assert shared_redis.ask("FLUSHALL") == b"+OK\r\n"
-    return shared_redis.url
+    return _emptied(shared_redis)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "lone_redis", "redis_cluster"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """Each engine in turn, empty."""
     if request.param == "sqlite":
         return SqliteEngine(tmp_path)
-    return RedisEngine(request.getfixturevalue("redis_address"))
+    return RedisEngine(_emptied(request.getfixturevalue(request.param)))
+
+
+def _emptied(server: RedisServer) -> str:
+    assert server.ask("FLUSHALL") == b"+OK\r\n"
+    return server.url
