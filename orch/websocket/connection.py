@@ -286,7 +286,8 @@ class Connection(ABC):
                 await self.finish()
             if self._is_to_pause():
                 return True
-            await self._wait_for_room()
+            if self._tasks or self.queued_bytes:
+                await self._wait_for_room()
 
     def _is_to_pause(self) -> bool:
         """Return whether the reader should come back once to whoever called it."""

@@ -101,9 +101,9 @@ class Handlers:
         self._speaking = speaking
         self._gateway = gateway
         self.problems: dict[str, int] = {}
+        # What waits for nothing needs no time-out, which would cost more than the answer.
+        self._at_once: dict[type, Callable[[Connection, Any], None]] = {Ping: self._ping, Echo: self._echo}
         self._table: dict[type, Callable[[Connection, Any], Awaitable[None]]] = {
-            Ping: self._ping,
-            Echo: self._echo,
             CreateSession: membership.create,
             JoinSession: membership.join,
             LeaveSession: self._leave,
@@ -129,6 +129,13 @@ class Handlers:
             message = decode(data)
         except ProblemError as error:
             self._refuse(connection, error, error.extra.get("id"))
+            return
+        at_once = self._at_once.get(type(message))
+        if at_once is not None:
+            try:
+                at_once(connection, message)
+            except Exception:  # noqa: BLE001 - one message's boundary: the connection and its sessions stay
+                self._fail(connection, message.id if isinstance(message, Ping) else None)
             return
         identity = message.id if isinstance(message, ClientMessage) else None
         await self._guarded(connection, identity, partial(self._table[type(message)], connection, message))
@@ -156,10 +163,14 @@ class Handlers:
             late = ProblemError("store_unavailable", "What this needs did not answer in time. Try again.")
             self._refuse(connection, late, identity)
         except Exception:  # noqa: BLE001 - one message's boundary: the connection and its sessions stay
-            request_id = f"{connection.connection_id}-{connection.received}"
-            _log.exception("message failed", connection_id=connection.connection_id, request_id=request_id)
-            failed = ProblemError("internal_error", f"Something failed here. The log has it as {request_id}.")
-            self._refuse(connection, failed, identity)
+            self._fail(connection, identity)
+
+    def _fail(self, connection: Connection, identity: MessageId | None) -> None:
+        """Log what has just been raised, and tell the client where to find it."""
+        request_id = f"{connection.connection_id}-{connection.received}"
+        _log.exception("message failed", connection_id=connection.connection_id, request_id=request_id)
+        failed = ProblemError("internal_error", f"Something failed here. The log has it as {request_id}.")
+        self._refuse(connection, failed, identity)
 
     def _refuse(self, connection: Connection, error: ProblemError, identity: MessageId | None) -> None:
         self.problems[error.code] = self.problems.get(error.code, 0) + 1
@@ -167,12 +178,12 @@ class Handlers:
 
     # One a type.
 
-    async def _ping(self, connection: Connection, message: Ping) -> None:
+    def _ping(self, connection: Connection, message: Ping) -> None:
         connection.answer(
             Pong(timestamp=self._rooms.now_ms(), id=UNSET if message.id is None else message.id)
         )
 
-    async def _echo(self, connection: Connection, message: Echo) -> None:
+    def _echo(self, connection: Connection, message: Echo) -> None:
         fields = {"timestamp": self._rooms.now_ms(), **message.fields}
         connection.answer(Frame(msgspec.json.encode(fields), is_lasting=True))
 
