@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from orch.asking import Asking
     from orch.bots.service import BotsService
     from orch.configuration import Configuration
     from orch.dashboard import Dashboard
@@ -28,6 +29,7 @@ class Parts:
     topics: "Topics"
     metrics: "Metrics"
     store: "SqliteStore | RedisStore"
+    asking: "Asking"
     health: "HealthService"
     bots: "BotsService"
     gateway: "GatewayService"

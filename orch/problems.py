@@ -59,6 +59,8 @@ _TABLE: Final = (
     Problem("unsupported_media_type", 415, "A body of this type cannot be read here."),
     Problem("body_too_large", 413, "The body is larger than it may be."),
     Problem("unknown_connection", 404, "There is no connection of this name. It may have ended."),
+    Problem("unknown_worker", 404, "There is no worker of this name. It may have ended."),
+    Problem("worker_silent", 504, "The worker did not answer in time."),
     Problem("unknown_branch", 404, "The tree has no branch of this name."),
     Problem("invalid_settings", 422, "The settings cannot be used."),
     Problem("token_required", 401, "Changing state needs the control token."),

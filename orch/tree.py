@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from orch.asking import Asking
 from orch.bots.service import BotsService
 from orch.configuration import Configuration
 from orch.dashboard import Dashboard
@@ -55,6 +56,7 @@ def build(
     topics, metrics = Topics(), Metrics()
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
     store = _store(configuration)
+    asking = Asking.over(store, place=worker)
     health = HealthService(
         settings=configuration,
         events=events,
@@ -75,6 +77,7 @@ def build(
     hub = HubService(
         settings=configuration,
         store=store,
+        asking=asking,
         gateway=gateway,
         speech=speech,
         events=events,
@@ -91,6 +94,7 @@ def build(
         topics=topics,
         metrics=metrics,
         store=store,
+        asking=asking,
         health=health,
         bots=BotsService(),
         gateway=gateway,
@@ -125,7 +129,8 @@ def _connect(parts: Parts) -> None:
     topics = parts.topics
     topics.register("services", parts.health.statistics)
     topics.register("gateway", parts.gateway.statistics)
-    topics.register("connections", parts.hub.statistics)
+    topics.register("connections", parts.hub.pool.latest)
+    topics.register("workers", parts.asking.statistics)
     topics.register("metrics", parts.dashboard.statistics)
     topics.register("tree", parts.tree.statistics)
     topics.register("config", parts.settings.statistics)
@@ -145,7 +150,7 @@ async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
     async with (
         tree.supervise(
             "stores",
-            _together(parts.store.run, parts.settings.watch),
+            _together(parts.store.run, parts.asking.run, parts.settings.watch),
             describe=lambda: _stores_detail(parts),
         ),
         tree.supervise(

@@ -4,8 +4,8 @@
 :class:`orch.stores.redis.RedisStore` that of several.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -62,6 +62,13 @@ class Appended(Struct, frozen=True):
     frame: bytes
     at: float
     origin: Origin | None
+
+
+class Answers(NamedTuple):
+    """What other workers have answered to a question, by name, and who is there and has not."""
+
+    answers: Mapping[str, bytes]
+    missing: frozenset[str]
 
 
 class Ticket(Protocol):
@@ -149,8 +156,8 @@ class ClusterStore(SessionStore, Protocol):
     on_gone: Callable[[str], None] | None
     """Called when a watched session has ended, or when what was missed of it can no longer be told."""
 
-    on_announced: Callable[[bytes], bytes] | None
-    """Called with what another worker announces; returns the answer to it."""
+    on_asked: Callable[[bytes], bytes] | None
+    """Called with what another worker asks, once for each question; returns the answer. Empty: none."""
 
     on_state: Callable[[bool], None] | None
     """Called when the store goes away (False) and when it is back."""
@@ -168,5 +175,12 @@ class ClusterStore(SessionStore, Protocol):
     def tell(self, session_id: str, payload: bytes) -> None:
         """Tell the other workers that watch the session; whoever is not reached now is not told."""
 
-    async def announce(self, payload: bytes) -> Sequence[bytes]:
-        """Tell all other workers; return what those answered that did in time."""
+    @property
+    def worker(self) -> str:
+        """What this worker is called among those that share the store."""
+
+    async def ask(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
+        """Ask all other workers, or ``only`` one; return what was answered within that many seconds.
+
+        Raises ``store_unavailable``, at once, where nobody can be asked.
+        """

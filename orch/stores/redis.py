@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.stores import statements
-from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.records import Answers, Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
 from orch.stores.redis_commands import SessionCommands, load_scripts, message
 from orch.stores.redis_feed import Feed
 from orch.stores.redis_keys import SERVER_RUN
@@ -36,9 +36,6 @@ LONGEST_PAUSE: Final = 3.0
 
 #: How long what was taken in may take to be kept when the store is stopped.
 FLUSH_WITHIN: Final = 5.0
-
-#: How long other workers have to answer an announcement.
-ANNOUNCE_WITHIN: Final = 2.0
 
 #: Sessions looked at in one step of a sweep.
 STEP: Final = 500
@@ -115,7 +112,7 @@ class RedisStore:
         self.on_appended: Callable[[Appended], None] | None = None
         self.on_told: Callable[[str, bytes], None] | None = None
         self.on_gone: Callable[[str], None] | None = None
-        self.on_announced: Callable[[bytes], bytes] | None = None
+        self.on_asked: Callable[[bytes], bytes] | None = None
         self.is_unused: Callable[[str], bool] | None = None
         self.on_state: Callable[[bool], None] | None = None
 
@@ -281,9 +278,16 @@ class RedisStore:
         """Tell the other workers with someone in the session something passing; it may be lost."""
         self._pipeline.offer(self._commands.tell(session_id, payload))
 
-    async def announce(self, payload: bytes) -> tuple[bytes, ...]:
-        """Tell all other workers; return what they answered in time."""
-        return await self._feed.announcing.announce(payload, ANNOUNCE_WITHIN)
+    @property
+    def worker(self) -> str:
+        """This worker's name."""
+        return self._worker
+
+    async def ask(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
+        """Ask all other workers, or only one; return what was answered within that many seconds."""
+        if self._state != "open":
+            raise ProblemError("store_unavailable", "The other workers cannot be asked now.")
+        return await self._feed.asking.ask(payload, within=within, only=only)
 
     # Inside.
 

@@ -10,8 +10,10 @@ from msgspec import Struct
 from orch.stores.records import KeptFrame, Origin, ParticipantRecord, SessionRecord
 from orch.stores.redis_keys import (
     INDEX,
+    OWN_CHANNELS,
     Told,
     channel,
+    channel_worker,
     decode_entry,
     decode_participant,
     encode_header,
@@ -306,6 +308,14 @@ class SessionCommands:
             lambda _: None,
             session_id,
             len(payload),
+        )
+
+    def ask(self, where: bytes, payload: bytes) -> Call[frozenset[str]]:
+        """Tell whoever listens there; return the names of all workers that listen at all."""
+        return Call(
+            ((b"PUBSUB", b"CHANNELS", OWN_CHANNELS), (b"PUBLISH", where, payload)),
+            lambda replies: frozenset(channel_worker(name) for name in replies[0]),
+            size=len(payload),
         )
 
     def publish(self, where: bytes, payload: bytes) -> Call[int]:

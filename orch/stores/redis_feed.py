@@ -14,7 +14,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.stores.records import Appended, SessionRecord
-from orch.stores.redis_announcing import Announcing, Execute
+from orch.stores.redis_asking import Asking, Execute
 from orch.stores.redis_commands import Call, SessionCommands
 from orch.stores.redis_following import Follower
 from orch.stores.redis_keys import (
@@ -43,7 +43,7 @@ class Listener(Protocol):
     on_appended: Callable[[Appended], None] | None
     on_told: Callable[[str, bytes], None] | None
     on_gone: Callable[[str], None] | None
-    on_announced: Callable[[bytes], bytes] | None
+    on_asked: Callable[[bytes], bytes] | None
     is_unused: Callable[[str], bool] | None
 
 
@@ -67,7 +67,7 @@ class Feed:
         self._commands = commands
         self._worker = worker
         self._execute = execute
-        self.announcing = Announcing(commands, worker=worker, execute=execute, offer=offer)
+        self.asking = Asking(commands, worker=worker, execute=execute, offer=offer)
         self._followers: dict[str, Follower] = {}
         self._subscribed: dict[str, trio.Event] = {}
         self._joining: dict[str, int] = {}
@@ -175,7 +175,7 @@ class Feed:
         """Hear what the server says, until the connection is lost."""
         self._link = link
         try:
-            link.say(b"SUBSCRIBE", *self.announcing.channels)
+            link.say(b"SUBSCRIBE", *self.asking.channels)
             self._subscribe(list(self._followers))
             async for push in link.news():
                 self._heard(push)
@@ -243,8 +243,8 @@ class Feed:
                     self._look_at(session_id, within=0.0, must=True)
 
     def _news(self, name: bytes, data: bytes) -> None:
-        if name in self.announcing.channels:
-            self.announcing.heard(name, data, self._listener.on_announced)
+        if name in self.asking.channels:
+            self.asking.heard(data, self._listener.on_asked)
         else:
             session_id = channel_session(name)
             follower = self._followers.get(session_id)

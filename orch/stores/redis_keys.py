@@ -17,6 +17,9 @@ from orch.websocket.messages import MessageId, Role
 INDEX: Final = b"orch:sessions"
 #: What all workers are told.
 CONTROL: Final = b"orch:control"
+_OWN: Final = b"orch:worker:"
+#: Every worker's own channel.
+OWN_CHANNELS: Final = _OWN + b"*"
 #: The run of the server that what is kept was last seen whole on.
 SERVER_RUN: Final = b"orch:server_run"
 
@@ -50,9 +53,14 @@ def channel_session(name: bytes) -> str:
     return name[len(b"orch:{") : -len(b"}:feed")].decode()
 
 
-def answers(worker: str) -> bytes:
-    """Return where a worker hears what others answer to it."""
-    return b"orch:answers:%s" % worker.encode()
+def own_channel(worker: str) -> bytes:
+    """Return where a worker hears what is meant for it alone."""
+    return _OWN + worker.encode()
+
+
+def channel_worker(name: bytes) -> str:
+    """Return whose own channel it is."""
+    return name[len(_OWN) :].decode()
 
 
 class _Participant(Struct, array_like=True, frozen=True):

@@ -4,36 +4,24 @@ What is kept reaches every worker through the store. What passes is told through
 revised, and who is in a session. Each worker tells who is in it *there*; what is shown is all of it.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Final, Never
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 import structlog
-import trio
 from msgspec import Struct
 
-from orch.problems import ProblemError
+from orch.asking import Asking
 from orch.stores.records import ClusterStore, SessionRecord
 from orch.websocket.messages import Participant, PresenceChange
 from orch.websocket.outbox import Frame
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.sessions import Resident, Session
-from orch.websocket.tokens import new_name
-
-#: Seconds between looks at which workers are there; one that twice gives no answer is taken for gone.
-ROLL_CALL: Final = 3.0
-
-#: Seconds that other workers are waited for, where the store they are asked through is away as well.
-ASK_WITHIN: Final = 4.0
 
 _PASSING: Final = b"m"
 _LASTING: Final = b"M"
 _PRESENT: Final = b"p"
 _WHO: Final = b"?"
-_ROLL: Final = b"r"
-_SAID: Final = b"a"
-_CLOSE: Final = b"c"
-_YES: Final = b"y"
 
 _log = structlog.get_logger("websocket")
 
@@ -56,24 +44,24 @@ class Elsewhere:
     here; both go when the session does.
     """
 
-    def __init__(self, store: ClusterStore, *, resident: Resident, presence: PresenceTeller) -> None:
+    def __init__(
+        self, store: ClusterStore, asking: Asking, *, resident: Resident, presence: PresenceTeller
+    ) -> None:
         self._store = store
         self._resident = resident
         self._presence = presence
-        self._worker = new_name()
+        self._worker = asking.me.name
         self._there: dict[str, dict[str, tuple[Participant, ...]]] = {}
         self._told_of: dict[str, tuple[Participant, ...]] = {}
         self._absent: set[str] = set()
         self.on_ended: Callable[[str], None] | None = None
-        self.on_announced: Callable[[bytes], bytes] | None = None
-        self.on_close: Callable[[str], bool] | None = None
         self.on_state: Callable[[bool], None] | None = None
         presence.on_change = self._tell_present
         store.on_told = self._heard
         store.on_gone = self._gone
-        store.on_announced = self._announced
         store.on_state = self._changed
         store.is_unused = self._is_unused
+        asking.on_roll = self._called
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return a session and have what follows told of, or None; the others say who is in it there."""
@@ -89,37 +77,6 @@ class Elsewhere:
     def tell(self, session_id: str, said: Frame) -> None:
         """Say a frame that is not kept to those in the session on other workers."""
         self._store.tell(session_id, (_LASTING if said.is_lasting else _PASSING) + said.data)
-
-    async def announce(self, payload: bytes) -> list[bytes]:
-        """Tell all other workers; return what those answered that did in time."""
-        return [answer for answer in await self._ask(_SAID + payload) if answer]
-
-    async def close(self, connection_id: str) -> bool:
-        """Have a connection closed on the worker it is on; return whether there was one that answered."""
-        return _YES in await self._ask(_CLOSE + connection_id.encode())
-
-    async def _ask(self, question: bytes) -> Sequence[bytes]:
-        with trio.move_on_after(ASK_WITHIN):
-            try:
-                return await self._store.announce(question)
-            except ProblemError as error:
-                _log.warning("other workers cannot be asked", reason=error.detail)
-        return ()
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Notice workers that are gone, and with them those who were on them."""
-        task_status.started()
-        while True:
-            await trio.sleep(ROLL_CALL)
-            try:
-                here = {answer.decode() for answer in await self._store.announce(_ROLL)}
-            except ProblemError:
-                continue  # nobody can be heard; that says nothing about who is there
-            known = {worker for there in self._there.values() for worker in there}
-            missing = known - here
-            for worker in missing & self._absent:
-                self._forget(worker)
-            self._absent = missing
 
     # What the store tells.
 
@@ -174,6 +131,14 @@ class Elsewhere:
         if not here:
             self._told_of.pop(session.session_id, None)
 
+    def _called(self, here: frozenset[str]) -> None:
+        """Notice workers that are gone (one that twice gives no answer is), and with them who was there."""
+        known = {worker for there in self._there.values() for worker in there}
+        missing = known - here
+        for worker in missing & self._absent:
+            self._forget(worker)
+        self._absent = missing
+
     def _forget(self, worker: str) -> None:
         _log.info("worker gone", worker=worker)
         for session_id, there in tuple(self._there.items()):
@@ -208,11 +173,3 @@ class Elsewhere:
                     self._told_of.pop(session.session_id, None)
                     self._tell_present(session, ())
                     self._store.tell(session.session_id, _WHO)
-
-    def _announced(self, payload: bytes) -> bytes:
-        if payload[:1] == _ROLL:
-            return self._worker.encode()
-        if payload[:1] == _CLOSE:
-            is_here = self.on_close is not None and self.on_close(payload[1:].decode())
-            return _YES if is_here else b""
-        return b"" if self.on_announced is None else self.on_announced(payload[1:])

@@ -1,35 +1,49 @@
 """The hub's figures. Pure."""
 
 from collections import deque
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
+
+from orch.cluster import Worker
 
 #: Rates are over so many samples; the hub takes one a second.
 _SAMPLES: Final = 6
 
 CONNECTIONS_LISTED: Final = 500
 SESSIONS_LISTED: Final = 200
+#: Sessions named in a connection's line.
+SESSIONS_NAMED: Final = 8
+
+Doing = Literal["speaking", "listening", "behind", "idle", "closing"]
+DOINGS: Final[tuple[Doing, ...]] = get_args(Doing)
 
 
 class ConnectionSummary(Struct, frozen=True, kw_only=True):
-    """One connection. ``since``: seconds since the epoch; ``sent`` and ``received``: frames."""
+    """One connection. ``since``: seconds since the epoch; ``sent`` and ``received``: frames.
+
+    ``doing``: ``behind`` has more waiting for it than is merely on its way, ``idle`` is in no session.
+    ``sessions`` are the first of ``session_count``. ``worker``: the name of the process it is on.
+    """
 
     connection_id: str
     address: str
     state: Literal["open", "closing"]
     since: float
+    doing: Doing
     sessions: tuple[str, ...]
+    session_count: int
     name: str | None
     queued_bytes: int
     sent: int
     received: int
     streaming: bool
     agent: str | None
+    worker: str
 
 
 class SessionLine(Struct, frozen=True, kw_only=True):
-    """One session. Times in seconds since the epoch."""
+    """One session. ``participants`` and ``streams`` here; times in seconds since the epoch."""
 
     session_id: str
     participants: int
@@ -39,11 +53,22 @@ class SessionLine(Struct, frozen=True, kw_only=True):
     streams: int
 
 
+class PoolWorker(Struct, frozen=True, kw_only=True):
+    """A worker whose connections are counted in; ``active`` is None where it did not answer."""
+
+    worker: Worker
+    here: bool
+    answered: bool
+    active: int | None
+
+
 class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
-    """The hub now: the topic ``connections``.
+    """Connections now, on one worker or all: the topic ``connections``.
 
     ``sessions``: all there are, in use or not; ``session_list``: of those in memory, last used first;
-    ``problems``: refusals so far, by code.
+    ``problems``: refusals so far, by code; ``doings``: how many do what, of all that are open.
+    ``connections``: the first of those ``matching`` what was asked for. ``pending``: of several workers only
+    this one has been counted so far.
     """
 
     active: int
@@ -58,8 +83,12 @@ class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
     queued_bytes: int
     outbox_limit: int
     problems: dict[str, int]
+    doings: dict[Doing, int]
+    matching: int
     connections: tuple[ConnectionSummary, ...]
     session_list: tuple[SessionLine, ...]
+    workers: tuple[PoolWorker, ...] = ()
+    pending: bool = False
 
 
 class Rates:

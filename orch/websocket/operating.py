@@ -7,6 +7,8 @@ import msgspec
 import trio
 from msgspec import Struct
 
+from orch.asking import Asking
+from orch.cluster import described
 from orch.problems import ProblemError
 from orch.telemetry.events import EventLog
 from orch.websocket import closes
@@ -19,15 +21,21 @@ from orch.websocket.rooms import Rooms
 ANNOUNCEMENT_SHOWN: Final = 100
 
 
+_ANNOUNCE: Final = "announce"
+_CLOSE: Final = "close"
+
+
 class Announced(Struct, frozen=True):
     """What became of an announcement.
 
-    How many connections took it, how many had to go because they could not, and in how many seconds.
+    How many connections took it, how many had to go because they could not, in how many seconds, and which
+    workers are there and did not answer: who is connected to them may not have been told.
     """
 
     taken: int
     evicted: int
     seconds: float = 0.0
+    missing: tuple[str, ...] = ()
 
 
 class Operating:
@@ -36,30 +44,38 @@ class Operating:
     The mutable state is whether clients have been told that nothing can be kept now.
     """
 
-    def __init__(self, *, connections: Mapping[str, Connection], rooms: Rooms, events: EventLog) -> None:
+    def __init__(
+        self, *, asking: Asking, connections: Mapping[str, Connection], rooms: Rooms, events: EventLog
+    ) -> None:
+        self._asking = asking
         self._connections = connections
         self._rooms = rooms
         self._events = events
         self._is_degraded = False
+        asking.answer(_ANNOUNCE, self._announced)
+        asking.answer(_CLOSE, self._closed)
         if rooms.elsewhere is not None:
-            rooms.elsewhere.on_announced = self._announced
-            rooms.elsewhere.on_close = self._close_here
             rooms.elsewhere.on_state = self._store_changed
 
     async def announce_everywhere(self, text: str) -> Announced:
-        """Say ``system_announcement`` to every connection of every worker that answers in time."""
+        """Say ``system_announcement`` to every connection of every worker; name those that did not answer."""
         began = trio.current_time()
-        told = [self.announce(text)]
-        if self._rooms.elsewhere is not None:
-            answers = await self._rooms.elsewhere.announce(text.encode())
-            told += [msgspec.json.decode(answer, type=Announced) for answer in answers]
+        asked = await self._asking.ask(_ANNOUNCE, msgspec.json.encode(text))
+        told = [msgspec.json.decode(answer.data, type=Announced) for answer in asked.answers]
         taken, evicted = sum(each.taken for each in told), sum(each.evicted for each in told)
         shown = text if len(text) <= ANNOUNCEMENT_SHOWN else f"{text[:ANNOUNCEMENT_SHOWN]}…"
         self._events.record("info", "connections", f"Announced to {taken} connections: {shown}")
-        return Announced(taken=taken, evicted=evicted, seconds=round(trio.current_time() - began, 4))
+        return Announced(
+            taken=taken,
+            evicted=evicted,
+            seconds=round(trio.current_time() - began, 4),
+            missing=tuple(described(worker) for worker in asked.missing),
+        )
 
     async def close_connection(self, connection_id: str) -> None:
-        """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``.
+        """Close one connection for good, on whichever worker it is.
+
+        Raises ``unknown_connection``, ``worker_silent`` where it may be on one that does not answer.
 
         Returns once its client has what was queued for it, or has had time to.
         """
@@ -67,8 +83,18 @@ class Operating:
             connection = self._connections.get(connection_id)
             if connection is not None:
                 await connection.finish()
-        elif self._rooms.elsewhere is None or not await self._rooms.elsewhere.close(connection_id):
-            raise ProblemError("unknown_connection", f"There is no connection {connection_id[:100]}.")
+            return
+        asked = await self._asking.ask(_CLOSE, msgspec.json.encode(connection_id))
+        if any(msgspec.json.decode(answer.data, type=bool) for answer in asked.answers):
+            return
+        name = connection_id[:100]
+        if asked.missing:
+            silent = "; ".join(described(worker) for worker in asked.missing)
+            raise ProblemError(
+                "worker_silent",
+                f"No worker that answers has the connection {name}. Without an answer: {silent}.",
+            )
+        raise ProblemError("unknown_connection", f"There is no connection {name}.")
 
     def _close_here(self, connection_id: str) -> bool:
         connection = self._connections.get(connection_id)
@@ -84,7 +110,10 @@ class Operating:
         return self._say(SystemAnnouncement(timestamp=self._rooms.now_ms(), message=text))
 
     def _announced(self, payload: bytes) -> bytes:
-        return msgspec.json.encode(self.announce(payload.decode()))
+        return msgspec.json.encode(self.announce(msgspec.json.decode(payload, type=str)))
+
+    def _closed(self, payload: bytes) -> bytes:
+        return msgspec.json.encode(self._close_here(msgspec.json.decode(payload, type=str)))
 
     def _store_changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
         """Tell clients that nothing can be kept now, and when it can be again."""

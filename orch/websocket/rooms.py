@@ -8,6 +8,7 @@ import msgspec
 import trio
 from msgspec import UNSET, Struct
 
+from orch.asking import Asking
 from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.stores.records import Appended, ClusterStore, Origin, SessionRecord, SessionStore, Ticket
@@ -78,6 +79,7 @@ class Rooms:
         *,
         settings: CurrentSettings,
         store: SessionStore,
+        asking: Asking,
         presence: PresenceTeller,
         wall: Callable[[], float],
     ) -> None:
@@ -94,7 +96,7 @@ class Rooms:
         store.on_appended = self._appended
         self.elsewhere: Elsewhere | None = None
         if isinstance(store, ClusterStore):
-            self.elsewhere = Elsewhere(store, resident=self.resident, presence=presence)
+            self.elsewhere = Elsewhere(store, asking, resident=self.resident, presence=presence)
             self.elsewhere.on_ended = lambda session_id: self._dismiss([session_id], "ended")
 
     @property

@@ -1,7 +1,6 @@
 """The hub: connections, sessions, topics and speech, put together."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
-from itertools import islice
 from random import uniform
 from sys import intern
 from time import time
@@ -10,6 +9,7 @@ from typing import Any, Final, Never
 import structlog
 import trio
 
+from orch.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
 from orch.telemetry.events import EventLog
@@ -18,10 +18,8 @@ from orch.websocket import closes
 from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
 from orch.websocket.endpoint import serve
 from orch.websocket.figures import (
-    CONNECTIONS_LISTED,
     SESSIONS_LISTED,
     ConnectionsStatistics,
-    ConnectionSummary,
     Rates,
     SessionLine,
 )
@@ -33,6 +31,8 @@ from orch.websocket.linked import LINK, Linked
 from orch.websocket.membership import Membership
 from orch.websocket.messages import Closing, Connected, ServerMessage
 from orch.websocket.operating import Announced, Operating
+from orch.websocket.pool import NEWEST, PoolQuery, choose
+from orch.websocket.pooling import Pool
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.publisher import TopicPublisher
 from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
@@ -76,6 +76,7 @@ class HubService:
         *,
         settings: CurrentSettings,
         store: SessionStore,
+        asking: Asking,
         gateway: Gateway,
         speech: Speech,
         events: EventLog,
@@ -96,8 +97,12 @@ class HubService:
         self._is_running = self._is_draining = False
         self._gone = trio.lowlevel.ParkingLot()
         self._presence = PresenceTeller(wall=wall)
-        self._rooms = Rooms(settings=settings, store=store, presence=self._presence, wall=wall)
-        self._operating = Operating(connections=self._connections, rooms=self._rooms, events=events)
+        self._rooms = Rooms(settings=settings, store=store, asking=asking, presence=self._presence, wall=wall)
+        self._operating = Operating(
+            asking=asking, connections=self._connections, rooms=self._rooms, events=events
+        )
+        self._worker = asking.me.name
+        self.pool = Pool(asking=asking, own=self.statistics, touch=lambda: topics.touch("connections"))
         self._membership = Membership(self._rooms)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
         self._speaking = Speaking(rooms=self._rooms, speech=speech)
@@ -130,8 +135,8 @@ class HubService:
                 await nursery.start(self._presence.run)
                 await nursery.start(self._publisher.run)
                 await nursery.start(self._sweeper.run)
+                await nursery.start(self.pool.run)
                 if self._rooms.elsewhere is not None:
-                    await nursery.start(self._rooms.elsewhere.run)
                     await nursery.start(self._sweeper.keep)
                 nursery.start_soon(self._beat)
                 self._is_running = True
@@ -267,11 +272,29 @@ class HubService:
         """End silent sessions now, rather than at the next ``cleanup_interval``; return how many."""
         return await self._sweeper.sweep()
 
-    def statistics(self) -> ConnectionsStatistics:
-        """Return the hub's figures."""
+    @property
+    def active(self) -> int:
+        """How many connections there are on this worker."""
+        return len(self._connections)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions there are altogether."""
+        return self._rooms.count
+
+    def statistics(self, query: PoolQuery = NEWEST) -> ConnectionsStatistics:
+        """Return this worker's figures, and those of its connections that are asked for."""
         received_rate, sent_rate = self._rates.per_second()
         received, sent = self._counts()
         websocket = self._settings.current.orchestration.websocket
+        connections = self._connections.values()
+        chosen = choose(
+            connections,
+            query,
+            newest_first=reversed(connections),
+            limit=websocket.outbox_bytes,
+            worker=self._worker,
+        )
         return ConnectionsStatistics(
             active=len(self._connections),
             total=self._total,
@@ -282,13 +305,12 @@ class HubService:
             messages_out=sent,
             messages_in_per_second=received_rate,
             messages_out_per_second=sent_rate,
-            queued_bytes=sum(connection.queued_bytes for connection in self._connections.values()),
+            queued_bytes=sum(connection.queued_bytes for connection in connections),
             outbox_limit=websocket.outbox_bytes,
             problems=dict(self._handlers.problems),
-            connections=tuple(
-                _described(connection)
-                for connection in islice(reversed(self._connections.values()), CONNECTIONS_LISTED)
-            ),
+            doings=chosen.doings,
+            matching=chosen.matching,
+            connections=chosen.connections,
             session_list=tuple(
                 SessionLine(
                     session_id=session.session_id,
@@ -401,20 +423,3 @@ class HubService:
             queued=connection.queued_bytes,
             now=now,
         )
-
-
-def _described(connection: Connection) -> ConnectionSummary:
-    names = [member.name for member in connection.members.values()]
-    return ConnectionSummary(
-        connection_id=connection.connection_id,
-        address=connection.address,
-        state="closing" if connection.is_closing else "open",
-        since=connection.since,
-        sessions=tuple(connection.members),
-        name=names[0] if names else None,
-        queued_bytes=connection.queued_bytes,
-        sent=connection.sent,
-        received=connection.received,
-        streaming=connection.stream_id is not None,
-        agent=connection.agent,
-    )

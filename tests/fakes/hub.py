@@ -9,6 +9,7 @@ from typing import Any, TypeVar, TypeVarTuple
 import trio
 import trio.testing
 
+from orch.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.redis import RedisStore
 from orch.stores.sqlite import SqliteStore
@@ -179,6 +180,7 @@ class Hub:
     """A hub and what stands around it."""
 
     service: HubService
+    asking: Asking
     store: SqliteStore | RedisStore
     settings: FakeConfiguration
     gateway: FakeGateway
@@ -246,9 +248,11 @@ async def running_hub(
     configuration = FakeConfiguration(**settings)
     gateway, speech, topics, events = FakeGateway(), FakeSpeech(), Topics(), EventLog(wall=wall)
     store = shared_store or SqliteStore(folder / "sessions.sqlite3", offload=inline)
+    asking = Asking.over(store)
     service = HubService(
         settings=configuration,
         store=store,
+        asking=asking,
         gateway=gateway,
         speech=real_speech or speech,
         events=events,
@@ -256,12 +260,14 @@ async def running_hub(
         metrics=Metrics(),
         wall=wall,
     )
-    topics.register("connections", service.statistics)
+    topics.register("connections", service.pool.latest)
     async with trio.open_nursery() as nursery:
         store_scope = await nursery.start(scoped, store.run)
+        nursery.start_soon(asking.run)
         hub_scope = await nursery.start(scoped, service.run)
         yield Hub(
             service=service,
+            asking=asking,
             store=store,
             settings=configuration,
             gateway=gateway,

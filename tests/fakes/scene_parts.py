@@ -3,6 +3,8 @@
 import math
 from typing import Any, Final
 
+from orch.websocket.figures import DOINGS
+
 
 def checks(now: float, states: str, latency: float) -> list[dict[str, Any]]:
     words = {"h": "healthy", "d": "degraded", "u": "unhealthy", "r": "recovering"}
@@ -198,8 +200,23 @@ def connection(now: float, index: int, **more: Any) -> dict[str, Any]:
     } | more
 
 
+def doing(connection: dict[str, Any]) -> str:
+    if connection["state"] == "closing":
+        return "closing"
+    if connection["queued_bytes"] > 0.05 * 1_048_576:
+        return "behind"
+    if connection["streaming"]:
+        return "speaking"
+    return "listening" if connection["sessions"] else "idle"
+
+
 def pool(now: float, connections: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     sessions = sorted({session for each in connections for session in each["sessions"]})
+    connections = [
+        {"doing": doing(each), "session_count": len(each["sessions"]), "worker": "w-0"} | each
+        for each in connections
+    ]
+    words = [each["doing"] for each in connections]
     return {
         "active": 1458,
         "total": 20_411,
@@ -213,6 +230,8 @@ def pool(now: float, connections: list[dict[str, Any]], **more: Any) -> dict[str
         "queued_bytes": sum(each["queued_bytes"] for each in connections),
         "outbox_limit": 1_048_576,
         "problems": {},
+        "doings": {word: words.count(word) for word in DOINGS},
+        "matching": 1458,
         "connections": connections,
         "session_list": [
             {

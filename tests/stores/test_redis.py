@@ -231,20 +231,25 @@ def test_a_session_that_ends_ends_everywhere(redis_address: str) -> None:
     run(main, virtual=False)
 
 
-def test_announcements_are_answered_by_every_other_worker(redis_address: str) -> None:
-    """Whoever announces learns what the others say to it; one that fails answers nothing."""
+def test_a_question_is_answered_by_every_other_worker(redis_address: str) -> None:
+    """Whoever asks learns what the others say to it, and is told the name of one that has no answer."""
 
     async def main() -> None:
         async with workers(redis_address, 4) as all_of_them:
             for number, worker in enumerate(all_of_them):
-                worker.store.on_announced = lambda payload, number=number: b"%d: %s" % (number, payload)
+                worker.store.on_asked = lambda payload, number=number: b"%d: %s" % (number, payload)
 
             def fail(_: bytes) -> bytes:
                 raise RuntimeError("listener")
 
-            all_of_them[3].store.on_announced = fail
-            answers = await all_of_them[0].store.announce(b"hello\nthere")
-            assert sorted(answers) == [b"", b"1: hello\nthere", b"2: hello\nthere"]
+            all_of_them[3].store.on_asked = fail
+            asking = all_of_them[0].store
+            answers, missing = await asking.ask(b"hello\nthere", within=10)
+            assert sorted(answers.values()) == [b"1: hello\nthere", b"2: hello\nthere"]
+            assert missing == {all_of_them[3].store.worker}
+            alone = all_of_them[2].store.worker
+            assert await asking.ask(b"you", within=10, only=alone) == ({alone: b"2: you"}, frozenset())
+            assert await asking.ask(b"you", within=10, only="nobody") == ({}, frozenset())
 
     run(main, virtual=False)
 

@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2] / "orch"
 
 PURE = (
+    "cluster.py",
     "problems.py",
     "restarts.py",
     "rolling.py",
@@ -52,6 +53,7 @@ PURE = (
     "websocket/lateness.py",
     "websocket/limits.py",
     "websocket/outbox.py",
+    "websocket/pool.py",
     "websocket/steady.py",
     "websocket/tokens.py",
     "stores/records.py",

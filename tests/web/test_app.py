@@ -238,7 +238,12 @@ def test_an_announcement_is_answered_with_who_took_it() -> None:
     """And with how long it took; one without words, or with too many, is refused."""
     service = ScriptedService("full")
     response = ask("POST", "/api/announcements", service, json={"message": "x"})
-    assert msgspec.json.decode(response.whole) == {"taken": 58, "evicted": 2, "seconds": 0.0312}
+    assert msgspec.json.decode(response.whole) == {
+        "taken": 58,
+        "evicted": 2,
+        "seconds": 0.0312,
+        "missing": [],
+    }
     for message in ("", "x" * 1001, None):
         refused = ask("POST", "/api/announcements", service, json={"message": message})
         assert (problem(refused)["code"], problem(refused)["path"]) == ("invalid_request", "$.message")

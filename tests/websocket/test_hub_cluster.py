@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import trio
 
+from orch import asking
 from orch.stores.redis import RedisStore
-from orch.websocket import elsewhere, sweeping
+from orch.websocket import sweeping
 from orch.websocket.messages import Role, Transcript
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
@@ -51,7 +52,7 @@ def test_who_is_in_a_session_is_the_same_on_every_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those elsewhere are seen with name, role and languages; they go when they leave."""
-    monkeypatch.setattr(elsewhere, "ROLL_CALL", 0.1)
+    monkeypatch.setattr(asking, "ROLL_CALL", 0.1)
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
@@ -79,7 +80,7 @@ def test_who_is_in_a_session_is_the_same_on_every_worker(
 
 def test_those_on_a_worker_that_is_gone_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that was killed says nothing more; the others notice by that."""
-    monkeypatch.setattr(elsewhere, "ROLL_CALL", 0.1)
+    monkeypatch.setattr(asking, "ROLL_CALL", 0.1)
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
