@@ -7,6 +7,10 @@ in, and with lengths, masks and opcodes that are wrong. Each is read at once, in
 finding is one of which wsproto reads other messages or gives another verdict, that reads otherwise when it is
 cut otherwise, or that raises anything but a violation. Findings are printed and make the exit status 1.
 
+Every fourth conversation is compressed (permessage-deflate). There the judge is the same conversation without
+compression: it has to say the same. (wsproto forgets at a control frame that the message around it is
+compressed.) Then it is broken, too, and has to read alike however it is cut.
+
 Where ours may part from wsproto: it refuses a frame by its first bytes, wsproto once its length and mask have
 come; it takes close code 1014, which IANA has registered; and of a close frame that is wrong in two ways
 (1002, 1007) the other may be named.
@@ -16,6 +20,7 @@ import argparse
 import platform
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -24,12 +29,14 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from orch.front.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, CloseFrame
-from tests.front.test_frames import decode, frame, judged
+from orch.front.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Binary, CloseFrame, Text
+from tests.front.test_frames import decode, deflated, frame, judged
 
 MOST_FINDINGS: Final = 5
 UNLIMITED: Final = 2**63
 """wsproto has no limit of its own."""
+MEMORY: Final = 2**20
+"""Bytes of one message where a few may be made many; none of ours is as long."""
 LIMIT: Final = 200
 REST: Final = bytes(12)
 """As much as a frame's length and mask can be."""
@@ -84,11 +91,42 @@ class Fuzzer:
         if random.random() < 0.3:
             code = random.choice(CODES).to_bytes(2, "big")
             wire += self._frame(CLOSE, random.choice((b"", b"\x03", code, code + self._payload())))
+        return self.broken(wire)
+
+    def broken(self, wire: bytes) -> bytes:
+        """Return it with bytes changed, cut out and put in at a few places, if at any."""
+        random = self.random
         for _ in range(random.choice((0, 0, 0, 1, 1, 2, 4))):
             start = random.randint(0, len(wire))
             end = min(len(wire), start + random.choice((0, 1, 1, 2, 8)))
             wire = wire[:start] + random.choice((b"", *BROKEN, random.randbytes(2))) + wire[end:]
         return wire
+
+    def twins(self) -> tuple[bytes, bytes]:
+        """Return a conversation, and the same compressed; each has its own cuts and masks."""
+        random = self.random
+        plain = compressed = b""
+        for _ in range(random.randint(1, 4)):
+            opcode, payload = random.choice((TEXT, BINARY)), self._payload() * random.choice((1, 1, 1, 9))
+            controls = [
+                (random.choice((PING, PONG)), random.randbytes(4)) for _ in range(random.choice((0, 0, 1, 3)))
+            ]
+            plain += self._parts(opcode, payload, controls, reserved=0)
+            compressed += self._parts(opcode, deflated(payload), controls, reserved=4)
+        return plain, compressed
+
+    def _parts(self, opcode: int, data: bytes, controls: list[tuple[int, bytes]], *, reserved: int) -> bytes:
+        """Return a message with a cut before each of the control frames."""
+        random = self.random
+        wire = b""
+        start = 0
+        for cut, control in zip(
+            sorted(random.randint(0, len(data)) for _ in controls), controls, strict=True
+        ):
+            wire += frame(opcode, data[start:cut], is_last=False, mask=random.randbytes(4), reserved=reserved)
+            wire += frame(*control, mask=random.randbytes(4))
+            opcode, start, reserved = CONTINUATION, cut, 0
+        return wire + frame(opcode, data[start:], mask=random.randbytes(4), reserved=reserved)
 
     def _message(self) -> bytes:
         random = self.random
@@ -124,20 +162,41 @@ class Fuzzer:
 
     def try_one(self, wire: bytes) -> int | None:
         """Read one conversation in every way; return the verdict, or raise where they part."""
-        random = self.random
-        cuts = [random.randint(0, len(wire)) for _ in range(random.randint(1, 5))]
         ours = decode(wire, limit=UNLIMITED)
         theirs = judged(wire)
         if ours[1] is not None and not _is_alike(ours, theirs):
             theirs = judged(wire + REST)
         if not _is_alike(ours, theirs):
             raise Finding(f"wsproto reads {theirs}, not {ours}")
-        limited = decode(wire, limit=LIMIT)
-        ways = [cuts, range(len(wire))] if random.random() < 0.1 else [cuts]
+        return self._cut(wire, ours, deflate=False)
+
+    def try_twins(self, plain: bytes, compressed: bytes) -> int | None:
+        """Read a conversation with and without compression, then break it; raise where readings part."""
+        said, ours = decode(plain, limit=MEMORY), decode(compressed, limit=MEMORY, deflate=True)
+        if ours[1] is not None:  # broken text is seen later in what is compressed: control frames may pass it
+            said, ours = _messages(said), _messages(ours)
+        if said != ours:
+            raise Finding(f"compressed it reads {ours}, not {said}")
+        wire = self.broken(compressed)
+        return self._cut(wire, decode(wire, limit=MEMORY, deflate=True), deflate=True)
+
+    def _cut(self, wire: bytes, whole: Verdict, *, deflate: bool) -> int | None:
+        """Read it in pieces, with and without a limit; return the verdict under the limit."""
+        random = self.random
+        limited = decode(wire, limit=LIMIT, deflate=deflate)
+        ways: list[Sequence[int]] = [[random.randint(0, len(wire)) for _ in range(random.randint(1, 5))]]
+        if random.random() < 0.1:
+            ways.append(range(len(wire)))
         for way in ways:
-            if decode(wire, *way, limit=UNLIMITED) != ours or decode(wire, *way, limit=LIMIT) != limited:
-                raise Finding(f"it reads otherwise when it is cut at {list(way)}")
+            for limit, expected in ((MEMORY if deflate else UNLIMITED, whole), (LIMIT, limited)):
+                if decode(wire, *way, limit=limit, deflate=deflate) != expected:
+                    raise Finding(f"it reads otherwise when it is cut at {list(way)}")
         return limited[1]
+
+
+def _messages(verdict: Verdict) -> Verdict:
+    """Return it without the control frames."""
+    return [event for event in verdict[0] if isinstance(event, Text | Binary)], verdict[1]
 
 
 def _is_alike(ours: Verdict, theirs: Verdict) -> bool:
@@ -163,9 +222,10 @@ def main() -> int:
     findings = 0
     begun = perf_counter()
     while perf_counter() - begun < options.seconds and findings < MOST_FINDINGS:
-        wire = fuzzer.conversation()
+        is_compressed = fuzzer.random.random() < 0.25
+        plain, wire = fuzzer.twins() if is_compressed else (b"", fuzzer.conversation())
         try:
-            verdicts[fuzzer.try_one(wire)] += 1
+            verdicts[fuzzer.try_twins(plain, wire) if is_compressed else fuzzer.try_one(wire)] += 1
         except Exception as error:  # noqa: BLE001  # whatever it raises is the finding
             findings += 1
             print(f"finding: {type(error).__name__}: {error}\n  {wire!r}")

@@ -42,10 +42,13 @@ class Fuzzer:
         self.outcomes: set[tuple[str, ...]] = set()
 
     def input(self) -> bytes:
-        """Return one to three samples in a row, changed in a few places."""
+        """Return one to four samples in a row, some of them twice, changed in a few places."""
         random = self.random
         samples = random.choice((GOOD, self.seeds, self.samples))
-        data = b"".join(random.choices(samples, k=random.choice((1, 1, 1, 2, 3))))
+        chosen = random.choices(samples, k=random.choice((1, 1, 1, 2, 3)))
+        if random.random() < 0.25:
+            chosen.append(random.choice(chosen))  # a connection's last head is remembered
+        data = b"".join(chosen)
         for _ in range(random.choice((0, 1, 1, 1, 2, 3, 6))):
             data = self._change(data)
         return data[:LONGEST]

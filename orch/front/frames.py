@@ -337,6 +337,8 @@ class FrameDecoder:
         except zlib.error as error:
             raise ProtocolViolationError(1007, "not_deflate", "What is compressed cannot be read.") from error
         if len(inflated) > room:
+            if self._text is not None:  # what is wrong first is named, however the frame was cut
+                _check_text(self._text, inflated[:room], is_whole=False)
             raise ProtocolViolationError(
                 1009, "message_too_large", f"A message may be {self._limit} bytes at most."
             )

@@ -218,6 +218,7 @@ def test_a_compressed_message_is_inflated_however_it_comes() -> None:
         (frame(BINARY, deflated(bytes(2**24))[:LIMIT], reserved=4), 1009),
         (frame(TEXT, deflated(b"\xff"), reserved=4), 1007),
         (frame(TEXT, b"\xff\xff\xff", reserved=4), 1007),
+        (frame(TEXT, deflated(b"\xff" + bytes(LIMIT)), reserved=4), 1007),  # and too long, but only then
         (frame(TEXT, b"x", is_last=False) + frame(CONTINUATION, b"x", reserved=4), 1002),
         (frame(PING, b"x", reserved=4), 1002),
         (frame(TEXT, b"x", reserved=6), 1002),
