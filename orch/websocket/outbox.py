@@ -102,10 +102,16 @@ class Owed:
         self._bytes += size
 
     def left(self, taken: int) -> int:
-        """Return how many bytes of answers wait once ``taken`` bytes of all that was said have been taken."""
+        """Return how many bytes of answers wait once ``taken`` bytes of all that was said have been taken.
+
+        Of an answer that was taken in part, only the rest counts: never are more owed than wait.
+        """
         while self._answers and self._answers[0][0] <= taken:
             self._bytes -= self._answers.popleft()[1]
-        return self._bytes
+        if not self._answers:
+            return self._bytes
+        end, size = self._answers[0]
+        return self._bytes - max(taken - (end - size), 0)
 
 
 class OutboxStatistics(Struct, frozen=True):

@@ -119,7 +119,9 @@ def test_answers_that_wait_are_told_from_what_was_not_asked_for() -> None:
     owed.add(100, 40)
     owed.add(250, 50)
     assert owed.left(0) == 90
-    assert owed.left(99) == 90
+    assert owed.left(60) == 90
+    assert owed.left(99) == 51
     assert owed.left(100) == 50
+    assert owed.left(225) == 25
     assert owed.left(250) == 0
     assert "0 bytes" in repr(owed)
