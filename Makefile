@@ -40,11 +40,11 @@ test-js: tools ## run the tests of the browser code in Node
 test-browser: tools ## run the tests in Chromium
 	$(BIN)/pytest -m browser $(ARGS)
 
-bench: checkers ## measure captions beside the engine; gateway, front and hub beside their peers; what sessions cost
+bench: checkers ## measure captions, gateway, front, hub and sessions beside their peers; ARGS=--write keeps the figures
 	@scripts/install.sh bench
 	@node --version >/dev/null 2>&1 && command -v redis-server >/dev/null || scripts/apt-install.sh nodejs npm redis-server
-	$(BIN)/python benchmarks/captions.py
-	$(BIN)/python benchmarks/gateway.py
+	$(BIN)/python benchmarks/captions.py $(ARGS)
+	$(BIN)/python benchmarks/gateway.py $(ARGS)
 	$(BIN)/python benchmarks/front.py $(ARGS)
 	$(BIN)/python benchmarks/hub.py $(ARGS)
 	$(BIN)/python benchmarks/sessions.py $(ARGS)

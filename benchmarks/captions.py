@@ -1,6 +1,6 @@
 """End of speech to final caption, beside the engine's own time, over the three clips.
 
-    python benchmarks/captions.py [--rounds N]
+    python benchmarks/captions.py [--rounds N] [--write]
 
 Each clip is spoken in real time (20 ms blocks) into a session of a real `orch demo`; the end of speech is the
 moment the last active frame of the utterance was sent. The engine's own time is that of the same samples,
@@ -10,11 +10,12 @@ service adds.
 
 import argparse
 import contextlib
-import platform
+import os
 import statistics
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -22,6 +23,7 @@ import trio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.peers import report
 from orch.settings import Vad
 from orch.speech.segmenter import Segmenter, Utterance
 from orch.speech.wav import wav
@@ -84,8 +86,8 @@ async def speak(client: Client, name: str, pcm: bytes) -> list[tuple[float, Utte
     return found
 
 
-async def measure(s: RunningService, rounds: int) -> None:
-    """Speak every clip ``rounds`` times and print the table."""
+async def measure(s: RunningService, rounds: int) -> list[tuple[str, float, float]]:
+    """Speak every clip ``rounds`` times; return clip, seconds to the caption and the engine's own seconds."""
     async with connected(s.url) as watcher:
         await watcher.ask("subscribed", type="subscribe", topic="services")
         await watcher.until(
@@ -100,7 +102,7 @@ async def measure(s: RunningService, rounds: int) -> None:
                 for caption, utterance in await speak(client, f"{name}-{number}", clip(name) + SILENCE):
                     engine = await trio.to_thread.run_sync(engine_seconds, url, utterance)
                     rows.append((name, caption, engine))
-    report(rows)
+    return rows
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -108,30 +110,39 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def report(rows: list[tuple[str, float, float]]) -> None:
-    """Print p50 and p95 of the caption, the engine, and what the service adds."""
-    print(f"{platform.platform()}, Python {platform.python_version()}, {len(rows)} utterances")
-    print(f"{'':14}{'p50 ms':>10}{'p95 ms':>10}")
+def tell(rows: list[tuple[str, float, float]], busy: float, *, is_kept: bool) -> None:
+    """Print p50 and p95 of the caption, the engine, and what the service adds; write them where asked to."""
     columns = {
-        "caption": [caption for _, caption, _ in rows],
-        "engine alone": [engine for _, _, engine in rows],
-        "added": [caption - engine for _, caption, engine in rows],
+        "end of speech to final caption": [caption for _, caption, _ in rows],
+        "engine alone, same samples": [engine for _, _, engine in rows],
+        "what the service adds": [caption - engine for _, caption, engine in rows],
     }
-    for label, values in columns.items():
-        print(f"{label:14}{1000 * statistics.median(values):10.0f}{1000 * percentile(values, 0.95):10.0f}")
-    added = 1000 * statistics.median(columns["added"])
-    print(f"the service adds {added:.0f} ms at p50; the limit is {LIMIT_MS} ms")
+    shown = [
+        (label, f"{1000 * statistics.median(values):,.0f}", f"{1000 * percentile(values, 0.95):,.0f}")
+        for label, values in columns.items()
+    ]
+    added = 1000 * statistics.median(columns["what the service adds"])
+    bound = report.under("what the service adds, p50", LIMIT_MS, added, " ms")
+    told = [report.table(("ms", "p50", "p95"), shown), report.table(report.BOUNDS_HEAD, [bound.row()])]
+    print("\n\n".join(told))
+    if is_kept:
+        versions = [f"{name} {version(name)}" for name in ("trio", "pocketsphinx")]
+        about = f"{report.machine(busy, versions)} {len(rows)} utterances."
+        report.write(f"Captions: `{report.command()}`", [about, *told])
 
 
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="put the figures into benchmarks/RESULTS.md")
     options = parser.parse_args()
+    busy = os.getloadavg()[0]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         running = stack.enter_context(service("demo", folder))
-        trio.run(measure, running, options.rounds)
+        rows = trio.run(measure, running, options.rounds)
+    tell(rows, busy, is_kept=options.write)
 
 
 if __name__ == "__main__":

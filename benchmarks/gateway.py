@@ -1,23 +1,26 @@
 """What a request through the gateway costs, side by side in one run.
 
-    python benchmarks/gateway.py [--seconds 3] [--connections 32]
+    python benchmarks/gateway.py [--seconds 3] [--connections 32] [--write]
 
-Four ways to the same back end (a 15-byte JSON answer, httptools on Trio, a process of its own):
+Five ways to the same back end (a 15-byte JSON answer, httptools on Trio, a process of its own):
 
 - direct: the load generator to the back end;
 - fetch: `GatewayService.fetch` in the load generator's process, without a server in front;
-- gateway: `GatewayService.proxy` under Hypercorn's Trio worker, as the service hosts it;
-- peer: a reverse proxy as one would write it with Quart-Trio and httpx2, under the same Hypercorn.
+- gateway: `GatewayService.proxy` behind the service's own front, as `orch serve` has it;
+- gateway, Hypercorn: the same under Hypercorn's Trio worker (`orch serve --server hypercorn`);
+- peer, Hypercorn: a reverse proxy as one would write it with Quart-Trio and httpx2, under Hypercorn.
 
 Each process has one thread. Figures of a busy or small machine compare only with each other: read the ratios.
 """
 
 import argparse
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -30,7 +33,9 @@ from quart import Response, request
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.peers import report
 from orch.front.hypercorn import Front
+from orch.front.server import Server
 from orch.gateway.service import GatewayService
 from orch.settings import Service, Settings
 from orch.telemetry.events import EventLog
@@ -39,6 +44,9 @@ from orch.websocket.topics import Topics
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"hello":"you"}'
 PATH = "/api/audio/health"
+PACKAGES = ("trio", "httptools", "hypercorn", "quart-trio", "httpx2")
+HEAD = ("", "requests/s", "p50 ms", "p95 ms", "alone, p50 ms", "of direct")
+ROLES = ("backend", "gateway", "gateway, Hypercorn", "peer, Hypercorn")
 
 
 class Current:
@@ -99,9 +107,9 @@ async def serve_back_end() -> None:
     await trio.serve_listeners(handle, [listener])
 
 
-async def host(app: Any, run: Callable[..., Awaitable[None]] | None) -> None:
+async def host(server: type[Server | Front], app: Any, run: Callable[..., Awaitable[None]] | None) -> None:
     """Serve an ASGI application as the service does."""
-    front = Front(
+    front = server(
         app,
         host="127.0.0.1",
         port=0,
@@ -116,14 +124,14 @@ async def host(app: Any, run: Callable[..., Awaitable[None]] | None) -> None:
         print(front.bound[0].rpartition(":")[2], flush=True)
 
 
-async def serve_gateway(url: str) -> None:
+async def serve_gateway(server: type[Server | Front], url: str) -> None:
     """Serve the gateway alone."""
     gateway = gateway_to(url)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await gateway.proxy(scope, receive, send)
 
-    await host(app, gateway.run)
+    await host(server, app, gateway.run)
 
 
 async def serve_peer(url: str) -> None:
@@ -142,7 +150,7 @@ async def serve_peer(url: str) -> None:
             answer = await client.send(asked)
             return Response(answer.content, answer.status_code, dict(answer.headers))
 
-        await host(app, None)
+        await host(Front, app, None)
 
 
 @contextmanager
@@ -220,33 +228,45 @@ def over_fetch(gateway: GatewayService) -> Callable[[], Awaitable[Ask]]:
     return make
 
 
-async def compare(seconds: float, connections: int) -> None:
-    """Run all four and print them beside each other, at full load and one request at a time."""
+async def compare(options: argparse.Namespace) -> None:
+    """Run all ways and print them beside each other, at full load and one request at a time."""
+    busy, seconds = os.getloadavg()[0], options.seconds
+    rows = []
+    rates: dict[str, float] = {}
     with process("backend") as back, trio.CancelScope() as scope:
         url = f"http://127.0.0.1:{back}"
         gateway = gateway_to(url)
-        with process("gateway", url) as ours, process("peer", url) as peers:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(gateway.run)
-                ways = {
-                    "direct": over_http(back, PATH),
-                    "fetch": over_fetch(gateway),
-                    "gateway": over_http(ours, PATH),
-                    "peer": over_http(peers, PATH),
-                }
-                print(f"{connections} connections, {seconds:g} s each; then one at a time")
-                print(f"{'':8}{'req/s':>9}{'p50 ms':>9}{'p95 ms':>9}{'alone ms':>10}{'of direct':>11}")
-                rates: dict[str, float] = {}
-                for name, make in ways.items():
-                    taken = await measure(connections, seconds, make)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(gateway.run)
+            for name in ("direct", "fetch", *ROLES[1:]):
+                with reached(name, url) as port:
+                    make = over_fetch(gateway) if port is None else over_http(port, PATH)
+                    taken = await measure(options.connections, seconds, make)
                     alone = await measure(1, seconds / 3, make)
-                    rates[name] = len(taken) / 0.9 / seconds
-                    print(
-                        f"{name:8}{rates[name]:9.0f}{quantile(taken, 0.5):9.2f}{quantile(taken, 0.95):9.2f}"
-                        f"{quantile(alone, 0.5):10.2f}{rates[name] / rates['direct']:11.3f}"
-                    )
-                print(f"gateway / peer: {rates['gateway'] / rates['peer']:.1f}")
-                scope.cancel()
+                rates[name] = len(taken) / 0.9 / seconds
+                of_direct = f"{rates[name] / rates['direct']:.3f}"
+                figures = (quantile(taken, 0.5), quantile(taken, 0.95), quantile(alone, 0.5))
+                rows.append((name, f"{rates[name]:,.0f}", *(f"{each:.2f}" for each in figures), of_direct))
+            scope.cancel()
+    peer = rates["peer, Hypercorn"]
+    ratios = [(name, f"{rates[name] / peer:.1f}x") for name in ROLES[1:3]]
+    told = [report.table(HEAD, rows), report.table(("", "requests/s, beside the peer"), ratios)]
+    print("\n\n".join(told))
+    if options.write:
+        about = report.machine(busy, [f"{name} {version(name)}" for name in PACKAGES])
+        report.write(f"Gateway: `{report.command()}`", [f"{about} {options.connections} connections.", *told])
+
+
+@contextmanager
+def reached(way: str, url: str) -> Iterator[int | None]:
+    """Start what stands between, if anything; gives the port to ask at, or None to ask in this process."""
+    if way == "direct":
+        yield int(url.rpartition(":")[2])
+    elif way == "fetch":
+        yield None
+    else:
+        with process(way, url) as port:
+            yield port
 
 
 def quantile(taken: list[float], share: float) -> float:
@@ -259,17 +279,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--role", choices=["backend", "gateway", "peer"], help=argparse.SUPPRESS)
+    parser.add_argument("--write", action="store_true", help="put the figures into benchmarks/RESULTS.md")
+    parser.add_argument("--role", choices=ROLES, help=argparse.SUPPRESS)
     parser.add_argument("url", nargs="?", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.role == "backend":
-        trio.run(serve_back_end)
-    elif options.role == "gateway":
-        trio.run(serve_gateway, options.url)
-    elif options.role == "peer":
-        trio.run(serve_peer, options.url)
-    else:
-        trio.run(compare, options.seconds, options.connections)
+    match options.role:
+        case None:
+            trio.run(compare, options)
+        case "backend":
+            trio.run(serve_back_end)
+        case "peer, Hypercorn":
+            trio.run(serve_peer, options.url)
+        case role:
+            trio.run(serve_gateway, Server if role == "gateway" else Front, options.url)
 
 
 if __name__ == "__main__":
