@@ -53,6 +53,13 @@ class Present(Struct, frozen=True, kw_only=True):
     brief: Brief
 
 
+class Counts(Struct, frozen=True, kw_only=True):
+    """How many connections all workers have, as of the last roll call, and sessions: the topic ``counts``."""
+
+    connections: int
+    sessions: int
+
+
 class WorkersStatistics(Struct, frozen=True, kw_only=True):
     """All workers, this one first: the topic ``workers``."""
 

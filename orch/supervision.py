@@ -166,7 +166,7 @@ class Tree:
         self._wall = wall
         self._on_change = on_change
         self._branches: list[Branch] = []
-        self._began = wall()
+        self.began = wall()
         self.stopping = trio.Event()
         self.is_failed = False
         self.reason: str | None = None
@@ -315,7 +315,7 @@ class Tree:
 
     def uptime(self) -> float:
         """Return the seconds since the tree was made."""
-        return self._wall() - self._began
+        return self._wall() - self.began
 
     def statistics(self) -> TreeStatistics:
         """Return the tree as it is now."""

@@ -18,10 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import trio
 
 from orch.asking import Asking
 from orch.bots.service import BotsService
+from orch.cluster import Brief, Counts
 from orch.configuration import Configuration
 from orch.dashboard import Dashboard
 from orch.front.kinds import Front
@@ -33,7 +35,7 @@ from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from orch.stores.sqlite import SqliteStore, StoreStatistics
-from orch.supervision import Detail, Queue, Run, Tree
+from orch.supervision import Detail, Queue, Run, State, Tree
 from orch.telemetry import metrics as names
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics, Reading
@@ -131,12 +133,41 @@ def _connect(parts: Parts) -> None:
     topics.register("gateway", parts.gateway.statistics)
     topics.register("connections", parts.hub.pool.latest)
     topics.register("workers", parts.asking.statistics)
+    topics.register("counts", lambda: _counts(parts))
+    parts.asking.describe = lambda: _brief(parts)
+    parts.asking.answer("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
+    parts.asking.answer("restart", partial(_restart, parts))
+    parts.asking.on_change = lambda: topics.touch("workers")
     topics.register("metrics", parts.dashboard.statistics)
     topics.register("tree", parts.tree.statistics)
     topics.register("config", parts.settings.statistics)
     parts.events.on_record = lambda _event: topics.touch("metrics")
     parts.settings.on_applied = lambda _changed: topics.touch("config")
     parts.metrics.read_from(partial(_readings, parts))
+
+
+def _brief(parts: Parts) -> Brief:
+    """Say in few words how this worker is, for the roll call."""
+    amiss = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
+    return Brief(
+        connections=parts.hub.active,
+        state="stopping" if parts.tree.stopping.is_set() else "running",
+        amiss=amiss,
+        since=parts.tree.began,
+    )
+
+
+def _restart(parts: Parts, question: bytes) -> bytes:
+    """Begin a branch anew because an operator has asked another worker for it."""
+    branch = msgspec.json.decode(question, type=str)
+    if branch not in parts.tree.names():
+        return b'"unknown"'
+    return b'"restarting"' if parts.tree.restart(branch) else b'"stopped"'
+
+
+def _counts(parts: Parts) -> Counts:
+    there = parts.asking.statistics().workers
+    return Counts(connections=sum(each.brief.connections for each in there), sessions=parts.hub.sessions)
 
 
 @asynccontextmanager

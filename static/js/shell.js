@@ -37,7 +37,7 @@ export class Shell {
     this.#socket.addEventListener("state", this.#follow);
     this.#socket.addEventListener("message", this.#announce);
     byId("connection-now").addEventListener("click", this.#again);
-    this.#off.push(this.#socket.onTopic("connections", (data) => this.#count(data)));
+    this.#off.push(this.#socket.onTopic("counts", (data) => this.#count(data)));
     if (this.#beat) this.#off.push(this.#socket.onTopic(this.#beat.topic, () => this.heard()));
     this.#timer = setInterval(() => this.#tell(), 500);
     this.#follow({ detail: this.#socket.state });
@@ -97,9 +97,8 @@ export class Shell {
   }
 
   #count(data) {
-    const counts = { connections: data.active, sessions: data.sessions };
     for (const element of document.querySelectorAll("[data-count]")) {
-      const value = counts[element.dataset.count];
+      const value = data[element.dataset.count];
       setText(element, value > 0 ? count(value) : "");
     }
   }

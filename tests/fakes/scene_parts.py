@@ -200,6 +200,23 @@ def connection(now: float, index: int, **more: Any) -> dict[str, Any]:
     } | more
 
 
+def worker(now: float, place: int | None, **more: Any) -> dict[str, Any]:
+    number = place or 0
+    names = {"place": place, "name": f"w-{number}", "host": "translate-1", "pid": 4711 + number}
+    return {
+        "worker": names | more,
+        "here": number == 0,
+        "answered": True,
+        "brief": {
+            "connections": 729 if place is not None else 1458,
+            "state": "running",
+            "amiss": [],
+            "since": now - 86_000,
+            "revision": 0,
+        },
+    }
+
+
 def doing(connection: dict[str, Any]) -> str:
     if connection["state"] == "closing":
         return "closing"
@@ -231,8 +248,9 @@ def pool(now: float, connections: list[dict[str, Any]], **more: Any) -> dict[str
         "outbox_limit": 1_048_576,
         "problems": {},
         "doings": {word: words.count(word) for word in DOINGS},
-        "matching": 1458,
+        "matching": more.get("active", 1458),
         "connections": connections,
+        "workers": [{"worker": worker(now, None)["worker"], "here": True, "answered": True, "active": 1458}],
         "session_list": [
             {
                 "session_id": session,

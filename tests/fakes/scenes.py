@@ -1,7 +1,8 @@
 """States of the whole service for the pages to show, built as the real statistics so that their shapes hold.
 
-``full`` is a busy service, ``empty`` one that has just started and knows nothing, ``broken`` one with a back
-end away, a branch backing off, a settings file that cannot be used, gaps in its figures, and hostile names.
+``full`` is a busy service, ``several`` one of several workers, ``empty`` one that has just started and knows
+nothing, ``broken`` one with a back end away, a branch backing off, a settings file that cannot be used, gaps
+in its figures, and hostile names.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from orch.cluster import Counts, WorkersStatistics
 from orch.configuration import ConfigurationStatistics
 from orch.dashboard import DashboardStatistics
 from orch.gateway.figures import GatewayStatistics
@@ -30,6 +32,7 @@ from tests.fakes.scene_parts import (
     service,
     speech,
     tree,
+    worker,
 )
 
 Scene = dict[str, Any]
@@ -38,6 +41,8 @@ KINDS: Final[dict[str, type]] = {
     "services": ServicesStatistics,
     "gateway": GatewayStatistics,
     "connections": ConnectionsStatistics,
+    "counts": Counts,
+    "workers": WorkersStatistics,
     "metrics": DashboardStatistics,
     "tree": TreeStatistics,
     "config": ConfigurationStatistics,
@@ -120,6 +125,8 @@ def full(now: float) -> Scene:
             ],
         },
         "connections": pool(now, connections),
+        "counts": {"connections": 1458, "sessions": 412},
+        "workers": {"workers": [worker(now, None)]},
         "metrics": {
             "uptime": 86_000.0,
             "now": now,
@@ -219,6 +226,7 @@ def empty(now: float) -> Scene:
         "messages_out_per_second": 0.0,
     }
     scene["connections"] = pool(now, [], **nobody)
+    scene["counts"] = {"connections": 0, "sessions": 0}
     scene["metrics"] |= {
         "uptime": 1.0,
         "series": {name: [] for name in scene["metrics"]["series"]},
@@ -369,7 +377,38 @@ def broken(now: float) -> Scene:
     return scene
 
 
-SCENES: Final[dict[str, Callable[[float], Scene]]] = {"full": full, "empty": empty, "broken": broken}
+def several(now: float) -> Scene:
+    """Return the busy service as three workers, one of which does not answer."""
+    scene = full(now)
+    workers = [worker(now, place) for place in range(3)]
+    workers[1]["brief"] |= {"amiss": ["gateway"]}
+    workers[2] |= {"answered": False}
+    scene["workers"] = {"workers": workers}
+    scene["tree"] |= {"worker": 0}
+    connections = [
+        each | {"worker": f"w-{index % 2}"} for index, each in enumerate(scene["connections"]["connections"])
+    ]
+    scene["connections"] |= {
+        "connections": connections,
+        "workers": [
+            {
+                "worker": each["worker"],
+                "here": each["here"],
+                "answered": each["answered"],
+                "active": 729 if each["answered"] else None,
+            }
+            for each in workers
+        ],
+    }
+    return scene
+
+
+SCENES: Final[dict[str, Callable[[float], Scene]]] = {
+    "full": full,
+    "empty": empty,
+    "broken": broken,
+    "several": several,
+}
 
 
 def statistics(scene: Scene) -> dict[str, Any]:

@@ -24,7 +24,9 @@ from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
 from orch.web.app import create_pages
+from orch.websocket.figures import ConnectionsStatistics
 from orch.websocket.operating import Announced
+from orch.websocket.pool import PoolQuery
 from tests.fakes.scenes import SCENES, Scene, statistics
 
 
@@ -39,6 +41,7 @@ class ScriptedService:
         self.changes: list[tuple[str, Any]] = []
         self.is_quiet = False
         self.announced: str | None = None
+        self.asked: list[PoolQuery] = []
         self.settings = settings or Settings()
         self.pages = create_pages(self.parts())
 
@@ -87,8 +90,14 @@ class ScriptedService:
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
             gateway=SimpleNamespace(statistics=says("gateway")),
+            asking=SimpleNamespace(
+                statistics=says("workers"),
+                me=self.state()["workers"].workers[0].worker,
+                ask_one=self._ask_worker,
+            ),
             hub=SimpleNamespace(
                 statistics=says("connections"),
+                pool=SimpleNamespace(latest=says("connections"), look=self._look),
                 announce_everywhere=announce,
                 close_connection=close_connection,
             ),
@@ -109,6 +118,30 @@ class ScriptedService:
     def _patch(self, wanted: dict[str, Any]) -> tuple[Any, ...]:
         self.changes.append(("patch", wanted))
         return ()
+
+    async def _look(self, query: PoolQuery) -> ConnectionsStatistics:
+        """Choose among what the scene lists; the rest of its connections match nothing."""
+        pool: ConnectionsStatistics = self.state()["connections"]
+        wanted = query.find.lower().split()
+        found = tuple(
+            each
+            for each in pool.connections
+            if (not query.doing or each.doing == query.doing)
+            and (not query.worker or each.worker == query.worker)
+            and all(word in f"{each.connection_id} {each.name} {each.agent}".lower() for word in wanted)
+        )
+        self.asked.append(query)
+        return msgspec.structs.replace(pool, connections=found[: query.limit], matching=len(found))
+
+    async def _ask_worker(self, worker: str, subject: str, question: bytes = b"null") -> bytes:
+        if worker == "w-2":
+            raise ProblemError("worker_silent", "Worker 2 at translate-1 did not answer within 2 s.")
+        if subject == "restart":
+            self.changes.append(("restart branch", f"{msgspec.json.decode(question)} of {worker}"))
+            return b'"restarting"'
+        number = int(worker[-1])
+        tree = self.state()["tree"]
+        return msgspec.json.encode(msgspec.structs.replace(tree, worker=number, pid=4711 + number))
 
     async def _languages(self) -> dict[str, Any]:
         return {"source": ["auto", "en"], "targets": ["es"], "pairs": {"en": ["es"]}}

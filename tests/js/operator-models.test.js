@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { freshness, waiting } from "../../static/js/models/connection-words.js";
 import { Rates } from "../../static/js/models/rates.js";
-import { agentWords, announced, chosen, closing, countWords, doing, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
+import { agentWords, announced, chosen, closing, countWords, doing, moreSessions, question, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
 import { breakerInWords, checksInWords, instances, listed, problems, sentence } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/rows.js";
@@ -11,6 +11,7 @@ import { extent, latest, runs, sparkline, usual, withGaps } from "../../static/j
 import { grouped, isEditable, matching, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
 import { absolute, relative } from "../../static/js/models/times.js";
 import { fullness, sentence as treeSentence, stateWords } from "../../static/js/models/tree.js";
+import { briefWords, silence, workerLabel } from "../../static/js/models/workers.js";
 
 const service = (name, state, { usable = state === "healthy" || state === "degraded", ...more } = {}) => ({
   name,
@@ -182,19 +183,55 @@ test("figures are old once two beats have passed, and only where there is a beat
   assert.deepEqual(freshness({ state: "connecting", age: null, limit: 6 }), { state: "connecting", text: "connecting" });
 });
 
-test("connections are told by what they are doing", () => {
-  const connection = { state: "open", queued_bytes: 0, streaming: false, sessions: ["a"] };
-  const all = [connection, { ...connection, streaming: true }, { ...connection, queued_bytes: 5 }, { ...connection, sessions: [] }, { ...connection, state: "closing" }];
-  assert.deepEqual(all.map((each) => doing(each, 10).word), ["listening", "speaking", "behind", "in no session", "closing"]);
-  assert.deepEqual(tally(all, 10).map(({ count }) => count), [5, 1, 1, 1, 1, 1]);
-  assert.equal(chosen(all, "behind", 10).length, 1);
-  assert.equal(chosen(all, "all", 10).length, 5);
-  assert.equal(countWords({ matching: 2, listed: 14, active: 14 }), "2 of 14 match");
-  assert.equal(countWords({ matching: 500, listed: 500, active: 1458 }), "the newest 500 of 1,458");
-  assert.match(connectionsSentence({ active: 10, limit: 10, connections: [] }), /turned away/);
-  assert.match(connectionsSentence({ active: 1, limit: 10, outbox_limit: 10, connections: all }), /One connection is behind/);
-  assert.equal(doing({ ...connection, queued_bytes: 0.4 }, 10).word, "listening");
-  assert.equal(connectionsSentence({ active: 0, limit: 10, connections: [] }), "Nobody is connected.");
+test("connections are told by what they are doing, as the service counts them", () => {
+  const connection = { doing: "listening", worker: "a" };
+  const all = [connection, { ...connection, doing: "speaking" }, { ...connection, doing: "behind" }, { doing: "idle", worker: "b" }, { ...connection, doing: "closing" }];
+  assert.deepEqual(all.map((each) => doing(each).word), ["listening", "speaking", "behind", "in no session", "closing"]);
+  const doings = { listening: 9000, speaking: 3, behind: 1, idle: 5 };
+  assert.deepEqual(tally({ active: 9009, doings }).map(({ count }) => count), [9009, 3, 9000, 1, 5, 0]);
+  assert.equal(chosen(all, { doing: "behind", worker: "" }).length, 1);
+  assert.equal(chosen(all, { doing: "", worker: "" }).length, 5);
+  assert.equal(chosen(all, { doing: "", worker: "b" }).length, 1);
+  assert.equal(countWords({ matching: 2, listed: 2, active: 14 }), "2 of 14 match");
+  assert.equal(countWords({ matching: 2310, listed: 500, active: 12000 }), "2,310 of 12,000 match; 500 of them are listed");
+  assert.equal(countWords({ matching: 1458, listed: 500, active: 1458 }), "the newest 500 of 1,458");
+  assert.equal(countWords({ matching: 1458, listed: 500, active: 1458, isSorted: true }), "the first 500 of 1,458");
+  assert.equal(countWords({ matching: 14, listed: 14, active: 14 }), "14 connections");
+  assert.match(connectionsSentence({ active: 10, limit: 10, doings }), /turned away/);
+  assert.match(connectionsSentence({ active: 1, limit: 10, doings }), /One connection is behind/);
+  assert.equal(connectionsSentence({ active: 0, limit: 10, doings: {} }), "Nobody is connected.");
+  assert.equal(moreSessions({ sessions: ["a"], session_count: 1 }), "");
+  assert.equal(moreSessions({ sessions: ["a"], session_count: 57 }), " and 56 more");
+});
+
+test("what the page was not told of is asked for, and nothing else is", () => {
+  const nothing = { find: " ", doing: "", worker: "", sort: null };
+  const some = { active: 9000, connections: [{}] };
+  assert.equal(question({ active: 1, connections: [{}] }, { ...nothing, find: "ana" }), null);
+  assert.equal(question(some, nothing), null);
+  assert.equal(question(some, { ...nothing, sort: { label: "In /s", direction: "descending" } }), null);
+  assert.equal(question(some, { ...nothing, find: "ana b", doing: "behind" }), "find=ana+b&doing=behind");
+  assert.equal(question(some, { ...nothing, worker: "w", sort: { label: "Waiting", direction: "descending" } }), "worker=w&sort=queued_bytes&order=descending");
+});
+
+test("workers are called by their place, and by their machine where there are several", () => {
+  const [a, b, c] = [{ name: "a", place: 0, host: "x", pid: 1 }, { name: "b", place: 1, host: "x", pid: 2 }, { name: "c", place: 0, host: "y", pid: 3 }];
+  assert.equal(workerLabel(a, [a, b]), "worker 0");
+  assert.equal(workerLabel(c, [a, b, c]), "worker 0 at y");
+  assert.equal(workerLabel({ name: "d", place: null, host: "z", pid: 4 }, [a]), "process 4 at z");
+  assert.equal(workerLabel({ name: "e", place: null, host: null, pid: null }, [a]), "a worker that has not said where it is");
+});
+
+test("a worker that does not answer is named, and so is what is missing", () => {
+  const worker = (place, answered) => ({ worker: { name: `w${place}`, place, host: "x", pid: place }, answered });
+  assert.deepEqual(silence([worker(0, true), worker(1, true)], "connections", 5), []);
+  const [one] = silence([worker(0, true), worker(1, false)], "connections", 5);
+  assert.equal(`${one.subject}: ${one.text}`, "Worker 1: does not answer; its connections are not shown.");
+  const [two] = silence([worker(0, false), worker(1, false)], "connections", 5);
+  assert.equal(`${two.subject}: ${two.text}`, "Worker 0 and worker 1: do not answer; their connections are not shown.");
+  assert.equal(briefWords({ answered: true, brief: { state: "running", amiss: [] } }), "all running");
+  assert.equal(briefWords({ answered: true, brief: { state: "running", amiss: ["gateway", "front"] } }), "gateway and front not running");
+  assert.equal(briefWords({ answered: false, brief: { state: "running", amiss: [] } }), "no answer");
 });
 
 test("a connection is closed by its name, and one's own with a warning", () => {
@@ -207,6 +244,10 @@ test("what became of an announcement is one sentence", () => {
   assert.equal(announced({ taken: 1458, evicted: 0, seconds: 0.031 }), "1,458 connections took it in 31\u00a0ms.");
   assert.equal(announced({ taken: 1, evicted: 1, seconds: 1.2 }), "1 connection took it in 1.2\u00a0s; 1 was too slow and had to connect again.");
   assert.match(announced({ taken: 0, evicted: 12, seconds: 0 }), /12 were too slow/);
+  assert.match(
+    announced({ taken: 3, evicted: 0, seconds: 2, missing: ["Worker 1 at x (process 7)"] }),
+    /^3 connections .*\. Worker 1 at x \(process 7\) did not answer: those connected there may not have been told\.$/,
+  );
 });
 
 test("rates are over the last seconds, and unknown before there are two values", () => {

@@ -3,12 +3,34 @@
 from quart import Blueprint
 
 from orch.parts import Parts
-from orch.web.api import config, connections, gateway, health, languages, metrics, services, sessions, tree
+from orch.web.api import (
+    config,
+    connections,
+    gateway,
+    health,
+    languages,
+    metrics,
+    services,
+    sessions,
+    tree,
+    workers,
+)
 
 
 def blueprints(parts: Parts) -> tuple[Blueprint, ...]:
     """Return every resource's routes."""
     return tuple(
         module.blueprint(parts)
-        for module in (health, services, metrics, sessions, connections, languages, gateway, tree, config)
+        for module in (
+            health,
+            services,
+            metrics,
+            sessions,
+            connections,
+            languages,
+            gateway,
+            workers,
+            tree,
+            config,
+        )
     )

@@ -1,15 +1,17 @@
-"""What an operator may do to connections: say something to all, close one."""
+"""Connections on all workers: who they are, something said to all, one closed."""
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 from quart import Blueprint, Response
-from quart_schema import document_request, document_response, security_scheme
+from quart_schema import document_querystring, document_request, document_response, security_scheme
 
 from orch.parts import Parts
-from orch.web.answers import answer, read_json
+from orch.web.answers import answer, read_json, read_query
 from orch.web.control import require_control
+from orch.websocket.figures import ConnectionsStatistics
 from orch.websocket.operating import Announced
+from orch.websocket.pool import PoolQuery
 
 
 class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +30,17 @@ class Closing(Struct, frozen=True, kw_only=True):
 def blueprint(parts: Parts) -> Blueprint:
     """Return the routes."""
     api = Blueprint("connections", __name__, url_prefix="/api")
+
+    @api.get("/connections")
+    @document_querystring(PoolQuery)
+    @document_response(ConnectionsStatistics)
+    async def connections() -> Response:
+        """Return how many connections do what, and the first of those that match, on all workers.
+
+        A worker that did not answer in time is among ``workers`` with ``answered`` false: its connections are
+        not counted.
+        """
+        return answer(await parts.hub.pool.look(read_query(PoolQuery)))
 
     @api.post("/announcements")
     @document_request(Announcement)

@@ -1,16 +1,17 @@
 """The nursery tree: how each branch is, and beginning one anew."""
 
 from collections.abc import AsyncIterator
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from quart import Blueprint, Response
-from quart_schema import document_response, security_scheme
+from quart_schema import document_querystring, document_response, security_scheme
 
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.supervision import TreeStatistics
-from orch.web.answers import answer
+from orch.web.answers import answer, read_query
 from orch.web.control import require_control
 
 
@@ -21,22 +22,45 @@ class BranchRestarting(Struct, frozen=True, kw_only=True):
     status: str = "restarting"
 
 
+class WorkerQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which worker, by the name it has in ``/api/workers``; none: the one that answers."""
+
+    worker: Annotated[str, Meta(max_length=100)] = ""
+
+
+def _require_restarting(outcome: str, branch: str) -> None:
+    if outcome == "unknown":
+        raise ProblemError("unknown_branch", f"The tree has no branch {branch[:100]}.")
+    if outcome == "stopped":
+        raise ProblemError("shutting_down", f"The branch {branch} has stopped and is not started again.")
+
+
 def blueprint(parts: Parts) -> Blueprint:
     """Return the routes."""
     api = Blueprint("tree", __name__, url_prefix="/api/tree")
 
     @api.get("")
+    @document_querystring(WorkerQuery)
     @document_response(TreeStatistics)
     async def tree() -> Response:
-        """Return every branch with its state, tasks, queues and last error."""
-        return answer(parts.tree.statistics())
+        """Return every branch with its state, tasks, queues and last error; of another worker by its name."""
+        worker = read_query(WorkerQuery).worker
+        if worker in ("", parts.asking.me.name):
+            return answer(parts.tree.statistics())
+        return answer(msgspec.Raw(await parts.asking.ask_one(worker, "tree")))
 
     @api.post("/<branch>/restart")
+    @document_querystring(WorkerQuery)
     @document_response(BranchRestarting, 202)
     @security_scheme([{"control": []}])
     async def restart(branch: str) -> Response:
-        """Cancel a branch's attempt so that a new one begins."""
+        """Cancel a branch's attempt so that a new one begins; on another worker by its name."""
         require_control(parts)
+        worker = read_query(WorkerQuery).worker
+        if worker not in ("", parts.asking.me.name):
+            outcome = await parts.asking.ask_one(worker, "restart", msgspec.json.encode(branch))
+            _require_restarting(msgspec.json.decode(outcome, type=str), branch)
+            return answer(BranchRestarting(branch=branch), status=202)
         if branch not in parts.tree.names():
             names = ", ".join(parts.tree.names())
             raise ProblemError("unknown_branch", f"The tree has no branch {branch[:100]}. It has {names}.")
@@ -44,7 +68,7 @@ def blueprint(parts: Parts) -> Blueprint:
         if branch == "front":
             _restart_after(response, parts)
         elif not parts.tree.restart(branch):
-            raise ProblemError("shutting_down", f"The branch {branch} has stopped and is not started again.")
+            _require_restarting("stopped", branch)
         return response
 
     return api

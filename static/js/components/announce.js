@@ -8,7 +8,7 @@ import { toast } from "./toasts.js";
 
 const LIMIT = 1000;
 
-/** `active`: how many are connected to this worker now. */
+/** `active`: how many are connected now. */
 export function announce(active) {
   const input = h("textarea", { id: "announcement", rows: "4", maxlength: String(LIMIT), required: true, autocomplete: "off", "aria-describedby": "announcement-note announcement-fault" });
   const fault = h("p", { class: "is-bad small", id: "announcement-fault", role: "alert" });
@@ -36,7 +36,7 @@ export function announce(active) {
     try {
       const answer = await control("POST", "/api/announcements", { message });
       dialog.close();
-      toast(announced(answer));
+      toast(announced(answer), { tone: answer.missing.length > 0 ? "bad" : "" });
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
       setText(fault, error.message);

@@ -25,14 +25,16 @@ export async function restartService(service, button) {
   if (isSure) await carryOut(button, () => control("POST", "/api/services/restart", { service }), `${service} is being restarted.`);
 }
 
-export async function restartBranch(branch, button) {
+/** `worker`: {name, label} of the worker whose branch it is, or null for the one this page talks to. */
+export async function restartBranch(branch, button, worker = null) {
   const isSure = await confirm({
-    title: `Restart the branch ${branch}?`,
+    title: worker === null ? `Restart the branch ${branch}?` : `Restart the branch ${branch} of ${worker.label}?`,
     text: CONSEQUENCES[branch] ?? "What it is doing is cancelled and begins anew.",
     verb: `Restart ${branch}`,
     isDangerous: true,
   });
-  if (isSure) await carryOut(button, () => control("POST", `/api/tree/${encodeURIComponent(branch)}/restart`), `${branch} begins anew.`);
+  const path = `/api/tree/${encodeURIComponent(branch)}/restart${worker === null ? "" : `?${new URLSearchParams({ worker: worker.name })}`}`;
+  if (isSure) await carryOut(button, () => control("POST", path), `${branch} begins anew.`);
 }
 
 /** Run `change` with the button busy; say how it went. Returns its answer, or null where it failed. */

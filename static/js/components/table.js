@@ -17,6 +17,7 @@ export class Table {
   #words;
   #href;
   #onOpen;
+  #onSort;
   #body;
   #table;
   #heads;
@@ -30,13 +31,14 @@ export class Table {
   /** Rows shown at most. */
   limit = Infinity;
 
-  constructor({ caption, columns, key, words = () => [], sort = null, href = null, onOpen = null, classes = "table-list" }) {
+  constructor({ caption, columns, key, words = () => [], sort = null, href = null, onOpen = null, onSort = () => {}, classes = "table-list" }) {
     this.#columns = columns;
     this.#key = key;
     this.#words = words;
     this.#sort = sort;
     this.#href = href;
     this.#onOpen = onOpen;
+    this.#onSort = onSort;
     this.#body = h("tbody", {});
     this.#heads = columns.map((column) => this.#head(column));
     this.#table = h(
@@ -57,6 +59,11 @@ export class Table {
     this.#showSort();
   }
 
+  /** What it is sorted by: {label, direction}, or null. */
+  get sort() {
+    return this.#sort;
+  }
+
   /** How many rows the filter lets through. */
   get matching() {
     return this.#matching;
@@ -73,6 +80,7 @@ export class Table {
   }
 
   filter(text) {
+    if (text === this.#filter) return;
     this.#filter = text;
     this.#draw({ again: true });
   }
@@ -101,6 +109,7 @@ export class Table {
     this.#sort = { label: column.label, direction: isSame && this.#sort.direction === first ? other : first };
     this.#showSort();
     this.#draw({ again: true });
+    this.#onSort();
   }
 
   #showSort() {

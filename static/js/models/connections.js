@@ -1,50 +1,58 @@
 /** What the Connections page says. Pure. */
 
 import { count, counted, joined, latency } from "./figures.js";
-
-/** From so many bytes waiting on, as a share of what may wait, a client is behind rather than in the act of being sent to. */
-const BEHIND = 0.05;
+import { listed } from "./overview.js";
 
 /** One sentence on the pool. It is read out when it changes, so no figure that ticks is in it. */
 export function sentence(pool) {
   if (pool.active === 0) return "Nobody is connected.";
-  const behind = pool.connections.filter((each) => isBehind(each, pool.outbox_limit)).length;
+  const { behind } = pool.doings;
   if (pool.active >= pool.limit) return "As many connections are open as may be; new ones are turned away until one closes.";
   if (pool.active >= pool.limit * 0.9) return "Nearly as many connections are open as may be.";
   if (behind > 0) return `${behind === 1 ? "One connection is" : `${count(behind)} connections are`} behind; the others are up to date.`;
   return "Everyone who is connected is up to date.";
 }
 
-const isBehind = (connection, limit) => connection.queued_bytes > limit * BEHIND;
+/** What the service calls what a connection is doing, in the page's words and colours, in their order. */
+const DOINGS = {
+  speaking: { word: "speaking", tone: "ok" },
+  listening: { word: "listening", tone: "ok" },
+  behind: { word: "behind", tone: "warn" },
+  idle: { word: "in no session", tone: "quiet" },
+  closing: { word: "closing", tone: "warn" },
+};
 
-/** What a connection is doing, in one word for the pill: {word, tone}. `limit`: bytes that may wait for one. */
-export function doing(connection, limit) {
-  if (connection.state === "closing") return { word: "closing", tone: "warn" };
-  if (isBehind(connection, limit)) return { word: "behind", tone: "warn" };
-  if (connection.streaming) return { word: "speaking", tone: "ok" };
-  if (connection.sessions.length === 0) return { word: "in no session", tone: "quiet" };
-  return { word: "listening", tone: "ok" };
+/** What a connection is doing, for the pill: {word, tone}. */
+export const doing = (connection) => DOINGS[connection.doing];
+
+/** How many connections are doing what: [{key, word, count}], all of them ("") first, in a fixed order. */
+export function tally(pool) {
+  return [{ key: "", word: "all", count: pool.active }, ...Object.entries(DOINGS).map(([key, { word }]) => ({ key, word, count: pool.doings[key] ?? 0 }))];
 }
 
-/** How many of the listed connections are doing what: [{word, count}], all of them first, in a fixed order. */
-export function tally(connections, limit) {
-  const counts = new Map(["speaking", "listening", "behind", "in no session", "closing"].map((word) => [word, 0]));
-  for (const connection of connections) {
-    const { word } = doing(connection, limit);
-    counts.set(word, counts.get(word) + 1);
-  }
-  return [{ word: "all", count: connections.length }, ...[...counts].map(([word, count]) => ({ word, count }))];
+/** Connections that are doing what `key` says and are on `worker`; "" is any. */
+export function chosen(connections, { doing: key, worker }) {
+  return connections.filter((each) => (key === "" || each.doing === key) && (worker === "" || each.worker === worker));
 }
 
-/** Connections that are doing `word`; "all" is everyone. */
-export function chosen(connections, word, limit) {
-  return word === "all" ? connections : connections.filter((connection) => doing(connection, limit).word === word);
+/** What the table's columns are called where the service sorts; those that are not here only the page can sort by. */
+const SORTS = { Who: "who", State: "doing", Sessions: "session", Since: "since", Waiting: "queued_bytes" };
+
+/**
+ * What has to be asked of the service because the page was not told of all connections, as a query string, or
+ * null. `sort`: {label, direction} or null.
+ */
+export function question(pool, { find, doing: key, worker, sort }) {
+  if (pool.connections.length >= pool.active) return null;
+  const name = sort === null ? undefined : SORTS[sort.label];
+  const asked = Object.entries({ find: find.trim(), doing: key, worker, sort: name ?? "", order: name === undefined ? "" : sort.direction }).filter(([, value]) => value !== "");
+  return asked.length === 0 ? null : new URLSearchParams(asked).toString();
 }
 
-/** "2 of 14 match", "the newest 500 of 1,458", "14 connections". */
-export function countWords({ matching, listed, active }) {
-  if (matching < listed) return `${count(matching)} of ${count(listed)} match`;
-  return listed < active ? `the newest ${count(listed)} of ${count(active)}` : counted(listed, "connection");
+/** "2 of 14 match", "2,310 of 12,000 match; 500 of them are listed", "the newest 500 of 1,458", "14 connections". */
+export function countWords({ matching, listed, active, isSorted = false }) {
+  if (matching < active) return `${count(matching)} of ${count(active)} match${listed < matching ? `; ${count(listed)} of them are listed` : ""}`;
+  return listed < active ? `the ${isSorted ? "first" : "newest"} ${count(listed)} of ${count(active)}` : counted(active, "connection");
 }
 
 /** What an operator is asked before a connection is closed: {title, text, verb}. `isOwn`: it is this page's. */
@@ -57,10 +65,17 @@ export function closing(row, isOwn) {
 }
 
 /** What became of an announcement, in a sentence. `seconds` is how long it took. */
-export function announced({ taken, evicted, seconds }) {
+export function announced({ taken, evicted, seconds, missing = [] }) {
   const took = `${counted(taken, "connection")} took it in ${joined(latency(seconds * 1000))}`;
-  if (evicted === 0) return `${took}.`;
-  return `${took}; ${count(evicted)} ${evicted === 1 ? "was" : "were"} too slow and had to connect again.`;
+  const slow = evicted === 0 ? "" : `; ${count(evicted)} ${evicted === 1 ? "was" : "were"} too slow and had to connect again`;
+  const silent = missing.length === 0 ? "" : ` ${listed(missing)} did not answer: those connected there may not have been told.`;
+  return `${took}${slow}.${silent}`;
+}
+
+/** The first sessions of a connection, and how many more there are. */
+export function moreSessions(row) {
+  const beyond = row.session_count - row.sessions.length;
+  return beyond > 0 ? ` and ${count(beyond)} more` : "";
 }
 
 /** The browser and system in an agent string, short; the whole string is in the panel. */

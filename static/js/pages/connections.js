@@ -1,11 +1,13 @@
 /** Connections: the pool by state, sessions, who is behind and by how much. */
 
 import { announce } from "../components/announce.js";
+import { showBanners } from "../components/banners.js";
 import { byId, h, keyed, setAttribute, setText } from "../components/dom.js";
 import { emptyState } from "../components/empty.js";
 import { facts, showFacts } from "../components/facts.js";
 import { Panel } from "../components/panel.js";
 import { pill, setPill } from "../components/pill.js";
+import { Polling } from "../components/polling.js";
 import { carryOut } from "../components/restarts.js";
 import { noSessions } from "../components/session-list.js";
 import { ready } from "../components/slot.js";
@@ -14,17 +16,28 @@ import { Tile } from "../components/tile.js";
 import { setTime, timeElement } from "../components/time.js";
 import { confirm } from "../components/dialog.js";
 import { control } from "../control.js";
-import { agentWords, chosen, closing, countWords, doing, sentence, tally } from "../models/connections.js";
+import { agentWords, chosen, closing, countWords, doing, moreSessions, question, sentence, tally } from "../models/connections.js";
 import { bytes, count, number } from "../models/figures.js";
 import { Rates } from "../models/rates.js";
+import { silence, workerLabel } from "../models/workers.js";
 import { socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
 let pool = null;
 let course = null;
-let choice = "all";
+/** What is looked for: what connections do, and on which worker; "" is any. */
+const wanted = { doing: "", worker: "" };
+/** What the service answered where what is looked for may be beyond what the page is told of, or null. */
+let answered = null;
+/** When it was first noticed that a worker does not answer, in seconds since the epoch. */
+let silentSince = null;
 /** Rows shown at first, and with each press of the button. */
 const PAGE = 50;
+/** Milliseconds after a key was pressed until the service is asked. */
+const TYPING = 250;
+const get = (path) => control("GET", path);
+const search = new Polling({ fetch: get });
+const lookup = new Polling({ fetch: get });
 const rates = new Rates();
 const rate = (row, name) => rates.of(row.connection_id, name);
 
@@ -33,11 +46,23 @@ const panel = new Panel(byId("connection"), { field: "connection", onChange: () 
 
 const sessionLink = (id) => h("a", { href: `/translation?session=${encodeURIComponent(id)}` }, id);
 
+const hasSeveral = () => pool.workers.length > 1;
+
+function labelOf(name) {
+  const workers = pool.workers.map(({ worker }) => worker);
+  const worker = workers.find((each) => each.name === name);
+  return worker === undefined ? "a worker that is gone" : workerLabel(worker, workers);
+}
+
 const table = new Table({
   caption: "Connections, newest first",
   key: (row) => row.connection_id,
   href: (row) => panel.href(row.connection_id),
   onOpen: (key) => panel.open(key),
+  onSort: () => {
+    look();
+    showPool();
+  },
   words: (row) => [row.connection_id, row.address, row.name ?? "", row.agent ?? "", ...row.sessions],
   columns: [
     {
@@ -46,20 +71,21 @@ const table = new Table({
       create: (row) => h("span", {}, h("a", { class: "row-link", href: panel.href(row.connection_id) }), h("span", { class: "cell-sub" })),
       update: (cell, row) => {
         setText(cell.firstElementChild, row.name ?? row.address);
-        setText(cell.lastElementChild, row.name ? `${row.address} · ${agentWords(row.agent)}` : agentWords(row.agent));
+        const parts = [row.name ? row.address : null, agentWords(row.agent), hasSeveral() ? labelOf(row.worker) : null];
+        setText(cell.lastElementChild, parts.filter((part) => part !== null).join(" · "));
       },
     },
     {
       label: "State",
       keep: true,
-      sort: (row) => doing(row, pool.outbox_limit).word,
+      sort: (row) => doing(row).word,
       create: () => pill(),
       update: (cell, row) => {
-        const { word, tone } = doing(row, pool.outbox_limit);
+        const { word, tone } = doing(row);
         setPill(cell, word, tone);
       },
     },
-    { label: "Sessions", sort: (row) => row.sessions[0] ?? null, text: (row) => row.sessions.join(", ") || "–" },
+    { label: "Sessions", sort: (row) => row.sessions[0] ?? null, text: (row) => row.sessions.join(", ") + moreSessions(row) || "–" },
     { label: "Since", sort: (row) => row.since, create: () => timeElement(), update: (cell, row) => setTime(cell, row.since) },
     { label: "In /s", number: true, sort: (row) => rate(row, "received"), text: (row) => number(rate(row, "received")) },
     { label: "Out /s", number: true, sort: (row) => rate(row, "sent"), text: (row) => number(rate(row, "sent")) },
@@ -122,8 +148,11 @@ function showPool() {
     return;
   }
   ready(slot, table.element);
-  table.show(chosen(pool.connections, choice, pool.outbox_limit));
-  const words = countWords({ matching: table.matching, listed: pool.connections.length, active: pool.active });
+  table.filter(answered === null ? byId("find").value : "");
+  table.show(chosen(rows(), wanted));
+  const isWhole = pool.connections.length >= pool.active;
+  const matching = answered?.matching ?? (isWhole ? table.matching : pool.active);
+  const words = countWords({ matching, listed: table.matching, active: pool.active, isSorted: answered !== null });
   setText(byId("pool-count"), words);
   setText(byId("pool-note"), words);
   const beyond = table.matching - table.shown;
@@ -131,26 +160,70 @@ function showPool() {
   setText(byId("pool-more"), `Show ${count(Math.min(beyond, PAGE))} more`);
 }
 
+/** The connections to show: those the page is told of, or what the service has answered. */
+const rows = () => answered?.connections ?? pool.connections;
+
+/** Ask the service where what is looked for may be beyond what the page is told of. */
+function look({ within = 0 } = {}) {
+  const asked = question(pool, { ...wanted, find: byId("find").value, sort: table.sort });
+  if (asked === null) {
+    search.stop();
+    answered = null;
+    return;
+  }
+  const hear = ({ answer, error }) => {
+    if (error !== null) {
+      setText(byId("pool-note"), error.message);
+      return;
+    }
+    answered = answer;
+    note(answer.connections);
+    showPool();
+  };
+  search.ask(`/api/connections?${asked}`, hear, { within });
+}
+
+function note(connections) {
+  rates.note(performance.now() / 1000, connections.map(({ connection_id: key, received, sent }) => ({ key, values: { received, sent } })));
+}
+
+function showWorkers() {
+  byId("worker-field").hidden = !hasSeveral();
+  const workers = pool.workers.map(({ worker }) => worker);
+  const options = [{ value: "", label: "any" }, ...workers.map((worker) => ({ value: worker.name, label: workerLabel(worker, workers) }))];
+  keyed(byId("worker"), options, {
+    key: ({ value }) => `is ${value}`,
+    create: ({ value }) => h("option", { value }),
+    update: (element, { label }) => setText(element, label),
+  });
+  if (!options.some(({ value }) => value === wanted.worker)) wanted.worker = "";
+  byId("worker").value = wanted.worker;
+  const isSilent = pool.workers.some((each) => !each.answered);
+  silentSince = isSilent ? (silentSince ?? Date.now() / 1000) : null;
+  showBanners(byId("problems"), silence(pool.workers, "connections", silentSince));
+}
+
 function showChoices() {
-  keyed(byId("choices"), tally(pool.connections, pool.outbox_limit), {
-    key: ({ word }) => word,
-    create: ({ word }) =>
+  keyed(byId("choices"), tally(pool), {
+    key: ({ key }) => `is ${key}`,
+    create: ({ key, word }) =>
       h(
         "button",
         {
           type: "button",
           class: "choice",
           onclick: () => {
-            choice = word;
+            wanted.doing = key;
             showChoices();
+            look();
             showPool();
           },
         },
         `${word} `,
         h("strong", {}),
       ),
-    update: (element, { word, count: many }) => {
-      setAttribute(element, "aria-pressed", String(word === choice));
+    update: (element, { key, count: many }) => {
+      setAttribute(element, "aria-pressed", String(key === wanted.doing));
       setText(element.lastElementChild, count(many));
     },
   });
@@ -172,9 +245,24 @@ let open = null;
 function showPanel(isNew = false) {
   const { key } = panel;
   table.select(key);
-  if (isNew) open = null;
+  if (isNew) {
+    open = null;
+    lookup.stop();
+  }
   if (key === null || pool === null) return;
-  const row = pool.connections.find((each) => each.connection_id === key);
+  const row = [...rows(), ...pool.connections].find((each) => each.connection_id === key);
+  if (row !== undefined || pool.connections.length >= pool.active) {
+    lookup.stop();
+    showRow(row);
+    return;
+  }
+  lookup.ask(`/api/connections?${new URLSearchParams({ find: key, limit: 10 })}`, ({ answer, error }) => {
+    if (error === null) showRow(answer.connections.find((each) => each.connection_id === key));
+    else if (open === null) panel.body.replaceChildren(emptyState("This connection cannot be looked for now.", error.message));
+  });
+}
+
+function showRow(row) {
   if (row === undefined) {
     open = null;
     panel.body.replaceChildren(emptyState("This connection has ended.", "It is no longer in the list of those that are open."));
@@ -186,18 +274,19 @@ function showPanel(isNew = false) {
     panel.body.replaceChildren(h("p", {}, open.state), open.list, h("p", {}, open.close));
   }
   open.row = row;
-  const { word, tone } = doing(row, pool.outbox_limit);
+  const { word, tone } = doing(row);
   panel.title(row.name ?? row.address);
   setPill(open.state, word, tone);
   setTime(open.since, row.since);
   if (open.sessions.dataset.ids !== row.sessions.join(" ")) {
     open.sessions.dataset.ids = row.sessions.join(" ");
-    open.sessions.replaceChildren(...row.sessions.flatMap((id, index) => (index > 0 ? [", ", sessionLink(id)] : [sessionLink(id)])));
+    open.sessions.replaceChildren(...row.sessions.flatMap((id, index) => (index > 0 ? [", ", sessionLink(id)] : [sessionLink(id)])), moreSessions(row));
   }
   showFacts(open.list, [
     ["Connection", row.connection_id],
     ["Address", row.address],
     ["Program", row.agent ?? "unknown"],
+    ["Worker", hasSeveral() ? labelOf(row.worker) : null],
     ["Open since", open.since],
     ["Sessions", row.sessions.length > 0 ? open.sessions : "none"],
     ["Messages in", `${count(row.received)}, ${number(rate(row, "received"))}/s`],
@@ -213,8 +302,12 @@ socket.onTopic("metrics", ({ series }) => {
   if (pool !== null) showTiles();
 });
 socket.onTopic("connections", (data) => {
+  // Of several workers only this one has been asked so far; all of them follow in a moment.
+  if (data.pending) return;
   pool = data;
-  rates.note(performance.now() / 1000, data.connections.map(({ connection_id: key, received, sent }) => ({ key, values: { received, sent } })));
+  note(data.connections);
+  look();
+  showWorkers();
   setText(byId("page-status"), sentence(data));
   showTiles();
   showChoices();
@@ -222,12 +315,18 @@ socket.onTopic("connections", (data) => {
   showSessionTable();
   showPanel();
 });
-byId("find").addEventListener("input", ({ target }) => {
-  table.filter(target.value);
-  if (pool !== null) showPool();
+byId("find").addEventListener("input", () => {
+  if (pool === null) return;
+  look({ within: TYPING });
+  showPool();
 });
 byId("pool-more").addEventListener("click", () => {
   table.limit += PAGE;
+  showPool();
+});
+byId("worker").addEventListener("change", ({ target }) => {
+  wanted.worker = target.value;
+  look();
   showPool();
 });
 byId("announce").addEventListener("click", () => announce(pool?.active ?? 0));

@@ -5,18 +5,27 @@ import { emptyState } from "../components/empty.js";
 import { facts, showFacts } from "../components/facts.js";
 import { Panel } from "../components/panel.js";
 import { pill, setPill } from "../components/pill.js";
+import { Polling } from "../components/polling.js";
 import { restartBranch } from "../components/restarts.js";
 import { ready } from "../components/slot.js";
 import { setTime, timeElement } from "../components/time.js";
 import { rule } from "../components/twigs.js";
+import { control } from "../control.js";
 import { count, duration, percent } from "../models/figures.js";
 import { branchTone, word } from "../models/states.js";
 import { fullness, restartWords, sentence, stateWords } from "../models/tree.js";
+import { briefWords, workerLabel } from "../models/workers.js";
 import { socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
+/** The tree that is shown, and that of the worker this page talks to. */
 let tree = null;
+let own = null;
+let workers = [];
+/** The name of another worker whose tree is shown, or null. */
+let chosen = null;
 let open = null;
+const polling = new Polling({ fetch: (path) => control("GET", path) });
 const panel = new Panel(byId("branch"), { field: "branch", onChange: () => showPanel(true) });
 
 function showBranches() {
@@ -35,7 +44,7 @@ function showBranches() {
         event.preventDefault();
         panel.open(branch.name);
       });
-      const restart = h("button", { type: "button", class: "button button-small", "aria-label": `Restart the branch ${branch.name}`, onclick: (event) => restartBranch(branch.name, event.currentTarget) }, "Restart");
+      const restart = h("button", { type: "button", class: "button button-small", "aria-label": `Restart the branch ${branch.name}`, onclick: (event) => restartBranch(branch.name, event.currentTarget, chosenWorker()) }, "Restart");
       return h(
         "li",
         { class: "branch" },
@@ -78,7 +87,7 @@ function build(branch) {
     h("section", {}, h("h3", {}, "Queues"), parts.queues),
     h("section", {}, h("h3", {}, "Tasks"), parts.tasks),
     h("section", {}, h("h3", {}, "Last error"), parts.error),
-    h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartBranch(branch.name, event.currentTarget) }, `Restart ${branch.name}`)),
+    h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartBranch(branch.name, event.currentTarget, chosenWorker()) }, `Restart ${branch.name}`)),
   );
   return parts;
 }
@@ -164,11 +173,57 @@ function showError(error) {
 
 const shell = new Shell(socket, { beat: { topic: "tree", interval: 3 } });
 shell.start();
-socket.onTopic("tree", (data) => {
+function show(data) {
   tree = data;
   setText(byId("page-status"), sentence(data));
   showBranches();
   showPanel();
+}
+
+function chosenWorker() {
+  const found = workers.find(({ worker }) => worker.name === chosen);
+  return found === undefined ? null : { name: chosen, label: workerLabel(found.worker, workers.map(({ worker }) => worker)) };
+}
+
+/** Show the tree of a worker; null: the one this page talks to, whose tree comes by itself. */
+function choose(name) {
+  chosen = name;
+  setText(byId("worker-fault"), "");
+  if (name === null) {
+    polling.stop();
+    if (own !== null) show(own);
+  } else {
+    polling.ask(`/api/tree?${new URLSearchParams({ worker: name })}`, ({ answer, error }) => {
+      setText(byId("worker-fault"), error === null ? "" : `${error.message} What is shown is the last that was known.`);
+      if (error === null) show(answer);
+    });
+  }
+  showWorkers();
+}
+
+function showWorkers() {
+  byId("workers").hidden = workers.length < 2;
+  const all = workers.map(({ worker }) => worker);
+  keyed(byId("worker-choices"), workers, {
+    key: ({ worker }) => worker.name,
+    create: ({ worker, here }) => h("button", { type: "button", class: "choice", onclick: () => choose(here ? null : worker.name) }, h("span", {}), h("strong", {})),
+    update: (element, each) => {
+      setAttribute(element, "aria-pressed", String(each.here ? chosen === null : each.worker.name === chosen));
+      setText(element.firstElementChild, `${workerLabel(each.worker, all)} `);
+      setText(element.lastElementChild, briefWords(each));
+    },
+  });
+}
+
+socket.onTopic("tree", (data) => {
+  own = data;
+  if (chosen === null) show(data);
+});
+socket.onTopic("workers", (data) => {
+  workers = data.workers;
+  const isThere = workers.some(({ worker, here }) => worker.name === chosen && !here);
+  if (chosen !== null && !isThere) choose(null);
+  else showWorkers();
 });
 panel.start();
 socket.start();

@@ -1,0 +1,21 @@
+"""The workers: who shares the sessions, and how each was at the last roll call."""
+
+from quart import Blueprint, Response
+from quart_schema import document_response
+
+from orch.cluster import WorkersStatistics
+from orch.parts import Parts
+from orch.web.answers import answer
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """Return the routes."""
+    api = Blueprint("workers", __name__, url_prefix="/api/workers")
+
+    @api.get("")
+    @document_response(WorkersStatistics)
+    async def workers() -> Response:
+        """Return all workers, the one that answers first. One of a single process is a list of one."""
+        return answer(parts.asking.statistics())
+
+    return api

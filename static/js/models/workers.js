@@ -1,0 +1,44 @@
+/** What workers are called, and what is said of those that do not answer. Pure. */
+
+import { listed } from "./overview.js";
+
+/** A worker's name for people: "worker 1", with its machine where there are several. `workers`: all there are. */
+export function workerLabel(worker, workers) {
+  const hosts = new Set(workers.map(({ host }) => host));
+  const number = worker.place === null ? null : `worker ${worker.place}`;
+  if (number === null) return worker.host === null ? "a worker that has not said where it is" : `process ${worker.pid} at ${worker.host}`;
+  return hosts.size > 1 && worker.host !== null ? `${number} at ${worker.host}` : number;
+}
+
+const upper = (text) => text[0].toUpperCase() + text.slice(1);
+
+/**
+ * The trouble that workers which do not answer are, as components/banners.js shows it, or [] where all do.
+ * `workers`: [{worker, answered}]; `what`: what of theirs is missing; `since`: epoch seconds.
+ */
+export function silence(workers, what, since) {
+  const all = workers.map(({ worker }) => worker);
+  const silent = workers.filter(({ answered }) => !answered).map(({ worker }) => workerLabel(worker, all));
+  if (silent.length === 0) return [];
+  const [does, has] = silent.length === 1 ? ["does", "its"] : ["do", "their"];
+  return [
+    {
+      key: "silent workers",
+      word: "no answer",
+      tone: "warn",
+      subject: upper(listed(silent)),
+      text: `${does} not answer; ${has} ${what} are not shown.`,
+      more: "It may be busy, stopped, or cut off from Redis. It is asked again every few seconds.",
+      since,
+      action: null,
+    },
+  ];
+}
+
+/** How a worker was at the last roll call, in a few words. */
+export function briefWords({ answered, brief }) {
+  if (!answered) return "no answer";
+  if (brief.state === "stopping") return "stopping";
+  if (brief.state === "unknown") return "another version";
+  return brief.amiss.length === 0 ? "all running" : `${listed(brief.amiss)} not running`;
+}
