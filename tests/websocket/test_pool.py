@@ -120,7 +120,9 @@ def part(connections: list[FakeConnection], worker: str, **more: Any) -> Connect
     return msgspec.convert(msgspec.to_builtins(figures) | more, ConnectionsStatistics)
 
 
-@pytest.mark.parametrize("query", [NEWEST, PoolQuery(sort="sent", limit=3), PoolQuery(find="ana", limit=1)])
+@pytest.mark.parametrize(
+    "query", [NEWEST, PoolQuery(sort="queued_bytes", limit=2), PoolQuery(find="ana", limit=1)]
+)
 def test_what_several_workers_answer_is_what_one_would(query: PoolQuery) -> None:
     """The same lines in the same order, however the connections are spread."""
     here, there = part(CROWD[::2], "a", query=query), part(CROWD[1::2], "b", query=query)
