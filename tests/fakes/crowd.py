@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -23,10 +24,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from benchmarks.peers.dialects import PONG, TEXT, masked
-from tests.fakes.crowds import PATIENCE
+from tests.fakes.crowds import LARGE, PATIENCE
 
 CHUNK: Final = 65_536
 STDIN: Final = 0
+SETTLED: Final = 0.5
+"""Seconds without anything taken after which the service is held to read no more from those who stall."""
 AT_ONCE: Final = 200
 """Clients that are on their way in at a time; those who come back do not wait for each other."""
 _CLOSE: Final = 0x88
@@ -108,7 +111,7 @@ class Member:
         if self.is_slow:
             # As over a network: else the kernel alone would hold megabytes for it on loopback.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1460)
         self.socket.connect_ex(self.addresses[0])
 
     def say(self, message: dict[str, Any]) -> None:
@@ -159,7 +162,7 @@ class Crowd:
             "speak": self.speak,
             "hear": self.hear,
             "stall": self.stall,
-            "leave": self.leave,
+            "awake": self.awake,
         }
         self._epoll.register(STDIN, select.EPOLLIN)
         while True:
@@ -206,18 +209,20 @@ class Crowd:
     def speak(self, *, begin: int, end: int, filler: int = 0, pace: float = 0) -> dict[str, Any]:
         """Have the first in each session say the numbers, the next once all were heard to be kept.
 
-        ``filler``: bytes more in each; ``pace``: seconds between two, at least.
+        ``filler``: bytes more in each; ``pace``: seconds from one message to the next, whoever's it is.
         """
+        due = now()
         for number in range(begin, end):
-            due = now() + pace
             for member in self._first.values():
+                while (left := due - now()) > 0:
+                    self._turn(left)
+                due += pace
                 member.unacknowledged += 1
                 data = {"n": number, "at": now(), "x": "x" * filler}
                 member.say({"type": "broadcast", "session_id": member.session, "id": number, "data": data})
                 self._turn(0)
             if not self._pump(lambda: not any(member.unacknowledged for member in self._first.values())):
                 break
-            self._pump(lambda due=due: now() >= due)  # type: ignore[misc]  # bound now
         return {"unacknowledged": sum(member.unacknowledged for member in self._first.values())}
 
     def hear(self, *, count: int) -> dict[str, Any]:
@@ -243,25 +248,40 @@ class Crowd:
         self._latencies = []
         return told
 
-    def stall(self) -> dict[str, Any]:
-        """Have everyone here read nothing any more, and not come back."""
+    def stall(self, *, asked: int) -> dict[str, Any]:
+        """Have everyone here ask for so many large answers, read nothing any more, and not come back.
+
+        What the service does not read of that is not asked: a frame may be left unfinished, so that nothing
+        else can be said either.
+        """
         self._returns = False
-        for fd, member in self._members.items():
+        request = masked(msgspec.json.encode({"type": "test_message", "x": "x" * LARGE}))
+        self._stalled = list(self._members.values())
+        for fd in self._members:
             self._epoll.unregister(fd)
-            self._stalled.append(member)
-        self._members = {}
-        self._first = {}
+        self._members, self._first = {}, {}
+        unsent = dict.fromkeys(self._stalled, request * asked)
+        moved_at = now()
+        while unsent and now() - moved_at < SETTLED:
+            for member, wire in list(unsent.items()):
+                with suppress(BlockingIOError):
+                    unsent[member] = wire[member.socket.send(wire) :]
+                    moved_at = now()
+                if not unsent[member]:
+                    del unsent[member]
+            time.sleep(0.01)
         return {"stalled": len(self._stalled)}
 
-    def leave(self) -> dict[str, Any]:
-        """Have everyone go, who stalled after reading what there still is; tell how they had been closed."""
+    def awake(self) -> dict[str, Any]:
+        """Have those who stalled read again, to the end; tell with which codes they had been closed."""
         self._codes = Counter()
+        self._members = {member.socket.fileno(): member for member in self._stalled}
         for member in self._stalled:
-            self._read_rest(member)
-        for member in [*self._members.values(), *self._stalled]:
-            member.socket.close()
-        self._members, self._first, self._stalled = {}, {}, []
-        return {"codes": dict(self._codes)}
+            self._epoll.register(member.socket, select.EPOLLIN)
+        self._stalled = []
+        self._pump(lambda: not self._members)
+        self._returns = True
+        return {"codes": dict(self._codes), "left": len(self._members)}
 
     # The loop.
 
@@ -312,11 +332,11 @@ class Crowd:
         """Note a loss; whoever has been in the session comes back to the next address."""
         del self._members[fd]
         member.socket.close()
-        if member.place is Place.IN:
-            self._outside += 1
-            self._counts["lost"] += 1
-            self._lost_at = self._lost_at or now()
         if self._returns:
+            if member.place is Place.IN:
+                self._outside += 1
+                self._counts["lost"] += 1
+                self._lost_at = self._lost_at or now()
             member.addresses = member.addresses[1:] + member.addresses[:1]
             member.connect()
             self._watch(member)
@@ -349,7 +369,7 @@ class Crowd:
                 break
             if data[at] == TEXT:
                 self._hear(member, _message.decode(data[start:end]))
-            elif data[at] == _PING:
+            elif data[at] == _PING and not member.is_slow:
                 member.socket.send(masked(data[start:end], PONG))
             elif data[at] == _CLOSE:
                 self._codes[str(int.from_bytes(data[start : start + 2]))] += 1
@@ -366,7 +386,8 @@ class Crowd:
             member.enter(creates=self._creates and self._first[member.session] is member)
         elif kind in ("session_created", "session_joined"):
             member.ticket = message.recovery_token, message.epoch
-            member.offset = message.offset
+            # Numbers and offsets go together: who comes later has missed nothing that is its own.
+            member.offset = member.heard = message.offset
             self._come_in(member)
         elif kind == "session_recovered":
             if not message.recovered:
@@ -393,13 +414,6 @@ class Crowd:
             )
         member.offset = message.offset
         member.heard = said.n + 1
-
-    def _read_rest(self, member: Member) -> None:
-        try:
-            while data := member.socket.recv(CHUNK):
-                self._take(member, data)
-        except OSError:
-            pass  # nothing more, or it was reset
 
 
 if __name__ == "__main__":

@@ -1,0 +1,118 @@
+"""A thousand clients stop reading while a thousand others are served."""
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from benchmarks.peers.use import quantile
+from tests.fakes.crowds import LARGE, Crowd, crowds, need_descriptors
+from tests.fakes.service import RunningService, service
+
+SESSIONS = [f"s{number}" for number in range(100)]
+EACH = 10
+DEAF = SERVED = EACH * len(SESSIONS)
+#: Of each kind, one after the other, so that whatever else the machine does meets both.
+ROUNDS = 4
+#: In each session of a round so many messages are said; each is of so many bytes, and so many seconds lie
+#: between one and the next, whichever session it is in.
+NUMBERS, FILLER, PACE = 16, 5_000, 0.0005
+#: So many are said before, so that what those who stall have asked for is dealt with.
+SETTLING = 3
+OUTBOX = 65_536
+#: Large answers that those who stall ask for: more than the kernel holds for one.
+ASKED = 7
+#: Seconds that a difference has to be larger than to say anything about the service.
+NOISE = 0.05
+MIB = 2**20
+#: What the allocator may hold beyond what is asked of it, and what else a service does meanwhile.
+SLACK = 64 * MIB
+SETTINGS = f"""\
+orchestration:
+  websocket: {{outbox_bytes: {OUTBOX}}}
+  shutdown_grace: 2
+services:
+  audio-service: {{url: "http://127.0.0.1:9"}}
+  translation-service: {{url: "http://127.0.0.1:9"}}
+"""
+
+
+class Rounds:
+    """Rounds of messages. The mutable state is how many were said in each session so far."""
+
+    def __init__(self, speakers: Crowd, served: Crowd) -> None:
+        self._speakers = speakers
+        self._served = served
+        self._said = 0
+
+    def take(self, numbers: int = NUMBERS) -> float:
+        """Say so many messages in each session; return the 99th percentile of the seconds that they took.
+
+        Everyone served has to have all of them, once and in order.
+        """
+        begin, self._said = self._said, self._said + numbers
+        spoken = self._speakers.ask("speak", begin=begin, end=self._said, filler=FILLER, pace=PACE)
+        assert spoken["unacknowledged"] == 0
+        heard = self._served.ask("hear", count=self._said)
+        assert (heard["inside"], heard["heard"], heard["counts"]) == (SERVED, [self._said], {})
+        return quantile(heard["latencies"], 0.99)
+
+
+def memory(s: RunningService) -> tuple[int, int]:
+    """Return the bytes in memory, now and at most so far."""
+    lines = Path(f"/proc/{s.process.pid}/status").read_text(encoding="ascii").splitlines()
+    found = dict(line.split(":", 1) for line in lines)
+    return int(found["VmRSS"].split()[0]) * 1024, int(found["VmHWM"].split()[0]) * 1024
+
+
+def figure(s: RunningService, name: str) -> int:
+    """Return a figure that the service publishes."""
+    lines = s.get("/metrics").text.splitlines()
+    return next(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(name + " "))
+
+
+def is_slowed(undisturbed: list[float], disturbed: list[float]) -> bool:
+    """Return whether the disturbed rounds took more than twice the others, and not by the machine's doing.
+
+    A machine that has other work may double any one round. So all of them have to be the slower ones: of four
+    and four that differ by chance alone, that is one case in seventy, before anything is doubled.
+    """
+    usual, found = median(undisturbed), median(disturbed)
+    return found > max(2 * usual, usual + NOISE) and min(disturbed) > max(undisturbed)
+
+
+def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
+    tmp_path: Path, told: Callable[[str], None]
+) -> None:
+    """They are evicted in time and in bounds; what the others are told takes no longer than without them."""
+    need_descriptors(DEAF + SERVED + 500)
+    with service("serve", tmp_path, settings=SETTINGS) as s, crowds(3) as (speakers, served, deaf):
+        places = {"addresses": [("127.0.0.1", s.port)], "sessions": SESSIONS}
+        speakers.ask("enter", each=1, creates=True, **places)
+        served.ask("enter", each=EACH, **places)
+        rounds = Rounds(speakers, served)
+        rounds.take()
+        before, _ = memory(s)
+        undisturbed, disturbed, most = [], [], []
+        for number in range(1, ROUNDS + 1):
+            undisturbed.append(rounds.take())
+            assert deaf.ask("enter", each=EACH, is_slow=True, **places)["inside"] == DEAF
+            assert deaf.ask("stall", asked=ASKED)["stalled"] == DEAF
+            rounds.take(SETTLING)
+            disturbed.append(rounds.take())
+            while figure(s, "orch_websocket_evictions_total") < number * DEAF:
+                rounds.take(SETTLING)
+            most.append(memory(s)[1])
+            ended = deaf.ask("awake")
+            # Who reads again in time learns why; the others' connections are just gone.
+            assert (ended["left"], ended["codes"].keys() - {"4200"}) == (0, set())
+        told(
+            f"99 % of what {SERVED} are told takes {median(undisturbed) * 1000:.0f} ms,"
+            f" beside {DEAF} that read nothing {median(disturbed) * 1000:.0f} ms;"
+            f" {(max(most) - before) / MIB:.0f} MiB for those"
+        )
+        assert not is_slowed(undisturbed, disturbed), (undisturbed, disturbed)
+        assert max(most) - before < DEAF * (2 * OUTBOX + LARGE) + SLACK
+        assert most[-1] - most[0] < SLACK
+        assert figure(s, "orch_websocket_evictions_total") == ROUNDS * DEAF
+        assert figure(s, "orch_websocket_queued_bytes") == 0
+        assert figure(s, "orch_websocket_connections") == SERVED + len(SESSIONS)
