@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from orch.settings.environment import overrides, type_at
 from orch.settings.structs import Fault, Section, Service, Settings
+from orch.stores.redis_address import read_address, with_dots
 
 Source = Literal["default", "file", "environment", "runtime"]
 
@@ -86,7 +87,7 @@ def masked(path: str, value: Any) -> Any:
     if name in SECRETS and value:
         return "••••"
     if name == "redis_url" and isinstance(value, str):
-        return re.sub(r"//[^/@]*@", "//••••@", value)
+        return with_dots(value)
     return value
 
 
@@ -316,13 +317,10 @@ def _spanning(settings: Settings) -> list[Fault]:
 def _deployment(settings: Settings) -> list[Fault]:
     faults: list[Fault] = []
     workers = settings.orchestration.frontend.workers
-    if not re.match(r"(rediss?://[^/]|unix://.*/)", settings.session_management.redis_url):
-        faults.append(
-            Fault(
-                "session_management.redis_url",
-                "expected redis://host:port/database, rediss:// for TLS, or unix:///path",
-            )
-        )
+    try:
+        read_address(settings.session_management.redis_url)
+    except ValueError as error:
+        faults.append(Fault("session_management.redis_url", str(error)))
     if workers > 1 and settings.session_management.persistence != "redis":
         faults.append(
             Fault(

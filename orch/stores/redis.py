@@ -6,48 +6,40 @@ someone in the session hears of it and passes it on in order, once; what it did 
 history (:mod:`orch.stores.redis_feed`).
 
 One task speaks on one connection for all who ask (:mod:`orch.stores.redis_pipeline`), a second connection
-hears the news. Where either is lost, both are opened anew, sooner at first and then less often.
+hears the news; :mod:`orch.stores.redis_connecting` keeps both.
 """
 
-import random
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
-import structlog
 import trio
 from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.stores import statements
 from orch.stores.records import Answers, Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.redis_address import read_address
 from orch.stores.redis_commands import SessionCommands, load_scripts, message
+from orch.stores.redis_connecting import Connecting, State
 from orch.stores.redis_feed import Feed
-from orch.stores.redis_keys import SERVER_RUN
-from orch.stores.redis_link import Link, LinkLostError, without_password
 from orch.stores.redis_pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
 from orch.websocket.history import Limits
-
-#: Pauses between attempts to connect, in seconds: the first, and the longest. Each is half by chance, so that
-#: workers do not come back all at once.
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 3.0
-
-#: How long what was taken in may take to be kept when the store is stopped.
-FLUSH_WITHIN: Final = 5.0
 
 #: Sessions looked at in one step of a sweep.
 STEP: Final = 500
 
-_log = structlog.get_logger(__name__)
-
 
 class RedisStatistics(Struct, frozen=True):
-    """The store now. ``commit_ms``: what the last batch took; ``watched``: sessions followed."""
+    """The store now. ``commit_ms``: what the last batch took; ``watched``: sessions followed.
+
+    ``trouble``: what is the matter now, what that means and what to do; ``cautions``: what may cost messages
+    although all works. ``open``: it takes writes.
+    """
 
     url: str
-    state: Literal["open", "connecting", "stopped"]
+    state: State
     open: bool
     waiting: int
     limit: int
@@ -60,6 +52,8 @@ class RedisStatistics(Struct, frozen=True):
     caught_up: int
     commit_ms: float | None
     last_error: str | None
+    trouble: str | None
+    cautions: tuple[str, ...]
 
 
 class _AppendTicket:
@@ -92,23 +86,31 @@ class RedisStore:
     """
 
     def __init__(self, url: str, *, lifetime: Callable[[], float] = lambda: 86_400.0) -> None:
-        self._url = url
         worker = secrets.token_hex(8)
         self._scripts = load_scripts()
-        self._commands = SessionCommands(self._scripts, writer=worker, lifetime=lifetime)
-        self._pipeline = Pipeline(self._commands, passed_on=self._passed_on)
+        database = _database(url)
+        self._commands = SessionCommands(self._scripts, writer=worker, lifetime=lifetime, database=database)
+        self._pipeline = Pipeline(
+            self._commands, passed_on=self._passed_on, failed=self._failed, missing=self._missing
+        )
         self._feed = Feed(
             self,
             self._commands,
             worker=worker,
+            database=database,
             execute=self._pipeline.execute,
             offer=self._pipeline.offer,
         )
-        self._state: Literal["open", "connecting", "stopped"] = "stopped"
-        self._connections = 0
+        self._connecting = Connecting(
+            url,
+            scripts=self._scripts,
+            commands=self._commands,
+            pipeline=self._pipeline,
+            feed=self._feed,
+            changed=self._changed,
+        )
         self._tokens = 0
         self._worker = worker
-        self._last_error: str | None = None
         self.on_appended: Callable[[Appended], None] | None = None
         self.on_told: Callable[[str, bytes], None] | None = None
         self.on_gone: Callable[[str], None] | None = None
@@ -118,28 +120,30 @@ class RedisStore:
 
     def __repr__(self) -> str:
         return (
-            f"<RedisStore {without_password(self._url)} {self._state}, {self._pipeline.waiting} waiting,"
+            f"<RedisStore {self._connecting.url} {self._connecting.state}, {self._pipeline.waiting} waiting,"
             f" {len(self._feed)} watched>"
         )
 
     def statistics(self) -> RedisStatistics:
         """Return the store's figures."""
-        pipeline = self._pipeline
+        pipeline, connecting = self._pipeline, self._connecting
         return RedisStatistics(
-            url=without_password(self._url),
-            state=self._state,
-            open=self._state == "open",
+            url=connecting.url,
+            state=connecting.state,
+            open=connecting.state == "open",
             waiting=pipeline.waiting,
             limit=QUEUE_LIMIT,
             waiting_bytes=pipeline.waiting_bytes,
             operations=pipeline.operations,
             commits=pipeline.exchanges,
             failures=pipeline.failures + self._feed.failures,
-            reconnects=max(self._connections - 1, 0),
+            reconnects=max(connecting.connections - 1, 0),
             watched=len(self._feed),
             caught_up=self._feed.caught_up,
             commit_ms=None if pipeline.exchange_seconds is None else pipeline.exchange_seconds * 1000,
-            last_error=self._last_error or pipeline.last_error,
+            last_error=connecting.last_error,
+            trouble=connecting.trouble,
+            cautions=connecting.cautions,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -152,29 +156,16 @@ class RedisStore:
 
         def opened() -> None:
             nonlocal is_first
-            self._enter("open")
-            self._connections += 1
             if is_first:
                 task_status.started()
             is_first = False
 
-        self._enter("connecting")
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pipeline.refuse_overdue)
                 self._pipeline.open()
-                attempt = 0
-                while True:
-                    before = self._connections
-                    reason = await self._connected(opened)
-                    attempt = 1 if self._connections > before else attempt + 1
-                    self._last_error = f"{without_password(self._url)}: {reason}"
-                    if attempt == 1:
-                        _log.warning("store lost", url=without_password(self._url), reason=reason)
-                    self._enter("connecting")
-                    await trio.sleep(_pause(attempt))
+                await self._connecting.run(opened)
         finally:
-            self._enter("stopped")
             self._pipeline.close()
             self._feed.close()
 
@@ -205,9 +196,14 @@ class RedisStore:
         return await self._pipeline.execute(self._commands.delete(session_ids, token=self._token()))
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:
-        """Note that the sessions are in use."""
+        """Note that the sessions are in use; who is in one that there is none of any more is told."""
         for start in range(0, len(session_ids), STEP):
-            await self._pipeline.execute(self._commands.touch(session_ids[start : start + STEP], at))
+            wanted = session_ids[start : start + STEP]
+            found = await self._pipeline.execute(self._commands.touch(wanted, at))
+            if found:
+                await self._pipeline.execute(self._commands.index(found, at))
+            for session_id in set(wanted) - set(found):
+                self._feed.doubt(session_id)
 
     async def idle(self, before: float, limit: int) -> tuple[str, ...]:
         """Return sessions last active before then, oldest first."""
@@ -285,91 +281,11 @@ class RedisStore:
 
     async def ask(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
         """Ask all other workers, or only one; return what was answered within that many seconds."""
-        if self._state != "open":
+        if self._connecting.state != "open":
             raise ProblemError("store_unavailable", "The other workers cannot be asked now.")
         return await self._feed.asking.ask(payload, within=within, only=only)
 
     # Inside.
-
-    async def _connected(self, opened: Callable[[], None]) -> str:
-        """Connect, and work until the connection is lost; return why."""
-        reason = ""
-        try:
-            async with trio.open_nursery() as nursery:
-                scope: trio.CancelScope = await nursery.start(self._serve)
-                opened()
-                try:
-                    await trio.sleep_forever()
-                except trio.Cancelled:
-                    if self._state == "open":
-                        with trio.move_on_after(FLUSH_WITHIN, shield=True):
-                            await self._pipeline.drain()
-                    raise
-                finally:
-                    scope.cancel()
-        except* LinkLostError as lost:
-            reason = str(_first(lost))
-        return reason
-
-    async def _serve(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
-        try:
-            with trio.CancelScope() as scope:
-                async with trio.open_nursery() as nursery:
-                    spoken = Link(self._url)
-                    await spoken.open(nursery)
-                    heard = Link(self._url)
-                    await heard.open(nursery)
-                    await self._prepare(spoken)
-                    # From here on it ends when what was taken in is kept, not sooner.
-                    scope.shield = True
-                    self._pipeline.is_connected = True
-                    task_status.started(scope)
-                    nursery.start_soon(self._pipeline.write, spoken)
-                    nursery.start_soon(self._feed.listen, heard)
-                    nursery.start_soon(self._feed.ping, heard)
-                    nursery.start_soon(self._feed.catch_up)
-                    nursery.start_soon(self._feed.let_go)
-        finally:
-            self._pipeline.is_connected = False
-            if self._state == "open":
-                self._enter("connecting")
-
-    async def _prepare(self, link: Link) -> None:
-        """Give the server our scripts, and see whether it still has what it had."""
-        answers = await link.exchange(
-            [
-                (b"INFO", b"server"),
-                (b"INFO", b"persistence"),
-                (b"GET", SERVER_RUN),
-                *((b"SCRIPT", b"LOAD", text) for text in self._scripts.values()),
-            ]
-        )
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise LinkLostError(str(answer))
-        lines = (answers[0] + answers[1]).decode().splitlines()
-        info = dict(line.split(":", 1) for line in lines if ":" in line)
-        run, known = info["run_id"], (answers[2] or b"").decode()
-        if known == run:
-            return
-        if known and info.get("aof_enabled") != "1":
-            renewed = await self._renew_epochs(link)
-            _log.warning("the server started anew without a log of what it kept", sessions_renewed=renewed)
-        await link.exchange([(b"SET", SERVER_RUN, run)])
-
-    async def _renew_epochs(self, link: Link) -> int:
-        renewed = 0
-        while True:
-            (names,) = await link.exchange([self._commands.between(renewed, renewed + STEP - 1).commands[0]])
-            if not names:
-                return renewed
-            await link.exchange([self._commands.renew(name.decode(), secrets.token_hex(8)) for name in names])
-            renewed += len(names)
-
-    def _enter(self, state: Literal["open", "connecting", "stopped"]) -> None:
-        was_open, self._state = self._state == "open", state
-        if self.on_state is not None and was_open != (state == "open"):
-            self.on_state(state == "open")
 
     async def _heads(self, names: Sequence[str]) -> dict[str, SessionRecord | None]:
         return await self._pipeline.execute(self._commands.heads(names)) if names else {}
@@ -384,6 +300,16 @@ class RedisStore:
     def _passed_on(self, appended: Appended, done: Callable[[], None]) -> None:
         self._feed.kept(appended, done)
 
+    def _missing(self, session_id: str) -> None:
+        self._feed.doubt(session_id)
+
+    def _failed(self, reason: str) -> None:
+        self._connecting.failed(reason)
+
+    def _changed(self, is_open: bool) -> None:  # noqa: FBT001 - told as on_state is
+        if self.on_state is not None:
+            self.on_state(is_open)
+
     def _settled(self, settled: Callable[[], None], _appended: Appended | None) -> None:
         settled()
 
@@ -392,17 +318,12 @@ class RedisStore:
         return f"{self._worker}:{self._tokens}"
 
 
-def _pause(attempt: int) -> float:
-    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 10))
-    return longest * random.uniform(0.5, 1)
+def _database(url: str) -> int:
+    try:
+        return read_address(url).database
+    except ValueError:
+        return 0  # nothing comes of it: connecting says what is wrong with the address
 
 
 def _is_idle(record: SessionRecord | None, before: float) -> bool:
     return record is not None and record.last_active < before
-
-
-def _first(group: BaseExceptionGroup[LinkLostError]) -> BaseException:
-    first: BaseException = group
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    return first

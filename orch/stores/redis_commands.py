@@ -11,6 +11,10 @@ from orch.stores.records import KeptFrame, Origin, ParticipantRecord, SessionRec
 from orch.stores.redis_keys import (
     INDEX,
     OWN_CHANNELS,
+    RENEWAL,
+    TELL_TRIAL,
+    TRIAL,
+    WRITE_TRIAL,
     Told,
     channel,
     channel_worker,
@@ -22,6 +26,8 @@ from orch.stores.redis_keys import (
     keys,
     mark,
     number,
+    off_wire,
+    on_wire,
 )
 from orch.websocket.history import Limits
 
@@ -37,13 +43,15 @@ class Call(Struct, Generic[T], frozen=True):
     """Commands that belong together, and what their answers say.
 
     ``session_id``: all of it is about this session, so calls about others need not wait for it. Each may be
-    said again where no answer came: that changes nothing more.
+    said again where no answer came: that changes nothing more. ``decisive``: so many of the answers say
+    whether it was done; the others are about the index, which is mended by whoever reads it.
     """
 
     commands: tuple[Command, ...]
     read: Callable[[Sequence[Any]], T]
     session_id: str | None = None
     size: int = 0
+    decisive: int | None = None
 
 
 class Message(Struct, frozen=True):
@@ -75,31 +83,41 @@ class SessionCommands:
     """Says what a store does in Redis's words. It keeps no state beyond what it is given.
 
     ``scripts``: by name; ``writer``: whose steps these are; ``lifetime``: seconds a session stays that nobody
-    uses, longer than the time after which it is ended.
+    uses, longer than the time after which it is ended; ``database``: the number of the server's.
     """
 
-    def __init__(self, scripts: Mapping[str, bytes], *, writer: str, lifetime: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        scripts: Mapping[str, bytes],
+        *,
+        writer: str,
+        lifetime: Callable[[], float],
+        database: int = 0,
+    ) -> None:
         self._shas = {
             name: hashlib.sha1(text, usedforsecurity=False).hexdigest() for name, text in scripts.items()
         }
         self._writer = writer
         self._lifetime = lifetime
+        self._database = database
 
     def _script(self, name: str, names: Sequence[bytes], *arguments: bytes | str | int) -> Command:
         return (b"EVALSHA", self._shas[name], len(names), *names, *arguments)
+
+    def _channel(self, session_id: str) -> bytes:
+        return on_wire(channel(session_id), self._database)
 
     def _ttl(self) -> int:
         return int(self._lifetime() * 1000)
 
     def create(self, record: SessionRecord, owner: ParticipantRecord | None, *, token: str) -> Call[bool]:
         """Keep a new session. False: there is one of this name."""
-        session, _, participants = keys(record.session_id)
         there = () if owner is None else (owner.participant_id, encode_participant(owner))
         return Call(
             (
                 self._script(
                     "create",
-                    (session, participants),
+                    keys(record.session_id),
                     token,
                     self._ttl(),
                     record.epoch,
@@ -115,6 +133,7 @@ class SessionCommands:
             lambda replies: replies[0] == 1,
             record.session_id,
             len(record.config),
+            decisive=1,
         )
 
     def load(self, session_id: str) -> Call[SessionRecord | None]:
@@ -170,20 +189,26 @@ class SessionCommands:
                     "delete",
                     (*keys(session_id), mark(session_id, f"{self._writer}:deleted")),
                     token,
-                    channel(session_id),
+                    self._channel(session_id),
                     ended,
                 )
             )
             commands.append((b"ZREM", INDEX, session_id))
         return Call(tuple(commands), lambda replies: sum(replies[::2]))
 
-    def touch(self, session_ids: Sequence[str], at: float) -> Call[None]:
-        """Note that sessions are in use."""
-        commands: list[Command] = []
-        for session_id in session_ids:
-            commands.append(self._script("touch", keys(session_id), self._ttl(), number(at)))
-            commands.append(_used(session_id, at))
-        return Call(tuple(commands), lambda _: None)
+    def touch(self, session_ids: Sequence[str], at: float) -> Call[list[str]]:
+        """Note that sessions are in use; return those that there are."""
+        return Call(
+            tuple(
+                self._script("touch", keys(session_id), self._ttl(), number(at)) for session_id in session_ids
+            ),
+            lambda replies: [name for name, found in zip(session_ids, replies, strict=True) if found == 1],
+        )
+
+    def index(self, session_ids: Sequence[str], at: float) -> Call[None]:
+        """Have the index say that sessions are in use, those that it has lost among them."""
+        members = [part for session_id in session_ids for part in (number(at), session_id)]
+        return Call(((b"ZADD", INDEX, b"GT", *members),), lambda _: None)
 
     def append(
         self, session_id: str, messages: Sequence[Message], limits: Limits, *, batch: str, place: int
@@ -201,7 +226,7 @@ class SessionCommands:
                     (*keys(session_id), mark(session_id, self._writer)),
                     batch,
                     place,
-                    channel(session_id),
+                    self._channel(session_id),
                     self._ttl(),
                     limits.messages,
                     number(limits.seconds),
@@ -213,6 +238,7 @@ class SessionCommands:
             ),
             lambda replies: None if replies[0] < 0 else int(replies[0]),
             session_id,
+            decisive=1,
         )
 
     def read(self, session_id: str, after: int, until: int) -> Call[tuple[KeptFrame, ...]]:
@@ -262,6 +288,29 @@ class SessionCommands:
         """Give a session another epoch."""
         return self._script("renew", keys(session_id)[:1], epoch)
 
+    def renewal(self, token: str, milliseconds: int) -> Call[Any]:
+        """Be the one that gives all sessions new epochs; None: someone else does."""
+        return Call(((b"SET", RENEWAL, token, b"NX", b"PX", milliseconds),), lambda replies: replies[0])
+
+    def renewed(self) -> Call[None]:
+        """Have done so."""
+        return Call(((b"DEL", RENEWAL),), lambda _: None)
+
+    def write_trial(self) -> Call[None]:
+        """Write something that nobody reads."""
+        return Call(((b"SET", WRITE_TRIAL, b"", b"PX", 60_000),), lambda _: None)
+
+    def tell_trial(self) -> Call[None]:
+        """Tell something to those who do not mind."""
+        said = encode_told(Told("told", self._writer, b""))
+        return Call(
+            (
+                self._script("tell", keys(TRIAL)[:1], self._channel(TRIAL), said),
+                (b"PUBLISH", TELL_TRIAL, b""),
+            ),
+            lambda _: None,
+        )
+
     def put_participant(self, session_id: str, participant: ParticipantRecord) -> Call[bool]:
         """Keep a participant; the session is in use. False: there is no such session."""
         return Call(
@@ -278,6 +327,7 @@ class SessionCommands:
             ),
             lambda replies: replies[0] == 1,
             session_id,
+            decisive=1,
         )
 
     def participant(self, session_id: str, participant_id: str) -> Call[ParticipantRecord | None]:
@@ -304,7 +354,7 @@ class SessionCommands:
         """Tell the workers with someone in the session something passing."""
         said = encode_told(Told("told", self._writer, payload))
         return Call(
-            (self._script("tell", keys(session_id)[:1], channel(session_id), said),),
+            (self._script("tell", keys(session_id)[:1], self._channel(session_id), said),),
             lambda _: None,
             session_id,
             len(payload),
@@ -313,13 +363,17 @@ class SessionCommands:
     def ask(self, where: bytes, payload: bytes) -> Call[frozenset[str]]:
         """Tell whoever listens there; return the names of all workers that listen at all."""
         return Call(
-            ((b"PUBSUB", b"CHANNELS", OWN_CHANNELS), (b"PUBLISH", where, payload)),
-            lambda replies: frozenset(channel_worker(name) for name in replies[0]),
+            (
+                (b"PUBSUB", b"CHANNELS", on_wire(OWN_CHANNELS, self._database)),
+                (b"PUBLISH", on_wire(where, self._database), payload),
+            ),
+            lambda replies: frozenset(channel_worker(off_wire(name)) for name in replies[0]),
             size=len(payload),
         )
 
     def publish(self, where: bytes, payload: bytes) -> Call[int]:
         """Tell whoever listens there; return how many that were (on this node)."""
+        where = on_wire(where, self._database)
         return Call(((b"PUBLISH", where, payload),), lambda replies: int(replies[0]), size=len(payload))
 
 

@@ -20,16 +20,20 @@ from orch.stores.redis_following import Follower
 from orch.stores.redis_keys import (
     Told,
     appended,
-    channel,
     channel_session,
     decode_published,
+    off_wire,
 )
-from orch.stores.redis_link import Link, LinkLostError
+from orch.stores.redis_link import Link
+from orch.stores.redis_subscriptions import Subscriptions
 
 #: How long a hole is left to the news that may still be on its way.
 GRACE: Final = 0.03
-#: Sessions that are subscribed to, or looked at, at once.
+#: Sessions that are looked at at once.
 STEP: Final = 500
+#: Seconds within which every session is looked at though nothing is amiss: keys may have been dropped (an
+#: operator's ``FLUSHALL``, a full server that evicts), and nobody publishes that.
+AUDIT_EVERY: Final = 30.0
 #: Seconds between looks at which sessions nobody is in any more, and between signs of life.
 LET_GO_EVERY: Final = 5.0
 PING_EVERY: Final = 5.0
@@ -60,6 +64,7 @@ class Feed:
         commands: SessionCommands,
         *,
         worker: str,
+        database: int,
         execute: Execute,
         offer: Callable[[Call[Any]], bool],
     ) -> None:
@@ -69,13 +74,12 @@ class Feed:
         self._execute = execute
         self.asking = Asking(commands, worker=worker, execute=execute, offer=offer)
         self._followers: dict[str, Follower] = {}
-        self._subscribed: dict[str, trio.Event] = {}
+        self._subscriptions = Subscriptions(database)
         self._joining: dict[str, int] = {}
         self._ended: set[str] = set()
         self._waiting: dict[str, list[tuple[int, Callable[[], None]]]] = {}
         self._behind: dict[str, tuple[float, bool]] = {}
         self._work = trio.lowlevel.ParkingLot()
-        self._link: Link | None = None
         self.failures = self.caught_up = 0
 
     def __len__(self) -> int:
@@ -91,9 +95,9 @@ class Feed:
         follower = self._followers.get(session_id)
         if follower is None:
             follower = self._followers[session_id] = Follower()
-            self._subscribed[session_id] = trio.Event()
-            self._subscribe([session_id])
-        subscribed = self._subscribed[session_id]
+            self._subscriptions.add(session_id)
+        subscribed = self._subscriptions.heard(session_id)
+        assert subscribed is not None  # noqa: S101 - whatever is followed is subscribed to
         self._joining[session_id] = self._joining.get(session_id, 0) + 1
         record: SessionRecord | None = None
         try:
@@ -112,8 +116,11 @@ class Feed:
                     self._forget(session_id)
         if record is None:
             return None
-        if self._followers.get(session_id) is not follower:
-            # It ended while it was asked for; there may be another one of the name.
+        if self._followers.get(session_id) is not follower or (
+            self._subscriptions.heard(session_id) is not subscribed
+        ):
+            # It ended while it was asked for, and there may be another one of the name; or the connection was
+            # lost, and what was said before the next one listened would be missed.
             return await self.watch(session_id, patience)
         if follower.position is not None and follower.epoch != record.epoch:
             self._gone(session_id, keep=True)
@@ -171,22 +178,38 @@ class Feed:
 
     # While there is a connection; LinkLostError ends each of these.
 
-    async def listen(self, link: Link) -> None:
-        """Hear what the server says, until the connection is lost."""
-        self._link = link
+    async def listen(
+        self, link: Link, *, task_status: trio.TaskStatus[trio.Event] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Hear what the server says, until the connection is lost; what is given back is set once it does."""
         try:
-            link.say(b"SUBSCRIBE", *self.asking.channels)
-            self._subscribe(list(self._followers))
+            task_status.started(self._subscriptions.begin(link, self.asking.channels))
             async for push in link.news():
                 self._heard(push)
         finally:
-            self._link = None
+            self._subscriptions.end()
 
     async def ping(self, link: Link) -> Never:
         """See to it that a connection that is dead without a word is found out."""
         while True:
             await trio.sleep(PING_EVERY)
             await link.exchange([(b"PING",)])
+
+    async def audit(self) -> Never:
+        """Look at every session now and then, a part at a time."""
+        while True:
+            waiting = list(self._followers)
+            pause = AUDIT_EVERY / (1 + len(waiting) // STEP)
+            for start in range(0, max(len(waiting), 1), STEP):
+                await trio.sleep(pause)
+                for session_id in waiting[start : start + STEP]:
+                    self.doubt(session_id)
+
+    def doubt(self, session_id: str) -> None:
+        """Have a session looked at, where it is followed: it may be gone or another one."""
+        follower = self._followers.get(session_id)
+        if follower is not None and follower.position is not None:
+            self._look_at(session_id, within=0.0, must=True)
 
     async def catch_up(self) -> Never:
         """Look at the sessions of which something may have been missed."""
@@ -205,12 +228,20 @@ class Feed:
             ]
             try:
                 heads = await self._execute(self._commands.heads(wanted)) if wanted else {}
-                for session_id, head in heads.items():
-                    await self._mend(session_id, head)
             except ProblemError:
                 # Too late an answer; the sessions are looked at again.
                 for session_id in wanted:
-                    self._look_at(session_id, within=1.0)
+                    self._look_at(session_id, within=1.0, must=True)
+                continue
+            async with trio.open_nursery() as nursery:
+                for session_id, head in heads.items():
+                    nursery.start_soon(self._mend_or_look_again, session_id, head)
+
+    async def _mend_or_look_again(self, session_id: str, head: SessionRecord | None) -> None:
+        try:
+            await self._mend(session_id, head)
+        except ProblemError:
+            self._look_at(session_id, within=1.0, must=True)
 
     async def let_go(self) -> Never:
         """Follow no more what nobody here is in."""
@@ -228,19 +259,17 @@ class Feed:
     # What was heard.
 
     def _heard(self, push: list[Any]) -> None:
-        kind, name = bytes(push[0]), bytes(push[1])
+        kind, name = bytes(push[0]), off_wire(bytes(push[1]))
         if kind in (b"message", b"smessage"):
             try:
                 self._news(name, bytes(push[2]))
             except (ValueError, msgspec.DecodeError) as error:
                 self.failures += 1
                 _log.warning("news that cannot be read", channel=name.decode(), reason=str(error))
-        elif kind in (b"subscribe", b"ssubscribe") and name.startswith(b"orch:{"):
-            session_id = channel_session(name)
-            if session_id in self._followers:
-                self._subscribed[session_id].set()
-                if self._followers[session_id].position is not None:
-                    self._look_at(session_id, within=0.0, must=True)
+        elif kind in (b"subscribe", b"ssubscribe"):
+            session_id = self._subscriptions.confirmed(name)
+            if session_id is not None:
+                self.doubt(session_id)
 
     def _news(self, name: bytes, data: bytes) -> None:
         if name in self.asking.channels:
@@ -337,33 +366,10 @@ class Feed:
         if self._listener.on_gone is not None:
             self._guarded(self._listener.on_gone, session_id)
 
-    # Subscriptions.
-
-    def _subscribe(self, session_ids: list[str]) -> None:
-        link = self._link
-        if link is None:
-            return  # subscribed to with all others once there is a connection
-        word = b"SSUBSCRIBE" if link.is_sharded else b"SUBSCRIBE"
-        for start in range(0, len(session_ids), STEP):
-            names = [channel(session_id) for session_id in session_ids[start : start + STEP]]
-            self._say(link, word, *names)
-
-    def _say(self, link: Link, *command: bytes) -> None:
-        try:
-            link.say(*command)
-        except LinkLostError:
-            # Whoever listens on it finds out as well, and everything is subscribed to anew.
-            self._link = None
-
     def _forget(self, session_id: str) -> None:
         self._followers.pop(session_id, None)
         self._behind.pop(session_id, None)
-        event = self._subscribed.pop(session_id, None)
-        if event is not None:
-            event.set()
-        link = self._link
-        if link is not None:
-            self._say(link, b"SUNSUBSCRIBE" if link.is_sharded else b"UNSUBSCRIBE", channel(session_id))
+        self._subscriptions.drop(session_id)
 
     def _look_at(self, session_id: str, *, within: float, must: bool = False) -> None:
         due = trio.current_time() + within

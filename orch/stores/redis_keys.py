@@ -22,6 +22,13 @@ _OWN: Final = b"orch:worker:"
 OWN_CHANNELS: Final = _OWN + b"*"
 #: The run of the server that what is kept was last seen whole on.
 SERVER_RUN: Final = b"orch:server_run"
+#: Who gives all sessions new epochs just now.
+RENEWAL: Final = b"orch:renewal"
+#: Written, and told on, to see whether the server allows it.
+WRITE_TRIAL: Final = b"orch:trial"
+TELL_TRIAL: Final = b"orch:trial"
+#: A session that there is none of: no session has such a name.
+TRIAL: Final = "?"
 
 
 class SessionKeys(NamedTuple):
@@ -51,6 +58,16 @@ def channel(session_id: str) -> bytes:
 def channel_session(name: bytes) -> str:
     """Return whose channel it is."""
     return name[len(b"orch:{") : -len(b"}:feed")].decode()
+
+
+def on_wire(name: bytes, database: int) -> bytes:
+    """Return a channel as the server knows it: what is told knows no databases, those who share one do."""
+    return name if database == 0 else b"orch@%d:%s" % (database, name.removeprefix(b"orch:"))
+
+
+def off_wire(name: bytes) -> bytes:
+    """Return the channel that the server knows by this name."""
+    return b"orch:" + name.partition(b":")[2] if name.startswith(b"orch@") else name
 
 
 def own_channel(worker: str) -> bytes:

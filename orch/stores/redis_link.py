@@ -5,17 +5,19 @@ somebody's answer in it. So none is lent here: callers wait for their answers el
 on the connection for all of them.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from coredis import ConnectionPool
-from coredis.connection import BaseConnection
+from coredis.connection import BaseConnection, TCPConnection, UnixDomainSocketConnection
+from coredis.connection import TCPLocation as Tcp
+from coredis.connection import UnixDomainSocketLocation as Unix
 from coredis.exceptions import (
-    AuthenticationError,
     ClusterDownError,
+    MovedError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
@@ -25,7 +27,9 @@ from coredis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
 
+from orch.stores.redis_address import Address, Tls
 from orch.stores.redis_commands import Command
+from orch.stores.redis_words import explain
 
 #: How long opening a connection may take, and how long an answer. A server that is busy or stopped for less
 #: costs a wait; one that says nothing for longer is taken for gone.
@@ -33,27 +37,41 @@ CONNECT_WITHIN: Final = 3.0
 ANSWER_WITHIN: Final = 10.0
 
 # What says that the server, not the command, is not as it should be: loading, a replica, without our scripts.
-_NOT_NOW: Final = (RedisConnectionError, NoScriptError, ReadOnlyError, ClusterDownError, TryAgainError)
+_NOT_NOW: Final = (
+    RedisConnectionError,
+    NoScriptError,
+    ReadOnlyError,
+    ClusterDownError,
+    TryAgainError,
+    MovedError,
+)
 
 
 class LinkLostError(Exception):
-    """The connection is of no use any more. What was not answered may have been done or not."""
+    """The connection is of no use any more. What was not answered may have been done or not.
+
+    It says why and what to do, in words.
+    """
 
 
 class Link:
-    """A connection. It lives in the nursery of whoever opened it; where it is lost, that nursery is told."""
+    """A connection. It lives in the nursery of whoever opened it; where it is lost, that nursery is told.
 
-    def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-            raise LinkLostError(f"{without_password(url)} is no address of a Redis server")
-        try:
-            pool = ConnectionPool.from_url(url, decode_components=True)
-            # The pool only reads the address; it is never entered and lends nothing.
-            kind: Any = pool.connection_class
-            self._connection: BaseConnection = kind(pool.location, **pool.connection_kwargs)
-        except (ValueError, RedisError, AssertionError, RuntimeError) as error:
-            raise LinkLostError(f"{without_password(url)} is no address of a Redis server") from error
-        self._url = url
+    Raises LinkLostError where a file that the address names cannot be used.
+    """
+
+    def __init__(self, address: Address) -> None:
+        known: dict[str, Any] = {
+            "db": address.database,
+            "username": address.username,
+            "password": address.password,
+        }
+        self._connection: BaseConnection
+        if address.path is not None:
+            self._connection = UnixDomainSocketConnection(Unix(address.path), **known)
+        else:
+            context = None if address.tls is None else _context(address.tls)
+            self._connection = TCPConnection(Tcp(address.host, address.port), ssl_context=context, **known)
 
     async def open(self, nursery: trio.Nursery) -> None:
         """Connect. Raises LinkLostError, also later in ``nursery``."""
@@ -61,21 +79,22 @@ class Link:
             with trio.fail_after(CONNECT_WITHIN):
                 await nursery.start(self._run)
         except trio.TooSlowError:
-            raise LinkLostError(f"no answer within {CONNECT_WITHIN:g} s") from None
+            raise LinkLostError(explain(f"no answer within {CONNECT_WITHIN:g} s")) from None
 
     async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
         try:
             await self._connection.run(task_status=task_status)
-        except AuthenticationError as error:
-            raise LinkLostError(f"does not let us in: {error}") from error
         except RedisError as error:
-            raise LinkLostError(str(error.__cause__ or error)) from error
+            words = said(error)
+            if not words or "reset by peer" in words:
+                words = "the connection was closed at once"
+            raise LinkLostError(explain(words)) from error
         finally:
             # A connection that was never made leaves its buffers open.
             for each in vars(self._connection).values():
                 if isinstance(each, MemoryObjectSendStream | MemoryObjectReceiveStream):
                     each.close()
-        raise LinkLostError("the connection was closed")
+        raise LinkLostError(explain(""))
 
     @property
     def is_sharded(self) -> bool:
@@ -99,16 +118,16 @@ class Link:
                 for request in requests:
                     answer: Any = await request
                     if isinstance(answer, _NOT_NOW):
-                        raise LinkLostError(str(answer)) from answer
+                        raise _lost(answer) from answer
                     answers.append(answer)
         except trio.TooSlowError:
             self._connection.invalidate()
-            raise LinkLostError(f"no answer within {ANSWER_WITHIN:g} s") from None
+            raise LinkLostError(explain(f"no answer within {ANSWER_WITHIN:g} s")) from None
         except trio.Cancelled:
             self._connection.invalidate()
             raise
         except RedisConnectionError as error:
-            raise LinkLostError(str(error)) from error
+            raise _lost(error) from error
         return answers
 
     def say(self, *command: bytes) -> None:
@@ -116,7 +135,7 @@ class Link:
         try:
             self._connection.send_command(command[0], *command[1:])
         except RedisConnectionError as error:
-            raise LinkLostError(str(error)) from error
+            raise _lost(error) from error
 
     async def news(self) -> AsyncIterator[list[Any]]:
         """Yield what the server says unasked, until it is lost (LinkLostError)."""
@@ -124,18 +143,50 @@ class Link:
             async for push in self._connection.push_messages:
                 yield push
         except RedisConnectionError as error:
-            raise LinkLostError(str(error)) from error
+            raise _lost(error) from error
+
+    async def objections(self) -> None:
+        """Wait for the server to refuse what was only said (:meth:`say`); then the connection is lost."""
+        try:
+            async with aclosing(self._connection.streamed_messages) as answers:
+                async for answer in answers:
+                    if isinstance(answer, RedisError):
+                        raise _lost(answer) from answer
+        except RedisConnectionError as error:
+            raise _lost(error) from error
+
+
+def said(error: BaseException) -> str:
+    """Return what is known of an error: the words of whatever has caused it in the end."""
+    words = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        words = str(cause) or words
+        if isinstance(cause, MovedError):
+            words = f"MOVED {words}"
+        group = cause.exceptions if isinstance(cause, BaseExceptionGroup) else ()
+        cause = group[0] if group else cause.__cause__
+    return words
+
+
+def _lost(error: BaseException) -> LinkLostError:
+    return LinkLostError(explain(said(error)))
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.trusts)
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+    except OSError as error:  # ssl.SSLError is one
+        raise LinkLostError(explain(f"The TLS files of the address cannot be used: {error}")) from error
+    context.check_hostname = tls.checks_name
+    if not tls.checks_certificate:
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _words(command: Command) -> tuple[bytes, *tuple[bytes | str | int, ...]]:
     name, *arguments = command
     assert isinstance(name, bytes)  # noqa: S101 - every command's first word is
     return (name, *arguments)
-
-
-def without_password(url: str) -> str:
-    """Return the address as it may be shown."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

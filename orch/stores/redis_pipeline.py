@@ -10,14 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Generic, Never, TypeVar
 
-import structlog
 import trio
 
 from orch.problems import ProblemError
 from orch.stores.records import Appended
 from orch.stores.redis_commands import Call, Command, Message, SessionCommands
 from orch.stores.redis_keys import appended
-from orch.stores.redis_link import Link
+from orch.stores.redis_link import Link, said
 from orch.websocket.history import Limits, numbered
 
 #: Operations and their bytes that may wait.
@@ -32,8 +31,6 @@ BATCH_BYTES: Final = 4 * 2**20
 PATIENCE: Final = 10.0
 
 T = TypeVar("T")
-
-_log = structlog.get_logger(__name__)
 
 
 class Operation(Generic[T]):
@@ -108,7 +105,8 @@ class Pipeline:
 
     The mutable state is the queue, bounded by :data:`QUEUE_LIMIT` and :data:`QUEUE_BYTES` (whoever finds it
     full waits for room), and the batch that is on its way. ``passed_on``: what is done with a message that is
-    kept; it is given what to call once whoever is to hear of it has.
+    kept; it is given what to call once whoever is to hear of it has. ``failed`` is told what the server said
+    instead of doing something; ``missing`` that a session was asked for that it does not have.
     """
 
     def __init__(
@@ -116,9 +114,13 @@ class Pipeline:
         commands: SessionCommands,
         *,
         passed_on: Callable[[Appended, Callable[[], None]], None],
+        failed: Callable[[str], None],
+        missing: Callable[[str], None],
     ) -> None:
         self._commands = commands
         self._passed_on = passed_on
+        self._failed = failed
+        self._missing = missing
         self._queue: deque[Operation[Any]] = deque()
         self._queued_bytes = 0
         self._on_its_way: _Batch | None = None
@@ -130,7 +132,6 @@ class Pipeline:
         self.is_connected = False
         self.operations = self.exchanges = self.failures = 0
         self.exchange_seconds: float | None = None
-        self.last_error: str | None = None
 
     @property
     def waiting(self) -> int:
@@ -182,7 +183,8 @@ class Pipeline:
 
     def close(self) -> None:
         """Take nothing in any more; refuse what is left."""
-        self._opened = trio.Event()
+        if self._opened.is_set():
+            self._opened = trio.Event()
         left = [*(self._on_its_way.operations() if self._on_its_way else ()), *self._queue]
         self._queue.clear()
         self._queued_bytes = 0
@@ -193,7 +195,8 @@ class Pipeline:
 
     async def drain(self) -> None:
         """Take nothing in any more, and wait until what was taken in is done."""
-        self._opened = trio.Event()
+        if self._opened.is_set():
+            self._opened = trio.Event()
         self._room.unpark_all()
         while self._queue or self._on_its_way:
             await self._idle.park()
@@ -285,10 +288,10 @@ class Pipeline:
             mine = answers[at : at + len(call.commands)]
             at += len(call.commands)
             self.operations += len(group)
-            failure = next((answer for answer in mine if isinstance(answer, Exception)), None)
+            decisive = mine[: call.decisive]
+            failure = next((answer for answer in decisive if isinstance(answer, Exception)), None)
             if failure is not None:
-                self.last_error = str(failure)
-                _log.error("store operation failed", reason=str(failure))
+                self._failed(said(failure))
                 for operation in group:
                     self._refuse(operation, "What must be kept cannot be written now.", failure)
             elif isinstance(group[0], Append):
@@ -297,6 +300,8 @@ class Pipeline:
                 group[0].finish(call.read(mine))
 
     def _kept(self, group: list[Operation[Any]], first: int | None) -> None:
+        if first is None and group[0].call.session_id is not None:
+            self._missing(group[0].call.session_id)
         for place, operation in enumerate(group):
             if first is None or not isinstance(operation, Append):
                 operation.finish(None)

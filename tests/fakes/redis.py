@@ -16,10 +16,11 @@ READY_LIMIT = 20.0
 class RedisServer:
     """A server that can be killed, started again on what it had written, and stopped for a while."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
         self._program = require("redis-server")
         self._folder = folder
-        self._options = options
+        self.tls_port = _free_port() if tls else 0
+        self._options = ("--tls-port", str(self.tls_port), *options) if tls else options
         self.port = _free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -76,9 +77,10 @@ class RedisServer:
 class ClusterNode(RedisServer):
     """A server that is a whole Redis Cluster: it owns every slot, and refuses what spans several."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
         self._is_made = False
-        super().__init__(folder, "--cluster-enabled", "yes", "--cluster-port", str(_free_port()), *options)
+        cluster = ("--cluster-enabled", "yes", "--cluster-port", str(_free_port()))
+        super().__init__(folder, *cluster, *options, tls=tls)
 
     def start(self) -> None:
         """Start it; returns once it serves every slot."""
@@ -93,10 +95,12 @@ class ClusterNode(RedisServer):
 
 
 @contextmanager
-def redis_server(folder: Path, *options: str, kind: type[RedisServer] = RedisServer) -> Iterator[RedisServer]:
+def redis_server(
+    folder: Path, *options: str, kind: type[RedisServer] = RedisServer, tls: bool = False
+) -> Iterator[RedisServer]:
     """Run a server in ``folder`` for the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = kind(folder, *options)
+    server = kind(folder, *options, tls=tls)
     try:
         yield server
     finally:

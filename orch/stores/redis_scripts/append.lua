@@ -19,13 +19,17 @@ if not session[1] then
 end
 local publish = redis.REDIS_VERSION_NUM and 'SPUBLISH' or 'PUBLISH'
 local before, kept_first, size = tonumber(session[1]), tonumber(session[2]), tonumber(session[3])
-local offset = before
+if redis.call('XLEN', KEYS[2]) == 0 then
+  -- Nothing is kept; a full server may have dropped it.
+  kept_first, size = before + 1, 0
+end
+local offset, news = before, {}
 for index = 9, #ARGV, 2 do
   offset = offset + 1
   local number = string.format('%d', offset)
   local frame = string.sub(ARGV[index + 1], 1, -2) .. ',"offset":' .. number .. '}'
   redis.call('XADD', KEYS[2], number .. '-0', 'h', ARGV[index], 'f', frame)
-  redis.call(publish, ARGV[3], 'A' .. number .. '\n' .. ARGV[index] .. '\n' .. frame)
+  news[#news + 1] = 'A' .. number .. '\n' .. ARGV[index] .. '\n' .. frame
   size = size + #frame
 end
 local most, bytes, now = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -40,4 +44,8 @@ for index = 1, 3 do
   redis.call('PEXPIRE', KEYS[index], ARGV[4])
 end
 redis.call('SET', KEYS[4], mark .. ' ' .. ARGV[2] .. string.format('=%d', before + 1), 'PX', 600000)
+-- Last, since what is refused here must not leave the rest half done.
+for _, each in ipairs(news) do
+  redis.call(publish, ARGV[3], each)
+end
 return before + 1

@@ -1,0 +1,302 @@
+"""Keeping in touch with the server: connecting, seeing whether it can be relied on, and connecting again.
+
+Two connections: one task speaks on the first for all who ask, on the second the news is heard. Where either
+is lost, both are opened anew, sooner at first and then less often. A server that answers but takes no writes
+(full, its disk full) is *refusing*: what is kept can be read meanwhile.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, Never
+
+import structlog
+import trio
+
+from orch.problems import ProblemError
+from orch.stores.redis_address import read_address, shown
+from orch.stores.redis_commands import SessionCommands
+from orch.stores.redis_feed import Feed
+from orch.stores.redis_keys import SERVER_RUN
+from orch.stores.redis_link import CONNECT_WITHIN, Link, LinkLostError, said
+from orch.stores.redis_pipeline import Pipeline
+from orch.stores.redis_words import (
+    cautions,
+    explain,
+    is_server_wide,
+    is_the_same,
+    may_have_lost,
+    read_info,
+    refusal,
+)
+
+#: Pauses between attempts to connect, in seconds: the first, and the longest. Each is half by chance, so that
+#: workers do not come back all at once.
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 3.0
+
+#: How long what was taken in may take to be kept when the store is stopped.
+FLUSH_WITHIN: Final = 5.0
+
+#: Seconds between looks at whether the server takes writes, and until the same trouble is logged again.
+TRY_EVERY: Final = 2.0
+SAY_AGAIN: Final = 60.0
+
+#: How long one worker may take to give sessions new epochs before another does it, in milliseconds.
+RENEWAL_MS: Final = 60_000
+#: Sessions that are given new epochs in one step.
+STEP: Final = 500
+
+State = Literal["open", "refusing", "connecting", "stopped"]
+
+_log = structlog.get_logger("orch.stores.redis")
+
+
+class Connecting:
+    """Keeps in touch with one server.
+
+    The mutable state is how that goes: ``state``, ``trouble`` (what is the matter now, in words),
+    ``cautions`` (what works and may cost messages later), ``last_error`` and the count of connections.
+
+    ``changed`` is told when the server can be written to (True) and when it cannot.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        scripts: Mapping[str, bytes],
+        commands: SessionCommands,
+        pipeline: Pipeline,
+        feed: Feed,
+        changed: Callable[[bool], None],
+    ) -> None:
+        self.url = shown(url)
+        self.state: State = "stopped"
+        self.trouble: str | None = None
+        self.cautions: tuple[str, ...] = ()
+        self.last_error: str | None = None
+        self.connections = 0
+        self._url = url
+        self._scripts = scripts
+        self._commands = commands
+        self._pipeline = pipeline
+        self._feed = feed
+        self._changed = changed
+        self._logged: dict[str, float] = {}
+
+    async def run(self, opened: Callable[[], None]) -> Never:
+        """Keep connected until cancelled; ``opened`` is called after each time the server was reached.
+
+        Cancelled, what was taken in is still kept, where the server can be reached.
+        """
+        self._enter("connecting")
+        try:
+            attempt = 0
+            while True:
+                done, before = self._pipeline.exchanges, self.connections
+                reason = await self._connected(opened)
+                # A connection that did nothing was no better than none: it must not be tried all the time.
+                was_of_use = self.connections > before and self._pipeline.exchanges > done
+                attempt = 1 if was_of_use else attempt + 1
+                self._note(reason, "store lost" if self.connections > before else "store not reached")
+                self._enter("connecting")
+                await trio.sleep(_pause(attempt))
+        finally:
+            self.trouble = None
+            self._enter("stopped")
+
+    def failed(self, reason: str) -> None:
+        """Take in what the server said instead of doing something."""
+        words = explain(reason)
+        if not is_server_wide(reason):
+            self._say_once("store operation failed", words)
+            self.last_error = f"{self.url}: {words}"
+        elif self.state in ("open", "refusing"):
+            self._note(words, "store takes no writes")
+            self._enter("refusing")
+
+    def _note(self, words: str, event: str) -> None:
+        self.trouble = words
+        self.last_error = f"{self.url}: {words}"
+        self._say_once(event, words)
+
+    def _say_once(self, event: str, words: str) -> None:
+        """Log what is the matter; the same again only after a while."""
+        now = trio.current_time()
+        self._logged = {known: at for known, at in self._logged.items() if now - at < SAY_AGAIN}
+        if words not in self._logged:
+            self._logged[words] = now
+            _log.warning(event, url=self.url, reason=words)
+
+    def _enter(self, state: State) -> None:
+        was_open, self.state = self.state == "open", state
+        if was_open != (state == "open"):
+            if state == "open":
+                self.trouble = None
+                self._logged.clear()
+                _log.info("store open", url=self.url)
+            self._changed(state == "open")
+
+    async def _connected(self, opened: Callable[[], None]) -> str:
+        """Connect, and work until the connection is lost; return why."""
+        reason = ""
+        try:
+            async with trio.open_nursery() as nursery:
+                scope: trio.CancelScope = await nursery.start(self._serve)
+                opened()
+                try:
+                    await trio.sleep_forever()
+                except trio.Cancelled:
+                    if self._pipeline.is_connected:
+                        with trio.move_on_after(FLUSH_WITHIN, shield=True):
+                            await self._pipeline.drain()
+                    raise
+                finally:
+                    scope.cancel()
+        except* LinkLostError as lost:
+            reason = str(_first(lost))
+        return reason
+
+    async def _serve(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        try:
+            address = read_address(self._url)
+        except ValueError as error:
+            raise LinkLostError(f"The address cannot be used: {error}.") from None
+        try:
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    spoken = Link(address)
+                    await spoken.open(nursery)
+                    heard = Link(address)
+                    await heard.open(nursery)
+                    trouble = await self._prepare(spoken)
+                    nursery.start_soon(heard.objections)
+                    begun: trio.Event = await nursery.start(self._feed.listen, heard)
+                    with trio.move_on_after(CONNECT_WITHIN):
+                        await begun.wait()
+                    if not begun.is_set():
+                        raise LinkLostError(explain(f"no answer within {CONNECT_WITHIN:g} s"))
+                    # From here on it ends when what was taken in is kept, not sooner.
+                    scope.shield = True
+                    self._pipeline.is_connected = True
+                    self.connections += 1
+                    if trouble is None:
+                        self._enter("open")
+                    else:
+                        self._note(trouble, "store takes no writes")
+                        self._enter("refusing")
+                    task_status.started(scope)
+                    nursery.start_soon(self._pipeline.write, spoken)
+                    nursery.start_soon(self._try_writes)
+                    nursery.start_soon(self._feed.ping, heard)
+                    nursery.start_soon(self._feed.catch_up)
+                    nursery.start_soon(self._feed.audit)
+                    nursery.start_soon(self._feed.let_go)
+        finally:
+            self._pipeline.is_connected = False
+            if self.state in ("open", "refusing"):
+                self._enter("connecting")
+
+    async def _try_writes(self) -> Never:
+        """See now and then whether the server takes writes, also when nobody has anything to say."""
+        while True:
+            await trio.sleep(TRY_EVERY)
+            try:
+                await self._pipeline.execute(self._commands.write_trial())
+            except ProblemError:
+                continue  # what the server said was noted; that it says nothing is found out elsewhere
+            if self.state == "refusing":
+                self._enter("open")
+
+    async def _prepare(self, link: Link) -> str | None:
+        """Give the server our scripts, and see whether it can be relied on and still has what it had.
+
+        Return why it takes no writes now, in words, or None. Raises LinkLostError where it cannot be used.
+        """
+        loads = [(b"SCRIPT", b"LOAD", text) for text in self._scripts.values()]
+        answers = await link.exchange([(b"INFO",), (b"GET", SERVER_RUN), *loads])
+        _require(answers)
+        info = read_info(answers[0].decode(errors="replace"))
+        if info.get("cluster_enabled") == "1":
+            (cluster,) = _require(await link.exchange([(b"CLUSTER", b"INFO")]))
+            info |= read_info(cluster.decode(errors="replace"))
+        if (words := refusal(info)) is not None:
+            raise LinkLostError(words)
+        self._beware(cautions(info))
+        trial, told = self._commands.write_trial().commands, self._commands.tell_trial().commands
+        tried, *published = await link.exchange([*trial, *told])
+        _require(published)
+        if not is_the_same(info, run := (answers[1] or b"").decode()):
+            _require([tried])
+            await self._meet_anew(link, info, is_known=bool(run))
+        elif isinstance(tried, Exception):
+            if is_server_wide(said(tried)):
+                return explain(said(tried))
+            _require([tried])
+        return None
+
+    def _beware(self, found: tuple[str, ...]) -> None:
+        for words in found:
+            if words not in self.cautions:
+                _log.warning("store may lose messages", url=self.url, reason=words)
+        self.cautions = found
+
+    async def _meet_anew(self, link: Link, info: Mapping[str, str], *, is_known: bool) -> None:
+        """See to a server that is another process than the one that was spoken to before.
+
+        One worker does it, the others wait: an epoch that was renewed twice would send those away who have
+        come back in between.
+        """
+        if not is_known or may_have_lost(info):
+            token = secrets.token_hex(8)
+            (taken,) = _require(await link.exchange(self._commands.renewal(token, RENEWAL_MS).commands))
+            if taken is None:
+                raise LinkLostError("Another worker is giving sessions new epochs; that takes a moment.")
+            renewed = await self._renew_epochs(link)
+            if renewed:
+                _log.warning(
+                    "sessions renewed",
+                    url=self.url,
+                    count=renewed,
+                    reason="The server is another process than before and may have lost what it had answered:"
+                    " it keeps no log, or was a replica until now.",
+                )
+        _require(
+            await link.exchange([(b"SET", SERVER_RUN, info["run_id"]), *self._commands.renewed().commands])
+        )
+
+    async def _renew_epochs(self, link: Link) -> int:
+        renewed = 0
+        while True:
+            (names,) = _require(
+                await link.exchange(self._commands.between(renewed, renewed + STEP - 1).commands)
+            )
+            if not names:
+                return renewed
+            _require(
+                await link.exchange(
+                    [self._commands.renew(name.decode(), secrets.token_hex(8)) for name in names]
+                )
+            )
+            renewed += len(names)
+
+
+def _require(answers: list[Any]) -> list[Any]:
+    """Return answers that are none of them errors. Raises LinkLostError."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise LinkLostError(explain(said(answer)))
+    return answers
+
+
+def _pause(attempt: int) -> float:
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 10))
+    return longest * random.uniform(0.5, 1)
+
+
+def _first(group: BaseExceptionGroup[LinkLostError]) -> BaseException:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

@@ -1,0 +1,194 @@
+"""What it means when a Redis server does not do as it is asked, in words an operator can act on. Pure.
+
+Every sentence says what happened, what that means here, and what to do. What a server says of itself
+(``INFO``) is read before it is used: some servers take connections and could not keep a session.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+#: ``XTRIM … MINID`` and ``ZADD … GT`` came with it.
+OLDEST: Final = (6, 2)
+#: A server that was never a replica says so of the one it followed.
+_NOBODY: Final = re.compile("0*")
+
+#: What a user is told who may not do something, by himself or through a script.
+_FORBIDDEN: Final = r"no permissions?\b|NOPERM|executing the script can't|ACL failure"
+
+# What is said, by the server or by the network, and what it means. The first that fits is taken.
+_MEANINGS: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), words)
+    for pattern, words in (
+        (
+            r"already authenticated|authentication required|NOAUTH",
+            "It wants a password and was given none: put it into the address (redis://:PASSWORD@host).",
+        ),
+        (
+            r"invalid username-password|WRONGPASS|invalid password",
+            "It does not know this user or password: correct the address, or the user (ACL SETUSER).",
+        ),
+        (
+            _FORBIDDEN,
+            (
+                "The user may do less than is needed: give it the keys ~orch:*, the channels &orch:* and the"
+                " commands (ACL SETUSER NAME ~orch:* &orch:* +@all -@admin)."
+            ),
+        ),
+        (
+            r"DB index is out of range|SELECT is not allowed",
+            (
+                "It has no such database: correct the number at the end of the address, or raise databases in"
+                " its settings. A cluster has only 0."
+            ),
+        ),
+        (
+            r"unknown command .?HELLO|NOPROTO",
+            "It does not speak RESP3: Redis 6.2 or later is needed.",
+        ),
+        (
+            r"loading the dataset",
+            "It is reading what it had kept; that ends by itself. Nothing is lost.",
+        ),
+        (
+            r"read.?only replica|READONLY|MASTERDOWN",
+            (
+                "It is a replica, which takes no writes; after a failover the address still leads to the old"
+                " server. Have the address (DNS, proxy) lead to the one that writes."
+            ),
+        ),
+        (
+            r"\bMOVED\b|^\d+ [^ ]+:\d+$|CROSSSLOT|same slot",
+            "It is one node of a cluster of several: use a server by itself, or a cluster of one node.",
+        ),
+        (
+            r"CLUSTERDOWN|cluster is down|hash slot not served",
+            "Its cluster does not serve every slot: mend it (redis-cli --cluster fix) and it is used again.",
+        ),
+        (
+            r"\bOOM\b|used memory",
+            (
+                "It is full: what is new is refused, what is kept can be read. Raise maxmemory, or have"
+                " sessions end sooner (session_timeout, history_messages)."
+            ),
+        ),
+        (
+            r"MISCONF|appendonly file|AOF file|No space left",
+            "It cannot write to its disk and refuses what is new: free the disk; it goes on by itself.",
+        ),
+        (
+            r"NOREPLICAS",
+            (
+                "It has fewer replicas than min-replicas-to-write asks for, and refuses what is new until"
+                " they are back."
+            ),
+        ),
+        (
+            r"protected mode|DENIED",
+            "It lets in only its own machine: give it a password, or bind it (protected-mode).",
+        ),
+        (
+            r"max number of clients",
+            "It has as many clients as it may: raise maxclients.",
+        ),
+        (
+            r"certificate",
+            (
+                "Its certificate is not one that is trusted for this name: name its authority with"
+                " ?ssl_ca_certs=FILE, or correct the host."
+            ),
+        ),
+        (
+            r"No such file|Permission denied|not be opened",
+            "A file that the address names cannot be used: correct the path, or who may read it.",
+        ),
+        (
+            r"refused|All connection attempts failed",
+            "Nothing listens there: start it, or correct the address.",
+        ),
+        (
+            r"not known|no address associated|name resolution",
+            "There is no machine of this name: correct the address, or the DNS.",
+        ),
+        (
+            r"RESP data type|wrong version|WRONG_VERSION|no answer within|closed at once",
+            (
+                "If this goes on, something else may listen there, or the address says redis:// where the"
+                " server wants TLS (rediss://), or the other way round."
+            ),
+        ),
+    )
+)
+
+
+_SERVER_WIDE: Final = re.compile(
+    rf"\bOOM\b|used memory|MISCONF|appendonly file|AOF file|No space left|NOREPLICAS|{_FORBIDDEN}"
+    r"|read.?only replica|READONLY",
+    re.IGNORECASE,
+)
+
+
+def is_server_wide(said: str) -> bool:
+    """Whether what was said is about every write, not about the one that was asked for."""
+    return _SERVER_WIDE.search(said) is not None
+
+
+def explain(said: str) -> str:
+    """Return what was said with what it means and what to do, where that is known."""
+    said = said.strip() or "the connection was closed"
+    meaning = next((words for pattern, words in _MEANINGS if pattern.search(said)), "")
+    sentence = said[0].upper() + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")
+    return f"{sentence} {meaning}".rstrip()
+
+
+def read_info(*texts: str) -> dict[str, str]:
+    """Return what ``INFO`` says, by name."""
+    lines = (line for text in texts for line in text.splitlines())
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
+
+
+def refusal(info: Mapping[str, str]) -> str | None:
+    """Return why a server cannot keep sessions, in words, or None: it can."""
+    version = info.get("redis_version", "0")
+    if _numbers(version) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        return f"Redis {version} is too old: it cannot keep sessions. Use {wanted} or later."
+    if info.get("role") in ("slave", "replica"):
+        return explain("You can't write against a read only replica.")
+    if info.get("cluster_enabled") == "1" and info.get("cluster_size", "1") not in ("0", "1"):
+        return explain(f"MOVED: it has {info['cluster_size']} nodes that keep keys.")
+    return None
+
+
+def cautions(info: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what works now and may cost messages later, with what to do."""
+    found: list[str] = []
+    if info.get("aof_enabled") != "1":
+        found.append(
+            "appendonly is off: when the Redis server ends, the last messages are gone, and every session"
+            " begins anew. Set appendonly yes."
+        )
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and info.get("maxmemory", "0") != "0":
+        found.append(
+            f"maxmemory-policy is {policy}: a full Redis server drops sessions that are in use. Set"
+            " noeviction, so that it refuses what is new instead."
+        )
+    return tuple(found)
+
+
+def is_the_same(info: Mapping[str, str], run: str) -> bool:
+    """Whether this is the very process that was spoken to before, as ``run`` noted."""
+    return info.get("run_id") == run
+
+
+def may_have_lost(info: Mapping[str, str]) -> bool:
+    """Whether a server that is another process than before may have less than that one had answered.
+
+    One that keeps a log has all of it. One that was a replica until now lacks what had not reached it.
+    """
+    return info.get("aof_enabled") != "1" or not _NOBODY.fullmatch(info.get("master_replid2", ""))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
