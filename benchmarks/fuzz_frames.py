@@ -11,9 +11,7 @@ Every fourth conversation is compressed (permessage-deflate). There the judge is
 compression: it has to say the same. (wsproto forgets at a control frame that the message around it is
 compressed.) Then it is broken, too, and has to read alike however it is cut.
 
-Where ours may part from wsproto: it refuses a frame by its first bytes, wsproto once its length and mask have
-come; it takes close code 1014, which IANA has registered; and of a close frame that is wrong in two ways
-(1002, 1007) the other may be named.
+Where ours may part from wsproto: see :func:`tests.fakes.frames_judge.differs`.
 """
 
 import argparse
@@ -25,24 +23,17 @@ from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from orch.front.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Binary, CloseFrame, Text
-from tests.front.test_frames import decode, deflated, frame, judged
+from orch.front.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Binary, Text
+from tests.fakes.frames_judge import UNLIMITED, Verdict, decode, deflated, differs, frame
 
 MOST_FINDINGS: Final = 5
-UNLIMITED: Final = 2**63
-"""wsproto has no limit of its own."""
 MEMORY: Final = 2**20
 """Bytes of one message where a few may be made many; none of ours is as long."""
 LIMIT: Final = 200
-REST: Final = bytes(12)
-"""As much as a frame's length and mask can be."""
-REGISTERED: Final = 1014
-Verdict = tuple[list[Any], int | None]
-"""Messages, and the close code of a violation."""
 TEXTS: Final = ("", "a", "né", "日本語", "🙂" * 3, "x" * 124, "x" * 125, "x" * 126, "é" * 70)
 BROKEN: Final = (
     b"\xff",
@@ -163,10 +154,8 @@ class Fuzzer:
     def try_one(self, wire: bytes) -> int | None:
         """Read one conversation in every way; return the verdict, or raise where they part."""
         ours = decode(wire, limit=UNLIMITED)
-        theirs = judged(wire)
-        if ours[1] is not None and not _is_alike(ours, theirs):
-            theirs = judged(wire + REST)
-        if not _is_alike(ours, theirs):
+        theirs = differs(wire, ours)
+        if theirs is not None:
             raise Finding(f"wsproto reads {theirs}, not {ours}")
         return self._cut(wire, ours, deflate=False)
 
@@ -197,15 +186,6 @@ class Fuzzer:
 def _messages(verdict: Verdict) -> Verdict:
     """Return it without the control frames."""
     return [event for event in verdict[0] if isinstance(event, Text | Binary)], verdict[1]
-
-
-def _is_alike(ours: Verdict, theirs: Verdict) -> bool:
-    """Whether two readings are the same, but for what the module's docstring allows."""
-    if ours == theirs or (ours[0] == theirs[0] and {ours[1], theirs[1]} == {1002, 1007}):
-        return True
-    last = ours[0][-1] if ours[0] else None
-    is_registered = isinstance(last, CloseFrame) and last.code == REGISTERED
-    return is_registered and (ours[0][:-1], 1002) == theirs
 
 
 def main() -> int:
