@@ -9,6 +9,7 @@ from orch.front.answers import problem
 from orch.front.http1 import BadRequestError, Data, EndOfMessage, Event, RequestHead, ResponseEncoder
 from orch.front.link import BREATH, ClientGoneError, drain
 from orch.front.running import NEVER
+from orch.front.scopes import http_scope
 from orch.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -66,19 +67,7 @@ class Exchange:
         """Run the application; return whether the connection can be used again."""
         conn = self._conn
         head = self._head
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": head.version,
-            "method": head.method.decode("ascii"),
-            "path": head.path,
-            "raw_path": head.raw_path,
-            "query_string": head.query,
-            "root_path": "",
-            "headers": head.headers.copy(),
-            "extensions": {},
-            **conn.base,
-        }
+        scope = http_scope(head, conn.base)
         try:
             await conn.running.app(scope, self.receive, self.send)
         except* ClientGoneError:

@@ -18,6 +18,7 @@ from orch.front.handshake import Accepted, BadHandshakeError, accept
 from orch.front.http1 import RequestHead, ResponseEncoder
 from orch.front.link import BREATH, ClientGoneError, Link, drain
 from orch.front.running import NEVER, Running
+from orch.front.scopes import websocket_scope
 from orch.problems import ProblemError
 
 PING: Final = frames.encode(frames.PING, b"")
@@ -91,7 +92,7 @@ class WebSocketConnection:
     ) -> None:
         self._link = link
         self._running = running
-        self._scope: dict[str, Any] | None = _scope_of(head, accepted, self, base)
+        self._scope: dict[str, Any] | None = websocket_scope(head, accepted.subprotocols, self, base)
         self._accepted: Accepted | None = accepted
         self._encoder: ResponseEncoder | None = ResponseEncoder(head)
         self._decoder = FrameDecoder(message_limit=running.message_limit, deflate=accepted.deflate)
@@ -408,25 +409,6 @@ class WebSocketConnection:
                 continue
             except ProtocolViolationError:
                 link.end_output()  # what comes after our close frame is read so that it arrives, not judged
-
-
-def _scope_of(
-    head: RequestHead, accepted: Accepted, link: WebSocketConnection, base: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the ASGI scope of a WebSocket."""
-    return {
-        "type": "websocket",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": head.version,
-        "path": head.path,
-        "raw_path": head.raw_path,
-        "query_string": head.query,
-        "root_path": "",
-        "headers": head.headers,
-        "subprotocols": list(accepted.subprotocols),
-        "extensions": {"websocket.http.response": {}, "orch.link": link},
-        **base,
-    }
 
 
 def shake_hands(head: RequestHead, link: Link, running: Running) -> Accepted | None:

@@ -30,6 +30,7 @@ PURE = (
     "front/responses.py",
     "front/refusals.py",
     "front/scopes.py",
+    "front/scopes.py",
     "gateway/routes.py",
     "gateway/balancer.py",
     "gateway/breaker.py",

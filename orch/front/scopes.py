@@ -1,0 +1,50 @@
+"""What the application is told of a request: ASGI's connection scopes. Pure.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from orch.front.heads import RequestHead
+
+_ASGI: Final = {"version": "3.0", "spec_version": "2.4"}
+
+
+def http_scope(head: RequestHead, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scope of a request. ``base``: scheme and both addresses.
+
+    What the application does to it is seen by nobody else: the same head may be another request's.
+    """
+    return {
+        "type": "http",
+        "asgi": _ASGI.copy(),
+        "http_version": head.version,
+        "method": head.method.decode("ascii"),
+        "path": head.path,
+        "raw_path": head.raw_path,
+        "query_string": head.query,
+        "root_path": "",
+        "headers": head.headers.copy(),
+        "extensions": {},
+        **base,
+    }
+
+
+def websocket_scope(
+    head: RequestHead, subprotocols: Sequence[str], link: object, base: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the scope of a WebSocket; ``link`` is what it can do beyond ASGI (``orch.link``)."""
+    return {
+        "type": "websocket",
+        "asgi": _ASGI.copy(),
+        "http_version": head.version,
+        "path": head.path,
+        "raw_path": head.raw_path,
+        "query_string": head.query,
+        "root_path": "",
+        "headers": head.headers.copy(),
+        "subprotocols": list(subprotocols),
+        "extensions": {"websocket.http.response": {}, "orch.link": link},
+        **base,
+    }
