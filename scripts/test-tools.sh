@@ -11,12 +11,13 @@ is_there() {
         chromium) command -v chromium chromium-browser google-chrome >/dev/null ;;
         apertium-eng-spa) [ -f "${APERTIUM_DATADIR:-/usr/share/apertium}/modes/eng-spa.mode" ] ;;
         nodejs) command -v node >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node ? 1 : 0)" ;;
+        iproute2) command -v ip >/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }
 
 missing() {
-    for package in chromium apertium apertium-eng-spa espeak-ng redis-server nodejs npm; do
+    for package in chromium apertium apertium-eng-spa espeak-ng redis-server iproute2 nodejs npm; do
         is_there "$package" || echo "$package"
     done
 }

@@ -52,6 +52,9 @@ MESSAGES_OUT: Final = Name("orch_websocket_messages_sent_total", "counter", "Mes
 WEBSOCKET_PROBLEMS: Final = Name(
     "orch_websocket_problems_total", "counter", "What clients sent and was refused.", ("code",)
 )
+WEBSOCKET_CLOSES: Final = Name(
+    "orch_websocket_closes_total", "counter", "Connections that ended, by why they did.", ("reason",)
+)
 QUEUED_BYTES: Final = Name("orch_websocket_queued_bytes", "gauge", "Bytes waiting for clients to take.")
 SESSIONS: Final = Name("orch_sessions", "gauge", "Sessions that are live.")
 STREAMS: Final = Name("orch_speech_streams", "gauge", "Speech streams open now.")

@@ -1,5 +1,6 @@
 """The hub: connections, sessions, topics and speech, put together."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from random import uniform
 from sys import intern
@@ -13,7 +14,7 @@ from orch.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
 from orch.telemetry.events import EventLog
-from orch.telemetry.metrics import WEBSOCKET_PROBLEMS, Metrics, Reading
+from orch.telemetry.metrics import WEBSOCKET_CLOSES, WEBSOCKET_PROBLEMS, Metrics, Reading
 from orch.websocket import closes
 from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
 from orch.websocket.endpoint import serve
@@ -91,7 +92,8 @@ class HubService:
         self._connections: dict[str, Connection] = {}
         self._addresses = Addresses()
         self._lateness = Lateness()
-        self._total = self._evicted = 0
+        self._total = 0
+        self._closes: Counter[str] = Counter()
         self._received_before = self._sent_before = 0
         self._rates = Rates()
         self._is_running = self._is_draining = False
@@ -300,7 +302,7 @@ class HubService:
             total=self._total,
             limit=websocket.max_connections,
             sessions=self._rooms.count,
-            evicted=self._evicted,
+            evicted=self._closes[closes.SLOW_CLIENT.name],
             messages_in=received,
             messages_out=sent,
             messages_in_per_second=received_rate,
@@ -370,8 +372,9 @@ class HubService:
 
     def _detach(self, connection: Connection) -> None:
         """Let nothing more be said to a connection: it is closing."""
+        if connection.closed_as is not None:
+            self._closes[connection.closed_as.name] += 1
         if connection.closed_as is closes.SLOW_CLIENT:
-            self._evicted += 1
             self._events.record("warn", "connections", f"{connection.address} was too slow and was closed.")
         self._speaking.hang_up(connection)
         self._membership.detach(connection)
@@ -397,6 +400,8 @@ class HubService:
     def _readings(self) -> Iterator[Reading]:
         for code, count in self._handlers.problems.items():
             yield Reading(WEBSOCKET_PROBLEMS, count, (code,))
+        for reason, count in self._closes.items():
+            yield Reading(WEBSOCKET_CLOSES, count, (reason,))
 
     async def _beat(self) -> Never:
         """Once a second: drop connections that take nothing or too little, and sample the rates.

@@ -16,6 +16,7 @@ class Relay:
         self.port = 0
         self.accepted = 0
         self.is_open = True
+        self._flowing: trio.Event | None = None
         #: Bytes a connection still passes on to the client before it is cut; None: it is not.
         self.allowance: int | None = None
 
@@ -23,6 +24,20 @@ class Relay:
         """Reset every connection."""
         for scope in self._scopes:
             scope.cancel()
+
+    def freeze(self) -> None:
+        """Pass nothing on any more, with all connections open; what has come is held."""
+        self._flowing = trio.Event()
+
+    def thaw(self) -> None:
+        """Pass on what was held, and what comes."""
+        if self._flowing is not None:
+            self._flowing.set()
+            self._flowing = None
+
+    async def _flows(self) -> None:
+        if self._flowing is not None:
+            await self._flowing.wait()
 
     async def _serve(self, client: trio.SocketStream) -> None:
         if not self.is_open:
@@ -34,7 +49,7 @@ class Relay:
             try:
                 async with (
                     client,
-                    await trio.open_tcp_stream("127.0.0.1", self._service_port) as service,
+                    await self._reach() as service,
                     trio.open_nursery() as nursery,
                 ):
                     nursery.start_soon(self._pass_on, client, service, scope)
@@ -44,11 +59,25 @@ class Relay:
             finally:
                 self._scopes.discard(scope)
 
+    async def _reach(self) -> trio.SocketStream:
+        """Connect to the service, and have the kernel hold no more than over a network."""
+        await self._flows()
+        service = trio.socket.socket()
+        service.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 65_536)
+        service.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_MAXSEG, 1460)
+        try:
+            await service.connect(("127.0.0.1", self._service_port))
+        except OSError:
+            service.close()
+            raise
+        return trio.SocketStream(service)
+
     async def _pass_on(
         self, client: trio.SocketStream, service: trio.SocketStream, scope: trio.CancelScope
     ) -> None:
         try:
             async for data in client:
+                await self._flows()
                 await service.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # a cut of theirs
@@ -59,6 +88,7 @@ class Relay:
     ) -> None:
         try:
             async for data in service:
+                await self._flows()
                 part = data if self.allowance is None else data[: self.allowance]
                 if self.allowance is not None:
                     self.allowance -= len(part)

@@ -72,6 +72,11 @@ class RunningService:
         """Post to a path."""
         return httpx2.post(self.url + path, timeout=60, **more)
 
+    def figure(self, name: str) -> int:
+        """Return a figure of ``/metrics``, labels included in its name; 0 for one that is not there."""
+        lines = self.get("/metrics").text.splitlines()
+        return next((int(float(line[len(name) :])) for line in lines if line.startswith(name + " ")), 0)
+
     def kill(self) -> None:
         """End it as a power cut would."""
         self.process.kill()

@@ -64,12 +64,6 @@ def memory(s: RunningService) -> tuple[int, int]:
     return int(found["VmRSS"].split()[0]) * 1024, int(found["VmHWM"].split()[0]) * 1024
 
 
-def figure(s: RunningService, name: str) -> int:
-    """Return a figure that the service publishes."""
-    lines = s.get("/metrics").text.splitlines()
-    return next(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(name + " "))
-
-
 def is_slowed(undisturbed: list[float], disturbed: list[float]) -> bool:
     """Return whether the disturbed rounds took more than twice the others, and not by the machine's doing.
 
@@ -99,7 +93,7 @@ def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
             assert deaf.ask("stall", asked=ASKED)["stalled"] == DEAF
             rounds.take(SETTLING)
             disturbed.append(rounds.take())
-            while figure(s, "orch_websocket_evictions_total") < number * DEAF:
+            while s.figure("orch_websocket_evictions_total") < number * DEAF:
                 rounds.take(SETTLING)
             most.append(memory(s)[1])
             ended = deaf.ask("awake")
@@ -113,6 +107,6 @@ def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
         assert not is_slowed(undisturbed, disturbed), (undisturbed, disturbed)
         assert max(most) - before < DEAF * (2 * OUTBOX + LARGE) + SLACK
         assert most[-1] - most[0] < SLACK
-        assert figure(s, "orch_websocket_evictions_total") == ROUNDS * DEAF
-        assert figure(s, "orch_websocket_queued_bytes") == 0
-        assert figure(s, "orch_websocket_connections") == SERVED + len(SESSIONS)
+        assert s.figure("orch_websocket_evictions_total") == ROUNDS * DEAF
+        assert s.figure("orch_websocket_queued_bytes") == 0
+        assert s.figure("orch_websocket_connections") == SERVED + len(SESSIONS)
