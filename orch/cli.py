@@ -177,10 +177,12 @@ def _run_workers(
     """
     import trio  # noqa: PLC0415 - see _run
 
-    from orch.listening import addresses, open_groups  # noqa: PLC0415 - the same
+    from orch.listening import addresses, open_groups, own_ports, require_free  # noqa: PLC0415 - the same
     from orch.workers import Workers  # noqa: PLC0415 - the same
 
     frontend = orchestration.frontend
+    for port in own_ports(frontend.worker_ports, frontend.workers):
+        require_free("127.0.0.1", port, variable="WORKER_PORTS")
     groups = open_groups(frontend.host, frontend.port, frontend.workers)
     workers = Workers(
         [sys.executable, *sys.orig_argv[1:]],

@@ -38,7 +38,11 @@ class Pending(Struct, frozen=True, kw_only=True):
 
 
 class ConfigurationStatistics(Struct, frozen=True, kw_only=True):
-    """Every value with its source, what waits for a restart, and the file's state."""
+    """Every value with its source, what waits for a restart, and the file's state.
+
+    ``runtime``: the paths that operators have changed, at their ``revision``. Where that is ``shared`` by
+    several workers, ``refused`` has what stands in the way of a later one here.
+    """
 
     values: dict[str, Any]
     sources: dict[str, Source]
@@ -46,6 +50,9 @@ class ConfigurationStatistics(Struct, frozen=True, kw_only=True):
     file: FileStatistics
     environment: tuple[str, ...]
     runtime: tuple[str, ...]
+    revision: int = 0
+    shared: bool = False
+    refused: tuple[Fault, ...] = ()
 
 
 def find_file(given: str | None, environ: Mapping[str, str]) -> Path:
@@ -71,8 +78,8 @@ class Configuration:
     """Holds the settings that are in force.
 
     Read ``current`` when a value is needed, rather than keeping it: it is replaced, whole, when the file
-    changes or an operator changes a value. The mutable state is ``current``, the last reading and the
-    operator's overlay.
+    changes or an operator changes a value. The mutable state is ``current``, the last reading, and what
+    operators have changed, with its ``revision``.
     """
 
     def __init__(
@@ -89,17 +96,21 @@ class Configuration:
         self._environ = dict(environ)
         self._events = events
         self._wall = wall
-        self._overlay: dict[str, Any] = dict(overlay or {})
-        self._command_line = frozenset(self._overlay)
-        self._decoded = self._decode(self._overlay)
+        self._command_line: dict[str, Any] = dict(overlay or {})
+        self._runtime: dict[str, Any] = {}
+        self._refused: tuple[Fault, ...] = ()
+        self._decoded = self._decode(self._runtime)
         self._wanted = self._decoded.settings
         self._read_at = wall()
         self._faults: tuple[Fault, ...] = ()
         self.current: Settings = self._decoded.settings
+        self.revision = 0
+        self.is_shared = False
         self.on_applied: Callable[[tuple[Change, ...]], None] = lambda _changed: None
 
-    def _decode(self, overlay: Mapping[str, Any]) -> Decoded:
+    def _decode(self, runtime: Mapping[str, Any]) -> Decoded:
         text = read_file(self._path)
+        overlay = self._command_line | dict(runtime)
         decoded = decode(text, self._environ, name=str(self._path), overlay=overlay)
         if decoded.faults:
             raise SettingsError(list(decoded.faults))
@@ -109,7 +120,7 @@ class Configuration:
         """Read the file again and apply what can be applied; a broken file changes nothing and says so."""
         self._read_at = self._wall()
         try:
-            decoded = self._decode(self._overlay)
+            decoded = self._decode(self._runtime)
         except SettingsError as error:
             self._faults = tuple(error.faults)
             for fault in error.faults:
@@ -122,15 +133,38 @@ class Configuration:
         self._faults = ()
         return self._apply(decoded)
 
-    def patch(self, wanted: Mapping[str, Any]) -> tuple[Change, ...]:
-        """Change values until the process ends (the file is left alone); SettingsError names each fault.
+    def changed(self, runtime: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what operators have changed, ``runtime``, with ``wanted`` as well.
 
-        A value of None takes an earlier change back.
+        A value of None takes an earlier change back. SettingsError names each fault; nothing is applied yet.
         """
-        overlay = {path: value for path, value in (self._overlay | dict(wanted)).items() if value is not None}
-        decoded = self._decode(overlay)
-        self._overlay = overlay
+        result = {path: value for path, value in {**runtime, **wanted}.items() if value is not None}
+        self._decode(result)
+        return result
+
+    def adopt(self, runtime: Mapping[str, Any], revision: int) -> tuple[Change, ...]:
+        """Have what operators have changed be this and nothing else; the file is left alone.
+
+        SettingsError names each fault; everything stays as it was then, and is shown to.
+        """
+        try:
+            decoded = self._decode(runtime)
+        except SettingsError as error:
+            if self._refused != tuple(error.faults):
+                self._refused = tuple(error.faults)
+                log.error("settings of other workers not applied", fault=str(error.faults[0]))  # noqa: TRY400 - the fault says it all
+                text = f"What was changed on another worker cannot be used here: {error.faults[0]}"
+                self._events.record("bad", "settings", text)
+                self.on_applied(())
+            raise
+        self._refused = ()
+        self._runtime, self.revision = dict(runtime), revision
         return self._apply(decoded)
+
+    @property
+    def runtime(self) -> Mapping[str, Any]:
+        """What operators have changed, by path."""
+        return self._runtime
 
     def _apply(self, decoded: Decoded) -> tuple[Change, ...]:
         changed = changes(self._wanted, decoded.settings)
@@ -202,5 +236,8 @@ class Configuration:
             pending=pending,
             file=FileStatistics(path=str(self._path), read_at=self._read_at, faults=self._faults),
             environment=self._decoded.environment,
-            runtime=tuple(sorted(set(self._overlay) - self._command_line)),
+            runtime=tuple(sorted(self._runtime)),
+            revision=self.revision,
+            shared=self.is_shared,
+            refused=self._refused,
         )

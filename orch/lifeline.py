@@ -18,6 +18,8 @@ import structlog
 import trio
 from msgspec import Struct
 
+from orch.listening import open_own
+
 log = structlog.get_logger("worker")
 
 FLAG: Final = "--inherit"
@@ -49,7 +51,10 @@ def arguments(place: int, groups: Sequence[Sequence[socket.socket]], report: int
 
 
 class Lifeline:
-    """One worker's tie to its parent. ``place`` counts from 0; ``own`` and ``neighbours`` are listening."""
+    """One worker's tie to its parent.
+
+    ``place`` counts from 0. ``own`` and ``neighbours`` are listening for all workers; ``apart`` for this one.
+    """
 
     def __init__(
         self, place: int, own: tuple[socket.socket, ...], neighbours: tuple[socket.socket, ...], report: int
@@ -57,6 +62,7 @@ class Lifeline:
         self.place = place
         self.own = own
         self.neighbours = neighbours
+        self.apart: tuple[socket.socket, ...] = ()
         self._report = report
 
     @classmethod
@@ -72,6 +78,13 @@ class Lifeline:
         neighbours = (each for place, group in enumerate(groups) if place != given.place for each in group)
         return cls(given.place, groups[given.place], tuple(neighbours), given.report)
 
+    def listen_apart(self, port: int) -> None:
+        """Listen at a port that is this worker's alone. Where another program has it, go on without."""
+        try:
+            self.apart = (open_own(port),)
+        except OSError as error:
+            log.error("own port not opened", port=port, reason=error.strerror)  # noqa: TRY400 - it says all
+
     def ready(self, grace: float) -> None:
         """Tell the parent that this worker serves."""
         self._tell(Report("ready", grace))
@@ -79,7 +92,7 @@ class Lifeline:
     def leaving(self, grace: float) -> None:
         """Tell the parent that this worker has begun to leave, and how long it may take; listen no more."""
         self._tell(Report("leaving", grace))
-        for each in (*self.own, *self.neighbours):
+        for each in (*self.own, *self.neighbours, *self.apart):
             each.close()
 
     def _tell(self, report: Report) -> None:

@@ -27,8 +27,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def require_free(host: str, port: int) -> None:
-    """Raise AddressError where ``host``:``port`` cannot be listened on, before anything is started."""
+def require_free(host: str, port: int, *, variable: str = "PORT") -> None:
+    """Raise AddressError where ``host``:``port`` cannot be listened on, before anything is started.
+
+    ``variable``: what names the port in the environment.
+    """
     if port == 0:
         return
     family, kind, protocol, _, address = _resolved(host, port)[0]
@@ -37,7 +40,7 @@ def require_free(host: str, port: int) -> None:
         try:
             probe.bind(address)
         except OSError as error:
-            raise AddressError(_bind_words(host, port, error)) from error
+            raise AddressError(_bind_words(host, port, error, variable)) from error
 
 
 def open_groups(host: str, port: int, count: int) -> tuple[tuple[socket.socket, ...], ...]:
@@ -63,6 +66,19 @@ def open_groups(host: str, port: int, count: int) -> tuple[tuple[socket.socket, 
             each.close()
         raise AddressError(_bind_words(host, port, error)) from error
     return tuple(groups)
+
+
+def own_ports(first: int, count: int) -> tuple[int, ...]:
+    """Return the port of each worker, in the order of their places; none where ``first`` is 0."""
+    return tuple(range(first, first + count)) if first else ()
+
+
+def open_own(port: int) -> socket.socket:
+    """Listen at a worker's own port of loopback. OSError where that cannot be.
+
+    While a worker is replaced, the one that comes listens beside the one that goes.
+    """
+    return _listen(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", port))
 
 
 class Bound(Protocol):
@@ -108,9 +124,9 @@ def _resolved(host: str, port: int) -> list[tuple[int, int, int, str, tuple[obje
     ]
 
 
-def _bind_words(host: str, port: int, error: OSError) -> str:
+def _bind_words(host: str, port: int, error: OSError, variable: str = "PORT") -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} is taken by another program. Stop it, or choose another: PORT={port + 1}."
+        return f"Port {port} is taken by another program. Stop it, or choose another: {variable}={port + 1}."
     if error.errno == errno.EACCES:
-        return f"Port {port} is for privileged programs only. Choose one above 1023, such as PORT=3000."
+        return f"Port {port} is for privileged programs only. Choose one above 1023, such as {variable}=3000."
     return f"Cannot listen on {host}:{port}: {error.strerror}."

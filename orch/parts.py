@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from orch.dashboard import Dashboard
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
+    from orch.runtime_settings import RuntimeSettings
     from orch.speech.live import Speech
     from orch.stores.redis import RedisStore
     from orch.stores.sqlite import SqliteStore
@@ -25,6 +26,7 @@ class Parts:
     """The long-lived objects of one process. Each outlives the restarts of its branch."""
 
     settings: "Configuration"
+    runtime: "RuntimeSettings"
     events: "EventLog"
     topics: "Topics"
     metrics: "Metrics"

@@ -37,6 +37,9 @@ async def serve(
     parts = build(configuration, events, processes, worker=None if lifeline is None else lifeline.place)
     frontend = configuration.current.orchestration.frontend
 
+    if lifeline is not None and frontend.worker_ports:
+        lifeline.listen_apart(frontend.worker_ports + lifeline.place)
+
     def grace() -> float:
         return configuration.current.orchestration.shutdown_grace
 
@@ -51,7 +54,9 @@ async def serve(
         heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
         deflate=frontend.compression,
         heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
-        listen=None if lifeline is None else partial(listeners, lifeline.own, lifeline.neighbours),
+        listen=None
+        if lifeline is None
+        else partial(listeners, (*lifeline.own, *lifeline.apart), lifeline.neighbours),
     )
     if lifeline is not None:
         lifeline.watch(parts.tree.stop, grace)

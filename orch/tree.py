@@ -31,6 +31,7 @@ from orch.gateway.service import GatewayService
 from orch.health.processes import ProcessSpec
 from orch.health.service import HealthService
 from orch.parts import Parts
+from orch.runtime_settings import RuntimeSettings
 from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
@@ -92,6 +93,7 @@ def build(
     )
     parts = Parts(
         settings=configuration,
+        runtime=RuntimeSettings(configuration=configuration, store=store, asking=asking),
         events=events,
         topics=topics,
         metrics=metrics,
@@ -154,6 +156,7 @@ def _brief(parts: Parts) -> Brief:
         state="stopping" if parts.tree.stopping.is_set() else "running",
         amiss=amiss,
         since=parts.tree.began,
+        revision=parts.settings.revision,
     )
 
 
@@ -181,7 +184,7 @@ async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
     async with (
         tree.supervise(
             "stores",
-            _together(parts.store.run, parts.asking.run, parts.settings.watch),
+            _together(parts.store.run, parts.asking.run, parts.runtime.run, parts.settings.watch),
             describe=lambda: _stores_detail(parts),
         ),
         tree.supervise(

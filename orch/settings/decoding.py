@@ -19,6 +19,8 @@ from orch.settings.environment import overrides, type_at
 from orch.settings.structs import Fault, Section, Service, Settings
 from orch.stores.redis_address import read_address, with_dots
 
+_LAST_PORT: Final = 65535
+
 Source = Literal["default", "file", "environment", "runtime"]
 
 SECRETS: Final = frozenset({"control_token", "api_key"})
@@ -281,6 +283,16 @@ def _limits(meta: msgspec.Meta) -> str:
     return " that begins with /" if meta.pattern == "^/" else " that is not empty"
 
 
+def _own_ports(settings: Settings) -> list[Fault]:
+    """Say where the workers' own ports would not be theirs alone."""
+    frontend = settings.orchestration.frontend
+    first, last = frontend.worker_ports, frontend.worker_ports + frontend.workers - 1
+    if not first or (last <= _LAST_PORT and not first <= frontend.port <= last):
+        return []
+    expected = f"expected {frontend.workers} ports up to {_LAST_PORT}, none of which is {frontend.port}"
+    return [Fault("orchestration.frontend.worker_ports", f"{expected}; got {first} to {last}")]
+
+
 def _spanning(settings: Settings) -> list[Fault]:
     """Find what no single field shows."""
     faults: list[Fault] = []
@@ -311,7 +323,7 @@ def _spanning(settings: Settings) -> list[Fault]:
                 "services.audio-service.dialect", "expected one of livetranslate, openai, got libretranslate"
             )
         )
-    return faults + _deployment(settings)
+    return faults + _own_ports(settings) + _deployment(settings)
 
 
 def _deployment(settings: Settings) -> list[Fault]:

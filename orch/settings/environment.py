@@ -12,6 +12,7 @@ SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "HOST": ("orchestration", "frontend", "host"),
     "PORT": ("orchestration", "frontend", "port"),
     "WORKERS": ("orchestration", "frontend", "workers"),
+    "WORKER_PORTS": ("orchestration", "frontend", "worker_ports"),
     "AUDIO_SERVICE_URL": ("services", "audio-service", "url"),
     "TRANSLATION_SERVICE_URL": ("services", "translation-service", "url"),
     "REDIS_URL": ("session_management", "redis_url"),

@@ -16,11 +16,16 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Frontend(Section, frozen=True):
-    """Where the service listens."""
+    """Where the service listens.
+
+    ``worker_ports``: where several workers are told apart; the one in place 0 listens at this port of
+    loopback too, the next at the next. 0: they are not.
+    """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Port = 3000
     workers: Count = 1
+    worker_ports: Port = 0
     server: Literal["orch", "hypercorn"] = "orch"
     compression: bool = False
 

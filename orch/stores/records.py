@@ -64,6 +64,16 @@ class Appended(Struct, frozen=True):
     origin: Origin | None
 
 
+class KeptSettings(NamedTuple):
+    """What operators have changed while the service runs: JSON of values by path, higher by one each time.
+
+    Revision 0: nothing ever was.
+    """
+
+    revision: int
+    values: bytes
+
+
 class Answers(NamedTuple):
     """What other workers have answered to a question, by name, and who is there and has not."""
 
@@ -174,6 +184,12 @@ class ClusterStore(SessionStore, Protocol):
 
     def tell(self, session_id: str, payload: bytes) -> None:
         """Tell the other workers that watch the session; whoever is not reached now is not told."""
+
+    async def settings(self) -> KeptSettings:
+        """Return what operators have changed while the service runs."""
+
+    async def keep_settings(self, known: int, kept: KeptSettings) -> bool:
+        """Keep what operators have changed. False: its revision is not the one that is ``known`` any more."""
 
     @property
     def worker(self) -> str:

@@ -19,7 +19,15 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.stores import statements
-from orch.stores.records import Answers, Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.records import (
+    Answers,
+    Appended,
+    KeptFrame,
+    KeptSettings,
+    Origin,
+    ParticipantRecord,
+    SessionRecord,
+)
 from orch.stores.redis_address import read_address
 from orch.stores.redis_commands import SessionCommands, load_scripts, message
 from orch.stores.redis_connecting import Connecting, State
@@ -273,6 +281,14 @@ class RedisStore:
     def tell(self, session_id: str, payload: bytes) -> None:
         """Tell the other workers with someone in the session something passing; it may be lost."""
         self._pipeline.offer(self._commands.tell(session_id, payload))
+
+    async def settings(self) -> KeptSettings:
+        """Return what operators have changed while the service runs."""
+        return await self._pipeline.execute(self._commands.settings())
+
+    async def keep_settings(self, known: int, kept: KeptSettings) -> bool:
+        """Keep what operators have changed, where its revision is still the one that is ``known``."""
+        return await self._pipeline.execute(self._commands.keep_settings(known, kept, token=self._token()))
 
     @property
     def worker(self) -> str:

@@ -7,11 +7,12 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from orch.stores.records import KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.records import KeptFrame, KeptSettings, Origin, ParticipantRecord, SessionRecord
 from orch.stores.redis_keys import (
     INDEX,
     OWN_CHANNELS,
     RENEWAL,
+    SETTINGS,
     TELL_TRIAL,
     TRIAL,
     WRITE_TRIAL,
@@ -358,6 +359,21 @@ class SessionCommands:
             lambda _: None,
             session_id,
             len(payload),
+        )
+
+    def settings(self) -> Call[KeptSettings]:
+        """Return what operators have changed."""
+        return Call(
+            ((b"HMGET", SETTINGS, b"revision", b"values"),),
+            lambda replies: KeptSettings(int(replies[0][0] or 0), replies[0][1] or b"{}"),
+        )
+
+    def keep_settings(self, known: int, kept: KeptSettings, *, token: str) -> Call[bool]:
+        """Keep what operators have changed, where its revision is still the one that is ``known``."""
+        return Call(
+            (self._script("settings", (SETTINGS,), known, kept.revision, token, kept.values),),
+            lambda replies: replies[0] == 1,
+            size=len(kept.values),
         )
 
     def ask(self, where: bytes, payload: bytes) -> Call[frozenset[str]]:

@@ -20,6 +20,8 @@ CONTROL: Final = b"orch:control"
 _OWN: Final = b"orch:worker:"
 #: Every worker's own channel.
 OWN_CHANNELS: Final = _OWN + b"*"
+#: What operators have changed while the service runs.
+SETTINGS: Final = b"orch:settings"
 #: The run of the server that what is kept was last seen whole on.
 SERVER_RUN: Final = b"orch:server_run"
 #: Who gives all sessions new epochs just now.

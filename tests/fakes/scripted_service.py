@@ -21,6 +21,7 @@ from hypercorn.trio import serve
 
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.runtime_settings import Changed, WorkerChanged
 from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
 from orch.web.app import create_pages
@@ -42,6 +43,7 @@ class ScriptedService:
         self.is_quiet = False
         self.announced: str | None = None
         self.asked: list[PoolQuery] = []
+        self.others: tuple[WorkerChanged, ...] = ()
         self.settings = settings or Settings()
         self.pages = create_pages(self.parts())
 
@@ -83,7 +85,8 @@ class ScriptedService:
             return True
 
         parts = SimpleNamespace(
-            settings=SimpleNamespace(current=self.settings, statistics=says("config"), patch=self._patch),
+            settings=SimpleNamespace(current=self.settings, statistics=says("config")),
+            runtime=SimpleNamespace(change=self._change),
             health=SimpleNamespace(
                 statistics=says("services"),
                 restart=restart,
@@ -115,9 +118,9 @@ class ScriptedService:
         )
         return cast("Parts", parts)
 
-    def _patch(self, wanted: dict[str, Any]) -> tuple[Any, ...]:
+    async def _change(self, wanted: dict[str, Any]) -> Changed:
         self.changes.append(("patch", wanted))
-        return ()
+        return Changed((), self.others)
 
     async def _look(self, query: PoolQuery) -> ConnectionsStatistics:
         """Choose among what the scene lists; the rest of its connections match nothing."""

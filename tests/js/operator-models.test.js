@@ -8,7 +8,7 @@ import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
 import { breakerInWords, checksInWords, instances, listed, problems, sentence } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/rows.js";
 import { extent, latest, runs, sparkline, usual, withGaps } from "../../static/js/models/series.js";
-import { grouped, isEditable, matching, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
+import { grouped, isEditable, matching, othersWords, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
 import { absolute, relative } from "../../static/js/models/times.js";
 import { fullness, sentence as treeSentence, stateWords } from "../../static/js/models/tree.js";
 import { briefWords, silence, workerLabel } from "../../static/js/models/workers.js";
@@ -214,6 +214,13 @@ test("what the page was not told of is asked for, and nothing else is", () => {
   assert.equal(question(some, { ...nothing, worker: "w", sort: { label: "Waiting", direction: "descending" } }), "worker=w&sort=queued_bytes&order=descending");
 });
 
+test("workers that have not taken a change over are named, with the reason", () => {
+  assert.equal(othersWords([{ worker: "Worker 1", outcome: "applied", faults: [] }]), "");
+  assert.equal(othersWords([{ worker: "Worker 1", outcome: "no_answer", faults: [] }]), "Worker 1 did not answer; it takes the change over once it can.");
+  const refused = { worker: "Worker 2", outcome: "refused", faults: [{ path: "a.b", expected: "expected a URL" }] };
+  assert.equal(othersWords([refused]), "Worker 2 cannot use it and goes on with what it had: a.b: expected a URL.");
+});
+
 test("workers are called by their place, and by their machine where there are several", () => {
   const [a, b, c] = [{ name: "a", place: 0, host: "x", pid: 1 }, { name: "b", place: 1, host: "x", pid: 2 }, { name: "c", place: 0, host: "y", pid: 3 }];
   assert.equal(workerLabel(a, [a, b]), "worker 0");
@@ -301,6 +308,7 @@ const config = {
   values: { "a.b.c": 3, "a.b.d": "", "a.key": "x", "a.b.on": true, "a.b.list": ["x"], "a.b.table": [{ p: 1 }] },
   sources: { "a.b.c": "file", "a.b.d": "default", "a.key": "runtime", "a.b.on": "runtime" },
   pending: [],
+  refused: [],
   runtime: ["a.b.on"],
   file: { path: "f", read_at: 1, faults: [] },
 };
@@ -345,6 +353,7 @@ test("secrets and tables of tables are not edited on the page", () => {
 test("the settings' sentence says the worst there is", () => {
   assert.match(settingsSentence({ ...config, file: { faults: [{}] } }), /cannot be used: 1 fault\./);
   assert.match(settingsSentence({ ...config, pending: [{}] }), /One change waits for a restart/);
+  assert.match(settingsSentence({ ...config, refused: [{}] }), /changed on another worker cannot be used on this one/);
   assert.equal(settingsSentence({ ...config, sources: {}, runtime: [] }), "Every value is the default.");
   assert.equal(
     settingsSentence(config),

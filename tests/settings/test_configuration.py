@@ -64,16 +64,36 @@ def test_an_operators_change_holds_over_the_file_and_can_be_taken_back(tmp_path:
     path = tmp_path / "orchestration.yaml"
     path.write_text("orchestration: {gateway: {timeout: 5}}")
     held = configuration(path)
-    held.patch({"orchestration.gateway.timeout": 9})
+    held.adopt(held.changed({}, {"orchestration.gateway.timeout": 9}), 1)
     held.reload()
     assert held.current.orchestration.gateway.timeout == 9
     assert held.statistics().sources["orchestration.gateway.timeout"] == "runtime"
-    held.patch({"orchestration.gateway.timeout": None})
+    assert held.statistics().runtime == ("orchestration.gateway.timeout",)
+    held.adopt(held.changed(held.runtime, {"orchestration.gateway.timeout": None}), 2)
+    assert held.revision == 2
     assert held.current.orchestration.gateway.timeout == 5
     with pytest.raises(SettingsError):
-        held.patch({"orchestration.gateway.timeout": "soon"})
+        held.changed({}, {"orchestration.gateway.timeout": "soon"})
     assert held.current.orchestration.gateway.timeout == 5
     assert path.read_text() == "orchestration: {gateway: {timeout: 5}}"
+
+
+def test_a_change_of_another_worker_that_does_not_go_with_the_file_changes_nothing_and_is_shown(
+    tmp_path: Path,
+) -> None:
+    """The worker goes on with what it had, and says what stands in the way until nothing does."""
+    path = tmp_path / "orchestration.yaml"
+    path.write_text("services: {}")
+    held = configuration(path)
+    with pytest.raises(SettingsError):
+        held.adopt({"services.another.weight": 2}, 5)
+    assert held.revision == 0
+    assert held.statistics().refused[0].path.startswith("services.another")
+    path.write_text("services: {another: {url: 'http://127.0.0.1:5001'}}")
+    held.adopt({"services.another.weight": 2}, 5)
+    assert held.revision == 5
+    assert held.statistics().refused == ()
+    assert held.current.services["another"].weight == 2
 
 
 def test_the_file_is_watched_also_when_an_editor_replaces_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from quart_schema import document_request, document_response, security_scheme
 from orch.configuration import ConfigurationStatistics
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.runtime_settings import WorkerChanged
 from orch.settings import SettingsError
 from orch.settings.decoding import SECRETS
 from orch.web.answers import answer, read_json
@@ -22,10 +23,14 @@ class Patch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Applied(Struct, frozen=True, kw_only=True):
-    """What was changed, what waits for a restart, and all values as they are now."""
+    """What was changed, what waits for a restart, and all values as they are now.
+
+    ``workers``: what became of it on the others, where there are several.
+    """
 
     applied: tuple[str, ...]
     waiting: tuple[str, ...]
+    workers: tuple[WorkerChanged, ...]
     config: ConfigurationStatistics
 
 
@@ -44,7 +49,11 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(Applied)
     @security_scheme([{"control": []}])
     async def change() -> Response:
-        """Change values until the process ends; the file is left alone."""
+        """Change values while the service runs, on all workers; the file is left alone.
+
+        One process forgets them when it ends. Several workers keep them in their store until they are taken
+        back, so that each that is started later has them too.
+        """
         require_control(parts)
         wanted = (await read_json(Patch)).values
         secret = [path for path in wanted if path.rpartition(".")[2] in SECRETS]
@@ -55,14 +64,15 @@ def blueprint(parts: Parts) -> Blueprint:
                 faults=[{"path": path, "expected": "the file or the environment"} for path in secret],
             )
         try:
-            changed = parts.settings.patch(wanted)
+            changed = await parts.runtime.change(wanted)
         except SettingsError as error:
             faults = [{"path": fault.path, "expected": fault.expected} for fault in error.faults]
             raise ProblemError("invalid_settings", str(error.faults[0]), faults=faults) from None
         return answer(
             Applied(
-                applied=tuple(change.path for change in changed if change.reason is None),
-                waiting=tuple(change.path for change in changed if change.reason is not None),
+                applied=tuple(change.path for change in changed.changes if change.reason is None),
+                waiting=tuple(change.path for change in changed.changes if change.reason is not None),
+                workers=changed.workers,
                 config=parts.settings.statistics(),
             )
         )

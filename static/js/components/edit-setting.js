@@ -1,11 +1,11 @@
-/** The dialog in which one value is changed until the next start. */
+/** The dialog in which one value is changed while the service runs. */
 
 import { control, ProblemError } from "../control.js";
 import { parsed } from "../models/settings.js";
 import { h, setText } from "./dom.js";
 
-/** Resolves to the answer of PATCH /api/config, or null where it was left. */
-export function editSetting(row) {
+/** Resolves to the answer of PATCH /api/config, or null where it was left. `isShared`: by several workers. */
+export function editSetting(row, { isShared = false } = {}) {
   const type = typeof row.value;
   const initial = type === "string" ? row.value : JSON.stringify(row.value);
   const input =
@@ -20,7 +20,7 @@ export function editSetting(row) {
     h("h2", { class: "dialog-title", id: "setting-title" }, "Change ", h("span", { class: "mono" }, row.path)),
     h("span", { class: "field" }, h("label", { for: "setting-value" }, "Value"), input),
     fault,
-    h("p", { class: "faint small" }, "In force until the next start; the file is left alone."),
+    h("p", { class: "faint small" }, isShared ? "In force on all workers until it is taken back, also after a restart; the file is left alone." : "In force until the next start; the file is left alone."),
     h(
       "div",
       { class: "dialog-actions" },

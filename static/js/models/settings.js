@@ -13,6 +13,7 @@ const FROM = { file: "from the file", environment: "from the environment", comma
 export function sentence(config) {
   const { faults } = config.file;
   if (faults.length > 0) return `The file was changed but cannot be used: ${counted(faults.length, "fault")}. The service goes on with what it had.`;
+  if (config.refused.length > 0) return "A value that was changed on another worker cannot be used on this one, which goes on with what it had.";
   if (config.pending.length > 0) return `${config.pending.length === 1 ? "One change waits" : `${count(config.pending.length)} changes wait`} for a restart; everything else is in force.`;
   const counts = new Map();
   for (const { source } of grouped(config).flatMap(({ rows }) => rows)) counts.set(source, (counts.get(source) ?? 0) + 1);
@@ -85,3 +86,15 @@ export function parsed(text, old) {
 
 /** Whether a value can be changed from the page: no secret, and no table of tables. */
 export const isEditable = (row) => !/(_key|_token|password|secret)$/.test(row.path) && !(Array.isArray(row.value) ? row.value.some((item) => typeof item === "object") : row.value !== null && typeof row.value === "object");
+
+/** What became of a change on the other workers that have not taken it over, in a sentence each; "" where all have. */
+export function othersWords(workers) {
+  return workers
+    .filter(({ outcome }) => outcome !== "applied")
+    .map(({ worker, outcome, faults }) =>
+      outcome === "refused"
+        ? `${worker} cannot use it and goes on with what it had: ${faults.map(({ path, expected }) => `${path}: ${expected}`).join("; ")}.`
+        : `${worker} did not answer; it takes the change over once it can.`,
+    )
+    .join(" ");
+}

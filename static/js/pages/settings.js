@@ -10,11 +10,13 @@ import { timeElement } from "../components/time.js";
 import { toast } from "../components/toasts.js";
 import { control } from "../control.js";
 import { counted } from "../models/figures.js";
-import { grouped, isEditable, matching, sentence, shown, SOURCES } from "../models/settings.js";
+import { grouped, isEditable, matching, othersWords, sentence, shown, SOURCES } from "../models/settings.js";
 import { socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
 let config = null;
+/** When it was first noticed that this worker cannot use what was changed on another, in seconds since the epoch. */
+let refusedSince = null;
 const tables = new Map();
 
 const columns = [
@@ -51,9 +53,11 @@ async function edit(path) {
     .flatMap(({ rows }) => rows)
     .find((each) => each.path === path);
   const before = config.runtime.includes(path) ? row.value : null;
-  const answer = await editSetting(row);
+  const answer = await editSetting(row, { isShared: config.shared });
   if (answer === null) return;
   show(answer.config);
+  const others = othersWords(answer.workers);
+  if (others !== "") toast(others, { tone: "bad" });
   if (answer.waiting.includes(path)) {
     toast(`${path} is changed after a restart.`);
     return;
@@ -100,8 +104,14 @@ function showFaults() {
   const { faults, read_at: since } = config.file;
   showBanners(
     byId("faults"),
-    faults.map((fault) => ({ key: fault.path, tone: "bad", word: "not applied", subject: fault.path, text: fault.expected, more: "The service goes on with what it had; correct the file and save it.", since, action: null })),
+    faults.map((fault) => ({ key: fault.path, tone: "bad", word: "not applied", subject: fault.path, text: fault.expected, more: "The service goes on with what it had; correct the file and save it.", since, action: null })).concat(refusals()),
   );
+}
+
+/** What was changed on another worker and does not go with this one's file or environment. */
+function refusals() {
+  refusedSince = config.refused.length > 0 ? (refusedSince ?? Date.now() / 1000) : null;
+  return config.refused.map((fault) => ({ key: `refused ${fault.path}`, tone: "bad", word: "not applied", subject: fault.path, text: fault.expected, more: "It was changed on another worker. This one goes on with what it had; correct its file, or take the change back there.", since: refusedSince, action: null }));
 }
 
 function show(data) {

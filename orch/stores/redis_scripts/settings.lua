@@ -1,0 +1,11 @@
+-- KEYS: settings. ARGV: revision that they have, revision they get, token, values
+-- Returns 1, or 0 where they have another revision by now. Asked again with the same token, the same again.
+local kept = redis.call('HMGET', KEYS[1], 'revision', 'token')
+if kept[2] == ARGV[3] then
+  return 1
+end
+if (kept[1] or '0') ~= ARGV[1] then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'token', ARGV[3], 'values', ARGV[4])
+return 1
