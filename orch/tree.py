@@ -56,7 +56,7 @@ def build(
 ) -> Parts:
     """Build every part, none of them running yet. ``worker``: which of several processes this is."""
     wall = time.time
-    topics, metrics = Topics(), Metrics()
+    topics, metrics = Topics(), Metrics(lambda: _instances(configuration))
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
     store = _store(configuration)
     asking = Asking.over(store, place=worker)
@@ -126,6 +126,12 @@ def _store(configuration: Configuration) -> "SqliteStore | RedisStore":
         return 2 * (current.orchestration.websocket.session_timeout + interval) + 60
 
     return RedisStore(settings.redis_url, lifetime=lifetime)
+
+
+def _instances(configuration: Configuration) -> dict[str, set[str]]:
+    """Return the instances of each service as the settings are now."""
+    services = configuration.current.services
+    return {name: {each.url for each in service.all_instances()} for name, service in services.items()}
 
 
 def _connect(parts: Parts) -> None:

@@ -1,6 +1,6 @@
 """Prometheus metrics. Every name stands in one table."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -112,9 +112,14 @@ class _Readings(Collector):
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own."""
+    """The metrics of one process, in a registry of their own.
 
-    def __init__(self) -> None:
+    ``known``: the instances of each service as the settings are now. What was counted of others is not shown
+    any more, and forgotten: one that comes back begins anew. Without it, everything is known.
+    """
+
+    def __init__(self, known: Callable[[], Mapping[str, Collection[str]]] | None = None) -> None:
+        self._known = known
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -171,4 +176,32 @@ class Metrics:
 
     def render(self) -> tuple[bytes, str]:
         """Return the text exposition and its content type."""
+        if self._known is not None:
+            self._forget_others(self._known())
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+    def _forget_others(self, known: Mapping[str, Collection[str]]) -> None:
+        """Drop what was counted of services and instances that are not there any more.
+
+        Here rather than where they go: what was on its way to one that has gone is still counted afterwards.
+        """
+        for metric in (
+            self._requests,
+            self._request_seconds,
+            self._retries,
+            self._breaker,
+            self._service_state,
+            self._checks,
+            self._check_seconds,
+            self._recoveries,
+        ):
+            shown = {
+                (sample.labels["service"], sample.labels.get("instance"))
+                for family in metric.collect()
+                for sample in family.samples
+            }
+            for service, instance in shown:
+                if service not in known:
+                    metric.remove_by_labels({"service": service})
+                elif instance is not None and instance not in known[service]:
+                    metric.remove_by_labels({"service": service, "instance": instance})

@@ -6,8 +6,8 @@ import pytest
 import trio
 import trio.testing
 
-from orch.stores import redis_feed
-from orch.stores.records import ClusterStore, Origin
+from orch.stores import redis_asking, redis_feed
+from orch.stores.records import ClusterStore, KeptSettings, Origin
 from orch.stores.redis import RedisStore
 from orch.stores.redis_commands import load_scripts
 from orch.stores.redis_link import Link
@@ -446,5 +446,55 @@ def test_a_server_without_sharded_channels_does_as_well(
             await a.store.delete(["s"])
             await b.until_gone()
             assert b.told == [("s", b"x")]
+
+    run(main, virtual=False)
+
+
+def test_a_question_is_answered_once_however_often_it_is_said(redis_address: str) -> None:
+    """A batch that is said again after a lost connection does nothing a second time."""
+
+    async def main() -> None:
+        async with workers(redis_address) as (a, b):
+            heard: list[bytes] = []
+
+            def listen(payload: bytes) -> bytes:
+                heard.append(payload)
+                return b"yes"
+
+            b.store.on_asked = listen
+            asking = b.store._feed.asking
+            said = b"?1 %s\nhello" % a.store.worker.encode()
+            for _ in range(3):
+                asking.heard(said, listen)
+            assert heard == [b"hello"]
+            answers, _ = await a.store.ask(b"again", within=10)
+            assert answers == {b.store.worker: b"yes"}
+
+    run(main, virtual=False)
+
+
+def test_an_answer_that_is_too_long_is_none(redis_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks learns that there is no answer from that worker, rather than holding it."""
+    monkeypatch.setattr(redis_asking, "ANSWER_BYTES", 10)
+
+    async def main() -> None:
+        async with workers(redis_address) as (a, b):
+            b.store.on_asked = lambda payload: payload * 4
+            assert (await a.store.ask(b"ab", within=10)).answers == {b.store.worker: b"abababab"}
+            assert await a.store.ask(b"abc", within=10) == ({}, frozenset({b.store.worker}))
+
+    run(main, virtual=False)
+
+
+def test_what_operators_have_changed_is_kept_once_for_each_revision(redis_address: str) -> None:
+    """Of two changes on top of the same revision only one is kept; the other has to be made anew."""
+
+    async def main() -> None:
+        async with workers(redis_address) as (a, b):
+            known = await a.store.settings()
+            kept = KeptSettings(known.revision + 1, b'{"x":1}')
+            assert await a.store.keep_settings(known.revision, kept)
+            assert not await b.store.keep_settings(known.revision, KeptSettings(known.revision + 1, b"{}"))
+            assert await b.store.settings() == kept
 
     run(main, virtual=False)

@@ -44,6 +44,31 @@ def test_what_was_counted_is_exposed() -> None:
         assert line in found
 
 
+def test_what_is_not_in_the_settings_any_more_is_not_shown() -> None:
+    """Neither an instance nor a service stays for ever, whatever ends late; the others' counts go on."""
+    known = {"a": {"http://a1", "http://a2"}, "b": {"http://b"}}
+    metrics = Metrics(lambda: known)
+    for service, urls in tuple(known.items()):
+        metrics.gateway_request(service, 200, 0.2)
+        metrics.gateway_request(service, 503, 0.2)
+        metrics.gateway_retry(service)
+        metrics.recovery(service)
+        for url in urls:
+            metrics.breaker_state(service, url, "closed")
+            metrics.service_state(service, url, "healthy")
+            metrics.health_check(service, url, True, 0.1)  # noqa: FBT003 - its signature
+    everything = text(metrics)
+    for name in ("http://a1", "http://a2", "http://b", 'service="b"'):
+        assert name in everything
+    known = {"a": {"http://a1"}}
+    metrics.breaker_state("a", "http://a2", "open")  # a request that was on its way has failed
+    found = text(metrics)
+    assert "http://a2" not in found
+    assert 'service="b"' not in found
+    assert 'orch_gateway_requests_total{service="a",status="503"} 1.0' in found
+    assert 'orch_health_checks_total{instance="http://a1",outcome="ok",service="a"} 1.0' in found
+
+
 def test_readings_are_taken_at_the_scrape() -> None:
     """No figure is kept twice, so none can be stale."""
     metrics = Metrics()
