@@ -59,6 +59,7 @@ class Message(Struct):
     recovery_token: str = ""
     epoch: str = ""
     recovered: bool = True
+    state: str = ""
     messages: list["Message"] = []
 
 
@@ -206,14 +207,19 @@ class Crowd:
         self._pump(more)
         return {"inside": self._inside()}
 
-    def speak(self, *, begin: int, end: int, filler: int = 0, pace: float = 0) -> dict[str, Any]:
-        """Have the first in each session say the numbers, the next once all were heard to be kept.
+    def speak(
+        self, *, begin: int, end: int, filler: int = 0, pace: float = 0, window: int = 1
+    ) -> dict[str, Any]:
+        """Have the first in each session say the numbers, and wait until all were heard to be kept.
 
-        ``filler``: bytes more in each; ``pace``: seconds from one message to the next, whoever's it is.
+        ``filler``: bytes more in each; ``pace``: seconds from one message to the next, whoever's it is;
+        ``window``: messages that one may have under way.
         """
         due = now()
+        speakers = list(self._first.values())
+        is_heard = True
         for number in range(begin, end):
-            for member in self._first.values():
+            for member in speakers:
                 while (left := due - now()) > 0:
                     self._turn(left)
                 due += pace
@@ -221,9 +227,13 @@ class Crowd:
                 data = {"n": number, "at": now(), "x": "x" * filler}
                 member.say({"type": "broadcast", "session_id": member.session, "id": number, "data": data})
                 self._turn(0)
-            if not self._pump(lambda: not any(member.unacknowledged for member in self._first.values())):
+            most = window if number < end - 1 else 1
+            is_heard = is_heard and self._pump(
+                lambda most=most: all(member.unacknowledged < most for member in speakers)  # type: ignore[misc]  # bound now
+            )
+            if not is_heard:
                 break
-        return {"unacknowledged": sum(member.unacknowledged for member in self._first.values())}
+        return {"unacknowledged": sum(member.unacknowledged for member in speakers)}
 
     def hear(self, *, count: int) -> dict[str, Any]:
         """Wait until everyone here is in and has heard so many numbers; tell how it was since the last time.
@@ -397,6 +407,8 @@ class Crowd:
             self._counts["recovered"] += 1
             self._back_at = now()
             self._come_in(member)
+        elif kind == "system_announcement":
+            self._counts[message.state] += 1
         elif kind == "error":
             self._faults.append(f"{member.session}: error")
 

@@ -14,7 +14,7 @@ from tests.fakes.service import RunningService, service
 CLIENTS = int(os.environ.get("STORM_TEST_CLIENTS", "5000"))
 SESSIONS = [f"s{number}" for number in range(100)]
 #: In each session so many are said; once so many of them were heard the worker is killed.
-NUMBERS, FIRST = 40, 10
+NUMBERS, FIRST = 25, 5
 #: What is promised is 10 s. A machine that has much else to do is given more: no test depends on its speed.
 BACK_WITHIN = 60
 SETTINGS = """\
