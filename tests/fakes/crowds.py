@@ -13,8 +13,6 @@ import pytest
 
 PATIENCE: Final = 120.0
 """Seconds a command may take."""
-LARGE: Final = 60_000
-"""Bytes of a large answer, as those who stall ask for."""
 _ROOT: Final = Path(__file__).parents[2]
 
 
