@@ -30,7 +30,9 @@ from orch.front.kinds import Front
 from orch.gateway.service import GatewayService
 from orch.health.processes import ProcessSpec
 from orch.health.service import HealthService
+from orch.holding import Leases, LeaseStore
 from orch.parts import Parts
+from orch.problems import ProblemError
 from orch.runtime_settings import RuntimeSettings
 from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
@@ -66,6 +68,7 @@ def build(
         topics=topics,
         metrics=metrics,
         processes=processes,
+        leases=Leases(store if isinstance(store, LeaseStore) else None),
         wall=wall,
     )
     gateway = GatewayService(
@@ -145,7 +148,9 @@ def _connect(parts: Parts) -> None:
     parts.asking.describe = lambda: _brief(parts)
     parts.asking.answer("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
     parts.asking.answer("restart", partial(_restart, parts))
+    parts.asking.answer("recover", lambda question: _recover(parts, question))
     parts.asking.on_change = lambda: topics.touch("workers")
+    parts.health.elsewhere = partial(_recover_elsewhere, parts)
     topics.register("metrics", parts.dashboard.statistics)
     topics.register("tree", parts.tree.statistics)
     topics.register("config", parts.settings.statistics)
@@ -172,6 +177,21 @@ def _restart(parts: Parts, question: bytes) -> bytes:
     if branch not in parts.tree.names():
         return b'"unknown"'
     return b'"restarting"' if parts.tree.restart(branch) else b'"stopped"'
+
+
+async def _recover_elsewhere(parts: Parts, service: str, reason: str) -> bool:
+    """Have the worker whose turn it is start a back end again; return whether there is one."""
+    asked = await parts.asking.ask("recover", msgspec.json.encode((service, reason)))
+    return any(answer.data == b"true" for answer in asked.answers)
+
+
+def _recover(parts: Parts, question: bytes) -> bytes:
+    """Start a back end again if that is for this worker to do, because another was asked to."""
+    service, reason = msgspec.json.decode(question, type=tuple[str, str])
+    try:
+        return msgspec.json.encode(parts.health.restart_here(service, reason=reason))
+    except ProblemError:
+        return b"false"  # here it is not known, or health does not run
 
 
 def _counts(parts: Parts) -> Counts:

@@ -100,6 +100,11 @@ def recovered(recovery: Recovery) -> Recovery:
     return Recovery() if recovery.given_up else replace(recovery, failed_at=None)
 
 
+def taken_over(recovery: Recovery) -> Recovery:
+    """Note that it is ours to mend from now on: what was seen until now, another may have met."""
+    return replace(recovery, failed_at=None)
+
+
 def attempts_made(recovery: Recovery, policy: RecoveryPolicy, now: float) -> int:
     """Return how many attempts count at ``now``."""
     return len(_recent(recovery, policy, now))

@@ -17,6 +17,7 @@ from orch.health.processes import ProcessSpec, run_child
 from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.statistics import RecoveryStatistics
 from orch.health.verdict import Observation, Seen
+from orch.holding import Held
 from orch.telemetry.events import Severity
 
 log = structlog.get_logger("health")
@@ -215,7 +216,11 @@ class KeptProcess(Restarter):
 class RestartCommand(Restarter):
     """``services.X.restart_command``, run when every instance is down or an operator asks for it.
 
-    The command finds the service's name in ``ORCH_SERVICE``.
+    Of several workers only the one that holds the ``lease`` runs it; a command that is running when the lease
+    is lost is ended before another worker may begin. ``taken`` is called when this worker's turn begins.
+
+    The command finds the service's name in ``ORCH_SERVICE``, and in ``ORCH_FENCE`` a number that grows from
+    one worker's turn to the next (0: there is one worker).
     """
 
     def __init__(
@@ -226,25 +231,55 @@ class RestartCommand(Restarter):
         policy: RecoveryPolicy,
         observe: Observe,
         say: Say,
+        lease: Held,
+        taken: Callable[[], None],
     ) -> None:
         super().__init__(name, policy=policy, observe=observe, say=say)
         self._argv = argv
+        self._lease = lease
+        self._taken = taken
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is for this worker to run the command."""
+        return self._lease.is_held
+
+    def statistics(self, *, is_well: bool) -> RecoveryStatistics | None:
+        """Return what is being done, here or by another worker."""
+        if self._lease.is_held:
+            return super().statistics(is_well=is_well)
+        if is_well or not self._argv():
+            return None
+        text = (
+            "Another worker sees to it."
+            if self._lease.is_elsewhere
+            else "Which worker starts it again is agreed on through Redis, which does not answer. It waits."
+        )
+        return RecoveryStatistics(attempt=0, limit=self._policy.attempts, next_in=None, text=text)
 
     async def run(self) -> Never:
-        """Run the command whenever its turn has come, until cancelled."""
+        """Run the command whenever its turn has come and it is ours to run, until cancelled."""
+        await self._lease.hold(self._act)
+
+    async def _act(self, fence: int) -> Never:
+        if self._lease.is_shared:
+            # What was seen until now another worker may have met; a look shows what is left to do.
+            self._recovery = recovery.taken_over(self._recovery)
+            self._is_asked_for = False
+            self._taken()
         while True:
             how = await self._turn()
             argv = self._argv()
             if argv:
-                await self._command(argv, how)
+                await self._command(argv, how, fence)
 
     def trouble(self) -> None:
         """Note that it is down; without a command there is nothing to be done about it."""
         if self._argv():
             super().trouble()
 
-    async def _command(self, argv: tuple[str, ...], how: str) -> None:
-        spec = ProcessSpec(argv=argv, env={"ORCH_SERVICE": self.name})
+    async def _command(self, argv: tuple[str, ...], how: str, fence: int) -> None:
+        spec = ProcessSpec(argv=argv, env={"ORCH_SERVICE": self.name, "ORCH_FENCE": str(fence)})
         fault = f"did not end within {in_words(COMMAND_LIMIT)}"
         log.info("restart command", service=self.name, argv=argv)
         with trio.move_on_after(COMMAND_LIMIT):

@@ -32,6 +32,7 @@ from orch.health.verdict import (
 )
 from orch.health.watched import WatchedInstance, WatchedService
 from orch.health.words import change_in_words, severity_of
+from orch.holding import Leases
 from orch.problems import ProblemError
 from orch.settings import Instance, Settings
 from orch.telemetry.events import EventLog, Severity
@@ -45,6 +46,9 @@ SETTINGS_LOOK: Final = 1.0
 
 SOONEST: Final = 0.25
 """Seconds between two checks of one instance at least, whoever asks for them."""
+
+Elsewhere = Callable[[str, str], Awaitable[bool]]
+"""Has the worker whose turn it is start a service again, for a reason; returns whether there is one."""
 
 _ANSWERED: Final = frozenset({Seen.GOOD, Seen.SLOW, Seen.IMPAIRED, Seen.STARTING})
 _WELL: Final = frozenset({State.HEALTHY, State.DEGRADED})
@@ -73,6 +77,7 @@ class HealthService:
         processes: Mapping[str, ProcessSpec] | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         policy: RecoveryPolicy | None = None,
+        leases: Leases | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._settings = settings
@@ -83,11 +88,13 @@ class HealthService:
         self._processes = dict(processes or {})
         self._transport = transport
         self._policy = policy or RecoveryPolicy()
+        self._leases = leases or Leases()
         self._jitter = jitter
         self._services: dict[str, WatchedService] = {}
         self._applied: Settings | None = None
         self._changed = trio.Event()
         self._is_running = False
+        self.elsewhere: Elsewhere | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Watch the back ends until cancelled; children that were started have ended by then."""
@@ -123,9 +130,23 @@ class HealthService:
     async def restart(self, service: str, *, reason: str) -> None:
         """Begin to start a back end again. ``reason`` is a sentence ("An operator asked for it.").
 
-        ProblemError: unknown_service, not_restartable, service_unavailable (while this branch does not run).
+        Of several workers the one whose turn it is does so, whichever is asked.
+
+        ProblemError: unknown_service, not_restartable, service_unavailable (while this branch does not run,
+        or while it is no worker's turn).
         """
         await trio.lowlevel.checkpoint()
+        if self.restart_here(service, reason=reason):
+            return
+        if self.elsewhere is None or not await self.elsewhere(service, reason):
+            raise ProblemError(
+                "service_unavailable",
+                f"Which worker starts {service} again is not agreed on now. Try again soon.",
+                service=service,
+            )
+
+    def restart_here(self, service: str, *, reason: str) -> bool:
+        """Begin to start a back end again if that is for this worker to do. ProblemError: as restart."""
         known = self._services.get(service)
         if known is None:
             raise ProblemError("unknown_service", f"There is no service called {service}.", service=service)
@@ -137,8 +158,11 @@ class HealthService:
             )
         if not self._is_running:
             raise ProblemError("service_unavailable", "Health checks are not running now.", service=service)
+        if isinstance(known.restarter, RestartCommand) and not known.restarter.is_ours:
+            return False
         self._say(known, "info", f"Is being started again. {reason}")
         known.restarter.restart()
+        return True
 
     async def wait_for(self, service: str, state: State) -> None:
         """Return once the service is in ``state``; it may have left it again by the time that is acted on."""
@@ -243,8 +267,20 @@ class HealthService:
                 for instance in service.instances.values():
                     self._observe(instance, observation)
 
-            argv = partial(self._command, service.name)
-            made = RestartCommand(service.name, argv, policy=self._policy, observe=observe_all, say=say)
+            def look() -> None:
+                for instance in service.instances.values():
+                    instance.nudge()
+                self._tell()
+
+            made = RestartCommand(
+                service.name,
+                partial(self._command, service.name),
+                policy=self._policy,
+                observe=observe_all,
+                say=say,
+                lease=self._leases.lease(f"recovery of {service.name}"),
+                taken=look,
+            )
         made.on_restart = partial(self._metrics.recovery, service.name)
         return made
 

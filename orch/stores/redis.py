@@ -282,6 +282,14 @@ class RedisStore:
         """Tell the other workers with someone in the session something passing; it may be lost."""
         self._pipeline.offer(self._commands.tell(session_id, payload))
 
+    async def take_lease(self, name: str, holder: str, seconds: float) -> int | None:
+        """Take or renew a lease; return the fence, or None: another has it."""
+        return await self._pipeline.execute(self._commands.take_lease(name, holder, int(seconds * 1000)))
+
+    async def drop_lease(self, name: str, holder: str) -> None:
+        """Give a lease back, if it is the holder's."""
+        await self._pipeline.execute(self._commands.drop_lease(name, holder))
+
     async def settings(self) -> KeptSettings:
         """Return what operators have changed while the service runs."""
         return await self._pipeline.execute(self._commands.settings())

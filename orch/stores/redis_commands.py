@@ -25,6 +25,7 @@ from orch.stores.redis_keys import (
     encode_participant,
     encode_told,
     keys,
+    lease_keys,
     mark,
     number,
     off_wire,
@@ -296,6 +297,17 @@ class SessionCommands:
     def renewed(self) -> Call[None]:
         """Have done so."""
         return Call(((b"DEL", RENEWAL),), lambda _: None)
+
+    def take_lease(self, name: str, holder: str, milliseconds: int) -> Call[int | None]:
+        """Take or renew a lease; return the fence, or None: another has it."""
+        return Call(
+            (self._script("lease", lease_keys(name), holder, milliseconds),),
+            lambda replies: int(replies[0]) or None,
+        )
+
+    def drop_lease(self, name: str, holder: str) -> Call[None]:
+        """Give a lease back, if it is the holder's."""
+        return Call((self._script("release", lease_keys(name)[:1], holder),), lambda _: None)
 
     def write_trial(self) -> Call[None]:
         """Write something that nobody reads."""

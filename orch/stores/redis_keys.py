@@ -52,6 +52,12 @@ def mark(session_id: str, writer: str) -> bytes:
     return b"orch:{%s}:done:%s" % (session_id.encode(), writer.encode())
 
 
+def lease_keys(name: str) -> tuple[bytes, bytes]:
+    """Return where it is noted who has a lease, and the last fence; both on one node of a cluster."""
+    root = b"orch:lease:{%s}" % name.encode()
+    return root, root + b":fence"
+
+
 def channel(session_id: str) -> bytes:
     """Return where the workers with someone in the session hear of it."""
     return b"orch:{%s}:feed" % session_id.encode()

@@ -1,0 +1,19 @@
+-- KEYS: lease, the last fence. ARGV: holder, milliseconds
+-- Takes a lease, or renews it. Returns the holder's fence, or 0 where another has it; asked again, the same again.
+-- A fence is never lower than the time, so that it grows also where the last one was forgotten.
+local holder, last = redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]))
+if holder and holder ~= ARGV[1] then
+  return 0
+end
+local fence = last
+if not holder or not last then
+  local time = redis.call('TIME')
+  fence = math.max((last or 0) + 1, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+  redis.call('SET', KEYS[2], string.format('%.0f', fence))
+end
+if holder then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+else
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+end
+return fence
