@@ -33,11 +33,15 @@ class Asked(Struct, frozen=True):
 class Brief(Struct, frozen=True, kw_only=True):
     """What a worker says of itself at every roll call.
 
-    ``connections`` that are open on it, ``state`` of its tree, ``amiss``: its branches that are not running;
-    ``since`` when it runs, in seconds since the epoch; ``revision``: which settings it runs.
+    ``connections`` that are open on it, of at most ``limit``, and how many were ``evicted``; ``state`` of its
+    tree, ``amiss``: its branches that are not running; ``since`` when it runs, in seconds since the epoch;
+    ``revision``: which settings it runs.
     """
 
     connections: int = 0
+    limit: int = 0
+    evicted: int = 0
+    messages_out_per_second: float = 0.0
     state: str = "running"
     amiss: tuple[str, ...] = ()
     since: float = 0.0

@@ -10,6 +10,7 @@ import trio
 from msgspec import Struct
 
 from orch.analytics.series import Series
+from orch.cluster import Brief, WorkersStatistics
 
 if TYPE_CHECKING:
     from orch.configuration import Configuration
@@ -40,7 +41,10 @@ class ProcessStatistics(Struct, frozen=True, kw_only=True):
 
 
 class DashboardStatistics(Struct, frozen=True, kw_only=True):
-    """One page's worth of figures. ``series`` holds columns, oldest first, null for a gap."""
+    """One page's worth of figures. ``series`` holds columns, oldest first, null for a gap.
+
+    Connections, sessions and messages are all workers', everything else is this worker's.
+    """
 
     uptime: float
     now: float
@@ -63,6 +67,7 @@ class Dashboard:
         gateway: "GatewayService",
         speech: "Speech",
         hub: "HubService",
+        workers: Callable[[], WorkersStatistics],
         events: "EventLog",
         wall: Callable[[], float],
     ) -> None:
@@ -70,6 +75,7 @@ class Dashboard:
         self._gateway = gateway
         self._speech = speech
         self._hub = hub
+        self._workers = workers
         self._events = events
         self._wall = wall
         self._began = wall()
@@ -89,7 +95,7 @@ class Dashboard:
         return self._settings.current.orchestration.monitoring.metrics_collection_interval
 
     def _sample(self) -> None:
-        gateway, hub = self._gateway.statistics(), self._hub.statistics()
+        gateway, workers = self._gateway.statistics(), self._briefs()
         now, cpu = trio.current_time(), time.process_time()
         requests = errors = None
         if self._last is not None:
@@ -107,16 +113,19 @@ class Dashboard:
                 "errors_per_second": errors,
                 "gateway_p50_ms": gateway.p50_ms,
                 "gateway_p95_ms": gateway.p95_ms,
-                "connections": hub.active,
-                "sessions": hub.sessions,
-                "messages_out_per_second": hub.messages_out_per_second,
+                "connections": sum(brief.connections for brief in workers),
+                "sessions": self._hub.sessions,
+                "messages_out_per_second": sum(brief.messages_out_per_second for brief in workers),
                 "caption_p95_ms": self._speech.statistics().caption_p95_ms,
             },
         )
 
+    def _briefs(self) -> tuple[Brief, ...]:
+        return tuple(each.brief for each in self._workers().workers)
+
     def statistics(self) -> DashboardStatistics:
         """Return what the overview shows."""
-        gateway, hub = self._gateway.statistics(), self._hub.statistics()
+        gateway, workers = self._gateway.statistics(), self._briefs()
         return DashboardStatistics(
             uptime=self._wall() - self._began,
             now=self._wall(),
@@ -137,8 +146,11 @@ class Dashboard:
             },
             speech=self._speech.statistics(),
             connections={
-                name: getattr(hub, name)
-                for name in ("active", "total", "limit", "sessions", "evicted", "messages_out_per_second")
+                "active": sum(brief.connections for brief in workers),
+                "limit": sum(brief.limit for brief in workers),
+                "sessions": self._hub.sessions,
+                "evicted": sum(brief.evicted for brief in workers),
+                "messages_out_per_second": sum(brief.messages_out_per_second for brief in workers),
             },
             events=self._events.latest(),
             process=self._process(),

@@ -42,6 +42,7 @@ from orch.supervision import Detail, Queue, Run, State, Tree
 from orch.telemetry import metrics as names
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics, Reading
+from orch.websocket.pool import NOBODY
 from orch.websocket.service import HubService
 from orch.websocket.topics import Topics
 
@@ -92,7 +93,13 @@ def build(
         wall=wall,
     )
     dashboard = Dashboard(
-        settings=configuration, gateway=gateway, speech=speech, hub=hub, events=events, wall=wall
+        settings=configuration,
+        gateway=gateway,
+        speech=speech,
+        hub=hub,
+        workers=asking.statistics,
+        events=events,
+        wall=wall,
     )
     parts = Parts(
         settings=configuration,
@@ -164,6 +171,9 @@ def _brief(parts: Parts) -> Brief:
     amiss = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
     return Brief(
         connections=parts.hub.active,
+        limit=parts.settings.current.orchestration.websocket.max_connections,
+        evicted=parts.hub.evicted,
+        messages_out_per_second=parts.hub.messages_out_per_second,
         state="stopping" if parts.tree.stopping.is_set() else "running",
         amiss=amiss,
         since=parts.tree.began,
@@ -301,7 +311,7 @@ def _front_readings(front: Front) -> Iterator[Reading]:
 
 def _readings(parts: Parts) -> Iterator[Reading]:
     """Read what Prometheus asks for from the parts' own statistics."""
-    hub, speech, tree = parts.hub.statistics(), parts.speech.statistics(), parts.tree.statistics()
+    hub, speech, tree = parts.hub.statistics(NOBODY), parts.speech.statistics(), parts.tree.statistics()
     yield Reading(names.UPTIME, tree.uptime)
     yield Reading(names.CONNECTIONS, hub.active)
     yield Reading(names.CONNECTIONS_TOTAL, hub.total)

@@ -54,6 +54,8 @@ class PoolQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 NEWEST: Final = PoolQuery()
+NOBODY: Final = PoolQuery(limit=0)
+"""Of all connections only the totals."""
 
 
 class Named(Protocol):

@@ -280,6 +280,16 @@ class HubService:
         return len(self._connections)
 
     @property
+    def evicted(self) -> int:
+        """How many were too slow on this worker."""
+        return self._closes[closes.SLOW_CLIENT.name]
+
+    @property
+    def messages_out_per_second(self) -> float:
+        """How fast this worker sends, over the last seconds."""
+        return self._rates.per_second()[1]
+
+    @property
     def sessions(self) -> int:
         """How many sessions there are altogether."""
         return self._rooms.count

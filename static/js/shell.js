@@ -68,7 +68,8 @@ export class Shell {
   /** Show what is said to everyone; what people say stays until it has been read. */
   #announce = ({ detail }) => {
     if (detail.type !== "system_announcement") return;
-    toast(detail.message, { tone: detail.state === "degraded" ? "bad" : "", stays: detail.state !== "restored" });
+    const isSaid = detail.state === undefined;
+    toast(detail.message, { title: isSaid ? "Announcement" : "", tone: detail.state === "degraded" ? "bad" : "", stays: detail.state !== "restored" });
   };
 
   #again = () => {

@@ -197,9 +197,10 @@ test("connections are told by what they are doing, as the service counts them", 
   assert.equal(countWords({ matching: 1458, listed: 500, active: 1458 }), "the newest 500 of 1,458");
   assert.equal(countWords({ matching: 1458, listed: 500, active: 1458, isSorted: true }), "the first 500 of 1,458");
   assert.equal(countWords({ matching: 14, listed: 14, active: 14 }), "14 connections");
-  assert.match(connectionsSentence({ active: 10, limit: 10, doings }), /turned away/);
-  assert.match(connectionsSentence({ active: 1, limit: 10, doings }), /One connection is behind/);
-  assert.equal(connectionsSentence({ active: 0, limit: 10, doings: {} }), "Nobody is connected.");
+  assert.match(connectionsSentence({ active: 10, limit: 10, doings, workers: [] }), /turned away/);
+  assert.match(connectionsSentence({ active: 1, limit: 10, doings, workers: [] }), /One connection is behind/);
+  assert.equal(connectionsSentence({ active: 0, limit: 10, doings: {}, workers: [] }), "Nobody is connected.");
+  assert.match(connectionsSentence({ active: 0, limit: 10, doings: {}, workers: [{ answered: false }] }), /^One worker does not answer; who is connected to it is not counted\.$/);
   assert.equal(moreSessions({ sessions: ["a"], session_count: 1 }), "");
   assert.equal(moreSessions({ sessions: ["a"], session_count: 57 }), " and 56 more");
 });
@@ -223,8 +224,8 @@ test("workers that have not taken a change over are named, with the reason", () 
 
 test("workers are called by their place, and by their machine where there are several", () => {
   const [a, b, c] = [{ name: "a", place: 0, host: "x", pid: 1 }, { name: "b", place: 1, host: "x", pid: 2 }, { name: "c", place: 0, host: "y", pid: 3 }];
-  assert.equal(workerLabel(a, [a, b]), "worker 0");
-  assert.equal(workerLabel(c, [a, b, c]), "worker 0 at y");
+  assert.equal(workerLabel(a, [a, b]), "worker\u00a00");
+  assert.equal(workerLabel(c, [a, b, c]), "worker\u00a00 at y");
   assert.equal(workerLabel({ name: "d", place: null, host: "z", pid: 4 }, [a]), "process 4 at z");
   assert.equal(workerLabel({ name: "e", place: null, host: null, pid: null }, [a]), "a worker that has not said where it is");
 });
@@ -233,9 +234,9 @@ test("a worker that does not answer is named, and so is what is missing", () => 
   const worker = (place, answered) => ({ worker: { name: `w${place}`, place, host: "x", pid: place }, answered });
   assert.deepEqual(silence([worker(0, true), worker(1, true)], "connections", 5), []);
   const [one] = silence([worker(0, true), worker(1, false)], "connections", 5);
-  assert.equal(`${one.subject}: ${one.text}`, "Worker 1: does not answer; its connections are not shown.");
+  assert.equal(`${one.subject}: ${one.text}`, "Worker\u00a01: its connections are not shown.");
   const [two] = silence([worker(0, false), worker(1, false)], "connections", 5);
-  assert.equal(`${two.subject}: ${two.text}`, "Worker 0 and worker 1: do not answer; their connections are not shown.");
+  assert.equal(`${two.subject}: ${two.text}`, "Worker\u00a00 and worker\u00a01: their connections are not shown.");
   assert.equal(briefWords({ answered: true, brief: { state: "running", amiss: [] } }), "all running");
   assert.equal(briefWords({ answered: true, brief: { state: "running", amiss: ["gateway", "front"] } }), "gateway and front not running");
   assert.equal(briefWords({ answered: false, brief: { state: "running", amiss: [] } }), "no answer");

@@ -9,6 +9,7 @@ from quart_schema import document_response
 from orch.parts import Parts
 from orch.supervision import State
 from orch.web.answers import answer
+from orch.websocket.pool import NOBODY
 
 # The back ends' states, best first; the service is as well as the worst of them.
 ORDER: Final = ("healthy", "unknown", "degraded", "recovering", "unhealthy")
@@ -89,7 +90,7 @@ def blueprint(parts: Parts) -> Blueprint:
         """Return how the service, its back ends and its hub are."""
         hub = parts.tree.states().get("websocket", State.STOPPED)
         services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub]}
-        connections = parts.hub.statistics()
+        connections = parts.hub.statistics(NOBODY)
         return answer(
             Health(
                 status=worst(tuple(services.values())),

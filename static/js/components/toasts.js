@@ -5,14 +5,14 @@ import { byId, h } from "./dom.js";
 const SHOWN_FOR = 8_000;
 const AT_ONCE = 3;
 
-/** `action`: {label, run} or null. A message with trouble, or one that `stays`, is there until it is dismissed. */
-export function toast(text, { tone = "", action = null, stays = tone === "bad" } = {}) {
+/** `title`: who says it, or what it is. `action`: {label, run} or null. A message with trouble, or one that `stays`, is there until it is dismissed. */
+export function toast(text, { title = "", tone = "", action = null, stays = tone === "bad" } = {}) {
   const box = byId("toasts");
   const end = () => element.remove();
   const element = h(
     "div",
     { class: "toast", "data-tone": tone || null },
-    h("span", {}, text),
+    h("span", {}, title && h("strong", { class: "toast-title" }, title), text),
     action &&
       h(
         "button",

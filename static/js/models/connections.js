@@ -5,6 +5,8 @@ import { listed } from "./overview.js";
 
 /** One sentence on the pool. It is read out when it changes, so no figure that ticks is in it. */
 export function sentence(pool) {
+  const silent = pool.workers.filter(({ answered }) => !answered).length;
+  if (silent > 0) return `${silent === 1 ? "One worker does" : `${count(silent)} workers do`} not answer; who is connected to ${silent === 1 ? "it" : "them"} is not counted.`;
   if (pool.active === 0) return "Nobody is connected.";
   const { behind } = pool.doings;
   if (pool.active >= pool.limit) return "As many connections are open as may be; new ones are turned away until one closes.";

@@ -10,7 +10,7 @@ import { word } from "./states.js";
  */
 export function sentence(tree) {
   const said = ofBranches(tree);
-  return Number.isInteger(tree.worker) ? `Worker ${tree.worker}: ${said}` : said;
+  return Number.isInteger(tree.worker) ? `Worker ${tree.worker}: ${said[0].toLowerCase()}${said.slice(1)}` : said;
 }
 
 function ofBranches(tree) {

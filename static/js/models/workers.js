@@ -5,7 +5,7 @@ import { listed } from "./overview.js";
 /** A worker's name for people: "worker 1", with its machine where there are several. `workers`: all there are. */
 export function workerLabel(worker, workers) {
   const hosts = new Set(workers.map(({ host }) => host));
-  const number = worker.place === null ? null : `worker ${worker.place}`;
+  const number = worker.place === null ? null : `worker\u00a0${worker.place}`;
   if (number === null) return worker.host === null ? "a worker that has not said where it is" : `process ${worker.pid} at ${worker.host}`;
   return hosts.size > 1 && worker.host !== null ? `${number} at ${worker.host}` : number;
 }
@@ -20,15 +20,15 @@ export function silence(workers, what, since) {
   const all = workers.map(({ worker }) => worker);
   const silent = workers.filter(({ answered }) => !answered).map(({ worker }) => workerLabel(worker, all));
   if (silent.length === 0) return [];
-  const [does, has] = silent.length === 1 ? ["does", "its"] : ["do", "their"];
+  const whose = silent.length === 1 ? "its" : "their";
   return [
     {
       key: "silent workers",
       word: "no answer",
       tone: "warn",
       subject: upper(listed(silent)),
-      text: `${does} not answer; ${has} ${what} are not shown.`,
-      more: "It may be busy, stopped, or cut off from Redis. It is asked again every few seconds.",
+      text: `${whose} ${what} are not shown.`,
+      more: "A worker that does not answer may be busy, stopped, or cut off from Redis. It is asked again every few seconds.",
       since,
       action: null,
     },

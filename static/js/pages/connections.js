@@ -232,7 +232,8 @@ function showChoices() {
 function showSessionTable() {
   const slot = byId("sessions-slot");
   if (pool.session_list.length === 0) {
-    ready(slot, noSessions(pool.sessions));
+    const isSilent = pool.workers.some((each) => !each.answered);
+    ready(slot, isSilent ? emptyState("No session is in use on the workers that answer.") : noSessions(pool.sessions));
   } else {
     ready(slot, sessions.element);
     sessions.show(pool.session_list);

@@ -7,11 +7,14 @@ import { emptyState } from "../components/empty.js";
 import { showEvents } from "../components/events.js";
 import { InstancePanel } from "../components/instance-panel.js";
 import { InstanceTable } from "../components/instance-table.js";
+import { Polling } from "../components/polling.js";
 import { restartService } from "../components/restarts.js";
 import { showSessions } from "../components/session-list.js";
 import { Tile } from "../components/tile.js";
 import { showTwigs } from "../components/twigs.js";
 import { ready } from "../components/slot.js";
+import { showWhose } from "../components/whose.js";
+import { control } from "../control.js";
 import { count, counted, duration, joined, latency, milliseconds, number, percent } from "../models/figures.js";
 import { instances, problems, sentence } from "../models/overview.js";
 import { usual } from "../models/series.js";
@@ -21,7 +24,7 @@ import { Shell } from "../shell.js";
 /** A tab in the background shows how many problems there are. */
 const TITLE = document.title;
 
-const state = { services: null, gateway: null, tree: null, metrics: null, connections: null, config: null };
+const state = { services: null, gateway: null, tree: null, metrics: null, config: null };
 
 const tiles = Object.fromEntries(["connections", "requests", "gateway", "caption"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
 const throughput = new Chart(byId("throughput"), {
@@ -126,11 +129,6 @@ const topics = {
     setText(byId("branches-note"), restarts === 0 ? "no restarts" : counted(restarts, "restart"));
     showStatus();
   },
-  connections(data) {
-    state.connections = data;
-    showSessions(byId("sessions-slot"), data.session_list.slice(0, 5), data.sessions);
-    setText(byId("sessions-note"), data.sessions > 5 ? `5 of ${count(data.sessions)}` : "");
-  },
   config(data) {
     state.config = data;
     showStatus();
@@ -142,5 +140,12 @@ shell.start();
 throughput.start();
 latencies.start();
 for (const [topic, show] of Object.entries(topics)) socket.onTopic(topic, show);
+showWhose(socket, (who, many) => `Connections and sessions are those of all ${many} workers; everything else is that of ${who}, which this page talks to.`);
+// Only the newest sessions are shown here: the connections themselves are not asked for.
+new Polling({ fetch: (path) => control("GET", path), interval: 5_000 }).ask("/api/connections?limit=0", ({ answer, error }) => {
+  if (error !== null) return; // the bar that says that the connection is lost says it
+  showSessions(byId("sessions-slot"), answer.session_list.slice(0, 5), answer.sessions);
+  setText(byId("sessions-note"), answer.sessions > 5 ? `5 of ${count(answer.sessions)}` : "");
+});
 panel.start();
 socket.start();
