@@ -148,6 +148,7 @@ def _connect(parts: Parts) -> None:
     """Say what pages can be told of, what is scraped, and what follows from a change."""
     topics = parts.topics
     topics.register("services", parts.health.statistics)
+    topics.register("store", parts.store.standing)
     topics.register("gateway", parts.gateway.statistics)
     topics.register("connections", parts.hub.pool.latest)
     topics.register("workers", parts.asking.statistics)
@@ -264,8 +265,9 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _stores_detail(parts: Parts) -> Detail:
-    store = parts.store.statistics()
+    store, standing = parts.store.statistics(), parts.store.standing()
     text = "sqlite" if isinstance(store, StoreStatistics) else f"redis, {store.state}"
+    text = " · ".join([text, *filter(None, (standing.reason, *standing.cautions))])
     return Detail(text=text, queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
 
 

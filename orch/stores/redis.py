@@ -10,6 +10,7 @@ hears the news; :mod:`orch.stores.redis_connecting` keeps both.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -33,6 +34,7 @@ from orch.stores.redis_commands import SessionCommands, load_scripts, message
 from orch.stores.redis_connecting import Connecting, State
 from orch.stores.redis_feed import Feed
 from orch.stores.redis_pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
+from orch.stores.standing import StoreStanding
 from orch.websocket.history import Limits
 
 #: Sessions looked at in one step of a sweep.
@@ -93,7 +95,13 @@ class RedisStore:
     operation refused so may have been done all the same.
     """
 
-    def __init__(self, url: str, *, lifetime: Callable[[], float] = lambda: 86_400.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        lifetime: Callable[[], float] = lambda: 86_400.0,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         worker = secrets.token_hex(8)
         self._scripts = load_scripts()
         database = _database(url)
@@ -116,6 +124,7 @@ class RedisStore:
             pipeline=self._pipeline,
             feed=self._feed,
             changed=self._changed,
+            wall=wall,
         )
         self._tokens = 0
         self._worker = worker
@@ -151,6 +160,19 @@ class RedisStore:
             commit_ms=None if pipeline.exchange_seconds is None else pipeline.exchange_seconds * 1000,
             last_error=connecting.last_error,
             trouble=connecting.trouble,
+            cautions=connecting.cautions,
+        )
+
+    def standing(self) -> StoreStanding:
+        """Return how the store is, in words."""
+        connecting = self._connecting
+        is_open = connecting.state == "open"
+        reason = "" if is_open else f"Redis at {connecting.url}: {connecting.trouble or 'not reached yet.'}"
+        return StoreStanding(
+            engine="redis",
+            state="healthy" if is_open else "degraded",
+            reason=reason,
+            since=connecting.since,
             cautions=connecting.cautions,
         )
 

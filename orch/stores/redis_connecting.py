@@ -56,7 +56,8 @@ class Connecting:
     """Keeps in touch with one server.
 
     The mutable state is how that goes: ``state``, ``trouble`` (what is the matter now, in words),
-    ``cautions`` (what works and may cost messages later), ``last_error`` and the count of connections.
+    ``cautions`` (what works and may cost messages later), ``since`` when it is open or is not (seconds since
+    the epoch), ``last_error`` and the count of connections.
 
     ``changed`` is told when the server can be written to (True) and when it cannot.
     """
@@ -70,12 +71,14 @@ class Connecting:
         pipeline: Pipeline,
         feed: Feed,
         changed: Callable[[bool], None],
+        wall: Callable[[], float],
     ) -> None:
         self.url = shown(url)
         self.state: State = "stopped"
         self.trouble: str | None = None
         self.cautions: tuple[str, ...] = ()
         self.last_error: str | None = None
+        self.since = wall()
         self.connections = 0
         self._url = url
         self._scripts = scripts
@@ -83,6 +86,7 @@ class Connecting:
         self._pipeline = pipeline
         self._feed = feed
         self._changed = changed
+        self._wall = wall
         self._logged: dict[str, float] = {}
 
     async def run(self, opened: Callable[[], None]) -> Never:
@@ -132,6 +136,7 @@ class Connecting:
     def _enter(self, state: State) -> None:
         was_open, self.state = self.state == "open", state
         if was_open != (state == "open"):
+            self.since = self._wall()
             if state == "open":
                 self.trouble = None
                 self._logged.clear()

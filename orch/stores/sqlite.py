@@ -30,6 +30,7 @@ from orch.stores.database import (
     open_database,
 )
 from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.standing import StoreStanding
 from orch.websocket.history import Limits
 
 #: Operations and their bytes that may wait for a commit.
@@ -162,6 +163,18 @@ class SqliteStore:
             failures=self._failures,
             commit_ms=None if self._commit_seconds is None else self._commit_seconds * 1000,
             last_error=self._last_error,
+        )
+
+    def standing(self) -> StoreStanding:
+        """Return how the store is, in words; whether its branch fails the tree says."""
+        is_open = self._opened.is_set()
+        reason = "" if is_open else f"{self._path} is not open. {self._last_error or ''}".rstrip()
+        return StoreStanding(
+            engine="sqlite",
+            state="healthy" if is_open else "degraded",
+            reason=reason,
+            since=None,
+            cautions=(),
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -150,10 +150,13 @@ def test_trouble_is_said_first_in_words(broken: Running, page_at: PageAt) -> Non
     settled(page)
     expect(page.locator("#page-status")).to_have_text("websocket failed and will start again.")
     banners = page.locator("#problems .banner")
-    expect(banners).to_have_count(4)
+    expect(banners).to_have_count(5)
     expect(banners.nth(0)).to_contain_text("The store does not answer.")
     expect(page.locator("#problems")).to_contain_text("Starting it again in 4 s (attempt 2 of 5).")
     expect(page.locator("#problems")).to_contain_text("It was not started from here")
+    store = banners.filter(has_text="The store of sessions")
+    expect(store).to_contain_text("Nothing listens there: start it.")
+    expect(store).to_contain_text("Who is connected stays connected")
 
 
 def test_names_that_are_markup_are_shown_as_text(broken: Running, page_at: PageAt) -> None:

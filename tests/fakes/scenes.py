@@ -15,6 +15,7 @@ from orch.configuration import ConfigurationStatistics
 from orch.dashboard import DashboardStatistics
 from orch.gateway.figures import GatewayStatistics
 from orch.health.statistics import ServicesStatistics
+from orch.stores.standing import StoreStanding
 from orch.supervision import TreeStatistics
 from orch.websocket.figures import ConnectionsStatistics
 from tests.fakes.scene_parts import (
@@ -39,6 +40,7 @@ Scene = dict[str, Any]
 
 KINDS: Final[dict[str, type]] = {
     "services": ServicesStatistics,
+    "store": StoreStanding,
     "gateway": GatewayStatistics,
     "connections": ConnectionsStatistics,
     "counts": Counts,
@@ -125,6 +127,7 @@ def full(now: float) -> Scene:
             ],
         },
         "connections": pool(now, connections),
+        "store": {"engine": "sqlite", "state": "healthy", "reason": "", "since": None, "cautions": []},
         "counts": {"connections": 1458, "sessions": 412},
         "workers": {"workers": [worker(now, None)]},
         "metrics": {
@@ -338,6 +341,13 @@ def broken(now: float) -> Scene:
                 errors=900,
             ),
         ],
+    }
+    scene["store"] = {
+        "engine": "redis",
+        "state": "degraded",
+        "reason": f"Redis at redis://r:6379: Connection refused {HOSTILE}. Nothing listens there: start it.",
+        "since": now - 42,
+        "cautions": [],
     }
     scene["metrics"]["series"] = series(now, 120, gap=(50, 75))
     scene["metrics"]["gateway"] |= {"error_rate": 0.412, "p95_ms": None, "p50_ms": None}

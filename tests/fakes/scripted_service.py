@@ -92,6 +92,7 @@ class ScriptedService:
                 restart=restart,
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
+            store=SimpleNamespace(standing=says("store")),
             gateway=SimpleNamespace(statistics=says("gateway")),
             asking=SimpleNamespace(
                 statistics=says("workers"),

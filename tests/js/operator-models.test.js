@@ -58,6 +58,20 @@ test("the tree's trouble is said before that of the back ends", () => {
   assert.equal(sentence({ services: null, tree: running, speech: null }), "");
 });
 
+test("a store that cannot keep anything is said in the sentence and in a banner, with what to do", () => {
+  const store = { engine: "redis", state: "degraded", reason: "Redis at redis://r: it is full.", since: 70, cautions: [] };
+  const services = { services: [service("a", "healthy")] };
+  assert.match(sentence({ services, store, tree: running, speech: null }), /cannot be kept now/);
+  const [found, ...more] = problems({ services, store, tree: running, config: null });
+  assert.deepEqual(more, []);
+  assert.deepEqual([found.key, found.tone, found.word, found.text, found.since], ["store", "warn", "degraded", store.reason, 70]);
+  assert.equal(found.action.href, "/tree?branch=stores");
+  const failing = { state: "running", branches: [branch("stores", "backing_off")] };
+  assert.deepEqual(problems({ services, store, tree: failing, config: null }).map(({ key }) => key), ["branch stores"]);
+  const well = { ...store, state: "healthy", reason: "", cautions: ["appendonly is off"] };
+  assert.deepEqual(problems({ services, store: well, tree: running, config: null }), []);
+});
+
 test("those who speak are counted", () => {
   const services = { services: [service("audio-service", "healthy")] };
   assert.match(sentence({ services, tree: running, speech: { streams: 1 } }), /One person is speaking/);

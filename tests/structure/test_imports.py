@@ -63,6 +63,7 @@ PURE = (
     "websocket/tokens.py",
     "leases.py",
     "stores/records.py",
+    "stores/standing.py",
     "stores/redis_address.py",
     "stores/redis_commands.py",
     "stores/redis_words.py",

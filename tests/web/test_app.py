@@ -273,11 +273,17 @@ def test_secrets_are_not_set_over_http() -> None:
 
 
 def test_health_has_the_shape_that_was_promised() -> None:
-    """Status, services with the hub among them, connections, uptime."""
+    """Status, services with the hub and the store among them, connections, uptime."""
     response = ask("GET", "/api/health")
     assert msgspec.json.decode(response.whole) == {
         "status": "degraded",
-        "services": {"audio-service": "degraded", "translation-service": "healthy", "websocket": "healthy"},
+        "services": {
+            "audio-service": "degraded",
+            "translation-service": "healthy",
+            "websocket": "healthy",
+            "store": "healthy",
+        },
+        "store": {"engine": "sqlite", "state": "healthy", "reason": "", "since": None, "cautions": []},
         "connections": {"active": 1458, "total": 20411},
         "uptime": 86000,
     }
@@ -288,6 +294,8 @@ def test_health_is_as_bad_as_the_worst() -> None:
     document = msgspec.json.decode(ask("GET", "/api/health", ScriptedService("broken")).whole)
     assert document["status"] == "unhealthy"
     assert document["services"]["websocket"] == "recovering"
+    assert document["services"]["store"] == "degraded"
+    assert "Nothing listens there" in document["store"]["reason"]
 
 
 def test_a_branch_that_is_not_running_makes_the_process_not_ready_but_alive() -> None:

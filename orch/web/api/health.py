@@ -7,6 +7,7 @@ from quart import Blueprint, Response
 from quart_schema import document_response
 
 from orch.parts import Parts
+from orch.stores.standing import StoreStanding
 from orch.supervision import State
 from orch.web.answers import answer
 from orch.websocket.pool import NOBODY
@@ -47,10 +48,14 @@ class ConnectionCounts(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """How the service is. ``status`` is the worst of ``services``; ``uptime`` in whole seconds."""
+    """How the service is. ``status`` is the worst of ``services``; ``uptime`` in whole seconds.
+
+    ``services``: the back ends, the hub and the store of sessions; of the last, ``store`` says more.
+    """
 
     status: str
     services: dict[str, str]
+    store: StoreStanding
     connections: ConnectionCounts
     uptime: int
 
@@ -74,7 +79,10 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(Ready)
     @document_response(Ready, 503)
     async def readyz() -> Response:
-        """Answer 200 while every branch of the tree is running, else 503."""
+        """Answer 200 while every branch of the tree is running, else 503.
+
+        A store that is away changes nothing: it is away for every worker, and who is connected stays so.
+        """
         missing = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
         if parts.tree.stopping.is_set():
             return answer(Ready(status="stopping", waiting_for=missing), status=503)
@@ -87,14 +95,16 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.get("/api/health")
     @document_response(Health)
     async def health() -> Response:
-        """Return how the service, its back ends and its hub are."""
+        """Return how the service, its back ends, its hub and its store are."""
         hub = parts.tree.states().get("websocket", State.STOPPED)
-        services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub]}
+        store = parts.store.standing()
+        services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub], "store": store.state}
         connections = parts.hub.statistics(NOBODY)
         return answer(
             Health(
                 status=worst(tuple(services.values())),
                 services=services,
+                store=store,
                 connections=ConnectionCounts(active=connections.active, total=connections.total),
                 uptime=int(parts.tree.uptime()),
             )

@@ -24,14 +24,15 @@ export function listed(names) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
-/** One sentence on how things are. `services`, `tree`, `speech` are topics' states, null until known. */
-export function sentence({ services, tree, speech }) {
+/** One sentence on how things are. `services`, `store`, `tree`, `speech` are topics' states, null until known. */
+export function sentence({ services, store = null, tree, speech }) {
   if (tree?.state === "stopping") return "The service is stopping. Connections are told to come back later.";
   if (!services) return "";
   const all = services.services;
   if (all.length === 0) return "No back end is configured.";
   const broken = tree?.branches.filter((branch) => ["failed", "backing_off"].includes(branch.state)) ?? [];
   if (broken.length > 0) return `${listed(broken.map((branch) => branch.name))} failed and will start again.`;
+  if (store !== null && store.state !== "healthy") return "What is said in sessions cannot be kept now. It waits, or is refused.";
   const away = all.filter((service) => !FINE.has(service.state) && !isUsable(service));
   if (away.length > 0) {
     const meaning = away.length === 1 ? MEANING[away[0].name]?.away : null;
@@ -53,7 +54,7 @@ export function sentence({ services, tree, speech }) {
  * What is wrong, worst first: [{key, tone, word, subject, text, more, since, action}].
  * `action` is {kind: "restart", service} or {kind: "link", href, label}, or null.
  */
-export function problems({ services, tree, config }) {
+export function problems({ services, store = null, tree, config }) {
   const found = [];
   for (const branch of tree?.branches ?? []) {
     if (branch.state !== "failed" && branch.state !== "backing_off") continue;
@@ -67,6 +68,19 @@ export function problems({ services, tree, config }) {
       more: `${counted(branch.restarts, "restart")} so far; past ${branch.restart_limit} in ${duration(branch.restart_window)} the service stops.`,
       since: branch.since,
       action: { kind: "link", href: `/tree?branch=${encodeURIComponent(branch.name)}`, label: "Open the tree" },
+    });
+  }
+  const isStoreFailing = found.some(({ key }) => key === "branch stores");
+  if (store !== null && store.state !== "healthy" && !isStoreFailing) {
+    found.push({
+      key: "store",
+      tone: "warn",
+      word: word(store.state),
+      subject: "The store of sessions",
+      text: store.reason,
+      more: "What is said in sessions waits and is then refused. Who is connected stays connected; the gateway and the back ends go on.",
+      since: store.since,
+      action: { kind: "link", href: "/tree?branch=stores", label: "Open the tree" },
     });
   }
   for (const service of services?.services ?? []) {

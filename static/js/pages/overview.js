@@ -24,7 +24,7 @@ import { Shell } from "../shell.js";
 /** A tab in the background shows how many problems there are. */
 const TITLE = document.title;
 
-const state = { services: null, gateway: null, tree: null, metrics: null, config: null };
+const state = { services: null, store: null, gateway: null, tree: null, metrics: null, config: null };
 
 const tiles = Object.fromEntries(["connections", "requests", "gateway", "caption"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
 const throughput = new Chart(byId("throughput"), {
@@ -84,7 +84,7 @@ function comparison(p95, p50, course) {
 }
 
 function showStatus() {
-  const words = sentence({ services: state.services, tree: state.tree, speech: state.metrics?.speech });
+  const words = sentence({ services: state.services, store: state.store, tree: state.tree, speech: state.metrics?.speech });
   if (words) setText(byId("page-status"), words);
   const found = problems(state);
   showBanners(byId("problems"), found, { onRestart: restartService });
@@ -104,6 +104,10 @@ function showServices() {
 }
 
 const topics = {
+  store(data) {
+    state.store = data;
+    showStatus();
+  },
   services(data) {
     state.services = data;
     showServices();
