@@ -18,8 +18,9 @@ from orch.websocket.messages import Error, RecoverSession, SessionCreated, Sessi
 #: Recoveries of one gap before it is called lost.
 RECOVERY_TRIES: Final = 3
 
-#: Seconds that the answer to a recovery may take, and until it is asked again where the store was away.
-RECOVERY_WITHIN: Final = 10.0
+#: Seconds that the answer to a recovery may take: longer than the service waits for its store (30) before it
+#: says that it is away; and seconds until it is asked again then.
+RECOVERY_WITHIN: Final = 35.0
 RECOVERY_AGAIN: Final = 2.0
 
 #: A message and the bytes it came in.

@@ -82,7 +82,7 @@ export class LiveSocket extends EventTarget {
     this.#sessions = new Sessions({
       memory: new SessionMemory(storage),
       timers,
-      request: (message) => this.request(message),
+      request: (message, options) => this.request(message, options),
       isLive: () => this.isLive,
       emit: (name, detail) => this.#emit(name, detail),
     });

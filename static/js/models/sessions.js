@@ -10,6 +10,8 @@ import { SessionLog } from "./session-log.js";
 
 /** Recoveries of one gap before it is called lost. */
 const RECOVERY_TRIES = 3;
+/** The answer may take longer than the service waits for its store (30 s) before it says that it is away. */
+const RECOVERY_WITHIN = 35_000;
 /** A recovery that the store was away for is asked for again after this long. */
 const RECOVERY_AGAIN = 2_000;
 
@@ -25,7 +27,7 @@ export class Sessions {
   #emit;
 
   /**
-   * `request(message)` sends and resolves to the answer, which is given to `receive` before; `isLive()`;
+   * `request(message, { timeout })` sends and resolves to the answer, which is given to `receive` before; `isLive()`;
    * `emit(name, detail)` as LiveSocket's events; `memory` is a SessionMemory.
    */
   constructor({ memory, timers, request, isLive, emit }) {
@@ -173,7 +175,7 @@ export class Sessions {
     if (epoch !== null) message.epoch = epoch;
     if (offset !== null) message.offset = offset;
     try {
-      await this.#request(message);
+      await this.#request(message, { timeout: RECOVERY_WITHIN });
     } catch ({ code }) {
       // After a lost connection the next one recovers every session that is remembered.
       if (this.#all.get(session_id) !== session || !this.#isLive() || code === "connection_lost") return;
