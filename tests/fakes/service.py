@@ -88,7 +88,11 @@ class RunningService:
         return self.ended()
 
     def ended(self) -> int:
-        code = self.process.wait(STOP_LIMIT)
+        """Wait until it has ended; return its exit code. What does not end is killed, and fails the test."""
+        try:
+            code = self.process.wait(STOP_LIMIT)
+        finally:
+            self.process.kill()
         self._reader.join(STOP_LIMIT)
         if self.process.stderr is not None:
             self.process.stderr.close()

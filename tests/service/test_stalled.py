@@ -16,7 +16,7 @@ DEAF = SERVED = EACH * len(SESSIONS)
 ROUNDS = 4
 #: In each session of a round so many messages are said; each is of so many bytes, and so many seconds lie
 #: between one and the next, whichever session it is in.
-NUMBERS, FILLER, PACE = 12, 32_000, 0.0015
+NUMBERS, FILLER, PACE = 12, 32_000, 0.001
 #: So many are said before, for the kernel to have taken what it takes for those who do not read. Of what
 #: follows, the hub then takes more than it may.
 FILLING = 8

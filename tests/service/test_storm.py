@@ -12,6 +12,8 @@ from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
 
 CLIENTS = int(os.environ.get("STORM_TEST_CLIENTS", "5000"))
+#: So many where only those of one of two workers come back.
+SHARED = CLIENTS * 2 // 5
 SESSIONS = [f"s{number}" for number in range(100)]
 #: In each session so many are said; once so many of them were heard the worker is killed.
 NUMBERS, FIRST = 25, 5
@@ -43,16 +45,18 @@ def on_one_redis(folder: Path, *workers: int) -> Iterator[list[RunningService]]:
         yield running
 
 
-def come_in(speakers: Crowd, listeners: list[Crowd], *, here: RunningService, then: RunningService) -> None:
+def come_in(
+    speakers: Crowd, listeners: list[Crowd], count: int, *, here: RunningService, then: RunningService
+) -> None:
     """Have the speakers in their sessions at one service, and listeners at another who may go there too."""
     places = [("127.0.0.1", here.port), ("127.0.0.1", then.port)]
     speakers.ask("enter", addresses=places[1:], sessions=SESSIONS, each=1, creates=True)
-    each = CLIENTS // len(SESSIONS) // len(listeners)
+    each = count // len(SESSIONS) // len(listeners)
     answers = ask_all(listeners, "enter", addresses=places, sessions=SESSIONS, each=each)
-    assert sum(answer["inside"] for answer in answers) == CLIENTS
+    assert sum(answer["inside"] for answer in answers) == count
 
 
-def weather(speakers: Crowd, listeners: list[Crowd], pid: int) -> tuple[int, float]:
+def weather(speakers: Crowd, listeners: list[Crowd], count: int, pid: int) -> tuple[int, float]:
     """Kill a process in the middle of what is said; return how many came back, and the seconds it took.
 
     Each of its clients has to end with every number once, in order, and so each of the others.
@@ -64,7 +68,7 @@ def weather(speakers: Crowd, listeners: list[Crowd], pid: int) -> tuple[int, flo
     assert speakers.answer()["unacknowledged"] == 0
     answers = ask_all(listeners, "hear", count=NUMBERS)
     assert [answer["heard"] for answer in answers] == [[NUMBERS]] * len(listeners)
-    assert sum(answer["inside"] for answer in answers) == CLIENTS
+    assert sum(answer["inside"] for answer in answers) == count
     lost, recovered = (
         sum(answer["counts"].get(name, 0) for answer in answers) for name in ("lost", "recovered")
     )
@@ -78,8 +82,8 @@ def test_thousands_who_lose_their_worker_are_all_back_and_have_everything_once(
     """All clients of one worker are let in by the other at once, while it goes on serving its own."""
     need_descriptors(CLIENTS + 500)
     with on_one_redis(tmp_path, 1, 1) as (a, b), crowds(3) as (speakers, *listeners):
-        come_in(speakers, listeners, here=a, then=b)
-        lost, seconds = weather(speakers, listeners, a.process.pid)
+        come_in(speakers, listeners, CLIENTS, here=a, then=b)
+        lost, seconds = weather(speakers, listeners, CLIENTS, a.process.pid)
         told(f"{lost} clients were back {seconds:.1f} s after their worker was killed")
         assert lost == CLIENTS
         assert seconds < BACK_WITHIN
@@ -93,9 +97,9 @@ def test_those_of_one_worker_of_a_service_come_back_to_the_same_address(
     """Where the workers share a port, its clients are let in by those that are left, and by its successor."""
     need_descriptors(CLIENTS + 500)
     with on_one_redis(tmp_path, 2, 1) as (s, apart), crowds(3) as (speakers, *listeners):
-        come_in(speakers, listeners, here=s, then=apart)
+        come_in(speakers, listeners, SHARED, here=s, then=apart)
         pid = next(line["pid"] for line in s.lines if line.get("event") == "worker started")
-        lost, seconds = weather(speakers, listeners, pid)
+        lost, seconds = weather(speakers, listeners, SHARED, pid)
         told(f"{lost} clients were back {seconds:.1f} s after their worker was killed")
-        assert 0 < lost < CLIENTS
+        assert 0 < lost < SHARED
         assert seconds < BACK_WITHIN
