@@ -20,7 +20,7 @@ from orch.cluster import described
 from orch.configuration import Configuration
 from orch.problems import ProblemError
 from orch.settings import Change, Fault, SettingsError
-from orch.stores.records import ClusterStore, KeptSettings, SessionStore
+from orch.stores.records import KeptSettings, SettingsStore
 
 #: Seconds between looks at what is kept.
 LOOK_EVERY: Final = 3.0
@@ -65,11 +65,14 @@ _values: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class RuntimeSettings:
-    """Changes settings on all workers. What has been changed is :class:`Configuration`'s to hold."""
+    """Changes settings on all workers. What has been changed is :class:`Configuration`'s to hold.
 
-    def __init__(self, *, configuration: Configuration, store: SessionStore, asking: Asking) -> None:
+    ``store``: where the service keeps things; one that is no :class:`SettingsStore` is of one process.
+    """
+
+    def __init__(self, *, configuration: Configuration, store: object, asking: Asking) -> None:
         self._configuration = configuration
-        self._store = store if isinstance(store, ClusterStore) else None
+        self._store = store if isinstance(store, SettingsStore) else None
         self._asking = asking
         configuration.is_shared = self._store is not None
         asking.answer(_SUBJECT, self._hear)
@@ -133,7 +136,7 @@ class RuntimeSettings:
                 faults = tuple(error.faults)
         return msgspec.json.encode(faults)
 
-    async def _follow(self, store: ClusterStore) -> KeptSettings:
+    async def _follow(self, store: SettingsStore) -> KeptSettings:
         """Take over what is kept, where it is later than what is in force here, and return it."""
         configuration = self._configuration
         kept = await store.settings()

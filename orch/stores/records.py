@@ -153,7 +153,18 @@ class SessionStore(Protocol):
 
 
 @runtime_checkable
-class ClusterStore(SessionStore, Protocol):
+class SettingsStore(Protocol):
+    """Where several workers keep what operators have changed. Raises ``store_unavailable``."""
+
+    async def settings(self) -> KeptSettings:
+        """Return what operators have changed while the service runs."""
+
+    async def keep_settings(self, known: int, kept: KeptSettings) -> bool:
+        """Keep what operators have changed. False: its revision is not the one that is ``known`` any more."""
+
+
+@runtime_checkable
+class ClusterStore(SessionStore, SettingsStore, Protocol):
     """Where several workers, on one machine or many, keep the sessions they share.
 
     ``on_appended`` is called for what any worker appends to a session that this one watches. None of the
@@ -184,12 +195,6 @@ class ClusterStore(SessionStore, Protocol):
 
     def tell(self, session_id: str, payload: bytes) -> None:
         """Tell the other workers that watch the session; whoever is not reached now is not told."""
-
-    async def settings(self) -> KeptSettings:
-        """Return what operators have changed while the service runs."""
-
-    async def keep_settings(self, known: int, kept: KeptSettings) -> bool:
-        """Keep what operators have changed. False: its revision is not the one that is ``known`` any more."""
 
     @property
     def worker(self) -> str:

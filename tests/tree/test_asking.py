@@ -1,7 +1,6 @@
 """Asking every worker: who answers, who is named as missing, and what a worker of another version costs."""
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,45 +9,8 @@ import trio
 from orch.asking import Asking
 from orch.cluster import Brief, described
 from orch.problems import ProblemError
-from orch.stores.records import Answers, ClusterStore
+from tests.fakes.asking import Wire
 from tests.fakes.running import run
-
-
-class Wire:
-    """Stores that hear each other's questions at once. ``silent``: hear, and do not answer."""
-
-    def __init__(self) -> None:
-        self.stores: dict[str, FakeStore] = {}
-        self.silent: set[str] = set()
-        self.is_away = False
-
-    def worker(self, name: str, place: int) -> Asking:
-        """Return a worker on this wire."""
-        store = self.stores[name] = FakeStore(self, name)
-        return Asking(cast("ClusterStore", store), place=place, host="x", pid=place + 100)
-
-
-class FakeStore:
-    """What a store of several workers has for asking."""
-
-    def __init__(self, wire: Wire, name: str) -> None:
-        self._wire = wire
-        self.worker = name
-        self.on_asked: Callable[[bytes], bytes] | None = None
-
-    async def ask(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
-        """Ask the others on the wire."""
-        await trio.sleep(within if self._wire.silent else 0)
-        if self._wire.is_away:
-            raise ProblemError("store_unavailable", "The other workers cannot be asked now.")
-        there = {name for name in self._wire.stores if name != self.worker and only in (None, name)}
-        answers: dict[str, bytes] = {}
-        for name in there - self._wire.silent:
-            asked = self._wire.stores[name].on_asked
-            assert asked is not None
-            answers[name] = asked(payload)
-        answered = {name: data for name, data in answers.items() if data}
-        return Answers(answered, frozenset(there - answered.keys()))
 
 
 def doubling(asking: Asking) -> Asking:

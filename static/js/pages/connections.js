@@ -54,6 +54,12 @@ function labelOf(name) {
   return worker === undefined ? "a worker that is gone" : workerLabel(worker, workers);
 }
 
+/** The worker's name, its process and its machine. */
+function whereabouts(name) {
+  const worker = pool.workers.map((each) => each.worker).find((each) => each.name === name);
+  return worker === undefined || worker.host === null ? labelOf(name) : `${labelOf(name)}, process ${worker.pid} at ${worker.host}`;
+}
+
 const table = new Table({
   caption: "Connections, newest first",
   key: (row) => row.connection_id,
@@ -287,7 +293,7 @@ function showRow(row) {
     ["Connection", row.connection_id],
     ["Address", row.address],
     ["Program", row.agent ?? "unknown"],
-    ["Worker", hasSeveral() ? labelOf(row.worker) : null],
+    ["Worker", hasSeveral() ? whereabouts(row.worker) : null],
     ["Open since", open.since],
     ["Sessions", row.sessions.length > 0 ? open.sessions : "none"],
     ["Messages in", `${count(row.received)}, ${number(rate(row, "received"))}/s`],

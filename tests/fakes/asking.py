@@ -1,0 +1,75 @@
+"""Workers that ask each other, without a server between them."""
+
+from collections.abc import Callable
+from typing import cast
+
+import trio
+
+from orch.asking import Asking
+from orch.problems import ProblemError
+from orch.stores.records import Answers, ClusterStore, KeptSettings
+
+
+class Wire:
+    """What stores of several workers share: questions, heard at once, and what operators have changed.
+
+    ``silent``: those that hear and do not answer; ``asked``: the subjects so far; ``before_keeping``: called
+    before anything is kept: someone else may come first.
+    """
+
+    def __init__(self) -> None:
+        self.stores: dict[str, FakeStore] = {}
+        self.silent: set[str] = set()
+        self.is_away = False
+        self.asked: list[str] = []
+        self.kept = KeptSettings(0, b"{}")
+        self.before_keeping: Callable[[], None] = lambda: None
+
+    def worker(self, name: str, place: int) -> Asking:
+        """Return a worker on this wire."""
+        store = self.stores[name] = FakeStore(self, name)
+        return Asking(cast("ClusterStore", store), place=place, host="x", pid=place + 100)
+
+    def store(self, name: str) -> ClusterStore:
+        """Return a worker's store."""
+        return cast("ClusterStore", self.stores[name])
+
+
+class FakeStore:
+    """What a store of several workers has for asking."""
+
+    def __init__(self, wire: Wire, name: str) -> None:
+        self._wire = wire
+        self.worker = name
+        self.on_asked: Callable[[bytes], bytes] | None = None
+
+    async def ask(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
+        """Ask the others on the wire."""
+        self._wire.asked.append(payload.partition(b"\n")[0].decode())
+        await trio.sleep(within if self._wire.silent else 0)
+        if self._wire.is_away:
+            raise ProblemError("store_unavailable", "The other workers cannot be asked now.")
+        there = {name for name in self._wire.stores if name != self.worker and only in (None, name)}
+        answers: dict[str, bytes] = {}
+        for name in there - self._wire.silent:
+            asked = self._wire.stores[name].on_asked
+            assert asked is not None
+            answers[name] = asked(payload)
+        answered = {name: data for name, data in answers.items() if data}
+        return Answers(answered, frozenset(there - answered.keys()))
+
+    async def settings(self) -> KeptSettings:
+        """Return what operators have changed."""
+        await trio.lowlevel.checkpoint()
+        if self._wire.is_away:
+            raise ProblemError("store_unavailable", "The store of sessions does not answer now.")
+        return self._wire.kept
+
+    async def keep_settings(self, known: int, kept: KeptSettings) -> bool:
+        """Keep what operators have changed."""
+        await trio.lowlevel.checkpoint()
+        self._wire.before_keeping()
+        if self._wire.kept.revision != known:
+            return False
+        self._wire.kept = kept
+        return True

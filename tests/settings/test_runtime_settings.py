@@ -1,0 +1,161 @@
+"""What operators change while the service runs is the same on all workers, whenever they are started."""
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from orch.configuration import Configuration
+from orch.problems import ProblemError
+from orch.runtime_settings import LOOK_EVERY, RuntimeSettings
+from orch.settings import SettingsError
+from orch.stores.records import KeptSettings
+from orch.telemetry.events import EventLog
+from tests.fakes.asking import Wire
+from tests.fakes.running import run
+
+TIMEOUT = "orchestration.gateway.timeout"
+RETRIES = "orchestration.gateway.retries"
+
+
+class FakeWorker:
+    """A worker's settings, on a wire with those of others. ``file``: what its file says."""
+
+    def __init__(self, wire: Wire, folder: Path, place: int, file: str = "{}") -> None:
+        path = folder / f"{place}.yaml"
+        path.write_text(file)
+        name = f"w{place}"
+        asking = wire.worker(name, place)
+        self.path = path
+        self.configuration = Configuration(path, {}, events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
+        self.runtime = RuntimeSettings(
+            configuration=self.configuration, store=wire.store(name), asking=asking
+        )
+
+    @property
+    def timeout(self) -> float:
+        """What is in force."""
+        return self.configuration.current.orchestration.gateway.timeout
+
+
+def test_a_change_is_told_and_is_there_for_whoever_comes_later(tmp_path: Path) -> None:
+    """Before it serves: it is usable only once it has read what is kept."""
+
+    async def main() -> None:
+        wire = Wire()
+        one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
+        changed = await one.runtime.change({TIMEOUT: 7})
+        assert [change.path for change in changed.changes] == [TIMEOUT]
+        assert [(each.worker, each.outcome) for each in changed.workers] == [
+            ("Worker 1 at x (process 101)", "applied")
+        ]
+        assert (one.timeout, two.timeout) == (7, 7)
+        late = FakeWorker(wire, tmp_path, 2)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(late.runtime.run)
+            assert (late.timeout, late.configuration.revision) == (7, 1)
+            wire.is_away = True
+            later = FakeWorker(wire, tmp_path, 3)
+            with trio.move_on_after(20) as waited:
+                await nursery.start(later.runtime.run)
+            assert waited.cancelled_caught  # it does not serve with other settings
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_worker_that_was_silent_takes_a_change_over_once_it_can(tmp_path: Path) -> None:
+    """It is named in the answer, and reads what is kept."""
+
+    async def main() -> None:
+        wire = Wire()
+        one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(two.runtime.run)
+            wire.silent = {"w1"}
+            changed = await one.runtime.change({TIMEOUT: 7})
+            assert [each.outcome for each in changed.workers] == ["no_answer"]
+            await trio.sleep(2 * LOOK_EVERY)
+            assert two.timeout == 7
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_two_changes_at_a_time_are_both_kept(tmp_path: Path) -> None:
+    """The later one is made anew on top of the earlier."""
+
+    async def main() -> None:
+        wire = Wire()
+        one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
+
+        def come_first() -> None:
+            wire.before_keeping = lambda: None
+            wire.kept = KeptSettings(wire.kept.revision + 1, b'{"orchestration.gateway.retries":9}')
+
+        wire.before_keeping = come_first
+        await one.runtime.change({TIMEOUT: 7})
+        for worker in (one, two):
+            gateway = worker.configuration.current.orchestration.gateway
+            assert (gateway.timeout, gateway.retries, worker.configuration.revision) == (7, 9, 2)
+        await two.runtime.change({TIMEOUT: None})
+        assert (one.timeout, dict(one.configuration.runtime)) == (30, {RETRIES: 9})
+
+    run(main)
+
+
+def test_what_does_not_go_with_a_workers_own_file_is_refused_there_until_it_does(tmp_path: Path) -> None:
+    """The answer has the reason; the worker goes on with what it had, and tries again."""
+
+    async def main() -> None:
+        wire = Wire()
+        file = "services: {another: {url: 'http://127.0.0.1:1'}}"
+        one, two = FakeWorker(wire, tmp_path, 0, file), FakeWorker(wire, tmp_path, 1)
+        changed = await one.runtime.change({"services.another.weight": 5})
+        (other,) = changed.workers
+        assert (other.outcome, other.faults[0].path) == ("refused", "services.another.url")
+        assert two.configuration.revision == 0
+        # Nobody can change anything there that would not go with it either.
+        with pytest.raises(SettingsError):
+            await two.runtime.change({TIMEOUT: 7})
+        two.path.write_text(file)
+        await two.runtime.change({TIMEOUT: 7})
+        assert two.configuration.current.services["another"].weight == 5
+        assert (one.timeout, two.timeout, two.configuration.revision) == (7, 7, 2)
+
+    run(main)
+
+
+def test_a_server_that_has_lost_what_was_kept_is_told_again(tmp_path: Path) -> None:
+    """Nobody has taken it back."""
+
+    async def main() -> None:
+        wire = Wire()
+        one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
+        await one.runtime.change({TIMEOUT: 7})
+        wire.kept = KeptSettings(0, b"{}")
+        async with trio.open_nursery() as nursery:
+            await nursery.start(one.runtime.run)
+            await nursery.start(two.runtime.run)
+            await trio.sleep(3 * LOOK_EVERY)
+            nursery.cancel_scope.cancel()
+        assert wire.kept == KeptSettings(2, b'{"orchestration.gateway.timeout":7}')
+        assert (one.timeout, two.timeout, two.configuration.revision) == (7, 7, 2)
+
+    run(main)
+
+
+def test_while_what_is_kept_cannot_be_reached_nothing_is_changed(tmp_path: Path) -> None:
+    """Not on this worker alone either."""
+
+    async def main() -> None:
+        wire = Wire()
+        one = FakeWorker(wire, tmp_path, 0)
+        wire.is_away = True
+        with pytest.raises(ProblemError) as caught:
+            await one.runtime.change({TIMEOUT: 7})
+        assert caught.value.code == "store_unavailable"
+        assert one.timeout == 30
+
+    run(main)
