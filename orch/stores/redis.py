@@ -30,7 +30,8 @@ from orch.stores.records import (
     SessionRecord,
 )
 from orch.stores.redis_address import read_address
-from orch.stores.redis_commands import SessionCommands, load_scripts, message
+from orch.stores.redis_calls import load_scripts, message
+from orch.stores.redis_commands import SessionCommands
 from orch.stores.redis_connecting import Connecting, State
 from orch.stores.redis_feed import Feed
 from orch.stores.redis_pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
@@ -107,7 +108,11 @@ class RedisStore:
         database = _database(url)
         self._commands = SessionCommands(self._scripts, writer=worker, lifetime=lifetime, database=database)
         self._pipeline = Pipeline(
-            self._commands, passed_on=self._passed_on, failed=self._failed, missing=self._missing
+            self._commands,
+            passed_on=self._passed_on,
+            failed=self._failed,
+            missing=self._missing,
+            known=self._known,
         )
         self._feed = Feed(
             self,
@@ -345,6 +350,9 @@ class RedisStore:
 
     def _passed_on(self, appended: Appended, done: Callable[[], None]) -> None:
         self._feed.kept(appended, done)
+
+    def _known(self, session_id: str) -> tuple[str, int]:
+        return self._feed.known(session_id)
 
     def _missing(self, session_id: str) -> None:
         self._feed.doubt(session_id)

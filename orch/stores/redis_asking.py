@@ -13,7 +13,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.stores.records import Answers
-from orch.stores.redis_commands import Call, SessionCommands
+from orch.stores.redis_calls import Call, ServerCommands
 from orch.stores.redis_keys import CONTROL, own_channel
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Asking:
 
     def __init__(
         self,
-        commands: SessionCommands,
+        commands: ServerCommands,
         *,
         worker: str,
         execute: Execute,

@@ -1,87 +1,27 @@
 """What is said to Redis for each thing a store of sessions does, and how its answers are read. Pure."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
-from msgspec import Struct
-
-from orch.stores.records import KeptFrame, KeptSettings, Origin, ParticipantRecord, SessionRecord
+from orch.stores.records import KeptFrame, ParticipantRecord, SessionRecord
+from orch.stores.redis_calls import Call, Command, Message, ServerCommands
 from orch.stores.redis_keys import (
     INDEX,
-    OWN_CHANNELS,
-    RENEWAL,
-    SETTINGS,
-    TELL_TRIAL,
-    TRIAL,
-    WRITE_TRIAL,
     Told,
-    channel,
-    channel_worker,
     decode_entry,
     decode_participant,
-    encode_header,
     encode_participant,
     encode_told,
     keys,
-    lease_keys,
     mark,
     number,
-    off_wire,
-    on_wire,
 )
 from orch.websocket.history import Limits
 
-T = TypeVar("T")
-Command = tuple[bytes | str | int, ...]
-
 _FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active")
-#: Scripts that begin with ``trim.lua``.
-_TRIMMING: Final = ("append", "prune")
 
 
-class Call(Struct, Generic[T], frozen=True):
-    """Commands that belong together, and what their answers say.
-
-    ``session_id``: all of it is about this session, so calls about others need not wait for it. Each may be
-    said again where no answer came: that changes nothing more. ``decisive``: so many of the answers say
-    whether it was done; the others are about the index, which is mended by whoever reads it.
-    """
-
-    commands: tuple[Command, ...]
-    read: Callable[[Sequence[Any]], T]
-    session_id: str | None = None
-    size: int = 0
-    decisive: int | None = None
-
-
-class Message(Struct, frozen=True):
-    """A message without its offset."""
-
-    body: bytes
-    at: float
-    header: bytes
-
-
-def message(body: bytes, at: float, origin: Origin | None) -> Message:
-    """Return a message on its way into the history."""
-    return Message(body, at, encode_header(at, origin))
-
-
-def load_scripts() -> Mapping[str, bytes]:
-    """Return the scripts by name."""
-    folder = resources.files("orch.stores").joinpath("redis_scripts")
-    texts = {
-        file.name.removesuffix(".lua"): file.read_bytes()
-        for file in folder.iterdir()
-        if file.name.endswith(".lua")
-    }
-    trim = texts.pop("trim")
-    return {name: trim + text if name in _TRIMMING else text for name, text in texts.items()}
-
-
-class SessionCommands:
+class SessionCommands(ServerCommands):
     """Says what a store does in Redis's words. It keeps no state beyond what it is given.
 
     ``scripts``: by name; ``writer``: whose steps these are; ``lifetime``: seconds a session stays that nobody
@@ -96,18 +36,8 @@ class SessionCommands:
         lifetime: Callable[[], float],
         database: int = 0,
     ) -> None:
-        self._shas = {
-            name: hashlib.sha1(text, usedforsecurity=False).hexdigest() for name, text in scripts.items()
-        }
-        self._writer = writer
+        super().__init__(scripts, writer=writer, database=database)
         self._lifetime = lifetime
-        self._database = database
-
-    def _script(self, name: str, names: Sequence[bytes], *arguments: bytes | str | int) -> Command:
-        return (b"EVALSHA", self._shas[name], len(names), *names, *arguments)
-
-    def _channel(self, session_id: str) -> bytes:
-        return on_wire(channel(session_id), self._database)
 
     def _ttl(self) -> int:
         return int(self._lifetime() * 1000)
@@ -213,11 +143,19 @@ class SessionCommands:
         return Call(((b"ZADD", INDEX, b"GT", *members),), lambda _: None)
 
     def append(
-        self, session_id: str, messages: Sequence[Message], limits: Limits, *, batch: str, place: int
+        self,
+        session_id: str,
+        messages: Sequence[Message],
+        limits: Limits,
+        *,
+        batch: str,
+        place: int,
+        known: tuple[str, int],
     ) -> Call[int | None]:
         """Keep messages, in order; return the first one's offset, or None where there is no session.
 
-        ``batch``: what a writer says at once, and says again as a whole; ``place``: where in it.
+        ``batch``: what a writer says at once, and says again as a whole; ``place``: where in it. ``known``:
+        an epoch and an offset that was given in it, so that it is never given again.
         """
         now = max(each.at for each in messages)
         pairs = [part for each in messages for part in (each.header, each.body)]
@@ -234,6 +172,7 @@ class SessionCommands:
                     number(limits.seconds),
                     limits.bytes,
                     number(now),
+                    *known,
                     *pairs,
                 ),
                 _used(session_id, now),
@@ -290,40 +229,6 @@ class SessionCommands:
         """Give a session another epoch."""
         return self._script("renew", keys(session_id)[:1], epoch)
 
-    def renewal(self, token: str, milliseconds: int) -> Call[Any]:
-        """Be the one that gives all sessions new epochs; None: someone else does."""
-        return Call(((b"SET", RENEWAL, token, b"NX", b"PX", milliseconds),), lambda replies: replies[0])
-
-    def renewed(self) -> Call[None]:
-        """Have done so."""
-        return Call(((b"DEL", RENEWAL),), lambda _: None)
-
-    def take_lease(self, name: str, holder: str, milliseconds: int) -> Call[int | None]:
-        """Take or renew a lease; return the fence, or None: another has it."""
-        return Call(
-            (self._script("lease", lease_keys(name), holder, milliseconds),),
-            lambda replies: int(replies[0]) or None,
-        )
-
-    def drop_lease(self, name: str, holder: str) -> Call[None]:
-        """Give a lease back, if it is the holder's."""
-        return Call((self._script("release", lease_keys(name)[:1], holder),), lambda _: None)
-
-    def write_trial(self) -> Call[None]:
-        """Write something that nobody reads."""
-        return Call(((b"SET", WRITE_TRIAL, b"", b"PX", 60_000),), lambda _: None)
-
-    def tell_trial(self) -> Call[None]:
-        """Tell something to those who do not mind."""
-        said = encode_told(Told("told", self._writer, b""))
-        return Call(
-            (
-                self._script("tell", keys(TRIAL)[:1], self._channel(TRIAL), said),
-                (b"PUBLISH", TELL_TRIAL, b""),
-            ),
-            lambda _: None,
-        )
-
     def put_participant(self, session_id: str, participant: ParticipantRecord) -> Call[bool]:
         """Keep a participant; the session is in use. False: there is no such session."""
         return Call(
@@ -372,37 +277,6 @@ class SessionCommands:
             session_id,
             len(payload),
         )
-
-    def settings(self) -> Call[KeptSettings]:
-        """Return what operators have changed."""
-        return Call(
-            ((b"HMGET", SETTINGS, b"revision", b"values"),),
-            lambda replies: KeptSettings(int(replies[0][0] or 0), replies[0][1] or b"{}"),
-        )
-
-    def keep_settings(self, known: int, kept: KeptSettings, *, token: str) -> Call[bool]:
-        """Keep what operators have changed, where its revision is still the one that is ``known``."""
-        return Call(
-            (self._script("settings", (SETTINGS,), known, kept.revision, token, kept.values),),
-            lambda replies: replies[0] == 1,
-            size=len(kept.values),
-        )
-
-    def ask(self, where: bytes, payload: bytes) -> Call[frozenset[str]]:
-        """Tell whoever listens there; return the names of all workers that listen at all."""
-        return Call(
-            (
-                (b"PUBSUB", b"CHANNELS", on_wire(OWN_CHANNELS, self._database)),
-                (b"PUBLISH", on_wire(where, self._database), payload),
-            ),
-            lambda replies: frozenset(channel_worker(off_wire(name)) for name in replies[0]),
-            size=len(payload),
-        )
-
-    def publish(self, where: bytes, payload: bytes) -> Call[int]:
-        """Tell whoever listens there; return how many that were (on this node)."""
-        where = on_wire(where, self._database)
-        return Call(((b"PUBLISH", where, payload),), lambda replies: int(replies[0]), size=len(payload))
 
 
 def _fields(session_id: str) -> Command:

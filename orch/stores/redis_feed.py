@@ -15,7 +15,8 @@ import trio
 from orch.problems import ProblemError
 from orch.stores.records import Appended, SessionRecord
 from orch.stores.redis_asking import Asking, Execute
-from orch.stores.redis_commands import Call, SessionCommands
+from orch.stores.redis_calls import Call
+from orch.stores.redis_commands import SessionCommands
 from orch.stores.redis_following import Follower
 from orch.stores.redis_keys import (
     Told,
@@ -204,6 +205,13 @@ class Feed:
                 await trio.sleep(pause)
                 for session_id in waiting[start : start + STEP]:
                     self.doubt(session_id)
+
+    def known(self, session_id: str) -> tuple[str, int]:
+        """Return a session's epoch and the newest offset heard of in it; none: nobody here follows it."""
+        follower = self._followers.get(session_id)
+        if follower is None or follower.position is None:
+            return "", 0
+        return follower.epoch, follower.newest
 
     def doubt(self, session_id: str) -> None:
         """Have a session looked at, where it is followed: it may be gone or another one."""

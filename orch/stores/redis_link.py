@@ -28,7 +28,7 @@ from coredis.exceptions import (
 )
 
 from orch.stores.redis_address import Address, Tls
-from orch.stores.redis_commands import Command
+from orch.stores.redis_calls import Command
 from orch.stores.redis_words import explain
 
 #: How long opening a connection may take, and how long an answer. A server that is busy or stopped for less

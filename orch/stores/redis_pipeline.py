@@ -14,7 +14,8 @@ import trio
 
 from orch.problems import ProblemError
 from orch.stores.records import Appended
-from orch.stores.redis_commands import Call, Command, Message, SessionCommands
+from orch.stores.redis_calls import Call, Command, Message
+from orch.stores.redis_commands import SessionCommands
 from orch.stores.redis_keys import appended
 from orch.stores.redis_link import Link, said
 from orch.websocket.history import Limits, numbered
@@ -85,11 +86,12 @@ class Append(Operation[Appended | None]):
 
 
 class _Batch:
-    """What is said at once: groups of operations, and the words for each group."""
+    """What is said at once: groups of operations, and the words for each group when it was said last."""
 
-    __slots__ = ("calls", "groups")
+    __slots__ = ("calls", "groups", "number")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = str(number)
         self.groups: list[list[Operation[Any]]] = []
         self.calls: list[Call[Any]] = []
 
@@ -106,7 +108,8 @@ class Pipeline:
     The mutable state is the queue, bounded by :data:`QUEUE_LIMIT` and :data:`QUEUE_BYTES` (whoever finds it
     full waits for room), and the batch that is on its way. ``passed_on``: what is done with a message that is
     kept; it is given what to call once whoever is to hear of it has. ``failed`` is told what the server said
-    instead of doing something; ``missing`` that a session was asked for that it does not have.
+    instead of doing something; ``missing`` that a session was asked for that it does not have. ``known`` says
+    a session's epoch and the newest offset heard of in it.
     """
 
     def __init__(
@@ -116,11 +119,13 @@ class Pipeline:
         passed_on: Callable[[Appended, Callable[[], None]], None],
         failed: Callable[[str], None],
         missing: Callable[[str], None],
+        known: Callable[[str], tuple[str, int]],
     ) -> None:
         self._commands = commands
         self._passed_on = passed_on
         self._failed = failed
         self._missing = missing
+        self._known = known
         self._queue: deque[Operation[Any]] = deque()
         self._queued_bytes = 0
         self._on_its_way: _Batch | None = None
@@ -207,6 +212,8 @@ class Pipeline:
             batch = self._on_its_way
             if batch is None or all(operation.done.is_set() for operation in batch.operations()):
                 batch = await self._next()
+            # Said again, it is the same batch to the server; what is known of its sessions may have grown.
+            batch.calls = [self._words(batch, place) for place in range(len(batch.groups))]
             started = trio.current_time()
             answers = await link.exchange(batch.commands())
             self.exchange_seconds = trio.current_time() - started
@@ -245,7 +252,8 @@ class Pipeline:
                 return batch
 
     def _take(self) -> _Batch:
-        batch = _Batch()
+        self._batches += 1
+        batch = _Batch(self._batches)
         # Messages of one session share a step, unless something else about it was asked for in between.
         joined: dict[str, list[Operation[Any]]] = {}
         taken = size = 0
@@ -269,17 +277,21 @@ class Pipeline:
             else:
                 joined.pop(session_id, None)
         self._room.unpark_all()
-        self._batches += 1
-        batch.calls = [self._words(group, place) for place, group in enumerate(batch.groups)]
         return batch
 
-    def _words(self, group: list[Operation[Any]], place: int) -> Call[Any]:
+    def _words(self, batch: _Batch, place: int) -> Call[Any]:
+        group = batch.groups[place]
         first = group[0]
         if not isinstance(first, Append):
             return first.call
         messages = [each.message for each in group if isinstance(each, Append)]
         return self._commands.append(
-            first.session_id, messages, first.limits, batch=str(self._batches), place=place
+            first.session_id,
+            messages,
+            first.limits,
+            batch=batch.number,
+            place=place,
+            known=self._known(first.session_id),
         )
 
     def _settle(self, batch: _Batch, answers: list[Any]) -> None:

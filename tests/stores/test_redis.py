@@ -9,7 +9,7 @@ import trio.testing
 from orch.stores import redis_asking, redis_feed
 from orch.stores.records import ClusterStore, KeptSettings, Origin
 from orch.stores.redis import RedisStore
-from orch.stores.redis_commands import load_scripts
+from orch.stores.redis_calls import load_scripts
 from orch.stores.redis_link import Link
 from orch.stores.sqlite import SqliteStore
 from orch.websocket.history import Limits

@@ -142,6 +142,32 @@ def test_what_is_told_in_another_database_is_not_heard(redis: RedisServer) -> No
     run(main, virtual=False)
 
 
+def test_what_the_server_has_forgotten_is_not_given_again_by_whoever_has_heard_it(
+    redis: RedisServer,
+) -> None:
+    """It would be kept and acknowledged, and everyone here would take it for what they have heard already."""
+
+    async def main() -> None:
+        async with workers(redis.url, 1) as (a,):
+            await a.store.create(record())
+            await a.store.watch("s")
+            for _ in range(10):
+                await append(a.store)
+            redis.ask("HSET", "orch:{s}", "offset", "7")
+            for offset in (8, 9, 10):
+                redis.ask("XDEL", "orch:{s}:history", f"{offset}-0")
+            assert await append(a.store, body=b'{"new":1}') == 11
+            assert a.heard[-1].frame == b'{"new":1,"offset":11}'
+            kept = await a.store.read("s", after=0, until=99)
+            assert [message.offset for message in kept] == [11]
+            # Another session of the name knows nothing of those offsets.
+            await a.store.delete(["s"])
+            await a.store.create(record(epoch="another"))
+            assert await append(a.store) == 1
+
+    run(main, virtual=False)
+
+
 def test_a_replica_that_takes_over_renews_the_epochs(tmp_path: Path) -> None:
     """What had not reached it is lost, though it keeps a log: no recovery pretends otherwise."""
 

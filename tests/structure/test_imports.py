@@ -65,6 +65,7 @@ PURE = (
     "stores/records.py",
     "stores/standing.py",
     "stores/redis_address.py",
+    "stores/redis_calls.py",
     "stores/redis_commands.py",
     "stores/redis_words.py",
     "stores/redis_following.py",

@@ -1,7 +1,7 @@
 -- Gives messages their offsets, keeps them and tells every worker: one step that nothing comes between.
 -- KEYS: session, history, participants, mark
--- ARGV: batch, place in it, channel, milliseconds to live, the limits' messages, seconds, bytes, now, then
--- header, body, …
+-- ARGV: batch, place in it, channel, milliseconds to live, the limits' messages, seconds, bytes, now, the epoch
+-- and newest offset that the writer knows of, then header, body, …
 -- Returns the first message's offset, or -1 where there is no session. A writer that was not answered says the
 -- whole batch again: the mark has what was kept of it, place by place, and that is not kept twice.
 local mark = redis.call('GET', KEYS[4])
@@ -13,18 +13,23 @@ if mark and string.match(mark, '^%S+') == ARGV[1] then
 else
   mark = ARGV[1]
 end
-local session = redis.call('HMGET', KEYS[1], 'offset', 'first', 'bytes', 'active')
+local session = redis.call('HMGET', KEYS[1], 'offset', 'first', 'bytes', 'active', 'epoch')
 if not session[1] then
   return -1
 end
 local publish = redis.REDIS_VERSION_NUM and 'SPUBLISH' or 'PUBLISH'
 local before, kept_first, size = tonumber(session[1]), tonumber(session[2]), tonumber(session[3])
+if session[5] == ARGV[9] and before < tonumber(ARGV[10]) then
+  -- The server came back with less than it had answered. What was given is not given again (see raise.lua).
+  before = tonumber(ARGV[10])
+  redis.call('UNLINK', KEYS[2])
+end
 if redis.call('XLEN', KEYS[2]) == 0 then
   -- Nothing is kept; a full server may have dropped it.
   kept_first, size = before + 1, 0
 end
 local offset, news = before, {}
-for index = 9, #ARGV, 2 do
+for index = 11, #ARGV, 2 do
   offset = offset + 1
   local number = string.format('%d', offset)
   local frame = string.sub(ARGV[index + 1], 1, -2) .. ',"offset":' .. number .. '}'

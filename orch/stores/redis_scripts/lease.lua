@@ -8,7 +8,7 @@ end
 local fence = last
 if not holder or not last then
   local time = redis.call('TIME')
-  fence = math.max((last or 0) + 1, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+  fence = math.max((last or 0) + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))
   redis.call('SET', KEYS[2], string.format('%.0f', fence))
 end
 if holder then
