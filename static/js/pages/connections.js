@@ -38,8 +38,9 @@ const TYPING = 250;
 const get = (path) => control("GET", path);
 const search = new Polling({ fetch: get });
 const lookup = new Polling({ fetch: get });
-const rates = new Rates();
-const rate = (row, name) => rates.of(row.connection_id, name);
+/** Rates of the connections the page is told of, and of those the service has answered: each list follows its own. */
+const rates = { told: new Rates(), answered: new Rates() };
+const rate = (row, name) => rates[answered === null ? "told" : "answered"].of(row.connection_id, name) ?? rates.told.of(row.connection_id, name);
 
 const tiles = Object.fromEntries(["open", "sessions", "messages", "queued"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
 const panel = new Panel(byId("connection"), { field: "connection", onChange: () => showPanel(true) });
@@ -183,14 +184,14 @@ function look({ within = 0 } = {}) {
       return;
     }
     answered = answer;
-    note(answer.connections);
+    note(rates.answered, answer.connections);
     showPool();
   };
   search.ask(`/api/connections?${asked}`, hear, { within });
 }
 
-function note(connections) {
-  rates.note(performance.now() / 1000, connections.map(({ connection_id: key, received, sent }) => ({ key, values: { received, sent } })));
+function note(kept, connections) {
+  kept.note(performance.now() / 1000, connections.map(({ connection_id: key, received, sent }) => ({ key, values: { received, sent } })));
 }
 
 function showWorkers() {
@@ -312,7 +313,7 @@ socket.onTopic("connections", (data) => {
   // Of several workers only this one has been asked so far; all of them follow in a moment.
   if (data.pending) return;
   pool = data;
-  note(data.connections);
+  note(rates.told, data.connections);
   look();
   showWorkers();
   setText(byId("page-status"), sentence(data));
