@@ -111,8 +111,11 @@ class SessionStore(Protocol):
     async def count(self) -> int:
         """Return how many sessions are kept."""
 
-    async def delete(self, session_ids: Sequence[str]) -> int:
-        """Forget sessions, what was said in them and who was there. Return how many there were."""
+    async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> Sequence[str]:
+        """Forget sessions, what was said in them and who was there. Return those that there were.
+
+        ``idle_since``: only those that were last active before then.
+        """
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:
         """Note that the sessions are in use."""

@@ -224,11 +224,17 @@ class RedisStore:
         """Return how many sessions are kept."""
         return await self._pipeline.execute(self._commands.count())
 
-    async def delete(self, session_ids: Sequence[str]) -> int:
+    async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
         """Forget sessions, what was said in them and who was there; every worker in one is told."""
         if not session_ids:
-            return 0
-        return await self._pipeline.execute(self._commands.delete(session_ids, token=self._token()))
+            return ()
+        call = self._commands.delete(session_ids, token=self._token(), idle_since=idle_since)
+        gone = await self._pipeline.execute(call)
+        # What there was not is in the index no more either, unless it is in use.
+        left = session_ids if idle_since is None else gone
+        if left:
+            await self._pipeline.execute(self._commands.unindex(left))
+        return gone
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:
         """Note that the sessions are in use; who is in one that there is none of any more is told."""

@@ -111,22 +111,34 @@ class SessionCommands(ServerCommands):
         ]
         return Call(tuple(commands), lambda _: None)
 
-    def delete(self, session_ids: Sequence[str], *, token: str) -> Call[int]:
-        """Forget sessions; the workers with someone in one are told. Return how many there were."""
+    def delete(
+        self, session_ids: Sequence[str], *, token: str, idle_since: float | None
+    ) -> Call[tuple[str, ...]]:
+        """Forget sessions; the workers with someone in one are told. Return those that there were.
+
+        ``idle_since``: only those that were last active before then.
+        """
         ended = encode_told(Told("ended", self._writer, b""))
-        commands: list[Command] = []
-        for session_id in session_ids:
-            commands.append(
-                self._script(
-                    "delete",
-                    (*keys(session_id), mark(session_id, f"{self._writer}:deleted")),
-                    token,
-                    self._channel(session_id),
-                    ended,
-                )
+        before = b"inf" if idle_since is None else number(idle_since)
+        scripts = [
+            self._script(
+                "delete",
+                (*keys(session_id), mark(session_id, f"{self._writer}:deleted")),
+                token,
+                self._channel(session_id),
+                ended,
+                before,
             )
-            commands.append((b"ZREM", INDEX, session_id))
-        return Call(tuple(commands), lambda replies: sum(replies[::2]))
+            for session_id in session_ids
+        ]
+        return Call(
+            tuple(scripts),
+            lambda replies: tuple(name for name, gone in zip(session_ids, replies, strict=True) if gone == 1),
+        )
+
+    def unindex(self, session_ids: Sequence[str]) -> Call[None]:
+        """Have the index forget sessions."""
+        return Call(((b"ZREM", INDEX, *session_ids),), lambda _: None)
 
     def touch(self, session_ids: Sequence[str], at: float) -> Call[list[str]]:
         """Note that sessions are in use; return those that there are."""

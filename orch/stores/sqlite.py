@@ -233,9 +233,9 @@ class SqliteStore:
         """Return how many sessions are kept."""
         return await self.execute(statements.count)
 
-    async def delete(self, session_ids: Sequence[str]) -> int:
-        """Forget sessions, what was said in them and who was there."""
-        return await self.execute(lambda database: statements.delete(database, session_ids))
+    async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
+        """Forget sessions, what was said in them and who was there; return those that there were."""
+        return await self.execute(lambda database: statements.delete(database, session_ids, idle_since))
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:
         """Note that the sessions are in use."""

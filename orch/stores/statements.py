@@ -1,5 +1,6 @@
 """What is done to the SQLite file, one function each. Called in the store's thread, inside a transaction."""
 
+import math
 import sqlite3
 from collections.abc import Sequence
 from typing import Final
@@ -74,11 +75,14 @@ def count(database: sqlite3.Connection) -> int:
     return row[0]
 
 
-def delete(database: sqlite3.Connection, session_ids: Sequence[str]) -> int:
-    """Delete sessions and what hangs on them."""
-    return sum(
-        database.execute("DELETE FROM sessions WHERE session_id = ?", (session_id,)).rowcount
-        for session_id in session_ids
+def delete(
+    database: sqlite3.Connection, session_ids: Sequence[str], idle_since: float | None
+) -> tuple[str, ...]:
+    """Delete sessions and what hangs on them; return those that there were and that were idle."""
+    statement = "DELETE FROM sessions WHERE session_id = ? AND last_active < ?"
+    before = math.inf if idle_since is None else idle_since
+    return tuple(
+        session_id for session_id in session_ids if database.execute(statement, (session_id, before)).rowcount
     )
 
 

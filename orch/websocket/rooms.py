@@ -92,12 +92,13 @@ class Rooms:
         self.on_ended: Callable[[Session], None] | None = None
         self._settings = settings
         self._deletions = 0
+        self._expiring: set[str] = set()
         self._under_way = UnderWay(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
         store.on_appended = self._appended
         self.elsewhere: Elsewhere | None = None
         if isinstance(store, ClusterStore):
             self.elsewhere = Elsewhere(store, asking, resident=self.resident, presence=presence)
-            self.elsewhere.on_ended = lambda session_id: self._dismiss([session_id], "ended")
+            self.elsewhere.on_ended = self._ended_elsewhere
 
     @property
     def settings(self) -> Settings:
@@ -164,18 +165,35 @@ class Rooms:
         # What is in memory is watched, and only what someone is in need be.
         return Session(record) if member is None else await self._load(record.session_id), member
 
-    async def end(self, session_ids: Sequence[str], reason: Literal["ended", "expired"] = "ended") -> int:
+    async def end(self, session_ids: Sequence[str]) -> int:
         """End sessions: their members are told, nothing of them is kept. Return how many there were."""
         # Whoever is loading one of them meanwhile must not bring it back: see _load.
         self._deletions += 1
-        self._dismiss(session_ids, reason)
+        self._dismiss(session_ids, "ended")
         try:
             ended = await self.store.delete(session_ids)
         finally:
             self._deletions += 1
-            self._dismiss(session_ids, reason)
-        self.count -= ended
-        return ended
+            self._dismiss(session_ids, "ended")
+        self.count -= len(ended)
+        return len(ended)
+
+    async def expire(self, session_ids: Sequence[str], before: float) -> int:
+        """End those of some sessions that nobody, on any worker, has used since ``before``; return how many.
+
+        Someone may have come into one of them just now, elsewhere: the store looks as it deletes.
+        """
+        self._deletions += 1
+        self._expiring |= set(session_ids)
+        expired: Sequence[str] = session_ids if self.elsewhere is None else ()
+        try:
+            expired = await self.store.delete(session_ids, idle_since=before)
+        finally:
+            self._expiring -= set(session_ids)
+            self._deletions += 1
+            self._dismiss(expired, "expired")
+        self.count -= len(expired)
+        return len(expired)
 
     async def begin_publish(
         self, session: Session, message: Numbered, origin: Origin | None = None
@@ -267,6 +285,9 @@ class Rooms:
                 raise _unknown(session_id)
             if deletions == self._deletions:
                 return self.resident.add(Session(record))
+
+    def _ended_elsewhere(self, session_id: str) -> None:
+        self._dismiss([session_id], "expired" if session_id in self._expiring else "ended")
 
     def _dismiss(self, session_ids: Sequence[str], reason: Literal["ended", "expired"]) -> None:
         for session_id in session_ids:

@@ -88,11 +88,12 @@ class Sweeper:
         await rooms.store.touch(in_use, now)
         ended = 0
         for start in range(0, len(silent), _STEP):
-            ended += await rooms.end(silent[start : start + _STEP], "expired")
+            ended += await rooms.expire(silent[start : start + _STEP], before)
         while idle := await rooms.store.idle(before, _STEP):
             unused = [session_id for session_id in idle if self._is_unused(session_id, before)]
-            ended += await rooms.end(unused, "expired") if unused else 0
-            if len(unused) < len(idle):
+            expired = await rooms.expire(unused, before) if unused else 0
+            ended += expired
+            if expired < len(idle):
                 break  # what is left has come into use just now
         await rooms.store.prune(now, rooms.history_limits())
         if ended:

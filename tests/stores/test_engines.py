@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -36,7 +37,7 @@ def test_unknown_sessions_are_said_to_be_unknown(engine: Engine) -> None:
             assert await store.read("s", after=0, until=9) == ()
             assert not await store.put_participant("s", PARTICIPANT)
             assert await store.participant("s", "p") is None
-            assert await store.delete(["s"]) == 0
+            assert list(await store.delete(["s"])) == []
             await store.drop_participant("s", "p")
             await store.touch(["s"], 1.0)
             with pytest.raises(ProblemError, match="no session s") as caught:
@@ -79,6 +80,24 @@ def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_none_ol
             await store.touch(["d"], 1.0)
             assert await store.idle(50.0, 10) == ("c", "a")
             assert [each.session_id for each in await store.newest(2)] == ["d", "b"]
+
+    engine.run(main)
+
+
+def test_what_has_come_into_use_is_not_taken_for_idle(engine: Engine) -> None:
+    """Between the look and the deletion someone may have come, on another worker: the store looks again."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            for name in ("a", "b"):
+                await store.create(record(name, last_active=10.0))
+            assert await store.idle(50.0, 10) == ("a", "b")
+            await store.put_participant("b", msgspec.structs.replace(PARTICIPANT, seen=60.0))
+            assert list(await store.delete(["a", "b"], idle_since=50.0)) == ["a"]
+            assert await store.load("b") is not None
+            assert await store.count() == 1
+            assert [each.session_id for each in await store.newest(9)] == ["b"]
 
     engine.run(main)
 
@@ -231,7 +250,7 @@ def test_deleting_a_session_deletes_what_was_said_and_who_was_there(engine: Engi
             await store.create(record("t"))
             await append(store)
             await append(store, "t")
-            assert await store.delete(["s", "nobody"]) == 1
+            assert list(await store.delete(["s", "nobody"])) == ["s"]
             assert await store.count() == 1
             assert await store.load("s") is None
             await store.create(record(epoch="new"))

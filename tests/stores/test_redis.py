@@ -240,7 +240,7 @@ def test_a_session_that_ends_ends_everywhere(redis_address: str) -> None:
         async with workers(redis_address) as (a, b):
             await a.store.create(record())
             await b.store.watch("s")
-            assert await a.store.delete(["s"]) == 1
+            assert await a.store.delete(["s"]) == ("s",)
             await b.until_gone()
             assert b.gone == ["s"]
             assert await b.store.watch("s") is None

@@ -48,7 +48,7 @@ def test_deleting_a_session_deletes_what_was_said_and_who_was_there(tmp_path: Pa
             await store.create(record("t"))
             await append(store)
             await append(store, "t")
-            assert await store.delete(["s", "nobody"]) == 1
+            assert await store.delete(["s", "nobody"]) == ("s",)
             await store.create(record(epoch="new"))
             assert await store.read("s", after=0, until=9) == ()
             assert await store.participant("s", "p") is None
