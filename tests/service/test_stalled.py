@@ -16,11 +16,13 @@ DEAF = SERVED = EACH * len(SESSIONS)
 ROUNDS = 4
 #: In each session of a round so many messages are said; each is of so many bytes, and so many seconds lie
 #: between one and the next, whichever session it is in.
-NUMBERS, FILLER, PACE = 12, 32_000, 0.001
-#: So many are said before, for the kernel to have taken what it takes for those who do not read. Of what
-#: follows, the hub then takes more than it may.
-FILLING = 8
-OUTBOX = 262_144
+NUMBERS, FILLER, PACE = 17, 10_000, 0.001
+#: What is said before for the kernel to have taken what it takes for those who do not read: 230 to 350 KB.
+#: Of what follows, the hub is then given more to keep than it may.
+FILLING, FULL = 6, 64_000
+OUTBOX = 196_608
+#: As many messages of that size as the kernel takes nowhere.
+MOST = 50
 GRACE = 4
 #: Seconds that a difference has to be larger than to say anything about the service.
 NOISE = 0.05
@@ -45,13 +47,13 @@ class Rounds:
         self._served = served
         self._said = 0
 
-    def take(self, numbers: int = NUMBERS) -> float:
+    def take(self, numbers: int = NUMBERS, filler: int = FILLER) -> float:
         """Say so many messages in each session; return the 99th percentile of the seconds that they took.
 
         Everyone served has to have all of them, once and in order.
         """
         begin, self._said = self._said, self._said + numbers
-        spoken = self._speakers.ask("speak", begin=begin, end=self._said, filler=FILLER, pace=PACE)
+        spoken = self._speakers.ask("speak", begin=begin, end=self._said, filler=filler, pace=PACE)
         assert spoken["unacknowledged"] == 0
         heard = self._served.ask("hear", count=self._said)
         assert (heard["inside"], heard["heard"], heard["counts"]) == (SERVED, [self._said], {})
@@ -92,7 +94,7 @@ def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
             undisturbed.append(rounds.take())
             assert deaf.ask("enter", each=EACH, is_slow=True, **places)["inside"] == DEAF
             assert deaf.ask("stall")["stalled"] == DEAF
-            rounds.take(FILLING)
+            rounds.take(FILLING, FULL)
             disturbed.append(rounds.take())
             while s.figure("orch_websocket_evictions_total") < number * DEAF:
                 rounds.take(FILLING)
@@ -124,8 +126,11 @@ def test_sigterm_ends_the_service_within_the_grace_though_hundreds_take_nothing(
         speakers.ask("enter", each=1, creates=True, **places)
         deaf.ask("enter", each=2, is_slow=True, **places)
         assert deaf.ask("stall")["stalled"] == 2 * len(SESSIONS)
-        speakers.ask("speak", begin=0, end=FILLING, filler=FILLER)
-        assert s.figure("orch_websocket_queued_bytes") > 0
+        said = 0
+        while s.figure("orch_websocket_queued_bytes") < len(SESSIONS) * FULL:
+            speakers.ask("speak", begin=said, end=said + 1, filler=FULL)
+            said += 1
+            assert said < MOST
         assert s.figure("orch_websocket_connections") == 3 * len(SESSIONS)
         began = monotonic()
         assert s.stop() == 0
