@@ -1,12 +1,12 @@
 """Who has come, left or gone silent since a session was last told. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Container
 from typing import Final
 
 from orch.websocket.messages import Change, Participant, PresenceChange
 
-#: So many changes are named at a time; of a crowd that comes at once the list of those present says enough.
-CHANGES_TOLD: Final = 100
+#: So many changes are named at a time; of a crowd that comes at once, how many are there says enough.
+CHANGES_TOLD: Final = 50
 
 
 class Comings:
@@ -38,7 +38,7 @@ class Comings:
         if len(self._changes) > CHANGES_TOLD:
             del self._changes[next(iter(self._changes))]
 
-    def told(self, present: Collection[str]) -> tuple[PresenceChange, ...]:
+    def told(self, present: Container[str]) -> tuple[PresenceChange, ...]:
         """Return the changes that hold, given who is in the session now."""
         return tuple(
             change

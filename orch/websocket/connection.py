@@ -16,10 +16,10 @@ from orch.websocket import closes
 from orch.websocket.closes import Close
 from orch.websocket.decoding import is_too_large
 from orch.websocket.limits import BURST_BYTES, BURST_SECONDS, Rate, Verdict
+from orch.websocket.members import Member
 from orch.websocket.messages import Error, MessageId, ServerMessage
 from orch.websocket.outbox import Frame, Offer, frame
 from orch.websocket.pacing import PACE
-from orch.websocket.sessions import Member
 
 #: How long a close frame may take to be sent; then the connection is dropped without.
 CLOSE_PATIENCE: Final = 2.0

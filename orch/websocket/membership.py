@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw, UnsetType
 from orch.problems import ProblemError
 from orch.websocket.connection import Connection
 from orch.websocket.history import Refusal, refusal
+from orch.websocket.members import Member, default_name
 from orch.websocket.messages import (
     CreateSession,
     JoinSession,
@@ -23,7 +24,7 @@ from orch.websocket.messages import (
 )
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Rooms
-from orch.websocket.sessions import Member, Session, default_name
+from orch.websocket.sessions import Session
 from orch.websocket.tokens import Token, new_name, new_token, read_token
 
 
@@ -59,7 +60,8 @@ class Membership:
                 epoch=session.epoch,
                 offset=session.offset,
                 config=msgspec.json.decode(session.config),
-                participants=session.participants(),
+                participants=session.participants(owner.participant_id),
+                participant_count=session.participant_count,
             )
         )
 
@@ -83,7 +85,8 @@ class Membership:
             await self._keep(session, member)
             if is_new:
                 self._let_in(session, member, connection)
-            self._rooms.presence.mark(session)
+            else:
+                self._rooms.presence.refresh(session, member)
             offset = session.offset
             with self._catching_up(connection, session, member, is_new=is_new):
                 history = await self._rooms.kept(session, until=offset) if message.history else None
@@ -97,7 +100,8 @@ class Membership:
                         epoch=session.epoch,
                         offset=offset,
                         config=msgspec.json.decode(session.config),
-                        participants=session.participants(),
+                        participants=session.participants(member.participant_id),
+                        participant_count=session.participant_count,
                         messages=UNSET if history is None else history[0],
                         complete=UNSET if history is None else history[1],
                     )
@@ -112,7 +116,7 @@ class Membership:
         session = self._rooms.resident.get(message.session_id)
         if session is not None:
             session.remove(member)
-            self._rooms.presence.note(session, member.described(), "left")
+            self._rooms.presence.note(session, member, "left")
         connection.members.pop(message.session_id, None)
         connection.answer(
             SessionLeft(
@@ -186,18 +190,18 @@ class Membership:
                     participant_id=member.participant_id,
                     epoch=session.epoch,
                     offset=until,
-                    participants=session.participants(),
+                    participants=session.participants(member.participant_id),
+                    participant_count=session.participant_count,
                     messages=tuple(Raw(each.data) for each in missed),
                 )
             )
-        self._rooms.presence.mark(session)
 
     def detach(self, connection: Connection) -> None:
         """Take a connection that is closing out of its sessions. Its participants may return."""
         for session_id, member in connection.members.items():
             session = self._rooms.resident.get(session_id)
             if session is not None and session.remove(member):
-                self._rooms.presence.note(session, member.described(), "silent")
+                self._rooms.presence.note(session, member, "silent")
         connection.members.clear()
 
     @contextmanager
@@ -253,15 +257,16 @@ class Membership:
         session.add(member)
         session.last_active = self._rooms.wall()
         connection.members[session.session_id] = member
-        if any(each.participant_id == member.participant_id for each in session.others):
-            self._rooms.presence.mark(session)  # who has come over from another worker was here all along
+        if session.is_elsewhere(member.participant_id):
+            # Who has come over from another worker was here all along.
+            self._rooms.presence.refresh(session, member)
         else:
-            self._rooms.presence.note(session, member.described(), "joined")
+            self._rooms.presence.note(session, member, "joined")
 
     def _let_out(self, connection: Connection, session: Session, member: Member) -> None:
         session.remove(member)
         connection.members.pop(session.session_id, None)
-        self._rooms.presence.note(session, member.described(), "silent")
+        self._rooms.presence.note(session, member, "silent")
 
     def _move(self, session: Session, member: Member, connection: Connection) -> None:
         """Give a member that is in the session another connection: its old one is lost or left behind."""

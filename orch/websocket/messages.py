@@ -137,13 +137,22 @@ class ServerMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Participant(Struct, frozen=True, kw_only=True):
-    """Someone in a session."""
+    """Someone in a session.
+
+    A message names a hundred at most (``PARTICIPANTS_LISTED`` in ``roster.py``): owners, participants,
+    observers, of these whoever came first; whoever speaks and whom it answers in any case.
+    ``participant_count`` beside such a list says how many there are.
+    """
 
     participant_id: str
     name: str
     role: Role
     languages: tuple[str, ...] = ()
     speaking: bool = False
+
+    def described(self) -> "Participant":
+        """Return what others see: of someone on another worker, what that one tells."""
+        return self
 
 
 class Connected(ServerMessage, frozen=True, tag="connected"):
@@ -168,7 +177,8 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
     epoch: str
     offset: int
     config: dict[str, Any]
-    participants: tuple[Participant, ...] = ()
+    participants: tuple[Participant, ...]
+    participant_count: int
 
 
 class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
@@ -184,7 +194,8 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     epoch: str
     offset: int
     config: dict[str, Any]
-    participants: tuple[Participant, ...] = ()
+    participants: tuple[Participant, ...]
+    participant_count: int
     messages: tuple[Raw, ...] | UnsetType = UNSET
     complete: bool | UnsetType = UNSET
 
@@ -210,6 +221,7 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     epoch: str | UnsetType = UNSET
     offset: int | UnsetType = UNSET
     participants: tuple[Participant, ...] | UnsetType = UNSET
+    participant_count: int | UnsetType = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
 
 
@@ -248,11 +260,13 @@ class PresenceChange(Struct, frozen=True, kw_only=True):
 class Presence(ServerMessage, frozen=True, tag="presence"):
     """Who is in the session now, and what has changed since it was last told. Not kept.
 
-    A client that was behind may miss ``changes``; ``participants`` is always whole.
+    A client that was behind may miss ``changes``, and of a crowd not all are named; ``participants`` and
+    ``participant_count`` always say how it is now.
     """
 
     session_id: str
     participants: tuple[Participant, ...]
+    participant_count: int
     changes: tuple[PresenceChange, ...] = ()
 
 

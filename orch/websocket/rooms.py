@@ -14,6 +14,7 @@ from orch.settings import Settings
 from orch.stores.records import Appended, ClusterStore, Origin, SessionRecord, SessionStore, Ticket
 from orch.websocket.elsewhere import Elsewhere
 from orch.websocket.history import Limits, is_whole
+from orch.websocket.members import Member
 from orch.websocket.messages import (
     ServerMessage,
     SessionLeft,
@@ -25,9 +26,9 @@ from orch.websocket.messages import (
 from orch.websocket.outbox import Frame, frame
 from orch.websocket.pacing import PACE, UnderWay
 from orch.websocket.presence import PresenceTeller
+from orch.websocket.resident import Resident
 from orch.websocket.sessions import (
-    Member,
-    Resident,
+    PARTICIPANTS_IN_LISTS,
     Session,
     SessionSummary,
     encoded_config,
@@ -271,7 +272,10 @@ class Rooms:
     async def summaries(self, limit: int) -> tuple[SessionSummary, ...]:
         """Return the sessions last active, newest first."""
         records = await self.store.newest(limit)
-        return tuple(summary(self.resident.get(record.session_id) or record) for record in records)
+        return tuple(
+            summary(self.resident.get(record.session_id) or record, PARTICIPANTS_IN_LISTS)
+            for record in records
+        )
 
     async def _load(self, session_id: str) -> Session:
         while True:

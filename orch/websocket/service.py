@@ -139,6 +139,7 @@ class HubService:
                 await nursery.start(self._sweeper.run)
                 await nursery.start(self.pool.run)
                 if self._rooms.elsewhere is not None:
+                    await nursery.start(self._rooms.elsewhere.run)
                     await nursery.start(self._sweeper.keep)
                 nursery.start_soon(self._beat)
                 self._is_running = True

@@ -1,17 +1,18 @@
 """Sessions and who is in them. Pure: what is decided here is carried out by the hub."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Final, Protocol
+from collections.abc import Container, Iterable, Iterator
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from orch.problems import ProblemError
-from orch.stores.records import Appended, ParticipantRecord, SessionRecord
-from orch.websocket.messages import Participant, Role
+from orch.stores.records import Appended, SessionRecord
+from orch.websocket.members import Member
+from orch.websocket.messages import Participant
+from orch.websocket.others import Others, Seen, Told
 from orch.websocket.outbox import Frame
-from orch.websocket.tokens import Token
+from orch.websocket.roster import PARTICIPANTS_LISTED, Roster, Someone
 
 #: Bytes of a session's ``config``, as JSON.
 CONFIG_LIMIT: Final = 65_536
@@ -19,156 +20,36 @@ CONFIG_LIMIT: Final = 65_536
 #: Speech streams of one session that are open or still being written down.
 STREAMS_PER_SESSION: Final = 64
 
-#: Presence is told so often at most: at once for few, less often the longer the list and the more there are
-#: to tell it to, so that what a crowd costs grows with the crowd and not with its square.
+#: Presence is told so often at most: at once to few, less often the more there are to tell it to, so that
+#: nobody's coming and going takes more than 500 frames a second, however large the crowd.
 PRESENCE_INTERVAL: Final = 0.1
-_PRESENCE_PER_PARTICIPANT: Final = 0.005
+_PRESENCE_PER_MEMBER: Final = 0.002
 
-MAY_SPEAK: Final[frozenset[Role]] = frozenset(("owner", "participant"))
-
-
-class Receiver(Protocol):
-    """A client, as far as a session knows it."""
-
-    @property
-    def connection_id(self) -> str:
-        """Its public name."""
-
-    @property
-    def heard_at(self) -> float:
-        """When it last sent anything, in seconds since the epoch."""
-
-    @property
-    def answers_heartbeats(self) -> bool:
-        """Whether its being connected shows that it is there: the server ends those that do not answer."""
-
-    def offer(self, frame: Frame) -> bool:
-        """Queue a frame. False: it was shed."""
-
-    def overflow(self) -> None:
-        """Close the client: it cannot keep up."""
-
-    def dismiss(self, left: Frame, session_id: str) -> None:
-        """Be in a session no more, and be told so."""
-
-
-class Member:
-    """A participant who is in the session now, through one connection.
-
-    While :meth:`hold` is in force, what the session says is held back, bounded by ``limit`` bytes, so that
-    what was missed can be fetched and sent first. Overflow rule: the client is closed, as any slow one.
-    """
-
-    __slots__ = (
-        "_held",
-        "_held_bytes",
-        "_limit",
-        "languages",
-        "name",
-        "participant_id",
-        "receiver",
-        "role",
-        "streams",
-        "token",
-    )
-
-    def __init__(
-        self,
-        receiver: Receiver,
-        token: Token,
-        *,
-        name: str,
-        role: Role,
-        languages: tuple[str, ...],
-        limit: int,
-    ) -> None:
-        self.receiver = receiver
-        self.token = token
-        self.participant_id = token.participant_id
-        self.name = name
-        self.role: Role = role
-        self.languages = languages
-        self.streams = 0
-        self._limit = limit
-        self._held: list[Frame] | None = None
-        self._held_bytes = 0
-
-    def __repr__(self) -> str:
-        return f"<Member {self.participant_id} {self.name!r} {self.role}>"
-
-    def may_speak(self) -> None:
-        """Raise ``read_only`` where this one only reads."""
-        if self.role not in MAY_SPEAK:
-            raise ProblemError(
-                "read_only", "You are here as an observer: you read, but do not speak or send."
-            )
-
-    def deliver(self, frame: Frame) -> bool:
-        """Give the member what the session says. False: it will not arrive."""
-        if self._held is None:
-            return self.receiver.offer(frame)
-        self._held_bytes += frame.size
-        if self._held_bytes > self._limit:
-            self.receiver.overflow()
-            return False
-        self._held.append(frame)
-        return True
-
-    def hold(self) -> None:
-        """Hold back what the session says from here on."""
-        self._held, self._held_bytes = [], 0
-
-    def release(self) -> None:
-        """Give out what was held back, and hold no more."""
-        held, self._held, self._held_bytes = self._held or [], None, 0
-        for frame in held:
-            self.receiver.offer(frame)
-
-    def forget_held(self) -> None:
-        """Drop what was held back: the member is let out again."""
-        self._held = None
-
-    def described(self) -> Participant:
-        """Return what others see."""
-        return Participant(
-            participant_id=self.participant_id,
-            name=self.name,
-            role=self.role,
-            languages=self.languages,
-            speaking=self.streams > 0,
-        )
-
-    def record(self, seen: float) -> ParticipantRecord:
-        """Return what is kept, so that this one may return."""
-        return ParticipantRecord(
-            participant_id=self.participant_id,
-            name=self.name,
-            role=self.role,
-            languages=self.languages,
-            token_hash=self.token.hashed(),
-            seen=seen,
-        )
+#: Of each of many sessions so many participants are listed; looked at alone, a session lists more.
+PARTICIPANTS_IN_LISTS: Final = 10
 
 
 class Session:
     """A session that someone uses now. What is at rest is a :class:`SessionRecord` in the store.
 
     The mutable state: ``offset``, the newest message that members were sent; ``last_active`` in seconds since
-    the epoch; the members, and ``others`` on other workers; the speech streams; ``pins``, how many operations
-    are between two awaits with it.
+    the epoch; the members, the ``others`` on other workers, and the roster of both; the speech streams;
+    ``presence_due``, from when on (monotonic seconds) presence may be told again; ``pins``, how many
+    operations are between two awaits with it.
     """
 
     __slots__ = (
         "_members",
+        "_others",
+        "_roster",
         "config",
         "created",
         "epoch",
         "has_ended",
         "last_active",
         "offset",
-        "others",
         "pins",
-        "presence_at",
+        "presence_due",
         "session_id",
         "streams",
     )
@@ -182,21 +63,33 @@ class Session:
         self.last_active = record.last_active
         self.has_ended = False
         self.pins = 0
-        self.presence_at = float("-inf")
+        self.presence_due = float("-inf")
         # Most sessions that are known are empty: a dict each would be most of what they cost.
         self._members: dict[str, Member] | None = None
-        self.others: tuple[Participant, ...] = ()
+        self._others: Others | None = None
+        self._roster: Roster | None = None
         self.streams: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
-            f"<Session {self.session_id} at {self.offset}, {self.count} members, {len(self.streams)} streams>"
+            f"<Session {self.session_id} at {self.offset}, {self.count} members of"
+            f" {self.participant_count}, {len(self.streams)} streams>"
         )
 
     @property
     def count(self) -> int:
-        """How many are in it."""
+        """How many are in it through this worker."""
         return len(self._members) if self._members else 0
+
+    @property
+    def participant_count(self) -> int:
+        """How many are in it, on all workers."""
+        return 0 if self._roster is None else len(self._roster)
+
+    @property
+    def present(self) -> Container[str]:
+        """Who is in it, on all workers, by ``participant_id``."""
+        return () if self._roster is None else self._roster
 
     @property
     def is_idle(self) -> bool:
@@ -216,6 +109,7 @@ class Session:
         if self._members is None:
             self._members = {}
         self._members[member.participant_id] = member
+        self._seen().put(member)
 
     def remove(self, member: Member) -> bool:
         """Let a member go. False: it is not in the session."""
@@ -224,18 +118,75 @@ class Session:
         del self._members[member.participant_id]
         if not self._members:
             self._members = None
+        # Someone may be here and on a worker that has not noticed yet that they have come over.
+        elsewhere = None if self._others is None else self._others.get(member.participant_id)
+        if elsewhere is None:
+            self._unseen(member.participant_id)
+        else:
+            self._seen().put(elsewhere)
         return True
 
-    def participants(self) -> tuple[Participant, ...]:
-        """Return who is in it, as others see them; those on other workers among them."""
-        here = tuple(member.described() for member in self.members())
-        # Someone who has come over from a worker that has not noticed yet is in it once.
-        return here + tuple(each for each in self.others if self.member(each.participant_id) is None)
+    def refresh(self, member: Member) -> None:
+        """Have a member who looks different seen so."""
+        if self.member(member.participant_id) is member:
+            self._seen().put(member)
+
+    def participants(self, also: str | None = None) -> tuple[Participant, ...]:
+        """Return who is in it, on all workers, as others see them: the first of them, and ``also``."""
+        return () if self._roster is None else self._roster.listed(also)
+
+    # Those on other workers.
+
+    @property
+    def workers(self) -> frozenset[str]:
+        """The other workers on which someone is in it."""
+        return frozenset() if self._others is None else self._others.workers
+
+    def is_elsewhere(self, participant_id: str) -> bool:
+        """Whether someone is in it on another worker."""
+        return self._others is not None and self._others.get(participant_id) is not None
+
+    def hear(self, told: Told) -> tuple[Seen, ...] | None:
+        """Take in what another worker tells; return whom that changes, or None where something was missed."""
+        others = self._others or Others()
+        seen = others.hear(told)
+        self._others = others if others.workers else None
+        return None if seen is None else self._see(seen)
+
+    def forget(self, worker: str) -> tuple[Seen, ...]:
+        """Take another worker for gone; return whom that changes."""
+        others = self._others or Others()
+        seen = others.forget(worker)
+        self._others = others if others.workers else None
+        return self._see(seen)
+
+    def _see(self, seen: tuple[Seen, ...]) -> tuple[Seen, ...]:
+        """Show what has changed elsewhere, and return it, but for those who are here as well."""
+        seen = tuple(each for each in seen if self.member(each[0].participant_id) is None)
+        for participant, change in seen:
+            if change in (None, "joined"):
+                self._seen().put(participant)
+            else:
+                self._unseen(participant.participant_id)
+        return seen
+
+    def _seen(self) -> Roster:
+        if self._roster is None:
+            self._roster = Roster()
+        return self._roster
+
+    def _unseen(self, participant_id: str) -> None:
+        if self._roster is not None:
+            self._roster.drop(participant_id)
+            if not len(self._roster):
+                self._roster = None
+
+    # What is said.
 
     def languages(self) -> frozenset[str]:
-        """Return the languages that someone here reads."""
-        here = {language for member in self.members() for language in member.languages}
-        return frozenset(here.union(*(participant.languages for participant in self.others)))
+        """Return the languages that someone in it reads."""
+        roster: Iterable[Someone] = self._roster or ()
+        return frozenset(language for one in roster for language in one.languages)
 
     def deliver(self, frame: Frame) -> bool:
         """Give all members a frame. False: someone will not get it."""
@@ -270,10 +221,6 @@ class Session:
                 "too_many_recordings", f"{STREAMS_PER_SESSION} streams are open in {self.session_id} already."
             )
 
-    def presence_due(self) -> float:
-        """Return from when on (monotonic seconds) presence may be told again."""
-        return self.presence_at + PRESENCE_INTERVAL + _PRESENCE_PER_PARTICIPANT * self.count
-
 
 class SessionSummary(Struct, frozen=True, kw_only=True):
     """A session, for lists and the HTTP API. Times in seconds since the epoch."""
@@ -285,11 +232,12 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     created: float
     last_active: float
     participants: tuple[Participant, ...] = ()
+    participant_count: int = 0
     streams: int = 0
 
 
-def summary(session: Session | SessionRecord) -> SessionSummary:
-    """Return a session's summary, from use or from rest."""
+def summary(session: Session | SessionRecord, limit: int = PARTICIPANTS_LISTED) -> SessionSummary:
+    """Return a session's summary, from use or from rest, with ``limit`` of its participants at most."""
     live = session if isinstance(session, Session) else None
     return SessionSummary(
         session_id=session.session_id,
@@ -298,9 +246,15 @@ def summary(session: Session | SessionRecord) -> SessionSummary:
         config=msgspec.Raw(session.config),
         created=session.created,
         last_active=session.last_active,
-        participants=live.participants() if live else (),
+        participants=live.participants()[:limit] if live else (),
+        participant_count=live.participant_count if live else 0,
         streams=len(live.streams) if live else 0,
     )
+
+
+def presence_interval(members: int) -> float:
+    """Return the seconds until presence may be told again that so many were told just now."""
+    return PRESENCE_INTERVAL + _PRESENCE_PER_MEMBER * members
 
 
 def encoded_config(config: object) -> bytes:
@@ -313,74 +267,3 @@ def encoded_config(config: object) -> bytes:
             path="$.config",
         )
     return data
-
-
-def default_name(participant_id: str) -> str:
-    """Return what someone is called who gave no name: the same at every return."""
-    return f"Guest {participant_id[:4]}"
-
-
-class Resident:
-    """The sessions in memory: those in use, and the last ``limit`` others.
-
-    Overflow rule: beyond ``limit``, sessions that are idle leave, those used longest ago first; they are in
-    the store. Those in use always stay: they are bounded by the connections.
-    """
-
-    #: How many are looked at when one comes; those in use are moved to the young end on the way.
-    _LOOKED_AT: Final = 16
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._sessions: dict[str, Session] = {}
-
-    def __len__(self) -> int:
-        return len(self._sessions)
-
-    def __iter__(self) -> Iterator[Session]:
-        return iter(tuple(self._sessions.values()))
-
-    def latest(self, limit: int) -> tuple[Session, ...]:
-        """Return the sessions that were asked for last, newest first."""
-        return tuple(islice(reversed(self._sessions.values()), limit))
-
-    def get(self, session_id: str) -> Session | None:
-        """Return the session, if it is here."""
-        session = self._sessions.pop(session_id, None)
-        if session is not None:
-            self._sessions[session_id] = session
-        return session
-
-    def let_go(self, session_id: str) -> bool:
-        """Let a session go that is idle; it is in the store. False: it is in use."""
-        session = self._sessions.get(session_id)
-        if session is not None and not session.is_idle:
-            return False
-        self._sessions.pop(session_id, None)
-        return True
-
-    def add(self, session: Session) -> Session:
-        """Take a session in; return the one that is here if it has come in the meantime."""
-        known = self._sessions.setdefault(session.session_id, session)
-        if known is session and len(self._sessions) > self._limit:
-            self._thin(session)
-        return known
-
-    def remove(self, session_ids: Iterable[str]) -> None:
-        """Let sessions go that have ended."""
-        for session_id in session_ids:
-            session = self._sessions.pop(session_id, None)
-            if session is not None:
-                session.has_ended = True
-
-    def _thin(self, newcomer: Session) -> None:
-        for session in [
-            session for session, _ in zip(self._sessions.values(), range(self._LOOKED_AT), strict=False)
-        ]:
-            if session is newcomer:
-                continue
-            del self._sessions[session.session_id]
-            if not session.is_idle:
-                self._sessions[session.session_id] = session
-            elif len(self._sessions) <= self._limit:
-                break

@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct
 
 from orch.problems import ProblemError
 from orch.websocket.connection import Connection
+from orch.websocket.members import Member
 from orch.websocket.messages import (
     AudioEnd,
     AudioEnded,
@@ -27,7 +28,7 @@ from orch.websocket.messages import (
 )
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Numbered, Rooms
-from orch.websocket.sessions import Member, Session
+from orch.websocket.sessions import Session
 from orch.websocket.tokens import new_stream_name
 
 #: What a recording is fed at: 16-bit mono samples a second.
@@ -272,7 +273,7 @@ class Speaking:
         session.streams = (*session.streams, stream_id)
         if member is not None:
             member.streams += 1
-            self._rooms.presence.mark(session)
+            self._rooms.presence.refresh(session, member)
         return stream
 
     async def _publish(self, session_id: str, message: Numbered) -> int:
@@ -363,8 +364,8 @@ class Speaking:
             stream.connection.stream_id = None
         if stream.member is not None:
             stream.member.streams -= 1
+            self._rooms.presence.refresh(stream.session, stream.member)
             stream.member = None
-            self._rooms.presence.mark(stream.session)
 
     def _finish(self, stream: _Stream, *, is_whole: bool) -> None:
         del self._streams[stream.stream_id]

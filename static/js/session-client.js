@@ -3,7 +3,7 @@
  *
  * The phases are a table; what happened is told by events:
  * - `phase`        detail {phase: "idle"|"opening"|"open"|"rejoining"|"gone"|"failed", reason}
- * - `participants` detail: the list of who is here
+ * - `participants` detail {participants, count}: who is here; of a crowd the first hundred, and how many there are
  * - `rejoined`     detail {complete, reason}: recovery was impossible, what the service keeps was read anew
  * - `ready`        the session can be spoken in (again): opened, recovered or rejoined
  */
@@ -32,6 +32,7 @@ export class SessionClient extends EventTarget {
   #reason = "";
   #session_id = null;
   #participants = [];
+  #count = 0;
   #me = { name: "", languages: [], role: "participant" };
   #listeners;
 
@@ -60,17 +61,22 @@ export class SessionClient extends EventTarget {
     return this.#session_id;
   }
 
+  /** Who is here; of a crowd the first hundred, and whoever speaks. */
   get participants() {
     return this.#participants;
   }
 
-  /** This page's participant, or null. */
-  get me() {
-    const id = this.#socket.participantIn(this.#session_id);
-    return this.#participants.find(({ participant_id }) => participant_id === id) ?? null;
+  /** How many are here. */
+  get count() {
+    return this.#count;
   }
 
-  /** The name that goes with a participant, or null where they are not here any more. */
+  /** This page's participant_id, or null. In a crowd it may not be among those who are named. */
+  get participant_id() {
+    return this.#socket.participantIn(this.#session_id);
+  }
+
+  /** The name that goes with a participant, or null where they are not here any more, or are one of a crowd. */
   nameOf(participant_id) {
     return this.#participants.find((one) => one.participant_id === participant_id)?.name || null;
   }
@@ -89,6 +95,7 @@ export class SessionClient extends EventTarget {
     this.#me = { name, languages, role };
     this.#session_id = session_id;
     this.#participants = [];
+    this.#count = 0;
     if (session_id === null) {
       await this.#create(NAME_TRIES);
       return;
@@ -205,7 +212,8 @@ export class SessionClient extends EventTarget {
     if (!this.#isOurs(message)) return;
     if (Array.isArray(message.participants)) {
       this.#participants = message.participants;
-      this.#emit("participants", this.#participants);
+      this.#count = message.participant_count ?? message.participants.length;
+      this.#emit("participants", { participants: this.#participants, count: this.#count });
     }
     if (message.type === "session_left" && message.reason !== "left") {
       this.#go("gone", message.reason === "ended" ? "The session was ended." : "The session ended because nobody was in it for long.");

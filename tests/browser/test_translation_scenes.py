@@ -144,6 +144,7 @@ class Hub:
             offset=len(self.history),
             config={},
             participants=[ANN, BEN, ME],
+            participant_count=3,
             **history,
         )
 

@@ -31,6 +31,8 @@ JOINED = {
     "epoch": "e",
     "offset": 0,
     "config": {},
+    "participants": [],
+    "participant_count": 1,
 }
 
 

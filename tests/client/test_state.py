@@ -81,6 +81,8 @@ class Session:
             "epoch": str(self.epoch),
             "offset": self.said,
             "config": {},
+            "participants": [],
+            "participant_count": 1,
         }
 
     def recovered(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -179,7 +179,13 @@ def said(what: str, more: dict[str, Any], last: dict[str, Any]) -> dict[str, Any
     rest = {key: value for key, value in more.items() if key not in ("answers", "messages")}
     if "messages" in more:
         rest["messages"] = [numbered(offset) for offset in more["messages"]]
-    joined = {"participant_id": "p", "recovery_token": "t", "config": {}, "participants": []}
+    joined = {
+        "participant_id": "p",
+        "recovery_token": "t",
+        "config": {},
+        "participants": [],
+        "participant_count": 1,
+    }
     kinds: dict[str, dict[str, Any]] = {
         "m": numbered(more.get("offset", 0)),
         "joined": {"type": "session_joined", "session_id": "s"} | joined,

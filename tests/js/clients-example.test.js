@@ -33,7 +33,7 @@ test("the JavaScript example joins, prints captions, and says what was lost", as
   await Promise.race([running, new Promise((made) => (WebSocketClass.onMade = made))]);
   newest().greet();
   await settle();
-  const answer = { type: "session_joined", session_id: "stand-up", participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, participants: [], config: {} };
+  const answer = { type: "session_joined", session_id: "stand-up", participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, participants: [], participant_count: 1, config: {} };
   newest().say({ ...answer, id: newest().last("join_session").id });
   await running;
   const line = { session_id: "stand-up", segment_id: "a-1" };

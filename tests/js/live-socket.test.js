@@ -27,7 +27,7 @@ function setUp({ storage = new FakeStorage(), random = () => 1 } = {}) {
 const line = (offset, session_id = "s") => ({ type: "transcript", session_id, segment_id: `a-${offset}`, offset });
 const joinAnswer = (id, more = {}) => ({
   type: "session_joined", id, session_id: "s", participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, config: {},
-  participants: [], ...more,
+  participants: [], participant_count: 1, ...more,
 });
 
 /** Connected and in session "s" at `offset`. */

@@ -66,7 +66,7 @@ for (const { name, quiet, heard, until, then } of cases("liveness")) {
 const numbered = (offset) => ({ type: "session_message", session_id: "s", sender: "p", data: 1, offset });
 const KINDS = {
   m: ({ offset }) => numbered(offset),
-  joined: () => ({ type: "session_joined", session_id: "s", participant_id: "p", recovery_token: "t", config: {}, participants: [] }),
+  joined: () => ({ type: "session_joined", session_id: "s", participant_id: "p", recovery_token: "t", config: {}, participants: [], participant_count: 1 }),
   recovered: () => ({ type: "session_recovered", session_id: "s", recovered: true }),
   not_recovered: () => ({ type: "session_recovered", session_id: "s", recovered: false }),
   left: () => ({ type: "session_left", session_id: "s" }),

@@ -45,7 +45,7 @@ test("without a link a session is made, with the name and the languages of its o
   await answer("session_created", "create_session");
   assert.deepEqual(events, ["opening", "open", "ready"]);
   assert.equal(client.session_id, "calm-oak-aaaa");
-  assert.equal(client.me.name, "Ann");
+  assert.equal(client.participant_id, "p");
   assert.equal(client.nameOf("p"), "Ann");
   assert.equal(client.nameOf("q"), null);
 });
@@ -201,6 +201,23 @@ test("who is here follows the service", async () => {
   newest().say({ type: "presence", session_id: "calm-oak-aaaa", participants: [ANN, { ...ANN, participant_id: "q", name: "Ben" }] });
   newest().say({ type: "presence", session_id: "other", participants: [] });
   assert.equal(client.participants.length, 2);
+  assert.equal(client.count, 2);
+});
+
+test("of a crowd the first are known, and how many there are", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  const told = [];
+  client.addEventListener("participants", ({ detail }) => told.push(detail));
+  client.open();
+  await settle();
+  await answer("session_created", "create_session", { participant_count: 1 });
+  newest().say({ type: "presence", session_id: "calm-oak-aaaa", participants: [ANN], participant_count: 10_000 });
+  assert.equal(client.count, 10_000);
+  assert.deepEqual(told.at(-1), { participants: [ANN], count: 10_000 });
+  newest().say({ type: "session_left", session_id: "calm-oak-aaaa", reason: "ended" });
+  client.open({ session_id: "calm-oak-bbbb" });
+  assert.equal(client.count, 0);
 });
 
 test("a change of name or languages is sent as a join of one who is in", async () => {

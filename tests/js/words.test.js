@@ -53,6 +53,14 @@ test("people are counted in words as far as one reads them so", () => {
   assert.equal(here([]), "");
   assert.equal(here(Array(12).fill({})), "twelve people here");
   assert.equal(here(Array(13).fill({})), "13 people here");
+  assert.equal(here([], 0), "");
+});
+
+test("of a crowd it is said how many they are, not how many of the first only read", () => {
+  const listed = Array(100).fill({ role: "observer" });
+  assert.equal(here(listed, 4210), "4,210 people here");
+  assert.equal(here(listed, 100), "100 people here, reading only");
+  assert.equal(say({ participants: listed, count: 10_000 }), "Nothing has been said yet. 10,000 people here.");
 });
 
 test("a delay is the middle of the last ones", () => {

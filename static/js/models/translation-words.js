@@ -1,5 +1,6 @@
 /** What the Translation page says about itself. Pure: states in, sentences out. */
 
+import { count as figure } from "./figures.js";
 import { isSameLanguage, canTranslate, languageName } from "./languages.js";
 
 const NUMBERS = ["no one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
@@ -11,11 +12,14 @@ const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 /** Below ten with one decimal, whole from there on. */
 export const seconds = (value) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
 
-/** "One person here", "Three people here, one of them reading only". */
-export function here(participants) {
-  const count = participants.length;
+/**
+ * "one person here", "three people here, one reading only". `count`: how many there are; where that is more than
+ * `participants`, nobody knows how many of them only read.
+ */
+export function here(participants, count = participants.length) {
   if (count === 0) return "";
-  const people = `${NUMBERS[count] ?? count} ${count === 1 ? "person" : "people"} here`;
+  const people = `${NUMBERS[count] ?? figure(count)} ${count === 1 ? "person" : "people"} here`;
+  if (count > participants.length) return people;
   const reading = participants.filter(({ role }) => role === "observer").length;
   if (reading === 0) return people;
   if (reading === count) return `${people}, reading only`;
@@ -42,10 +46,10 @@ function delay({ waiting, lag }) {
  * The sentence under the title.
  *
  * `phase` of the session; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `uplink` {state,
- * waiting}; `participants`; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
+ * waiting}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
  * `waiting` {seconds, service} or null; `recordings`: how many are being read.
  */
-export function sentence({ phase, reason, connection, microphone, uplink, participants, speaking, lines, lag, waiting, recordings, isReadOnly }) {
+export function sentence({ phase, reason, connection, microphone, uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly }) {
   if (phase === "gone") return "This session no longer exists.";
   if (phase === "failed") return `The session could not be opened. ${reason}`;
   const isOn = microphone === "open";
@@ -56,7 +60,7 @@ export function sentence({ phase, reason, connection, microphone, uplink, partic
   if (phase === "rejoining") return "Back again. Reading what the service has kept.";
   if (phase !== "open") return "Opening the session.";
   if (microphone === "opening") return "Opening the microphone.";
-  const clauses = [here(participants), delay({ waiting, lag })].filter((clause) => clause !== "");
+  const clauses = [here(participants, count), delay({ waiting, lag })].filter((clause) => clause !== "");
   const rest = clauses.length > 0 ? ` ${capital(clauses.join("; "))}.` : "";
   if (isOn && uplink.state !== "streaming") return `The microphone is open; the service is not listening yet.${rest}`;
   if (isOn) return `Listening.${rest}`;

@@ -136,7 +136,7 @@ function sayNow() {
 }
 
 function words() {
-  const me = session.me?.participant_id;
+  const me = session.participant_id;
   return sentence({
     phase: session.phase,
     reason: session.reason,
@@ -144,6 +144,7 @@ function words() {
     microphone: speaking.state,
     uplink: { state: speaking.uplink.state, waiting: speaking.uplink.waiting },
     participants: session.participants,
+    count: session.count,
     speaking: session.participants.filter((one) => one.speaking && one.participant_id !== me).map(({ name }) => name || "Someone"),
     lines: transcript.length,
     lag: middle(delays),
@@ -275,7 +276,7 @@ session.addEventListener("ready", () => {
   recordings.check(session.session_id).catch(() => toast("Whether the recordings were read to their end is not known: the service cannot be reached.", { tone: "bad" }));
 });
 session.addEventListener("participants", ({ detail }) => {
-  setText(byId("here"), list([here(detail)]).replace(/^./, (first) => first.toUpperCase()));
+  setText(byId("here"), list([here(detail.participants, detail.count)]).replace(/^./, (first) => first.toUpperCase()));
   transcript.rename();
   say();
 });
