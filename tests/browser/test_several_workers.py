@@ -73,16 +73,16 @@ def test_connections_are_shown_with_their_worker_and_by_worker(several: Running,
     rows = page.locator("#pool-slot tbody tr")
     expect(rows.first).to_contain_text(re.compile(r"worker\s0"))
     expect(page.locator("#pool-note")).to_have_text("the newest 60 of 1,458")
-    page.get_by_label("Worker", exact=True).select_option(label="worker 1")
+    with page.expect_request("**/api/connections?worker=w-1"):
+        page.get_by_label("Worker", exact=True).select_option(label="worker 1")
     expect(rows).to_have_count(30)
     expect(page.locator("#pool-note")).to_have_text("30 of 1,458 match")
-    assert [query.worker for query in several.service.asked][-1] == "w-1"
-    page.get_by_label("Find").fill("mei")
+    with page.expect_request("**/api/connections?find=mei&worker=w-1"):
+        page.get_by_label("Find").fill("mei")
     expect(rows).to_have_count(10)
-    page.get_by_role("button", name="Waiting").click()
+    with page.expect_request("**/api/connections?find=mei&worker=w-1&sort=queued_bytes&order=descending"):
+        page.get_by_role("button", name="Waiting").click()
     expect(page.locator("#pool-note")).to_have_text("10 of 1,458 match")
-    latest = several.service.asked[-1]
-    assert (latest.find, latest.sort, latest.order) == ("mei", "queued_bytes", "descending")
     page.get_by_label("Find").fill("")
     page.get_by_label("Worker", exact=True).select_option(label="any")
     expect(rows).to_have_count(50)
@@ -93,7 +93,7 @@ def test_a_connection_beyond_the_list_is_looked_for(several: Running, page_at: P
     page = page_at(several.url + "/connections?connection=c-99999")
     settled(page)
     expect(page.locator("#connection")).to_contain_text("This connection has ended.")
-    assert several.service.asked[-1].find == "c-99999"
+    assert "c-99999" in {query.find for query in several.service.asked}
     page.goto(several.url + "/connections?connection=c-00003")
     settled(page)
     expect(page.locator("#connection")).to_contain_text(re.compile(r"Worker\s*worker\s1"))
