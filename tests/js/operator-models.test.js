@@ -249,6 +249,7 @@ test("a worker that does not answer is named, and so is what is missing", () => 
   assert.deepEqual(silence([worker(0, true), worker(1, true)], "connections", 5), []);
   const [one] = silence([worker(0, true), worker(1, false)], "connections", 5);
   assert.equal(`${one.subject}: ${one.text}`, "Worker\u00a01: its connections are not shown.");
+  assert.match(one.more, /^Process 1 at x may be busy/);
   const [two] = silence([worker(0, false), worker(1, false)], "connections", 5);
   assert.equal(`${two.subject}: ${two.text}`, "Worker\u00a00 and worker\u00a01: their connections are not shown.");
   assert.equal(briefWords({ answered: true, brief: { state: "running", amiss: [] } }), "all running");

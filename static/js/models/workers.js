@@ -18,7 +18,9 @@ const upper = (text) => text[0].toUpperCase() + text.slice(1);
  */
 export function silence(workers, what, since) {
   const all = workers.map(({ worker }) => worker);
-  const silent = workers.filter(({ answered }) => !answered).map(({ worker }) => workerLabel(worker, all));
+  const missing = workers.filter(({ answered }) => !answered).map(({ worker }) => worker);
+  const silent = missing.map((worker) => workerLabel(worker, all));
+  const processes = missing.filter(({ place, host }) => place !== null && host !== null).map(({ pid, host }) => `process ${pid} at ${host}`);
   if (silent.length === 0) return [];
   const whose = silent.length === 1 ? "its" : "their";
   return [
@@ -28,7 +30,7 @@ export function silence(workers, what, since) {
       tone: "warn",
       subject: upper(listed(silent)),
       text: `${whose} ${what} are not shown.`,
-      more: "A worker that does not answer may be busy, stopped, or cut off from Redis. It is asked again every few seconds.",
+      more: `${processes.length > 0 ? `${upper(listed(processes))} may be` : "It may be"} busy, stopped, or cut off from Redis; it is asked again every few seconds.`,
       since,
       action: null,
     },
