@@ -27,6 +27,7 @@ from orch.websocket.outbox import Frame, frame
 from orch.websocket.pacing import PACE, UnderWay
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.resident import Resident
+from orch.websocket.roster import PARTICIPANTS_LISTED
 from orch.websocket.sessions import (
     PARTICIPANTS_IN_LISTS,
     Session,
@@ -275,9 +276,18 @@ class Rooms:
         """Return the sessions last active, newest first."""
         records = await self.store.newest(limit)
         return tuple(
-            summary(self.resident.get(record.session_id) or record, PARTICIPANTS_IN_LISTS)
+            self._summary(self.resident.get(record.session_id) or record, PARTICIPANTS_IN_LISTS)
             for record in records
         )
+
+    async def summary(self, session_id: str) -> SessionSummary:
+        """Return a session as it is now. Raises ``unknown_session``."""
+        return self._summary(await self.look(session_id), PARTICIPANTS_LISTED)
+
+    def _summary(self, session: Session | SessionRecord, limit: int) -> SessionSummary:
+        # What is not in memory is not watched: others may be in it, where workers share the sessions.
+        is_known = self.elsewhere is None or self.resident.get(session.session_id) is session
+        return summary(session, limit, is_known=is_known)
 
     async def _load(self, session_id: str) -> Session:
         while True:

@@ -214,7 +214,7 @@ class HubService:
 
     async def get_session(self, session_id: str) -> SessionSummary:
         """Return a session. Raises ``unknown_session``."""
-        return summary(await self._rooms.look(session_id))
+        return await self._rooms.summary(session_id)
 
     async def list_sessions(self, limit: int = 200) -> tuple[SessionSummary, ...]:
         """Return the sessions last active, newest first."""

@@ -223,7 +223,11 @@ class Session:
 
 
 class SessionSummary(Struct, frozen=True, kw_only=True):
-    """A session, for lists and the HTTP API. Times in seconds since the epoch."""
+    """A session, for lists and the HTTP API. Times in seconds since the epoch.
+
+    ``participants``: the first of ``participant_count``; null where that is not known, because whoever may be
+    in the session is so through other workers alone.
+    """
 
     session_id: str
     epoch: str
@@ -232,13 +236,19 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     created: float
     last_active: float
     participants: tuple[Participant, ...] = ()
-    participant_count: int = 0
+    participant_count: int | None = 0
     streams: int = 0
 
 
-def summary(session: Session | SessionRecord, limit: int = PARTICIPANTS_LISTED) -> SessionSummary:
-    """Return a session's summary, from use or from rest, with ``limit`` of its participants at most."""
+def summary(
+    session: Session | SessionRecord, limit: int = PARTICIPANTS_LISTED, *, is_known: bool = True
+) -> SessionSummary:
+    """Return a session's summary, from use or from rest, with ``limit`` of its participants at most.
+
+    ``is_known``: whether it is known here who is in it.
+    """
     live = session if isinstance(session, Session) else None
+    count = live.participant_count if live else 0
     return SessionSummary(
         session_id=session.session_id,
         epoch=session.epoch,
@@ -247,7 +257,7 @@ def summary(session: Session | SessionRecord, limit: int = PARTICIPANTS_LISTED) 
         created=session.created,
         last_active=session.last_active,
         participants=live.participants()[:limit] if live else (),
-        participant_count=live.participant_count if live else 0,
+        participant_count=count if is_known else None,
         streams=len(live.streams) if live else 0,
     )
 

@@ -10,7 +10,7 @@ import trio
 
 from orch import asking
 from orch.stores.redis import RedisStore
-from orch.websocket import sweeping
+from orch.websocket import others, roster, sweeping
 from orch.websocket.messages import Role, Transcript
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
@@ -73,6 +73,42 @@ def test_who_is_in_a_session_is_the_same_on_every_worker(
                     await until_present(bob, {"Ann", "Bob", "Eve"})
                 await until_present(bob, {"Ann", "Bob"})
             await until_present(ann, {"Ann"})
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_a_crowd_on_several_workers_is_counted_on_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every worker names the owner and whoever asks; one that nobody is in it through does not guess."""
+    monkeypatch.setattr(roster, "PARTICIPANTS_LISTED", 3)
+    monkeypatch.setattr(others, "TOLD_AT_ONCE", 2)
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            await create(ann, name="Ann")
+            assert (await b.service.get_session("s")).participant_count is None
+            assert (await b.service.list_sessions())[0].participant_count is None
+            for _ in range(4):
+                await join(a.socket())
+            await join(bob, name="Bob", role="observer")
+            while (told := await bob.until("presence"))["participant_count"] < 6:
+                pass
+            assert told["participants"][0]["name"] == "Ann"
+            joined = await join(bob, name="Bob")
+            assert joined["participant_count"] == 6
+            assert [each["name"] for each in joined["participants"]][::2] == ["Ann", "Bob"]
+            while (told := await ann.until("presence"))["participant_count"] < 6:
+                pass
+            assert len(told["participants"]) == 3
+            for hub in (a, b):
+                assert (await hub.service.get_session("s")).participant_count == 6
+                assert (await hub.service.list_sessions())[0].participant_count == 6
+            await bob.ask({"type": "leave_session", "session_id": "s"}, "session_left")
+            while (told := await ann.until("presence"))["participant_count"] != 5:
+                pass
+            assert told["changes"][0]["change"] == "left"
 
     with redis_server(tmp_path / "redis") as server:
         run(main, server, virtual=False)

@@ -179,6 +179,8 @@ def test_presence_is_told_less_often_to_a_crowd() -> None:
 def test_summaries_are_the_same_from_use_and_from_rest() -> None:
     """The list of sessions reads the same whether someone is in one or not."""
     assert summary(Session(record())) == summary(record())
+    assert summary(record()).participant_count == 0
+    assert summary(record(), is_known=False).participant_count is None
 
 
 def test_idle_sessions_leave_memory_oldest_first_and_those_in_use_stay() -> None:
