@@ -11,6 +11,7 @@ from orch.stores.records import KeptSettings, Origin
 from orch.stores.redis_keys import (
     OWN_CHANNELS,
     RENEWAL,
+    SERVER_RUN,
     SETTINGS,
     TELL_TRIAL,
     TRIAL,
@@ -111,9 +112,12 @@ class ServerCommands:
         """Give a lease back, if it is the holder's."""
         return Call((self._script("release", lease_keys(name)[:1], holder),), lambda _: None)
 
-    def write_trial(self) -> Call[None]:
-        """Write something that nobody reads."""
-        return Call(((b"SET", WRITE_TRIAL, b"", b"PX", 60_000),), lambda _: None)
+    def write_trial(self, run: str) -> Call[None]:
+        """Write something that nobody reads; and note anew, where that was flushed, which server it is."""
+        return Call(
+            ((b"SET", WRITE_TRIAL, b"", b"PX", 60_000), (b"SET", SERVER_RUN, run, b"NX")),
+            lambda _: None,
+        )
 
     def tell_trial(self) -> Call[None]:
         """Tell something to those who do not mind."""

@@ -7,9 +7,11 @@ from orch.stores.records import KeptFrame, ParticipantRecord, SessionRecord
 from orch.stores.redis_calls import Call, Command, Message, ServerCommands
 from orch.stores.redis_keys import (
     INDEX,
+    TRIAL,
     Told,
     decode_entry,
     decode_participant,
+    encode_header,
     encode_participant,
     encode_told,
     keys,
@@ -67,6 +69,27 @@ class SessionCommands(ServerCommands):
             len(record.config),
             decisive=1,
         )
+
+    def trial(self, token: str) -> Call[None]:
+        """Do with a session that there is none of all that is done with one, but for the index.
+
+        ``token``: another one each time, or it would be taken for what was done already.
+        """
+        made = SessionRecord(TRIAL, "", 0, 1, b"{}", 0.0, 0.0)
+        someone = ParticipantRecord("p", "", "observer", (), b"", 0.0)
+        said = Message(b"{}", 0.0, encode_header(0.0, None))
+        limits = Limits(messages=1, seconds=1)
+        calls: tuple[Call[Any], ...] = (
+            self.create(made, someone, token=token),
+            self.append(TRIAL, [said], limits, batch=token, place=0, known=("", 0)),
+            self.read(TRIAL, 0, 1),
+            self.prune([TRIAL], 0.0, limits),
+            self.put_participant(TRIAL, someone),
+            self.participants(TRIAL),
+            self.drop_participants(TRIAL, ["p"]),
+            self.delete([TRIAL], token=token, idle_since=None),
+        )
+        return Call(tuple(call.commands[0] for call in calls), lambda _: None)
 
     def load(self, session_id: str) -> Call[SessionRecord | None]:
         """Return a session, or None."""

@@ -23,7 +23,7 @@ from orch.stores.redis_pipeline import Pipeline
 from orch.stores.redis_words import (
     cautions,
     explain,
-    is_server_wide,
+    is_refusing,
     is_the_same,
     may_have_lost,
     read_info,
@@ -87,6 +87,7 @@ class Connecting:
         self._feed = feed
         self._changed = changed
         self._wall = wall
+        self._run = ""
         self._logged: dict[str, float] = {}
 
     async def run(self, opened: Callable[[], None]) -> Never:
@@ -113,7 +114,7 @@ class Connecting:
     def failed(self, reason: str) -> None:
         """Take in what the server said instead of doing something."""
         words = explain(reason)
-        if not is_server_wide(reason):
+        if not is_refusing(reason):
             self._say_once("store operation failed", words)
             self.last_error = f"{self.url}: {words}"
         elif self.state in ("open", "refusing"):
@@ -208,7 +209,7 @@ class Connecting:
         while True:
             await trio.sleep(TRY_EVERY)
             try:
-                await self._pipeline.execute(self._commands.write_trial())
+                await self._pipeline.execute(self._commands.write_trial(self._run))
             except ProblemError:
                 continue  # what the server said was noted; that it says nothing is found out elsewhere
             if self.state == "refusing":
@@ -229,16 +230,17 @@ class Connecting:
         if (words := refusal(info)) is not None:
             raise LinkLostError(words)
         self._beware(cautions(info))
-        trial, told = self._commands.write_trial().commands, self._commands.tell_trial().commands
-        tried, *published = await link.exchange([*trial, *told])
-        _require(published)
-        if not is_the_same(info, run := (answers[1] or b"").decode()):
-            _require([tried])
-            await self._meet_anew(link, info, is_known=bool(run))
-        elif isinstance(tried, Exception):
-            if is_server_wide(said(tried)):
-                return explain(said(tried))
-            _require([tried])
+        _require(await link.exchange(self._commands.tell_trial().commands))
+        self._run = info.get("run_id", "")
+        tried = await link.exchange(self._commands.trial(secrets.token_hex(8)).commands)
+        known = (answers[1] or b"").decode()
+        if not is_the_same(info, known):
+            _require(tried)
+            await self._meet_anew(link, info, is_known=bool(known))
+        errors = [said(answer) for answer in tried if isinstance(answer, Exception)]
+        if errors and is_refusing(errors[0]):
+            return explain(errors[0])
+        _require(tried)
         return None
 
     def _beware(self, found: tuple[str, ...]) -> None:
@@ -253,7 +255,8 @@ class Connecting:
         One worker does it, the others wait: an epoch that was renewed twice would send those away who have
         come back in between.
         """
-        if not is_known or may_have_lost(info):
+        (sessions,) = _require(await link.exchange(self._commands.count().commands))
+        if sessions and (not is_known or may_have_lost(info)):
             token = secrets.token_hex(8)
             (taken,) = _require(await link.exchange(self._commands.renewal(token, RENEWAL_MS).commands))
             if taken is None:

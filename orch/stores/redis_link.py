@@ -29,7 +29,7 @@ from coredis.exceptions import (
 
 from orch.stores.redis_address import Address, Tls
 from orch.stores.redis_calls import Command
-from orch.stores.redis_words import explain
+from orch.stores.redis_words import explain, is_forbidden
 
 #: How long opening a connection may take, and how long an answer. A server that is busy or stopped for less
 #: costs a wait; one that says nothing for longer is taken for gone.
@@ -117,7 +117,9 @@ class Link:
             with trio.fail_after(ANSWER_WITHIN):
                 for request in requests:
                     answer: Any = await request
-                    if isinstance(answer, _NOT_NOW):
+                    if isinstance(answer, _NOT_NOW) or (
+                        isinstance(answer, RedisError) and is_forbidden(said(answer))
+                    ):
                         raise _lost(answer) from answer
                     answers.append(answer)
         except trio.TooSlowError:

@@ -121,16 +121,19 @@ _MEANINGS: Final = tuple(
 )
 
 
-_SERVER_WIDE: Final = re.compile(
-    rf"\bOOM\b|used memory|MISCONF|appendonly file|AOF file|No space left|NOREPLICAS|{_FORBIDDEN}"
-    r"|read.?only replica|READONLY",
-    re.IGNORECASE,
+_REFUSING: Final = re.compile(
+    r"\bOOM\b|used memory|MISCONF|appendonly file|AOF file|No space left|NOREPLICAS", re.IGNORECASE
 )
 
 
-def is_server_wide(said: str) -> bool:
-    """Whether what was said is about every write, not about the one that was asked for."""
-    return _SERVER_WIDE.search(said) is not None
+def is_refusing(said: str) -> bool:
+    """Whether what was said is about every write, not about the one that was asked for, and may pass."""
+    return _REFUSING.search(said) is not None
+
+
+def is_forbidden(said: str) -> bool:
+    """Whether what was said is that the user may not do this: the connection is of no use until it may."""
+    return re.search(_FORBIDDEN, said, re.IGNORECASE) is not None
 
 
 def explain(said: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores import redis_feed
+from orch.stores import redis_connecting, redis_feed
 from orch.websocket.history import Limits
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import workers
@@ -64,6 +64,26 @@ def test_who_listens_in_a_session_that_was_flushed_is_told(
             again = await b.store.watch("s")
             assert again is not None
             assert (again.epoch, again.offset) == ("another", 1)
+
+    run(main, virtual=False)
+
+
+def test_sessions_made_since_a_flush_are_not_renewed(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the same server all along, though it was made to forget that as well."""
+    monkeypatch.setattr(redis_connecting, "TRY_EVERY", 0.05)
+
+    async def main() -> None:
+        async with workers(redis.url, 1) as (a,):
+            redis.ask("FLUSHALL")
+            await a.store.create(record())
+            while redis.ask("EXISTS", "orch:server_run") != b":1\r\n":  # noqa: ASYNC110 - nobody is told
+                await trio.sleep(0.02)
+            redis.ask("CLIENT", "KILL", "TYPE", "normal")
+            while not a.store.statistics().reconnects:  # noqa: ASYNC110 - nobody is told
+                await trio.sleep(0.02)
+            assert await a.store.load("s") == record()
 
     run(main, virtual=False)
 

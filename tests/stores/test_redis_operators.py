@@ -69,6 +69,7 @@ def followed(server: RedisServer) -> str:
         (with_user("~orch:* +@all -info"), "ACL SETUSER"),
         (with_user("~orch:* +@all resetchannels"), "&orch:*"),
         (with_user("~other:* &orch:* +@all"), "~orch:*"),
+        (with_user("~orch:* &orch:* +@all -xadd"), "ACL SETUSER"),
         (with_user("~orch:* +@all -ssubscribe &orch:*"), "ACL SETUSER"),
         (followed, "It is a replica"),
     ],
@@ -102,6 +103,33 @@ def test_a_user_with_just_the_rights_that_are_asked_for_will_do(tmp_path: Path) 
 
     with redis_server(tmp_path) as server:
         run(main, with_user("~orch:* &orch:* +@all -@admin")(server), virtual=False)
+
+
+def test_rights_that_are_taken_away_are_said_and_given_back_are_used(tmp_path: Path) -> None:
+    """Also where it is only one command of those that are needed: it is not tried again and again."""
+
+    async def main(server: RedisServer, url: str) -> None:
+        async with workers(url, 1) as (a,):
+            states: list[bool] = []
+            a.store.on_state = states.append
+            await a.store.create(record())
+            server.ask("ACL", "SETUSER", "me", "-xadd")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(append, a.store)
+                found = await looked_at(a.store, lambda statistics: statistics.trouble is not None)
+                assert "ACL SETUSER" in (found.trouble or "")
+                assert found.state == "connecting"
+                before = found.reconnects
+                # Several more attempts, none of which is taken for a connection.
+                await trio.sleep(0.5)
+                assert a.store.statistics().reconnects == before
+                server.ask("ACL", "SETUSER", "me", "+xadd")
+            # What was on its way waited for it.
+            assert await append(a.store) == 2
+            assert states == [False, True]
+
+    with redis_server(tmp_path) as server:
+        run(main, server, with_user("~orch:* &orch:* +@all")(server), virtual=False)
 
 
 def test_a_cluster_that_lacks_slots_is_not_used(tmp_path: Path) -> None:

@@ -2,7 +2,15 @@
 
 import pytest
 
-from orch.stores.redis_words import cautions, explain, is_server_wide, may_have_lost, read_info, refusal
+from orch.stores.redis_words import (
+    cautions,
+    explain,
+    is_forbidden,
+    is_refusing,
+    may_have_lost,
+    read_info,
+    refusal,
+)
 
 #: What a server says of itself that is as it should be.
 GOOD = {
@@ -49,8 +57,10 @@ def test_what_nobody_has_foreseen_is_passed_on() -> None:
 
 def test_what_is_about_one_command_is_not_about_all() -> None:
     """A store takes no writes where the server says so of every one."""
-    assert is_server_wide("OOM command not allowed when used memory > 'maxmemory'.")
-    assert not is_server_wide("WRONGTYPE Operation against a key holding the wrong kind of value")
+    assert is_refusing("OOM command not allowed when used memory > 'maxmemory'.")
+    assert not is_refusing("WRONGTYPE Operation against a key holding the wrong kind of value")
+    assert not is_refusing("this user has no permissions to run the 'set' command")
+    assert is_forbidden("this user has no permissions to run the 'set' command")
 
 
 @pytest.mark.parametrize(
