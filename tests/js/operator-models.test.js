@@ -187,7 +187,7 @@ test("the connection's bar counts down, and says which kind of lost it is", () =
     next: "Trying again in 3 s",
   });
   assert.equal(waiting({ state: "waiting", retryIn: 0, wasLive: false }).next, "Trying now");
-  assert.equal(waiting({ state: "stopped", retryIn: null, reason: "Too many.", wasLive: true }).text, "Too many.");
+  assert.equal(waiting({ state: "stopped", retryIn: null, reason: "Too many.", wasLive: true }).text, "Too many. What is shown is the last that was known.");
 });
 
 test("figures are old once two beats have passed, and only where there is a beat", () => {

@@ -12,7 +12,7 @@ export function waiting({ state, retryIn, reason = "", wasLive }) {
   const text = wasLive
     ? "The connection to the service is lost. What is shown is the last that was known."
     : "The service cannot be reached.";
-  if (state === "stopped") return { text: reason || text, next: "" };
+  if (state === "stopped") return { text: wasLive ? `${reason} What is shown is the last that was known.` : reason, next: "" };
   if (state === "connecting" || retryIn === null) return { text, next: "Trying now" };
   const seconds = Math.ceil(retryIn);
   return { text, next: seconds <= 0 ? "Trying now" : `Trying again in ${count(seconds)} s` };
