@@ -29,10 +29,11 @@ class Subscriptions:
         self._begun = trio.Event()
 
     def begin(self, link: Link, control: Iterable[bytes]) -> trio.Event:
-        """Listen on a new connection: on ``control``, and on all sessions' channels.
+        """Listen on a new connection: on ``control``, and then on all sessions' channels.
 
-        Return what is set once the server lets us, which is tried on a channel that nobody uses as well: the
-        right to listen on a session's may be missing. Raises LinkLostError.
+        Return what is set once the server lets us, however many sessions there are. That is tried on a
+        channel that nobody uses as well: the right to listen on a session's may be missing. Raises
+        LinkLostError.
         """
         names = tuple(control)
         self._link = link
@@ -45,7 +46,6 @@ class Subscriptions:
             # Whoever waits goes on, sees that it is another one now, and waits for that.
             self._heard[session_id].set()
             self._heard[session_id] = trio.Event()
-            self._say(session_id, is_wanted=True)
         return self._begun
 
     def end(self) -> None:
@@ -74,6 +74,8 @@ class Subscriptions:
             self._to_begin.discard(name)
             if not self._to_begin:
                 self._begun.set()
+                for session_id in self._heard.keys() - self._awaited.keys():
+                    self._say(session_id, is_wanted=True)
             return None
         session_id = channel_session(name)
         left = self._awaited.get(session_id, 0) - 1
