@@ -79,7 +79,8 @@ class ClusterNode(RedisServer):
 
     def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
         self._is_made = False
-        cluster = ("--cluster-enabled", "yes", "--cluster-port", str(_free_port()))
+        self.bus_port = _free_port()
+        cluster = ("--cluster-enabled", "yes", "--cluster-port", str(self.bus_port))
         super().__init__(folder, *cluster, *options, tls=tls)
 
     def start(self) -> None:

@@ -48,6 +48,7 @@ def test_health_and_the_tree_say_that_redis_is_away(tmp_path: Path) -> None:
         (caution,) = health(s)["store"]["cautions"]
         assert "Set appendonly yes" in caution
         assert (health(s)["services"]["store"], stores_branch(s)) == ("healthy", f"redis, open · {caution}")
+        assert "orch_store_cautions 1.0" in s.get("/metrics").text
         before = time.time()
         redis.kill()
         until(lambda: health(s)["services"]["store"] == "degraded")
@@ -56,10 +57,12 @@ def test_health_and_the_tree_say_that_redis_is_away(tmp_path: Path) -> None:
         until(lambda: "Nothing listens there: start it" in health(s)["store"]["reason"])
         assert before - 1 < said["since"] < time.time() + 1
         assert "Nothing listens there" in stores_branch(s)
+        assert "orch_store_healthy 0.0" in s.get("/metrics").text
         assert s.get("/readyz").status_code == 200
         redis.start()
         until(lambda: health(s)["services"]["store"] == "healthy")
         assert health(s)["store"]["reason"] == ""
+        assert "orch_store_healthy 1.0" in s.get("/metrics").text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What an operator may have got wrong: each is said in words, nothing crashes, and mended it goes on."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -139,6 +140,23 @@ def test_a_cluster_that_lacks_slots_is_not_used(tmp_path: Path) -> None:
         while b"cluster_state:fail" not in server.ask("CLUSTER", "INFO"):
             pass
         assert "does not serve every slot" in run(partial(trouble_at, server.url), virtual=False)
+
+
+def test_a_cluster_of_several_nodes_is_not_used(tmp_path: Path) -> None:
+    """Each of its nodes keeps some sessions only; which that is would be found out by losing messages."""
+    with (
+        redis_server(tmp_path / "a", kind=ClusterNode) as a,
+        redis_server(tmp_path / "b", kind=ClusterNode) as b,
+    ):
+        assert isinstance(b, ClusterNode)
+        a.ask("CLUSTER", "DELSLOTSRANGE", "8192", "16383")
+        b.ask("CLUSTER", "DELSLOTSRANGE", "0", "8191")
+        a.ask("CLUSTER", "MEET", "127.0.0.1", str(b.port), str(b.bus_port))
+        give_up_at = time.monotonic() + 60
+        while not {b"cluster_size:2", b"cluster_state:ok"} <= set(a.ask("CLUSTER", "INFO").split(b"\r\n")):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
+        assert "a cluster of one node" in run(partial(trouble_at, a.url), virtual=False)
 
 
 def test_over_tls_a_server_is_used_that_is_trusted_for_its_name(tmp_path: Path) -> None:
