@@ -270,9 +270,7 @@ class Connecting:
                     reason="The server is another process than before and may have lost what it had answered:"
                     " it keeps no log, or was a replica until now.",
                 )
-        _require(
-            await link.exchange([(b"SET", SERVER_RUN, info["run_id"]), *self._commands.renewed().commands])
-        )
+        _require(await link.exchange([(b"SET", SERVER_RUN, self._run), *self._commands.renewed().commands]))
 
     async def _renew_epochs(self, link: Link) -> int:
         renewed = 0

@@ -181,8 +181,8 @@ def cautions(info: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def is_the_same(info: Mapping[str, str], run: str) -> bool:
-    """Whether this is the very process that was spoken to before, as ``run`` noted."""
-    return info.get("run_id") == run
+    """Whether this is the very process that ``run`` was noted of; one that does not say is not."""
+    return bool(run) and info.get("run_id") == run
 
 
 def may_have_lost(info: Mapping[str, str]) -> bool:

@@ -7,6 +7,7 @@ from orch.stores.redis_words import (
     explain,
     is_forbidden,
     is_refusing,
+    is_the_same,
     may_have_lost,
     read_info,
     refusal,
@@ -104,6 +105,13 @@ def test_what_may_cost_messages_later_is_said(changes: dict[str, str], words: li
 def test_who_may_have_less_than_was_answered(changes: dict[str, str], lost: bool) -> None:  # noqa: FBT001 - a table
     """One that keeps no log, and one that was a replica until now."""
     assert may_have_lost(GOOD | changes) is lost
+
+
+def test_a_server_that_does_not_say_which_it_is_is_another() -> None:
+    """Nothing is taken for kept that may not be."""
+    assert is_the_same(GOOD | {"run_id": "a"}, "a")
+    assert not is_the_same(GOOD | {"run_id": "b"}, "a")
+    assert not is_the_same(GOOD, "")
 
 
 def test_info_is_read_by_name() -> None:
