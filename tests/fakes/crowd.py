@@ -232,18 +232,23 @@ class Crowd:
                 break
         return {"unacknowledged": sum(member.unacknowledged for member in speakers)}
 
-    def hear(self, *, count: int) -> dict[str, Any]:
+    def hear(self, *, count: int, told: dict[str, int] | None = None) -> dict[str, Any]:
         """Wait until everyone here is in and has heard so many numbers; tell how it was since the last time.
 
+        ``told``: what else has to have been counted by then, and how often.
         ``heard``: how many, without repetition, those here have; ``latencies``: seconds from saying to
         hearing, each; ``lost_at`` and ``back_at``: of the first lost and the last recovered.
         """
 
         def is_done() -> bool:
-            return not self._outside and all(each.heard >= count for each in self._members.values())
+            return (
+                not self._outside
+                and all(each.heard >= count for each in self._members.values())
+                and all(self._counts[name] >= least for name, least in (told or {}).items())
+            )
 
         self._pump(is_done)
-        told = {
+        account = {
             "inside": self._inside(),
             "heard": sorted({member.heard for member in self._members.values()}),
             "counts": dict(self._counts),
@@ -253,7 +258,7 @@ class Crowd:
             "back_at": self._back_at,
         }
         self._latencies = []
-        return told
+        return account
 
     def stall(self) -> dict[str, Any]:
         """Have everyone here read nothing any more, and not come back."""

@@ -20,10 +20,10 @@ from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
 
 #: The whole measure is 10,000 messages to 200 clients.
-MESSAGES = int(os.environ.get("CLUSTER_TEST_MESSAGES", "4000"))
+MESSAGES = int(os.environ.get("CLUSTER_TEST_MESSAGES", "2000"))
 CLIENTS = int(os.environ.get("CLUSTER_TEST_CLIENTS", "200"))
 #: Where Redis is what goes away, a part of that is enough.
-FEWER = MESSAGES // 4
+FEWER = MESSAGES // 2
 #: Numbers that a speaker has sent and not heard back yet, at most.
 UNDER_WAY = 50
 #: Where the clients are the test's own, so that each can be looked at.
@@ -241,17 +241,17 @@ def crowded(a: RunningService, b: RunningService) -> Iterator[tuple[Crowd, list[
 
 
 def stream(
-    speaker: Crowd, listeners: list[Crowd], count: int, halfway: Callable[[], None]
+    speaker: Crowd, listeners: list[Crowd], count: int, halfway: Callable[[], None], **told: int
 ) -> list[dict[str, int]]:
     """Say numbers without a pause and have something happen in their middle; return what was counted.
 
-    Everyone has to have every number once, in order, and so the offsets.
+    Everyone has to have every number once, in order, and so the offsets. ``told``: what is counted then.
     """
     speaker.tell("speak", begin=0, end=count, window=UNDER_WAY)
     ask_all(listeners, "hear", count=count // 2)
     halfway()
     assert speaker.answer()["unacknowledged"] == 0
-    heard = ask_all(listeners, "hear", count=count)
+    heard = ask_all(listeners, "hear", count=count, told=told)
     assert [(each["inside"], each["heard"]) for each in heard] == [(CLIENTS // 2, [count])] * 2
     return [each["counts"] for each in heard]
 
@@ -317,7 +317,7 @@ def test_redis_killed_and_started_again_under_load_loses_nothing_that_was_acknow
             time.sleep(1)
             redis.start()
 
-        counts = stream(speaker, listeners, FEWER, restart)
+        counts = stream(speaker, listeners, FEWER, restart, restored=CLIENTS // 2)
         assert counts == [{"degraded": CLIENTS // 2, "restored": CLIENTS // 2}] * 2
 
         async def look() -> None:

@@ -151,7 +151,7 @@ def test_a_client_whose_link_is_cut_is_noticed_by_its_silence(
 ) -> None:
     """Within a heartbeat and its time-out it is gone; it comes back with the link and has missed nothing."""
     seconds, counts = cut_off(
-        tmp_path, request.getfixturevalue(link), interval=1, patience=4, age=120, filler=0
+        tmp_path, request.getfixturevalue(link), interval=1, patience=3, age=120, filler=0
     )
     told(f"noticed {seconds:.1f} s after the cut")
     assert counts == {NO_PONG: 1}
@@ -159,7 +159,7 @@ def test_a_client_whose_link_is_cut_is_noticed_by_its_silence(
 
 @pytest.mark.parametrize(
     ("interval", "patience", "age", "reason"),
-    [(1, 4, 120, STUCK), (60, 30, 2, SLOW)],
+    [(1, 3, 120, STUCK), (60, 30, 2, SLOW)],
     ids=["heartbeat", "age"],
 )
 def test_a_client_whose_link_is_cut_with_messages_on_their_way_is_closed_in_time(

@@ -13,7 +13,7 @@ SESSIONS = [f"s{number}" for number in range(100)]
 EACH = 10
 DEAF = SERVED = EACH * len(SESSIONS)
 #: Of each kind, one after the other, so that whatever else the machine does meets both.
-ROUNDS = 4
+ROUNDS = 3
 #: In each session of a round so many messages are said; each is of so many bytes, and so many seconds lie
 #: between one and the next, whichever session it is in.
 NUMBERS, FILLER, PACE = 6, 30_000, 0.003
@@ -71,8 +71,8 @@ def memory(s: RunningService) -> tuple[int, int]:
 def is_slowed(undisturbed: list[float], disturbed: list[float]) -> bool:
     """Return whether the disturbed rounds took more than twice the others, and not by the machine's doing.
 
-    A machine that has other work may double any one round. So all of them have to be the slower ones: of four
-    and four that differ by chance alone, that is one case in seventy, before anything is doubled.
+    A machine that has other work may double any one round. So all of them have to be the slower ones: of
+    three and three that differ by chance alone, that is one case in twenty, before anything is doubled.
     """
     usual, found = median(undisturbed), median(disturbed)
     return found > 2 * usual + NOISE and min(disturbed) > max(undisturbed)
