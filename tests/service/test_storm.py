@@ -11,9 +11,10 @@ from tests.fakes.crowds import Crowd, ask_all, crowds, need_descriptors
 from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
 
+#: A multiple of 200: as many come into each session from each process.
 CLIENTS = int(os.environ.get("STORM_TEST_CLIENTS", "5000"))
 #: So many where only those of one of two workers come back.
-SHARED = CLIENTS * 2 // 5
+SHARED = max(200, CLIENTS // 500 * 200)
 SESSIONS = [f"s{number}" for number in range(100)]
 #: In each session so many are said; once so many of them were heard the worker is killed.
 NUMBERS, FIRST = 25, 5
