@@ -8,10 +8,14 @@ import trio
 
 
 class Relay:
-    """Passes bytes both ways between whoever connects to ``port`` and the service, until it is cut."""
+    """Passes bytes both ways between whoever connects to ``port`` and the service, until it is cut.
 
-    def __init__(self, service_port: int) -> None:
+    ``is_narrow``: what it does not pass on soon waits with the service, since the kernel holds little of it.
+    """
+
+    def __init__(self, service_port: int, *, is_narrow: bool = False) -> None:
         self._service_port = service_port
+        self._is_narrow = is_narrow
         self._scopes: set[trio.CancelScope] = set()
         self.port = 0
         self.accepted = 0
@@ -60,11 +64,12 @@ class Relay:
                 self._scopes.discard(scope)
 
     async def _reach(self) -> trio.SocketStream:
-        """Connect to the service, and have the kernel hold no more than over a network."""
+        """Connect to the service."""
         await self._flows()
         service = trio.socket.socket()
-        service.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 65_536)
-        service.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_MAXSEG, 1460)
+        if self._is_narrow:
+            service.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
+            service.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_MAXSEG, 1460)
         try:
             await service.connect(("127.0.0.1", self._service_port))
         except OSError:
@@ -102,9 +107,9 @@ class Relay:
 
 
 @asynccontextmanager
-async def relay(service_port: int) -> AsyncIterator[Relay]:
+async def relay(service_port: int, *, is_narrow: bool = False) -> AsyncIterator[Relay]:
     """Relay for the block."""
-    running = Relay(service_port)
+    running = Relay(service_port, is_narrow=is_narrow)
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio.serve_tcp, running._serve, 0, host="127.0.0.1"))
         running.port = listeners[0].socket.getsockname()[1]

@@ -71,7 +71,7 @@ class Relayed(Network):
     @asynccontextmanager
     async def reaching(self, port: int) -> AsyncIterator[str]:
         """Relay for the block."""
-        async with relay(port) as self._relay:
+        async with relay(port, is_narrow=True) as self._relay:
             yield f"http://127.0.0.1:{self._relay.port}"
 
     def cut(self) -> None:
@@ -100,6 +100,7 @@ def namespace() -> Iterator[Namespace]:
         _ip("link", "set", near, "up")
         _ip("-n", name, "address", "add", f"{theirs}/30", "dev", "far")
         _ip("-n", name, "link", "set", "far", "up")
+        _ip("netns", "exec", name, "true")
         yield Namespace(name, ours)
     finally:
         _ip("netns", "delete", name)
