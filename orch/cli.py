@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orch.telemetry.events import EventLog
 
 USAGE_ERROR: Final = 2
-INHERIT: Final = "--inherit"  # orch.lifeline.FLAG, which --help need not import
+INHERIT: Final = "--inherit"  # orch.workers.lifeline.FLAG, which --help need not import
 
 SANDBOX: Final[Mapping[str, tuple[str, int]]] = {
     "audio-service": ("orch.sandbox.audio_service", 5001),
@@ -139,10 +139,10 @@ def _free_port(usual: int) -> int:
 def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mapping[str, ProcessSpec]") -> int:
     import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
 
-    from orch.lifeline import Lifeline  # noqa: PLC0415 - the same
-    from orch.listening import AddressError, require_free  # noqa: PLC0415 - the same
     from orch.telemetry.events import EventLog  # noqa: PLC0415 - the same
     from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
+    from orch.workers.lifeline import Lifeline  # noqa: PLC0415 - the same
+    from orch.workers.listening import AddressError, require_free  # noqa: PLC0415 - the same
 
     lifeline = None if options.inherit is None else Lifeline.inherit(options.inherit)
     log = partial(
@@ -177,8 +177,8 @@ def _run_workers(
     """
     import trio  # noqa: PLC0415 - see _run
 
-    from orch.listening import addresses, open_groups, own_ports, require_free  # noqa: PLC0415 - the same
-    from orch.workers import Workers  # noqa: PLC0415 - the same
+    from orch.workers.listening import addresses, open_groups, own_ports, require_free  # noqa: PLC0415 - the same
+    from orch.workers.parent import Workers  # noqa: PLC0415 - the same
 
     frontend = orchestration.frontend
     for port in own_ports(frontend.worker_ports, frontend.workers):
@@ -206,7 +206,7 @@ def _configuration(
 ) -> "Configuration":
     """Read the settings, the command line on top; beyond loopback, make a control token where none is set."""
     from orch.configuration import Configuration, find_file  # noqa: PLC0415 - see _run
-    from orch.listening import is_loopback  # noqa: PLC0415 - the same
+    from orch.workers.listening import is_loopback  # noqa: PLC0415 - the same
 
     for key in ("host", "port", "server", "workers"):
         if getattr(options, key) is not None:

@@ -10,7 +10,7 @@ import trio
 from msgspec import Struct
 
 from orch.analytics.series import Series
-from orch.cluster import Brief, WorkersStatistics
+from orch.cluster.workers import Brief, WorkersStatistics
 
 if TYPE_CHECKING:
     from orch.configuration import Configuration

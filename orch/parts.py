@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orch.asking import Asking
     from orch.bots.service import BotsService
+    from orch.cluster.asking import Asking
+    from orch.cluster.runtime_settings import RuntimeSettings
     from orch.configuration import Configuration
     from orch.dashboard import Dashboard
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
-    from orch.runtime_settings import RuntimeSettings
     from orch.speech.live import Speech
     from orch.stores.redis import RedisStore
     from orch.stores.sqlite import SqliteStore

@@ -13,9 +13,9 @@ from orch.configuration import Configuration
 from orch.front import kinds
 from orch.front.listeners import listeners
 from orch.health.processes import ProcessSpec
-from orch.lifeline import Lifeline
 from orch.telemetry.events import EventLog
 from orch.tree import build, running
+from orch.workers.lifeline import Lifeline
 
 log = structlog.get_logger("serving")
 

@@ -21,19 +21,19 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
-from orch.asking import Asking
 from orch.bots.service import BotsService
-from orch.cluster import Brief, Counts
+from orch.cluster.asking import Asking
+from orch.cluster.holding import Leases, LeaseStore
+from orch.cluster.runtime_settings import RuntimeSettings
+from orch.cluster.workers import Brief, Counts
 from orch.configuration import Configuration
 from orch.dashboard import Dashboard
 from orch.front.kinds import Front
 from orch.gateway.service import GatewayService
 from orch.health.processes import ProcessSpec
 from orch.health.service import HealthService
-from orch.holding import Leases, LeaseStore
 from orch.parts import Parts
 from orch.problems import ProblemError
-from orch.runtime_settings import RuntimeSettings
 from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator

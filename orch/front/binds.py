@@ -13,7 +13,7 @@ import trio
 from msgspec import Struct
 
 from orch.front.listeners import NeighbourListener
-from orch.listening import BACKLOG, addresses
+from orch.workers.listening import BACKLOG, addresses
 
 UNIX: Final = "unix:"
 

@@ -22,7 +22,7 @@ from hypercorn.typing import ConnectionState
 
 from orch.front.listeners import NeighbourListener
 from orch.front.statistics import FrontStatistics
-from orch.listening import BACKLOG, addresses
+from orch.workers.listening import BACKLOG, addresses
 
 log = structlog.get_logger("front")
 

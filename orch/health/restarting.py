@@ -11,13 +11,13 @@ from typing import Final, Never
 import structlog
 import trio
 
+from orch.cluster.holding import Held
 from orch.health import recovery
 from orch.health.answers import in_words
 from orch.health.processes import ProcessSpec, run_child
 from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.statistics import RecoveryStatistics
 from orch.health.verdict import Observation, Seen
-from orch.holding import Held
 from orch.telemetry.events import Severity
 
 log = structlog.get_logger("health")

@@ -14,6 +14,7 @@ import httpx2
 import structlog
 import trio
 
+from orch.cluster.holding import Leases
 from orch.health.history import Check, check_state, next_check
 from orch.health.probes import open_client, probe
 from orch.health.processes import ProcessSpec
@@ -32,7 +33,6 @@ from orch.health.verdict import (
 )
 from orch.health.watched import WatchedInstance, WatchedService
 from orch.health.words import change_in_words, severity_of
-from orch.holding import Leases
 from orch.problems import ProblemError
 from orch.settings import Instance, Settings
 from orch.telemetry.events import EventLog, Severity

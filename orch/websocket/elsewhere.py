@@ -7,7 +7,7 @@ revised, and who is in a session (:class:`Neighbours`).
 from collections.abc import Callable
 from typing import Final
 
-from orch.asking import Asking
+from orch.cluster.asking import Asking
 from orch.stores.records import ClusterStore, SessionRecord
 from orch.websocket.neighbours import Neighbours
 from orch.websocket.outbox import Frame

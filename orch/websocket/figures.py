@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
-from orch.cluster import Worker
+from orch.cluster.workers import Worker
 
 #: Rates are over so many samples; the hub takes one a second.
 _SAMPLES: Final = 6

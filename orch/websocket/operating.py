@@ -7,8 +7,8 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from orch.asking import Asking
-from orch.cluster import described
+from orch.cluster.asking import Asking
+from orch.cluster.workers import described
 from orch.problems import ProblemError
 from orch.telemetry.events import EventLog
 from orch.websocket import closes

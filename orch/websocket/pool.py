@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Protocol
 import msgspec
 from msgspec import Meta, Struct
 
-from orch.cluster import Worker
+from orch.cluster.workers import Worker
 from orch.websocket.figures import (
     CONNECTIONS_LISTED,
     DOINGS,

@@ -7,8 +7,8 @@ import msgspec
 import structlog
 import trio
 
-from orch.asking import Asking
-from orch.cluster import Worker
+from orch.cluster.asking import Asking
+from orch.cluster.workers import Worker
 from orch.websocket.figures import ConnectionsStatistics
 from orch.websocket.pool import NEWEST, PoolQuery, together
 

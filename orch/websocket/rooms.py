@@ -8,7 +8,7 @@ import msgspec
 import trio
 from msgspec import UNSET, Struct
 
-from orch.asking import Asking
+from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.stores.records import Appended, ClusterStore, Origin, SessionRecord, SessionStore, Ticket

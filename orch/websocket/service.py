@@ -10,7 +10,7 @@ from typing import Any, Final, Never
 import structlog
 import trio
 
-from orch.asking import Asking
+from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
 from orch.telemetry.events import EventLog

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from orch.runtime_settings import WorkerChanged
+from orch.cluster.runtime_settings import WorkerChanged
 from orch.settings import Fault
 from tests.browser.conftest import NAMES, OPERATOR_PAGES, PageAt, settled, violations
 from tests.browser.test_pages import MARK_CONTROLS, WHERE

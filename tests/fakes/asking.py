@@ -5,7 +5,7 @@ from typing import cast
 
 import trio
 
-from orch.asking import Asking
+from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.records import Answers, ClusterStore, KeptSettings
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, TypeVarTuple
 import trio
 import trio.testing
 
-from orch.asking import Asking
+from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.redis import RedisStore
 from orch.stores.sqlite import SqliteStore

@@ -5,8 +5,8 @@ from typing import Never
 
 import trio
 
-from orch.holding import Lease, LeaseStore
-from orch.leases import Terms
+from orch.cluster.holding import Lease, LeaseStore
+from orch.cluster.leases import Terms
 from orch.problems import ProblemError
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from orch.cluster import Counts, WorkersStatistics
+from orch.cluster.workers import Counts, WorkersStatistics
 from orch.configuration import ConfigurationStatistics
 from orch.dashboard import DashboardStatistics
 from orch.gateway.figures import GatewayStatistics

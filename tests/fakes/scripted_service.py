@@ -19,9 +19,9 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
+from orch.cluster.runtime_settings import Changed, WorkerChanged
 from orch.parts import Parts
 from orch.problems import ProblemError
-from orch.runtime_settings import Changed, WorkerChanged
 from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
 from orch.web.app import create_pages

@@ -26,11 +26,11 @@ import trio
 from orch.front.hypercorn import Front
 from orch.front.listeners import listeners
 from orch.front.server import Server
-from orch.lifeline import FLAG, Lifeline
-from orch.listening import open_groups
 from orch.restarts import RestartPolicy
 from orch.telemetry.logs import configure
-from orch.workers import Workers
+from orch.workers.lifeline import FLAG, Lifeline
+from orch.workers.listening import open_groups
+from orch.workers.parent import Workers
 from tests.fakes.service import RunningService
 
 log = structlog.get_logger("worker")

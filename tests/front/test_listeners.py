@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from orch.front.listeners import PATIENCE, NeighbourListener, listeners
-from orch.listening import AddressError, addresses, open_groups
+from orch.workers.listening import AddressError, addresses, open_groups
 from tests.fakes.running import run
 
 

@@ -8,10 +8,10 @@ import pytest
 ROOT = Path(__file__).parents[2] / "orch"
 
 PURE = (
-    "cluster.py",
+    "cluster/workers.py",
     "problems.py",
     "restarts.py",
-    "rolling.py",
+    "workers/rolling.py",
     "settings/structs.py",
     "settings/decoding.py",
     "settings/environment.py",
@@ -61,7 +61,7 @@ PURE = (
     "websocket/pool.py",
     "websocket/steady.py",
     "websocket/tokens.py",
-    "leases.py",
+    "cluster/leases.py",
     "stores/records.py",
     "stores/standing.py",
     "stores/redis_address.py",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from orch import asking
+from orch.cluster import asking
 from orch.stores.redis import RedisStore
 from orch.websocket import others, roster, sweeping
 from orch.websocket.messages import Role, Transcript

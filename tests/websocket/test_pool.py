@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from orch.cluster import Worker
+from orch.cluster.workers import Worker
 from orch.websocket.figures import ConnectionsStatistics
 from orch.websocket.pool import NEWEST, Chosen, PoolQuery, choose, together
 

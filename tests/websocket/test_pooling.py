@@ -6,7 +6,7 @@ import msgspec
 import trio
 import trio.testing
 
-from orch.asking import Asking
+from orch.cluster.asking import Asking
 from orch.websocket.figures import ConnectionsStatistics
 from orch.websocket.pool import PoolQuery
 from orch.websocket.pooling import LOOK_EVERY, STALE, Pool

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orch.restarts import RestartPolicy
-from orch.rolling import (
+from orch.workers.rolling import (
     HURRY,
     LEAVE_MARGIN,
     START_LIMIT,

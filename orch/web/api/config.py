@@ -6,10 +6,10 @@ from msgspec import Struct
 from quart import Blueprint, Response
 from quart_schema import document_request, document_response, security_scheme
 
+from orch.cluster.runtime_settings import WorkerChanged
 from orch.configuration import ConfigurationStatistics
 from orch.parts import Parts
 from orch.problems import ProblemError
-from orch.runtime_settings import WorkerChanged
 from orch.settings import SettingsError
 from orch.settings.decoding import SECRETS
 from orch.web.answers import answer, read_json

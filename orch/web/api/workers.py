@@ -3,7 +3,7 @@
 from quart import Blueprint, Response
 from quart_schema import document_response
 
-from orch.cluster import WorkersStatistics
+from orch.cluster.workers import WorkersStatistics
 from orch.parts import Parts
 from orch.web.answers import answer
 

@@ -16,7 +16,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.cluster import Answer, Asked, Brief, Present, Worker, WorkersStatistics, described, order
+from orch.cluster.workers import Answer, Asked, Brief, Present, Worker, WorkersStatistics, described, order
 from orch.problems import ProblemError
 from orch.stores.records import Answers, ClusterStore, SessionStore
 from orch.websocket.tokens import new_name

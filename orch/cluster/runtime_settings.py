@@ -15,8 +15,8 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.asking import Asking
-from orch.cluster import described
+from orch.cluster.asking import Asking
+from orch.cluster.workers import described
 from orch.configuration import Configuration
 from orch.problems import ProblemError
 from orch.settings import Change, Fault, SettingsError

@@ -2,9 +2,9 @@
 
 import trio
 
-from orch import leases
-from orch.holding import Granted, Leases
-from orch.leases import Tenure, Terms
+from orch.cluster import leases
+from orch.cluster.holding import Granted, Leases
+from orch.cluster.leases import Tenure, Terms
 from tests.fakes.leases import Actor, MemoryLeases
 from tests.fakes.running import run
 

@@ -6,9 +6,9 @@ import pytest
 import trio
 import trio.testing
 
+from orch.cluster.runtime_settings import LOOK_EVERY, RuntimeSettings
 from orch.configuration import Configuration
 from orch.problems import ProblemError
-from orch.runtime_settings import LOOK_EVERY, RuntimeSettings
 from orch.settings import SettingsError
 from orch.stores.records import KeptSettings
 from orch.telemetry.events import EventLog

@@ -1,6 +1,6 @@
 """Holding a lease: asking for it, renewing it, and doing something only while it is held.
 
-:mod:`orch.leases` has the rule. A service of one process holds every lease at once (:class:`Granted`).
+:mod:`orch.cluster.leases` has the rule. A service of one process holds every lease (:class:`Granted`).
 """
 
 import secrets
@@ -10,8 +10,8 @@ from typing import Final, Never, Protocol, runtime_checkable
 import structlog
 import trio
 
-from orch import leases
-from orch.leases import TERMS, Tenure, Terms
+from orch.cluster import leases
+from orch.cluster.leases import TERMS, Tenure, Terms
 from orch.problems import ProblemError
 
 #: How long giving a lease back may take at the end; who does not get to it loses it by its time.

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 import trio
 
-from orch.asking import Asking
-from orch.cluster import Brief, described
+from orch.cluster.asking import Asking
+from orch.cluster.workers import Brief, described
 from orch.problems import ProblemError
 from tests.fakes.asking import Wire
 from tests.fakes.running import run

@@ -2,11 +2,11 @@
 
 It serves nothing itself. It opens the listening sockets and keeps them open for as long as the service runs,
 so that no connection is refused or reset while workers come and go (:mod:`orch.front.listeners`). What is to
-be done it asks :class:`orch.rolling.Fleet`; here it is carried out.
+be done it asks :class:`orch.workers.rolling.Fleet`; here it is carried out.
 
 A worker is the parent's own command line with one more option. It reports on a pipe when it is ready and when
 it leaves; its standard input is a pipe that the parent holds open, by whose end it learns that the parent is
-gone (:mod:`orch.lifeline`). It has a session of its own, so that Ctrl-C reaches the parent alone.
+gone (:mod:`orch.workers.lifeline`). It has a session of its own, so that Ctrl-C reaches the parent alone.
 """
 
 import os
@@ -20,10 +20,10 @@ import msgspec
 import structlog
 import trio
 
-from orch.lifeline import Report, arguments
-from orch.listening import addresses
 from orch.restarts import RestartPolicy
-from orch.rolling import LEAVE_MARGIN, Action, Ask, Finish, Fleet, Kill, Say, Serving, Start
+from orch.workers.lifeline import Report, arguments
+from orch.workers.listening import addresses
+from orch.workers.rolling import LEAVE_MARGIN, Action, Ask, Finish, Fleet, Kill, Say, Serving, Start
 
 log = structlog.get_logger("workers")
 
@@ -36,8 +36,9 @@ LONGEST_REPORT: Final = 4096
 class Workers:
     """The processes of one service. The mutable state is which process bears which number.
 
-    ``command`` is the program that :func:`orch.lifeline.arguments` are added to, ``groups`` the listening
-    sockets of each place; they are closed when all are to end. ``environ`` is added to the environment.
+    ``command`` is the program that :func:`orch.workers.lifeline.arguments` are added to, ``groups`` the
+    listening sockets of each place; they are closed when all are to end. ``environ`` is added to
+    the environment.
     """
 
     def __init__(

@@ -1,0 +1,1 @@
+"""The parent of several workers: starts them, watches them, replaces them one at a time."""
