@@ -176,6 +176,7 @@ def test_tools_that_are_there_are_taken_and_packages_installed_once(tmp_path: Pa
         apertium="",
         espeak_ng="",
         redis_server="",
+        ip="",
         node=f'exec {require("node")} "$@"',
         npm=f"echo $* >>{log}; /bin/mkdir -p node_modules",
     )
