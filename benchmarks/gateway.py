@@ -193,26 +193,40 @@ async def measure(connections: int, seconds: float, make: Callable[[], Awaitable
 
 
 def over_http(port: int, path: str) -> Callable[[], Awaitable[Ask]]:
-    """Return what opens a kept connection and asks over it."""
+    """Return what opens a kept connection and asks over it; Hypercorn ends one after a thousand requests."""
+    asked = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
 
     async def make() -> Ask:
         stream = await trio.open_tcp_stream("127.0.0.1", port)
-        asked = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
 
         async def ask() -> None:
-            await stream.send_all(asked)
-            answer = b""
-            while not answer.endswith(ANSWER[-15:]):
-                data = await stream.receive_some(65_536)
-                if not data:
-                    raise ConnectionError(answer)
-                answer += data
+            nonlocal stream
+            answer = await _answer(stream, asked)
+            if not answer:
+                await stream.aclose()
+                stream = await trio.open_tcp_stream("127.0.0.1", port)
+                answer = await _answer(stream, asked)
             if not answer.startswith(b"HTTP/1.1 200"):
                 raise ConnectionError(answer)
 
         return ask
 
     return make
+
+
+async def _answer(stream: trio.SocketStream, asked: bytes) -> bytes:
+    """Ask, and return the answer; nothing where the connection was ended before."""
+    answer = b""
+    try:
+        await stream.send_all(asked)
+        while not answer.endswith(ANSWER[-15:]):
+            data = await stream.receive_some(65_536)
+            if not data:
+                break
+            answer += data
+    except trio.BrokenResourceError:
+        pass  # ended, too
+    return answer
 
 
 def over_fetch(gateway: GatewayService) -> Callable[[], Awaitable[Ask]]:
