@@ -210,6 +210,11 @@ class Connection(ABC):
     async def finish(self) -> None:
         """Wait until what is queued has gone out after :meth:`close` with ``flush``, or as good as."""
 
+    @property
+    @abstractmethod
+    def is_at_rest(self) -> bool:
+        """Whether it has taken all it was sent, and is not being closed: nothing has to be judged."""
+
     @abstractmethod
     def is_stuck(self, now: float, *, send_limit: float) -> bool:
         """Return whether the client takes nothing: for ``send_limit``, or not even the close."""

@@ -425,8 +425,12 @@ class HubService:
             websocket = self._settings.current.orchestration.websocket
             self._terms.follow(websocket)
             send_limit = websocket.heartbeat_interval + websocket.heartbeat_timeout
+            is_anyone_late = len(self._lateness) > 0
             for connection in tuple(self._connections.values()):
-                if connection.is_stuck(now, send_limit=send_limit):
+                if connection.is_at_rest:  # nearly all of thousands
+                    if is_anyone_late:
+                        self._lateness.forget(connection.connection_id)
+                elif connection.is_stuck(now, send_limit=send_limit):
                     connection.drop()
                 elif self._lateness_of(connection, now) >= websocket.outbox_seconds:
                     connection.overflow()

@@ -201,9 +201,12 @@ class Session:
         self.last_active = max(self.last_active, message.at)
         frame = Frame(message.frame, is_lasting=True)
         origin = message.origin
+        sender = None if origin is None else origin.connection_id
         for member in self.members():
-            is_sender = origin is not None and member.receiver.connection_id == origin.connection_id
-            member.deliver(frame.answering(origin.message_id) if origin and is_sender else frame)
+            if origin is not None and member.receiver.connection_id == sender:
+                member.deliver(frame.answering(origin.message_id))
+            else:
+                member.deliver(frame)
 
     def was_active(self) -> float:
         """Return when it was last used: something said, or a sign of life from a member's connection."""

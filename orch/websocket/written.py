@@ -50,6 +50,11 @@ class Written(Connection):
     async def finish(self) -> None:
         """Return at once: the writer sends what is queued, and then the close."""
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it has taken all it was sent, and is not being closed."""
+        return self._closing is None and self._sending_since is None and not self.queued_bytes
+
     def is_stuck(self, now: float, *, send_limit: float) -> bool:
         """Return whether a send has hung for ``send_limit``, or the close has."""
         if self._closing is not None:
