@@ -354,9 +354,9 @@ def test_something_is_said_to_everyone(page_at: PageAt, axe: str, width: int) ->
         field.fill("The service restarts at 22:00.")
         dialog.get_by_role("button", name="Announce to all").click()
         expect(dialog).to_be_hidden()
-        assert running.service.changes == [("announce", "The service restarts at 22:00.")]
         toasts = page.locator(".toast")
         expect(toasts.filter(has_text="58 connections took it in 31")).to_be_visible()
+        assert running.service.changes == [("announce", "The service restarts at 22:00.")]
         heard = toasts.filter(has_text="The service restarts at 22:00.")
         expect(heard).to_be_visible()
         assert violations(page, axe) == []
