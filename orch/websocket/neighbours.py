@@ -63,7 +63,7 @@ class Neighbours:
         self._untold: dict[str, _Untold] = {}
         self._sessions: dict[str, Session] = {}
         self._absent: frozenset[str] = frozenset()
-        self._doubted: dict[tuple[str, str], int] = {}
+        self._doubted: dict[str, dict[str, int]] = {}
         self._work = trio.lowlevel.ParkingLot()
         presence.on_change = self._note
 
@@ -86,7 +86,7 @@ class Neighbours:
         told = _told.decode(payload)
         seen = session.hear(told)
         if told.begins:
-            self._doubted.pop((session.session_id, told.worker), None)
+            self._doubted.get(session.session_id, {}).pop(told.worker, None)
         self._follow(session)
         if seen is None:
             self._ask(session.session_id, told.worker)
@@ -108,9 +108,7 @@ class Neighbours:
             if session.count or session.workers:
                 self._ask(session.session_id, "")
         self._doubted = {
-            (session_id, worker): 0
-            for session_id, session in self._sessions.items()
-            for worker in session.workers
+            session_id: dict.fromkeys(session.workers, 0) for session_id, session in self._sessions.items()
         }
 
     def call(self, here: frozenset[str]) -> None:
@@ -123,11 +121,13 @@ class Neighbours:
                 self._forget(session, worker)
         self._absent = missing
         # The first roll call after a while without any may come before an answer can have come.
-        waited, self._doubted = self._doubted, {name: calls + 1 for name, calls in self._doubted.items()}
-        for (session_id, worker), calls in waited.items():
-            if calls:
-                del self._doubted[session_id, worker]
-                if session_id in self._sessions:
+        waited, self._doubted = self._doubted, {}
+        for session_id, workers in waited.items():
+            doubted = {worker: calls + 1 for worker, calls in workers.items() if not calls}
+            if doubted:
+                self._doubted[session_id] = doubted
+            for worker, calls in workers.items():
+                if calls and session_id in self._sessions:
                     self._forget(self._sessions[session_id], worker)
 
     def let_go(self, session_id: str) -> None:
@@ -135,8 +135,7 @@ class Neighbours:
         self._sessions.pop(session_id, None)
         self._numbers.pop(session_id, None)
         self._untold.pop(session_id, None)
-        for name in [name for name in self._doubted if name[0] == session_id]:
-            del self._doubted[name]
+        self._doubted.pop(session_id, None)
 
     def _note(self, session: Session, participant_id: str, change: Change | None) -> None:
         self._of(session).changes[participant_id] = change
