@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2] / "orch"
 PURE = (
     "cluster/workers.py",
     "problems.py",
+    "shortages.py",
     "restarts.py",
     "workers/rolling.py",
     "settings/structs.py",

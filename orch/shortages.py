@@ -1,0 +1,129 @@
+"""What this machine or process is short of, told from what a peer does. Pure.
+
+A connection that cannot be opened because the process is out of file descriptors shows nothing about the
+server at the other end. :func:`own_shortage` finds that out of an error, however deep it is wrapped, so that
+no verdict on a peer is formed from it: not by a health check, not by a circuit breaker, not by a reconnect.
+"""
+
+import errno
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Shortage(StrEnum):
+    """What there is none left of; the value is a label of metrics."""
+
+    DESCRIPTORS = "descriptors"
+    MEMORY = "memory"
+    PORTS = "ports"
+    DISK = "disk"
+    PROCESSES = "processes"
+
+
+WORDS: Final[Mapping[Shortage, str]] = {
+    Shortage.DESCRIPTORS: "out of file descriptors",
+    Shortage.MEMORY: "out of memory",
+    Shortage.PORTS: "out of local ports for connections",
+    Shortage.DISK: "out of disk space",
+    Shortage.PROCESSES: "out of processes or threads",
+}
+"""Completes "The service itself is …"."""
+
+ADVICE: Final[Mapping[Shortage, str]] = {
+    Shortage.DESCRIPTORS: (
+        "Raise the limit of open files (LimitNOFILE= of systemd, ulimit -n), or lower"
+        " orchestration.websocket.max_connections."
+    ),
+    Shortage.MEMORY: "Free memory on this machine, or raise the service's limit of memory.",
+    Shortage.PORTS: (
+        "Check that the address of the back end belongs to a reachable network; where thousands of"
+        " connections are open, widen net.ipv4.ip_local_port_range."
+    ),
+    Shortage.DISK: "Free space on the disk that holds the service's files, or raise its quota.",
+    Shortage.PROCESSES: "Raise the limit of processes (TasksMax= of systemd, ulimit -u).",
+}
+"""What an operator does about it, as a sentence."""
+
+_ERRNO: Final[Mapping[int, Shortage]] = {
+    errno.EMFILE: Shortage.DESCRIPTORS,
+    errno.ENFILE: Shortage.DESCRIPTORS,
+    errno.ENOBUFS: Shortage.MEMORY,
+    errno.ENOMEM: Shortage.MEMORY,
+    errno.ENOSPC: Shortage.DISK,
+    errno.EDQUOT: Shortage.DISK,
+    errno.EADDRNOTAVAIL: Shortage.PORTS,
+}
+
+_SQLITE_NOMEM: Final = 7
+_SQLITE_FULL: Final = 13
+_SQLITE_IOERR_NOMEM: Final = 10 | 12 << 8
+
+_NO_THREAD: Final = "can't start new thread"
+"""How Python says that the limit of threads is reached: a RuntimeError without a number."""
+
+
+def own_shortage(error: BaseException | None, *, starting: bool = False) -> Shortage | None:
+    """Return what this process or machine is short of, where that is why ``error`` was raised; else None.
+
+    Looks through exception groups, causes and contexts. ``starting``: a process was to be started, so that
+    EAGAIN means the limit of processes (of a socket it means that there is nothing to do now).
+
+    EADDRNOTAVAIL counts only where it is the whole story: a host without IPv6 says so of ``::1`` while
+    127.0.0.1 refuses, and then the peer has been seen.
+    """
+    ports = False
+    peer_seen = False
+    for each in causes(error):
+        shortage = _shortage(each, starting=starting)
+        if shortage is Shortage.PORTS:
+            ports = True
+        elif shortage is not None:
+            return shortage
+        elif isinstance(each, OSError) and each.errno is not None:
+            peer_seen = True
+    return Shortage.PORTS if ports and not peer_seen else None
+
+
+def in_words(shortage: Shortage) -> str:
+    """Return what has happened and what to do, in two sentences."""
+    return f"The service itself is {WORDS[shortage]}. {ADVICE[shortage]}"
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk an error, what it was raised from, what was being handled then, and what groups hold."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        waiting += [current.__context__, current.__cause__]
+        if isinstance(current, BaseExceptionGroup):
+            waiting += current.exceptions
+
+
+def _shortage(error: BaseException, *, starting: bool) -> Shortage | None:
+    if isinstance(error, MemoryError):
+        return Shortage.MEMORY
+    if isinstance(error, OSError):
+        if starting and error.errno == errno.EAGAIN:
+            return Shortage.PROCESSES
+        return _ERRNO.get(error.errno) if error.errno is not None else None
+    if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
+        return Shortage.PROCESSES
+    return _sqlite_shortage(error)
+
+
+def _sqlite_shortage(error: BaseException) -> Shortage | None:
+    """Return what SQLite is short of; its errors carry a number, by which they are known without it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if not isinstance(code, int):
+        return None
+    if code & 0xFF == _SQLITE_FULL:
+        return Shortage.DISK
+    if code & 0xFF == _SQLITE_NOMEM or code == _SQLITE_IOERR_NOMEM:
+        return Shortage.MEMORY
+    return None
