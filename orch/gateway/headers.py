@@ -1,22 +1,34 @@
-"""Which headers go on, in both directions. Pure.
+"""Which headers of a request go on to a back end. Pure.
 
 Hop-by-hop headers, with those that ``Connection`` names, are taken off *before* our own are put on, so that
 ``Connection: X-Forwarded-For`` cannot take ours off.
 
-Whom to believe about ``X-Forwarded-*``: a peer on the loopback, since that is where a TLS proxy beside the
-service connects from. Its ``X-Forwarded-For`` is continued, its ``-Proto`` and ``-Host`` are kept. From any
-other peer the headers are its own claim and are replaced by what the connection says. ``Forwarded`` and
-``X-Real-IP`` are never passed on: back ends would have to choose between two accounts. Names that become one
-of these in a CGI-like environment (``X_Forwarded_For`` in WSGI) are dropped too.
+Names are compared as a CGI-like environment reads them (WSGI: upper case, ``-`` as ``_``), since there
+``Transfer_Encoding`` and ``Transfer-Encoding`` are one name. What never goes on, in any such spelling:
+
+- what a client could use to speak as the gateway: framing, forwarding, ``X-Gateway-*``;
+- what makes a back end act on another method or path than the one that was checked here, or take the request
+  for another client's: ``X-HTTP-Method-Override``, ``X-Original-URL``, ``X-Rewrite-URL``, ``X-Client-IP``;
+- ``Proxy``, which becomes ``HTTP_PROXY`` in the environment of CGI programs (httpoxy);
+- the credentials of this service: its cookies (there are no others: cookies of back ends end here), the token
+  for operators, the keys of sessions.
+
+Whom to believe about ``X-Forwarded-*``: trusted proxies. The back end learns the part of the chain that
+trusted proxies have seen themselves, the client first; what the client said before it is dropped. From any
+other peer these headers are its own claim and are replaced by what the connection says. ``Forwarded`` and
+``X-Real-IP`` are never passed on: back ends would have to choose between two accounts.
 """
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from base64 import b64decode
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from hmac import compare_digest
 from typing import Final
 
 Header = tuple[bytes, bytes]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # RFC 9110 §7.6.1, with the two of RFC 2616 §13.5.1 that are for the next hop only.
 HOP_BY_HOP: Final = frozenset(
@@ -33,47 +45,77 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
+# What the upstream connection says itself: whom it asks, and how long the body is. The body is whole before
+# it is sent on, so there is nothing to expect.
+_OF_THE_CONNECTION: Final = frozenset({b"host", b"content-length", b"expect"})
 _FORWARDING: Final = frozenset(
     {
         b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-prefix",
-        b"x-forwarded-proto",
-        b"x-forwarded-server",
-        b"x-real-ip",
+        b"via",
         b"x-request-id",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-remote-ip",
+        b"x-remote-addr",
+        b"x-remote-user",
+        b"x-proxyuser-ip",
+        b"x-envoy-external-address",
+        b"x-url-scheme",
+        b"x-scheme",
+        b"client-ip",
+        b"true-client-ip",
+        b"cf-connecting-ip",
+        b"fastly-client-ip",
+        b"fly-client-ip",
+        b"front-end-https",
+        b"remote-user",
+        b"script-name",
+        b"path-info",
     }
 )
-# What the upstream connection says itself: whom it asks, and how long the body is.
-_OF_THE_CONNECTION: Final = frozenset({b"host", b"content-length", b"expect"})
-# What our own server says: two dates, or the back end's software, help nobody.
-_OF_THE_SERVER: Final = frozenset({b"date", b"server"})
-_OURS: Final = b"x-gateway-"
+_OVERRIDING: Final = frozenset(
+    {
+        b"proxy",
+        b"x-host",
+        b"x-http-host-override",
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
+        b"x-override-url",
+        b"x-script-name",
+    }
+)
+_CREDENTIALS: Final = frozenset({b"cookie", b"cookie2", b"x-session-key", b"x-control-token"})
+_NEVER: Final = HOP_BY_HOP | _OF_THE_CONNECTION | _FORWARDING | _OVERRIDING | _CREDENTIALS
+_NEVER_BEGINNING: Final = (b"x-forwarded", b"x-original-", b"x-rewrite-", b"x-gateway-")
+# Headers that pass, but not in a spelling under which a CGI-like back end takes them for a second account.
+_PLAIN_ONLY: Final = frozenset({b"authorization", b"content-type", b"content-encoding", b"origin", b"range"})
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_SANE_HOST: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
+LOOPBACK: Final[tuple[Network, ...]] = (
+    ipaddress.ip_network("127.0.0.0/8"),
+    ipaddress.ip_network("::1/128"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks, as connection and request say. ``address`` is the peer's IP address, if it has one."""
+    """Who asks, as connection and request say. ``address`` is the peer's IP address, if it has one.
+
+    ``trusted``: the networks of proxies whose account of their own clients is believed.
+    """
 
     address: str | None
     scheme: str
     host: bytes
+    trusted: Collection[Network] = LOOPBACK
 
     @property
     def is_trusted(self) -> bool:
         """Whether the peer's own account of who it asks for is believed."""
-        if self.address is None:
-            return False
-        try:
-            address = ipaddress.ip_address(self.address.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return (mapped or address).is_loopback
+        return _is_in(self.address or "", self.trusted)
 
 
 def end_to_end(headers: Iterable[Header]) -> list[Header]:
@@ -86,13 +128,22 @@ def end_to_end(headers: Iterable[Header]) -> list[Header]:
     return [(name, value) for name, value in lowered if name not in dropped]
 
 
-def for_back_end(headers: Iterable[Header], client: Client, request_id: bytes) -> list[Header]:
-    """Return the headers of a client's request for the back end, but for Host and framing."""
+def for_back_end(
+    headers: Iterable[Header],
+    client: Client,
+    request_id: bytes,
+    *,
+    is_own_credential: Callable[[bytes], bool] = lambda _: False,
+) -> list[Header]:
+    """Return the headers of a client's request for the back end, but for Host and framing.
+
+    ``is_own_credential`` says of the value of an ``Authorization`` whether it is this service's own.
+    """
     said = list(headers)
     kept = [
         (name, value)
         for name, value in end_to_end(said)
-        if name not in _OF_THE_CONNECTION and name.replace(b"_", b"-") not in _FORWARDING
+        if _passes(name) and not (name == b"authorization" and is_own_credential(value))
     ]
     for_, proto, host = _forwarded(said, client)
     if for_:
@@ -104,22 +155,26 @@ def for_back_end(headers: Iterable[Header], client: Client, request_id: bytes) -
     return kept
 
 
+def holds_token(authorization: bytes, token: str) -> bool:
+    """Return whether the value of an ``Authorization`` holds this service's token, under whatever scheme."""
+    if not token:
+        return False
+    wanted = token.encode()
+    scheme, _, given = authorization.strip().partition(b" ")
+    given = given.strip() or scheme
+    if scheme.lower() == b"basic":
+        try:
+            return wanted in b64decode(given, validate=True).split(b":", 1)
+        except ValueError:
+            return False
+    return compare_digest(given, wanted)
+
+
 def of_our_own(headers: Iterable[Header], request_id: bytes) -> list[Header]:
     """Return the headers of a request of the service's own; an ``X-Request-Id`` among them is kept."""
     kept = [header for header in end_to_end(headers) if header[0] not in _OF_THE_CONNECTION]
     if not any(name == b"x-request-id" for name, _ in kept):
         kept.append((b"x-request-id", request_id))
-    return kept
-
-
-def for_client(headers: Iterable[Header], own: Iterable[Header]) -> list[Header]:
-    """Return the headers of a back end's answer for the client, with the gateway's ``own``."""
-    kept = [
-        (name, value)
-        for name, value in end_to_end(headers)
-        if name not in _OF_THE_SERVER and name != b"x-request-id" and not name.startswith(_OURS)
-    ]
-    kept.extend(own)
     return kept
 
 
@@ -149,18 +204,54 @@ def content_length(headers: Iterable[Header]) -> int | None:
     return int(value)
 
 
+def _passes(name: bytes) -> bool:
+    plain = name.replace(b"_", b"-") if b"_" in name else name
+    if plain in _NEVER or plain.startswith(_NEVER_BEGINNING):
+        return False
+    return plain is name or plain not in _PLAIN_ONLY
+
+
 def _forwarded(headers: list[Header], client: Client) -> tuple[bytes, bytes, bytes]:
     peer = (client.address or "").encode("ascii", "ignore")
+    scheme = client.scheme.encode("ascii")
     if not client.is_trusted:
-        return peer, client.scheme.encode("ascii"), client.host
+        return peer, scheme, client.host
     told: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         told.setdefault(name.lower(), []).append(value)
-    chain = b", ".join([*told.get(b"x-forwarded-for", []), peer])
-    proto = told.get(b"x-forwarded-proto", [])
-    host = told.get(b"x-forwarded-host", [])
+    chain = [peer]
+    for entry in reversed(b",".join(told.get(b"x-forwarded-for", [])).split(b",")):
+        address = _address(entry.strip().decode("latin-1"))
+        if address is None:
+            break
+        chain.insert(0, str(address).encode())
+        if not _is_in(str(address), client.trusted):
+            break
+    proto = [value.strip().lower() for value in told.get(b"x-forwarded-proto", [])]
+    host = [value.strip() for value in told.get(b"x-forwarded-host", [])]
     return (
-        chain,
-        proto[0] if len(proto) == 1 else client.scheme.encode("ascii"),
-        host[0] if len(host) == 1 else client.host,
+        b", ".join(chain),
+        proto[0] if len(proto) == 1 and proto[0] in (b"http", b"https") else scheme,
+        host[0] if len(host) == 1 and _SANE_HOST.fullmatch(host[0]) else client.host,
+    )
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an address, with or without a port; one of IPv4 in IPv6 as IPv4. None: it is none."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _is_in(text: str, networks: Collection[Network]) -> bool:
+    address = _address(text)
+    return address is not None and any(
+        address in network for network in networks if network.version == address.version
     )

@@ -15,7 +15,9 @@ from urllib.parse import quote
 import structlog
 import trio
 
+from orch.gateway import answer_headers
 from orch.gateway import headers as heads
+from orch.gateway.answer_headers import Place
 from orch.gateway.bodies import RequestBody
 from orch.gateway.dispatch import Dispatcher, Reply, Trace
 from orch.gateway.headers import Client, Header
@@ -199,12 +201,16 @@ class Proxy:
         dispatcher: Dispatcher,
         *,
         find: Callable[[str], Match | None],
+        outside: Callable[[Match, str], str | None],
         policy: Callable[[], Gateway],
+        is_own_credential: Callable[[bytes], bool],
         record: Callable[[Match | None, int, float], None],
         make_id: Callable[[], str],
     ) -> None:
         self._dispatcher = dispatcher
         self._find = find
+        self._outside = outside
+        self._is_own_credential = is_own_credential
         self._policy = policy
         self._record = record
         self._make_id = make_id
@@ -245,7 +251,7 @@ class Proxy:
         async with self._dispatcher.send(
             call.match.service, request, call.trace, retries=policy.retries
         ) as reply:
-            await _deliver(call, reply)
+            await self._deliver(call, reply, call.match)
 
     async def _request(self, call: Call, receive: Receive, policy: Gateway, nursery: trio.Nursery) -> Request:
         is_chunked = heads.is_chunked(call.headers)
@@ -264,11 +270,30 @@ class Proxy:
         return Request(
             method=call.method,
             target=call.target,
-            headers=tuple(heads.for_back_end(call.headers, call.client, call.request_id)),
+            headers=tuple(
+                heads.for_back_end(
+                    call.headers, call.client, call.request_id, is_own_credential=self._is_own_credential
+                )
+            ),
             body=call.body,
             expects_continue=bool(more)
             and any(name == b"expect" and value.lower() == b"100-continue" for name, value in call.headers),
         )
+
+    async def _deliver(self, call: Call, reply: Reply, match: Match) -> None:
+        root = call.scope.get("root_path", "")
+
+        def outside(path: str) -> str | None:
+            found = self._outside(match, path)
+            return None if found is None else root + found
+
+        place = Place(reply.instance, call.target, outside)
+        await call.out.start(
+            reply.status, answer_headers.for_client(reply.headers, call.own_headers(), place)
+        )
+        while data := await reply.receive():
+            await call.out.piece(data)
+        await call.out.end()
 
     def _finish(self, call: Call, problem: ProblemError | None) -> None:
         status = call.out.status if call.out.status is not None else CLIENT_GONE
@@ -289,13 +314,6 @@ def too_large(limit: int) -> ProblemError:
     return ProblemError("body_too_large", f"A body may have {limit} bytes at most.", limit=limit)
 
 
-async def _deliver(call: Call, reply: Reply) -> None:
-    await call.out.start(reply.status, heads.for_client(reply.headers, call.own_headers()))
-    while data := await reply.receive():
-        await call.out.piece(data)
-    await call.out.end()
-
-
 async def _refuse(call: Call, problem: ProblemError) -> None:
     """Answer with a problem document, unless an answer has begun: then there is nothing true left to say."""
     if call.out.status is not None:
@@ -307,6 +325,7 @@ async def _refuse(call: Call, problem: ProblemError) -> None:
         (b"cache-control", b"no-store"),
         *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
         *call.own_headers(),
+        *answer_headers.SECURITY,
     ]
     try:
         await call.out.start(problem.status, own)

@@ -8,8 +8,10 @@ A prefix that ends in ``/`` takes everything below it. One that does not takes i
 ``/api/translate`` takes ``/api/translate`` and ``/api/translate/batch``, never ``/api/translation``.
 
 What back ends are known to read differently is refused rather than passed on: ``..`` hidden behind an encoded
-slash or a backslash, ``..;`` (Tomcat), control characters, broken percent encoding. Empty segments are
-merged, so that no path begins with ``//`` (an authority, to some).
+slash or a backslash, ``..;`` (Tomcat), control characters, broken percent encoding, what is no UTF-8 (an
+overlong ``%c0%ae`` is a dot to some). Some decode twice: a dot, a slash, a backslash or a control character
+that is encoded more than once (``%252e``) is refused too. Empty segments are merged, so that no path begins
+with ``//`` (an authority, to some).
 """
 
 import re
@@ -24,6 +26,11 @@ from orch.settings import Route
 _WELL_FORMED: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
 _SEPARATORS: Final = re.compile(rb"[/\\]")
 _DOTS: Final = frozenset({b".", b".."})
+# What is hidden from the first decoding: a dot, a slash, a backslash or a control character, encoded twice or
+# more often, or the beginning of an overlong form of one of them.
+_ENCODED_AGAIN: Final = re.compile(
+    rb"%(?:25)*(?:2[ef]|5c|[01][0-9a-f]|7f|c[01]|e0%(?:25)*[89])", re.IGNORECASE
+)
 _FIRST_VISIBLE: Final = 0x20
 _DELETE: Final = 0x7F
 # What quote() may leave alone when a decoded path is encoded again: all that _WELL_FORMED lets through but
@@ -77,13 +84,23 @@ def read_path(path: str) -> Path:
                 sent.pop()
                 decoded.pop()
             continue
-        if any(piece.partition(b";")[0] in _DOTS for piece in _SEPARATORS.split(plain)):
-            raise UnroutableError("the path hides a dot segment")
-        if any(byte < _FIRST_VISIBLE or byte == _DELETE for byte in plain):
-            raise UnroutableError("the path holds a control character")
+        decoded.append(_text(plain))
         sent.append(segment)
-        decoded.append(plain.decode("utf-8", "surrogateescape"))
     return Path(tuple(sent), tuple(decoded), is_directory)
+
+
+def _text(plain: bytes) -> str:
+    """Return a segment's text. Raises :class:`UnroutableError` where others may read it differently."""
+    if any(piece.partition(b";")[0] in _DOTS for piece in _SEPARATORS.split(plain)):
+        raise UnroutableError("the path hides a dot segment")
+    if any(byte < _FIRST_VISIBLE or byte == _DELETE for byte in plain):
+        raise UnroutableError("the path holds a control character")
+    if _ENCODED_AGAIN.search(plain):
+        raise UnroutableError("the path hides a character by encoding it twice")
+    try:
+        return plain.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnroutableError("the path is not UTF-8") from error
 
 
 def is_canonical(path: str) -> bool:
@@ -128,6 +145,24 @@ class RouteTable:
             route = route or self._exact.get(prefix)
             if route is not None:
                 return Match(route.prefix, route.service, _join(route.path, read, length))
+        return None
+
+    def outside(self, match: Match, path: str) -> str | None:
+        """Return the path under which clients reach ``path`` of the service that ``match`` leads to.
+
+        By the route of the match if it leads there, else by the one that names most of the path. None: no
+        route leads there.
+        """
+        candidates = sorted(
+            (route for route in self.routes if route.service == match.service),
+            key=lambda route: (route.prefix == match.prefix, len(route.path)),
+            reverse=True,
+        )
+        for route in candidates:
+            base = route.path.removesuffix("/")
+            if path == base or path.startswith(base + "/"):
+                rest = path[len(base) :]
+                return route.prefix.removesuffix("/") + rest if rest else route.prefix
         return None
 
     def takes(self, decoded_path: str) -> bool:

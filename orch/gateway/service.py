@@ -123,7 +123,9 @@ class GatewayService:
         self._proxy = Proxy(
             self._dispatcher,
             find=self.determine_route,
+            outside=self._outside,
             policy=lambda: self._settings.current.orchestration.gateway,
+            is_own_credential=self._is_own_credential,
             record=self._record,
             make_id=make_id,
         )
@@ -165,6 +167,12 @@ class GatewayService:
         """Return where a percent-encoded path leads, None where no route takes it. Raises UnroutableError."""
         self._follow_routes()
         return self._table.match(path)
+
+    def _is_own_credential(self, authorization: bytes) -> bool:
+        return heads.holds_token(authorization, self._settings.current.orchestration.control_token)
+
+    def _outside(self, match: Match, path: str) -> str | None:
+        return self._table.outside(match, path)
 
     async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a client's ASGI ``http`` request from the back end its path belongs to."""

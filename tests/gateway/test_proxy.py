@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trio
 
+from orch.gateway.answer_headers import SECURITY
 from tests.fakes.gateway import Browser, GatewayRig, answering, gateway_rig, ok, read_request
 from tests.fakes.running import run
 
@@ -58,6 +59,7 @@ def test_a_request_goes_through_and_says_how() -> None:
                 b"x-gateway-service": b"audio-service",
                 b"x-gateway-attempts": b"1",
                 b"x-gateway-time": b"0.0",
+                **dict(SECURITY),
             }
             assert rig.metrics.requests == [("audio-service", 200)]
             route = rig.gateway.statistics().routes[0]
@@ -71,6 +73,32 @@ def test_a_request_goes_through_and_says_how() -> None:
             b"x-forwarded-host: front.example",
             b"x-request-id: client-id",
         ]
+
+    run(main)
+
+
+@pytest.mark.parametrize("path", ["/api/audio/x", "/api/nowhere", "/api/audio/%252e%252e"])
+def test_every_answer_is_a_document_that_can_do_nothing(path: str) -> None:
+    """A back end's page in a browser runs no script, has no origin and sets nothing; a problem is no more."""
+
+    async def main() -> None:
+        page = ok(
+            b"<script>fetch('/api/config')</script>",
+            b"Content-Type: text/html",
+            b"Set-Cookie: a=1",
+            b"Location: http://a:1/api/next",
+            b"Content-Security-Policy: default-src *",
+        )
+        async with gateway_rig() as rig:
+            rig.network.servers["a:1"] = answering(page)
+            browser = Browser(path=path)
+            browser.scope["root_path"] = "/sub"
+            await through(rig, browser)
+            for name, value in SECURITY:
+                assert [held for said, held in browser.sent[0]["headers"] if said == name] == [value]
+            assert b"set-cookie" not in browser.headers
+            if browser.status == 200:
+                assert browser.headers[b"location"] == b"/sub/api/audio/next"
 
     run(main)
 

@@ -36,6 +36,7 @@ PURE = (
     "gateway/breaker.py",
     "gateway/retries.py",
     "gateway/headers.py",
+    "gateway/answer_headers.py",
     "gateway/figures.py",
     "gateway/http1.py",
     "gateway/bodies.py",
