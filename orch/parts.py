@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from orch.supervision import Tree
     from orch.telemetry.events import EventLog
     from orch.telemetry.metrics import Metrics
+    from orch.telemetry.pulse import Pulse
+    from orch.telemetry.shortages import ShortageLog
     from orch.websocket.service import HubService
     from orch.websocket.topics import Topics
 
@@ -30,6 +32,8 @@ class Parts:
     events: "EventLog"
     topics: "Topics"
     metrics: "Metrics"
+    shortages: "ShortageLog"
+    pulse: "Pulse"
     store: "SqliteStore | RedisStore"
     asking: "Asking"
     health: "HealthService"

@@ -34,6 +34,7 @@ from orch.health.processes import ProcessSpec
 from orch.health.service import HealthService
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.shortages import Shortage
 from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
@@ -42,6 +43,8 @@ from orch.supervision import Detail, Queue, Run, State, Tree
 from orch.telemetry import metrics as names
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics, Reading
+from orch.telemetry.pulse import Pulse
+from orch.telemetry.shortages import ShortageLog
 from orch.websocket.pool import NOBODY
 from orch.websocket.service import HubService
 from orch.websocket.topics import Topics
@@ -63,6 +66,8 @@ def build(
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
     store = _store(configuration)
     asking = Asking.over(store, place=worker)
+    shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
+    pulse = Pulse(events=events, wall=wall)
     health = HealthService(
         settings=configuration,
         events=events,
@@ -70,6 +75,8 @@ def build(
         metrics=metrics,
         processes=processes,
         leases=Leases(store if isinstance(store, LeaseStore) else None),
+        shortages=shortages,
+        pulse=pulse,
         wall=wall,
     )
     gateway = GatewayService(
@@ -107,6 +114,8 @@ def build(
         events=events,
         topics=topics,
         metrics=metrics,
+        shortages=shortages,
+        pulse=pulse,
         store=store,
         asking=asking,
         health=health,
@@ -148,6 +157,7 @@ def _connect(parts: Parts) -> None:
     """Say what pages can be told of, what is scraped, and what follows from a change."""
     topics = parts.topics
     topics.register("services", parts.health.statistics)
+    parts.shortages.on_change = lambda: topics.touch("services")
     topics.register("store", parts.store.standing)
     topics.register("gateway", parts.gateway.statistics)
     topics.register("connections", parts.hub.pool.latest)
@@ -226,7 +236,7 @@ async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
         ),
         tree.supervise(
             "health",
-            _together(parts.health.run, parts.dashboard.run),
+            _together(parts.pulse.run, parts.health.run, parts.dashboard.run),
             describe=lambda: Detail(text=_health_words(parts)),
         ),
         tree.supervise(
@@ -315,6 +325,10 @@ def _readings(parts: Parts) -> Iterator[Reading]:
     """Read what Prometheus asks for from the parts' own statistics."""
     hub, speech, tree = parts.hub.statistics(NOBODY), parts.speech.statistics(), parts.tree.statistics()
     yield Reading(names.UPTIME, tree.uptime)
+    for shortage in Shortage:
+        yield Reading(names.SHORTAGES, parts.shortages.counts[shortage], (str(shortage),))
+    yield Reading(names.STANDSTILLS, parts.pulse.gaps)
+    yield Reading(names.CLOCK_JUMPS, parts.pulse.jumps)
     yield Reading(names.CONNECTIONS, hub.active)
     yield Reading(names.CONNECTIONS_TOTAL, hub.total)
     yield Reading(names.EVICTIONS, hub.evicted)

@@ -53,6 +53,8 @@ def check_state(seen: Seen, verdict: Verdict) -> State:
             return State.RECOVERING if verdict.starting else State.UNHEALTHY
         case Seen.EXITED:
             return State.UNHEALTHY
+        case Seen.UNSEEN:
+            return State.UNKNOWN
 
 
 class History:

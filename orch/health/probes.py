@@ -6,7 +6,6 @@ connection kept from better days does not show that.
 
 import errno
 import socket
-from collections.abc import Iterator
 from typing import Final
 
 import httpx2
@@ -15,6 +14,7 @@ import trio
 from orch.health.answers import in_words, read_answer
 from orch.health.verdict import Observation, Seen
 from orch.settings import Service
+from orch.shortages import WORDS, causes, own_shortage
 
 LARGEST_ANSWER: Final = 65_536
 """Bytes of an answer that are kept; a longer one counts by its status alone."""
@@ -49,7 +49,7 @@ async def probe(
     with trio.move_on_after(patience):
         try:
             return await _ask(client, name, service, url, began=began, limit=limit)
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, MemoryError) as error:
             return _failure(error)
     return Observation(Seen.MISSED, (f"no answer in {in_words(patience)}",))
 
@@ -74,30 +74,20 @@ def _whole(body: bytearray) -> bytes:
 
 def _failure(error: Exception) -> Observation:
     """Return what a failure of the network shows, with its reason in words."""
-    causes = tuple(_causes(error))
-    for cause in causes:
+    shortage = own_shortage(error)
+    if shortage is not None:
+        return Observation(
+            Seen.UNSEEN, (f"not checked: the service itself is {WORDS[shortage]}",), shortage=shortage
+        )
+    found = tuple(causes(error))
+    for cause in found:
         if isinstance(cause, socket.gaierror):
             return Observation(Seen.MISSED, ("its host name has no address",))
         if isinstance(cause, OSError) and cause.errno in _REFUSED:
             return Observation(Seen.REFUSED, ("connection refused",))
-    for cause in causes:
+    for cause in found:
         if isinstance(cause, OSError) and cause.errno is not None:
             return Observation(Seen.MISSED, (f"cannot be reached: {cause.strerror or cause}",))
     if isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError)):
         return Observation(Seen.MISSED, ("closed the connection without an answer",))
     return Observation(Seen.MISSED, (f"cannot be asked: {str(error) or type(error).__name__}",))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk an error, what it was raised from, and what groups hold."""
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        current = waiting.pop()
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        waiting += [current.__context__, current.__cause__]
-        if isinstance(current, BaseExceptionGroup):
-            waiting += current.exceptions

@@ -18,6 +18,8 @@ from orch.health.processes import ProcessSpec, run_child
 from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.statistics import RecoveryStatistics
 from orch.health.verdict import Observation, Seen
+from orch.shortages import Shortage, own_shortage
+from orch.shortages import in_words as shortage_in_words
 from orch.telemetry.events import Severity
 
 log = structlog.get_logger("health")
@@ -27,6 +29,8 @@ COMMAND_LIMIT: Final = 60.0
 
 Observe = Callable[[Observation], None]
 Say = Callable[[Severity, str], None]
+Short = Callable[[Shortage, str], None]
+"""Is told what this process was short of, and what could not be done for it, in words."""
 
 
 class Restarter:
@@ -40,7 +44,8 @@ class Restarter:
         self._policy = policy
         self._observe = observe
         self._say = say
-        self._recovery = Recovery()
+        self.on_shortage: Short = lambda _shortage, _what: None
+        self._recovery = self._before = Recovery()
         self._is_asked_for = False
         self._wake = trio.Event()
 
@@ -74,15 +79,15 @@ class Restarter:
         now = trio.current_time()
         limit = self._policy.attempts
         match recovery.decide(self._recovery, self._policy, now):
-            case GiveUp(attempts):
-                text = self._given_up(attempts)
-                return RecoveryStatistics(attempt=attempts, limit=limit, next_in=None, text=text)
+            case GiveUp(attempts, until):
+                text = f"{self._given_up(attempts)} The next attempt is in {in_words(until - now)}."
+                return RecoveryStatistics(attempt=attempts, limit=limit, next_in=until - now, text=text)
             case Wait(until, number):
                 text = f"Is started again in {in_words(until - now)}, attempt {number} of {limit}."
                 return RecoveryStatistics(attempt=number, limit=limit, next_in=until - now, text=text)
             case Attempt(number):
-                text = f"Is started again now, attempt {number} of {limit}."
-                return RecoveryStatistics(attempt=number, limit=limit, next_in=0.0, text=text)
+                text = f"Is started again now{self._which(number)}."
+                return RecoveryStatistics(attempt=number or limit, limit=limit, next_in=0.0, text=text)
             case Nothing():
                 made = recovery.attempts_made(self._recovery, self._policy, now)
                 if is_well or not made:
@@ -96,34 +101,47 @@ class Restarter:
         while True:
             if self._is_asked_for:
                 self._is_asked_for = False
-                self._count()
+                self._before = self._recovery
                 return "started again"
             now = trio.current_time()
             match recovery.decide(self._recovery, self._policy, now):
                 case Attempt(number):
+                    self._before = self._recovery
                     self._recovery = recovery.begin(self._recovery, self._policy, now)
-                    self._count()
-                    return f"started again, attempt {number} of {self._policy.attempts}"
+                    return f"started again{self._which(number)}"
                 case Wait(until, number):
-                    if announced != until:
+                    # Where this process is short of something, that has been said already.
+                    if announced != until and self._recovery.short_until <= now:
                         announced = until
                         which = f"attempt {number} of {self._policy.attempts}"
                         self._say("info", f"Is started again in {in_words(until - now)}, {which}.")
                     await self._stirred(until)
-                case GiveUp(attempts):
+                case GiveUp(attempts, until):
                     if not self._recovery.given_up:
-                        self._recovery = recovery.give_up(self._recovery)
+                        self._recovery = recovery.give_up(self._recovery, now)
                         self._say("bad", self._given_up(attempts))
-                    await self._stirred()
+                    await self._stirred(until)
                 case Nothing():
                     await self._stirred()
 
     def _given_up(self, attempts: int) -> str:
-        window = in_words(self._policy.window)
+        window, again = in_words(self._policy.window), in_words(self._policy.again)
         return (
             f"Was started again {attempts} times within {window} and did not stay up. "
-            "It is left alone now; restart it once the cause is mended."
+            f"It is tried again every {again}; restart it once the cause is mended."
         )
+
+    def _which(self, number: int) -> str:
+        """Return which attempt this is, to be put behind "started again"."""
+        if number:
+            return f", attempt {number} of {self._policy.attempts}"
+        return f", one attempt every {in_words(self._policy.again)}"
+
+    def _unmade(self, shortage: Shortage, what: str) -> None:
+        """Note that this process itself was short of what an attempt needs: the attempt does not count."""
+        now = trio.current_time()
+        self._recovery = recovery.unmade(self._before, now)
+        self.on_shortage(shortage, what)
 
     def _count(self) -> None:
         self.restarts += 1
@@ -153,6 +171,7 @@ class KeptProcess(Restarter):
         self._pid: int | None = None
         self._scope: trio.CancelScope | None = None
         self._is_stopping = False
+        self._is_uncounted = False
 
     @property
     def pid(self) -> int | None:
@@ -182,33 +201,47 @@ class KeptProcess(Restarter):
 
     async def run(self) -> Never:
         """Keep the child running until cancelled, then stop it."""
-        how = "started"
+        how, is_again = "started", False
         while True:
-            await self._live(how)
-            how = await self._turn()
+            await self._live(how, is_again=is_again)
+            how, is_again = await self._turn(), True
 
-    async def _live(self, how: str) -> None:
-        """Run the child once, to its end."""
+    async def _live(self, how: str, *, is_again: bool) -> None:
+        """Run the child once, to its end; where it cannot be started for a shortage of ours, not at all."""
         self._observe(Observation(Seen.BEGUN, (f"{how}, no answer yet",)))
         ended = "was stopped because it did not answer"
         self._scope = scope = trio.CancelScope()
+        shortage: Shortage | None = None
+        self._is_uncounted = is_again
         with scope:
             try:
                 code = await run_child(self._spec, on_line=self._log_line, on_started=self._started)
                 ended = _how_ended(code)
-            except OSError as error:
-                ended = f"cannot be started: {error.strerror}: {self._spec.argv[0]}"
+            except Exception as error:  # noqa: BLE001 - one child's boundary
+                shortage = own_shortage(error, starting=True)
+                ended = _not_started(error, shortage, self._spec.argv[0])
             finally:
                 self._scope = None
                 self._pid = None
                 self._is_stopping = False
+        if shortage is None:
+            self._count_once()
         if not self._is_asked_for:
             log.warning("process ended", service=self.name, reason=ended)
-            self._recovery = recovery.failed(self._recovery, trio.current_time())
+            if shortage is not None:
+                self._unmade(shortage, f"{self.name} cannot be started.")
+            else:
+                self._recovery = recovery.failed(self._recovery, trio.current_time())
             self._observe(Observation(Seen.EXITED, (ended,)))
+
+    def _count_once(self) -> None:
+        if self._is_uncounted:
+            self._is_uncounted = False
+            self._count()
 
     def _started(self, pid: int) -> None:
         self._pid = pid
+        self._count_once()
         log.info("process started", service=self.name, pid=pid, argv=self._spec.argv)
         self.on_up()
 
@@ -284,15 +317,29 @@ class RestartCommand(Restarter):
         log.info("restart command", service=self.name, argv=argv)
         with trio.move_on_after(COMMAND_LIMIT):
             try:
-                code = await run_child(spec, on_line=self._log_line, is_command=True)
+                code = await run_child(
+                    spec, on_line=self._log_line, on_started=lambda _pid: self._count(), is_command=True
+                )
                 fault = "" if code == 0 else _how_ended(code).removeprefix("process ")
-            except OSError as error:
-                fault = f"cannot be started: {error.strerror}: {argv[0]}"
+            except Exception as error:  # noqa: BLE001 - one command's boundary
+                shortage = own_shortage(error, starting=True)
+                fault = _not_started(error, shortage, argv[0])
+                if shortage is not None:
+                    self._unmade(shortage, f"The restart command of {self.name} cannot be started.")
+                    return
         if not fault:
             self._observe(Observation(Seen.BEGUN, (f"{how}, no answer yet",)))
             return
         # What that means for the service the checks will tell: an operator may restart what is well.
         self._say("bad", f"The restart command {fault}.")
+
+
+def _not_started(error: Exception, shortage: Shortage | None, program: str) -> str:
+    if shortage is not None:
+        return f"cannot be started. {shortage_in_words(shortage)}".removesuffix(".")
+    if not isinstance(error, OSError):
+        log.error("cannot run a child process", program=program, exc_info=error)
+    return f"cannot be started: {getattr(error, 'strerror', None) or error}: {program}"
 
 
 def _how_ended(code: int) -> str:

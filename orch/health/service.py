@@ -37,6 +37,8 @@ from orch.problems import ProblemError
 from orch.settings import Instance, Settings
 from orch.telemetry.events import EventLog, Severity
 from orch.telemetry.metrics import Metrics
+from orch.telemetry.pulse import Pulse
+from orch.telemetry.shortages import ShortageLog
 from orch.websocket.topics import Topics
 
 log = structlog.get_logger("health")
@@ -78,6 +80,8 @@ class HealthService:
         transport: httpx2.AsyncBaseTransport | None = None,
         policy: RecoveryPolicy | None = None,
         leases: Leases | None = None,
+        shortages: ShortageLog | None = None,
+        pulse: Pulse | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._settings = settings
@@ -89,6 +93,8 @@ class HealthService:
         self._transport = transport
         self._policy = policy or RecoveryPolicy()
         self._leases = leases or Leases()
+        self._shortages = shortages or ShortageLog(events=events, clock=trio.current_time, wall=wall)
+        self._pulse = pulse or Pulse(events=events, wall=wall)
         self._jitter = jitter
         self._services: dict[str, WatchedService] = {}
         self._applied: Settings | None = None
@@ -99,6 +105,7 @@ class HealthService:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Watch the back ends until cancelled; children that were started have ended by then."""
         self._applied = None
+        self._pulse.on_gap = self._stood_still
         try:
             async with open_client(self._transport) as client, trio.open_nursery() as nursery:
                 self._is_running = True
@@ -106,6 +113,7 @@ class HealthService:
                 task_status.started()
                 while True:
                     await trio.sleep(SETTINGS_LOOK)
+                    self._shortages.review()
                     self._reconcile(nursery, client)
         finally:
             self._is_running = False
@@ -177,7 +185,7 @@ class HealthService:
         """Return how everything is now."""
         services = tuple(self._service_statistics(service) for service in self._services.values())
         worst = max((service.state for service in services), key=SEVERITY.__getitem__, default=State.UNKNOWN)
-        return ServicesStatistics(state=worst, services=services)
+        return ServicesStatistics(state=worst, services=services, shortages=self._shortages.lines())
 
     def _service_statistics(self, service: WatchedService) -> ServiceStatistics:
         restarter = service.restarter
@@ -282,6 +290,7 @@ class HealthService:
                 taken=look,
             )
         made.on_restart = partial(self._metrics.recovery, service.name)
+        made.on_shortage = self._shortages.note
         return made
 
     async def _watch(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
@@ -315,15 +324,26 @@ class HealthService:
             return  # the settings have just dropped it; this task is about to be cancelled
         monitoring = settings.orchestration.monitoring
         began, generation = trio.current_time(), instance.generation
-        observation = await probe(
-            client,
-            name,
-            configured,
-            instance.url,
-            patience=monitoring.health_check_timeout,
-            limit=monitoring.alert_thresholds.response_time / 1000,
-        )
+        try:
+            observation = await probe(
+                client,
+                name,
+                configured,
+                instance.url,
+                patience=monitoring.health_check_timeout,
+                limit=monitoring.alert_thresholds.response_time / 1000,
+            )
+        except Exception as error:
+            log.exception("check failed", service=name, instance=instance.url)
+            observation = Observation(Seen.MISSED, (f"cannot be checked: {type(error).__name__}",))
         took = trio.current_time() - began
+        if self._pulse.was_stopped_since(began) and observation.seen is not Seen.GOOD:
+            observation = Observation(Seen.UNSEEN, ("not checked: the service itself stood still",))
+        if observation.seen is Seen.UNSEEN:
+            if observation.shortage is not None:
+                self._shortages.note(observation.shortage, f"{instance.url} cannot be checked.")
+            self._observe(instance, observation)
+            return
         self._metrics.health_check(name, instance.url, observation.seen in _ANSWERED, took)
         if generation == instance.generation:
             self._observe(instance, observation)
@@ -333,6 +353,10 @@ class HealthService:
         service, before, at = instance.service, instance.verdict, self._wall()
         verdict = judge(before, observation, now=trio.current_time(), at=at)
         instance.verdict = verdict
+        if observation.seen is Seen.UNSEEN:
+            self._review(service)
+            self._tell()
+            return
         if observation.engine is not None:
             instance.engine = observation.engine
         latency = observation.elapsed * 1000 if observation.elapsed is not None else None
@@ -348,6 +372,14 @@ class HealthService:
         self._review(service)
         self._prompt_recovery(instance)
         self._tell()
+
+    def _stood_still(self, _seconds: float) -> None:
+        """Give what is being started time anew: this process was not there to see its first answer."""
+        unseen = Observation(Seen.UNSEEN, ("not checked: the service itself stood still",))
+        for service in self._services.values():
+            for instance in service.instances.values():
+                if instance.verdict.start_by is not None:
+                    self._observe(instance, unseen)
 
     def _announce(self, instance: WatchedInstance, before: Verdict) -> None:
         service, verdict = instance.service, instance.verdict

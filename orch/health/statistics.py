@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from orch.health.history import Check
 from orch.health.verdict import State
+from orch.telemetry.shortages import ShortageLine
 
 
 class InstanceStatistics(Struct, frozen=True, kw_only=True):
@@ -49,7 +50,11 @@ class ServiceStatistics(Struct, frozen=True, kw_only=True):
 
 
 class ServicesStatistics(Struct, frozen=True, kw_only=True):
-    """All back ends; ``state`` is the worst of theirs."""
+    """All back ends; ``state`` is the worst of theirs.
+
+    ``shortages``: what this process itself is short of, which is nothing seen of a back end.
+    """
 
     state: State
     services: tuple[ServiceStatistics, ...]
+    shortages: tuple[ShortageLine, ...] = ()

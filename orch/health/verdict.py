@@ -14,12 +14,18 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from orch.shortages import Shortage
+
 MISSES: Final = 3
 SLOW_CHECKS: Final = 2
 GOOD_CHECKS: Final = 2
 START_LIMIT: Final = 60.0
 """Seconds from a start to the first answer. A speech engine loads its model before it answers; faster-whisper
 takes 5 to 20 s from a disk that is not warm."""
+
+
+UNSEEN_GRACE: Final = 15.0
+"""Seconds that an instance that is being started has at least, once this process is able to look again."""
 
 
 class State(StrEnum):
@@ -53,6 +59,7 @@ class Seen(StrEnum):
     REFUSED = "refused"  # nothing listens there
     EXITED = "exited"  # its process has ended
     BEGUN = "begun"  # it is being started
+    UNSEEN = "unseen"  # this process itself was not able to look
 
 
 class Signal(StrEnum):
@@ -102,12 +109,17 @@ TRANSITIONS: Final[Mapping[tuple[State, Signal], State]] = {
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One thing seen. ``elapsed``: seconds an answer took, or null; ``engine``: what the instance runs."""
+    """One thing seen.
+
+    ``elapsed``: seconds an answer took, or null; ``engine``: what the instance runs; ``shortage``: what this
+    process itself was short of, so that nothing was seen.
+    """
 
     seen: Seen
     reasons: tuple[str, ...] = ()
     elapsed: float | None = None
     engine: str | None = None
+    shortage: Shortage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +162,14 @@ class Verdict:
 
 
 def judge(verdict: Verdict, observation: Observation, *, now: float, at: float) -> Verdict:
-    """Return the verdict after ``observation``."""
+    """Return the verdict after ``observation``; what was not seen changes nothing but the reasons shown."""
+    if observation.seen is Seen.UNSEEN:
+        start_by = verdict.start_by
+        return replace(
+            verdict,
+            reasons=observation.reasons,
+            start_by=None if start_by is None else max(start_by, now + UNSEEN_GRACE),
+        )
     counted, signal = _count(verdict, observation, now=now)
     state = TRANSITIONS[verdict.state, signal]
     return replace(
@@ -180,6 +199,8 @@ def _count(verdict: Verdict, observation: Observation, *, now: float) -> tuple[V
             return begun, Signal.STARTING
         case Seen.MISSED | Seen.REFUSED:
             return _count_miss(verdict, observation, now=now)
+        case Seen.UNSEEN:
+            raise AssertionError("judged before")
         case Seen.EXITED:
             gone = replace(verdict, good=0, slow=0, missed=0, starting=False, start_by=None)
             return gone, Signal.DOWN

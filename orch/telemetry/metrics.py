@@ -44,6 +44,11 @@ HEALTH_SECONDS: Final = Name(
     "orch_health_check_seconds", "histogram", "Time a probe took.", ("service", "instance")
 )
 RECOVERIES: Final = Name("orch_recoveries_total", "counter", "Back ends started again.", ("service",))
+SHORTAGES: Final = Name(
+    "orch_own_shortages_total", "counter", "Times this process itself was short of something.", ("kind",)
+)
+STANDSTILLS: Final = Name("orch_standstills_total", "counter", "Times this process stood still.")
+CLOCK_JUMPS: Final = Name("orch_clock_jumps_total", "counter", "Times the machine's clock was set.")
 CONNECTIONS: Final = Name("orch_websocket_connections", "gauge", "WebSocket connections open now.")
 CONNECTIONS_TOTAL: Final = Name("orch_websocket_connections_total", "counter", "Connections so far.")
 EVICTIONS: Final = Name("orch_websocket_evictions_total", "counter", "Clients dropped as too slow.")

@@ -1,5 +1,6 @@
 """A health service with all it needs, and back ends at the network's edge."""
 
+import os
 import socket
 import sys
 import time
@@ -17,6 +18,8 @@ from orch.health.service import HealthService
 from orch.health.statistics import InstanceStatistics, ServiceStatistics
 from orch.telemetry.events import Event, EventLog
 from orch.telemetry.metrics import Metrics
+from orch.telemetry.pulse import Pulse
+from orch.telemetry.shortages import ShortageLog
 from orch.websocket.topics import Topics
 from tests.fakes.settings import FakeConfiguration
 
@@ -51,6 +54,18 @@ async def refused(request: httpx2.Request) -> httpx2.Response:
     raise httpx2.ConnectError("all attempts failed", request=request) from ConnectionRefusedError(
         111, "refused"
     )
+
+
+def short_of(number: int) -> Answer:
+    """Fail as a connection does for which this process itself has no room."""
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        await trio.lowlevel.checkpoint()
+        raise httpx2.ConnectError("all attempts failed", request=request) from OSError(
+            number, os.strerror(number)
+        )
+
+    return answer
 
 
 async def silent(_request: httpx2.Request) -> httpx2.Response:
@@ -106,6 +121,8 @@ class Bench:
         self.metrics = Metrics()
         self.touched: list[str] = []
         self.topics.on_touch = self.touched.append
+        self.shortages = ShortageLog(events=self.events, clock=trio.current_time, wall=clock)
+        self.pulse = Pulse(events=self.events, wall=clock)
         self.health = HealthService(
             settings=self.settings,
             events=self.events,
@@ -115,6 +132,8 @@ class Bench:
             processes=processes,
             transport=httpx2.MockTransport(network) if network is not None else None,
             policy=policy,
+            shortages=self.shortages,
+            pulse=self.pulse,
             jitter=lambda: 0.5,
         )
         self._recorded = trio.Event()

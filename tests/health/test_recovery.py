@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.health.recovery import (
+    SHORTAGE_PAUSE,
     Attempt,
     GiveUp,
     Nothing,
@@ -14,6 +15,7 @@ from orch.health.recovery import (
     failed,
     give_up,
     recovered,
+    unmade,
 )
 
 POLICY = RecoveryPolicy(first=1, factor=2, longest=30, attempts=5, window=300)
@@ -34,7 +36,7 @@ def test_each_attempt_waits_twice_as_long_as_the_one_before() -> None:
         assert decide(recovery, POLICY, now) == Attempt(len(waits))
         recovery = begin(recovery, POLICY, now)
     assert waits == [1, 2, 4, 8, 16]
-    assert decision == GiveUp(5)
+    assert decision == GiveUp(5, until=now + POLICY.again)
 
 
 def test_the_wait_has_a_longest() -> None:
@@ -48,11 +50,36 @@ def test_saying_again_that_it_is_down_does_not_put_the_attempt_off() -> None:
     assert decide(recovery, POLICY, 11) == Attempt(1)
 
 
-def test_given_up_stays_given_up_until_it_is_up_again() -> None:
-    """Time alone starts nothing again; being up (someone mended it) or an operator does."""
-    recovery = give_up(failed(Recovery(), 0))
-    assert decide(recovery, POLICY, 1e6) == GiveUp(5)
+def test_past_the_limit_it_is_tried_again_every_few_minutes_until_it_is_up() -> None:
+    """Giving up is never for ever: the cause may pass by itself. Being up ends it, and all counts anew."""
+    recovery = give_up(failed(Recovery(), 0), 100)
+    for turn in range(1, 50):
+        due = 100 + 300 * turn
+        assert decide(recovery, POLICY, due - 0.1) == GiveUp(5, until=due)
+        assert decide(recovery, POLICY, due) == Attempt(0)
+        recovery = begin(recovery, POLICY, due)
+        assert decide(recovery, POLICY, due + 299) == Nothing()
+        recovery = failed(recovery, due + 1)
     assert recovered(recovery) == Recovery()
+
+
+def test_an_attempt_that_this_process_was_too_short_of_something_to_make_does_not_count() -> None:
+    """However long the shortage lasts: the next attempt comes soon, and has the number of this one."""
+    recovery, now = failed(Recovery(), 0.0), 1.0
+    for _ in range(100):
+        assert decide(recovery, POLICY, now) == Attempt(1)
+        recovery = unmade(recovery, now)
+        assert decide(recovery, POLICY, now) == Wait(now + SHORTAGE_PAUSE, 1)
+        now += SHORTAGE_PAUSE
+    assert attempts_made(recovery, POLICY, now) == 0
+
+
+def test_a_rare_attempt_that_could_not_be_made_is_made_soon() -> None:
+    """It is not put off for as long as one that was made."""
+    recovery = give_up(failed(Recovery(), 0), 0)
+    assert decide(recovery, POLICY, 300) == Attempt(0)
+    recovery = unmade(recovery, 300)
+    assert decide(recovery, POLICY, 300 + SHORTAGE_PAUSE) == Attempt(0)
 
 
 def test_attempts_count_within_their_window() -> None:

@@ -1,15 +1,17 @@
+import errno
 import json
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from orch.health import restarting
+from orch.health import processes, recovery, restarting
 from orch.health.processes import ProcessSpec
 from orch.health.recovery import RecoveryPolicy
 from orch.health.verdict import State
@@ -107,11 +109,14 @@ def test_what_does_not_stay_up_is_given_up_and_an_operator_starts_it_anew(tmp_pa
             assert sum("attempt" in text and text.startswith("Is started again in") for text in texts) == 3
             assert texts[-1] == (
                 "Was started again 3 times within 60 s and did not stay up. "
-                "It is left alone now; restart it once the cause is mended."
+                "It is tried again every 5 min; restart it once the cause is mended."
             )
             recovery = bench.service().recovery
             assert recovery is not None
-            assert (recovery.attempt, recovery.limit, recovery.next_in) == (3, 3, None)
+            assert (recovery.attempt, recovery.limit) == (3, 3)
+            assert recovery.next_in is not None
+            assert 290 < recovery.next_in <= 300
+            assert recovery.text.endswith("The next attempt is in 5 min.")
             assert bench.service().state is State.UNHEALTHY
             assert bench.service().reason == "process ended with code 1"
 
@@ -270,6 +275,83 @@ def test_a_restart_command_starts_what_runs_elsewhere(tmp_path: Path) -> None:
                 "Is recovering: started again, attempt 1 of 3, no answer yet.",
                 "Is healthy again",
             )
+
+    live(main)
+
+
+def test_what_was_given_up_comes_back_by_itself_once_the_cause_has_passed(tmp_path: Path) -> None:
+    """Nobody has to press anything: one of the rare attempts finds the model there, and all counts anew."""
+
+    async def main() -> None:
+        port = free_port()
+        script = tmp_path / "flaky.py"
+        script.write_text("import sys; sys.exit('no model')")
+        bench = Bench(
+            processes={"audio-service": ProcessSpec(argv=(sys.executable, str(script)))},
+            policy=replace(QUICK_POLICY, again=0.5),
+            services={"audio-service": {"url": f"http://127.0.0.1:{port}"}},
+            orchestration=MONITORING,
+        )
+        async with bench.running():
+            await bench.told("did not stay up")
+            healthy = backend(port).argv
+            script.write_text(f"import os, sys; os.execv({healthy[0]!r}, {list(healthy)!r})")
+            await bench.health.wait_for("audio-service", State.HEALTHY)
+            assert bench.service().recovery is None
+            assert sum("did not stay up" in text for text in bench.texts()) == 1
+
+    live(main)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN])
+def test_a_child_that_this_process_has_no_room_to_start_costs_no_attempt(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The shortage is an event of our own; once it is over the child is started, whatever had been tried."""
+    monkeypatch.setattr(recovery, "SHORTAGE_PAUSE", 0.02)
+    failures = iter(range(20))
+
+    async def run_child(*arguments: Any, **options: Any) -> int:
+        if next(failures, None) is not None:
+            await trio.lowlevel.checkpoint()
+            raise OSError(number, os.strerror(number))
+        return await processes.run_child(*arguments, **options)
+
+    monkeypatch.setattr(restarting, "run_child", run_child)
+
+    async def main() -> None:
+        port = free_port()
+        bench = Bench(
+            processes={"audio-service": backend(port)},
+            policy=QUICK_POLICY,
+            services={"audio-service": {"url": f"http://127.0.0.1:{port}"}},
+            orchestration=MONITORING,
+        )
+        async with bench.running():
+            await bench.health.wait_for("audio-service", State.HEALTHY)
+            texts = bench.texts()
+            assert not any("did not stay up" in text for text in texts)
+            assert sum(text.startswith("The service itself is out of ") for text in texts) == 1
+            assert sum(bench.shortages.counts.values()) == 20
+            assert bench.instance().restarts == 1
+
+    live(main)
+
+
+def test_a_command_that_cannot_even_be_tried_ends_nothing_else() -> None:
+    """A word of it that no program can be given is a reason, and the branch goes on."""
+
+    async def main() -> None:
+        spec = ProcessSpec(argv=("no\0such",))
+        bench = Bench(
+            processes={"audio-service": spec},
+            policy=QUICK_POLICY,
+            services={"audio-service": {"url": f"http://127.0.0.1:{free_port()}"}},
+            orchestration=MONITORING,
+        )
+        async with bench.running():
+            await bench.told("did not stay up")
+            assert "cannot be started: embedded null byte" in bench.service().reason
 
     live(main)
 

@@ -1,3 +1,4 @@
+import errno
 from typing import Any
 
 import msgspec
@@ -6,7 +7,7 @@ import trio
 
 from orch.health.verdict import State
 from orch.problems import ProblemError
-from tests.fakes.health import Bench, Network, answers, healthy, refused, silent
+from tests.fakes.health import Bench, Network, answers, healthy, refused, short_of, silent
 from tests.fakes.running import run
 
 ONE = {"audio-service": {"url": "http://one:5001"}}
@@ -95,6 +96,98 @@ def test_a_refused_connection_is_unhealthy_at_once_and_its_return_is_noticed_soo
                 "Is recovering: answers again, 1 of 2 good checks.",
                 "Is healthy again, answers in 0 ms.",
             ]
+
+    run(main)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+def test_a_check_that_this_process_has_no_room_for_shows_nothing_about_the_back_end(number: int) -> None:
+    """However many there are: it stays usable and healthy, the reason is shown, and the event is our own."""
+
+    async def main() -> None:
+        network = Network(one=healthy)
+        bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=1))
+        async with bench.running():
+            await bench.health.wait_for("audio-service", State.HEALTHY)
+            network.hosts["one"] = short_of(number)
+            await trio.sleep(60)
+            assert bench.instance().state is State.HEALTHY
+            assert bench.instance().usable
+            assert bench.instance().reasons[0].startswith("not checked: the service itself is out of ")
+            (line,) = bench.health.statistics().shortages
+            assert line.times > 50
+            assert line.last == "http://one:5001 cannot be checked."
+            assert sum(text.startswith("The service itself is out of ") for text in bench.texts()) == 1
+            network.hosts["one"] = healthy
+            await trio.sleep(15)
+            assert bench.instance().reasons == ()
+            assert bench.health.statistics().shortages == ()
+            assert bench.texts()[-1].startswith(f"The shortage of {line.kind} is over")
+            assert not any(text.startswith("Is unhealthy") for text in bench.texts())
+
+    run(main)
+
+
+def test_a_shortage_does_not_bring_back_what_is_down() -> None:
+    """Nothing was seen: neither that it is well nor that it is not."""
+
+    async def main() -> None:
+        network = Network(one=refused)
+        bench = Bench(network=network, services=ONE)
+        async with bench.running():
+            await bench.health.wait_for("audio-service", State.UNHEALTHY)
+            network.hosts["one"] = short_of(errno.EMFILE)
+            await trio.sleep(60)
+            assert bench.instance().state is State.UNHEALTHY
+
+    run(main)
+
+
+def test_silence_while_this_process_stood_still_is_not_the_back_end_s() -> None:
+    """Its answers were there and could not be read; the checks after that count as ever."""
+
+    async def main() -> None:
+        network = Network(one=healthy)
+        bench = Bench(
+            network=network,
+            services=ONE,
+            orchestration=orchestration(health_check_interval=1, health_check_timeout=2),
+        )
+        clock = [0.0]
+        bench.pulse._clock = lambda: trio.current_time() + clock[0]
+        async with bench.running(), trio.open_nursery() as nursery:
+            await nursery.start(bench.pulse.run)
+            await bench.health.wait_for("audio-service", State.HEALTHY)
+            network.hosts["one"] = silent
+            await trio.sleep(1.5)
+            clock[0] += 60
+            await trio.sleep(2)
+            network.hosts["one"] = healthy
+            assert bench.instance().state is State.HEALTHY
+            assert bench.instance().reasons == ("not checked: the service itself stood still",)
+            assert any(text.startswith("The service itself stood still for 60") for text in bench.texts())
+            network.hosts["one"] = silent
+            await bench.health.wait_for("audio-service", State.UNHEALTHY)
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_an_error_that_nobody_thought_of_ends_one_check_and_not_the_branch() -> None:
+    """The others go on, and this one is asked again."""
+
+    async def broken(_request: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        raise LookupError("surprise")
+
+    async def main() -> None:
+        network = Network(one=broken, two=healthy)
+        bench = Bench(network=network, services=TWO)
+        async with bench.running():
+            await bench.health.wait_for("audio-service", State.DEGRADED)
+            assert "LookupError" in bench.service().reason
+            network.hosts["one"] = healthy
+            await bench.health.wait_for("audio-service", State.HEALTHY)
 
     run(main)
 

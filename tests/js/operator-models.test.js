@@ -78,6 +78,18 @@ test("those who speak are counted", () => {
   assert.match(sentence({ services, tree: running, speech: { streams: 3 } }), /3 people are speaking/);
 });
 
+test("what the service itself is short of is said first, and no back end is blamed", () => {
+  const text = "The service itself is out of file descriptors. Raise the limit of open files.";
+  const shortages = [{ kind: "descriptors", text, last: "http://a:1 cannot be checked.", since: 5, times: 3 }];
+  const services = { services: [service("a", "healthy")], shortages };
+  assert.equal(sentence({ services, tree: running, speech: null }), text);
+  const [found, ...more] = problems({ services, tree: running, config: null });
+  assert.deepEqual(more, []);
+  assert.equal(found.subject, "The service itself");
+  assert.equal(found.text, text);
+  assert.match(found.more, /cannot be checked\. Met 3 times\./);
+});
+
 test("problems come worst first, each with what is done and what may be done", () => {
   const found = problems({
     services: {

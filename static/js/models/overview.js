@@ -28,6 +28,8 @@ export function listed(names) {
 export function sentence({ services, store = null, tree, speech }) {
   if (tree?.state === "stopping") return "The service is stopping. Connections are told to come back later.";
   if (!services) return "";
+  const [shortage] = services.shortages ?? [];
+  if (shortage) return shortage.text;
   const all = services.services;
   if (all.length === 0) return "No back end is configured.";
   const broken = tree?.branches.filter((branch) => ["failed", "backing_off"].includes(branch.state)) ?? [];
@@ -68,6 +70,18 @@ export function problems({ services, store = null, tree, config }) {
       more: `${counted(branch.restarts, "restart")} so far; past ${branch.restart_limit} in ${duration(branch.restart_window)} the service stops.`,
       since: branch.since,
       action: { kind: "link", href: `/tree?branch=${encodeURIComponent(branch.name)}`, label: "Open the tree" },
+    });
+  }
+  for (const shortage of services?.shortages ?? []) {
+    found.push({
+      key: `shortage ${shortage.kind}`,
+      tone: "bad",
+      word: "shortage",
+      subject: "The service itself",
+      text: shortage.text,
+      more: `${shortage.last} Met ${shortage.times === 1 ? "once" : `${count(shortage.times)} times`}. Nothing is held against the back ends for it.`,
+      since: shortage.since,
+      action: null,
     });
   }
   const isStoreFailing = found.some(({ key }) => key === "branch stores");

@@ -1,0 +1,97 @@
+"""Whether this process has been running all the while.
+
+The problem: a process that was stopped (SIGSTOP, a virtual machine that was paused, a machine out of memory
+that swaps) wakes to deadlines that have all passed at once, with the answers it waited for unread in its
+sockets. Every peer then looks as if it had been silent. So one task beats; a gap in the beats is a time in
+which nobody was observed.
+
+A clock of the wall that is set is an event too: what is shown was dated by it.
+"""
+
+from collections.abc import Callable
+from typing import Final, Never
+
+import structlog
+import trio
+
+from orch.telemetry.events import EventLog
+from orch.telemetry.shortages import SUBJECT
+
+BEAT: Final = 0.5
+"""Seconds between beats."""
+
+GAP: Final = 2.0
+"""Seconds between beats from which on this process is taken to have been stopped."""
+
+JUMP: Final = 5.0
+"""Seconds that the wall clock may move against the monotonic one between two beats; NTP slews far less."""
+
+_log = structlog.get_logger("pulse")
+
+
+class Pulse:
+    """Beats. The mutable state is the last beat and the end of the last gap (monotonic seconds)."""
+
+    def __init__(
+        self,
+        *,
+        events: EventLog,
+        wall: Callable[[], float],
+        clock: Callable[[], float] = trio.current_time,
+    ) -> None:
+        self._events = events
+        self._wall = wall
+        self._clock = clock
+        self._beat_at: float | None = None
+        self._wall_at = 0.0
+        self._resumed_at = float("-inf")
+        self.gaps = 0
+        self.jumps = 0
+        self.on_gap: Callable[[float], None] = lambda _seconds: None
+
+    def was_stopped_since(self, began: float) -> bool:
+        """Whether this process was stopped at some time since ``began``.
+
+        May be asked before the beat after a gap: who wakes first is left to chance.
+        """
+        if self._beat_at is None:
+            return False
+        return self._resumed_at >= began or self._clock() - self._beat_at > GAP
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Beat until cancelled."""
+        self._beat_at, self._wall_at = self._clock(), self._wall()
+        task_status.started()
+        try:
+            while True:
+                await trio.sleep(BEAT)
+                self._beat()
+        finally:
+            self._beat_at = None
+
+    def _beat(self) -> None:
+        assert self._beat_at is not None  # noqa: S101 - set by run
+        now, wall = self._clock(), self._wall()
+        passed, shown = now - self._beat_at, wall - self._wall_at
+        self._beat_at, self._wall_at = now, wall
+        if passed > GAP:
+            self._resumed_at = now
+            self.gaps += 1
+            _log.warning("was stopped", seconds=round(passed, 1))
+            self._events.record(
+                "warn",
+                SUBJECT,
+                f"The service itself stood still for {passed:.3g} s: the machine was paused, overloaded or"
+                " out of memory. Checks and time-outs of that time are not held against anyone.",
+            )
+            self.on_gap(passed)
+        if abs(shown - passed) > JUMP:
+            self.jumps += 1
+            way = "forward" if shown > passed else "back"
+            _log.warning("clock was set", seconds=round(shown - passed, 1))
+            self._events.record(
+                "warn",
+                SUBJECT,
+                f"The machine's clock was set {way} by {abs(shown - passed):.6g} s, or the machine slept."
+                " Times shown from before are of the old clock.",
+            )

@@ -1,0 +1,80 @@
+"""What this process is short of now, for operators. Pure but for the events it records.
+
+Whoever meets a shortage (a check, a request to a back end, an accept, a start of a child, a write to the
+disk) notes it here. It is one event when it begins and one when it is over, however often it is met.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from orch.shortages import Shortage, in_words
+from orch.telemetry.events import EventLog
+
+CALM: Final = 10.0
+"""Seconds without being met after which a shortage is over."""
+
+SUBJECT: Final = "service"
+
+
+class ShortageLine(Struct, frozen=True, kw_only=True):
+    """A shortage that lasts: what, what to do about it, what could not be done last, and since when.
+
+    ``since``: seconds since the epoch; ``times``: how often it was met since then.
+    """
+
+    kind: str
+    text: str
+    last: str
+    since: float
+    times: int
+
+
+class _Met(Struct):
+    since: float
+    last_at: float
+    last: str
+    times: int = 1
+
+
+class ShortageLog:
+    """The shortages met lately; the mutable state is one entry for each kind, and the counts."""
+
+    def __init__(self, *, events: EventLog, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._events = events
+        self._clock = clock
+        self._wall = wall
+        self._met: dict[Shortage, _Met] = {}
+        self.counts: Counter[str] = Counter()
+        self.on_change: Callable[[], None] = lambda: None
+
+    def note(self, shortage: Shortage, what: str) -> None:
+        """Note that there was none left of something; ``what`` was not possible, as a sentence."""
+        self.counts[shortage] += 1
+        met = self._met.get(shortage)
+        if met is not None:
+            met.last_at, met.last, met.times = self._clock(), what, met.times + 1
+            return
+        self._met[shortage] = _Met(since=self._wall(), last_at=self._clock(), last=what)
+        self._events.record("bad", SUBJECT, f"{in_words(shortage)} {what}")
+        self.on_change()
+
+    def review(self) -> None:
+        """End what was not met for :data:`CALM` seconds."""
+        now = self._clock()
+        for shortage in [each for each, met in self._met.items() if now - met.last_at >= CALM]:
+            met = self._met.pop(shortage)
+            times = "once" if met.times == 1 else f"{met.times} times"
+            self._events.record("ok", SUBJECT, f"The shortage of {shortage} is over; it was met {times}.")
+            self.on_change()
+
+    def lines(self) -> tuple[ShortageLine, ...]:
+        """Return what lasts now."""
+        return tuple(
+            ShortageLine(
+                kind=str(shortage), text=in_words(shortage), last=met.last, since=met.since, times=met.times
+            )
+            for shortage, met in self._met.items()
+        )
