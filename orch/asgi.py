@@ -13,6 +13,9 @@ from typing import Any
 import structlog
 import trio
 
+from orch.access.actors import ACTOR
+from orch.access.origins import SAFE_METHODS, check_origin
+from orch.access.table import GATEWAY, passes_door, refusal
 from orch.configuration import Configuration, find_file
 from orch.parts import Parts
 from orch.problems import ProblemError
@@ -21,16 +24,24 @@ from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
 from orch.tree import build, running
 from orch.web.app import create_pages
-from orch.web.security import SAFE_METHODS, check_origin
+from orch.websocket import closes
+from orch.websocket.endpoint import refuse
+from orch.websocket.handshake import Refused
 
 log = structlog.get_logger("asgi")
 
 
 class Application:
-    """Dispatches one process's requests. ``lifespan`` is answered, but the tree runs elsewhere."""
+    """Dispatches one process's requests. ``lifespan`` is answered, but the tree runs elsewhere.
 
-    def __init__(self, parts: Parts) -> None:
+    Here, and nowhere else, is decided who asks: ``scope["orch.actor"]``, before anything is dispatched.
+    ``trusts_local``: connections were accepted by a front of our own, which says truly where they come from
+    and what was bound; under another server operators need the token.
+    """
+
+    def __init__(self, parts: Parts, *, trusts_local: bool = True) -> None:
         self._parts = parts
+        self._trusts_local = trusts_local
         self._pages = create_pages(parts)
         self._is_control_path = self._pages.is_control_path
 
@@ -39,11 +50,15 @@ class Application:
 
         A plain function: a coroutine's frame would keep every connection's scope for as long as it is open.
         """
+        if scope["type"] == "lifespan":
+            return _answer_lifespan(receive, send)
+        try:
+            scope[ACTOR] = self._parts.access.actor(scope, trusts_local=self._trusts_local)
+        except ProblemError as error:
+            return _refuse(scope, receive, send, error)
         run: Awaitable[None]
         if scope["type"] == "http":
             run = self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            run = _answer_lifespan(receive, send)
         elif scope["path"] == "/ws":
             run = self._parts.hub.endpoint(scope, receive, send)
         else:
@@ -58,21 +73,32 @@ class Application:
         return pages
 
     async def _gateway(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send a request on, unless another site's page has made a browser ask."""
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        """Send a request on, if who asks may, and no other site's page has made a browser ask."""
         try:
+            if not passes_door(scope[ACTOR], GATEWAY):
+                raise refusal(GATEWAY)
             if scope["method"] not in SAFE_METHODS:
-                check_origin(
-                    host=headers.get(b"host", ""),
-                    origin=headers.get(b"origin"),
-                    fetch_site=headers.get(b"sec-fetch-site"),
-                )
+                check_origin(scope["headers"])
         except ProblemError as error:
-            content_type = [(b"content-type", b"application/problem+json")]
-            await send({"type": "http.response.start", "status": error.status, "headers": content_type})
-            await send({"type": "http.response.body", "body": error.body()})
+            await _answer_problem(send, error)
             return
         await self._parts.gateway.proxy(scope, receive, send)
+
+
+async def _answer_problem(send: Any, error: ProblemError) -> None:
+    headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": error.body()})
+
+
+async def _refuse(scope: Any, receive: Any, send: Any, error: ProblemError) -> None:
+    """Answer a request or a handshake that is not even dispatched."""
+    if scope["type"] == "http":
+        await _answer_problem(send, error)
+        return
+    await receive()
+    await refuse(scope, send, Refused(error, closes.WRONG_ORIGIN))
 
 
 async def _refuse_websocket(receive: Any, send: Any) -> None:
@@ -106,7 +132,7 @@ async def _lifespan(state: dict[str, Any], receive: Any, send: Any) -> None:
         return
     configure(configuration.current.orchestration.log_level)
     parts = build(configuration, events, {})
-    application = Application(parts)
+    application = Application(parts, trusts_local=False)
     async with running(parts, None) as tree, trio.open_nursery() as nursery:
         if tree.stopping.is_set():
             await send({"type": "lifespan.startup.failed", "message": tree.reason or "stopped"})

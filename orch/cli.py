@@ -205,8 +205,8 @@ def _configuration(
     options: argparse.Namespace, overlay: dict[str, Any], events: "EventLog"
 ) -> "Configuration":
     """Read the settings, the command line on top; beyond loopback, make a control token where none is set."""
-    from orch.configuration import Configuration, find_file  # noqa: PLC0415 - see _run
-    from orch.workers.listening import is_loopback  # noqa: PLC0415 - the same
+    from orch.access.addresses import is_loopback  # noqa: PLC0415 - see _run
+    from orch.configuration import Configuration, find_file  # noqa: PLC0415 - the same
 
     for key in ("host", "port", "server", "workers"):
         if getattr(options, key) is not None:

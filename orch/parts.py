@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from orch.access.service import Access
     from orch.bots.service import BotsService
     from orch.cluster.asking import Asking
     from orch.cluster.runtime_settings import RuntimeSettings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 class Parts:
     """The long-lived objects of one process. Each outlives the restarts of its branch."""
 
+    access: "Access"
     settings: "Configuration"
     runtime: "RuntimeSettings"
     events: "EventLog"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
+from orch.access.service import Access
 from orch.bots.service import BotsService
 from orch.cluster.asking import Asking
 from orch.cluster.holding import Leases, LeaseStore
@@ -109,6 +110,7 @@ def build(
         wall=wall,
     )
     parts = Parts(
+        access=Access(settings=configuration),
         settings=configuration,
         runtime=RuntimeSettings(configuration=configuration, store=store, asking=asking),
         events=events,

@@ -107,7 +107,7 @@ class Front:
         tls: ssl.SSLContext | None = None,
         listen: Callable[[], Sequence[Listening]] | None = None,
     ) -> None:
-        self._app = ASGIWrapper(app)
+        self._app = app
         self._host = host
         self._port = port
         self._stopping = stopping
@@ -123,6 +123,7 @@ class Front:
         self._emptied: trio.Event | None = None
         self._accepted = 0
         self._forced = 0
+        self._bound_to: frozenset[tuple[str, int]] = frozenset()
         self.bound: tuple[str, ...] = ()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -208,6 +209,7 @@ class Front:
         if self._port == 0:
             self._port = opened[0].socket.getsockname()[1]
         self.bound = tuple(dict.fromkeys(names))
+        self._bound_to = frozenset(listener.socket.getsockname()[:2] for listener in opened)
         log.info("listening", addresses=self.bound)
         if self._tls is None:
             return list(opened)
@@ -219,7 +221,8 @@ class Front:
         self._sockets.add(sock)
         self._fresh[sock] = trio.current_time()
         self._accepted += 1
-        connection = _Connection(self._app, self._config(), _Context(context), ConnectionState({}), stream)
+        app = ASGIWrapper(self._bound_app(sock.getsockname()[:2]))
+        connection = _Connection(app, self._config(), _Context(context), ConnectionState({}), stream)
         connection.on_request = partial(self._has_asked, sock)
         try:
             await connection
@@ -232,6 +235,20 @@ class Front:
             self._has_asked(sock)
             if self._emptied is not None and not self._sockets:
                 self._emptied.set()
+
+    def _bound_app(self, own: tuple[str, int]) -> Any:
+        """Return the application, told of the address that is bound rather than the one that was reached.
+
+        Who listens on every address is reached at loopback's as well, and yet is no service of this machine
+        alone.
+        """
+        everywhere = "::" if ":" in own[0] else "0.0.0.0"  # noqa: S104 - it says what is bound
+        bound = own if own in self._bound_to else (everywhere, own[1])
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await self._app({**scope, "server": bound}, receive, send)
+
+        return app
 
     def _config(self) -> Config:
         config = Config()

@@ -5,6 +5,7 @@ decoded on its own, so that one reading names all faults; the checks that span f
 is good.
 """
 
+import ipaddress
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -280,7 +281,9 @@ def _limits(meta: msgspec.Meta) -> str:
         return f" above {meta.gt:g}"
     if meta.ge is not None:
         return f" of {meta.ge:g} or more"
-    return " that begins with /" if meta.pattern == "^/" else " that is not empty"
+    if meta.pattern is None:
+        return " that is not empty"
+    return " that begins with /" if meta.pattern == "^/" else " such as translate.example or *.example.org"
 
 
 def _own_ports(settings: Settings) -> list[Fault]:
@@ -291,6 +294,18 @@ def _own_ports(settings: Settings) -> list[Fault]:
         return []
     expected = f"expected {frontend.workers} ports up to {_LAST_PORT}, none of which is {frontend.port}"
     return [Fault("orchestration.frontend.worker_ports", f"{expected}; got {first} to {last}")]
+
+
+def _proxies(settings: Settings) -> list[Fault]:
+    """Find what is neither an address nor a network."""
+    faults: list[Fault] = []
+    for number, each in enumerate(settings.orchestration.frontend.trusted_proxies):
+        try:
+            ipaddress.ip_network(each, strict=False)
+        except ValueError:
+            where = f"orchestration.frontend.trusted_proxies[{number}]"
+            faults.append(Fault(where, f"expected an address or a network, got {_shown(each)}"))
+    return faults
 
 
 def _spanning(settings: Settings) -> list[Fault]:
@@ -323,7 +338,7 @@ def _spanning(settings: Settings) -> list[Fault]:
                 "services.audio-service.dialect", "expected one of livetranslate, openai, got libretranslate"
             )
         )
-    return faults + _own_ports(settings) + _deployment(settings)
+    return faults + _own_ports(settings) + _proxies(settings) + _deployment(settings)
 
 
 def _deployment(settings: Settings) -> list[Fault]:

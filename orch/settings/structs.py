@@ -9,6 +9,7 @@ Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 Path = Annotated[str, Meta(pattern="^/")]
+HostName = Annotated[str, Meta(pattern=r"^(?:\*\.)?[A-Za-z0-9_.:\[\]-]+$")]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,7 +20,9 @@ class Frontend(Section, frozen=True):
     """Where the service listens.
 
     ``worker_ports``: where several workers are told apart; the one in place 0 listens at this port of
-    loopback too, the next at the next. 0: they are not.
+    loopback too, the next at the next. 0: they are not. ``allowed_hosts``: the names the service answers to
+    beside loopback's, ``*.example.org`` for all below one. ``trusted_proxies``: addresses and networks whose
+    ``X-Forwarded-For`` and ``-Proto`` are believed.
     """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -28,6 +31,8 @@ class Frontend(Section, frozen=True):
     worker_ports: Port = 0
     server: Literal["orch", "hypercorn"] = "orch"
     compression: bool = False
+    allowed_hosts: tuple[HostName, ...] = ()
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
 
 
 class Websocket(Section, frozen=True):

@@ -16,6 +16,9 @@ from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import RequestRedirect
 
+from orch.access.actors import actor_of
+from orch.access.origins import SAFE_METHODS, check_origin
+from orch.access.table import need_of_route, passes_door, refusal
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.resources import resource
@@ -24,7 +27,7 @@ from orch.web.answers import problem, request_id
 from orch.web.api import blueprints
 from orch.web.assets import Assets
 from orch.web.openapi import Provider
-from orch.web.security import HEADERS, SAFE_METHODS, check_origin
+from orch.web.security import HEADERS
 from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD
 
 log = structlog.get_logger("web")
@@ -108,18 +111,22 @@ def _version() -> str:
 
 
 def _guard(app: Pages) -> None:
-    """Give every request an id, refuse foreign changes, and give every answer the security headers."""
+    """Give every request an id, refuse who may not, and give every answer the security headers.
+
+    This is the door of HTTP: what a route needs stands in :mod:`orch.access.table`, not in its handler.
+    """
 
     @app.before_request
     async def begin() -> None:
         g.request_id = request_id(request.headers.get("X-Request-Id"))
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
         if request.method not in SAFE_METHODS:
-            check_origin(
-                host=request.host,
-                origin=request.headers.get("Origin"),
-                fetch_site=request.headers.get("Sec-Fetch-Site"),
-            )
+            check_origin(request.scope["headers"])
+        if request.url_rule is None:
+            return  # there is no such route; that is answered to anyone
+        need = need_of_route(request.method, request.url_rule.rule)
+        if not passes_door(actor_of(request.scope), need):
+            raise refusal(need)
 
     @app.after_request
     async def finish(response: Response) -> Response:

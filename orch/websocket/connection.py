@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 import trio
 
+from orch.access.actors import Actor
 from orch.problems import ProblemError
 from orch.settings.structs import Websocket
 from orch.websocket import closes
@@ -96,6 +97,7 @@ class Connection(ABC):
         "_room",
         "_tasks",
         "_terms",
+        "actor",
         "agent",
         "connection_id",
         "heard_at",
@@ -112,9 +114,17 @@ class Connection(ABC):
     )
 
     def __init__(
-        self, connection_id: str, terms: Terms, *, host: str, port: int | None, agent: str | None
+        self,
+        connection_id: str,
+        terms: Terms,
+        *,
+        actor: Actor,
+        host: str,
+        port: int | None,
+        agent: str | None,
     ) -> None:
         self.connection_id = connection_id
+        self.actor = actor
         self.host = host
         self.port = port
         self.agent = agent

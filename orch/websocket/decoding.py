@@ -37,7 +37,13 @@ _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 _ID: Final = msgspec.json.Decoder(MessageId)
 
-TYPES: Final[tuple[str, ...]] = tuple(str(kind.__struct_config__.tag) for kind in get_args(AnyClientMessage))
+
+def type_name(kind: Any) -> str:
+    """Return the ``type`` that messages of a struct have."""
+    return str(kind.__struct_config__.tag)
+
+
+TYPES: Final[tuple[str, ...]] = tuple(type_name(kind) for kind in get_args(AnyClientMessage))
 
 
 def is_too_large(frame: str | bytes) -> bool:

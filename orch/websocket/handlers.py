@@ -9,11 +9,12 @@ import structlog
 import trio
 from msgspec import UNSET, Raw
 
+from orch.access.table import need_of_message, passes_door, refusal
 from orch.problems import ProblemError
 from orch.stores.records import Origin, Ticket
 from orch.websocket import closes
 from orch.websocket.connection import Connection
-from orch.websocket.decoding import FRAME_LIMIT, Echo, decode, identity
+from orch.websocket.decoding import FRAME_LIMIT, Echo, decode, identity, type_name
 from orch.websocket.limits import Verdict
 from orch.websocket.membership import Membership
 from orch.websocket.messages import (
@@ -115,6 +116,7 @@ class Handlers:
             AudioStart: speaking.start,
             AudioEnd: self._audio_end,
         }
+        self._needs = {kind: need_of_message(type_name(kind)) for kind in self._table}
 
     async def handle(self, connection: Connection, data: str | bytes) -> None:
         """Handle one frame. Nothing but cancellation leaves here: this is one message's boundary."""
@@ -138,6 +140,10 @@ class Handlers:
                 self._fail(connection, message.id if isinstance(message, Ping) else None)
             return
         identity = message.id if isinstance(message, ClientMessage) else None
+        need = self._needs[type(message)]
+        if not passes_door(connection.actor, need):
+            self._refuse(connection, refusal(need), identity)
+            return
         await self._guarded(connection, identity, partial(self._table[type(message)], connection, message))
 
     def _slow_down(self, connection: Connection, data: str | bytes, verdict: Verdict) -> None:

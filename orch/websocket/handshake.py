@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from sys import intern
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from orch.access.origins import check_origin
 from orch.problems import ProblemError
 from orch.websocket import closes
 from orch.websocket.closes import Close
@@ -37,10 +37,10 @@ def refusal(
     ``is_open``: the hub is running and not about to stop. ``active`` of ``limit`` connections are open,
     ``from_address`` of ``address_limit`` from the client's address.
     """
-    if not is_same_origin(headers):
-        return Refused(
-            ProblemError("wrong_origin", "A page of another site may not connect."), closes.WRONG_ORIGIN
-        )
+    try:
+        check_origin(headers)
+    except ProblemError as error:
+        return Refused(error, closes.WRONG_ORIGIN)
     if not is_open:
         return Refused(
             ProblemError("shutting_down", "The service is starting or stopping. Connect again soon."),
@@ -59,29 +59,6 @@ def refusal(
             closes.TOO_MANY_FROM_ADDRESS,
         )
     return None
-
-
-def is_same_origin(headers: Iterable[Header]) -> bool:
-    """Return whether the page that connects came from here (RFC 6455 §10.2).
-
-    Browsers always name the page's origin and no page can forge it; what is no browser need not name one.
-    """
-    pairs = [(name.lower(), value) for name, value in headers]
-    origins = [value for name, value in pairs if name == b"origin"]
-    hosts = [value for name, value in pairs if name == b"host"]
-    if not origins:
-        return True
-    if len(origins) != 1 or len(hosts) != 1:
-        return False
-    try:
-        origin = urlsplit(origins[0].decode("ascii"))
-        host = hosts[0].decode("ascii").lower()
-    except ValueError:
-        return False
-    if origin.scheme not in ("http", "https"):
-        return False
-    default = {"http": ":80", "https": ":443"}[origin.scheme]
-    return origin.netloc.lower().removesuffix(default) == host.removesuffix(default) != ""
 
 
 def agent(headers: Iterable[Header]) -> str | None:

@@ -8,6 +8,7 @@ import structlog
 import trio
 from msgspec import UNSET, Raw
 
+from orch.access.table import allowed, need_of_topic, refusal
 from orch.problems import ProblemError
 from orch.websocket.connection import Connection
 from orch.websocket.messages import Subscribe, Subscribed, Unsubscribe, Unsubscribed, Update
@@ -41,8 +42,11 @@ class TopicPublisher:
         topics.on_touch = self.touch
 
     def subscribe(self, connection: Connection, message: Subscribe) -> None:
-        """Answer ``subscribed`` and the topic's state now. Raises ``unknown_topic``."""
+        """Answer ``subscribed`` and the topic's state now. Raises ``unknown_topic``, ``token_required``."""
         self._check(message.topic)
+        need = need_of_topic(message.topic)
+        if not allowed(connection.actor, need):
+            raise refusal(need)
         data = self._read(message.topic)
         identity = UNSET if message.id is None else message.id
         if data is None:

@@ -10,6 +10,7 @@ from typing import Any, Final, Never
 import structlog
 import trio
 
+from orch.access.actors import actor_of
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
@@ -355,7 +356,7 @@ class HubService:
             problems[refused.problem.code] = problems.get(refused.problem.code, 0) + 1
             return refused
         self._terms.follow(websocket)
-        who = {"host": intern(host), "port": port, "agent": agent(scope["headers"])}
+        who = {"actor": actor_of(scope), "host": intern(host), "port": port, "agent": agent(scope["headers"])}
         link = (scope.get("extensions") or {}).get(LINK)
         connection: Connection = (
             Written(new_name(), self._terms, send, **who)

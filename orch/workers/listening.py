@@ -1,7 +1,6 @@
 """The sockets that the service listens on, and whether it may."""
 
 import errno
-import ipaddress
 import socket
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
@@ -15,16 +14,6 @@ Thousands of clients come back at once after a restart, and one that finds no ro
 
 class AddressError(Exception):
     """The service cannot listen where it was told to; the message says what to do."""
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def require_free(host: str, port: int, *, variable: str = "PORT") -> None:

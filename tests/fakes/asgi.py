@@ -10,7 +10,23 @@ from typing import Any
 import trio
 import trio.testing
 
+from orch.access.actors import Actor
+
+LOCAL_OPERATOR = Actor(is_operator=True, is_local=True, via="local", address="127.0.0.1")
+"""Someone at the machine itself, where no token is set."""
+
+STRANGER = Actor(is_operator=False, is_local=False, via="none", address="192.0.2.7")
+
 Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def as_actor(application: Application, actor: Actor = LOCAL_OPERATOR) -> Application:
+    """Return the application as one that is told who asks, for tests behind a server that does not say."""
+
+    async def told(scope: Any, receive: Any, send: Any) -> None:
+        await application({**scope, "orch.actor": actor}, receive, send)
+
+    return told
 
 
 class FakeSocket:
@@ -29,6 +45,7 @@ class FakeSocket:
         headers: Sequence[tuple[str, str]] = (("host", "testserver"),),
         buffer: float = math.inf,
         extensions: dict[str, Any] | None = None,
+        actor: Actor = LOCAL_OPERATOR,
     ) -> None:
         self.scope: dict[str, Any] = {
             "type": "websocket",
@@ -41,6 +58,7 @@ class FakeSocket:
             "client": ("127.0.0.1", 50000),
             "server": ("127.0.0.1", 3000),
             "subprotocols": [],
+            "orch.actor": actor,
             "extensions": {"websocket.http.response": {}} if extensions is None else dict(extensions),
         }
         self.link = FakeLink(self) if self.is_linked else None

@@ -19,6 +19,8 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
+from orch.access.actors import ACTOR
+from orch.access.service import Access
 from orch.cluster.runtime_settings import Changed, WorkerChanged
 from orch.parts import Parts
 from orch.problems import ProblemError
@@ -45,10 +47,12 @@ class ScriptedService:
         self.asked: list[PoolQuery] = []
         self.others: tuple[WorkerChanged, ...] = ()
         self.settings = settings or Settings()
+        self.access = Access(settings=cast("Any", SimpleNamespace(current=self.settings)))
         self.pages = create_pages(self.parts())
 
     def refresh(self) -> None:
         """Build the pages anew, after ``settings`` was replaced."""
+        self.access = Access(settings=cast("Any", SimpleNamespace(current=self.settings)))
         self.pages = create_pages(self.parts())
 
     def state(self) -> dict[str, Any]:
@@ -85,6 +89,7 @@ class ScriptedService:
             return True
 
         parts = SimpleNamespace(
+            access=self.access,
             settings=SimpleNamespace(current=self.settings, statistics=says("config")),
             runtime=SimpleNamespace(change=self._change),
             health=SimpleNamespace(
@@ -152,6 +157,8 @@ class ScriptedService:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve pages, the control API, and the socket."""
+        if scope["type"] != "lifespan":
+            scope[ACTOR] = self.access.actor(scope, trusts_local=True)
         if scope["type"] == "websocket":
             await self._socket(receive, send)
         else:

@@ -8,6 +8,10 @@ import pytest
 ROOT = Path(__file__).parents[2] / "orch"
 
 PURE = (
+    "access/actors.py",
+    "access/addresses.py",
+    "access/origins.py",
+    "access/table.py",
     "cluster/workers.py",
     "problems.py",
     "shortages.py",

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from orch.access.actors import ACTOR
 from orch.problems import TYPE_PREFIX
 from orch.settings import Frontend, Monitoring, Orchestration, Settings
 from orch.web.app import create_pages
@@ -29,9 +30,15 @@ def ask(method: str, path: str, service: ScriptedService | None = None, **more: 
     """Return the answer and its body."""
     chosen = service or ScriptedService("full")
     headers = LOCAL | more.pop("headers", {})
+    bound = chosen.settings.orchestration.frontend.host
+    base: dict[str, Any] = {"client": ("127.0.0.1", 50000), "server": (bound, 3000)}
+    pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    base[ACTOR] = chosen.access.actor(base | {"headers": pairs}, trusts_local=True)
 
     async def main() -> Reply:
-        response = await chosen.pages.test_client().open(path, method=method, headers=headers, **more)
+        response = await chosen.pages.test_client().open(
+            path, method=method, headers=headers, scope_base=base, **more
+        )
         return Reply(
             response.status_code,
             response.headers,

@@ -11,6 +11,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
 from orch.front import kinds
+from tests.fakes.asgi import as_actor
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.running import run
 
@@ -31,7 +32,7 @@ async def served(
     async with running_hub(folder, orchestration={"websocket": websocket}) as hub:
         front = kinds.make(
             name,
-            hub.service.endpoint,
+            as_actor(hub.service.endpoint),
             host="127.0.0.1",
             port=0,
             stopping=stopping,

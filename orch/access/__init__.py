@@ -1,0 +1,1 @@
+"""Who may do what: one table, one pure decision, asked at three doors (HTTP, handshake, message)."""

@@ -1,0 +1,124 @@
+"""Addresses, ``Host`` values and origins: what they name, and whether that is this machine. Pure.
+
+The one place that knows what loopback is. Names and origins are compared by what they mean, never as text.
+"""
+
+import ipaddress
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: Ports that a URL of the scheme need not name.
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an IP address, one of IPv4 in IPv6 as IPv4; None where ``name`` is no address."""
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def is_address(name: str) -> bool:
+    """Return whether a text is an IP address."""
+    return _address(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_loopback(name: str) -> bool:
+    """Return whether a host name or an address (with or without brackets) means this machine alone."""
+    name = name.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
+    return address is not None and address.is_loopback
+
+
+@lru_cache(maxsize=4096)
+def split_host(host: str) -> tuple[str, int | None] | None:
+    """Return the name and the port of a ``Host`` value: ``[::1]:3000`` is ``("::1", 3000)``.
+
+    The name is in lower case, without brackets and without the dot of a full name. None: it cannot be read.
+    """
+    try:
+        parts = urlsplit(f"//{host}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not name or parts.netloc != host or parts.username is not None or parts.path:
+        return None
+    return name.removesuffix("."), port
+
+
+def host_name(host: str) -> str:
+    """Return the name in a ``Host`` value, in lower case; empty where it cannot be read."""
+    read = split_host(host)
+    return "" if read is None else read[0]
+
+
+def is_same_host(name: str, other: str) -> bool:
+    """Return whether two names, or two spellings of an address, are the same."""
+    if name == other:
+        return True
+    address = _address(name)
+    return address is not None and address == _address(other)
+
+
+def is_listed(name: str, allowed: Iterable[str]) -> bool:
+    """Return whether a name is in a list of names; ``*.example.org`` lists all names below that one."""
+    for each in allowed:
+        listed = each.lower().strip("[]").removesuffix(".")
+        if listed.startswith("*."):
+            if name.endswith(listed[1:]):
+                return True
+        elif is_same_host(name, listed):
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def is_same_origin(host: str, origin: str) -> bool:
+    """Return whether a page of ``origin`` was loaded from ``host`` (RFC 6454 §5).
+
+    ``host`` names no scheme: behind a proxy that ends TLS it is not known here. A port that is not named is
+    that of the origin's own scheme, in both.
+    """
+    try:
+        parts = urlsplit(origin)
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    default = DEFAULT_PORTS.get(parts.scheme)
+    if default is None or not name or "@" in parts.netloc or parts.path or parts.query or parts.fragment:
+        return False
+    asked = split_host(host)
+    if asked is None:
+        return False
+    return is_same_host(name.removesuffix("."), asked[0]) and (port or default) == (asked[1] or default)
+
+
+def is_in(address: str, networks: Collection[Network]) -> bool:
+    """Return whether an address is in one of some networks."""
+    found = _address(address)
+    return found is not None and any(
+        found in network for network in networks if network.version == found.version
+    )
+
+
+def read_network(text: str) -> Network:
+    """Return ``10.0.0.0/8`` or a single address as a network. ValueError where it is neither."""
+    return ipaddress.ip_network(text, strict=False)
+
+
+def group(address: str) -> str:
+    """Return what counts as one client among addresses: of IPv6 the /64, which one client has whole."""
+    found = _address(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+    return str(found) if found is not None else address

@@ -1,0 +1,37 @@
+"""Whether a browser's request comes from a page of ours: one check for HTTP and for the handshake. Pure."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from orch.access.actors import Header
+from orch.access.addresses import is_same_origin
+from orch.problems import ProblemError
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_SHOWN: Final = 200
+
+
+def check_origin(headers: Iterable[Header]) -> None:
+    """Refuse what another site's page asks for (``wrong_origin``).
+
+    A browser names the page's origin in every change and every handshake, and no page can forge it; what is
+    no browser (curl, a program) sends none and cannot be tricked by a page. Names of headers in lower case.
+    """
+    origins, hosts, sites = [], [], []
+    for name, value in headers:
+        if name == b"origin":
+            origins.append(value.decode("latin-1"))
+        elif name == b"host":
+            hosts.append(value.decode("latin-1"))
+        elif name == b"sec-fetch-site":
+            sites.append(value)
+    if not origins:
+        if b"cross-site" in sites or b"same-site" in sites:
+            raise ProblemError("wrong_origin", "The request comes from another site's page.")
+        return
+    if len(origins) != 1 or len(hosts) != 1 or not is_same_origin(hosts[0], origins[0]):
+        host = hosts[0][:_SHOWN] if hosts else "this service"
+        raise ProblemError(
+            "wrong_origin", f"A page of {origins[0][:_SHOWN]} may not change anything at {host}."
+        )
