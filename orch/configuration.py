@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from orch.resources import resource
 from orch.settings import Change, Decoded, Fault, Settings, SettingsError, changes, decode
-from orch.settings.decoding import SECRETS, Source, masked, values
+from orch.settings.decoding import Source, values
+from orch.settings.kinds import Kind, kind_at, masked, why_fixed
 from orch.settings.reloading import applicable
 from orch.telemetry.events import EventLog
 
@@ -40,6 +41,7 @@ class Pending(Struct, frozen=True, kw_only=True):
 class ConfigurationStatistics(Struct, frozen=True, kw_only=True):
     """Every value with its source, what waits for a restart, and the file's state.
 
+    ``fixed``: the paths that cannot be changed while the service runs, each with the reason.
     ``runtime``: the paths that operators have changed, at their ``revision``. Where that is ``shared`` by
     several workers, ``refused`` has what stands in the way of a later one here.
     """
@@ -50,6 +52,7 @@ class ConfigurationStatistics(Struct, frozen=True, kw_only=True):
     file: FileStatistics
     environment: tuple[str, ...]
     runtime: tuple[str, ...]
+    fixed: dict[str, str] = {}
     revision: int = 0
     shared: bool = False
     refused: tuple[Fault, ...] = ()
@@ -72,6 +75,10 @@ def read_file(path: Path) -> str:
         raise SettingsError([Fault(str(path), f"expected a file to read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise SettingsError([Fault(str(path), f"expected UTF-8 text: {error}")]) from error
+
+
+def _changeable(runtime: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: value for path, value in runtime.items() if why_fixed(path) is None}
 
 
 class Configuration:
@@ -137,18 +144,31 @@ class Configuration:
         """Return what operators have changed, ``runtime``, with ``wanted`` as well.
 
         A value of None takes an earlier change back. SettingsError names each fault; nothing is applied yet.
+        What cannot be changed while the service runs is a fault where it is wanted, and is dropped from what
+        was changed before.
         """
-        result = {path: value for path, value in {**runtime, **wanted}.items() if value is not None}
+        faults = [
+            Fault(path, fixed)
+            for path, value in wanted.items()
+            if value is not None and (fixed := why_fixed(path))
+        ]
+        if faults:
+            raise SettingsError(faults)
+        merged = {**_changeable(runtime), **wanted}
+        result = {path: value for path, value in merged.items() if value is not None}
         self._decode(result)
         return result
 
     def adopt(self, runtime: Mapping[str, Any], revision: int) -> tuple[Change, ...]:
         """Have what operators have changed be this and nothing else; the file is left alone.
 
-        SettingsError names each fault; everything stays as it was then, and is shown to.
+        SettingsError names each fault; everything stays as it was then, and is shown to. A value that cannot
+        be changed while the service runs (a command, an address, a secret, a file) is left out and shown as
+        refused, whoever has stored it: who can write to the store is not thereby who starts programs here.
         """
+        kept = _changeable(runtime)
         try:
-            decoded = self._decode(runtime)
+            decoded = self._decode(kept)
         except SettingsError as error:
             if self._refused != tuple(error.faults):
                 self._refused = tuple(error.faults)
@@ -157,8 +177,15 @@ class Configuration:
                 self._events.record("bad", "settings", text)
                 self.on_applied(())
             raise
-        self._refused = ()
-        self._runtime, self.revision = dict(runtime), revision
+        refused = tuple(Fault(path, str(why_fixed(path))) for path in sorted(runtime.keys() - kept.keys()))
+        if refused and refused != self._refused:
+            log.warning(
+                "settings refused that do not change at run time", paths=[each.path for each in refused]
+            )
+            text = f"A change that came through the store was refused: {refused[0]}."
+            self._events.record("bad", "settings", text)
+        self._refused = refused
+        self._runtime, self.revision = dict(kept), revision
         return self._apply(decoded)
 
     @property
@@ -173,7 +200,7 @@ class Configuration:
         for change in changed:
             shown = (
                 {}
-                if change.path.rpartition(".")[2] in SECRETS
+                if kind_at(change.path) is Kind.SECRET
                 else {
                     "old": masked(change.path, change.old),
                     "new": masked(change.path, change.new),
@@ -227,7 +254,7 @@ class Configuration:
                 reason=change.reason or "",
             )
             for change in changes(self.current, self._wanted)
-            if change.path.rpartition(".")[2] not in SECRETS
+            if kind_at(change.path) is not Kind.SECRET
         )
         in_force = values(self.current)
         return ConfigurationStatistics(
@@ -237,6 +264,7 @@ class Configuration:
             file=FileStatistics(path=str(self._path), read_at=self._read_at, faults=self._faults),
             environment=self._decoded.environment,
             runtime=tuple(sorted(self._runtime)),
+            fixed={path: why for path in in_force if (why := why_fixed(path)) is not None},
             revision=self.revision,
             shared=self.is_shared,
             refused=self._refused,

@@ -33,6 +33,7 @@ from orch.front.kinds import Front
 from orch.gateway.service import GatewayService
 from orch.health.processes import ProcessSpec
 from orch.health.service import HealthService
+from orch.masking import mask_url
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.shortages import Shortage
@@ -150,9 +151,11 @@ def _store(configuration: Configuration) -> "SqliteStore | RedisStore":
 
 
 def _instances(configuration: Configuration) -> dict[str, set[str]]:
-    """Return the instances of each service as the settings are now."""
+    """Return the instances of each service as the settings are now, as they are shown."""
     services = configuration.current.services
-    return {name: {each.url for each in service.all_instances()} for name, service in services.items()}
+    return {
+        name: {mask_url(each.url) for each in service.all_instances()} for name, service in services.items()
+    }
 
 
 def _connect(parts: Parts) -> None:

@@ -8,6 +8,7 @@ from orch.gateway.breaker import Breaker, BreakerPolicy, Permit, State
 from orch.gateway.figures import GatewayInstance, Window
 from orch.gateway.transport import Connect
 from orch.gateway.upstream import Upstream
+from orch.masking import mask_url
 from orch.settings import Service, Settings
 
 IsUsable = Callable[[str, str], bool]
@@ -28,6 +29,7 @@ class Instance:
     ) -> None:
         self.service: Final = service
         self.url: Final = url
+        self.shown: Final = mask_url(url)
         self.weight = 1
         self.upstream: Final = upstream
         self.breaker: Final = Breaker(policy)
@@ -38,7 +40,7 @@ class Instance:
         self._on_change = on_change
 
     def __repr__(self) -> str:
-        return f"<Instance {self.url} of {self.service}: {self.breaker!r} {self.upstream!r}>"
+        return f"<Instance {self.shown} of {self.service}: {self.breaker!r} {self.upstream!r}>"
 
     def admit(self, now: float) -> Permit | None:
         """Ask the breaker for leave to send one request."""
@@ -59,7 +61,7 @@ class Instance:
         figures = self.window.summary(now)
         return GatewayInstance(
             service=self.service,
-            url=self.url,
+            url=self.shown,
             weight=self.weight,
             breaker=self.breaker.state.value,
             breaker_retry_in=self.breaker.retry_in(now),

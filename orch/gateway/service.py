@@ -319,7 +319,7 @@ class GatewayService:
             self._backends.follow(settings, self._clock())
             self._backends_of = settings
             for instance in self._backends.instances():
-                self._metrics.breaker_state(instance.service, instance.url, instance.breaker.state.value)
+                self._metrics.breaker_state(instance.service, instance.shown, instance.breaker.state.value)
             prefixes = {route.prefix for route in self._table.routes}
             self._routes = {prefix: window for prefix, window in self._routes.items() if prefix in prefixes}
 
@@ -331,19 +331,19 @@ class GatewayService:
 
     def _breaker_changed(self, instance: Instance) -> None:
         state = instance.breaker.state
-        self._metrics.breaker_state(instance.service, instance.url, state.value)
-        log.info("breaker changed", service=instance.service, instance=instance.url, state=state.value)
+        self._metrics.breaker_state(instance.service, instance.shown, state.value)
+        log.info("breaker changed", service=instance.service, instance=instance.shown, state=state.value)
         if state is State.OPEN:
             failures = instance.breaker.consecutive_failures
             times = "once" if failures == 1 else f"{failures} times in a row"
             self._events.record(
                 "bad",
                 instance.service,
-                f"{instance.url} failed {times} and is left alone for "
+                f"{instance.shown} failed {times} and is left alone for "
                 f"{instance.breaker.policy.cooldown:g} s; last: {instance.last_failure}.",
             )
         elif state is State.CLOSED:
-            self._events.record("ok", instance.service, f"{instance.url} answers again and gets requests.")
+            self._events.record("ok", instance.service, f"{instance.shown} answers again and gets requests.")
         self._topics.touch(TOPIC)
 
     def _retried(self, service: str) -> None:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import trio
 
+from orch.masking import mask_url
+
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -26,7 +28,7 @@ class Address:
         """Take a URL apart. Raises ValueError if it is not one of http or https with a host."""
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError(f"{url} is not the URL of an HTTP server")
+            raise ValueError(f"{mask_url(url)} is not the URL of an HTTP server")
         port = parts.port or _PORTS[parts.scheme]
         return cls(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
 

@@ -20,6 +20,8 @@ from typing import Final
 
 import trio
 
+from orch.settings.environment import for_child
+
 LONGEST_LINE: Final = 4096
 """Bytes of one line of output that are kept; the rest of a longer line is dropped."""
 
@@ -32,7 +34,11 @@ DRAIN: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """A program to keep running. ``env`` is added to this process's own environment."""
+    """A program to keep running.
+
+    ``env`` is added to this process's own environment, from which the service's settings are taken out: no
+    token and no key goes to a child.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +71,7 @@ async def run_child(
         stdin=subprocess.DEVNULL if is_command else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, **spec.env},
+        env=for_child(os.environ) | dict(spec.env),
         start_new_session=True,
     )
     # Shielded so that a child that stops can say its last words; bounded by the steps below.

@@ -18,6 +18,7 @@ from orch.health.processes import ProcessSpec, run_child
 from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.statistics import RecoveryStatistics
 from orch.health.verdict import Observation, Seen
+from orch.masking import shown_command
 from orch.shortages import Shortage, own_shortage
 from orch.shortages import in_words as shortage_in_words
 from orch.telemetry.events import Severity
@@ -242,7 +243,7 @@ class KeptProcess(Restarter):
     def _started(self, pid: int) -> None:
         self._pid = pid
         self._count_once()
-        log.info("process started", service=self.name, pid=pid, argv=self._spec.argv)
+        log.info("process started", service=self.name, pid=pid, argv=shown_command(self._spec.argv))
         self.on_up()
 
 
@@ -314,7 +315,7 @@ class RestartCommand(Restarter):
     async def _command(self, argv: tuple[str, ...], how: str, fence: int) -> None:
         spec = ProcessSpec(argv=argv, env={"ORCH_SERVICE": self.name, "ORCH_FENCE": str(fence)})
         fault = f"did not end within {in_words(COMMAND_LIMIT)}"
-        log.info("restart command", service=self.name, argv=argv)
+        log.info("restart command", service=self.name, argv=shown_command(argv))
         with trio.move_on_after(COMMAND_LIMIT):
             try:
                 code = await run_child(

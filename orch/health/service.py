@@ -33,6 +33,7 @@ from orch.health.verdict import (
 )
 from orch.health.watched import WatchedInstance, WatchedService
 from orch.health.words import change_in_words, severity_of
+from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.settings import Instance, Settings
 from orch.telemetry.events import EventLog, Severity
@@ -132,7 +133,7 @@ class HealthService:
         known = self._services.get(service)
         instance = known.instances.get(url) if known is not None else None
         if instance is not None and instance.verdict.state is not State.UNHEALTHY:
-            log.debug("request failed", service=service, instance=url, reason=reason)
+            log.debug("request failed", service=service, instance=mask_url(url), reason=reason)
             instance.nudge()
 
     async def restart(self, service: str, *, reason: str) -> None:
@@ -226,7 +227,7 @@ class HealthService:
                 if not instance.is_watched:
                     instance.is_watched = True
                     instance.scope = trio.CancelScope()
-                    nursery.start_soon(self._watch, instance, client, name=f"checks {instance.url}")
+                    nursery.start_soon(self._watch, instance, client, name=f"checks {instance.shown}")
             if service.restarter is None:
                 service.restarter = self._restarter(service)
             if not service.is_run:
@@ -295,7 +296,7 @@ class HealthService:
 
     async def _watch(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
         """Check one instance again and again, until it is forgotten."""
-        self._metrics.service_state(instance.service.name, instance.url, str(instance.verdict.state))
+        self._metrics.service_state(instance.service.name, instance.shown, str(instance.verdict.state))
         with instance.scope:
             while True:
                 kept = instance.service.kept(instance)
@@ -334,17 +335,17 @@ class HealthService:
                 limit=monitoring.alert_thresholds.response_time / 1000,
             )
         except Exception as error:
-            log.exception("check failed", service=name, instance=instance.url)
+            log.exception("check failed", service=name, instance=instance.shown)
             observation = Observation(Seen.MISSED, (f"cannot be checked: {type(error).__name__}",))
         took = trio.current_time() - began
         if self._pulse.was_stopped_since(began) and observation.seen is not Seen.GOOD:
             observation = Observation(Seen.UNSEEN, ("not checked: the service itself stood still",))
         if observation.seen is Seen.UNSEEN:
             if observation.shortage is not None:
-                self._shortages.note(observation.shortage, f"{instance.url} cannot be checked.")
+                self._shortages.note(observation.shortage, f"{instance.shown} cannot be checked.")
             self._observe(instance, observation)
             return
-        self._metrics.health_check(name, instance.url, observation.seen in _ANSWERED, took)
+        self._metrics.health_check(name, instance.shown, observation.seen in _ANSWERED, took)
         if generation == instance.generation:
             self._observe(instance, observation)
 
@@ -383,15 +384,15 @@ class HealthService:
 
     def _announce(self, instance: WatchedInstance, before: Verdict) -> None:
         service, verdict = instance.service, instance.verdict
-        self._metrics.service_state(service.name, instance.url, str(verdict.state))
+        self._metrics.service_state(service.name, instance.shown, str(verdict.state))
         is_alone = len(service.instances) == 1
         text = change_in_words(before, verdict, instance.history.latency_ms)
-        sentence = text[0].upper() + text[1:] if is_alone else f"{instance.url} {text}"
+        sentence = text[0].upper() + text[1:] if is_alone else f"{instance.shown} {text}"
         self._say(service, severity_of(verdict.state), sentence)
 
     def _review(self, service: WatchedService) -> None:
         """Form the service's verdict anew from its instances'."""
-        members = [Member(instance.url, instance.verdict) for instance in service.instances.values()]
+        members = [Member(instance.shown, instance.verdict) for instance in service.instances.values()]
         state, service.reason = judge_service(members)
         if state is not service.state:
             service.state, service.since = state, self._wall()

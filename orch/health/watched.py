@@ -6,6 +6,7 @@ from orch.health.history import History
 from orch.health.restarting import KeptProcess, RestartCommand
 from orch.health.statistics import InstanceStatistics
 from orch.health.verdict import State, Verdict
+from orch.masking import mask_url
 
 
 class WatchedInstance:
@@ -17,6 +18,7 @@ class WatchedInstance:
     def __init__(self, service: "WatchedService", url: str, *, at: float) -> None:
         self.service = service
         self.url = url
+        self.shown = mask_url(url)
         self.weight = 1
         self.verdict = Verdict(since=at)
         self.history = History()
@@ -40,7 +42,7 @@ class WatchedInstance:
         """Return how it is now."""
         kept, history, verdict = self.service.kept(self), self.history, self.verdict
         return InstanceStatistics(
-            url=self.url,
+            url=self.shown,
             state=verdict.state,
             reasons=verdict.reasons,
             since=verdict.since,

@@ -17,14 +17,13 @@ import yaml
 from msgspec import Struct
 
 from orch.settings.environment import overrides, type_at
+from orch.settings.kinds import given, masked, type_words
 from orch.settings.structs import Fault, Section, Service, Settings
-from orch.stores.redis_address import read_address, with_dots
+from orch.stores.redis_address import read_address
 
 _LAST_PORT: Final = 65535
 
 Source = Literal["default", "file", "environment", "runtime"]
-
-SECRETS: Final = frozenset({"control_token", "api_key"})
 
 
 class Decoded(Struct, frozen=True, kw_only=True):
@@ -84,16 +83,6 @@ def values(settings: Settings) -> dict[str, Any]:
     }
 
 
-def masked(path: str, value: Any) -> Any:
-    """Return a value as it may be shown: a secret, or an address's password, as dots."""
-    name = path.rpartition(".")[2]
-    if name in SECRETS and value:
-        return "••••"
-    if name == "redis_url" and isinstance(value, str):
-        return with_dots(value)
-    return value
-
-
 def _dotted(path: tuple[str, ...]) -> str:
     return ".".join(path)
 
@@ -115,15 +104,20 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"a key must be a name, not {key!r}", key_node.start_mark
+                    None, None, f"a key must be a name, not {type_words(key)}", key_node.start_mark
                 )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                    None, None, f"the key {key} is given twice", key_node.start_mark
                 )
             seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
+
+
+def _unquoted(error: str) -> str:
+    """Return what the reader of YAML says without the words of the file: they may be a secret's."""
+    return re.sub(r"""(['"])(?!\1)(?:.{2,})\1""", "…", error)
 
 
 def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
@@ -132,15 +126,15 @@ def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        faults.append(Fault(where, f"expected YAML: {error.problem or error.context}"))
+        faults.append(Fault(where, f"expected YAML: {_unquoted(str(error.problem or error.context))}"))
         return {}
     except (yaml.YAMLError, ValueError) as error:
-        faults.append(Fault(name, f"expected YAML: {error}"))
+        faults.append(Fault(name, f"expected YAML: {_unquoted(str(error))}"))
         return {}
     if document is None:
         return {}
     if not isinstance(document, dict):
-        faults.append(Fault(name, f"expected sections such as «orchestration:», got {_shown(document)}"))
+        faults.append(Fault(name, f"expected sections such as «orchestration:», got {type_words(document)}"))
         return {}
     return document
 
@@ -167,7 +161,7 @@ def _section(
     if node is None:
         node = {}
     if not isinstance(node, dict):
-        return None, [Fault(_dotted(path), f"expected a section with keys, got {_shown(node)}")]
+        return None, [Fault(_dotted(path), f"expected a section with keys, got {type_words(node)}")]
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     faults: list[Fault] = []
     given: dict[str, Any] = {}
@@ -205,14 +199,16 @@ def _value(
             return converted, []
     except msgspec.ValidationError:
         pass  # the fault below says it in the file's words
-    return None, [Fault(_named(path, origin), f"expected {_expected(kind)}, got {_shown(value)}")]
+    return None, [
+        Fault(_named(path, origin), f"expected {_expected(kind)}, got {given(_dotted(path), value)}")
+    ]
 
 
 def _items(
     kind: type[Any], value: Any, path: tuple[str, ...], sources: dict[str, Source], origin: Mapping[str, str]
 ) -> tuple[Any, list[Fault]]:
     if not isinstance(value, list):
-        return None, [Fault(_named(path, origin), f"expected a list, got {_shown(value)}")]
+        return None, [Fault(_named(path, origin), f"expected a list, got {type_words(value)}")]
     sources.setdefault(_dotted(path), "file")
     items, faults = [], []
     for number, item in enumerate(value):
@@ -229,7 +225,7 @@ def _services(
 ) -> tuple[Any, list[Fault]]:
     """Decode the services; what a known one does not name keeps that service's own default."""
     if not isinstance(value, dict):
-        return None, [Fault(_named(path, origin), f"expected services by name, got {_shown(value)}")]
+        return None, [Fault(_named(path, origin), f"expected services by name, got {type_words(value)}")]
     defaults = Settings().services
     services: dict[str, Service] = {} if value else dict(defaults)
     faults: list[Fault] = []
@@ -257,11 +253,6 @@ def _named(path: tuple[str, ...], origin: Mapping[str, str]) -> str:
     return f"{dotted} (from {origin[dotted]})" if dotted in origin else dotted
 
 
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "…"  # noqa: PLR2004 - one line of a terminal
-
-
 def _expected(kind: Any) -> str:
     """Say in words what a value of ``kind`` looks like."""
     meta = next(iter(getattr(kind, "__metadata__", ())), None)
@@ -282,7 +273,7 @@ def _limits(meta: msgspec.Meta) -> str:
     if meta.ge is not None:
         return f" of {meta.ge:g} or more"
     if meta.pattern is None:
-        return " that is not empty"
+        return " that is not empty" if meta.min_length else ""
     return " that begins with /" if meta.pattern == "^/" else " such as translate.example or *.example.org"
 
 
@@ -304,7 +295,7 @@ def _proxies(settings: Settings) -> list[Fault]:
             ipaddress.ip_network(each, strict=False)
         except ValueError:
             where = f"orchestration.frontend.trusted_proxies[{number}]"
-            faults.append(Fault(where, f"expected an address or a network, got {_shown(each)}"))
+            faults.append(Fault(where, f"expected an address or a network, got {given(where, each)}"))
     return faults
 
 
@@ -316,7 +307,10 @@ def _spanning(settings: Settings) -> list[Fault]:
             key = "url" if number == 0 else f"instances[{number - 1}].url"
             if not _is_http_url(instance.url):
                 faults.append(
-                    Fault(f"services.{name}.{key}", f"expected http://host:port, got {_shown(instance.url)}")
+                    Fault(
+                        f"services.{name}.{key}",
+                        f"expected http://host:port, got {given('services.x.url', instance.url)}",
+                    )
                 )
         urls = [instance.url for instance in service.all_instances()]
         if len(set(urls)) < len(urls):
@@ -326,9 +320,13 @@ def _spanning(settings: Settings) -> list[Fault]:
         where = f"orchestration.gateway.routes[{number}]"
         if route.service not in settings.services:
             known = ", ".join(settings.services)
-            faults.append(Fault(f"{where}.service", f"expected one of {known}, got {route.service!r}"))
+            faults.append(
+                Fault(f"{where}.service", f"expected one of {known}, got {given('', route.service)}")
+            )
         if route.prefix in seen:
-            faults.append(Fault(f"{where}.prefix", f"expected each prefix once, got {route.prefix!r} again"))
+            faults.append(
+                Fault(f"{where}.prefix", f"expected each prefix once, got {given('', route.prefix)} again")
+            )
         seen.add(route.prefix)
     if settings.services["translation-service"].dialect not in ("livetranslate", "libretranslate", "openai"):
         faults.append(Fault("services.translation-service.dialect", "expected a translation dialect"))

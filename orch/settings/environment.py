@@ -83,3 +83,16 @@ def _scalar(path: tuple[str, ...], value: str) -> Any:
         return yaml.safe_load(value)
     except yaml.YAMLError:
         return value
+
+
+def for_child(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a program that the service starts: without the service's own settings.
+
+    Among them are the control token, the keys of back ends and addresses with passwords; whatever has the
+    service's prefix or sets one of its values stays here.
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.upper().startswith(PREFIX) and name not in SHORT_NAMES
+    }

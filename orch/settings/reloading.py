@@ -10,11 +10,13 @@ from orch.settings.structs import Settings
 
 NEEDS_RESTART: Final[Mapping[str, str]] = {
     "orchestration.frontend": "the listening socket is opened once",
-    "orchestration.control_token": "the token is handed out once",
     "session_management.persistence": "the store is opened once",
     "session_management.sqlite_path": "the store is opened once",
     "session_management.redis_url": "the store is opened once",
 }
+
+#: What of those sections applies at once all the same.
+AT_ONCE: Final = frozenset({"orchestration.frontend.allowed_hosts", "orchestration.frontend.trusted_proxies"})
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -38,6 +40,8 @@ def changes(old: Settings, new: Settings) -> tuple[Change, ...]:
 
 def reason_for(path: str) -> str | None:
     """Return why ``path`` needs a restart, or None."""
+    if path in AT_ONCE:
+        return None
     return next(
         (why for prefix, why in NEEDS_RESTART.items() if path == prefix or path.startswith(prefix + ".")),
         None,
@@ -46,14 +50,18 @@ def reason_for(path: str) -> str | None:
 
 def applicable(old: Settings, new: Settings) -> Settings:
     """Return ``new`` with what needs a restart left as it is in ``old``."""
-    frontend, token = old.orchestration.frontend, old.orchestration.control_token
+    frontend = msgspec.structs.replace(
+        old.orchestration.frontend,
+        allowed_hosts=new.orchestration.frontend.allowed_hosts,
+        trusted_proxies=new.orchestration.frontend.trusted_proxies,
+    )
     management = msgspec.structs.replace(
         new.session_management,
         persistence=old.session_management.persistence,
         sqlite_path=old.session_management.sqlite_path,
         redis_url=old.session_management.redis_url,
     )
-    orchestration = msgspec.structs.replace(new.orchestration, frontend=frontend, control_token=token)
+    orchestration = msgspec.structs.replace(new.orchestration, frontend=frontend)
     return msgspec.structs.replace(new, orchestration=orchestration, session_management=management)
 
 

@@ -9,6 +9,14 @@ Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 Path = Annotated[str, Meta(pattern="^/")]
+
+#: Under which key of its type a setting says what it is; :mod:`orch.settings.kinds` reads it. What is a
+#: secret, a URL, a command or a file is masked where it is shown, and not changeable while the service runs.
+KIND: Final = "kind"
+Secret = Annotated[str, Meta(extra={KIND: "secret"})]
+Url = Annotated[str, Meta(extra={KIND: "url"})]
+FilePath = Annotated[str, Meta(extra={KIND: "file"})]
+Command = Annotated[tuple[str, ...], Meta(extra={KIND: "command"})]
 HostName = Annotated[str, Meta(pattern=r"^(?:\*\.)?[A-Za-z0-9_.:\[\]-]+$")]
 
 
@@ -128,27 +136,27 @@ class Orchestration(Section, frozen=True):
     speech: Speech = Speech()
     shutdown_grace: Positive = 10
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    control_token: str = ""
+    control_token: Secret = ""
 
 
 class Instance(Section, frozen=True):
     """One more process that serves the same service."""
 
-    url: str
+    url: Url
     weight: Count = 1
 
 
 class Service(Section, frozen=True):
     """A back end: where it is, how it is asked, and how it is started again."""
 
-    url: str
+    url: Url
     health_endpoint: Path = "/api/health"
     weight: Count = 1
     instances: tuple[Instance, ...] = ()
     dialect: Literal["livetranslate", "openai", "libretranslate"] = "livetranslate"
     model: str = ""
-    api_key: str = ""
-    restart_command: tuple[str, ...] = ()
+    api_key: Secret = ""
+    restart_command: Command = ()
 
     def all_instances(self) -> tuple[Instance, ...]:
         """Return every instance, the one at ``url`` first."""
@@ -165,8 +173,8 @@ class SessionManagement(Section, frozen=True):
     """Where sessions are kept. Durations in seconds."""
 
     persistence: Literal["sqlite", "redis"] = "sqlite"
-    sqlite_path: Annotated[str, Meta(min_length=1)] = "var/sessions.sqlite3"
-    redis_url: str = "redis://localhost:6379"
+    sqlite_path: Annotated[str, Meta(min_length=1, extra={KIND: "file"})] = "var/sessions.sqlite3"
+    redis_url: Url = "redis://localhost:6379"
     cleanup_interval: Positive = 300
     recovery_enabled: bool = True
 

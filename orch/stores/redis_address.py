@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
+from orch.masking import DOTS, mask_url
+
 USUAL_PORT: Final = 6379
 
 _EXPECTED: Final = "expected redis://host:port/database, rediss:// for TLS, or unix:///path"
@@ -78,27 +80,13 @@ def read_address(url: str) -> Address:
 
 def shown(url: str) -> str:
     """Return an address as it may be shown: without what opens it."""
-    return _with(url, "")
-
-
-def with_dots(url: str) -> str:
-    """Return an address with dots for what opens it."""
-    return _with(url, "••••@")
-
-
-def _with(url: str, opening: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(an address that cannot be read)"
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc=opening + parts.netloc.rpartition("@")[2]).geturl()
+    return mask_url(url).replace(f"{DOTS}@", "")
 
 
 def _database(text: str) -> int:
     if not re.fullmatch(r"[0-9]{0,6}", text):
-        raise ValueError(f"expected a database's number after the host, got {text!r}")
+        got = "" if "@" in text else f", got {text!r}"  # a password that was not encoded may stand here
+        raise ValueError(f"expected a database's number after the host{got}")
     return int(text or "0")
 
 

@@ -374,6 +374,7 @@ test("secrets and tables of tables are not edited on the page", () => {
   assert.equal(isEditable(row("orchestration.control_token", "(set)")), false);
   assert.equal(isEditable(row("services.x.api_key", "(set)")), false);
   assert.equal(isEditable(row("a.routes", [{}])), false);
+  assert.equal(isEditable({ ...row("services.x.url", "http://x"), fixed: "is an address" }), false);
   assert.equal(isEditable(row("a.command", ["x"])), true);
   assert.equal(isEditable(row("a.timeout", 3)), true);
 });

@@ -96,6 +96,33 @@ def test_a_change_of_another_worker_that_does_not_go_with_the_file_changes_nothi
     assert held.current.services["another"].weight == 2
 
 
+def test_what_starts_programs_or_is_sent_keys_is_not_changed_whoever_stored_it(tmp_path: Path) -> None:
+    """Who can write to the store of the workers does not thereby run commands on their machines."""
+    path = tmp_path / "orchestration.yaml"
+    path.write_text("services: {audio-service: {restart_command: [true]}}".replace("[true]", "['true']"))
+    held = configuration(path)
+    for stored in (
+        {"services.audio-service.restart_command": ["touch", "proof"]},
+        {"services.audio-service.url": "http://192.0.2.1"},
+        {"services.audio-service": {"url": "http://192.0.2.1", "restart_command": ["touch"]}},
+        {"orchestration.control_token": "mine"},
+    ):
+        held.adopt({**stored, "orchestration.gateway.timeout": 9}, held.revision + 1)
+        assert [fault.path for fault in held.statistics().refused] == list(stored)
+        assert held.current.services["audio-service"].restart_command == ("true",)
+        assert "192.0.2.1" not in held.current.services["audio-service"].url
+        assert held.current.orchestration.control_token == ""
+        assert held.current.orchestration.gateway.timeout == 9
+        assert held.runtime == {"orchestration.gateway.timeout": 9}
+        with pytest.raises(SettingsError):
+            held.changed({}, stored)
+        assert held.changed(stored, {"orchestration.gateway.timeout": 8}) == {
+            "orchestration.gateway.timeout": 8
+        }
+    held.adopt({}, held.revision + 1)
+    assert held.statistics().refused == ()
+
+
 def test_the_file_is_watched_also_when_an_editor_replaces_it(tmp_path: Path) -> None:
     """Saving in an editor applies the change, with nothing restarted."""
     path = tmp_path / "orchestration.yaml"

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from orch.resources import resource
 from orch.settings import Settings, decode
-from orch.settings.decoding import masked, values
+from orch.settings.decoding import values
 from orch.settings.environment import SHORT_NAMES
+from orch.settings.kinds import masked
 
 FILE = (resource("config") / "orchestration.yaml").read_text(encoding="utf-8")
 

@@ -44,3 +44,14 @@ def test_a_service_that_appears_is_a_change_of_each_of_its_values() -> None:
     found = changes(settings(""), settings("services: {third: {url: 'http://x:1'}}"))
     assert {c.path for c in found} >= {"services.third.url", "services.third.weight"}
     assert msgspec.to_builtins(found[0])["reason"] is None
+
+
+def test_who_is_trusted_applies_at_once() -> None:
+    """A token that has leaked is replaced while everyone stays connected."""
+    new = settings("orchestration: {control_token: new, frontend: {allowed_hosts: [a.example], port: 4000}}")
+    applied = applicable(settings("orchestration: {control_token: old}"), new).orchestration
+    assert applied.control_token == "new"  # noqa: S105 - a test's own
+    assert applied.frontend.allowed_hosts == ("a.example",)
+    assert applied.frontend.port == 3000
+    waiting = {change.path for change in changes(settings(""), new) if change.reason}
+    assert waiting == {"orchestration.frontend.port"}

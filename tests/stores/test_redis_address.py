@@ -2,7 +2,8 @@
 
 import pytest
 
-from orch.stores.redis_address import Address, Tls, read_address, shown, with_dots
+from orch.masking import mask_url
+from orch.stores.redis_address import Address, Tls, read_address, shown
 
 
 @pytest.mark.parametrize(
@@ -69,9 +70,13 @@ def test_what_is_no_address_is_said(url: str, expected: str) -> None:
         ("redis://user:secret@host:1/2", "redis://host:1/2", "redis://••••@host:1/2"),
         ("redis://:se@cret@host", "redis://host", "redis://••••@host"),
         ("redis://host", "redis://host", "redis://host"),
-        ("redis://user:secret@[host", "(an address that cannot be read)", "(an address that cannot be read)"),
+        ("redis://user:secret@[host", "redis://[host", "redis://••••@[host"),
+        ("redis://user:pa/ss@host:1/2", "redis://host:1/2", "redis://••••@host:1/2"),
+        ("redis://user:1/secret@host", "redis://host", "redis://••••@host"),
+        ("redis://user:pa?ss@host", "redis://host", "redis://••••@host"),
+        ("redis://user:pa#ss@host", "redis://host", "redis://••••@host"),
     ],
 )
 def test_an_address_is_shown_without_its_password(url: str, bare: str, dots: str) -> None:
     """Pages and the log name the server, not what opens it."""
-    assert (shown(url), with_dots(url)) == (bare, dots)
+    assert (shown(url), mask_url(url)) == (bare, dots)

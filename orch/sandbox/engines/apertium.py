@@ -21,6 +21,7 @@ import trio
 
 from orch.sandbox.engines.apertium_text import END, join, pieces, protect, restore
 from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
+from orch.settings.environment import for_child
 
 log = structlog.get_logger("apertium")
 
@@ -198,7 +199,7 @@ class Direction:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # they complain of their own rules there, which a text can't help
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            env=for_child(os.environ) | {"LC_ALL": "C.UTF-8"},
             start_new_session=True,
         )
 
@@ -210,6 +211,7 @@ class Direction:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env=for_child(os.environ),
                 start_new_session=True,
             )
         except OSError as error:

@@ -19,6 +19,7 @@ from orch.sandbox.engines.speech import (
     cut,
     mean_confidence,
 )
+from orch.settings.environment import for_child
 
 log = structlog.get_logger("pocketsphinx")
 
@@ -66,6 +67,7 @@ class PocketSphinx:
             [sys.executable, "-m", "orch.sandbox.engines.pocketsphinx_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=for_child(os.environ),
         )
         self.pid = process.pid
         try:

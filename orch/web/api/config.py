@@ -11,7 +11,7 @@ from orch.configuration import ConfigurationStatistics
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.settings import SettingsError
-from orch.settings.decoding import SECRETS
+from orch.settings.kinds import why_fixed
 from orch.web.answers import answer, read_json
 
 
@@ -54,12 +54,13 @@ def blueprint(parts: Parts) -> Blueprint:
         back, so that each that is started later has them too.
         """
         wanted = (await read_json(Patch)).values
-        secret = [path for path in wanted if path.rpartition(".")[2] in SECRETS]
-        if secret:
+        given = [path for path, value in wanted.items() if value is not None]
+        fixed = {path: why for path in given if (why := why_fixed(path)) is not None}
+        for path, why in fixed.items():
             raise ProblemError(
                 "invalid_settings",
-                f"{secret[0]} is a secret: set it in the file or in the environment.",
-                faults=[{"path": path, "expected": "the file or the environment"} for path in secret],
+                f"{path[:200]} cannot be changed while the service runs. It {why}.",
+                faults=[{"path": each, "expected": reason} for each, reason in fixed.items()],
             )
         try:
             changed = await parts.runtime.change(wanted)

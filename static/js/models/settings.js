@@ -45,6 +45,7 @@ export function grouped(config) {
       name: path.slice(group.length + 1),
       value,
       text: shown(value),
+      fixed: config.fixed?.[path] ?? null,
       source: source(config.sources[path] ?? "default", runtime.has(path)),
       pending: waiting.get(path) ?? null,
     });
@@ -84,8 +85,8 @@ export function parsed(text, old) {
   }
 }
 
-/** Whether a value can be changed from the page: no secret, and no table of tables. */
-export const isEditable = (row) => !/(_key|_token|password|secret)$/.test(row.path) && !(Array.isArray(row.value) ? row.value.some((item) => typeof item === "object") : row.value !== null && typeof row.value === "object");
+/** Whether a value can be changed from the page: the service does not refuse it, and it is no table of tables. */
+export const isEditable = (row) => !row.fixed && !/(_key|_token|password|secret)$/.test(row.path) && !(Array.isArray(row.value) ? row.value.some((item) => typeof item === "object") : row.value !== null && typeof row.value === "object");
 
 /** What became of a change on the other workers that have not taken it over, in a sentence each; "" where all have. */
 export function othersWords(workers) {

@@ -1,0 +1,100 @@
+"""What of URLs, commands and errors may be shown. Pure.
+
+The one place that knows how a URL is shown: whatever prints, logs or sends one asks here.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+DOTS: Final = "••••"
+
+#: Options of URLs that name a version, a number or a file, and hold no secret.
+_HARMLESS: Final = frozenset(
+    {
+        "api-version",
+        "db",
+        "ssl_ca_certs",
+        "ssl_certfile",
+        "ssl_keyfile",
+        "ssl_check_hostname",
+        "ssl_cert_reqs",
+    }
+)
+_URL: Final = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_SHORTEST_SECRET: Final = 4
+
+
+def mask_url(url: str) -> str:
+    """Return a URL as it may be shown: dots for its userinfo, for its fragment and for options' values.
+
+    A password may hold what should have been encoded; where it cannot be told apart, more is hidden.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return DOTS if "@" in url else url
+    place, mark, options = _cut(rest)
+    authority, slash, path = place.partition("/")
+    if "@" in authority:
+        place = f"{DOTS}@{authority.rpartition('@')[2]}{slash}{path}"
+    elif "@" in place and (scheme.startswith(("redis", "postgres")) or not _has_plain_port(authority)):
+        place = f"{DOTS}@{place.rpartition('@')[2]}"
+    if mark == "?":
+        options, fragment, _ = options.partition("#")
+        shown = "&".join(_option(each) for each in options.split("&") if each)
+        return f"{scheme}://{place}?{shown}{fragment and '#' + DOTS}"
+    return f"{scheme}://{place}{mark and '#' + DOTS}"
+
+
+def _cut(rest: str) -> tuple[str, str, str]:
+    """Return what stands before the first ``?`` or ``#`` that no later ``@`` makes part of the userinfo."""
+    found = re.search(r"[?#]", rest)
+    if found is None:
+        return rest, "", ""
+    before, after = rest[: found.start()], rest[found.end() :]
+    if "@" not in before and re.match(r"[^/]*:", before) and "@" in after:
+        host = after.rpartition("@")[2]
+        return f"{DOTS}@{host}", "", ""
+    return before, rest[found.start()], after
+
+
+def _has_plain_port(authority: str) -> bool:
+    name, colon, port = authority.rpartition(":")
+    return not colon or port.isdigit() or name.startswith("[") or authority.endswith("]")
+
+
+def is_masked(option: str) -> bool:
+    """Return whether an option of a URL (``name=value``) has a value that is not shown."""
+    name, _, value = option.partition("=")
+    return bool(value) and name.lower() not in _HARMLESS
+
+
+def _option(option: str) -> str:
+    return f"{option.partition('=')[0]}={DOTS}" if is_masked(option) else option
+
+
+def mask_urls(text: str) -> str:
+    """Return a text with every URL in it masked."""
+    return _URL.sub(lambda found: mask_url(found[0]), text) if "://" in text else text
+
+
+def shown_command(words: Any) -> Any:
+    """Return a command as it may be shown: the program's name, and that there are words after it."""
+    if not words:
+        return words
+    if isinstance(words, str):
+        return DOTS
+    program = str(words[0]).split(maxsplit=1)
+    first = program[0] if len(program) == 1 else f"{program[0]} {DOTS}"
+    name, equals, _ = first.partition("=")
+    first = f"{name}={DOTS}" if equals else mask_urls(first)
+    return [first, DOTS] if len(words) > 1 else [first]
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return a text, such as a library's error, with dots for secrets and for what opens URLs."""
+    text = mask_urls(text)
+    for secret in sorted({each for each in secrets if len(each) >= _SHORTEST_SECRET}, key=len, reverse=True):
+        for form in (secret, repr(secret)[1:-1], ascii(secret)[1:-1], str(secret.encode())[2:-1]):
+            text = text.replace(form, DOTS)
+    return text

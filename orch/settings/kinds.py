@@ -1,0 +1,163 @@
+"""What kind of value a setting is: whether it may be shown, and changed while the service runs. Pure.
+
+Each setting that is a secret, a URL, a command or a file says so in its type (``structs.py``); the name of a
+key is never asked.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Final, get_args, get_origin
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from orch.masking import DOTS, is_masked, mask_url, mask_urls, shown_command
+from orch.settings.environment import type_at
+from orch.settings.structs import KIND, Section, Service
+
+
+class Kind(Enum):
+    """What a setting is; the rest are plain values."""
+
+    SECRET = "secret"  # noqa: S105 - a kind of setting
+    URL = "url"
+    COMMAND = "command"
+    FILE = "file"
+    PLAIN = "plain"
+
+
+_WHY_FIXED: Final[Mapping[Kind, str]] = {
+    Kind.SECRET: "is a secret",
+    Kind.URL: "is an address that the service sends its keys to",
+    Kind.COMMAND: "starts a program",
+    Kind.FILE: "names a file",
+}
+
+
+def kind_at(path: str) -> Kind:
+    """Return what the setting at a dotted path is; a list of tables is a URL where one of its fields is."""
+    parts = re.sub(r"\[[0-9]+\]", "", path).split(".")
+    for length in range(len(parts), 0, -1):
+        # What stands below a secret, a list of tables or a name nobody knows is as its nearest known parent.
+        kind = type_at(tuple(parts[:length]))
+        if kind is not None:
+            below = _field(kind, parts[length:])
+            return _kind(kind) if below is None else _kind(below)
+    return Kind.PLAIN
+
+
+def _field(kind: Any, rest: list[str]) -> Any | None:
+    """Return the type of a field of a list's tables."""
+    inner = get_args(kind)[0] if get_origin(kind) is tuple else None
+    if not rest or not (isinstance(inner, type) and issubclass(inner, Struct)):
+        return None
+    return next((field.type for field in msgspec.structs.fields(inner) if field.name == rest[0]), None)
+
+
+def _kind(kind: Any) -> Kind:
+    for meta in getattr(kind, "__metadata__", ()):
+        if KIND in (getattr(meta, "extra", None) or {}):
+            return Kind(meta.extra[KIND])
+    inner = get_args(kind)[0] if get_origin(kind) is tuple else None
+    if isinstance(inner, type) and issubclass(inner, Struct):
+        found = {_kind(field.type) for field in msgspec.structs.fields(inner)}
+        return next((each for each in _WHY_FIXED if each in found), Kind.PLAIN)
+    return Kind.PLAIN
+
+
+def why_fixed(path: str) -> str | None:
+    """Return why a setting cannot be changed while the service runs, or None where it can."""
+    kind = type_at(tuple(path.split(".")))
+    if (isinstance(kind, type) and issubclass(kind, Section)) or get_origin(kind) is dict:
+        if kind is not None and get_origin(kind) is dict and _kind(kind) is not Kind.PLAIN:
+            return _sentence(_kind(kind))
+        return "is a whole section: name one value of it"
+    found = Kind.PLAIN if kind is None else _kind(kind)
+    return None if found is Kind.PLAIN else _sentence(found)
+
+
+def _sentence(kind: Kind) -> str:
+    return f"{_WHY_FIXED[kind]}: set it in the file or in the environment, and start the service again"
+
+
+def masked(path: str, value: Any) -> Any:
+    """Return the value of a setting as it may be shown."""
+    return _masked(kind_at(path), value)
+
+
+def _masked(kind: Kind, value: Any) -> Any:
+    if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        return [_entry(item) for item in value]
+    if kind is Kind.SECRET:
+        if isinstance(value, Mapping):
+            return dict.fromkeys(value, DOTS)
+        return DOTS if value else value
+    if kind is Kind.COMMAND:
+        return shown_command(value)
+    if kind is Kind.URL:
+        return mask_url(value) if isinstance(value, str) else DOTS if value else value
+    return value
+
+
+def _entry(item: Any) -> Any:
+    """Return one table of a list, what looks like an address in it masked."""
+    if not isinstance(item, Mapping):
+        return item
+    return {
+        name: mask_url(value) if isinstance(value, str) and "://" in value else value
+        for name, value in item.items()
+    }
+
+
+def given(path: str, value: Any) -> str:
+    """Return a value that cannot be used in words, for a fault: what is secret by its kind alone."""
+    kind = kind_at(path)
+    if kind is Kind.PLAIN or kind is Kind.FILE:
+        if isinstance(value, Mapping | list | tuple):
+            return type_words(value)
+        shown = mask_urls(repr(value))
+        return shown if len(shown) <= 60 else shown[:57] + "…"  # noqa: PLR2004 - one line of a terminal
+    if kind is Kind.URL and isinstance(value, str):
+        return repr(mask_url(value)) if "://" in value else "a text that is no URL"
+    return f"{type_words(value)} (not shown)"
+
+
+_WORDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
+    (type(None), "nothing"),
+    (bool, "true or false"),
+    ((int, float), "a number"),
+    (str, "a text"),
+    (Mapping, "a section"),
+    ((list, tuple), "a list"),
+    (dt.date, "a date"),
+)
+
+
+def type_words(value: Any) -> str:
+    """Return what a value of YAML is, without showing it."""
+    return next((words for kind, words in _WORDS if isinstance(value, kind)), "something else")
+
+
+def secrets_of(service: Service) -> tuple[str, ...]:
+    """Return everything secret that is sent to a back end, as it may stand in an error of a library's."""
+    found: list[str] = []
+    for field in service.__struct_fields__:
+        value = getattr(service, field)
+        if kind_at(f"services.x.{field}") is Kind.SECRET:
+            found += value.values() if isinstance(value, Mapping) else [value]
+    for instance in service.all_instances():
+        found += _of_url(instance.url)
+    return tuple(found)
+
+
+def _of_url(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+        userinfo = [parts.username, parts.password]
+    except ValueError:
+        return []
+    options = [each.partition("=")[2] for each in parts.query.split("&") if is_masked(each)]
+    return [form for each in (*userinfo, *options) if each for form in (each, unquote(each))]
