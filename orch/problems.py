@@ -48,6 +48,8 @@ _TABLE: Final = (
     Problem("request_timeout", 408, "The request did not come in full in time."),
     Problem("unknown_service", 404, "There is no service of this name."),
     Problem("service_unavailable", 503, "The service is not answering."),
+    Problem("overloaded", 503, "As many requests as may be are under way. Try again soon."),
+    Problem("own_shortage", 503, "This service itself is short of something it needs. Try again soon."),
     Problem("bad_gateway", 502, "The service gave an answer that cannot be read."),
     Problem("refused", 502, "The service refused the request."),
     Problem("gateway_timeout", 504, "The service did not answer in time."),

@@ -326,8 +326,18 @@ def _front_readings(front: Front) -> Iterator[Reading]:
         yield Reading(names.FRONT_REFUSED, count, (kind,))
 
 
+def _gateway_readings(parts: Parts) -> Iterator[Reading]:
+    for instance in parts.gateway.statistics().instances:
+        for lane in instance.lanes:
+            labels = (instance.service, instance.url, lane.flow)
+            yield Reading(names.LANE_CONNECTIONS, lane.connections, labels)
+            yield Reading(names.LANE_BUSY, lane.busy, labels)
+            yield Reading(names.LANE_WAITING, lane.waiting, labels)
+
+
 def _readings(parts: Parts) -> Iterator[Reading]:
     """Read what Prometheus asks for from the parts' own statistics."""
+    yield from _gateway_readings(parts)
     hub, speech, tree = parts.hub.statistics(NOBODY), parts.speech.statistics(), parts.tree.statistics()
     yield Reading(names.UPTIME, tree.uptime)
     for shortage in Shortage:

@@ -1,27 +1,34 @@
-"""The instances of each service as the settings say, and what is known of each."""
+"""The instances of each service as the settings say, and each flow's share of them."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from orch.gateway.balancer import Balancer
 from orch.gateway.breaker import Breaker, BreakerPolicy, Permit, State
-from orch.gateway.figures import GatewayInstance, Window
+from orch.gateway.figures import GatewayInstance, GatewayLane, Window, p95_of
+from orch.gateway.flows import Flow
 from orch.gateway.transport import Connect
 from orch.gateway.upstream import Upstream
 from orch.masking import mask_url
-from orch.settings import Service, Settings
+from orch.settings import Service, Settings, Share
 
 IsUsable = Callable[[str, str], bool]
-OnChange = Callable[["Instance"], None]
+OnChange = Callable[["Lane"], None]
+
+_BADNESS: Final = {"closed": 0, "half_open": 1, "open": 2}
 
 
-class Instance:
-    """One process that serves a service. Its breaker changes through here, so each change is told once."""
+class Lane:
+    """One flow's share of one instance: its connections and queue, its breaker, what is known of it.
+
+    The breaker changes through here, so that each change is told once.
+    """
 
     def __init__(
         self,
         service: str,
         url: str,
+        flow: Flow,
         upstream: Upstream,
         policy: BreakerPolicy,
         now: float,
@@ -30,7 +37,7 @@ class Instance:
         self.service: Final = service
         self.url: Final = url
         self.shown: Final = mask_url(url)
-        self.weight = 1
+        self.flow: Final = flow
         self.upstream: Final = upstream
         self.breaker: Final = Breaker(policy)
         self.window: Final = Window(now)
@@ -40,11 +47,11 @@ class Instance:
         self._on_change = on_change
 
     def __repr__(self) -> str:
-        return f"<Instance {self.shown} of {self.service}: {self.breaker!r} {self.upstream!r}>"
+        return f"<Lane {self.shown} of {self.service}, {self.flow}: {self.breaker!r} {self.upstream!r}>"
 
-    def admit(self, now: float) -> Permit | None:
+    def admit(self, now: float, caller: str) -> Permit | None:
         """Ask the breaker for leave to send one request."""
-        permit = self.breaker.admit(now)
+        permit = self.breaker.admit(now, caller)
         self.tell()
         return permit
 
@@ -54,38 +61,77 @@ class Instance:
             self._told = self.breaker.state
             self._on_change(self)
 
-    def statistics(self, now: float, *, of_service: int, is_healthy: bool) -> GatewayInstance:
-        """Return the figures; ``of_service``: last minute's attempts of all the service's instances."""
+    def statistics(self, now: float) -> GatewayLane:
+        """Return the figures."""
         is_admitting = self.breaker.is_admitting(now)
         self.tell()
-        figures = self.window.summary(now)
-        return GatewayInstance(
-            service=self.service,
-            url=self.shown,
-            weight=self.weight,
+        pool = self.upstream.statistics()
+        return GatewayLane(
+            flow=self.flow.value,
             breaker=self.breaker.state.value,
             breaker_retry_in=self.breaker.retry_in(now),
             consecutive_failures=self.breaker.consecutive_failures,
             in_flight=self.in_flight,
+            connections=self.upstream.limit,
+            busy=pool.busy,
+            waiting=pool.waiting,
+            waiting_limit=self.upstream.waiting_limit,
             requests=self.window.total,
             errors=self.window.total_errors,
-            share=figures.count / of_service if of_service else 0.0,
-            p95_ms=figures.p95_ms,
-            usable=is_healthy and is_admitting,
+            p95_ms=self.window.summary(now).p95_ms,
+            is_admitting=is_admitting,
+        )
+
+
+class Instance:
+    """One process that serves a service, with a lane for each flow."""
+
+    def __init__(self, service: str, url: str, lanes: Mapping[Flow, Lane]) -> None:
+        self.service: Final = service
+        self.url: Final = url
+        self.shown: Final = mask_url(url)
+        self.weight = 1
+        self.lanes: Final = lanes
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.shown} of {self.service}: {list(self.lanes.values())!r}>"
+
+    def attempts(self, now: float) -> int:
+        """Return how many attempts of both flows ended in the last minute."""
+        return sum(lane.window.summary(now).count for lane in self.lanes.values())
+
+    def statistics(self, now: float, *, of_service: int, is_healthy: bool) -> GatewayInstance:
+        """Return the figures; ``of_service``: last minute's attempts of all the service's instances."""
+        lanes = tuple(lane.statistics(now) for lane in self.lanes.values())
+        worst = max(lanes, key=lambda lane: _BADNESS[lane.breaker])
+        return GatewayInstance(
+            service=self.service,
+            url=self.shown,
+            weight=self.weight,
+            breaker=worst.breaker,
+            breaker_retry_in=worst.breaker_retry_in,
+            consecutive_failures=max(lane.consecutive_failures for lane in lanes),
+            in_flight=sum(lane.in_flight for lane in lanes),
+            requests=sum(lane.requests for lane in lanes),
+            errors=sum(lane.errors for lane in lanes),
+            share=self.attempts(now) / of_service if of_service else 0.0,
+            p95_ms=p95_of([lane.window for lane in self.lanes.values()], now),
+            usable=is_healthy and any(lane.is_admitting for lane in lanes),
+            lanes=lanes,
         )
 
 
 class Backend:
-    """A service: its instances in the settings' order, and whose turn it is."""
+    """A service: its instances in the settings' order, and whose turn it is in each flow."""
 
     def __init__(self, name: str) -> None:
         self.name: Final = name
         self.instances: dict[str, Instance] = {}
-        self._balancer = Balancer()
+        self._balancers = {flow: Balancer() for flow in Flow}
 
     def choose(
-        self, now: float, is_usable: IsUsable, *, tried: Collection[str]
-    ) -> tuple[Instance, Permit] | None:
+        self, now: float, flow: Flow, caller: str, is_usable: IsUsable, *, tried: Collection[str]
+    ) -> tuple[Lane, Permit] | None:
         """Choose an instance that is healthy and whose breaker admits, one not yet tried where there is one.
 
         None: there is none. Nothing is asked then, so a dead service costs its clients no time.
@@ -93,28 +139,36 @@ class Backend:
         usable = {
             instance.url: instance.weight
             for instance in self.instances.values()
-            if is_usable(self.name, instance.url) and instance.breaker.is_admitting(now)
+            if is_usable(self.name, instance.url) and instance.lanes[flow].breaker.is_admitting(now, caller)
         }
         candidates = {url: weight for url, weight in usable.items() if url not in tried} or usable
         if not candidates:
             return None
-        instance = self.instances[self._balancer.choose(candidates)]
-        permit = instance.admit(now)
+        lane = self.instances[self._balancers[flow].choose(candidates)].lanes[flow]
+        permit = lane.admit(now, caller)
         assert permit is not None, "a breaker that is admitting gives a permit"  # noqa: S101 - an invariant
-        return instance, permit
+        return lane, permit
 
-    def retry_in(self, now: float) -> float | None:
-        """Return the seconds until the first open breaker lets a trial through, None if none is open."""
-        waits = [instance.breaker.retry_in(now) for instance in self.instances.values()]
+    def retry_in(self, now: float, flow: Flow) -> float | None:
+        """Return the seconds until a flow's first breaker lets a trial through, None if none is shut.
+
+        Zero: one is half-open, and its trials are under way.
+        """
+        breakers = [instance.lanes[flow].breaker for instance in self.instances.values()]
+        waits = [breaker.retry_in(now) for breaker in breakers]
+        if any(breaker.state is State.HALF_OPEN for breaker in breakers):
+            waits.append(0.0)
         return min((wait for wait in waits if wait is not None), default=None)
 
     def retain(self, urls: Collection[str]) -> None:
         """Let go of the instances that are not among ``urls``; requests on their way end as they would."""
         for url in [url for url in self.instances if url not in urls]:
             gone = self.instances.pop(url)
-            gone.upstream.keeps_connections = False
-            gone.upstream.close_idle()
-        self._balancer.retain(urls)
+            for lane in gone.lanes.values():
+                lane.upstream.keeps_connections = False
+                lane.upstream.close_idle()
+        for balancer in self._balancers.values():
+            balancer.retain(urls)
 
 
 class Backends:
@@ -138,35 +192,57 @@ class Backends:
         for backend in self._services.values():
             yield from backend.instances.values()
 
+    def lanes(self) -> Iterator[Lane]:
+        """Go through both lanes of every instance."""
+        for instance in self.instances():
+            yield from instance.lanes.values()
+
     def follow(self, settings: Settings, now: float) -> None:
         """Take over services, instances, weights and breaker policy."""
         gateway = settings.orchestration.gateway
         policy = BreakerPolicy(gateway.circuit_breaker_threshold, gateway.circuit_breaker_cooldown)
+        shares = {Flow.CAPTIONS: gateway.captions, Flow.REQUESTS: gateway.requests}
         for name in [name for name in self._services if name not in settings.services]:
             self._services.pop(name).retain(())
         for name, service in settings.services.items():
             backend = self._services.setdefault(name, Backend(name))
-            self._follow_service(backend, service, policy, now)
+            self._follow_service(backend, service, policy, shares, now)
 
     def keep_connections(self, *, keep: bool) -> None:
         """Keep connections open after use, or close those that are idle and keep no more."""
         self._keeps_connections = keep
-        for instance in self.instances():
-            instance.upstream.keeps_connections = keep
+        for lane in self.lanes():
+            lane.upstream.keeps_connections = keep
             if not keep:
-                instance.upstream.close_idle()
+                lane.upstream.close_idle()
 
-    def _follow_service(self, backend: Backend, service: Service, policy: BreakerPolicy, now: float) -> None:
+    def _follow_service(
+        self,
+        backend: Backend,
+        service: Service,
+        policy: BreakerPolicy,
+        shares: Mapping[Flow, Share],
+        now: float,
+    ) -> None:
         wanted = service.all_instances()
         backend.retain({entry.url for entry in wanted})
         ordered: dict[str, Instance] = {}
         for entry in wanted:
             instance = ordered.get(entry.url) or backend.instances.get(entry.url)
             if instance is None:
-                upstream = Upstream(entry.url, connect=self._connect)
-                upstream.keeps_connections = self._keeps_connections
-                instance = Instance(backend.name, entry.url, upstream, policy, now, self._on_change)
+                instance = Instance(
+                    backend.name,
+                    entry.url,
+                    {flow: self._lane(backend.name, entry.url, flow, policy, now) for flow in Flow},
+                )
             instance.weight = entry.weight
-            instance.breaker.policy = policy
+            for flow, lane in instance.lanes.items():
+                lane.breaker.policy = policy
+                lane.upstream.resize(limit=shares[flow].connections, waiting=shares[flow].waiting)
             ordered[entry.url] = instance
         backend.instances = ordered
+
+    def _lane(self, service: str, url: str, flow: Flow, policy: BreakerPolicy, now: float) -> Lane:
+        upstream = Upstream(url, connect=self._connect)
+        upstream.keeps_connections = self._keeps_connections
+        return Lane(service, url, flow, upstream, policy, now, self._on_change)

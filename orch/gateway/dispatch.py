@@ -10,16 +10,20 @@ from typing import Final
 
 import trio
 
-from orch.gateway.backends import Backend, Backends, Instance, IsUsable
+from orch.gateway.backends import Backend, Backends, IsUsable, Lane
 from orch.gateway.breaker import Permit
+from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.retries import Failure, backoff, may_retry
 from orch.gateway.upstream import Request, UpstreamAnswer, UpstreamError
 from orch.problems import ProblemError
+from orch.shortages import Shortage
 
 BREAKER_STATUSES: Final = frozenset({500, 502, 503, 504})
-"""Answers that count as failures of the instance, as in Envoy's consecutive 5xx. 501 or 505 do not."""
+"""Answers that count as failures, as in Envoy's consecutive 5xx. 501 or 505 do not."""
+RETRY_AFTER: Final = {"Retry-After": "1"}
+"""With what passes as soon as other requests end."""
 
 _FIRST_ERROR: Final = 500
 _ENGINE_MISSING: Final = b'"engine_missing"'
@@ -31,21 +35,26 @@ class Outcome(Enum):
 
     SUCCEEDED = auto()
     FAILED = auto()
+    DOUBTFUL = auto()
+    """It failed, and what was sent may be the reason."""
     ABANDONED = auto()
 
 
+_FAILED: Final = frozenset({Outcome.FAILED, Outcome.DOUBTFUL})
+
 _PROBLEMS: Final = {
     Failure.REFUSED: "service_unavailable",
-    Failure.OVERLOADED: "service_unavailable",
+    Failure.OVERLOADED: "overloaded",
+    Failure.SHORTAGE: "own_shortage",
     Failure.STALE: "bad_gateway",
     Failure.LOST: "bad_gateway",
     Failure.MALFORMED: "bad_gateway",
     Failure.CUT: "bad_gateway",
 }
 
-# That a connection had been closed while it was idle, or that our own queue is full, is no fault of the
-# instance.
-_BLAMELESS: Final = frozenset({Failure.STALE, Failure.OVERLOADED})
+# That a connection had been closed while it was idle, that our own queue is full, or that we have no
+# descriptor left, is no fault of the instance.
+_BLAMELESS: Final = frozenset({Failure.STALE, Failure.OVERLOADED, Failure.SHORTAGE})
 
 
 @dataclass(slots=True)
@@ -53,16 +62,18 @@ class Trace:
     """What became of a request, kept up to date for whoever has to report it if it fails."""
 
     attempts: int = 0
+    is_queued: bool = False
+    """Whether it waits for a connection in our own queue, so that the back end has not been asked."""
 
 
 class Reply:
     """An answer on its way to the caller: its head, where it came from, and its body as it is asked for."""
 
-    def __init__(self, answer: UpstreamAnswer, instance: Instance) -> None:
+    def __init__(self, answer: UpstreamAnswer, lane: Lane) -> None:
         self.status = answer.status
         self.headers: tuple[Header, ...] = answer.headers
-        self.service = instance.service
-        self.instance = instance.url
+        self.service = lane.service
+        self.instance = lane.url
         self._answer = answer
         kind = next((value for name, value in answer.headers if name == b"content-type"), b"")
         self._peeks = answer.status in BREAKER_STATUSES and kind.startswith(b"application/problem+json")
@@ -84,6 +95,11 @@ class Reply:
             return Outcome.SUCCEEDED
         return Outcome.FAILED
 
+    @property
+    def is_received(self) -> bool:
+        """Whether the whole answer has come; what is left of it is taken without waiting."""
+        return self._answer.is_complete
+
     async def receive(self) -> bytes:
         """Return the next piece of the body, empty at its end."""
         data = await self._answer.receive()
@@ -100,45 +116,52 @@ class Dispatcher:
         backends: Backends,
         *,
         is_usable: IsUsable,
-        on_failure: Callable[[Instance], None],
+        on_failure: Callable[[Lane], None],
         on_retry: Callable[[str], None],
+        on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _service: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._backends = backends
         self._is_usable = is_usable
         self._on_failure = on_failure
         self._on_retry = on_retry
+        self._on_shortage = on_shortage
         self._jitter = jitter
 
     @asynccontextmanager
     async def send(
-        self, service: str, request: Request, trace: Trace, *, retries: int
+        self, service: str, request: Request, trace: Trace, *, retries: int, flow: Flow, caller: str = ""
     ) -> AsyncIterator[Reply]:
         """Give the answer of ``service`` as soon as its head is there.
 
-        Raises :class:`ProblemError`: unknown_service, service_unavailable, bad_gateway (also out of the
-        block, when the answer breaks off), invalid_request; and what reading the request's body raises. The
-        caller owns the time-out: an instance that had not answered when it ran out has failed, one that was
-        cut short by any other cancellation has not.
+        ``flow``: whose share of the instances is used; ``caller``: who chose what is sent.
+
+        Raises :class:`ProblemError`: unknown_service, service_unavailable, overloaded, own_shortage,
+        bad_gateway (also out of the block, when the answer breaks off), invalid_request; and what reading the
+        request's body raises. The caller owns the time-out: an instance that was asked and had not answered
+        when it ran out has failed, one that was cut short by any other cancellation has not, nor one that was
+        never asked because the request waited in our own queue.
         """
         backend = self._backends.get(service)
         if backend is None:
             raise ProblemError("unknown_service", f"There is no service named {service}.", service=service)
         deadline = trio.current_effective_deadline()
         tried: set[str] = set()
-        stale: Instance | None = None
+        stale: Lane | None = None
         while True:
-            instance, permit, fresh = self._next(backend, tried, stale)
+            lane, permit, fresh = self._next(backend, flow, caller, tried, stale)
             trace.attempts += 1
-            tried.add(instance.url)
-            attempt = _Attempt(instance, permit, request, deadline, self._on_failure)
+            tried.add(lane.url)
+            attempt = _Attempt(lane, permit, request, deadline, trace, self._on_failure)
             try:
                 with attempt:
-                    async with instance.upstream.exchange(request, fresh=fresh) as answer:
-                        attempt.reply = Reply(answer, instance)
+                    async with lane.upstream.exchange(request, fresh=fresh, on_slot=attempt.begin) as answer:
+                        attempt.reply = Reply(answer, lane)
                         yield attempt.reply
                 return
             except UpstreamError as error:
+                if error.shortage is not None:
+                    self._on_shortage(error.shortage, service)
                 may = attempt.reply is None and may_retry(
                     error.failure, method=request.method, is_replayable=request.body.is_replayable
                 )
@@ -146,7 +169,7 @@ class Dispatcher:
                 is_replaced = error.failure is Failure.STALE and stale is None
                 if not may or not (is_replaced or trace.attempts <= retries):
                     raise _problem(service, error) from error
-                stale = instance if is_replaced else stale
+                stale = lane if is_replaced else stale
             except UnsendableError as error:
                 raise ProblemError("invalid_request", f"The request cannot be passed on: {error}.") from error
             self._on_retry(service)
@@ -155,58 +178,83 @@ class Dispatcher:
                 stale = None
 
     def _next(
-        self, backend: Backend, tried: set[str], stale: Instance | None
-    ) -> tuple[Instance, Permit, bool]:
+        self, backend: Backend, flow: Flow, caller: str, tried: set[str], stale: Lane | None
+    ) -> tuple[Lane, Permit, bool]:
         now = trio.current_time()
-        if stale is not None and (permit := stale.admit(now)) is not None:
+        if stale is not None and (permit := stale.admit(now, caller)) is not None:
             return stale, permit, True
-        chosen = backend.choose(now, self._is_usable, tried=tried)
+        chosen = backend.choose(now, flow, caller, self._is_usable, tried=tried)
         if chosen is None:
-            raise _unavailable(backend, now)
+            raise _unavailable(backend, flow, now)
         return *chosen, False
 
 
 class _Attempt:
-    """One request to one instance. Leaving the block settles its permit and counts it."""
+    """One request to one instance. Leaving the block settles its permit and counts it.
+
+    It begins when it has a connection, or the right to open one: what it waited in our own queue before is
+    not the instance's time.
+    """
 
     def __init__(
         self,
-        instance: Instance,
+        lane: Lane,
         permit: Permit,
         request: Request,
         deadline: float,
-        on_failure: Callable[[Instance], None],
+        trace: Trace,
+        on_failure: Callable[[Lane], None],
     ) -> None:
         self.reply: Reply | None = None
-        self._instance = instance
+        self._lane = lane
         self._permit = permit
         self._request = request
         self._deadline = deadline
+        self._trace = trace
         self._on_failure = on_failure
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """Note that the instance is asked from now on."""
+        self._trace.is_queued = False
         self._began = trio.current_time()
 
     def __enter__(self) -> None:
-        self._instance.in_flight += 1
+        self._lane.in_flight += 1
+        self._trace.is_queued = True
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         now = trio.current_time()
-        instance = self._instance
-        instance.in_flight -= 1
+        lane = self._lane
+        lane.in_flight -= 1
         outcome = self._outcome(error, now)
-        is_error = outcome is Outcome.FAILED or (self.reply is not None and self.reply.status >= _FIRST_ERROR)
-        instance.window.add(now, now - self._began, is_error=is_error)
-        match outcome:
-            case Outcome.SUCCEEDED:
-                instance.breaker.succeeded(self._permit)
-            case Outcome.FAILED:
-                instance.last_failure = self._why(error)
-                instance.breaker.failed(self._permit, now)
-                self._on_failure(instance)
-            case Outcome.ABANDONED:
-                instance.breaker.abandoned(self._permit)
-        instance.tell()
+        if self._began is not None and not _is_blameless(error):
+            is_error = outcome in _FAILED or (self.reply is not None and self.reply.status >= _FIRST_ERROR)
+            lane.window.add(now, now - self._began, is_error=is_error)
+        if outcome is Outcome.SUCCEEDED:
+            lane.breaker.succeeded(self._permit)
+        elif outcome is Outcome.ABANDONED:
+            lane.breaker.abandoned(self._permit)
+        else:
+            lane.last_failure = self._why(error)
+            lane.breaker.failed(self._permit, now, is_doubtful=outcome is Outcome.DOUBTFUL)
+            self._on_failure(lane)
+        lane.tell()
 
     def _outcome(self, error: BaseException | None, now: float) -> Outcome:
+        outcome = self._seen(error, now)
+        # Of the service's own requests nobody else chooses what is sent, and of a connection that could not
+        # be opened it cannot be the reason.
+        is_doubtful = (
+            outcome is Outcome.FAILED
+            and self._lane.flow is Flow.REQUESTS
+            and not (isinstance(error, UpstreamError) and error.failure is Failure.REFUSED)
+        )
+        return Outcome.DOUBTFUL if is_doubtful else outcome
+
+    def _seen(self, error: BaseException | None, now: float) -> Outcome:
+        if self._began is None:
+            return Outcome.ABANDONED
         if isinstance(error, UpstreamError):
             return Outcome.ABANDONED if error.failure in _BLAMELESS else Outcome.FAILED
         is_late = error is not None and not isinstance(error, Exception) and now >= self._deadline
@@ -224,8 +272,36 @@ class _Attempt:
         return "it did not answer in time"
 
 
+def _is_blameless(error: BaseException | None) -> bool:
+    return isinstance(error, UpstreamError) and error.failure in _BLAMELESS
+
+
+def overloaded(service: str) -> ProblemError:
+    """Return the problem of a request that found no free connection in time."""
+    return ProblemError(
+        "overloaded",
+        f"As many requests to the {service} as may be are under way. Try again in a moment.",
+        headers=RETRY_AFTER,
+        service=service,
+    )
+
+
+def own_shortage() -> ProblemError:
+    """Return the problem of a request that failed for want of something of our own."""
+    return ProblemError(
+        "own_shortage",
+        "The request could not be carried out: this service itself is short of resources now. "
+        "Try again in a few seconds.",
+        headers={"Retry-After": "5"},
+    )
+
+
 def _problem(service: str, error: UpstreamError) -> ProblemError:
     code = _PROBLEMS[error.failure]
+    if code == "overloaded":
+        return overloaded(service)
+    if code == "own_shortage":
+        return own_shortage()
     if code == "service_unavailable":
         detail = f"The {service} is not answering: {error}."
     else:
@@ -233,8 +309,8 @@ def _problem(service: str, error: UpstreamError) -> ProblemError:
     return ProblemError(code, detail, service=service)
 
 
-def _unavailable(backend: Backend, now: float) -> ProblemError:
-    wait = backend.retry_in(now)
+def _unavailable(backend: Backend, flow: Flow, now: float) -> ProblemError:
+    wait = backend.retry_in(now, flow)
     if wait is None:
         return ProblemError(
             "service_unavailable",

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -28,10 +29,34 @@ class GatewayRoute(Struct, frozen=True, kw_only=True):
     p95_ms: float | None
 
 
+class GatewayLane(Struct, frozen=True, kw_only=True):
+    """One flow's share of an instance: ``captions`` or clients' ``requests``.
+
+    ``connections``: how many it may have, ``busy`` of them are in use; ``waiting`` requests wait for one, at
+    most ``waiting_limit``. ``breaker_retry_in``: seconds until an open breaker lets a trial through.
+    """
+
+    flow: Literal["captions", "requests"]
+    breaker: Literal["closed", "open", "half_open"]
+    breaker_retry_in: float | None
+    consecutive_failures: int
+    in_flight: int
+    connections: int
+    busy: int
+    waiting: int
+    waiting_limit: int
+    requests: int
+    errors: int
+    p95_ms: float | None
+    is_admitting: bool
+
+
 class GatewayInstance(Struct, frozen=True, kw_only=True):
     """One instance. ``share``: its part (0..1) of its service's attempts in the last minute.
 
-    ``breaker_retry_in``: seconds until an open breaker lets a trial through.
+    Counts are of both flows together; ``breaker``, ``breaker_retry_in`` and ``consecutive_failures`` those of
+    the flow that fares worse. ``usable``: requests of at least one flow are let through. ``lanes`` has each
+    flow on its own.
     """
 
     service: str
@@ -46,6 +71,7 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     share: float
     p95_ms: float | None
     usable: bool
+    lanes: tuple[GatewayLane, ...]
 
 
 class GatewayStatistics(Struct, frozen=True, kw_only=True):
@@ -121,8 +147,8 @@ class Window:
         self.total += 1
         self.total_errors += is_error
 
-    def summary(self, now: float) -> Summary:
-        """Return the last minute's figures."""
+    def latencies(self, now: float) -> tuple[Counter[int], int, int]:
+        """Return the last minute's latencies by step, how many there are, and how many are errors."""
         oldest = int(now) - WINDOW
         latencies: Counter[int] = Counter()
         count = errors = 0
@@ -131,6 +157,11 @@ class Window:
                 count += second.count
                 errors += second.errors
                 latencies.update(second.latencies)
+        return latencies, count, errors
+
+    def summary(self, now: float) -> Summary:
+        """Return the last minute's figures."""
+        latencies, count, errors = self.latencies(now)
         return Summary(
             count=count,
             errors=errors,
@@ -138,6 +169,17 @@ class Window:
             p50_ms=_quantile(latencies, count, 0.5),
             p95_ms=_quantile(latencies, count, 0.95),
         )
+
+
+def p95_of(windows: Iterable[Window], now: float) -> float | None:
+    """Return the 95th percentile over several windows, in milliseconds; None if they are empty."""
+    together: Counter[int] = Counter()
+    total = 0
+    for window in windows:
+        latencies, count, _ = window.latencies(now)
+        together.update(latencies)
+        total += count
+    return _quantile(together, total, 0.95)
 
 
 def _step(seconds: float) -> int:

@@ -19,12 +19,14 @@ from orch.gateway import answer_headers
 from orch.gateway import headers as heads
 from orch.gateway.answer_headers import Place
 from orch.gateway.bodies import RequestBody
-from orch.gateway.dispatch import Dispatcher, Reply, Trace
+from orch.gateway.dispatch import Dispatcher, Reply, Trace, overloaded
+from orch.gateway.flows import Flow
 from orch.gateway.headers import Client, Header
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Gateway
+from orch.websocket.limits import address_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -249,7 +251,12 @@ class Proxy:
             raise ProblemError("method_not_allowed", f"{call.method} does not go through the gateway.")
         request = await self._request(call, receive, policy, nursery)
         async with self._dispatcher.send(
-            call.match.service, request, call.trace, retries=policy.retries
+            call.match.service,
+            request,
+            call.trace,
+            retries=policy.retries,
+            flow=Flow.REQUESTS,
+            caller=address_of(call.client.address or ""),
         ) as reply:
             await self._deliver(call, reply, call.match)
 
@@ -338,6 +345,8 @@ def _too_slow(call: Call, seconds: float) -> ProblemError:
     service = call.match.service if call.match else ""
     if call.is_waiting_for_client:
         return ProblemError("request_timeout", f"The request had not come in full after {seconds:g} s.")
+    if call.trace.is_queued:
+        return overloaded(service)
     return ProblemError(
         "gateway_timeout", f"The {service} did not answer within {seconds:g} s.", service=service
     )

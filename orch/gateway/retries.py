@@ -15,7 +15,9 @@ class Failure(Enum):
     REFUSED = auto()
     """No connection came about: refused, no such host, TLS failed, too slow. Nothing was sent."""
     OVERLOADED = auto()
-    """As many requests as may wait for a connection were waiting. Nothing was sent."""
+    """All connections of its flow were busy, and as many requests as may wait were waiting. Nothing sent."""
+    SHORTAGE = auto()
+    """This service itself is short of something: descriptors, memory, ports. It says nothing of the peer."""
     STALE = auto()
     """A connection that had been kept open turned out closed: no byte of an answer came."""
     LOST = auto()
@@ -37,6 +39,8 @@ class Rule(Enum):
 RULES: Final = {
     Failure.REFUSED: Rule.ALWAYS,
     Failure.OVERLOADED: Rule.ALWAYS,
+    # A moment later there may be a descriptor again; what was sent by then is not known.
+    Failure.SHORTAGE: Rule.IDEMPOTENT,
     Failure.STALE: Rule.IDEMPOTENT,
     Failure.LOST: Rule.IDEMPOTENT,
     Failure.MALFORMED: Rule.NEVER,

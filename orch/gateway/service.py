@@ -13,11 +13,12 @@ import structlog
 import trio
 
 from orch.gateway import headers as heads
-from orch.gateway.backends import Backends, Instance
+from orch.gateway.backends import Backends, Instance, Lane
 from orch.gateway.bodies import RequestBody
 from orch.gateway.breaker import State
-from orch.gateway.dispatch import Dispatcher, Reply, Trace
+from orch.gateway.dispatch import Dispatcher, Reply, Trace, overloaded
 from orch.gateway.figures import GatewayRoute, GatewayStatistics, Window
+from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.proxy import CLIENT_GONE, Proxy, Receive, Scope, Send
 from orch.gateway.routes import Match, RouteTable, is_canonical
@@ -25,6 +26,7 @@ from orch.gateway.transport import Connect, Connector
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Settings
+from orch.shortages import Shortage, in_words
 from orch.telemetry.events import EventLog
 from orch.websocket.topics import Topics
 
@@ -32,6 +34,7 @@ TOPIC: Final = "gateway"
 SWEEP_SECONDS: Final = 1.0
 MAX_ANSWER: Final = 8 * 2**20
 _FIRST_ERROR: Final = 500
+_OF: Final = {Flow.CAPTIONS: "captions", Flow.REQUESTS: "requests of clients"}
 
 log = structlog.get_logger(__name__)
 
@@ -68,8 +71,8 @@ class Metrics(Protocol):
         """Count an attempt that is made again."""
         ...
 
-    def breaker_state(self, service: str, instance: str, state: str) -> None:
-        """Note the state of an instance's breaker: closed, open or half_open."""
+    def breaker_state(self, service: str, instance: str, flow: str, state: str) -> None:
+        """Note the state of a flow's breaker of an instance: closed, open or half_open."""
         ...
 
 
@@ -103,6 +106,7 @@ class GatewayService:
         topics: Topics,
         metrics: Metrics,
         connect: Connect | None = None,
+        on_shortage: Callable[[Shortage, str], None] | None = None,
         clock: Callable[[], float] = trio.current_time,
         make_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
@@ -119,6 +123,7 @@ class GatewayService:
             is_usable=health.is_usable,
             on_failure=self._attempt_failed,
             on_retry=self._retried,
+            on_shortage=on_shortage or self._record_shortage,
         )
         self._proxy = Proxy(
             self._dispatcher,
@@ -151,10 +156,10 @@ class GatewayService:
                 await trio.sleep(SWEEP_SECONDS)
                 self._follow()
                 now = self._clock()
-                for instance in self._backends.instances():
-                    instance.upstream.close_idle(now)
-                    instance.breaker.tick(now)
-                    instance.tell()
+                for lane in self._backends.lanes():
+                    lane.upstream.close_idle(now)
+                    lane.breaker.tick(now)
+                    lane.tell()
         finally:
             self._backends.keep_connections(keep=False)
 
@@ -192,14 +197,18 @@ class GatewayService:
         headers: Iterable[Header] = (),
         body: bytes = b"",
         max_answer: int = MAX_ANSWER,
+        flow: Flow = Flow.CAPTIONS,
+        caller: str = "",
     ) -> Answer:
         """Ask a back end at its own ``path`` (with query, percent-encoded) and return its whole answer.
 
-        A path with dot or empty segments is refused: parts of it may come from a client.
+        A path with dot or empty segments is refused: parts of it may come from a client. ``flow`` and
+        ``caller``: whose share of the connections it takes, and on whose behalf. Without them it is the
+        service's own request, for captions.
 
-        Raises :class:`ProblemError`: unknown_service, invalid_request, service_unavailable, bad_gateway (also
-        for a body over ``max_answer`` bytes), gateway_timeout (after ``gateway.timeout`` seconds). Any status
-        that the back end answers is an answer.
+        Raises :class:`ProblemError`: unknown_service, invalid_request, service_unavailable, overloaded,
+        own_shortage, bad_gateway (also for a body over ``max_answer`` bytes), gateway_timeout (after
+        ``gateway.timeout`` seconds). Any status that the back end answers is an answer.
         """
         if not is_canonical(path):
             raise ProblemError("invalid_request", "The path must be well-formed, without dot segments.")
@@ -217,7 +226,9 @@ class GatewayService:
         self._in_flight += 1
         try:
             with trio.fail_after(policy.timeout):
-                async with self._dispatcher.send(service, request, trace, retries=policy.retries) as reply:
+                async with self._dispatcher.send(
+                    service, request, trace, retries=policy.retries, flow=flow, caller=caller
+                ) as reply:
                     data = await _collect(reply, max_answer)
             status = reply.status
             return Answer(
@@ -230,11 +241,7 @@ class GatewayService:
                 elapsed=self._clock() - began,
             )
         except trio.TooSlowError as error:
-            problem = ProblemError(
-                "gateway_timeout",
-                f"The {service} did not answer within {policy.timeout:g} s.",
-                service=service,
-            )
+            problem = too_slow(service, policy.timeout, is_queued=trace.is_queued)
             status = problem.status
             raise problem from error
         except ProblemError as error:
@@ -274,7 +281,7 @@ class GatewayService:
             instances=tuple(
                 instance.statistics(now, of_service=attempts, is_healthy=self._is_usable(instance))
                 for backend in self._backends
-                for attempts in [sum(one.window.summary(now).count for one in backend.instances.values())]
+                for attempts in [sum(one.attempts(now) for one in backend.instances.values())]
                 for instance in backend.instances.values()
             ),
         )
@@ -285,19 +292,22 @@ class GatewayService:
         Raises ProblemError unknown_service.
         """
         for instance in self._instances(service):
-            permit = instance.admit(self._clock())
-            if permit is not None:
-                instance.last_failure = "a failure was reported"
-                instance.breaker.failed(permit, self._clock())
-                instance.tell()
+            for lane in instance.lanes.values():
+                permit = lane.admit(self._clock(), "")
+                if permit is not None:
+                    lane.last_failure = "a failure was reported"
+                    lane.breaker.failed(permit, self._clock())
+                    lane.tell()
 
-    def is_open(self, service: str) -> bool:
-        """Return whether no instance's breaker would let a request through.
+    def is_open(self, service: str, flow: Flow = Flow.CAPTIONS) -> bool:
+        """Return whether no instance's breaker would let a request of the flow through.
 
         Raises ProblemError unknown_service.
         """
         now = self._clock()
-        return not any(instance.breaker.is_admitting(now) for instance in self._instances(service))
+        return not any(
+            instance.lanes[flow].breaker.is_admitting(now) for instance in self._instances(service)
+        )
 
     def _instances(self, service: str) -> Iterable[Instance]:
         self._follow()
@@ -318,33 +328,42 @@ class GatewayService:
         if settings is not self._backends_of:
             self._backends.follow(settings, self._clock())
             self._backends_of = settings
-            for instance in self._backends.instances():
-                self._metrics.breaker_state(instance.service, instance.shown, instance.breaker.state.value)
+            for lane in self._backends.lanes():
+                self._metrics.breaker_state(lane.service, lane.shown, lane.flow, lane.breaker.state.value)
             prefixes = {route.prefix for route in self._table.routes}
             self._routes = {prefix: window for prefix, window in self._routes.items() if prefix in prefixes}
 
     def _is_usable(self, instance: Instance) -> bool:
         return self._health.is_usable(instance.service, instance.url)
 
-    def _attempt_failed(self, instance: Instance) -> None:
-        self._health.note_failure(instance.service, instance.url, instance.last_failure)
+    def _attempt_failed(self, lane: Lane) -> None:
+        self._health.note_failure(lane.service, lane.url, lane.last_failure)
 
-    def _breaker_changed(self, instance: Instance) -> None:
-        state = instance.breaker.state
-        self._metrics.breaker_state(instance.service, instance.shown, state.value)
-        log.info("breaker changed", service=instance.service, instance=instance.shown, state=state.value)
+    def _breaker_changed(self, lane: Lane) -> None:
+        state = lane.breaker.state
+        self._metrics.breaker_state(lane.service, lane.shown, lane.flow, state.value)
+        log.info(
+            "breaker changed",
+            service=lane.service,
+            instance=lane.shown,
+            flow=lane.flow.value,
+            state=state.value,
+        )
         if state is State.OPEN:
-            failures = instance.breaker.consecutive_failures
+            failures = lane.breaker.consecutive_failures
             times = "once" if failures == 1 else f"{failures} times in a row"
             self._events.record(
                 "bad",
-                instance.service,
-                f"{instance.shown} failed {times} and is left alone for "
-                f"{instance.breaker.policy.cooldown:g} s; last: {instance.last_failure}.",
+                lane.service,
+                f"{lane.shown} failed {times} and gets no {_OF[lane.flow]} for "
+                f"{lane.breaker.policy.cooldown:g} s; last: {lane.last_failure}.",
             )
         elif state is State.CLOSED:
-            self._events.record("ok", instance.service, f"{instance.shown} answers again and gets requests.")
+            self._events.record("ok", lane.service, f"{lane.shown} answers again and gets {_OF[lane.flow]}.")
         self._topics.touch(TOPIC)
+
+    def _record_shortage(self, shortage: Shortage, service: str) -> None:
+        self._events.record("bad", service, f"{in_words(shortage)} A request to {service} was not sent.")
 
     def _retried(self, service: str) -> None:
         self._retries += 1
@@ -370,6 +389,15 @@ class GatewayService:
         if self._total is None:
             self._total = Window(self._clock())
         return self._total
+
+
+def too_slow(service: str, seconds: float, *, is_queued: bool) -> ProblemError:
+    """Return the problem of a request whose time ran out; ``is_queued``: it still waited in our own queue."""
+    if is_queued:
+        return overloaded(service)
+    return ProblemError(
+        "gateway_timeout", f"The {service} did not answer within {seconds:g} s.", service=service
+    )
 
 
 async def _collect(reply: Reply, limit: int) -> bytes:

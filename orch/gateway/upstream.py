@@ -12,8 +12,8 @@ Only a clean connection is kept: the request went out in full, the answer came i
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -32,9 +32,10 @@ from orch.gateway.http1 import (
 )
 from orch.gateway.retries import Failure
 from orch.gateway.transport import Address, Connect, Transport
+from orch.shortages import WORDS, Shortage, own_shortage
 
 CONNECTIONS: Final = 64
-"""Open connections to one instance. nginx and Go keep 32 to 100 per host."""
+"""Open connections of one flow to one instance. nginx and Go keep 32 to 100 per host."""
 WAITING: Final = 256
 """Requests that may wait for one of them."""
 IDLE_SECONDS: Final = 4.0
@@ -51,9 +52,10 @@ _BODY_EXPECTED: Final = frozenset({"POST", "PUT", "PATCH"})
 class UpstreamError(Exception):
     """An exchange that failed. The text is the reason, in words that name no address."""
 
-    def __init__(self, failure: Failure, text: str) -> None:
+    def __init__(self, failure: Failure, text: str, *, shortage: Shortage | None = None) -> None:
         super().__init__(text)
         self.failure = failure
+        self.shortage = shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,13 @@ class UpstreamAnswer:
 
 
 class Upstream:
-    """The connections to one instance, at most ``limit``.
+    """One flow's connections to one instance, at most ``limit``.
 
     A request that finds all of them busy waits for the next one to be free, first come, first served; where
     ``waiting`` requests wait already it fails at once (OVERLOADED). Connections are kept open after use only
     while ``keeps_connections``; :meth:`close_idle` closes those that are.
 
-    The mutable state is ``_idle`` (most recently used last), the semaphore's value and the two counts.
+    The mutable state is ``_idle`` (most recently used last), the number of busy slots and the queue.
     """
 
     def __init__(
@@ -118,23 +120,28 @@ class Upstream:
     ) -> None:
         self.address = Address.of(url)
         self.keeps_connections = False
+        self.limit = limit
+        self.waiting_limit = waiting
         self._connect = connect
-        self._limit = limit
-        self._waiting_limit = waiting
-        self._slots = trio.Semaphore(limit, max_value=limit)
+        self._busy = 0
+        self._queue = trio.lowlevel.ParkingLot()
         self._idle: deque[_Connection] = deque()
-        self._waiting = 0
 
     def __repr__(self) -> str:
         now = self.statistics()
         counts = f"{now.busy} busy, {now.idle} idle, {now.waiting} waiting"
         return f"<Upstream {self.address.authority.decode()}: {counts}>"
 
+    def resize(self, *, limit: int, waiting: int) -> None:
+        """Change the bounds. What is beyond them already goes on; nothing is added to it."""
+        self.limit, self.waiting_limit = limit, waiting
+        while self._queue and self._busy < limit:
+            self._busy += 1
+            self._queue.unpark()
+
     def statistics(self) -> PoolStatistics:
         """Return the counts now."""
-        return PoolStatistics(
-            busy=self._limit - self._slots.value, idle=len(self._idle), waiting=self._waiting
-        )
+        return PoolStatistics(busy=self._busy, idle=len(self._idle), waiting=len(self._queue))
 
     def close_idle(self, now: float | None = None) -> None:
         """Close the idle connections; with ``now`` only those that have been idle too long or were closed."""
@@ -147,8 +154,12 @@ class Upstream:
         self._idle = kept
 
     @asynccontextmanager
-    async def exchange(self, request: Request, *, fresh: bool = False) -> AsyncIterator[UpstreamAnswer]:
+    async def exchange(
+        self, request: Request, *, fresh: bool = False, on_slot: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[UpstreamAnswer]:
         """Send a request and give its answer as soon as the head is there. ``fresh``: over a new connection.
+
+        ``on_slot`` is called when the wait in our own queue is over: from then on the instance is asked.
 
         Raises :class:`UpstreamError`, :class:`~orch.gateway.http1.UnsendableError` before anything is sent,
         and what reading the request's body raises. However it is left, the connection is kept or closed and
@@ -157,6 +168,7 @@ class Upstream:
         head = self._head(request)
         await self._take_slot()
         try:
+            on_slot()
             connection = None if fresh else self._take_idle()
             if connection is None:
                 connection = await self._open()
@@ -171,22 +183,21 @@ class Upstream:
             finally:
                 self._put_back(connection)
         finally:
-            self._slots.release()
+            self._release_slot()
 
     async def _take_slot(self) -> None:
-        try:
-            self._slots.acquire_nowait()
-        except trio.WouldBlock:
-            await self._wait_for_slot()
-
-    async def _wait_for_slot(self) -> None:
-        if self._waiting >= self._waiting_limit:
+        if self._busy < self.limit and not self._queue:
+            self._busy += 1
+        elif len(self._queue) >= self.waiting_limit:
             raise UpstreamError(Failure.OVERLOADED, "too many requests are waiting for it")
-        self._waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            self._waiting -= 1
+        else:
+            await self._queue.park()  # whoever unparks it hands over a slot
+
+    def _release_slot(self) -> None:
+        if self._queue and self._busy <= self.limit:
+            self._queue.unpark()
+        else:
+            self._busy -= 1
 
     def _take_idle(self) -> "_Connection | None":
         now = trio.current_time()
@@ -212,7 +223,9 @@ class Upstream:
             raise UpstreamError(
                 Failure.REFUSED, f"no connection within {CONNECT_SECONDS:g} seconds"
             ) from error
-        except (OSError, trio.BrokenResourceError) as error:
+        except (OSError, MemoryError, trio.BrokenResourceError) as error:
+            if (shortage := own_shortage(error)) is not None:
+                raise _short(shortage) from error
             raise UpstreamError(Failure.REFUSED, _reason(error)) from error
 
     def _head(self, request: Request) -> bytes:
@@ -266,14 +279,14 @@ class _Connection:
         data = body.whole or b""
         if body.length is None:
             data = chunk(data) + LAST_CHUNK if data else LAST_CHUNK
-        with suppress(trio.BrokenResourceError):  # the answer may say why; reading finds the end
+        with _ending():
             await self.transport.stream.send_all(head + data)
             self.is_sent = True
 
     async def send_streamed(self, head: bytes, request: Request) -> None:
         body = request.body
         body.rewind()
-        with suppress(trio.BrokenResourceError):  # the answer may say why; reading finds the end
+        with _ending():
             await self.transport.stream.send_all(head)
             if request.expects_continue:
                 with trio.move_on_after(CONTINUE_SECONDS):
@@ -298,7 +311,9 @@ class _Connection:
         is_reset = False
         try:
             data = await self.transport.stream.receive_some(READ)
-        except trio.BrokenResourceError:
+        except trio.BrokenResourceError as error:
+            if (shortage := own_shortage(error)) is not None:
+                raise _short(shortage) from error
             data, is_reset = b"", True
         try:
             if data:
@@ -346,6 +361,23 @@ async def _sending(connection: _Connection, head: bytes, request: Request) -> As
         raise reading
     if inside is not None:
         raise inside
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Leave the block where the peer has closed: its answer may say why, and reading finds the end.
+
+    Raises :class:`UpstreamError` (SHORTAGE) where it was not the peer.
+    """
+    try:
+        yield
+    except trio.BrokenResourceError as error:
+        if (shortage := own_shortage(error)) is not None:
+            raise _short(shortage) from error
+
+
+def _short(shortage: Shortage) -> UpstreamError:
+    return UpstreamError(Failure.SHORTAGE, f"this service itself is {WORDS[shortage]}", shortage=shortage)
 
 
 def _reason(error: BaseException) -> str:

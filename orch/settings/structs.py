@@ -76,13 +76,25 @@ DEFAULT_ROUTES: Final = (
 )
 
 
+class Share(Section, frozen=True):
+    """What one flow may have of each instance: open connections, and requests that wait for one."""
+
+    connections: Count = 64
+    waiting: Annotated[int, Meta(ge=0)] = 256
+
+
 class Gateway(Section, frozen=True):
-    """How requests reach the back ends. Durations in seconds."""
+    """How requests reach the back ends. Durations in seconds.
+
+    ``captions`` and ``requests``: the shares of the service's own flow and of clients' requests.
+    """
 
     timeout: Positive = 30
     retries: Annotated[int, Meta(ge=0, le=10)] = 3
     circuit_breaker_threshold: Count = 5
     circuit_breaker_cooldown: Positive = 10
+    captions: Share = Share()
+    requests: Share = Share()
     max_body_bytes: Count = 26_214_400
     routes: tuple[Route, ...] = DEFAULT_ROUTES
 

@@ -59,6 +59,8 @@ class Request:
 PASSING: Final = frozenset(
     {
         "service_unavailable",
+        "overloaded",
+        "own_shortage",
         "gateway_timeout",
         "bad_gateway",
         "rate_limited",

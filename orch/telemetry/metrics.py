@@ -29,7 +29,20 @@ GATEWAY_SECONDS: Final = Name(
 )
 GATEWAY_RETRIES: Final = Name("orch_gateway_retries_total", "counter", "Requests tried again.", ("service",))
 BREAKER_STATE: Final = Name(
-    "orch_gateway_breaker_state", "gauge", "0 closed, 1 half-open, 2 open.", ("service", "instance")
+    "orch_gateway_breaker_state",
+    "gauge",
+    "0 closed, 1 half-open, 2 open, for captions and for clients' requests.",
+    ("service", "instance", "flow"),
+)
+_LANE: Final = ("service", "instance", "flow")
+LANE_CONNECTIONS: Final = Name(
+    "orch_gateway_connections_limit", "gauge", "Connections a flow may have to an instance.", _LANE
+)
+LANE_BUSY: Final = Name(
+    "orch_gateway_connections_busy", "gauge", "Connections of a flow to an instance in use.", _LANE
+)
+LANE_WAITING: Final = Name(
+    "orch_gateway_waiting", "gauge", "Requests of a flow that wait for a connection to an instance.", _LANE
 )
 SERVICE_STATE: Final = Name(
     "orch_service_state",
@@ -165,9 +178,9 @@ class Metrics:
         """Count one more try."""
         self._retries.labels(service).inc()
 
-    def breaker_state(self, service: str, instance: str, state: str) -> None:
-        """Show a breaker's state."""
-        self._breaker.labels(service, instance).set(_BREAKER_VALUES[state])
+    def breaker_state(self, service: str, instance: str, flow: str, state: str) -> None:
+        """Show the state of a flow's breaker."""
+        self._breaker.labels(service, instance, flow).set(_BREAKER_VALUES[state])
 
     def service_state(self, service: str, instance: str, state: str) -> None:
         """Show an instance's verdict."""

@@ -10,12 +10,13 @@ import trio
 from msgspec import UNSET, Raw
 
 from orch.access.table import need_of_message, passes_door, refusal
+from orch.gateway.flows import Flow
 from orch.problems import ProblemError
 from orch.stores.records import Origin, Ticket
 from orch.websocket import closes
 from orch.websocket.connection import Connection
 from orch.websocket.decoding import FRAME_LIMIT, Echo, decode, identity, type_name
-from orch.websocket.limits import Verdict
+from orch.websocket.limits import Verdict, address_of
 from orch.websocket.membership import Membership
 from orch.websocket.messages import (
     AudioEnd,
@@ -77,6 +78,8 @@ class Gateway(Protocol):
         headers: Any = ...,
         body: bytes = ...,
         max_answer: int = ...,
+        flow: Flow = ...,
+        caller: str = ...,
     ) -> Answer:
         """Ask a back end."""
 
@@ -245,6 +248,8 @@ class Handlers:
                 headers=_JSON_HEADERS if message.payload is not None else _JSON_HEADERS[1:],
                 body=b"" if message.payload is None else msgspec.json.encode(message.payload),
                 max_answer=FRAME_LIMIT,
+                flow=Flow.REQUESTS,
+                caller=address_of(connection.host),
             )
         except ProblemError as error:
             error.extra.setdefault("service", message.target_service)

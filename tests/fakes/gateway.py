@@ -42,7 +42,7 @@ class FakeMetrics:
     def __init__(self) -> None:
         self.requests: list[tuple[str, int]] = []
         self.retries: Counter[str] = Counter()
-        self.breakers: list[tuple[str, str, str]] = []
+        self.flows: list[tuple[str, str, str, str]] = []
 
     def gateway_request(self, service: str, status: int, seconds: float) -> None:
         self.requests.append((service, status))
@@ -50,8 +50,13 @@ class FakeMetrics:
     def gateway_retry(self, service: str) -> None:
         self.retries[service] += 1
 
-    def breaker_state(self, service: str, instance: str, state: str) -> None:
-        self.breakers.append((service, instance, state))
+    def breaker_state(self, service: str, instance: str, flow: str, state: str) -> None:
+        self.flows.append((service, instance, flow, state))
+
+    @property
+    def breakers(self) -> list[tuple[str, str, str]]:
+        """Those of captions, the service's own flow."""
+        return [(service, url, state) for service, url, flow, state in self.flows if flow == "captions"]
 
 
 class MemoryNetwork:

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from orch.cluster.asking import Asking
+from orch.gateway.flows import Flow
 from orch.problems import ProblemError
 from orch.stores.redis import RedisStore
 from orch.stores.sqlite import SqliteStore
@@ -58,6 +59,7 @@ class FakeGateway:
     answer: FakeAnswer | Exception = field(default_factory=lambda: FakeAnswer(200, b"{}"))
     gate: trio.Event | None = None
     asked: list[tuple[str, str, str, bytes]] = field(default_factory=list)
+    flows: list[tuple[Flow, str]] = field(default_factory=list)
 
     async def fetch(
         self,
@@ -68,8 +70,11 @@ class FakeGateway:
         headers: Any = (),
         body: bytes = b"",
         max_answer: int = 2**20,
+        flow: Flow = Flow.CAPTIONS,
+        caller: str = "",
     ) -> FakeAnswer:
         """Answer."""
+        self.flows.append((flow, caller))
         self.asked.append((service, method, path, body))
         await trio.lowlevel.checkpoint()
         if self.gate is not None:

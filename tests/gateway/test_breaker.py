@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from orch.gateway.breaker import TRANSITIONS, Breaker, BreakerPolicy, Event, Permit, State
+from orch.gateway.breaker import TRANSITIONS, TRIALS, Breaker, BreakerPolicy, Event, Permit, State
 from tests.fakes.gateway import UNHURRIED
 
 POLICY = BreakerPolicy(threshold=5, cooldown=10)
@@ -62,6 +62,77 @@ def test_half_open_lets_exactly_one_through() -> None:
     breaker.succeeded(trial)
     assert state(breaker) is State.CLOSED
     assert breaker.admit(10) is not None
+
+
+def test_half_open_lets_three_callers_try_one_request_each() -> None:
+    """A caller whose trial takes long does not keep the others out."""
+    breaker = tripped()
+    assert breaker.admit(10, "slow") is not None
+    assert breaker.admit(10, "slow") is None
+    assert breaker.admit(10, "b") is not None
+    third = breaker.admit(10, "c")
+    assert third is not None
+    assert breaker.admit(10, "d") is None
+    breaker.succeeded(third)
+    assert state(breaker) is State.CLOSED
+
+
+def test_what_one_caller_sends_cannot_open_it() -> None:
+    """Two callers neither, however often; the third that fails in a row shows that it is the instance."""
+    breaker = Breaker(POLICY)
+    for caller in ("a", "b"):
+        for _ in range(100):
+            permit = breaker.admit(0, caller)
+            assert permit is not None
+            breaker.failed(permit, 0, is_doubtful=True)
+            assert state(breaker) is State.CLOSED
+    assert breaker.consecutive_failures == 200
+    permit = breaker.admit(0, "c")
+    assert permit is not None
+    breaker.failed(permit, 0, is_doubtful=True)
+    assert state(breaker) is State.OPEN
+
+
+def test_who_is_answered_well_clears_the_instance() -> None:
+    """Failures of many callers count only while nobody's request works."""
+    breaker = Breaker(POLICY)
+    for number in range(100):
+        permit = breaker.admit(0, f"caller {number}")
+        assert permit is not None
+        breaker.failed(permit, 0, is_doubtful=True)
+        if number % 2:
+            breaker.succeeded(admitted(breaker, 0))
+    assert state(breaker) is State.CLOSED
+
+
+def test_three_callers_are_not_enough_below_the_threshold() -> None:
+    """The threshold holds for doubtful failures as well."""
+    breaker = Breaker(POLICY)
+    for caller in "abcd":
+        permit = breaker.admit(0, caller)
+        assert permit is not None
+        breaker.failed(permit, 0, is_doubtful=True)
+    assert state(breaker) is State.CLOSED
+
+
+def test_doubtful_trials_of_one_caller_do_not_keep_it_open() -> None:
+    """It stays half-open for the next caller, whose success closes it; three callers open it again."""
+    breaker = tripped()
+    for _ in range(50):
+        permit = breaker.admit(10, "bad")
+        assert permit is not None
+        breaker.failed(permit, 10, is_doubtful=True)
+        assert state(breaker) is State.HALF_OPEN
+    for caller in ("b", "c"):
+        permit = breaker.admit(10, caller)
+        assert permit is not None
+        breaker.failed(permit, 10, is_doubtful=True)
+    assert state(breaker) is State.OPEN
+    permit = breaker.admit(20, "bad")
+    assert permit is not None
+    breaker.failed(permit, 20, is_doubtful=True)
+    breaker.succeeded(admitted(breaker, 20))
+    assert state(breaker) is State.CLOSED
 
 
 def test_a_failed_trial_opens_it_for_a_whole_cooldown() -> None:
@@ -137,17 +208,17 @@ class AnyTraffic(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule()
-    def begin(self) -> None:
-        could = self.breaker.is_admitting(self.now)
-        permit = self.breaker.admit(self.now)
+    @rule(caller=st.sampled_from("abcde"))
+    def begin(self, caller: str) -> None:
+        could = self.breaker.is_admitting(self.now, caller)
+        permit = self.breaker.admit(self.now, caller)
         assert (permit is not None) is could
         if permit is not None:
             self.out.append(permit)
             if self.breaker.state is State.HALF_OPEN:
                 self.out_in_trial.append(permit)
 
-    @rule(data=st.data(), outcome=st.sampled_from(["succeeded", "failed", "abandoned"]))
+    @rule(data=st.data(), outcome=st.sampled_from(["succeeded", "failed", "doubtful", "abandoned"]))
     def end(self, data: st.DataObject, outcome: str) -> None:
         if not self.out:
             return
@@ -155,8 +226,8 @@ class AnyTraffic(RuleBasedStateMachine):
         if permit in self.out_in_trial:
             self.out_in_trial.remove(permit)
         before = self.breaker.state
-        if outcome == "failed":
-            self.breaker.failed(permit, self.now)
+        if outcome in ("failed", "doubtful"):
+            self.breaker.failed(permit, self.now, is_doubtful=outcome == "doubtful")
         elif outcome == "succeeded":
             self.breaker.succeeded(permit)
         else:
@@ -164,10 +235,11 @@ class AnyTraffic(RuleBasedStateMachine):
             assert self.breaker.state is before
 
     @invariant()
-    def at_most_one_trial_is_out(self) -> None:
+    def at_most_one_trial_a_caller_is_out(self) -> None:
         if self.breaker.state is State.HALF_OPEN:
             current = [permit for permit in self.out if permit.generation == self.breaker._generation]
-            assert len(current) <= 1
+            assert len(current) <= TRIALS
+            assert len({permit.caller for permit in current}) == len(current)
 
     @invariant()
     def it_is_never_stuck(self) -> None:

@@ -524,7 +524,8 @@ def test_a_fault_of_our_own_is_an_internal_error() -> None:
                 raise ZeroDivisionError
 
             rig.network.servers["a:1"] = answering(ok())
-            next(iter(rig.gateway._backends.instances())).upstream._connect = broken
+            for lane in rig.gateway._backends.lanes():
+                lane.upstream._connect = broken
             assert told(await through(rig, Browser()))["code"] == "internal_error"
             assert rig.gateway.statistics().instances[0].in_flight == 0
 

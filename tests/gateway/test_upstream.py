@@ -1,5 +1,6 @@
 """One instance's connections, over memory streams on a virtual clock."""
 
+import errno
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ import trio
 
 from orch.gateway.bodies import KEPT_BYTES, RequestBody
 from orch.gateway.retries import Failure
+from orch.gateway.transport import Transport
 from orch.gateway.upstream import IDLE_SECONDS, Request, Upstream, UpstreamAnswer, UpstreamError
 from orch.problems import ProblemError
 from tests.fakes.gateway import MemoryNetwork, Serve, answering, ok, read_request
@@ -55,7 +57,7 @@ async def upstream_to(
         nursery.cancel_scope.cancel()
 
 
-async def ask(upstream: Upstream, request: Request, **how: bool) -> tuple[int, bytes]:
+async def ask(upstream: Upstream, request: Request, **how: Any) -> tuple[int, bytes]:
     async with upstream.exchange(request, **how) as answer:
         return answer.status, await read_all(answer)
 
@@ -261,6 +263,86 @@ def test_at_most_so_many_connections_and_so_many_waiting() -> None:
                 assert await failing(upstream, asking()) is Failure.OVERLOADED
             assert trio.current_time() == pytest.approx(2)
             assert network.opened["a:1"] == 2
+
+    run(main)
+
+
+def test_the_bounds_can_be_changed_while_requests_wait() -> None:
+    """More connections let waiting requests in at once; fewer let those under way end, and nobody in."""
+
+    async def main() -> None:
+        ends: list[trio.Event] = []
+
+        async def slow(stream: trio.abc.Stream) -> None:
+            while await read_request(stream):
+                ends.append(trio.Event())
+                await ends[-1].wait()
+                await stream.send_all(ok())
+
+        async with upstream_to(slow, limit=1, waiting=9) as (upstream, _), trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(ask, upstream, asking())
+            await trio.testing.wait_all_tasks_blocked()
+            assert (len(ends), upstream.statistics().waiting) == (1, 4)
+            upstream.resize(limit=3, waiting=9)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (len(ends), upstream.statistics().waiting) == (3, 2)
+            upstream.resize(limit=1, waiting=2)
+            ends[0].set()
+            ends[1].set()
+            await trio.testing.wait_all_tasks_blocked()
+            assert (upstream.statistics().busy, upstream.statistics().waiting) == (1, 2)
+            assert await failing(upstream, asking()) is Failure.OVERLOADED
+            for number in (2, 3, 4):
+                ends[number].set()
+                await trio.testing.wait_all_tasks_blocked()
+
+    run(main)
+
+
+@pytest.mark.parametrize("name", ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"])
+def test_a_shortage_of_our_own_is_not_the_instance_s(name: str) -> None:
+    """However deep trio wraps it: no descriptor, no memory, no port here."""
+
+    async def main() -> None:
+        async def connect(_: object) -> Any:
+            group = ExceptionGroup("attempts", [OSError(getattr(errno, name), "none left")])
+            raise OSError("all attempts to connect failed") from group
+
+        upstream = Upstream("http://a:1", connect=connect)
+        with pytest.raises(UpstreamError) as caught:
+            await ask(upstream, asking())
+        assert caught.value.failure is Failure.SHORTAGE
+        assert caught.value.shortage is not None
+        assert upstream.statistics().busy == 0
+
+    run(main)
+
+
+@pytest.mark.parametrize("place", ["send", "receive"])
+def test_a_shortage_while_sending_or_reading_is_our_own_too(place: str) -> None:
+    """A full buffer of the network stack is not a connection that the back end closed."""
+
+    async def main() -> None:
+        class Short(trio.abc.Stream):
+            async def send_all(self, data: Any) -> None:
+                if place == "send":
+                    raise trio.BrokenResourceError from OSError(errno.ENOBUFS, "no buffer")
+
+            async def wait_send_all_might_not_block(self) -> None:
+                raise NotImplementedError
+
+            async def receive_some(self, max_bytes: int | None = None) -> bytes:
+                raise trio.BrokenResourceError from OSError(errno.ENOMEM, "no memory")
+
+            async def aclose(self) -> None:
+                raise NotImplementedError
+
+        async def connect(_: object) -> Transport:
+            return Transport(Short(), lambda: None, lambda: True)
+
+        upstream = Upstream("http://a:1", connect=connect)
+        assert await failing(upstream, asking("POST", "/", b"body")) is Failure.SHORTAGE
 
     run(main)
 

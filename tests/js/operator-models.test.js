@@ -5,7 +5,7 @@ import { freshness, waiting } from "../../static/js/models/connection-words.js";
 import { Rates } from "../../static/js/models/rates.js";
 import { agentWords, announced, chosen, closing, countWords, doing, moreSessions, question, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
-import { breakerInWords, checksInWords, instances, listed, problems, sentence } from "../../static/js/models/overview.js";
+import { breakerInWords, breakersInWords, checksInWords, instances, laneInWords, listed, problems, sentence } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/rows.js";
 import { extent, latest, runs, sparkline, usual, withGaps } from "../../static/js/models/series.js";
 import { grouped, isEditable, matching, othersWords, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
@@ -122,6 +122,18 @@ test("an instance's row joins what health and the gateway know of one address", 
   const rows = instances({ services: [two, service("b", "healthy")] }, { instances: [{ service: "a", url: "http://a2", breaker: "open", breaker_retry_in: 3, share: 0.5, p95_ms: 9, requests: 2, errors: 1 }] });
   assert.deepEqual(rows.map(({ name, breaker }) => [name, breaker]), [["a-1", null], ["a-2", "open"], ["b", null]]);
   assert.deepEqual(instances(null, null), []);
+});
+
+test("each flow's share of an instance is said in words", () => {
+  const lane = (flow, more = {}) => ({ flow, breaker: "closed", breaker_retry_in: null, busy: 3, connections: 64, waiting: 0, waiting_limit: 256, consecutive_failures: 0, ...more });
+  const both = [lane("captions"), lane("requests", { breaker: "open", breaker_retry_in: 8, waiting: 2, consecutive_failures: 5 })];
+  assert.equal(laneInWords(both, "captions").replaceAll("\u00a0", " "), "3 of 64 connections busy; breaker closed");
+  assert.match(laneInWords(both, "requests").replaceAll("\u00a0", " "), /3 of 64 connections busy, 2 of 256 places in the queue taken; breaker open, one try in 8 s, 5 failures in a row/);
+  assert.equal(laneInWords([], "captions"), null);
+  const row = { breaker: "open", breaker_retry_in: 8, lanes: both };
+  assert.equal(breakersInWords(row).replaceAll("\u00a0", " "), "clients' requests: open, one try in 8 s");
+  assert.equal(breakersInWords({ ...row, lanes: [] }).replaceAll("\u00a0", " "), "open, one try in 8 s");
+  assert.equal(breakersInWords({ breaker: "closed", breaker_retry_in: null, lanes: [lane("captions"), lane("requests")] }), "closed");
 });
 
 test("checks and breakers are said in words", () => {
@@ -316,6 +328,10 @@ test("the gateway says who gets no answer", () => {
   assert.match(say([at("a", false, "open"), at("b", true)]), /Requests to a are answered 503/);
   assert.match(say([at("a", false)]), /No instance takes requests/);
   assert.match(say([at("a", true), at("a", true, "half_open")]), /One breaker is not closed/);
+  const shut = (flow) => ({ ...at("a", true, "open"), lanes: ["captions", "requests"].map((each) => ({ flow: each, is_admitting: each !== flow })) });
+  assert.match(say([shut("captions")]), /Captions get no answer from a/);
+  assert.match(say([shut("requests")]), /Clients' requests to a are answered 503 for now; captions go on/);
+  assert.match(say([shut("captions"), shut("requests")]), /2 breakers are not closed/);
   assert.match(say([at("a", true)], { error_rate: 0.2 }), /More than 5\u00a0% of requests failed/);
   assert.match(say([]), /every request is refused/);
 });

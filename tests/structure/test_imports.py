@@ -44,6 +44,7 @@ PURE = (
     "gateway/headers.py",
     "gateway/answer_headers.py",
     "gateway/figures.py",
+    "gateway/flows.py",
     "gateway/http1.py",
     "gateway/bodies.py",
     "front/answers.py",

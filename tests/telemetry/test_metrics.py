@@ -26,7 +26,7 @@ def test_what_was_counted_is_exposed() -> None:
     metrics = Metrics()
     metrics.gateway_request("audio-service", 200, 0.2)
     metrics.gateway_retry("audio-service")
-    metrics.breaker_state("audio-service", "http://a", "half_open")
+    metrics.breaker_state("audio-service", "http://a", "captions", "half_open")
     metrics.service_state("audio-service", "http://a", "degraded")
     metrics.health_check("audio-service", "http://a", False, 0.1)  # noqa: FBT003 - its signature
     metrics.recovery("audio-service")
@@ -34,7 +34,7 @@ def test_what_was_counted_is_exposed() -> None:
     for line in (
         'orch_gateway_requests_total{service="audio-service",status="200"} 1.0',
         'orch_gateway_retries_total{service="audio-service"} 1.0',
-        'orch_gateway_breaker_state{instance="http://a",service="audio-service"} 1.0',
+        'orch_gateway_breaker_state{flow="captions",instance="http://a",service="audio-service"} 1.0',
         'orch_service_state{instance="http://a",service="audio-service",state="degraded"} 1.0',
         'orch_service_state{instance="http://a",service="audio-service",state="healthy"} 0.0',
         'orch_health_checks_total{instance="http://a",outcome="failed",service="audio-service"} 1.0',
@@ -54,14 +54,14 @@ def test_what_is_not_in_the_settings_any_more_is_not_shown() -> None:
         metrics.gateway_retry(service)
         metrics.recovery(service)
         for url in urls:
-            metrics.breaker_state(service, url, "closed")
+            metrics.breaker_state(service, url, "requests", "closed")
             metrics.service_state(service, url, "healthy")
             metrics.health_check(service, url, True, 0.1)  # noqa: FBT003 - its signature
     everything = text(metrics)
     for name in ("http://a1", "http://a2", "http://b", 'service="b"'):
         assert name in everything
     known = {"a": {"http://a1"}}
-    metrics.breaker_state("a", "http://a2", "open")  # a request that was on its way has failed
+    metrics.breaker_state("a", "http://a2", "requests", "open")  # a request that was on its way has failed
     found = text(metrics)
     assert "http://a2" not in found
     assert 'service="b"' not in found

@@ -6,6 +6,7 @@ import pytest
 import trio
 import trio.testing
 
+from orch.gateway.flows import Flow
 from orch.problems import ProblemError
 from orch.websocket.connection import CLOSE_PATIENCE, TASKS_LIMIT
 from orch.websocket.decoding import FRAME_LIMIT
@@ -136,6 +137,9 @@ def test_what_a_back_end_answers_is_passed_on_as_json(tmp_path: Path, answer: Fa
             )
             assert (got["status"], got["data"]) == (answer.status, data)
             assert hub.gateway.asked == [("t", "POST", "/api/x", b'{"k":1}')]
+            [(flow, caller)] = hub.gateway.flows
+            assert flow is Flow.REQUESTS, "clients share no connection with captions"
+            assert caller, "and each counts for itself"
 
     run(main)
 

@@ -1,7 +1,7 @@
 /** One back end's process in full, in the side panel. */
 
 import { count, joined, latency, percent } from "../models/figures.js";
-import { breakerInWords } from "../models/overview.js";
+import { laneInWords } from "../models/overview.js";
 import { serviceTone, word } from "../models/states.js";
 import { h, setText } from "./dom.js";
 import { emptyState } from "./empty.js";
@@ -69,7 +69,8 @@ export class InstancePanel {
       ["Weight", count(row.weight)],
       ["Requests", count(row.requests)],
       ["Errors", count(row.errors)],
-      ["Breaker", breakerInWords(row.breaker, row.breaker_retry_in)],
+      ["Captions", laneInWords(row.lanes, "captions")],
+      ["Clients' requests", laneInWords(row.lanes, "requests")],
       ["Uptime", percent(row.uptime)],
       ["Restarts", count(row.restarts)],
       ["Process", row.pid === null ? null : String(row.pid)],

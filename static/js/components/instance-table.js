@@ -1,7 +1,7 @@
 /** Back ends, one row an instance: state, reason, checks, latency, share, uptime, breaker, restart. */
 
 import { count, joined, latency, percent } from "../models/figures.js";
-import { breakerInWords } from "../models/overview.js";
+import { breakersInWords } from "../models/overview.js";
 import { badness, breakerTone, serviceTone, word } from "../models/states.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
@@ -51,7 +51,7 @@ const COLUMNS = {
     sort: (row) => row.breaker,
     create: () => h("span", {}),
     update: (cell, row) => {
-      setText(cell, breakerInWords(row.breaker, row.breaker_retry_in));
+      setText(cell, breakersInWords(row));
       const tone = breakerTone(row.breaker);
       cell.className = tone === "quiet" ? "" : `is-${tone}`;
     },

@@ -149,6 +149,7 @@ export function instances(services, gateway) {
         ...instance,
         breaker: routed?.breaker ?? null,
         breaker_retry_in: routed?.breaker_retry_in ?? null,
+        lanes: routed?.lanes ?? [],
         share: routed?.share ?? null,
         gateway_p95_ms: routed?.p95_ms ?? null,
         requests: routed?.requests ?? 0,
@@ -175,4 +176,22 @@ export function breakerInWords(breaker, retryIn) {
   if (breaker === null) return "–";
   if (breaker === "open") return retryIn === null ? "open" : `open, one try in ${duration(Math.max(1, Math.round(retryIn)))}`;
   return breaker === "half_open" ? "half\u2011open" : breaker;
+}
+
+const FLOWS = { captions: "captions", requests: "clients' requests" };
+
+/** The breaker of an instance: of both flows at once where they agree, else whose is not closed. */
+export function breakersInWords({ breaker, breaker_retry_in, lanes = [] }) {
+  const shut = lanes.filter((lane) => lane.breaker !== "closed");
+  if (shut.length === 0 || shut.length === lanes.length) return breakerInWords(breaker, breaker_retry_in);
+  return shut.map((lane) => `${FLOWS[lane.flow]}: ${breakerInWords(lane.breaker, lane.breaker_retry_in)}`).join(", ");
+}
+
+/** "3 of 64 connections busy, 2 waiting, breaker closed": what one flow has of an instance, and uses. */
+export function laneInWords(lanes, flow) {
+  const lane = lanes.find((each) => each.flow === flow);
+  if (lane === undefined) return null;
+  const waiting = lane.waiting > 0 ? `, ${count(lane.waiting)} of ${count(lane.waiting_limit)} places in the queue taken` : "";
+  const failed = lane.consecutive_failures > 0 ? `, ${counted(lane.consecutive_failures, "failure")} in a row` : "";
+  return `${count(lane.busy)} of ${counted(lane.connections, "connection")} busy${waiting}; breaker ${breakerInWords(lane.breaker, lane.breaker_retry_in)}${failed}`;
 }

@@ -1,0 +1,279 @@
+"""Captions and clients' requests side by side: what either does, the other does not notice."""
+
+import errno
+from typing import Any
+
+import pytest
+import trio
+
+from orch.gateway.figures import GatewayLane
+from orch.gateway.flows import Flow
+from orch.problems import ProblemError
+from tests.fakes.gateway import Browser, GatewayRig, Serve, answering, gateway_rig, ok, read_request
+from tests.fakes.running import run
+
+AUDIO = "audio-service"
+
+
+def lane(rig: GatewayRig, flow: Flow, url: str = "http://a:1") -> GatewayLane:
+    """Return the figures of one flow."""
+    [instance] = [each for each in rig.gateway.statistics().instances if each.url == url]
+    return next(each for each in instance.lanes if each.flow == flow)
+
+
+async def through(rig: GatewayRig, browser: Browser) -> Browser:
+    await rig.gateway.proxy(browser.scope, browser.receive, browser.send)
+    return browser
+
+
+async def caption(rig: GatewayRig) -> int:
+    return (await rig.gateway.fetch(AUDIO, "POST", "/api/transcribe", body=b"x")).status
+
+
+def by_path(bad: Serve) -> Serve:
+    """Serve ``bad`` to what is not a caption's request, and answer those."""
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        while request := await read_request(stream):
+            if b"/api/transcribe" in request.partition(b"\r\n")[0]:
+                await stream.send_all(ok())
+            else:
+                await bad(stream)
+
+    return serve
+
+
+async def fail(stream: trio.abc.Stream) -> None:
+    await stream.send_all(ok(b"no", status=b"500 E"))
+
+
+async def hang(_: trio.abc.Stream) -> None:
+    await trio.sleep_forever()
+
+
+async def close(_: trio.abc.Stream) -> None:
+    raise trio.BrokenResourceError
+
+
+async def garble(stream: trio.abc.Stream) -> None:
+    await stream.send_all(b"HTTP/9 what\r\n\r\n")
+
+
+async def cut(stream: trio.abc.Stream) -> None:
+    await stream.send_all(ok(b"x" * 10)[:-5])
+    raise trio.BrokenResourceError
+
+
+async def busy(stream: trio.abc.Stream) -> None:
+    await stream.send_all(ok(b"busy", status=b"503 Busy"))
+
+
+@pytest.mark.parametrize("bad", [fail, hang, close, garble, cut, busy])
+def test_what_one_client_sends_closes_the_back_end_to_nobody(bad: Serve) -> None:
+    """Whatever the back end does to it: fail, hang, close, answer garbage, break off, refuse."""
+
+    async def main() -> None:
+        async with gateway_rig(timeout=2, retries=0) as rig:
+            rig.network.servers["a:1"] = by_path(bad)
+            for _ in range(20):
+                await through(rig, Browser("POST", "/api/audio/bad", b"x"))
+            assert lane(rig, Flow.REQUESTS).breaker == "closed"
+            assert lane(rig, Flow.CAPTIONS).consecutive_failures == 0
+            other = await through(
+                rig, Browser("POST", "/api/audio/transcribe", b"x", client=("198.51.100.1", 1))
+            )
+            assert (await through(rig, other)).status == 200
+            assert await caption(rig) == 200
+
+    run(main)
+
+
+def test_clients_who_all_fail_show_that_it_is_the_instance() -> None:
+    """Then the rest are told at once; captions go on as long as captions work."""
+
+    async def main() -> None:
+        async with gateway_rig() as rig:
+            rig.network.servers["a:1"] = by_path(fail)
+            for number in range(5):
+                client = (f"198.51.100.{number}", 1)
+                await through(rig, Browser("POST", "/api/audio/bad", b"x", client=client))
+            assert lane(rig, Flow.REQUESTS).breaker == "open"
+            refused = await through(rig, Browser("POST", "/api/audio/transcribe", b"x"))
+            assert (refused.status, refused.headers[b"retry-after"]) == (503, b"10")
+            assert await caption(rig) == 200
+            assert lane(rig, Flow.CAPTIONS).breaker == "closed"
+            assert rig.gateway.statistics().instances[0].usable
+            event = rig.events.latest()[0]
+            assert event.text.startswith("http://a:1 failed 5 times in a row and gets no requests of clients")
+            # One bad upload a cooldown keeps nobody out.
+            await trio.sleep(10)
+            await through(rig, Browser("POST", "/api/audio/bad", b"x", client=("198.51.100.0", 1)))
+            assert lane(rig, Flow.REQUESTS).breaker == "half_open"
+            assert (await through(rig, Browser("POST", "/api/audio/transcribe", b"x"))).status == 200
+            assert lane(rig, Flow.REQUESTS).breaker == "closed"
+
+    run(main)
+
+
+def test_the_addresses_of_one_ipv6_network_are_one_client() -> None:
+    """Whoever has a /64 has as many addresses as they like."""
+
+    async def main() -> None:
+        async with gateway_rig() as rig:
+            rig.network.servers["a:1"] = by_path(fail)
+            for number in range(50):
+                client = (f"2001:db8:0:1::{number:x}", 1)
+                await through(rig, Browser("POST", "/api/audio/bad", b"x", client=client))
+            assert lane(rig, Flow.REQUESTS).breaker == "closed"
+
+    run(main)
+
+
+def test_a_back_end_that_is_not_there_is_left_alone_by_either_flow() -> None:
+    """Nothing was sent, so nothing that was sent is the reason; each flow finds out for itself."""
+
+    async def main() -> None:
+        async with gateway_rig(retries=0) as rig:
+            for _ in range(5):
+                assert (await through(rig, Browser("POST", "/api/audio/x", b"x"))).status == 503
+            assert lane(rig, Flow.REQUESTS).breaker == "open"
+            assert lane(rig, Flow.CAPTIONS).breaker == "closed"
+            for _ in range(5):
+                with pytest.raises(ProblemError):
+                    await caption(rig)
+            assert lane(rig, Flow.CAPTIONS).breaker == "open"
+
+    run(main)
+
+
+def test_requests_that_fill_their_share_leave_captions_theirs() -> None:
+    """All of the requests' connections busy and their queue full: a caption waits for nothing."""
+
+    async def main() -> None:
+        share = {"connections": 3, "waiting": 2}
+        async with gateway_rig(requests=share, captions={"connections": 2, "waiting": 1}) as rig:
+            rig.network.servers["a:1"] = by_path(hang)
+            async with trio.open_nursery() as nursery:
+                for _ in range(5):
+                    nursery.start_soon(through, rig, Browser("POST", "/api/audio/slow", b"x"))
+                await trio.testing.wait_all_tasks_blocked()
+                full = lane(rig, Flow.REQUESTS)
+                assert (full.busy, full.connections, full.waiting, full.waiting_limit) == (3, 3, 2, 2)
+                began = trio.current_time()
+                assert await caption(rig) == 200
+                assert trio.current_time() == began
+                over = await through(rig, Browser("POST", "/api/audio/slow", b"x"))
+                assert over.status == 503
+                assert b'"overloaded"' in over.body
+                assert over.headers[b"retry-after"] == b"1"
+                nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_what_waits_in_our_own_queue_is_never_the_back_end_s_failure() -> None:
+    """Its time runs out: 503 overloaded, no failure, no latency, no check of the back end."""
+
+    async def main() -> None:
+        answered = trio.Event()
+
+        async def slow(stream: trio.abc.Stream) -> None:
+            await answered.wait()
+            await stream.send_all(ok())
+
+        async with gateway_rig(timeout=5, requests={"connections": 1, "waiting": 10}, retries=0) as rig:
+            rig.network.servers["a:1"] = by_path(slow)
+            found: list[Browser] = []
+
+            async def ask() -> None:
+                found.append(await through(rig, Browser("POST", "/api/audio/slow", b"x")))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                await trio.sleep(4)
+                for _ in range(6):
+                    nursery.start_soon(ask)
+                await trio.sleep(0.5)
+                # The first one's time is over at 5 s; those behind it wait until 9 s for one that hangs.
+            assert [browser.status for browser in found].count(504) <= 2
+            assert [browser.status for browser in found].count(503) >= 5
+            now = lane(rig, Flow.REQUESTS)
+            assert now.consecutive_failures <= 2
+            assert now.requests <= 2
+            assert now.breaker == "closed"
+            assert all(b'"overloaded"' in browser.body for browser in found if browser.status == 503)
+
+    run(main)
+
+
+def test_a_caption_that_waits_in_our_own_queue_blames_nobody_either() -> None:
+    """The service's own flow has a queue too."""
+
+    async def main() -> None:
+        async with gateway_rig(timeout=5, captions={"connections": 1, "waiting": 10}, retries=0) as rig:
+
+            async def hanging(stream: trio.abc.Stream) -> None:
+                await read_request(stream)
+                await trio.sleep_forever()
+
+            rig.network.servers["a:1"] = hanging
+            codes: list[str] = []
+
+            async def ask() -> None:
+                try:
+                    await caption(rig)
+                except ProblemError as error:
+                    codes.append(error.code)
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(4):
+                    nursery.start_soon(ask)
+            assert sorted(codes) == ["gateway_timeout", "overloaded", "overloaded", "overloaded"]
+            assert lane(rig, Flow.CAPTIONS).consecutive_failures == 1
+
+    run(main)
+
+
+def test_a_shortage_of_our_own_is_told_as_our_own() -> None:
+    """503 own_shortage with words for a guest, an event for operators, and nothing against the instance."""
+
+    async def main() -> None:
+        async def short(_: object) -> Any:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        async with gateway_rig() as rig:
+            for each in rig.gateway._backends.lanes():
+                each.upstream._connect = short
+            for _ in range(10):
+                browser = await through(rig, Browser("POST", "/api/audio/x", b"x"))
+                assert (browser.status, b'"own_shortage"' in browser.body) == (503, True)
+                assert b"descriptor" not in browser.body
+                assert b"retry-after" in browser.headers
+                with pytest.raises(ProblemError) as caught:
+                    await caption(rig)
+                assert caught.value.code == "own_shortage"
+            for flow in Flow:
+                assert lane(rig, flow).breaker == "closed"
+                assert lane(rig, flow).consecutive_failures == 0
+                assert lane(rig, flow).requests == 0
+            assert rig.health.noted == []
+            assert "out of file descriptors" in rig.events.latest()[0].text
+
+    run(main)
+
+
+def test_shares_are_followed_while_the_gateway_runs() -> None:
+    """A change of the settings holds for the next request."""
+
+    async def main() -> None:
+        async with gateway_rig() as rig:
+            assert lane(rig, Flow.CAPTIONS).connections == 64
+            rig.settings.change(
+                orchestration={"gateway": {"captions": {"connections": 7}, "requests": {"waiting": 0}}}
+            )
+            assert lane(rig, Flow.CAPTIONS).connections == 7
+            assert lane(rig, Flow.REQUESTS).waiting_limit == 0
+            rig.network.servers["a:1"] = answering(ok())
+            assert await caption(rig) == 200
+
+    run(main)
