@@ -82,7 +82,12 @@ def build(
         wall=wall,
     )
     gateway = GatewayService(
-        settings=configuration, health=health, events=events, topics=topics, metrics=metrics
+        settings=configuration,
+        health=health,
+        events=events,
+        topics=topics,
+        metrics=metrics,
+        shortages=shortages,
     )
     speech = Speech(
         transcriber=Transcriber(settings=configuration, fetch=gateway.fetch),

@@ -27,8 +27,9 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Final
 
+from orch.access.addresses import Network, is_in
+
 Header = tuple[bytes, bytes]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # RFC 9110 §7.6.1, with the two of RFC 2616 §13.5.1 that are for the next hop only.
 HOP_BY_HOP: Final = frozenset(
@@ -94,10 +95,6 @@ _PLAIN_ONLY: Final = frozenset({b"authorization", b"content-type", b"content-enc
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _SANE_HOST: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
-LOOPBACK: Final[tuple[Network, ...]] = (
-    ipaddress.ip_network("127.0.0.0/8"),
-    ipaddress.ip_network("::1/128"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +107,12 @@ class Client:
     address: str | None
     scheme: str
     host: bytes
-    trusted: Collection[Network] = LOOPBACK
+    trusted: Collection[Network] = ()
 
     @property
     def is_trusted(self) -> bool:
         """Whether the peer's own account of who it asks for is believed."""
-        return _is_in(self.address or "", self.trusted)
+        return is_in(self.address or "", self.trusted)
 
 
 def end_to_end(headers: Iterable[Header]) -> list[Header]:
@@ -225,7 +222,7 @@ def _forwarded(headers: list[Header], client: Client) -> tuple[bytes, bytes, byt
         if address is None:
             break
         chain.insert(0, str(address).encode())
-        if not _is_in(str(address), client.trusted):
+        if not is_in(str(address), client.trusted):
             break
     proto = [value.strip().lower() for value in told.get(b"x-forwarded-proto", [])]
     host = [value.strip() for value in told.get(b"x-forwarded-host", [])]
@@ -248,10 +245,3 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
-
-
-def _is_in(text: str, networks: Collection[Network]) -> bool:
-    address = _address(text)
-    return address is not None and any(
-        address in network for network in networks if network.version == address.version
-    )

@@ -8,13 +8,15 @@ event. Hypercorn and uvicorn then close the connection (HTTP/1.1), which is how 
 not all of it.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
 import trio
 
+from orch.access.actors import ACTOR
+from orch.access.addresses import Network, group
 from orch.gateway import answer_headers
 from orch.gateway import headers as heads
 from orch.gateway.answer_headers import Place
@@ -26,7 +28,6 @@ from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Gateway
-from orch.websocket.limits import address_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -145,7 +146,7 @@ class Outbound:
 class Call:
     """One request through the gateway: who asks for what, and what came of it."""
 
-    def __init__(self, scope: Scope, send: Send, *, new_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, *, new_id: str, trusted: Collection[Network]) -> None:
         self.scope = scope
         self.headers: list[Header] = list(scope["headers"])
         self.method: str = scope["method"]
@@ -160,7 +161,10 @@ class Call:
             address=peer[0] if peer else None,
             scheme=scope.get("scheme", "http"),
             host=next((value for name, value in self.headers if name == b"host"), b""),
+            trusted=trusted,
         )
+        actor = scope.get(ACTOR)
+        self.caller = group(actor.address if actor is not None else self.client.address or "")
 
     @property
     def path(self) -> str:
@@ -205,6 +209,7 @@ class Proxy:
         find: Callable[[str], Match | None],
         outside: Callable[[Match, str], str | None],
         policy: Callable[[], Gateway],
+        trusted: Callable[[], Collection[Network]],
         is_own_credential: Callable[[bytes], bool],
         record: Callable[[Match | None, int, float], None],
         make_id: Callable[[], str],
@@ -214,12 +219,13 @@ class Proxy:
         self._outside = outside
         self._is_own_credential = is_own_credential
         self._policy = policy
+        self._trusted = trusted
         self._record = record
         self._make_id = make_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. A failure is a problem document, or, once an answer has begun, its early end."""
-        call = Call(scope, send, new_id=self._make_id())
+        call = Call(scope, send, new_id=self._make_id(), trusted=self._trusted())
         policy = self._policy()
         problem: ProblemError | None = None
         async with trio.open_nursery() as nursery:
@@ -256,7 +262,7 @@ class Proxy:
             call.trace,
             retries=policy.retries,
             flow=Flow.REQUESTS,
-            caller=address_of(call.client.address or ""),
+            caller=call.caller,
         ) as reply:
             await self._deliver(call, reply, call.match)
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import structlog
 import trio
 
+from orch.access.addresses import Network, read_network
 from orch.gateway import headers as heads
 from orch.gateway.backends import Backends, Instance, Lane
 from orch.gateway.bodies import RequestBody
@@ -26,8 +27,9 @@ from orch.gateway.transport import Connect, Connector
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Settings
-from orch.shortages import Shortage, in_words
+from orch.shortages import Shortage
 from orch.telemetry.events import EventLog
+from orch.telemetry.shortages import ShortageLog
 from orch.websocket.topics import Topics
 
 TOPIC: Final = "gateway"
@@ -106,7 +108,7 @@ class GatewayService:
         topics: Topics,
         metrics: Metrics,
         connect: Connect | None = None,
-        on_shortage: Callable[[Shortage, str], None] | None = None,
+        shortages: ShortageLog | None = None,
         clock: Callable[[], float] = trio.current_time,
         make_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
@@ -114,6 +116,7 @@ class GatewayService:
         self._health = health
         self._events = events
         self._topics = topics
+        self._shortages = shortages or ShortageLog(events=events, clock=clock, wall=clock)
         self._metrics = metrics
         self._clock = clock
         self._make_id = make_id
@@ -123,19 +126,21 @@ class GatewayService:
             is_usable=health.is_usable,
             on_failure=self._attempt_failed,
             on_retry=self._retried,
-            on_shortage=on_shortage or self._record_shortage,
+            on_shortage=self._short,
         )
         self._proxy = Proxy(
             self._dispatcher,
             find=self.determine_route,
             outside=self._outside,
             policy=lambda: self._settings.current.orchestration.gateway,
+            trusted=lambda: self._trusted,
             is_own_credential=self._is_own_credential,
             record=self._record,
             make_id=make_id,
         )
         self._table = RouteTable(())
         self._table_of: Settings | None = None
+        self._trusted: tuple[Network, ...] = ()
         self._backends_of: Settings | None = None
         self._total: Window | None = None
         self._routes: dict[str, Window] = {}
@@ -320,6 +325,7 @@ class GatewayService:
         settings = self._settings.current
         if settings is not self._table_of:
             self._table = RouteTable(settings.orchestration.gateway.routes)
+            self._trusted = tuple(map(read_network, settings.orchestration.frontend.trusted_proxies))
             self._table_of = settings
 
     def _follow(self) -> None:
@@ -362,8 +368,8 @@ class GatewayService:
             self._events.record("ok", lane.service, f"{lane.shown} answers again and gets {_OF[lane.flow]}.")
         self._topics.touch(TOPIC)
 
-    def _record_shortage(self, shortage: Shortage, service: str) -> None:
-        self._events.record("bad", service, f"{in_words(shortage)} A request to {service} was not sent.")
+    def _short(self, shortage: Shortage, service: str) -> None:
+        self._shortages.note(shortage, f"A request to the {service} could not be carried out.")
 
     def _retried(self, service: str) -> None:
         self._retries += 1

@@ -9,6 +9,7 @@ import structlog
 import trio
 from msgspec import UNSET, Raw
 
+from orch.access.addresses import group
 from orch.access.table import need_of_message, passes_door, refusal
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
@@ -16,7 +17,7 @@ from orch.stores.records import Origin, Ticket
 from orch.websocket import closes
 from orch.websocket.connection import Connection
 from orch.websocket.decoding import FRAME_LIMIT, Echo, decode, identity, type_name
-from orch.websocket.limits import Verdict, address_of
+from orch.websocket.limits import Verdict
 from orch.websocket.membership import Membership
 from orch.websocket.messages import (
     AudioEnd,
@@ -249,7 +250,7 @@ class Handlers:
                 body=b"" if message.payload is None else msgspec.json.encode(message.payload),
                 max_answer=FRAME_LIMIT,
                 flow=Flow.REQUESTS,
-                caller=address_of(connection.host),
+                caller=group(connection.actor.address),
             )
         except ProblemError as error:
             error.extra.setdefault("service", message.target_service)

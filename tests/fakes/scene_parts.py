@@ -36,7 +36,29 @@ def instance(now: float, url: str, state: str, states: str, latency: float, **mo
     } | more
 
 
+def gateway_lane(flow: str, **more: Any) -> dict[str, Any]:
+    return {
+        "flow": flow,
+        "breaker": "closed",
+        "breaker_retry_in": None,
+        "consecutive_failures": 0,
+        "in_flight": 1,
+        "connections": 64,
+        "busy": 1,
+        "waiting": 0,
+        "waiting_limit": 256,
+        "requests": 9_102,
+        "errors": 1,
+        "p95_ms": 310.0,
+        "is_admitting": True,
+    } | more
+
+
 def gateway_instance(service: str, url: str, **more: Any) -> dict[str, Any]:
+    """Both flows fare alike, unless ``lanes`` says otherwise."""
+    told = {key: more[key] for key in ("breaker", "breaker_retry_in") if key in more}
+    is_admitting = more.get("breaker", "closed") != "open"
+    lanes = [gateway_lane(flow, **told, is_admitting=is_admitting) for flow in ("captions", "requests")]
     return {
         "service": service,
         "url": url,
@@ -50,6 +72,7 @@ def gateway_instance(service: str, url: str, **more: Any) -> dict[str, Any]:
         "share": 1.0,
         "p95_ms": 310.0,
         "usable": True,
+        "lanes": lanes,
     } | more
 
 
