@@ -43,6 +43,7 @@ _TABLE: Final = (
     Problem("empty_audio", 422, "The recording holds no sound."),
     Problem("recording_too_large", 413, "A recording may be 25 MB at most."),
     Problem("too_many_recordings", 503, "As many recordings as may be are being read now. Try again soon."),
+    Problem("too_many_streams", 429, "As many people as may be are speaking. Try again soon."),
     Problem("speech_lost", 503, "Speech was not written down before the buffer ran out."),
     # Back ends.
     Problem("request_timeout", 408, "The request did not come in full in time."),

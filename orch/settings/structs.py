@@ -135,6 +135,12 @@ class Speech(Section, frozen=True):
     buffer_seconds: Positive = 60
     max_utterance: Annotated[float, Meta(ge=2, le=60)] = 15
     concurrent_recordings: Count = 4
+    concurrent_requests: Count = 4
+    max_waiting_seconds: Positive = 1800
+    resume_seconds: Annotated[float, Meta(ge=0, le=600)] = 60
+    max_streams: Count = 256
+    max_streams_per_session: Count = 64
+    max_streams_per_address: Count = 32
     vad: Vad = Vad()
 
 

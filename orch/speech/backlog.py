@@ -149,6 +149,7 @@ class Backlog:
         self._paused = False
         self._unasked = False
         self._unwanted = False  # the back end refused a revision: the utterance's others would fare no better
+        self._stalled = False  # no sound has come since the last revision: another would say the same
         self._due = 0.0  # the next revision
         self._rested = 0.0  # when the engine has had its half of the time
 
@@ -217,22 +218,39 @@ class Backlog:
             return None
         return self._useless_from(now)
 
-    def overflow(self) -> list[int]:
-        """Give up the oldest finals until no more than the buffer holds; return them: their audio can go.
+    def overflow(self, limit: float | None = None) -> list[int]:
+        """Give up the oldest finals until no more than ``limit`` seconds (the buffer) wait; return them.
+
+        Their audio can go.
 
         Neither the one that is just being asked, nor one that is answered.
         """
         asked = None if self._under_way is None else self._under_way.number
         lost = []
         waiting = self.waiting_seconds
+        limit = self._buffer if limit is None else limit
         for number, final in self._finals.items():
-            if waiting <= self._buffer:
+            if waiting <= limit:
                 break
             if number != asked and not (final.answered or final.late or final.refused):
                 final.late = True
                 waiting -= final.seconds
                 lost.append(number)
         return lost
+
+    def gone(self, number: int, now: float) -> None:
+        """Note an utterance that never arrived: a gap, published when those before it are."""
+        self._finals[number] = _Final(seconds=0.0, spoken_at=now, refused=True, marked=True)
+
+    def stalled(self) -> None:
+        """Note that no sound has come since the last revision."""
+        self._stalled = True
+
+    def flows(self, now: float) -> None:
+        """Note that sound comes."""
+        if self._stalled:
+            self._stalled = False
+            self._due = max(self._due, now)
 
     def stream_ended(self) -> None:
         """Note that nothing more will be spoken."""
@@ -254,6 +272,11 @@ class Backlog:
             self.revisions += 1
             self._count_missed(now, sent=1)
             self._due = now + self._interval
+
+    def begun(self, now: float) -> None:
+        """Note that the request under way has its turn: what it waited for that was not the engine's time."""
+        self._asked_at = now
+        self._behind = max(0.0, self._abandoned_until - now)
 
     def answered(self, now: float) -> None:
         """Note that the request under way succeeded."""
@@ -339,6 +362,8 @@ class Backlog:
     def _while_speaking(self, now: float) -> Decision:
         if self._speaking is None or self._unwanted or not self.revises:
             return Wait(None)
+        if self._stalled:
+            return Wait(None)
         if self._unasked:
             return Ask("speculation", self._speaking)
         if self._paused:
@@ -349,7 +374,9 @@ class Backlog:
     def _choose(self) -> int:
         """Return the oldest open final of those that failed in the fewest rounds of tries."""
         open_finals = [
-            (number, final) for number, final in self._finals.items() if not (final.answered or final.late)
+            (number, final)
+            for number, final in self._finals.items()
+            if not (final.answered or final.late or final.refused)
         ]
         return min(
             open_finals, key=lambda pair: (not pair[1].suspect and pair[1].unusable // POISONED, pair[0])

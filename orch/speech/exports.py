@@ -11,8 +11,7 @@ import msgspec
 
 from orch.problems import ProblemError
 from orch.speech.cues import Cue, apart, cues
-from orch.speech.lines import Line, Record, flat, of_history, record
-from orch.websocket.messages import Transcript, Translation
+from orch.speech.lines import Line, Record, Told, flat, of_history, record
 
 __all__ = ["FORMATS", "Choice", "File", "Format", "export", "of_history", "record"]
 
@@ -109,9 +108,7 @@ FORMATS: Final = {
 }
 
 
-def export(
-    messages: Iterable[Transcript | Translation], *, kind: str, session_id: str, choice: Choice | None = None
-) -> File:
+def export(messages: Iterable[Told], *, kind: str, session_id: str, choice: Choice | None = None) -> File:
     """Return the file of a kind, a key of :data:`FORMATS`; ProblemError ``invalid_request`` for any other."""
     form = FORMATS.get(kind)
     if form is None:

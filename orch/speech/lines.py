@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from orch.speech.languages import closest, is_same
-from orch.websocket.messages import CaptionError, Transcript, Translation, Word
+from orch.websocket.messages import CaptionError, ParticipantRenamed, Transcript, Translation, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +69,39 @@ class _Kind(Struct):
     type: str
 
 
-def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[Transcript | Translation]:
-    """Return the captions among encoded messages, in their order."""
-    found: list[Transcript | Translation] = []
+Told = Transcript | Translation | ParticipantRenamed
+
+
+def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[Told]:
+    """Return the captions among encoded messages, and who has another name, in their order."""
+    found: list[Told] = []
     for message in messages:
         kind = msgspec.json.decode(message, type=_Kind).type
         if kind == "transcript":
             found.append(msgspec.json.decode(message, type=Transcript))
         elif kind == "translation":
             found.append(msgspec.json.decode(message, type=Translation))
+        elif kind == "participant_renamed":
+            found.append(msgspec.json.decode(message, type=ParticipantRenamed))
     return found
 
 
-def record(messages: Iterable[Transcript | Translation], *, session_id: str) -> Record:
+def record(messages: Iterable[Told], *, session_id: str) -> Record:
     """Return what was said; the messages come in the order of their offsets.
 
     Of one utterance the last final text counts, else the last gap; revisions do not. A line with an empty
     final text is none. A translation counts if nothing later replaced it: text is not replaced by an error
-    of the same revision.
+    of the same revision. A participant's lines all carry the newest name.
     """
+    messages = list(messages)
+    names = _names(messages)
     transcripts: dict[str, Transcript] = {}
     translations: dict[str, dict[str, Translation]] = {}
     for message in messages:
         if isinstance(message, Transcript):
             if _replaces(message, transcripts.get(message.segment_id)):
                 transcripts[message.segment_id] = message
-        else:
+        elif isinstance(message, Translation):
             of_segment = translations.setdefault(message.segment_id, {})
             before = of_segment.get(message.target_language)
             if before is None or message.revision > before.revision or message.error is None:
@@ -109,10 +116,23 @@ def record(messages: Iterable[Transcript | Translation], *, session_id: str) -> 
         begin = transcript.stream_started - zero
         start = begin + round(transcript.start * 1000)
         end = max(start + 1, begin + round(transcript.end * 1000))
-        lines.append(Line(transcript, start, end, translations.get(name, {})))
+        speaker = names.get(transcript.participant_id or "", transcript.speaker)
+        named = msgspec.structs.replace(transcript, speaker=speaker)
+        lines.append(Line(named, start, end, translations.get(name, {})))
     # Python's sort keeps the order of what is equal: that of the offsets.
     lines.sort(key=lambda line: line.start)
     return Record(session_id, tuple(lines), zero)
+
+
+def _names(messages: Iterable[Told]) -> dict[str, str]:
+    """Return each participant's newest name."""
+    names: dict[str, str] = {}
+    for message in messages:
+        if isinstance(message, ParticipantRenamed):
+            names[message.participant_id] = message.name
+        elif isinstance(message, Transcript) and message.participant_id is not None and message.speaker:
+            names[message.participant_id] = message.speaker
+    return names
 
 
 def _replaces(message: Transcript, before: Transcript | None) -> bool:

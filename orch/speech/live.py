@@ -15,7 +15,8 @@ from orch.speech.stream import Publisher, SpeechStream, Teller
 from orch.speech.tally import SpeechStatistics, Tally
 from orch.speech.transcriber import CurrentSettings, Transcriber
 from orch.speech.translator import Pairs, Translator
-from orch.websocket.messages import CaptionError
+from orch.speech.turns import Asker, Turns
+from orch.websocket.messages import AudioStatus, CaptionError
 
 __all__ = ["LanguagesOffered", "Speech", "SpeechStatistics", "SpeechStream"]
 
@@ -59,6 +60,7 @@ class Speech:
         self._settings = settings
         self._wall = wall
         self._tally = Tally()
+        self._turns = Turns(self._places)
         self._asking = trio.Lock()
         self._offered = LanguagesOffered()
         self._asked_of: object = None
@@ -76,11 +78,15 @@ class Speech:
         participant_id: str | None,
         publish: Publisher,
         tell: Teller,
+        acknowledge: Callable[[AudioStatus], object] = lambda _: None,
+        age: float = 0.0,
+        address: str = "",
     ) -> SpeechStream:
-        """Return a stream that begins now; it works once its ``run`` does.
+        """Return a stream whose first sample is ``age`` seconds old; it works once its ``run`` does.
 
         ``targets`` is called for every final: the languages that are read at that time. ``publish`` keeps a
-        message and sends it; ``tell`` sends one that need not be kept.
+        message and sends it; ``tell`` sends one that need not be kept, ``acknowledge`` to the speaker alone.
+        ``address``: whose turn at the back end it is, where many wait.
 
         ProblemError ``unsupported_sample_rate``; ``unsupported_language`` where the back end has lately
         said which languages it knows, and this is none of them.
@@ -91,7 +97,7 @@ class Speech:
             origin=Origin(
                 session_id=session_id,
                 stream_id=stream_id,
-                started=int(self._wall() * 1000),
+                started=int((self._wall() - age) * 1000),
                 source_language=source_language,
                 speaker=speaker,
                 participant_id=participant_id,
@@ -103,9 +109,19 @@ class Speech:
             targets=targets,
             publish=publish,
             tell=tell,
+            acknowledge=acknowledge,
             wall=self._wall,
             tally=self._tally,
+            turns=self._turns,
+            asker=Asker(address=address, session_id=session_id, stream_id=stream_id),
         )
+
+    def _places(self) -> int:
+        """Return how many requests the audio-service is given at once."""
+        settings = self._settings.current
+        service = settings.services.get(AUDIO)
+        instances = 1 if service is None else 1 + len(service.instances)
+        return settings.orchestration.speech.concurrent_requests * instances
 
     async def languages(self) -> LanguagesOffered:
         """Return what the back ends offer, as they said within the last minute or say now."""

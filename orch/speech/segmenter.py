@@ -196,6 +196,14 @@ class Segmenter:
         return self._utterance
 
     @property
+    def settled(self) -> int:
+        """The first sample that an utterance to come, or the current one, may still contain."""
+        if self._utterance is not None:
+            return self._utterance
+        oldest = self._onset[0].start if self._onset else self._at
+        return min(self.position, max(self._decided, oldest - self._pre_roll))
+
+    @property
     def kept_samples(self) -> int:
         """How many samples are held in memory."""
         return len(self._pcm) // 2
@@ -239,6 +247,20 @@ class Segmenter:
         self._pcm.clear()
         self._onset.clear()
         return events
+
+    def skip(self, samples: int) -> None:
+        """Count samples that were lost, after :meth:`flush`: the input goes on after them."""
+        assert self._utterance is None, self  # noqa: S101 - the caller has flushed
+        self._base = self._decided = self._at = self.position + samples
+
+    def drop(self) -> int:
+        """Forget what is in no event yet, as if the input had ended before it; return where that is."""
+        settled = self.settled
+        self._utterance = None
+        self._pcm.clear()
+        self._onset.clear()
+        self._base = self._decided = self._at = settled
+        return settled
 
     def _look_at(self, level: float, events: list[Event]) -> None:
         """Judge the next frame."""
@@ -363,11 +385,7 @@ class Segmenter:
 
     def _forget(self) -> None:
         """Let go of samples that no utterance can want any more."""
-        if self._utterance is not None:
-            needed = self._utterance
-        else:
-            oldest = self._onset[0].start if self._onset else self._at
-            needed = max(self._decided, oldest - self._pre_roll)
+        needed = self.settled
         # In steps, because each removal moves what remains.
         if needed - self._base >= self.sample_rate // 4:
             del self._pcm[: (needed - self._base) * 2]

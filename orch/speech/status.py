@@ -1,4 +1,4 @@
-"""Tells those in a session how far behind a stream is."""
+"""Tells those in a session how far behind a stream is, and its speaker how much has arrived."""
 
 from collections.abc import Callable
 from typing import Final, Never
@@ -12,9 +12,10 @@ INTERVAL: Final = 1.0  # s
 
 
 class StatusTeller:
-    """Tells a status when it has changed, at most once a second; the first one only if it is news.
+    """Publishes a status when it has changed, at most once a second; the first one only if it is news.
 
-    ``read`` returns the status now, with a timestamp of 0.
+    ``read`` returns the status now, with a timestamp of 0. Where nothing but the acknowledgement has changed
+    (``received_seconds``, ``settled_seconds``), it is sent to the speaker alone: ``acknowledge``.
     """
 
     def __init__(
@@ -22,20 +23,23 @@ class StatusTeller:
         read: Callable[[], AudioStatus],
         *,
         tell: Callable[[AudioStatus], object],
+        acknowledge: Callable[[AudioStatus], object],
         wall: Callable[[], float],
     ) -> None:
         self._read = read
         self._tell = tell
+        self._acknowledge = acknowledge
         self._wall = wall
         self._due = trio.Event()
         self._told: AudioStatus | None = None
+        self._acknowledged = (0.0, 0.0)
 
     def touch(self) -> None:
-        """Say that the status may have changed."""
+        """Note that the status may have changed."""
         self._due.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Tell changes until cancelled."""
+        """Publish changes until cancelled."""
         task_status.started()
         while True:
             await self._due.wait()
@@ -44,7 +48,7 @@ class StatusTeller:
                 await trio.sleep(INTERVAL)
 
     def tell_change(self) -> bool:
-        """Tell the status if it is another than the last one told; return whether it was."""
+        """Publish the status if it is another than the last one published; return whether it was."""
         status = self._read()
         quiet = AudioStatus(
             timestamp=0,
@@ -55,8 +59,22 @@ class StatusTeller:
             speaking=False,
             waiting_for=None,
         )
-        if status == (self._told or quiet):
-            return False
-        self._told = status
-        self._tell(msgspec.structs.replace(status, timestamp=int(self._wall() * 1000)))
+        seen = msgspec.structs.replace(status, received_seconds=0.0, settled_seconds=0.0)
+        if seen == (self._told or quiet):
+            if self._acknowledged == (status.received_seconds, status.settled_seconds):
+                return False
+            self.acknowledge()
+            return True
+        self._told = seen
+        self._acknowledged = (status.received_seconds, status.settled_seconds)
+        self._tell(msgspec.structs.replace(status, timestamp=self._timestamp()))
         return True
+
+    def acknowledge(self) -> None:
+        """Send the speaker the status, now."""
+        status = self._read()
+        self._acknowledged = (status.received_seconds, status.settled_seconds)
+        self._acknowledge(msgspec.structs.replace(status, timestamp=self._timestamp()))
+
+    def _timestamp(self) -> int:
+        return int(self._wall() * 1000)

@@ -12,7 +12,7 @@ is left to ask: the answer, there already or still to come, is the final.
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import trio
@@ -29,6 +29,7 @@ from orch.speech.tally import Tally
 from orch.speech.transcriber import Heard, Transcriber
 from orch.speech.translating import Translations
 from orch.speech.translator import Translator
+from orch.speech.turns import Asker, Turn, Turns
 from orch.websocket.messages import AudioStatus, Transcript, Translation
 
 PACED_STEP: Final = 0.2  # s of a recording taken at a time
@@ -46,6 +47,7 @@ class _Request:
     number: int
     end: int
     scope: trio.CancelScope
+    turn: Turn
 
 
 class SpeechStream:
@@ -71,8 +73,11 @@ class SpeechStream:
         targets: Callable[[], Collection[str]],
         publish: Publisher,
         tell: Teller,
+        acknowledge: Callable[[AudioStatus], object],
         wall: Callable[[], float],
         tally: Tally,
+        turns: Turns,
+        asker: Asker,
     ) -> None:
         self.origin = origin
         self._sample_rate = sample_rate
@@ -82,6 +87,8 @@ class SpeechStream:
         self._tell = tell
         self._wall = wall
         self._tally = tally
+        self._turns = turns
+        self._asker = asker
         self._resampler = Resampler(source=sample_rate)
         self._segmenter = Segmenter(
             sample_rate=BACK_END_RATE, vad=settings.vad, max_utterance=settings.max_utterance
@@ -102,11 +109,13 @@ class SpeechStream:
         self._segments: dict[int, Segment] = {}
         self._spoken: Segment | None = None
         self._count = 0
+        self._received = 0  # samples at the stream's own rate
+        self._revised_at = -1  # the segmenter's position at the last revision
         self._request: _Request | None = None
         self._arrivals: deque[tuple[int, float]] = deque()
         self._woken = trio.Event()
         self._room = trio.Event()
-        self._status = StatusTeller(self._status_now, tell=tell, wall=wall)
+        self._status = StatusTeller(self._status_now, tell=tell, acknowledge=acknowledge, wall=wall)
         self._has_ended = False
         self._is_over = False
         self.lost_seconds = 0.0
@@ -123,6 +132,18 @@ class SpeechStream:
     def seconds(self) -> float:
         """How much was heard."""
         return self._segmenter.position / BACK_END_RATE
+
+    @property
+    def received_seconds(self) -> float:
+        """How much has arrived, at the stream's own rate: exact to the sample."""
+        return self._received / self._sample_rate
+
+    @property
+    def settled_seconds(self) -> float:
+        """Where the first utterance begins that is not published yet, nor given up."""
+        first = next(iter(self._segments.values()), None)
+        settled = self._segmenter.settled if first is None else first.start
+        return min(settled / BACK_END_RATE, self.received_seconds)
 
     @property
     def waiting_seconds(self) -> float:
@@ -154,7 +175,40 @@ class SpeechStream:
             raise ProblemError(
                 "odd_byte_count", f"Audio is 16-bit: {len(pcm)} bytes are not a whole number of samples."
             )
+        self._received += len(pcm) // 2
         self._take(self._resampler.feed(pcm))
+
+    def skip(self, seconds: float, error: ProblemError) -> None:
+        """Count speech that did not arrive and never will: it becomes a gap with ``error``, in its place."""
+        if self._has_ended or seconds <= 0:
+            return
+        now = trio.current_time()
+        self._take(self._resampler.flush())
+        for event in self._segmenter.flush():
+            self._note(event, now)
+        self._resampler = Resampler(source=self._sample_rate)
+        self._received += round(seconds * self._sample_rate)
+        start = self._segmenter.position
+        end = round(self._received / self._sample_rate * BACK_END_RATE)
+        self._segmenter.skip(end - start)
+        self._arrivals.append((end, now))
+        self._count += 1
+        self._segments[self._count] = Segment(number=self._count, start=start, end=end, error=error)
+        self._backlog.gone(self._count, now)
+        self._wake()
+
+    def rename(self, speaker: str | None) -> None:
+        """Have what is published from now on carry another name."""
+        self.origin = replace(self.origin, speaker=speaker)
+
+    def acknowledge(self) -> None:
+        """Send the speaker how much has arrived, now."""
+        self._status.acknowledge()
+
+    def shed(self, seconds: float) -> None:
+        """Give up that much of what waits, the oldest first."""
+        self._give_back(self._backlog.overflow(max(0.0, self.waiting_seconds - seconds)))
+        self._wake()
 
     async def feed_paced(self, pcm: bytes) -> None:
         """Take samples of a recording, no faster than they are written down: two utterances wait at most.
@@ -185,11 +239,34 @@ class SpeechStream:
         self._backlog.stream_ended()
         self._wake()
 
+    def release(self) -> float:
+        """End the stream before the utterance that is being spoken; return the seconds that it then has.
+
+        The rest is for another stream, to which the speaker sends it again. What readers were shown of it
+        here is taken back.
+        """
+        if self._has_ended:
+            return self.received_seconds
+        self._has_ended = True
+        spoken = self._spoken
+        at = self._segmenter.drop()
+        if spoken is not None:
+            self._spoken = None
+            spoken.end, spoken.heard = at, Heard(text="")
+            spoken.guess = spoken.pause = None
+            now = trio.current_time()
+            self._take_back(self._backlog.ended(spoken.number, seconds=0.0, now=now, guessed="known"))
+        self._received = min(self._received, int(at * self._sample_rate / BACK_END_RATE))
+        self._backlog.stream_ended()
+        self._wake()
+        return self.received_seconds
+
     def _is_full(self) -> bool:
         return self._backlog.waiting >= PACED_WAITING or self._translations.is_crowded
 
     def _take(self, pcm: bytes) -> None:
         now = trio.current_time()
+        self._backlog.flows(now)
         events = self._segmenter.feed(pcm)
         position = self._segmenter.position
         self._arrivals.append((position, now))
@@ -236,13 +313,19 @@ class SpeechStream:
             and (request.number, request.end) == (segment.number, segment.end)
         ):
             guessed = "asked"
+            self._turns.hurry(request.turn)
         segment.guess = segment.pause = None
         self._take_back(
             self._backlog.ended(segment.number, seconds=segment.seconds, now=now, guessed=guessed)
         )
-        for number in self._backlog.overflow():
-            self._segments[number].pcm = b""
+        self._give_back(self._backlog.overflow())
         self._tally.spoken(self._wall())
+        self._tally.bound(self._settings.max_waiting_seconds)
+
+    def _give_back(self, numbers: list[int]) -> None:
+        """Let go of the audio of utterances that are given up."""
+        for number in numbers:
+            self._segments[number].pcm = b""
 
     def _arrived(self, sample: int) -> float:
         """Return when a sample arrived."""
@@ -295,6 +378,9 @@ class SpeechStream:
                     with trio.move_on_at(math.inf if decision.until is None else decision.until):
                         await self._woken.wait()
                 case Ask():
+                    if decision.kind == "revision" and self._segmenter.position == self._revised_at:
+                        self._backlog.stalled()
+                        continue
                     await self._ask(decision)
                 case Publish():
                     await self._publish_final(decision.number, nursery)
@@ -311,15 +397,20 @@ class SpeechStream:
         heard: Heard | None = None
         error: ProblemError | None = None
         self._backlog.asked(ask, trio.current_time(), seconds=len(pcm) / 2 / BACK_END_RATE)
+        if ask.kind == "revision":
+            self._revised_at = self._segmenter.position
+        turn = Turn(self._asker, is_final=ask.kind == "final")
         with trio.CancelScope() as scope:
-            self._request = _Request(ask.number, end, scope)
+            self._request = _Request(ask.number, end, scope, turn)
             try:
-                heard = await self._transcriber.transcribe(
-                    pcm,
-                    sample_rate=BACK_END_RATE,
-                    language=self.origin.source_language,
-                    session_id=self.origin.session_id,
-                )
+                async with self._turns.take(turn):
+                    self._backlog.begun(trio.current_time())
+                    heard = await self._transcriber.transcribe(
+                        pcm,
+                        sample_rate=BACK_END_RATE,
+                        language=self.origin.source_language,
+                        session_id=self.origin.session_id,
+                    )
             except ProblemError as caught:
                 error = caught
             finally:
@@ -425,6 +516,8 @@ class SpeechStream:
             revisions_dropped=self.revisions_dropped,
             speaking=self._segmenter.speaking_since is not None,
             waiting_for=waiting_for,
+            received_seconds=round(self.received_seconds, 6),
+            settled_seconds=round(self.settled_seconds, 6),
         )
 
     def _timestamp(self) -> int:

@@ -48,6 +48,9 @@ class Counted(Protocol):
     def revisions_dropped(self) -> int:
         """How many revisions were due and not sent, or taken back."""
 
+    def shed(self, seconds: float) -> None:
+        """Give up that much of what waits, the oldest first."""
+
 
 class Tally:
     """The mutable state is: the streams that run, sums over all that ever did, and the last 100 latencies."""
@@ -78,6 +81,18 @@ class Tally:
         """Count an utterance that has ended; ``at``: seconds since the epoch."""
         self._utterances += 1
         self._spoken.append(at)
+
+    def bound(self, seconds: float) -> None:
+        """Have the streams with the most waiting speech give it up, until all together have that much."""
+        excess = sum(stream.waiting_seconds for stream in self._streams) - seconds
+        while excess > 0:
+            heaviest = max(self._streams, key=lambda stream: stream.waiting_seconds)
+            before = heaviest.waiting_seconds
+            heaviest.shed(excess)
+            given = before - heaviest.waiting_seconds
+            if given <= 0:
+                return  # all that waits is being asked
+            excess -= given
 
     def written(self, latency: float | None) -> None:
         """Count a final. ``latency``: seconds since its last speech arrived, where that means anything."""

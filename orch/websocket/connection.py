@@ -100,6 +100,7 @@ class Connection(ABC):
         "actor",
         "agent",
         "connection_id",
+        "has_left",
         "heard_at",
         "host",
         "members",
@@ -133,6 +134,7 @@ class Connection(ABC):
         self.topics: tuple[str, ...] = ()
         self.stale_topics: tuple[str, ...] = ()
         self.stream_id: str | None = None
+        self.has_left = False
         self.sent = self.received = self.said_bytes = 0
         self._terms = terms
         self._nursery: trio.Nursery | None = None
@@ -283,6 +285,8 @@ class Connection(ABC):
         while True:
             event = await receive()
             if event["type"] == "websocket.disconnect":
+                # RFC 6455 §7.4.1: 1000 and 1001 are said by who means to go; a lost network says nothing.
+                self.has_left = self._closing is None and event.get("code") in (1000, 1001)
                 return False
             if self._closing is not None:
                 continue

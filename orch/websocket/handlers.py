@@ -275,7 +275,7 @@ class Handlers:
         self._publisher.unsubscribe(connection, message)
 
     async def _audio(self, connection: Connection, data: bytes) -> None:
-        self._speaking.feed(connection, data)
+        await self._speaking.feed(connection, data)
 
     async def _audio_end(self, connection: Connection, message: AudioEnd) -> None:
         self._speaking.end(connection, message)

@@ -69,7 +69,7 @@ class Membership:
         """Answer ``session_joined``; one who is in the session already changes name and languages."""
         async with self._rooms.open(message.session_id) as session:
             member = connection.members.get(message.session_id)
-            is_new = member is None
+            is_new, former = member is None, None
             if member is None:
                 self._may_join(connection)
                 member = self._member(
@@ -80,13 +80,15 @@ class Membership:
                     languages=message.languages,
                 )
             else:
-                member.name = message.name or member.name
+                former, member.name = member.name, message.name or member.name
                 member.languages = message.languages
             await self._keep(session, member)
             if is_new:
                 self._let_in(session, member, connection)
             else:
                 self._rooms.presence.refresh(session, member)
+                if member.name != former:
+                    self._rooms.on_renamed(session, member)
             offset = session.offset
             with self._catching_up(connection, session, member, is_new=is_new):
                 history = await self._rooms.kept(session, until=offset) if message.history else None

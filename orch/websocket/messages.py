@@ -6,7 +6,7 @@ carries the same. Server messages carry ``timestamp``, milliseconds since the ep
 presence, progress) is not kept and not recovered.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -16,6 +16,10 @@ Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z0-
 Languages = Annotated[tuple[Language, ...], Meta(max_length=32)]
 Name = Annotated[str, Meta(max_length=80)]
 MessageId = Annotated[str, Meta(max_length=128)] | int
+
+#: Seconds: how old speech may be when it is sent, and how long one stream may last.
+LONGEST_AGE: Final = 3_600.0
+LONGEST_STREAM: Final = 7 * 86_400.0
 
 Role = Literal["owner", "participant", "observer"]
 Change = Literal["joined", "left", "silent"]
@@ -97,12 +101,23 @@ class Unsubscribe(ClientMessage, frozen=True, tag="unsubscribe"):
 
 
 class AudioStart(ClientMessage, frozen=True, tag="audio_start"):
-    """Binary frames from now on are speech: 16-bit little-endian mono PCM at ``sample_rate`` Hz."""
+    """Binary frames from now on are speech: 16-bit little-endian mono PCM at ``sample_rate`` Hz.
+
+    ``age``: how many seconds ago the first sample that the client offers was recorded. A client that gives
+    it stores what is not acknowledged (``audio_status``), so its stream outlives a lost connection.
+    ``stream_id``: the stream to continue after a lost connection, whose speech the client stores from
+    ``position`` (seconds of that stream) on. ``lost_seconds``: speech right before that which it does not
+    store any more and which was never acknowledged.
+    """
 
     session_id: SessionId
     sample_rate: int
     source_language: Language = "auto"
     target_languages: Languages = ()
+    age: Annotated[float, Meta(ge=0, le=LONGEST_AGE)] | None = None
+    stream_id: Annotated[str, Meta(max_length=64)] | None = None
+    position: Annotated[float, Meta(ge=0, le=LONGEST_STREAM)] = 0.0
+    lost_seconds: Annotated[float, Meta(ge=0, le=LONGEST_AGE)] = 0.0
 
 
 class AudioEnd(ClientMessage, frozen=True, tag="audio_end"):
@@ -290,10 +305,18 @@ class Update(ServerMessage, frozen=True, tag="update"):
 
 
 class AudioStarted(ServerMessage, frozen=True, tag="audio_started"):
-    """The service listens. ``stream_id`` begins every ``segment_id`` of this stream."""
+    """The service listens. ``stream_id`` begins every ``segment_id`` of this stream.
+
+    Where the client asked to continue a stream: it sends what it stores from ``position`` on, in seconds of
+    the stream it asked for. ``received_seconds``: where that is in this stream, which is the same one
+    (``continued``) or a new one.
+    """
 
     session_id: str
     stream_id: str
+    continued: bool = False
+    position: float = 0.0
+    received_seconds: float = 0.0
 
 
 class AudioEnded(ServerMessage, frozen=True, tag="audio_ended"):
@@ -306,7 +329,12 @@ class AudioEnded(ServerMessage, frozen=True, tag="audio_ended"):
 
 
 class AudioStatus(ServerMessage, frozen=True, tag="audio_status"):
-    """How far behind the stream is; sent when it changes, at most once a second. Not kept."""
+    """How far the stream is; not kept. To all when it changes, at most once a second.
+
+    It is the acknowledgement: ``received_seconds`` of the stream have arrived, from its first sample on, and
+    what came before ``settled_seconds`` is transcribed and published, or given up. The speaker gets one each
+    second while audio arrives.
+    """
 
     session_id: str
     stream_id: str
@@ -314,6 +342,8 @@ class AudioStatus(ServerMessage, frozen=True, tag="audio_status"):
     revisions_dropped: int
     speaking: bool
     waiting_for: str | None
+    received_seconds: float = 0.0
+    settled_seconds: float = 0.0
 
 
 class CaptionError(Struct, frozen=True, kw_only=True):
@@ -335,7 +365,7 @@ class Word(Struct, frozen=True, kw_only=True):
 
 
 class Transcript(ServerMessage, frozen=True, tag="transcript"):
-    """What was said. Seconds count from ``audio_start``, which was at ``stream_started`` (epoch ms).
+    """What was said. Seconds count from the stream's first sample, at ``stream_started`` (epoch ms).
 
     A later ``revision`` of one ``segment_id`` replaces the earlier. ``confidence`` is the engine's, or null.
     With ``error``, ``text`` is empty: a gap, marked.
@@ -355,6 +385,15 @@ class Transcript(ServerMessage, frozen=True, tag="transcript"):
     participant_id: str | None = None
     words: tuple[Word, ...] = ()
     error: CaptionError | None = None
+    offset: int | UnsetType = UNSET
+
+
+class ParticipantRenamed(ServerMessage, frozen=True, tag="participant_renamed"):
+    """Someone has another name, from now on and for what they said before. Kept in the history."""
+
+    session_id: str
+    participant_id: str
+    name: str
     offset: int | UnsetType = UNSET
 
 

@@ -16,6 +16,7 @@ from orch.websocket.elsewhere import Elsewhere
 from orch.websocket.history import Limits, is_whole
 from orch.websocket.members import Member
 from orch.websocket.messages import (
+    ParticipantRenamed,
     ServerMessage,
     SessionLeft,
     SessionMessage,
@@ -42,7 +43,7 @@ from orch.websocket.tokens import new_name
 IDLE_RESIDENT: Final = 20_000
 
 #: What ``publish`` takes: the messages with an offset.
-Numbered = SessionMessage | Transcript | Translation
+Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed
 
 
 class CurrentSettings(Protocol):
@@ -92,6 +93,7 @@ class Rooms:
         self.resident = Resident(IDLE_RESIDENT)
         self.count = 0
         self.on_ended: Callable[[Session], None] | None = None
+        self.on_renamed: Callable[[Session, Member], None] = lambda _session, _member: None
         self._settings = settings
         self._deletions = 0
         self._expiring: set[str] = set()

@@ -39,7 +39,8 @@ from orch.websocket.presence import PresenceTeller
 from orch.websocket.publisher import TopicPublisher
 from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
 from orch.websocket.sessions import SessionSummary, summary
-from orch.websocket.speaking import RecordingOpened, Speaking, Speech
+from orch.websocket.speaking import RecordingOpened, Speaking
+from orch.websocket.streams import Speech
 from orch.websocket.sweeping import Sweeper
 from orch.websocket.tokens import new_name
 from orch.websocket.topics import Topics
@@ -108,7 +109,7 @@ class HubService:
         self.pool = Pool(asking=asking, own=self.statistics, touch=lambda: topics.touch("connections"))
         self._membership = Membership(self._rooms)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
-        self._speaking = Speaking(rooms=self._rooms, speech=speech)
+        self._speaking = Speaking(rooms=self._rooms, speech=speech, asking=asking)
         self._sweeper = Sweeper(self._rooms)
         self._handlers = Handlers(
             rooms=self._rooms,
@@ -169,6 +170,7 @@ class HubService:
         ends no longer than :data:`SPEECH_PATIENCE`.
         """
         self._is_draining = True
+        self._speaking.close()  # speakers learn how much was received before their connections close
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._drain_speech)
             nursery.start_soon(self._drain_connections)
@@ -388,7 +390,7 @@ class HubService:
             self._closes[connection.closed_as.name] += 1
         if connection.closed_as is closes.SLOW_CLIENT:
             self._events.record("warn", "connections", f"{connection.address} was too slow and was closed.")
-        self._speaking.hang_up(connection)
+        self._speaking.lose(connection)
         self._membership.detach(connection)
         self._publisher.detach(connection)
 

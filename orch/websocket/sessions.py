@@ -17,9 +17,6 @@ from orch.websocket.roster import PARTICIPANTS_LISTED, Roster, Someone
 #: Bytes of a session's ``config``, as JSON.
 CONFIG_LIMIT: Final = 65_536
 
-#: Speech streams of one session that are open or still being written down.
-STREAMS_PER_SESSION: Final = 64
-
 #: Presence is told so often at most: at once to few, less often the more there are to tell it to, so that
 #: nobody's coming and going takes more than 500 frames a second, however large the crowd.
 PRESENCE_INTERVAL: Final = 0.1
@@ -216,13 +213,6 @@ class Session:
     def is_attended(self) -> bool:
         """Whether someone is certainly there, though they may only listen."""
         return any(member.receiver.answers_heartbeats for member in self.members())
-
-    def may_open_stream(self) -> None:
-        """Raise ``too_many_recordings`` where as much is being said at once as may be."""
-        if len(self.streams) >= STREAMS_PER_SESSION:
-            raise ProblemError(
-                "too_many_recordings", f"{STREAMS_PER_SESSION} streams are open in {self.session_id} already."
-            )
 
 
 class SessionSummary(Struct, frozen=True, kw_only=True):

@@ -1,34 +1,43 @@
-"""Speech that comes in over sockets and as recordings, and is on its way to becoming captions.
+"""Speech that arrives over sockets and as recordings, and is on its way to becoming captions.
 
 A stream runs in the hub's nursery, not in its speaker's connection: what was said before a connection was
-lost is still written down.
+lost is still transcribed. The stream of a speaker that stores what is not acknowledged stays open for
+``speech.resume_seconds``, so that it can go on in the middle of a word, on another connection; where that
+one comes to another worker, this one ends the stream before the word, and the speaker says it again there.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Coroutine
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import ExitStack, aclosing, nullcontext
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final
 
 import msgspec
 import structlog
 import trio
 from msgspec import UNSET, Struct
 
+from orch.cluster.asking import Asking
 from orch.problems import ProblemError
+from orch.websocket import continuing
 from orch.websocket.connection import Connection
+from orch.websocket.continuing import GAP, Beginning, Progress
+from orch.websocket.limits import address_of
 from orch.websocket.members import Member
 from orch.websocket.messages import (
     AudioEnd,
     AudioEnded,
     AudioStart,
     AudioStarted,
+    AudioStatus,
     Error,
-    MessageId,
-    ServerMessage,
+    ParticipantRenamed,
 )
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Numbered, Rooms
 from orch.websocket.sessions import Session
+from orch.websocket.stream_shares import Limits, admit
+from orch.websocket.streams import Speech, Stream
 from orch.websocket.tokens import new_stream_name
 
 #: What a recording is fed at: 16-bit mono samples a second.
@@ -38,50 +47,18 @@ RECORDING_RATE: Final = 16_000
 PUBLISH_WITHIN: Final = 60.0
 PUBLISH_AGAIN: Final = 1.0
 
+#: Seconds of speech that one stream is fed at a time: other clients are served in between.
+FED_AT_ONCE: Final = 0.2
+
+#: Ended streams whose length is remembered, for a speaker who did not learn of the end.
+ENDED_REMEMBERED: Final = 1_000
+
+#: Seconds that other workers are given to say how far a stream of theirs is.
+RELEASE_WITHIN: Final = 1.0
+
+_RELEASE: Final = "release_stream"
+
 _log = structlog.get_logger("websocket")
-
-
-class SpeechStream(Protocol):
-    """Speech in, captions out: see ``orch.speech.live``."""
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of speech taken in."""
-
-    @property
-    def lost_seconds(self) -> float:
-        """Seconds of speech given up."""
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write down what is fed, until the stream has ended and all of it is written down."""
-
-    def feed(self, pcm: bytes) -> None:
-        """Take speech in, without waiting. Raises ``odd_byte_count``."""
-
-    async def feed_paced(self, pcm: bytes) -> None:
-        """Take speech in, waiting while much is pending."""
-
-    def end(self) -> None:
-        """Say that no more will come."""
-
-
-class Speech(Protocol):
-    """Where streams come from."""
-
-    def stream(
-        self,
-        *,
-        session_id: str,
-        stream_id: str,
-        sample_rate: int,
-        source_language: str,
-        targets: Callable[[], Collection[str]],
-        speaker: str | None,
-        participant_id: str | None,
-        publish: Callable[[Numbered], Coroutine[Any, Any, int]],
-        tell: Callable[[ServerMessage], None],
-    ) -> SpeechStream:
-        """Begin a stream. Raises ``unsupported_sample_rate``, ``unsupported_language``."""
 
 
 class RecordingOpened(Struct, frozen=True):
@@ -91,45 +68,44 @@ class RecordingOpened(Struct, frozen=True):
     stream_id: str
 
 
-class _Stream:
-    """A stream that is open, or being written down to its end."""
+class _Release(Struct, frozen=True):
+    """Asks other workers to end a stream of this speaker's, and how far it came."""
 
-    def __init__(
-        self,
-        stream_id: str,
-        session: Session,
-        speech: SpeechStream,
-        *,
-        connection: Connection | None,
-        member: Member | None,
-    ) -> None:
-        self.stream_id = stream_id
-        self.session = session
-        self.speech = speech
-        self.connection = connection
-        self.member = member
-        self.scope = trio.CancelScope()
-        self.feeding = trio.CancelScope()
-        self.ended_by: MessageId | None = None
-        self.is_open = True
+    stream_id: str
+    session_id: str
+    participant_id: str
+
+
+class _Ended(Struct, frozen=True):
+    """A stream that has ended; ``until``: when its last sample was recorded, seconds of the steady wall."""
+
+    session_id: str
+    participant_id: str | None
+    received_seconds: float
+    until: float
 
 
 class Speaking:
-    """Opens streams, feeds them, and says when all of one is written down.
+    """Opens streams, feeds them, and says when all of one is transcribed.
 
-    The mutable state is the streams: one that is open per connection, ``STREAMS_PER_SESSION`` per session
-    with those that are still being written down, and ``speech.concurrent_recordings`` recordings.
+    The mutable state is the streams: one that is open per connection, bounded per session, per address and
+    in all (``stream_shares``) with those that are still being transcribed, and
+    ``speech.concurrent_recordings`` recordings; and how long the last ended ones were.
     """
 
-    def __init__(self, *, rooms: Rooms, speech: Speech) -> None:
+    def __init__(self, *, rooms: Rooms, speech: Speech, asking: Asking) -> None:
         self._rooms = rooms
         self._speech = speech
-        self._streams: dict[str, _Stream] = {}
+        self._asking = asking
+        self._streams: dict[str, Stream] = {}
+        self._ended: OrderedDict[str, _Ended] = OrderedDict()
         self._recordings = 0
         self._nursery: trio.Nursery | None = None
         self._is_draining = False
         self._done = trio.lowlevel.ParkingLot()
         rooms.on_ended = self._cut_off
+        rooms.on_renamed = self._renamed
+        asking.answer(_RELEASE, self._released)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run streams until cancelled."""
@@ -140,60 +116,102 @@ class Speaking:
         finally:
             self._nursery = None
 
-    async def drain(self) -> None:
-        """Take no more speech; return when all that was said is written down."""
+    def close(self) -> None:
+        """Accept no more speech.
+
+        A speaker that stores its speech says the word it is in the middle of again, to who is there then.
+        """
         self._is_draining = True
         for stream in tuple(self._streams.values()):
             stream.feeding.cancel()
+            if stream.is_stored and stream.is_open:
+                stream.speech.release()
+                stream.speech.acknowledge()
             self._end(stream)
+
+    async def drain(self) -> None:
+        """Accept no more speech; return when all that was said is transcribed."""
+        self.close()
         while self._streams:
             await self._done.park()
 
     async def start(self, connection: Connection, message: AudioStart) -> None:
         """Answer ``audio_started``; from here on the connection's binary frames are speech."""
-        member = connection.members.get(message.session_id)
-        if member is None:
-            raise ProblemError("not_in_session", f"Join session {message.session_id} before speaking in it.")
-        member.may_speak()
-        if connection.stream_id is not None:
-            raise ProblemError("audio_already_started", "Send audio_end before another audio_start.")
+        member = self._speaker(connection, message)
         async with self._rooms.open(message.session_id) as session:
-            stream = self._open(
-                session,
-                sample_rate=message.sample_rate,
-                source_language=message.source_language,
-                target_languages=message.target_languages,
-                speaker=member.name,
-                connection=connection,
-                member=member,
-            )
-            connection.stream_id = stream.stream_id
-            await self._launch(stream, partial(self._run, stream))
+            stream = self._own(message, member)
+            if stream is not None and self._is_same(stream, message):
+                beginning = self._take_over(stream, connection, member, message)
+            else:
+                progress = await self._progress(message, member)
+                # The client may have left, or closed, while other workers were asked.
+                if connection.is_closing or self._speaker(connection, message) is not member:
+                    return
+                stream, beginning = self._begin(session, connection, member, message, progress)
+                connection.stream_id = stream.stream_id
+                await self._launch(stream, partial(self._run, stream))
         connection.answer(
             AudioStarted(
                 timestamp=self._rooms.now_ms(),
                 id=UNSET if message.id is None else message.id,
                 session_id=session.session_id,
                 stream_id=stream.stream_id,
+                continued=stream.stream_id == message.stream_id,
+                position=round(beginning.position, 6),
+                received_seconds=round(stream.speech.received_seconds, 6),
             )
         )
 
-    def feed(self, connection: Connection, pcm: bytes) -> None:
-        """Take a binary frame. Raises ``audio_not_started``, ``odd_byte_count``."""
+    async def feed(self, connection: Connection, pcm: bytes) -> None:
+        """Feed a binary frame; other clients are served between its parts.
+
+        Where it comes faster than a stream may be fed, the rest waits, and with it the client's next frame.
+        Raises ``audio_not_started``, ``odd_byte_count``.
+        """
         stream = self._open_stream(connection)
-        stream.speech.feed(pcm)
+        if len(pcm) % 2:
+            raise ProblemError("odd_byte_count", f"Audio is 16-bit: {len(pcm)} bytes are half a sample more.")
+        step = round(FED_AT_ONCE * stream.sample_rate) * 2
+        for begin in range(0, max(1, len(pcm)), step):
+            if begin:
+                await trio.lowlevel.checkpoint()
+                if connection.stream_id != stream.stream_id:
+                    return  # it has ended, or goes on over another connection
+            stream.feed(pcm[begin : begin + step])
+            if stream.full_at > stream.fed_at:
+                await trio.sleep_until(stream.full_at)
         stream.session.last_active = self._rooms.wall()
 
     def end(self, connection: Connection, message: AudioEnd) -> None:
-        """Take no more speech; ``audio_ended`` answers once all of it is written down."""
+        """Accept no more speech; ``audio_ended`` answers once all of it is transcribed."""
         stream = self._open_stream(connection)
         stream.ended_by = message.id
         self._end(stream)
 
     def hang_up(self, connection: Connection, session_id: str | None = None) -> None:
-        """End the connection's stream (if it is in ``session_id``): its speaker has gone."""
+        """End the connection's stream (if it is in ``session_id``): its speaker has left."""
         stream = self._streams.get(connection.stream_id or "")
-        if stream is not None and session_id in (None, stream.session.session_id):
+        if stream is not None and session_id in (None, stream.session_id):
+            self._end(stream)
+
+    def lose(self, connection: Connection) -> None:
+        """Take it that a connection has ended. A speaker who may return finds the stream as it was."""
+        stream = self._streams.get(connection.stream_id or "")
+        if stream is None:
+            return
+        patience = self._rooms.settings.orchestration.speech.resume_seconds
+        is_gone = connection.has_left or not stream.is_stored or not patience
+        if is_gone or not stream.is_open or self._nursery is None or self._is_draining:
+            self._end(stream)
+            return
+        self._silence(stream)
+        stream.away = trio.CancelScope()
+        self._nursery.start_soon(self._await_return, stream, stream.away, patience)
+
+    async def _await_return(self, stream: Stream, away: trio.CancelScope, seconds: float) -> None:
+        with away:
+            await trio.sleep(seconds)
+        if not away.cancelled_caught:
             self._end(stream)
 
     async def open_recording(
@@ -239,6 +257,127 @@ class Speaking:
         for stream_id in session.streams:
             self._streams[stream_id].scope.cancel()
 
+    # Beginning, and going on after a lost connection.
+
+    def _speaker(self, connection: Connection, message: AudioStart) -> Member:
+        member = connection.members.get(message.session_id)
+        if member is None:
+            raise ProblemError("not_in_session", f"Join session {message.session_id} before speaking in it.")
+        member.may_speak()
+        if connection.stream_id is not None:
+            raise ProblemError("audio_already_started", "Send audio_end before another audio_start.")
+        return member
+
+    def _own(self, message: AudioStart, member: Member) -> Stream | None:
+        """Return the stream that is asked for, if it is this speaker's and still open."""
+        stream = self._streams.get(message.stream_id or "")
+        if stream is None or not stream.is_open or not stream.is_stored:
+            return None
+        mine = (message.session_id, member.participant_id)
+        return stream if (stream.session_id, stream.participant_id) == mine else None
+
+    def _is_same(self, stream: Stream, message: AudioStart) -> bool:
+        """Return whether what follows may go on in the same stream."""
+        spoken = (message.sample_rate, message.source_language)
+        return (stream.sample_rate, stream.source_language) == spoken
+
+    def _take_over(
+        self, stream: Stream, connection: Connection, member: Member, message: AudioStart
+    ) -> Beginning:
+        """Have a stream go on over this connection. What still comes over the former is dropped."""
+        beginning = continuing.continued(
+            message,
+            Progress(stream.speech.received_seconds),
+            silent_for=trio.current_time() - stream.fed_at,
+        )
+        self._require_nursery()
+        self._silence(stream)
+        if stream.away is not None:
+            stream.away.cancel()
+            stream.away = None
+        stream.connection, stream.member = connection, member
+        stream.address = address_of(connection.host)
+        stream.asked = frozenset(message.target_languages)
+        stream.fed_at = trio.current_time()
+        connection.stream_id = stream.stream_id
+        member.streams += 1
+        self._rooms.presence.refresh(stream.session, member)
+        stream.speech.rename(member.name)
+        stream.speech.skip(beginning.lost_seconds, _gap())
+        return beginning
+
+    async def _progress(self, message: AudioStart, member: Member) -> Progress | None:
+        """Return how far the stream that is asked for came, wherever it was; it is fed no more."""
+        if message.stream_id is None:
+            return None
+        asked = _Release(message.stream_id, message.session_id, member.participant_id)
+        mine = self._release(asked)
+        if mine is not None or not self._asking.is_shared:
+            return mine
+        found = await self._asking.ask(_RELEASE, msgspec.json.encode(asked), within=RELEASE_WITHIN)
+        for answer in found.answers:
+            try:
+                progress = msgspec.json.decode(answer.data, type=Progress | None)
+            except msgspec.DecodeError as error:  # of a worker of another version
+                _log.warning("answer not understood", worker=answer.worker.name, reason=str(error))
+                continue
+            if progress is not None:
+                return progress
+        return None
+
+    def _released(self, payload: bytes) -> bytes:
+        return msgspec.json.encode(self._release(msgspec.json.decode(payload, type=_Release)))
+
+    def _release(self, asked: _Release) -> Progress | None:
+        """End a stream of the speaker's, and return how far it came; None: it is not known here."""
+        stream = self._streams.get(asked.stream_id)
+        whose = (asked.session_id, asked.participant_id)
+        if stream is not None and (stream.session_id, stream.participant_id) == whose:
+            if stream.is_open and stream.is_stored:
+                stream.speech.release()
+                self._end(stream)
+            return Progress(stream.speech.received_seconds)
+        ended = self._ended.get(asked.stream_id)
+        if ended is not None and (ended.session_id, ended.participant_id) == whose:
+            return Progress(ended.received_seconds)
+        return None
+
+    def _begin(
+        self,
+        session: Session,
+        connection: Connection,
+        member: Member,
+        message: AudioStart,
+        progress: Progress | None,
+    ) -> tuple[Stream, Beginning]:
+        now = self._rooms.wall()
+        beginning = continuing.begun(
+            message,
+            progress,
+            session_age=now - session.created,
+            spoken_until=self._spoken_until(session.session_id, member.participant_id, now),
+        )
+        stream = self._open(
+            session,
+            sample_rate=message.sample_rate,
+            source_language=message.source_language,
+            target_languages=message.target_languages,
+            speaker=member.name,
+            connection=connection,
+            member=member,
+            is_stored=message.age is not None,
+            age=beginning.age,
+        )
+        stream.speech.skip(beginning.lost_seconds, _gap())
+        return stream, beginning
+
+    def _spoken_until(self, session_id: str, participant_id: str, now: float) -> float | None:
+        """Return how many seconds ago the last stream of someone ended, where that is known here."""
+        whose = (session_id, participant_id)
+        known: list[Stream | _Ended] = [*self._ended.values(), *self._streams.values()]
+        until = [each.until for each in known if (each.session_id, each.participant_id) == whose]
+        return now - max(until) if until else None
+
     # One stream.
 
     def _open(
@@ -251,30 +390,80 @@ class Speaking:
         speaker: str | None,
         connection: Connection | None = None,
         member: Member | None = None,
-    ) -> _Stream:
-        session.may_open_stream()
+        is_stored: bool = False,
+        age: float = 0.0,
+    ) -> Stream:
         self._require_nursery()
+        settings = self._rooms.settings.orchestration.speech
+        address = None if connection is None else address_of(connection.host)
+        ended = admit(
+            self._streams.values(),
+            session_id=session.session_id,
+            address=address,
+            limits=Limits(
+                total=settings.max_streams,
+                per_session=settings.max_streams_per_session,
+                per_address=settings.max_streams_per_address,
+            ),
+            now=trio.current_time(),
+        )
         session_id, stream_id = session.session_id, new_stream_name()
-        asked = frozenset(target_languages)
-
-        speech = self._speech.stream(
+        stream = Stream(
+            stream_id,
+            session,
+            sample_rate=sample_rate,
+            source_language=source_language,
+            target_languages=target_languages,
+            connection=connection,
+            member=member,
+            is_stored=is_stored,
+            started=self._rooms.wall() - age,
+        )
+        stream.speech = self._speech.stream(
             session_id=session_id,
             stream_id=stream_id,
             sample_rate=sample_rate,
             source_language=source_language,
-            targets=lambda: asked | session.languages(),
+            targets=stream.languages,
             speaker=speaker,
             participant_id=member.participant_id if member else None,
             publish=partial(self._publish, session_id),
             tell=lambda message: self._rooms.tell(session_id, message),
+            acknowledge=partial(self._acknowledge, stream),
+            age=age,
+            address=address or "",
         )
-        stream = _Stream(stream_id, session, speech, connection=connection, member=member)
+        for idle in ended:
+            self._end(idle)
         self._streams[stream_id] = stream
         session.streams = (*session.streams, stream_id)
         if member is not None:
             member.streams += 1
             self._rooms.presence.refresh(session, member)
         return stream
+
+    def _acknowledge(self, stream: Stream, status: AudioStatus) -> None:
+        if stream.connection is not None:
+            stream.connection.offer(frame(status, is_lasting=False))
+
+    def _renamed(self, session: Session, member: Member) -> None:
+        """Have what is said from now on carry the new name, and readers give it to what was said before."""
+        for stream_id in session.streams:
+            stream = self._streams[stream_id]
+            if stream.participant_id == member.participant_id:
+                stream.speech.rename(member.name)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._publish_name, session.session_id, member)
+
+    async def _publish_name(self, session_id: str, member: Member) -> None:
+        renamed = ParticipantRenamed(
+            timestamp=0, session_id=session_id, participant_id=member.participant_id, name=member.name
+        )
+        try:
+            await self._rooms.publish(session_id, renamed)
+        except ProblemError as error:
+            # Presence shows the name, and the next line carries it.
+            _log.warning("name not published", session_id=session_id, reason=error.detail)
 
     async def _publish(self, session_id: str, message: Numbered) -> int:
         """Publish a caption. What was heard is not given up because the store is away for a while."""
@@ -287,7 +476,7 @@ class Speaking:
                     raise
             await trio.sleep(PUBLISH_AGAIN)
 
-    async def _launch(self, stream: _Stream, run: Callable[..., Awaitable[None]]) -> None:
+    async def _launch(self, stream: Stream, run: Callable[..., Awaitable[None]]) -> None:
         try:
             await self._require_nursery().start(run)
         except BaseException:
@@ -300,14 +489,14 @@ class Speaking:
             raise ProblemError("shutting_down", "Speech is not taken right now. Try again soon.")
         return self._nursery
 
-    def _open_stream(self, connection: Connection) -> _Stream:
+    def _open_stream(self, connection: Connection) -> Stream:
         stream = self._streams.get(connection.stream_id or "")
         if stream is None:
             raise ProblemError("audio_not_started", "Send audio_start before audio.")
         return stream
 
     async def _run(
-        self, stream: _Stream, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self, stream: Stream, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Run a stream to its end, whatever becomes of it: the boundary of one stream."""
         is_whole = False
@@ -323,7 +512,7 @@ class Speaking:
 
     async def _record(
         self,
-        stream: _Stream,
+        stream: Stream,
         chunks: AsyncIterator[bytes],
         place: ExitStack,
         *,
@@ -338,7 +527,7 @@ class Speaking:
                     await self._feed_all(stream, chunks)
                 self._end(stream)
 
-    async def _feed_all(self, stream: _Stream, chunks: AsyncIterator[bytes]) -> None:
+    async def _feed_all(self, stream: Stream, chunks: AsyncIterator[bytes]) -> None:
         """Feed a recording to its end, or to where it can no longer be read."""
         try:
             async with aclosing(chunks) if isinstance(chunks, AsyncGenerator) else nullcontext():
@@ -352,13 +541,16 @@ class Speaking:
             _log.exception("recording failed", session_id=stream.session.session_id)
             self._complain(stream, "internal_error", "The recording could not be read to its end.")
 
-    def _end(self, stream: _Stream) -> None:
+    def _end(self, stream: Stream) -> None:
         if stream.is_open:
             stream.is_open = False
+            if stream.away is not None:
+                stream.away.cancel()
             stream.speech.end()
+            stream.speech.acknowledge()
             self._silence(stream)
 
-    def _silence(self, stream: _Stream) -> None:
+    def _silence(self, stream: Stream) -> None:
         """Let the speaker speak no more, though what was said may still be on its way."""
         if stream.connection is not None and stream.connection.stream_id == stream.stream_id:
             stream.connection.stream_id = None
@@ -367,9 +559,14 @@ class Speaking:
             self._rooms.presence.refresh(stream.session, stream.member)
             stream.member = None
 
-    def _finish(self, stream: _Stream, *, is_whole: bool) -> None:
+    def _finish(self, stream: Stream, *, is_whole: bool) -> None:
         del self._streams[stream.stream_id]
         self._done.unpark_all()
+        if is_whole:
+            self._remember(stream)
+        stream.is_open = False
+        if stream.away is not None:
+            stream.away.cancel()
         session = stream.session
         session.streams = tuple(name for name in session.streams if name != stream.stream_id)
         self._silence(stream)
@@ -387,12 +584,22 @@ class Speaking:
         )
         self._say(stream, ended, to_all=True)
 
-    def _complain(self, stream: _Stream, code: str, detail: str) -> None:
+    def _remember(self, stream: Stream) -> None:
+        self._ended[stream.stream_id] = _Ended(
+            session_id=stream.session_id,
+            participant_id=stream.participant_id,
+            received_seconds=stream.speech.received_seconds,
+            until=stream.until,
+        )
+        while len(self._ended) > ENDED_REMEMBERED:
+            self._ended.popitem(last=False)
+
+    def _complain(self, stream: Stream, code: str, detail: str) -> None:
         message = Error(timestamp=self._rooms.now_ms(), code=code, detail=detail)
         # Whoever sent a recording is told through the session: its upload was answered long ago.
         self._say(stream, message, to_all=stream.connection is None)
 
-    def _say(self, stream: _Stream, message: AudioEnded | Error, *, to_all: bool) -> None:
+    def _say(self, stream: Stream, message: AudioEnded | Error, *, to_all: bool) -> None:
         """Tell the speaker, as the answer to its ``audio_end``, and (``to_all``) the others there."""
         speaker = stream.connection
         if speaker is not None:
@@ -403,3 +610,7 @@ class Speaking:
             for member in stream.session.members():
                 if member.receiver is not speaker:
                     member.deliver(said)
+
+
+def _gap() -> ProblemError:
+    return ProblemError("speech_lost", GAP, service="speaker")

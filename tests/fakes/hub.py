@@ -16,10 +16,10 @@ from orch.stores.redis import RedisStore
 from orch.stores.sqlite import SqliteStore
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
-from orch.websocket.messages import ServerMessage, Transcript
+from orch.websocket.messages import AudioStatus, ServerMessage, Transcript
 from orch.websocket.rooms import Numbered
 from orch.websocket.service import HubService
-from orch.websocket.speaking import Speech
+from orch.websocket.streams import Speech
 from orch.websocket.topics import Topics
 from tests.fakes.asgi import FakeSocket, connected
 from tests.fakes.settings import FakeConfiguration
@@ -94,6 +94,47 @@ class FakeStream:
         self.fails_with: Exception | None = None
         self.pace: trio.Event | None = None
         self.lost_seconds = 0.0
+        self.skipped: list[float] = []
+        self.names = [options["speaker"]]
+        #: Seconds before the end at which the utterance that is being spoken began.
+        self.spoken_for = 0.0
+        self._released: float | None = None
+
+    @property
+    def received_seconds(self) -> float:
+        """What has arrived."""
+        return self.seconds + sum(self.skipped) if self._released is None else self._released
+
+    def skip(self, seconds: float, error: ProblemError) -> None:
+        """Note a gap."""
+        if seconds:
+            self.skipped.append(seconds)
+
+    def rename(self, speaker: str | None) -> None:
+        """Note a name."""
+        self.names.append(speaker)
+
+    def release(self) -> float:
+        """End before the utterance that is being spoken."""
+        self._released = self.received_seconds - self.spoken_for
+        self.end()
+        return self._released
+
+    def acknowledge(self) -> None:
+        """Send the speaker how much has arrived."""
+        self.options["acknowledge"](
+            AudioStatus(
+                timestamp=0,
+                session_id=self.options["session_id"],
+                stream_id=self.options["stream_id"],
+                waiting_seconds=0.0,
+                revisions_dropped=0,
+                speaking=False,
+                waiting_for=None,
+                received_seconds=self.received_seconds,
+                settled_seconds=self.received_seconds,
+            )
+        )
 
     @property
     def seconds(self) -> float:
@@ -122,7 +163,7 @@ class FakeStream:
             start=0,
             end=1,
             stream_started=0,
-            speaker=self.options["speaker"],
+            speaker=self.names[-1],
             participant_id=self.options["participant_id"],
         )
 
@@ -161,6 +202,9 @@ class FakeSpeech:
         participant_id: str | None,
         publish: Callable[[Numbered], Any],
         tell: Callable[[ServerMessage], None],
+        acknowledge: Callable[[AudioStatus], object],
+        age: float,
+        address: str,
     ) -> FakeStream:
         """Begin a stream."""
         if sample_rate < 8000:
@@ -175,6 +219,9 @@ class FakeSpeech:
             participant_id=participant_id,
             publish=publish,
             tell=tell,
+            acknowledge=acknowledge,
+            age=age,
+            address=address,
         )
         self.streams.append(stream)
         return stream

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from orch.problems import ProblemError
 from orch.speech.cues import Cue, apart, cues, parts, width, wrap
 from orch.speech.exports import Choice, export, of_history, record, stamp
-from orch.websocket.messages import CaptionError, Pong, Transcript, Translation, Word, encode
+from orch.websocket.messages import (
+    CaptionError,
+    ParticipantRenamed,
+    Pong,
+    Transcript,
+    Translation,
+    Word,
+    encode,
+)
 
 STARTED = 1_700_000_000_000
 ERROR = CaptionError(
@@ -354,3 +362,20 @@ def test_apart_keeps_who_speaks_when(times: list[tuple[int, int]]) -> None:
             row.removeprefix("- ") for cue in flat if cue.start <= moment < cue.end for row in cue.rows()
         }
         assert shown == expected
+
+
+def test_the_newest_name_is_on_all_lines_of_a_participant() -> None:
+    """Given between lines, or after the last; another participant's lines keep theirs."""
+
+    def line(number: int, speaker: str, participant: str) -> Transcript:
+        told = said(f"Line {number}.", number, number + 0.5, name=f"s-{number}", speaker=speaker)
+        return msgspec.structs.replace(told, participant_id=participant)
+
+    lines = [line(1, "Guest a", "a"), line(2, "Guest b", "b"), line(3, "Ann", "a")]
+    txt = "[00:00:01] Ann: Line 1.\n[00:00:02] Guest b: Line 2.\n[00:00:03] Ann: Line 3.\n"
+    assert body("txt", *lines) == txt
+    renamed = ParticipantRenamed(timestamp=0, session_id="abc", participant_id="b", name="Bob")
+    found = of_history([encode(message) for message in (*lines, renamed)])
+    text = export(found, kind="txt", session_id="abc", choice=Choice()).body
+    assert text == txt.replace("Guest b", "Bob")
+    assert json.loads(export(found, kind="json", session_id="abc").body)["lines"][1]["speaker"] == "Bob"

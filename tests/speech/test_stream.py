@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
@@ -550,5 +551,172 @@ def test_hiss_asks_nobody() -> None:
         room = Room()
         await speak(room.stream(), pcm(noise(5, -40)))
         assert room.back_ends.asked == []
+
+    run(main)
+
+
+def test_a_gap_stands_in_its_place_whatever_the_rate() -> None:
+    """What was lost on its way is a final gap between what was said before and after, at the right time."""
+
+    async def main() -> None:
+        room = Room()
+        stream = room.stream(sample_rate=44_100)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stream.run)
+            await play(stream, pcm(voice(2, rate=44_100)), rate=44_100)
+            stream.skip(7.25, ProblemError("speech_lost", "It was lost.", service="speaker"))
+            assert stream.received_seconds == pytest.approx(9.25, abs=1e-9)
+            await play(stream, pcm(voice(2, rate=44_100), silence(1, rate=44_100)), rate=44_100)
+            stream.end()
+        first, gap, last = room.session.finals()
+        assert first.text
+        assert first.end == pytest.approx(2, abs=0.01)
+        assert gap.error is not None
+        assert (gap.error.service, gap.error.final, gap.text) == ("speaker", True, "")
+        assert gap.start == pytest.approx(2, abs=0.001)
+        assert gap.end == pytest.approx(9.25, abs=0.001)
+        assert last.start == pytest.approx(9.25, abs=0.01)
+        assert stream.lost_seconds == pytest.approx(7.25, abs=0.001)
+        assert_order(room.session.kept())
+
+    run(main)
+
+
+def test_a_stream_is_released_before_the_word_that_is_being_spoken() -> None:
+    """What is whole is published here; the rest, and what was shown of it, is for another stream."""
+
+    async def main() -> None:
+        room = Room()
+        stream = room.stream()
+        sound = pcm(silence(0.5), voice(2), silence(1), voice(2.5))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stream.run)
+            await play(stream, sound)
+            assert room.session.revisions()[-1].segment_id == "s1-2"
+            assert stream.settled_seconds == pytest.approx(3.2, abs=0.05)
+            at = stream.release()
+        assert at == stream.received_seconds == pytest.approx(3.2, abs=0.05)
+        first, taken_back = room.session.finals()
+        assert first.text == whole(sound, first)
+        assert (taken_back.segment_id, taken_back.text, taken_back.error) == ("s1-2", "", None)
+
+    run(main)
+
+
+def test_what_is_settled_is_published() -> None:
+    """Speech that waits for the back end is received, but not settled."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(audio_delay=lambda _: 5.0))
+        stream = room.stream()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stream.run)
+            await play(stream, pcm(silence(0.5), voice(2), silence(2)))
+            assert stream.settled_seconds == pytest.approx(0.2, abs=0.05)
+            await play(stream, pcm(silence(8)))
+            assert stream.settled_seconds > 11
+            stream.end()
+
+    run(main)
+
+
+def test_a_stream_that_hears_nothing_new_is_not_asked_about_again() -> None:
+    """A connection that froze in the middle of a word costs the back end nothing."""
+
+    async def main() -> None:
+        room = Room()
+        stream = room.stream()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stream.run)
+            await play(stream, pcm(silence(0.5), voice(2)))
+            await trio.sleep(2)
+            asked = len(room.back_ends.audio())
+            shown = room.session.revisions()[-1]
+            assert shown.end == pytest.approx(2.5, abs=0.05)
+            await trio.sleep(20)
+            assert len(room.back_ends.audio()) == asked
+            await play(stream, pcm(voice(3), silence(1)))
+            stream.end()
+        assert len(room.back_ends.audio()) > asked + 1
+        assert len(room.session.finals()) == 1
+        assert stream.revisions_dropped <= 2
+
+    run(main)
+
+
+def test_a_new_name_holds_from_the_next_line_on() -> None:
+    async def main() -> None:
+        room = Room()
+        stream = room.stream()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stream.run)
+            await play(stream, pcm(voice(2), silence(1)))
+            stream.rename("Mollie")
+            await play(stream, pcm(voice(2), silence(1)))
+            stream.end()
+        assert [final.speaker for final in room.session.finals()] == ["Ann", "Mollie"]
+
+    run(main)
+
+
+def test_what_waits_in_all_streams_is_bounded_in_sum() -> None:
+    """The stream with the most waiting gives up its oldest; one with little keeps all of its own."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(audio_error=AWAY))
+        room.settings.current = msgspec.structs.replace(
+            room.settings.current,
+            orchestration=Orchestration(speech=SpeechSettings(max_waiting_seconds=20)),
+        )
+        honest, flood = room.stream(name="honest"), room.stream(name="flood")
+        async with trio.open_nursery() as nursery:
+            await nursery.start(honest.run)
+            await nursery.start(flood.run)
+            honest.feed(pcm(voice(3), silence(1)))
+            flood.feed(pcm(*turns(15, 2, 1)))
+            await trio.sleep(1)
+            assert room.speech.statistics().waiting_seconds <= 20
+            assert honest.waiting_seconds > 3
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_an_honest_speaker_beside_ten_that_never_stop() -> None:
+    """With an engine that hears four at a time, first come first served, its final is about as soon."""
+
+    class Engine(BackEnds):
+        async def _answer(self, *question: Any) -> FakeAnswer:
+            async with engine:
+                return await super()._answer(*question)
+
+    engine = trio.CapacityLimiter(4)
+
+    async def main() -> None:
+        room = Room(back_ends=Engine(audio_delay=lambda seconds: 0.4 * seconds))
+        async with trio.open_nursery() as nursery:
+            for number in range(10):
+                flood = room.speech.stream(
+                    session_id="session",
+                    stream_id=f"f{number}",
+                    sample_rate=16_000,
+                    source_language="en",
+                    targets=tuple,
+                    speaker="Eve",
+                    participant_id=f"e{number}",
+                    publish=room.session.publish,
+                    tell=room.session.tell,
+                    address="192.0.2.66",
+                )
+                await nursery.start(flood.run)
+                nursery.start_soon(play, flood, pcm(*turns(20, 2.5, 0.6)))
+            await trio.sleep(20)
+            honest = room.stream(name="honest")
+            await nursery.start(honest.run)
+            began = trio.current_time()
+            await play(honest, pcm(silence(0.5), voice(2), silence(4)))
+            (final,) = [each for each in room.session.finals() if each.segment_id.startswith("honest")]
+            assert room.session.at(final) - began - 2.5 < 0.4 * 2.5 + 0.7
+            nursery.cancel_scope.cancel()
 
     run(main)

@@ -281,3 +281,31 @@ def test_who_went_while_nobody_could_say_so_is_gone_afterwards(tmp_path: Path) -
 
     with redis_server(tmp_path / "redis") as server:
         run(main, server, virtual=False)
+
+
+def test_speech_goes_on_on_another_worker_before_the_word_that_was_cut(tmp_path: Path) -> None:
+    """The worker that had the stream ends it there and says how far it came; times stay right."""
+    start = {"type": "audio_start", "session_id": "s", "sample_rate": 16_000, "age": 0.0}
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
+            created = await create(ann)
+            started = await ann.ask(start, "audio_started")
+            ann.say(bytes(96_000))
+            await ann.ask({"type": "ping"}, "pong")
+            a.speech.streams[0].spoken_for = 1.25
+            async with b.connected() as there:
+                recover = {"type": "recover_session", "session_id": "s", "offset": 0}
+                recover |= {name: created[name] for name in ("recovery_token", "epoch")}
+                assert (await there.ask(recover, "session_recovered"))["recovered"]
+                again = await there.ask(
+                    {**start, "age": 3.5, "stream_id": started["stream_id"], "position": 1.0},
+                    "audio_started",
+                )
+                assert not again["continued"]
+                assert (again["position"], again["received_seconds"]) == (1.75, 0.0)
+                assert b.speech.streams[0].options["age"] == pytest.approx(2.75, abs=0.01)
+                assert a.speech.streams[0].ended.is_set()
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)

@@ -8,7 +8,6 @@ import trio.testing
 
 from orch.problems import ProblemError
 from orch.websocket.service import SPEECH_PATIENCE
-from orch.websocket.sessions import STREAMS_PER_SESSION
 from orch.websocket.speaking import PUBLISH_WITHIN
 from tests.fakes.hub import running_hub
 from tests.fakes.running import run
@@ -195,13 +194,16 @@ def test_streams_of_a_session_are_bounded_those_still_being_written_down_include
     """Starting and ending without end does not pile up work without end."""
 
     async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        settings = {"orchestration": {"speech": {"max_streams_per_session": 8}}}
+        async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
             await ann.ask({"type": "create_session", "session_id": "s"})
-            for _ in range(STREAMS_PER_SESSION):
+            for _ in range(4):
                 await ann.ask(START, "audio_started")
                 hub.speech.streams[-1].end = lambda: None  # type: ignore[method-assign]  # never done
                 ann.say({"type": "audio_end"})
-            assert (await ann.ask(START, "error"))["code"] == "too_many_recordings"
+            refused = await ann.ask(START, "error")
+            assert refused["code"] == "too_many_streams"
+            assert "4 streams are open from your address in s" in refused["detail"]
 
     run(main)
 

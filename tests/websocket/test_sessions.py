@@ -12,7 +12,6 @@ from orch.websocket.resident import Resident
 from orch.websocket.sessions import (
     CONFIG_LIMIT,
     PRESENCE_INTERVAL,
-    STREAMS_PER_SESSION,
     Session,
     encoded_config,
     presence_interval,
@@ -138,16 +137,6 @@ def test_observers_only_read() -> None:
     with pytest.raises(ProblemError) as caught:
         member(FakeReceiver(), role="observer").may_speak()
     assert caught.value.code == "read_only"
-
-
-def test_streams_of_one_session_are_bounded() -> None:
-    """One session cannot take the whole back end."""
-    session = Session(record())
-    session.streams = tuple(str(number) for number in range(STREAMS_PER_SESSION - 1))
-    session.may_open_stream()
-    session.streams = (*session.streams, "last")
-    with pytest.raises(ProblemError):
-        session.may_open_stream()
 
 
 def test_a_config_is_bounded() -> None:

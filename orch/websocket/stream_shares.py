@@ -1,0 +1,90 @@
+"""Who may open another speech stream: bounds per session, per address and in all. Pure.
+
+A bound alone lets one stranger have all of it. So one address has half of a session's streams, and half of
+all, at most; and where a bound is reached, a stream that has been sent nothing for :data:`IDLE_AFTER` gives
+its place to the one that is asked for: who only holds places keeps none.
+"""
+
+from collections.abc import Iterable
+from typing import Final, Protocol, TypeVar
+
+from msgspec import Struct
+
+from orch.problems import ProblemError
+
+#: Seconds without audio after which a stream gives its place to another. A microphone sends without a pause.
+IDLE_AFTER: Final = 10.0
+
+
+class Limits(Struct, frozen=True):
+    """How many streams there may be."""
+
+    total: int
+    per_session: int
+    per_address: int
+
+
+class Held(Protocol):
+    """A stream that is open or still being transcribed."""
+
+    @property
+    def session_id(self) -> str:
+        """Where it is spoken."""
+
+    @property
+    def address(self) -> str | None:
+        """Where it comes from; None: a recording, which is bounded by its upload."""
+
+    @property
+    def silent_since(self) -> float | None:
+        """When it was last sent audio; None where it has ended and is only being transcribed."""
+
+
+Stream = TypeVar("Stream", bound=Held)
+
+
+def admit(
+    held: Iterable[Stream], *, session_id: str, address: str | None, limits: Limits, now: float
+) -> list[Stream]:
+    """Return the streams to end so that another may begin. Raises ``too_many_streams``: which bound, why."""
+    streams = list(held)
+    here = [stream for stream in streams if stream.session_id == session_id]
+    whole = "Try again when someone has stopped speaking."
+    share = "Stop another microphone of yours, or speak from another place."
+    bounds = [
+        (streams, limits.total, f"{limits.total} streams are open in all, as many as may be. {whole}"),
+        (here, limits.per_session, f"{limits.per_session} streams are open in {session_id}. {whole}"),
+    ]
+    if address is not None:
+        own = min(limits.per_address, max(1, limits.total // 2))
+        own_here = min(own, max(1, limits.per_session // 2))
+        mine = [stream for stream in streams if stream.address == address]
+        mine_here = [stream for stream in mine if stream.session_id == session_id]
+        bounds += [
+            (mine, own, f"{own} streams are open from your address, as many as may be. {share}"),
+            (
+                mine_here,
+                own_here,
+                f"{own_here} streams are open from your address in {session_id}, as many as may be. {share}",
+            ),
+        ]
+    ended: list[Stream] = []
+    for among, limit, words in bounds:
+        excess = sum(stream not in ended for stream in among) - limit + 1
+        if excess <= 0:
+            continue
+        idle = sorted(
+            (stream for stream in among if stream not in ended and _is_idle(stream, now)), key=_silent_since
+        )
+        if len(idle) < excess:
+            raise ProblemError("too_many_streams", words)
+        ended += idle[:excess]
+    return ended
+
+
+def _is_idle(stream: Held, now: float) -> bool:
+    return stream.silent_since is not None and now - stream.silent_since >= IDLE_AFTER
+
+
+def _silent_since(stream: Held) -> float:
+    return stream.silent_since or 0.0
