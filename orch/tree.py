@@ -169,6 +169,9 @@ def _connect(parts: Parts) -> None:
     topics.register("services", parts.health.statistics)
     parts.shortages.on_change = lambda: topics.touch("services")
     topics.register("store", parts.store.standing)
+    if isinstance(parts.store, SqliteStore):
+        parts.store.on_state = partial(_store_changed, parts)
+        parts.store.on_rescued = lambda text: _rescued(parts, text)
     topics.register("gateway", parts.gateway.statistics)
     topics.register("connections", parts.hub.pool.latest)
     topics.register("workers", parts.asking.statistics)
@@ -185,6 +188,21 @@ def _connect(parts: Parts) -> None:
     parts.events.on_record = lambda _event: topics.touch("metrics")
     parts.settings.on_applied = lambda _changed: topics.touch("config")
     parts.metrics.read_from(partial(_readings, parts))
+
+
+def _rescued(parts: Parts, text: str) -> None:
+    parts.events.record("warn", "store", text)
+
+
+def _store_changed(parts: Parts, is_well: bool) -> None:  # noqa: FBT001 - the store calls it so
+    """Tell operators and clients that sessions cannot be stored now, or that they can again."""
+    standing = parts.store.standing()
+    parts.topics.touch("store")
+    if is_well:
+        parts.events.record("ok", "store", "Sessions are stored again.")
+    else:
+        parts.events.record("bad", "store", standing.reason)
+    parts.hub.store_changed(is_well, standing.brief)
 
 
 def _brief(parts: Parts) -> Brief:

@@ -7,19 +7,34 @@ from collections.abc import Sequence
 from contextlib import closing
 from importlib import resources
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 from msgspec import Struct
 
+from orch.stores.reserve import free_bytes
+
 #: How long to wait for another process that still has the file open: the one before a restart may be writing
 #: its last messages.
 BUSY_TIMEOUT: Final = 5.0
+
+#: A file up to so many bytes is written anew where that lets it give room back; it takes a second or two.
+LARGEST_REWRITTEN: Final = 256 * 2**20
+
+#: Pages given back between two checkpoints.
+VACUUM_STEP: Final = 256
+
+#: Pages given back at once on a full disk; they are in memory meanwhile.
+CUT: Final = 8_192
+
+_INCREMENTAL: Final = 2
 
 # synchronous=NORMAL: a commit is with the operating system before anyone is told of it, so a process that is
 # killed loses nothing. It is on the disk a little later: a power cut may lose the last moments. That is found
 # out and said, see begin_opening(), and saves every message a wait of up to some milliseconds for the disk.
 # locking_mode=EXCLUSIVE: two services on one file would give one offset to two messages.
 _SETTINGS: Final = (
+    "PRAGMA auto_vacuum = INCREMENTAL",  # of a new file; of another one see use_incremental_vacuum
     "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
@@ -130,10 +145,84 @@ def explain(error: sqlite3.Error) -> str:
     return str(error)
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Return whether the file itself is broken, so that nothing more should be tried on this connection."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    return name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_IOERR"))
+def use_incremental_vacuum(database: sqlite3.Connection, path: Path) -> bool:
+    """Let an older file give room back too; return whether it was changed. It is written anew once for that.
+
+    A large file, or one without room for a copy beside it, stays as it is: what it holds is used again.
+    """
+    if database.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
+        return False
+    size = path.stat().st_size
+    free = free_bytes(path.parent)
+    if size > LARGEST_REWRITTEN or (free is not None and free < 3 * size):
+        return False
+    database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    database.execute("VACUUM")
+    return True
+
+
+def reclaim(database: sqlite3.Connection, *, seconds: float = 0.2) -> int:
+    """Give pages that nothing is in back to the disk; return how many. Takes about ``seconds`` at most.
+
+    In small steps, each checkpointed, so that the write-ahead log does not grow by what the file shrinks.
+    """
+    until = monotonic() + seconds
+    before = left = _free_pages(database)
+    while left and monotonic() < until:
+        database.executescript(f"PRAGMA incremental_vacuum({VACUUM_STEP})")
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        now_left = _free_pages(database)
+        if now_left >= left:
+            break  # the file is not one that gives room back
+        left = now_left
+    if before != left:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return before - left
+
+
+def cut_short(database: sqlite3.Connection) -> None:
+    """Give free pages back on a full disk; sqlite3.Error where there is no room even for that.
+
+    :data:`CUT` pages go in one transaction, which writes a few: those behind the file's new end are not
+    written at all as long as the cache does not spill, nor are they taken from the log into the file any
+    more, so that the checkpoint after it needs no room.
+    """
+    (spill,) = database.execute("PRAGMA cache_spill").fetchone()
+    database.execute("PRAGMA cache_spill = OFF")
+    try:
+        if _free_pages(database):
+            # By executescript: execute() takes one page and ends.
+            database.executescript(f"PRAGMA incremental_vacuum({CUT})")
+    finally:
+        database.execute(f"PRAGMA cache_spill = {int(spill)}")
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def try_writing(database: sqlite3.Connection) -> None:
+    """Write a little that changes nothing, through to the file. sqlite3.Error where that fails."""
+    database.execute("BEGIN IMMEDIATE")
+    database.execute("UPDATE openings SET is_closed = 0")
+    database.execute("COMMIT")
+    database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def copy_to(database: sqlite3.Connection, path: Path) -> None:
+    """Write all that the open file holds to ``path``, which is there in full or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    try:
+        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+            database.backup(copy)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _free_pages(database: sqlite3.Connection) -> int:
+    row: tuple[int] = database.execute("PRAGMA freelist_count").fetchone()
+    return row[0]
 
 
 def _migrate(database: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> None:

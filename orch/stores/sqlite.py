@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeGuard, TypeVar, TypeVarTuple, Unpack
+from time import time
+from typing import Any, Final, Never, Protocol, TypeVar, TypeVarTuple, Unpack
 
 import structlog
 import trio
@@ -19,18 +20,22 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.stores import statements
-from orch.stores.database import (
-    StoreError,
-    begin_opening,
-    close_database,
-    current_boot,
-    explain,
-    is_damage,
-    migrations,
-    open_database,
-)
+from orch.stores.database import StoreError, current_boot, explain
 from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.sqlite_file import SessionFile
+from orch.stores.sqlite_trouble import (
+    BRIEF,
+    REFUSING,
+    REOPENING,
+    SLOW,
+    Steadied,
+    Trouble,
+    reason,
+    refused,
+    trouble_of,
+)
 from orch.stores.standing import StoreStanding
+from orch.stores.transactions import Operation, Work, transact
 from orch.websocket.history import Limits
 
 #: Operations and their bytes that may wait for a commit.
@@ -43,12 +48,22 @@ BATCH_LIMIT: Final = 1_000
 #: How long an operation waits for a store that is being started again.
 PATIENCE: Final = 5.0
 
+#: How often the file is looked at: whether it is still there, whether the disk has room, and, while something
+#: is the matter, whether it can be written again.
+LOOK_EVERY: Final = 1.0
+LOOK_AGAIN: Final = 0.5
+
+#: Looks in a row that have to find all well before anything new is accepted again.
+GOOD_LOOKS: Final = 2
+
+#: Who has left while the file could not be written, to be taken out of it later.
+OWED_LIMIT: Final = 10_000
+
 #: How long the last operations may take when the store is stopped, and closing the file after them.
 FLUSH_WITHIN: Final = 5.0
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
-Work = Callable[[sqlite3.Connection], T]
 
 _log = structlog.get_logger(__name__)
 
@@ -75,36 +90,12 @@ class StoreStatistics(Struct, frozen=True):
     last_error: str | None
 
 
-class _Operation(Generic[T]):
-    """Something to do in the next transaction. Finished once, with a value or an error.
-
-    ``after`` is called then, before whoever waits goes on: with the value, or with None after an error.
-    """
-
-    __slots__ = ("after", "done", "error", "size", "value", "work")
-
-    def __init__(self, work: Work[T], size: int, after: Callable[[T | None], None] | None) -> None:
-        self.work = work
-        self.size = size
-        self.after = after
-        self.done = trio.Event()
-        self.value: T | None = None
-        self.error: BaseException | None = None
-
-    async def result(self) -> T:
-        """Wait for the transaction and return what the work returned, or raise what it raised."""
-        await self.done.wait()
-        if self.error is not None:
-            raise self.error
-        return self.value  # type: ignore[return-value]  # set together with done where error is not
-
-
 class _AppendTicket:
     """A message in the queue; see :class:`orch.stores.records.Ticket`."""
 
     __slots__ = ("_operation", "_session_id")
 
-    def __init__(self, operation: _Operation[Appended | None], session_id: str) -> None:
+    def __init__(self, operation: Operation[Appended | None], session_id: str) -> None:
         self._operation = operation
         self._session_id = session_id
 
@@ -126,25 +117,44 @@ class SqliteStore:
     lose the last moments; then every session gets a new epoch, so that no recovery pretends otherwise.
 
     Error handling: a file that is damaged fails what was asked of it and ends :meth:`run` with
-    :class:`StoreError`, so that it is opened anew; any other refusal of SQLite's (a full disk) fails the
-    operation alone.
+    :class:`StoreError`, so that it is opened anew. Everything else that is the file's (:class:`Trouble`: a
+    full or broken disk, a file that was deleted) is looked at every :data:`LOOK_AGAIN` until it has passed;
+    meanwhile nothing new is accepted, what is stored can be read, and leaving and deleting go on as far as
+    possible. ``on_state`` is called with False when that begins and with True when it is over, each once it
+    has lasted for a second.
     """
 
     def __init__(
-        self, path: Path | str, *, offload: Offload = trio.to_thread.run_sync, boot: str | None = None
+        self,
+        path: Path | str,
+        *,
+        offload: Offload = trio.to_thread.run_sync,
+        boot: str | None = None,
+        wall: Callable[[], float] = time,
     ) -> None:
         self._path = Path(path)
-        self._boot = boot or current_boot()
+        self._file = SessionFile(self._path, boot or current_boot())
         self._offload = offload
-        self._queue: deque[_Operation[Any]] = deque()
+        self._wall = wall
+        self._queue: deque[Operation[Any]] = deque()
         self._queued_bytes = 0
         self._work = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self._opened = trio.Event()
         self._operations = self._commits = self._failures = 0
         self._commit_seconds: float | None = None
+        self._commit_began: float | None = None
         self._last_error: str | None = None
+        self._trouble: Trouble | None = None
+        self._detail = ""
+        self._since: float | None = None
+        self._good_looks = 0
+        self._looked_at = 0.0
+        self._steadied = Steadied()
+        self._owed: dict[tuple[str, str], None] = {}
         self.on_appended: Callable[[Appended], None] | None = None
+        self.on_state: Callable[[bool], None] | None = None
+        self.on_rescued: Callable[[str], None] | None = None
 
     def __repr__(self) -> str:
         state = "open" if self._opened.is_set() else "closed"
@@ -167,14 +177,25 @@ class SqliteStore:
 
     def standing(self) -> StoreStanding:
         """Return how the store is, in words; whether its branch fails the tree says."""
+        trouble = self._trouble_now()
+        if trouble is not None:
+            return StoreStanding(
+                engine="sqlite",
+                state="degraded",
+                reason=reason(trouble, str(self._path), detail=self._detail),
+                since=self._since,
+                cautions=(),
+                brief=BRIEF[trouble],
+            )
         is_open = self._opened.is_set()
-        reason = "" if is_open else f"{self._path} is not open. {self._last_error or ''}".rstrip()
+        why = "" if is_open else f"{self._path} is not open. {self._last_error or ''}".rstrip()
         return StoreStanding(
             engine="sqlite",
             state="healthy" if is_open else "degraded",
-            reason=reason,
+            reason=why,
             since=None,
             cautions=(),
+            brief="" if is_open else "their file is being opened",
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -182,35 +203,125 @@ class SqliteStore:
 
         Raises :class:`StoreError` where the file cannot be used. Cancelled, it still commits what is queued.
         """
-        database = await self._offload(self._open)
+        failure: StoreError | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch)
+            try:
+                await self._keep(task_status)
+            except StoreError as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _keep(self, task_status: trio.TaskStatus[None]) -> None:
+        """Open the file, again and again where that is all there is to do about it, and commit."""
+        is_started = False
+        while True:
+            try:
+                await self._offload(self._file.open)
+            except StoreError as error:
+                trouble = trouble_of(error)
+                # What this process is short of passes; anything else at the start an operator has to see.
+                if trouble not in (REOPENING if is_started else {Trouble.SHORT}) | {Trouble.FULL}:
+                    raise
+                self._last_error = str(error)
+                self._note(trouble or Trouble.FAILING, error.reason)
+            else:
+                await self._serve(task_status, is_started=is_started)
+                is_started = True
+            if not is_started:
+                task_status.started()
+                is_started = True
+            await trio.sleep(LOOK_AGAIN)
+
+    async def _serve(self, task_status: trio.TaskStatus[None], *, is_started: bool) -> None:
+        """Commit until cancelled; returns where the file is to be opened again."""
         try:
             self._opened.set()
-            task_status.started()
+            if not is_started:
+                task_status.started()
             while True:
-                while not self._queue:
-                    await self._work.park()
-                await self._commit(database)
+                if not self._queue:
+                    with trio.move_on_after(LOOK_EVERY if self._trouble is None else LOOK_AGAIN):
+                        await self._work.park()
+                if self._queue:
+                    await self._commit()
+                if trio.current_time() - self._looked_at >= (
+                    LOOK_EVERY if self._trouble is None else LOOK_AGAIN
+                ):
+                    await self._look()
         except StoreError as error:
             self._close_queue(error)
-            raise
+            if trouble_of(error) not in REOPENING:
+                raise
         except trio.Cancelled:
             self._opened = trio.Event()
             with trio.move_on_after(FLUSH_WITHIN, shield=True):
                 while self._queue:
-                    await self._commit(database)
+                    await self._commit()
             self._close_queue(StoreError(self._path, "was closed"))
             raise
         finally:
             self._opened = trio.Event()
             with trio.move_on_after(FLUSH_WITHIN, shield=True):
-                await self._close(database)
+                await self._close()
 
-    async def execute(self, work: Work[T], *, size: int = 0) -> T:
+    # What is the matter.
+
+    def _trouble_now(self) -> Trouble | None:
+        """Return what is the matter; a commit that takes too long counts before it has ended."""
+        if self._trouble is None and self._commit_began is not None:
+            return Trouble.SLOW if trio.current_time() - self._commit_began > SLOW else None
+        return self._trouble
+
+    def _note(self, trouble: Trouble, detail: str = "") -> None:
+        """Note what is the matter, until :data:`GOOD_LOOKS` have found all well."""
+        self._good_looks = 0
+        if self._trouble is None:
+            self._since = self._wall()
+        if trouble is not self._trouble:
+            _log.error("store in trouble", path=str(self._path), trouble=str(trouble), detail=detail)
+        self._trouble, self._detail = trouble, detail
+
+    async def _look(self) -> None:
+        """See whether the file is still there, and, where something was the matter, whether it is over."""
+        owed = tuple(self._owed)
+        is_troubled = self._trouble_now() is not None
+        began = trio.current_time()
+        found = await self._offload(self._file.look, is_troubled, owed)
+        self._looked_at = trio.current_time()
+        if found.rescued and self.on_rescued is not None:
+            self.on_rescued(found.rescued)
+        if found.trouble is not None:
+            self._note(found.trouble, found.detail)
+            if found.trouble in REOPENING:
+                raise StoreError(self._path, found.detail) from found.error
+        elif self._looked_at - began > SLOW:
+            self._note(Trouble.SLOW, f"{self._looked_at - began:.2g} s for one write")
+        elif is_troubled:
+            for each in owed:
+                self._owed.pop(each, None)
+            self._good_looks += 1
+            if self._good_looks >= GOOD_LOOKS:
+                _log.info("store out of trouble", path=str(self._path))
+                self._trouble, self._detail, self._since = None, "", None
+
+    async def _watch(self) -> Never:
+        """Announce what lasts."""
+        while True:
+            await trio.sleep(LOOK_AGAIN / 2)
+            is_well = self._trouble_now() is None
+            if self._steadied.changed(is_well, trio.current_time()) and self.on_state is not None:
+                self.on_state(is_well)
+
+    async def execute(self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False) -> T:
         """Do ``work`` in the next transaction and return what it returns once that is on the disk.
 
-        An exception leaves nothing of the work behind. ``size``: bytes it holds while it waits.
+        An exception leaves nothing of the work behind. ``size``: bytes it holds while it waits. ``adds``: it
+        is refused while nothing new is accepted; ``frees``: it may use up the reserve of a full disk.
         """
-        operation = await self._enqueue(work, size)
+        operation = await self._enqueue(work, size, adds=adds, frees=frees)
         return await operation.result()
 
     # What a store of sessions does.
@@ -218,7 +329,7 @@ class SqliteStore:
     async def create(self, record: SessionRecord, owner: ParticipantRecord | None = None) -> bool:
         """Keep a new session, and who it belongs to. False: there is one of this name."""
         return await self.execute(
-            lambda database: statements.create(database, record, owner), size=len(record.config)
+            lambda database: statements.create(database, record, owner), size=len(record.config), adds=True
         )
 
     async def load(self, session_id: str) -> SessionRecord | None:
@@ -235,11 +346,13 @@ class SqliteStore:
 
     async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
         """Forget sessions, what was said in them and who was there; return those that there were."""
-        return await self.execute(lambda database: statements.delete(database, session_ids, idle_since))
+        return await self.execute(
+            lambda database: statements.delete(database, session_ids, idle_since), frees=True
+        )
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:
         """Note that the sessions are in use."""
-        await self.execute(lambda database: statements.touch(database, session_ids, at))
+        await self.execute(lambda database: statements.touch(database, session_ids, at), frees=True)
 
     async def idle(self, before: float, limit: int) -> tuple[str, ...]:
         """Return sessions last active before then, oldest first."""
@@ -262,6 +375,7 @@ class SqliteStore:
             ),
             len(body),
             partial(self._report, settled),
+            adds=True,
         )
         return _AppendTicket(operation, session_id)
 
@@ -270,31 +384,52 @@ class SqliteStore:
         return await self.execute(lambda database: statements.read(database, session_id, after, until))
 
     async def prune(self, now: float, limits: Limits) -> int:
-        """Drop what is too old in every session."""
-        return await self.execute(lambda database: statements.prune(database, now, limits))
+        """Drop what is too old in every session, and give the room back to the disk, a piece at a time."""
+        dropped = await self.execute(lambda database: statements.prune(database, now, limits), frees=True)
+        self._file.is_reclaim_due = True
+        return dropped
 
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
         """Keep someone's right to return, or change it."""
-        return await self.execute(
-            lambda database: statements.put_participant(database, session_id, participant)
+        kept = await self.execute(
+            lambda database: statements.put_participant(database, session_id, participant), adds=True
         )
+        self._owed.pop((session_id, participant.participant_id), None)
+        return kept
 
     async def participant(self, session_id: str, participant_id: str) -> ParticipantRecord | None:
         """Return someone who may return, or None."""
+        if (session_id, participant_id) in self._owed:
+            return None
         return await self.execute(
             lambda database: statements.participant(database, session_id, participant_id)
         )
 
     async def drop_participant(self, session_id: str, participant_id: str) -> None:
-        """Forget someone."""
-        await self.execute(lambda database: statements.drop_participant(database, session_id, participant_id))
+        """Forget someone; where the file cannot be written, in memory first, and in the file once it can."""
+        try:
+            await self.execute(
+                lambda database: statements.drop_participant(database, session_id, participant_id), frees=True
+            )
+        except ProblemError:
+            if self._trouble is None or len(self._owed) >= OWED_LIMIT:
+                raise
+            self._owed[session_id, participant_id] = None
 
     # The queue and its one writer.
 
     async def _enqueue(
-        self, work: Work[T], size: int, after: Callable[[T | None], None] | None = None
-    ) -> _Operation[T]:
+        self,
+        work: Work[T],
+        size: int,
+        after: Callable[[T | None], None] | None = None,
+        *,
+        adds: bool = False,
+        frees: bool = False,
+    ) -> Operation[T]:
         # Without a checkpoint where there is room: callers rely on the queue having the order of the calls.
+        if adds:
+            self._require_room()
         if not self._opened.is_set():
             with trio.move_on_after(PATIENCE):
                 await self._opened.wait()
@@ -302,42 +437,62 @@ class SqliteStore:
             await self._room.park()
         if not self._opened.is_set():
             raise ProblemError("store_unavailable", "The store of sessions is not open. Try again soon.")
-        operation = _Operation(work, size, after)
+        operation = Operation(work, size, after, frees=frees)
         self._queue.append(operation)
         self._queued_bytes += size
         self._work.unpark()
         return operation
 
+    def _require_room(self) -> None:
+        if self._trouble is not None and self._trouble in REFUSING:
+            raise ProblemError("store_unavailable", refused(self._trouble))
+
     def _is_full(self) -> bool:
         return len(self._queue) >= QUEUE_LIMIT or self._queued_bytes >= QUEUE_BYTES
 
-    async def _commit(self, database: sqlite3.Connection) -> None:
+    async def _commit(self) -> None:
         """Take what is queued through one transaction, and tell whoever waits for it."""
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_LIMIT))]
-        started = trio.current_time()
+        self._commit_began = started = trio.current_time()
         try:
-            damage = await self._offload(_transact, database, batch)
+            failure = await self._offload(self._transact, batch)
         except trio.Cancelled:
             # Only ever before it has begun.
             self._queue.extendleft(reversed(batch))
             raise
+        finally:
+            self._commit_began = None
         self._commit_seconds = trio.current_time() - started
         self._commits += 1
         self._operations += len(batch)
         self._queued_bytes -= sum(operation.size for operation in batch)
         self._room.unpark_all()
+        trouble = trouble_of(failure)
+        if failure is not None and trouble is not None:
+            self._note(trouble, "" if trouble is Trouble.FULL else explain(failure))
+        elif self._commit_seconds > SLOW:
+            self._note(Trouble.SLOW, f"{self._commit_seconds:.2g} s for one commit")
         for operation in batch:
             self._finish(operation)
-        if damage is not None:
-            raise StoreError(self._path, explain(damage)) from damage
+        if failure is not None and trouble in REOPENING | {Trouble.DAMAGED}:
+            raise StoreError(self._path, explain(failure)) from failure
 
-    def _finish(self, operation: _Operation[Any]) -> None:
+    def _transact(self, batch: Sequence[Operation[Any]]) -> sqlite3.Error | None:
+        """Do a batch, in the thread."""
+        failure = transact(self._file.database, batch, self._file.reserve)
+        if self._trouble is Trouble.FULL and any(operation.frees for operation in batch):
+            self._file.is_reclaim_due = True
+        return failure
+
+    def _finish(self, operation: Operation[Any]) -> None:
         if operation.error is not None:
             self._failures += 1
         if isinstance(operation.error, sqlite3.Error):
             self._last_error = f"{self._path}: {explain(operation.error)}"
             _log.error("store operation failed", path=str(self._path), reason=explain(operation.error))
-            problem = ProblemError("store_unavailable", "What must be kept cannot be written now.")
+            trouble = trouble_of(operation.error)
+            words = "What must be stored cannot be written now." if trouble is None else refused(trouble)
+            problem = ProblemError("store_unavailable", words)
             problem.__cause__ = operation.error
             operation.error = problem
         if operation.after is not None:
@@ -366,56 +521,10 @@ class SqliteStore:
         self._queued_bytes = 0
         self._room.unpark_all()
 
-    def _open(self) -> sqlite3.Connection:
-        """Open the file, in the thread; where its last messages may be missing, see that it is known."""
-        database = open_database(self._path, migrations())
+    async def _close(self) -> None:
         try:
-            if begin_opening(database, self._boot):
-                renewed = statements.renew_epochs(database)
-                _log.warning("machine stopped before the store was closed", sessions_renewed=renewed)
-        except sqlite3.Error as error:
-            database.close()
-            raise StoreError(self._path, explain(error)) from error
-        return database
-
-    async def _close(self, database: sqlite3.Connection) -> None:
-        try:
-            await self._offload(close_database, database)
+            await self._offload(self._file.close)
         except sqlite3.Error as error:
             # What was committed is in the write-ahead log and is found by the next opening.
             self._last_error = f"{self._path}: {explain(error)}"
             _log.warning("store closed without a checkpoint", path=str(self._path), reason=explain(error))
-
-
-def _transact(database: sqlite3.Connection, batch: Sequence[_Operation[Any]]) -> sqlite3.Error | None:
-    """Do a batch in one transaction; return the error that says the file is damaged, if there was one.
-
-    Where one operation fails, the transaction is taken back and each is done in one of its own, so that no
-    one pays for another's failure.
-    """
-    failures = [_attempt(database, batch)]
-    if failures[0] is not None and not _is_damage(failures[0]) and len(batch) > 1:
-        failures = [_attempt(database, [operation]) for operation in batch]
-    return next((failure for failure in failures if _is_damage(failure)), None)
-
-
-def _is_damage(failure: Exception | None) -> TypeGuard[sqlite3.Error]:
-    return isinstance(failure, sqlite3.Error) and is_damage(failure)
-
-
-def _attempt(database: sqlite3.Connection, batch: Sequence[_Operation[Any]]) -> Exception | None:
-    """Do a batch in one transaction, wholly or not at all; return why not."""
-    try:
-        database.execute("BEGIN IMMEDIATE")
-        for operation in batch:
-            operation.value = operation.work(database)
-        database.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001 - given to whoever waits for the operation
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        for operation in batch:
-            operation.value, operation.error = None, error
-        return error
-    for operation in batch:
-        operation.error = None
-    return None

@@ -55,7 +55,7 @@ class Operating:
         asking.answer(_ANNOUNCE, self._announced)
         asking.answer(_CLOSE, self._closed)
         if rooms.elsewhere is not None:
-            rooms.elsewhere.on_state = self._store_changed
+            rooms.elsewhere.on_state = self.store_changed
 
     async def announce_everywhere(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of every worker; name those that did not answer."""
@@ -115,16 +115,23 @@ class Operating:
     def _closed(self, payload: bytes) -> bytes:
         return msgspec.json.encode(self._close_here(msgspec.json.decode(payload, type=str)))
 
-    def _store_changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
-        """Tell clients that nothing can be kept now, and when it can be again."""
+    def store_changed(self, is_open: bool, brief: str = "") -> None:  # noqa: FBT001 - the store calls it so
+        """Announce to clients that nothing can be stored now, and when it can be again.
+
+        ``brief``: why, in a few words without paths and settings.
+        """
         if is_open != self._is_degraded:
             return
         self._is_degraded = not is_open
         if is_open:
-            words = "What is said in sessions is kept again."
+            words = "Sessions are stored again."
             self._events.record("ok", "sessions", words)
         else:
-            words = "What is said in sessions cannot be kept now; it waits, or is refused."
+            why = f": {brief}" if brief else ""
+            words = (
+                f"Sessions cannot be stored right now{why}. What was sent before is safe;"
+                " what is sent now waits, or is refused."
+            )
             self._events.record("bad", "sessions", words)
         self._say(
             SystemAnnouncement(

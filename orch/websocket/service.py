@@ -132,7 +132,11 @@ class HubService:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep topics, presence, speech and the sweeper going until cancelled; may be run again."""
-        await self._rooms.count_all()
+        try:
+            await self._rooms.count_all()
+        except ProblemError as error:
+            # Counted again by the sweeper. The hub serves who is connected, whatever the store does.
+            _log.warning("sessions not counted", reason=error.detail)
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._speaking.run)
@@ -251,6 +255,10 @@ class HubService:
     def announce(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of this worker."""
         return self._operating.announce(text)
+
+    def store_changed(self, is_open: bool, brief: str = "") -> None:  # noqa: FBT001 - the store calls it so
+        """Announce to this worker's clients that nothing can be stored now, or that it can again."""
+        self._operating.store_changed(is_open, brief)
 
     async def close_connection(self, connection_id: str) -> None:
         """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``."""

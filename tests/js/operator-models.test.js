@@ -61,7 +61,7 @@ test("the tree's trouble is said before that of the back ends", () => {
 test("a store that cannot keep anything is said in the sentence and in a banner, with what to do", () => {
   const store = { engine: "redis", state: "degraded", reason: "Redis at redis://r: it is full.", since: 70, cautions: [] };
   const services = { services: [service("a", "healthy")] };
-  assert.match(sentence({ services, store, tree: running, speech: null }), /cannot be kept now/);
+  assert.match(sentence({ services, store, tree: running, speech: null }), /cannot be stored right now/);
   const [found, ...more] = problems({ services, store, tree: running, config: null });
   assert.deepEqual(more, []);
   assert.deepEqual([found.key, found.tone, found.word, found.text, found.since], ["store", "warn", "degraded", store.reason, 70]);
@@ -238,6 +238,7 @@ test("connections are told by what they are doing, as the service counts them", 
   assert.match(connectionsSentence({ active: 10, limit: 10, doings, workers: [] }), /turned away/);
   assert.match(connectionsSentence({ active: 1, limit: 10, doings, workers: [] }), /One connection is behind/);
   assert.equal(connectionsSentence({ active: 0, limit: 10, doings: {}, workers: [] }), "Nobody is connected.");
+  assert.match(connectionsSentence({ active: 3, limit: 10, doings, workers: [] }, { state: "degraded", brief: "the disk is full" }), /cannot be stored right now: the disk is full\.$/);
   assert.match(connectionsSentence({ active: 0, limit: 10, doings: {}, workers: [{ answered: false }] }), /^One worker does not answer; who is connected to it is not counted\.$/);
   assert.equal(moreSessions({ sessions: ["a"], session_count: 1 }), "");
   assert.equal(moreSessions({ sessions: ["a"], session_count: 57 }), " and 56 more");

@@ -218,8 +218,8 @@ def test_damage_found_while_running_fails_the_operation_and_ends_the_run(tmp_pat
     run(fill)
     with path.open("r+b") as file:
         size = os.fstat(file.fileno()).st_size
-        file.seek(4096 * 8)
-        file.write(b"\xff" * (size - 4096 * 8))
+        file.seek(4096 * 9)
+        file.write(b"\xff" * (size - 4096 * 9))
 
     async def main() -> None:
         store = SqliteStore(path, offload=inline)

@@ -73,6 +73,7 @@ PURE = (
     "cluster/leases.py",
     "stores/records.py",
     "stores/standing.py",
+    "stores/sqlite_trouble.py",
     "stores/redis_address.py",
     "stores/redis_calls.py",
     "stores/redis_commands.py",

@@ -33,11 +33,15 @@ class Alive(Struct, frozen=True):
     status: str = "alive"
 
 
-class Ready(Struct, frozen=True, kw_only=True):
-    """Whether to send traffic here, and what is missing where not."""
+class Ready(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether to send traffic here, and what is missing where not.
+
+    ``degraded``: what does not work in full, though who is connected is served.
+    """
 
     status: str
     waiting_for: tuple[str, ...]
+    degraded: tuple[str, ...] = ()
 
 
 class ConnectionCounts(Struct, frozen=True, kw_only=True):
@@ -81,7 +85,8 @@ def blueprint(parts: Parts) -> Blueprint:
     async def readyz() -> Response:
         """Answer 200 while every branch of the tree is running, else 503.
 
-        A store that is away changes nothing: it is away for every worker, and who is connected stays so.
+        A store that is away or cannot write is named, and changes nothing: it is so for every worker, and who
+        is connected is still served.
         """
         missing = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
         if parts.tree.stopping.is_set():
@@ -90,7 +95,10 @@ def blueprint(parts: Parts) -> Blueprint:
             return answer(
                 Ready(status="starting", waiting_for=missing), status=503, headers={"Retry-After": "1"}
             )
-        return answer(Ready(status="ready", waiting_for=()))
+        is_degraded = parts.store.standing().state != "healthy"
+        return answer(
+            Ready(status="ready", waiting_for=(), degraded=("store",) if is_degraded else ()),
+        )
 
     @api.get("/api/health")
     @document_response(Health)

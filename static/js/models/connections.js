@@ -4,9 +4,10 @@ import { count, counted, joined, latency } from "./figures.js";
 import { listed } from "./overview.js";
 
 /** One sentence on the pool. It is read out when it changes, so no figure that ticks is in it. */
-export function sentence(pool) {
+export function sentence(pool, store = null) {
   const silent = pool.workers.filter(({ answered }) => !answered).length;
   if (silent > 0) return `${silent === 1 ? "One worker does" : `${count(silent)} workers do`} not answer; who is connected to ${silent === 1 ? "it" : "them"} is not counted.`;
+  if (store !== null && store.state !== "healthy") return `Who is connected stays connected, but sessions cannot be stored right now${store.brief ? `: ${store.brief}` : ""}.`;
   if (pool.active === 0) return "Nobody is connected.";
   const { behind } = pool.doings;
   if (pool.active >= pool.limit) return "As many connections are open as may be; new ones are turned away until one closes.";

@@ -24,6 +24,12 @@ export function listed(names) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
+/** What it means that the store is not well: slow, or nothing new is accepted. */
+function storing(store) {
+  const why = store.brief ? `: ${store.brief}` : "";
+  return `Sessions cannot be stored right now${why}. What is sent now waits, or is refused.`;
+}
+
 /** One sentence on how things are. `services`, `store`, `tree`, `speech` are topics' states, null until known. */
 export function sentence({ services, store = null, tree, speech }) {
   if (tree?.state === "stopping") return "The service is stopping. Connections are told to come back later.";
@@ -34,7 +40,7 @@ export function sentence({ services, store = null, tree, speech }) {
   if (all.length === 0) return "No back end is configured.";
   const broken = tree?.branches.filter((branch) => ["failed", "backing_off"].includes(branch.state)) ?? [];
   if (broken.length > 0) return `${listed(broken.map((branch) => branch.name))} failed and will start again.`;
-  if (store !== null && store.state !== "healthy") return "What is said in sessions cannot be kept now. It waits, or is refused.";
+  if (store !== null && store.state !== "healthy") return storing(store);
   const away = all.filter((service) => !FINE.has(service.state) && !isUsable(service));
   if (away.length > 0) {
     const meaning = away.length === 1 ? MEANING[away[0].name]?.away : null;
@@ -92,7 +98,7 @@ export function problems({ services, store = null, tree, config }) {
       word: word(store.state),
       subject: "The store of sessions",
       text: store.reason,
-      more: "What is said in sessions waits and is then refused. Who is connected stays connected; the gateway and the back ends go on.",
+      more: "What is sent in sessions waits and is then refused; what was acknowledged is safe. Who is connected stays connected; the gateway and the back ends go on.",
       since: store.since,
       action: { kind: "link", href: "/tree?branch=stores", label: "Open the tree" },
     });

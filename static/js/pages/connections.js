@@ -27,6 +27,8 @@ let pool = null;
 let course = null;
 /** What is looked for: what connections do, and on which worker; "" is any. */
 const wanted = { doing: "", worker: "" };
+/** How the store of sessions is, or null until known. */
+let store = null;
 /** What the service answered where what is looked for may be beyond what the page is told of, or null. */
 let answered = null;
 /** When it was first noticed that a worker does not answer, in seconds since the epoch. */
@@ -309,6 +311,10 @@ socket.onTopic("metrics", ({ series }) => {
   course = series;
   if (pool !== null) showTiles();
 });
+socket.onTopic("store", (data) => {
+  store = data;
+  if (pool !== null) setText(byId("page-status"), sentence(pool, store));
+});
 socket.onTopic("connections", (data) => {
   // Of several workers only this one has been asked so far; all of them follow in a moment.
   if (data.pending) return;
@@ -316,7 +322,7 @@ socket.onTopic("connections", (data) => {
   note(rates.told, data.connections);
   look();
   showWorkers();
-  setText(byId("page-status"), sentence(data));
+  setText(byId("page-status"), sentence(data, store));
   showTiles();
   showChoices();
   showPool();

@@ -1,0 +1,83 @@
+"""Room on the disk that is held for what makes room: a file beside the database that is made smaller at need.
+
+Deleting a session writes first (to the write-ahead log) and gives room back afterwards, so on a full disk it
+fails like everything else, unless something was put by. Called in the store's thread.
+"""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+TARGET: Final = 8 * 2**20
+"""Bytes put by; deleting the largest session writes about half of that."""
+
+SHARE: Final = 8
+"""At most one part in so many of what is free is put by, so that a small disk is not filled by it."""
+
+STEP: Final = 2**20
+"""Bytes released at a time."""
+
+LEAST: Final = 256 * 1024
+"""Free bytes below which the disk counts as full: a commit writes several pages."""
+
+
+class Reserve:
+    """The file; the mutable state is its size, and the size that it had while there was enough."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.size = 0
+        self._wanted = 0
+
+    def fill(self) -> None:
+        """Put by what is wanted. OSError: there is not that much room, or hardly any beside it."""
+        free = free_bytes(self._path.parent)
+        if free is not None:
+            share = min(TARGET, (free + self.size) // SHARE)
+            self._wanted = max(self._wanted, share - share % 4096)
+        if self.size < self._wanted:
+            self._allocate(self._wanted)
+            free = free_bytes(self._path.parent)
+        if free is not None and free < LEAST:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+
+    def _allocate(self, size: int) -> None:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            self.size = size
+        finally:
+            os.close(descriptor)
+
+    def release(self) -> bool:
+        """Give a part of it back to the disk; False: there is none left."""
+        if self.size == 0:
+            return False
+        left = max(self.size - STEP, 0)
+        try:
+            os.truncate(self._path, left)
+        except OSError:
+            self.size = 0  # gone, or not ours any more
+            return False
+        self.size = left
+        return True
+
+    def drop(self) -> None:
+        """Give all of it back."""
+        self.size = 0
+        with suppress(OSError):  # another start of the service puts it to use or away
+            self._path.unlink(missing_ok=True)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return what this user may still write there; None where the file system does not say."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    if found.f_blocks == 0:
+        return None
+    blocks = found.f_bfree if os.geteuid() == 0 else found.f_bavail
+    return blocks * found.f_frsize

@@ -1,0 +1,381 @@
+"""A store that cannot write says so, loses nothing that was acknowledged, and comes back by itself.
+
+The disk is a small one of the kernel's own (tmpfs), filled for real.
+"""
+
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import trio
+
+from orch.problems import ProblemError
+from orch.stores.sqlite import SqliteStore
+from orch.stores.sqlite_trouble import ADVICE, BRIEF, Steadied, Trouble, reason
+from orch.websocket.history import Limits
+from tests.fakes.hub import inline
+from tests.fakes.running import run
+from tests.fakes.stores import PARTICIPANT, append, record, running
+
+BOUNDLESS = Limits(messages=10**6, seconds=1e9, bytes=2**40)
+
+SOON = 3.0
+"""Seconds within which it is said, and within which it works again."""
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 16 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("needs the right to mount a disk")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(place: Path, *, leave: int = 0) -> Path:
+    """Fill the disk to its last byte but ``leave``."""
+    filler = place / "filler"
+    with filler.open("ab", buffering=0) as file:
+        size = 2**20
+        while size:
+            try:
+                written = file.write(b"\0" * size)
+            except OSError:
+                written = 0
+            if written < size:
+                size //= 2
+        file.truncate(file.tell() - leave)
+    return filler
+
+
+async def stuff(store: SqliteStore, size: int = 100_000) -> int:
+    """Say large things until one is refused; return the last offset that was acknowledged."""
+    acknowledged = 0
+    with pytest.raises(ProblemError) as caught:  # noqa: PT012 - which one is refused depends on the disk
+        for _ in range(1000):
+            acknowledged = await append(store, body=b'{"a":"%s"}' % (b"x" * size), limits=BOUNDLESS)
+    assert caught.value.code == "store_unavailable"
+    assert caught.value.detail.startswith("Sessions cannot be stored right now: ")
+    return acknowledged
+
+
+async def until(store: SqliteStore, state: str) -> float:
+    """Wait until the store is in ``state``; return how long that took."""
+    began = trio.current_time()
+    with trio.fail_after(30):
+        while store.standing().state != state:  # noqa: ASYNC110 - the store has nothing to wait on
+            await trio.sleep(0.02)
+    return trio.current_time() - began
+
+
+def watched(store: SqliteStore) -> list[bool]:
+    """Return the list that what is announced is added to."""
+    announced: list[bool] = []
+    store.on_state = announced.append
+    return announced
+
+
+def frames(path: Path) -> int:
+    """Return how many messages are in the file, read by another program."""
+    with closing(sqlite3.connect(path)) as database:
+        (count,) = database.execute("SELECT count(*) FROM history").fetchone()
+    return int(count)
+
+
+def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk: Path) -> None:
+    """Nothing new is accepted; who is there may read and leave; with room again it goes on by itself."""
+    path = disk / "s.sqlite3"
+    acknowledged = 0
+
+    async def main() -> None:
+        nonlocal acknowledged
+        store = SqliteStore(path)
+        announced = watched(store)
+        async with running(store):
+            await store.create(record(), PARTICIPANT)
+            acknowledged = await append(store)
+            filler = fill(disk)
+            assert await until(store, "degraded") < SOON
+            standing = store.standing()
+            assert standing.brief == "the disk is full"
+            assert str(path) in standing.reason
+            assert standing.since is not None
+            assert await stuff(store) == 0
+            with pytest.raises(ProblemError):
+                await store.create(record("new"))
+            await store.drop_participant("s", "p")
+            assert await store.participant("s", "p") is None
+            assert len(await store.read("s", after=0, until=99)) == acknowledged
+            await trio.sleep(1.5)
+            assert announced == [False]
+            filler.unlink()
+            assert await until(store, "healthy") < SOON
+            acknowledged = await append(store)
+            assert await store.participant("s", "p") is None
+            with trio.fail_after(SOON):
+                while announced != [False, True]:  # noqa: ASYNC110 - a list has nothing to wait on
+                    await trio.sleep(0.05)
+
+    run(main, virtual=False)
+    assert frames(path) == acknowledged
+
+
+def test_a_disk_that_the_sessions_have_filled_is_freed_by_ending_them(disk: Path) -> None:
+    """Deleting works on the full disk, and the file gives the room back."""
+    path = disk / "s.sqlite3"
+
+    async def main() -> None:
+        store = SqliteStore(path)
+        async with running(store):
+            await store.create(record("small"))
+            await append(store, "small")
+            await store.create(record())
+            await stuff(store)
+            assert store.standing().brief == "the disk is full"
+            size = path.stat().st_size
+            assert await store.delete(["s"]) == ("s",)
+            assert await until(store, "healthy") < SOON
+            assert path.stat().st_size < size / 4
+            assert await append(store, "small") == 2
+
+    run(main, virtual=False)
+    assert frames(path) == 2
+
+
+def test_nothing_but_a_sweep_is_needed_to_make_room(disk: Path) -> None:
+    """What is too old goes on a full disk too, and with it the trouble."""
+
+    async def main() -> None:
+        store = SqliteStore(disk / "s.sqlite3")
+        async with running(store):
+            await store.create(record())
+            await stuff(store)
+            await store.touch(["s"], 30.0)
+            idle = await store.idle(40.0, 10)
+            assert await store.delete(idle, idle_since=40.0) == ("s",)
+            assert await until(store, "healthy") < SOON
+
+    run(main, virtual=False)
+
+
+def test_a_service_that_starts_on_a_full_disk_waits_for_room(disk: Path) -> None:
+    """It says why and opens its file once there is room; it does not end."""
+    fill(disk)
+
+    async def main() -> None:
+        store = SqliteStore(disk / "s.sqlite3")
+        async with running(store):
+            assert store.standing().brief == "the disk is full"
+            (disk / "filler").unlink()
+            assert await until(store, "healthy") < SOON
+            assert await store.create(record())
+
+    run(main, virtual=False)
+
+
+def test_what_keeps_the_room_put_by_does_not_fill_a_small_disk(disk: Path) -> None:
+    """An eighth of what is free at most; given back when the store is closed."""
+
+    async def main() -> None:
+        async with running(SqliteStore(disk / "s.sqlite3")):
+            assert 0 < (disk / "s.sqlite3-reserve").stat().st_size <= 2 * 2**20
+        assert not (disk / "s.sqlite3-reserve").exists()
+
+    run(main, virtual=False)
+
+
+@pytest.mark.parametrize("names", [("s.sqlite3",), ("s.sqlite3-wal",), ("s.sqlite3", "s.sqlite3-wal")])
+def test_a_file_deleted_under_the_running_service_is_written_anew(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    """What was acknowledged before, meanwhile and after is there when the service has ended."""
+    path = tmp_path / "s.sqlite3"
+    rescued: list[str] = []
+
+    async def main() -> None:
+        store = SqliteStore(path, offload=inline)
+        store.on_rescued = rescued.append
+        async with running(store):
+            await store.create(record())
+            await append(store)
+            for name in names:
+                (tmp_path / name).unlink()
+            await append(store)
+            await trio.sleep(2)
+            await append(store)
+            assert store.standing().state == "healthy"
+
+    run(main)
+    assert frames(path) == 3
+    assert len(rescued) == 1
+    assert oct(path.stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_file_replaced_under_the_running_service_is_not_written_over(tmp_path: Path) -> None:
+    """Nothing new is accepted, what was stored is saved beside it, and the other file stays as it is."""
+    path = tmp_path / "s.sqlite3"
+    other = tmp_path / "other"
+    other.write_bytes(b"another program's")
+
+    async def main() -> None:
+        store = SqliteStore(path, offload=inline)
+        async with running(store):
+            await store.create(record())
+            await append(store)
+            moved = tmp_path / "moved"
+            path.rename(moved)
+            other.rename(path)
+            await trio.sleep(2)
+            assert store.standing().brief == "their file was replaced"
+            with pytest.raises(ProblemError, match="their file was replaced"):
+                await append(store)
+            assert len(await store.read("s", after=0, until=9)) == 1
+            path.rename(other)
+            moved.rename(path)
+            await trio.sleep(3)
+            assert store.standing().state == "healthy"
+            assert await append(store) == 2
+
+    run(main)
+    assert other.read_bytes() == b"another program's"
+    (saved,) = tmp_path.glob("s.sqlite3.saved-*")
+    assert frames(saved) == 1
+    assert frames(path) == 2
+
+
+def test_a_disk_that_reports_errors_is_said_and_the_file_is_opened_again(tmp_path: Path) -> None:
+    """The kernel refuses each byte beyond a size (RLIMIT_FSIZE, which SQLite reports as an I/O error)."""
+    path = tmp_path / "s.sqlite3"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert signal.getsignal(signal.SIGXFSZ) is signal.SIG_IGN
+
+    async def main() -> None:
+        store = SqliteStore(path)
+        async with running(store):
+            await store.create(record())
+            await append(store)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+            try:
+                acknowledged = await stuff(store, 50_000)
+                assert store.standing().state == "degraded"
+                await trio.sleep(1)
+                assert store.standing().state == "degraded"
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert await until(store, "healthy") < SOON
+            assert await append(store) == acknowledged + 1
+
+    run(main, virtual=False)
+
+
+def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) -> None:
+    """A commit that hangs shows at once; the store is well again when commits are quick."""
+    delays = {"seconds": 0.0}
+
+    async def slow(work: Any, *arguments: Any) -> Any:
+        await trio.sleep(delays["seconds"])
+        return work(*arguments)
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=cast("Any", slow))
+        announced = watched(store)
+        async with running(store):
+            await store.create(record())
+            delays["seconds"] = 10.0
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(append, store)
+                await trio.sleep(3)
+                assert store.standing().brief == "the disk is very slow"
+                await trio.sleep(1.5)
+                assert announced == [False]
+                delays["seconds"] = 0.0
+            assert await until(store, "healthy") <= 12
+            await trio.sleep(2)
+            assert announced == [False, True]
+            assert await append(store) == 2
+
+    run(main)
+
+
+def test_a_store_out_of_descriptors_at_its_start_waits_for_them(tmp_path: Path) -> None:
+    """The shortage is this process's own and passes; the service does not end for it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+    held: list[int] = []
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 16, hard))
+        try:
+            while True:
+                held.append(os.dup(0))
+        except OSError:
+            pass
+        try:
+            async with running(store):
+                assert store.standing().brief.startswith("the service is short of")
+                while held:
+                    os.close(held.pop())
+                await trio.sleep(2)
+                assert store.standing().state == "healthy"
+                assert await store.create(record())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    run(main)
+
+
+def test_an_older_file_is_changed_once_so_that_it_can_give_room_back(tmp_path: Path) -> None:
+    """What it holds stays."""
+    path, old = tmp_path / "s.sqlite3", tmp_path / "old.sqlite3"
+
+    async def stored(where: Path) -> int:
+        store = SqliteStore(where, offload=inline)
+        async with running(store):
+            await store.create(record())
+            return await append(store)
+
+    run(lambda: stored(path))
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute("PRAGMA auto_vacuum = NONE")
+        database.execute("VACUUM")
+    shutil.copy(path, old)
+    assert run(lambda: stored(old)) == 2
+    with closing(sqlite3.connect(old)) as database:
+        assert database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+
+
+def test_what_comes_and_goes_within_a_second_is_not_announced() -> None:
+    """Only a state that lasts is; and then once."""
+    steadied = Steadied()
+    flapping = [steadied.changed(number % 2 == 0, number * 0.4) for number in range(100)]
+    assert not any(flapping)
+    assert not steadied.changed(is_well=True, now=45.0)
+    assert not steadied.changed(is_well=False, now=50.0)
+    assert not steadied.changed(is_well=False, now=50.9)
+    assert steadied.changed(is_well=False, now=51.0)
+    assert not steadied.changed(is_well=False, now=60.0)
+    assert not steadied.changed(is_well=True, now=61.0)
+    assert steadied.changed(is_well=True, now=62.0)
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_each_trouble_has_words_for_who_runs_the_service_and_for_who_is_in_a_session(
+    trouble: Trouble,
+) -> None:
+    """The operator reads what to do and which file; guests read neither paths nor settings."""
+    assert reason(trouble, "/data/s.sqlite3").endswith(ADVICE[trouble])
+    assert "/data/s.sqlite3" in reason(trouble, "/data/s.sqlite3")
+    assert "/" not in BRIEF[trouble]
