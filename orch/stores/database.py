@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from orch.stores.reserve import free_bytes
+from orch.websocket.keys import new_key
 
 #: How long to wait for another process that still has the file open: the one before a restart may be writing
 #: its last messages.
@@ -233,6 +234,7 @@ def _migrate(database: sqlite3.Connection, path: Path, steps: Sequence[Migration
             path,
             f"was written by a newer version of this program (schema {version}, known {newest})",
         )
+    database.create_function("new_key", 0, new_key)
     for step in steps:
         if step.version > version:
             # One transaction each: a process that is killed here finds the step done or not begun.

@@ -5,12 +5,17 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from orch.websocket.history import Limits
+from orch.websocket.keys import NO_KEYS, Keys
 from orch.websocket.messages import MessageId, Role
+
+#: So many may return to one session. Beyond, those who were there longest ago may not, unless they are there
+#: now or own it.
+PARTICIPANTS_KEPT: Final = 10_000
 
 
 class SessionRecord(Struct, frozen=True):
@@ -26,6 +31,7 @@ class SessionRecord(Struct, frozen=True):
     config: bytes
     created: float
     last_active: float
+    keys: Keys = NO_KEYS
 
 
 class ParticipantRecord(Struct, frozen=True):
@@ -145,6 +151,15 @@ class SessionStore(Protocol):
     async def prune(self, now: float, limits: Limits) -> int:
         """Drop what is too old in every session; return how many messages that were."""
 
+    async def crowded(self) -> tuple[str, ...]:
+        """Return the sessions that more than :data:`PARTICIPANTS_KEPT` may return to."""
+
+    async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
+        """Forget those who were in a crowded session longest ago; return how many.
+
+        Owners and those who are ``present`` (now, which is ``at``) are never forgotten.
+        """
+
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
         """Keep someone's right to return, or change it. False: there is no such session."""
 
@@ -208,3 +223,18 @@ class ClusterStore(SessionStore, SettingsStore, Protocol):
 
         Raises ``store_unavailable``, at once, where nobody can be asked.
         """
+
+
+def surplus_participants(
+    there: Sequence[ParticipantRecord], present: frozenset[str], limit: int
+) -> tuple[str, ...]:
+    """Return who of those who may return to a session is forgotten: the longest absent, beyond ``limit``.
+
+    Owners and those who are ``present`` count, and stay.
+    """
+    surplus = len(there) - limit
+    if surplus <= 0:
+        return ()
+    absent = [one for one in there if one.role != "owner" and one.participant_id not in present]
+    absent.sort(key=lambda one: one.seen)
+    return tuple(one.participant_id for one in absent[:surplus])

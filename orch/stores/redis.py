@@ -19,7 +19,7 @@ import trio
 from msgspec import Struct
 
 from orch.problems import ProblemError
-from orch.stores import statements
+from orch.stores import records
 from orch.stores.records import (
     Answers,
     Appended,
@@ -28,12 +28,13 @@ from orch.stores.records import (
     Origin,
     ParticipantRecord,
     SessionRecord,
+    surplus_participants,
 )
 from orch.stores.redis_address import read_address
 from orch.stores.redis_calls import load_scripts, message
 from orch.stores.redis_commands import SessionCommands
 from orch.stores.redis_connecting import Connecting, State
-from orch.stores.redis_feed import Feed
+from orch.stores.redis_feed import Feed, load
 from orch.stores.redis_pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
 from orch.stores.standing import StoreStanding
 from orch.websocket.history import Limits
@@ -132,6 +133,7 @@ class RedisStore:
             wall=wall,
         )
         self._tokens = 0
+        self._crowded: tuple[str, ...] = ()
         self._worker = worker
         self.on_appended: Callable[[Appended], None] | None = None
         self.on_told: Callable[[str, bytes], None] | None = None
@@ -212,7 +214,7 @@ class RedisStore:
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return the session, or None."""
-        return await self._pipeline.execute(self._commands.load(session_id))
+        return await load(self._pipeline.execute, self._commands, session_id)
 
     async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
         """Return the sessions that were last active, newest first."""
@@ -278,16 +280,33 @@ class RedisStore:
         return await self._pipeline.execute(self._commands.read(session_id, after, until))
 
     async def prune(self, now: float, limits: Limits) -> int:
-        """Drop what is over the limits in every session, and participants beyond what is kept."""
+        """Drop what is over the limits in every session; note which of them are crowded."""
         dropped = start = 0
+        crowded: list[str] = []
         while names := await self._pipeline.execute(self._commands.between(start, start + STEP - 1)):
             start += len(names)
             pruned = await self._pipeline.execute(self._commands.prune(names, now, limits))
             for name, (gone, there) in zip(names, pruned, strict=True):
                 dropped += gone
-                if there > statements.PARTICIPANTS_KEPT:
-                    await self._drop_crowd(name)
+                if there > records.PARTICIPANTS_KEPT:
+                    crowded.append(name)
+        self._crowded = tuple(crowded)
         return dropped
+
+    async def crowded(self) -> tuple[str, ...]:
+        """Return the sessions that more could return to than are kept when :meth:`prune` last looked."""
+        return self._crowded
+
+    async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
+        """Forget those who were in a crowded session longest ago, other than owners and who is present."""
+        there = await self._pipeline.execute(self._commands.participants(session_id))
+        late = surplus_participants(there, present, records.PARTICIPANTS_KEPT)
+        if late:
+            await self._pipeline.execute(self._commands.drop_participants(session_id, late))
+        here = [one for one in there if one.participant_id in present and one.seen < at]
+        for start in range(0, len(here), STEP):
+            await self._pipeline.execute(self._commands.see(session_id, here[start : start + STEP], at))
+        return len(late)
 
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
         """Keep someone's right to return, or change it. False: there is no such session."""
@@ -346,13 +365,6 @@ class RedisStore:
 
     async def _heads(self, names: Sequence[str]) -> dict[str, SessionRecord | None]:
         return await self._pipeline.execute(self._commands.heads(names)) if names else {}
-
-    async def _drop_crowd(self, session_id: str) -> None:
-        there = await self._pipeline.execute(self._commands.participants(session_id))
-        there.sort(key=lambda participant: participant.seen, reverse=True)
-        late = [participant.participant_id for participant in there[statements.PARTICIPANTS_KEPT :]]
-        if late:
-            await self._pipeline.execute(self._commands.drop_participants(session_id, late))
 
     def _passed_on(self, appended: Appended, done: Callable[[], None]) -> None:
         self._feed.kept(appended, done)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from orch.stores.records import KeptFrame, ParticipantRecord, SessionRecord
 from orch.stores.redis_calls import Call, Command, Message, ServerCommands
 from orch.stores.redis_keys import (
@@ -19,8 +21,9 @@ from orch.stores.redis_keys import (
     number,
 )
 from orch.websocket.history import Limits
+from orch.websocket.keys import NO_KEYS, Keys
 
-_FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active")
+_FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active", "speak", "read")
 
 
 class SessionCommands(ServerCommands):
@@ -60,6 +63,8 @@ class SessionCommands(ServerCommands):
                     record.config,
                     number(record.created),
                     number(record.last_active),
+                    record.keys.speak,
+                    record.keys.read,
                     *there,
                 ),
                 (b"ZADD", INDEX, b"NX", number(record.last_active), record.session_id),
@@ -81,10 +86,12 @@ class SessionCommands(ServerCommands):
         limits = Limits(messages=1, seconds=1)
         calls: tuple[Call[Any], ...] = (
             self.create(made, someone, token=token),
+            self.give_keys(TRIAL, NO_KEYS),
             self.append(TRIAL, [said], limits, batch=token, place=0, known=("", 0)),
             self.read(TRIAL, 0, 1),
             self.prune([TRIAL], 0.0, limits),
             self.put_participant(TRIAL, someone),
+            self.see(TRIAL, [someone], 0.0),
             self.participants(TRIAL),
             self.drop_participants(TRIAL, ["p"]),
             self.delete([TRIAL], token=token, idle_since=None),
@@ -94,6 +101,14 @@ class SessionCommands(ServerCommands):
     def load(self, session_id: str) -> Call[SessionRecord | None]:
         """Return a session, or None."""
         return Call((_fields(session_id),), lambda replies: _session(session_id, replies[0]), session_id)
+
+    def give_keys(self, session_id: str, given: Keys) -> Call[bool]:
+        """Give a session keys that has none. False: there is no such session."""
+        return Call(
+            (self._script("keys", keys(session_id)[:1], given.speak, given.read),),
+            lambda replies: replies[0] == 1,
+            session_id,
+        )
 
     def heads(self, session_ids: Sequence[str]) -> Call[dict[str, SessionRecord | None]]:
         """Return several sessions by name."""
@@ -299,6 +314,19 @@ class SessionCommands(ServerCommands):
             session_id,
         )
 
+    def see(self, session_id: str, there: Sequence[ParticipantRecord], at: float) -> Call[None]:
+        """Note that participants are there now."""
+        pairs = [
+            part
+            for one in there
+            for part in (one.participant_id, encode_participant(msgspec.structs.replace(one, seen=at)))
+        ]
+        return Call(
+            (self._script("see", keys(session_id)[2:], *pairs),),
+            lambda _: None,
+            session_id,
+        )
+
     def drop_participants(self, session_id: str, participant_ids: Sequence[str]) -> Call[None]:
         """Forget participants."""
         return Call(((b"HDEL", keys(session_id).participants, *participant_ids),), lambda _: None, session_id)
@@ -323,7 +351,7 @@ def _used(session_id: str, at: float) -> Command:
 
 
 def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord | None:
-    epoch, offset, first, config, created, active = fields
+    epoch, offset, first, config, created, active, speak, read = fields
     if (
         epoch is None
         or offset is None
@@ -334,7 +362,14 @@ def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord |
     ):
         return None
     return SessionRecord(
-        session_id, epoch.decode(), int(offset), int(first), config, float(created), float(active)
+        session_id,
+        epoch.decode(),
+        int(offset),
+        int(first),
+        config,
+        float(created),
+        float(active),
+        Keys((speak or b"").decode(), (read or b"").decode()),
     )
 
 

@@ -27,6 +27,7 @@ from orch.stores.redis_keys import (
 )
 from orch.stores.redis_link import Link
 from orch.stores.redis_subscriptions import Subscriptions
+from orch.websocket.keys import new_keys
 
 #: How long a hole is left to the news that may still be on its way.
 GRACE: Final = 0.03
@@ -40,6 +41,15 @@ LET_GO_EVERY: Final = 5.0
 PING_EVERY: Final = 5.0
 
 _log = structlog.get_logger(__name__)
+
+
+async def load(execute: Execute, commands: SessionCommands, session_id: str) -> SessionRecord | None:
+    """Return a session, or None; one from before there were keys is given its keys."""
+    record = await execute(commands.load(session_id))
+    while record is not None and not record.keys.read:
+        await execute(commands.give_keys(session_id, new_keys()))
+        record = await execute(commands.load(session_id))
+    return record
 
 
 class Listener(Protocol):
@@ -151,7 +161,7 @@ class Feed:
 
     async def _load(self, session_id: str) -> SessionRecord | None:
         while True:
-            record = await self._execute(self._commands.load(session_id))
+            record = await load(self._execute, self._commands, session_id)
             if session_id not in self._ended:
                 return record
             # What was read may be from before its end.

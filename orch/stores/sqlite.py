@@ -389,6 +389,14 @@ class SqliteStore:
         self._file.is_reclaim_due = True
         return dropped
 
+    async def crowded(self) -> tuple[str, ...]:
+        """Return the sessions that more may return to than are kept."""
+        return await self.execute(statements.crowded)
+
+    async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
+        """Forget those who were in a crowded session longest ago, other than owners and who is present."""
+        return await self.execute(lambda database: statements.thin_out(database, session_id, present, at))
+
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
         """Keep someone's right to return, or change it."""
         kept = await self.execute(

@@ -3,22 +3,30 @@
 import math
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores import records
+from orch.stores.records import (
+    Appended,
+    KeptFrame,
+    Origin,
+    ParticipantRecord,
+    SessionRecord,
+    surplus_participants,
+)
 from orch.websocket.history import Kept, Limits, numbered, surplus
+from orch.websocket.keys import Keys
 
 #: Looked at when a session's history is pruned, and how many appends pass before its age is looked at: a
 #: little more than what is allowed may be on the disk, and is given to nobody's disadvantage.
 PRUNE_EVERY: Final = 32
 PRUNE_BATCH: Final = 128
 
-#: So many may return to one session; beyond, those who were there longest ago may not.
-PARTICIPANTS_KEPT: Final = 10_000
-
-_SESSION: Final = "session_id, epoch, last_offset, kept_first, config, created, last_active"
+_SESSION: Final = (
+    "session_id, epoch, last_offset, kept_first, config, created, last_active, speak_key, read_key"
+)
 
 
 def create(
@@ -26,8 +34,8 @@ def create(
 ) -> bool:
     """Insert a session; False: its name is taken."""
     cursor = database.execute(
-        "INSERT INTO sessions (session_id, epoch, last_offset, kept_first, config, created, last_active)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_id) DO NOTHING",
+        f"INSERT INTO sessions ({_SESSION})"  # noqa: S608 - a constant
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_id) DO NOTHING",
         (
             record.session_id,
             record.epoch,
@@ -36,6 +44,8 @@ def create(
             record.config,
             record.created,
             record.last_active,
+            record.keys.speak,
+            record.keys.read,
         ),
     )
     if cursor.rowcount == 0:
@@ -57,7 +67,7 @@ def load(database: sqlite3.Connection, session_id: str) -> SessionRecord | None:
         f"SELECT {_SESSION} FROM sessions WHERE session_id = ?",  # noqa: S608 - a constant
         (session_id,),
     ).fetchone()
-    return None if row is None else SessionRecord(*row)
+    return None if row is None else _session(row)
 
 
 def newest(database: sqlite3.Connection, limit: int) -> tuple[SessionRecord, ...]:
@@ -66,7 +76,7 @@ def newest(database: sqlite3.Connection, limit: int) -> tuple[SessionRecord, ...
         f"SELECT {_SESSION} FROM sessions ORDER BY last_active DESC, number DESC LIMIT ?",  # noqa: S608 - a constant
         (limit,),
     )
-    return tuple(SessionRecord(*row) for row in rows)
+    return tuple(_session(row) for row in rows)
 
 
 def count(database: sqlite3.Connection) -> int:
@@ -142,7 +152,7 @@ def read(database: sqlite3.Connection, session_id: str, after: int, until: int) 
 
 
 def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:
-    """Drop what is over the limits in every session, and participants beyond what is kept."""
+    """Drop what is over the limits in every session."""
     cutoff = now - limits.seconds
     rows = database.execute(
         "SELECT s.number, s.last_offset, s.kept_first, s.kept_bytes FROM sessions s"
@@ -153,16 +163,37 @@ def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:
     for session, last, first, size in rows:
         messages = last - first + 1
         dropped += _prune(database, session, now=now, limits=limits, messages=messages, size=size, last=last)
-    crowded = database.execute(
-        "SELECT session FROM participants GROUP BY session HAVING count(*) > ?", (PARTICIPANTS_KEPT,)
-    ).fetchall()
-    for (session,) in crowded:
-        database.execute(
-            "DELETE FROM participants WHERE session = ?1 AND participant_id IN (SELECT participant_id"
-            " FROM participants WHERE session = ?1 ORDER BY seen DESC LIMIT -1 OFFSET ?2)",
-            (session, PARTICIPANTS_KEPT),
-        )
     return dropped
+
+
+def crowded(database: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the sessions with more participants than are kept."""
+    rows = database.execute(
+        "SELECT s.session_id FROM participants p JOIN sessions s ON s.number = p.session"
+        " GROUP BY p.session HAVING count(*) > ?",
+        (records.PARTICIPANTS_KEPT,),
+    )
+    return tuple(session_id for (session_id,) in rows)
+
+
+def thin_out(database: sqlite3.Connection, session_id: str, present: frozenset[str], at: float) -> int:
+    """Delete the participants beyond what is kept who are absent and were there longest ago."""
+    rows = database.execute(
+        "SELECT p.participant_id, p.name, p.role, p.languages, p.token_hash, p.seen FROM participants p"
+        " JOIN sessions s ON s.number = p.session WHERE s.session_id = ?",
+        (session_id,),
+    ).fetchall()
+    there = [_participant(row) for row in rows]
+    late = surplus_participants(there, present, records.PARTICIPANTS_KEPT)
+    for participant_id in late:
+        drop_participant(database, session_id, participant_id)
+    # Whoever falls silent later was there until now.
+    database.executemany(
+        "UPDATE participants SET seen = max(seen, ?) WHERE participant_id = ? AND session ="
+        " (SELECT number FROM sessions WHERE session_id = ?)",
+        [(at, one.participant_id, session_id) for one in there if one.participant_id in present],
+    )
+    return len(late)
 
 
 def put_participant(database: sqlite3.Connection, session_id: str, participant: ParticipantRecord) -> bool:
@@ -194,12 +225,7 @@ def participant(
         " JOIN sessions s ON s.number = p.session WHERE s.session_id = ? AND p.participant_id = ?",
         (session_id, participant_id),
     ).fetchone()
-    if row is None:
-        return None
-    name, role, languages, token_hash, seen = row[1:]
-    return ParticipantRecord(
-        row[0], name, role, msgspec.json.decode(languages, type=tuple[str, ...]), token_hash, seen
-    )
+    return None if row is None else _participant(row)
 
 
 def drop_participant(database: sqlite3.Connection, session_id: str, participant_id: str) -> None:
@@ -208,6 +234,19 @@ def drop_participant(database: sqlite3.Connection, session_id: str, participant_
         "DELETE FROM participants WHERE participant_id = ? AND session ="
         " (SELECT number FROM sessions WHERE session_id = ?)",
         (participant_id, session_id),
+    )
+
+
+def _session(row: tuple[Any, ...]) -> SessionRecord:
+    session_id, epoch, offset, kept_first, config, created, last_active, speak, read = row
+    keys = Keys(speak, read)
+    return SessionRecord(session_id, epoch, offset, kept_first, config, created, last_active, keys)
+
+
+def _participant(row: tuple[Any, ...]) -> ParticipantRecord:
+    participant_id, name, role, languages, token_hash, seen = row
+    return ParticipantRecord(
+        participant_id, name, role, msgspec.json.decode(languages, type=tuple[str, ...]), token_hash, seen
     )
 
 

@@ -14,6 +14,7 @@ from orch.stores.records import ParticipantRecord, SessionRecord, SessionStore
 from orch.stores.redis import RedisStore
 from orch.stores.sqlite import SqliteStore
 from orch.websocket.history import Limits
+from orch.websocket.keys import Keys
 from tests.fakes.hub import inline
 from tests.fakes.running import run
 
@@ -31,6 +32,7 @@ def record(session_id: str = "s", **changes: Any) -> SessionRecord:
         "config": b'{"a":1}',
         "created": 10.0,
         "last_active": 10.0,
+        "keys": Keys("speak", "read"),
     }
     return SessionRecord(**(fields | changes))
 

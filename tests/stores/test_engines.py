@@ -10,6 +10,7 @@ import trio.testing
 from orch.problems import ProblemError
 from orch.stores.records import Appended, Origin, ParticipantRecord
 from orch.websocket.history import Limits
+from orch.websocket.keys import Keys
 from tests.fakes.stores import LIMITS, PARTICIPANT, Engine, append, record, running
 
 
@@ -131,21 +132,69 @@ def test_history_is_bounded_by_count_age_and_bytes(engine: Engine, limits: Limit
     engine.run(main)
 
 
-def test_participants_of_one_session_are_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that many pass through does not grow for ever: those seen last may return."""
-    monkeypatch.setattr("orch.stores.statements.PARTICIPANTS_KEPT", 3)
+def test_participants_of_one_session_are_bounded_but_its_owner_and_who_is_there_stay(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pass through a session, its owner and those in it may return; others do if seen late."""
+    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_KEPT", 4)
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record(), ParticipantRecord("owner", "x", "owner", (), b"h", 0.0))
+            await store.create(record("quiet"), ParticipantRecord("o", "x", "owner", (), b"h", 0.0))
+            for number in range(6):
+                await store.put_participant(
+                    "s", ParticipantRecord(f"p{number}", "x", "participant", (), b"h", 1.0 + number)
+                )
+            await store.prune(0.0, LIMITS)
+            assert await store.crowded() == ("s",)
+            assert await store.thin_out("s", frozenset({"p0", "owner"}), 90.0) == 3
+            names = ["owner", *(f"p{number}" for number in range(6))]
+            found = [name for name in names if await store.participant("s", name) is not None]
+            assert found == ["owner", "p0", "p4", "p5"]
+            there = await store.participant("s", "p0")
+            assert there is not None
+            assert there.seen == 90.0  # so that one who falls silent later was not there longest ago
+            await store.prune(0.0, LIMITS)
+            assert await store.crowded() == ()
+
+    engine.run(main)
+
+
+def test_who_has_left_is_not_brought_back_by_thinning_out(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone who is taken for present but has left by their own will may not return."""
+    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_KEPT", 0)
 
     async def main() -> None:
         store = engine.store()
         async with running(store):
             await store.create(record())
-            for number in range(6):
-                await store.put_participant(
-                    "s", ParticipantRecord(f"p{number}", "x", "participant", (), b"h", float(number))
-                )
-            await store.prune(0.0, LIMITS)
-            found = [await store.participant("s", f"p{number}") for number in range(6)]
-            assert [each is not None for each in found] == [False, False, False, True, True, True]
+            await store.put_participant("s", ParticipantRecord("p", "x", "participant", (), b"h", 1.0))
+            await store.drop_participant("s", "p")
+            await store.thin_out("s", frozenset({"p"}), 90.0)
+            assert await store.participant("s", "p") is None
+
+    engine.run(main)
+
+
+def test_a_session_s_keys_are_kept(engine: Engine) -> None:
+    """They are the same for everyone who looks, in lists and after the store was closed."""
+
+    async def main() -> None:
+        made = record(keys=Keys("speak-key", "read-key"))
+        store = engine.store()
+        async with running(store):
+            await store.create(made)
+            assert await store.load("s") == made
+            assert await store.newest(5) == (made,)
+        store = engine.store()
+        async with running(store):
+            found = await store.load("s")
+            assert found is not None
+            assert found.keys == made.keys
 
     engine.run(main)
 

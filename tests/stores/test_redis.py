@@ -350,6 +350,31 @@ def test_sessions_that_no_worker_is_left_to_end_go_by_themselves(
     run(main, virtual=False)
 
 
+def test_sessions_from_before_there_were_keys_get_theirs(
+    redis_address: str, shared_redis: RedisServer
+) -> None:
+    """Whoever looks first gives a session its keys, and every worker sees the same."""
+
+    async def main() -> None:
+        one, two = RedisStore(redis_address), RedisStore(redis_address)
+        async with running(one), running(two):
+            for name in ("a", "b"):
+                await one.create(record(name))
+                shared_redis.ask("HDEL", f"orch:{{{name}}}", "speak", "read")
+            found = await one.load("a")
+            assert found is not None
+            assert len({found.keys.speak, found.keys.read}) == 2
+            assert len(found.keys.speak) == 22
+            for store in (one, two):
+                assert await store.load("a") == found
+                watched = await store.watch("b")
+                assert watched is not None
+                assert watched.keys.read
+            assert await one.load("none") is None
+
+    run(main, virtual=False)
+
+
 def test_an_index_that_is_behind_ends_no_session_that_is_in_use(
     redis_address: str, shared_redis: RedisServer
 ) -> None:

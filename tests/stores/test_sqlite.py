@@ -323,6 +323,33 @@ def test_migrations_are_applied_once_in_order_and_never_backwards(tmp_path: Path
         open_database(path, [first])
 
 
+def test_sessions_from_before_there_were_keys_get_theirs(tmp_path: Path) -> None:
+    """Each existing session gets two keys of its own that are hard to guess, once and for good."""
+    path = tmp_path / "s.sqlite3"
+    old = open_database(path, [step for step in migrations() if step.version < 3])
+    for name in ("a", "b"):
+        old.execute(
+            "INSERT INTO sessions (session_id, epoch, config, created, last_active)"
+            " VALUES (?, 'e', '{}', 1.0, 1.0)",
+            (name,),
+        )
+    old.close()
+
+    async def keys() -> list[str]:
+        store = SqliteStore(path, offload=inline)
+        async with running(store):
+            found = await store.newest(5)
+            return [key for each in found for key in (each.keys.speak, each.keys.read)]
+
+    async def main() -> None:
+        given = await keys()
+        assert len(set(given)) == 4
+        assert all(len(key) == 22 for key in given)
+        assert await keys() == given
+
+    run(main)
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     """A step is done whole or not at all, so that the next start can try it again."""
     path = tmp_path / "s.sqlite3"

@@ -1,0 +1,148 @@
+"""What participants are called: cleaned, and each name once in a session. Pure.
+
+A name is shown beside what someone said, so it must be readable, must not rearrange the line around it, and
+must not be another's. Two names are the same where they differ only in case, width, spaces or invisible
+characters. Letters of different alphabets that look alike are different letters here.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Final
+
+#: Characters of a name, at most.
+NAME_LENGTH: Final = 80
+
+#: Names of participants whose connection was lost that nobody else may have meanwhile; the oldest are let go.
+SILENT_NAMES: Final = 1_000
+
+#: Numbers that are tried behind a name; then its owner's id tells it from the others.
+_NUMBERS: Final = 9
+
+#: Marks that may stand on one letter: more of them cover the lines above and below.
+_MARKS: Final = 4
+
+#: Letters without any shape: fillers of Hangul and Braille, and the joiner of graphemes.
+_SHAPELESS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+
+#: They shape letters and join emoji, and so stay between two visible characters.
+_JOINERS: Final = "\u200c\u200d"
+
+_SPACES: Final = re.compile(r" +")
+
+
+def clean(text: str) -> str:
+    """Return a name in NFC without what is invisible or moves other text; empty where nothing is left.
+
+    Control characters and line breaks become spaces, spaces are collapsed.
+    """
+    kept: list[str] = []
+    marks = 0
+    for character in unicodedata.normalize("NFC", text):
+        category = unicodedata.category(character)
+        if category in ("Cc", "Zl", "Zp", "Zs"):
+            kept.append(" ")
+        elif character in _JOINERS:
+            kept.append(character)
+        elif category[0] != "C" and character not in _SHAPELESS:
+            marks = marks + 1 if category[0] == "M" else 0
+            if marks <= _MARKS:
+                kept.append(character)
+    joined = _without_loose_joiners(_SPACES.sub(" ", "".join(kept)).strip())
+    name = joined[:NAME_LENGTH].rstrip(" " + _JOINERS)
+    return name if any(unicodedata.category(each)[0] not in "MZC" for each in name) else ""
+
+
+def _without_loose_joiners(text: str) -> str:
+    """Drop joiners that join nothing: at an end, beside a space or another joiner."""
+    kept: list[str] = []
+    for place, character in enumerate(text):
+        if character in _JOINERS:
+            after = text[place + 1] if place + 1 < len(text) else " "
+            if not kept or kept[-1] in " " + _JOINERS or after in " " + _JOINERS:
+                continue
+        kept.append(character)
+    return "".join(kept)
+
+
+def folded(name: str) -> str:
+    """Return what two names have in common that readers take for the same."""
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(each for each in plain if unicodedata.category(each)[0] not in "CZ")
+
+
+def unique(name: str, is_taken: Callable[[str], bool], otherwise: str) -> str:
+    """Return the name, or ``name (2)`` and so on where it is taken; at last ``name (otherwise)``."""
+    if not is_taken(name):
+        return name
+    for number in range(2, _NUMBERS + 1):
+        numbered = _with(name, str(number))
+        if not is_taken(numbered):
+            return numbered
+    return _with(name, otherwise)
+
+
+def _with(name: str, mark: str) -> str:
+    suffix = f" ({mark})"
+    return name[: NAME_LENGTH - len(suffix)].rstrip() + suffix
+
+
+class Names:
+    """Who is called what in one session.
+
+    The mutable state: the names in use by who has them, those of participants who have fallen silent among
+    them, and the other way round. It is bounded by those present and :data:`SILENT_NAMES`.
+    """
+
+    __slots__ = ("_by_id", "_by_name", "_silent")
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, str] = {}
+        self._by_name: dict[str, str] = {}
+        self._silent: dict[str, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Names of {len(self._by_id)}, {len(self._silent)} silent>"
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def is_taken(self, name: str, participant_id: str | None = None) -> bool:
+        """Return whether a name is someone's other than ``participant_id``'s."""
+        return self._by_name.get(folded(name), participant_id) != participant_id
+
+    def take(self, participant_id: str, name: str) -> str:
+        """Give someone a name that nobody else has, as near to ``name`` as may be, and return it."""
+        free = self.free(name, participant_id)
+        self.hold(participant_id, free)
+        return free
+
+    def free(self, name: str, participant_id: str) -> str:
+        """Return a name that nobody but ``participant_id`` has."""
+        return unique(name, lambda each: self.is_taken(each, participant_id), participant_id)
+
+    def hold(self, participant_id: str, name: str) -> None:
+        """Note what someone is called, whether or not another is called so too."""
+        before = self._by_id.get(participant_id)
+        self._silent.pop(participant_id, None)
+        after = folded(name)
+        if before == after:
+            return
+        self.release(participant_id)
+        self._by_id[participant_id] = after
+        self._by_name.setdefault(after, participant_id)
+
+    def silence(self, participant_id: str) -> None:
+        """Note that someone's connection was lost: their name stays theirs for now."""
+        if participant_id not in self._by_id:
+            return
+        self._silent[participant_id] = None
+        if len(self._silent) > SILENT_NAMES:
+            self.release(next(iter(self._silent)))
+
+    def release(self, participant_id: str) -> None:
+        """Note that someone has no name here any more."""
+        name = self._by_id.pop(participant_id, None)
+        self._silent.pop(participant_id, None)
+        if name is not None and self._by_name.get(name) == participant_id:
+            del self._by_name[name]
