@@ -15,12 +15,14 @@ class Need(Enum):
     """What an entry needs of who asks.
 
     ``READ`` and ``SPEAK`` need a session's key, which only the place that has the session can look at: the
-    doors let them pass, and :func:`allowed` is asked there with what the key gives.
+    doors let them pass, and :func:`allowed` is asked there with what the key gives. ``LOCAL`` needs no more
+    than to come from this machine.
     """
 
     ANY = "any"
     READ = "read"
     SPEAK = "speak"
+    LOCAL = "local"
     GATEWAY = "gateway"
     MACHINE = "machine"
     OPERATOR = "operator"
@@ -69,7 +71,7 @@ ROUTES: Final[Mapping[tuple[str, str], Need]] = {
     ("DELETE", "/api/sessions/<session_id>"): Need.OPERATOR,
     # Sessions.
     ("GET", "/api/languages"): Need.ANY,
-    ("POST", "/api/sessions/create"): Need.ANY,
+    ("POST", "/api/sessions/create"): Need.LOCAL,
     ("GET", "/api/sessions/<session_id>"): Need.READ,
     ("GET", "/api/sessions/<session_id>/transcript"): Need.READ,
     ("POST", "/api/sessions/<session_id>/recordings"): Need.SPEAK,
@@ -82,7 +84,7 @@ GATEWAY: Final = Need.GATEWAY
 MESSAGES: Final[Mapping[str, Need]] = {
     "ping": Need.ANY,
     "test_message": Need.ANY,
-    "create_session": Need.ANY,
+    "create_session": Need.LOCAL,
     "join_session": Need.READ,
     "recover_session": Need.ANY,  # the recovery token decides
     "leave_session": Need.ANY,
@@ -137,6 +139,8 @@ def allowed(actor: Actor, need: Need, *, right: Right = Right.NONE, is_public: b
         return actor.is_local or right is not Right.NONE
     if need is Need.SPEAK:
         return actor.is_local or right is Right.SPEAK
+    if need is Need.LOCAL:
+        return actor.is_local
     if need is Need.GATEWAY:
         return actor.is_local or is_public
     return False
@@ -151,6 +155,13 @@ def refusal(need: Need) -> ProblemError:
     """Return what someone is answered who may not use an entry."""
     if need in (Need.READ, Need.SPEAK):
         return ProblemError("read_only", "The key of this session does not allow that.")
+    if need is Need.LOCAL:
+        return ProblemError(
+            "token_required",
+            "From another machine only operators begin sessions. Open a link that you were given, or sign in "
+            "with the control token.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
     return ProblemError(
         "token_required",
         "This is for operators. Sign in at /sign-in, or send the control token (orchestration.control_token, "

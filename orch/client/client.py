@@ -89,7 +89,10 @@ class Client:
         languages: Sequence[str] = (),
         config: dict[str, Any] | None = None,
     ) -> SessionCreated:
-        """Begin a session and be in it. ``languages``: what this participant reads."""
+        """Begin a session and be in it; ``keys`` in the answer let others in.
+
+        ``languages``: what this participant reads.
+        """
         message = CreateSession(
             session_id=session_id, name=name, languages=tuple(languages), config=config or {}
         )
@@ -99,14 +102,20 @@ class Client:
         self,
         session_id: str,
         *,
+        key: str | None = None,
         name: str | None = None,
         languages: Sequence[str] = (),
         observe: bool = False,
         history: bool = False,
     ) -> SessionJoined:
-        """Be in a session; with ``history``, what it keeps of before is told too, as events."""
+        """Be in a session; with ``history``, what it keeps of before is told too, as events.
+
+        ``key``: the session's speak or read key, which from another machine is needed. The answer's ``keys``
+        and ``role`` say what it gave.
+        """
         message = JoinSession(
             session_id=session_id,
+            key=key,
             name=name,
             languages=tuple(languages),
             role="observer" if observe else "participant",

@@ -49,6 +49,7 @@ class Websocket(Section, frozen=True):
     max_connections: Count = 10_000
     max_connections_per_address: Count = 10_000
     max_sessions_per_connection: Count = 64
+    max_joins_per_minute_per_address: Count = 1_200
     max_messages_per_second: Annotated[float, Meta(ge=1)] = 5_000
     max_bytes_per_second: Annotated[int, Meta(ge=65_536)] = 33_554_432
     heartbeat_interval: Positive = 25

@@ -7,24 +7,18 @@ others has to be given them again; who can read the store can read all that was 
 
 import hmac
 import secrets
-from enum import Enum
 from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
+
+from orch.access.actors import Actor
+from orch.access.table import Need, Right, allowed
 
 #: Bytes of randomness of a key.
 _SECRET: Final = 16
 
 #: Characters of a key that is shown, at most: those given out have 22, those of older sessions may have 32.
 KEY_LENGTH: Final = 64
-
-
-class Right(Enum):
-    """What a key gives."""
-
-    NONE = "none"
-    READ = "read"
-    SPEAK = "speak"
 
 
 class Keys(Struct, frozen=True, gc=False):
@@ -73,3 +67,10 @@ def new_key() -> str:
 def given(keys: Keys, right: Right) -> GivenKeys:
     """Return the keys for someone with this right. It is for callers that let in who may read at least."""
     return GivenKeys(keys.read, keys.speak if right is Right.SPEAK else UNSET)
+
+
+def right_of(actor: Actor, keys: Keys, shown: str | None) -> Right:
+    """Return what someone may do in a session. A key that is shown decides alone."""
+    if shown:
+        return keys.opens(shown)
+    return Right.SPEAK if allowed(actor, Need.SPEAK) else Right.NONE

@@ -2,6 +2,7 @@
 
 from typing import Final, Protocol
 
+from orch.access.table import Right
 from orch.problems import ProblemError
 from orch.stores.records import ParticipantRecord
 from orch.websocket.messages import Participant, Role
@@ -39,6 +40,8 @@ class Receiver(Protocol):
 class Member:
     """A participant who is in the session now, through one connection.
 
+    ``role``: what they do in it; ``right``: what they were let in for, which may be more.
+
     While :meth:`hold` is in force, what the session says is held back, bounded by ``limit`` bytes, so that
     what was missed can be fetched and sent first. Overflow rule: the client is closed, as any slow one.
     """
@@ -51,6 +54,7 @@ class Member:
         "name",
         "participant_id",
         "receiver",
+        "right",
         "role",
         "streams",
         "token",
@@ -65,12 +69,14 @@ class Member:
         role: Role,
         languages: tuple[str, ...],
         limit: int,
+        right: Right = Right.READ,
     ) -> None:
         self.receiver = receiver
         self.token = token
         self.participant_id = token.participant_id
         self.name = name
         self.role: Role = role
+        self.right = right
         self.languages = languages
         self.streams = 0
         self._limit = limit

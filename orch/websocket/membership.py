@@ -6,10 +6,13 @@ from contextlib import contextmanager
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from orch.access.table import Right
 from orch.problems import ProblemError
+from orch.websocket.admission import Admission
 from orch.websocket.connection import Connection
 from orch.websocket.history import Refusal, refusal
-from orch.websocket.members import Member, default_name
+from orch.websocket.keys import given
+from orch.websocket.members import MAY_SPEAK, Member, default_name
 from orch.websocket.messages import (
     CreateSession,
     JoinSession,
@@ -22,6 +25,7 @@ from orch.websocket.messages import (
     SessionLeft,
     SessionRecovered,
 )
+from orch.websocket.names import clean
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Rooms
 from orch.websocket.sessions import Session
@@ -31,20 +35,23 @@ from orch.websocket.tokens import Token, new_name, new_token, read_token
 class Membership:
     """Lets clients into sessions and out of them. It keeps no state of its own."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, admission: Admission) -> None:
         self._rooms = rooms
+        self._admission = admission
 
     async def create(self, connection: Connection, message: CreateSession) -> None:
         """Answer ``session_created``."""
         self._may_join(connection)
+        token = new_token(new_name())
         session, owner = await self._rooms.create(
             message.session_id,
             message.config,
             lambda: self._member(
                 connection,
-                new_token(new_name()),
-                name=message.name,
+                token,
+                name=_called(message.name, token),
                 role="owner",
+                right=Right.SPEAK,
                 languages=message.languages,
             ),
         )
@@ -57,6 +64,8 @@ class Membership:
                 session_id=session.session_id,
                 participant_id=owner.participant_id,
                 recovery_token=str(owner.token),
+                keys=given(session.keys, owner.right),
+                role=owner.role,
                 epoch=session.epoch,
                 offset=session.offset,
                 config=msgspec.json.decode(session.config),
@@ -66,28 +75,47 @@ class Membership:
         )
 
     async def join(self, connection: Connection, message: JoinSession) -> None:
-        """Answer ``session_joined``; one who is in the session already changes name and languages."""
+        """Answer ``session_joined``; one who is in the session already changes name and languages.
+
+        The key decides the role: whoever may only read is an observer, whatever they ask for. One who is in
+        it already needs no key, and none changes what they may do.
+        """
+        is_new = message.session_id not in connection.members
+        right = Right.NONE
+        if is_new:
+            self._may_join(connection)
+            right = await self._admission.right(connection.actor, message.session_id, message.key)
+            self._admission.may_join(connection.actor)
         async with self._rooms.open(message.session_id) as session:
             member = connection.members.get(message.session_id)
-            is_new, former = member is None, None
-            if member is None:
-                self._may_join(connection)
+            former: str | None = None
+            if member is not None:
+                is_new, former = False, member.name
+                if message.name is not None and (name := clean(message.name)):
+                    member.name = session.take_name(member.participant_id, name)
+                member.languages = message.languages
+            elif right is Right.NONE:  # it was let out while its session was looked for
+                raise ProblemError("not_in_session", f"You are not in session {message.session_id} any more.")
+            else:
+                token = new_token(new_name())
                 member = self._member(
                     connection,
-                    new_token(new_name()),
-                    name=message.name,
-                    role=message.role,
+                    token,
+                    name=session.take_name(token.participant_id, _called(message.name, token)),
+                    role="observer" if right is Right.READ else message.role,
+                    right=right,
                     languages=message.languages,
                 )
-            else:
-                former, member.name = member.name, message.name or member.name
-                member.languages = message.languages
-            await self._keep(session, member)
+            try:
+                await self._keep(session, member)
+            except BaseException:
+                session.drop_name(member.participant_id)
+                raise
             if is_new:
                 self._let_in(session, member, connection)
             else:
                 self._rooms.presence.refresh(session, member)
-                if member.name != former:
+                if member.name != former and member.role in MAY_SPEAK:  # who only reads has said nothing
                     self._rooms.on_renamed(session, member)
             offset = session.offset
             with self._catching_up(connection, session, member, is_new=is_new):
@@ -99,6 +127,8 @@ class Membership:
                         session_id=session.session_id,
                         participant_id=member.participant_id,
                         recovery_token=str(member.token),
+                        keys=given(session.keys, member.right),
+                        role=member.role,
                         epoch=session.epoch,
                         offset=offset,
                         config=msgspec.json.decode(session.config),
@@ -117,7 +147,7 @@ class Membership:
         await self._rooms.store.drop_participant(message.session_id, member.participant_id)
         session = self._rooms.resident.get(message.session_id)
         if session is not None:
-            session.remove(member)
+            session.remove(member, for_good=True)
             self._rooms.presence.note(session, member, "left")
         connection.members.pop(message.session_id, None)
         connection.answer(
@@ -140,7 +170,7 @@ class Membership:
         except ProblemError as error:
             if error.code != "unknown_session":
                 raise
-            self._not_recovered(connection, message, "unknown_session")
+            self._not_recovered(connection, message, _unknown(connection, message))
 
     async def _recover(self, connection: Connection, session: Session, message: RecoverSession) -> None:
         token = read_token(message.recovery_token) if message.recovery_token else None
@@ -169,7 +199,12 @@ class Membership:
         if member is None:
             self._may_join(connection)
             member = self._member(
-                connection, token, name=known.name, role=known.role, languages=known.languages
+                connection,
+                token,
+                name=session.take_name(token.participant_id, known.name),
+                role=known.role,
+                right=Right.SPEAK if known.role in MAY_SPEAK else Right.READ,
+                languages=known.languages,
             )
             self._let_in(session, member, connection)
         else:
@@ -190,6 +225,8 @@ class Membership:
                     session_id=session.session_id,
                     recovered=True,
                     participant_id=member.participant_id,
+                    keys=given(session.keys, member.right),
+                    role=member.role,
                     epoch=session.epoch,
                     offset=until,
                     participants=session.participants(member.participant_id),
@@ -235,15 +272,17 @@ class Membership:
         connection: Connection,
         token: Token,
         *,
-        name: str | None,
+        name: str,
         role: Role,
+        right: Right,
         languages: tuple[str, ...],
     ) -> Member:
         return Member(
             connection,
             token,
-            name=name or default_name(token.participant_id),
+            name=name,
             role=role,
+            right=right,
             languages=languages,
             limit=self._rooms.settings.orchestration.websocket.outbox_bytes,
         )
@@ -255,7 +294,9 @@ class Membership:
 
     def _let_in(self, session: Session, member: Member, connection: Connection) -> None:
         if connection.is_closing:
-            return  # it closed while the store was asked, and has been taken out of its sessions already
+            # It closed while the store was asked, and has been taken out of its sessions already.
+            session.drop_name(member.participant_id)
+            return
         session.add(member)
         session.last_active = self._rooms.wall()
         connection.members[session.session_id] = member
@@ -291,6 +332,21 @@ class Membership:
                 reason=reason,
             )
         )
+
+
+def _unknown(connection: Connection, message: RecoverSession) -> Refusal:
+    """Return why a session that there is none of is not recovered.
+
+    A stranger is answered the same as for a session that there is: the token is wrong, or missing.
+    """
+    if connection.actor.is_local or connection.actor.is_operator:
+        return "unknown_session"
+    return "wrong_token" if message.recovery_token else "token_required"
+
+
+def _called(name: str | None, token: Token) -> str:
+    """Return what someone is called who gives this name, or none."""
+    return clean(name or "") or default_name(token.participant_id)
 
 
 def _answering(identity: MessageId | None) -> MessageId | UnsetType:

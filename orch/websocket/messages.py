@@ -11,10 +11,13 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from orch.websocket.keys import KEY_LENGTH, GivenKeys
+
 SessionId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
 Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z0-9-]+$")]
 Languages = Annotated[tuple[Language, ...], Meta(max_length=32)]
 Name = Annotated[str, Meta(max_length=80)]
+Key = Annotated[str, Meta(max_length=KEY_LENGTH)]
 MessageId = Annotated[str, Meta(max_length=128)] | int
 
 #: Seconds: how old speech may be when it is sent, and how long one stream may last.
@@ -47,10 +50,13 @@ class CreateSession(ClientMessage, frozen=True, tag="create_session"):
 class JoinSession(ClientMessage, frozen=True, tag="join_session"):
     """Be in a session. Sent again by one who is in it, it changes name and languages.
 
+    ``key``: one of the session's two; it decides whether one may speak. From this machine none is needed.
+
     ``history``: also send what the session keeps of what was said before.
     """
 
     session_id: SessionId
+    key: Key | None = None
     name: Name | None = None
     languages: Languages = ()
     role: Literal["participant", "observer"] = "participant"
@@ -184,7 +190,10 @@ class Pong(ServerMessage, frozen=True, tag="pong"):
 
 
 class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
-    """The session exists and the client is in it. The token is its own, for ``recover_session``."""
+    """The session exists and the client is in it. The token is its own, for ``recover_session``.
+
+    ``keys``: what links to the session carry, for those who are to speak and for those who are to read.
+    """
 
     session_id: str
     participant_id: str
@@ -194,11 +203,14 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
     config: dict[str, Any]
     participants: tuple[Participant, ...]
     participant_count: int
+    keys: GivenKeys | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
 
 
 class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
-    """The client is in the session.
+    """The client is in the session, as ``role``.
 
+    ``keys``: those it may hand on; ``speak`` is there only for one who may speak.
     ``messages`` (where ``history`` was asked for): what is kept, in order. ``complete``: nothing older is
     missing from it.
     """
@@ -211,6 +223,8 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     config: dict[str, Any]
     participants: tuple[Participant, ...]
     participant_count: int
+    keys: GivenKeys | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
     complete: bool | UnsetType = UNSET
 
@@ -233,6 +247,8 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     recovered: bool
     reason: str | UnsetType = UNSET
     participant_id: str | UnsetType = UNSET
+    keys: GivenKeys | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
     epoch: str | UnsetType = UNSET
     offset: int | UnsetType = UNSET
     participants: tuple[Participant, ...] | UnsetType = UNSET

@@ -14,6 +14,7 @@ from orch.settings import Settings
 from orch.stores.records import Appended, ClusterStore, Origin, SessionRecord, SessionStore, Ticket
 from orch.websocket.elsewhere import Elsewhere
 from orch.websocket.history import Limits, is_whole
+from orch.websocket.keys import new_keys
 from orch.websocket.members import Member
 from orch.websocket.messages import (
     ParticipantRenamed,
@@ -28,12 +29,13 @@ from orch.websocket.outbox import Frame, frame
 from orch.websocket.pacing import PACE, UnderWay
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.resident import Resident
-from orch.websocket.roster import PARTICIPANTS_LISTED
 from orch.websocket.sessions import (
     PARTICIPANTS_IN_LISTS,
     Session,
+    SessionListed,
     SessionSummary,
     encoded_config,
+    listed,
     summary,
 )
 from orch.websocket.steady import SteadyWall
@@ -160,6 +162,7 @@ class Rooms:
             config=encoded,
             created=now,
             last_active=now,
+            keys=new_keys(),
         )
         if not await self.store.create(record, member.record(now) if member else None):
             raise ProblemError("session_exists", f"There is a session {record.session_id} already.")
@@ -274,22 +277,22 @@ class Rooms:
             complete=complete,
         )
 
-    async def summaries(self, limit: int) -> tuple[SessionSummary, ...]:
+    async def listed(self, limit: int) -> tuple[SessionListed, ...]:
         """Return the sessions last active, newest first."""
         records = await self.store.newest(limit)
+        sessions = [self.resident.get(record.session_id) or record for record in records]
         return tuple(
-            self._summary(self.resident.get(record.session_id) or record, PARTICIPANTS_IN_LISTS)
-            for record in records
+            listed(session, PARTICIPANTS_IN_LISTS, is_known=self._is_known(session)) for session in sessions
         )
 
     async def summary(self, session_id: str) -> SessionSummary:
         """Return a session as it is now. Raises ``unknown_session``."""
-        return self._summary(await self.look(session_id), PARTICIPANTS_LISTED)
+        session = await self.look(session_id)
+        return summary(session, is_known=self._is_known(session))
 
-    def _summary(self, session: Session | SessionRecord, limit: int) -> SessionSummary:
+    def _is_known(self, session: Session | SessionRecord) -> bool:
         # What is not in memory is not watched: others may be in it, where workers share the sessions.
-        is_known = self.elsewhere is None or self.resident.get(session.session_id) is session
-        return summary(session, limit, is_known=is_known)
+        return self.elsewhere is None or self.resident.get(session.session_id) is session
 
     async def _load(self, session_id: str) -> Session:
         while True:

@@ -7,16 +7,19 @@ from sys import intern
 from time import time
 from typing import Any, Final, Never
 
+import msgspec
 import structlog
 import trio
 
 from orch.access.actors import actor_of
+from orch.access.table import Right
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import WEBSOCKET_CLOSES, WEBSOCKET_PROBLEMS, Metrics, Reading
 from orch.websocket import closes
+from orch.websocket.admission import Admission
 from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
 from orch.websocket.endpoint import serve
 from orch.websocket.figures import (
@@ -27,6 +30,7 @@ from orch.websocket.figures import (
 )
 from orch.websocket.handlers import Gateway, Handlers
 from orch.websocket.handshake import Refused, agent, peer, refusal
+from orch.websocket.keys import given
 from orch.websocket.lateness import Lateness
 from orch.websocket.limits import Addresses
 from orch.websocket.linked import LINK, Linked
@@ -38,7 +42,7 @@ from orch.websocket.pooling import Pool
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.publisher import TopicPublisher
 from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
-from orch.websocket.sessions import SessionSummary, summary
+from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary, summary
 from orch.websocket.speaking import RecordingOpened, Speaking
 from orch.websocket.streams import Speech
 from orch.websocket.sweeping import Sweeper
@@ -107,7 +111,8 @@ class HubService:
         )
         self._worker = asking.me.name
         self.pool = Pool(asking=asking, own=self.statistics, touch=lambda: topics.touch("connections"))
-        self._membership = Membership(self._rooms)
+        self.admission = Admission(self._rooms)
+        self._membership = Membership(self._rooms, self.admission)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
         self._speaking = Speaking(rooms=self._rooms, speech=speech, asking=asking)
         self._sweeper = Sweeper(self._rooms)
@@ -214,18 +219,19 @@ class HubService:
 
     async def create_session(
         self, session_id: str | None = None, config: dict[str, Any] | None = None
-    ) -> SessionSummary:
+    ) -> SessionMade:
         """Begin a session that nobody is in yet. Raises ``session_exists``, ``invalid_message``."""
         session, _ = await self._rooms.create(session_id, config or {})
-        return summary(session)
+        keys = given(session.keys, Right.SPEAK)
+        return SessionMade(keys=keys, **msgspec.structs.asdict(summary(session)))
 
     async def get_session(self, session_id: str) -> SessionSummary:
         """Return a session. Raises ``unknown_session``."""
         return await self._rooms.summary(session_id)
 
-    async def list_sessions(self, limit: int = 200) -> tuple[SessionSummary, ...]:
+    async def list_sessions(self, limit: int = 200) -> tuple[SessionListed, ...]:
         """Return the sessions last active, newest first."""
-        return await self._rooms.summaries(limit)
+        return await self._rooms.listed(limit)
 
     async def end_session(self, session_id: str) -> None:
         """End a session: members are told, nothing of it is kept. Raises ``unknown_session``."""

@@ -8,8 +8,10 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.stores.records import Appended, SessionRecord
+from orch.websocket.keys import GivenKeys
 from orch.websocket.members import Member
-from orch.websocket.messages import Participant
+from orch.websocket.messages import Change, Participant
+from orch.websocket.names import Names
 from orch.websocket.others import Others, Seen, Told
 from orch.websocket.outbox import Frame
 from orch.websocket.roster import PARTICIPANTS_LISTED, Roster, Someone
@@ -37,12 +39,14 @@ class Session:
 
     __slots__ = (
         "_members",
+        "_names",
         "_others",
         "_roster",
         "config",
         "created",
         "epoch",
         "has_ended",
+        "keys",
         "last_active",
         "offset",
         "pins",
@@ -56,6 +60,7 @@ class Session:
         self.epoch = record.epoch
         self.offset = record.offset
         self.config = record.config
+        self.keys = record.keys
         self.created = record.created
         self.last_active = record.last_active
         self.has_ended = False
@@ -65,6 +70,7 @@ class Session:
         self._members: dict[str, Member] | None = None
         self._others: Others | None = None
         self._roster: Roster | None = None
+        self._names: Names | None = None
         self.streams: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -88,6 +94,11 @@ class Session:
         """Who is in it, on all workers, by ``participant_id``."""
         return () if self._roster is None else self._roster
 
+    def present_ids(self) -> frozenset[str]:
+        """Return who is in it now, on all workers."""
+        roster: Iterable[Someone] = self._roster or ()
+        return frozenset(one.participant_id for one in roster)
+
     @property
     def is_idle(self) -> bool:
         """Whether nobody is in it, nothing is said and nothing is under way: it may rest in the store."""
@@ -106,10 +117,11 @@ class Session:
         if self._members is None:
             self._members = {}
         self._members[member.participant_id] = member
+        self._called().hold(member.participant_id, member.name)
         self._seen().put(member)
 
-    def remove(self, member: Member) -> bool:
-        """Let a member go. False: it is not in the session."""
+    def remove(self, member: Member, *, for_good: bool = False) -> bool:
+        """Let a member go. False: it is not in the session. ``for_good``: others may have the name now."""
         if self._members is None or self._members.get(member.participant_id) is not member:
             return False
         del self._members[member.participant_id]
@@ -118,7 +130,7 @@ class Session:
         # Someone may be here and on a worker that has not noticed yet that they have come over.
         elsewhere = None if self._others is None else self._others.get(member.participant_id)
         if elsewhere is None:
-            self._unseen(member.participant_id)
+            self._unseen(member.participant_id, "left" if for_good else "silent")
         else:
             self._seen().put(elsewhere)
         return True
@@ -126,6 +138,7 @@ class Session:
     def refresh(self, member: Member) -> None:
         """Have a member who looks different seen so."""
         if self.member(member.participant_id) is member:
+            self._called().hold(member.participant_id, member.name)
             self._seen().put(member)
 
     def participants(self, also: str | None = None) -> tuple[Participant, ...]:
@@ -162,9 +175,10 @@ class Session:
         seen = tuple(each for each in seen if self.member(each[0].participant_id) is None)
         for participant, change in seen:
             if change in (None, "joined"):
+                self._called().hold(participant.participant_id, participant.name)
                 self._seen().put(participant)
             else:
-                self._unseen(participant.participant_id)
+                self._unseen(participant.participant_id, change)
         return seen
 
     def _seen(self) -> Roster:
@@ -172,11 +186,35 @@ class Session:
             self._roster = Roster()
         return self._roster
 
-    def _unseen(self, participant_id: str) -> None:
+    def _unseen(self, participant_id: str, change: Change | None) -> None:
+        if self._names is not None and change == "silent":
+            self._names.silence(participant_id)
+        elif self._names is not None:
+            self._names.release(participant_id)
         if self._roster is not None:
             self._roster.drop(participant_id)
             if not len(self._roster):
                 self._roster = None
+
+    # What they are called.
+
+    def take_name(self, participant_id: str, name: str) -> str:
+        """Give someone a name that nobody else has in it, as near to ``name`` as may be, and return it."""
+        return self._called().take(participant_id, name)
+
+    def free_name(self, name: str) -> str:
+        """Return a name that no participant has, as near to ``name`` as may be."""
+        return name if self._names is None else self._names.free(name, "recording")
+
+    def drop_name(self, participant_id: str) -> None:
+        """Have a name back from someone who has not come in after all."""
+        if self._names is not None and participant_id not in self.present:
+            self._names.release(participant_id)
+
+    def _called(self) -> Names:
+        if self._names is None:
+            self._names = Names()
+        return self._names
 
     # What is said.
 
@@ -215,8 +253,8 @@ class Session:
         return any(member.receiver.answers_heartbeats for member in self.members())
 
 
-class SessionSummary(Struct, frozen=True, kw_only=True):
-    """A session, for lists and the HTTP API. Times in seconds since the epoch.
+class SessionListed(Struct, frozen=True, kw_only=True):
+    """A session in a list. Times in seconds since the epoch.
 
     ``participants``: the first of ``participant_count``; null where that is not known, because whoever may be
     in the session is so through other workers alone.
@@ -225,7 +263,6 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     session_id: str
     epoch: str
     offset: int
-    config: msgspec.Raw
     created: float
     last_active: float
     participants: tuple[Participant, ...] = ()
@@ -233,26 +270,43 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     streams: int = 0
 
 
-def summary(
+class SessionSummary(SessionListed, frozen=True, kw_only=True):
+    """A session looked at alone, with its ``config``, which may be large."""
+
+    config: msgspec.Raw
+
+
+class SessionMade(SessionSummary, frozen=True, kw_only=True):
+    """A session that has begun, and the keys to it: for links to speak with, and for links to read with."""
+
+    keys: GivenKeys
+
+
+def listed(
     session: Session | SessionRecord, limit: int = PARTICIPANTS_LISTED, *, is_known: bool = True
-) -> SessionSummary:
-    """Return a session's summary, from use or from rest, with ``limit`` of its participants at most.
+) -> SessionListed:
+    """Return a session for a list, from use or from rest, with ``limit`` of its participants at most.
 
     ``is_known``: whether it is known here who is in it.
     """
     live = session if isinstance(session, Session) else None
     count = live.participant_count if live else 0
-    return SessionSummary(
+    return SessionListed(
         session_id=session.session_id,
         epoch=session.epoch,
         offset=session.offset,
-        config=msgspec.Raw(session.config),
         created=session.created,
         last_active=session.last_active,
         participants=live.participants()[:limit] if live else (),
         participant_count=count if is_known else None,
         streams=len(live.streams) if live else 0,
     )
+
+
+def summary(session: Session | SessionRecord, *, is_known: bool = True) -> SessionSummary:
+    """Return a session's summary, as :func:`listed` does, with its config."""
+    fields = msgspec.structs.asdict(listed(session, is_known=is_known))
+    return SessionSummary(config=msgspec.Raw(session.config), **fields)
 
 
 def presence_interval(members: int) -> float:

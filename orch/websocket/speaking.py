@@ -33,6 +33,7 @@ from orch.websocket.messages import (
     Error,
     ParticipantRenamed,
 )
+from orch.websocket.names import clean
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Numbered, Rooms
 from orch.websocket.sessions import Session
@@ -241,7 +242,7 @@ class Speaking:
                     sample_rate=RECORDING_RATE,
                     source_language=source_language,
                     target_languages=target_languages,
-                    speaker=name,
+                    speaker=None if name is None else session.free_name(clean(name)) or None,
                 )
                 await self._launch(stream, partial(self._record, stream, chunks, place))
         except BaseException:

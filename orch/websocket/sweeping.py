@@ -96,6 +96,11 @@ class Sweeper:
             if expired < len(idle):
                 break  # what is left has come into use just now
         await rooms.store.prune(now, rooms.history_limits())
+        for session_id in await rooms.store.crowded():
+            session = rooms.resident.get(session_id)
+            # Who is there is known only where the session is in use; where it is not, it will be ended soon.
+            if session is not None and not session.is_idle:
+                await rooms.store.thin_out(session_id, session.present_ids(), now)
         if ended:
             _log.info("sessions expired", count=ended)
         return ended

@@ -78,6 +78,7 @@ def test_a_head_is_a_get_and_options_say_no_more_than_the_methods() -> None:
         (Need.ANY, True, True, True, True),
         (Need.READ, False, True, True, True),
         (Need.SPEAK, False, False, True, True),
+        (Need.LOCAL, False, False, False, True),
         (Need.GATEWAY, False, False, False, True),
         (Need.MACHINE, False, False, False, False),
         (Need.OPERATOR, False, False, False, False),

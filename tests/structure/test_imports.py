@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2] / "orch"
 PURE = (
     "access/actors.py",
     "access/addresses.py",
+    "access/guesses.py",
     "access/origins.py",
     "access/table.py",
     "cluster/workers.py",
@@ -52,6 +53,8 @@ PURE = (
     "front/handshake.py",
     "front/wheel.py",
     "websocket/messages.py",
+    "websocket/keys.py",
+    "websocket/names.py",
     "websocket/topics.py",
     "websocket/sessions.py",
     "websocket/members.py",

@@ -576,6 +576,7 @@ def test_sessions_are_listed_last_used_first(tmp_path: Path) -> None:
                 ("a", 1, 0),
                 ("b", 0, 1),
             ]
+            assert not hasattr(listed[0], "config")  # it may be large, and there are many
             assert bytes((await hub.service.get_session("a")).config) == b'{"x":1}'
             assert [each.session_id for each in await hub.service.list_sessions(1)] == ["a"]
 

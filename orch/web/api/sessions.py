@@ -8,13 +8,18 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_request, document_response, security_scheme
 
+from orch.access.actors import actor_of
+from orch.access.table import Need
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.speech.exports import Choice, export, of_history
 from orch.web.answers import answer, read_json, read_query
 from orch.web.uploads import Uploads
 from orch.websocket.messages import Language, Languages, Name, SessionId
-from orch.websocket.sessions import SessionSummary
+from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary
+
+KEY_HEADER: Final = "X-Session-Key"
+"""Where a request carries the key of the session; never in the query string, which logs and proxies keep."""
 
 LANGUAGES_PATIENCE: Final = 5.0
 """Seconds the back ends have to say which languages they know; then the recording is tried all the same."""
@@ -30,7 +35,7 @@ class NewSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Sessions(Struct, frozen=True, kw_only=True):
     """The sessions last active, newest first."""
 
-    sessions: tuple[SessionSummary, ...]
+    sessions: tuple[SessionListed, ...]
 
 
 class RecordingQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +65,12 @@ class RecordingStarted(Struct, frozen=True, kw_only=True):
     seconds: float | None
 
 
+async def _require(parts: Parts, session_id: str, need: Need) -> None:
+    """Refuse a request that may not do this in the session."""
+    actor = actor_of(request.scope)
+    await parts.hub.admission.require(actor, session_id, request.headers.get(KEY_HEADER), need)
+
+
 def codes(text: str, *, path: str) -> tuple[str, ...]:
     """Return the languages in a list with commas. ProblemError ``invalid_request`` where one is none."""
     try:
@@ -75,9 +86,9 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @api.post("/create")
     @document_request(NewSession)
-    @document_response(SessionSummary, 201)
+    @document_response(SessionMade, 201)
     async def create() -> Response:
-        """Begin a session that nobody is in yet; join it over the socket."""
+        """Begin a session that nobody is in yet; join it over the socket, from another machine with a key."""
         wanted = await read_json(NewSession, is_optional=True)
         session = await parts.hub.create_session(wanted.session_id, wanted.config)
         return answer(session, status=201, headers={"Location": f"/api/sessions/{session.session_id}"})
@@ -91,7 +102,8 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.get("/<session_id>")
     @document_response(SessionSummary)
     async def session(session_id: str) -> Response:
-        """Return one session."""
+        """Return one session. From another machine it needs one of the session's keys (X-Session-Key)."""
+        await _require(parts, session_id, Need.READ)
         return answer(await parts.hub.get_session(session_id))
 
     @api.delete("/<session_id>")
@@ -110,6 +122,7 @@ def blueprint(parts: Parts) -> Blueprint:
         """
         query = read_query(TranscriptQuery)
         choice = Choice(original=query.original, languages=codes(query.languages, path="languages"))
+        await _require(parts, session_id, Need.READ)
         kept = await parts.hub.messages(session_id)
         file = export(of_history(kept.messages), kind=query.format, session_id=session_id, choice=choice)
         headers = {
@@ -123,7 +136,11 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_querystring(RecordingQuery)
     @document_response(RecordingStarted, 202)
     async def record(session_id: str) -> Response:
-        """Have a recording written down in the session; the body is the file, or a form's field ``audio``."""
+        """Have a recording written down in the session; the body is the file, or a form's field ``audio``.
+
+        From another machine it needs the session's speak key (X-Session-Key).
+        """
+        await _require(parts, session_id, Need.SPEAK)
         query = read_query(RecordingQuery)
         targets = codes(query.target_languages, path="target_languages")
         await parts.hub.get_session(session_id)  # an unknown one is refused before 25 MB are read

@@ -1,0 +1,44 @@
+"""Who guesses secrets is slowed down, and nobody else."""
+
+from orch.access.guesses import ADDRESSES, FREE, LONGEST_WAIT, WINDOW, Guesses
+
+
+def guess(guesses: Guesses, number: int, now: float, address: str = "a") -> float:
+    guesses.wrong(address, b"%d" % number, now)
+    return guesses.wait(address, now)
+
+
+def test_five_wrong_ones_a_minute_are_free_and_then_each_costs_more() -> None:
+    """Up to a minute each; another address is not concerned."""
+    guesses = Guesses()
+    assert [guess(guesses, number, 0.0) for number in range(FREE)] == [0.0] * FREE
+    now, waits = 0.0, []
+    for number in range(FREE, FREE + 9):
+        waits.append(guess(guesses, number, now))
+        now += waits[-1]
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, LONGEST_WAIT, LONGEST_WAIT, LONGEST_WAIT]
+    assert guesses.wait("b", now) == 0.0
+
+
+def test_the_same_wrong_one_counts_once() -> None:
+    """A hundred guests of one address with an old link are no guessers."""
+    guesses = Guesses()
+    assert [guess(guesses, 1, float(second)) for second in range(100)] == [0.0] * 100
+
+
+def test_who_guesses_no_more_is_heard_again() -> None:
+    """After a quiet while all is as at first."""
+    guesses = Guesses()
+    for number in range(20):
+        guess(guesses, number, 0.0)
+    later = LONGEST_WAIT + WINDOW + 1
+    assert guesses.wait("a", later) == 0.0
+    assert [guess(guesses, 100 + number, later) for number in range(FREE)] == [0.0] * FREE
+
+
+def test_the_addresses_remembered_are_bounded() -> None:
+    """Those that guessed longest ago are forgotten."""
+    guesses = Guesses()
+    for number in range(ADDRESSES + 10):
+        guesses.wrong(f"a{number}", b"x", 0.0)
+    assert repr(guesses) == f"<Guesses of {ADDRESSES} addresses>"

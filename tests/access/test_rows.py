@@ -1,0 +1,194 @@
+"""Each row of the table, asked of the whole service as everyone who may come by it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import pytest
+from msgspec import Struct
+from websockets.trio.client import ClientConnection, connect
+
+from orch.access.table import MESSAGES, ROUTES, TOPICS, Need
+from tests.fakes.running import run
+from tests.fakes.whole import Whole, whole
+
+TOKEN: Final = "control-token-of-the-test"  # noqa: S105 - made up
+
+#: What who may not use an entry is answered.
+REFUSALS: Final = frozenset(
+    {"token_required", "key_required", "read_only", "unknown_session", "not_in_session"}
+)
+
+#: Through a proxy on this machine, as it says itself.
+FORWARDED: Final = {"X-Forwarded-For": "192.0.2.7"}
+
+
+class Someone(Struct, frozen=True):
+    """Who asks: with which headers, which of the session's keys, and what they may use."""
+
+    name: str
+    headers: dict[str, str]
+    key: str | None
+    may: frozenset[Need]
+
+
+EVERYONE: Final = (
+    Someone("stranger", FORWARDED, None, frozenset({Need.ANY})),
+    Someone("stranger with a wrong key", FORWARDED, "wrong", frozenset({Need.ANY})),
+    Someone("guest with the read key", FORWARDED, "read", frozenset({Need.ANY, Need.READ})),
+    Someone("guest with the speak key", FORWARDED, "speak", frozenset({Need.ANY, Need.READ, Need.SPEAK})),
+    Someone(
+        "local, where a token is set",
+        {},
+        None,
+        frozenset({Need.ANY, Need.READ, Need.SPEAK, Need.LOCAL, Need.GATEWAY}),
+    ),
+    Someone(
+        "local, with the read key", {}, "read", frozenset({Need.ANY, Need.READ, Need.LOCAL, Need.GATEWAY})
+    ),
+    Someone("operator", {**FORWARDED, "Authorization": f"Bearer {TOKEN}"}, None, frozenset(Need)),
+)
+
+BODIES: Final[dict[str, Any]] = {
+    "/api/config": {"values": {}},
+    "/api/services/restart": {"service": "none"},
+    "/api/announcements": {"message": ""},
+    "/api/sessions/create": {"config": 1},
+}
+
+PLACES: Final = {"<branch>": "none", "<connection_id>": "none", "<session_id>": "s"}
+
+
+def requests() -> Iterator[tuple[str, str, Need]]:
+    """Return a request for each route; what changes something is asked for what there is none of."""
+    for (method, rule), need in ROUTES.items():
+        if "<path:address>" in rule or method == "DELETE":
+            continue  # files need nothing; what ends a session has a test of its own
+        path = rule
+        for place, name in PLACES.items():
+            path = path.replace(place, name)
+        yield method, path, need
+
+
+@pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
+def test_each_route_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someone) -> None:
+    """And to nobody else, whatever else may be wrong with the request."""
+
+    async def use(service: Whole, keys: dict[str, str]) -> None:
+        headers = dict(someone.headers)
+        if someone.key is not None:
+            headers["X-Session-Key"] = keys.get(someone.key, "x" * 22)
+        wrong = []
+        async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
+            for method, path, need in requests():
+                if need is Need.MACHINE:
+                    continue  # a setting says who may scrape
+                response = await client.request(method, path, json=BODIES.get(path))
+                code = None
+                if "problem+json" in response.headers.get("Content-Type", ""):
+                    code = response.json()["code"]
+                is_refused = code in REFUSALS or response.status_code in (302, 303, 401)
+                if is_refused is (need in someone.may):
+                    wrong.append((method, path, response.status_code, code))
+        assert wrong == []
+
+    served(tmp_path, use)
+
+
+@pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
+def test_only_operators_end_a_session(tmp_path: Path, someone: Someone) -> None:
+    """No key of it does."""
+
+    async def use(service: Whole, keys: dict[str, str]) -> None:
+        headers = {**someone.headers, "X-Session-Key": keys.get(someone.key or "", "x" * 22)}
+        async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
+            answer = await client.delete("/api/sessions/s")
+            assert (answer.status_code == 204) is (Need.OPERATOR in someone.may)
+            assert answer.status_code in (204, 401)
+
+    served(tmp_path, use)
+
+
+@pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
+def test_each_message_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someone) -> None:
+    """In a session that they have joined with what they have, if that lets them in."""
+    own: dict[str, dict[str, Any]] = {
+        "join_session": {"session_id": "s"},
+        "recover_session": {"session_id": "s"},
+        "leave_session": {"session_id": "s"},
+        "broadcast": {"session_id": "s", "data": 1},
+        "audio_start": {"session_id": "s", "sample_rate": 16_000},
+        "service_message": {"target_service": "none", "action": "x"},
+        "subscribe": {"topic": "counts"},
+        "unsubscribe": {"topic": "counts"},
+    }
+
+    async def use(service: Whole, keys: dict[str, str]) -> None:
+        wrong = []
+        for kind, need in MESSAGES.items():
+            if kind == "leave_session":
+                continue  # one who is in no session is told so, which is what a refusal is here
+            async with connect(service.socket_url, additional_headers=someone.headers) as socket:
+                joining = {"type": "join_session", "session_id": "s"}
+                if someone.key is not None:
+                    joining["key"] = keys.get(someone.key, "x" * 22)
+                joined = await ask(socket, joining)
+                if kind == "join_session":
+                    answer = joined
+                elif kind == "binary":
+                    await ask(socket, {"type": "audio_start", **own["audio_start"]})
+                    await socket.send(b"\0\0")
+                    # Audio is not answered; where it is taken, only the next message is.
+                    answer = await ask(socket, {"type": "ping"}, is_numbered=False)
+                    if answer.get("code") == "audio_not_started":
+                        answer["code"] = "read_only"
+                else:
+                    answer = await ask(socket, {"type": kind, **own.get(kind, {})})
+                if (answer.get("code") in REFUSALS) is (need in someone.may):
+                    wrong.append((kind, answer))
+        assert wrong == []
+
+    served(tmp_path, use)
+
+
+@pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
+def test_each_topic_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someone) -> None:
+    """A key opens a session, and no topic."""
+
+    async def use(service: Whole, _keys: dict[str, str]) -> None:
+        async with connect(service.socket_url, additional_headers=someone.headers) as socket:
+            for topic, need in TOPICS.items():
+                answer = await ask(socket, {"type": "subscribe", "topic": topic})
+                assert (answer.get("code") in REFUSALS) is (need not in someone.may), (topic, answer)
+
+    served(tmp_path, use)
+
+
+async def ask(
+    socket: ClientConnection, message: dict[str, Any], *, is_numbered: bool = True
+) -> dict[str, Any]:
+    """Send a message; return its answer, or with ``is_numbered`` False the first pong or error."""
+    await socket.send(json.dumps({**message, "id": "asked"} if is_numbered else message))
+    while True:
+        answer: dict[str, Any] = json.loads(await socket.recv())
+        if answer.get("id") == "asked" if is_numbered else answer["type"] in ("pong", "error"):
+            return answer
+
+
+def served(folder: Path, use: Any) -> None:
+    """Run ``use`` against a whole service with a control token and a session."""
+    overlay: dict[str, Any] = {
+        "orchestration.control_token": TOKEN,
+        "services.audio-service.url": "http://127.0.0.1:9",
+        "services.translation-service.url": "http://127.0.0.1:9",
+    }
+
+    async def main() -> None:
+        async with whole(folder, **overlay) as service:
+            async with httpx2.AsyncClient(base_url=service.url) as client:
+                made = await client.post("/api/sessions/create", json={"session_id": "s"})
+            await use(service, made.json()["keys"])
+
+    run(main, virtual=False)
