@@ -86,11 +86,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> int:
     from orch.configuration import find_file, read_file  # noqa: PLC0415 - a check starts nothing
+    from orch.tls import find_faults  # noqa: PLC0415 - the same
 
     path = find_file(options.file, os.environ)
     decoded = decode(read_file(path), os.environ, name=str(path))
-    if decoded.faults:
-        raise SettingsError(list(decoded.faults))
+    faults = [*decoded.faults, *find_faults(decoded.settings)]
+    if faults:
+        raise SettingsError(faults)
+    if decoded.ignored:
+        print(f"Left alone, as links of Kubernetes or Docker: {', '.join(decoded.ignored)}.")
     given = f", with {', '.join(decoded.environment)} from the environment" if decoded.environment else ""
     print(f"{path} is good{given}.")
     return 0

@@ -14,7 +14,9 @@ from orch.settings import Change, Decoded, Fault, Settings, SettingsError, chang
 from orch.settings.decoding import Source, values
 from orch.settings.kinds import Kind, kind_at, masked, why_fixed
 from orch.settings.reloading import applicable
+from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
+from orch.tls import find_faults
 
 log = structlog.get_logger("configuration")
 
@@ -107,20 +109,28 @@ class Configuration:
         self._runtime: dict[str, Any] = {}
         self._refused: tuple[Fault, ...] = ()
         self._decoded = self._decode(self._runtime)
+        if self._decoded.ignored:
+            log.info(
+                "variables ignored",
+                variables=list(self._decoded.ignored),
+                reason="they are links of Kubernetes or Docker, and no settings",
+            )
         self._wanted = self._decoded.settings
         self._read_at = wall()
         self._faults: tuple[Fault, ...] = ()
         self.current: Settings = self._decoded.settings
         self.revision = 0
         self.is_shared = False
+        self.boundary = Boundary("settings file")
         self.on_applied: Callable[[tuple[Change, ...]], None] = lambda _changed: None
 
     def _decode(self, runtime: Mapping[str, Any]) -> Decoded:
         text = read_file(self._path)
         overlay = self._command_line | dict(runtime)
         decoded = decode(text, self._environ, name=str(self._path), overlay=overlay)
-        if decoded.faults:
-            raise SettingsError(list(decoded.faults))
+        faults = [*decoded.faults, *find_faults(decoded.settings, self._environ)]
+        if faults:
+            raise SettingsError(faults)
         return decoded
 
     def reload(self) -> tuple[Change, ...]:
@@ -241,8 +251,9 @@ class Configuration:
             async for batch in watchfiles.awatch(
                 path.parent, recursive=False, step=100, debounce=400, stop_event=stop
             ):
-                if any(Path(changed).name == path.name for _, changed in batch) and path.is_file():
-                    self.reload()
+                with self.boundary.item(path=str(path)):
+                    if any(Path(changed).name == path.name for _, changed in batch) and path.is_file():
+                        self.reload()
 
     def statistics(self) -> ConfigurationStatistics:
         """Return every value in force, and what waits."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from orch.analytics.series import Series
 from orch.cluster.workers import Brief, WorkersStatistics
+from orch.telemetry.boundaries import Boundary
 
 if TYPE_CHECKING:
     from orch.configuration import Configuration
@@ -82,14 +83,17 @@ class Dashboard:
         self._series = Series(FIGURES)
         self._last: tuple[float, int, int, float] | None = None
         self._cpu_share: float | None = None
+        self.boundary = Boundary("dashboard")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Sample every ``metrics_collection_interval`` until cancelled."""
-        self._sample()
+        with self.boundary.item():
+            self._sample()
         task_status.started()
         while True:
             await trio.sleep(self._interval())
-            self._sample()
+            with self.boundary.item():
+                self._sample()
 
     def _interval(self) -> float:
         return self._settings.current.orchestration.monitoring.metrics_collection_interval

@@ -43,6 +43,7 @@ from orch.speech.translator import Translator
 from orch.stores.sqlite import SqliteStore, StoreStatistics
 from orch.supervision import Detail, Queue, Run, State, Tree
 from orch.telemetry import metrics as names
+from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics, Reading
 from orch.telemetry.pulse import Pulse
@@ -388,6 +389,14 @@ def _readings(parts: Parts) -> Iterator[Reading]:
     for quantile, milliseconds in (("0.5", speech.caption_p50_ms), ("0.95", speech.caption_p95_ms)):
         if milliseconds is not None:
             yield Reading(names.CAPTION_SECONDS, milliseconds / 1000, (quantile,))
+    for boundary in _boundaries(parts):
+        yield Reading(names.CONTAINED, boundary.failures, (boundary.loop,))
     for branch in tree.branches:
         yield Reading(names.BRANCH_STATE, float(branch.state == "running"), (branch.name,))
         yield Reading(names.BRANCH_RESTARTS, branch.restarts, (branch.name,))
+
+
+def _boundaries(parts: Parts) -> Iterator[Boundary]:
+    """Go through the loops that go on although one of their items failed."""
+    yield from (parts.settings.boundary, parts.dashboard.boundary)
+    yield from (parts.health.boundary, parts.gateway.boundary, *parts.hub.boundaries)

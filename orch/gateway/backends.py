@@ -7,7 +7,7 @@ from orch.gateway.balancer import Balancer
 from orch.gateway.breaker import Breaker, BreakerPolicy, Permit, State
 from orch.gateway.figures import GatewayInstance, GatewayLane, Window, p95_of
 from orch.gateway.flows import Flow
-from orch.gateway.transport import Connect
+from orch.gateway.transport import Address, Connect
 from orch.gateway.upstream import Upstream
 from orch.masking import mask_url
 from orch.settings import Service, Settings, Share
@@ -235,8 +235,10 @@ class Backends:
                     entry.url,
                     {flow: self._lane(backend.name, entry.url, flow, policy, now) for flow in Flow},
                 )
+            address = Address.of(entry.url, ca_file=service.ca_file)
             instance.weight = entry.weight
             for flow, lane in instance.lanes.items():
+                lane.upstream.direct(address)
                 lane.breaker.policy = policy
                 lane.upstream.resize(limit=shares[flow].connections, waiting=shares[flow].waiting)
             ordered[entry.url] = instance

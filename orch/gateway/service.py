@@ -28,6 +28,7 @@ from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.shortages import Shortage
+from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.shortages import ShortageLog
 from orch.websocket.topics import Topics
@@ -146,6 +147,7 @@ class GatewayService:
         self._routes: dict[str, Window] = {}
         self._retries = 0
         self._in_flight = 0
+        self.boundary = Boundary("gateway sweep")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep connections open between requests, for ever.
@@ -159,12 +161,14 @@ class GatewayService:
             task_status.started()
             while True:
                 await trio.sleep(SWEEP_SECONDS)
-                self._follow()
+                with self.boundary.item(step="settings"):
+                    self._follow()
                 now = self._clock()
                 for lane in self._backends.lanes():
-                    lane.upstream.close_idle(now)
-                    lane.breaker.tick(now)
-                    lane.tell()
+                    with self.boundary.item(service=lane.service, instance=lane.shown):
+                        lane.upstream.close_idle(now)
+                        lane.breaker.tick(now)
+                        lane.tell()
         finally:
             self._backends.keep_connections(keep=False)
 

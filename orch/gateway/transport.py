@@ -3,40 +3,40 @@
 import select
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
 
 import trio
 
-from orch.masking import mask_url
-
-_PORTS: Final = {"http": 80, "https": 443}
+from orch.settings.addresses import PORTS, read_address
+from orch.tls import TrustStore
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an instance listens: the parts of its URL. ``base`` has no slash at its end."""
+    """Where an instance listens: the parts of its URL. ``base`` has no slash at its end.
+
+    ``ca_file``: whose certificates are trusted beside the system's, for https. ``authorization``: what is
+    sent where a request brings none of its own.
+    """
 
     scheme: str
     host: str
     port: int
     base: str
+    ca_file: str = ""
+    authorization: bytes | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, url: str) -> "Address":
-        """Take a URL apart. Raises ValueError if it is not one of http or https with a host."""
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError(f"{mask_url(url)} is not the URL of an HTTP server")
-        port = parts.port or _PORTS[parts.scheme]
-        return cls(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
+    def of(cls, url: str, *, ca_file: str = "") -> "Address":
+        """Take a URL apart, as the settings do. Raises ValueError if it cannot be used."""
+        parts = read_address(url)
+        return cls(parts.scheme, parts.host, parts.port, parts.base, ca_file, parts.authorization)
 
     @property
     def authority(self) -> bytes:
         """What the Host header says."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        if self.port != _PORTS[self.scheme]:
+        if self.port != PORTS[self.scheme]:
             host = f"{host}:{self.port}"
         return host.encode("ascii")
 
@@ -58,11 +58,13 @@ Connect = Callable[[Address], Awaitable[Transport]]
 
 
 class Connector:
-    """Opens TCP connections, with TLS for https. ``tls`` makes the context, when it is first needed."""
+    """Opens TCP connections, with TLS for https. ``tls`` makes a context to use instead of the trust's."""
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> None:
+    def __init__(
+        self, tls: Callable[[], ssl.SSLContext] | None = None, *, trust: TrustStore | None = None
+    ) -> None:
         self._make_context = tls
-        self._context: ssl.SSLContext | None = None
+        self._trust = trust or TrustStore()
 
     async def __call__(self, address: Address) -> Transport:
         """Connect, TLS handshake included.
@@ -79,10 +81,12 @@ class Connector:
 
         if address.scheme == "http":
             return Transport(tcp, sock.close, is_quiet)
-        if self._context is None:
-            self._context = self._make_context()
-        tls = trio.SSLStream(tcp, self._context, server_hostname=address.host, https_compatible=True)
         try:
+            if self._make_context is not None:
+                context = self._make_context()
+            else:
+                context = await self._trust.context(address.ca_file)
+            tls = trio.SSLStream(tcp, context, server_hostname=address.host, https_compatible=True)
             await tls.do_handshake()
         except BaseException:
             sock.close()

@@ -33,6 +33,7 @@ from orch.gateway.http1 import (
 from orch.gateway.retries import Failure
 from orch.gateway.transport import Address, Connect, Transport
 from orch.shortages import WORDS, Shortage, own_shortage
+from orch.tls import in_words as tls_in_words
 
 CONNECTIONS: Final = 64
 """Open connections of one flow to one instance. nginx and Go keep 32 to 100 per host."""
@@ -143,6 +144,12 @@ class Upstream:
         """Return the counts now."""
         return PoolStatistics(busy=self._busy, idle=len(self._idle), waiting=len(self._queue))
 
+    def direct(self, address: Address) -> None:
+        """Send what comes from now on there."""
+        if address != self.address:
+            self.address = address
+            self.close_idle()
+
     def close_idle(self, now: float | None = None) -> None:
         """Close the idle connections; with ``now`` only those that have been idle too long or were closed."""
         kept: deque[_Connection] = deque()
@@ -223,7 +230,8 @@ class Upstream:
             raise UpstreamError(
                 Failure.REFUSED, f"no connection within {CONNECT_SECONDS:g} seconds"
             ) from error
-        except (OSError, MemoryError, trio.BrokenResourceError) as error:
+        # ValueError: a host name that DNS cannot carry.
+        except (OSError, ValueError, MemoryError, trio.BrokenResourceError) as error:
             if (shortage := own_shortage(error)) is not None:
                 raise _short(shortage) from error
             raise UpstreamError(Failure.REFUSED, _reason(error)) from error
@@ -231,6 +239,9 @@ class Upstream:
     def _head(self, request: Request) -> bytes:
         body = request.body
         headers = [(b"host", self.address.authority), *request.headers]
+        user = self.address.authorization
+        if user is not None and not any(name == b"authorization" for name, _ in headers):
+            headers.append((b"authorization", user))
         if body.length is None:
             headers.append((b"transfer-encoding", b"chunked"))
         elif body.length or request.method in _BODY_EXPECTED:
@@ -387,10 +398,8 @@ def _reason(error: BaseException) -> str:
         if isinstance(reason, BaseExceptionGroup):
             reason = reason.exceptions[0]
             continue
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({reason.verify_message})"
         if isinstance(reason, ssl.SSLError):
-            return "it does not speak TLS as expected"
+            return tls_in_words(reason)
         if isinstance(reason, ConnectionRefusedError):
             return "the connection was refused"
         if isinstance(reason, socket.gaierror):

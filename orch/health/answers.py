@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
-
+from orch.documents import UnreadableError, read_document, unpacked
 from orch.health.verdict import Observation, Seen
 
 WORDS: Final[Mapping[str, Seen]] = {
@@ -30,6 +29,18 @@ WORDS: Final[Mapping[str, Seen]] = {
 
 DETAIL_FIELDS: Final = ("detail", "reason", "message", "error")
 LONGEST_DETAIL: Final = 300
+LONGEST_ENGINE: Final = 100
+
+WELL_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "livetranslate": (),
+    # vLLM, speaches, whisper.cpp and llama.cpp have the first; OpenAI, Groq, LocalAI and Ollama the second.
+    "openai": ("/health", "/v1/models"),
+    "libretranslate": ("/health", "/languages"),  # the first since 1.6
+}
+"""Where servers of each dialect can be asked how they are, tried where the settings do not say."""
+
+LARGEST: Final = 262_144
+"""Bytes that an answer may unpack to."""
 
 _NOT_THERE: Final = frozenset({404, 405, 410, 501})
 _KEY_WANTED: Final = frozenset({401, 403})
@@ -47,8 +58,8 @@ def read_answer(
     if elapsed > limit and seen in {Seen.GOOD, Seen.IMPAIRED}:
         reasons = (*reasons, f"answers in {in_words(elapsed)}, limit {in_words(limit)}")
         seen = Seen.SLOW if seen is Seen.GOOD else seen
-    name = engine if isinstance(engine, str) and engine else None
-    return Observation(seen, reasons, elapsed=elapsed, engine=name)
+    name = " ".join(engine.split())[:LONGEST_ENGINE] if isinstance(engine, str) else None
+    return Observation(seen, reasons, elapsed=elapsed, engine=name or None)
 
 
 def _judge_status(
@@ -67,10 +78,15 @@ def _judge_status(
     return (Seen.MISSED if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Seen.IMPAIRED), (answered,)
 
 
+def is_not_there(status: int) -> bool:
+    """Whether a status says that the server has nothing at this path."""
+    return status in _NOT_THERE
+
+
 def _document(body: bytes) -> Mapping[str, Any]:
     try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        document = read_document(unpacked(body, limit=LARGEST))
+    except UnreadableError:
         return {}  # a foreign server may answer "OK"
     return document if isinstance(document, dict) else {}
 

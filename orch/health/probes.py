@@ -6,15 +6,25 @@ connection kept from better days does not show that.
 
 import errno
 import socket
+import ssl
 from typing import Final
 
 import httpx2
+import structlog
 import trio
 
-from orch.health.answers import in_words, read_answer
+from orch.health.answers import WELL_KNOWN, in_words, is_not_there, read_answer
 from orch.health.verdict import Observation, Seen
+from orch.masking import mask_url
 from orch.settings import Service
+from orch.settings.addresses import read_address
+from orch.settings.credentials import all_headers, with_query
+from orch.settings.structs import HEALTH_ENDPOINT
 from orch.shortages import WORDS, causes, own_shortage
+from orch.tls import TrustStore
+from orch.tls import in_words as tls_in_words
+
+log = structlog.get_logger("health")
 
 LARGEST_ANSWER: Final = 65_536
 """Bytes of an answer that are kept; a longer one counts by its status alone."""
@@ -23,71 +33,167 @@ CONNECTIONS: Final = 64
 """Checks in flight at once; further ones wait within their own time."""
 
 _REFUSED: Final = frozenset({errno.ECONNREFUSED, errno.ENOENT})
+_SPECIAL: Final = (socket.gaierror, ssl.SSLError)
+_CA_FILE: Final = "ca_file"
+_WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (httpx2.InvalidURL, ""),  # the words are ours, see _get
+    (httpx2.LocalProtocolError, "cannot be asked: a header of the settings cannot be sent"),
+    (httpx2.RemoteProtocolError, "closed the connection without an answer"),
+    (httpx2.ReadError, "closed the connection without an answer"),
+)
 
 
-def open_client(transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
+class _Trusting(httpx2.AsyncBaseTransport):
+    """Sends each request over connections that trust what its service does (``extensions['ca_file']``).
+
+    Bounded: a transport for each context that the trust store has made and not replaced.
+    """
+
+    def __init__(self, trust: TrustStore) -> None:
+        self._trust = trust
+        self._limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=0)
+        self._plain = httpx2.AsyncHTTPTransport(verify=False, trust_env=False, limits=self._limits)
+        self._secure: dict[str, tuple[ssl.SSLContext, httpx2.AsyncHTTPTransport]] = {}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.scheme != "https":
+            return await self._plain.handle_async_request(request)
+        ca_file = str(request.extensions.get(_CA_FILE, ""))
+        context = await self._trust.context(ca_file)
+        made = self._secure.get(ca_file)
+        if made is None or made[0] is not context:
+            # A replaced one keeps no connections, so there is nothing of it to close.
+            transport = httpx2.AsyncHTTPTransport(verify=context, trust_env=False, limits=self._limits)
+            made = self._secure[ca_file] = (context, transport)
+        return await made[1].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for _, transport in self._secure.values():
+            await transport.aclose()
+        await self._plain.aclose()
+
+
+def open_client(
+    transport: httpx2.AsyncBaseTransport | None = None, *, trust: TrustStore | None = None
+) -> httpx2.AsyncClient:
     """Return a client for checks. Proxies of the environment are not for back ends; redirects are answers."""
     return httpx2.AsyncClient(
-        transport=transport,
-        limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=0),
+        transport=transport or _Trusting(trust or TrustStore()),
         timeout=None,  # the caller owns the time-out
         trust_env=False,
         follow_redirects=False,
-        headers={"user-agent": "orchestration-service health", "accept": "application/json"},
+        headers={
+            "user-agent": "orchestration-service health",
+            "accept": "application/json",
+            "accept-encoding": "identity",
+        },
     )
 
 
 async def probe(
-    client: httpx2.AsyncClient, name: str, service: Service, url: str, *, patience: float, limit: float
+    client: httpx2.AsyncClient,
+    name: str,
+    service: Service,
+    url: str,
+    *,
+    patience: float,
+    limit: float,
 ) -> Observation:
     """Ask the instance at ``url`` how it is.
 
     ``patience``: seconds until a check that has no answer counts as missed; ``limit``: seconds above which
-    an answer is slow. Every failure of the network is an observation; nothing but Cancelled is raised.
+    an answer is slow. Whatever goes wrong is an observation; nothing but Cancelled is raised.
     """
-    began = trio.current_time()
     with trio.move_on_after(patience):
         try:
-            return await _ask(client, name, service, url, began=began, limit=limit)
+            return await _ask(client, name, service, url, patience=patience, limit=limit)
+        except httpx2.TimeoutException:
+            pass  # said below
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, MemoryError) as error:
             return _failure(error)
+        except Exception as error:
+            # A value of the settings, or an answer, that the HTTP client does not cope with. The log has it;
+            # the reason does not quote it, since it may be a key.
+            if own_shortage(error) is not None:
+                return _failure(error)
+            log.exception("check failed", service=name, instance=mask_url(url))
+            return Observation(Seen.MISSED, (f"cannot be asked: {type(error).__name__}",))
     return Observation(Seen.MISSED, (f"no answer in {in_words(patience)}",))
 
 
 async def _ask(
-    client: httpx2.AsyncClient, name: str, service: Service, url: str, *, began: float, limit: float
+    client: httpx2.AsyncClient,
+    name: str,
+    service: Service,
+    url: str,
+    *,
+    patience: float,
+    limit: float,
 ) -> Observation:
-    headers = {"authorization": f"Bearer {service.api_key}"} if service.api_key else {}
-    address = url.rstrip("/") + service.health_endpoint
+    """Ask at the endpoint of the settings; where they leave it open, at those of the dialect, in turn."""
+    endpoints = [service.health_endpoint]
+    if service.health_endpoint == HEALTH_ENDPOINT:
+        endpoints += WELL_KNOWN[service.dialect]
+    observation = None
+    for endpoint in endpoints:
+        began = trio.current_time()
+        status, body = await _get(client, service, url, endpoint, patience=patience)
+        elapsed = trio.current_time() - began
+        if observation is None or not is_not_there(status):
+            observation = read_answer(name, endpoint, status, body, elapsed=elapsed, limit=limit)
+        if not is_not_there(status):
+            break
+    assert observation is not None, "there is at least one endpoint"  # noqa: S101 - an invariant
+    return observation
+
+
+async def _get(
+    client: httpx2.AsyncClient, service: Service, url: str, endpoint: str, *, patience: float
+) -> tuple[int, bytes]:
+    try:
+        address = read_address(url)
+    except ValueError as error:
+        raise httpx2.InvalidURL(f"its url cannot be used, {error}") from error
     body = bytearray()
-    async with client.stream("GET", address, headers=headers) as response:
-        async for part in response.aiter_bytes():
+    async with client.stream(
+        "GET",
+        address.url + with_query(service, endpoint),
+        headers=list(all_headers(service, address)),
+        # httpcore closes the socket where its own time for a handshake ends, but not where it is cancelled.
+        timeout=httpx2.Timeout(None, connect=0.8 * patience),
+        extensions={_CA_FILE: service.ca_file},
+    ) as response:
+        # Raw (unless the transport has read it all): what a few kilobytes unpack to is not bounded.
+        parts = response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
+        async for part in parts:
             body += part[: LARGEST_ANSWER + 1 - len(body)]  # read to its end: that is part of an answer
-    elapsed = trio.current_time() - began
-    endpoint = service.health_endpoint
-    return read_answer(name, endpoint, response.status_code, _whole(body), elapsed=elapsed, limit=limit)
-
-
-def _whole(body: bytearray) -> bytes:
-    return bytes(body) if len(body) <= LARGEST_ANSWER else b""
+    return response.status_code, bytes(body) if len(body) <= LARGEST_ANSWER else b""
 
 
 def _failure(error: Exception) -> Observation:
-    """Return what a failure of the network shows, with its reason in words."""
+    """Return what a failure of the network shows, with its reason in words. Quotes no header."""
     shortage = own_shortage(error)
     if shortage is not None:
         return Observation(
             Seen.UNSEEN, (f"not checked: the service itself is {WORDS[shortage]}",), shortage=shortage
         )
     found = tuple(causes(error))
+    plain = [cause for cause in found if isinstance(cause, OSError) and not isinstance(cause, _SPECIAL)]
+    if any(cause.errno in _REFUSED and cause.filename is None for cause in plain):
+        return Observation(Seen.REFUSED, ("connection refused",))
+    return Observation(Seen.MISSED, (_reason(error, found),))
+
+
+def _reason(error: Exception, found: tuple[BaseException, ...]) -> str:
     for cause in found:
         if isinstance(cause, socket.gaierror):
-            return Observation(Seen.MISSED, ("its host name has no address",))
-        if isinstance(cause, OSError) and cause.errno in _REFUSED:
-            return Observation(Seen.REFUSED, ("connection refused",))
+            return "its host name has no address"
+        if isinstance(cause, ssl.SSLError):
+            return tls_in_words(cause)
     for cause in found:
         if isinstance(cause, OSError) and cause.errno is not None:
-            return Observation(Seen.MISSED, (f"cannot be reached: {cause.strerror or cause}",))
-    if isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError)):
-        return Observation(Seen.MISSED, ("closed the connection without an answer",))
-    return Observation(Seen.MISSED, (f"cannot be asked: {str(error) or type(error).__name__}",))
+            return f"cannot be reached: {cause.strerror or cause}"
+    for kind, words in _WORDS:
+        if isinstance(error, kind):
+            return words or str(error)
+    return f"cannot be asked: {type(error).__name__}"

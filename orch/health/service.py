@@ -36,6 +36,7 @@ from orch.health.words import change_in_words, severity_of
 from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.settings import Instance, Settings
+from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog, Severity
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
@@ -101,6 +102,7 @@ class HealthService:
         self._applied: Settings | None = None
         self._changed = trio.Event()
         self._is_running = False
+        self.boundary = Boundary("health checks")
         self.elsewhere: Elsewhere | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
@@ -114,8 +116,9 @@ class HealthService:
                 task_status.started()
                 while True:
                     await trio.sleep(SETTINGS_LOOK)
-                    self._shortages.review()
-                    self._reconcile(nursery, client)
+                    with self.boundary.item(step="settings"):
+                        self._shortages.review()
+                        self._reconcile(nursery, client)
         finally:
             self._is_running = False
             for service in self._services.values():
@@ -303,7 +306,8 @@ class HealthService:
                 if kept is not None and not kept.is_up:
                     await instance.nudged()  # nothing to ask: how it ended is known better than by a check
                     continue
-                await self._check(instance, client)
+                with self.boundary.item(service=instance.service.name, instance=instance.shown):
+                    await self._check(instance, client)
                 monitoring = self._settings.current.orchestration.monitoring
                 pause = next_check(
                     instance.verdict,
@@ -325,18 +329,14 @@ class HealthService:
             return  # the settings have just dropped it; this task is about to be cancelled
         monitoring = settings.orchestration.monitoring
         began, generation = trio.current_time(), instance.generation
-        try:
-            observation = await probe(
-                client,
-                name,
-                configured,
-                instance.url,
-                patience=monitoring.health_check_timeout,
-                limit=monitoring.alert_thresholds.response_time / 1000,
-            )
-        except Exception as error:
-            log.exception("check failed", service=name, instance=instance.shown)
-            observation = Observation(Seen.MISSED, (f"cannot be checked: {type(error).__name__}",))
+        observation = await probe(
+            client,
+            name,
+            configured,
+            instance.url,
+            patience=monitoring.health_check_timeout,
+            limit=monitoring.alert_thresholds.response_time / 1000,
+        )
         took = trio.current_time() - began
         if self._pulse.was_stopped_since(began) and observation.seen is not Seen.GOOD:
             observation = Observation(Seen.UNSEEN, ("not checked: the service itself stood still",))

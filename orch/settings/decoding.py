@@ -9,30 +9,36 @@ import ipaddress
 import math
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any, Final, Literal, get_args, get_origin
-from urllib.parse import urlsplit
 
 import msgspec
-import yaml
 from msgspec import Struct
 
-from orch.settings.environment import overrides, type_at
+from orch.settings.back_ends import find_faults, normalized
+from orch.settings.environment import links, overrides, type_at
 from orch.settings.kinds import given, masked, type_words
-from orch.settings.structs import Fault, Section, Service, Settings
+from orch.settings.structs import DIALECTS, Fault, Section, Service, Settings
+from orch.settings.yaml_reading import NotYamlError, read_yaml
 from orch.stores.redis_address import read_address
 
 _LAST_PORT: Final = 65535
+_MOST_NODES: Final = 100_000
 
 Source = Literal["default", "file", "environment", "runtime"]
 
 
 class Decoded(Struct, frozen=True, kw_only=True):
-    """What one reading gave: settings, or faults; and where each value came from."""
+    """What one reading gave: settings, or faults; and where each value came from.
+
+    ``ignored``: variables that begin like ours and are not meant for us (Kubernetes' links of a service).
+    """
 
     settings: Settings
     faults: tuple[Fault, ...]
     sources: dict[str, Source]
     environment: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
 
 def decode(
@@ -72,6 +78,7 @@ def decode(
         faults=tuple(faults),
         sources=sources,
         environment=tuple(sorted(variable for variable, _, _ in variables)),
+        ignored=links(environ),
     )
 
 
@@ -95,26 +102,6 @@ def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
         yield path, node
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as everybody writes it, but a key given twice is a fault instead of a silent choice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"a key must be a name, not {type_words(key)}", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key} is given twice", key_node.start_mark
-                )
-            seen.add(key)
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        return mapping
-
-
 def _unquoted(error: str) -> str:
     """Return what the reader of YAML says without the words of the file: they may be a secret's."""
     return re.sub(r"""(['"])(?!\1)(?:.{2,})\1""", "…", error)
@@ -122,21 +109,36 @@ def _unquoted(error: str) -> str:
 
 def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, stricter about keys
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        faults.append(Fault(where, f"expected YAML: {_unquoted(str(error.problem or error.context))}"))
-        return {}
-    except (yaml.YAMLError, ValueError) as error:
-        faults.append(Fault(name, f"expected YAML: {_unquoted(str(error))}"))
+        document = read_yaml(text)
+    except NotYamlError as error:
+        where = name if error.line is None else f"{name}:{error.line}:{error.column}"
+        faults.append(Fault(where, f"expected YAML: {_unquoted(str(error))}"))
         return {}
     if document is None:
         return {}
+    budget = [_MOST_NODES]
     if not isinstance(document, dict):
         faults.append(Fault(name, f"expected sections such as «orchestration:», got {type_words(document)}"))
         return {}
-    return document
+    try:
+        # Sections that begin with x- hold what others merge, as in a compose file.
+        return {key: _copied(value, budget) for key, value in document.items() if not key.startswith("x-")}
+    except (NotYamlError, RecursionError):
+        faults.append(Fault(name, "expected YAML in which no anchor holds itself or grows without end"))
+        return {}
+
+
+def _copied(node: Any, budget: list[int]) -> Any:
+    """Return a copy in which nothing is shared: what overrides a value must not change another's.
+
+    ``budget``: how many nodes more there may be; a few lines of anchors become millions.
+    """
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise NotYamlError("too many nodes")
+    if isinstance(node, dict):
+        return {key: _copied(value, budget) for key, value in node.items()}
+    return [_copied(value, budget) for value in node] if isinstance(node, list) else node
 
 
 def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -188,7 +190,8 @@ def _value(
     if isinstance(kind, type) and issubclass(kind, Section):
         return _section(kind, value, path, sources, origin)
     if get_origin(kind) is dict:
-        return _services(value, path, sources, origin)
+        read = _services if get_args(kind)[1] is Service else _texts
+        return read(value, path, sources, origin)
     inner = get_args(kind)[0] if get_origin(kind) is tuple else None
     if isinstance(inner, type) and issubclass(inner, Section):
         return _items(inner, value, path, sources, origin)
@@ -197,7 +200,7 @@ def _value(
         converted = msgspec.convert(value, kind)
         if not isinstance(converted, float) or math.isfinite(converted):
             return converted, []
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, ValueError, OverflowError):
         pass  # the fault below says it in the file's words
     return None, [
         Fault(_named(path, origin), f"expected {_expected(kind)}, got {given(_dotted(path), value)}")
@@ -220,6 +223,28 @@ def _items(
     return tuple(items), faults
 
 
+def _texts(
+    value: Any, path: tuple[str, ...], sources: dict[str, Source], origin: Mapping[str, str]
+) -> tuple[Any, list[Fault]]:
+    """Decode texts by name. Numbers, dates and the like are what YAML makes of a text without quotes."""
+    if value is None:
+        return {}, []
+    if not isinstance(value, dict):
+        return None, [Fault(_named(path, origin), "expected texts by name")]
+    faults: list[Fault] = []
+    texts: dict[str, str] = {}
+    for name, text in value.items():
+        here = (*path, name)
+        sources.setdefault(_dotted(here), "file")
+        if isinstance(text, str):
+            texts[name] = text
+        elif isinstance(text, (int, float, date)) and not isinstance(text, bool):
+            texts[name] = str(text)
+        else:
+            faults.append(Fault(_named(here, origin), "expected a text"))
+    return texts, faults
+
+
 def _services(
     value: Any, path: tuple[str, ...], sources: dict[str, Source], origin: Mapping[str, str]
 ) -> tuple[Any, list[Fault]]:
@@ -235,6 +260,12 @@ def _services(
                 Fault(_dotted((*path, name)), "expected a name of small letters, digits and hyphens")
             )
             continue
+        dialect = node.get("dialect") if isinstance(node, dict) else None
+        dialects = DIALECTS.get(name)
+        if dialects is not None and dialect is not None and dialect not in dialects:
+            expected = f"expected one of {', '.join(dialects)}, got {given('', dialect)}"
+            faults.append(Fault(_named((*path, name, "dialect"), origin), expected))
+            node = {key: given for key, given in node.items() if key != "dialect"}  # noqa: PLW2901 - said above
         base = {"url": defaults[name].url} if name in defaults else {}
         merged = base | node if isinstance(node, dict) else (base if node is None else node)
         decoded, found = _section(Service, merged, (*path, name), sources, origin)
@@ -242,7 +273,7 @@ def _services(
             sources.pop(_dotted((*path, name, "url")), None)
         faults += found
         if decoded is not None:
-            services[name] = decoded
+            services[name] = normalized(decoded)
     for name, service in defaults.items():
         services.setdefault(name, service)
     return services, faults
@@ -274,7 +305,8 @@ def _limits(meta: msgspec.Meta) -> str:
         return f" of {meta.ge:g} or more"
     if meta.pattern is None:
         return " that is not empty" if meta.min_length else ""
-    return " that begins with /" if meta.pattern == "^/" else " such as translate.example or *.example.org"
+    is_path = meta.pattern in {"^/", "^(/|$)"}
+    return " that begins with /" if is_path else " such as translate.example or *.example.org"
 
 
 def _own_ports(settings: Settings) -> list[Fault]:
@@ -303,15 +335,7 @@ def _spanning(settings: Settings) -> list[Fault]:
     """Find what no single field shows."""
     faults: list[Fault] = []
     for name, service in settings.services.items():
-        for number, instance in enumerate(service.all_instances()):
-            key = "url" if number == 0 else f"instances[{number - 1}].url"
-            if not _is_http_url(instance.url):
-                faults.append(
-                    Fault(
-                        f"services.{name}.{key}",
-                        f"expected http://host:port, got {given('services.x.url', instance.url)}",
-                    )
-                )
+        faults += find_faults(name, service)
         urls = [instance.url for instance in service.all_instances()]
         if len(set(urls)) < len(urls):
             faults.append(Fault(f"services.{name}.instances", "expected every url once"))
@@ -328,14 +352,6 @@ def _spanning(settings: Settings) -> list[Fault]:
                 Fault(f"{where}.prefix", f"expected each prefix once, got {given('', route.prefix)} again")
             )
         seen.add(route.prefix)
-    if settings.services["translation-service"].dialect not in ("livetranslate", "libretranslate", "openai"):
-        faults.append(Fault("services.translation-service.dialect", "expected a translation dialect"))
-    if settings.services["audio-service"].dialect not in ("livetranslate", "openai"):
-        faults.append(
-            Fault(
-                "services.audio-service.dialect", "expected one of livetranslate, openai, got libretranslate"
-            )
-        )
     return faults + _own_ports(settings) + _proxies(settings) + _deployment(settings)
 
 
@@ -355,12 +371,3 @@ def _deployment(settings: Settings) -> list[Fault]:
             )
         )
     return faults
-
-
-def _is_http_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid and not parts.query

@@ -1,12 +1,13 @@
 """Settings in the environment: the short names, and ORCH_SECTION__KEY for any other."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, get_args, get_origin
 
 import msgspec
-import yaml
 
 from orch.settings.structs import Fault, Section, Settings
+from orch.settings.yaml_reading import NotYamlError, read_yaml
 
 SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "HOST": ("orchestration", "frontend", "host"),
@@ -22,6 +23,12 @@ SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "LOG_LEVEL": ("orchestration", "log_level"),
 }
 PREFIX: Final = "ORCH_"
+# What Kubernetes and Docker put into every container for a service that is called orch, or orch-something.
+_LINK: Final = re.compile(
+    r"ORCH_(\w+_)??(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|NAME|ENV_\w+)"
+)
+_LINK_PORT: Final = re.compile(r"ORCH_(\w+_)?PORT")
+_LINK_VALUE: Final = re.compile(r"(tcp|udp|sctp)://.*")
 NOT_SETTINGS: Final = ("ORCH_CONFIG", "ORCH_TEST_REDIS_URL", "ORCH_TEST_POSTGRES_URL")
 
 
@@ -40,11 +47,24 @@ def overrides(
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
         path_or_none = _path_of(variable, names)
+        if path_or_none is None and _is_link(variable, environ[variable]):
+            continue
         if path_or_none is None:
             faults.append(Fault(variable, "expected ORCH_SECTION__KEY of a setting there is"))
         else:
             found.append((variable, path_or_none, _scalar(path_or_none, environ[variable])))
     return found
+
+
+def links(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables that begin like ours and were put there by Kubernetes or Docker, sorted."""
+    return tuple(sorted(name for name, value in environ.items() if _is_link(name, value)))
+
+
+def _is_link(name: str, value: str) -> bool:
+    if "__" in name:
+        return False
+    return bool(_LINK.fullmatch(name) or (_LINK_PORT.fullmatch(name) and _LINK_VALUE.fullmatch(value)))
 
 
 def _path_of(variable: str, services: set[str]) -> tuple[str, ...] | None:
@@ -53,6 +73,8 @@ def _path_of(variable: str, services: set[str]) -> tuple[str, ...] | None:
         hyphenated = words[1].replace("_", "-")
         match = next((name for name in services if name.replace("_", "-").lower() == hyphenated), hyphenated)
         words[1] = match
+        if len(words) > 3 and words[2] == "headers":  # noqa: PLR2004 - services, name, headers, header
+            words[3] = words[3].replace("_", "-")
     roots = {field.name for field in msgspec.structs.fields(Settings)}
     path = tuple(words) if words[0] in roots else ("orchestration", *words)
     return path if type_at(path) is not None else None
@@ -80,8 +102,8 @@ def _scalar(path: tuple[str, ...], value: str) -> Any:
     if base is str:
         return value
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
+        return read_yaml(value)
+    except NotYamlError:
         return value
 
 

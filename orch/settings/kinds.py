@@ -61,6 +61,8 @@ def _kind(kind: Any) -> Kind:
     for meta in getattr(kind, "__metadata__", ()):
         if KIND in (getattr(meta, "extra", None) or {}):
             return Kind(meta.extra[KIND])
+    if get_origin(kind) is dict:
+        return _kind(get_args(kind)[1])  # texts by name are what each of them is
     inner = get_args(kind)[0] if get_origin(kind) is tuple else None
     if isinstance(inner, type) and issubclass(inner, Struct):
         found = {_kind(field.type) for field in msgspec.structs.fields(inner)}
@@ -85,12 +87,12 @@ def _sentence(kind: Kind) -> str:
 
 def masked(path: str, value: Any) -> Any:
     """Return the value of a setting as it may be shown."""
+    if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        return [_entry(path, item) for item in value]
     return _masked(kind_at(path), value)
 
 
 def _masked(kind: Kind, value: Any) -> Any:
-    if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
-        return [_entry(item) for item in value]
     if kind is Kind.SECRET:
         if isinstance(value, Mapping):
             return dict.fromkeys(value, DOTS)
@@ -102,13 +104,14 @@ def _masked(kind: Kind, value: Any) -> Any:
     return value
 
 
-def _entry(item: Any) -> Any:
-    """Return one table of a list, what looks like an address in it masked."""
+def _entry(path: str, item: Any) -> Any:
+    """Return one table of a list, each value as its kind is shown and what looks like an address masked."""
     if not isinstance(item, Mapping):
         return item
+    shown = {name: masked(f"{path}.{name}", value) for name, value in item.items()}
     return {
         name: mask_url(value) if isinstance(value, str) and "://" in value else value
-        for name, value in item.items()
+        for name, value in shown.items()
     }
 
 
@@ -118,7 +121,10 @@ def given(path: str, value: Any) -> str:
     if kind is Kind.PLAIN or kind is Kind.FILE:
         if isinstance(value, Mapping | list | tuple):
             return type_words(value)
-        shown = mask_urls(repr(value))
+        try:
+            shown = mask_urls(repr(value))
+        except (ValueError, RecursionError):  # a number of more digits than Python prints
+            return type_words(value)
         return shown if len(shown) <= 60 else shown[:57] + "…"  # noqa: PLR2004 - one line of a terminal
     if kind is Kind.URL and isinstance(value, str):
         return repr(mask_url(value)) if "://" in value else "a text that is no URL"

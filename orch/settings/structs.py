@@ -9,6 +9,7 @@ Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 Path = Annotated[str, Meta(pattern="^/")]
+PathOrNone = Annotated[str, Meta(pattern="^(/|$)")]
 
 #: Under which key of its type a setting says what it is; :mod:`orch.settings.kinds` reads it. What is a
 #: secret, a URL, a command or a file is masked where it is shown, and not changeable while the service runs.
@@ -165,16 +166,36 @@ class Instance(Section, frozen=True):
     weight: Count = 1
 
 
+Dialect = Literal["livetranslate", "openai", "libretranslate"]
+
+DIALECTS: Final[dict[str, tuple[Dialect, ...]]] = {
+    "audio-service": ("livetranslate", "openai"),
+    "translation-service": ("livetranslate", "libretranslate", "openai"),
+}
+"""Which API each service may speak; a service of another name is only routed to, in any."""
+
+HEALTH_ENDPOINT: Final = "/api/health"
+
+
 class Service(Section, frozen=True):
-    """A back end: where it is, how it is asked, and how it is started again."""
+    """A back end: where it is, how it is asked, and how it is started again.
+
+    User and password in a URL are sent as Basic credentials. ``path``: where it transcribes or translates,
+    "" for the dialect's own. ``headers`` and ``query`` are added to what the service itself asks of it.
+    ``ca_file``: PEM, trusted beside the system's certificates.
+    """
 
     url: Url
-    health_endpoint: Path = "/api/health"
+    health_endpoint: Path = HEALTH_ENDPOINT
     weight: Count = 1
     instances: tuple[Instance, ...] = ()
-    dialect: Literal["livetranslate", "openai", "libretranslate"] = "livetranslate"
+    dialect: Dialect = "livetranslate"
     model: str = ""
     api_key: Secret = ""
+    ca_file: FilePath = ""
+    path: PathOrNone = ""
+    headers: dict[str, Secret] = field(default_factory=dict)
+    query: dict[str, Secret] = field(default_factory=dict)
     restart_command: Command = ()
 
     def all_instances(self) -> tuple[Instance, ...]:

@@ -95,6 +95,9 @@ FRONT_ACCEPTED: Final = Name("orch_front_connections_total", "counter", "Sockets
 FRONT_REFUSED: Final = Name(
     "orch_front_refused_total", "counter", "Clients that were refused or cut off by the server.", ("kind",)
 )
+CONTAINED: Final = Name(
+    "orch_contained_failures_total", "counter", "Items that failed while their loop went on.", ("loop",)
+)
 BRANCH_STATE: Final = Name("orch_tree_branch_up", "gauge", "1 while a branch is running.", ("branch",))
 BRANCH_RESTARTS: Final = Name("orch_tree_branch_restarts_total", "counter", "Restarts.", ("branch",))
 UPTIME: Final = Name("orch_uptime_seconds", "gauge", "Seconds since the service started.")

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from quart import Response, request
 
+from orch.documents import UnreadableError, read_document
 from orch.problems import ProblemError
 
 T = TypeVar("T")
@@ -68,14 +69,15 @@ async def read_json(kind: type[T], *, is_optional: bool = False) -> T:
             f"Send application/json, not {request.mimetype or 'a body without Content-Type'}.",
         )
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
+        document: T = read_document(body, kind)
+    except UnreadableError as error:
+        if not error.is_json:
+            raise ProblemError("invalid_json", str(error)) from None
         expected, _, path = str(error).partition(" - at `")
         raise ProblemError(
             "invalid_request", str(error), path=path.rstrip("`") or "$", expected=expected
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProblemError("invalid_json", str(error)) from None
+    return document
 
 
 def read_query(kind: type[T]) -> T:

@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw
 
 from orch.access.table import allowed, need_of_topic, refusal
 from orch.problems import ProblemError
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.connection import Connection
 from orch.websocket.messages import Subscribe, Subscribed, Unsubscribe, Unsubscribed, Update
 from orch.websocket.outbox import Frame, frame
@@ -39,6 +40,7 @@ class TopicPublisher:
         self._told_at: dict[str, float] = {}
         self._touched: set[str] = set()
         self._work = trio.lowlevel.ParkingLot()
+        self.boundary = Boundary("topics")
         topics.on_touch = self.touch
 
     def subscribe(self, connection: Connection, message: Subscribe) -> None:
@@ -91,7 +93,8 @@ class TopicPublisher:
             for topic in due:
                 self._touched.discard(topic)
                 self._told_at[topic] = now
-                self._tell(topic)
+                with self.boundary.item(topic=topic):
+                    self._tell(topic)
 
     def _due_at(self, topic: str) -> float:
         return self._told_at.get(topic, float("-inf")) + COALESCED

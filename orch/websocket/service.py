@@ -16,6 +16,7 @@ from orch.access.table import Right
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
+from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import WEBSOCKET_CLOSES, WEBSOCKET_PROBLEMS, Metrics, Reading
 from orch.websocket import closes
@@ -116,6 +117,8 @@ class HubService:
         self._publisher = TopicPublisher(topics=topics, wall=wall)
         self._speaking = Speaking(rooms=self._rooms, speech=speech, asking=asking)
         self._sweeper = Sweeper(self._rooms)
+        self._beat_boundary = Boundary("connections")
+        self.boundaries = (self._beat_boundary, self._publisher.boundary, self._sweeper.boundary)
         self._handlers = Handlers(
             rooms=self._rooms,
             membership=self._membership,
@@ -437,21 +440,25 @@ class HubService:
         A dead network shows as a send that hangs once the buffers are full; the server's own pings fill them.
         """
         while True:
-            now = trio.current_time()
-            self._rates.sample(now, *self._counts())
-            websocket = self._settings.current.orchestration.websocket
-            self._terms.follow(websocket)
-            send_limit = websocket.heartbeat_interval + websocket.heartbeat_timeout
-            is_anyone_late = len(self._lateness) > 0
-            for connection in tuple(self._connections.values()):
-                if connection.is_at_rest:  # nearly all of thousands
-                    if is_anyone_late:
-                        self._lateness.forget(connection.connection_id)
-                elif connection.is_stuck(now, send_limit=send_limit):
-                    connection.drop()
-                elif self._lateness_of(connection, now) >= websocket.outbox_seconds:
-                    connection.overflow()
+            with self._beat_boundary.item():
+                self._look_at_connections()
             await trio.sleep(BEAT)
+
+    def _look_at_connections(self) -> None:
+        now = trio.current_time()
+        self._rates.sample(now, *self._counts())
+        websocket = self._settings.current.orchestration.websocket
+        self._terms.follow(websocket)
+        send_limit = websocket.heartbeat_interval + websocket.heartbeat_timeout
+        is_anyone_late = len(self._lateness) > 0
+        for connection in tuple(self._connections.values()):
+            if connection.is_at_rest:  # nearly all of thousands
+                if is_anyone_late:
+                    self._lateness.forget(connection.connection_id)
+            elif connection.is_stuck(now, send_limit=send_limit):
+                connection.drop()
+            elif self._lateness_of(connection, now) >= websocket.outbox_seconds:
+                connection.overflow()
 
     def _lateness_of(self, connection: Connection, now: float) -> float:
         return self._lateness.seconds(

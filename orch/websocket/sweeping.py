@@ -6,6 +6,7 @@ import structlog
 import trio
 
 from orch.problems import ProblemError
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.rooms import Rooms
 from orch.websocket.sessions import Session
 
@@ -28,17 +29,19 @@ class Sweeper:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self.boundary = Boundary("session sweep")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Sweep until cancelled."""
         task_status.started()
         while True:
             await trio.sleep(self._rooms.settings.session_management.cleanup_interval)
-            try:
-                await self.sweep()
-            except ProblemError as error:
-                # The store is not there; the next sweep finds the same sessions.
-                _log.warning("sweep put off", reason=error.detail)
+            with self.boundary.item(step="sweep"):
+                try:
+                    await self.sweep()
+                except ProblemError as error:
+                    # The store is not there; the next sweep finds the same sessions.
+                    _log.warning("sweep put off", reason=error.detail)
 
     async def keep(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Where workers share the sessions: see to it that none is ended elsewhere while it is in use here.
@@ -55,13 +58,14 @@ class Sweeper:
                 settings.session_management.cleanup_interval,
                 settings.orchestration.websocket.session_timeout / 4,
             )
-            try:
-                await rooms.count_all()
-                if trio.current_time() - touched_at >= every:
-                    touched_at = trio.current_time()
-                    await rooms.store.touch(self._in_use(), rooms.wall())
-            except ProblemError as error:
-                _log.warning("sessions in use not noted", reason=error.detail)
+            with self.boundary.item(step="touch"):
+                try:
+                    await rooms.count_all()
+                    if trio.current_time() - touched_at >= every:
+                        touched_at = trio.current_time()
+                        await rooms.store.touch(self._in_use(), rooms.wall())
+                except ProblemError as error:
+                    _log.warning("sessions in use not noted", reason=error.detail)
 
     def _in_use(self) -> list[str]:
         before = self._rooms.wall() - self._rooms.settings.orchestration.websocket.session_timeout

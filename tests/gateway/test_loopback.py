@@ -19,6 +19,7 @@ from orch.gateway.retries import Failure
 from orch.gateway.service import GatewayService
 from orch.gateway.transport import Connector
 from orch.gateway.upstream import Request, Upstream, UpstreamError
+from orch.settings import decode
 from orch.telemetry.events import EventLog
 from orch.websocket.topics import Topics
 from tests.fakes.gateway import FakeHealth, FakeMetrics, Serve, answering, ok, read_request
@@ -437,3 +438,40 @@ def test_under_the_real_server_a_slow_client_holds_the_back_end_back() -> None:
             await with_client(host, port, act)
 
     run(main, virtual=False, limit=60)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [((), b"Basic dXNlcjpwQHNz"), (((b"authorization", b"Bearer k"),), b"Bearer k")],
+)
+def test_a_user_in_the_url_is_sent_unless_the_request_brings_its_own(
+    headers: tuple[tuple[bytes, bytes], ...], expected: bytes
+) -> None:
+    """The same credentials as at the health check, so that what is healthy is not refused; never shown."""
+    heads: list[bytes] = []
+
+    async def serve(stream: Any) -> None:
+        heads.append(await stream.receive_some(65_536))
+        await stream.send_all(ok(b"{}"))
+
+    async def main() -> None:
+        async with back_end(serve) as port:
+            text = f"services: {{audio-service: {{url: 'http://user:p%40ss@127.0.0.1:{port}/base'}}}}"
+            settings = FakeConfiguration()
+            settings.current = decode(text, {}).settings
+            gateway = GatewayService(
+                settings=settings,
+                health=FakeHealth(),
+                events=EventLog(wall=lambda: 0.0),
+                topics=Topics(),
+                metrics=FakeMetrics(),
+            )
+            answer = await gateway.fetch("audio-service", "GET", "/api/models", headers=headers)
+            assert answer.status == 200
+            assert heads[0].startswith(b"GET /base/api/models HTTP/1.1\r\n")
+            assert heads[0].lower().count(b"authorization:") == 1
+            assert b"authorization: " + expected in heads[0]
+            assert "p@ss" not in repr(gateway.statistics())
+            assert "p%40ss" not in repr(gateway.statistics())
+
+    run(main, virtual=False, limit=30)

@@ -1,0 +1,67 @@
+"""Reading what others send: JSON of any shape and depth, packed or not.
+
+Pure. Whatever the bytes, there is a value or an :class:`UnreadableError`: what a parser raises for a text of
+60,000 brackets (RecursionError) or a lone surrogate is no reason for a branch to end.
+"""
+
+import zlib
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_BOM: Final = b"\xef\xbb\xbf"
+_GZIP: Final = b"\x1f\x8b"
+_ZLIB: Final = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})
+
+
+class UnreadableError(ValueError):
+    """Bytes that hold no value of the expected kind. The text says why, and quotes nothing of them."""
+
+    def __init__(self, reason: str, *, is_json: bool = False) -> None:
+        super().__init__(reason)
+        self.is_json = is_json
+        """Whether it is JSON, of another shape than expected."""
+
+
+def read_document(data: bytes | bytearray | str, kind: type[T] | Any = Any) -> Any:
+    """Return the JSON value in ``data`` as ``kind``; a byte order mark before it is passed over."""
+    text = data.removeprefix("\ufeff") if isinstance(data, str) else bytes(data).removeprefix(_BOM)
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(str(error), is_json=True) from None
+    except RecursionError:
+        raise UnreadableError("it is nested too deeply") from None
+    except (msgspec.DecodeError, ValueError, OverflowError) as error:
+        raise UnreadableError(str(error)) from None
+
+
+def unpacked(data: bytes, *, limit: int) -> bytes:
+    """Return a body that was packed although nobody asked for that; any other body as it is.
+
+    Told by its first bytes, which no JSON begins with: servers name the wrong coding too. Raises
+    UnreadableError where it is broken, or unpacks to more than ``limit`` bytes.
+    """
+    for _ in range(2):  # packed twice happens behind a proxy that packs what is packed
+        if data[:2] == _GZIP:
+            data = _inflated(data, wbits=31, limit=limit)
+        elif data[:2] in _ZLIB:
+            data = _inflated(data, wbits=15, limit=limit)
+        else:
+            break
+    return data
+
+
+def _inflated(data: bytes, *, wbits: int, limit: int) -> bytes:
+    unpacker = zlib.decompressobj(wbits=wbits)
+    try:
+        text = unpacker.decompress(data, limit + 1)
+    except zlib.error:
+        raise UnreadableError("it is packed, and broken") from None
+    if len(text) > limit:
+        raise UnreadableError(f"it unpacks to more than {limit} bytes")
+    if not unpacker.eof:
+        raise UnreadableError("it is packed, and cut off")
+    return text

@@ -1,0 +1,155 @@
+"""The address of a back end, read once for everyone who uses it: checks, health and the data path.
+
+Pure. What people paste is accepted where only one meaning is possible: white space around it, a name with
+letters outside ASCII (IDNA), a user and password (sent as Basic credentials), the ``/v1`` or the whole
+endpoint that clients of a foreign API ask for. What has no meaning, or several, is refused in words. No
+sentence quotes an address that may hold a password.
+"""
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
+
+import idna
+
+PORTS: Final = {"http": 80, "https": 443}
+
+_AROUND: Final = " \t\r\n\v\f\u00a0\u200b\u200c\u200d\u2060\ufeff"
+_HOST: Final = re.compile(r"[A-Za-z0-9._~-]+")
+_LITERAL: Final = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9._~-]+)?")
+_PATH: Final = "/%:@!$&'()*+,;=~-._"
+_LONGEST_LABEL: Final = 63
+_LONGEST_NAME: Final = 253
+_DELETE: Final = 0x7F
+
+# What the documentation of each API has its clients write, and the request paths here begin with.
+_ENDINGS: Final = {
+    "openai": ("/v1/audio/transcriptions", "/v1/chat/completions", "/v1"),
+    "libretranslate": ("/translate",),
+    "livetranslate": (),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BackEndAddress:
+    """The parts of a back end's URL. ``base``: its path, without a slash at the end; user may be empty.
+
+    Never shown as it is: :func:`orch.masking.mask_url` says how an address is.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    base: str
+    username: str = ""
+    password: str = ""
+
+    @property
+    def url(self) -> str:
+        """The address without credentials, in ASCII; the port only where it is not the usual one."""
+        return self._with("")
+
+    @property
+    def full(self) -> str:
+        """The address with its credentials."""
+        if not self.username and not self.password:
+            return self.url
+        return self._with(f"{quote(self.username, safe='')}:{quote(self.password, safe='')}@")
+
+    @property
+    def authorization(self) -> bytes | None:
+        """The value of ``Authorization`` for the user (RFC 7617, UTF-8), None where there is none."""
+        if not self.username and not self.password:
+            return None
+        user = f"{self.username}:{self.password}".encode("utf-8", "replace")
+        return b"Basic " + base64.b64encode(user)
+
+    def _with(self, userinfo: str) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{userinfo}{host}{port}{self.base}"
+
+
+def read_address(url: str, *, dialect: str = "livetranslate") -> BackEndAddress:
+    """Return the parts of a URL. ValueError says in words what was expected, without quoting the URL."""
+    text = trimmed(url)
+    if any(character <= " " or ord(character) == _DELETE or character.isspace() for character in text):
+        raise ValueError("expected http://host:port without blanks or control characters inside")
+    try:
+        parts = urlsplit(text)
+        port, username, password = parts.port, parts.username, parts.password
+        name = parts.hostname
+    except ValueError as error:
+        raise ValueError("expected http://host:port with a port from 1 to 65535") from error
+    if parts.scheme not in PORTS or not name:
+        raise ValueError("expected http://host:port")
+    if port == 0:
+        raise ValueError("expected http://host:port with a port from 1 to 65535")
+    if parts.query or "?" in text:
+        raise ValueError("expected a URL without ?…; what belongs there goes into «query»")
+    if parts.fragment or "#" in text:
+        raise ValueError("expected a URL without #…")
+    if ":" in unquote(username or ""):
+        raise ValueError("expected a user without a colon")
+    return BackEndAddress(
+        scheme=parts.scheme,
+        host=_host(name),
+        port=port or PORTS[parts.scheme],
+        base=_base(parts.path, dialect),
+        username=_credential(username),
+        password=_credential(password),
+    )
+
+
+def trimmed(text: str) -> str:
+    r"""Return a value without what copying and files of other systems leave around it.
+
+    >>> trimmed("\ufeff http://h:1\r\n")
+    'http://h:1'
+    """
+    return text.strip(_AROUND)
+
+
+def unusable_in_header(value: str) -> bool:
+    """Whether a value cannot be sent in a header as it is: controls, or letters outside ASCII."""
+    return any(not " " <= character <= "~" for character in value)
+
+
+def _host(name: str) -> str:
+    if ":" in name or "%" in name:
+        if not _LITERAL.fullmatch(name):
+            raise ValueError("expected http://host:port with an IPv6 address in brackets")
+        return name
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except (idna.IDNAError, UnicodeError) as error:
+            raise ValueError("expected http://host:port with a host name that DNS can carry") from error
+    labels = name.removesuffix(".").split(".")
+    if not _HOST.fullmatch(name) or not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
+        raise ValueError("expected http://host:port with a host name that DNS can carry")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError("expected http://host:port with a host name that DNS can carry")
+    return name
+
+
+def _base(path: str, dialect: str) -> str:
+    base = quote(path, safe=_PATH).rstrip("/")
+    segments = unquote(base).split("/")
+    if "//" in base or any(segment in {".", ".."} for segment in segments) or "\\" in unquote(base):
+        raise ValueError("expected a path without empty segments, dots or backslashes")
+    if re.search(r"%(?![0-9A-Fa-f]{2})", base):
+        raise ValueError("expected a path in which % begins two hexadecimal digits")
+    for ending in _ENDINGS.get(dialect, ()):
+        if base.endswith(ending):
+            return base.removesuffix(ending).rstrip("/")
+    return base
+
+
+def _credential(quoted: str | None) -> str:
+    text = unquote(quoted or "")
+    if any(character < " " or ord(character) == _DELETE for character in text):
+        raise ValueError("expected a user and password without control characters")
+    return text

@@ -1,0 +1,116 @@
+"""What the settings say of one back end: brought into one form, and checked field by field. Pure."""
+
+import re
+from typing import Final
+
+import msgspec
+
+from orch.settings.addresses import read_address, trimmed, unusable_in_header
+from orch.settings.kinds import given
+from orch.settings.structs import Fault, Service
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PATH: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
+# What the connection, the framing or the body's reader says itself.
+_NOT_OURS: Final = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+def normalized(service: Service) -> Service:
+    """Return the service with white space stripped and addresses in one form.
+
+    An address that cannot be read stays as it is; :func:`find_faults` says why.
+    """
+    return msgspec.structs.replace(
+        service,
+        url=_normal_url(service.url, service.dialect),
+        instances=tuple(
+            msgspec.structs.replace(instance, url=_normal_url(instance.url, service.dialect))
+            for instance in service.instances
+        ),
+        model=trimmed(service.model),
+        api_key=trimmed(service.api_key),
+        ca_file=trimmed(service.ca_file),
+        path=trimmed(service.path),
+        headers={trimmed(name).lower(): trimmed(value) for name, value in service.headers.items()},
+        query={trimmed(name): trimmed(value) for name, value in service.query.items()},
+    )
+
+
+def find_faults(name: str, service: Service) -> list[Fault]:
+    """Return what cannot be used of the service called ``name``; no fault quotes a secret."""
+    where = f"services.{name}"
+    faults: list[Fault] = []
+    for number, instance in enumerate(service.all_instances()):
+        at = where if number == 0 else f"{where}.instances[{number - 1}]"
+        try:
+            read_address(instance.url, dialect=service.dialect)
+        except ValueError as error:
+            faults.append(Fault(f"{at}.url", f"{error}, got {given('services.x.url', instance.url)}"))
+    if unusable_in_header(service.api_key):
+        faults.append(Fault(f"{where}.api_key", _expected_in_header(service.api_key)))
+    return faults + _added(where, service) + _paths(where, service)
+
+
+def _added(where: str, service: Service) -> list[Fault]:
+    """Return what is wrong with the headers and the query to add."""
+    faults: list[Fault] = []
+    for header, value in service.headers.items():
+        if not _TOKEN.fullmatch(header) or header in _NOT_OURS:
+            faults.append(Fault(f"{where}.headers", "expected names of headers that may be added"))
+        elif unusable_in_header(value):
+            faults.append(Fault(f"{where}.headers.{header}", _expected_in_header(value)))
+    if "" in service.query:
+        faults.append(Fault(f"{where}.query", "expected names that are not empty"))
+    return faults
+
+
+def _paths(where: str, service: Service) -> list[Fault]:
+    faults: list[Fault] = []
+    for key, path in (("path", service.path), ("health_endpoint", service.health_endpoint)):
+        if path and not _is_plain(path, has_query=key == "health_endpoint"):
+            expected = "expected a path such as /v1/audio/transcriptions, percent-encoded"
+            faults.append(Fault(f"{where}.{key}", f"{expected}; what follows a ? goes into «query»"))
+    return faults
+
+
+def _normal_url(url: str, dialect: str) -> str:
+    """Return an address as it was written where that says the same, so that people find it again."""
+    written = trimmed(url)
+    try:
+        address = read_address(written, dialect=dialect)
+    except ValueError:
+        return written
+    return written if written.isascii() and read_address(written).base == address.base else address.full
+
+
+def _expected_in_header(value: str) -> str:
+    """Say what is wrong with a secret, without the secret."""
+    place = next(number for number, c in enumerate(value, 1) if not " " <= c <= "~")
+    kind = "a control character" if value[place - 1] < " " or value[place - 1] == "\x7f" else "outside ASCII"
+    return f"expected what a header can carry, ASCII alone; character {place} of {len(value)} is {kind}"
+
+
+def _is_plain(path: str, *, has_query: bool) -> bool:
+    plain, _, query = path.partition("?")
+    if query and not (has_query and re.fullmatch(r"[!-~]*", query) and "#" not in query):
+        return False
+    segments = plain.split("/")[1:]
+    return (
+        bool(_PATH.fullmatch(plain))
+        and not any(each in {".", ".."} for each in segments)
+        and "//" not in plain
+    )

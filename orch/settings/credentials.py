@@ -1,0 +1,46 @@
+"""What the service itself sends to a back end with every request: keys, added headers, added query. Pure."""
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from orch.settings.addresses import BackEndAddress
+from orch.settings.structs import Service
+
+Header = tuple[bytes, bytes]
+
+
+def own_headers(service: Service, *, sends_key: bool = True) -> tuple[Header, ...]:
+    """Return the API key as a bearer token, unless an added header takes its place, and the added headers.
+
+    ``sends_key``: False for an API that has the key elsewhere. What no header can carry is left out: the
+    settings refuse it, and a request must not fail of it.
+    """
+    added = [(name.lower(), value) for name, value in service.headers.items()]
+    found = []
+    if sends_key and service.api_key and not any(name == "authorization" for name, _ in added):
+        found.append(("authorization", f"Bearer {service.api_key}"))
+    return tuple(_encoded([*found, *added]))
+
+
+def all_headers(service: Service, address: BackEndAddress) -> tuple[Header, ...]:
+    """Return what a request to this address carries, its user and password included."""
+    found = own_headers(service)
+    user = address.authorization
+    if user is None or any(name == b"authorization" for name, _ in found):
+        return found
+    return ((b"authorization", user), *found)
+
+
+def with_query(service: Service, path: str) -> str:
+    """Return the path with the service's added query."""
+    if not service.query:
+        return path
+    query = "&".join(f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in service.query.items())
+    return f"{path}{'&' if '?' in path else '?'}{query}"
+
+
+def _encoded(headers: Iterable[tuple[str, str]]) -> Iterable[Header]:
+    for name, value in headers:
+        stripped = value.strip()
+        if name and name.isascii() and stripped and all(" " <= character <= "~" for character in stripped):
+            yield name.encode("ascii"), stripped.encode("ascii")

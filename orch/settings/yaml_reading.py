@@ -1,0 +1,80 @@
+"""YAML as people write it, with anchors and merge keys; what has two readings is refused. Pure."""
+
+from typing import Any, Final
+
+import yaml
+
+_TEXT: Final = "tag:yaml.org,2002:str"
+_MERGE: Final = "tag:yaml.org,2002:merge"
+_KINDS: Final = {
+    "tag:yaml.org,2002:int": "a number",
+    "tag:yaml.org,2002:float": "a number",
+    "tag:yaml.org,2002:bool": "true or false",
+    "tag:yaml.org,2002:null": "nothing",
+    "tag:yaml.org,2002:timestamp": "a date",
+    "tag:yaml.org,2002:seq": "a list",
+    "tag:yaml.org,2002:map": "a section",
+}
+_DEEPEST: Final = 64
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, but a key given twice is a fault instead of a silent choice.
+
+    Keys are compared as they stand in the file, before ``<<`` is carried out: what a merged mapping says is
+    meant to be overridden.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        try:
+            if self._depth > _DEEPEST:
+                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs lack it
+                raise yaml.composer.ComposerError(None, None, f"more than {_DEEPEST} levels of nesting", mark)
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag not in {_TEXT, _MERGE}:
+                shown = _KINDS.get(key.tag, "something else")
+                raise yaml.composer.ComposerError(
+                    None, None, f"a key must be a name, not {shown}", key.start_mark
+                )
+            if key.value in seen:
+                raise yaml.composer.ComposerError(
+                    None, None, f"the key {key.value} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return node
+
+
+class NotYamlError(ValueError):
+    """A text that cannot be read. ``line`` and ``column`` count from 1; None where there is no one place."""
+
+    def __init__(self, reason: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.column = column
+
+
+def read_yaml(text: str) -> Any:
+    """Return what the text says. Raises :class:`NotYamlError`, whatever the text."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, stricter about keys
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = str(error.problem or error.context)
+        if mark is None:
+            raise NotYamlError(reason) from error
+        raise NotYamlError(reason, mark.line + 1, mark.column + 1) from error
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        # A date that is none, a number too long to print: the constructors of PyYAML raise what Python does.
+        raise NotYamlError(str(error) or type(error).__name__) from error

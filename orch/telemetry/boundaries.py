@@ -1,0 +1,34 @@
+"""Where a loop goes on although one of its items failed.
+
+A branch that ends takes with it everything it does, so a loop in it treats each item on its own: what one
+item raises, of whatever class, is logged with its traceback and counted, and the next item is done. A list
+of expected exceptions would end the branch with the first one that is not on it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+_log = structlog.get_logger("boundaries")
+
+
+class Boundary:
+    """The boundary around each item of one loop, called ``loop``. The mutable state is the count."""
+
+    def __init__(self, loop: str) -> None:
+        self.loop = loop
+        self.failures = 0
+
+    @contextmanager
+    def item(self, **item: Any) -> Iterator[None]:
+        """Go on after this block whatever Exception leaves it; ``item`` says in the log which one it was.
+
+        What is no Exception (Cancelled, KeyboardInterrupt) goes on, also out of a group.
+        """
+        try:
+            yield
+        except Exception:  # noqa: BLE001 - see the module's docstring
+            self.failures += 1
+            _log.exception("item failed, the loop goes on", loop=self.loop, **item)

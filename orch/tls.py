@@ -1,0 +1,112 @@
+"""Which certificates of back ends are trusted, and what went wrong with one, in words.
+
+Trusted are the system's authorities, or those that ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name instead
+(OpenSSL reads both), and beside them the service's own ``ca_file``: the same for a health check and for a
+request, so that one does not fail where the other succeeds.
+"""
+
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from orch.settings import Fault, Settings
+
+_HOSTNAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+_EXPIRED: Final = 10
+_NOT_YET: Final = 9
+
+Stamp = tuple[int, int, int]
+
+
+class TrustStore:
+    """Contexts for connections to back ends, made when first needed and again when a file has changed.
+
+    Reading certificates takes some ten milliseconds, so it is done in a thread. The mutable state is the
+    contexts that were made. Bounded: one for each ``ca_file`` that the settings have ever named.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Stamp | None, ssl.SSLContext]] = {}
+
+    async def context(self, ca_file: str = "") -> ssl.SSLContext:
+        """Return the context for a service. OSError: its file cannot be read (ssl.SSLError is one too)."""
+        return await trio.to_thread.run_sync(self._context, ca_file)
+
+    def _context(self, ca_file: str) -> ssl.SSLContext:
+        made = self._made.get(ca_file)
+        try:
+            stamp = _stamp(ca_file) if ca_file else None
+        except OSError:
+            if made is None:
+                raise
+            return made[1]  # replaced just now, or lost: what was read before still holds
+        if made is None or made[0] != stamp:
+            made = self._made[ca_file] = (stamp, make_context(ca_file))
+        return made[1]
+
+
+def make_context(ca_file: str = "") -> ssl.SSLContext:
+    """Return a context that trusts what the module's docstring says. OSError: the file cannot be used."""
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(cafile=ca_file)
+        # The file may hold the issuing authority alone, or the server's own certificate.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def find_faults(settings: Settings, environ: Mapping[str, str] | None = None) -> list[Fault]:
+    """Return what stands in the way of using each certificate file. Reads the files."""
+    faults = []
+    for name, service in settings.services.items():
+        if not service.ca_file:
+            continue
+        try:
+            make_context(service.ca_file)
+        except (OSError, ValueError) as error:
+            why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else _why(error)
+            expected = f"expected a PEM file of certificates; {service.ca_file} {why}"
+            faults.append(Fault(f"services.{name}.ca_file", expected))
+    if any(service.url.startswith("https:") for service in settings.services.values()):
+        faults += _missing_variables(os.environ if environ is None else environ)
+    return faults
+
+
+def in_words(error: ssl.SSLError) -> str:
+    """Return what is wrong with the other side's TLS and what to do, as the rest of a sentence."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        if error.reason in {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"}:
+            return "it does not speak TLS; is its url one of http://?"
+        return f"it does not speak TLS as expected ({(error.reason or 'handshake failed').lower()})"
+    if error.verify_code in _HOSTNAME:
+        return "its certificate is for another name than the one in its url"
+    if error.verify_code == _EXPIRED:
+        return "its certificate has expired; renew it there"
+    if error.verify_code == _NOT_YET:
+        return "its certificate is not valid yet; compare the clocks of both machines"
+    return (
+        f"its certificate is not trusted ({error.verify_message}); "
+        "name the authority that signed it, or the certificate itself, in the service's ca_file"
+    )
+
+
+def _stamp(path: str) -> Stamp:
+    status = Path(path).stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _why(error: Exception) -> str:
+    return f"cannot be read ({error.strerror})" if isinstance(error, OSError) else "is no path"
+
+
+def _missing_variables(environ: Mapping[str, str]) -> Iterator[Fault]:
+    """OpenSSL passes over such a variable in silence, and then nothing is trusted."""
+    for variable, exists in (("SSL_CERT_FILE", Path.is_file), ("SSL_CERT_DIR", Path.is_dir)):
+        value = environ.get(variable)
+        if value and not any(exists(Path(part)) for part in value.split(os.pathsep)):
+            kind = "a file" if variable == "SSL_CERT_FILE" else "a folder"
+            yield Fault(variable, f"expected {kind} there is, got {value}")

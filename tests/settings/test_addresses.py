@@ -1,0 +1,68 @@
+import pytest
+
+from orch.settings.addresses import BackEndAddress, read_address
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect", "expected"),
+    [
+        ("http://h:5001/ ", "livetranslate", BackEndAddress("http", "h", 5001, "")),
+        ("http://h:5001\r", "livetranslate", BackEndAddress("http", "h", 5001, "")),
+        ("\ufeff\u00a0https://h\n", "livetranslate", BackEndAddress("https", "h", 443, "")),
+        ("http://user:p%40ss@h", "livetranslate", BackEndAddress("http", "h", 80, "", "user", "p@ss")),
+        ("http://:secret@h", "livetranslate", BackEndAddress("http", "h", 80, "", "", "secret")),
+        ("http://h/v1", "openai", BackEndAddress("http", "h", 80, "")),
+        ("http://h/v1/", "openai", BackEndAddress("http", "h", 80, "")),
+        ("https://h/openai/v1", "openai", BackEndAddress("https", "h", 443, "/openai")),
+        ("https://h/v1/chat/completions", "openai", BackEndAddress("https", "h", 443, "")),
+        ("https://h/v1/audio/transcriptions/", "openai", BackEndAddress("https", "h", 443, "")),
+        ("http://h/v1", "livetranslate", BackEndAddress("http", "h", 80, "/v1")),
+        ("http://h/v10", "openai", BackEndAddress("http", "h", 80, "/v10")),
+        ("http://h/translate", "libretranslate", BackEndAddress("http", "h", 80, "")),
+        ("http://übersetzer:8000", "openai", BackEndAddress("http", "xn--bersetzer-p9a", 8000, "")),
+        ("http://[::1]:8000/a", "openai", BackEndAddress("http", "::1", 8000, "/a")),
+        ("HTTP://Audio_Service:5001", "livetranslate", BackEndAddress("http", "audio_service", 5001, "")),
+        ("http://h/ä", "livetranslate", BackEndAddress("http", "h", 80, "/%C3%A4")),
+    ],
+)
+def test_what_people_paste_has_one_reading(url: str, dialect: str, expected: BackEndAddress) -> None:
+    """White space, credentials, names of other scripts and the ending of an API's base URL are understood."""
+    assert read_address(url, dialect=dialect) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "h:5001",
+        "ftp://h",
+        "http://",
+        "http:///path",
+        "http://my host",
+        "http://h\t:1",
+        "http://h\x00",
+        "http://h:0",
+        "http://h:99999",
+        "http://h:x",
+        "http://h..i",
+        "http://" + "a" * 64,
+        "http://" + ".".join(["a" * 60] * 5),
+        "http://[::1",
+        "http://[zz]",
+        "http://-ü-:1",
+        "http://h/?key=1",
+        "http://h/?",
+        "http://h/#x",
+        "http://h/a/../b",
+        "http://h/a//b",
+        "http://h/%zz",
+        "http://h/a%2e%2e%5cb/..",
+        "http://u\x07:p@h",
+        "http://u:p%0d%0aX@h",
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_words(url: str) -> None:
+    """The same for every reader, and before anything is asked; the sentence does not quote the address."""
+    with pytest.raises(ValueError, match="expected") as caught:
+        read_address(url)
+    assert "p%0d" not in str(caught.value)

@@ -1,0 +1,43 @@
+import pytest
+import trio
+
+from orch.telemetry.boundaries import Boundary
+from tests.fakes.running import run
+
+
+class OddError(Exception):
+    """What no list of expected exceptions has."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OddError("x"),
+        RecursionError("x"),
+        UnicodeEncodeError("ascii", "ü", 0, 1, "x"),
+        ExceptionGroup("g", [OddError()]),
+    ],
+)
+def test_whatever_an_item_raises_the_next_one_is_done(error: Exception) -> None:
+    """Logged with what it was, and counted."""
+    boundary = Boundary("things")
+    done = []
+    for number in range(3):
+        with boundary.item(number=number):
+            if number == 1:
+                raise error
+            done.append(number)
+    assert (done, boundary.failures) == ([0, 2], 1)
+
+
+def test_a_cancellation_goes_on() -> None:
+    async def main() -> None:
+        boundary = Boundary("things")
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            with boundary.item():
+                await trio.sleep_forever()
+        assert scope.cancelled_caught
+        assert boundary.failures == 0
+
+    run(main)
