@@ -128,7 +128,6 @@ def test_the_wrong_method_is_told_the_right_ones() -> None:
     ("body", "content_type", "status", "code"),
     [
         (b"{", "application/json", 400, "invalid_json"),
-        (b'{"x": ' + b"[" * 5_000, "application/json", 400, "invalid_json"),
         (b'{"service": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", "application/json", 400, "invalid_request"),
         (b'{"service": ' + b"9" * 20_000 + b"}", "application/json", 400, "invalid_request"),
         (b'{"service": "\xff"}', "application/json", 400, "invalid_json"),
