@@ -8,6 +8,7 @@ none.
 import os
 import time
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -53,9 +54,23 @@ class Application:
         if scope["type"] == "lifespan":
             return _answer_lifespan(receive, send)
         try:
-            scope[ACTOR] = self._parts.access.actor(scope, trusts_local=self._trusts_local)
+            actor = self._parts.access.actor(
+                scope, trusts_local=self._trusts_local, is_passed_on=partial(self._is_passed_on, scope)
+            )
         except ProblemError as error:
             return _refuse(scope, receive, send, error)
+        scope[ACTOR] = actor
+        name = self._parts.access.unknown_sign_in(scope, actor)
+        if name is not None:
+            return self._look_up(name, scope, receive, send)
+        return self._dispatch(scope, receive, send)
+
+    async def _look_up(self, name: str, scope: Any, receive: Any, send: Any) -> None:
+        """Dispatch once the store has said whether a browser has signed in."""
+        scope[ACTOR] = await self._parts.access.signed_in(scope[ACTOR], name)
+        await self._dispatch(scope, receive, send)
+
+    def _dispatch(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         run: Awaitable[None]
         if scope["type"] == "http":
             run = self._http(scope, receive, send)
@@ -65,9 +80,14 @@ class Application:
             run = _refuse_websocket(receive, send)
         return run
 
-    def _http(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+    def _is_passed_on(self, scope: Any) -> bool:
         path = scope["path"]
-        if self._parts.gateway.handles(path) and not self._is_control_path(path):
+        if scope["type"] != "http":
+            return False
+        return self._parts.gateway.handles(path) and not self._is_control_path(path)
+
+    def _http(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        if self._is_passed_on(scope):
             return self._gateway(scope, receive, send)
         pages: Awaitable[None] = self._pages(scope, receive, send)
         return pages
@@ -76,6 +96,7 @@ class Application:
         """Send a request on, if who asks may, and no other site's page has made a browser ask."""
         try:
             if not passes_door(scope[ACTOR], GATEWAY):
+                self._parts.access.refused(scope, scope[ACTOR])
                 raise refusal(GATEWAY)
             if scope["method"] not in SAFE_METHODS:
                 check_origin(scope["headers"])
@@ -86,7 +107,11 @@ class Application:
 
 
 async def _answer_problem(send: Any, error: ProblemError) -> None:
-    headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
     headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": error.body()})

@@ -22,6 +22,7 @@ import msgspec
 import trio
 
 from orch.access.service import Access
+from orch.access.sign_ins import SignIns
 from orch.bots.service import BotsService
 from orch.cluster.asking import Asking
 from orch.cluster.holding import Leases, LeaseStore
@@ -36,6 +37,7 @@ from orch.health.service import HealthService
 from orch.masking import mask_url
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.settings import Change
 from orch.shortages import Shortage
 from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
@@ -71,6 +73,7 @@ def build(
     asking = Asking.over(store, place=worker)
     shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
     pulse = Pulse(events=events, wall=wall)
+    access = Access(settings=configuration, sign_ins=SignIns(store=store, asking=asking, wall=wall))
     health = HealthService(
         settings=configuration,
         events=events,
@@ -117,7 +120,7 @@ def build(
         wall=wall,
     )
     parts = Parts(
-        access=Access(settings=configuration),
+        access=access,
         settings=configuration,
         runtime=RuntimeSettings(configuration=configuration, store=store, asking=asking),
         events=events,
@@ -181,13 +184,14 @@ def _connect(parts: Parts) -> None:
     parts.asking.answer("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
     parts.asking.answer("restart", partial(_restart, parts))
     parts.asking.answer("recover", lambda question: _recover(parts, question))
+    parts.access.sign_ins.on_end = parts.hub.sign_out
     parts.asking.on_change = lambda: topics.touch("workers")
     parts.health.elsewhere = partial(_recover_elsewhere, parts)
     topics.register("metrics", parts.dashboard.statistics)
     topics.register("tree", parts.tree.statistics)
     topics.register("config", parts.settings.statistics)
     parts.events.on_record = lambda _event: topics.touch("metrics")
-    parts.settings.on_applied = lambda _changed: topics.touch("config")
+    parts.settings.on_applied = partial(_applied, parts)
     parts.metrics.read_from(partial(_readings, parts))
 
 
@@ -204,6 +208,13 @@ def _store_changed(parts: Parts, is_well: bool) -> None:  # noqa: FBT001 - the s
     else:
         parts.events.record("bad", "store", standing.reason)
     parts.hub.store_changed(is_well, standing.brief)
+
+
+def _applied(parts: Parts, changed: tuple[Change, ...]) -> None:
+    """Follow a change of the settings."""
+    if any(change.path == "orchestration.control_token" for change in changed):
+        parts.hub.sign_out_operators()
+    parts.topics.touch("config")
 
 
 def _brief(parts: Parts) -> Brief:
@@ -273,7 +284,11 @@ async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
             parts.bots.run,
             describe=lambda: Detail(text=_counted(parts.bots.statistics().running, "bot")),
         ),
-        tree.supervise("websocket", parts.hub.run, describe=lambda: _hub_detail(parts)),
+        tree.supervise(
+            "websocket",
+            _together(parts.hub.run, partial(parts.access.sign_ins.watch, lambda: parts.hub.sign_ins)),
+            describe=lambda: _hub_detail(parts),
+        ),
         tree.supervise("gateway", parts.gateway.run, describe=lambda: Detail(text=_gateway_words(parts))),
     ):
         if front is None:
@@ -375,6 +390,7 @@ def _readings(parts: Parts) -> Iterator[Reading]:
     yield Reading(names.MESSAGES_OUT, hub.messages_out)
     yield Reading(names.QUEUED_BYTES, hub.queued_bytes)
     yield Reading(names.SESSIONS, hub.sessions)
+    yield Reading(names.WRONG_TOKENS, parts.access.wrong_tokens)
     store, standing = parts.store.statistics(), parts.store.standing()
     yield Reading(names.STORE_HEALTHY, float(standing.state == "healthy"))
     yield Reading(names.STORE_CAUTIONS, len(standing.cautions))

@@ -1,13 +1,38 @@
-"""Finds out who asks, and refuses hosts that are not ours: the shell around the pure decision."""
+"""Finds out who asks, and refuses hosts that are not ours: the shell around the pure decisions."""
 
 import hmac
-from collections.abc import Mapping
-from typing import Any, Protocol
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
-from orch.access.actors import Actor, bearer, client_address, decide, is_local, may_serve
-from orch.access.addresses import Network, read_network
+import structlog
+import trio
+from msgspec import structs
+
+from orch.access.actors import (
+    Actor,
+    bearer,
+    client_address,
+    cookie,
+    decide,
+    is_local,
+    is_secure,
+    may_serve,
+)
+from orch.access.addresses import Network, group, read_network
+from orch.access.sign_ins import IDLE, SignIns
+from orch.access.throttle import Throttle
 from orch.problems import ProblemError
 from orch.settings import Settings
+
+#: The cookie's name; over TLS with the prefix that makes browsers take it from this very host alone.
+COOKIE: Final = "orch_sign_in"
+SECURE_COOKIE: Final = f"__Host-{COOKIE}"
+
+#: Characters of a change that the log shows.
+_SHOWN: Final = 500
+
+_log = structlog.get_logger("access")
 
 
 class CurrentSettings(Protocol):
@@ -20,40 +45,171 @@ class CurrentSettings(Protocol):
 
 
 class Access:
-    """Says who sends a request or opens a connection.
+    """Says who sends a request or opens a connection, and signs browsers in and out.
 
-    The mutable state is the trusted networks of the settings last seen.
+    The mutable state is the count of wrong tokens by address, bounded by :class:`Throttle`, and the trusted
+    networks of the settings last seen.
     """
 
-    def __init__(self, *, settings: CurrentSettings) -> None:
+    def __init__(self, *, settings: CurrentSettings, sign_ins: SignIns) -> None:
         self._settings = settings
+        self._throttle = Throttle()
         self._proxies: tuple[str, ...] = ()
         self._networks: tuple[Network, ...] = ()
+        self.sign_ins = sign_ins
 
-    def _trusted(self, proxies: tuple[str, ...]) -> tuple[Network, ...]:
+    @property
+    def wrong_tokens(self) -> int:
+        """How many wrong tokens there were."""
+        return self._throttle.wrong
+
+    @property
+    def has_token(self) -> bool:
+        """Whether a token is configured, so that it is always asked for."""
+        return bool(self._settings.current.orchestration.control_token)
+
+    def _trusted(self) -> tuple[Network, ...]:
+        proxies = self._settings.current.orchestration.frontend.trusted_proxies
         if proxies is not self._proxies:
             self._networks = tuple(read_network(each) for each in proxies)
             self._proxies = proxies
         return self._networks
 
-    def actor(self, scope: Mapping[str, Any], *, trusts_local: bool) -> Actor:
-        """Return who asks. ``trusts_local``: the connection was accepted by a front of our own.
+    def actor(
+        self,
+        scope: Mapping[str, Any],
+        *,
+        trusts_local: bool,
+        is_passed_on: Callable[[], bool] = lambda: False,
+    ) -> Actor:
+        """Return who asks, but for what only the store knows (:meth:`signed_in`).
 
-        Raises ``misdirected_request`` where the host that is asked for is not this service's.
+        ``trusts_local``: the connection was accepted by a front of our own. ``is_passed_on``: the request is
+        for a back end, which may have a bearer token of its own; one that is not ours is no attempt then.
+
+        Raises ``misdirected_request`` where the host that is asked for is not this service's, and
+        ``rate_limited`` where the address has tried too many tokens.
         """
         orchestration = self._settings.current.orchestration
-        frontend, token = orchestration.frontend, orchestration.control_token
-        if not may_serve(scope, allowed=frontend.allowed_hosts, token=token, trusts_local=trusts_local):
+        token, headers = orchestration.control_token, scope["headers"]
+        allowed = orchestration.frontend.allowed_hosts
+        if not may_serve(scope, allowed=allowed, token=token, trusts_local=trusts_local):
             raise ProblemError(
                 "misdirected_request",
                 "The service does not answer to the host name in this request. Open it as localhost, or name "
                 "the host in orchestration.frontend.allowed_hosts.",
             )
-        given = bearer(scope["headers"]) if token else None
+        address = client_address(scope, self._trusted())
+        given = bearer(headers) if token else None
+        has_token = given is not None and self._is_token(given, address, may_be_anothers=is_passed_on)
         return decide(
             is_local=is_local(scope),
-            address=client_address(scope, self._trusted(frontend.trusted_proxies)),
+            address=address,
             token=token,
-            has_token=given is not None and hmac.compare_digest(given.encode(), token.encode()),
+            has_token=has_token,
             trusts_local=trusts_local,
         )
+
+    def _is_token(self, given: str, address: str, *, may_be_anothers: Callable[[], bool]) -> bool:
+        token = self._settings.current.orchestration.control_token
+        if may_be_anothers():
+            is_waiting = self._throttle.wait(group(address), trio.current_time()) > 0
+            return not is_waiting and hmac.compare_digest(given.encode(), token.encode())
+        try:
+            self.check_token(given, address)
+        except ProblemError as error:
+            if error.code == "rate_limited":
+                raise
+            return False
+        return True
+
+    def check_token(self, given: str, address: str) -> None:
+        """Raise ``token_required`` where a token is wrong, ``rate_limited`` where it is not looked at."""
+        token = self._settings.current.orchestration.control_token
+        key, now = group(address), trio.current_time()
+        wait = self._throttle.wait(key, now)
+        if wait > 0:
+            raise _too_fast(wait)
+        if token and hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
+            self._throttle.right_token(key)
+            return
+        self.note_wrong(address)
+        raise ProblemError(
+            "token_required", "That is not the control token.", headers={"WWW-Authenticate": "Bearer"}
+        )
+
+    def refused(self, scope: Mapping[str, Any], actor: Actor) -> None:
+        """Note that a request for a back end was refused: a token that came with it was meant for us."""
+        if self.has_token and bearer(scope["headers"]) is not None:
+            self.note_wrong(actor.address)
+
+    def note_wrong(self, address: str) -> None:
+        """Count and log a wrong token."""
+        wait = self._throttle.wrong_token(group(address), trio.current_time())
+        _log.warning("wrong control token", address=address, wait=round(wait, 1))
+
+    # Browsers that have signed in.
+
+    def sign_in_of(self, scope: Mapping[str, Any]) -> str | None:
+        """Return which sign-in a request's cookie names, valid or not; None where it has none."""
+        token = self._settings.current.orchestration.control_token
+        if not token:
+            return None
+        wanted = SECURE_COOKIE if is_secure(scope, self._trusted()) else COOKIE
+        value = cookie(scope["headers"], wanted)
+        return None if value is None else self.sign_ins.name_of(value, token)
+
+    def unknown_sign_in(self, scope: Mapping[str, Any], actor: Actor) -> str | None:
+        """Return the sign-in that has to be looked up before it is known who asks; None: it is known."""
+        return None if actor.is_operator else self.sign_in_of(scope)
+
+    async def signed_in(self, actor: Actor, name: str) -> Actor:
+        """Return who asks, once the store has said whether the sign-in is valid."""
+        if not await self.sign_ins.is_valid(name):
+            return actor
+        return structs.replace(actor, is_operator=True, via="cookie", sign_in=name)
+
+    async def sign_in(self, scope: Mapping[str, Any], actor: Actor, given: str) -> str:
+        """Return the ``Set-Cookie`` for who has shown the token. Raises as :meth:`check_token` does."""
+        self.check_token(given, actor.address)
+        value = await self.sign_ins.begin(self._settings.current.orchestration.control_token)
+        _log.info("signed in", address=actor.address)
+        return self._cookie(scope, value, age=int(IDLE))
+
+    async def sign_out(self, scope: Mapping[str, Any], actor: Actor) -> str:
+        """End the sign-in of a request's cookie on all workers; return the ``Set-Cookie`` that forgets it."""
+        name = self.sign_in_of(scope)
+        if name is not None:
+            await self.sign_ins.end(name)
+            _log.info("signed out", address=actor.address)
+        return self._cookie(scope, "", age=0)
+
+    def _cookie(self, scope: Mapping[str, Any], value: str, *, age: int) -> str:
+        secure = is_secure(scope, self._trusted())
+        parts = (
+            f"{SECURE_COOKIE if secure else COOKIE}={value}",
+            "Path=/",
+            f"Max-Age={age}",
+            "HttpOnly",
+            "SameSite=Strict",
+            *(("Secure",) if secure else ()),
+        )
+        return "; ".join(parts)
+
+
+def log_change(actor: Actor, change: str, **what: Any) -> None:
+    """Log who changed what: the audit trail of operators. No secrets in ``what``."""
+    shown = {
+        name: value if len(str(value)) <= _SHOWN else f"{str(value)[:_SHOWN]}…"
+        for name, value in what.items()
+    }
+    _log.info("changed by an operator", change=change, via=actor.via, address=actor.address, **shown)
+
+
+def _too_fast(wait: float) -> ProblemError:
+    seconds = math.ceil(wait)
+    return ProblemError(
+        "rate_limited",
+        f"Too many wrong tokens. Wait {seconds} s and try again.",
+        headers={"Retry-After": str(seconds)},
+    )

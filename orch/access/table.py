@@ -45,6 +45,9 @@ ROUTES: Final[Mapping[tuple[str, str], Need]] = {
     ("GET", "/tree"): Need.OPERATOR,
     ("GET", "/settings"): Need.OPERATOR,
     ("GET", "/translation"): Need.ANY,
+    ("GET", "/sign-in"): Need.ANY,
+    ("POST", "/sign-in"): Need.ANY,
+    ("POST", "/sign-out"): Need.ANY,
     ("GET", "/static/<path:address>"): Need.ANY,
     ("GET", "/favicon.ico"): Need.ANY,
     # Probes and figures.

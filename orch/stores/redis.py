@@ -350,6 +350,20 @@ class RedisStore:
         """Keep what operators have changed, where its revision is still the one that is ``known``."""
         return await self._pipeline.execute(self._commands.keep_settings(known, kept, token=self._token()))
 
+    async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
+        """Keep an operator's sign-in for so many seconds; the server's own clock counts them."""
+        del now
+        await self._pipeline.execute(self._commands.keep_sign_in(name, seconds))
+
+    async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
+        """Keep a sign-in for so many seconds more; False: there is none."""
+        del now
+        return await self._pipeline.execute(self._commands.touch_sign_in(name, seconds))
+
+    async def drop_sign_in(self, name: str) -> None:
+        """End a sign-in."""
+        await self._pipeline.execute(self._commands.drop_sign_in(name))
+
     @property
     def worker(self) -> str:
         """This worker's name."""

@@ -25,6 +25,7 @@ from orch.stores.redis_keys import (
     lease_keys,
     off_wire,
     on_wire,
+    sign_in_key,
 )
 
 T = TypeVar("T")
@@ -144,6 +145,18 @@ class ServerCommands:
             lambda replies: replies[0] == 1,
             size=len(kept.values),
         )
+
+    def keep_sign_in(self, name: str, seconds: float) -> Call[None]:
+        """Keep an operator's sign-in for so long."""
+        return Call(((b"SET", sign_in_key(name), b"1", b"PX", int(seconds * 1000)),), lambda _: None)
+
+    def touch_sign_in(self, name: str, seconds: float) -> Call[bool]:
+        """Keep a sign-in for so much longer. False: there is none."""
+        return Call(((b"PEXPIRE", sign_in_key(name), int(seconds * 1000)),), lambda replies: replies[0] == 1)
+
+    def drop_sign_in(self, name: str) -> Call[None]:
+        """End a sign-in."""
+        return Call(((b"DEL", sign_in_key(name)),), lambda _: None)
 
     def ask(self, where: bytes, payload: bytes) -> Call[frozenset[str]]:
         """Tell whoever listens there; return the names of all workers that listen at all."""

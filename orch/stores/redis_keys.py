@@ -52,6 +52,11 @@ def mark(session_id: str, writer: str) -> bytes:
     return b"orch:{%s}:done:%s" % (session_id.encode(), writer.encode())
 
 
+def sign_in_key(name: str) -> bytes:
+    """Return where it is noted that a browser has signed in; ``name`` is a hash."""
+    return b"orch:sign_in:" + name.encode()
+
+
 def lease_keys(name: str) -> tuple[bytes, bytes]:
     """Return where it is noted who has a lease, and the last fence; both on one node of a cluster."""
     root = b"orch:lease:{%s}" % name.encode()

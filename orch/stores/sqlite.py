@@ -424,6 +424,20 @@ class SqliteStore:
                 raise
             self._owed[session_id, participant_id] = None
 
+    # Operators' sign-ins: orch.access.sign_ins.
+
+    async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
+        """Keep a sign-in for so many seconds from now."""
+        await self.execute(lambda database: statements.keep_sign_in(database, name, now, seconds))
+
+    async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
+        """Keep a sign-in for so many seconds more; False: there is none."""
+        return await self.execute(lambda database: statements.touch_sign_in(database, name, now, seconds))
+
+    async def drop_sign_in(self, name: str) -> None:
+        """End a sign-in."""
+        await self.execute(lambda database: statements.drop_sign_in(database, name))
+
     # The queue and its one writer.
 
     async def _enqueue(

@@ -283,3 +283,22 @@ def _prune(
         (last - messages + 1, size, session),
     )
     return dropped
+
+
+def keep_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> None:
+    """Keep an operator's sign-in; those that are over go."""
+    database.execute("DELETE FROM sign_ins WHERE expires <= ?", (now,))
+    database.execute("INSERT OR REPLACE INTO sign_ins (name, expires) VALUES (?, ?)", (name, now + seconds))
+
+
+def touch_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> bool:
+    """Keep a sign-in for longer; False: there is none, or it is over."""
+    cursor = database.execute(
+        "UPDATE sign_ins SET expires = ? WHERE name = ? AND expires > ?", (now + seconds, name, now)
+    )
+    return cursor.rowcount == 1
+
+
+def drop_sign_in(database: sqlite3.Connection, name: str) -> None:
+    """End a sign-in."""
+    database.execute("DELETE FROM sign_ins WHERE name = ?", (name,))

@@ -75,6 +75,7 @@ WEBSOCKET_CLOSES: Final = Name(
 )
 QUEUED_BYTES: Final = Name("orch_websocket_queued_bytes", "gauge", "Bytes waiting for clients to take.")
 SESSIONS: Final = Name("orch_sessions", "gauge", "Sessions that are live.")
+WRONG_TOKENS: Final = Name("orch_wrong_tokens_total", "counter", "Wrong control tokens that were tried.")
 STORE_HEALTHY: Final = Name("orch_store_healthy", "gauge", "1 while what is said can be kept, else 0.")
 STORE_CAUTIONS: Final = Name("orch_store_cautions", "gauge", "Settings of the store that may cost messages.")
 STORE_WAITING: Final = Name("orch_store_waiting", "gauge", "Operations that wait for the store.")

@@ -23,6 +23,7 @@ from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.resources import resource
 from orch.web import pages as pages_module
+from orch.web import sign_in
 from orch.web.answers import problem, request_id
 from orch.web.api import blueprints
 from orch.web.assets import Assets
@@ -81,6 +82,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, BODY_TIMEOUT=60, RESPONSE_TIMEOUT=60)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     files = assets or Assets.load(resource("static"))
+    app.context_processor(_who)
     app.jinja_env.globals.update(asset=files.url, modules=files.modules, nav=pages_module.NAVIGATION)
     QuartSchema(
         app,
@@ -95,11 +97,17 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
     )
     _guard(app)
     app.register_blueprint(pages_module.blueprint())
+    app.register_blueprint(sign_in.blueprint(parts))
     for blueprint in blueprints(parts):
         app.register_blueprint(blueprint)
     _serve_static(app, files)
     _answer_errors(app)
     return app
+
+
+def _who() -> dict[str, Any]:
+    """Give templates who reads the page: guests get no operators' navigation."""
+    return {"actor": actor_of(request.scope)}
 
 
 def _version() -> str:
@@ -173,6 +181,9 @@ def _answer_errors(app: Pages) -> None:
     async def answer_problem(error: ProblemError) -> Response:
         if _is_for_programs(request.path):
             return problem(error, request_id=g.request_id)
+        if error.code == "token_required" and request.method in SAFE_METHODS:
+            headers = {"Location": sign_in.sign_in_address(request.path), "Cache-Control": "no-store"}
+            return Response(b"", status=303, headers=headers)
         page = Response(
             await render_template("pages/error.html", page=ERROR_PAGE, error=error, request_id=g.request_id),
             status=error.status,

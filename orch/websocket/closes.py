@@ -35,6 +35,7 @@ TRY_LATER: Final = Close(1013, "try_later", "The service is too busy.", "back_of
 # Ours: stop.
 WRONG_ORIGIN: Final = Close(4000, "wrong_origin", "This page may not talk to the service.", "stop")
 CLOSED_BY_OPERATOR: Final = Close(4001, "closed_by_operator", "An operator closed the connection.", "stop")
+SIGNED_OUT: Final = Close(4002, "signed_out", "You signed out. Sign in again to go on.", "stop")
 # Ours: back off.
 TOO_MANY_CONNECTIONS: Final = Close(
     4100, "too_many_connections", "As many connections as may be are open.", "back_off"
@@ -70,6 +71,7 @@ CLOSES: Final[Mapping[int, Close]] = {
         TRY_LATER,
         WRONG_ORIGIN,
         CLOSED_BY_OPERATOR,
+        SIGNED_OUT,
         TOO_MANY_CONNECTIONS,
         RATE_LIMITED,
         TOO_MANY_FROM_ADDRESS,

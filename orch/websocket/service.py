@@ -273,6 +273,23 @@ class HubService:
         """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``."""
         await self._operating.close_connection(connection_id)
 
+    def sign_out(self, sign_in: str) -> None:
+        """Close the connections of a browser that has signed out, on this worker."""
+        for connection in tuple(self._connections.values()):
+            if connection.actor.sign_in == sign_in:
+                connection.close(closes.SIGNED_OUT, flush=True)
+
+    def sign_out_operators(self) -> None:
+        """Close the connections of all operators on this worker: the token is another one now."""
+        for connection in tuple(self._connections.values()):
+            if connection.actor.is_operator:
+                connection.close(closes.SIGNED_OUT, flush=True)
+
+    @property
+    def sign_ins(self) -> frozenset[str]:
+        """Which sign-ins have connections open on this worker."""
+        return frozenset(connection.actor.sign_in for connection in self._connections.values()) - {""}
+
     async def open_recording(
         self,
         session_id: str,

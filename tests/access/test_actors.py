@@ -6,8 +6,9 @@ import pytest
 
 from orch.access.actors import Actor, client_address, decide, is_local, is_secure, may_serve
 from orch.access.addresses import host_name, is_listed, is_loopback, read_network
-from orch.access.service import Access
 from orch.problems import ProblemError
+from tests.fakes.access import access_over
+from tests.fakes.running import run
 from tests.fakes.settings import FakeConfiguration
 
 TOKEN = "s3cret-token"  # noqa: S105 - a test's own
@@ -36,8 +37,12 @@ def scope(
 
 def asks(token: str = "", *, trusts_local: bool = True, frontend: Any = None, **more: Any) -> Actor:
     orchestration = {"control_token": token, "frontend": frontend or {}}
-    access = Access(settings=FakeConfiguration(orchestration=orchestration))
-    return access.actor(scope(**more), trusts_local=trusts_local)
+    access = access_over(FakeConfiguration(orchestration=orchestration))
+
+    async def main() -> Actor:
+        return access.actor(scope(**more), trusts_local=trusts_local)
+
+    return run(main)
 
 
 @pytest.mark.parametrize(

@@ -253,28 +253,46 @@ def test_a_restart_asks_once_and_then_happens(
         assert running.service.changes == [change]
 
 
-def test_the_control_token_is_asked_for_once_and_kept_in_the_tab(page_at: PageAt) -> None:
-    """A wrong one is asked for again, with the reason; a right one is not asked for a second time."""
+def test_a_page_asks_for_the_token_once_and_stays_signed_in(page_at: PageAt, axe: str) -> None:
+    """A wrong one is refused with the reason; the right one leads on to the page that was wanted."""
     from tests.web.test_app import TOKEN, WIDE
 
     with scripted("full") as running:
         running.service.settings = WIDE
         running.service.refresh()
         page = page_at(running.url + "/tree", expects=("401",))
+        expect(page).to_have_url(running.url + "/sign-in?next=/tree")
+        assert page.get_by_role("navigation").count() == 0
+        assert violations(page, axe) == []
+        page.get_by_label("Control token").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_have_text("That is not the control token.")
+        page.get_by_label("Control token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(running.url + "/tree")
         settled(page)
-        for _ in range(2):
-            page.get_by_role("button", name="Restart the branch gateway").click()
-            page.get_by_role("button", name="Restart gateway", exact=True).click()
-            if running.service.changes:
-                break
-            for given in ("wrong", TOKEN):
-                field = page.get_by_label("Token", exact=True)
-                expect(field).to_have_value("")
-                field.fill(given)
-                page.get_by_role("button", name="Use token").click()
-            expect(page.locator(".toast")).to_have_count(1)
-        expect(page.locator(".toast")).to_have_count(2)
-        assert running.service.changes == [("restart branch", "gateway")] * 2
+        page.get_by_role("button", name="Restart the branch gateway").click()
+        page.get_by_role("button", name="Restart gateway", exact=True).click()
+        expect(page.locator(".toast")).to_have_count(1)
+        assert running.service.changes == [("restart branch", "gateway")]
+        page.get_by_role("button", name="Sign out").first.click()
+        expect(page).to_have_url(running.url + "/sign-in")
+        page.goto(running.url + "/tree")
+        expect(page).to_have_url(running.url + "/sign-in?next=/tree")
+
+
+def test_guests_get_no_operators_navigation(page_at: PageAt, axe: str) -> None:
+    """On a wide screen and on a phone: no side bar, no page that they may not open."""
+    from tests.web.test_app import WIDE
+
+    with scripted("full") as running:
+        running.service.settings = WIDE
+        running.service.refresh()
+        for width in (1280, 360):
+            page = page_at(running.url + "/sign-in", width=width)
+            assert page.get_by_role("navigation").count() == 0
+            assert page.locator("a[href='/'], a[href='/tree']").count() == 0
+            assert violations(page, axe) == []
 
 
 def test_rows_keep_their_order_under_the_pointer(page_at: PageAt) -> None:

@@ -20,7 +20,6 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 
 from orch.access.actors import ACTOR
-from orch.access.service import Access
 from orch.cluster.runtime_settings import Changed, WorkerChanged
 from orch.parts import Parts
 from orch.problems import ProblemError
@@ -30,6 +29,7 @@ from orch.web.app import create_pages
 from orch.websocket.figures import ConnectionsStatistics
 from orch.websocket.operating import Announced
 from orch.websocket.pool import PoolQuery
+from tests.fakes.access import access_over
 from tests.fakes.scenes import SCENES, Scene, statistics
 
 
@@ -47,12 +47,12 @@ class ScriptedService:
         self.asked: list[PoolQuery] = []
         self.others: tuple[WorkerChanged, ...] = ()
         self.settings = settings or Settings()
-        self.access = Access(settings=cast("Any", SimpleNamespace(current=self.settings)))
+        self.access = access_over(SimpleNamespace(current=self.settings))
         self.pages = create_pages(self.parts())
 
     def refresh(self) -> None:
         """Build the pages anew, after ``settings`` was replaced."""
-        self.access = Access(settings=cast("Any", SimpleNamespace(current=self.settings)))
+        self.access = access_over(SimpleNamespace(current=self.settings))
         self.pages = create_pages(self.parts())
 
     def state(self) -> dict[str, Any]:
@@ -158,7 +158,10 @@ class ScriptedService:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve pages, the control API, and the socket."""
         if scope["type"] != "lifespan":
-            scope[ACTOR] = self.access.actor(scope, trusts_local=True)
+            scope[ACTOR] = actor = self.access.actor(scope, trusts_local=True)
+            name = self.access.unknown_sign_in(scope, actor)
+            if name is not None:
+                scope[ACTOR] = await self.access.signed_in(actor, name)
         if scope["type"] == "websocket":
             await self._socket(receive, send)
         else:

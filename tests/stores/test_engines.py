@@ -454,3 +454,22 @@ def test_whoever_waits_is_told_when_the_message_is_settled_or_sure_not_to_be(eng
             assert settled == ["kept", "lost"]
 
     engine.run(main)
+
+
+def test_a_sign_in_is_kept_for_its_time_and_ended_at_once(engine: Engine) -> None:
+    """Use keeps it; what is over or was ended does not come back by being used."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            now = 1_000.0
+            assert not await store.touch_sign_in("a", now=now, seconds=60)
+            await store.keep_sign_in("a", now=now, seconds=60)
+            await store.keep_sign_in("b", now=now, seconds=60)
+            assert await store.touch_sign_in("a", now=now + 1, seconds=60)
+            await store.drop_sign_in("a")
+            await store.drop_sign_in("a")
+            assert not await store.touch_sign_in("a", now=now + 2, seconds=60)
+            assert await store.touch_sign_in("b", now=now + 2, seconds=60)
+
+    engine.run(main)

@@ -33,9 +33,9 @@ def ask(method: str, path: str, service: ScriptedService | None = None, **more: 
     bound = chosen.settings.orchestration.frontend.host
     base: dict[str, Any] = {"client": ("127.0.0.1", 50000), "server": (bound, 3000)}
     pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    base[ACTOR] = chosen.access.actor(base | {"headers": pairs}, trusts_local=True)
 
     async def main() -> Reply:
+        base[ACTOR] = chosen.access.actor(base | {"headers": pairs}, trusts_local=True)
         response = await chosen.pages.test_client().open(
             path, method=method, headers=headers, scope_base=base, **more
         )

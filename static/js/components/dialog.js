@@ -1,4 +1,4 @@
-/** Questions: yes or no, and the one for the control token. */
+/** Questions: yes or no. */
 
 import { h } from "./dom.js";
 
@@ -7,21 +7,6 @@ export async function confirm({ title, text, verb, isDangerous = false }) {
   const yes = h("button", { class: `button ${isDangerous ? "button-danger" : "button-main"}`, value: "yes" }, verb);
   const answer = await ask(title, [h("p", { class: "muted" }, text)], yes);
   return answer === "yes";
-}
-
-/** Ask for the control token. Resolves to what was typed, or null. */
-export async function askToken(reason) {
-  const input = h("input", { id: "token", name: "token", type: "password", autocomplete: "off", required: true });
-  const answer = await ask(
-    "Control token",
-    [
-      h("p", { class: "muted" }, reason),
-      h("span", { class: "field" }, h("label", { for: "token" }, "Token"), input),
-      h("p", { class: "faint small" }, "It is kept in this tab until the tab is closed."),
-    ],
-    h("button", { class: "button button-main", value: "yes" }, "Use token"),
-  );
-  return answer === "yes" ? input.value.trim() : null;
 }
 
 function ask(title, body, yes) {

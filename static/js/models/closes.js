@@ -16,6 +16,7 @@ const TABLE = new Map([
   [1013, { next: "back_off", words: "The service is too busy." }],
   [4000, { next: "stop", words: "This page may not talk to the service." }],
   [4001, { next: "stop", words: "An operator closed the connection." }],
+  [4002, { next: "stop", words: "You signed out. Sign in again to go on." }],
   [4100, { next: "back_off", words: "As many connections as may be are open." }],
   [4101, { next: "back_off", words: "Too much was sent in too short a time." }],
   [4102, { next: "back_off", words: "As many connections as may be are open from this address." }],

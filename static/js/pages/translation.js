@@ -293,7 +293,8 @@ socket.addEventListener("state", ({ detail }) => {
   if (detail.state !== "live") statuses.clear();
   sayNow();
 });
-socket.onTopic("services", showServices);
+// How the back ends are is for operators; everyone else learns from the captions what they wait for.
+if (document.body.dataset.operator !== undefined) socket.onTopic("services", showServices);
 
 new Shortcuts({
   dialog: byId("keys"),

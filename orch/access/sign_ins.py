@@ -1,0 +1,137 @@
+"""Browsers that have shown the control token once: a random id in a cookie, its hash in the store.
+
+The store is shared by all workers, so each knows every sign-in. The hash is made with the token: another
+token ends all of them. What is looked up is remembered for a moment, and for longer while the store does not
+answer, so that operators can see what is wrong with it.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from typing import Final, Never, Protocol
+
+import msgspec
+import structlog
+import trio
+
+from orch.cluster.asking import Asking
+from orch.problems import ProblemError
+
+IDLE: Final = 12 * 3600.0
+"""Seconds without a request after which a sign-in is over. A page that is open counts as one."""
+FRESH: Final = 2.0
+"""Seconds that an answer of the store is not asked for again."""
+WITHIN: Final = 2.0
+"""Seconds that the store has to answer."""
+STALE: Final = 600.0
+"""Seconds that the last answer is believed while the store gives none."""
+WATCH: Final = 30.0
+"""Seconds between looks at the sign-ins of open pages."""
+REMEMBERED: Final = 1024
+
+_SIGNED_OUT: Final = "signed_out"
+
+_log = structlog.get_logger("access")
+
+
+class SignInStore(Protocol):
+    """Where sign-ins are kept. Raises ``store_unavailable``."""
+
+    async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
+        """Keep a sign-in for so many seconds from now."""
+
+    async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
+        """Keep a sign-in for so many seconds more; False: there is none."""
+
+    async def drop_sign_in(self, name: str) -> None:
+        """End a sign-in."""
+
+
+class SignIns:
+    """Begins, knows and ends sign-ins.
+
+    The mutable state is when the store last said that a sign-in is valid, of :data:`REMEMBERED` at most (the
+    one that was used longest ago is asked for again).
+    ``on_end`` is called with the name of a sign-in that was ended, on every worker.
+    """
+
+    def __init__(self, *, store: SignInStore, asking: Asking, wall: Callable[[], float]) -> None:
+        self._store = store
+        self._asking = asking
+        self._wall = wall
+        self._checked: OrderedDict[str, float] = OrderedDict()
+        self.on_end: Callable[[str], None] = lambda _name: None
+        asking.answer(_SIGNED_OUT, self._hear)
+
+    def name_of(self, cookie: str, token: str) -> str:
+        """Return what a sign-in is called in the store: nothing that a browser could send."""
+        return hmac.new(token.encode(), cookie.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+
+    async def begin(self, token: str) -> str:
+        """Begin a sign-in and return the cookie's value. Raises ``store_unavailable``."""
+        cookie = secrets.token_urlsafe(32)
+        name, now = self.name_of(cookie, token), self._wall()
+        with trio.move_on_after(WITHIN):
+            await self._store.keep_sign_in(name, now=now, seconds=IDLE)
+            self._note(name)
+            return cookie
+        raise ProblemError("store_unavailable", "The sign-in cannot be stored now. Try again soon.")
+
+    def is_fresh(self, name: str) -> bool:
+        """Return whether a sign-in was found valid a moment ago."""
+        return trio.current_time() - self._checked.get(name, float("-inf")) < FRESH
+
+    async def is_valid(self, name: str) -> bool:
+        """Return whether a sign-in is valid, and note that it is in use."""
+        if self.is_fresh(name):
+            return True
+        now = self._wall()
+        try:
+            with trio.fail_after(WITHIN):
+                is_there = await self._store.touch_sign_in(name, now=now, seconds=IDLE)
+        except (ProblemError, trio.TooSlowError):
+            return trio.current_time() - self._checked.get(name, float("-inf")) < STALE
+        if is_there:
+            self._note(name)
+        else:
+            self._checked.pop(name, None)
+        return is_there
+
+    async def watch(
+        self,
+        open_now: Callable[[], Collection[str]],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> Never:
+        """Look now and then whether the sign-ins of open pages are still valid, until cancelled.
+
+        A page that is open counts as use. One whose sign-in was ended while this worker could not be told
+        is ended then.
+        """
+        task_status.started()
+        while True:
+            await trio.sleep(WATCH)
+            for name in open_now():
+                if not await self.is_valid(name):
+                    self.on_end(name)
+
+    async def end(self, name: str) -> None:
+        """End a sign-in on all workers. Raises ``store_unavailable`` where it cannot be ended for good."""
+        await self._asking.ask(_SIGNED_OUT, msgspec.json.encode(name))
+        await self._store.drop_sign_in(name)
+        # A worker that looked between the two is told once more.
+        await self._asking.ask(_SIGNED_OUT, msgspec.json.encode(name))
+
+    def _hear(self, question: bytes) -> bytes:
+        name = msgspec.json.decode(question, type=str)
+        self._checked.pop(name, None)
+        self.on_end(name)
+        return b"true"
+
+    def _note(self, name: str) -> None:
+        self._checked[name] = trio.current_time()
+        self._checked.move_to_end(name)
+        while len(self._checked) > REMEMBERED:
+            self._checked.popitem(last=False)

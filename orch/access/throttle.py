@@ -1,0 +1,88 @@
+"""How fast tokens may be tried. Pure.
+
+Five wrong ones in a minute are a person's mistakes; after them each further one makes its address wait twice
+as long as the one before. The table of addresses is bounded, and so is the sum of wrong tokens in a minute:
+with many addresses nobody guesses faster.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from msgspec import Struct
+
+FREE: Final = 5
+"""Wrong tokens of one address in :data:`WINDOW` that cost nothing."""
+WINDOW: Final = 60.0
+"""Seconds."""
+FIRST_WAIT: Final = 5.0
+LONGEST_WAIT: Final = 900.0
+"""Seconds; the first wait, and the longest of those that follow, each twice the one before."""
+FORGOTTEN_AFTER: Final = 1800.0
+"""Seconds without a wrong token after which an address begins anew."""
+ADDRESSES: Final = 4096
+SUM: Final = 200
+"""Wrong tokens of all addresses in :data:`WINDOW`; then nobody's is looked at until the window is over, but
+of addresses from which the right one came before."""
+KNOWN: Final = 1024
+"""Addresses from which the right token came, the last ones."""
+
+
+class _Tries(Struct):
+    began: float
+    last: float
+    count: int = 0
+    until: float = 0.0
+
+
+class Throttle:
+    """Counts wrong tokens by address.
+
+    Overflow rule: of more than :data:`ADDRESSES` the one whose last wrong token is oldest is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._tries: OrderedDict[str, _Tries] = OrderedDict()
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._window_began = float("-inf")
+        self._in_window = 0
+        self.wrong = 0
+
+    def wait(self, address: str, now: float) -> float:
+        """Return how many seconds an address has to wait until its token is looked at; 0: it is now."""
+        tries = self._tries.get(address)
+        left = 0.0 if tries is None else tries.until - now
+        if left <= 0 and self._in_window >= SUM and address not in self._known:
+            left = self._window_began + WINDOW - now
+        return max(0.0, left)
+
+    def wrong_token(self, address: str, now: float) -> float:
+        """Note a wrong token; return how long its address has to wait now."""
+        self.wrong += 1
+        if now - self._window_began >= WINDOW:
+            self._window_began, self._in_window = now, 0
+        self._in_window += 1
+        tries = self._tries.pop(address, None)
+        if (
+            tries is None
+            or now - tries.last >= FORGOTTEN_AFTER
+            or (tries.count < FREE and now - tries.began >= WINDOW)
+        ):
+            tries = _Tries(began=now, last=now)
+        tries.count += 1
+        tries.last = now
+        if tries.count >= FREE:
+            # The exponent is bounded before the power is taken.
+            doublings = min(tries.count - FREE, 16)
+            tries.until = now + min(LONGEST_WAIT, FIRST_WAIT * 2.0**doublings)
+        self._tries[address] = tries
+        while len(self._tries) > ADDRESSES:
+            self._tries.popitem(last=False)
+        return self.wait(address, now)
+
+    def right_token(self, address: str) -> None:
+        """Note the right token: whoever has it may mistype it again later."""
+        self._tries.pop(address, None)
+        self._known[address] = None
+        self._known.move_to_end(address)
+        while len(self._known) > KNOWN:
+            self._known.popitem(last=False)

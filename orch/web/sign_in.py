@@ -1,0 +1,91 @@
+"""Signing a browser in and out: the page asks for the token once, a cookie stands for it from then on."""
+
+import re
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from quart import Blueprint, Response, render_template, request
+from quart_schema import hide
+
+from orch.access.actors import actor_of
+from orch.parts import Parts
+from orch.problems import ProblemError
+from orch.web.pages import Page
+
+PATH: Final = "/sign-in"
+PAGE: Final = Page(
+    name="sign-in", path=PATH, title="Sign in", description="For operators: the control token opens the rest."
+)
+#: Characters of a token, and of a path to go on to.
+LONGEST: Final = 4096
+
+
+def sign_in_address(path: str) -> str:
+    """Return where to sign in so that the browser then goes on to ``path``."""
+    return f"{PATH}?next={quote(path, safe='/')}"
+
+
+def own_path(wanted: str) -> str:
+    """Return ``wanted`` where it is a path of this service, else the first page: no link leads elsewhere."""
+    if len(wanted) > LONGEST or not re.fullmatch(r"/[!-\[\]-~]*", wanted):
+        return "/"
+    parts = urlsplit(wanted)
+    is_own = not parts.scheme and not parts.netloc and not wanted.startswith("//") and parts.path != PATH
+    return wanted if is_own else "/"
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """Return the routes."""
+    pages = Blueprint("sign_in", __name__)
+
+    async def page(
+        *, status: int, next_path: str, fault: str = "", headers: dict[str, str] | None = None
+    ) -> Response:
+        html = await render_template(
+            PAGE.template, page=PAGE, next_path=next_path, fault=fault, has_token=parts.access.has_token
+        )
+        response = Response(html, status=status, content_type="text/html; charset=utf-8")
+        response.headers["Cache-Control"] = "no-store"
+        response.headers.update(headers or {})
+        return response
+
+    @pages.get(PATH)
+    @hide
+    async def show() -> Response:
+        """Ask for the token, or go on where that is not needed."""
+        next_path = own_path(request.args.get("next", "/"))
+        if actor_of(request.scope).is_operator:
+            return _go_on(next_path)
+        return await page(status=200, next_path=next_path)
+
+    @pages.post(PATH)
+    @hide
+    async def sign_in() -> Response:
+        """Take the token and answer with a cookie."""
+        form = await request.form
+        next_path, token = own_path(form.get("next", "/")), form.get("token", "").strip()
+        if not token or len(token) > LONGEST:
+            return await page(status=400, next_path=next_path, fault="Type the control token.")
+        try:
+            cookie = await parts.access.sign_in(request.scope, actor_of(request.scope), token)
+        except ProblemError as error:
+            headers = {name: value for name, value in error.headers.items() if name == "Retry-After"}
+            return await page(status=error.status, next_path=next_path, fault=error.detail, headers=headers)
+        response = _go_on(next_path)
+        response.headers["Set-Cookie"] = cookie
+        return response
+
+    @pages.post("/sign-out")
+    @hide
+    async def sign_out() -> Response:
+        """End the sign-in on all workers, and its open pages with it."""
+        cookie = await parts.access.sign_out(request.scope, actor_of(request.scope))
+        response = _go_on(PATH)
+        response.headers["Set-Cookie"] = cookie
+        return response
+
+    return pages
+
+
+def _go_on(path: str) -> Response:
+    return Response(b"", status=303, headers={"Location": path, "Cache-Control": "no-store"})

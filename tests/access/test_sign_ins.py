@@ -1,0 +1,264 @@
+"""Signing in over HTTP and the socket, against a whole service on loopback."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import trio
+from websockets.trio.client import connect
+
+from orch.access.sign_ins import FRESH, IDLE, STALE, SignIns
+from orch.cluster.asking import Asking
+from tests.fakes.access import FakeSignInStore
+from tests.fakes.client import Client
+from tests.fakes.running import run
+from tests.fakes.whole import Whole, whole
+
+TOKEN = "s3cret-token"  # noqa: S105 - a test's own
+
+Use = Callable[[Whole, httpx2.AsyncClient], Awaitable[None]]
+
+
+def using(folder: Path, use: Use, *, token: str = TOKEN, **overlay: Any) -> None:
+    """Run ``use`` against a whole service on loopback that has a token."""
+    away: dict[str, Any] = {
+        f"services.{name}.url": "http://127.0.0.1:9" for name in ("audio-service", "translation-service")
+    }
+    away["orchestration.control_token"] = token
+
+    async def main() -> None:
+        async with (
+            whole(folder, **(away | overlay)) as service,
+            httpx2.AsyncClient(base_url=service.url) as client,
+        ):
+            await use(service, client)
+
+    run(main, virtual=False)
+
+
+async def sign_in(
+    client: httpx2.AsyncClient, token: str = TOKEN, next_path: str = "/tree", **more: Any
+) -> Any:
+    return await client.post("/sign-in", data={"token": token, "next": next_path}, **more)
+
+
+def test_a_configured_token_is_asked_for_on_loopback_too(tmp_path: Path) -> None:
+    """Programs are answered 401, a browser is led to where it can sign in."""
+
+    async def use(_service: Whole, client: httpx2.AsyncClient) -> None:
+        refused = await client.patch("/api/config", json={"values": {"orchestration.gateway.timeout": 9}})
+        assert (refused.status_code, refused.json()["code"]) == (401, "token_required")
+        for path in ("/metrics", "/openapi.json", "/api/tree", "/api/sessions"):
+            assert (await client.get(path)).status_code == 401, path
+            bearer = {"Authorization": f"Bearer {TOKEN}"}
+            assert (await client.get(path, headers=bearer)).status_code == 200, path
+        led = await client.get("/settings")
+        assert (led.status_code, led.headers["Location"]) == (303, "/sign-in?next=/settings")
+
+    using(tmp_path, use)
+
+
+def test_the_cookie_stands_for_the_token_until_it_is_signed_out(tmp_path: Path) -> None:
+    """HttpOnly, of this site alone; pages, the API and the socket take it; signing out closes open pages."""
+
+    async def use(service: Whole, client: httpx2.AsyncClient) -> None:
+        answer = await sign_in(client)
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/tree")
+        name, _, rest = answer.headers["Set-Cookie"].partition("=")
+        value, *parts = rest.split("; ")
+        assert name == "orch_sign_in"
+        assert len(value) >= 22
+        assert {"Path=/", "HttpOnly", "SameSite=Strict"} <= set(parts)
+        assert "Secure" not in parts
+        cookie = f"{name}={value}"
+        assert (await client.get("/tree")).status_code == 200
+        change = {"values": {"orchestration.gateway.timeout": 9}}
+        assert (await client.patch("/api/config", json=change)).status_code == 200
+        evil = {"Origin": "http://evil.example"}
+        assert (await client.patch("/api/config", json=change, headers=evil)).status_code == 403
+        async with socket_with(service, cookie) as socket:
+            await socket.ask("subscribed", type="subscribe", topic="tree")
+            await socket.of_type("update")
+            assert (await client.post("/sign-out")).status_code == 303
+            await socket.closed()
+            assert socket.close_code == 4002
+        again = await client.get("/api/tree", headers={"Cookie": cookie})
+        assert again.status_code == 401
+        async with socket_with(service, cookie) as socket:
+            await socket.send(type="subscribe", topic="tree")
+            assert (await socket.of_type("error"))["code"] == "token_required"
+            await socket.ask("subscribed", type="subscribe", topic="counts")
+
+    using(tmp_path, use)
+
+
+@asynccontextmanager
+async def socket_with(service: Whole, cookie: str) -> AsyncIterator[Client]:
+    """Connect as a browser that has the cookie."""
+    headers = {"Cookie": cookie}
+    async with connect(service.socket_url, additional_headers=headers, close_timeout=2) as socket:
+        client = Client(socket)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.read)
+            await client.of_type("connected")
+            yield client
+            nursery.cancel_scope.cancel()
+
+
+async def said(service: Whole, *lines: str) -> str:
+    """Return the first line and the body that a request of exactly these lines is answered with."""
+    port = int(service.url.rpartition(":")[2])
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all("\r\n".join([*lines, "", ""]).encode())
+        answer = b""
+        with trio.fail_after(20):
+            async for part in stream:
+                answer += part
+                if b"\r\n\r\n" in answer and b" 101 " in answer[:20]:
+                    break
+    return answer.decode("latin-1")
+
+
+def test_over_tls_the_cookie_is_bound_to_this_very_host(tmp_path: Path) -> None:
+    """A trusted proxy says that its client speaks TLS; the cookie of plain HTTP is none there."""
+
+    async def use(_service: Whole, client: httpx2.AsyncClient) -> None:
+        told = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.5"}
+        answer = await sign_in(client, headers=told)
+        cookie = answer.headers["Set-Cookie"]
+        assert cookie.startswith("__Host-orch_sign_in=")
+        assert "Secure" in cookie
+        value = cookie.partition(";")[0]
+        client.cookies.clear()
+        assert (await client.get("/api/tree", headers=told | {"Cookie": value})).status_code == 200
+        plain = value.removeprefix("__Host-")
+        assert (await client.get("/api/tree", headers=told | {"Cookie": plain})).status_code == 401
+
+    using(tmp_path, use)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "//evil.example/",
+        "https://evil.example/",
+        "/\\evil.example",
+        "/\t/evil.example",
+        "javascript:x",
+        "",
+        "/sign-in",
+    ],
+)
+def test_signing_in_leads_to_no_other_site(tmp_path: Path, elsewhere: str) -> None:
+    """Whatever a link to the page says."""
+
+    async def use(_service: Whole, client: httpx2.AsyncClient) -> None:
+        assert (await sign_in(client, next_path=elsewhere)).headers["Location"] == "/"
+
+    using(tmp_path, use)
+
+
+def test_wrong_tokens_are_slowed_counted_and_logged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the page and as a bearer token alike; also the right one waits, so that waiting tells nothing."""
+
+    async def use(_service: Whole, client: httpx2.AsyncClient) -> None:
+        told = {"X-Forwarded-For": "203.0.113.9"}
+        for number in range(5):
+            if number % 2:
+                refused = await sign_in(client, "wrong", headers=told)
+            else:
+                refused = await client.get("/api/tree", headers=told | {"Authorization": "Bearer wrong"})
+            assert refused.status_code == 401
+        for slowed in (
+            await sign_in(client, headers=told),
+            await client.get("/api/tree", headers=told | {"Authorization": f"Bearer {TOKEN}"}),
+        ):
+            assert slowed.status_code == 429
+            assert int(slowed.headers["Retry-After"]) >= 1
+        bearer = {"Authorization": f"Bearer {TOKEN}", "X-Forwarded-For": "203.0.113.10"}
+        figures = (await client.get("/metrics", headers=bearer)).text
+        assert "orch_wrong_tokens_total 5.0" in figures
+        assert (await client.get("/livez", headers=told)).status_code == 200
+
+    using(tmp_path, use)
+    said = capsys.readouterr().out
+    assert said.count("wrong control token") == 5
+    assert "203.0.113.9" in said
+    assert TOKEN not in said
+
+
+def test_a_sign_in_outlives_a_restart_and_ends_with_another_token(tmp_path: Path) -> None:
+    """It is in the store, under a name that only this token and this cookie make."""
+    cookies: list[str] = []
+
+    async def begin(_service: Whole, client: httpx2.AsyncClient) -> None:
+        cookies.append((await sign_in(client)).headers["Set-Cookie"].partition(";")[0])
+
+    async def is_known(_service: Whole, client: httpx2.AsyncClient) -> None:
+        assert (await client.get("/api/tree", headers={"Cookie": cookies[0]})).status_code == 200
+
+    async def is_unknown(_service: Whole, client: httpx2.AsyncClient) -> None:
+        assert (await client.get("/api/tree", headers={"Cookie": cookies[0]})).status_code == 401
+
+    using(tmp_path, begin)
+    using(tmp_path, is_known)
+    using(tmp_path, is_unknown, token="another")
+
+
+def test_a_host_that_is_not_ours_is_answered_421_over_http_and_on_the_socket(tmp_path: Path) -> None:
+    """A page whose own name was pointed at 127.0.0.1 reads nothing, while no token is set."""
+
+    async def use(service: Whole, client: httpx2.AsyncClient) -> None:
+        rebound = {"Host": "rebound.example"}
+        for path in ("/", "/api/config", "/livez", "/translation", "/api/audio/models", "/static/x"):
+            answer = await client.get(path, headers=rebound)
+            assert (answer.status_code, answer.json()["code"]) == (421, "misdirected_request"), path
+        assert (await client.get("/api/config")).status_code == 200
+        shake = (
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        )
+        upgrade = ("Connection: upgrade", *shake)
+        for host, status in (("rebound.example", "421"), ("192.0.2.1:80", "421"), ("localhost", "101")):
+            shaken = await said(service, "GET /ws HTTP/1.1", f"Host: {host}", *upgrade)
+            assert shaken.split()[1] == status
+            absolute = await said(
+                service, f"GET http://{host}/api/config HTTP/1.1", "Host: localhost", "Connection: close"
+            )
+            assert absolute.split()[1] == status.replace("101", "200")
+        for lines in (("Host: localhost", "Host: rebound.example"), ("Host:",), ("Host: localhost@rebound",)):
+            refused = await said(service, "GET /api/config HTTP/1.1", *lines, "Connection: close")
+            assert refused.split()[1] in ("400", "421")
+
+    using(tmp_path, use, token="")
+
+
+def test_a_sign_in_lasts_as_long_as_it_is_used() -> None:
+    """Twelve hours without a request end it; use keeps it; a store that is away does not."""
+
+    async def main() -> None:
+        now = 1_000_000.0
+        store = FakeSignInStore()
+        sign_ins = SignIns(store=store, asking=Asking(), wall=lambda: now + trio.current_time())
+        name = sign_ins.name_of(await sign_ins.begin("token"), "token")
+        assert name in store.kept
+        for _ in range(5):
+            await trio.sleep(IDLE - 1)
+            assert await sign_ins.is_valid(name)
+        store.is_away = True
+        await trio.sleep(FRESH + 1)
+        assert await sign_ins.is_valid(name)
+        await trio.sleep(STALE)
+        assert not await sign_ins.is_valid(name)
+        store.is_away = False
+        assert await sign_ins.is_valid(name)
+        await trio.sleep(IDLE + 1)
+        assert not await sign_ins.is_valid(name)
+
+    run(main, limit=10 * IDLE)
