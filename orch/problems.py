@@ -51,6 +51,7 @@ _TABLE: Final = (
     Problem("unknown_service", 404, "There is no service of this name."),
     Problem("service_unavailable", 503, "The service is not answering."),
     Problem("overloaded", 503, "As many requests as may be are under way. Try again soon."),
+    Problem("too_many_requests", 429, "As many requests as may be are under way from this address."),
     Problem("own_shortage", 503, "This service itself is short of something it needs. Try again soon."),
     Problem("bad_gateway", 502, "The service gave an answer that cannot be read."),
     Problem("refused", 502, "The service refused the request."),

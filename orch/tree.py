@@ -366,7 +366,10 @@ def _front_readings(front: Front) -> Iterator[Reading]:
 
 
 def _gateway_readings(parts: Parts) -> Iterator[Reading]:
-    for instance in parts.gateway.statistics().instances:
+    gateway = parts.gateway.statistics()
+    yield Reading(names.GATEWAY_PLACES, gateway.places)
+    yield Reading(names.GATEWAY_SPOOLED, gateway.spooled_bytes)
+    for instance in gateway.instances:
         for lane in instance.lanes:
             labels = (instance.service, instance.url, lane.flow)
             yield Reading(names.LANE_CONNECTIONS, lane.connections, labels)

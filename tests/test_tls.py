@@ -28,7 +28,7 @@ async def both(url: str, ca_file: str, trust: TrustStore) -> tuple[Observation, 
     upstream = Upstream(url, connect=Connector(trust=trust))
     upstream.address = Address.of(url, ca_file=ca_file)
     try:
-        async with upstream.exchange(Request("GET", "/", (), RequestBody.of("GET", b""))) as answer:
+        async with upstream.exchange(Request("GET", "/", (), RequestBody())) as answer:
             return observation, str(answer.status)
     except UpstreamError as error:
         return observation, str(error)

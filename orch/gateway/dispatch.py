@@ -137,10 +137,10 @@ class Dispatcher:
         ``flow``: whose share of the instances is used; ``caller``: who chose what is sent.
 
         Raises :class:`ProblemError`: unknown_service, service_unavailable, overloaded, own_shortage,
-        bad_gateway (also out of the block, when the answer breaks off), invalid_request; and what reading the
-        request's body raises. The caller owns the time-out: an instance that was asked and had not answered
-        when it ran out has failed, one that was cut short by any other cancellation has not, nor one that was
-        never asked because the request waited in our own queue.
+        bad_gateway (also out of the block, when the answer breaks off), invalid_request; and OSError where
+        the request's body cannot be read. The caller owns the time-out: an instance that was asked and had
+        not answered when it ran out has failed, one that was cut short by any other cancellation has not, nor
+        one that was never asked because the request waited in our own queue.
         """
         backend = self._backends.get(service)
         if backend is None:
@@ -152,7 +152,7 @@ class Dispatcher:
             lane, permit, fresh = self._next(backend, flow, caller, tried, stale)
             trace.attempts += 1
             tried.add(lane.url)
-            attempt = _Attempt(lane, permit, request, deadline, trace, self._on_failure)
+            attempt = _Attempt(lane, permit, deadline, trace, self._on_failure)
             try:
                 with attempt:
                     async with lane.upstream.exchange(request, fresh=fresh, on_slot=attempt.begin) as answer:
@@ -162,9 +162,7 @@ class Dispatcher:
             except UpstreamError as error:
                 if error.shortage is not None:
                     self._on_shortage(error.shortage, service)
-                may = attempt.reply is None and may_retry(
-                    error.failure, method=request.method, is_replayable=request.body.is_replayable
-                )
+                may = attempt.reply is None and may_retry(error.failure, method=request.method)
                 # A stale connection is replaced once whatever the settings say about retries.
                 is_replaced = error.failure is Failure.STALE and stale is None
                 if not may or not (is_replaced or trace.attempts <= retries):
@@ -200,7 +198,6 @@ class _Attempt:
         self,
         lane: Lane,
         permit: Permit,
-        request: Request,
         deadline: float,
         trace: Trace,
         on_failure: Callable[[Lane], None],
@@ -208,7 +205,6 @@ class _Attempt:
         self.reply: Reply | None = None
         self._lane = lane
         self._permit = permit
-        self._request = request
         self._deadline = deadline
         self._trace = trace
         self._on_failure = on_failure
@@ -260,9 +256,7 @@ class _Attempt:
         is_late = error is not None and not isinstance(error, Exception) and now >= self._deadline
         if self.reply is not None:
             return Outcome.FAILED if is_late and self.reply.is_waiting else self.reply.outcome
-        # Without an answer: the time ran out while the client was sending, or while the instance was
-        # thinking.
-        return Outcome.FAILED if is_late and not self._request.body.is_waiting else Outcome.ABANDONED
+        return Outcome.FAILED if is_late else Outcome.ABANDONED
 
     def _why(self, error: BaseException | None) -> str:
         if isinstance(error, UpstreamError):
@@ -286,13 +280,20 @@ def overloaded(service: str) -> ProblemError:
     )
 
 
-def own_shortage() -> ProblemError:
+def short(
+    detail: str = "The request could not be carried out: this service itself is short of resources now. "
+    "Try again in a few seconds.",
+) -> ProblemError:
     """Return the problem of a request that failed for want of something of our own."""
+    return ProblemError("own_shortage", detail, headers={"Retry-After": "5"})
+
+
+def too_slow(service: str, seconds: float, *, is_queued: bool) -> ProblemError:
+    """Return the problem of a request whose time ran out; ``is_queued``: it still waited in our own queue."""
+    if is_queued:
+        return overloaded(service)
     return ProblemError(
-        "own_shortage",
-        "The request could not be carried out: this service itself is short of resources now. "
-        "Try again in a few seconds.",
-        headers={"Retry-After": "5"},
+        "gateway_timeout", f"The {service} did not answer within {seconds:g} s.", service=service
     )
 
 
@@ -301,7 +302,7 @@ def _problem(service: str, error: UpstreamError) -> ProblemError:
     if code == "overloaded":
         return overloaded(service)
     if code == "own_shortage":
-        return own_shortage()
+        return short()
     if code == "service_unavailable":
         detail = f"The {service} is not answering: {error}."
     else:

@@ -79,6 +79,8 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
 
     ``requests``, ``errors`` and ``retries`` count since the start; rates, shares and quantiles cover the last
     minute. An error is an answer of 500 or more, the gateway's own included, or one that ended too soon.
+    Latencies are what back ends took; requests that reached none have none. ``places``: requests of clients
+    under way, of ``places_limit``; ``spooled_bytes``: their bodies on the disk, of ``spool_limit``.
     """
 
     requests: int
@@ -89,6 +91,10 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     error_rate: float
     p50_ms: float | None
     p95_ms: float | None
+    places: int
+    places_limit: int
+    spooled_bytes: int
+    spool_limit: int
     routes: tuple[GatewayRoute, ...]
     instances: tuple[GatewayInstance, ...]
 
@@ -135,15 +141,16 @@ class Window:
         self._started = now
         self._seconds: list[_Second | None] = [None] * WINDOW
 
-    def add(self, now: float, seconds: float, *, is_error: bool) -> None:
-        """Count one thing that took so many seconds and ended at ``now``."""
+    def add(self, now: float, seconds: float | None, *, is_error: bool) -> None:
+        """Count one thing that took so many seconds and ended at ``now``; None: it has no latency."""
         number = int(now)
         second = self._seconds[number % WINDOW]
         if second is None or second.number != number:
             second = self._seconds[number % WINDOW] = _Second(number)
         second.count += 1
         second.errors += is_error
-        second.latencies[_step(seconds)] += 1
+        if seconds is not None:
+            second.latencies[_step(seconds)] += 1
         self.total += 1
         self.total_errors += is_error
 
@@ -166,20 +173,17 @@ class Window:
             count=count,
             errors=errors,
             span=min(float(WINDOW), max(1.0, now - self._started)),
-            p50_ms=_quantile(latencies, count, 0.5),
-            p95_ms=_quantile(latencies, count, 0.95),
+            p50_ms=_quantile(latencies, 0.5),
+            p95_ms=_quantile(latencies, 0.95),
         )
 
 
 def p95_of(windows: Iterable[Window], now: float) -> float | None:
     """Return the 95th percentile over several windows, in milliseconds; None if they are empty."""
     together: Counter[int] = Counter()
-    total = 0
     for window in windows:
-        latencies, count, _ = window.latencies(now)
-        together.update(latencies)
-        total += count
-    return _quantile(together, total, 0.95)
+        together.update(window.latencies(now)[0])
+    return _quantile(together, 0.95)
 
 
 def _step(seconds: float) -> int:
@@ -188,8 +192,9 @@ def _step(seconds: float) -> int:
     return min(_STEPS - 1, 1 + int(math.log(seconds / _SHORTEST) / _STEP))
 
 
-def _quantile(latencies: Counter[int], count: int, share: float) -> float | None:
+def _quantile(latencies: Counter[int], share: float) -> float | None:
     """Return the middle (geometric) of the step in which the quantile lies, in milliseconds."""
+    count = latencies.total()
     if not count:
         return None
     left = math.ceil(count * share)

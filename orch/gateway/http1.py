@@ -68,14 +68,6 @@ def request_head(method: str, target: str, headers: Iterable[Header]) -> bytes:
     return b"\r\n".join(lines)
 
 
-def chunk(data: bytes) -> bytes:
-    r"""Return one chunk of a chunked body. ``data`` must not be empty: that would be the end."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-LAST_CHUNK: Final = b"0\r\n\r\n"
-
-
 @dataclass(frozen=True, slots=True)
 class Head:
     """An answer's status and headers; names in lower case, values stripped."""
@@ -96,8 +88,6 @@ class AnswerParser:
 
     def __init__(self, method: str) -> None:
         self.head: Head | None = None
-        self.is_continued = False
-        """Whether a 100 (Continue) has come."""
         self.is_complete = False
         self._method = method
         self._parser = httptools.HttpResponseParser(self)
@@ -184,7 +174,6 @@ class AnswerParser:
         if status < _FIRST_FINAL:
             if status == _SWITCHING:
                 raise MalformedError("it switched to a protocol it was not asked for")
-            self.is_continued = self.is_continued or status == 100  # noqa: PLR2004 - its name is in the attribute
             return
         if status > _LAST_STATUS:
             raise MalformedError(f"there is no status {status}")

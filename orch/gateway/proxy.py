@@ -1,7 +1,8 @@
-"""The gateway as an ASGI application: a request to a back end, and the answer back, both as they come.
+"""The gateway as an ASGI application: a client's request to a back end, and the answer back.
 
-Back-pressure goes end to end: the next piece of a body is read only when the one before has been sent on.
-Nothing is collected: what came in chunks goes on in chunks, what had a length keeps it.
+A request is collected before a back end is asked: while its body comes, it holds a place among the requests
+of its caller, and no connection. The answer goes on as it comes, and is read a little ahead, so that a client
+that takes it slowly does not hold a connection for longer than it must. Both ways it has a least rate.
 
 An answer that breaks off after it began is broken off here too: the application returns without its last body
 event. Hypercorn and uvicorn then close the connection (HTTP/1.1), which is how a client learns that it has
@@ -20,14 +21,18 @@ from orch.access.addresses import Network, group
 from orch.gateway import answer_headers
 from orch.gateway import headers as heads
 from orch.gateway.answer_headers import Place
+from orch.gateway.answering import AnswerBuffer
 from orch.gateway.bodies import RequestBody
-from orch.gateway.dispatch import Dispatcher, Reply, Trace, overloaded
+from orch.gateway.dispatch import Dispatcher, Reply, Trace, short, too_slow
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Client, Header
+from orch.gateway.places import Places
 from orch.gateway.routes import Match, UnroutableError
+from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Gateway
+from orch.shortages import Shortage, own_shortage
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,70 +53,42 @@ class ClientGoneError(Exception):
 
 
 class Inbound:
-    """A client's request body, and the news that the client has gone.
+    """A client's request body as it comes, and the news that the client has gone.
 
-    One piece is read ahead at most; the next one is left with the server until it is wanted.
+    ``declared``: its length, if the client has said it; ``limit``: the most it may be.
     """
 
     def __init__(self, receive: Receive, *, declared: int | None, limit: int) -> None:
         self._receive = receive
         self._declared = declared
         self._limit = limit
-        self._size = 0
-        self._pieces_in, self._pieces_out = trio.open_memory_channel[bytes](0)
-        self.is_gone = False
 
-    async def first(self) -> tuple[bytes, bool]:
-        """Return the first piece and whether more may follow. Raises ClientGoneError, ProblemError."""
-        message = await self._receive()
-        if message["type"] != "http.request":
-            self.is_gone = True
-            raise ClientGoneError
-        data, more = bytes(message.get("body", b"")), bool(message.get("more_body", False))
-        self._count(data)
-        if not more:
-            self._check_end()
-        return data, more
+    async def collect(self, into: IncomingBody, on_size: Callable[[int], None]) -> None:
+        """Read the whole body; ``on_size`` hears how much has come.
 
-    async def more(self) -> bytes:
-        """Return the next piece, empty at the end. Raises ProblemError for a body too long or too short."""
-        try:
-            data = await self._pieces_out.receive()
-        except trio.EndOfChannel:
-            self._check_end()
-            return b""
-        self._count(data)
-        return data
+        Raises ClientGoneError, and ProblemError for a body that is too long or too short.
+        """
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientGoneError
+            data, more = bytes(message.get("body", b"")), bool(message.get("more_body", False))
+            if into.size + len(data) > self._limit:
+                raise too_large(self._limit)
+            if self._declared is not None and into.size + len(data) > self._declared:
+                raise ProblemError("invalid_request", "The body is longer than its Content-Length.")
+            if data:
+                await into.add(data)
+                on_size(into.size)
+        if self._declared is not None and into.size < self._declared:
+            raise ProblemError("invalid_request", "The body is shorter than its Content-Length.")
 
-    async def watch(self, scope: trio.CancelScope, *, more: bool) -> None:
-        """Read what follows the first piece for :meth:`more`; when the client goes, cancel ``scope``."""
-        with self._pieces_in:
-            while more:
-                message = await self._receive()
-                if message["type"] != "http.request":
-                    self._go(scope)
-                    return
-                if message.get("body"):
-                    await self._pieces_in.send(bytes(message["body"]))
-                more = bool(message.get("more_body", False))
+    async def watch(self, scope: trio.CancelScope) -> None:
+        """When the client goes, cancel ``scope``."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._go(scope)
-
-    def _go(self, scope: trio.CancelScope) -> None:
-        self.is_gone = True
         scope.cancel()
-
-    def _count(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._limit:
-            raise too_large(self._limit)
-        if self._declared is not None and self._size > self._declared:
-            raise ProblemError("invalid_request", "The body is longer than its Content-Length.")
-
-    def _check_end(self) -> None:
-        if self._declared is not None and self._size < self._declared:
-            raise ProblemError("invalid_request", "The body is shorter than its Content-Length.")
 
 
 class Outbound:
@@ -155,7 +132,10 @@ class Call:
         self.out = Outbound(send)
         self.trace = Trace()
         self.match: Match | None = None
-        self.body: RequestBody | None = None
+        self.asked: float | None = None
+        """When a back end could be asked: all of the request had come."""
+        self.answered: float | None = None
+        """When the back end had been heard to the end."""
         peer = scope.get("client")
         self.client = Client(
             address=peer[0] if peer else None,
@@ -185,9 +165,11 @@ class Call:
         return trio.current_time() - self.began
 
     @property
-    def is_waiting_for_client(self) -> bool:
-        """Whether it is the client's turn: its body has not come."""
-        return self.body is None or self.body.is_waiting
+    def back_end_seconds(self) -> float | None:
+        """How long the back end took, None if it was not asked: what the client took is not its time."""
+        if self.asked is None or not self.trace.attempts or self.trace.is_queued:
+            return None
+        return (self.answered or trio.current_time()) - self.asked
 
     def own_headers(self) -> list[Header]:
         """Return the gateway's own headers. ``X-Gateway-Time``: milliseconds until the answer's head."""
@@ -211,10 +193,16 @@ class Proxy:
         policy: Callable[[], Gateway],
         trusted: Callable[[], Collection[Network]],
         is_own_credential: Callable[[bytes], bool],
-        record: Callable[[Match | None, int, float], None],
+        spool: Spool,
+        places: Places,
+        on_shortage: Callable[[Shortage, str], None],
+        record: Callable[[Match | None, int, float | None], None],
         make_id: Callable[[], str],
     ) -> None:
         self._dispatcher = dispatcher
+        self._spool = spool
+        self._places = places
+        self._on_shortage = on_shortage
         self._find = find
         self._outside = outside
         self._is_own_credential = is_own_credential
@@ -229,57 +217,77 @@ class Proxy:
         policy = self._policy()
         problem: ProblemError | None = None
         async with trio.open_nursery() as nursery:
-            with trio.move_on_after(policy.timeout) as limit:
-                try:
-                    await self._relay(call, receive, policy, nursery)
-                except ProblemError as error:
-                    problem = error
-                except ClientGoneError:
-                    nursery.cancel_scope.cancel()
-                except Exception:
-                    log.exception("gateway.failed", request_id=call.request_id.decode(), path=scope["path"])
-                    problem = ProblemError("internal_error", "The gateway failed. The log has the reason.")
-            if limit.cancelled_caught:
-                problem = _too_slow(call, policy.timeout)
+            try:
+                await self._relay(call, receive, policy, nursery)
+            except ProblemError as error:
+                problem = error
+            except ClientGoneError:
+                nursery.cancel_scope.cancel()
+            except OSError as error:
+                problem = self._short(call, error)
+            except Exception:
+                log.exception("gateway.failed", request_id=call.request_id.decode(), path=scope["path"])
+                problem = _failed()
             if problem is not None:
-                await _refuse(call, problem)
+                with trio.move_on_after(policy.timeout):
+                    await _refuse(call, problem)
             nursery.cancel_scope.cancel()
         self._finish(call, problem)
 
     async def _relay(self, call: Call, receive: Receive, policy: Gateway, nursery: trio.Nursery) -> None:
         try:
-            call.match = self._find(call.path)
+            match = call.match = self._find(call.path)
         except UnroutableError as error:
             raise ProblemError("invalid_request", f"This address cannot be passed on: {error}.") from error
-        if call.match is None:
+        if match is None:
             raise ProblemError("not_found", "No back end answers at this address.")
         if call.method in _REFUSED_METHODS:
             raise ProblemError("method_not_allowed", f"{call.method} does not go through the gateway.")
-        request = await self._request(call, receive, policy, nursery)
-        async with self._dispatcher.send(
-            call.match.service,
-            request,
-            call.trace,
-            retries=policy.retries,
-            flow=Flow.REQUESTS,
-            caller=call.caller,
-        ) as reply:
-            await self._deliver(call, reply, call.match)
+        self._spool.disk_limit = policy.spool_bytes
+        with self._places.taking(
+            call.caller, limit=policy.max_requests, of_caller=policy.max_requests_per_address
+        ):
+            async with self._spool.body() as incoming:
+                body = await self._collect(call, receive, policy, nursery, incoming)
+                await self._exchange(call, match, self._request(call, body), policy, nursery)
 
-    async def _request(self, call: Call, receive: Receive, policy: Gateway, nursery: trio.Nursery) -> Request:
-        is_chunked = heads.is_chunked(call.headers)
+    async def _collect(
+        self,
+        call: Call,
+        receive: Receive,
+        policy: Gateway,
+        nursery: trio.Nursery,
+        incoming: IncomingBody,
+    ) -> RequestBody:
+        """Return the body when all of it has come, and from then on watch for the client's leaving.
+
+        It has ``gateway.timeout`` seconds, and those it takes at the least rate.
+        """
         try:
-            declared = None if is_chunked else heads.content_length(call.headers)
+            declared = None if heads.is_chunked(call.headers) else heads.content_length(call.headers)
         except ValueError as error:
             raise ProblemError("invalid_request", "Content-Length is not one number.") from error
         if declared is not None and declared > policy.max_body_bytes:
             raise too_large(policy.max_body_bytes)
         inbound = Inbound(receive, declared=declared, limit=policy.max_body_bytes)
-        first, more = await inbound.first()
-        nursery.start_soon(lambda: inbound.watch(nursery.cancel_scope, more=more))
-        # Without a length and without chunks (HTTP/2) a body that is all there has the length it has.
-        length = declared if declared is not None or is_chunked or more else len(first)
-        call.body = RequestBody(call.method, first, inbound.more if more else None, length=length)
+        with trio.move_on_after(policy.timeout) as limit:
+            began = limit.deadline
+
+            def extend(size: int) -> None:
+                limit.deadline = began + size / policy.client_rate
+
+            await inbound.collect(incoming, extend)
+        if limit.cancelled_caught:
+            raise ProblemError(
+                "request_timeout",
+                f"The request had not come in full after {call.elapsed:.0f} s. "
+                f"At least {policy.client_rate:g} bytes a second have to come.",
+            )
+        nursery.start_soon(inbound.watch, nursery.cancel_scope)
+        return await incoming.end()
+
+    def _request(self, call: Call, body: RequestBody) -> Request:
+        call.asked = trio.current_time()
         return Request(
             method=call.method,
             target=call.target,
@@ -288,12 +296,58 @@ class Proxy:
                     call.headers, call.client, call.request_id, is_own_credential=self._is_own_credential
                 )
             ),
-            body=call.body,
-            expects_continue=bool(more)
-            and any(name == b"expect" and value.lower() == b"100-continue" for name, value in call.headers),
+            body=body,
         )
 
-    async def _deliver(self, call: Call, reply: Reply, match: Match) -> None:
+    async def _exchange(
+        self, call: Call, match: Match, request: Request, policy: Gateway, nursery: trio.Nursery
+    ) -> None:
+        """Ask, and hand on the answer. The back end's connection is free as soon as its answer has come."""
+        rest: bytes | None = None
+        buffer: AnswerBuffer | None = None
+        with trio.move_on_after(policy.timeout) as limit:
+            try:
+                async with self._dispatcher.send(
+                    match.service,
+                    request,
+                    call.trace,
+                    retries=policy.retries,
+                    flow=Flow.REQUESTS,
+                    caller=call.caller,
+                ) as reply:
+                    headers = self._headers(call, reply, match)
+                    if reply.is_received:
+                        rest = await _all(reply)
+                    else:
+                        await call.out.start(reply.status, headers)
+                        buffer = AnswerBuffer(self._spool, rate=policy.client_rate)
+                        nursery.start_soon(_write, buffer, call.out, nursery.cancel_scope)
+                        while data := await reply.receive():
+                            await buffer.put(data)
+            except ProblemError:
+                if buffer is not None:
+                    buffer.close()
+                    await buffer.drained.wait()
+                raise
+            finally:
+                call.answered = trio.current_time()
+        if limit.cancelled_caught:
+            if buffer is not None and buffer.is_waiting_for_client:
+                raise _takes_too_long(policy.timeout)
+            raise _too_slow(call, policy.timeout)
+        seconds = max(policy.timeout, (len(rest or b"") or IN_MEMORY) / policy.client_rate)
+        with trio.move_on_after(seconds) as limit:
+            if buffer is None:
+                await call.out.start(reply.status, headers)
+                await call.out.end(rest or b"")
+            else:
+                buffer.close()
+                await buffer.drained.wait()
+                await call.out.end()
+        if limit.cancelled_caught:
+            raise _takes_too_long(seconds)
+
+    def _headers(self, call: Call, reply: Reply, match: Match) -> list[Header]:
         root = call.scope.get("root_path", "")
 
         def outside(path: str) -> str | None:
@@ -301,12 +355,19 @@ class Proxy:
             return None if found is None else root + found
 
         place = Place(reply.instance, call.target, outside)
-        await call.out.start(
-            reply.status, answer_headers.for_client(reply.headers, call.own_headers(), place)
+        return answer_headers.for_client(reply.headers, call.own_headers(), place)
+
+    def _short(self, call: Call, error: OSError) -> ProblemError:
+        """Return what a client is told where a file could not be written or read."""
+        shortage = own_shortage(error)
+        if shortage is None:
+            log.error("gateway.failed", request_id=call.request_id.decode(), exc_info=error)
+            return _failed()
+        self._on_shortage(shortage, call.match.service if call.match else "")
+        return short(
+            "There is no room to store what you send: this service itself is short of resources now. "
+            "Try again in a few seconds, or with less."
         )
-        while data := await reply.receive():
-            await call.out.piece(data)
-        await call.out.end()
 
     def _finish(self, call: Call, problem: ProblemError | None) -> None:
         status = call.out.status if call.out.status is not None else CLIENT_GONE
@@ -319,7 +380,7 @@ class Proxy:
                 service=call.match.service if call.match else None,
                 reason=problem.detail,
             )
-        self._record(call.match, status, call.elapsed)
+        self._record(call.match, status, call.back_end_seconds)
 
 
 def too_large(limit: int) -> ProblemError:
@@ -349,10 +410,29 @@ async def _refuse(call: Call, problem: ProblemError) -> None:
 
 def _too_slow(call: Call, seconds: float) -> ProblemError:
     service = call.match.service if call.match else ""
-    if call.is_waiting_for_client:
-        return ProblemError("request_timeout", f"The request had not come in full after {seconds:g} s.")
-    if call.trace.is_queued:
-        return overloaded(service)
+    return too_slow(service, seconds, is_queued=call.trace.is_queued)
+
+
+def _takes_too_long(seconds: float) -> ProblemError:
     return ProblemError(
-        "gateway_timeout", f"The {service} did not answer within {seconds:g} s.", service=service
+        "request_timeout", f"The client had not taken the answer in full after {seconds:g} s."
     )
+
+
+def _failed() -> ProblemError:
+    return ProblemError("internal_error", "The gateway failed. The log has the reason.")
+
+
+async def _all(reply: Reply) -> bytes:
+    """Return what is left of an answer that has come in full, without waiting."""
+    pieces = []
+    while data := await reply.receive():
+        pieces.append(data)
+    return b"".join(pieces)
+
+
+async def _write(buffer: AnswerBuffer, out: Outbound, scope: trio.CancelScope) -> None:
+    try:
+        await buffer.run(out.piece)
+    except ClientGoneError:
+        scope.cancel()

@@ -54,15 +54,10 @@ BACKOFF_FIRST: Final = 0.025
 BACKOFF_LONGEST: Final = 0.250
 
 
-def may_retry(failure: Failure, *, method: str, is_replayable: bool) -> bool:
-    """Return whether an attempt that failed so may be made again.
-
-    ``is_replayable``: all of the request's body that was read is still at hand.
-    """
+def may_retry(failure: Failure, *, method: str) -> bool:
+    """Return whether an attempt that failed so may be made again."""
     rule = RULES[failure]
-    return is_replayable and (
-        rule is Rule.ALWAYS or (rule is Rule.IDEMPOTENT and method in IDEMPOTENT_METHODS)
-    )
+    return rule is Rule.ALWAYS or (rule is Rule.IDEMPOTENT and method in IDEMPOTENT_METHODS)
 
 
 def backoff(attempt: int, jitter: float) -> float:

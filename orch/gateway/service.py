@@ -6,6 +6,7 @@ never whether a path has a route.
 
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -17,16 +18,18 @@ from orch.gateway import headers as heads
 from orch.gateway.backends import Backends, Instance, Lane
 from orch.gateway.bodies import RequestBody
 from orch.gateway.breaker import State
-from orch.gateway.dispatch import Dispatcher, Reply, Trace, overloaded
+from orch.gateway.dispatch import Dispatcher, Reply, Trace, too_slow
 from orch.gateway.figures import GatewayRoute, GatewayStatistics, Window
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
+from orch.gateway.places import Places
 from orch.gateway.proxy import CLIENT_GONE, Proxy, Receive, Scope, Send
 from orch.gateway.routes import Match, RouteTable, is_canonical
+from orch.gateway.spool import Spool
 from orch.gateway.transport import Connect, Connector
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
-from orch.settings import Settings
+from orch.settings import Gateway, Settings
 from orch.shortages import Shortage
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
@@ -66,8 +69,8 @@ class Health(Protocol):
 class Metrics(Protocol):
     """What the gateway counts for others."""
 
-    def gateway_request(self, service: str, status: int, seconds: float) -> None:
-        """Count a request that is over."""
+    def gateway_request(self, service: str, status: int, seconds: float | None) -> None:
+        """Count a request that is over; ``seconds`` the back end took, None if it was not asked."""
         ...
 
     def gateway_retry(self, service: str) -> None:
@@ -129,6 +132,8 @@ class GatewayService:
             on_retry=self._retried,
             on_shortage=self._short,
         )
+        self._spool = Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
+        self._places = Places()
         self._proxy = Proxy(
             self._dispatcher,
             find=self.determine_route,
@@ -136,6 +141,9 @@ class GatewayService:
             policy=lambda: self._settings.current.orchestration.gateway,
             trusted=lambda: self._trusted,
             is_own_credential=self._is_own_credential,
+            spool=self._spool,
+            places=self._places,
+            on_shortage=self._short,
             record=self._record,
             make_id=make_id,
         )
@@ -227,8 +235,22 @@ class GatewayService:
             method=method,
             target=path,
             headers=tuple(heads.of_our_own(headers, self._make_id().encode("ascii"))),
-            body=RequestBody.of(method, body),
+            body=RequestBody(body),
         )
+        with self._place(flow, caller, policy):
+            return await self._fetch(service, request, max_answer, flow, caller, policy)
+
+    def _place(self, flow: Flow, caller: str, policy: Gateway) -> AbstractContextManager[None]:
+        """Take a place among clients' requests; the service's own need none."""
+        if flow is not Flow.REQUESTS:
+            return nullcontext()
+        return self._places.taking(
+            caller, limit=policy.max_requests, of_caller=policy.max_requests_per_address
+        )
+
+    async def _fetch(
+        self, service: str, request: Request, max_answer: int, flow: Flow, caller: str, policy: Gateway
+    ) -> Answer:
         began = self._clock()
         trace = Trace()
         status = CLIENT_GONE
@@ -258,12 +280,13 @@ class GatewayService:
             raise
         finally:
             self._in_flight -= 1
-            self._count(service, status, self._clock() - began)
+            self._count(service, status, None if trace.is_queued else self._clock() - began)
 
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""
         self._follow()
         now = self._clock()
+        gateway = self._settings.current.orchestration.gateway
         total = self._whole()
         figures = total.summary(now)
         return GatewayStatistics(
@@ -275,6 +298,10 @@ class GatewayService:
             error_rate=figures.error_rate,
             p50_ms=figures.p50_ms,
             p95_ms=figures.p95_ms,
+            places=self._places.taken,
+            places_limit=gateway.max_requests,
+            spooled_bytes=self._spool.on_disk,
+            spool_limit=gateway.spool_bytes,
             routes=tuple(
                 GatewayRoute(
                     prefix=route.prefix,
@@ -379,14 +406,14 @@ class GatewayService:
         self._retries += 1
         self._metrics.gateway_retry(service)
 
-    def _record(self, match: Match | None, status: int, seconds: float) -> None:
+    def _record(self, match: Match | None, status: int, seconds: float | None) -> None:
         """Count a client's request; one without a route was none of ours."""
         if match is None:
             return
         self._route(match.prefix).add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
         self._count(match.service, status, seconds)
 
-    def _count(self, service: str, status: int, seconds: float) -> None:
+    def _count(self, service: str, status: int, seconds: float | None) -> None:
         self._whole().add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
         self._metrics.gateway_request(service, status, seconds)
 
@@ -399,15 +426,6 @@ class GatewayService:
         if self._total is None:
             self._total = Window(self._clock())
         return self._total
-
-
-def too_slow(service: str, seconds: float, *, is_queued: bool) -> ProblemError:
-    """Return the problem of a request whose time ran out; ``is_queued``: it still waited in our own queue."""
-    if is_queued:
-        return overloaded(service)
-    return ProblemError(
-        "gateway_timeout", f"The {service} did not answer within {seconds:g} s.", service=service
-    )
 
 
 async def _collect(reply: Reply, limit: int) -> bytes:

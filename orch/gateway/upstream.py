@@ -22,12 +22,10 @@ import trio
 from orch.gateway.bodies import RequestBody
 from orch.gateway.headers import Header
 from orch.gateway.http1 import (
-    LAST_CHUNK,
     AnswerParser,
     CutError,
     Head,
     MalformedError,
-    chunk,
     request_head,
 )
 from orch.gateway.retries import Failure
@@ -43,8 +41,6 @@ IDLE_SECONDS: Final = 4.0
 """How long an unused connection is kept; uvicorn, Hypercorn and Node close theirs after 5 s."""
 CONNECT_SECONDS: Final = 3.0
 """After that an instance that does not accept is given up, so that there is time left for another one."""
-CONTINUE_SECONDS: Final = 1.0
-"""How long a 100 (Continue) is waited for before the body is sent anyway; curl's value."""
 READ: Final = 65_536
 
 _BODY_EXPECTED: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -67,7 +63,6 @@ class Request:
     target: str
     headers: tuple[Header, ...]
     body: RequestBody
-    expects_continue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +176,7 @@ class Upstream:
                 connection = await self._open()
             try:
                 connection.begin(request.method)
-                if request.body.whole is None or request.expects_continue:
+                if request.body.whole is None:
                     async with _sending(connection, head, request):
                         yield await connection.receive_head()
                 else:
@@ -242,12 +237,8 @@ class Upstream:
         user = self.address.authorization
         if user is not None and not any(name == b"authorization" for name, _ in headers):
             headers.append((b"authorization", user))
-        if body.length is None:
-            headers.append((b"transfer-encoding", b"chunked"))
-        elif body.length or request.method in _BODY_EXPECTED:
+        if body.length or request.method in _BODY_EXPECTED:
             headers.append((b"content-length", b"%d" % body.length))
-        if request.expects_continue:
-            headers.append((b"expect", b"100-continue"))
         return request_head(request.method, self.address.base + request.target, headers)
 
 
@@ -259,14 +250,12 @@ class _Connection:
         self.parser = AnswerParser("GET")
         self.is_reused = False
         self.is_sent = False
-        self.may_continue = trio.Event()
         self._ended = False
         self._keep_until = 0.0
 
     def begin(self, method: str) -> None:
         self.parser = AnswerParser(method)
         self.is_sent = False
-        self.may_continue = trio.Event()
 
     @property
     def is_clean(self) -> bool:
@@ -287,11 +276,8 @@ class _Connection:
         self.is_reused = True
 
     async def send_whole(self, head: bytes, body: RequestBody) -> None:
-        data = body.whole or b""
-        if body.length is None:
-            data = chunk(data) + LAST_CHUNK if data else LAST_CHUNK
         with _ending():
-            await self.transport.stream.send_all(head + data)
+            await self.transport.stream.send_all(head + (body.whole or b""))
             self.is_sent = True
 
     async def send_streamed(self, head: bytes, request: Request) -> None:
@@ -299,23 +285,13 @@ class _Connection:
         body.rewind()
         with _ending():
             await self.transport.stream.send_all(head)
-            if request.expects_continue:
-                with trio.move_on_after(CONTINUE_SECONDS):
-                    await self.may_continue.wait()
-                if self.parser.head is not None:
-                    return
             while data := await body.next():
-                await self.transport.stream.send_all(chunk(data) if body.length is None else data)
-            if body.length is None:
-                await self.transport.stream.send_all(LAST_CHUNK)
+                await self.transport.stream.send_all(data)
             self.is_sent = True
 
     async def receive_head(self) -> UpstreamAnswer:
         while self.parser.head is None:
             await self.read()
-            if self.parser.is_continued:
-                self.may_continue.set()
-        self.may_continue.set()
         return UpstreamAnswer(self, self.parser.head)
 
     async def read(self) -> None:
@@ -348,7 +324,7 @@ async def _sending(connection: _Connection, head: bytes, request: Request) -> As
     """Send head and body beside the block; its end ends the sending.
 
     A back end may answer before it has read the body, and may go on reading while it answers. What reading
-    the client's body raises ends the block and is raised in its place.
+    the body raises ends the block and is raised in its place.
     """
     reading: Exception | None = None
     inside: Exception | None = None

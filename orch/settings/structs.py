@@ -88,7 +88,9 @@ class Share(Section, frozen=True):
 class Gateway(Section, frozen=True):
     """How requests reach the back ends. Durations in seconds.
 
-    ``captions`` and ``requests``: the shares of the service's own flow and of clients' requests.
+    ``captions`` and ``requests``: the shares of the service's own flow and of clients' requests. Of clients'
+    requests: ``max_requests`` may be under way in all, ``spool_bytes`` of their bodies on the disk, and
+    ``client_rate`` bytes a second have to come and go.
     """
 
     timeout: Positive = 30
@@ -98,6 +100,10 @@ class Gateway(Section, frozen=True):
     captions: Share = Share()
     requests: Share = Share()
     max_body_bytes: Count = 26_214_400
+    max_requests: Count = 1024
+    max_requests_per_address: Count = 128
+    spool_bytes: Count = 1_073_741_824
+    client_rate: Positive = 16_384
     routes: tuple[Route, ...] = DEFAULT_ROUTES
 
 

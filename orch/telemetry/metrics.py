@@ -41,6 +41,10 @@ LANE_CONNECTIONS: Final = Name(
 LANE_BUSY: Final = Name(
     "orch_gateway_connections_busy", "gauge", "Connections of a flow to an instance in use.", _LANE
 )
+GATEWAY_PLACES: Final = Name("orch_gateway_places_taken", "gauge", "Requests of clients under way.")
+GATEWAY_SPOOLED: Final = Name(
+    "orch_gateway_spooled_bytes", "gauge", "Bodies of clients' requests on the disk."
+)
 LANE_WAITING: Final = Name(
     "orch_gateway_waiting", "gauge", "Requests of a flow that wait for a connection to an instance.", _LANE
 )
@@ -173,10 +177,11 @@ class Metrics:
         """Have ``source`` asked at every scrape."""
         self._readings.sources.append(source)
 
-    def gateway_request(self, service: str, status: int, seconds: float) -> None:
-        """Count one request that was sent on."""
+    def gateway_request(self, service: str, status: int, seconds: float | None) -> None:
+        """Count one request; ``seconds`` the back end took, None if it was not asked."""
         self._requests.labels(service, str(status)).inc()
-        self._request_seconds.labels(service).observe(seconds)
+        if seconds is not None:
+            self._request_seconds.labels(service).observe(seconds)
 
     def gateway_retry(self, service: str) -> None:
         """Count one more try."""

@@ -117,6 +117,10 @@ def full(now: float) -> Scene:
             "error_rate": 0.0004,
             "p50_ms": 22.0,
             "p95_ms": 78.0,
+            "places": 3,
+            "places_limit": 1024,
+            "spooled_bytes": 1_900_000,
+            "spool_limit": 1_073_741_824,
             "routes": routes(18_000),
             "instances": [
                 gateway_instance("audio-service", AUDIO),
@@ -213,6 +217,10 @@ def empty(now: float) -> Scene:
         "p95_ms": None,
     }
     scene["gateway"] = quiet | {
+        "places": 0,
+        "places_limit": 1024,
+        "spooled_bytes": 0,
+        "spool_limit": 1_073_741_824,
         "routes": routes(0),
         "instances": [
             gateway_instance(name, url, requests=0, errors=0, in_flight=0, share=0.0, p95_ms=None)

@@ -277,3 +277,149 @@ def test_shares_are_followed_while_the_gateway_runs() -> None:
             assert await caption(rig) == 200
 
     run(main)
+
+
+class Stuck(Browser):
+    """A client whose body never ends."""
+
+    async def receive(self) -> dict[str, Any]:
+        if not self.pieces:
+            await trio.sleep_forever()
+        message = await super().receive()
+        return message | {"more_body": True}
+
+
+def test_uploads_that_never_end_hold_up_nobody() -> None:
+    """64 of them hold no connection: a caption, and any other request, is answered at once."""
+
+    async def main() -> None:
+        async with gateway_rig() as rig:
+            rig.network.servers["a:1"] = by_path(fail)
+            async with trio.open_nursery() as nursery:
+                stuck = [Stuck("POST", "/api/audio/transcribe", b"x") for _ in range(64)]
+                for browser in stuck:
+                    nursery.start_soon(through, rig, browser)
+                await trio.testing.wait_all_tasks_blocked()
+                for _ in range(5):
+                    await through(rig, Browser("POST", "/api/audio/bad", b"x"))
+                began = trio.current_time()
+                assert await caption(rig) == 200
+                assert (await through(rig, Browser("POST", "/api/audio/transcribe", b"x"))).status == 200
+                assert trio.current_time() == began
+                assert rig.gateway.statistics().places == 64
+            assert trio.current_time() == pytest.approx(30, abs=0.1)
+            assert {browser.status for browser in stuck} == {408}
+            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
+
+    run(main)
+
+
+def test_a_body_has_a_least_rate() -> None:
+    """Who sends faster is waited for, past the time-out; who sends slower is told so."""
+
+    class Dripping(Browser):
+        async def receive(self) -> dict[str, Any]:
+            await trio.sleep(1)
+            return await super().receive()
+
+    async def main() -> None:
+        async with gateway_rig(timeout=5, client_rate=100) as rig:
+            rig.network.servers["a:1"] = answering(ok())
+            fast = await through(rig, Dripping("POST", "/api/audio/x", *[b"x" * 110] * 50))
+            assert fast.status == 200
+            assert trio.current_time() == pytest.approx(50)
+            slow = await through(rig, Dripping("POST", "/api/audio/x", *[b"x" * 10] * 50))
+            assert slow.status == 408
+            assert b"100 bytes a second" in slow.body
+            assert trio.current_time() < 60
+
+    run(main)
+
+
+def test_one_address_has_so_many_requests_under_way_and_all_together_so_many() -> None:
+    """429 to who has too many, 503 when all places are taken, each with words; ended ones make room."""
+
+    async def main() -> None:
+        async with gateway_rig(max_requests=5, max_requests_per_address=3) as rig:
+            rig.network.servers["a:1"] = answering(ok())
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(through, rig, Stuck("POST", "/api/audio/x", b"x"))
+                await trio.testing.wait_all_tasks_blocked()
+                more = await through(rig, Browser())
+                assert (more.status, b'"too_many_requests"' in more.body) == (429, True)
+                assert b"retry-after" in more.headers
+                with pytest.raises(ProblemError) as caught:
+                    await rig.gateway.fetch(AUDIO, "GET", "/", flow=Flow.REQUESTS, caller="203.0.113.9")
+                assert caught.value.code == "too_many_requests"
+                for _ in range(2):
+                    client = ("198.51.100.1", 1)
+                    nursery.start_soon(through, rig, Stuck("POST", "/api/audio/x", b"x", client=client))
+                await trio.testing.wait_all_tasks_blocked()
+                full = await through(rig, Browser(client=("198.51.100.2", 1)))
+                assert (full.status, b'"overloaded"' in full.body) == (503, True)
+                assert await caption(rig) == 200
+                nursery.cancel_scope.cancel()
+            assert (await through(rig, Browser())).status == 200
+            assert rig.gateway.statistics().places == 0
+
+    run(main)
+
+
+def flood(size: int) -> Serve:
+    async def serve(stream: trio.abc.Stream) -> None:
+        while await read_request(stream):
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            for _ in range(size // 1000):
+                await stream.send_all(b"x" * 1000)
+
+    return serve
+
+
+def test_a_client_that_takes_its_answer_slowly_holds_no_connection() -> None:
+    """What fits into the buffer is read at once; the connection is free though nothing was taken."""
+
+    async def main() -> None:
+        async with gateway_rig(requests={"connections": 1}) as rig:
+            rig.network.servers["a:1"] = flood(200_000)
+            slow = Browser(slow=True)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(through, rig, slow)
+                assert slow.gate is not None
+                slow.gate.release()
+                await trio.sleep(1)
+                assert lane(rig, Flow.REQUESTS).busy == 0
+                assert len((await through(rig, Browser())).body) == 200_000
+                for _ in range(1000):
+                    slow.gate.release()
+                await trio.sleep(1)
+                assert len(slow.body) == 200_000
+                assert slow.is_complete
+            assert rig.gateway._spool.in_memory == 0
+
+    run(main)
+
+
+def test_a_client_that_takes_less_than_the_least_rate_is_cut_off() -> None:
+    """Where the answer is too large to be held here; the connection is free for others then."""
+
+    async def main() -> None:
+        async with gateway_rig(requests={"connections": 1}, timeout=60) as rig:
+            rig.network.servers["a:1"] = flood(2_000_000)
+            slow = Browser(slow=True)
+            assert slow.gate is not None
+            for _ in range(10):
+                slow.gate.release()
+            began = trio.current_time()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(through, rig, slow)
+                await trio.sleep(7)
+                assert lane(rig, Flow.REQUESTS).busy == 0
+                assert len((await through(rig, Browser())).body) == 2_000_000
+                nursery.cancel_scope.cancel()
+            assert trio.current_time() - began < 8
+            assert lane(rig, Flow.REQUESTS).consecutive_failures == 0
+            assert not slow.is_complete
+            assert rig.gateway._spool.in_memory == 0
+
+    run(main)

@@ -17,8 +17,7 @@ UNANSWERED = {Failure.SHORTAGE, Failure.STALE, Failure.LOST}
 def test_what_may_be_asked_again(failure: Failure, method: str) -> None:
     """Nothing sent: always. No answer begun: what is idempotent. An answer begun: never."""
     expected = failure in NOTHING_SENT or (failure in UNANSWERED and method not in {"POST", "PATCH"})
-    assert may_retry(failure, method=method, is_replayable=True) is expected
-    assert not may_retry(failure, method=method, is_replayable=False)
+    assert may_retry(failure, method=method) is expected
 
 
 def test_every_failure_has_a_rule() -> None:

@@ -46,6 +46,7 @@ PURE = (
     "gateway/answer_headers.py",
     "gateway/figures.py",
     "gateway/flows.py",
+    "gateway/places.py",
     "gateway/http1.py",
     "gateway/bodies.py",
     "front/answers.py",

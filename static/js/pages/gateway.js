@@ -9,11 +9,18 @@ import { ready } from "../components/slot.js";
 import { Table } from "../components/table.js";
 import { Tile } from "../components/tile.js";
 import { showWhose } from "../components/whose.js";
-import { count, counted, joined, latency, milliseconds, number, percent } from "../models/figures.js";
+import { bytes, count, counted, joined, latency, milliseconds, number, percent } from "../models/figures.js";
 import { routed, sentence } from "../models/gateway.js";
 import { instances } from "../models/overview.js";
 import { socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
+
+/** How full the room for clients' requests is; nothing where it is not known yet. */
+function flightNote(gateway) {
+  if (gateway === null) return "waiting for a back end right now";
+  const disk = gateway.spooled_bytes > 0 ? `, ${bytes(gateway.spooled_bytes)} of uploads on disk` : "";
+  return `${count(gateway.places)} of ${counted(gateway.places_limit, "place")} for clients' requests taken${disk}`;
+}
 
 const state = { services: null, gateway: null };
 
@@ -83,7 +90,7 @@ const topics = {
       note: `${counted(gateway.errors, "error")} · ${counted(gateway.retries, "retry", "retries")} since the start`,
     });
     tiles.p95.show({ ...latency(gateway.p95_ms), series: series.gateway_p95_ms, note: gateway.p50_ms === null ? "no requests in the last minute" : `p50 ${joined(milliseconds(gateway.p50_ms))}` });
-    tiles.flight.show({ value: count(gateway.in_flight), unit: gateway.in_flight === 1 ? "request" : "requests", note: "waiting for a back end right now" });
+    tiles.flight.show({ value: count(gateway.in_flight), unit: gateway.in_flight === 1 ? "request" : "requests", note: flightNote(state.gateway) });
     chart.show(series.at, [series.gateway_p95_ms, series.gateway_p50_ms], interval);
   },
 };

@@ -1,0 +1,46 @@
+"""How many of clients' requests may be under way at once: in all, and of one caller. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orch.problems import ProblemError
+
+
+class Places:
+    """Counts requests under way; the mutable state is one number for each caller that has any."""
+
+    def __init__(self) -> None:
+        self._callers: Counter[str] = Counter()
+        self.taken = 0
+
+    @contextmanager
+    def taking(self, caller: str, *, limit: int, of_caller: int) -> Iterator[None]:
+        """Take a place for as long as the block lasts.
+
+        Raises ProblemError: ``overloaded`` where all ``limit`` places are taken, ``too_many_requests`` where
+        the caller has ``of_caller`` of them.
+        """
+        if self._callers[caller] >= of_caller:
+            raise ProblemError(
+                "too_many_requests",
+                f"{of_caller} requests from your address are under way, which is as many as may be. "
+                "Wait for one to end.",
+                headers={"Retry-After": "1"},
+                limit=of_caller,
+            )
+        if self.taken >= limit:
+            raise ProblemError(
+                "overloaded",
+                "As many requests as may be are under way. Try again in a moment.",
+                headers={"Retry-After": "1"},
+            )
+        self.taken += 1
+        self._callers[caller] += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+            self._callers[caller] -= 1
+            if not self._callers[caller]:
+                del self._callers[caller]
