@@ -18,6 +18,7 @@ from orch.access.actors import ACTOR
 from orch.access.origins import SAFE_METHODS, check_origin
 from orch.access.table import GATEWAY, passes_door, refusal
 from orch.configuration import Configuration, find_file
+from orch.descriptors import raise_limit
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.settings import SettingsError
@@ -156,6 +157,7 @@ async def _lifespan(state: dict[str, Any], receive: Any, send: Any) -> None:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
     configure(configuration.current.orchestration.log_level)
+    raise_limit()
     parts = build(configuration, events, {})
     application = Application(parts, trusts_local=False)
     async with running(parts, None) as tree, trio.open_nursery() as nursery:

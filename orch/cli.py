@@ -143,6 +143,7 @@ def _free_port(usual: int) -> int:
 def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mapping[str, ProcessSpec]") -> int:
     import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
 
+    from orch.descriptors import raise_limit  # noqa: PLC0415 - the same
     from orch.telemetry.events import EventLog  # noqa: PLC0415 - the same
     from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
     from orch.workers.lifeline import Lifeline  # noqa: PLC0415 - the same
@@ -153,6 +154,7 @@ def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mappi
         configure, pretty=options.log_format == "text", worker=None if lifeline is None else lifeline.place
     )
     log("INFO")
+    raise_limit()
     events = EventLog(wall=time.time)
     configuration = _configuration(options, overlay, events)
     orchestration = configuration.current.orchestration

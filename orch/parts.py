@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orch.access.service import Access
     from orch.bots.service import BotsService
+    from orch.capacity import CurrentCapacity
     from orch.cluster.asking import Asking
     from orch.cluster.runtime_settings import RuntimeSettings
     from orch.configuration import Configuration
@@ -36,6 +37,7 @@ class Parts:
     metrics: "Metrics"
     shortages: "ShortageLog"
     pulse: "Pulse"
+    capacity: "CurrentCapacity"
     store: "SqliteStore | RedisStore"
     asking: "Asking"
     health: "HealthService"

@@ -8,9 +8,11 @@ from typing import Final
 import structlog
 import trio
 
+from orch.access.addresses import is_in, is_loopback, read_network
 from orch.asgi import Application
 from orch.configuration import Configuration
 from orch.front import kinds
+from orch.front.admission import Admission
 from orch.front.listeners import listeners
 from orch.health.processes import ProcessSpec
 from orch.telemetry.events import EventLog
@@ -43,6 +45,7 @@ async def serve(
     def grace() -> float:
         return configuration.current.orchestration.shutdown_grace
 
+    is_many = partial(_is_many, configuration)
     front = kinds.make(
         frontend.server,
         Application(parts),
@@ -53,6 +56,8 @@ async def serve(
         grace=grace,
         heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
         deflate=frontend.compression,
+        admission=Admission(parts.capacity, parts.capacity.per_address, is_many),
+        on_shortage=parts.shortages.note,
         heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
         listen=None
         if lifeline is None
@@ -75,6 +80,12 @@ async def serve(
         nursery.cancel_scope.cancel()
     log.info("stopped", reason=parts.tree.reason, failed=parts.tree.is_failed)
     return 1 if parts.tree.is_failed else 0
+
+
+def _is_many(configuration: Configuration, address: str) -> bool:
+    """Return whether an address stands for many clients: this machine, or a proxy that is trusted."""
+    proxies = configuration.current.orchestration.frontend.trusted_proxies
+    return is_loopback(address) or is_in(address, tuple(map(read_network, proxies)))
 
 
 async def _obey_signals(

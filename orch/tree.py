@@ -19,17 +19,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 import trio
 
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
 from orch.bots.service import BotsService
+from orch.capacity import CurrentCapacity
 from orch.cluster.asking import Asking
 from orch.cluster.holding import Leases, LeaseStore
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.workers import Brief, Counts
 from orch.configuration import Configuration
 from orch.dashboard import Dashboard
+from orch.descriptors import limit
 from orch.front.kinds import Front
 from orch.gateway.service import GatewayService
 from orch.health.processes import ProcessSpec
@@ -56,6 +59,8 @@ from orch.websocket.topics import Topics
 
 if TYPE_CHECKING:
     from orch.stores.redis import RedisStore
+
+log = structlog.get_logger("tree")
 
 
 def build(
@@ -99,6 +104,7 @@ def build(
         settings=configuration,
         wall=wall,
     )
+    capacity = CurrentCapacity(configuration, limit())
     hub = HubService(
         settings=configuration,
         store=store,
@@ -108,6 +114,7 @@ def build(
         events=events,
         topics=topics,
         metrics=metrics,
+        capacity=capacity,
         wall=wall,
     )
     dashboard = Dashboard(
@@ -128,6 +135,7 @@ def build(
         metrics=metrics,
         shortages=shortages,
         pulse=pulse,
+        capacity=capacity,
         store=store,
         asking=asking,
         health=health,
@@ -222,7 +230,7 @@ def _brief(parts: Parts) -> Brief:
     amiss = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
     return Brief(
         connections=parts.hub.active,
-        limit=parts.settings.current.orchestration.websocket.max_connections,
+        limit=parts.capacity().websockets,
         evicted=parts.hub.evicted,
         messages_out_per_second=parts.hub.messages_out_per_second,
         state="stopping" if parts.tree.stopping.is_set() else "running",
@@ -264,6 +272,9 @@ def _counts(parts: Parts) -> Counts:
 async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
     """Run the tree for the length of the block; without ``front`` someone else accepts connections."""
     tree = parts.tree
+    if lowered := parts.capacity().sentence:
+        log.warning("fewer connections than asked for", reason=lowered)
+        parts.events.record("warn", "connections", lowered)
 
     def grace() -> float:
         return parts.settings.current.orchestration.shutdown_grace

@@ -5,6 +5,7 @@ from typing import Any
 
 import trio
 
+from orch.front.admission import OPEN_PATHS, REFUSAL_WITHIN
 from orch.front.answers import problem
 from orch.front.exchange import Exchange
 from orch.front.http1 import BadRequestError, Event, RequestHead, RequestParser, refuse
@@ -18,6 +19,9 @@ class HttpConnection:
 
     The mutable state is the parser, the deadline that holds now, and whether the other side is there. A
     request's own state is its :class:`Exchange`'s.
+
+    ``refused``: there is no room for it. Its one request is answered with that, unless it asks how the
+    service is (:data:`OPEN_PATHS`).
     """
 
     __slots__ = (
@@ -30,15 +34,23 @@ class HttpConnection:
         "is_gone",
         "link",
         "parser",
+        "refused",
         "running",
         "slot",
     )
 
-    def __init__(self, link: Link, running: Running, base: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        running: Running,
+        base: Mapping[str, Any],
+        refused: ProblemError | None = None,
+    ) -> None:
         self.link = link
         self.running = running
         self.base = base
         self.parser = RequestParser()
+        self.refused = refused
         self.is_gone = False
         self.slot = 0
         self.due_at = NEVER
@@ -52,7 +64,8 @@ class HttpConnection:
 
     async def run(self) -> RequestHead | None:
         """Serve until the end; return the request that asks for a WebSocket, the last one then."""
-        self.set_deadline(self.running.now + self.running.patience.head)
+        patience = self.running.patience.head if self.refused is None else REFUSAL_WITHIN
+        self.set_deadline(self.running.now + patience)
         try:
             return await self._serve_requests()
         except BadRequestError as error:
@@ -67,6 +80,11 @@ class HttpConnection:
         while events:
             head = events[0]
             assert isinstance(head, RequestHead)  # noqa: S101 - a request begins with it
+            if self.refused is not None and head.path not in OPEN_PATHS:
+                is_head = head.method == b"HEAD"
+                self.link.offer(problem(self.refused, self.running.date, is_head=is_head))
+                await self.linger()
+                return None
             if head.upgrade == b"websocket" and not head.has_body:
                 return head
             self._is_working = True
@@ -74,7 +92,8 @@ class HttpConnection:
             is_kept = await Exchange(self, head, events[1:]).serve()
             self._is_working = False
             self._has_served = True
-            if not is_kept or self.running.is_stopping or self.link.is_closed:
+            is_last = self.refused is not None or self.running.is_stopping
+            if not is_kept or is_last or self.link.is_closed:
                 return None
             self._deadline = self.running.now + self.running.patience.idle
             events = self.parser.next_request()

@@ -8,6 +8,7 @@ every socket, so that what is still open when the grace is over is closed under 
 import socket as stdlib_socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from email.utils import formatdate
 from functools import partial
 from typing import Any, Final
 
@@ -20,8 +21,11 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from orch.front.admission import REFUSAL_WITHIN, REFUSALS, Admission, Place
+from orch.front.answers import problem
 from orch.front.listeners import NeighbourListener
 from orch.front.statistics import FrontStatistics
+from orch.shortages import Shortage
 from orch.workers.listening import BACKLOG, addresses
 
 log = structlog.get_logger("front")
@@ -106,6 +110,8 @@ class Front:
         deflate: bool = True,
         tls: ssl.SSLContext | None = None,
         listen: Callable[[], Sequence[Listening]] | None = None,
+        admission: Admission | None = None,
+        on_shortage: Callable[[Shortage, str], None] | None = None,
     ) -> None:
         self._app = app
         self._host = host
@@ -114,7 +120,8 @@ class Front:
         self._drain = drain
         self._grace = grace
         self._heartbeat = heartbeat
-        del heartbeat_timeout, deflate
+        del heartbeat_timeout, deflate, on_shortage  # Trio's own accept loop waits where there is no room
+        self._admission = admission
         self._tls = tls
         self._listen_given = listen
         self._sockets: set[trio.socket.SocketType] = set()
@@ -218,6 +225,26 @@ class Front:
     async def _serve_connection(self, context: WorkerContext, stream: Any) -> None:
         """Serve one connection; whatever it raises ends only itself."""
         sock = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
+        if self._admission is None:
+            await self._serve_admitted(context, stream, sock)
+            return
+        try:
+            host = str(sock.getpeername()[0])
+        except OSError:
+            await trio.aclose_forcefully(stream)  # gone already
+            return
+        place = self._admission.enter(host)
+        try:
+            if place is Place.SERVED:
+                await self._serve_admitted(context, stream, sock)
+            else:
+                await _refuse(stream, place)
+        finally:
+            self._admission.leave(host, place)
+
+    async def _serve_admitted(
+        self, context: WorkerContext, stream: Any, sock: trio.socket.SocketType
+    ) -> None:
         self._sockets.add(sock)
         self._fresh[sock] = trio.current_time()
         self._accepted += 1
@@ -268,3 +295,16 @@ class Front:
             accepted=self._accepted,
             closed_by_force=self._forced,
         )
+
+
+async def _refuse(stream: Any, place: Place) -> None:
+    """Answer that there is no room, in HTTP/1.1, whatever is asked; then close."""
+    try:
+        if place in REFUSALS:
+            with trio.move_on_after(REFUSAL_WITHIN):
+                await stream.send_all(problem(REFUSALS[place], formatdate(usegmt=True).encode()))
+                await stream.receive_some(1)
+    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+        log.debug("connection lost")
+    finally:
+        await trio.aclose_forcefully(stream)

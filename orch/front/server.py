@@ -6,7 +6,6 @@ in one timer wheel (:mod:`orch.front.running`). So an idle connection costs a ta
 few small objects; and no client can hold up anything but itself.
 """
 
-import errno
 import socket as stdlib_socket
 import ssl
 import time
@@ -18,6 +17,7 @@ import structlog
 import trio
 
 from orch.front import binds
+from orch.front.admission import REFUSALS, Admission, Place
 from orch.front.binds import Bound, Listening
 from orch.front.http_connection import HttpConnection
 from orch.front.link import ClientGoneError, Link, TlsLink, drain
@@ -25,6 +25,7 @@ from orch.front.listeners import PATIENCE
 from orch.front.running import App, Patience, Running
 from orch.front.statistics import FrontStatistics
 from orch.front.websocket_connection import WebSocketConnection, shake_hands
+from orch.shortages import Shortage, own_shortage
 
 MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
@@ -34,8 +35,6 @@ FIRST_REQUEST: Final = 1.0
 """Seconds that a stop leaves to a connection just accepted for its first request to come."""
 SHORTAGE: Final = 0.1
 """Seconds without accepting where the process has no file descriptors or memory left for it."""
-
-_SHORT_OF: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 _log = structlog.get_logger("front")
 
@@ -73,6 +72,8 @@ class Server:
         reuse_port: bool = False,
         deflate: bool = False,
         patience: Patience | None = None,
+        admission: Admission | None = None,
+        on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _what: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
@@ -89,6 +90,8 @@ class Server:
         self._deflate = deflate
         self._patience = patience or Patience()
         self._heartbeat_timeout = heartbeat_timeout or (lambda: self._patience.pong)
+        self._admission = admission
+        self._on_shortage = on_shortage
         self._wall = wall
         self._open: dict[Link, HttpConnection | None] = {}
         self._changed = trio.lowlevel.ParkingLot()
@@ -168,31 +171,55 @@ class Server:
                 except (BlockingIOError, InterruptedError):
                     break
                 except OSError as error:
-                    if error.errno in _SHORT_OF:
+                    shortage = own_shortage(error)
+                    if shortage is not None:
                         _log.warning("cannot accept", reason=str(error))
                         self._refused["no_descriptor"] += 1
+                        self._on_shortage(shortage, "New clients cannot be accepted.")
                         await trio.sleep(SHORTAGE)
                         break
                     continue  # this one was gone while it waited
                 self._accepted += 1
-                sock.settimeout(0.0)
-                if bound.path is None:
-                    sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+                client = address[:2] if bound.path is None else None
+                place = self._place(client)
+                if place is Place.CLOSED:
+                    sock.close()
+                    continue
+                try:
+                    sock.settimeout(0.0)
+                    if client is not None:
+                        sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+                except OSError:  # gone already, as some systems say only now
+                    self._give_up(client, place)
+                    sock.close()
+                    continue
                 link = Link(sock, running) if self._tls is None else TlsLink(sock, running, self._tls)
                 self._open[link] = None
-                running.nursery.start_soon(
-                    self._serve,
-                    link,
-                    running,
-                    base,
-                    address[:2] if bound.path is None else None,
-                    name="connection",
-                )
+                running.nursery.start_soon(self._serve, link, running, base, client, place, name="connection")
+
+    def _place(self, client: tuple[str, int] | None) -> Place:
+        """Return whether there is room for a connection; where there is none, count that it was refused."""
+        if self._admission is None:
+            return Place.SERVED
+        place = self._admission.enter(client[0] if client else None)
+        if place is not Place.SERVED:
+            of_address = place is Place.REFUSED_ADDRESS
+            self._refused["too_many_from_address" if of_address else "too_many_connections"] += 1
+        return place
+
+    def _give_up(self, client: tuple[str, int] | None, place: Place) -> None:
+        if self._admission is not None:
+            self._admission.leave(client[0] if client else None, place)
 
     # One connection.
 
     async def _serve(
-        self, link: Link, running: Running, base: dict[str, Any], client: tuple[str, int] | None
+        self,
+        link: Link,
+        running: Running,
+        base: dict[str, Any],
+        client: tuple[str, int] | None,
+        place: Place,
     ) -> None:
         """Serve one connection; whatever it raises ends only itself."""
         websocket: WebSocketConnection | None = None
@@ -201,8 +228,8 @@ class Server:
                 running.refused["tls_handshake"] += 1
                 link.abort()
                 return
-            websocket = await self._serve_http(link, running, {"client": client, **base})
-            del base, client
+            websocket = await self._serve_http(link, running, {"client": client, **base}, place)
+            del base
             if websocket is not None:
                 is_failed = False
                 # Here, and in no function of its own: each one that waits is a quarter of a kilobyte.
@@ -226,14 +253,15 @@ class Server:
             if websocket is not None:
                 websocket.forget()
             link.close()
+            self._give_up(client, place)
             del self._open[link]
             self._changed.unpark_all()
 
     async def _serve_http(
-        self, link: Link, running: Running, base: dict[str, Any]
+        self, link: Link, running: Running, base: dict[str, Any], place: Place
     ) -> WebSocketConnection | None:
         """Serve requests; return the WebSocket that the connection has become, if it has."""
-        connection = HttpConnection(link, running, base)
+        connection = HttpConnection(link, running, base, REFUSALS.get(place))
         self._open[link] = connection
         head = await connection.run()
         self._open[link] = None

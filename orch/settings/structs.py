@@ -45,10 +45,14 @@ class Frontend(Section, frozen=True):
 
 
 class Websocket(Section, frozen=True):
-    """The hub's limits. Durations in seconds."""
+    """The hub's limits. Durations in seconds.
+
+    ``max_connections``: WebSockets; fewer where the limit of open files does not hold so many.
+    ``max_connections_per_address`` 0: a quarter of them, and any number from this machine.
+    """
 
     max_connections: Count = 10_000
-    max_connections_per_address: Count = 10_000
+    max_connections_per_address: Annotated[int, Meta(ge=0)] = 0
     max_sessions_per_connection: Count = 64
     max_joins_per_minute_per_address: Count = 1_200
     max_messages_per_second: Annotated[float, Meta(ge=1)] = 5_000

@@ -67,6 +67,7 @@ class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
 
     ``sessions``: all there are, in use or not; ``session_list``: of those in memory, last used first;
     ``problems``: refusals so far, by code; ``doings``: how many do what, of all that are open.
+    ``limit_reason``: why ``limit`` is lower than the settings ask for, and what to do, or empty.
     ``connections``: the first of those ``matching`` what was asked for. ``pending``: of several workers only
     this one has been counted so far.
     """
@@ -87,6 +88,7 @@ class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
     matching: int
     connections: tuple[ConnectionSummary, ...]
     session_list: tuple[SessionLine, ...]
+    limit_reason: str = ""
     workers: tuple[PoolWorker, ...] = ()
     pending: bool = False
 

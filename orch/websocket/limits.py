@@ -10,6 +10,9 @@ from enum import Enum, auto
 from ipaddress import IPv6Address
 from typing import Final
 
+from orch.access.addresses import is_address, is_loopback
+from orch.capacity import websockets_per_address
+
 #: A bucket holds what is allowed in so many seconds: a client that was quiet may say that much at once.
 BURST_SECONDS: Final = 2.0
 
@@ -73,6 +76,17 @@ def address_of(host: str) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(IPv6Address(int(address) >> 64 << 64))
+
+
+def address_limit(setting: int, connections: int, address: str) -> int:
+    """Return how many of ``connections`` the client's address may have. ``setting`` 0: a share.
+
+    This machine's own address is every client of a proxy or tunnel on it that does not name them: without a
+    setting it may have all.
+    """
+    if not setting and (is_loopback(address) or not is_address(address)):
+        return connections
+    return websockets_per_address(setting, connections)
 
 
 class Addresses:

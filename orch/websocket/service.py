@@ -13,6 +13,7 @@ import trio
 
 from orch.access.actors import actor_of
 from orch.access.table import Right
+from orch.capacity import Capacity, CurrentCapacity
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
@@ -33,7 +34,7 @@ from orch.websocket.handlers import Gateway, Handlers
 from orch.websocket.handshake import Refused, agent, peer, refusal
 from orch.websocket.keys import given
 from orch.websocket.lateness import Lateness
-from orch.websocket.limits import Addresses
+from orch.websocket.limits import Addresses, address_limit
 from orch.websocket.linked import LINK, Linked
 from orch.websocket.membership import Membership
 from orch.websocket.messages import Closing, Connected, ServerMessage
@@ -90,9 +91,11 @@ class HubService:
         events: EventLog,
         topics: Topics,
         metrics: Metrics,
+        capacity: Callable[[], Capacity] | None = None,
         wall: Callable[[], float] = time,
     ) -> None:
         self._settings = settings
+        self._capacity = capacity or CurrentCapacity(settings, files=2**31)
         self._events = events
         self._topics = topics
         self._wall = wall
@@ -348,7 +351,8 @@ class HubService:
         return ConnectionsStatistics(
             active=len(self._connections),
             total=self._total,
-            limit=websocket.max_connections,
+            limit=self._capacity().websockets,
+            limit_reason=self._capacity().sentence,
             sessions=self._rooms.count,
             evicted=self._closes[closes.SLOW_CLIENT.name],
             messages_in=received,
@@ -379,20 +383,22 @@ class HubService:
     def _admit(self, scope: Any, send: Send) -> Connection | Refused:
         websocket = self._settings.current.orchestration.websocket
         host, port = peer(scope)
+        actor = actor_of(scope)
+        limit = self._capacity().websockets
         refused = refusal(
             scope["headers"],
             is_open=self._is_running and not self._is_draining,
             active=len(self._connections),
-            limit=websocket.max_connections,
-            from_address=self._addresses.count(host),
-            address_limit=websocket.max_connections_per_address,
+            limit=limit,
+            from_address=self._addresses.count(actor.address),
+            address_limit=address_limit(websocket.max_connections_per_address, limit, actor.address),
         )
         if refused is not None:
             problems = self._handlers.problems
             problems[refused.problem.code] = problems.get(refused.problem.code, 0) + 1
             return refused
         self._terms.follow(websocket)
-        who = {"actor": actor_of(scope), "host": intern(host), "port": port, "agent": agent(scope["headers"])}
+        who = {"actor": actor, "host": intern(host), "port": port, "agent": agent(scope["headers"])}
         link = (scope.get("extensions") or {}).get(LINK)
         connection: Connection = (
             Written(new_name(), self._terms, send, **who)
@@ -400,7 +406,7 @@ class HubService:
             else Linked(new_name(), self._terms, link, **who)
         )
         self._connections[connection.connection_id] = connection
-        self._addresses.add(host)
+        self._addresses.add(actor.address)
         self._total += 1
         self._topics.touch("connections")
         return connection
@@ -431,7 +437,7 @@ class HubService:
     def _forget(self, connection: Connection) -> None:
         connection.close(closes.NORMAL)
         del self._connections[connection.connection_id]
-        self._addresses.remove(connection.host)
+        self._addresses.remove(connection.actor.address)
         self._lateness.forget(connection.connection_id)
         self._received_before += connection.received
         self._sent_before += connection.sent

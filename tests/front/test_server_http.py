@@ -1,6 +1,8 @@
 """Our server speaks HTTP/1.1 on real sockets, and no client costs anyone but itself."""
 
 import json
+import os
+import resource
 import socket as stdlib_socket
 import ssl
 from pathlib import Path
@@ -9,11 +11,14 @@ from typing import Any
 import pytest
 import trio
 
+from orch.capacity import fit
 from orch.front import running
+from orch.front.admission import Admission
 from orch.front.running import Patience
 from orch.front.server import Server
+from orch.shortages import Shortage
 from tests.fakes.running import run
-from tests.fakes.wires import SHORT, Wire, answer, body_of, eventually, port, serving, wire
+from tests.fakes.wires import HANDSHAKE, SHORT, Wire, answer, body_of, eventually, port, serving, wire
 
 TLS = Path(__file__).parents[1] / "data" / "tls" / "localhost.pem"
 
@@ -587,3 +592,92 @@ def test_a_cancel_at_any_step_leaves_nothing_open() -> None:
         assert open_files() == before, step
         step += 1
     assert step > 20
+
+
+def full(files: int) -> Admission:
+    """Return an admission to half of ``files``."""
+    capacity = fit(files=files, asked=10_000, own=files)
+    return Admission(lambda: capacity, lambda: 0, lambda _host: True)
+
+
+def test_beyond_what_there_is_room_for_clients_are_told_and_who_is_there_is_served() -> None:
+    """503 for a request and for a WebSocket alike; how the service is can still be asked."""
+
+    async def main() -> None:
+        async with serving(echo, admission=full(4)) as server:
+            async with wire(server) as one, wire(server) as two:
+                for each in (one, two):
+                    await each.send(get("/kept"))
+                    assert (await each.answer())[0] == 200
+                for request in (get("/more"), HANDSHAKE):
+                    async with wire(server) as third:
+                        await third.send(request)
+                        status, body = await third.answer()
+                        assert (status, json.loads(body)["code"]) == (503, "too_many_connections")
+                        assert await third.rest() == b""
+                async with wire(server) as probe:
+                    await probe.send(get("/livez"))
+                    assert (await probe.answer()) == (200, b"GET /livez ")
+                    assert await probe.rest() == b""
+                await one.send(get("/again"))
+                assert (await one.answer()) == (200, b"GET /again ")
+            assert server.statistics().refused["too_many_connections"] == 3
+            async with wire(server) as later:
+                await later.send(get("/later"))
+                assert (await later.answer())[0] == 200
+
+    run(main, virtual=False, limit=20)
+
+
+def test_a_refused_client_that_says_nothing_does_not_keep_its_place() -> None:
+    """The places of refusals are few."""
+
+    async def main() -> None:
+        async with (
+            serving(echo, admission=full(4)) as server,
+            wire(server),
+            wire(server),
+            wire(server) as silent,
+        ):
+            began = trio.current_time()
+            assert (await silent.rest())[:13] in {b"", b"HTTP/1.1 408 "}
+            assert trio.current_time() - began < 5
+
+    run(main, virtual=False, limit=20)
+
+
+def take_all(held: list[int]) -> None:
+    """Add all descriptors that this process has left, a few by now, to ``held``."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 8, hard))
+    while True:
+        try:
+            held.append(os.dup(0))
+        except OSError:
+            return
+
+
+def test_descriptors_that_are_used_up_are_noted_as_this_service_s_own_shortage() -> None:
+    """Accepting goes on when there are some again."""
+
+    async def main() -> None:
+        noted: list[tuple[Shortage, str]] = []
+        async with serving(echo, on_shortage=lambda *each: noted.append(each)) as server:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            client = trio.socket.socket()
+            held: list[int] = []
+            try:
+                take_all(held)
+                await client.connect(("127.0.0.1", port(server)))
+                await eventually(lambda: bool(noted))
+            finally:
+                for each in held:
+                    os.close(each)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert noted[0] == (Shortage.DESCRIPTORS, "New clients cannot be accepted.")
+            with client:
+                await client.send(get("/one"))
+                assert (await client.recv(100)).startswith(b"HTTP/1.1 200")
+
+    run(main, virtual=False, limit=20)

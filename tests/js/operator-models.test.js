@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { freshness, waiting } from "../../static/js/models/connection-words.js";
 import { Rates } from "../../static/js/models/rates.js";
-import { agentWords, announced, chosen, closing, countWords, doing, moreSessions, question, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
+import { agentWords, announced, chosen, closing, countWords, doing, lowered, moreSessions, question, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
 import { breakerInWords, breakersInWords, checksInWords, instances, laneInWords, listed, problems, sentence } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/rows.js";
@@ -76,6 +76,13 @@ test("those who speak are counted", () => {
   const services = { services: [service("audio-service", "healthy")] };
   assert.match(sentence({ services, tree: running, speech: { streams: 1 } }), /One person is speaking/);
   assert.match(sentence({ services, tree: running, speech: { streams: 3 } }), /3 people are speaking/);
+});
+
+test("fewer connections than were asked for are said, with what to do", () => {
+  assert.deepEqual(lowered({ limit_reason: "" }), []);
+  assert.deepEqual(lowered({}), []);
+  const [found] = lowered({ limit_reason: "10,000 connections were asked for; 512 fit." });
+  assert.equal(found.text, "10,000 connections were asked for; 512 fit.");
 });
 
 test("what the service itself is short of is said first, and no back end is blamed", () => {

@@ -17,6 +17,8 @@ PURE = (
     "masking.py",
     "problems.py",
     "shortages.py",
+    "capacity.py",
+    "front/admission.py",
     "restarts.py",
     "workers/rolling.py",
     "settings/structs.py",

@@ -13,7 +13,7 @@ export function showBanners(container, problems, { onRestart = null } = {}) {
         "div",
         { class: "banner" },
         pill(problem.word, problem.tone),
-        h("div", { class: "banner-text" }, h("p", {}, h("strong", {}, problem.subject), problem.text ? ": " : "", h("span", { "data-part": "text" })), h("p", { class: "banner-more", "aria-live": "off" }, h("span", { "data-part": "more" }), " Since ", timeElement(), ".")),
+        h("div", { class: "banner-text" }, h("p", {}, h("strong", {}, problem.subject), problem.text ? ": " : "", h("span", { "data-part": "text" })), h("p", { class: "banner-more", "aria-live": "off" }, h("span", { "data-part": "more" }), ...(problem.since === null ? [] : [" Since ", timeElement(), "."]))),
         h("div", { class: "banner-actions" }, action(problem, onRestart)),
       ),
     update: (element, problem) => {
@@ -21,7 +21,8 @@ export function showBanners(container, problems, { onRestart = null } = {}) {
       setPill(element.querySelector(".pill"), problem.word, problem.tone);
       setText(element.querySelector('[data-part="text"]'), sentence(problem.text));
       setText(element.querySelector('[data-part="more"]'), problem.more);
-      setTime(element.querySelector("time"), problem.since);
+      const time = element.querySelector("time");
+      if (time !== null) setTime(time, problem.since);
     },
   });
 }

@@ -16,6 +16,12 @@ export function sentence(pool, store = null) {
   return "Everyone who is connected is up to date.";
 }
 
+/** That fewer connections fit than the settings ask for, as a banner's problem, or none. */
+export function lowered(pool) {
+  if (!pool.limit_reason) return [];
+  return [{ key: "limit", tone: "warn", word: "lowered", subject: "The limit of connections", text: pool.limit_reason, more: "Who comes beyond it is told to come later; who is connected is served.", since: null, action: null }];
+}
+
 /** What the service calls what a connection is doing, in the page's words and colours, in their order. */
 const DOINGS = {
   speaking: { word: "speaking", tone: "ok" },

@@ -16,7 +16,7 @@ import { Tile } from "../components/tile.js";
 import { setTime, timeElement } from "../components/time.js";
 import { confirm } from "../components/dialog.js";
 import { control } from "../control.js";
-import { agentWords, chosen, closing, countWords, doing, moreSessions, question, sentence, tally } from "../models/connections.js";
+import { agentWords, chosen, closing, countWords, doing, lowered, moreSessions, question, sentence, tally } from "../models/connections.js";
 import { bytes, count, number } from "../models/figures.js";
 import { Rates } from "../models/rates.js";
 import { silence, workerLabel } from "../models/workers.js";
@@ -209,7 +209,7 @@ function showWorkers() {
   byId("worker").value = wanted.worker;
   const isSilent = pool.workers.some((each) => !each.answered);
   silentSince = isSilent ? (silentSince ?? Date.now() / 1000) : null;
-  showBanners(byId("problems"), silence(pool.workers, "connections", silentSince));
+  showBanners(byId("problems"), [...lowered(pool), ...silence(pool.workers, "connections", silentSince)]);
 }
 
 function showChoices() {
