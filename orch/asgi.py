@@ -159,6 +159,8 @@ async def _lifespan(state: dict[str, Any], receive: Any, send: Any) -> None:
     configure(configuration.current.orchestration.log_level)
     raise_limit()
     parts = build(configuration, events, {})
+    if not parts.access.has_token:
+        log.warning("no control token is set: nobody is an operator", set="ORCH_CONTROL_TOKEN")
     application = Application(parts, trusts_local=False)
     async with running(parts, None) as tree, trio.open_nursery() as nursery:
         if tree.stopping.is_set():

@@ -6,7 +6,8 @@ Operator rights without a token belong to *local* requests alone. A request is l
 - the address that is really bound is loopback, or a Unix socket;
 - nothing shows that someone passed the request on: no ``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``,
   ``Via`` or one of their relatives, and not HTTP/1.0, which is what nginx speaks to what stands behind it
-  where nobody has told it otherwise, and no client of today;
+  where nobody has told it otherwise, and no client of today; nor ``Connection: upgrade`` without an upgrade,
+  which is what it says where it was told how to pass WebSockets on;
 - ``Host`` is given once and is a loopback name or the bound address, so that a page whose own name was
   pointed at 127.0.0.1 is none.
 
@@ -93,12 +94,16 @@ def is_forwarded(headers: Iterable[Header], http_version: str = "1.1") -> bool:
     """Return whether something between client and service shows in a request."""
     if http_version == "1.0":
         return True
-    for name, _ in headers:
+    announces = upgrades = False
+    for name, value in headers:
         if name in FORWARDING or name.startswith(_FORWARDED):
             return True
         if b"_" in name and _is_disguised(name):
             return True
-    return False
+        announces = announces or (name == b"connection" and b"upgrade" in value.lower())
+        upgrades = upgrades or name == b"upgrade"
+    # A proxy that always says so, for the sake of WebSockets; who asks for an upgrade names it.
+    return announces and not upgrades
 
 
 def _is_disguised(name: bytes) -> bool:

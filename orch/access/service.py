@@ -29,9 +29,6 @@ from orch.settings import Settings
 COOKIE: Final = "orch_sign_in"
 SECURE_COOKIE: Final = f"__Host-{COOKIE}"
 
-#: Characters of a change that the log shows.
-_SHOWN: Final = 500
-
 _log = structlog.get_logger("access")
 
 
@@ -195,15 +192,6 @@ class Access:
             *(("Secure",) if secure else ()),
         )
         return "; ".join(parts)
-
-
-def log_change(actor: Actor, change: str, **what: Any) -> None:
-    """Log who changed what: the audit trail of operators. No secrets in ``what``."""
-    shown = {
-        name: value if len(str(value)) <= _SHOWN else f"{str(value)[:_SHOWN]}…"
-        for name, value in what.items()
-    }
-    _log.info("changed by an operator", change=change, via=actor.via, address=actor.address, **shown)
 
 
 def _too_fast(wait: float) -> ProblemError:

@@ -72,6 +72,7 @@ class Connecting:
         feed: Feed,
         changed: Callable[[bool], None],
         wall: Callable[[], float],
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self.url = shown(url)
         self.state: State = "stopped"
@@ -87,6 +88,7 @@ class Connecting:
         self._feed = feed
         self._changed = changed
         self._wall = wall
+        self._draw = draw
         self._run = ""
         self._logged: dict[str, float] = {}
 
@@ -106,7 +108,7 @@ class Connecting:
                 attempt = 1 if was_of_use else attempt + 1
                 self._note(reason, "store lost" if self.connections > before else "store not reached")
                 self._enter("connecting")
-                await trio.sleep(_pause(attempt))
+                await trio.sleep(_pause(attempt, self._draw()))
         finally:
             self.trouble = None
             self._enter("stopped")
@@ -296,9 +298,9 @@ def _require(answers: list[Any]) -> list[Any]:
     return answers
 
 
-def _pause(attempt: int) -> float:
+def _pause(attempt: int, drawn: float) -> float:
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 10))
-    return longest * random.uniform(0.5, 1)
+    return longest * (0.5 + drawn / 2)
 
 
 def _first(group: BaseExceptionGroup[LinkLostError]) -> BaseException:

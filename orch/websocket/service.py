@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
-from random import uniform
+from random import random
 from sys import intern
 from time import time
 from typing import Any, Final, Never
@@ -93,12 +93,14 @@ class HubService:
         metrics: Metrics,
         capacity: Callable[[], Capacity] | None = None,
         wall: Callable[[], float] = time,
+        draw: Callable[[], float] = random,
     ) -> None:
         self._settings = settings
         self._capacity = capacity or CurrentCapacity(settings, files=2**31)
         self._events = events
         self._topics = topics
         self._wall = wall
+        self._draw = draw
         self._connections: dict[str, Connection] = {}
         self._addresses = Addresses()
         self._lateness = Lateness()
@@ -207,7 +209,7 @@ class HubService:
                     Closing(
                         timestamp=self._rooms.now_ms(),
                         reason=closes.SHUTTING_DOWN.reason,
-                        reconnect_after=round(RETURN_NOT_BEFORE + uniform(0, spread), 3),
+                        reconnect_after=round(RETURN_NOT_BEFORE + spread * self._draw(), 3),
                     )
                 )
                 connection.close(closes.SHUTTING_DOWN, flush=True)

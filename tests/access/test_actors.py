@@ -127,6 +127,7 @@ FORWARDED = [
     [
         *FORWARDED,
         {"version": "1.0"},
+        {"headers": {"connection": "Upgrade"}},
         {"client": ("192.0.2.9", 5)},
         {"client": ("192.0.2.9", 5), "headers": {"x-forwarded-for": "127.0.0.1"}},
         {"server": ("0.0.0.0", 3000)},

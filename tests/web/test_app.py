@@ -426,3 +426,25 @@ def test_parts_are_all_that_the_pages_are_given() -> None:
     one, other = ScriptedService("full"), ScriptedService("broken")
     assert msgspec.json.decode(ask("GET", "/api/health", one).whole)["status"] == "degraded"
     assert msgspec.json.decode(ask("GET", "/api/health", other).whole)["status"] == "unhealthy"
+
+
+def test_every_change_is_logged_with_who_made_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """What, how they were let in, and from which address; a request that is refused changes nothing."""
+    for method, path, body, change in CHANGES:
+        service = ScriptedService("full", settings=WIDE)
+        headers = {"Content-Type": "application/json", "Host": "translate.example"}
+        ask(method, path, service, data=body, headers=headers)
+        assert "audit" not in capsys.readouterr().out
+        ask(method, path, service, data=body, headers=headers | {"Authorization": f"Bearer {TOKEN}"})
+        line = capsys.readouterr().out
+        if change[0] != "patch":  # the scene's settings do not change
+            assert "changed" in line
+            assert "via=token" in line
+            assert "address=127.0.0.1" in line
+        assert TOKEN not in line
+
+
+def test_health_tells_guests_the_state_alone() -> None:
+    """Why a store is degraded, and how many are connected, are for operators."""
+    guest = ask("GET", "/api/health", ScriptedService("full", settings=WIDE), headers={"Host": "x.example"})
+    assert list(msgspec.json.decode(guest.whole)) == ["status"]

@@ -11,8 +11,9 @@ from orch.configuration import ConfigurationStatistics
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.settings import SettingsError
-from orch.settings.kinds import why_fixed
+from orch.settings.kinds import masked, why_fixed
 from orch.web.answers import answer, read_json
+from orch.web.audit import log_change
 
 
 class Patch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +68,9 @@ def blueprint(parts: Parts) -> Blueprint:
         except SettingsError as error:
             faults = [{"path": fault.path, "expected": fault.expected} for fault in error.faults]
             raise ProblemError("invalid_settings", str(error.faults[0]), faults=faults) from None
+        for each in changed.changes:
+            old, new = masked(each.path, each.old), masked(each.path, each.new)
+            log_change("setting", path=each.path, old=old, new=new, waits=each.reason is not None)
         return answer(
             Applied(
                 applied=tuple(change.path for change in changed.changes if change.reason is None),

@@ -8,6 +8,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from orch.parts import Parts
 from orch.web.answers import answer, read_json, read_query
+from orch.web.audit import log_change
 from orch.websocket.figures import ConnectionsStatistics
 from orch.websocket.operating import Announced
 from orch.websocket.pool import PoolQuery
@@ -48,7 +49,9 @@ def blueprint(parts: Parts) -> Blueprint:
     async def announce() -> Response:
         """Say something to every connection, on all workers; answer how many took it, and in what time."""
         wanted = await read_json(Announcement)
-        return answer(await parts.hub.announce_everywhere(wanted.message))
+        announced = await parts.hub.announce_everywhere(wanted.message)
+        log_change("announced", message=wanted.message, taken=announced.taken)
+        return answer(announced)
 
     @api.delete("/connections/<connection_id>")
     @document_response(Closing, 202)
@@ -56,6 +59,7 @@ def blueprint(parts: Parts) -> Blueprint:
     async def close(connection_id: str) -> Response:
         """Close one connection, on whichever worker it is; its client is told not to come back."""
         await parts.hub.close_connection(connection_id)
+        log_change("connection closed", connection_id=connection_id)
         return answer(Closing(connection_id=connection_id), status=202)
 
     return api

@@ -3,9 +3,10 @@
 from typing import Final
 
 from msgspec import Struct
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 from quart_schema import document_response
 
+from orch.access.actors import actor_of
 from orch.parts import Parts
 from orch.stores.standing import StoreStanding
 from orch.supervision import State
@@ -64,6 +65,12 @@ class Health(Struct, frozen=True, kw_only=True):
     uptime: int
 
 
+class PlainHealth(Struct, frozen=True):
+    """How the service is, in one word, for whoever is no operator."""
+
+    status: str
+
+
 def worst(states: tuple[str, ...]) -> str:
     """Return the worst of some states; of none, ``unknown``."""
     return max(states, key=ORDER.index, default="unknown")
@@ -103,10 +110,15 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.get("/api/health")
     @document_response(Health)
     async def health() -> Response:
-        """Return how the service, its back ends, its hub and its store are."""
+        """Return how the service, its back ends, its hub and its store are.
+
+        Who is no operator is told the state alone.
+        """
         hub = parts.tree.states().get("websocket", State.STOPPED)
         store = parts.store.standing()
         services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub], "store": store.state}
+        if not actor_of(request.scope).is_operator:
+            return answer(PlainHealth(status=worst(tuple(services.values()))))
         connections = parts.hub.statistics(NOBODY)
         return answer(
             Health(

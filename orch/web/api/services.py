@@ -9,6 +9,7 @@ from quart_schema import document_request, document_response, security_scheme
 from orch.health.statistics import ServicesStatistics
 from orch.parts import Parts
 from orch.web.answers import answer, read_json
+from orch.web.audit import log_change
 
 
 class Restart(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +43,7 @@ def blueprint(parts: Parts) -> Blueprint:
         """Start a back end again: its process, or its restart_command."""
         wanted = await read_json(Restart)
         await parts.health.restart(wanted.service, reason="An operator asked for it.")
+        log_change("service restarted", service=wanted.service)
         return answer(Restarting(service=wanted.service), status=202)
 
     return api

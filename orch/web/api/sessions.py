@@ -14,6 +14,7 @@ from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.speech.exports import Choice, export, of_history
 from orch.web.answers import answer, read_json, read_query
+from orch.web.audit import log_change
 from orch.web.uploads import Uploads
 from orch.websocket.messages import Language, Languages, Name, SessionId
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary
@@ -111,6 +112,7 @@ def blueprint(parts: Parts) -> Blueprint:
     async def end(session_id: str) -> Response:
         """End a session: everyone in it is told, and nothing of it is kept."""
         await parts.hub.end_session(session_id)
+        log_change("session ended", session_id=session_id)
         return Response(b"", status=204)
 
     @api.get("/<session_id>/transcript")

@@ -12,6 +12,7 @@ from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.supervision import TreeStatistics
 from orch.web.answers import answer, read_query
+from orch.web.audit import log_change
 
 
 class BranchRestarting(Struct, frozen=True, kw_only=True):
@@ -58,11 +59,13 @@ def blueprint(parts: Parts) -> Blueprint:
         if worker not in ("", parts.asking.me.name):
             outcome = await parts.asking.ask_one(worker, "restart", msgspec.json.encode(branch))
             _require_restarting(msgspec.json.decode(outcome, type=str), branch)
+            log_change("branch restarted", branch=branch, worker=worker)
             return answer(BranchRestarting(branch=branch), status=202)
         if branch not in parts.tree.names():
             names = ", ".join(parts.tree.names())
             raise ProblemError("unknown_branch", f"The tree has no branch {branch[:100]}. It has {names}.")
         response = answer(BranchRestarting(branch=branch), status=202)
+        log_change("branch restarted", branch=branch)
         if branch == "front":
             _restart_after(response, parts)
         elif not parts.tree.restart(branch):

@@ -1,0 +1,25 @@
+"""Who changed what: one line in the log for every change that an operator makes."""
+
+from typing import Any, Final
+
+import structlog
+from quart import request
+
+from orch.access.actors import actor_of
+
+#: Characters of a value that the log shows.
+SHOWN: Final = 500
+
+_log = structlog.get_logger("audit")
+
+
+def log_change(change: str, **what: Any) -> None:
+    """Log a change that the current request has made; ``what`` has been masked by its maker."""
+    actor = actor_of(request.scope)
+    shown = {name: _short(value) for name, value in what.items()}
+    _log.info("changed", change=change, via=actor.via, address=actor.address, **shown)
+
+
+def _short(value: Any) -> Any:
+    text = str(value)
+    return value if len(text) <= SHOWN else f"{text[:SHOWN]}…"
