@@ -19,6 +19,7 @@ from orch.access.origins import SAFE_METHODS, check_origin
 from orch.access.table import GATEWAY, passes_door, refusal
 from orch.configuration import Configuration, find_file
 from orch.descriptors import raise_limit
+from orch.gateway.answer_headers import SECURITY
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.settings import SettingsError
@@ -85,7 +86,7 @@ class Application:
         path = scope["path"]
         if scope["type"] != "http":
             return False
-        return self._parts.gateway.handles(path) and not self._is_control_path(path)
+        return self._parts.gateway.handles(path, scope.get("raw_path")) and not self._is_control_path(path)
 
     def _http(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         if self._is_passed_on(scope):
@@ -96,7 +97,7 @@ class Application:
     async def _gateway(self, scope: Any, receive: Any, send: Any) -> None:
         """Send a request on, if who asks may, and no other site's page has made a browser ask."""
         try:
-            if not passes_door(scope[ACTOR], GATEWAY):
+            if not passes_door(scope[ACTOR], GATEWAY, is_public=self._parts.gateway.is_public(scope)):
                 self._parts.access.refused(scope, scope[ACTOR])
                 raise refusal(GATEWAY)
             if scope["method"] not in SAFE_METHODS:
@@ -111,7 +112,7 @@ async def _answer_problem(send: Any, error: ProblemError) -> None:
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
+        *SECURITY,
     ]
     headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})

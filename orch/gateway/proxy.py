@@ -149,8 +149,7 @@ class Call:
     @property
     def path(self) -> str:
         """The path as the client encoded it, where the server says so."""
-        raw: bytes | None = self.scope.get("raw_path")
-        return raw.decode("latin-1") if raw else quote(self.scope["path"])
+        return encoded_path(self.scope)
 
     @property
     def target(self) -> str:
@@ -381,6 +380,12 @@ class Proxy:
                 reason=problem.detail,
             )
         self._record(call.match, status, call.back_end_seconds)
+
+
+def encoded_path(scope: Scope) -> str:
+    """Return a request's path as the client encoded it, where the server says so."""
+    raw: bytes | None = scope.get("raw_path")
+    return raw.decode("latin-1") if raw else quote(scope["path"])
 
 
 def too_large(limit: int) -> ProblemError:

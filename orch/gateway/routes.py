@@ -32,6 +32,10 @@ _ENCODED_AGAIN: Final = re.compile(
     rb"%(?:25)*(?:2[ef]|5c|[01][0-9a-f]|7f|c[01]|e0%(?:25)*[89])", re.IGNORECASE
 )
 _FIRST_VISIBLE: Final = 0x20
+# Look-ups that are remembered: a request's path is looked up by the door and by the gateway, and most
+# requests are for the same few paths.
+_REMEMBERED: Final = 1024
+_SHORT: Final = 256
 _DELETE: Final = 0x7F
 # What quote() may leave alone when a decoded path is encoded again: all that _WELL_FORMED lets through but
 # "%".
@@ -126,6 +130,7 @@ class RouteTable:
         self.routes: tuple[Route, ...] = tuple(routes)
         self._exact: dict[tuple[str, ...], Route] = {}
         self._below: dict[tuple[str, ...], Route] = {}
+        self._remembered: dict[str, Match | None] = {}
         for route in self.routes:
             prefix = tuple(segment for segment in route.prefix.split("/") if segment)
             table = self._below if route.prefix.endswith("/") else self._exact
@@ -136,6 +141,16 @@ class RouteTable:
 
         Raises :class:`UnroutableError`.
         """
+        if path in self._remembered:
+            return self._remembered[path]
+        found = self._match(path)
+        if len(path) <= _SHORT:
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[path] = found
+        return found
+
+    def _match(self, path: str) -> Match | None:
         read = read_path(path)
         depth = len(read.decoded)
         for length in range(depth, -1, -1):
@@ -165,12 +180,19 @@ class RouteTable:
                 return route.prefix.removesuffix("/") + rest if rest else route.prefix
         return None
 
-    def takes(self, decoded_path: str) -> bool:
-        """Return whether a path that a server has decoded already (ASGI's ``path``) belongs to a route."""
+    def takes(self, decoded_path: str, raw_path: str | None = None) -> bool:
+        """Return whether a request's path belongs to a route.
+
+        ``decoded_path`` is ASGI's ``path``, ``raw_path`` what the client sent, where the server says so. One
+        that cannot be passed on belongs to the route it begins with: there it is refused.
+        """
         try:
-            return self.match(quote(decoded_path, safe=_SAFE)) is not None
+            return self.match(raw_path or quote(decoded_path, safe=_SAFE)) is not None
         except UnroutableError:
-            return False
+            return any(
+                decoded_path == route.prefix or decoded_path.startswith(route.prefix.rstrip("/") + "/")
+                for route in self.routes
+            )
 
 
 def _join(base: str, path: Path, length: int) -> str:

@@ -23,7 +23,8 @@ from orch.gateway.figures import GatewayRoute, GatewayStatistics, Window
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
-from orch.gateway.proxy import CLIENT_GONE, Proxy, Receive, Scope, Send
+from orch.gateway.proxy import CLIENT_GONE, Proxy, Receive, Scope, Send, encoded_path
+from orch.gateway.public import PublicRoutes
 from orch.gateway.routes import Match, RouteTable, is_canonical
 from orch.gateway.spool import Spool
 from orch.gateway.transport import Connect, Connector
@@ -150,6 +151,7 @@ class GatewayService:
         self._table = RouteTable(())
         self._table_of: Settings | None = None
         self._trusted: tuple[Network, ...] = ()
+        self._public: PublicRoutes | None = None
         self._backends_of: Settings | None = None
         self._total: Window | None = None
         self._routes: dict[str, Window] = {}
@@ -180,10 +182,20 @@ class GatewayService:
         finally:
             self._backends.keep_connections(keep=False)
 
-    def handles(self, path: str) -> bool:
-        """Return whether a path (decoded, as ASGI's ``path``) is in the route table."""
+    def handles(self, path: str, raw_path: bytes | None = None) -> bool:
+        """Return whether a path (ASGI's ``path``, decoded, and ``raw_path``, as it was sent) has a route."""
         self._follow_routes()
-        return self._table.takes(path)
+        return self._table.takes(path, None if raw_path is None else raw_path.decode("latin-1"))
+
+    def is_public(self, scope: Scope) -> bool:
+        """Return whether the settings open a client's request to everyone."""
+        self._follow_routes()
+        return self._public is not None and self._public.opens(scope["method"], encoded_path(scope))
+
+    def is_public_inside(self, service: str, method: str, path: str) -> bool:
+        """Return the same of a request to a service at its own path."""
+        self._follow_routes()
+        return self._public is not None and self._public.opens_inside(service, method, path)
 
     def determine_route(self, path: str) -> Match | None:
         """Return where a percent-encoded path leads, None where no route takes it. Raises UnroutableError."""
@@ -356,6 +368,8 @@ class GatewayService:
         settings = self._settings.current
         if settings is not self._table_of:
             self._table = RouteTable(settings.orchestration.gateway.routes)
+            gateway = settings.orchestration.gateway
+            self._public = PublicRoutes(gateway.public_routes, self._table) if gateway.public else None
             self._trusted = tuple(map(read_network, settings.orchestration.frontend.trusted_proxies))
             self._table_of = settings
 

@@ -18,11 +18,13 @@ from msgspec import Struct
 from orch.settings.back_ends import find_faults, normalized
 from orch.settings.environment import links, overrides, type_at
 from orch.settings.kinds import given, masked, type_words
-from orch.settings.structs import DIALECTS, Fault, Section, Service, Settings
+from orch.settings.structs import DIALECTS, Fault, Gateway, Section, Service, Settings
 from orch.settings.yaml_reading import NotYamlError, read_yaml
 from orch.stores.redis_address import read_address
 
 _LAST_PORT: Final = 65535
+# Nothing in it that is encoded, and no dot segment: it names one path, to whoever reads it.
+_PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+/?")
 _MOST_NODES: Final = 100_000
 
 Source = Literal["default", "file", "environment", "runtime"]
@@ -352,7 +354,28 @@ def _spanning(settings: Settings) -> list[Fault]:
                 Fault(f"{where}.prefix", f"expected each prefix once, got {given('', route.prefix)} again")
             )
         seen.add(route.prefix)
-    return faults + _own_ports(settings) + _proxies(settings) + _deployment(settings)
+    return (
+        faults
+        + _public_routes(settings.orchestration.gateway)
+        + _own_ports(settings)
+        + _proxies(settings)
+        + _deployment(settings)
+    )
+
+
+def _public_routes(gateway: Gateway) -> list[Fault]:
+    where = "orchestration.gateway.public_routes"
+    if gateway.public and not gateway.public_routes:
+        return [Fault(where, "expected at least one path while orchestration.gateway.public is true")]
+    prefixes = [route.prefix for route in gateway.routes]
+    return [
+        Fault(f"{where}[{number}].path", f"expected a path that begins with one of {', '.join(prefixes)}")
+        for number, entry in enumerate(gateway.public_routes)
+        if not _PLAIN_PATH.fullmatch(entry.path)
+        or not any(
+            entry.path == prefix or entry.path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes
+        )
+    ]
 
 
 def _deployment(settings: Settings) -> list[Fault]:

@@ -82,6 +82,16 @@ DEFAULT_ROUTES: Final = (
 )
 
 
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class PublicRoute(Section, frozen=True):
+    """What strangers may ask of back ends: these methods at ``path``, or below it where it ends in ``/``."""
+
+    path: Path
+    methods: tuple[Method, ...] = ("GET",)
+
+
 class Share(Section, frozen=True):
     """What one flow may have of each instance: open connections, and requests that wait for one."""
 
@@ -94,7 +104,8 @@ class Gateway(Section, frozen=True):
 
     ``captions`` and ``requests``: the shares of the service's own flow and of clients' requests. Of clients'
     requests: ``max_requests`` may be under way in all, ``spool_bytes`` of their bodies on the disk, and
-    ``client_rate`` bytes a second have to come and go.
+    ``client_rate`` bytes a second have to come and go. Routes are for local requests and operators;
+    ``public`` opens those in ``public_routes`` to everyone.
     """
 
     timeout: Positive = 30
@@ -109,6 +120,8 @@ class Gateway(Section, frozen=True):
     spool_bytes: Count = 1_073_741_824
     client_rate: Positive = 16_384
     routes: tuple[Route, ...] = DEFAULT_ROUTES
+    public: bool = False
+    public_routes: tuple[PublicRoute, ...] = ()
 
 
 class AlertThresholds(Section, frozen=True):

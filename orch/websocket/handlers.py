@@ -84,6 +84,9 @@ class Gateway(Protocol):
     ) -> Answer:
         """Ask a back end."""
 
+    def is_public_inside(self, service: str, method: str, path: str) -> bool:
+        """Return whether the settings open a request to everyone."""
+
 
 class Handlers:
     """Handles frames, each to an answer: what it asked for, or ``error``.
@@ -145,10 +148,16 @@ class Handlers:
             return
         identity = message.id if isinstance(message, ClientMessage) else None
         need = self._needs[type(message)]
-        if not passes_door(connection.actor, need):
+        if not passes_door(connection.actor, need, is_public=self._is_public(message)):
             self._refuse(connection, refusal(need), identity)
             return
         await self._guarded(connection, identity, partial(self._table[type(message)], connection, message))
+
+    def _is_public(self, message: object) -> bool:
+        """Return whether the settings open a message to a back end to everyone."""
+        return isinstance(message, ServiceMessage) and self._gateway.is_public_inside(
+            message.target_service, _method(message), ACTION_PREFIX + message.action
+        )
 
     def _slow_down(self, connection: Connection, data: str | bytes, verdict: Verdict) -> None:
         """Refuse a message that came too soon after others; end a connection that goes on all the same."""
@@ -244,7 +253,7 @@ class Handlers:
         try:
             answer = await self._gateway.fetch(
                 message.target_service,
-                "GET" if message.payload is None else "POST",
+                _method(message),
                 ACTION_PREFIX + message.action,
                 headers=_JSON_HEADERS if message.payload is not None else _JSON_HEADERS[1:],
                 body=b"" if message.payload is None else msgspec.json.encode(message.payload),
@@ -279,6 +288,10 @@ class Handlers:
 
     async def _audio_end(self, connection: Connection, message: AudioEnd) -> None:
         self._speaking.end(connection, message)
+
+
+def _method(message: ServiceMessage) -> str:
+    return "GET" if message.payload is None else "POST"
 
 
 def _as_json(body: bytes) -> Raw:

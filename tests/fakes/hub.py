@@ -61,6 +61,12 @@ class FakeGateway:
     asked: list[tuple[str, str, str, bytes]] = field(default_factory=list)
     flows: list[tuple[Flow, str]] = field(default_factory=list)
 
+    is_public: bool = False
+
+    def is_public_inside(self, service: str, method: str, path: str) -> bool:
+        """Answer as ``is_public`` says."""
+        return self.is_public
+
     async def fetch(
         self,
         service: str,

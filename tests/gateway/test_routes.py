@@ -204,13 +204,32 @@ def test_a_base_without_a_slash_is_joined_with_one() -> None:
     [
         ("/api/audio/grüße 100%?#", True),
         ("/api/audio/../x", False),
-        ("/api/audio/..\\x", False),
+        ("/api/audio/..\\x", True),
+        ("/other/..\\x", False),
         ("/", False),
     ],
 )
 def test_a_decoded_path_is_taken_or_not(path: str, taken: bool) -> None:  # noqa: FBT001 - a column
-    """What an ASGI server has decoded is compared as it stands, "%" and "?" included."""
+    """What an ASGI server has decoded is compared as it stands; what cannot be passed on is refused there."""
     assert TABLE.takes(path) is taken
+
+
+def test_what_the_client_sent_decides() -> None:
+    """Where the server says what that was; a look-up that was made before says the same again."""
+    for _ in range(2):
+        assert not TABLE.takes("/api/audio/x", "/api/audio%2Fx")
+        assert TABLE.takes("/api/audio/x", "/api/audio/x")
+        assert TABLE.takes("/api/audio/%2e%2e", "/api/audio/%252e%252e")
+
+
+def test_look_ups_that_are_remembered_are_bounded() -> None:
+    """Paths are the clients' to choose."""
+    table = RouteTable(DEFAULT_ROUTES)
+    for number in range(5000):
+        table.match(f"/api/audio/{number}")
+    table.match("/api/audio/" + "x" * 10_000)
+    assert len(table._remembered) <= 1024
+    assert all(len(path) <= 256 for path in table._remembered)
 
 
 def test_dot_segments_at_the_end_leave_a_directory() -> None:

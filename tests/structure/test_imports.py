@@ -49,6 +49,7 @@ PURE = (
     "gateway/figures.py",
     "gateway/flows.py",
     "gateway/places.py",
+    "gateway/public.py",
     "gateway/http1.py",
     "gateway/bodies.py",
     "front/answers.py",
