@@ -1,6 +1,7 @@
 """A connection to the service that is opened again whenever it is lost."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -17,15 +18,24 @@ from orch.client.events import (
     StoppedError,
     decode,
 )
-from orch.client.reconnecting import ABNORMAL, Backoff, Liveness, Reconnection, Stop
+from orch.client.reconnecting import ABNORMAL, SPEECH_RETRY, Backoff, Liveness, Reconnection, Stop
 from orch.client.sessions import SessionStatistics
 from orch.client.state import Action, ClientState, Hear, Send, Settle
 from orch.client.transport import Dial, DialError, Socket, SocketClosedError, address
 from orch.websocket import closes
-from orch.websocket.messages import AnyClientMessage, AudioEnded, ClientMessage, Connected, encode
+from orch.websocket.messages import (
+    AnyClientMessage,
+    AudioEnded,
+    AudioStatus,
+    ClientMessage,
+    Connected,
+    Transcript,
+    encode,
+)
 
 #: Seconds until the service has greeted a connection, until it takes a frame, and that closing may take.
 CONNECT_WITHIN: Final = 10.0
+CONNECT_WITHIN_SPEECH: Final = 5.0  # speech is stored for a minute only
 SEND_WITHIN: Final = 30.0
 CLOSE_WITHIN: Final = 2.0
 
@@ -104,7 +114,8 @@ class Connection:
         self.generation = 0
         self.state = StateChanged("connecting")
         self.stopped: StoppedError | None = None
-        self.last_ended: AudioEnded | None = None
+        #: Those who speak: each is given what says how far a stream is.
+        self.speakers: set[Callable[[AudioEnded | AudioStatus | Transcript], None]] = set()
 
     def statistics(self) -> ClientStatistics:
         """Return what it holds."""
@@ -190,7 +201,8 @@ class Connection:
                         waiter.outcome, waiter.generation = outcome, self.generation
                         waiter.arrived.set()
                 case Hear(message):
-                    self.last_ended = message
+                    for hear in tuple(self.speakers):
+                        hear(message)
         due = self.core.next_due()
         if due is not None and due < self._watched_until:
             self._retimed.set()
@@ -219,6 +231,7 @@ class Connection:
                     reason,
                     trio.current_time(),
                     asked=None if closing is None else (closing.reason, closing.reconnect_after),
+                    within=SPEECH_RETRY if self.speakers else float("inf"),
                 )
                 if isinstance(verdict, Stop):
                     self.stopped = StoppedError(verdict.code, verdict.words)
@@ -236,7 +249,8 @@ class Connection:
         ended = (ABNORMAL, "")
         self._abandoned = "The service did not answer in time."
         try:
-            with trio.CancelScope(deadline=trio.current_time() + CONNECT_WITHIN) as self._attempt:
+            within = CONNECT_WITHIN_SPEECH if self.speakers else CONNECT_WITHIN
+            with trio.CancelScope(deadline=trio.current_time() + within) as self._attempt:
                 async with self._dial(self._url) as socket, trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, socket)
                     ended = await self._read(socket, nursery)
@@ -288,6 +302,8 @@ class Connection:
         while True:
             while self._outgoing:
                 item = self._outgoing[0]
+                if isinstance(item, _Block) and self._liveness and self._liveness.sent(trio.current_time()):
+                    self._retimed.set()
                 with trio.move_on_after(SEND_WITHIN) as limit:
                     try:
                         if isinstance(item, _Goodbye):

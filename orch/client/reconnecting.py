@@ -4,6 +4,7 @@
 ``tests/data/recovery/reconnection.json`` and ``liveness.json`` are what both must do.
 """
 
+import math
 import random
 from collections.abc import Callable
 from typing import Final, Literal
@@ -17,6 +18,12 @@ STEADY_AFTER: Final = 5.0
 
 #: Seconds that a ping may stay unanswered.
 PATIENCE: Final = 10.0
+
+#: While speech goes out the service acknowledges it each second: so many seconds without a word are enough
+#: to ask, and so many more to know. The next try comes within the last: speech is stored for a minute only.
+SPEECH_QUIET: Final = 3.0
+SPEECH_PATIENCE: Final = 3.0
+SPEECH_RETRY: Final = 2.0
 
 #: RFC 6455 §7.1.5: what a connection that ended without a close frame is said to have been closed with.
 ABNORMAL: Final = 1006
@@ -91,9 +98,19 @@ class Reconnection:
         self._live_since = now
 
     def closed(
-        self, code: int, reason: str, now: float, *, asked: tuple[str, float] | None = None
+        self,
+        code: int,
+        reason: str,
+        now: float,
+        *,
+        asked: tuple[str, float] | None = None,
+        within: float = math.inf,
     ) -> Wait | Stop:
-        """Return what follows a close. ``asked``: reason and ``reconnect_after`` of a ``closing``."""
+        """Return what follows a close.
+
+        ``asked``: reason and ``reconnect_after`` of a ``closing``. ``within``: where the service asks for no
+        wait, it is no longer.
+        """
         known = closes.CLOSES.get(code)
         words = (asked[0] if asked else "") or reason or (known.reason if known else _words(code))
         following = closes.after(code)
@@ -102,7 +119,7 @@ class Reconnection:
         if self._live_since is not None and now - self._live_since >= STEADY_AFTER:
             self._backoff.reset()
         self._live_since = None
-        wait = self._backoff.next()
+        wait = min(within, self._backoff.next())
         if asked and asked[1] > 0:
             # The service spreads its clients itself; its wait is kept.
             wait += asked[1]
@@ -123,24 +140,36 @@ class Liveness:
     """Whether a quiet connection still lives.
 
     Nobody tells of a network that has gone; a ping that stays unanswered is the only sign. Without a word for
-    ``quiet`` seconds one is sent; without a word for ``PATIENCE`` after it the connection is called dead. The
-    mutable state is when something was last heard, and since when a ping has been unanswered.
+    ``quiet`` seconds one is sent; without a word for ``PATIENCE`` after it the connection is called dead.
+    While speech goes out both are shorter. The mutable state is when something was last heard, since when a
+    ping has been unanswered, and since when speech has.
     """
 
     def __init__(self, *, quiet: float, now: float) -> None:
         self._quiet = quiet
         self._heard_at = now
         self._asked_at: float | None = None
+        self._sent_at: float | None = None
 
     @property
     def due_at(self) -> float:
         """When to look next."""
-        return self._heard_at + self._quiet if self._asked_at is None else self._asked_at + PATIENCE
+        if self._asked_at is not None:
+            return self._asked_at + (PATIENCE if self._sent_at is None else SPEECH_PATIENCE)
+        due = self._heard_at + self._quiet
+        return due if self._sent_at is None else min(due, self._sent_at + SPEECH_QUIET)
 
     def heard(self, now: float) -> None:
         """Any word counts."""
         self._heard_at = now
-        self._asked_at = None
+        self._asked_at = self._sent_at = None
+
+    def sent(self, now: float) -> bool:
+        """Note that speech goes out. True: ``due_at`` may be sooner now."""
+        if self._sent_at is not None:
+            return False
+        self._sent_at = now
+        return True
 
     def look(self, now: float) -> Literal["ask", "die"] | None:
         """Return what to do now: send a ping, give the connection up, or nothing before ``due_at``."""

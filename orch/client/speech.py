@@ -1,6 +1,5 @@
-"""Speech on its way to the service: one stream after another, over lost connections too."""
+"""Speech on its way to the service, over lost connections too."""
 
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -9,63 +8,71 @@ import trio
 
 from orch.client.connection import Connection
 from orch.client.events import ClientError, ConnectionLostError, RefusedError
-from orch.websocket.messages import AudioEnd, AudioEnded, AudioStart, AudioStarted
+from orch.client.stored_speech import LIMIT, StoredSpeech
+from orch.websocket.messages import AudioEnd, AudioEnded, AudioStart, AudioStarted, AudioStatus, Transcript
 
-#: Seconds of speech that wait here; ``send`` waits while it is as much.
-WAITING_LIMIT: Final = 10.0
-
-#: Bytes of one frame at most.
-BLOCK_LIMIT: Final = 65_536
-
-#: Seconds after which a stream that the service broke off is begun again.
+#: Seconds after which a stream that the service broke off, or could not begin just now, is begun again.
 BEGIN_AGAIN: Final = 1.0
+
+#: Errors of ``audio_start`` that pass.
+_PASSING: Final = frozenset({"shutting_down", "store_unavailable", "rate_limited"})
 
 
 class SpeechStream:
     """Speech of one speaker: 16-bit little-endian mono PCM. See ``Client.speak``.
 
-    After a lost connection the next one begins a stream of its own, with what had not been written to the
-    network. What was on its way when the connection fell may not be heard. ``stream_ids`` begin the
-    ``segment_id`` of what is written down. ``ended`` is the service's last word, once all that it heard is;
-    None where the connection fell before it came.
+    It is stored until the service has acknowledged it, a minute of it, so that a lost connection costs
+    nothing: the stream goes on where it was, on the next one, at its own times. ``stream_ids`` begin the
+    ``segment_id`` of what is transcribed. ``ended`` is the service's last word, once all that it received is
+    transcribed; None where the connection fell before it came.
     """
 
     def __init__(self, connection: Connection, start: AudioStart) -> None:
         self._connection = connection
-        self._start = start
-        self._blocks: deque[bytes] = deque()
-        self._bytes = 0
+        self._stored = StoredSpeech(start)
         self._is_ended = False
         self._failure: ClientError | None = None
         self._generation: int | None = None
+        self._last_ended: AudioEnded | None = None
         self.stream_ids: list[str] = []
         self.ended: AudioEnded | None = None
 
     @property
     def waiting_seconds(self) -> float:
-        """Seconds of speech that wait for the connection."""
-        return self._bytes / 2 / self._start.sample_rate
+        """Seconds of speech that have not arrived, as far as is known."""
+        return self._stored.waiting_seconds
+
+    @property
+    def lost_seconds(self) -> float:
+        """Seconds of speech that were let go (``push``) and had not arrived: gaps in the transcript."""
+        return self._stored.lost_seconds
 
     async def send(self, pcm: bytes) -> None:
-        """Take in a block; wait while ``WAITING_LIMIT`` seconds are waiting. Cancelled, it took nothing in.
+        """Take in a block; wait while a minute is waiting. Cancelled, it took nothing in.
 
         Raises ValueError for half a sample, and what the stream itself failed with.
         """
-        if len(pcm) % 2:
-            raise ValueError(f"{len(pcm)} bytes: a sample has two, so that the number must be even.")
+        _check(pcm)
         await trio.lowlevel.checkpoint()
-        while self.waiting_seconds >= WAITING_LIMIT and self._failure is None:
+        while self.waiting_seconds >= LIMIT and self._failure is None:
             await self._connection.changed.park()
+        self.push(pcm)
+
+    def push(self, pcm: bytes) -> None:
+        """Take in a block of what is spoken now, without waiting; past a minute the oldest is let go.
+
+        Raises as ``send``.
+        """
+        _check(pcm)
         if self._failure is not None:
             raise self._failure
-        self._blocks.append(bytes(pcm))
-        self._bytes += len(pcm)
+        self._stored.add(pcm, trio.current_time())
         self._connection.changed.unpark_all()
 
     async def carried(self) -> None:
-        """Wait until all that was taken in has been written to the network. Raises as ``send``."""
+        """Wait until all that was taken in has arrived. Raises as ``send``."""
         await trio.lowlevel.checkpoint()
-        while self._bytes and self._failure is None:
+        while not self._stored.has_arrived and self._failure is None:
             await self._connection.changed.park()
         if self._failure is not None:
             raise self._failure
@@ -76,25 +83,35 @@ class SpeechStream:
         self._connection.changed.unpark_all()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Carry the speech to the service until it has ended and all that was heard is written down."""
+        """Carry the speech to the service until it has ended and all that arrived is transcribed."""
+        self._connection.speakers.add(self._hear)
         try:
             while True:
                 await self._connection.live()
+                start = self._stored.begin(trio.current_time())
                 try:
-                    answer, generation = await self._connection.exchange(self._start)
+                    answer, generation = await self._connection.exchange(start)
                 except ConnectionLostError:
                     continue
+                except RefusedError as error:
+                    if error.code not in _PASSING:
+                        raise
+                    await trio.sleep(BEGIN_AGAIN)
+                    continue
                 assert isinstance(answer, AudioStarted)  # noqa: S101 - what audio_start is answered with
-                self.stream_ids.append(answer.stream_id)
+                if answer.stream_id not in self.stream_ids:
+                    self.stream_ids.append(answer.stream_id)
+                    if len(self.stream_ids) == 1:
+                        task_status.started()
+                self._stored.begun(answer)
                 self._generation = generation
-                if len(self.stream_ids) == 1:
-                    task_status.started()
                 if await self._carry(answer.stream_id, generation):
                     return
         except ClientError as error:
             self._failure = error
             raise
         finally:
+            self._connection.speakers.discard(self._hear)
             self._connection.changed.unpark_all()
 
     def hang_up(self) -> None:
@@ -102,54 +119,62 @@ class SpeechStream:
         if self._generation is not None and self._connection.is_current(self._generation):
             self._connection.tell(AudioEnd())
 
+    def _hear(self, message: AudioEnded | AudioStatus | Transcript) -> None:
+        if isinstance(message, AudioStatus):
+            self._stored.status(message)
+        elif isinstance(message, AudioEnded):
+            self._last_ended = message
+        elif self._stored.stream_id and message.segment_id.startswith(f"{self._stored.stream_id}-"):
+            self._stored.published(message.end)
+        self._connection.changed.unpark_all()
+
+    def _has_broken_off(self, stream_id: str) -> bool:
+        return self._last_ended is not None and self._last_ended.stream_id == stream_id
+
     async def _carry(self, stream_id: str, generation: int) -> bool:
-        """Carry the speech over one connection. False where another stream has to go on."""
-        while not (self._is_ended and not self._blocks):
-            last = self._connection.last_ended
-            if last is not None and last.stream_id == stream_id:
+        """Carry the speech over one connection. False where it has to go on in another way."""
+        while not (self._is_ended and self._stored.is_sent):
+            if self._has_broken_off(stream_id):
                 # Nobody asked for this end: the stream broke off in the service.
                 self._generation = None
                 await trio.sleep(BEGIN_AGAIN)
                 return False
-            if not self._blocks:
+            if self._stored.has_hole:
+                self._connection.tell(AudioEnd())
+                return False
+            block = self._stored.block()
+            if not block:
+                if not self._connection.is_current(generation):
+                    return False
                 await self._connection.changed.park()
                 continue
-            block = self._join()
             if not await self._connection.carry(block, generation):
                 return False
-            self._blocks.popleft()
-            self._bytes -= len(block)
+            self._stored.sent(len(block))
             self._connection.changed.unpark_all()
-        if self._connection.is_current(generation):
-            await self._finish(stream_id)
-        return True
+        if not self._connection.is_current(generation):
+            return False  # what was sent may not have arrived, nor has the stream ended; the next one asks
+        return await self._finish(stream_id)
 
-    async def _finish(self, stream_id: str) -> None:
+    async def _finish(self, stream_id: str) -> bool:
+        """End the stream and wait until it is transcribed. False: the connection fell before all arrived."""
         self._generation = None
         try:
             await self._connection.exchange(AudioEnd())
         except ConnectionLostError:
-            return  # what was heard is still written down
+            return self._stored.has_arrived
         except RefusedError as error:
             if error.code != "audio_not_started":
                 raise
             # It had ended already, by itself.
-        last = self._connection.last_ended
-        if last is not None and last.stream_id == stream_id:
-            self.ended = last
+        if self._has_broken_off(stream_id):
+            self.ended = self._last_ended
+        return True
 
-    def _join(self) -> bytes:
-        """Make one block of those that wait, and leave it at the front."""
-        joined = self._blocks.popleft()
-        parts = [joined]
-        size = len(joined)
-        while self._blocks and size + len(self._blocks[0]) <= BLOCK_LIMIT:
-            part = self._blocks.popleft()
-            parts.append(part)
-            size += len(part)
-        block = b"".join(parts)
-        self._blocks.appendleft(block)
-        return block
+
+def _check(pcm: bytes) -> None:
+    if len(pcm) % 2:
+        raise ValueError(f"{len(pcm)} bytes: a sample has two, so that the number must be even.")
 
 
 @asynccontextmanager

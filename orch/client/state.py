@@ -7,17 +7,25 @@ What a reader is to be given lies in ``backlog``. ``static/js/live-socket.js`` d
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from orch.client.backlog import Backlog
-from orch.client.events import ClientError, ConnectionLostError, Message, RefusedError, TooManyRequestsError
+from orch.client.events import (
+    ClientError,
+    ConnectionLostError,
+    Message,
+    RefusedError,
+    TooManyRequestsError,
+    decode,
+)
 from orch.client.sessions import Sessions, SessionStatistics, offset_of
 from orch.websocket.messages import (
     AnyClientMessage,
     AudioEnded,
+    AudioStatus,
     ClientMessage,
     Closing,
     Connected,
@@ -32,6 +40,7 @@ from orch.websocket.messages import (
     SessionRecovered,
     Subscribe,
     Subscribed,
+    Transcript,
     Unsubscribe,
     Unsubscribed,
 )
@@ -54,9 +63,9 @@ class Settle(Struct, frozen=True):
 
 
 class Hear(Struct, frozen=True):
-    """Tell whoever speaks."""
+    """Hand this to whoever speaks."""
 
-    message: AudioEnded
+    message: AudioEnded | AudioStatus | Transcript
 
 
 Action = Send | Settle | Hear
@@ -203,7 +212,9 @@ class ClientState:
             case SessionCreated() | SessionJoined():
                 return _sends(self._sessions.joined(message, now))
             case SessionRecovered():
-                return _sends(self._sessions.recovered(message, now))
+                missed = () if message.messages is UNSET else message.messages
+                heard = [Hear(each) for each in map(decode, missed) if _is_for_speakers(each)]
+                return [*heard, *_sends(self._sessions.recovered(message, now))]
             case Pong() | Subscribed() | Unsubscribed():
                 pass
             case Error(code=code) if request is not None:
@@ -220,13 +231,14 @@ class ClientState:
         """Deliver a message, in its session's order where it has one."""
         if isinstance(message, SessionLeft):
             self.forget(message.session_id)
+        actions: list[Action] = [Hear(message)] if _is_for_speakers(message) else []
         offset = offset_of(message)
         if offset is not None:
             session_id: str = getattr(message, "session_id", "")
-            return _sends(self._sessions.receive(session_id, offset, message, size, now))
+            return actions + _sends(self._sessions.receive(session_id, offset, message, size, now))
         if not is_answer:
             self.backlog.offer(message, size)
-        return [Hear(message)] if isinstance(message, AudioEnded) else []
+        return actions
 
     def _greeted(self, message: Connected, now: float) -> list[Action]:
         self.connection = message
@@ -257,6 +269,13 @@ class ClientState:
     def _id(self) -> int:
         self._next_id += 1
         return self._next_id - 1
+
+
+def _is_for_speakers(message: Message) -> TypeGuard[AudioEnded | AudioStatus | Transcript]:
+    """Whether a message says how far a stream is."""
+    return isinstance(message, (AudioEnded, AudioStatus)) or (
+        isinstance(message, Transcript) and message.final
+    )
 
 
 def _sends(messages: Sequence[ClientMessage]) -> list[Action]:

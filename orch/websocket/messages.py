@@ -331,7 +331,7 @@ class AudioStarted(ServerMessage, frozen=True, tag="audio_started"):
     session_id: str
     stream_id: str
     continued: bool = False
-    position: float = 0.0
+    position: float | UnsetType = UNSET
     received_seconds: float = 0.0
 
 

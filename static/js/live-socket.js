@@ -26,10 +26,15 @@ import { SessionMemory, tabStorage } from "./models/session-memory.js";
 import { Sessions } from "./models/sessions.js";
 import { Topics } from "./models/topics.js";
 
-/** Until `connected` has come. */
+/** Until `connected` has come; while speech is stored, which is for a minute only. */
 const CONNECT_LIMIT = 10_000;
+const CONNECT_LIMIT_SPEECH = 5_000;
+/** While speech is stored the next try comes within this, unless the service asked for a wait. */
+const RETRY_LIMIT_SPEECH = 2_000;
 /** Without a word for this long, ask; the service's own ping interval replaces it. */
 const QUIET_LIMIT = 25_000;
+/** What the service says of its time differs by less, however slow the network (ms). */
+const CLOCK_OFF = 10_000;
 /** Bytes of audio the browser may hold unsent: ten seconds at 16 kHz. Past it `sendAudio` refuses. */
 const AUDIO_LIMIT = 320_000;
 
@@ -56,10 +61,15 @@ export class LiveSocket extends EventTarget {
   #requests;
   #topics = new Topics();
   #sessions;
+  /** The service's epoch milliseconds when `now()` is 0; null before it has said its time. */
+  #serverZero = null;
+
+  /** Set while speech goes out or is stored for it: what was lost is found out and mended sooner. */
+  carriesSpeech = false;
 
   /**
    * `url` may be a function, read at every try. `timers` {setTimeout, clearTimeout}; `now()` milliseconds that
-   * never go back; `storage` is sessionStorage or null; `signals` tells `online`, `visibilitychange`,
+   * never go back; `storage` is sessionStorage or null; `signals` tells `online`, `offline`, `visibilitychange`,
    * `pagehide` and `pageshow` (the window), or null.
    */
   constructor({
@@ -111,6 +121,11 @@ export class LiveSocket extends EventTarget {
   /** The service's `connected` message of this connection, or null. */
   get connection() {
     return this.#connection;
+  }
+
+  /** The service's time in epoch milliseconds, by its own word: this machine's clock may be wrong. */
+  get serverNow() {
+    return this.#serverZero === null ? Date.now() : this.#serverZero + this.#now();
   }
 
   start() {
@@ -196,6 +211,7 @@ export class LiveSocket extends EventTarget {
   sendAudio(block) {
     if (!this.isLive || this.bufferedAmount + block.byteLength > AUDIO_LIMIT) return false;
     this.#socket.send(block);
+    this.#liveness.sent();
     return true;
   }
 
@@ -249,15 +265,16 @@ export class LiveSocket extends EventTarget {
   // --- the connection ---------------------------------------------------------------------------------------
 
   #signalListeners = [
-    ["online", () => this.#hurry()],
+    ["online", () => this.#hurry({ soon: true })],
+    ["offline", () => this.isLive && this.#liveness.probe({ soon: true })],
     ["visibilitychange", () => globalThis.document?.visibilityState !== "hidden" && this.#hurry()],
     ["pagehide", () => this.#sessions.remember(false)],
     ["pageshow", () => this.#sessions.remember(true)],
   ];
 
   /** Something may have changed for the better: try now, or find out now whether the connection still lives. */
-  #hurry() {
-    if (this.isLive) this.#liveness.probe();
+  #hurry(how) {
+    if (this.isLive) this.#liveness.probe(how);
     else this.retryNow();
   }
 
@@ -280,7 +297,7 @@ export class LiveSocket extends EventTarget {
     socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#receive(data));
     socket.addEventListener("close", ({ code, reason }) => socket === this.#socket && this.#closed(code, reason));
     this.#timers.clearTimeout(this.#connectTimer);
-    this.#connectTimer = this.#timers.setTimeout(() => this.#abandon("The service did not answer in time."), CONNECT_LIMIT);
+    this.#connectTimer = this.#timers.setTimeout(() => this.#abandon("The service did not answer in time."), this.carriesSpeech ? CONNECT_LIMIT_SPEECH : CONNECT_LIMIT);
   }
 
   /** Give up on the socket without waiting for its close: a dead network never sends one. */
@@ -298,7 +315,8 @@ export class LiveSocket extends EventTarget {
     this.#timers.clearTimeout(this.#connectTimer);
     this.#requests.fail("connection_lost", "The connection was lost before the answer came.");
     this.#sessions.disconnected();
-    const { next, wait, words } = this.#reconnection.closed(code, reason, this.#closing);
+    const within = this.carriesSpeech ? RETRY_LIMIT_SPEECH : Infinity;
+    const { next, wait, words } = this.#reconnection.closed(code, reason, this.#closing, { within });
     if (next === "stop") {
       this.#halt(words);
       return;
@@ -340,6 +358,7 @@ export class LiveSocket extends EventTarget {
     this.#liveness.heard();
     if (typeof data !== "string") return;
     const message = JSON.parse(data);
+    this.#setClock(message);
     if (message.type === "connected") this.#greeted(message);
     if (message.type === "closing") this.#closing = message;
     if (message.type === "update") this.#topics.updated(message.topic, message.data, this.#now());
@@ -348,6 +367,16 @@ export class LiveSocket extends EventTarget {
     if (sent === null && message.type === "error") this.#emit("complaint", message);
     if (sent !== null && message.type === "error") this.#sessions.refused(sent, message);
     this.#requests.answer(message);
+  }
+
+  /** What was on its way longest is furthest behind: the clock that is furthest ahead is nearest to the service's. */
+  #setClock({ type, timestamp, server_time }) {
+    const at = type === "connected" ? server_time : type === "pong" ? timestamp : 0;
+    if (!(at > 0)) return;
+    const zero = at - this.#now();
+    // The machine may have slept, and the service's clock may have been set: what is seconds off begins anew.
+    const isOff = this.#serverZero === null || Math.abs(zero - this.#serverZero) > CLOCK_OFF;
+    this.#serverZero = isOff ? zero : Math.max(this.#serverZero, zero);
   }
 
   #greeted(message) {

@@ -486,7 +486,7 @@ def test_speech_that_is_refused_is_an_error_of_the_block() -> None:
 
 
 def test_who_speaks_faster_than_the_network_waits_and_can_be_cancelled() -> None:
-    """Ten seconds wait here, no more; a block that was cancelled was not taken in."""
+    """A minute waits here, no more; a block that was cancelled was not taken in."""
 
     async def test(network: FakeNetwork, client: Client, socket: FakeSocket) -> None:
         async with trio.open_nursery() as nursery:
@@ -496,10 +496,10 @@ def test_who_speaks_faster_than_the_network_waits_and_can_be_cancelled() -> None
                 async with client.speak("s", sample_rate=16_000) as speech:
                     socket.is_stalled = True
                     with trio.move_on_after(5) as scope:
-                        for _ in range(60):
+                        for _ in range(90):
                             await speech.send(second)
                     assert scope.cancelled_caught
-                    assert 9 < speech.waiting_seconds <= 11
+                    assert speech.waiting_seconds == 60
                     waiting = speech.waiting_seconds
                     with trio.move_on_after(1):
                         await speech.send(second)

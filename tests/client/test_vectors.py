@@ -65,11 +65,15 @@ def test_what_follows_a_loss(case: dict[str, Any]) -> None:
 def test_when_a_quiet_connection_is_asked_and_when_it_is_dead(case: dict[str, Any]) -> None:
     """Only silence after a question is death."""
     liveness = Liveness(quiet=case["quiet"], now=0)
-    heard = list(case["heard"])
+    steps = sorted(
+        [(at, liveness.heard) for at in case["heard"]] + [(at, liveness.sent) for at in case.get("sent", ())],
+        key=lambda step: float(step[0]),
+    )
     then: list[list[Any]] = []
     while not then or then[-1][0] != "die":
-        if heard and heard[0] <= liveness.due_at:
-            liveness.heard(heard.pop(0))
+        if steps and steps[0][0] <= liveness.due_at:
+            at, step = steps.pop(0)
+            step(at)
             continue
         now = liveness.due_at
         if now > case["until"]:

@@ -43,7 +43,7 @@ for (const { name, draw, losses } of cases("reconnection")) {
   });
 }
 
-for (const { name, quiet, heard, until, then } of cases("liveness")) {
+for (const { name, quiet, heard, sent = [], until, then } of cases("liveness")) {
   test(`liveness: ${name}`, async () => {
     const clock = new FakeClock();
     const done = [];
@@ -54,9 +54,10 @@ for (const { name, quiet, heard, until, then } of cases("liveness")) {
       die: () => done.push(["die", clock.now() / 1000]),
     });
     liveness.start({ quiet: quiet * 1000 });
-    for (const at of heard) {
+    const steps = [...heard.map((at) => [at, "heard"]), ...sent.map((at) => [at, "sent"])].sort(([one], [other]) => one - other);
+    for (const [at, what] of steps) {
       await clock.advance(at * 1000 - clock.now());
-      liveness.heard();
+      liveness[what]();
     }
     await clock.advance(until * 1000 - clock.now());
     assert.deepEqual(done, then);

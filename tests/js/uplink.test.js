@@ -15,7 +15,7 @@ function setUp() {
   const socket = new LiveSocket({
     url: "ws://x", WebSocketClass, backoff: new Backoff({ random: () => 1 }), timers: clock.timers, now: clock.now, storage: null, signals: null,
   });
-  const uplink = new Uplink(socket, { timers: clock.timers });
+  const uplink = new Uplink(socket, { timers: clock.timers, now: clock.now });
   const events = [];
   for (const name of ["failed", "overflow", "ended"]) uplink.addEventListener(name, ({ detail }) => events.push([name, detail]));
   socket.start();
@@ -198,4 +198,210 @@ test("a stream that the service broke off is begun again, and what is said meanw
   await accept("m2");
   assert.deepEqual(numbers(newest().blocks), [5]);
   assert.equal(newest().count("audio_start"), 2);
+});
+
+// --- a service that acknowledges -------------------------------------------------------------------------------
+
+/** As `setUp`, with the service's side played: what it has of which stream. */
+function acknowledging() {
+  const all = setUp();
+  const begin = async ({ stream_id = "m1", ...more } = {}) => {
+    const { id } = all.newest().last("audio_start");
+    all.newest().say({ type: "audio_started", id, session_id: "s", stream_id, continued: false, position: 0, received_seconds: 0, ...more });
+    await settle();
+  };
+  const status = (received_seconds, settled_seconds = 0, stream_id = "m1") =>
+    all.newest().say({ type: "audio_status", session_id: "s", stream_id, received_seconds, settled_seconds, waiting_seconds: 0, revisions_dropped: 0, speaking: true, waiting_for: null });
+  const say = async (from, to) => {
+    for (let number = from; number <= to; number += 1) {
+      await all.clock.advance(40);
+      all.uplink.push(block(number));
+    }
+  };
+  const back = async () => {
+    await all.clock.advance(2000);
+    all.newest().greet();
+    all.uplink.ready();
+    await settle();
+  };
+  return { ...all, begin, status, say, back };
+}
+
+test("what the service has not acknowledged is sent again, from where the service says that it is", async () => {
+  const { uplink, newest, begin, status, say, back } = acknowledging();
+  uplink.start(OPTIONS);
+  assert.equal(newest().last("audio_start").age, 0);
+  await begin();
+  await say(1, 50);
+  status(0.8, 0.4);
+  assert.ok(Math.abs(uplink.waiting - 1.2) < 1e-9);
+  const first = newest();
+  first.drop();
+  await say(51, 60);
+  await back();
+  const asked = newest().last("audio_start");
+  assert.deepEqual([asked.stream_id, asked.position], ["m1", 0.4]);
+  assert.ok(Math.abs(asked.age - (2 + 2.4 - 0.4)) < 0.01, `${asked.age}`);
+  // More had arrived than was acknowledged: 1.02 s, in the middle of a block.
+  await begin({ continued: true, position: 1.02, received_seconds: 1.02 });
+  const blocks = newest().blocks;
+  assert.equal(blocks[0].byteLength, 640);
+  assert.deepEqual(numbers(blocks.slice(1)), Array.from({ length: 34 }, (_, index) => index + 27));
+  status(2.4, 2.4);
+  assert.equal(uplink.waiting, 0);
+  assert.equal(uplink.state, "streaming");
+});
+
+test("another worker's stream begins where the former one was left, and its positions count from there", async () => {
+  const { uplink, newest, begin, status, say, back } = acknowledging();
+  uplink.start(OPTIONS);
+  await begin();
+  await say(1, 50);
+  status(1.6, 0.4);
+  newest().drop();
+  await back();
+  await begin({ stream_id: "m2", position: 0.8, received_seconds: 0 });
+  assert.deepEqual(numbers(newest().blocks), Array.from({ length: 30 }, (_, index) => index + 21));
+  status(1.2, 1.2, "m2");
+  assert.equal(uplink.waiting, 0);
+  newest().drop();
+  await say(51, 51);
+  await back();
+  assert.deepEqual([newest().last("audio_start").stream_id, newest().last("audio_start").position], ["m2", 1.2]);
+});
+
+test("what is settled by a final in a missed history is not sent to a worker that knows nothing of it", async () => {
+  const { uplink, newest, begin, status, say, clock } = acknowledging();
+  uplink.start(OPTIONS);
+  await begin();
+  await say(1, 50);
+  status(2, 0.4);
+  newest().drop();
+  await clock.advance(2000);
+  newest().greet();
+  newest().say({ type: "transcript", session_id: "s", segment_id: "m1-1", revision: 2, final: true, text: "Yes.", start: 0.4, end: 1.6, stream_started: 0 });
+  uplink.ready();
+  assert.equal(newest().last("audio_start").position, 1.6);
+});
+
+test("what is let go after a minute and had not arrived is asked for as a gap, once", async () => {
+  const { uplink, newest, begin, status, say, back, events } = acknowledging();
+  uplink.start(OPTIONS);
+  await begin();
+  await say(1, 25);
+  status(1, 1);
+  newest().drop();
+  await say(26, 1625);
+  assert.ok(Math.abs(events.at(-1)[1].seconds - 4) < 1e-9);
+  await back();
+  const asked = newest().last("audio_start");
+  assert.deepEqual([asked.position, asked.lost_seconds], [5, 4]);
+  await begin({ continued: true, position: 5, received_seconds: 5 });
+  assert.equal(numbers(newest().blocks)[0], 126);
+});
+
+test("a microphone that was opened without a connection says how old its first sample is", async () => {
+  const { uplink, newest, begin, say, back } = acknowledging();
+  newest().drop();
+  uplink.start(OPTIONS);
+  assert.equal(uplink.state, "waiting");
+  await say(1, 50);
+  await back();
+  const asked = newest().last("audio_start");
+  assert.equal(asked.stream_id, undefined);
+  assert.ok(Math.abs(asked.age - 4) < 0.01, `${asked.age}`);
+  await begin();
+  assert.equal(newest().blocks.length, 50);
+});
+
+test("stopped, it is over once all has arrived; a connection lost before that is mended first", async () => {
+  const { uplink, newest, begin, status, say, back } = acknowledging();
+  uplink.start(OPTIONS);
+  await begin();
+  await say(1, 50);
+  uplink.stop();
+  assert.equal(newest().count("audio_end"), 1);
+  assert.equal(uplink.state, "ending");
+  newest().drop();
+  await back();
+  await begin({ continued: true, position: 1.6, received_seconds: 1.6 });
+  assert.equal(newest().blocks.length, 10);
+  assert.equal(newest().count("audio_end"), 1);
+  assert.equal(uplink.state, "ending");
+  status(2);
+  assert.equal(uplink.state, "idle");
+});
+
+test("three seconds without an acknowledgement while speech goes out: nobody may be listening", async () => {
+  const { uplink, begin, status, say, newest } = acknowledging();
+  uplink.start(OPTIONS);
+  await begin();
+  await say(1, 60);
+  assert.equal(uplink.isDoubted, false);
+  await say(61, 80);
+  assert.equal(uplink.isDoubted, true);
+  status(3.2);
+  assert.equal(uplink.isDoubted, false);
+  newest().drop();
+  assert.equal(uplink.isDoubted, true);
+});
+
+test("a microphone that was gone for a while leaves silence, so that what follows stands at its own time", async () => {
+  const { uplink, newest, begin, say, status, clock } = acknowledging();
+  uplink.start(OPTIONS);
+  await begin();
+  await say(1, 25);
+  status(1);
+  await clock.advance(10_000);
+  uplink.interrupted();
+  await say(26, 26);
+  const samples = newest().blocks.reduce((sum, { byteLength }) => sum + byteLength / 2, 0);
+  assert.equal(samples, 16_000 * 11.04);
+  for (let minute = 0; minute < 5; minute += 1) {
+    status(11.04, 11.04);
+    await clock.advance(18_000);
+  }
+  uplink.interrupted();
+  await say(27, 27);
+  assert.equal(newest().count("audio_end"), 1);
+  assert.ok(newest().last("audio_start").age < 1);
+});
+
+test("a service that cannot begin just now is asked again, and nothing is lost", async () => {
+  const { uplink, newest, begin, say, clock, events } = acknowledging();
+  uplink.start(OPTIONS);
+  await say(1, 5);
+  newest().say({ type: "error", id: newest().last("audio_start").id, code: "store_unavailable", detail: "Soon." });
+  await settle();
+  await clock.advance(1000);
+  await begin();
+  assert.deepEqual(numbers(newest().blocks), [1, 2, 3, 4, 5]);
+  assert.deepEqual(events, []);
+});
+
+test("a page that goes away ends the stream at once", async () => {
+  const { uplink, newest, begin, say } = acknowledging();
+  uplink.start(OPTIONS);
+  await begin();
+  await say(1, 5);
+  uplink.leave();
+  assert.equal(newest().count("audio_end"), 1);
+  assert.equal(uplink.state, "idle");
+});
+
+test("while speech goes out, a silent connection is asked after 3 s and given up 3 s later, and found again soon", async () => {
+  const { uplink, newest, begin, say, socket, clock } = acknowledging();
+  uplink.start(OPTIONS);
+  await begin();
+  await say(1, 74);
+  assert.equal(newest().count("ping"), 0);
+  await say(75, 76);
+  assert.equal(newest().count("ping"), 1);
+  await say(77, 152);
+  assert.equal(socket.isLive, false);
+  for (let tries = 0; tries < 8; tries += 1) {
+    assert.ok(socket.state.state === "connecting" || socket.state.retryIn <= 2000, JSON.stringify(socket.state));
+    await clock.advance(2000);
+    if (socket.state.state === "connecting") newest().drop();
+  }
 });

@@ -33,6 +33,7 @@ PURE = (
     "client/recovery.py",
     "client/sessions.py",
     "client/state.py",
+    "client/stored_speech.py",
     "telemetry/events.py",
     "front/http1.py",
     "front/heads.py",

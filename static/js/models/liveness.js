@@ -3,10 +3,13 @@
  *
  * A browser cannot send protocol pings and is never told of a network that has gone; an application ping that
  * stays unanswered is the only sign. Without a word for `quiet` ms one is sent (`ask`); without a word for
- * `PATIENCE` after it the connection is called dead (`die`).
+ * `PATIENCE` after it the connection is called dead (`die`). While speech goes out (`sent`) the service
+ * acknowledges it each second, so that `SPEECH_QUIET` and `SPEECH_PATIENCE` are enough to know.
  */
 
 const PATIENCE = 10_000;
+const SPEECH_QUIET = 3_000;
+const SPEECH_PATIENCE = 3_000;
 
 export class Liveness {
   #timers;
@@ -16,6 +19,9 @@ export class Liveness {
   #quiet = 0;
   #heardAt = 0;
   #askedAt = null;
+  /** Since when speech has gone out without a word. */
+  #sentAt = null;
+  #patience = PATIENCE;
   #dueAt = 0;
   #timer = null;
 
@@ -41,28 +47,45 @@ export class Liveness {
   /** Any word counts. */
   heard() {
     this.#heardAt = this.#now();
-    this.#askedAt = null;
+    this.#askedAt = this.#sentAt = null;
+    this.#patience = PATIENCE;
   }
 
-  /** Find out now: something has changed (the network, the page came back into view). */
-  probe() {
-    if (this.#timer === null || this.#askedAt !== null) return;
-    this.#askedAt = this.#now();
-    this.#ask();
+  /** Speech has gone out. */
+  sent() {
+    if (this.#timer === null || this.#sentAt !== null) return;
+    this.#sentAt = this.#now();
+    this.#patience = SPEECH_PATIENCE;
+    this.#watch();
+  }
+
+  /** Find out now: something has changed (the page came back into view; `soon`: the network). */
+  probe({ soon = false } = {}) {
+    if (soon) this.#patience = SPEECH_PATIENCE;
+    if (this.#timer === null) return;
+    if (this.#askedAt === null) {
+      this.#askedAt = this.#now();
+      this.#ask();
+    }
     this.#watch();
   }
 
   #watch() {
     this.stop();
-    this.#dueAt = this.#askedAt === null ? this.#heardAt + this.#quiet : this.#askedAt + PATIENCE;
+    this.#dueAt = this.#askedAt === null ? this.#quietUntil : this.#askedAt + this.#patience;
     this.#timer = this.#timers.setTimeout(() => this.#look(), Math.max(0, this.#dueAt - this.#now()));
+  }
+
+  get #quietUntil() {
+    const until = this.#heardAt + this.#quiet;
+    return this.#sentAt === null ? until : Math.min(until, this.#sentAt + SPEECH_QUIET);
   }
 
   #look() {
     const now = this.#now();
     // A timer that comes much too late ran on a machine that slept: what was asked before counts for nothing.
     const slept = now - this.#dueAt > PATIENCE;
-    if (this.#askedAt === null && now - this.#heardAt < this.#quiet) this.#watch();
+    if (this.#askedAt === null && now < this.#quietUntil) this.#watch();
     else if (this.#askedAt !== null && !slept) this.#die();
     else {
       this.#askedAt = null;

@@ -45,14 +45,14 @@ export class Reconnection {
     this.#liveSince = this.#now();
   }
 
-  /** What follows: {next: "stop", words}, or {next: "wait", wait: milliseconds, words}. `closing`: the service's, or null. */
-  closed(code, reason, closing) {
+  /** What follows: {next: "stop", words}, or {next: "wait", wait: milliseconds, words}. `closing`: the service's, or null; `within`: the wait is no longer. */
+  closed(code, reason, closing, { within = Infinity } = {}) {
     const verdict = afterClose(code, reason);
     const words = closing?.reason || verdict.words;
     if (verdict.next === "stop") return { next: "stop", words };
     if (this.#liveSince !== null && this.#now() - this.#liveSince >= STEADY_AFTER) this.#backoff.reset();
     this.#liveSince = null;
-    let wait = this.#backoff.next();
+    let wait = Math.min(within, this.#backoff.next());
     this.#notBefore = 0;
     if (closing && closing.reconnect_after > 0) {
       // The service spreads its clients itself; its wait is kept whatever else happens.
