@@ -113,6 +113,12 @@ export class LiveSocket extends EventTarget {
     return this.#state.state === "live";
   }
 
+  /** Whether the service was asked whether it is there, and has not answered for half a second. */
+  get isDoubted() {
+    const askedAt = this.isLive ? this.#liveness.askedAt : null;
+    return askedAt !== null && this.#now() - askedAt > 500;
+  }
+
   /** Bytes handed over that the network has not taken yet. */
   get bufferedAmount() {
     return this.#socket?.bufferedAmount ?? 0;

@@ -92,7 +92,7 @@ export class Shell {
     document.body.dataset.connection = words === null ? "live" : "waiting";
     const live = byId("live");
     if (live === null) return;
-    const { state, text } = freshness({ state: this.#state.state, age, limit: this.#beat ? 2 * this.#beat.interval : null });
+    const { state, text } = freshness({ state: this.#state.state, age, limit: this.#beat ? 2 * this.#beat.interval : null, isDoubted: this.#socket.isDoubted });
     setAttribute(live, "data-state", state);
     setText(byId("live-text"), text);
   }

@@ -168,3 +168,22 @@ test("whatever order and however often messages come, the same lines stand", () 
     assert.deepEqual(show(mixed), show(straight));
   }
 });
+
+test("a participant's lines carry the newest name, before and after, whatever the order of arrival", () => {
+  const captions = new Captions();
+  const line = (number, speaker, participant_id, timestamp) => captions.apply({
+    type: "transcript", session_id: "s", segment_id: `x-${number}`, revision: 1, final: true, text: "Yes.", language: "en", confidence: null,
+    start: number, end: number + 1, stream_started: 0, speaker, participant_id, words: [], error: null, timestamp,
+  });
+  const names = () => captions.lines.map(({ speaker }) => speaker);
+  line(1, "Guest a", "a", 1000);
+  line(2, "Guest b", "b", 2000);
+  line(3, "Ann", "a", 3000);
+  assert.deepEqual(names(), ["Ann", "Guest b", "Ann"]);
+  assert.equal(captions.renamed, 1);
+  captions.apply({ type: "participant_renamed", session_id: "s", participant_id: "b", name: "Bob", timestamp: 4000 });
+  assert.deepEqual(names(), ["Ann", "Bob", "Ann"]);
+  line(4, "Guest b", "b", 2500);
+  assert.deepEqual(names(), ["Ann", "Bob", "Ann", "Bob"], "an older line that comes late does not take the name back");
+  assert.equal(captions.speakerNumber(captions.get("x-1")), captions.speakerNumber(captions.get("x-3")));
+});

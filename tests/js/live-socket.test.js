@@ -539,3 +539,46 @@ test("a URL the browser refuses stops with the reason rather than trying for eve
   assert.equal(socket.state.state, "stopped");
   assert.match(socket.state.reason, /insecure/);
 });
+
+// --- the service's clock, and the network ----------------------------------------------------------------------
+
+test("the service's time is its own, however wrong this machine's clock is", async () => {
+  const clock = new FakeClock();
+  const { WebSocketClass, newest } = fakeWebSockets();
+  const socket = new LiveSocket({ url: "ws://x", WebSocketClass, timers: clock.timers, now: clock.now, storage: null, signals: null });
+  assert.ok(Math.abs(socket.serverNow - Date.now()) < 1000, "before it is known");
+  socket.start();
+  await clock.advance(500);
+  newest().greet({ server_time: 1_700_000_000_000 });
+  await clock.advance(2_000);
+  assert.equal(socket.serverNow, 1_700_000_002_000);
+  newest().say({ type: "pong", timestamp: 1_700_000_001_500 });
+  assert.equal(socket.serverNow, 1_700_000_002_000, "an answer that took long says less");
+  newest().say({ type: "pong", timestamp: 1_700_000_002_100 });
+  assert.equal(socket.serverNow, 1_700_000_002_100);
+  newest().say({ type: "pong", timestamp: 1_700_003_600_000 });
+  assert.equal(socket.serverNow, 1_700_003_600_000, "this machine slept");
+});
+
+test("the browser's word that the network has gone, or is back, is looked into at once", async () => {
+  for (const signal of ["offline", "online"]) {
+    const clock = new FakeClock();
+    const { WebSocketClass, newest, made } = fakeWebSockets();
+    const signals = new EventTarget();
+    const socket = new LiveSocket({ url: "ws://x", WebSocketClass, timers: clock.timers, now: clock.now, storage: null, signals });
+    socket.start();
+    newest().greet();
+    signals.dispatchEvent(new Event(signal));
+    assert.equal(newest().count("ping"), 1);
+    newest().say({ type: "pong" });
+    await clock.advance(5_000);
+    assert.equal(socket.isLive, true, "localhost is there without a network");
+    signals.dispatchEvent(new Event(signal));
+    await clock.advance(600);
+    assert.equal(socket.isDoubted, true);
+    await clock.advance(2_500);
+    assert.equal(socket.isLive, false);
+    assert.equal(made.length, 1);
+    socket.stop();
+  }
+});

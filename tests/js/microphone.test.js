@@ -9,12 +9,24 @@ function setUp({ fixedRate = null } = {}) {
   const mediaDevices = new FakeMediaDevices();
   const audio = fakeAudio({ fixedRate });
   const clock = new FakeClock();
-  const microphone = new Microphone({ mediaDevices, ...audio, scope: { isSecureContext: true, host: "localhost" }, timers: clock.timers });
+  const signals = new EventTarget();
+  const page = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  const microphone = new Microphone({ mediaDevices, ...audio, scope: { isSecureContext: true, host: "localhost" }, timers: clock.timers, now: clock.now, signals, page });
   const blocks = [];
   const ended = [];
   microphone.addEventListener("block", ({ detail }) => blocks.push(detail));
   microphone.addEventListener("ended", ({ detail }) => ended.push(detail));
-  return { mediaDevices, ...audio, clock, microphone, blocks, ended };
+  const told = [];
+  microphone.addEventListener("stalled", ({ detail }) => told.push(detail.code));
+  microphone.addEventListener("resumed", () => told.push("resumed"));
+  /** The newest node gives a block every 40 ms. */
+  const speak = async (seconds) => {
+    for (let number = 0; number < seconds * 25; number += 1) {
+      await clock.advance(40);
+      audio.nodes.at(-1).give(new ArrayBuffer(1280));
+    }
+  };
+  return { mediaDevices, ...audio, clock, microphone, blocks, ended, told, speak, signals, page };
 }
 
 test("it asks for no processing, and says what was granted all the same", async () => {
@@ -127,4 +139,103 @@ test("only microphones are offered, and a change of devices is told", async () =
   microphone.addEventListener("devices", () => (told += 1));
   mediaDevices.dispatchEvent(new Event("devicechange"));
   assert.equal(told, 1);
+});
+
+// --- whether it gives sound ------------------------------------------------------------------------------------
+
+test("a context that the browser suspends is noticed at once and goes on when asked", async () => {
+  for (const state of ["suspended", "interrupted"]) {
+    const { microphone, contexts, told, speak } = setUp();
+    await microphone.start();
+    await speak(1);
+    contexts[0].suspend(state);
+    await settle();
+    assert.deepEqual(told, ["stalled"]);
+    assert.equal(contexts[0].state, "running", "it was asked to go on");
+    await speak(0.04);
+    assert.deepEqual(told, ["stalled", "resumed"]);
+    await microphone.stop();
+  }
+});
+
+test("no sound for two seconds is noticed, whatever the reason; the device is opened anew where resuming does not help", async () => {
+  const { microphone, mediaDevices, contexts, told, speak, clock, ended } = setUp();
+  await microphone.start({ deviceId: "d2" });
+  await speak(3);
+  await clock.advance(1_900);
+  assert.deepEqual(told, []);
+  await clock.advance(700);
+  assert.deepEqual(told, ["stalled"]);
+  assert.equal(mediaDevices.asked.length, 1);
+  await clock.advance(3_500);
+  assert.equal(mediaDevices.asked.length, 2);
+  assert.deepEqual(mediaDevices.asked[1].audio.deviceId, { exact: "d2" });
+  assert.equal(mediaDevices.tracks[0].isStopped, true);
+  assert.equal(contexts[0].state, "closed");
+  await speak(1);
+  assert.deepEqual(told, ["stalled", "resumed"]);
+  assert.equal(microphone.isOpen, true);
+  await microphone.stop();
+  await clock.advance(10_000);
+  assert.deepEqual(told, ["stalled", "resumed"], "closed, it is not watched");
+  assert.deepEqual(clock.pending, []);
+  assert.deepEqual(ended, []);
+});
+
+test("an audio thread that breaks is replaced at once", async () => {
+  const { microphone, nodes, told, speak } = setUp();
+  await microphone.start();
+  await speak(1);
+  nodes[0].dispatchEvent(new Event("processorerror"));
+  await settle();
+  assert.equal(nodes.length, 2);
+  await speak(0.04);
+  assert.deepEqual(told, ["stalled", "resumed"]);
+  await microphone.stop();
+});
+
+test("a device that cannot be opened again ends the microphone, with what to do", async () => {
+  const { microphone, mediaDevices, clock, ended, told, speak } = setUp();
+  await microphone.start();
+  await speak(1);
+  mediaDevices.refuse = "NotFoundError";
+  await clock.advance(8_000);
+  assert.deepEqual(told, ["stalled"]);
+  assert.equal(ended[0].code, "no_device");
+  assert.equal(microphone.isOpen, false);
+  mediaDevices.refuse = null;
+  await microphone.start();
+  assert.equal(microphone.isOpen, true);
+  await microphone.stop();
+});
+
+test("a track that is muted is said until it is unmuted, though blocks of silence come", async () => {
+  const { microphone, mediaDevices, told, speak } = setUp();
+  await microphone.start();
+  const [track] = mediaDevices.tracks;
+  track.muted = true;
+  track.dispatchEvent(new Event("mute"));
+  await speak(5);
+  assert.deepEqual(told, ["muted"]);
+  track.muted = false;
+  track.dispatchEvent(new Event("unmute"));
+  await speak(0.04);
+  assert.deepEqual(told, ["muted", "resumed"]);
+  await microphone.stop();
+});
+
+test("a page that is seen again asks a suspended context to go on", async () => {
+  const { microphone, contexts, page, signals, speak } = setUp();
+  await microphone.start();
+  await speak(1);
+  for (const wake of [() => page.dispatchEvent(new Event("visibilitychange")), () => signals.dispatchEvent(new Event("pageshow"))]) {
+    page.visibilityState = "hidden";
+    contexts[0].suspend();
+    assert.equal(contexts[0].state, "suspended", "a hidden page is not let");
+    page.visibilityState = "visible";
+    wake();
+    await settle();
+    assert.equal(contexts[0].state, "running");
+  }
+  await microphone.stop();
 });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { afterClose } from "../../static/js/models/closes.js";
 import { canTranslate, choices, firstTargets, impossible, languageName, list, readable, sources, targetsOf, unknown } from "../../static/js/models/languages.js";
-import { FLOOR_DB, LevelMeter, decibels, inWords, measure, share } from "../../static/js/models/levels.js";
+import { FLOOR_DB, LevelMeter, SilenceWatch, decibels, inWords, measure, share } from "../../static/js/models/levels.js";
 import { isSessionName, sessionName } from "../../static/js/models/session-name.js";
 
 const OFFER = { source: ["en", "es"], targets: ["de", "en", "es"], pairs: { en: ["es", "de"], es: ["en"] }, any_source: false, any_target: false, errors: [] };
@@ -87,8 +87,20 @@ test("a meter rises at once, falls steadily and holds its peak", () => {
   const silent = new Float32Array(2);
   assert.deepEqual(meter.add(loud, 10), { level: 0, peak: 0 });
   assert.deepEqual(meter.add(silent, 11), { level: -30, peak: 0 });
-  assert.deepEqual(meter.add(silent, 12), { level: -60, peak: FLOOR_DB });
+  assert.deepEqual(meter.add(silent, 12), { level: -60, peak: -60 }, "never below the level");
   assert.deepEqual(meter.add(silent, 20), { level: FLOOR_DB, peak: FLOOR_DB });
+});
+
+test("ten seconds of nothing at all is silence, of noise it is not", () => {
+  const watch = new SilenceWatch();
+  const nothing = new Int16Array(640).fill(1);
+  const noise = new Int16Array(640).fill(3);
+  const seen = [];
+  for (let at = 0; at <= 12; at += 0.04) seen.push(watch.add(nothing, at));
+  assert.ok(Math.abs(seen.indexOf(true) - 250) <= 1);
+  assert.equal(watch.add(noise, 12.1), false);
+  assert.equal(watch.add(nothing, 12.2), false);
+  assert.equal(watch.add(nothing, 22.2), true);
 });
 
 test("levels as a share of a meter and in words", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { pieces } from "../../static/js/models/confidence.js";
-import { gap, here, middle, missed, refusedUpload, sentence, translated } from "../../static/js/models/translation-words.js";
+import { gap, here, middle, missed, nothingYet, refusedUpload, sentence, translated, whoYouAre } from "../../static/js/models/translation-words.js";
 
 const word = (text, confidence) => ({ text, start: 0, end: 1, confidence });
 const QUIET = {
@@ -42,7 +42,16 @@ test("the sentence says how things are, whatever they are", () => {
   assert.equal(say({ ...open, lag: 0.84, participants: [{}, {}, { role: "observer" }] }), "Listening. Three people here, one reading only; captions follow speech by 0.8 s.");
   assert.equal(say({ ...open, waiting: { seconds: 12.2, service: "audio-service" } }), "Listening. One person here; 12 s of speech wait for audio-service.");
   assert.equal(say({ ...open, uplink: { state: "starting" } }), "The microphone is open; the service is not listening yet. One person here.");
-  assert.match(say({ ...open, connection: "waiting" }), /kept here and sent/);
+  const kept = (waiting, more = {}) => say({ ...open, uplink: { state: "streaming", waiting, ...more } });
+  assert.equal(say({ ...open, connection: "waiting", uplink: { state: "waiting", waiting: 7.9 } }), "Not connected: 7 s of speech are kept and will be sent.");
+  assert.equal(say({ phase: "rejoining", ...open, connection: "live", uplink: { state: "waiting", waiting: 23, isDoubted: true } }), "Not connected: 20 s of speech are kept and will be sent.");
+  assert.equal(kept(3.4, { isDoubted: true }), "Not connected: 3 s of speech are kept and will be sent.", "no acknowledgement has come");
+  assert.equal(say({ connection: "waiting", uplink: { state: "ending", waiting: 4 } }), "Not connected: 4 s of speech are kept and will be sent.", "stopped, and not all has arrived");
+  assert.match(kept(1.2), /^Listening/);
+  assert.equal(say({ ...open, capture: "silent" }), "Nothing is heard from the microphone. Is it muted? One person here.");
+  assert.equal(say({ ...open, capture: "stalled" }), "The microphone is open, but gives no sound. One person here.");
+  assert.equal(nothingYet({ microphone: "open", capture: "silent" }).title, "Nothing is heard");
+  assert.deepEqual([whoYouAre("Guest 3f9c"), whoYouAre(null)], ["You are Guest 3f9c.", ""]);
   assert.match(say({ connection: "waiting" }), /New captions come/);
   assert.equal(say({ recordings: 1 }), "Reading a recording. One person here.");
   assert.equal(say({ speaking: ["Ann", "Ben"] }), "Ann and Ben are speaking. One person here.");

@@ -6,7 +6,9 @@
  *
  * Events:
  * - `block`   detail: ArrayBuffer, 40 ms of PCM (the last one may be shorter)
- * - `ended`   detail: MicrophoneError; the device went away while it was open
+ * - `ended`   detail: MicrophoneError; the device went away while it was open, and could not be opened again
+ * - `stalled` detail: MicrophoneError; it is open and gives nothing: a call, another program, a device that failed
+ * - `resumed` it gives sound again after `stalled`; what was said in between was not heard
  * - `devices` the list of devices may have changed
  */
 
@@ -15,6 +17,11 @@ import { RATE } from "./kernels/capture.js";
 const BLOCK_MS = 40;
 /** Stopping waits this long for the audio thread's last samples. */
 const FLUSH_LIMIT = 500;
+/** It is looked this often whether sound comes (ms); from so long without on it has stalled, and is mended. */
+const LOOK_EVERY = 500;
+const STALLED_AFTER = 2_000;
+/** So long after resuming did not help, the device is opened anew. */
+const REOPEN_AFTER = 3_000;
 
 const WORKLET = new URL("./worklets/capture-worklet.js", import.meta.url);
 
@@ -82,6 +89,15 @@ export class Microphone extends EventTarget {
   #node = null;
   #starting = null;
   #stopping = null;
+  #deviceId = "";
+  #now;
+  #blockAt = 0;
+  #lookTimer = null;
+  #mendedAt = null;
+  #isReopening = false;
+  #isStalled = false;
+  #signals;
+  #page;
 
   constructor({
     mediaDevices = globalThis.navigator?.mediaDevices,
@@ -89,6 +105,9 @@ export class Microphone extends EventTarget {
     AudioWorkletNodeClass = globalThis.AudioWorkletNode,
     scope = { isSecureContext: globalThis.isSecureContext, host: globalThis.location?.host },
     timers = { setTimeout: globalThis.setTimeout.bind(globalThis), clearTimeout: globalThis.clearTimeout.bind(globalThis) },
+    now = () => performance.now(),
+    signals = globalThis.window ?? null,
+    page = globalThis.document ?? null,
   } = {}) {
     super();
     this.#mediaDevices = mediaDevices;
@@ -96,6 +115,9 @@ export class Microphone extends EventTarget {
     this.#AudioWorkletNodeClass = AudioWorkletNodeClass;
     this.#scope = scope;
     this.#timers = timers;
+    this.#now = now;
+    this.#signals = signals;
+    this.#page = page;
     mediaDevices?.addEventListener?.("devicechange", this.#deviceChange);
   }
 
@@ -120,6 +142,7 @@ export class Microphone extends EventTarget {
    * MicrophoneError. A second call while it is open or opening is the first one's.
    */
   start({ deviceId = "" } = {}) {
+    this.#deviceId = deviceId;
     this.#starting ??= this.#open(deviceId).catch(async (error) => {
       this.#starting = null;
       await this.#close();
@@ -133,11 +156,13 @@ export class Microphone extends EventTarget {
     if (this.#starting === null) return this.#stopping;
     const opening = this.#starting;
     this.#starting = null;
+    this.#unwatch();
     this.#stopping = (async () => {
       // An opening that fails has closed itself and told its caller.
       await opening.catch(() => null);
       await this.#flush();
       await this.#close();
+      this.#unwatch();
     })();
     await this.#stopping;
     this.#stopping = null;
@@ -159,6 +184,9 @@ export class Microphone extends EventTarget {
     await this.#connect();
     await this.#context.resume();
     track.addEventListener("ended", () => this.#ended(track));
+    track.addEventListener("mute", () => this.#stream?.getTracks().includes(track) && this.#stall("muted"));
+    track.addEventListener("unmute", this.#mend);
+    this.#watch();
     const settings = track.getSettings();
     return { label: track.label, deviceId: settings.deviceId ?? "", contextRate: this.#context.sampleRate, ...granted(settings) };
   }
@@ -191,9 +219,101 @@ export class Microphone extends EventTarget {
       processorOptions: { blockMs: BLOCK_MS },
     });
     this.#node.port.onmessage = ({ data }) => {
-      if (data instanceof ArrayBuffer) this.dispatchEvent(new CustomEvent("block", { detail: data }));
+      if (!(data instanceof ArrayBuffer)) return;
+      this.#blockAt = this.#now();
+      if (this.#isStalled && !this.#isMuted) this.#resumed();
+      this.dispatchEvent(new CustomEvent("block", { detail: data }));
     };
+    this.#node.addEventListener?.("processorerror", () => this.#reopen());
+    this.#context.addEventListener?.("statechange", this.#contextChanged);
     this.#source.connect(this.#node);
+  }
+
+  // --- whether it gives sound ------------------------------------------------------------------------------
+
+  get #isMuted() {
+    return this.#stream?.getAudioTracks()[0]?.muted === true;
+  }
+
+  #watch() {
+    this.#blockAt = this.#now();
+    this.#mendedAt = null;
+    this.#signals?.addEventListener("pageshow", this.#mend);
+    this.#page?.addEventListener("visibilitychange", this.#mend);
+    this.#timers.clearTimeout(this.#lookTimer);
+    this.#lookTimer = this.#timers.setTimeout(this.#look, LOOK_EVERY);
+  }
+
+  #unwatch() {
+    this.#isStalled = false;
+    this.#timers.clearTimeout(this.#lookTimer);
+    this.#lookTimer = null;
+    this.#signals?.removeEventListener("pageshow", this.#mend);
+    this.#page?.removeEventListener("visibilitychange", this.#mend);
+  }
+
+  #look = () => {
+    if (this.#lookTimer === null) return;
+    this.#lookTimer = this.#timers.setTimeout(this.#look, LOOK_EVERY);
+    const now = this.#now();
+    if (now - this.#blockAt < STALLED_AFTER) return;
+    this.#stall("stalled");
+    if (this.#mendedAt === null) this.#mend();
+    else if (now - this.#mendedAt >= REOPEN_AFTER) this.#reopen();
+  };
+
+  /** The audio thread may have been suspended: the browser lets it go on when asked, or when the page is seen. */
+  #mend = () => {
+    const context = this.#context;
+    if (context === null || this.#isReopening || this.#page?.visibilityState === "hidden") return;
+    this.#mendedAt ??= this.#now();
+    // Refused while a call goes on: looked at again.
+    if (context.state !== "running" && context.state !== "closed") context.resume().catch(() => null);
+  };
+
+  #contextChanged = ({ target }) => {
+    if (target !== this.#context || target.state === "running" || target.state === "closed") return;
+    this.#stall("stalled");
+    this.#mend();
+  };
+
+  #stall(code) {
+    if (this.#isStalled || this.#starting === null) return;
+    this.#isStalled = true;
+    const words = {
+      stalled: ["The microphone gives no sound: the browser has paused it, for a call, another program or a device that failed.", "What you say now is not heard. It is being opened again; if that does not help, stop and start it."],
+      muted: ["The microphone was muted by the browser, the system or a key on the device.", "What you say now is not heard. Unmute it there."],
+    };
+    this.dispatchEvent(new CustomEvent("stalled", { detail: new MicrophoneError(code, ...words[code]) }));
+  }
+
+  #resumed() {
+    this.#isStalled = false;
+    this.#mendedAt = null;
+    this.dispatchEvent(new Event("resumed"));
+  }
+
+  /** Close it and open it anew; where it cannot be, it has ended. */
+  async #reopen() {
+    const starting = this.#starting;
+    if (this.#isReopening || starting === null) return;
+    this.#isReopening = true;
+    this.#stall("stalled");
+    try {
+      await this.#close();
+      if (this.#starting !== starting) return;
+      await this.#open(this.#deviceId);
+      // Stopped meanwhile: stop has closed what was open then.
+      if (this.#starting !== starting) await this.#close();
+    } catch (error) {
+      if (this.#starting !== starting) return;
+      this.#starting = null;
+      this.#unwatch();
+      await this.#close();
+      this.dispatchEvent(new CustomEvent("ended", { detail: error instanceof MicrophoneError ? error : refusal(error) }));
+    } finally {
+      this.#isReopening = false;
+    }
   }
 
   #ended(track) {
@@ -226,6 +346,7 @@ export class Microphone extends EventTarget {
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
     this.#source?.disconnect();
     if (this.#node) this.#node.port.onmessage = null;
+    context?.removeEventListener?.("statechange", this.#contextChanged);
     this.#stream = null;
     this.#source = null;
     this.#node = null;

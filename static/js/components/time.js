@@ -1,6 +1,7 @@
 /** `<time>` that says "12 s ago" and keeps saying it right; the moment itself on hover. */
 
 import { absolute, machine, relative } from "../models/times.js";
+import { serverNow } from "../page-socket.js";
 import { h, setAttribute, setText } from "./dom.js";
 
 export function timeElement(at = null) {
@@ -10,7 +11,7 @@ export function timeElement(at = null) {
 }
 
 /** `at` in seconds since the epoch. */
-export function setTime(element, at, now = Date.now() / 1000) {
+export function setTime(element, at, now = serverNow()) {
   setAttribute(element, "datetime", machine(at));
   setAttribute(element, "title", absolute(at));
   element.dataset.at = at;
@@ -21,7 +22,7 @@ export function setTime(element, at, now = Date.now() / 1000) {
 export class Clock {
   #timer = null;
   #tick = () => {
-    const now = Date.now() / 1000;
+    const now = serverNow();
     for (const element of document.querySelectorAll("time[data-at]")) {
       setText(element, relative(Number(element.dataset.at), now));
     }

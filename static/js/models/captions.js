@@ -7,6 +7,7 @@
  *   later final text;
  * - a marked gap (`error`) never replaces text that is final, and any final text replaces a gap;
  * - a translation belongs to its segment whether it comes before or after the transcript;
+ * - all lines of a participant carry the newest name;
  * - the lines of several streams share one time axis: `stream_started` (epoch ms) + `start` (s).
  */
 
@@ -47,6 +48,8 @@ export class Captions {
   #spoken = new Set();
   #translated = new Set();
   #speakers = new Map();
+  /** participant -> {name, timestamp}: the newest name. */
+  #names = new Map();
 
   /** The lines, earliest first. Do not change them. */
   get lines() {
@@ -83,13 +86,30 @@ export class Captions {
   apply(message) {
     if (message.type === "transcript") return this.#transcript(message);
     if (message.type === "translation") return this.#translation(message);
+    if (message.type === "participant_renamed") this.name(message.participant_id, message.name, message.timestamp);
     return null;
+  }
+
+  /** How often a line that was there was given another name. */
+  renamed = 0;
+
+  /** A participant is called so since `timestamp`: on all lines. */
+  name(participantId, name, timestamp) {
+    const known = this.#names.get(participantId);
+    if (known && known.timestamp > timestamp) return;
+    this.#names.set(participantId, { name, timestamp });
+    if (known?.name === name) return;
+    for (const line of this.#lines) {
+      if (line.participantId !== participantId || line.speaker === name) continue;
+      line.speaker = name;
+      this.renamed += 1;
+    }
   }
 
   /** Forget everything, for a history that is read anew. */
   clear() {
     this.#lines = [];
-    for (const kept of [this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers]) kept.clear();
+    for (const kept of [this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names]) kept.clear();
   }
 
   #transcript(message) {
@@ -119,6 +139,10 @@ export class Captions {
       offset: message.offset ?? line.offset,
       timestamp: message.timestamp,
     });
+    if (line.participantId && line.speaker) {
+      this.name(line.participantId, line.speaker, message.timestamp);
+      line.speaker = this.#names.get(line.participantId).name;
+    }
     if (line.language) this.#spoken.add(line.language);
     const key = speakerKey(line);
     if (!this.#speakers.has(key)) this.#speakers.set(key, this.#speakers.size);
@@ -169,5 +193,5 @@ export class Captions {
 }
 
 function speakerKey({ participantId, speaker }) {
-  return `${participantId ?? ""}\n${speaker ?? ""}`;
+  return participantId ?? `\n${speaker ?? ""}`;
 }

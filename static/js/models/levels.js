@@ -48,7 +48,25 @@ export class LevelMeter {
       this.#peak = peak;
       this.#peakAt = now;
     }
-    return { level: this.#level, peak: this.#peak };
+    // The level falls slowly: the peak that it comes from is not shown below it.
+    return { level: this.#level, peak: Math.max(this.#peak, this.#level) };
+  }
+}
+
+/** A microphone that is on gives noise at least: this many seconds of nothing at all mean that it is muted. */
+const SILENT_AFTER = 10;
+/** The last bit may be dither. */
+const NOTHING = 1;
+
+/** Tells an open microphone that gives digital silence. Int16Array blocks. */
+export class SilenceWatch {
+  #since = null;
+
+  /** `now` in seconds. Whether nothing at all has been heard for so long. */
+  add(samples, now) {
+    if (samples.some((sample) => Math.abs(sample) > NOTHING)) this.#since = null;
+    else this.#since ??= now;
+    return this.#since !== null && now - this.#since >= SILENT_AFTER;
   }
 }
 

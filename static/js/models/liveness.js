@@ -44,6 +44,11 @@ export class Liveness {
     this.#timer = null;
   }
 
+  /** Since when an answer has been awaited (ms), or null. */
+  get askedAt() {
+    return this.#askedAt;
+  }
+
   /** Any word counts. */
   heard() {
     this.#heardAt = this.#now();

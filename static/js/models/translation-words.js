@@ -45,23 +45,26 @@ function delay({ waiting, lag }) {
 /**
  * The sentence under the title.
  *
- * `phase` of the session; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `uplink` {state,
- * waiting}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
+ * `phase` of the session; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `capture`
+ * "fine"|"stalled"|"silent"; `uplink` {state, waiting, isDoubted}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
  * `waiting` {seconds, service} or null; `recordings`: how many are being read.
  */
-export function sentence({ phase, reason, connection, microphone, uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly }) {
+export function sentence({ phase, reason, connection, microphone, capture = "fine", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly }) {
   if (phase === "gone") return "This session no longer exists.";
   if (phase === "failed") return `The session could not be opened. ${reason}`;
   const isOn = microphone === "open";
-  if (connection !== "live" && phase === "open") {
-    if (isOn) return "The connection is lost. What you say is kept here and sent when it is back.";
-    return "The connection is lost. New captions come when it is back.";
+  const isSpeaking = isOn || uplink.state === "ending";
+  if (isSpeaking && (phase === "open" || phase === "rejoining") && (connection !== "live" || uplink.isDoubted)) {
+    return notConnected(uplink.waiting);
   }
+  if (connection !== "live" && phase === "open") return "The connection is lost. New captions come when it is back.";
   if (phase === "rejoining") return "Back again. Reading what the service has kept.";
   if (phase !== "open") return "Opening the session.";
   if (microphone === "opening") return "Opening the microphone.";
   const clauses = [here(participants, count), delay({ waiting, lag })].filter((clause) => clause !== "");
   const rest = clauses.length > 0 ? ` ${capital(clauses.join("; "))}.` : "";
+  if (isOn && capture === "stalled") return `The microphone is open, but gives no sound.${rest}`;
+  if (isOn && capture === "silent") return `Nothing is heard from the microphone. Is it muted?${rest}`;
   if (isOn && uplink.state !== "streaming") return `The microphone is open; the service is not listening yet.${rest}`;
   if (isOn) return `Listening.${rest}`;
   if (recordings > 0) return `Reading ${recordings === 1 ? "a recording" : `${recordings} recordings`}.${rest}`;
@@ -71,8 +74,22 @@ export function sentence({ phase, reason, connection, microphone, uplink, partic
   return `Nobody is speaking.${rest}`;
 }
 
+/** In steps that grow, so that a screen reader is not read each second. */
+function notConnected(waiting) {
+  const whole = Math.floor(waiting);
+  const shown = whole < 10 ? whole : Math.floor(whole / 5) * 5;
+  return `Not connected: ${shown} s of speech are kept and will be sent.`;
+}
+
+/** Who one is here: others see it beside each line. `name` as the service has it, or null where it is not known. */
+export function whoYouAre(name) {
+  return name ? `You are ${name}.` : "";
+}
+
 /** What stands where lines will be: what it means, and what to do. */
-export function nothingYet({ microphone, recordings, isReadOnly }) {
+export function nothingYet({ microphone, capture = "fine", recordings, isReadOnly }) {
+  if (microphone === "open" && capture === "stalled") return { title: "No sound", text: "The microphone is open, but gives no sound. It is being opened again." };
+  if (microphone === "open" && capture === "silent") return { title: "Nothing is heard", text: "Nothing is heard from the microphone. Is it muted? There is a key for it on many headsets, and a switch in the system's sound settings." };
   if (microphone === "open") return { title: "Listening", text: "Speak. What you say appears here, with its translation beside it." };
   if (recordings > 0) return { title: "Reading the recording", text: "What is said in it appears here, with its translation beside it." };
   if (isReadOnly) return { title: "Nothing has been said yet", text: "What is said in this session appears here, with its translation beside it." };

@@ -20,7 +20,7 @@ import { agentWords, chosen, closing, countWords, doing, lowered, moreSessions, 
 import { bytes, count, number } from "../models/figures.js";
 import { Rates } from "../models/rates.js";
 import { silence, workerLabel } from "../models/workers.js";
-import { socket } from "../page-socket.js";
+import { serverNow, socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
 let pool = null;
@@ -208,7 +208,7 @@ function showWorkers() {
   if (!options.some(({ value }) => value === wanted.worker)) wanted.worker = "";
   byId("worker").value = wanted.worker;
   const isSilent = pool.workers.some((each) => !each.answered);
-  silentSince = isSilent ? (silentSince ?? Date.now() / 1000) : null;
+  silentSince = isSilent ? (silentSince ?? serverNow()) : null;
   showBanners(byId("problems"), [...lowered(pool), ...silence(pool.workers, "connections", silentSince)]);
 }
 

@@ -11,7 +11,7 @@ import { toast } from "../components/toasts.js";
 import { control } from "../control.js";
 import { counted } from "../models/figures.js";
 import { grouped, isEditable, matching, othersWords, sentence, shown, SOURCES } from "../models/settings.js";
-import { socket } from "../page-socket.js";
+import { serverNow, socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
 let config = null;
@@ -110,7 +110,7 @@ function showFaults() {
 
 /** What was changed on another worker and does not go with this one's file or environment. */
 function refusals() {
-  refusedSince = config.refused.length > 0 ? (refusedSince ?? Date.now() / 1000) : null;
+  refusedSince = config.refused.length > 0 ? (refusedSince ?? serverNow()) : null;
   return config.refused.map((fault) => ({ key: `refused ${fault.path}`, tone: "bad", word: "not applied", subject: fault.path, text: fault.expected, more: "It was changed on another worker. This one goes on with what it had; correct its file, or take the change back there.", since: refusedSince, action: null }));
 }
 

@@ -16,7 +16,7 @@ import { FORMATS, exportable, fileName, toTxt } from "../models/exports.js";
 import { counted } from "../models/figures.js";
 import { list } from "../models/languages.js";
 import { problems } from "../models/overview.js";
-import { here, middle, missed, nothingYet, sentence } from "../models/translation-words.js";
+import { here, middle, missed, nothingYet, sentence, whoYouAre } from "../models/translation-words.js";
 import { socket } from "../page-socket.js";
 import { SessionClient } from "../session-client.js";
 import { Shell } from "../shell.js";
@@ -73,6 +73,7 @@ const transcript = new Transcript({
   jump: byId("jump"),
   announce: byId("announce"),
   nameOf: (line) => line.speaker || session.nameOf(line.participantId) || "Unknown",
+  now: () => socket.serverNow,
   onCount: () => count(),
 });
 
@@ -80,7 +81,9 @@ const transcript = new Transcript({
 
 function hear(message) {
   if (message.session_id !== session.session_id) return;
+  const { renamed } = captions;
   const line = captions.apply(message);
+  if (captions.renamed !== renamed) transcript.rename();
   if (line !== null) {
     transcript.update(line);
     measure(message);
@@ -114,7 +117,7 @@ function count() {
 
 function showEmpty() {
   byId("empty").hidden = transcript.length > 0 || session.phase !== "open";
-  const { title, text } = nothingYet({ microphone: speaking.state, recordings: recordings.active, isReadOnly: role === "observer" });
+  const { title, text } = nothingYet({ microphone: speaking.state, capture: speaking.capture, recordings: recordings.active, isReadOnly: role === "observer" });
   setText(byId("empty-title"), title);
   setText(byId("empty-text"), text);
 }
@@ -142,7 +145,8 @@ function words() {
     reason: session.reason,
     connection: socket.state.state,
     microphone: speaking.state,
-    uplink: { state: speaking.uplink.state, waiting: speaking.uplink.waiting },
+    capture: speaking.capture,
+    uplink: { state: speaking.uplink.state, waiting: speaking.uplink.waiting, isDoubted: speaking.uplink.isDoubted },
     participants: session.participants,
     count: session.count,
     speaking: session.participants.filter((one) => one.speaking && one.participant_id !== me).map(({ name }) => name || "Someone"),
@@ -277,6 +281,9 @@ session.addEventListener("ready", () => {
 });
 session.addEventListener("participants", ({ detail }) => {
   setText(byId("here"), list([here(detail.participants, detail.count)]).replace(/^./, (first) => first.toUpperCase()));
+  // Of a crowd only the first are named; this page's own name may have to be taken from what it gave.
+  const me = detail.participants.find(({ participant_id }) => participant_id === session.participant_id);
+  setText(byId("you-are"), whoYouAre(me?.name ?? null));
   transcript.rename();
   say();
 });

@@ -15,7 +15,7 @@ import { count, duration, percent } from "../models/figures.js";
 import { branchTone, word } from "../models/states.js";
 import { fullness, restartWords, sentence, stateWords } from "../models/tree.js";
 import { briefWords, workerLabel } from "../models/workers.js";
-import { socket } from "../page-socket.js";
+import { serverNow, socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
 /** The tree that is shown, and that of the worker this page talks to. */
@@ -34,7 +34,7 @@ function showBranches() {
     ready(slot, emptyState("No branch has started yet.", "They appear here one after the other while the service starts."));
     return;
   }
-  const now = Date.now() / 1000;
+  const now = serverNow();
   keyed(ready(slot, null, "ol", "branches"), tree.branches, {
     key: (branch) => branch.name,
     create: (branch) => {
@@ -111,7 +111,7 @@ function showPanel(isNew = false) {
     ["Says", branch.detail || null],
     ["Waits for", branch.waits_for],
     ["Restarts", `${count(branch.restarts)}; more than ${count(branch.restart_limit)} failures in ${duration(branch.restart_window)} stop the service`],
-    ["Next attempt", branch.backoff_until === null ? null : stateWords(branch, Date.now() / 1000).replace("next attempt ", "")],
+    ["Next attempt", branch.backoff_until === null ? null : stateWords(branch, serverNow()).replace("next attempt ", "")],
   ]);
   showQueues(branch.queues);
   showTasks(branch.tasks);

@@ -3,6 +3,7 @@
 export class FakeTrack extends EventTarget {
   kind = "audio";
   isStopped = false;
+  muted = false;
 
   constructor(label, settings) {
     super();
@@ -47,12 +48,15 @@ export class FakeMediaDevices extends EventTarget {
 export function fakeAudio({ fixedRate = null } = {}) {
   const contexts = [];
   const nodes = [];
-  class AudioContextClass {
+  class AudioContextClass extends EventTarget {
     state = "running";
+    /** Whether the browser lets it go on when it is asked. */
+    mayResume = true;
     modules = [];
     audioWorklet = { addModule: async (url) => this.modules.push(String(url)) };
 
     constructor({ sampleRate = fixedRate ?? 48_000 } = {}) {
+      super();
       this.sampleRate = sampleRate;
       contexts.push(this);
     }
@@ -62,13 +66,22 @@ export function fakeAudio({ fixedRate = null } = {}) {
       return { connect() {}, disconnect() {} };
     }
 
-    async resume() {}
+    async resume() {
+      if (!this.mayResume) throw new Error("interrupted");
+      this.state = "running";
+    }
+
+    /** The browser pauses it. */
+    suspend(state = "suspended") {
+      this.state = state;
+      this.dispatchEvent(new Event("statechange"));
+    }
 
     async close() {
       this.state = "closed";
     }
   }
-  class AudioWorkletNodeClass {
+  class AudioWorkletNodeClass extends EventTarget {
     /** What the audio thread gives when it is asked for the rest. */
     rest = [];
     port = {
@@ -81,6 +94,7 @@ export function fakeAudio({ fixedRate = null } = {}) {
     };
 
     constructor(context, name, options) {
+      super();
       Object.assign(this, { context, name, options });
       nodes.push(this);
     }

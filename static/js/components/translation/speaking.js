@@ -3,11 +3,16 @@
 import { Uplink } from "../../audio/uplink.js";
 import { Microphone } from "../../audio/microphone.js";
 import { RATE } from "../../audio/kernels/capture.js";
+import { SilenceWatch } from "../../models/levels.js";
 import { seconds } from "../../models/translation-words.js";
 import { byId, h, setAttribute, setText } from "../dom.js";
 import { MeterView } from "./level-meter.js";
 
 const KEPT_DEVICE = "translation:device";
+/** While the microphone is open it is looked this often whether what is said of it is still true (ms). */
+const LOOK_EVERY = 1_000;
+/** Unacknowledged for less, speech is on its way. */
+const ON_ITS_WAY = 2;
 
 /** Events: `change` (state changed), `trouble` {key, text, more} and `fine` {key}. */
 export class Speaking extends EventTarget {
@@ -19,6 +24,11 @@ export class Speaking extends EventTarget {
   #kept;
   #target;
   #state = "off";
+  #isStalled = false;
+  #silence = new SilenceWatch();
+  #isSilent = false;
+  #status = null;
+  #looking = null;
 
   /** `target()` is {session_id, source, targets}, or null where nobody can speak now. */
   constructor(socket, { kept, target }) {
@@ -33,6 +43,12 @@ export class Speaking extends EventTarget {
     return this.#state;
   }
 
+  /** "fine"; "stalled": open, and it gives nothing; "silent": what it gives is nothing at all. */
+  get capture() {
+    if (this.#isStalled) return "stalled";
+    return this.#isSilent ? "silent" : "fine";
+  }
+
   get uplink() {
     return this.#uplink;
   }
@@ -43,6 +59,28 @@ export class Speaking extends EventTarget {
     this.#microphone.addEventListener("block", ({ detail }) => {
       this.#meter.add(detail);
       this.#uplink.push(detail);
+      const isSilent = this.#silence.add(new Int16Array(detail), performance.now() / 1000);
+      if (isSilent !== this.#isSilent) {
+        this.#isSilent = isSilent;
+        this.#changed();
+      }
+    });
+    this.#microphone.addEventListener("stalled", ({ detail }) => {
+      this.#isStalled = true;
+      this.#meter.open();
+      this.#say("capture", detail.message, detail.action);
+      this.#changed();
+    });
+    this.#microphone.addEventListener("resumed", () => {
+      this.#isStalled = false;
+      this.#uplink.interrupted();
+      this.#fine("capture");
+      this.#changed();
+    });
+    // Nobody is left to send what is stored, and a page that comes back has no microphone.
+    globalThis.addEventListener("pagehide", () => {
+      this.#uplink.leave();
+      if (this.#state !== "off") this.#close();
     });
     this.#microphone.addEventListener("ended", ({ detail }) => {
       this.#closed();
@@ -51,12 +89,12 @@ export class Speaking extends EventTarget {
     this.#microphone.addEventListener("devices", () => this.#list());
     this.#uplink.addEventListener("state", ({ detail }) => {
       // The service tells changes only, and begins at silence.
-      if (detail.state === "streaming") this.heard({ speaking: false, waiting_seconds: 0, waiting_for: null });
+      if (detail.state === "streaming") this.#status = { speaking: false, waiting_seconds: 0, waiting_for: null };
       this.#changed();
     });
     this.#uplink.addEventListener("failed", ({ detail }) => this.#refused(detail));
     this.#uplink.addEventListener("overflow", ({ detail }) => {
-      this.#say("overflow", `The connection is slower than speech. ${seconds(detail.seconds)} of what was said could not be kept.`, "Stop the microphone until the connection is better.");
+      this.#say("overflow", `The connection was away, or slower than speech, for longer than a minute. ${seconds(detail.seconds)} of what was said are lost; the transcript has a gap there.`, "Say it again when the connection is back.");
     });
     if (this.#microphone.unavailable) this.#trouble(this.#microphone.unavailable);
     this.#list();
@@ -94,8 +132,8 @@ export class Speaking extends EventTarget {
 
   /** How the service hears this microphone: an `audio_status` of its stream. */
   heard(status) {
-    setText(byId("fact-speech"), status.speaking ? "now" : "none");
-    this.#showWaiting(status.waiting_seconds, status.waiting_for);
+    this.#status = status;
+    this.#showFacts();
   }
 
   refresh() {
@@ -111,6 +149,7 @@ export class Speaking extends EventTarget {
     this.#state = "opening";
     this.#changed();
     await this.#microphone.stop();
+    this.#uplink.interrupted();
     await this.#listen();
   };
 
@@ -130,6 +169,8 @@ export class Speaking extends EventTarget {
       const granted = await this.#microphone.start({ deviceId: this.#device.value });
       if (this.#state !== "opening") return false;
       this.#state = "open";
+      this.#isStalled = this.#isSilent = false;
+      this.#silence = new SilenceWatch();
       this.#meter.open();
       this.#showGranted(granted);
       await this.#list();
@@ -155,6 +196,8 @@ export class Speaking extends EventTarget {
 
   #closed() {
     this.#state = "off";
+    this.#isStalled = this.#isSilent = false;
+    this.#fine("capture");
     this.#meter.close();
     this.#uplink.stop();
     this.#changed();
@@ -184,11 +227,25 @@ export class Speaking extends EventTarget {
     this.#button.disabled = isOff && (this.#target() === null || this.#uplink.state !== "idle" || this.#microphone.unavailable !== null);
     byId("microphone-facts").hidden = isOff;
     byId("microphone-off").hidden = !isOff;
-    if (this.#uplink.state !== "streaming" && !isOff) {
-      setText(byId("fact-speech"), "–");
-      this.#showWaiting(this.#uplink.waiting, this.#uplink.state === "waiting" ? "the connection" : null);
+    this.#showFacts();
+    const isBusy = !isOff || this.#uplink.state !== "idle";
+    if (isBusy) this.#looking ??= setInterval(() => this.#changed(), LOOK_EVERY);
+    else {
+      clearInterval(this.#looking);
+      this.#looking = null;
     }
     this.dispatchEvent(new Event("change"));
+  }
+
+  /** What waits is first what the service has not acknowledged, then what its back ends have before them. */
+  #showFacts() {
+    const isHeard = this.#uplink.state === "streaming" && !this.#uplink.isDoubted && !this.#isStalled;
+    setText(byId("fact-speech"), isHeard ? (this.#status?.speaking ? "now" : "none") : "–");
+    if (this.#isStalled) setText(byId("fact-level"), "no sound");
+    const { waiting } = this.#uplink;
+    if (waiting >= ON_ITS_WAY || this.#uplink.isDoubted) this.#showWaiting(waiting, "the connection");
+    else if (isHeard) this.#showWaiting(this.#status?.waiting_seconds ?? 0, this.#status?.waiting_for);
+    else this.#showWaiting(waiting, null);
   }
 
   #showWaiting(waiting, service) {

@@ -29,6 +29,7 @@ export class Transcript {
   #offer = null;
   #nameOf;
   #onCount;
+  #now;
   #isFollowing = true;
   #missed = new Set();
   #announced = new Set();
@@ -36,8 +37,8 @@ export class Transcript {
   #quiet = true;
   #resize;
 
-  /** Elements; `nameOf(line)` is who spoke; `onCount()` is called when the number of lines may have changed. */
-  constructor({ captions, list, scroll, jump, announce, nameOf, onCount }) {
+  /** Elements; `nameOf(line)` is who spoke; `onCount()` is called when the number of lines may have changed; `now()`: the service's time, epoch ms. */
+  constructor({ captions, list, scroll, jump, announce, nameOf, onCount, now }) {
     this.#captions = captions;
     this.#list = list;
     this.#scroll = scroll;
@@ -45,6 +46,7 @@ export class Transcript {
     this.#announce = announce;
     this.#nameOf = nameOf;
     this.#onCount = onCount;
+    this.#now = now;
     this.#resize = new ResizeObserver(() => this.#follow());
   }
 
@@ -202,7 +204,7 @@ export class Transcript {
     const { read } = this.#rows.get(line.id);
     const targets = this.#targets.length > 0 ? this.#targets : [...line.translations.keys()];
     const cells = targets
-      .map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: Date.now() }) }))
+      .map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now() }) }))
       .filter(({ kind, text }) => kind !== "none" || text !== "")
       // Beside a real translation "as spoken" is no news.
       .filter((cell, index, all) => cell.kind !== "same" || (index === 0 && all.every(({ kind }) => kind === "same")));
@@ -295,7 +297,7 @@ export class Transcript {
 
   #announcement(line) {
     if (line.error) return { language: "en", words: gap(line) };
-    const cells = this.#targets.map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: Date.now() }) }));
+    const cells = this.#targets.map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now() }) }));
     if (cells.length === 0 || cells.some(({ kind }) => kind === "same")) return { language: line.language, words: line.text };
     const there = cells.find(({ kind }) => kind === "text");
     if (there) return { language: there.target, words: there.text };
