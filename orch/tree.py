@@ -182,7 +182,7 @@ def _connect(parts: Parts) -> None:
     parts.shortages.on_change = lambda: topics.touch("services")
     topics.register("store", parts.store.standing)
     if isinstance(parts.store, SqliteStore):
-        parts.store.on_state = partial(_store_changed, parts)
+        parts.store.on_state = lambda _is_well: _store_changed(parts)
         parts.store.on_rescued = lambda text: _rescued(parts, text)
     topics.register("gateway", parts.gateway.statistics)
     topics.register("connections", parts.hub.pool.latest)
@@ -207,15 +207,10 @@ def _rescued(parts: Parts, text: str) -> None:
     parts.events.record("warn", "store", text)
 
 
-def _store_changed(parts: Parts, is_well: bool) -> None:  # noqa: FBT001 - the store calls it so
+def _store_changed(parts: Parts) -> None:
     """Tell operators and clients that sessions cannot be stored now, or that they can again."""
-    standing = parts.store.standing()
     parts.topics.touch("store")
-    if is_well:
-        parts.events.record("ok", "store", "Sessions are stored again.")
-    else:
-        parts.events.record("bad", "store", standing.reason)
-    parts.hub.store_changed(is_well, standing.brief)
+    parts.hub.store_changed(parts.store.standing())
 
 
 def _applied(parts: Parts, changed: tuple[Change, ...]) -> None:

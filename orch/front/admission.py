@@ -2,7 +2,8 @@
 
 Beyond what fits, a client gets an answer (503, ``too_many_connections``) on one of a few places that are
 there for that alone, and for the few requests by which machines and operators learn how the service is;
-beyond those places it is closed at once. The mutable state is the counts.
+beyond those places it is closed at once, with the same answer where it can be given without waiting. The
+mutable state is the counts.
 """
 
 from collections.abc import Callable, Mapping

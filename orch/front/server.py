@@ -11,6 +11,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -18,6 +19,7 @@ import trio
 
 from orch.front import binds
 from orch.front.admission import REFUSALS, Admission, Place
+from orch.front.answers import problem
 from orch.front.binds import Bound, Listening
 from orch.front.http_connection import HttpConnection
 from orch.front.link import ClientGoneError, Link, TlsLink, drain
@@ -33,6 +35,8 @@ ACCEPTED_AT_ONCE: Final = 64
 """Connections accepted in a row before those that are there have a turn."""
 FIRST_REQUEST: Final = 1.0
 """Seconds that a stop leaves to a connection just accepted for its first request to come."""
+FIRST_BYTES: Final = 65_536
+"""Bytes read of a client that is turned away at once."""
 SHORTAGE: Final = 0.1
 """Seconds without accepting where the process has no file descriptors or memory left for it."""
 
@@ -183,7 +187,7 @@ class Server:
                 client = address[:2] if bound.path is None else None
                 place = self._place(client)
                 if place is Place.CLOSED:
-                    sock.close()
+                    self._turn_away(sock, running)
                     continue
                 try:
                     sock.settimeout(0.0)
@@ -206,6 +210,19 @@ class Server:
             of_address = place is Place.REFUSED_ADDRESS
             self._refused["too_many_from_address" if of_address else "too_many_connections"] += 1
         return place
+
+    def _turn_away(self, sock: stdlib_socket.socket, running: Running) -> None:
+        """Close a connection that has no place, with an answer where one can be given without waiting.
+
+        What has come is read first: closing a socket with bytes unread may lose the answer.
+        """
+        with sock:
+            sock.settimeout(0.0)
+            if self._tls is None:
+                with suppress(OSError):  # nothing has come yet, or the client is gone
+                    sock.recv(FIRST_BYTES)
+                with suppress(OSError):
+                    sock.send(problem(REFUSALS[Place.REFUSED], running.date))
 
     def _give_up(self, client: tuple[str, int] | None, place: Place) -> None:
         if self._admission is not None:

@@ -22,6 +22,9 @@ STEP: Final = 2**20
 LEAST: Final = 256 * 1024
 """Free bytes below which the disk counts as full: a commit writes several pages."""
 
+ENOUGH: Final = 2**20
+"""Free bytes from which on a disk that was full no longer is: more than what the next few commits take."""
+
 
 class Reserve:
     """The file; the mutable state is its size, and the size that it had while there was enough."""
@@ -31,8 +34,8 @@ class Reserve:
         self.size = 0
         self._wanted = 0
 
-    def fill(self) -> None:
-        """Put by what is wanted. OSError: there is not that much room, or hardly any beside it."""
+    def fill(self, *, least: int = LEAST) -> None:
+        """Put by what is wanted. OSError: there is not that much room, or not ``least`` bytes beside it."""
         free = free_bytes(self._path.parent)
         if free is not None:
             share = min(TARGET, (free + self.size) // SHARE)
@@ -40,7 +43,7 @@ class Reserve:
         if self.size < self._wanted:
             self._allocate(self._wanted)
             free = free_bytes(self._path.parent)
-        if free is not None and free < LEAST:
+        if free is not None and free < least:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     def _allocate(self, size: int) -> None:

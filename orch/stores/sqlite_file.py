@@ -26,7 +26,7 @@ from orch.stores.database import (
     try_writing,
     use_incremental_vacuum,
 )
-from orch.stores.reserve import Reserve
+from orch.stores.reserve import ENOUGH, LEAST, Reserve
 from orch.stores.sqlite_trouble import Trouble, trouble_of
 from orch.stores.transactions import roll_back
 
@@ -110,7 +110,7 @@ class SessionFile:
                 rescued, trouble = self._rescue()
                 if trouble is not None:
                     return Found(trouble=trouble)
-            self.reserve.fill()
+            self.reserve.fill(least=ENOUGH if is_troubled else LEAST)
             if is_troubled:
                 try_writing(self.database)
                 for session_id, participant_id in owed:

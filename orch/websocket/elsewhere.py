@@ -63,7 +63,7 @@ class Elsewhere:
 
     def _heard(self, session_id: str, payload: bytes) -> None:
         kind, rest = payload[:1], payload[1:]
-        session = self._resident.get(session_id)
+        session = self._resident.peek(session_id)
         if session is None:
             return
         if kind in (_PASSING, _LASTING):

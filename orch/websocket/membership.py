@@ -145,7 +145,7 @@ class Membership:
         if member is None:
             raise ProblemError("not_in_session", f"You are not in session {message.session_id}.")
         await self._rooms.store.drop_participant(message.session_id, member.participant_id)
-        session = self._rooms.resident.get(message.session_id)
+        session = self._rooms.resident.peek(message.session_id)
         if session is not None:
             session.remove(member, for_good=True)
             self._rooms.presence.note(session, member, "left")
@@ -238,7 +238,7 @@ class Membership:
     def detach(self, connection: Connection) -> None:
         """Take a connection that is closing out of its sessions. Its participants may return."""
         for session_id, member in connection.members.items():
-            session = self._rooms.resident.get(session_id)
+            session = self._rooms.resident.peek(session_id)
             if session is not None and session.remove(member):
                 self._rooms.presence.note(session, member, "silent")
         connection.members.clear()

@@ -145,7 +145,7 @@ class Neighbours:
         return self._untold.setdefault(session.session_id, _Untold())
 
     def _say(self, session_id: str, untold: _Untold) -> None:
-        session = self._resident.get(session_id)
+        session = self._resident.peek(session_id)
         if session is None:
             self._numbers.pop(session_id, None)
             return

@@ -115,10 +115,15 @@ class Operating:
     def _closed(self, payload: bytes) -> bytes:
         return msgspec.json.encode(self._close_here(msgspec.json.decode(payload, type=str)))
 
-    def store_changed(self, is_open: bool, brief: str = "") -> None:  # noqa: FBT001 - the store calls it so
+    def store_changed(
+        self,
+        is_open: bool,  # noqa: FBT001 - the store calls it so
+        brief: str = "",
+        reason: str = "",
+    ) -> None:
         """Announce to clients that nothing can be stored now, and when it can be again.
 
-        ``brief``: why, in a few words without paths and settings.
+        ``brief``: why, in a few words without paths and settings; ``reason``: why, for operators.
         """
         if is_open != self._is_degraded:
             return
@@ -132,7 +137,7 @@ class Operating:
                 f"Sessions cannot be stored right now{why}. What was sent before is safe;"
                 " what is sent now waits, or is refused."
             )
-            self._events.record("bad", "sessions", words)
+            self._events.record("bad", "sessions", reason or words)
         self._say(
             SystemAnnouncement(
                 timestamp=self._rooms.now_ms(), message=words, state="restored" if is_open else "degraded"

@@ -31,8 +31,12 @@ class Resident:
         """Return the sessions that were asked for last, newest first."""
         return tuple(islice(reversed(self._sessions.values()), limit))
 
+    def peek(self, session_id: str) -> Session | None:
+        """Return the session, if it is here, to be looked at: its place in the order stays."""
+        return self._sessions.get(session_id)
+
     def get(self, session_id: str) -> Session | None:
-        """Return the session, if it is here."""
+        """Return the session, if it is here, to be used: it is the last used one from now on."""
         session = self._sessions.pop(session_id, None)
         if session is not None:
             self._sessions[session_id] = session

@@ -136,11 +136,9 @@ class Rooms:
 
     async def look(self, session_id: str) -> Session:
         """Return a session as it is now, only to be read. Raises ``unknown_session``."""
-        session = self.resident.get(session_id)
-        if session is None and self.elsewhere is None:
-            session = await self._load(session_id)
+        session = self.resident.peek(session_id)
         if session is None:
-            # What is only looked at need not be watched, and so is not kept in memory.
+            # What is only looked at need not be watched, and so takes no place in memory.
             record = await self.store.load(session_id)
             if record is None:
                 raise _unknown(session_id)
@@ -280,7 +278,7 @@ class Rooms:
     async def listed(self, limit: int) -> tuple[SessionListed, ...]:
         """Return the sessions last active, newest first."""
         records = await self.store.newest(limit)
-        sessions = [self.resident.get(record.session_id) or record for record in records]
+        sessions = [self.resident.peek(record.session_id) or record for record in records]
         return tuple(
             listed(session, PARTICIPANTS_IN_LISTS, is_known=self._is_known(session)) for session in sessions
         )
@@ -292,7 +290,7 @@ class Rooms:
 
     def _is_known(self, session: Session | SessionRecord) -> bool:
         # What is not in memory is not watched: others may be in it, where workers share the sessions.
-        return self.elsewhere is None or self.resident.get(session.session_id) is session
+        return self.elsewhere is None or self.resident.peek(session.session_id) is session
 
     async def _load(self, session_id: str) -> Session:
         while True:
@@ -312,7 +310,7 @@ class Rooms:
 
     def _dismiss(self, session_ids: Sequence[str], reason: Literal["ended", "expired"]) -> None:
         for session_id in session_ids:
-            session = self.resident.get(session_id)
+            session = self.resident.peek(session_id)
             if session is None:
                 continue
             self.resident.remove([session_id])

@@ -17,6 +17,7 @@ from orch.capacity import Capacity, CurrentCapacity
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
+from orch.stores.standing import StoreStanding
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import WEBSOCKET_CLOSES, WEBSOCKET_PROBLEMS, Metrics, Reading
@@ -270,9 +271,9 @@ class HubService:
         """Say ``system_announcement`` to every connection of this worker."""
         return self._operating.announce(text)
 
-    def store_changed(self, is_open: bool, brief: str = "") -> None:  # noqa: FBT001 - the store calls it so
+    def store_changed(self, standing: StoreStanding) -> None:
         """Announce to this worker's clients that nothing can be stored now, or that it can again."""
-        self._operating.store_changed(is_open, brief)
+        self._operating.store_changed(standing.state == "healthy", standing.brief, standing.reason)
 
     async def close_connection(self, connection_id: str) -> None:
         """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``."""

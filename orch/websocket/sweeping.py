@@ -101,7 +101,7 @@ class Sweeper:
                 break  # what is left has come into use just now
         await rooms.store.prune(now, rooms.history_limits())
         for session_id in await rooms.store.crowded():
-            session = rooms.resident.get(session_id)
+            session = rooms.resident.peek(session_id)
             # Who is there is known only where the session is in use; where it is not, it will be ended soon.
             if session is not None and not session.is_idle:
                 await rooms.store.thin_out(session_id, session.present_ids(), now)
@@ -115,5 +115,5 @@ class Sweeper:
         return session.was_active() < before
 
     def _is_unused(self, session_id: str, before: float) -> bool:
-        session = self._rooms.resident.get(session_id)
+        session = self._rooms.resident.peek(session_id)
         return session is None or self._is_silent(session, before)

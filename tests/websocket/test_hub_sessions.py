@@ -720,3 +720,24 @@ def test_gateway_is_asked_beside_the_conversation(tmp_path: Path) -> None:
             assert hub.gateway.asked == [("audio-service", "GET", "/api/models/x", b"")]
 
     run(main)
+
+
+def test_looking_at_sessions_does_not_change_their_order(tmp_path: Path) -> None:
+    """The list says what was used last; who reads it, or a transcript, has used nothing."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub:
+            for name in ("first", "second", "third"):
+                await hub.service.create_session(name)
+
+            def order() -> list[str]:
+                return [line.session_id for line in hub.service.statistics().session_list]
+
+            assert order() == ["third", "second", "first"]
+            await hub.service.list_sessions()
+            await hub.service.get_session("first")
+            await hub.service.messages("first")
+            await hub.service.sweep()
+            assert order() == ["third", "second", "first"]
+
+    run(main)

@@ -1,0 +1,218 @@
+"""Clients take every open file there is, and the disk fills: who is connected is served, nobody is blamed.
+
+``SHORTAGE_SECONDS=60`` makes each last a minute (``docs/operations.md`` has the figures).
+"""
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from orch.descriptors import raise_limit
+from tests.fakes.client import Client, connected
+from tests.fakes.running import run
+from tests.fakes.service import RunningService
+from tests.fakes.tools import require
+from tests.fakes.wires import HANDSHAKE
+
+FILES = 1024
+CLIENTS = 2000
+LASTS = float(os.environ.get("SHORTAGE_SECONDS", "6"))
+SOON = 3.0
+
+
+class FewFiles(RunningService):
+    """A service that may open so many files, hard limit included."""
+
+    def command(self, arguments: list[str]) -> list[str]:
+        """Return what is run."""
+        limited = [require("prlimit"), f"--nofile={FILES}:{FILES}"]
+        return [*limited, sys.executable, "-m", "orch", *arguments]
+
+
+class Flood:
+    """Clients that connect and stay. ``answers``: the first line each has got."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.answers: Counter[str] = Counter()
+        self.tried = 0
+
+    async def one(self) -> None:
+        """Connect, ask for a WebSocket, and stay as long as the service lets one."""
+        try:
+            stream = await trio.open_tcp_stream("127.0.0.1", self._port)
+            async with stream:
+                await stream.send_all(HANDSHAKE.replace(b"host: x", b"host: 127.0.0.1"))
+                first = await stream.receive_some()
+                self.answers[bytes(first[:12]).decode()] += 1
+                self.tried += 1
+                while await stream.receive_some():
+                    pass
+        except (OSError, trio.BrokenResourceError):
+            self.answers["closed"] += 1
+            self.tried += 1
+
+
+def health(s: RunningService) -> dict[str, Any]:
+    """Return the states of the services."""
+    found: dict[str, Any] = s.get("/api/health").json()
+    return found
+
+
+def test_two_thousand_clients_leave_the_service_what_it_needs(tmp_path: Path) -> None:
+    """With 1,024 open files: back ends stay as they are, nothing is restarted, who is connected is served."""
+    raise_limit()
+    s = FewFiles(["demo", "--port", "0"], tmp_path, {})
+    try:
+        run(lambda: _flooded(s), virtual=False, limit=120 + LASTS)
+    finally:
+        s.stop()
+
+
+async def _flooded(s: RunningService) -> None:
+    await _until_checked(s)
+    before = (await trio.to_thread.run_sync(health, s))["services"]
+    lowered = s.get("/api/connections?limit=0").json()
+    assert lowered["limit"] < FILES
+    assert "open files" in lowered["limit_reason"]
+    async with connected(s.url) as ann, trio.open_nursery() as nursery:
+        flood = Flood(s.port)
+        for _ in range(CLIENTS):
+            nursery.start_soon(flood.one)
+        while flood.tried < CLIENTS:  # noqa: ASYNC110 - what clients do has no event
+            await trio.sleep(0.1)
+        worst = 0.0
+        until = trio.current_time() + LASTS
+        while trio.current_time() < until:
+            began = trio.current_time()
+            await ann.ask("pong", type="ping")
+            worst = max(worst, trio.current_time() - began)
+            states = (await trio.to_thread.run_sync(health, s))["services"]
+            assert states == before
+            await trio.sleep(0.25)
+        page = (await trio.to_thread.run_sync(s.get, "/api/services/status")).json()
+        assert not any(each["restarts"] for service in page["services"] for each in service["instances"])
+        assert page["shortages"] == []
+        through = await trio.to_thread.run_sync(s.get, "/api/translation/health")
+        assert through.status_code < 500
+        assert flood.answers["HTTP/1.1 101"] <= lowered["limit"]
+        assert flood.answers["HTTP/1.1 101"] >= lowered["limit"] - 2
+        assert flood.answers["HTTP/1.1 503"] > 0
+        assert sum(flood.answers.values()) == CLIENTS
+        sys.stdout.write(f"{dict(flood.answers)}; worst ping {worst * 1000:.0f} ms; {before}\n")
+        nursery.cancel_scope.cancel()
+
+
+async def _until_checked(s: RunningService) -> None:
+    with trio.fail_after(60):
+        while {"unknown", "recovering"} & set(health(s)["services"].values()):  # noqa: ASYNC110 - another process
+            await trio.sleep(0.2)
+
+
+class SmallDisk(RunningService):
+    """A service whose state lies on a disk of 24 MiB, in a mount namespace of its own."""
+
+    def command(self, arguments: list[str]) -> list[str]:
+        """Return what is run."""
+        mounted = 'mount -t tmpfs -o size=24m tmpfs var && exec "$@"'
+        program = [sys.executable, "-m", "orch", *arguments]
+        return [require("unshare"), "-m", "sh", "-c", mounted, "sh", *program]
+
+    @property
+    def disk(self) -> Path:
+        """The disk, as seen from here."""
+        return Path(f"/proc/{self.process.pid}/root") / str(self._folder).lstrip("/") / "var"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "var").mkdir()
+        super().__init__(["demo", "--port", "0"], folder, {})
+
+
+def fill(place: Path) -> Path:
+    """Fill a disk to its last byte."""
+    filler = place / "filler"
+    with filler.open("ab", buffering=0) as file:
+        size = 2**20
+        while size:
+            try:
+                written = file.write(b"\0" * size)
+            except OSError:
+                written = 0
+            if written < size:
+                size //= 2
+    return filler
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a disk of its own")
+def test_a_full_disk_is_said_costs_nothing_acknowledged_and_is_over_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    """Said everywhere and back within three seconds each; what was sent before and after is there."""
+    s = SmallDisk(tmp_path)
+    try:
+        run(lambda: _filled(s), virtual=False, limit=120 + LASTS)
+    finally:
+        s.stop()
+
+
+async def _filled(s: SmallDisk) -> None:
+    async with connected(s.url) as ann, connected(s.url) as bob:
+        name = (await ann.ask("session_created", type="create_session"))["session_id"]
+        acknowledged = [number for number in range(20) if await _send(ann, name, number)]
+        assert len(acknowledged) == 20
+        filler = await trio.to_thread.run_sync(fill, s.disk)
+        began = trio.current_time()
+        while (found := health(s))["store"]["state"] == "healthy":  # noqa: ASYNC110 - another process
+            await trio.sleep(0.05)
+        said = trio.current_time() - began
+        assert found["store"]["brief"] == "the disk is full"
+        assert found["status"] != "healthy"
+        announced = await bob.of_type("system_announcement")
+        told = trio.current_time() - began
+        assert announced["state"] == "degraded"
+        assert "the disk is full" in announced["message"]
+        refused = 0
+        number = 20
+        until = trio.current_time() + LASTS
+        while trio.current_time() < until:
+            if await _send(ann, name, number):
+                acknowledged.append(number)
+            else:
+                refused += 1
+            number += 1
+            await ann.ask("pong", type="ping")
+            await trio.sleep(0.2)
+        assert refused > 0
+        filler.unlink()
+        began = trio.current_time()
+        while not await _send(ann, name, number):
+            number += 1
+            await trio.sleep(0.05)
+        acknowledged.append(number)
+        back = trio.current_time() - began
+        await bob.until(lambda m: m["type"] == "system_announcement" and m.get("state") == "restored")
+        joined = await bob.ask("session_joined", type="join_session", session_id=name, history=True)
+        stored = [each["data"]["number"] for each in joined["messages"]]
+        assert stored == acknowledged
+        sys.stdout.write(f"said in {said:.2f} s, announced in {told:.2f} s, back in {back:.2f} s\n")
+        assert said < SOON
+        assert told < SOON
+        assert back < SOON
+
+
+async def _send(client: Client, session: str, number: int) -> bool:
+    """Say a number in the session; return whether it was acknowledged, by being sent to all."""
+    start = len(client.messages)
+    await client.send(type="broadcast", session_id=session, data={"number": number})
+    answer = await client.until(lambda m: m["type"] in {"session_message", "error"}, start=start)
+    if answer["type"] == "error":
+        assert answer["code"] == "store_unavailable"
+        return False
+    assert answer["data"] == {"number": number}
+    return True
