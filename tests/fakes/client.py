@@ -6,7 +6,7 @@ client that reconnects, orders and recovers would hide.
 
 import json
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -111,9 +111,10 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Client]:
+async def connected(url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Client]:
     """Connect to ``ws://…/ws`` for the block; ``url`` is the service's http address."""
-    async with connect(url.replace("http", "ws", 1) + "/ws", close_timeout=2) as socket:
+    address = url.replace("http", "ws", 1) + "/ws"
+    async with connect(address, additional_headers=headers, close_timeout=2) as socket:
         client = Client(socket)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.read)

@@ -17,6 +17,10 @@ from tests.fakes.service import service
 
 ROOT = Path(__file__).parents[2]
 
+TOKEN = "s3cret-token"  # noqa: S105 - a test's own
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+"""Without it nobody is an operator under Hypercorn's own command; elsewhere it is looked at by nobody."""
+
 
 @contextmanager
 def under_hypercorn(folder: Path) -> Iterator[str]:
@@ -26,7 +30,12 @@ def under_hypercorn(folder: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "hypercorn", "-k", "trio", "-b", f"127.0.0.1:{port}", "orch.asgi:app"],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        env={
+            "PYTHONPATH": str(ROOT),
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(folder),
+            "ORCH_CONTROL_TOKEN": TOKEN,
+        },
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -63,20 +72,25 @@ def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) ->
     """The same application, whoever accepts the connection."""
     assert callable(serving)
     with serving(tmp_path) as url:
-        assert "text/html" in httpx2.get(url + "/").headers["content-type"]
+        assert "text/html" in httpx2.get(url + "/", headers=BEARER).headers["content-type"]
         assert httpx2.get(url + "/livez").status_code == 200
-        assert httpx2.get(url + "/api/health").json()["services"].keys() >= {"audio-service", "websocket"}
-        away = httpx2.get(url + "/api/audio/models", timeout=40)
+        assert httpx2.get(url + "/api/health", headers=BEARER).json()["services"].keys() >= {
+            "audio-service",
+            "websocket",
+        }
+        away = httpx2.get(url + "/api/audio/models", headers=BEARER, timeout=40)
         assert away.status_code in (502, 503, 504)
         assert away.headers["content-type"] == "application/problem+json"
         assert away.json()["service"] == "audio-service"
-        foreign = httpx2.post(url + "/api/translate", json={}, headers={"Origin": "http://elsewhere"})
+        foreign = httpx2.post(
+            url + "/api/translate", json={}, headers=BEARER | {"Origin": "http://elsewhere"}
+        )
         assert (foreign.status_code, foreign.json()["code"]) == (403, "wrong_origin")
         missing = httpx2.get(url + "/api/nothing")
         assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
 
         async def main() -> None:
-            async with connected(url) as client:
+            async with connected(url, BEARER) as client:
                 assert (await client.ask("pong", type="ping", id=7))["id"] == 7
                 await client.ask("subscribed", type="subscribe", topic="tree")
                 update = await client.of_type("update")
