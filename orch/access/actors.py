@@ -16,11 +16,12 @@ operator rights; the token does, or a cookie that was given for it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from orch.access.addresses import Network, host_name, is_address, is_in, is_listed, is_loopback, is_same_host
+from orch.access.addresses import Proxies, host_name, is_address, is_listed, is_loopback, is_same_host
 
 Header = tuple[bytes, bytes]
 Via = Literal["local", "token", "cookie", "none"]
@@ -74,36 +75,38 @@ FORWARDING: Final = frozenset(
 _FORWARDED: Final = b"x-forwarded"
 
 
-def single(headers: Iterable[Header], wanted: bytes) -> str | None:
+def single(headers: Sequence[Header], wanted: bytes) -> str | None:
     """Return a header's value where it is given exactly once; names are in lower case."""
-    found: str | None = None
-    for name, value in headers:
-        if name == wanted:
-            if found is not None:
-                return None
-            found = value.decode("latin-1")
-    return found
+    named = dict(headers)
+    value = named.get(wanted)
+    if value is None:
+        return None
+    if len(named) != len(headers) and sum(name == wanted for name, _ in headers) > 1:
+        return None
+    return value.decode("latin-1")
 
 
-def host_of(headers: Iterable[Header]) -> str:
+def host_of(headers: Sequence[Header]) -> str:
     """Return the one ``Host`` of a request; empty where there is none, or several."""
     return single(headers, b"host") or ""
 
 
-def is_forwarded(headers: Iterable[Header], http_version: str = "1.1") -> bool:
+def is_forwarded(headers: Sequence[Header], http_version: str = "1.1") -> bool:
     """Return whether something between client and service shows in a request."""
     if http_version == "1.0":
         return True
-    announces = upgrades = False
-    for name, value in headers:
-        if name in FORWARDING or name.startswith(_FORWARDED):
-            return True
-        if b"_" in name and _is_disguised(name):
-            return True
-        announces = announces or (name == b"connection" and b"upgrade" in value.lower())
-        upgrades = upgrades or name == b"upgrade"
-    # A proxy that always says so, for the sake of WebSockets; who asks for an upgrade names it.
-    return announces and not upgrades
+    named = dict(headers)
+    if not FORWARDING.isdisjoint(named):
+        return True
+    joined = b"\n".join(named)
+    if _FORWARDED in joined or (b"_" in joined and any(_is_disguised(name) for name in named)):
+        return True
+    if b"upgrade" in named:
+        return False
+    # A proxy that always announces an upgrade, for the sake of WebSockets; who wants one names it.
+    if len(named) == len(headers):
+        return b"upgrade" in named.get(b"connection", b"").lower()
+    return any(name == b"connection" and b"upgrade" in value.lower() for name, value in headers)
 
 
 def _is_disguised(name: bytes) -> bool:
@@ -121,24 +124,31 @@ def is_bound_to_loopback(server: Sequence[Any] | None) -> bool:
 
 def is_local(scope: Mapping[str, Any]) -> bool:
     """Return whether a request comes from this machine and nobody passed it on."""
-    server = scope.get("server")
-    if not server or not is_bound_to_loopback(server):
-        return False
-    client = scope.get("client")
-    if client is None:
-        if server[1] is not None:
-            return False
-    elif not is_loopback(client[0]):
+    server, client = scope.get("server"), scope.get("client")
+    if not server:
         return False
     headers = scope["headers"]
-    if is_forwarded(headers, scope.get("http_version", "1.1")):
-        return False
-    return is_local_name(host_name(host_of(headers)), server)
+    return _is_local(
+        client[0] if client else None, server[0], server[1], host_of(headers)
+    ) and not is_forwarded(headers, scope.get("http_version", "1.1"))
 
 
-def is_local_name(name: str, server: Sequence[Any]) -> bool:
+@lru_cache(maxsize=4096)
+def _is_local(peer: str | None, bound: str, port: int | None, host: str) -> bool:
+    """Return whether both ends and the host that is asked for are of this machine."""
+    if port is None:  # a Unix socket
+        return peer is None and is_loopback(host_name(host))
+    return (
+        peer is not None
+        and is_loopback(peer)
+        and is_loopback(bound)
+        and is_local_name(host_name(host), bound)
+    )
+
+
+def is_local_name(name: str, bound: str | None) -> bool:
     """Return whether a host's name is loopback's, or the bound address."""
-    return bool(name) and (is_loopback(name) or (server[1] is not None and is_same_host(name, server[0])))
+    return bool(name) and (is_loopback(name) or (bound is not None and is_same_host(name, bound)))
 
 
 def may_serve(scope: Mapping[str, Any], *, allowed: Sequence[str], token: str, trusts_local: bool) -> bool:
@@ -152,13 +162,17 @@ def may_serve(scope: Mapping[str, Any], *, allowed: Sequence[str], token: str, t
     server = scope.get("server")
     if not allowed and not (trusts_local and not token and is_bound_to_loopback(server)):
         return True
-    name = host_name(host_of(scope["headers"]))
-    if not name:
-        return False
-    return (server is not None and is_local_name(name, server)) or is_listed(name, allowed)
+    bound = server[0] if server and server[1] is not None else None
+    return _is_ours(host_of(scope["headers"]), bound, tuple(allowed))
 
 
-def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
+@lru_cache(maxsize=4096)
+def _is_ours(host: str, bound: str | None, allowed: tuple[str, ...]) -> bool:
+    name = host_name(host)
+    return bool(name) and (is_local_name(name, bound) or is_listed(name, allowed))
+
+
+def client_address(scope: Mapping[str, Any], trusted: Proxies) -> str:
     """Return where a client is: the peer, or what trusted proxies say that theirs was.
 
     Of ``X-Forwarded-For`` the last entry counts that is no trusted proxy's: what stands before it is the
@@ -166,16 +180,16 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
     """
     client = scope.get("client")
     peer = client[0] if client else "local"
-    if client is not None and not is_in(peer, trusted):
+    if client is not None and peer not in trusted:
         return str(peer)
-    told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
     address = str(peer)
+    told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
     for entry in reversed(b",".join(told).decode("latin-1").split(",") if told else ()):
         found = _bare(entry)
         if not found:
             break
         address = found
-        if not is_in(found, trusted):
+        if found not in trusted:
             break
     return address[:64]
 
@@ -190,17 +204,17 @@ def _bare(entry: str) -> str:
     return text if is_address(text) else ""
 
 
-def is_secure(scope: Mapping[str, Any], trusted: Sequence[Network]) -> bool:
+def is_secure(scope: Mapping[str, Any], trusted: Proxies) -> bool:
     """Return whether the client speaks TLS: to us, or to a trusted proxy that says so."""
     if scope.get("scheme") in ("https", "wss"):
         return True
     client = scope.get("client")
-    if client is not None and not is_in(client[0], trusted):
+    if client is not None and client[0] not in trusted:
         return False
     return (single(scope["headers"], b"x-forwarded-proto") or "").strip().lower() == "https"
 
 
-def bearer(headers: Iterable[Header]) -> str | None:
+def bearer(headers: Sequence[Header]) -> str | None:
     """Return the token in ``Authorization: Bearer …``, None where there is none or there are several."""
     value = single(headers, b"authorization")
     if value is None:

@@ -111,11 +111,30 @@ def is_in(address: str, networks: Collection[Network]) -> bool:
     )
 
 
+class Proxies:
+    """Networks whose account of their own clients is believed; remembers what it was asked."""
+
+    REMEMBERED: Final = 4096
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        self._networks = tuple(read_network(each) for each in networks)
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, address: str) -> bool:
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) >= self.REMEMBERED:
+                self._known.clear()
+            known = self._known[address] = is_in(address, self._networks)
+        return known
+
+
 def read_network(text: str) -> Network:
     """Return ``10.0.0.0/8`` or a single address as a network. ValueError where it is neither."""
     return ipaddress.ip_network(text, strict=False)
 
 
+@lru_cache(maxsize=4096)
 def group(address: str) -> str:
     """Return what counts as one client among addresses: of IPv6 the /64, which one client has whole."""
     found = _address(address)

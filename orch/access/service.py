@@ -19,7 +19,7 @@ from orch.access.actors import (
     is_secure,
     may_serve,
 )
-from orch.access.addresses import Network, group, read_network
+from orch.access.addresses import Proxies, group
 from orch.access.sign_ins import IDLE, SignIns
 from orch.access.throttle import Throttle
 from orch.problems import ProblemError
@@ -52,7 +52,7 @@ class Access:
         self._settings = settings
         self._throttle = Throttle()
         self._proxies: tuple[str, ...] = ()
-        self._networks: tuple[Network, ...] = ()
+        self._trusted_proxies = Proxies()
         self.sign_ins = sign_ins
 
     @property
@@ -65,12 +65,11 @@ class Access:
         """Whether a token is configured, so that it is always asked for."""
         return bool(self._settings.current.orchestration.control_token)
 
-    def _trusted(self) -> tuple[Network, ...]:
+    def _trusted(self) -> Proxies:
         proxies = self._settings.current.orchestration.frontend.trusted_proxies
         if proxies is not self._proxies:
-            self._networks = tuple(read_network(each) for each in proxies)
-            self._proxies = proxies
-        return self._networks
+            self._trusted_proxies, self._proxies = Proxies(proxies), proxies
+        return self._trusted_proxies
 
     def actor(
         self,

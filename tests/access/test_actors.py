@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from orch.access.actors import Actor, client_address, decide, is_local, is_secure, may_serve
-from orch.access.addresses import host_name, is_listed, is_loopback, read_network
+from orch.access.addresses import Proxies, host_name, is_listed, is_loopback
 from orch.problems import ProblemError
 from tests.fakes.access import access_over
 from tests.fakes.running import run
 from tests.fakes.settings import FakeConfiguration
 
 TOKEN = "s3cret-token"  # noqa: S105 - a test's own
-LOOPBACK = [read_network("127.0.0.0/8"), read_network("::1")]
+LOOPBACK = Proxies(("127.0.0.0/8", "::1"))
 
 
 def scope(

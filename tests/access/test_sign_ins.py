@@ -10,9 +10,10 @@ import pytest
 import trio
 from websockets.trio.client import connect
 
-from orch.access.sign_ins import FRESH, IDLE, STALE, SignIns
+from orch.access.sign_ins import FRESH, IDLE, STALE, WATCH, SignIns
 from orch.cluster.asking import Asking
 from tests.fakes.access import FakeSignInStore
+from tests.fakes.asking import Wire
 from tests.fakes.client import Client
 from tests.fakes.running import run
 from tests.fakes.whole import Whole, whole
@@ -262,3 +263,34 @@ def test_a_sign_in_lasts_as_long_as_it_is_used() -> None:
         assert not await sign_ins.is_valid(name)
 
     run(main, limit=10 * IDLE)
+
+
+def test_signing_out_on_one_worker_ends_it_on_all() -> None:
+    """At once, open pages included; one that could not be told finds out at its next look."""
+
+    async def main() -> None:
+        wire, store = Wire(), FakeSignInStore()
+        one, other = (
+            SignIns(store=store, asking=wire.worker(name, place), wall=trio.current_time)
+            for place, name in enumerate(("w0", "w1"))
+        )
+        ended: list[str] = []
+        other.on_end = ended.append
+        name = one.name_of(await one.begin("token"), "token")
+        assert await other.is_valid(name)
+        await one.end(name)
+        assert name in ended
+        assert not await one.is_valid(name)
+        assert not await other.is_valid(name)
+        name = one.name_of(await one.begin("token"), "token")
+        assert await other.is_valid(name)
+        wire.is_away = True
+        async with trio.open_nursery() as nursery:
+            await nursery.start(other.watch, lambda: [name])
+            await store.drop_sign_in(name)
+            ended.clear()
+            await trio.sleep(WATCH + 1)
+            assert ended == [name]
+            nursery.cancel_scope.cancel()
+
+    run(main)
