@@ -1,7 +1,7 @@
 # Every target with a sentence: make help. What takes more than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test tools lint types test-py test-js test-browser bench soak fuzz wheel clean
+.PHONY: help install run test tools lint types test-py test-js test-browser bench soak outages fuzz wheel clean
 
 BIN := .venv/bin
 
@@ -54,6 +54,9 @@ fuzz: checkers ## feed the parsers what nobody would send for ten minutes each, 
 	$(BIN)/python benchmarks/fuzz_frames.py $(ARGS)
 
 DURATION ?= 20m
+
+outages: ## speak for real while the network is away for 50 s (make test: 20 s), in Chromium and in Python
+	OUTAGE=50 $(BIN)/pytest -s tests/browser/test_outages.py tests/service/test_outages.py $(ARGS)
 
 soak: checkers ## let clients come and go for DURATION, and say whether memory and file descriptors stay flat
 	$(BIN)/python benchmarks/soak.py --duration $(DURATION) $(ARGS)

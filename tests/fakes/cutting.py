@@ -1,7 +1,9 @@
 """A TCP relay on loopback whose connections a test cuts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import queue
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 import trio
@@ -115,3 +117,45 @@ async def relay(service_port: int, *, is_narrow: bool = False) -> AsyncIterator[
         running.port = listeners[0].socket.getsockname()[1]
         yield running
         nursery.cancel_scope.cancel()
+
+
+class ThreadedRelay:
+    """A :class:`Relay` whose loop runs in a thread, for tests that are not in Trio's."""
+
+    def __init__(self, relay: Relay, token: trio.lowlevel.TrioToken) -> None:
+        self._relay = relay
+        self._token = token
+        self.port = relay.port
+
+    def freeze(self) -> None:
+        """Pass nothing on any more."""
+        trio.from_thread.run_sync(self._relay.freeze, trio_token=self._token)
+
+    def thaw(self) -> None:
+        """Pass on what was held, and what comes."""
+        trio.from_thread.run_sync(self._relay.thaw, trio_token=self._token)
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        trio.from_thread.run_sync(self._relay.cut, trio_token=self._token)
+
+
+@contextmanager
+def threaded_relay(service_port: int) -> Iterator[ThreadedRelay]:
+    """Relay for the block, from another thread."""
+    ready: queue.Queue[ThreadedRelay] = queue.Queue()
+    ended = trio.Event()
+
+    async def main() -> None:
+        async with relay(service_port) as running:
+            ready.put(ThreadedRelay(running, trio.lowlevel.current_trio_token()))
+            await ended.wait()
+
+    thread = threading.Thread(target=trio.run, args=(main,), daemon=True)
+    thread.start()
+    running = ready.get(timeout=10)
+    try:
+        yield running
+    finally:
+        trio.from_thread.run_sync(ended.set, trio_token=running._token)
+        thread.join(10)
