@@ -19,13 +19,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 import trio
 from msgspec import Struct
 
 from orch.restarts import RestartPolicy
+from orch.shortages import Shortage, own_shortage
 from orch.tasks import TaskStatistics, tasks_below
 from orch.telemetry.events import EventLog
 
@@ -65,6 +66,10 @@ class Detail(Struct, frozen=True, kw_only=True):
 
     text: str = ""
     queues: tuple[Queue, ...] = ()
+
+
+SHORTAGE_PAUSE: Final = 5.0
+"""Seconds until the next attempt of a branch for which this process was short of something."""
 
 
 class LastError(Struct, frozen=True, kw_only=True):
@@ -269,9 +274,16 @@ class Tree:
         return await self._recover(branch, error or BranchEndedError(f"{branch.name} ended by itself"))
 
     async def _recover(self, branch: Branch, error: BaseException) -> bool:
-        """Count the failure and wait as the policy says; False when it gives up."""
+        """Count the failure and wait as the policy says; False when it gives up.
+
+        A failure for what this process itself is short of does not count: it passes, and ending the process
+        would take everyone along who is connected.
+        """
         now = trio.current_time()
-        branch.failures.append(now)
+        shortage = own_shortage(error)
+        is_counted = shortage in {None, Shortage.PORTS}  # no port: an address that is not this machine's
+        if is_counted:
+            branch.failures.append(now)
         cause = _single(error)
         branch.last_error = LastError(
             type=type(cause).__name__,
@@ -280,7 +292,7 @@ class Tree:
             at=self._wall(),
         )
         log.error("branch failed", branch=branch.name, exc_info=error)
-        delay = branch.policy.delay(branch.failures, now)
+        delay = branch.policy.delay(branch.failures, now) if is_counted else SHORTAGE_PAUSE
         if delay is None:
             branch.state = State.FAILED
             reason = (

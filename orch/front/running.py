@@ -13,6 +13,10 @@ from orch.front.wheel import Wheel
 
 TICK: Final = 0.25
 """Seconds by which a deadline may be noticed late."""
+STANDSTILL: Final = 2.0
+"""Seconds between two ticks from which on this process is taken to have stood still."""
+READ_FIRST: Final = 1.0
+"""Seconds that connections then have to read what has come."""
 SLOTS: Final = 512
 """Slots of the wheel: two minutes, more than any usual deadline."""
 BREATH: Final = 64
@@ -104,8 +108,13 @@ class Running:
     async def tick(self) -> None:
         """Meet deadlines until cancelled."""
         while True:
+            before = self.now
             await trio.sleep(TICK)
             self._read_clocks()
+            if self.now - before > STANDSTILL:
+                # This process stood still. What clients have sent meanwhile is read before anyone is judged.
+                await trio.sleep(READ_FIRST)
+                self._read_clocks()
             for number, timed in enumerate(self._wheel.advance(self.now), 1):
                 again = timed.on_due(self.now)
                 timed.due_at = NEVER

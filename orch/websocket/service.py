@@ -56,6 +56,9 @@ from orch.websocket.written import Written
 #: Seconds between looks at what hangs, and between samples of the rates.
 BEAT: Final = 1.0
 
+#: Seconds by which a beat is late from which on this process is taken to have stood still.
+STANDSTILL: Final = 2.0
+
 #: At shutdown so many connections are told to go at a time, and so long is waited in between.
 DRAIN_BATCH: Final = 500
 DRAIN_PAUSE: Final = 0.1
@@ -465,9 +468,16 @@ class HubService:
 
         A dead network shows as a send that hangs once the buffers are full; the server's own pings fill them.
         """
+        looked_at = trio.current_time()
         while True:
-            with self._beat_boundary.item():
-                self._look_at_connections()
+            now = trio.current_time()
+            if now - looked_at > BEAT + STANDSTILL:
+                # This process stood still, and did not see what clients have taken; they have until the next.
+                self._lateness = Lateness()
+            else:
+                with self._beat_boundary.item():
+                    self._look_at_connections()
+            looked_at = now
             await trio.sleep(BEAT)
 
     def _look_at_connections(self) -> None:

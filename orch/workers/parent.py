@@ -21,9 +21,17 @@ import structlog
 import trio
 
 from orch.restarts import RestartPolicy
+from orch.shortages import in_words, own_shortage
 from orch.workers.lifeline import Report, arguments
 from orch.workers.listening import addresses
 from orch.workers.rolling import LEAVE_MARGIN, Action, Ask, Finish, Fleet, Kill, Say, Serving, Start
+
+STANDSTILL: Final = 2.0
+"""Seconds by which a deadline is met late from which on this process is taken to have stood still."""
+READ_FIRST: Final = 1.0
+"""Seconds in which workers' reports are read then."""
+SHORTAGE_PAUSE: Final = 5.0
+"""Seconds until a worker is started for which this process was short of something."""
 
 log = structlog.get_logger("workers")
 
@@ -82,8 +90,12 @@ class Workers:
     async def _keep_time(self) -> Never:
         while True:
             self._stirred = trio.Event()
-            with trio.move_on_at(self._fleet.next_at()):
+            due = self._fleet.next_at()
+            with trio.move_on_at(due):
                 await self._stirred.wait()
+            if trio.current_time() - due > STANDSTILL:
+                # This process stood still: what workers have reported meanwhile is read before any is judged.
+                await trio.sleep(READ_FIRST)
             self._carry_out(self._fleet.due(trio.current_time()))
 
     async def _obey_signals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -141,12 +153,22 @@ class Workers:
 
     async def _run_worker(self, worker: int, place: int) -> None:
         """Run one process to its end, and tell the fleet of it."""
-        try:
-            process, reports = await self._begin(worker, place)
-        except OSError as error:
-            how = f"cannot be started ({error.strerror})"
-        else:
-            how = await self._follow(worker, place, process, reports)
+        how = ""
+        while not how:
+            try:
+                process, reports = await self._begin(worker, place)
+            except OSError as error:
+                shortage = own_shortage(error, starting=True)
+                if shortage is None:
+                    how = f"cannot be started ({error.strerror})"
+                    continue
+                # No failure of the worker's, and nothing that starting the service anew would mend.
+                log.warning("worker not started", worker=place, reason=in_words(shortage))
+                await trio.sleep(SHORTAGE_PAUSE)
+                if worker in self._early:
+                    how = "was not started"
+            else:
+                how = await self._follow(worker, place, process, reports)
         self._happened(self._fleet.ended(worker, trio.current_time(), how))
 
     async def _begin(self, worker: int, place: int) -> tuple[trio.Process, trio.lowlevel.FdStream]:

@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,12 +16,13 @@ import trio
 from orch.descriptors import raise_limit
 from tests.fakes.client import Client, connected
 from tests.fakes.running import run
-from tests.fakes.service import RunningService
+from tests.fakes.service import RunningService, service
 from tests.fakes.tools import require
 from tests.fakes.wires import HANDSHAKE
 
 FILES = 1024
 CLIENTS = 2000
+PONG = b"\x8a\x80\0\0\0\0"
 LASTS = float(os.environ.get("SHORTAGE_SECONDS", "6"))
 SOON = 3.0
 
@@ -52,7 +54,7 @@ class Flood:
                 self.answers[bytes(first[:12]).decode()] += 1
                 self.tried += 1
                 while await stream.receive_some():
-                    pass
+                    await stream.send_all(PONG)
         except (OSError, trio.BrokenResourceError):
             self.answers["closed"] += 1
             self.tried += 1
@@ -112,6 +114,35 @@ async def _until_checked(s: RunningService) -> None:
     with trio.fail_after(60):
         while {"unknown", "recovering"} & set(health(s)["services"].values()):  # noqa: ASYNC110 - another process
             await trio.sleep(0.2)
+
+
+IMPATIENT = """\
+orchestration:
+  websocket: {heartbeat_interval: 1, heartbeat_timeout: 1, outbox_seconds: 2}
+  monitoring: {health_check_interval: 1, health_check_timeout: 1}
+  shutdown_grace: 2
+"""
+
+
+def test_a_service_that_was_stopped_for_a_while_holds_it_against_nobody(tmp_path: Path) -> None:
+    """SIGSTOP, as a machine that is paused: back ends stay healthy, clients connected, and it is an event."""
+    with service("demo", tmp_path, settings=IMPATIENT) as s:
+        run(lambda: _stopped(s), virtual=False, limit=120)
+
+
+async def _stopped(s: RunningService) -> None:
+    await _until_checked(s)
+    async with connected(s.url) as ann:
+        s.process.send_signal(signal.SIGSTOP)
+        await trio.sleep(6)
+        s.process.send_signal(signal.SIGCONT)
+        await ann.ask("pong", type="ping")
+        await trio.sleep(4)
+        await ann.ask("pong", type="ping")
+        found = (await trio.to_thread.run_sync(s.get, "/api/metrics/dashboard")).json()["events"]
+    texts = [event["text"] for event in found]
+    assert any(text.startswith("The service itself stood still for ") for text in texts)
+    assert not any("unhealthy" in text or "degraded" in text for text in texts)
 
 
 class SmallDisk(RunningService):

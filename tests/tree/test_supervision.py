@@ -1,5 +1,7 @@
 """Branches on a virtual clock."""
 
+import errno
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -291,3 +293,28 @@ def test_the_tree_describes_its_real_tasks_and_queues() -> None:
             t.stop("test")
 
     run(main)
+
+
+def test_a_branch_that_this_process_is_too_short_of_something_for_is_tried_until_it_runs() -> None:
+    """However often: ending the process would take everyone along, and starting it anew mends nothing."""
+
+    async def main() -> None:
+        attempts = 0
+
+        async def short(*, task_status: trio.TaskStatus[None]) -> None:
+            nonlocal attempts
+            attempts += 1
+            if attempts <= 20:
+                raise OSError(errno.EMFILE, "Too many open files")
+            task_status.started()
+            await trio.sleep_forever()
+
+        t = tree()
+        async with t.supervise("short", short):
+            await trio.sleep(110)
+            assert attempts == 21
+            assert t.statistics().branches[0].state is State.RUNNING
+            assert not t.is_failed
+            t.stop("The test is over.")
+
+    run(main, limit=300)
