@@ -4,6 +4,7 @@ Pure. Whatever the bytes, there is a value or an :class:`UnreadableError`: what 
 60,000 brackets (RecursionError) or a lone surrogate is no reason for a branch to end.
 """
 
+import json
 import zlib
 from typing import Any, Final, TypeVar
 
@@ -31,11 +32,28 @@ def read_document(data: bytes | bytearray | str, kind: type[T] | Any = Any) -> A
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
+        if kind is Any:  # a number out of range: there is no other wrong shape of anything
+            return _read_leniently(text, error)
         raise UnreadableError(str(error), is_json=True) from None
     except RecursionError:
         raise UnreadableError("it is nested too deeply") from None
     except (msgspec.DecodeError, ValueError, OverflowError) as error:
+        if kind is Any:
+            return _read_leniently(text, error)
         raise UnreadableError(str(error)) from None
+
+
+def _read_leniently(text: bytes | str, error: Exception) -> Any:
+    """Read what Python's own ``json`` writes and JSON does not allow: NaN and infinite numbers.
+
+    Raises UnreadableError with the words of ``error``, the strict reader's.
+    """
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair could be sent to nobody
+    except (ValueError, OverflowError, RecursionError):
+        raise UnreadableError(str(error)) from None
+    return value
 
 
 def unpacked(data: bytes, *, limit: int) -> bytes:

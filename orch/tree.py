@@ -195,6 +195,7 @@ def _connect(parts: Parts) -> None:
     parts.access.sign_ins.on_end = parts.hub.sign_out
     parts.asking.on_change = lambda: topics.touch("workers")
     parts.health.elsewhere = partial(_recover_elsewhere, parts)
+    parts.speech.follow_standing(parts.health.note_refusal)
     topics.register("metrics", parts.dashboard.statistics)
     topics.register("tree", parts.tree.statistics)
     topics.register("config", parts.settings.statistics)
@@ -410,6 +411,10 @@ def _readings(parts: Parts) -> Iterator[Reading]:
     yield Reading(names.FINALS, speech.finals)
     yield Reading(names.LOST, speech.lost)
     yield Reading(names.REVISIONS_DROPPED, speech.revisions_dropped)
+    yield Reading(names.DOUBTED, speech.doubted)
+    for asked in speech.back_ends:
+        yield Reading(names.SPEECH_REFUSED, asked.refused, (asked.service,))
+        yield Reading(names.SPEECH_REFUSING, float(asked.refusal is not None), (asked.service,))
     yield Reading(names.SPEECH_WAITING, speech.waiting_seconds)
     for quantile, milliseconds in (("0.5", speech.caption_p50_ms), ("0.95", speech.caption_p95_ms)):
         if milliseconds is not None:

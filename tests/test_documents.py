@@ -1,4 +1,5 @@
 import gzip
+import math
 import zlib
 from typing import Any
 
@@ -16,8 +17,8 @@ from orch.documents import UnreadableError, read_document, unpacked
         b"\xff",
         b'"\xed\xa0\x80"',
         b"",
-        b"NaN",
-        b"1e99999",
+        b"nan",
+        b"1e",
         b"-",
         b"\x00",
         b'{"a": 1} {"b": 2}',
@@ -30,6 +31,16 @@ def test_whatever_the_bytes_there_is_a_value_or_one_error(data: bytes | str, kin
     with pytest.raises(UnreadableError) as caught:
         read_document(data, kind)
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e99999"])
+def test_numbers_that_are_none_cost_nothing_but_themselves(number: bytes) -> None:
+    """Python's own json writes them, and many servers are written in Python."""
+    found = read_document(b'{"a": %b, "b": "x"}' % number)
+    assert found["b"] == "x"
+    assert not math.isfinite(found["a"])
+    with pytest.raises(UnreadableError):
+        read_document(b'{"a": %b, "b": "\\ud800"}' % number)
 
 
 @pytest.mark.parametrize("data", [b'\xef\xbb\xbf{"a": 1}', '\ufeff{"a": 1}', bytearray(b'{"a": 1}')])

@@ -13,6 +13,7 @@ from typing import Final, Never, Protocol
 import httpx2
 import structlog
 import trio
+from msgspec import UNSET
 
 from orch.cluster.holding import Leases
 from orch.health.history import Check, check_state, next_check
@@ -30,6 +31,7 @@ from orch.health.verdict import (
     Verdict,
     judge,
     judge_service,
+    with_refusal,
 )
 from orch.health.watched import WatchedInstance, WatchedService
 from orch.health.words import change_in_words, severity_of
@@ -139,6 +141,22 @@ class HealthService:
             log.debug("request failed", service=service, instance=mask_url(url), reason=reason)
             instance.nudge()
 
+    def note_refusal(self, service: str, refusal: str | None) -> None:
+        """Hear that a back end refuses what is asked of it, in its words; None: it does so no more.
+
+        It is degraded then, whatever its checks show, until something asked of it succeeds again.
+        """
+        known = self._services.get(service)
+        if known is None or known.refusal == refusal:
+            return
+        known.refusal = refusal
+        self._review(known)
+        if refusal is None:
+            self._say(known, "ok", "Answers what is asked of it again.")
+        else:
+            self._say(known, "bad", f"{refusal[0].upper()}{refusal[1:]}.")
+        self._tell()
+
     async def restart(self, service: str, *, reason: str) -> None:
         """Begin to start a back end again. ``reason`` is a sentence ("An operator asked for it.").
 
@@ -202,6 +220,7 @@ class HealthService:
             name=service.name,
             state=service.state,
             reason=service.reason,
+            refusal=UNSET if service.refusal is None else service.refusal,
             since=service.since,
             restartable=self._is_restartable(service),
             recovery=recovery,
@@ -393,7 +412,7 @@ class HealthService:
     def _review(self, service: WatchedService) -> None:
         """Form the service's verdict anew from its instances'."""
         members = [Member(instance.shown, instance.verdict) for instance in service.instances.values()]
-        state, service.reason = judge_service(members)
+        state, service.reason = with_refusal(*judge_service(members), service.refusal)
         if state is not service.state:
             service.state, service.since = state, self._wall()
 

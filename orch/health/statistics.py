@@ -3,7 +3,7 @@
 Pure. Moments are seconds since the epoch, latencies milliseconds, shares 0..1.
 """
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from orch.health.history import Check
 from orch.health.verdict import State
@@ -38,7 +38,10 @@ class RecoveryStatistics(Struct, frozen=True, kw_only=True):
 
 
 class ServiceStatistics(Struct, frozen=True, kw_only=True):
-    """One back end. ``restartable``: it can be started again from here."""
+    """One back end. ``restartable``: it can be started again from here.
+
+    ``refusal``: what it says while it refuses request after request, else left out.
+    """
 
     name: str
     state: State
@@ -47,6 +50,7 @@ class ServiceStatistics(Struct, frozen=True, kw_only=True):
     restartable: bool
     recovery: RecoveryStatistics | None
     instances: tuple[InstanceStatistics, ...]
+    refusal: str | UnsetType = UNSET
 
 
 class ServicesStatistics(Struct, frozen=True, kw_only=True):

@@ -263,6 +263,18 @@ def judge_service(members: Sequence[Member]) -> tuple[State, str]:
     return state, _service_reason(members, wrong or [m for m in members if m.verdict.reasons])
 
 
+def with_refusal(state: State, reason: str, refusal: str | None) -> tuple[State, str]:
+    """Return a service's state and reason, with what it says while it refuses what is asked of it.
+
+    A server that answers its checks and refuses all else is there, and of no use: degraded at best.
+    """
+    if refusal is None:
+        return state, reason
+    if SEVERITY[state] < SEVERITY[State.DEGRADED]:
+        return State.DEGRADED, refusal
+    return state, f"{reason}; {refusal}" if reason else refusal
+
+
 def _service_reason(members: Sequence[Member], wrong: Sequence[Member]) -> str:
     if len(members) == 1:
         return "; ".join(members[0].verdict.reasons)

@@ -65,6 +65,7 @@ class WatchedService:
         self.name = name
         self.state = State.UNKNOWN
         self.reason = ""
+        self.refusal: str | None = None  # what it says while it refuses request after request
         self.since = at
         self.instances: dict[str, WatchedInstance] = {}
         self.restarter: KeptProcess | RestartCommand | None = None

@@ -3,12 +3,14 @@
 Pure, but for the type of the function that carries a request out.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import msgspec
-from msgspec import Struct
 
+from orch.documents import UnreadableError, read_document, unpacked
 from orch.problems import PROBLEMS, ProblemError
 
 AUDIO: Final = "audio-service"
@@ -18,11 +20,18 @@ SUCCESS: Final = range(200, 300)
 CLIENT_ERROR: Final = range(400, 500)
 
 Headers = tuple[tuple[bytes, bytes], ...]
-T = TypeVar("T")
+
+LARGEST: Final = 8 * 2**20  # bytes an answer may unpack to: what the gateway takes of one that is not packed
+LONGEST_WORDS: Final = 500
+_NOT_THERE: Final = frozenset({404, 405})
 
 
 class Answer(Protocol):
     """What a back end answered."""
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, names in lower case."""
 
     @property
     def status(self) -> int:
@@ -83,11 +92,6 @@ def is_away(error: ProblemError) -> bool:
     return error.code not in UNUSABLE
 
 
-def authorization(api_key: str) -> Headers:
-    """Return the header for an API key, or none."""
-    return ((b"authorization", b"Bearer " + api_key.encode()),) if api_key else ()
-
-
 def json_request(path: str, document: dict[str, Any], *, headers: Headers = ()) -> Request:
     """Return a POST of JSON."""
     return Request(
@@ -96,16 +100,18 @@ def json_request(path: str, document: dict[str, Any], *, headers: Headers = ()) 
 
 
 def multipart(
-    fields: dict[str, str], *, file_field: str, file_name: str, file: bytes, boundary: str
+    fields: Iterable[tuple[str, str]], *, file_field: str, file_name: str, file: bytes, boundary: str
 ) -> tuple[Headers, bytes]:
     """Return headers and body of ``multipart/form-data`` (RFC 7578) with one WAV file, which comes last.
+
+    A name may occur among ``fields`` several times.
 
     ``boundary`` must not occur in the file.
     """
     mark = b"--" + boundary.encode()
     parts = [
         mark + f'\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in fields.items()
+        for name, value in fields
     ]
     parts.append(
         mark
@@ -118,36 +124,46 @@ def multipart(
     return headers, b"".join(parts) + mark + b"--\r\n"
 
 
-class _Message(Struct):
-    message: str | None = None
-    code: str | int | None = None
-    type: str | None = None
-
-
-class _Complaint(Struct):
-    """The shapes in which servers say what is wrong: RFC 9457, FastAPI, OpenAI, LibreTranslate."""
-
-    code: str | int | None = None
-    detail: Any = None
-    error: _Message | str | None = None
-    message: str | None = None
-    title: str | None = None
-
-
 def complaint(body: bytes) -> tuple[str | None, str]:
     """Return the code and the sentence in the body of an answer that is an error, as far as there are any."""
     try:
-        said = msgspec.json.decode(body, type=_Complaint)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        said = read_document(unpacked(body, limit=LARGEST))
+    except UnreadableError:
         return None, ""
-    nested = said.error if isinstance(said.error, _Message) else _Message()
-    code = said.code if isinstance(said.code, str) else nested.code
-    plain = said.error if isinstance(said.error, str) else None
-    detail = said.detail if isinstance(said.detail, str) else None
-    if detail is None and said.detail is not None:
-        detail = msgspec.json.encode(said.detail).decode()
-    sentence = detail or nested.message or plain or said.message or said.title or ""
-    return (code if isinstance(code, str) else None), " ".join(sentence.split())[:500]
+    return words_of(said)
+
+
+def words_of(said: Any) -> tuple[str | None, str]:
+    """Return the code and the sentence of an error's document.
+
+    The shapes are those of RFC 9457, FastAPI, OpenAI, LibreTranslate, Ollama and whisper.cpp; what is not of
+    a kind that could be shown is passed over.
+    """
+    if not isinstance(said, dict):
+        return None, said[:LONGEST_WORDS] if isinstance(said, str) else ""
+    error = said.get("error")
+    nested = error if isinstance(error, dict) else {}
+    code = next((each for each in (said.get("code"), nested.get("code")) if isinstance(each, str)), None)
+    detail = said.get("detail")
+    if isinstance(detail, dict | list):
+        detail = msgspec.json.encode(detail).decode()
+    candidates = (detail, nested.get("message"), error, said.get("message"), said.get("title"))
+    sentence = next((each for each in candidates if isinstance(each, str) and each.strip()), "")
+    return code, cleaned(sentence)
+
+
+def cleaned(text: str) -> str:
+    """Return words of others as one line of bounded length, without characters that are not shown."""
+    line = " ".join(text[: 4 * LONGEST_WORDS].split())
+    return "".join(character for character in line if character.isprintable())[:LONGEST_WORDS]
+
+
+def parameter_of(body: bytes) -> str:
+    """Return what an error's document says of the request's fields, in lower case: to look for a name in."""
+    try:
+        return msgspec.json.encode(read_document(unpacked(body, limit=LARGEST))).decode().lower()
+    except UnreadableError:
+        return body[:LONGEST_WORDS].decode("utf-8", "replace").lower()
 
 
 _BY_STATUS: Final = {
@@ -174,22 +190,71 @@ def check(service: str, path: str, answer: Answer) -> None:
     else:
         code = "refused" if status in CLIENT_ERROR else "bad_gateway"
     if not sentence:
-        sentence = f"{service} answered {path} with status {status}"
-        sentence += ". Is its dialect the one in the settings?" if status in (404, 405) else "."
+        sentence = f"{service} answered {path.partition('?')[0]} with status {status}"
+        sentence += ". Is its dialect the one in the settings?" if status in _NOT_THERE else "."
     raise ProblemError(code, sentence, service=service)
 
 
-def decode(service: str, path: str, answer: Answer, shape: type[T]) -> T:
-    """Return the answer's JSON, or raise ``bad_gateway`` with the place that is not as expected."""
+def document(service: str, path: str, answer: Answer) -> Any:
+    """Return the answer's JSON, packed or not. Raises what its status means, or ``bad_gateway``."""
     check(service, path, answer)
     try:
-        return msgspec.json.decode(answer.body, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return read_document(unpacked(answer.body, limit=LARGEST))
+    except UnreadableError as error:
         raise ProblemError(
-            "bad_gateway", f"{service} answered {path} with what cannot be read: {error}", service=service
+            "bad_gateway",
+            f"{service} answered {path.partition('?')[0]} with what cannot be read: {cleaned(str(error))}",
+            service=service,
         ) from error
 
 
-def share(value: float | None) -> float | None:
-    """Return a confidence as the back end said it; what is not between 0 and 1 is none."""
-    return value if value is not None and 0 <= value <= 1 else None
+def table(service: str, path: str, answer: Answer) -> dict[str, Any]:
+    """Return the answer's JSON object. Raises as :func:`document` does."""
+    said = document(service, path, answer)
+    if isinstance(said, dict):
+        return said
+    raise unusable(service, path, {}, "an object")
+
+
+def unusable(service: str, path: str, said: dict[str, Any], missing: str) -> ProblemError:
+    """Return the error for an answer with a good status that lacks what was asked for.
+
+    Some servers say what went wrong in such an answer (whisper.cpp before 1.8): that is the error then.
+    """
+    if said.get("error"):
+        _, sentence = words_of(said)
+        return ProblemError(
+            "bad_gateway", sentence or f"{service} answered with an error of no words.", service=service
+        )
+    return ProblemError(
+        "bad_gateway",
+        f"{service} answered {path.partition('?')[0]} with what cannot be read: {missing} is missing.",
+        service=service,
+    )
+
+
+def share(value: Any) -> float | None:
+    """Return a confidence as the back end said it; what is not a number between 0 and 1 is none."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= 1 else None
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number, or None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def text(value: Any) -> str | None:
+    """Return a text, or None for anything else."""
+    return value if isinstance(value, str) else None
+
+
+def tables(value: Any) -> list[dict[str, Any]]:
+    """Return the objects in a list; of anything else there are none."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

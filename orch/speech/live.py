@@ -3,17 +3,19 @@
 from collections.abc import Callable, Collection
 from typing import Final
 
+import msgspec
 import trio
 from msgspec import Struct
 
 from orch.problems import ProblemError
+from orch.speech.asking import CurrentSettings
 from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_same
 from orch.speech.resampling import check_rate
 from orch.speech.stream import Publisher, SpeechStream, Teller
 from orch.speech.tally import SpeechStatistics, Tally
-from orch.speech.transcriber import CurrentSettings, Transcriber
+from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
 from orch.speech.turns import Asker, Turns
 from orch.websocket.messages import AudioStatus, CaptionError
@@ -160,7 +162,17 @@ class Speech:
 
     def statistics(self) -> SpeechStatistics:
         """Return how the speech flow is doing."""
-        return self._tally.statistics(self._wall())
+        each = (self._transcriber.back_end.statistics(), self._translator.back_end.statistics())
+        asked = tuple(one for one in each if one.answered or one.refused)
+        return msgspec.structs.replace(self._tally.statistics(self._wall()), back_ends=asked)
+
+    def follow_standing(self, on_standing: Callable[[str, str | None], None]) -> None:
+        """Have ``on_standing`` called when a back end begins to refuse what is asked, and when that ends.
+
+        With its name, and with what it says or None.
+        """
+        self._transcriber.back_end.on_standing = on_standing
+        self._translator.back_end.on_standing = on_standing
 
     def _check_language(self, language: str) -> None:
         offered = self._offered

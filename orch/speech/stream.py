@@ -454,6 +454,7 @@ class SpeechStream:
         segment = self._segments[number]
         heard = segment.heard
         assert heard is not None, self  # noqa: S101 - the backlog publishes what is answered
+        self._tally.doubted(heard.doubted)
         # Nothing was said after all (noise): readers are told only if they have something to remove.
         if heard.text or segment.is_shown:
             final = transcript(

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from orch.speech.standing import BackEndStatistics
+
 LATENCIES_KEPT: Final = 100
 MINUTE: Final = 60.0
 SPOKEN_KEPT: Final = 20_000  # utterances of a minute; 20,000 would be 5,000 people who never stop
@@ -18,6 +20,8 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     ``caption_p50_ms``, ``caption_p95_ms``: from the arrival of an utterance's last speech to its final
     caption, of the last 100 that came live and were not cut for length; null before the first.
     ``waiting_seconds``: speech that has ended and is not written down yet. ``lost``: utterances given up.
+    ``doubted``: segments left out of finals since the engine doubts them itself. ``back_ends``: how what is
+    asked of each is answered.
     """
 
     streams: int
@@ -31,6 +35,8 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     caption_p50_ms: float | None
     caption_p95_ms: float | None
     utterances_per_minute: int
+    doubted: int = 0
+    back_ends: tuple[BackEndStatistics, ...] = ()
 
 
 class Counted(Protocol):
@@ -60,6 +66,7 @@ class Tally:
         self._utterances = 0
         self._finals = 0
         self._lost = 0
+        self._doubted = 0
         self._lost_seconds = 0.0
         self._revisions = 0
         self._dropped = 0
@@ -100,6 +107,10 @@ class Tally:
         if latency is not None:
             self._latencies.append(latency)
 
+    def doubted(self, segments: int) -> None:
+        """Count segments that were left out of a final."""
+        self._doubted += segments
+
     def lost(self, seconds: float) -> None:
         """Count an utterance that was given up."""
         self._lost += 1
@@ -121,6 +132,7 @@ class Tally:
             caption_p50_ms=self._percentile(0.5),
             caption_p95_ms=self._percentile(0.95),
             utterances_per_minute=len(self._spoken),
+            doubted=self._doubted,
         )
 
     def _percentile(self, share: float) -> float | None:

@@ -1,32 +1,45 @@
 """Asks an audio-service what was said, in the dialect it speaks.
 
 ``livetranslate``: ``POST /api/transcribe``, multipart: ``audio`` (WAV), ``language``, ``session_id``,
-``enable_vad``. ``openai``: ``POST /v1/audio/transcriptions``, multipart: ``file``, ``model``, ``language``,
-``response_format``; what faster-whisper's servers, whisper.cpp's and vLLM speak.
+``enable_vad``. ``openai``: ``POST /v1/audio/transcriptions`` (or the settings' ``path``), multipart:
+``file``, ``model``, ``language``, ``response_format``, ``timestamp_granularities[]``; what faster-whisper's
+servers, whisper.cpp's, LocalAI and vLLM speak.
 
-Confidence is what the back end says it is. OpenAI's dialect has none: its ``avg_logprob`` is a mean
-log-likelihood of tokens, which is no statement about words being right, so an utterance's confidence is
-null there; a word's ``probability``, where the server gives one, is passed on.
+"Detect" is sent to an ``openai`` server as ``language=auto``: without a language whisper.cpp's server takes
+English. Who refuses that (OpenAI, vLLM, faster-whisper's servers) is sent no language from then on.
+``temperature`` is not sent: 0 is every server's default, and at OpenAI, whisper.cpp and faster-whisper it
+is what lets them try again where a text repeats itself. ``prompt`` is not sent: an engine that is given what
+it wrote before tends to write it again.
+
+Of an answer the text must be there; everything else is read field by field, and what is odd is passed over.
+A segment that the engine itself doubts (:func:`is_doubted`) is not passed on.
+
+Confidence is what the back end says it is, else the mean of its words' probabilities, else null: OpenAI's
+``avg_logprob`` is a mean log-likelihood of tokens, which is no statement about words being right.
 """
 
 import secrets
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import partial
+from typing import Any, Final
 
-from msgspec import Struct
-
-from orch.problems import ProblemError
-from orch.settings import Service, Settings
+from orch.settings import Service
+from orch.settings.credentials import own_headers, with_query
+from orch.speech.asking import BackEnd, CurrentSettings
 from orch.speech.backends import (
     AUDIO,
-    SUCCESS,
     Answer,
     Fetch,
     Request,
-    authorization,
-    decode,
     multipart,
+    number,
     share,
+    table,
+    tables,
+    text,
+    unusable,
 )
 from orch.speech.languages import AUTO, closest, primary, reported
 from orch.speech.wav import wav
@@ -35,17 +48,21 @@ DEFAULT_MODEL: Final = "whisper-1"  # OpenAI's dialect requires one; servers wit
 LIVETRANSLATE_PATH: Final = "/api/transcribe"
 MODELS_PATH: Final = "/api/models"
 OPENAI_PATH: Final = "/v1/audio/transcriptions"
-# With what a server says that it does not know verbose_json (vLLM, OpenAI's newer models, FastAPI's
-# validation).
-_NOT_KNOWN: Final = frozenset({400, 415, 422, 501})
+_PATHS: Final = {"livetranslate": LIVETRANSLATE_PATH, "openai": OPENAI_PATH}
 
+# Fields that a server may refuse, as it names them.
+LANGUAGE: Final = "language"
+FORMAT: Final = "response_format"
+GRANULARITIES: Final = "timestamp_granularities"
 
-class CurrentSettings(Protocol):
-    """Where the settings of the moment are."""
+NO_SPEECH: Final = 0.6
+LOGPROB: Final = -1.0
 
-    @property
-    def current(self) -> Settings:
-        """The settings now."""
+LONGEST_TEXT: Final = 20_000  # characters; a minute of the fastest speech has 2,000
+LONGEST_WORD: Final = 200
+LONGEST_LANGUAGE: Final = 35  # RFC 5646 §4.4.1
+MOST_WORDS: Final = 2_000
+FIRST_CJK: Final = "\u2e80"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,10 @@ class HeardWord:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the back end heard. ``language``: its own report, or None. ``seconds``: its own time, or None."""
+    """What the back end heard. ``language``: its own report, or None. ``seconds``: its own time, or None.
+
+    ``doubted``: segments that were left out since the engine doubts them itself.
+    """
 
     text: str
     language: str | None = None
@@ -68,125 +88,162 @@ class Heard:
     words: tuple[HeardWord, ...] = ()
     model: str | None = None
     seconds: float | None = None
-
-
-class _Word(Struct):
-    word: str | None = None
-    text: str | None = None
-    start: float | None = None
-    end: float | None = None
-    confidence: float | None = None
-    probability: float | None = None
-
-
-class _Segment(Struct):
-    words: tuple[_Word, ...] | None = None
-
-
-class _Transcription(Struct):
-    """Both dialects' answer: ``text`` is what must be there."""
-
-    text: str
-    segments: tuple[_Segment, ...] | None = None
-    words: tuple[_Word, ...] | None = None
-    language: str | None = None
-    confidence: float | None = None
-    processing_time: float | None = None
-    model_used: str | None = None
-
-
-class _Model(Struct):
-    languages: tuple[str, ...] = ()
-
-
-class _Models(Struct):
-    models: tuple[_Model, ...] = ()
-    languages: tuple[str, ...] = ()
+    doubted: int = 0
 
 
 def livetranslate_request(
     file: bytes, *, language: str, session_id: str, service: Service, boundary: str
 ) -> Request:
     """Return the question in the system's own dialect. The segmenter has found the speech: no second VAD."""
-    fields = {"language": language, "session_id": session_id, "enable_vad": "false"}
+    fields = [("language", language), ("session_id", session_id), ("enable_vad", "false")]
     if service.model:
-        fields["model"] = service.model
+        fields.append(("model", service.model))
     headers, body = multipart(
         fields, file_field="audio", file_name="speech.wav", file=file, boundary=boundary
     )
-    return Request("POST", LIVETRANSLATE_PATH, (*headers, *authorization(service.api_key)), body)
+    path = with_query(service, service.path or LIVETRANSLATE_PATH)
+    return Request("POST", path, (*headers, *own_headers(service)), body)
 
 
 def openai_request(
-    file: bytes, *, language: str, service: Service, boundary: str, is_verbose: bool
+    file: bytes, *, language: str, service: Service, boundary: str, left_out: Collection[str] = ()
 ) -> Request:
-    """Return the question in OpenAI's dialect; ``auto`` is said by leaving the language out."""
-    fields = {"model": service.model or DEFAULT_MODEL}
+    """Return the question in OpenAI's dialect, without the optional fields that the server refuses."""
+    fields = [("model", service.model or DEFAULT_MODEL)]
     if language != AUTO:
-        fields["language"] = primary(language)
-    if is_verbose:
-        fields |= {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
+        fields.append(("language", primary(language)))
+    elif LANGUAGE not in left_out:
+        fields.append(("language", AUTO))
+    if FORMAT in left_out:
+        fields.append(("response_format", "json"))
     else:
-        fields["response_format"] = "json"
+        fields.append(("response_format", "verbose_json"))
+        if GRANULARITIES not in left_out:
+            # Both: asked for words alone, OpenAI leaves out the segments, and with them its own doubts.
+            fields += [("timestamp_granularities[]", "word"), ("timestamp_granularities[]", "segment")]
     headers, body = multipart(fields, file_field="file", file_name="speech.wav", file=file, boundary=boundary)
-    return Request("POST", OPENAI_PATH, (*headers, *authorization(service.api_key)), body)
+    path = with_query(service, service.path or OPENAI_PATH)
+    return Request("POST", path, (*headers, *own_headers(service)), body)
 
 
 def read_transcription(path: str, answer: Answer) -> Heard:
     """Return what an answer says; ProblemError in the back end's words where it says an error."""
-    said = decode(AUDIO, path, answer, _Transcription)
-    words = said.words or tuple(word for segment in said.segments or () for word in segment.words or ())
+    said = table(AUDIO, path, answer)
+    segments = tables(said.get("segments"))
+    kept = [segment for segment in segments if not is_doubted(segment)]
+    doubted = [segment for segment in segments if is_doubted(segment)]
+    words = _words(said, kept, doubted)
+    confidence = share(said.get("confidence"))
+    language = text(said.get("detected_language")) or text(said.get("language"))
     return Heard(
-        text=" ".join(said.text.split()),
-        language=reported(said.language),
-        confidence=share(said.confidence),
-        words=tuple(heard for word in words if (heard := _word(word)) is not None),
-        model=said.model_used,
-        seconds=said.processing_time,
+        text=" ".join(_text(path, said, segments, kept).split()),
+        language=reported(None if language is None else language[:LONGEST_LANGUAGE]),
+        confidence=confidence if confidence is not None else _mean(words),
+        words=words,
+        model=text(said.get("model_used")),
+        seconds=number(said.get("processing_time")),
+        doubted=len(doubted),
     )
 
 
-def _word(word: _Word) -> HeardWord | None:
+def is_doubted(segment: Mapping[str, Any]) -> bool:
+    """Say whether an engine doubts a segment itself, by Whisper's own rule for silence.
+
+    Such texts are what Whisper has learned to write under music and noise ("Thank you for watching!").
+    """
+    no_speech, logprob = number(segment.get("no_speech_prob")), number(segment.get("avg_logprob"))
+    return no_speech is not None and logprob is not None and no_speech > NO_SPEECH and logprob < LOGPROB
+
+
+def _text(
+    path: str, said: dict[str, Any], segments: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]
+) -> str:
+    """Return the text without doubted segments; from the segments alone where there is no other."""
+    whole = text(said.get("text"))
+    if segments and not kept:
+        return ""
+    texts = [text(segment.get("text")) for segment in kept]
+    parts = [part for part in texts if part is not None]
+    if whole is None or (len(kept) < len(segments) and len(parts) == len(kept)):
+        if not parts and whole is None:
+            raise unusable(AUDIO, path, said, "text")
+        whole = _joined(parts)
+    if len(whole) > LONGEST_TEXT:
+        raise unusable(AUDIO, path, {}, f"a text of at most {LONGEST_TEXT} characters")
+    return whole
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Return segments as one text. Most engines begin each with the blank that belongs before it."""
+    whole = ""
+    for part in parts:
+        is_apart = not whole or not part or whole[-1].isspace() or part[0].isspace()
+        is_without_blanks = is_apart or (whole[-1] >= FIRST_CJK and part[0] >= FIRST_CJK)
+        whole += part if is_without_blanks else f" {part}"
+    return whole
+
+
+def _words(
+    said: dict[str, Any], kept: Sequence[Mapping[str, Any]], doubted: Sequence[Mapping[str, Any]]
+) -> tuple[HeardWord, ...]:
+    """Return the words that have times, but those of doubted segments."""
+    listed = tables(said.get("words"))
+    if listed:
+        spans = [(number(segment.get("start")), number(segment.get("end"))) for segment in doubted]
+    else:
+        listed, spans = [word for segment in kept for word in tables(segment.get("words"))], []
+    found = [heard for word in listed[:MOST_WORDS] if (heard := _word(word)) is not None]
+    return tuple(word for word in found if not any(_is_within(word, *span) for span in spans))
+
+
+def _is_within(word: HeardWord, start: float | None, end: float | None) -> bool:
+    return start is not None and end is not None and start <= (word.start + word.end) / 2 <= end
+
+
+def _word(word: Mapping[str, Any]) -> HeardWord | None:
     """Return a word that has its times; others are in the text alone."""
-    text = (word.word if word.word is not None else word.text or "").strip()
-    if not text or word.start is None or word.end is None or not 0 <= word.start <= word.end:
+    said = text(word.get("word"))
+    said = (said if said is not None else text(word.get("text")) or "").strip()[:LONGEST_WORD]
+    start, end = number(word.get("start")), number(word.get("end"))
+    if not said or start is None or end is None or not 0 <= start <= end:
         return None
-    confidence = word.confidence if word.confidence is not None else word.probability
-    return HeardWord(text=text, start=word.start, end=word.end, confidence=share(confidence))
+    confidence = share(word.get("confidence"))
+    return HeardWord(
+        said, start, end, confidence if confidence is not None else share(word.get("probability"))
+    )
+
+
+def _mean(words: Sequence[HeardWord]) -> float | None:
+    known = [word.confidence for word in words if word.confidence is not None]
+    return round(sum(known) / len(known), 3) if known else None
 
 
 def read_models(answer: Answer) -> tuple[str, ...]:
     """Return the languages that the models of an audio-service know, sorted."""
-    said = decode(AUDIO, MODELS_PATH, answer, _Models)
-    found = {*said.languages, *(language for model in said.models for language in model.languages)}
-    return tuple(sorted(code for language in found if (code := reported(language)) is not None))
+    said = table(AUDIO, MODELS_PATH, answer)
+    lists = [said.get("languages"), *(model.get("languages") for model in tables(said.get("models")))]
+    codes = [code for each in lists if isinstance(each, list) for code in each if isinstance(code, str)]
+    found = (reported(code[:LONGEST_LANGUAGE]) for code in codes)
+    return tuple(sorted({code for code in found if code is not None}))
 
 
 class Transcriber:
     """Asks the audio-service through ``fetch``. The settings are read at each question."""
 
-    def __init__(self, *, fetch: Fetch, settings: CurrentSettings) -> None:
-        self._fetch = fetch
-        self._settings = settings
-        # Servers that were found not to know verbose_json, as (url, model): asked for plain JSON at once.
-        self._plain: set[tuple[str, str]] = set()
+    def __init__(
+        self, *, fetch: Fetch, settings: CurrentSettings, wall: Callable[[], float] = time.time
+    ) -> None:
+        self.back_end: Final = BackEnd(AUDIO, fetch=fetch, settings=settings, wall=wall)
         self.offered: tuple[str, ...] | None = None
-
-    @property
-    def _service(self) -> Service:
-        service = self._settings.current.services.get(AUDIO)
-        if service is None:
-            raise ProblemError("unknown_service", f"The settings name no {AUDIO}.", service=AUDIO)
-        return service
 
     async def languages(self) -> tuple[str, ...] | None:
         """Return the languages it can write down; None where its dialect has no way to say."""
-        service = self._service
+        service = self.back_end.service
         if service.dialect != "livetranslate":
             self.offered = None
             return None
-        answer = await self._fetch(AUDIO, "GET", MODELS_PATH, headers=authorization(service.api_key))
-        self.offered = read_models(answer) or None
+        request = Request("GET", with_query(service, MODELS_PATH), own_headers(service))
+        self.offered = await self.back_end.ask(lambda _: request, read_models) or None
         return self.offered
 
     async def transcribe(self, pcm: bytes, *, sample_rate: int, language: str, session_id: str) -> Heard:
@@ -194,34 +251,25 @@ class Transcriber:
 
         ProblemError: the gateway's, or what the back end said. A cancelled question leaves nothing behind.
         """
-        service = self._service
+        service = self.back_end.service
         file = wav(pcm, sample_rate)
         if self.offered is not None and language != AUTO:
             language = closest(language, self.offered) or language
         # 128 random bits: the chance to find them in the file is nil.
         boundary = secrets.token_hex(16)
-        if service.dialect != "openai":
-            request = livetranslate_request(
-                file, language=language, session_id=session_id, service=service, boundary=boundary
-            )
-            return read_transcription(request.path, await self._send(request))
-        known = (service.url, service.model)
-        is_verbose = known not in self._plain
-        request = openai_request(
-            file, language=language, service=service, boundary=boundary, is_verbose=is_verbose
-        )
-        answer = await self._send(request)
-        if is_verbose and answer.status in _NOT_KNOWN:
-            plain = openai_request(
-                file, language=language, service=service, boundary=boundary, is_verbose=False
-            )
-            answer = await self._send(plain)
-            # Only a success shows that it was the format; a server that refuses both refuses something else.
-            if answer.status in SUCCESS:
-                self._plain.add(known)
-        return read_transcription(request.path, answer)
 
-    async def _send(self, request: Request) -> Answer:
-        return await self._fetch(
-            AUDIO, request.method, request.path, headers=request.headers, body=request.body
+        def make(left_out: frozenset[str]) -> Request:
+            if service.dialect != "openai":
+                return livetranslate_request(
+                    file, language=language, session_id=session_id, service=service, boundary=boundary
+                )
+            return openai_request(
+                file, language=language, service=service, boundary=boundary, left_out=left_out
+            )
+
+        optional = (GRANULARITIES, FORMAT, *((LANGUAGE,) if language == AUTO else ()))
+        return await self.back_end.ask(
+            make,
+            partial(read_transcription, service.path or _PATHS[service.dialect]),
+            optional=optional if service.dialect == "openai" else (),
         )

@@ -91,6 +91,15 @@ LOST: Final = Name("orch_speech_lost_total", "counter", "Utterances given up.")
 REVISIONS_DROPPED: Final = Name(
     "orch_speech_revisions_dropped_total", "counter", "Revisions not made since a back end was behind."
 )
+DOUBTED: Final = Name(
+    "orch_speech_doubted_total", "counter", "Segments left out since the engine doubts them itself."
+)
+SPEECH_REFUSED: Final = Name(
+    "orch_speech_refused_total", "counter", "Requests for captions that were refused or failed.", ("service",)
+)
+SPEECH_REFUSING: Final = Name(
+    "orch_speech_refusing", "gauge", "1 while a back end refuses request after request.", ("service",)
+)
 SPEECH_WAITING: Final = Name("orch_speech_waiting_seconds", "gauge", "Speech that waits for a back end.")
 CAPTION_SECONDS: Final = Name(
     "orch_speech_caption_seconds", "gauge", "End of speech to final caption, recent.", ("quantile",)

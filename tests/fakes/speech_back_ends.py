@@ -25,6 +25,7 @@ from orch.websocket.messages import AudioStatus, Transcript, Translation
 class FakeAnswer:
     status: int
     body: bytes
+    headers: Headers = ()
 
 
 @dataclass
@@ -56,7 +57,8 @@ def form(headers: Headers, body: bytes) -> dict[str, bytes]:
         if name is not None:
             content = part.get_payload(decode=True)
             assert isinstance(content, bytes)
-            fields[str(name)] = content
+            before = fields.get(str(name))  # a list is sent as its name, several times
+            fields[str(name)] = content if before is None else before + b", " + content
     return fields
 
 

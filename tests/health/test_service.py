@@ -452,3 +452,31 @@ def test_checks_are_counted() -> None:
                 assert [line.rsplit(" ", 1)[1] for line in states] == ["1.0"]
 
     run(main)
+
+
+def test_a_back_end_that_refuses_requests_is_degraded_in_its_own_words() -> None:
+    """Its checks are good all the while; a success ends it, and both are events."""
+
+    async def main() -> None:
+        bench = Bench(network=Network(one=healthy), services=ONE)
+        async with bench.running():
+            await bench.health.wait_for("audio-service", State.HEALTHY)
+            bench.health.note_refusal("audio-service", "refuses requests with 401: bad key")
+            (service,) = bench.health.statistics().services
+            assert (service.state, service.reason) == (
+                State.DEGRADED,
+                "refuses requests with 401: bad key",
+            )
+            assert service.refusal == service.reason
+            assert service.instances[0].usable
+            await trio.sleep(60)
+            assert bench.health.summary() == {"audio-service": "degraded"}
+            bench.health.note_refusal("audio-service", None)
+            assert bench.health.summary() == {"audio-service": "healthy"}
+            assert bench.texts()[1:] == [
+                "Refuses requests with 401: bad key.",
+                "Answers what is asked of it again.",
+            ]
+            bench.health.note_refusal("nobody", "x")
+
+    run(main)

@@ -352,14 +352,14 @@ def test_an_empty_final_removes_what_was_shown() -> None:
     run(main)
 
 
-def test_confidence_and_language_are_the_back_ends_or_nothing() -> None:
-    """Null stays null; a named source stands in for a language that the back end does not say."""
+def test_confidence_is_the_back_ends_or_its_words_and_language_the_back_ends_or_the_speakers() -> None:
+    """Without one of its own an utterance is as sure as its words are, of which the fake says 0.5."""
 
     async def main() -> None:
         for source, language in (("auto", None), ("fr", "fr")):
             room = Room(back_ends=BackEnds(language=None, confidence=None))
             await speak(room.stream(source_language=source), TWO)
-            assert {final.confidence for final in room.session.finals()} == {None}
+            assert {final.confidence for final in room.session.finals()} == {0.5}
             assert {final.language for final in room.session.finals()} == {language}
             assert {asked.fields["language"] for asked in room.back_ends.audio()} == {source}
 

@@ -88,7 +88,7 @@ def test_the_systems_own_dialect() -> None:
 
 
 def test_openais_dialect_with_times() -> None:
-    """verbose_json: words with their times; auto is said by no language; avg_logprob is no confidence."""
+    """verbose_json: words with their times; auto is said; avg_logprob is no confidence."""
     document = {
         "task": "transcribe",
         "language": "english",
@@ -104,8 +104,9 @@ def test_openais_dialect_with_times() -> None:
     assert server.form() == {
         "": "file",
         "model": "whisper-1",
+        "language": "auto",
         "response_format": "verbose_json",
-        "timestamp_granularities[]": "word",
+        "timestamp_granularities[]": "word, segment",
     }
     assert (heard.text, heard.language, heard.confidence) == ("Hello there.", "en", None)
     assert [word.text for word in heard.words] == ["Hello", "there"]
@@ -160,7 +161,8 @@ def test_a_refusal_of_something_else_is_not_taken_for_the_format() -> None:
         b"{}",
         b'{"text": null}',
         b'{"text": 3}',
-        b'{"text": "a", "confidence": "high"}',
+        b'{"segments": [{"text": null}]}',
+        b'{"error": null, "text": null}',
         b"\xff",
     ],
 )

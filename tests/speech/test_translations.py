@@ -174,7 +174,7 @@ def test_an_unusable_answer_holds_up_no_other_translation() -> None:
                 return FakeAnswer(200, b"<html>")
             return await answer(service, method, path, headers=headers, body=body)
 
-        room.translator._fetch = fetch
+        room.translator.back_end._fetch = fetch
         await speak(room.stream(), pcm(silence(0.5), *turns(3)))
         spanish = [message for message in room.session.translations() if message.target_language == "es"]
         french = [message for message in room.session.translations() if message.target_language == "fr"]

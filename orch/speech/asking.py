@@ -1,0 +1,193 @@
+"""One back end, as the speech flow asks it."""
+
+from collections.abc import Callable, Collection
+from typing import Final, Protocol, TypeVar
+
+import structlog
+import trio
+
+from orch.masking import without_secrets
+from orch.problems import ProblemError
+from orch.settings import Service, Settings
+from orch.settings.kinds import secrets_of
+from orch.speech.backends import SUCCESS, Answer, Fetch, Request, parameter_of
+from orch.speech.patience import Patience, retry_after
+from orch.speech.standing import BackEndStatistics, Standing
+
+T = TypeVar("T")
+
+# With what a server says that it does not know a field, or not this value of it (OpenAI, vLLM, FastAPI's
+# validation).
+_NOT_KNOWN: Final = frozenset({400, 415, 422, 501})
+_TOO_MANY: Final = 429
+_UNAVAILABLE: Final = 503
+_NEWS: Final = 10.0  # s; who is left alone for so long is behind, however well it is otherwise
+# What fetch raises where the back end was asked and there is no answer of it. The other codes are about us.
+_UNANSWERED: Final = frozenset({"gateway_timeout", "bad_gateway"})
+
+log = structlog.get_logger("speech")
+
+
+class CurrentSettings(Protocol):
+    """Where the settings of the moment are."""
+
+    @property
+    def current(self) -> Settings:
+        """The settings now."""
+
+
+class BackEnd:
+    """Asks one back end through ``fetch``, keeps to what it has asked for, and notes how it answers.
+
+    Optional fields of a request that a server refuses are left out from then on: what a server is like is
+    found out once, for each address and model.
+
+    The mutable state is what was found out, its :class:`Patience` and its :class:`Standing`; all of it is of
+    the settings it was found with, and forgotten with them.
+    """
+
+    def __init__(
+        self, name: str, *, fetch: Fetch, settings: CurrentSettings, wall: Callable[[], float]
+    ) -> None:
+        self.name: Final = name
+        self.on_standing: Callable[[str, str | None], None] = lambda _service, _refusal: None
+        self._fetch = fetch
+        self._settings = settings
+        self._wall = wall
+        self._left_out: frozenset[str] = frozenset()
+        self._patience = Patience()
+        self._standing = Standing(name)
+        self._of: Service | None = None
+
+    @property
+    def service(self) -> Service:
+        """What the settings say of it now. ProblemError ``unknown_service``."""
+        service = self._settings.current.services.get(self.name)
+        if service is None:
+            raise ProblemError("unknown_service", f"The settings name no {self.name}.", service=self.name)
+        if service != self._of:
+            self._of = service
+            self._left_out = frozenset()
+            self._patience = Patience()
+            if self._standing.forget():
+                self._tell(None)
+        return service
+
+    def statistics(self) -> BackEndStatistics:
+        """Return what came of the requests so far."""
+        return self._standing.statistics(self._wall())
+
+    async def ask(
+        self,
+        make: Callable[[frozenset[str]], Request],
+        read: Callable[[Answer], T],
+        *,
+        optional: Collection[str] = (),
+    ) -> T:
+        """Send a request and return what ``read`` makes of the answer.
+
+        ``make`` gets the optional fields to leave out. ProblemError: the gateway's, what ``read`` raises
+        (secrets that a server quotes are dots in it), ``rate_limited`` while the back end has asked to be
+        left alone, without asking it. A cancelled question leaves nothing behind.
+        """
+        service = self.service
+        wait = self._patience.wait(trio.current_time())
+        if wait > 0:
+            raise self._not_yet(wait)
+        patience = self._patience
+        is_trial = patience.times > 0
+        answer: Answer | None = None
+        try:
+            answer, left_out = await self._send(make, optional)
+            result = self._read(read, answer)
+        except ProblemError as error:
+            shown = _without_secrets(error, service)
+            self._note_failure(shown, answer, patience, is_current=service == self._of)
+            raise shown from error
+        finally:
+            if is_trial:
+                patience.gave_up()  # of no effect where there is an answer
+        if service == self._of:
+            self._left_out = left_out
+            patience.answered(trio.current_time())
+            if self._standing.succeeded(self._wall()):
+                self._tell(None)
+        return result
+
+    async def _send(
+        self, make: Callable[[frozenset[str]], Request], optional: Collection[str]
+    ) -> tuple[Answer, frozenset[str]]:
+        """Send the request, and again without what is refused; return the answer and what was left out."""
+        left_out = self._left_out
+        while True:
+            request = make(left_out)
+            try:
+                answer = await self._fetch(
+                    self.name, request.method, request.path, headers=request.headers, body=request.body
+                )
+            except ProblemError:
+                raise
+            except Exception as error:
+                log.exception("request failed", service=self.name)
+                raise ProblemError(
+                    "internal_error", f"{self.name} could not be asked; the log says why.", service=self.name
+                ) from error
+            rest = [name for name in optional if name not in left_out]
+            if answer.status not in _NOT_KNOWN or not rest:
+                # Only a success shows that it was these: a server that refuses all the same means another.
+                is_success = answer.status in SUCCESS
+                return answer, left_out if is_success else self._left_out
+            said = parameter_of(answer.body)
+            left_out |= frozenset([name for name in rest if name in said] or rest)
+
+    def _read(self, read: Callable[[Answer], T], answer: Answer) -> T:
+        try:
+            return read(answer)
+        except ProblemError:
+            raise
+        except Exception as error:
+            log.exception("answer cannot be read", service=self.name, status=answer.status)
+            raise ProblemError(
+                "bad_gateway", f"{self.name} gave an answer that cannot be read.", service=self.name
+            ) from error
+
+    def _note_failure(
+        self, error: ProblemError, answer: Answer | None, patience: Patience, *, is_current: bool
+    ) -> None:
+        now = trio.current_time()
+        pause = 0.0
+        if answer is None:
+            if error.code not in _UNANSWERED:
+                return
+        else:
+            seconds = retry_after(answer.headers, at=self._wall())
+            if answer.status == _TOO_MANY or (answer.status == _UNAVAILABLE and seconds is not None):
+                pause = patience.asked_for(seconds, now)
+                error.headers["Retry-After"] = f"{pause:.0f}"
+            else:
+                patience.answered(now)
+        status = None if answer is None else answer.status
+        if is_current and self._standing.failed(error, status, is_certain=pause >= _NEWS):
+            self._tell(self._standing.refusal)
+
+    def _not_yet(self, wait: float) -> ProblemError:
+        return ProblemError(
+            "rate_limited",
+            f"{self.name} has asked to be left alone; it is asked again in {max(1, round(wait))} s.",
+            headers={"Retry-After": f"{max(1, round(wait))}"},
+            service=self.name,
+        )
+
+    def _tell(self, refusal: str | None) -> None:
+        if refusal is None:
+            log.info("back end answers requests again", service=self.name)
+        else:
+            log.warning("back end refuses requests", service=self.name, refusal=refusal)
+        self.on_standing(self.name, refusal)
+
+
+def _without_secrets(error: ProblemError, service: Service) -> ProblemError:
+    detail = without_secrets(error.detail, secrets_of(service))
+    if detail == error.detail:
+        return error
+    return ProblemError(error.code, detail, headers=error.headers, **error.extra)

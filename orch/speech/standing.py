@@ -1,0 +1,98 @@
+"""How a back end has answered the speech flow of late: whether what is asked of it succeeds. Pure.
+
+A health check shows that a server answers; that it refuses every request for a wrong key, an empty account
+or a wrong path shows only in the answers to those. :data:`ENOUGH` of them in a row are news; one success is
+the end of it.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from orch.problems import ProblemError
+
+ENOUGH: Final = 3
+
+# What may be about the one recording or text that was sent: twice as many of them are news.
+_OF_THE_CONTENT: Final = frozenset({400, 406, 409, 413, 415, 422})
+_KEY: Final = frozenset({401, 403})
+_PATH: Final = frozenset({404, 405})
+_ACCOUNT: Final = frozenset({402, 429})
+
+
+class BackEndStatistics(Struct, frozen=True, kw_only=True):
+    """What came of the requests of the speech flow to one back end, since the process began.
+
+    ``answered_ago``: seconds since the last success, null before the first; ``refusal``: what it says, while
+    it refuses request after request.
+    """
+
+    service: str
+    answered: int
+    refused: int
+    answered_ago: float | None
+    refusal: str | None
+
+
+class Standing:
+    """One back end's answers. The mutable state is the counts, the last success and the words of refusal."""
+
+    def __init__(self, service: str) -> None:
+        self.service: Final = service
+        self.refusal: str | None = None
+        self._answered = 0
+        self._refused = 0
+        self._row = 0
+        self._answered_at: float | None = None
+
+    def succeeded(self, now: float) -> bool:
+        """Note an answer that could be used; return whether that ends a refusal."""
+        self._answered += 1
+        self._answered_at = now
+        return self.forget()
+
+    def failed(self, error: ProblemError, status: int | None, *, is_certain: bool = False) -> bool:
+        """Note an answer of no use (``status`` None: that there was none); return whether that is news.
+
+        ``is_certain``: the back end has said itself that the next ones will fare no better.
+        """
+        self._refused += 1
+        self._row += 1 if status in _OF_THE_CONTENT else 2
+        if self._row < 2 * ENOUGH and not is_certain:
+            return False
+        before, self.refusal = self.refusal, in_words(self.service, error, status)
+        return before is None
+
+    def forget(self) -> bool:
+        """Begin anew, after a success or with other settings; return whether a refusal ends with it."""
+        was_refusing = self.refusal is not None
+        self._row = 0
+        self.refusal = None
+        return was_refusing
+
+    def statistics(self, now: float) -> BackEndStatistics:
+        """Return the figures."""
+        return BackEndStatistics(
+            service=self.service,
+            answered=self._answered,
+            refused=self._refused,
+            answered_ago=None if self._answered_at is None else round(max(0.0, now - self._answered_at), 1),
+            refusal=self.refusal,
+        )
+
+
+def in_words(service: str, error: ProblemError, status: int | None) -> str:
+    """Return what an operator is told: what the back end says, and which setting is to be looked at."""
+    said = error.detail.rstrip(".")
+    setting = f"services.{service}"
+    if status is None:
+        return f"does not answer what is asked of it: {said}"
+    if status in _KEY:
+        return f"refuses requests with {status}: {said}; check {setting}.api_key (or headers)"
+    if status in _PATH:
+        return f"refuses requests with {status}: {said}; check {setting}.url, .dialect, .path and .model"
+    if status in _ACCOUNT:
+        return f"refuses requests with {status}: {said}; check its limits and the account's quota"
+    if status in _OF_THE_CONTENT:
+        return f"refuses requests with {status}: {said}; check {setting}.dialect and .model"
+    return f"gives answers of no use ({status}): {said}"
