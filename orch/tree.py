@@ -97,6 +97,7 @@ def build(
         topics=topics,
         metrics=metrics,
         shortages=shortages,
+        pulse=pulse,
     )
     speech = Speech(
         transcriber=Transcriber(settings=configuration, fetch=gateway.fetch),

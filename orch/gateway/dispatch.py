@@ -119,6 +119,7 @@ class Dispatcher:
         on_failure: Callable[[Lane], None],
         on_retry: Callable[[str], None],
         on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _service: None,
+        stood_still: Callable[[float], bool] = lambda _since: False,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._backends = backends
@@ -126,6 +127,7 @@ class Dispatcher:
         self._on_failure = on_failure
         self._on_retry = on_retry
         self._on_shortage = on_shortage
+        self._stood_still = stood_still
         self._jitter = jitter
 
     @asynccontextmanager
@@ -140,7 +142,8 @@ class Dispatcher:
         bad_gateway (also out of the block, when the answer breaks off), invalid_request; and OSError where
         the request's body cannot be read. The caller owns the time-out: an instance that was asked and had
         not answered when it ran out has failed, one that was cut short by any other cancellation has not, nor
-        one that was never asked because the request waited in our own queue.
+        one that was never asked because the request waited in our own queue, nor any while this process stood
+        still (``stood_still``).
         """
         backend = self._backends.get(service)
         if backend is None:
@@ -152,7 +155,7 @@ class Dispatcher:
             lane, permit, fresh = self._next(backend, flow, caller, tried, stale)
             trace.attempts += 1
             tried.add(lane.url)
-            attempt = _Attempt(lane, permit, deadline, trace, self._on_failure)
+            attempt = _Attempt(lane, permit, deadline, trace, self._on_failure, self._stood_still)
             try:
                 with attempt:
                     async with lane.upstream.exchange(request, fresh=fresh, on_slot=attempt.begin) as answer:
@@ -201,6 +204,7 @@ class _Attempt:
         deadline: float,
         trace: Trace,
         on_failure: Callable[[Lane], None],
+        stood_still: Callable[[float], bool],
     ) -> None:
         self.reply: Reply | None = None
         self._lane = lane
@@ -208,6 +212,7 @@ class _Attempt:
         self._deadline = deadline
         self._trace = trace
         self._on_failure = on_failure
+        self._stood_still = stood_still
         self._began: float | None = None
 
     def begin(self) -> None:
@@ -254,6 +259,8 @@ class _Attempt:
         if isinstance(error, UpstreamError):
             return Outcome.ABANDONED if error.failure in _BLAMELESS else Outcome.FAILED
         is_late = error is not None and not isinstance(error, Exception) and now >= self._deadline
+        if is_late and self._stood_still(self._began):
+            return Outcome.ABANDONED  # the answer may be there, and nobody was there to read it
         if self.reply is not None:
             return Outcome.FAILED if is_late and self.reply.is_waiting else self.reply.outcome
         return Outcome.FAILED if is_late else Outcome.ABANDONED

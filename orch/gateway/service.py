@@ -34,6 +34,7 @@ from orch.settings import Gateway, Settings
 from orch.shortages import Shortage
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
+from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.websocket.topics import Topics
 
@@ -114,6 +115,7 @@ class GatewayService:
         metrics: Metrics,
         connect: Connect | None = None,
         shortages: ShortageLog | None = None,
+        pulse: Pulse | None = None,
         clock: Callable[[], float] = trio.current_time,
         make_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
@@ -132,6 +134,7 @@ class GatewayService:
             on_failure=self._attempt_failed,
             on_retry=self._retried,
             on_shortage=self._short,
+            stood_still=(pulse or Pulse(events=events, wall=clock)).was_stopped_since,
         )
         self._spool = Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
         self._places = Places()

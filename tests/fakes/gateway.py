@@ -13,6 +13,7 @@ from trio.testing import memory_stream_pair
 from orch.gateway.service import GatewayService
 from orch.gateway.transport import Address, Transport
 from orch.telemetry.events import EventLog
+from orch.telemetry.pulse import Pulse
 from orch.websocket.topics import Topics
 from tests.fakes.settings import FakeConfiguration
 
@@ -171,7 +172,9 @@ class GatewayRig:
 
 
 @asynccontextmanager
-async def gateway_rig(*urls: str, running: bool = True, **gateway: Any) -> AsyncIterator[GatewayRig]:
+async def gateway_rig(
+    *urls: str, running: bool = True, pulse: Pulse | None = None, **gateway: Any
+) -> AsyncIterator[GatewayRig]:
     """Open a gateway whose ``audio-service`` has instances at ``urls`` (default: http://a:1).
 
     ``gateway`` are settings of the gateway's section. ``running``: with its branch, so that it keeps
@@ -196,6 +199,7 @@ async def gateway_rig(*urls: str, running: bool = True, **gateway: Any) -> Async
             topics=topics,
             metrics=metrics,
             connect=network.connect,
+            pulse=pulse,
             make_id=lambda: "made-id",
         )
         rig = GatewayRig(service, network, configuration, health, metrics, events)

@@ -9,6 +9,8 @@ import trio
 
 from orch.gateway.service import Answer
 from orch.problems import ProblemError
+from orch.telemetry.events import EventLog
+from orch.telemetry.pulse import Pulse
 from tests.fakes.gateway import FakeHealth, FakeMetrics, GatewayRig, answering, gateway_rig, ok, read_request
 from tests.fakes.running import run
 
@@ -227,6 +229,32 @@ def test_a_silent_back_end_times_out() -> None:
             assert trio.current_time() == pytest.approx(7)
             assert rig.gateway.statistics().instances[0].consecutive_failures == 1
             assert rig.health.noted == [(AUDIO, A, "it did not answer in time")]
+
+    run(main)
+
+
+def test_a_time_out_of_a_gateway_that_stood_still_is_not_the_back_end_s() -> None:
+    """The answer may have been there all the while; the next one counts again."""
+
+    async def main() -> None:
+        ahead = [0.0]
+
+        def clock() -> float:
+            return trio.current_time() + ahead[0]
+
+        pulse = Pulse(events=EventLog(wall=clock), wall=clock, clock=clock)
+        async with gateway_rig(timeout=7, pulse=pulse) as rig, trio.open_nursery() as nursery:
+            await nursery.start(pulse.run)
+            rig.network.servers["a:1"] = stall
+            nursery.start_soon(problem, rig)
+            await trio.sleep(3)
+            ahead[0] += 60
+            await trio.sleep(5)
+            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
+            assert rig.health.noted == []
+            assert (await problem(rig)).code == "gateway_timeout"
+            assert rig.gateway.statistics().instances[0].consecutive_failures == 1
+            nursery.cancel_scope.cancel()
 
     run(main)
 
