@@ -219,7 +219,7 @@ def bearer(headers: Sequence[Header]) -> str | None:
     value = single(headers, b"authorization")
     if value is None:
         return None
-    scheme, _, given = value.partition(" ")
+    scheme, _, given = value.encode("latin-1").decode("utf-8", "surrogateescape").partition(" ")
     return given.strip() if scheme.lower() == "bearer" and given.strip() else None
 
 

@@ -110,7 +110,7 @@ class Access:
         token = self._settings.current.orchestration.control_token
         if may_be_anothers():
             is_waiting = self._throttle.wait(group(address), trio.current_time()) > 0
-            return not is_waiting and hmac.compare_digest(given.encode(), token.encode())
+            return not is_waiting and _is_same(given, token)
         try:
             self.check_token(given, address)
         except ProblemError as error:
@@ -126,7 +126,7 @@ class Access:
         wait = self._throttle.wait(key, now)
         if wait > 0:
             raise _too_fast(wait)
-        if token and hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
+        if token and _is_same(given, token):
             self._throttle.right_token(key)
             return
         self.note_wrong(address)
@@ -191,6 +191,10 @@ class Access:
             *(("Secure",) if secure else ()),
         )
         return "; ".join(parts)
+
+
+def _is_same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
 
 
 def _too_fast(wait: float) -> ProblemError:

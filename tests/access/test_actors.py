@@ -159,6 +159,22 @@ def test_the_token_opens_from_everywhere(beyond: dict[str, Any]) -> None:
     assert (actor.is_operator, actor.via) == (True, "token")
 
 
+@pytest.mark.parametrize(
+    ("given", "is_right"), [("schlüssel", True), ("schlussel", False), ("\xff\xfe", False)]
+)
+def test_a_token_of_any_letters_is_compared_as_it_was_sent(given: str, is_right: bool) -> None:  # noqa: FBT001 - a column
+    """Headers are bytes; what is no text opens nothing and breaks nothing."""
+    sent = f"Bearer {given}".encode("utf-8" if is_right else "latin-1")
+    access = access_over(FakeConfiguration(orchestration={"control_token": "schlüssel"}))
+
+    async def main() -> Actor:
+        asked = scope()
+        asked["headers"].append((b"authorization", sent))
+        return access.actor(asked, trusts_local=True)
+
+    assert run(main).is_operator is is_right
+
+
 def test_two_tokens_are_none() -> None:
     """What is said twice cannot be believed."""
     pairs = [("host", "localhost"), ("authorization", f"Bearer {TOKEN}"), ("authorization", "Bearer x")]

@@ -3,6 +3,7 @@
 import math
 from typing import Any, Final
 
+from orch.settings.kinds import why_fixed
 from orch.websocket.figures import DOINGS
 
 
@@ -322,6 +323,7 @@ def config(now: float) -> dict[str, Any]:
         "file": {"path": "config/orchestration.yaml", "read_at": now - 200, "faults": []},
         "environment": ["AUDIO_SERVICE_URL", "TRANSLATION_SERVICE_URL"],
         "runtime": ["orchestration.log_level"],
+        "fixed": {path: why for path in values if (why := why_fixed(path)) is not None},
     }
 
 
