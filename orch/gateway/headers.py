@@ -22,8 +22,9 @@ other peer these headers are its own claim and are replaced by what the connecti
 import ipaddress
 import re
 from base64 import b64decode
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hmac import compare_digest
 from typing import Final
 
@@ -107,12 +108,12 @@ class Client:
     address: str | None
     scheme: str
     host: bytes
-    trusted: Collection[Network] = ()
+    trusted: tuple[Network, ...] = ()
 
     @property
     def is_trusted(self) -> bool:
         """Whether the peer's own account of who it asks for is believed."""
-        return is_in(self.address or "", self.trusted)
+        return _is_trusted(self.address or "", self.trusted)
 
 
 def end_to_end(headers: Iterable[Header]) -> list[Header]:
@@ -222,7 +223,7 @@ def _forwarded(headers: list[Header], client: Client) -> tuple[bytes, bytes, byt
         if address is None:
             break
         chain.insert(0, str(address).encode())
-        if not is_in(str(address), client.trusted):
+        if not _is_trusted(str(address), client.trusted):
             break
     proto = [value.strip().lower() for value in told.get(b"x-forwarded-proto", [])]
     host = [value.strip() for value in told.get(b"x-forwarded-host", [])]
@@ -231,6 +232,11 @@ def _forwarded(headers: list[Header], client: Client) -> tuple[bytes, bytes, byt
         proto[0] if len(proto) == 1 and proto[0] in (b"http", b"https") else scheme,
         host[0] if len(host) == 1 and _SANE_HOST.fullmatch(host[0]) else client.host,
     )
+
+
+@lru_cache(maxsize=4096)
+def _is_trusted(address: str, networks: tuple[Network, ...]) -> bool:
+    return is_in(address, networks)
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -9,7 +9,7 @@ event. Hypercorn and uvicorn then close the connection (HTTP/1.1), which is how 
 not all of it.
 """
 
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -123,7 +123,7 @@ class Outbound:
 class Call:
     """One request through the gateway: who asks for what, and what came of it."""
 
-    def __init__(self, scope: Scope, send: Send, *, new_id: str, trusted: Collection[Network]) -> None:
+    def __init__(self, scope: Scope, send: Send, *, new_id: str, trusted: tuple[Network, ...]) -> None:
         self.scope = scope
         self.headers: list[Header] = list(scope["headers"])
         self.method: str = scope["method"]
@@ -190,7 +190,7 @@ class Proxy:
         find: Callable[[str], Match | None],
         outside: Callable[[Match, str], str | None],
         policy: Callable[[], Gateway],
-        trusted: Callable[[], Collection[Network]],
+        trusted: Callable[[], tuple[Network, ...]],
         is_own_credential: Callable[[bytes], bool],
         spool: Spool,
         places: Places,
@@ -222,11 +222,8 @@ class Proxy:
                 problem = error
             except ClientGoneError:
                 nursery.cancel_scope.cancel()
-            except OSError as error:
-                problem = self._short(call, error)
-            except Exception:
-                log.exception("gateway.failed", request_id=call.request_id.decode(), path=scope["path"])
-                problem = _failed()
+            except Exception as error:  # noqa: BLE001 - one request's boundary
+                problem = self._unforeseen(call, error)
             if problem is not None:
                 with trio.move_on_after(policy.timeout):
                     await _refuse(call, problem)
@@ -356,12 +353,13 @@ class Proxy:
         place = Place(reply.instance, call.target, outside)
         return answer_headers.for_client(reply.headers, call.own_headers(), place)
 
-    def _short(self, call: Call, error: OSError) -> ProblemError:
-        """Return what a client is told where a file could not be written or read."""
+    def _unforeseen(self, call: Call, error: Exception) -> ProblemError:
+        """Return what a client is told of a failure here; the disk being full is one that has words."""
         shortage = own_shortage(error)
         if shortage is None:
-            log.error("gateway.failed", request_id=call.request_id.decode(), exc_info=error)
-            return _failed()
+            request_id, path = call.request_id.decode(), call.scope["path"]
+            log.error("gateway.failed", request_id=request_id, path=path, exc_info=error)
+            return ProblemError("internal_error", "The gateway failed. The log has the reason.")
         self._on_shortage(shortage, call.match.service if call.match else "")
         return short(
             "There is no room to store what you send: this service itself is short of resources now. "
@@ -422,10 +420,6 @@ def _takes_too_long(seconds: float) -> ProblemError:
     return ProblemError(
         "request_timeout", f"The client had not taken the answer in full after {seconds:g} s."
     )
-
-
-def _failed() -> ProblemError:
-    return ProblemError("internal_error", "The gateway failed. The log has the reason.")
 
 
 async def _all(reply: Reply) -> bytes:

@@ -13,11 +13,9 @@ serves the request says what that means.
 
 import os
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from io import FileIO
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import trio
 
@@ -57,14 +55,9 @@ class Spool:
         """Give back what was taken."""
         self.in_memory -= size
 
-    @asynccontextmanager
-    async def body(self) -> "AsyncIterator[IncomingBody]":
-        """Hold a body that comes piece by piece for as long as the block lasts."""
-        body = IncomingBody(self)
-        try:
-            yield body
-        finally:
-            await body.free()
+    def body(self) -> "IncomingBody":
+        """Return a body that comes piece by piece; it holds what it holds for as long as its block lasts."""
+        return IncomingBody(self)
 
     async def in_thread(self, work: Any) -> Any:
         """Do what touches the disk."""
@@ -72,7 +65,10 @@ class Spool:
 
 
 class IncomingBody:
-    """A body as it comes. The mutable state is the pieces in memory, and the file with those before them."""
+    """A body as it comes, for the block of ``async with``.
+
+    The mutable state is the pieces in memory, and the file with those before them.
+    """
 
     def __init__(self, spool: Spool) -> None:
         self.size = 0
@@ -81,6 +77,12 @@ class IncomingBody:
         self._in_memory = 0
         self._file: FileIO | None = None
         self._on_disk = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.free()
 
     async def add(self, data: bytes) -> None:
         """Add a piece. Raises ProblemError ``overloaded`` where the disk's share is full, and OSError."""

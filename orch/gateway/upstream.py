@@ -230,6 +230,10 @@ class Upstream:
             if (shortage := own_shortage(error)) is not None:
                 raise _short(shortage) from error
             raise UpstreamError(Failure.REFUSED, _reason(error)) from error
+        except RuntimeError as error:  # no thread can be started, to look the host up in
+            if (shortage := own_shortage(error)) is None:
+                raise
+            raise _short(shortage) from error
 
     def _head(self, request: Request) -> bytes:
         body = request.body

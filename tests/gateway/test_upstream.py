@@ -321,6 +321,24 @@ def test_a_shortage_of_our_own_is_not_the_instance_s(name: str) -> None:
     run(main)
 
 
+def test_no_thread_to_look_a_host_up_in_is_our_own_shortage() -> None:
+    """Python says so with a RuntimeError; any other one is a fault and goes on."""
+
+    async def main() -> None:
+        text = "can't start new thread"
+
+        async def connect(_: object) -> Any:
+            raise RuntimeError(text)
+
+        upstream = Upstream("http://a:1", connect=connect)
+        assert await failing(upstream, asking()) is Failure.SHORTAGE
+        text = "another one"
+        with pytest.raises(RuntimeError, match="another one"):
+            await ask(upstream, asking())
+
+    run(main)
+
+
 @pytest.mark.parametrize("place", ["send", "receive"])
 def test_a_shortage_while_sending_or_reading_is_our_own_too(place: str) -> None:
     """A full buffer of the network stack is not a connection that the back end closed."""

@@ -336,6 +336,7 @@ test("the gateway says who gets no answer", () => {
   assert.match(say([at("a", false, "open"), at("b", true)]), /Requests to a are answered 503/);
   assert.match(say([at("a", false)]), /No instance takes requests/);
   assert.match(say([at("a", true), at("a", true, "half_open")]), /One breaker is not closed/);
+  assert.match(say([at("a", true, "half_open"), at("b", true)]), /A few requests try whether a works again/);
   const shut = (flow) => ({ ...at("a", true, "open"), lanes: ["captions", "requests"].map((each) => ({ flow: each, is_admitting: each !== flow })) });
   assert.match(say([shut("captions")]), /Captions get no answer from a/);
   assert.match(say([shut("requests")]), /Clients' requests to a are answered 503 for now; captions go on/);

@@ -15,6 +15,9 @@ export function sentence(gateway, threshold = 0.05) {
   const [captions, requests] = ["captions", "requests"].map((flow) => heldBack(gateway, flow));
   if (captions.length > 0) return `Captions get no answer from ${listed(captions)} for now: its last requests failed. It is tried again in a moment.`;
   if (requests.length > 0) return `Clients' requests to ${listed(requests)} are answered 503 for now; captions go on.`;
+  const alone = open.filter(({ service }) => !gateway.instances.some((other) => other.service === service && other.breaker === "closed"));
+  const tried = new Set(alone.filter((instance) => instance.breaker === "half_open").map((instance) => instance.service));
+  if (tried.size > 0) return `A few requests try whether ${listed([...tried])} works again; until one does, the rest are answered 503.`;
   if (open.length > 0) return `${open.length === 1 ? "One breaker is" : `${count(open.length)} breakers are`} not closed; requests go to the other instances.`;
   if (gateway.error_rate > threshold) return `More than ${percent(threshold)} of requests failed in the last minute.`;
   if (gateway.requests_per_second === 0) return "Ready. No requests in the last moments.";
