@@ -150,6 +150,8 @@ class Membership:
             session.remove(member, for_good=True)
             self._rooms.presence.note(session, member, "left")
         connection.members.pop(message.session_id, None)
+        if message.end_if_empty and member.role == "owner" and session is not None and session.is_blank:
+            await self._rooms.end([message.session_id])
         connection.answer(
             SessionLeft(
                 timestamp=self._rooms.now_ms(), id=_answering(message.id), session_id=message.session_id

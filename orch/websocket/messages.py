@@ -64,9 +64,13 @@ class JoinSession(ClientMessage, frozen=True, tag="join_session"):
 
 
 class LeaveSession(ClientMessage, frozen=True, tag="leave_session"):
-    """Be in a session no more."""
+    """Be in a session no more.
+
+    ``end_if_empty``: its owner wants it ended where nothing was said in it and nobody else is or was there.
+    """
 
     session_id: SessionId
+    end_if_empty: bool = False
 
 
 class RecoverSession(ClientMessage, frozen=True, tag="recover_session"):

@@ -100,6 +100,11 @@ class Session:
         return frozenset(one.participant_id for one in roster)
 
     @property
+    def is_blank(self) -> bool:
+        """Whether nothing was said in it, nobody is in it on any worker, and nobody is awaited back."""
+        return not (self.offset or self.streams or self.participant_count or self._names)
+
+    @property
     def is_idle(self) -> bool:
         """Whether nobody is in it, nothing is said and nothing is under way: it may rest in the store."""
         return not self._members and not self.streams and not self.pins

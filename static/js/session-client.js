@@ -1,8 +1,11 @@
 /**
- * Being in one session: made, joined, resumed after a reload, joined again when recovery was impossible.
+ * Being in one session: begun, joined, resumed after a reload, joined again when recovery was impossible.
+ *
+ * A session that is begun here is "new" at first: it has a name, and the service does not know of it before
+ * `ensure()`. So a page that is only looked at makes none.
  *
  * The phases are a table; what happened is told by events:
- * - `phase`        detail {phase: "idle"|"opening"|"open"|"rejoining"|"gone"|"failed", reason}
+ * - `phase`        detail {phase: "idle"|"new"|"opening"|"open"|"rejoining"|"gone"|"failed", reason}
  * - `participants` detail {participants, count}: who is here; of a crowd the first hundred, and how many there are
  * - `rejoined`     detail {complete, reason}: recovery was impossible, what the service keeps was read anew
  * - `ready`        the session can be spoken in (again): opened, recovered or rejoined
@@ -14,13 +17,21 @@ import { isSessionName, sessionName } from "./models/session-name.js";
 const NAME_TRIES = 5;
 
 const TRANSITIONS = {
-  idle: { open: "opening" },
+  idle: { open: "opening", draw: "new" },
+  new: { open: "opening", draw: "new" },
   opening: { opened: "open", gone: "gone", failed: "failed" },
-  open: { lost: "rejoining", gone: "gone" },
+  open: { lost: "rejoining", gone: "gone", draw: "new" },
   rejoining: { opened: "open", gone: "gone", failed: "failed" },
-  gone: { open: "opening" },
-  failed: { open: "opening" },
+  gone: { open: "opening", draw: "new" },
+  failed: { open: "opening", draw: "new" },
 };
+
+/** How often, and after how long (ms), a join is tried again that was refused because too many came at once. */
+const BUSY_TRIES = 8;
+const BUSY_AGAIN = 4_000;
+
+/** Answers that say that one is in the session. */
+const ANSWERS = new Set(["session_created", "session_joined", "session_recovered"]);
 
 /** Errors after which the same request may be carried out by the next connection. */
 const TRY_AGAIN = new Set(["timeout", "connection_lost"]);
@@ -33,12 +44,17 @@ export class SessionClient extends EventTarget {
   #session_id = null;
   #participants = [];
   #count = 0;
-  #me = { name: "", languages: [], role: "participant" };
+  #me = { name: "", languages: [], role: "participant", key: null };
+  #keys = null;
+  #role = null;
+  #beginning = null;
+  #timers;
   #listeners;
 
-  /** `randomName()` draws a session's name. */
-  constructor(socket, { randomName = sessionName } = {}) {
+  /** `randomName()` draws a session's name; `timers` {setTimeout}. */
+  constructor(socket, { randomName = sessionName, timers = { setTimeout: globalThis.setTimeout.bind(globalThis) } } = {}) {
     super();
+    this.#timers = timers;
     this.#socket = socket;
     this.#randomName = randomName;
     this.#listeners = [
@@ -59,6 +75,16 @@ export class SessionClient extends EventTarget {
 
   get session_id() {
     return this.#session_id;
+  }
+
+  /** The session's keys that may be handed on: {read, speak?}; null before it is open. */
+  get keys() {
+    return this.#keys;
+  }
+
+  /** Whether one only reads here: the service says so, or it was asked for. */
+  get isReadOnly() {
+    return (this.#role ?? this.#me.role) === "observer";
   }
 
   /** Who is here; of a crowd the first hundred, and whoever speaks. */
@@ -89,17 +115,23 @@ export class SessionClient extends EventTarget {
     for (const [name, listener] of this.#listeners) this.#socket.removeEventListener(name, listener);
   }
 
-  /** Join `session_id`, or make a new session where it is null. Resolves once it is open, gone or has failed. */
-  async open({ session_id = null, name = "", languages = [], role = "participant" } = {}) {
-    if (!this.#go("open")) return;
-    this.#me = { name, languages, role };
-    this.#session_id = session_id;
+  /**
+   * Join `session_id`, with the key of its link, or draw the name of a new one where it is null. Resolves once it
+   * is new, open, gone or has failed.
+   */
+  async open({ session_id = null, key = null, name = "", languages = [], role = "participant" } = {}) {
+    if (TRANSITIONS[this.#phase][session_id === null ? "draw" : "open"] === undefined) return;
+    this.#me = { name, languages, role, key };
+    this.#session_id = session_id ?? this.#randomName();
     this.#participants = [];
     this.#count = 0;
+    this.#keys = null;
+    this.#role = null;
     if (session_id === null) {
-      await this.#create(NAME_TRIES);
+      this.#go("draw");
       return;
     }
+    this.#go("open");
     if (!isSessionName(session_id)) {
       this.#go("gone", "The link's session name has characters that no session's name has.");
       return;
@@ -111,6 +143,27 @@ export class SessionClient extends EventTarget {
       return;
     }
     await this.#join();
+  }
+
+  /** Begin the session at the service if it is new. Resolves to whether it is open. */
+  async ensure() {
+    if (this.#phase === "new") {
+      this.#go("open");
+      this.#beginning = this.#create(NAME_TRIES).finally(() => (this.#beginning = null));
+    }
+    await this.#beginning;
+    return this.#phase === "open";
+  }
+
+  /** Leave for good; the service ends the session if `isEmpty` and nothing was said and nobody else came. */
+  async leave({ isEmpty = false } = {}) {
+    const session_id = this.#session_id;
+    if (this.#phase !== "open") return;
+    try {
+      await this.#socket.request({ type: "leave_session", session_id, end_if_empty: isEmpty });
+    } catch {
+      // Without a connection nobody is in it for long; it ends by itself.
+    }
   }
 
   /** Change the name or the languages that are read. */
@@ -131,23 +184,29 @@ export class SessionClient extends EventTarget {
 
   async #create(tries) {
     const { role, ...identity } = this.#identity();
-    this.#session_id = this.#randomName();
     try {
       await this.#ask({ type: "create_session", session_id: this.#session_id, config: {}, ...identity });
       this.#opened();
     } catch (error) {
-      if (error.code === "session_exists" && tries > 1) await this.#create(tries - 1);
-      else this.#go("failed", error.message);
+      if (error.code === "session_exists" && tries > 1) {
+        this.#session_id = this.#randomName();
+        await this.#create(tries - 1);
+      } else this.#go("failed", error.message);
     }
   }
 
   /** Join with what the service keeps. Resolves to the answer, or null where it is gone or has failed. */
-  async #join() {
+  async #join(tries = BUSY_TRIES) {
+    const key = this.#me.key === null ? {} : { key: this.#me.key };
     try {
-      const answer = await this.#ask({ type: "join_session", session_id: this.#session_id, history: true, ...this.#identity() });
+      const answer = await this.#ask({ type: "join_session", session_id: this.#session_id, history: true, ...key, ...this.#identity() });
       this.#opened();
       return answer;
     } catch (error) {
+      if (error.code === "rate_limited" && tries > 1) {
+        await new Promise((resolve) => this.#timers.setTimeout(resolve, BUSY_AGAIN));
+        return this.#join(tries - 1);
+      }
       if (error.code === "unknown_session") this.#go("gone", error.message);
       else this.#go("failed", error.message);
       return null;
@@ -210,6 +269,7 @@ export class SessionClient extends EventTarget {
 
   #hear(message) {
     if (!this.#isOurs(message)) return;
+    if (ANSWERS.has(message.type) && message.keys) this.#admitted(message);
     if (Array.isArray(message.participants)) {
       this.#participants = message.participants;
       this.#count = message.participant_count ?? message.participants.length;
@@ -218,6 +278,14 @@ export class SessionClient extends EventTarget {
     if (message.type === "session_left" && message.reason !== "left") {
       this.#go("gone", message.reason === "ended" ? "The session was ended." : "The session ended because nobody was in it for long.");
     }
+  }
+
+  /** What the service lets one do, and which keys one may hand on. */
+  #admitted({ keys, role }) {
+    this.#keys = { ...(this.#keys ?? {}), ...keys };
+    this.#role = role ?? this.#role;
+    // The key of this page's own link, for the case that it has to join again.
+    this.#me = { ...this.#me, key: this.#me.key ?? keys.speak ?? keys.read };
   }
 
   #go(event, reason = "") {

@@ -166,7 +166,7 @@ def meeting(pages: Running, page_at: PageAt) -> Callable[..., tuple[Page, Hub]]:
         page.route_web_socket(re.compile("/ws$"), hub)
         page.route("**/api/languages", lambda route: route.fulfill(json=OFFER))
         page.add_init_script("localStorage['translation:targets'] ??= 'en'")
-        page.goto(f"{pages.url}/translation?session=meeting")
+        page.goto(f"{pages.url}/translation#session=meeting")
         expect(page.locator("#read-head")).to_have_text("English")
         expect(page.locator("#here")).to_have_text("Three people here")
         return page, hub

@@ -16,7 +16,7 @@ function setUp({ storage = new FakeStorage(), names = ["calm-oak-aaaa", "calm-oa
   const socket = new LiveSocket({
     url: "ws://x", WebSocketClass, backoff: new Backoff({ random: () => 1 }), timers: clock.timers, now: clock.now, storage, signals,
   });
-  const client = new SessionClient(socket, { randomName: () => names.shift() });
+  const client = new SessionClient(socket, { randomName: () => names.shift(), timers: clock.timers });
   const events = [];
   for (const name of ["phase", "rejoined", "ready"]) client.addEventListener(name, ({ detail }) => events.push(name === "phase" ? detail.phase : name));
   client.start();
@@ -35,15 +35,103 @@ function setUp({ storage = new FakeStorage(), names = ["calm-oak-aaaa", "calm-oa
   return { clock, newest, socket, client, events, answer, refuse, storage, signals };
 }
 
+/** Draw a session and begin it at once. */
+function begin(client, identity) {
+  client.open(identity);
+  return client.ensure();
+}
+
+test("without a link a session has a name, and the service does not know of it before its first word", async () => {
+  const { client, newest, answer, events } = setUp();
+  newest().greet();
+  await client.open({ name: "Ann", languages: ["es"] });
+  client.update({ languages: ["de"] });
+  await settle();
+  assert.deepEqual([client.phase, client.session_id, client.keys], ["new", "calm-oak-aaaa", null]);
+  assert.equal(newest().count("create_session") + newest().count("join_session"), 0);
+  const [first, second] = [client.ensure(), client.ensure()];
+  await settle();
+  assert.equal(newest().count("create_session"), 1);
+  assert.deepEqual(newest().last("create_session").languages, ["de"]);
+  await answer("session_created", "create_session", { keys: { speak: "S", read: "R" }, role: "owner" });
+  assert.deepEqual([await first, await second, await client.ensure()], [true, true, true]);
+  assert.deepEqual(client.keys, { speak: "S", read: "R" });
+  assert.deepEqual(events, ["new", "opening", "open", "ready"]);
+});
+
+test("a session that cannot be begun says so, and whoever waited for it", async () => {
+  const { client, newest, refuse } = setUp();
+  newest().greet();
+  const begun = begin(client);
+  await settle();
+  await refuse("create_session", "token_required");
+  assert.equal(await begun, false);
+  assert.equal(client.phase, "failed");
+});
+
+test("a link's key is shown, and what it gives is what one may do and hand on", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  client.open({ session_id: "budget-7f3k", key: "R", role: "participant" });
+  await settle();
+  assert.equal(newest().last("join_session").key, "R");
+  assert.equal(client.isReadOnly, false);
+  await answer("session_joined", "join_session", { keys: { read: "R" }, role: "observer", messages: [] });
+  assert.equal(client.isReadOnly, true);
+  assert.deepEqual(client.keys, { read: "R" });
+});
+
+test("whoever has to join again shows the key that they were given", async () => {
+  const { client, newest, clock, answer } = setUp();
+  newest().greet();
+  begin(client);
+  await settle();
+  await answer("session_created", "create_session", { keys: { speak: "S", read: "R" }, role: "owner" });
+  newest().drop();
+  await clock.advance(1000);
+  newest().greet();
+  await answer("session_recovered", "recover_session", { recovered: false, reason: "history_expired" });
+  assert.equal(newest().last("join_session").key, "S");
+});
+
+test("a join that was refused because too many came at once is tried again", async () => {
+  const { client, newest, clock, answer, refuse } = setUp();
+  newest().greet();
+  client.open({ session_id: "budget-7f3k", key: "R" });
+  await settle();
+  await refuse("join_session", "rate_limited");
+  assert.equal(client.phase, "opening");
+  await clock.advance(4_000);
+  await settle();
+  assert.equal(newest().count("join_session"), 2);
+  await answer("session_joined", "join_session", { keys: { read: "R" }, role: "observer", messages: [] });
+  assert.equal(client.phase, "open");
+});
+
+test("one who leaves for a new session says whether the old one may go", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  begin(client);
+  await settle();
+  await answer("session_created", "create_session", { keys: { speak: "S", read: "R" }, role: "owner" });
+  const left = client.leave({ isEmpty: true });
+  await settle();
+  assert.equal(newest().last("leave_session").end_if_empty, true);
+  await answer("session_left", "leave_session", { reason: "left" });
+  await left;
+  await client.open();
+  assert.deepEqual([client.phase, client.session_id, client.keys], ["new", "calm-oak-bbbb", null]);
+});
+
 test("without a link a session is made, with the name and the languages of its owner", async () => {
   const { client, newest, answer, events } = setUp();
-  client.open({ name: "Ann", languages: ["es"] });
+  begin(client, { name: "Ann", languages: ["es"] });
   newest().greet();
   await settle();
   const { id, ...sent } = newest().last("create_session");
   assert.deepEqual(sent, { type: "create_session", session_id: "calm-oak-aaaa", config: {}, name: "Ann", languages: ["es"] });
   await answer("session_created", "create_session");
-  assert.deepEqual(events, ["opening", "open", "ready"]);
+  assert.deepEqual(events, ["new", "opening", "open", "ready"]);
   assert.equal(client.session_id, "calm-oak-aaaa");
   assert.equal(client.participant_id, "p");
   assert.equal(client.nameOf("p"), "Ann");
@@ -53,7 +141,7 @@ test("without a link a session is made, with the name and the languages of its o
 test("a name that is taken is drawn again", async () => {
   const { client, newest, answer, refuse } = setUp();
   newest().greet();
-  client.open();
+  begin(client);
   await settle();
   await refuse("create_session", "session_exists");
   await answer("session_created", "create_session");
@@ -79,7 +167,7 @@ test("a link to a session that is gone says so, and a new one may be made", asyn
   await settle();
   await refuse("join_session", "unknown_session");
   assert.equal(client.phase, "gone");
-  client.open();
+  begin(client);
   await settle();
   await answer("session_created", "create_session");
   assert.equal(client.phase, "open");
@@ -95,7 +183,7 @@ test("a link that cannot name a session is not sent", async () => {
 
 test("an opening waits for a connection as long as it takes", async () => {
   const { client, newest, clock, answer } = setUp();
-  client.open();
+  begin(client);
   newest().drop();
   await clock.advance(60_000);
   newest().greet();
@@ -107,7 +195,7 @@ test("an opening waits for a connection as long as it takes", async () => {
 test("a creation whose answer was lost joins what it may have made", async () => {
   const { client, newest, clock, answer, refuse } = setUp();
   newest().greet();
-  client.open({ languages: ["es"] });
+  begin(client, { languages: ["es"] });
   await settle();
   newest().drop();
   await clock.advance(1000);
@@ -123,7 +211,7 @@ test("a creation whose answer was lost joins what it may have made", async () =>
 test("a reload resumes, and says its name and languages again", async () => {
   const first = setUp();
   first.newest().greet();
-  first.client.open();
+  begin(first.client);
   await settle();
   await first.answer("session_created", "create_session");
   first.signals.dispatchEvent(new Event("pagehide"));
@@ -139,7 +227,7 @@ test("a reload resumes, and says its name and languages again", async () => {
 test("a reload that cannot resume joins", async () => {
   const first = setUp();
   first.newest().greet();
-  first.client.open();
+  begin(first.client);
   await settle();
   await first.answer("session_created", "create_session");
   first.signals.dispatchEvent(new Event("pagehide"));
@@ -156,20 +244,20 @@ test("a reload that cannot resume joins", async () => {
 test("after a lost connection it is ready again once the session is recovered", async () => {
   const { client, newest, clock, answer, events } = setUp();
   newest().greet();
-  client.open();
+  begin(client);
   await settle();
   await answer("session_created", "create_session");
   newest().drop();
   await clock.advance(1000);
   newest().greet();
   await answer("session_recovered", "recover_session", { recovered: true, messages: [] });
-  assert.deepEqual(events, ["opening", "open", "ready", "ready"]);
+  assert.deepEqual(events, ["new", "opening", "open", "ready", "ready"]);
 });
 
 test("where recovery is refused the session is joined anew, and that is said", async () => {
   const { client, newest, clock, answer, events } = setUp();
   newest().greet();
-  client.open();
+  begin(client);
   await settle();
   await answer("session_created", "create_session");
   newest().drop();
@@ -178,13 +266,13 @@ test("where recovery is refused the session is joined anew, and that is said", a
   await answer("session_recovered", "recover_session", { recovered: false, reason: "history_expired" });
   assert.equal(client.phase, "rejoining");
   await answer("session_joined", "join_session", { messages: [], complete: false });
-  assert.deepEqual(events.slice(3), ["rejoining", "open", "ready", "rejoined"]);
+  assert.deepEqual(events.slice(4), ["rejoining", "open", "ready", "rejoined"]);
 });
 
 test("a session that is ended by others is gone", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();
-  client.open();
+  begin(client);
   await settle();
   await answer("session_created", "create_session");
   newest().say({ type: "session_left", session_id: "calm-oak-aaaa", reason: "ended" });
@@ -195,7 +283,7 @@ test("a session that is ended by others is gone", async () => {
 test("who is here follows the service", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();
-  client.open();
+  begin(client);
   await settle();
   await answer("session_created", "create_session");
   newest().say({ type: "presence", session_id: "calm-oak-aaaa", participants: [ANN, { ...ANN, participant_id: "q", name: "Ben" }] });
@@ -209,7 +297,7 @@ test("of a crowd the first are known, and how many there are", async () => {
   newest().greet();
   const told = [];
   client.addEventListener("participants", ({ detail }) => told.push(detail));
-  client.open();
+  begin(client);
   await settle();
   await answer("session_created", "create_session", { participant_count: 1 });
   newest().say({ type: "presence", session_id: "calm-oak-aaaa", participants: [ANN], participant_count: 10_000 });
@@ -223,7 +311,7 @@ test("of a crowd the first are known, and how many there are", async () => {
 test("a change of name or languages is sent as a join of one who is in", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();
-  client.open({ languages: ["es"] });
+  begin(client, { languages: ["es"] });
   await settle();
   await answer("session_created", "create_session");
   client.update({ name: "Ann" });

@@ -299,6 +299,34 @@ def test_neither_the_owner_nor_who_is_there_is_pushed_out_by_a_crowd(
     run(main)
 
 
+@pytest.mark.parametrize(
+    ("what", "is_ended"),
+    [("nothing", True), ("said", False), ("another is there", False), ("another was there", False)],
+)
+def test_an_owner_who_leaves_may_have_a_session_ended_that_was_not_used(
+    tmp_path: Path,
+    what: str,
+    is_ended: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Nobody else can have anything in it; where somebody may, it stays."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+            await begun(ann)
+            if what == "said":
+                await ann.ask({"type": "broadcast", "session_id": "s", "data": 1}, "session_message")
+            if what.startswith("another"):
+                await bob.ask(joining(), "session_joined")
+            if what == "another was there":
+                bob.hang_up()
+                await trio.testing.wait_all_tasks_blocked()
+            await ann.ask({"type": "leave_session", "session_id": "s", "end_if_empty": True}, "session_left")
+            listed = [each.session_id for each in await hub.service.list_sessions()]
+            assert listed == ([] if is_ended else ["s"])
+
+    run(main)
+
+
 def named(answer: dict[str, Any]) -> str:
     """Return what whoever was answered is called."""
     return next(

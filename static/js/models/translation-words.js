@@ -58,6 +58,7 @@ export function sentence({ phase, reason, connection, microphone, capture = "fin
     return notConnected(uplink.waiting);
   }
   if (connection !== "live" && phase === "open") return "The connection is lost. New captions come when it is back.";
+  if (phase === "new") return connection === "live" ? "Ready. The session begins when you speak, open a recording or copy a link." : "Connecting to the service.";
   if (phase === "rejoining") return "Back again. Reading what the service has kept.";
   if (phase !== "open") return "Opening the session.";
   if (microphone === "opening") return "Opening the microphone.";

@@ -20,13 +20,14 @@ export class UploadError extends Error {
  * Send `file` to `url`. `onProgress(share)` 0–1. Resolves to the service's answer; rejects with UploadError, or
  * with an AbortError once `signal` fires.
  */
-export function upload(file, url, { onProgress = () => {}, signal = null, Request = globalThis.XMLHttpRequest } = {}) {
+export function upload(file, url, { headers = {}, onProgress = () => {}, signal = null, Request = globalThis.XMLHttpRequest } = {}) {
   if (file.size > LARGEST) return Promise.reject(new UploadError(413, "A recording may be 25 MB at most.", "recording_too_large"));
   if (file.size === 0) return Promise.reject(new UploadError(422, "The file is empty.", "empty_audio"));
   return new Promise((resolve, reject) => {
     const request = new Request();
     request.open("POST", url);
     request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.responseType = "text";
     request.upload.addEventListener("progress", ({ lengthComputable, loaded, total }) => lengthComputable && onProgress(loaded / total));
     request.addEventListener("load", () => {
@@ -48,6 +49,11 @@ function parsed(text) {
     // A proxy's own page: only the status says anything.
     return null;
   }
+}
+
+/** What shows a session's key to the service; never in the address, which is logged. */
+export function keyHeaders(key) {
+  return key ? { "X-Session-Key": key } : {};
 }
 
 /** Where a recording goes, with what is spoken in it and what it is to be read in. */

@@ -47,7 +47,7 @@ const rate = (row, name) => rates[answered === null ? "told" : "answered"].of(ro
 const tiles = Object.fromEntries(["open", "sessions", "messages", "queued"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
 const panel = new Panel(byId("connection"), { field: "connection", onChange: () => showPanel(true) });
 
-const sessionLink = (id) => h("a", { href: `/translation?session=${encodeURIComponent(id)}` }, id);
+const sessionLink = (id) => h("a", { href: `/translation#session=${encodeURIComponent(id)}` }, id);
 
 const hasSeveral = () => pool.workers.length > 1;
 

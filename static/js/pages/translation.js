@@ -2,6 +2,7 @@
 
 import { showBanners } from "../components/banners.js";
 import { copyText, saveText } from "../components/copy.js";
+import { confirm } from "../components/dialog.js";
 import { byId, setAttribute, setText } from "../components/dom.js";
 import { Kept } from "../components/kept.js";
 import { Notices } from "../components/notices.js";
@@ -16,6 +17,9 @@ import { FORMATS, exportable, fileName, toTxt } from "../models/exports.js";
 import { counted } from "../models/figures.js";
 import { list } from "../models/languages.js";
 import { problems } from "../models/overview.js";
+import { tabStorage } from "../models/session-memory.js";
+import { readLink, writeLink } from "../models/session-link.js";
+import { TabSession } from "../models/tab-session.js";
 import { here, middle, missed, nothingYet, sentence, whoYouAre } from "../models/translation-words.js";
 import { socket } from "../page-socket.js";
 import { SessionClient } from "../session-client.js";
@@ -27,8 +31,11 @@ const SAY_EVERY = 2_000;
 const DELAYS = 20;
 const KEPT_NAME = "translation:name";
 
-const query = new URLSearchParams(location.search);
-const role = query.get("role") === "observer" ? "observer" : "participant";
+const tab = new TabSession(tabStorage());
+const link = readLink(location.href);
+/** What this page is to be: the link it was opened with; without one the session that the tab is in. */
+let wanted = link.session_id === null ? (tab.read() ?? link) : link;
+const wasCutOff = tab.wasSpeaking(wanted.session_id);
 const kept = new Kept();
 const captions = new Captions();
 const session = new SessionClient(socket);
@@ -38,6 +45,8 @@ let services = null;
 /** stream -> its last `audio_status`, while it is being written down. */
 const statuses = new Map();
 let spoken = null;
+/** Whether a link to this session was copied: then others may still come. */
+let isShared = false;
 let saidAt = -Infinity;
 let sayTimer = null;
 
@@ -50,10 +59,13 @@ const languages = new LanguageChoice({
   storage: kept,
 });
 
-const canSpeak = () => session.phase === "open" && role !== "observer";
+/** A new session can be spoken in as soon as it could be begun. */
+const canSpeak = () => !session.isReadOnly && (session.phase === "open" || (session.phase === "new" && socket.isLive));
 const target = () => (canSpeak() ? { session_id: session.session_id, source: languages.source, targets: languages.targets } : null);
 
-const speaking = new Speaking(socket, { kept, target });
+const prepare = () => session.ensure();
+
+const speaking = new Speaking(socket, { kept, target, prepare });
 
 const recordings = new Recordings({
   input: byId("file"),
@@ -62,6 +74,8 @@ const recordings = new Recordings({
   card: byId("recordings"),
   list: byId("recording-list"),
   target,
+  prepare,
+  key: () => session.keys?.speak ?? session.keys?.read ?? null,
   onRefused: (text) => notices.say("recording", { word: "not taken", tone: "bad", text }),
   onChange: () => say(),
 });
@@ -116,8 +130,9 @@ function count() {
 }
 
 function showEmpty() {
-  byId("empty").hidden = transcript.length > 0 || session.phase !== "open";
-  const { title, text } = nothingYet({ microphone: speaking.state, capture: speaking.capture, recordings: recordings.active, isReadOnly: role === "observer" });
+  byId("empty").hidden = transcript.length > 0 || !["open", "new"].includes(session.phase);
+  byId("empty-join").hidden = session.isReadOnly;
+  const { title, text } = nothingYet({ microphone: speaking.state, capture: speaking.capture, recordings: recordings.active, isReadOnly: session.isReadOnly });
   setText(byId("empty-title"), title);
   setText(byId("empty-text"), text);
 }
@@ -154,7 +169,7 @@ function words() {
     lag: middle(delays),
     waiting: waiting(),
     recordings: recordings.active,
-    isReadOnly: role === "observer",
+    isReadOnly: session.isReadOnly,
   });
 }
 
@@ -179,25 +194,21 @@ function showSession() {
   setText(byId("session-name"), session_id ?? "");
   setText(byId("page-title"), session_id ?? "Translation");
   document.title = `${session_id ?? "Translation"} · LiveTranslate`;
-  const isOpen = phase === "open" || phase === "rejoining";
-  for (const id of ["copy-link", "copy-reader"]) byId(id).disabled = !isOpen;
-  byId("open-file").disabled = !canSpeak();
+  showLinks();
+  showRights();
   if (phase === "gone" || phase === "failed") {
     notices.say("session", {
       word: phase === "gone" ? "ended" : "failed",
       tone: "bad",
       text: session.reason,
-      more: transcript.length > 0 ? "What is shown stays on this page and can be taken with you." : "Start a new one and send its link to the others.",
-      actions: [{ label: "Start a new one", run: begin }],
+      more: goneWords(),
+      actions: session.isReadOnly ? [] : [{ label: "Start a new one", run: begin }],
       isDismissable: false,
     });
     speaking.abort();
+    tab.forget();
   } else notices.drop("session");
-  if (phase === "open") {
-    const url = new URL(location.href);
-    url.searchParams.set("session", session_id);
-    history.replaceState(history.state, "", url);
-  }
+  if (phase === "open") keepAddress();
   speaking.refresh();
   count();
   sayNow();
@@ -205,23 +216,97 @@ function showSession() {
 
 // --- the session ----------------------------------------------------------------------------------------------
 
-const identity = () => ({ name: byId("name").value.trim(), languages: languages.targets, role });
+const identity = () => ({ name: byId("name").value.trim(), languages: languages.targets, role: wanted.role, key: wanted.key });
 
-function begin() {
+/** What the page's address, and the tab, are to lead back to. */
+function keepAddress() {
+  const { session_id, keys } = session;
+  const key = keys?.speak ?? keys?.read ?? wanted.key;
+  // An observer by their own choice stays one; who holds the reading key alone is one anyway.
+  const role = keys?.speak && wanted.role === "observer" ? "observer" : "participant";
+  history.replaceState(history.state, "", writeLink(location.href, { session_id, key, role }));
+  tab.write({ session_id, key, role });
+}
+
+/** Leave the session, if one is open, for a new one that begins with its first word. */
+async function begin() {
+  if (speaking.state !== "off" && !(await mayLeave())) return;
+  if (session.phase === "open") await session.leave({ isEmpty: !isShared && transcript.length === 0 });
+  tab.forget();
   captions.clear();
   transcript.clear();
   transcript.isQuiet = false;
+  isShared = false;
+  statuses.clear();
+  notices.drop("missed");
+  wanted = { session_id: null, key: null, role: "participant" };
   const url = new URL(location.href);
-  url.searchParams.delete("session");
+  url.search = url.hash = "";
   history.replaceState(history.state, "", url);
-  session.open(identity());
+  await session.open({ ...identity(), session_id: null });
 }
 
-function link({ reader = false } = {}) {
-  const url = new URL("/translation", location.href);
-  url.searchParams.set("session", session.session_id);
-  if (reader) url.searchParams.set("role", "observer");
-  return url.href;
+/** Copy a link: to speak with or, with `reader`, to read with. Sharing it is what begins a new session. */
+async function copyLink({ reader = false } = {}) {
+  if (!(await prepare())) return;
+  isShared = true;
+  const { session_id, keys } = session;
+  const key = reader ? keys?.read : keys?.speak;
+  if (!key) return;
+  await copy(writeLink(location.href, { session_id, key }), reader && !session.isReadOnly ? "The reading-only link was" : "The link was");
+}
+
+function goneWords() {
+  if (transcript.length > 0) return "What is shown stays on this page and can be taken with you.";
+  return session.isReadOnly ? "Ask whoever sent you the link for a new one." : "Start a new one and send its link to the others.";
+}
+
+/** Which links there are to hand on: who only reads hands on reading. */
+function showLinks() {
+  const { phase, keys, isReadOnly } = session;
+  const mayCopy = phase === "open" || phase === "rejoining" || (phase === "new" && socket.isLive);
+  byId("copy-link").hidden = isReadOnly || (keys !== null && !keys.speak);
+  byId("copy-link").disabled = !mayCopy;
+  byId("copy-reader").disabled = !mayCopy;
+  setText(byId("copy-reader"), isReadOnly ? "Copy link" : "Copy reading-only link");
+  byId("new-session").hidden = isReadOnly || phase === "new" || phase === "idle" || phase === "opening";
+}
+
+/** Who only reads has nothing to speak with. */
+function showRights() {
+  const { isReadOnly } = session;
+  for (const part of [byId("speak"), byId("device").closest(".field"), byId("source").closest(".field"), byId("open-file"), byId("microphone")]) part.hidden = isReadOnly;
+  byId("open-file").disabled = !canSpeak();
+}
+
+// --- leaving --------------------------------------------------------------------------------------------------
+
+/** Ask whoever speaks whether to stop. Resolves to whether the page may be left; then the microphone is off. */
+async function mayLeave() {
+  const isSure = await confirm({
+    title: "Stop speaking and leave?",
+    text: "Your microphone is open. On another page, or in another session, nobody here hears you.",
+    verb: "Stop and leave",
+  });
+  if (isSure) await speaking.close();
+  return isSure;
+}
+
+/** A link of this page, followed in this tab while the microphone is open. */
+async function follow(event) {
+  const anchor = event.target.closest?.("a[href]");
+  if (speaking.state === "off" || anchor === null || anchor === undefined) return;
+  if (event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (anchor.target === "_blank" || anchor.hasAttribute("download") || isHere(anchor)) return;
+  event.preventDefault();
+  if (await mayLeave()) location.assign(anchor.href);
+}
+
+/** A place in this page. */
+function isHere({ href, protocol }) {
+  if (protocol === "blob:") return true;
+  const [to, here] = [new URL(href), new URL(location.href)];
+  return to.hash !== "" && to.origin === here.origin && to.pathname === here.pathname && readLink(href).session_id === null;
 }
 
 async function copy(text, what) {
@@ -253,8 +338,18 @@ byId("name").addEventListener("change", () => {
   session.update(identity());
 });
 byId("large").addEventListener("click", toggleLarge);
-byId("copy-link").addEventListener("click", () => copy(link(), "The link was"));
-byId("copy-reader").addEventListener("click", () => copy(link({ reader: true }), "The reading-only link was"));
+byId("copy-link").addEventListener("click", () => copyLink());
+byId("copy-reader").addEventListener("click", () => copyLink({ reader: true }));
+byId("new-session").addEventListener("click", begin);
+document.addEventListener("click", follow);
+addEventListener("beforeunload", (event) => {
+  if (speaking.state !== "off") event.preventDefault();
+});
+addEventListener("hashchange", () => {
+  // Another link was opened in this tab: the page begins anew with it.
+  const { session_id } = readLink(location.href);
+  if (session_id !== null && session_id !== session.session_id) location.reload();
+});
 byId("copy").addEventListener("click", copyAll);
 for (const button of document.querySelectorAll("[data-format]")) button.addEventListener("click", () => save(button.dataset.format));
 
@@ -272,7 +367,10 @@ languages.addEventListener("change", ({ detail }) => {
 
 speaking.addEventListener("trouble", ({ detail }) => notices.say(detail.key, { word: "microphone", tone: "bad", text: detail.text, more: detail.more }));
 speaking.addEventListener("fine", ({ detail }) => notices.drop(detail.key));
-speaking.addEventListener("change", sayNow);
+speaking.addEventListener("change", () => {
+  tab.speaks(speaking.state === "off" ? null : session.session_id);
+  sayNow();
+});
 
 session.addEventListener("phase", showSession);
 session.addEventListener("ready", () => {
@@ -291,13 +389,17 @@ session.addEventListener("rejoined", ({ detail }) => notices.say("missed", { wor
 
 socket.addEventListener("message", ({ detail }) => hear(detail));
 socket.addEventListener("complaint", ({ detail }) => {
-  // Audio that was on its way when its stream broke off: the uplink begins another.
-  if (detail.code === "audio_not_started") return;
+  // Audio that was on its way when its stream broke off: the uplink begins another. What only operators are
+  // told, guests need not know of.
+  if (detail.code === "audio_not_started" || detail.code === "token_required") return;
   notices.say(`complaint ${detail.code}`, { word: "error", tone: "bad", text: detail.detail });
 });
 socket.addEventListener("state", ({ detail }) => {
   // What was under way is not known any more; the service says it anew when it changes.
   if (detail.state !== "live") statuses.clear();
+  showLinks();
+  showRights();
+  speaking.refresh();
   sayNow();
 });
 // How the back ends are is for operators; everyone else learns from the captions what they wait for.
@@ -318,9 +420,10 @@ speaking.start();
 recordings.start();
 transcript.start();
 setInterval(() => transcript.refresh(), 10_000);
-// Who only reads has nothing to speak with.
-if (role === "observer") for (const part of [byId("speak"), byId("device").closest(".field"), byId("source").closest(".field"), byId("open-file"), byId("microphone")]) part.hidden = true;
 socket.start();
 showSession();
-await session.open({ ...identity(), session_id: query.get("session") });
+await session.open({ ...identity(), session_id: wanted.session_id });
 transcript.isQuiet = false;
+if (wasCutOff && session.phase === "open" && !session.isReadOnly) {
+  notices.say("cut off", { word: "microphone", text: "Your microphone is off: this page was loaded again while you spoke.", more: "Start it to go on speaking." });
+}

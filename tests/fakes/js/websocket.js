@@ -75,6 +75,10 @@ export class FakeStorage {
     this.#items.set(key, String(value));
   }
 
+  removeItem(key) {
+    this.#items.delete(key);
+  }
+
   /** What a duplicated tab starts with. */
   copy() {
     const copy = new FakeStorage();

@@ -1,7 +1,7 @@
 /** Recordings on their way: chosen or dropped, uploaded with progress, read by the service until they are written. */
 
 import { refusedUpload, seconds } from "../../models/translation-words.js";
-import { recordingUrl, upload } from "../../models/upload.js";
+import { keyHeaders, recordingUrl, upload } from "../../models/upload.js";
 import { h, keyed, setAttribute, setText } from "../dom.js";
 
 /** A finished one stays in the list for so long (ms). */
@@ -16,20 +16,27 @@ export class Recordings {
   #card;
   #list;
   #target;
+  #prepare;
+  #key;
   #onRefused;
   #onChange;
   #all = [];
   #made = 0;
   #dragDepth = 0;
 
-  /** `target()` is {session_id, source, targets} or null; `onRefused(text)`; `onChange()`. */
-  constructor({ input, button, drop, card, list, target, onRefused, onChange }) {
+  /**
+   * `target()` is {session_id, source, targets} or null; `prepare()` resolves to whether there is a session;
+   * `key()` is its key; `onRefused(text)`; `onChange()`.
+   */
+  constructor({ input, button, drop, card, list, target, prepare, key, onRefused, onChange }) {
     this.#input = input;
     this.#button = button;
     this.#drop = drop;
     this.#card = card;
     this.#list = list;
     this.#target = target;
+    this.#prepare = prepare;
+    this.#key = key;
     this.#onRefused = onRefused;
     this.#onChange = onChange;
   }
@@ -78,7 +85,7 @@ export class Recordings {
   async check(session_id) {
     const reading = this.#all.filter(({ phase }) => phase === "reading");
     if (reading.length === 0) return;
-    const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}`);
+    const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}`, { headers: keyHeaders(this.#key()) });
     if (!response.ok || (await response.json()).streams > 0) return;
     for (const entry of reading.filter(({ phase }) => phase === "reading")) {
       entry.isBroken = entry.written < entry.length - SILENCE;
@@ -88,7 +95,7 @@ export class Recordings {
   }
 
   async #send(file) {
-    const target = this.#target();
+    const target = this.#target() !== null && (await this.#prepare()) ? this.#target() : null;
     if (target === null) {
       this.#onRefused(`${file.name} was not taken: there is no session yet.`);
       return;
@@ -104,7 +111,7 @@ export class Recordings {
         entry.share = share;
         this.#show();
       };
-      const { stream_id, seconds: length } = await upload(file, url, { onProgress, signal: abort.signal });
+      const { stream_id, seconds: length } = await upload(file, url, { headers: keyHeaders(this.#key()), onProgress, signal: abort.signal });
       Object.assign(entry, { phase: "reading", stream_id, length });
     } catch (error) {
       this.#all = this.#all.filter((one) => one !== entry);

@@ -23,6 +23,7 @@ export class Speaking extends EventTarget {
   #device = byId("device");
   #kept;
   #target;
+  #prepare;
   #state = "off";
   #isStalled = false;
   #silence = new SilenceWatch();
@@ -30,12 +31,16 @@ export class Speaking extends EventTarget {
   #status = null;
   #looking = null;
 
-  /** `target()` is {session_id, source, targets}, or null where nobody can speak now. */
-  constructor(socket, { kept, target }) {
+  /**
+   * `target()` is {session_id, source, targets}, or null where nobody can speak now; `prepare()` resolves to
+   * whether there is a session to speak in.
+   */
+  constructor(socket, { kept, target, prepare }) {
     super();
     this.#uplink = new Uplink(socket);
     this.#kept = kept;
     this.#target = target;
+    this.#prepare = prepare;
   }
 
   /** "off", "opening" or "open". */
@@ -106,6 +111,11 @@ export class Speaking extends EventTarget {
     this.#uplink.stop();
   }
 
+  /** Close the microphone: what was said before is still sent. */
+  async close() {
+    if (this.#state !== "off") await this.#close();
+  }
+
   toggle() {
     if (this.#button.disabled) return;
     if (this.#state === "off") this.#open();
@@ -154,13 +164,17 @@ export class Speaking extends EventTarget {
   };
 
   async #open() {
-    const target = this.#target();
-    if (target === null) return;
+    if (this.#target() === null) return;
     this.#fine("microphone");
     this.#fine("overflow");
     this.#state = "opening";
     this.#changed();
-    if (await this.#listen()) this.#begin(target);
+    if (!(await this.#listen())) return;
+    // A session begins with the first word: a microphone that was refused makes none.
+    const isReady = await this.#prepare();
+    const target = isReady && this.#state === "open" ? this.#target() : null;
+    if (target !== null) this.#begin(target);
+    else if (this.#state !== "off") this.#close();
   }
 
   /** Open the chosen device. Resolves to whether it is open. */

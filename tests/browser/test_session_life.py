@@ -1,0 +1,226 @@
+"""A session begins with its first word or its first copied link, is found again, and is left on purpose."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
+
+from tests.browser.test_translation import LONG, launch, opened, ready, watched
+from tests.fakes.service import RunningService, service
+
+pytestmark = pytest.mark.browser
+
+LINK = re.compile(r"/translation#session=(?P<session>[a-z0-9-]+)&key=(?P<key>[\w-]{22})$")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with service("demo", tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright_here: Playwright) -> Iterator[Browser]:
+    browser = launch(playwright_here)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    with watched(chromium) as context:
+        yield context
+
+
+def sessions(demo: RunningService) -> set[str]:
+    listed = httpx2.get(f"{demo.url}/api/sessions").json()["sessions"]
+    return {session["session_id"] for session in listed}
+
+
+def copied(page: Page, button: str) -> dict[str, str]:
+    """Press a button that copies a link; return what it holds."""
+    page.evaluate("navigator.clipboard.writeText('')")
+    page.locator(button).click()
+    expect(page.locator(".toast").last).to_contain_text("link was copied")
+    found = LINK.search(page.evaluate("navigator.clipboard.readText()"))
+    assert found is not None
+    return found.groupdict()
+
+
+def speaking(page: Page) -> None:
+    page.locator("#speak-button").click()
+    expect(page.locator("#page-status")).to_contain_text("Listening.", timeout=LONG)
+
+
+def test_a_visit_makes_no_session_and_its_first_word_does(
+    context: BrowserContext, demo: RunningService
+) -> None:
+    """Looking, going to another page and coming back leave nothing behind."""
+    before = sessions(demo)
+    page = ready(context, demo)
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("link", name="Translation").first.click()
+    expect(page.locator("#page-status")).to_contain_text("The session begins when you speak")
+    page.locator("#name").fill("Ann")
+    page.locator("#name").blur()
+    page.locator("#copy-link").focus()
+    assert page.url == f"{demo.url}/translation"
+    assert sessions(demo) == before
+    name = page.locator("#session-name").inner_text()
+    speaking(page)
+    assert sessions(demo) == before | {name}
+    found = LINK.search(page.url)
+    assert found is not None
+    assert found["session"] == name
+    page.locator("#speak-button").click()
+
+
+def test_a_link_that_is_copied_begins_the_session(context: BrowserContext, demo: RunningService) -> None:
+    """So that whoever follows it finds it; the address of the page has no key in what is sent."""
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url + str(request.headers.get("referer"))))
+    page = ready(context, demo)
+    speak, read = copied(page, "#copy-link"), copied(page, "#copy-reader")
+    assert speak["session"] == read["session"]
+    assert speak["session"] in sessions(demo)
+    page.reload()
+    expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator("h1")).to_have_text("Overview")
+    assert not [each for each in asked if speak["key"] in each or read["key"] in each]
+
+
+def test_who_reads_along_hands_on_reading_alone(
+    context: BrowserContext, chromium: Browser, demo: RunningService
+) -> None:
+    """Whatever they change in their link, and however they come back."""
+    page = ready(context, demo)
+    speak, read = copied(page, "#copy-link"), copied(page, "#copy-reader")
+    with watched(chromium) as theirs:
+        reader = opened(theirs, f"{demo.url}/translation#session={read['session']}&key={read['key']}")
+        for _ in range(2):
+            expect(reader.locator("#here")).to_have_text("Two people here, one reading only", timeout=LONG)
+            for control in (
+                "#speak-button",
+                "#open-file",
+                "#source",
+                "#device",
+                "#copy-link",
+                "#new-session",
+            ):
+                expect(reader.locator(control)).to_be_hidden()
+            expect(reader.locator("#copy-reader")).to_have_text("Copy link")
+            assert copied(reader, "#copy-reader") == read
+            assert speak["key"] not in str(reader.evaluate("[{...sessionStorage}, location.href]"))
+            reader.reload()
+        reader.keyboard.press("m")
+        reader.keyboard.press("o")
+        expect(reader.locator("#speak-button")).to_be_hidden()
+        reader.get_by_role("link", name="Translation").first.click()
+        expect(reader.locator("#here")).to_have_text("Two people here, one reading only", timeout=LONG)
+        wrong = opened(theirs, f"{demo.url}/translation#session={read['session']}&key={'x' * 22}")
+        expect(wrong.locator("#page-status")).to_have_text("This session no longer exists.", timeout=LONG)
+
+
+def test_leaving_with_an_open_microphone_is_asked_and_the_way_back_is_the_same_session(
+    context: BrowserContext, demo: RunningService
+) -> None:
+    """Nothing is lost by one click; another page leads back to where one was."""
+    page = ready(context, demo)
+    speaking(page)
+    address = page.url
+    page.get_by_role("link", name="Overview").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Stop speaking and leave?")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#page-status")).to_contain_text("Listening.")
+    assert page.url == address
+    page.locator("#new-session").click()
+    page.keyboard.press("Escape")
+    expect(page.locator("#page-status")).to_contain_text("Listening.")
+    page.get_by_role("link", name="Overview").click()
+    dialog.get_by_role("button", name="Stop and leave").click()
+    expect(page.locator("h1")).to_have_text("Overview")
+    page.get_by_role("link", name="Translation").first.click()
+    expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
+    assert page.url == address
+
+
+def test_a_reload_in_mid_speech_is_asked_and_says_that_the_microphone_is_off(
+    context: BrowserContext, demo: RunningService
+) -> None:
+    """Once: the next reload has cut nobody off."""
+    page = ready(context, demo)
+    speaking(page)
+    asked: list[str] = []
+
+    def accept(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", accept)
+    page.reload()
+    assert asked == ["beforeunload"]
+    expect(page.locator("#notices")).to_contain_text("Your microphone is off", timeout=LONG)
+    page.reload()
+    expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
+    expect(page.locator("#notices .banner")).to_have_count(0)
+    assert asked == ["beforeunload"]
+
+
+def test_a_new_session_is_a_button_and_one_that_was_not_used_goes(
+    context: BrowserContext, demo: RunningService
+) -> None:
+    """What was shared stays for those who may still come."""
+    page = ready(context, demo)
+    expect(page.locator("#new-session")).to_be_hidden()
+    speaking(page)
+    unused = page.locator("#session-name").inner_text()
+    page.locator("#speak-button").click()
+    expect(page.locator("#speak-label")).to_have_text("Start microphone")
+    page.locator("#new-session").click()
+    expect(page.locator("#page-status")).to_contain_text("The session begins when you speak")
+    assert page.url == f"{demo.url}/translation"
+    shared = copied(page, "#copy-link")["session"]
+    assert shared != unused
+    page.locator("#new-session").click()
+    expect(page.locator("#session-name")).not_to_have_text(shared)
+    assert shared in sessions(demo)
+
+
+def test_links_from_before_there_were_keys_lead_there_on_this_machine(
+    context: BrowserContext, demo: RunningService
+) -> None:
+    """And the address is written as it is now, with the key."""
+    httpx2.post(f"{demo.url}/api/sessions/create", json={"session_id": "old-link"})
+    page = ready(context, demo, "?session=old-link")
+    expect(page.locator("#session-name")).to_have_text("old-link")
+    found = LINK.search(page.url)
+    assert found is not None
+    assert found["session"] == "old-link"
+    reader = opened(context, f"{demo.url}/translation?session=old-link&role=observer")
+    expect(reader.locator("#here")).to_have_text("Two people here, one reading only", timeout=LONG)
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("colours", ["dark", "light"])
+def test_the_dialog_and_the_card_fit(
+    chromium: Browser, demo: RunningService, tmp_path: Path, width: int, colours: Any
+) -> None:
+    """On a phone too, with the microphone open."""
+    with watched(chromium, viewport={"width": width, "height": 740}, color_scheme=colours) as context:
+        page = ready(context, demo)
+        speaking(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=tmp_path / "card.png", full_page=True)
+        page.get_by_role("link", name="Overview").first.click()
+        dialog = page.get_by_role("dialog")
+        box = dialog.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        page.screenshot(path=tmp_path / "dialog.png")
