@@ -5,7 +5,8 @@
  * `ensure()`. So a page that is only looked at makes none.
  *
  * The phases are a table; what happened is told by events:
- * - `phase`        detail {phase: "idle"|"new"|"opening"|"open"|"rejoining"|"gone"|"failed", reason}
+ * - `phase`        detail {phase: "idle"|"new"|"opening"|"open"|"rejoining"|"gone"|"failed"|"uninvited", reason};
+ *                  uninvited: from here a session is opened with a link that has its key
  * - `participants` detail {participants, count}: who is here; of a crowd the first hundred, and how many there are
  * - `rejoined`     detail {complete, reason}: recovery was impossible, what the service keeps was read anew
  * - `ready`        the session can be spoken in (again): opened, recovered or rejoined
@@ -17,18 +18,21 @@ import { isSessionName, sessionName } from "./models/session-name.js";
 const NAME_TRIES = 5;
 
 const TRANSITIONS = {
-  idle: { open: "opening", draw: "new" },
+  idle: { open: "opening", draw: "new", uninvited: "uninvited" },
   new: { open: "opening", draw: "new" },
-  opening: { opened: "open", gone: "gone", failed: "failed" },
+  opening: { opened: "open", gone: "gone", failed: "failed", uninvited: "uninvited" },
   open: { lost: "rejoining", gone: "gone", draw: "new" },
-  rejoining: { opened: "open", gone: "gone", failed: "failed" },
+  rejoining: { opened: "open", gone: "gone", failed: "failed", uninvited: "uninvited" },
   gone: { open: "opening", draw: "new" },
   failed: { open: "opening", draw: "new" },
+  uninvited: { open: "opening" },
 };
 
 /** How often, and after how long (ms), a join is tried again that was refused because too many came at once. */
 const BUSY_TRIES = 8;
 const BUSY_AGAIN = 4_000;
+
+const NO_LINK = "From this machine a session is opened with the link that its host sends you.";
 
 /** Answers that say that one is in the session. */
 const ANSWERS = new Set(["session_created", "session_joined", "session_recovered"]);
@@ -117,9 +121,13 @@ export class SessionClient extends EventTarget {
 
   /**
    * Join `session_id`, with the key of its link, or draw the name of a new one where it is null. Resolves once it
-   * is new, open, gone or has failed.
+   * is new, open, gone or has failed. `mayBegin`: whether the service would let this page begin one.
    */
-  async open({ session_id = null, key = null, name = "", languages = [], role = "participant" } = {}) {
+  async open({ session_id = null, key = null, name = "", languages = [], role = "participant", mayBegin = true } = {}) {
+    if (session_id === null && !mayBegin) {
+      this.#go("uninvited", NO_LINK);
+      return;
+    }
     if (TRANSITIONS[this.#phase][session_id === null ? "draw" : "open"] === undefined) return;
     this.#me = { name, languages, role, key };
     this.#session_id = session_id ?? this.#randomName();
@@ -207,7 +215,8 @@ export class SessionClient extends EventTarget {
         await new Promise((resolve) => this.#timers.setTimeout(resolve, BUSY_AGAIN));
         return this.#join(tries - 1);
       }
-      if (error.code === "unknown_session") this.#go("gone", error.message);
+      if (error.code === "key_required") this.#go("uninvited", error.message);
+      else if (error.code === "unknown_session") this.#go("gone", error.message);
       else this.#go("failed", error.message);
       return null;
     }

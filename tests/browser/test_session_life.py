@@ -9,10 +9,14 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
-from tests.browser.test_translation import LONG, launch, opened, ready, watched
+from tests.browser.conftest import violations
+from tests.browser.test_translation import CLIP, LONG, launch, opened, ready, watched
 from tests.fakes.service import RunningService, service
+from tests.fakes.tools import require
 
 pytestmark = pytest.mark.browser
+
+TOKEN = "control-token-of-the-test"  # noqa: S105 - made up
 
 LINK = re.compile(r"/translation#session=(?P<session>[a-z0-9-]+)&key=(?P<key>[\w-]{22})$")
 
@@ -190,6 +194,65 @@ def test_a_new_session_is_a_button_and_one_that_was_not_used_goes(
     page.locator("#new-session").click()
     expect(page.locator("#session-name")).not_to_have_text(shared)
     assert shared in sessions(demo)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Run the service with a control token, under a name that is not this machine's own."""
+    settings = f"orchestration:\n  frontend:\n    allowed_hosts: [guests.test]\n  control_token: {TOKEN}\n"
+    with service("serve", tmp_path_factory.mktemp("shared"), settings=settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def elsewhere(playwright_here: Playwright) -> Iterator[Browser]:
+    """Start a browser that comes by that name, as one on another machine does."""
+    browser = playwright_here.chromium.launch(
+        executable_path=require("chromium"),
+        args=["--no-sandbox", "--host-resolver-rules=MAP guests.test 127.0.0.1"],
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_guest_from_elsewhere_needs_a_link_and_nothing_else(
+    shared: RunningService, elsewhere: Browser, tmp_path: Path, axe: str, width: int
+) -> None:
+    """The page says so in words that a guest understands, and shows neither sessions nor operators' pages."""
+    made = httpx2.post(
+        f"{shared.url}/api/sessions/create",
+        json={"session_id": f"town-hall-{width}"},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    ).json()
+    url = f"http://guests.test:{shared.port}/translation"
+    with watched(elsewhere, viewport={"width": width, "height": 740}) as context:
+        page = opened(context, url)
+        expect(page.locator("#page-status")).to_have_text("This page is opened with a link to a session.")
+        expect(page.locator("#notices")).to_contain_text("the link that its host sends you")
+        expect(page.locator("#speak-button")).to_be_hidden()
+        assert violations(page, axe) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=tmp_path / "uninvited.png", full_page=True)
+        nameless = opened(context, f"{url}?session={made['session_id']}")
+        expect(nameless.locator("#page-status")).to_have_text("This page is opened with a link to a session.")
+        for right in ("read", "speak"):
+            key = made["keys"][right]
+            guest = opened(context, f"{url}#session={made['session_id']}&key={key}")
+            expect(guest.locator("#here")).to_contain_text("here", timeout=LONG)
+            for control in ("#copy-link", "#speak-button", "#open-file"):
+                expect(guest.locator(control)).to_be_visible(visible=right == "speak")
+            expect(guest.locator("#new-session")).to_be_hidden()
+            expect(guest.get_by_role("link", name="Overview")).to_have_count(0)
+            if right == "read":
+                assert guest.locator("#notices .banner").all_inner_texts() == []
+                assert made["keys"]["speak"] not in guest.content()
+            assert violations(guest, axe) == []
+            guest.screenshot(path=tmp_path / f"guest-{right}.png", full_page=True)
+            if right == "speak":
+                guest.locator("#file").set_input_files(CLIP)
+                expect(guest.locator(".recording")).to_be_visible(timeout=LONG)
+            guest.close()
 
 
 def test_links_from_before_there_were_keys_lead_there_on_this_machine(

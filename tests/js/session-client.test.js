@@ -108,6 +108,19 @@ test("a join that was refused because too many came at once is tried again", asy
   assert.equal(client.phase, "open");
 });
 
+test("where sessions are opened with links alone, a page without one says so and begins none", async () => {
+  const { client, newest, refuse } = setUp();
+  newest().greet();
+  await client.open({ mayBegin: false });
+  assert.equal(client.phase, "uninvited");
+  assert.equal(await client.ensure(), false);
+  client.open({ session_id: "budget-7f3k" });
+  await settle();
+  await refuse("join_session", "key_required");
+  assert.equal(client.phase, "uninvited");
+  assert.equal(newest().count("create_session"), 0);
+});
+
 test("one who leaves for a new session says whether the old one may go", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();

@@ -51,6 +51,7 @@ function delay({ waiting, lag }) {
  */
 export function sentence({ phase, reason, connection, microphone, capture = "fine", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly }) {
   if (phase === "gone") return "This session no longer exists.";
+  if (phase === "uninvited") return "This page is opened with a link to a session.";
   if (phase === "failed") return `The session could not be opened. ${reason}`;
   const isOn = microphone === "open";
   const isSpeaking = isOn || uplink.state === "ending";

@@ -36,6 +36,8 @@ const link = readLink(location.href);
 /** What this page is to be: the link it was opened with; without one the session that the tab is in. */
 let wanted = link.session_id === null ? (tab.read() ?? link) : link;
 const wasCutOff = tab.wasSpeaking(wanted.session_id);
+/** Whether the service lets this page begin sessions: on its own machine, and for operators. */
+const mayBegin = ["operator", "local"].some((who) => who in document.body.dataset);
 const kept = new Kept();
 const captions = new Captions();
 const session = new SessionClient(socket);
@@ -191,18 +193,19 @@ function showServices(data) {
 
 function showSession() {
   const { phase, session_id } = session;
+  byId("join").hidden = phase === "uninvited";
   setText(byId("session-name"), session_id ?? "");
   setText(byId("page-title"), session_id ?? "Translation");
   document.title = `${session_id ?? "Translation"} · LiveTranslate`;
   showLinks();
   showRights();
-  if (phase === "gone" || phase === "failed") {
+  if (["gone", "failed", "uninvited"].includes(phase)) {
     notices.say("session", {
-      word: phase === "gone" ? "ended" : "failed",
-      tone: "bad",
+      word: { gone: "ended", failed: "failed", uninvited: "no link" }[phase],
+      tone: phase === "uninvited" ? "warn" : "bad",
       text: session.reason,
       more: goneWords(),
-      actions: session.isReadOnly ? [] : [{ label: "Start a new one", run: begin }],
+      actions: mayBegin ? [{ label: "Start a new one", run: begin }] : [],
       isDismissable: false,
     });
     speaking.abort();
@@ -258,7 +261,8 @@ async function copyLink({ reader = false } = {}) {
 
 function goneWords() {
   if (transcript.length > 0) return "What is shown stays on this page and can be taken with you.";
-  return session.isReadOnly ? "Ask whoever sent you the link for a new one." : "Start a new one and send its link to the others.";
+  if (session.phase === "uninvited") return "Open the whole link, with all that follows its #.";
+  return mayBegin ? "Start a new one and send its link to the others." : "Ask whoever sent you the link for a new one.";
 }
 
 /** Which links there are to hand on: who only reads hands on reading. */
@@ -269,13 +273,14 @@ function showLinks() {
   byId("copy-link").disabled = !mayCopy;
   byId("copy-reader").disabled = !mayCopy;
   setText(byId("copy-reader"), isReadOnly ? "Copy link" : "Copy reading-only link");
-  byId("new-session").hidden = isReadOnly || phase === "new" || phase === "idle" || phase === "opening";
+  byId("new-session").hidden = isReadOnly || !mayBegin || phase === "new" || phase === "idle" || phase === "opening";
 }
 
 /** Who only reads has nothing to speak with. */
 function showRights() {
-  const { isReadOnly } = session;
+  const isReadOnly = session.isReadOnly || session.phase === "uninvited";
   for (const part of [byId("speak"), byId("device").closest(".field"), byId("source").closest(".field"), byId("open-file"), byId("microphone")]) part.hidden = isReadOnly;
+  if (isReadOnly) notices.drop("microphone");
   byId("open-file").disabled = !canSpeak();
 }
 
@@ -422,7 +427,7 @@ transcript.start();
 setInterval(() => transcript.refresh(), 10_000);
 socket.start();
 showSession();
-await session.open({ ...identity(), session_id: wanted.session_id });
+await session.open({ ...identity(), session_id: wanted.session_id, mayBegin });
 transcript.isQuiet = false;
 if (wasCutOff && session.phase === "open" && !session.isReadOnly) {
   notices.say("cut off", { word: "microphone", text: "Your microphone is off: this page was loaded again while you spoke.", more: "Start it to go on speaking." });
