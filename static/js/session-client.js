@@ -32,7 +32,7 @@ const TRANSITIONS = {
 const BUSY_TRIES = 8;
 const BUSY_AGAIN = 4_000;
 
-const NO_LINK = "From this machine a session is opened with the link that its host sends you.";
+const NO_LINK = "A session is opened with the link that its host sends you.";
 
 /** Answers that say that one is in the session. */
 const ANSWERS = new Set(["session_created", "session_joined", "session_recovered"]);

@@ -29,6 +29,8 @@ import { Shell } from "../shell.js";
 const SAY_EVERY = 2_000;
 /** Delays of this page's own finals that the figure is the middle of. */
 const DELAYS = 20;
+/** Whoever leaves waits so long at most for the service to have what they said last (ms). */
+const LAST_WORDS = 3_000;
 const KEPT_NAME = "translation:name";
 
 const tab = new TabSession(tabStorage());
@@ -49,6 +51,8 @@ const statuses = new Map();
 let spoken = null;
 /** Whether a link to this session was copied: then others may still come. */
 let isShared = false;
+/** The page goes: what closes the microphone now is no decision of the speaker's. */
+let isGoing = false;
 let saidAt = -Infinity;
 let sayTimer = null;
 
@@ -193,7 +197,7 @@ function showServices(data) {
 
 function showSession() {
   const { phase, session_id } = session;
-  byId("join").hidden = phase === "uninvited";
+  for (const part of document.querySelectorAll("#controls, .talk")) part.hidden = phase === "uninvited";
   setText(byId("session-name"), session_id ?? "");
   setText(byId("page-title"), session_id ?? "Translation");
   document.title = `${session_id ?? "Translation"} · LiveTranslate`;
@@ -293,8 +297,27 @@ async function mayLeave() {
     text: "Your microphone is open. On another page, or in another session, nobody here hears you.",
     verb: "Stop and leave",
   });
-  if (isSure) await speaking.close();
+  if (isSure) {
+    await speaking.close();
+    await lastWords();
+  }
   return isSure;
+}
+
+/** Wait until the service has all that was said, as far as that does not take long. */
+function lastWords() {
+  const end = performance.now() + LAST_WORDS;
+  return new Promise((resolve) => {
+    const look = () => {
+      if (speaking.uplink.state === "idle" || speaking.uplink.waiting === 0 || performance.now() > end) resolve();
+      else setTimeout(look, 50);
+    };
+    look();
+  });
+}
+
+function sayCutOff() {
+  notices.say("cut off", { word: "microphone", text: "Your microphone is off: this page was left or loaded again while you spoke.", more: "Start it to go on speaking." });
 }
 
 /** A link of this page, followed in this tab while the microphone is open. */
@@ -350,6 +373,11 @@ document.addEventListener("click", follow);
 addEventListener("beforeunload", (event) => {
   if (speaking.state !== "off") event.preventDefault();
 });
+addEventListener("pagehide", () => (isGoing = true), { capture: true });
+addEventListener("pageshow", ({ persisted }) => {
+  isGoing = false;
+  if (persisted && tab.wasSpeaking(session.session_id)) sayCutOff();
+});
 addEventListener("hashchange", () => {
   // Another link was opened in this tab: the page begins anew with it.
   const { session_id } = readLink(location.href);
@@ -373,7 +401,7 @@ languages.addEventListener("change", ({ detail }) => {
 speaking.addEventListener("trouble", ({ detail }) => notices.say(detail.key, { word: "microphone", tone: "bad", text: detail.text, more: detail.more }));
 speaking.addEventListener("fine", ({ detail }) => notices.drop(detail.key));
 speaking.addEventListener("change", () => {
-  tab.speaks(speaking.state === "off" ? null : session.session_id);
+  if (!isGoing) tab.speaks(speaking.state === "off" ? null : session.session_id);
   sayNow();
 });
 
@@ -430,5 +458,5 @@ showSession();
 await session.open({ ...identity(), session_id: wanted.session_id, mayBegin });
 transcript.isQuiet = false;
 if (wasCutOff && session.phase === "open" && !session.isReadOnly) {
-  notices.say("cut off", { word: "microphone", text: "Your microphone is off: this page was loaded again while you spoke.", more: "Start it to go on speaking." });
+  sayCutOff();
 }
