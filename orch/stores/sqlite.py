@@ -319,7 +319,8 @@ class SqliteStore:
         """Do ``work`` in the next transaction and return what it returns once that is on the disk.
 
         An exception leaves nothing of the work behind. ``size``: bytes it holds while it waits. ``adds``: it
-        is refused while nothing new is accepted; ``frees``: it may use up the reserve of a full disk.
+        is refused while nothing new is accepted; ``frees``: it may use up the reserve of a full disk,
+        because it makes room, or is needed for that, or goes with someone who leaves.
         """
         operation = await self._enqueue(work, size, adds=adds, frees=frees)
         return await operation.result()
@@ -395,7 +396,9 @@ class SqliteStore:
 
     async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
         """Forget those who were in a crowded session longest ago, other than owners and who is present."""
-        return await self.execute(lambda database: statements.thin_out(database, session_id, present, at))
+        return await self.execute(
+            lambda database: statements.thin_out(database, session_id, present, at), frees=True
+        )
 
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
         """Keep someone's right to return, or change it."""
@@ -428,15 +431,18 @@ class SqliteStore:
 
     async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
         """Keep a sign-in for so many seconds from now."""
-        await self.execute(lambda database: statements.keep_sign_in(database, name, now, seconds))
+        # An operator who has come to free a full disk has to be let in first.
+        await self.execute(lambda database: statements.keep_sign_in(database, name, now, seconds), frees=True)
 
     async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
         """Keep a sign-in for so many seconds more; False: there is none."""
-        return await self.execute(lambda database: statements.touch_sign_in(database, name, now, seconds))
+        return await self.execute(
+            lambda database: statements.touch_sign_in(database, name, now, seconds), frees=True
+        )
 
     async def drop_sign_in(self, name: str) -> None:
         """End a sign-in."""
-        await self.execute(lambda database: statements.drop_sign_in(database, name))
+        await self.execute(lambda database: statements.drop_sign_in(database, name), frees=True)
 
     # The queue and its one writer.
 

@@ -72,6 +72,10 @@ class RunningService:
         """Post to a path."""
         return httpx2.post(self.url + path, timeout=60, **more)
 
+    def delete(self, path: str) -> httpx2.Response:
+        """Delete what is at a path."""
+        return httpx2.delete(self.url + path, timeout=60)
+
     def figure(self, name: str) -> int:
         """Return a figure of ``/metrics``, labels included in its name; 0 for one that is not there."""
         lines = self.get("/metrics").text.splitlines()

@@ -195,6 +195,8 @@ def test_a_full_disk_is_said_costs_nothing_acknowledged_and_is_over_when_there_i
 async def _filled(s: SmallDisk) -> None:
     async with connected(s.url) as ann, connected(s.url) as bob:
         name = (await ann.ask("session_created", type="create_session"))["session_id"]
+        other = (await ann.ask("session_created", type="create_session"))["session_id"]
+        await bob.ask("session_joined", type="join_session", session_id=other)
         acknowledged = [number for number in range(20) if await _send(ann, name, number)]
         assert len(acknowledged) == 20
         filler = await trio.to_thread.run_sync(fill, s.disk)
@@ -208,6 +210,11 @@ async def _filled(s: SmallDisk) -> None:
         told = trio.current_time() - began
         assert announced["state"] == "degraded"
         assert "the disk is full" in announced["message"]
+        await bob.ask("session_left", type="leave_session", session_id=other)
+        ended = await trio.to_thread.run_sync(s.delete, f"/api/sessions/{other}")
+        assert ended.status_code == 204
+        ready = (await trio.to_thread.run_sync(s.get, "/readyz")).json()
+        assert ready["degraded"] == ["store"]
         refused = 0
         number = 20
         until = trio.current_time() + LASTS
