@@ -8,6 +8,7 @@ answer, so that operators can see what is wrong with it.
 import hashlib
 import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from typing import Final, Never, Protocol
@@ -65,14 +66,21 @@ class SignIns:
         self.on_end: Callable[[str], None] = lambda _name: None
         asking.answer(_SIGNED_OUT, self._hear)
 
-    def name_of(self, cookie: str, token: str) -> str:
-        """Return what a sign-in is called in the store: nothing that a browser could send."""
-        return hmac.new(token.encode(), cookie.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+    def name_of(self, cookie: str, token: str) -> str | None:
+        """Return what a sign-in is called in the store: nothing that a browser could send.
+
+        None: the cookie was not made here with this token. Nothing needs to be looked up for it then, so that
+        made-up cookies cost the store nothing.
+        """
+        identity, _, given = cookie.partition(".")
+        is_ours = hmac.compare_digest(given.encode("utf-8", "replace"), _sealed(identity, token).encode())
+        return _digest(token, f"name {identity}").hex() if is_ours else None
 
     async def begin(self, token: str) -> str:
         """Begin a sign-in and return the cookie's value. Raises ``store_unavailable``."""
-        cookie = secrets.token_urlsafe(32)
-        name, now = self.name_of(cookie, token), self._wall()
+        identity = secrets.token_urlsafe(32)
+        cookie = f"{identity}.{_sealed(identity, token)}"
+        name, now = _digest(token, f"name {identity}").hex(), self._wall()
         with trio.move_on_after(WITHIN):
             await self._store.keep_sign_in(name, now=now, seconds=IDLE)
             self._note(name)
@@ -135,3 +143,11 @@ class SignIns:
         self._checked.move_to_end(name)
         while len(self._checked) > REMEMBERED:
             self._checked.popitem(last=False)
+
+
+def _sealed(identity: str, token: str) -> str:
+    return urlsafe_b64encode(_digest(token, f"cookie {identity}")[:16]).decode().rstrip("=")
+
+
+def _digest(token: str, text: str) -> bytes:
+    return hmac.new(token.encode(), text.encode("utf-8", "replace"), hashlib.sha256).digest()

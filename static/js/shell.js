@@ -5,6 +5,7 @@
 
 import { Clock } from "./components/time.js";
 import { byId, setAttribute, setText } from "./components/dom.js";
+import { signIn } from "./control.js";
 import { count } from "./models/figures.js";
 import { toast } from "./components/toasts.js";
 import { freshness, waiting } from "./models/connection-words.js";
@@ -36,6 +37,7 @@ export class Shell {
     this.#colours();
     this.#socket.addEventListener("state", this.#follow);
     this.#socket.addEventListener("message", this.#announce);
+    this.#socket.addEventListener("complaint", this.#refused);
     byId("connection-now").addEventListener("click", this.#again);
     this.#off.push(this.#socket.onTopic("counts", (data) => this.#count(data)));
     if (this.#beat) this.#off.push(this.#socket.onTopic(this.#beat.topic, () => this.heard()));
@@ -48,6 +50,7 @@ export class Shell {
     clearInterval(this.#timer);
     this.#socket.removeEventListener("state", this.#follow);
     this.#socket.removeEventListener("message", this.#announce);
+    this.#socket.removeEventListener("complaint", this.#refused);
     byId("connection-now").removeEventListener("click", this.#again);
     for (const off of this.#off.splice(0)) off();
   }
@@ -70,6 +73,11 @@ export class Shell {
     if (detail.type !== "system_announcement") return;
     const isSaid = detail.state === undefined;
     toast(detail.message, { title: isSaid ? "Announcement" : "", tone: detail.state === "degraded" ? "bad" : "", stays: detail.state !== "restored" });
+  };
+
+  /** An operator's page whose sign-in has run out has nothing left to show: it asks for the token again. */
+  #refused = ({ detail }) => {
+    if (detail.code === "token_required" && document.body.dataset.operator !== undefined) signIn();
   };
 
   #again = () => {

@@ -247,7 +247,7 @@ def test_a_sign_in_lasts_as_long_as_it_is_used() -> None:
         now = 1_000_000.0
         store = FakeSignInStore()
         sign_ins = SignIns(store=store, asking=Asking(), wall=lambda: now + trio.current_time())
-        name = sign_ins.name_of(await sign_ins.begin("token"), "token")
+        name = str(sign_ins.name_of(await sign_ins.begin("token"), "token"))
         assert name in store.kept
         for _ in range(5):
             await trio.sleep(IDLE - 1)
@@ -276,13 +276,13 @@ def test_signing_out_on_one_worker_ends_it_on_all() -> None:
         )
         ended: list[str] = []
         other.on_end = ended.append
-        name = one.name_of(await one.begin("token"), "token")
+        name = str(one.name_of(await one.begin("token"), "token"))
         assert await other.is_valid(name)
         await one.end(name)
         assert name in ended
         assert not await one.is_valid(name)
         assert not await other.is_valid(name)
-        name = one.name_of(await one.begin("token"), "token")
+        name = str(one.name_of(await one.begin("token"), "token"))
         assert await other.is_valid(name)
         wire.is_away = True
         async with trio.open_nursery() as nursery:
@@ -292,5 +292,29 @@ def test_signing_out_on_one_worker_ends_it_on_all() -> None:
             await trio.sleep(WATCH + 1)
             assert ended == [name]
             nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_cookie_that_was_made_up_costs_the_store_nothing() -> None:
+    """Anyone can send any number of them."""
+
+    async def main() -> None:
+        sign_ins = SignIns(store=FakeSignInStore(), asking=Asking(), wall=lambda: 0.0)
+        cookie = await sign_ins.begin("token")
+        assert sign_ins.name_of(cookie, "token")
+        identity, _, seal = cookie.partition(".")
+        for made_up in (
+            "",
+            "x",
+            identity,
+            f"{identity}.",
+            f"x{cookie}",
+            f"{cookie}x",
+            f"{identity}.{seal[::-1]}",
+            "\xff.",
+        ):
+            assert sign_ins.name_of(made_up, "token") is None
+        assert sign_ins.name_of(cookie, "another") is None
 
     run(main)

@@ -433,7 +433,7 @@ def test_a_value_is_changed_until_the_next_start(page_at: PageAt, axe: str) -> N
         assert running.service.changes == [("patch", {"orchestration.gateway.timeout": 20})]
         assert page.get_by_role("button", name="Change orchestration.control_token").count() == 0
         assert page.get_by_role("button", name="Change services.audio-service.url").count() == 0
-        expect(page.get_by_text("in the file only").first).to_be_visible()
+        expect(page.get_by_text("fixed while it runs").first).to_be_visible()
 
 
 def test_a_page_that_is_not_there_is_a_page_too(full: Running, page_at: PageAt, axe: str) -> None:

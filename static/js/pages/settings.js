@@ -43,7 +43,7 @@ const columns = [
     label: "",
     name: "Change",
     keep: true,
-    create: (row) => (row.fixed ? h("span", { class: "faint small", title: `It ${row.fixed}.` }, "in the file only") : isEditable(row) && h("button", { type: "button", class: "button button-small", "aria-label": `Change ${row.path}`, onclick: () => edit(row.path) }, "Change")),
+    create: (row) => (row.fixed ? h("span", { class: "faint small", title: `It ${row.fixed}.` }, "fixed while it runs") : isEditable(row) && h("button", { type: "button", class: "button button-small", "aria-label": `Change ${row.path}`, onclick: () => edit(row.path) }, "Change")),
     update: () => {},
   },
 ];
