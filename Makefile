@@ -44,6 +44,7 @@ bench: checkers ## measure captions, gateway, front, hub and sessions beside the
 	@scripts/install.sh bench
 	@node --version >/dev/null 2>&1 && command -v redis-server >/dev/null || scripts/apt-install.sh nodejs npm redis-server
 	$(BIN)/python benchmarks/captions.py $(ARGS)
+	$(BIN)/python benchmarks/fairness.py $(ARGS)
 	$(BIN)/python benchmarks/gateway.py $(ARGS)
 	$(BIN)/python benchmarks/front.py $(ARGS)
 	$(BIN)/python benchmarks/hub.py $(ARGS)

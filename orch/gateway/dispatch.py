@@ -229,7 +229,7 @@ class _Attempt:
         lane = self._lane
         lane.in_flight -= 1
         outcome = self._outcome(error, now)
-        if self._began is not None and not _is_blameless(error):
+        if self._began is not None and not self._is_blameless(error, self._began, now):
             is_error = outcome in _FAILED or (self.reply is not None and self.reply.status >= _FIRST_ERROR)
             lane.window.add(now, now - self._began, is_error=is_error)
         if outcome is Outcome.SUCCEEDED:
@@ -254,16 +254,29 @@ class _Attempt:
         return Outcome.DOUBTFUL if is_doubtful else outcome
 
     def _seen(self, error: BaseException | None, now: float) -> Outcome:
-        if self._began is None:
+        if self._began is None or self._is_blameless(error, self._began, now):
             return Outcome.ABANDONED
         if isinstance(error, UpstreamError):
-            return Outcome.ABANDONED if error.failure in _BLAMELESS else Outcome.FAILED
-        is_late = error is not None and not isinstance(error, Exception) and now >= self._deadline
-        if is_late and self._stood_still(self._began):
-            return Outcome.ABANDONED  # the answer may be there, and nobody was there to read it
+            return Outcome.FAILED
+        is_late = self._is_late(error, now)
         if self.reply is not None:
             return Outcome.FAILED if is_late and self.reply.is_waiting else self.reply.outcome
         return Outcome.FAILED if is_late else Outcome.ABANDONED
+
+    def _is_late(self, error: BaseException | None, now: float) -> bool:
+        return error is not None and not isinstance(error, Exception) and now >= self._deadline
+
+    def _is_blameless(self, error: BaseException | None, began: float, now: float) -> bool:
+        """Return whether what ended the attempt shows nothing of the instance.
+
+        While this process stood still, the answer may have come and nobody was there to read it, and the
+        instance may have given up waiting and closed.
+        """
+        if isinstance(error, UpstreamError):
+            return error.failure in _BLAMELESS or (
+                error.failure is not Failure.MALFORMED and self._stood_still(began)
+            )
+        return self._is_late(error, now) and self._stood_still(began)
 
     def _why(self, error: BaseException | None) -> str:
         if isinstance(error, UpstreamError):
@@ -271,10 +284,6 @@ class _Attempt:
         if self.reply is not None and error is None:
             return f"it answered {self.reply.status}"
         return "it did not answer in time"
-
-
-def _is_blameless(error: BaseException | None) -> bool:
-    return isinstance(error, UpstreamError) and error.failure in _BLAMELESS
 
 
 def overloaded(service: str) -> ProblemError:

@@ -1,6 +1,7 @@
 """Captions and clients' requests side by side: what either does, the other does not notice."""
 
 import errno
+from math import inf
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import trio
 from orch.gateway.figures import GatewayLane
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
+from orch.telemetry.events import EventLog
+from orch.telemetry.pulse import Pulse
 from tests.fakes.gateway import Browser, GatewayRig, Serve, answering, gateway_rig, ok, read_request
 from tests.fakes.running import run
 
@@ -258,6 +261,41 @@ def test_a_shortage_of_our_own_is_told_as_our_own() -> None:
                 assert lane(rig, flow).requests == 0
             assert rig.health.noted == []
             assert "out of file descriptors" in rig.events.latest()[0].text
+
+    run(main)
+
+
+@pytest.mark.parametrize("bad", [hang, close, cut])
+def test_a_time_in_which_this_process_stood_still_says_nothing_of_a_back_end(bad: Serve) -> None:
+    """It wakes to time-outs that have passed and connections that were given up; an answer is one."""
+
+    class Stopped(Pulse):
+        at = -inf
+
+        def was_stopped_since(self, began: float) -> bool:
+            return self.at >= began
+
+    async def main() -> None:
+        pulse = Stopped(events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
+
+        async def serve(stream: trio.abc.Stream) -> None:
+            while await read_request(stream):
+                await trio.sleep(1)
+                pulse.at = trio.current_time()
+                await bad(stream)
+
+        async with gateway_rig(timeout=2, retries=0, pulse=pulse) as rig:
+            rig.network.servers["a:1"] = serve
+            for _ in range(6):
+                with pytest.raises(ProblemError):
+                    await caption(rig)
+            now = lane(rig, Flow.CAPTIONS)
+            assert (now.breaker, now.consecutive_failures, now.requests) == ("closed", 0, 0)
+            assert rig.health.noted == []
+            rig.network.servers["a:1"] = answering(ok(b"no", status=b"500 E"))
+            pulse.at = trio.current_time()
+            assert await caption(rig) == 500
+            assert lane(rig, Flow.CAPTIONS).consecutive_failures == 1
 
     run(main)
 
