@@ -23,17 +23,7 @@ from orch.stores import statements
 from orch.stores.database import StoreError, current_boot, explain
 from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
 from orch.stores.sqlite_file import SessionFile
-from orch.stores.sqlite_trouble import (
-    BRIEF,
-    REFUSING,
-    REOPENING,
-    SLOW,
-    Steadied,
-    Trouble,
-    reason,
-    refused,
-    trouble_of,
-)
+from orch.stores.sqlite_trouble import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
 from orch.stores.standing import StoreStanding
 from orch.stores.transactions import Operation, Work, transact
 from orch.websocket.history import Limits
@@ -52,9 +42,6 @@ PATIENCE: Final = 5.0
 #: is the matter, whether it can be written again.
 LOOK_EVERY: Final = 1.0
 LOOK_AGAIN: Final = 0.5
-
-#: Looks in a row that have to find all well before anything new is accepted again.
-GOOD_LOOKS: Final = 2
 
 #: Who has left while the file could not be written, to be taken out of it later.
 OWED_LIMIT: Final = 10_000
@@ -143,14 +130,9 @@ class SqliteStore:
         self._opened = trio.Event()
         self._operations = self._commits = self._failures = 0
         self._commit_seconds: float | None = None
-        self._commit_began: float | None = None
         self._last_error: str | None = None
-        self._trouble: Trouble | None = None
-        self._detail = ""
-        self._since: float | None = None
-        self._good_looks = 0
+        self._condition = Condition()
         self._looked_at = 0.0
-        self._steadied = Steadied()
         self._owed: dict[tuple[str, str], None] = {}
         self.on_appended: Callable[[Appended], None] | None = None
         self.on_state: Callable[[bool], None] | None = None
@@ -177,25 +159,11 @@ class SqliteStore:
 
     def standing(self) -> StoreStanding:
         """Return how the store is, in words; whether its branch fails the tree says."""
-        trouble = self._trouble_now()
-        if trouble is not None:
-            return StoreStanding(
-                engine="sqlite",
-                state="degraded",
-                reason=reason(trouble, str(self._path), detail=self._detail),
-                since=self._since,
-                cautions=(),
-                brief=BRIEF[trouble],
-            )
-        is_open = self._opened.is_set()
-        why = "" if is_open else f"{self._path} is not open. {self._last_error or ''}".rstrip()
-        return StoreStanding(
-            engine="sqlite",
-            state="healthy" if is_open else "degraded",
-            reason=why,
-            since=None,
-            cautions=(),
-            brief="" if is_open else "their file is being opened",
+        return self._condition.standing(
+            str(self._path),
+            is_open=self._opened.is_set(),
+            last_error=self._last_error or "",
+            now=trio.current_time(),
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -243,12 +211,12 @@ class SqliteStore:
                 task_status.started()
             while True:
                 if not self._queue:
-                    with trio.move_on_after(LOOK_EVERY if self._trouble is None else LOOK_AGAIN):
+                    with trio.move_on_after(LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN):
                         await self._work.park()
                 if self._queue:
                     await self._commit()
                 if trio.current_time() - self._looked_at >= (
-                    LOOK_EVERY if self._trouble is None else LOOK_AGAIN
+                    LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN
                 ):
                     await self._look()
         except StoreError as error:
@@ -269,25 +237,14 @@ class SqliteStore:
 
     # What is the matter.
 
-    def _trouble_now(self) -> Trouble | None:
-        """Return what is the matter; a commit that takes too long counts before it has ended."""
-        if self._trouble is None and self._commit_began is not None:
-            return Trouble.SLOW if trio.current_time() - self._commit_began > SLOW else None
-        return self._trouble
-
     def _note(self, trouble: Trouble, detail: str = "") -> None:
-        """Note what is the matter, until :data:`GOOD_LOOKS` have found all well."""
-        self._good_looks = 0
-        if self._trouble is None:
-            self._since = self._wall()
-        if trouble is not self._trouble:
+        if self._condition.note(trouble, detail, at=self._wall()):
             _log.error("store in trouble", path=str(self._path), trouble=str(trouble), detail=detail)
-        self._trouble, self._detail = trouble, detail
 
     async def _look(self) -> None:
         """See whether the file is still there, and, where something was the matter, whether it is over."""
         owed = tuple(self._owed)
-        is_troubled = self._trouble_now() is not None
+        is_troubled = self._condition.now(trio.current_time()) is not None
         began = trio.current_time()
         found = await self._offload(self._file.look, is_troubled, owed)
         self._looked_at = trio.current_time()
@@ -302,18 +259,16 @@ class SqliteStore:
         elif is_troubled:
             for each in owed:
                 self._owed.pop(each, None)
-            self._good_looks += 1
-            if self._good_looks >= GOOD_LOOKS:
+            if self._condition.looked_well():
                 _log.info("store out of trouble", path=str(self._path))
-                self._trouble, self._detail, self._since = None, "", None
 
     async def _watch(self) -> Never:
         """Announce what lasts."""
         while True:
             await trio.sleep(LOOK_AGAIN / 2)
-            is_well = self._trouble_now() is None
-            if self._steadied.changed(is_well, trio.current_time()) and self.on_state is not None:
-                self.on_state(is_well)
+            now = trio.current_time()
+            if self._condition.is_announced_now(now) and self.on_state is not None:
+                self.on_state(self._condition.now(now) is None)
 
     async def execute(self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False) -> T:
         """Do ``work`` in the next transaction and return what it returns once that is on the disk.
@@ -423,7 +378,7 @@ class SqliteStore:
                 lambda database: statements.drop_participant(database, session_id, participant_id), frees=True
             )
         except ProblemError:
-            if self._trouble is None or len(self._owed) >= OWED_LIMIT:
+            if self._condition.trouble is None or len(self._owed) >= OWED_LIMIT:
                 raise
             self._owed[session_id, participant_id] = None
 
@@ -456,8 +411,8 @@ class SqliteStore:
         frees: bool = False,
     ) -> Operation[T]:
         # Without a checkpoint where there is room: callers rely on the queue having the order of the calls.
-        if adds:
-            self._require_room()
+        if adds and (why := self._condition.refusal()):
+            raise ProblemError("store_unavailable", why)
         if not self._opened.is_set():
             with trio.move_on_after(PATIENCE):
                 await self._opened.wait()
@@ -471,17 +426,13 @@ class SqliteStore:
         self._work.unpark()
         return operation
 
-    def _require_room(self) -> None:
-        if self._trouble is not None and self._trouble in REFUSING:
-            raise ProblemError("store_unavailable", refused(self._trouble))
-
     def _is_full(self) -> bool:
         return len(self._queue) >= QUEUE_LIMIT or self._queued_bytes >= QUEUE_BYTES
 
     async def _commit(self) -> None:
         """Take what is queued through one transaction, and tell whoever waits for it."""
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_LIMIT))]
-        self._commit_began = started = trio.current_time()
+        self._condition.commit_began = started = trio.current_time()
         try:
             failure = await self._offload(self._transact, batch)
         except trio.Cancelled:
@@ -489,7 +440,7 @@ class SqliteStore:
             self._queue.extendleft(reversed(batch))
             raise
         finally:
-            self._commit_began = None
+            self._condition.commit_began = None
         self._commit_seconds = trio.current_time() - started
         self._commits += 1
         self._operations += len(batch)
@@ -508,7 +459,7 @@ class SqliteStore:
     def _transact(self, batch: Sequence[Operation[Any]]) -> sqlite3.Error | None:
         """Do a batch, in the thread."""
         failure = transact(self._file.database, batch, self._file.reserve)
-        if self._trouble is Trouble.FULL and any(operation.frees for operation in batch):
+        if self._condition.trouble is Trouble.FULL and any(operation.frees for operation in batch):
             self._file.is_reclaim_due = True
         return failure
 

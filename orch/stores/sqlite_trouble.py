@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from orch.shortages import Shortage, causes, own_shortage
+from orch.stores.standing import StoreStanding
 
 STEADY: Final = 1.0
 """Seconds that a state lasts before it is announced: what comes and goes within a second is noise."""
@@ -61,6 +62,9 @@ ADVICE: Final[Mapping[Trouble, str]] = {
     ),
     Trouble.DAMAGED: "Move it away or restore it from a backup.",
 }
+
+GOOD_LOOKS: Final = 2
+"""Looks in a row that have to find all well before anything new is accepted again."""
 
 REFUSING: Final = frozenset(Trouble) - {Trouble.SLOW}
 """While these last nothing new is accepted: what was acknowledged must not be lost."""
@@ -122,3 +126,72 @@ class Steadied:
             return False
         self.announced, self._differs_since = is_well, None
         return True
+
+
+class Condition:
+    """How the file is, from what commits and looks say.
+
+    The mutable state: what is the matter, since when, how many looks in a row have found all well, the commit
+    that is under way, and what was announced. ``now``: monotonic seconds; ``at``: seconds since the epoch.
+    """
+
+    def __init__(self) -> None:
+        self.trouble: Trouble | None = None
+        self.detail = ""
+        self.since: float | None = None
+        self.commit_began: float | None = None
+        self._good_looks = 0
+        self._steadied = Steadied()
+
+    def now(self, now: float) -> Trouble | None:
+        """Return what is the matter; a commit that takes too long counts before it has ended."""
+        if self.trouble is None and self.commit_began is not None:
+            return Trouble.SLOW if now - self.commit_began > SLOW else None
+        return self.trouble
+
+    def note(self, trouble: Trouble, detail: str, *, at: float) -> bool:
+        """Note what is the matter, until :data:`GOOD_LOOKS` have found all well; return whether it is new."""
+        self._good_looks = 0
+        if self.trouble is None:
+            self.since = at
+        is_new = trouble is not self.trouble
+        self.trouble, self.detail = trouble, detail
+        return is_new
+
+    def looked_well(self) -> bool:
+        """Note that a look has found all well; return whether what was the matter is over with it."""
+        self._good_looks += 1
+        if self._good_looks < GOOD_LOOKS:
+            return False
+        self.trouble, self.detail, self.since = None, "", None
+        return True
+
+    def is_announced_now(self, now: float) -> bool:
+        """Return whether the state has lasted, and differs from what was announced last."""
+        return self._steadied.changed(self.now(now) is None, now)
+
+    def refusal(self) -> str:
+        """Return why nothing new is accepted, for the client; empty: it is."""
+        return refused(self.trouble) if self.trouble is not None and self.trouble in REFUSING else ""
+
+    def standing(self, path: str, *, is_open: bool, last_error: str, now: float) -> StoreStanding:
+        """Return how the store is, in words."""
+        trouble = self.now(now)
+        if trouble is not None:
+            why, brief, since = reason(trouble, path, detail=self.detail), BRIEF[trouble], self.since
+        elif is_open:
+            why, brief, since = "", "", None
+        else:
+            why, brief, since = (
+                f"{path} is not open. {last_error}".rstrip(),
+                "their file is being opened",
+                None,
+            )
+        return StoreStanding(
+            engine="sqlite",
+            state="degraded" if why else "healthy",
+            reason=why,
+            since=since,
+            cautions=(),
+            brief=brief,
+        )
