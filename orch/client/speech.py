@@ -56,7 +56,7 @@ class SpeechStream:
         await trio.lowlevel.checkpoint()
         while self.waiting_seconds >= LIMIT and self._failure is None:
             await self._connection.changed.park()
-        self.push(pcm)
+        self._add(pcm, may_lose=False)
 
     def push(self, pcm: bytes) -> None:
         """Take in a block of what is spoken now, without waiting; past a minute the oldest is let go.
@@ -64,9 +64,12 @@ class SpeechStream:
         Raises as ``send``.
         """
         _check(pcm)
+        self._add(pcm, may_lose=True)
+
+    def _add(self, pcm: bytes, *, may_lose: bool) -> None:
         if self._failure is not None:
             raise self._failure
-        self._stored.add(pcm, trio.current_time())
+        self._stored.add(pcm, trio.current_time(), may_lose=may_lose)
         self._connection.changed.unpark_all()
 
     async def carried(self) -> None:

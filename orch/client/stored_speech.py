@@ -31,9 +31,9 @@ class StoredSpeech:
         self.stream_id: str | None = None
         self._start = start
         self._rate = start.sample_rate
-        self._blocks: deque[bytes] = deque()
+        self._blocks: deque[tuple[bytes, float]] = deque()
         self._first = self._end = self._sent = self._received = self._settled = 0
-        self._taken_at = 0.0
+        self._may_lose = False
         self._zero = self._gap = self._lost = 0
         self._acknowledges = True
         self._asked = (0, 0.0)
@@ -69,11 +69,11 @@ class StoredSpeech:
         """Whether what was to be sent next has been let go: the stream has to begin again behind it."""
         return self._sent < self._first
 
-    def add(self, pcm: bytes, now: float) -> None:
-        """Take in what was recorded up to now."""
-        self._blocks.append(bytes(pcm))
+    def add(self, pcm: bytes, now: float, *, may_lose: bool = True) -> None:
+        """Take in what was recorded up to now. ``may_lose``: past a minute, also what has not arrived."""
+        self._blocks.append((bytes(pcm), now))
         self._end += len(pcm) // 2
-        self._taken_at = now
+        self._may_lose = may_lose
         self._bound()
 
     def begin(self, now: float) -> AudioStart:
@@ -82,7 +82,10 @@ class StoredSpeech:
         first = max(self._first, self._zero)
         position = (first - self._zero) / self._rate
         self._asked = (first, position)
-        age = (now - self._taken_at if self._end else 0.0) + (self._end - first) / self._rate
+        age = 0.0
+        if self._blocks:
+            pcm, taken_at = self._blocks[0]
+            age = now - taken_at + (self._first + len(pcm) // 2 - first) / self._rate
         return msgspec.structs.replace(
             self._start,
             age=round(max(0.0, age), 6),
@@ -114,7 +117,7 @@ class StoredSpeech:
         """Return what is to be sent next; empty where nothing is."""
         parts: list[bytes] = []
         size, at = 0, self._first
-        for pcm in self._blocks:
+        for pcm, _ in self._blocks:
             begin = max(0, (self._sent - at) * 2)
             at += len(pcm) // 2
             if begin >= len(pcm):
@@ -153,9 +156,9 @@ class StoredSpeech:
     def _bound(self) -> None:
         """Let go of what is settled, and of what is older than a minute."""
         while self._blocks:
-            size = len(self._blocks[0]) // 2
+            size = len(self._blocks[0][0]) // 2
             end = self._first + size
-            is_old = self._end - self._first - size >= LIMIT * self._rate
+            is_old = self._end - end >= LIMIT * self._rate and (self._may_lose or end <= self._received)
             if end > self._settled and not is_old:
                 return
             lost = max(0, end - max(self._first, self._received, self._settled))

@@ -28,8 +28,9 @@ class TopicPublisher:
     """Sends ``update`` to subscribers, encoded once for all of them.
 
     The mutable state: the subscribers of each topic (bounded by the connections), what each topic's last
-    update said, and the topics touched since. A client that is behind misses updates (an update is a whole
-    state) and is sent the topic again at a later beat, even where it has not changed since.
+    update said, what was read for a subscriber within :data:`COALESCED`, and the topics touched since. A
+    client that is behind misses updates (an update is a whole state) and is sent the topic again at a later
+    beat, even where it has not changed since.
     """
 
     def __init__(self, *, topics: Topics, wall: Callable[[], float]) -> None:
@@ -37,6 +38,7 @@ class TopicPublisher:
         self._wall = wall
         self._subscribers: dict[str, set[Connection]] = {}
         self._last: dict[str, bytes] = {}
+        self._lately: dict[str, tuple[float, bytes]] = {}
         self._told_at: dict[str, float] = {}
         self._touched: set[str] = set()
         self._work = trio.lowlevel.ParkingLot()
@@ -49,7 +51,7 @@ class TopicPublisher:
         need = need_of_topic(message.topic)
         if not allowed(connection.actor, need):
             raise refusal(need)
-        data = self._read(message.topic)
+        data = self._read_lately(message.topic)
         identity = UNSET if message.id is None else message.id
         if data is None:
             raise ProblemError("internal_error", f"The state of {message.topic} cannot be read now.")
@@ -73,6 +75,7 @@ class TopicPublisher:
 
     def touch(self, topic: str) -> None:
         """Have the topic told at once."""
+        self._lately.pop(topic, None)
         if topic in self._subscribers:
             self._touched.add(topic)
             self._work.unpark()
@@ -113,6 +116,20 @@ class TopicPublisher:
                 if arrived == (topic in connection.stale_topics):
                     stale = _without(connection.stale_topics, topic)
                     connection.stale_topics = stale if arrived else (*stale, topic)
+
+    def _read_lately(self, topic: str) -> bytes | None:
+        """Return the topic's state as it was within the last :data:`COALESCED` seconds.
+
+        Reading one takes milliseconds: a client that subscribes again and again costs others no more.
+        """
+        now = trio.current_time()
+        read = self._lately.get(topic)
+        if read is not None and now - read[0] < COALESCED:
+            return read[1]
+        data = self._read(topic)
+        if data is not None:
+            self._lately[topic] = (now, data)
+        return data
 
     def _read(self, topic: str) -> bytes | None:
         """Return the topic's state as JSON; None: it cannot be read, the log has the reason."""

@@ -173,3 +173,29 @@ def test_subscribing_twice_is_one_subscription(tmp_path: Path) -> None:
             assert updates(await ann.settle()) == [{"n": 1}]
 
     run(main)
+
+
+def test_who_subscribes_again_and_again_has_the_topic_read_no_more_often(tmp_path: Path) -> None:
+    """Ten times a second at most, unless it is touched; what is sent is never older than that."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+            reads: list[int] = []
+
+            def read() -> dict[str, int]:
+                reads.append(1)
+                return {"n": len(reads)}
+
+            hub.topics.register("t", read)
+            for _ in range(200):
+                ann.say({"type": "subscribe", "topic": "t"})
+                ann.say({"type": "unsubscribe", "topic": "t"})
+            assert len(updates(await ann.settle())) == 200
+            assert len(reads) == 1
+            hub.topics.touch("t")
+            assert updates([await ann.ask({"type": "subscribe", "topic": "t"}, "update")]) == [{"n": 2}]
+            ann.say({"type": "unsubscribe", "topic": "t"})
+            await trio.sleep(COALESCED)
+            assert updates([await ann.ask({"type": "subscribe", "topic": "t"}, "update")]) == [{"n": 3}]
+
+    run(main)

@@ -49,7 +49,7 @@ export class Uplink extends EventTarget {
   #drainTimer = null;
   #againTimer = null;
 
-  /** [{start, block}] */
+  /** [{start, block, at}]; `at`: when its last sample was recorded. */
   #blocks = [];
   #end = 0;
   #pushedAt = 0;
@@ -132,7 +132,7 @@ export class Uplink extends EventTarget {
     if (this.#state === "idle") return;
     if (this.#isInterrupted) this.#passOver(block);
     this.#pushedAt = this.#now();
-    this.#store(block);
+    this.#store(block, this.#pushedAt);
     this.#bound();
     this.#flush();
   }
@@ -174,9 +174,10 @@ export class Uplink extends EventTarget {
     return this.#blocks.length > 0 ? this.#blocks[0].start : this.#end;
   }
 
-  /** How old a sample is, in seconds. */
+  /** How old a sample of the first block that is stored is, in seconds. */
   #age(at) {
-    return Math.max(0, (this.#now() - this.#pushedAt) / 1000 + (this.#end - at) / this.#options.sample_rate);
+    if (this.#blocks.length === 0) return 0;
+    return Math.max(0, (this.#now() - this.#blocks[0].at) / 1000 + (this.#endOf(this.#blocks[0]) - at) / this.#options.sample_rate);
   }
 
   /** Let go of what is settled, and of what is older than a minute. */
@@ -204,15 +205,18 @@ export class Uplink extends EventTarget {
     const rate = this.#options.sample_rate;
     const missing = Math.round(((this.#now() - this.#pushedAt) / 1000) * rate) - block.byteLength / 2;
     if (missing > LIMIT_SECONDS * rate) {
-      this.#pushedAt = this.#now();
       this.#again();
       return;
     }
-    for (let left = missing; left > 0; left -= rate) this.#store(new ArrayBuffer(Math.min(left, rate) * 2));
+    const began = this.#pushedAt;
+    for (let passed = 0; passed < missing; passed += rate) {
+      const samples = Math.min(missing - passed, rate);
+      this.#store(new ArrayBuffer(samples * 2), began + ((passed + samples) / rate) * 1000);
+    }
   }
 
-  #store(block) {
-    this.#blocks.push({ start: this.#end, block });
+  #store(block, at) {
+    this.#blocks.push({ start: this.#end, block, at });
     this.#end += block.byteLength / 2;
   }
 

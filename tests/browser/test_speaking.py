@@ -1,0 +1,140 @@
+"""What the Translation page says of the microphone and of who speaks, in Chromium."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
+
+from tests.browser.test_outages import speak
+from tests.browser.test_translation import LONG, launch, opened, watched
+from tests.fakes import numbered_words
+from tests.fakes.service import RunningService, service
+
+pytestmark = pytest.mark.browser
+
+WORDS = 60
+
+#: Keeps the page's audio context, so that a test can suspend it as a browser does during a call.
+CONTEXTS = """
+window.contexts = [];
+const Original = window.AudioContext;
+window.AudioContext = class extends Original {
+  constructor(...options) { super(...options); window.contexts.push(this); }
+  resume() { return window.isCalling ? Promise.reject(new Error("in a call")) : super.resume(); }
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Run the service in front of an audio service that mishears no word."""
+    with (
+        numbered_words.numbered_words_service() as url,
+        service(
+            "serve", tmp_path_factory.mktemp("numbers"), settings=numbered_words.settings(url)
+        ) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def browser(playwright_here: Playwright, tmp_path: Path) -> Iterator[Browser]:
+    """Start Chromium with a microphone that hears the numbered words."""
+    with closing(launch(playwright_here, numbered_words.write(tmp_path / "said.wav", WORDS))) as browser:
+        yield browser
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with watched(browser) as context:
+        yield context
+
+
+def names(page: Page) -> set[str]:
+    return set(page.locator(".line-speaker").all_inner_texts())
+
+
+def test_a_name_given_while_speaking_is_on_every_line_for_everyone(
+    context: BrowserContext, numbers: RunningService
+) -> None:
+    """From then on, on the lines before, in what is exported, and for those who come later."""
+    page = speak(context, numbers.url)
+    expect(page.locator("#you-are")).to_have_text(re.compile(r"^You are Guest [0-9a-f]{4}\.$"))
+    expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+    reader = opened(context, f"{page.url}&role=observer")
+    expect(reader.locator(".line").first).to_be_visible(timeout=LONG)
+    assert all(re.fullmatch("Guest [0-9a-f]{4}", name) for name in names(reader))
+    before = page.locator(".line").count()
+    page.locator("#name").fill("Mollie")
+    page.locator("#name").press("Enter")
+    page.locator("#name").blur()
+    expect(page.locator("#you-are")).to_have_text("You are Mollie.")
+    for each in (page, reader):
+        expect(each.locator(".line").nth(before)).to_be_visible(timeout=LONG)
+        assert names(each) == {"Mollie"}
+    with page.expect_download() as download:
+        page.locator("[data-format='txt']").click()
+    rows = Path(download.value.path()).read_text().splitlines()
+    assert len(rows) > before
+    assert all("] Mollie: " in row for row in rows)
+    page.locator("#speak-button").click()
+    late = opened(context, f"{page.url}&role=observer")
+    expect(late.locator(".line").nth(before)).to_be_visible(timeout=LONG)
+    assert names(late) == {"Mollie"}
+
+
+def test_a_microphone_that_stops_is_said_and_goes_on(
+    context: BrowserContext, numbers: RunningService
+) -> None:
+    """While the browser keeps it suspended the page does not say that it listens; times stay right after it."""
+    context.add_init_script(CONTEXTS)
+    page = speak(context, numbers.url)
+    expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+    page.evaluate("window.isCalling = true; void window.contexts.at(-1).suspend()")
+    began = time.monotonic()
+    expect(page.locator("#page-status")).to_contain_text("gives no sound", timeout=4_000)
+    expect(page.locator("#notices")).to_contain_text("The microphone gives no sound")
+    expect(page.locator("#fact-level")).to_have_text("no sound")
+    assert "Listening" not in page.locator("#page-status").inner_text()
+    before = page.locator(".line").count()
+    page.evaluate("window.isCalling = false; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#page-status")).to_contain_text("Listening", timeout=10_000)
+    assert time.monotonic() - began < 15
+    expect(page.locator("#notices .banner")).to_have_count(0)
+    expect(page.locator(".line").nth(before)).to_be_visible(timeout=LONG)
+
+
+def test_a_microphone_that_gives_nothing_is_asked_about(
+    playwright_here: Playwright, numbers: RunningService, tmp_path: Path
+) -> None:
+    """Ten seconds of digital silence are a muted microphone, not a silent room."""
+    with (
+        closing(launch(playwright_here, numbered_words.write(tmp_path / "still.wav", 0))) as browser,
+        watched(browser) as context,
+    ):
+        page = speak(context, numbers.url)
+        expect(page.locator("#page-status")).to_contain_text(
+            "Nothing is heard from the microphone. Is it muted?", timeout=20_000
+        )
+        expect(page.locator("#empty-title")).to_have_text("Nothing is heard")
+
+
+@pytest.mark.parametrize("wrong", [60, -300])
+def test_moments_are_by_the_services_clock(
+    context: BrowserContext, numbers: RunningService, wrong: int
+) -> None:
+    """A machine whose clock is wrong says how long ago something was all the same."""
+    context.add_init_script(f"const now = Date.now.bind(Date); Date.now = () => now() + {wrong} * 1000;")
+    page = opened(context, numbers.url)
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    expect(page.locator("time[data-at]").first).to_be_visible()
+    page.wait_for_timeout(1500)
+    said = page.locator("time[data-at]").all_inner_texts()
+    assert said
+    assert not [text for text in said if text.startswith("in ")]
+    ages = [int(found[1]) for text in said if (found := re.fullmatch(r"(\d+) s ago", text))]
+    assert not ages or min(ages) < 45
