@@ -74,7 +74,7 @@ def test_a_name_given_while_speaking_is_on_every_line_for_everyone(
     page.locator("#name").blur()
     expect(page.locator("#you-are")).to_have_text("You are Mollie.")
     for each in (page, reader):
-        expect(each.locator(".line").nth(before)).to_be_visible(timeout=LONG)
+        expect(each.locator(".line[data-final='true']").nth(before)).to_be_visible(timeout=LONG)
         assert names(each) == {"Mollie"}
     with page.expect_download() as download:
         page.locator("[data-format='txt']").click()
@@ -90,7 +90,7 @@ def test_a_name_given_while_speaking_is_on_every_line_for_everyone(
 def test_a_microphone_that_stops_is_said_and_goes_on(
     context: BrowserContext, numbers: RunningService
 ) -> None:
-    """While the browser keeps it suspended the page does not say that it listens; times stay right after it."""
+    """While the browser keeps it suspended the page does not say that it listens; afterwards it does."""
     context.add_init_script(CONTEXTS)
     page = speak(context, numbers.url)
     expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
