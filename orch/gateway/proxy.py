@@ -42,6 +42,9 @@ Send = Callable[[Message], Awaitable[None]]
 CLIENT_GONE: Final = 499
 """What is counted where the client left before its answer (nginx's number); it is never sent."""
 
+DISCARD_SECONDS: Final = 5.0
+"""How long the rest of a refused body is read; browsers and curl send on until then."""
+
 # CONNECT asks for a tunnel, TRACE for our own headers back.
 _REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 
@@ -62,6 +65,7 @@ class Inbound:
         self._receive = receive
         self._declared = declared
         self._limit = limit
+        self._is_over = False
 
     async def collect(self, into: IncomingBody, on_size: Callable[[int], None]) -> None:
         """Read the whole body; ``on_size`` hears how much has come.
@@ -72,8 +76,10 @@ class Inbound:
         while more:
             message = await self._receive()
             if message["type"] != "http.request":
+                self._is_over = True
                 raise ClientGoneError
             data, more = bytes(message.get("body", b"")), bool(message.get("more_body", False))
+            self._is_over = not more
             if into.size + len(data) > self._limit:
                 raise too_large(self._limit)
             if self._declared is not None and into.size + len(data) > self._declared:
@@ -83,6 +89,16 @@ class Inbound:
                 on_size(into.size)
         if self._declared is not None and into.size < self._declared:
             raise ProblemError("invalid_request", "The body is shorter than its Content-Length.")
+
+    async def discard(self) -> None:
+        """Read what is left of a body that was refused.
+
+        A client may read its answer only when it has sent its body, and a server may send no answer on while
+        it waits for its application to read (Hypercorn).
+        """
+        while not self._is_over:
+            message = await self._receive()
+            self._is_over = message["type"] != "http.request" or not message.get("more_body", False)
 
     async def watch(self, scope: trio.CancelScope) -> None:
         """When the client goes, cancel ``scope``."""
@@ -132,6 +148,7 @@ class Call:
         self.out = Outbound(send)
         self.trace = Trace()
         self.match: Match | None = None
+        self.inbound: Inbound | None = None
         self.asked: float | None = None
         """When a back end could be asked: all of the request had come."""
         self.answered: float | None = None
@@ -227,6 +244,9 @@ class Proxy:
             if problem is not None:
                 with trio.move_on_after(policy.timeout):
                     await _refuse(call, problem)
+                if call.inbound is not None:
+                    with trio.move_on_after(DISCARD_SECONDS):
+                        await call.inbound.discard()
             nursery.cancel_scope.cancel()
         self._finish(call, problem)
 
@@ -265,7 +285,7 @@ class Proxy:
             raise ProblemError("invalid_request", "Content-Length is not one number.") from error
         if declared is not None and declared > policy.max_body_bytes:
             raise too_large(policy.max_body_bytes)
-        inbound = Inbound(receive, declared=declared, limit=policy.max_body_bytes)
+        inbound = call.inbound = Inbound(receive, declared=declared, limit=policy.max_body_bytes)
         with trio.move_on_after(policy.timeout) as limit:
             began = limit.deadline
 

@@ -103,6 +103,28 @@ def test_every_answer_is_a_document_that_can_do_nothing(path: str) -> None:
     run(main)
 
 
+def test_the_rest_of_a_refused_body_is_read() -> None:
+    """Else a server that waits for its application to read (Hypercorn) would never send the answer on."""
+
+    async def main() -> None:
+        async with gateway_rig(max_body_bytes=1000) as rig:
+            browser = Browser("POST", "/api/audio/x", *[b"x" * 600] * 20)
+            browser.pieces[-1] = b"end"
+            assert told(await through(rig, browser))["code"] == "body_too_large"
+            assert not browser.pieces
+            assert trio.current_time() < 1
+
+            class Endless(Browser):
+                async def receive(self) -> dict[str, Any]:
+                    await trio.sleep(0.1)
+                    return {"type": "http.request", "body": b"x" * 600, "more_body": True}
+
+            assert told(await through(rig, Endless("POST")))["code"] == "body_too_large"
+            assert trio.current_time() < 7
+
+    run(main)
+
+
 def test_the_time_is_in_milliseconds() -> None:
     """Until the answer's head."""
 
