@@ -24,7 +24,7 @@ test("the JavaScript example joins, prints captions, and says what was lost", as
   globalThis.WebSocket = WebSocketClass;
   globalThis.location = { protocol: "http:", host: "service" };
   const example = DOCUMENT.match(/```js\n(.*?)```/s)[1];
-  assert.ok(example.trim().split("\n").length <= 15);
+  assert.ok(example.trim().split("\n").length <= 17);
   const folder = mkdtempSync(join(tmpdir(), "example-"));
   context.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "example.mjs");
@@ -32,6 +32,8 @@ test("the JavaScript example joins, prints captions, and says what was lost", as
   const running = import(pathToFileURL(file));
   await Promise.race([running, new Promise((made) => (WebSocketClass.onMade = made))]);
   newest().greet();
+  await settle();
+  newest().say({ type: "error", id: newest().last("create_session").id, code: "session_exists", detail: "It is there." });
   await settle();
   const answer = { type: "session_joined", session_id: "stand-up", participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, participants: [], participant_count: 1, config: {} };
   newest().say({ ...answer, id: newest().last("join_session").id });
@@ -43,6 +45,9 @@ test("the JavaScript example joins, prints captions, and says what was lost", as
   newest().say({ ...line, type: "translation", text: "?", offset: 4 });
   newest().say({ type: "session_recovered", session_id: "stand-up", recovered: false, reason: "history_expired", id: newest().last("recover_session").id });
   await settle();
-  assert.deepEqual(printed, ["hello", "hola", "Some of it was lost: history_expired"]);
+  newest().say({ ...answer, id: newest().last("join_session").id });
+  newest().say({ type: "session_left", session_id: "stand-up", reason: "ended" });
+  await settle();
+  assert.deepEqual(printed, ["hello", "hola", "Some of it was lost: history_expired", "The session is over: ended"]);
   assert.equal(newest().count("join_session"), 2);
 });

@@ -1,53 +1,140 @@
-"""The Python example of docs/clients.md does what it says."""
+"""The examples of docs/clients.md do what they say, as they stand, on a service that was just started."""
 
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 import trio
+from playwright.sync_api import sync_playwright
 
 import orch.client
 from tests.fakes.client import clip
 from tests.fakes.running import run
-from tests.fakes.service import service
+from tests.fakes.service import RunningService, service
+from tests.fakes.tools import require
 
 ROOT = Path(__file__).parents[2]
+URL = "http://localhost:3000"
 
 
-def example() -> str:
+def example(language: str) -> str:
     """Return the document's example."""
-    found = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "clients.md").read_text("utf-8"), re.DOTALL)
+    document = (ROOT / "docs" / "clients.md").read_text("utf-8")
+    found = re.search(rf"```{language}\n(.*?)```", document, re.DOTALL)
     assert found is not None
     return found[1]
 
 
+class Printed:
+    """What the example has printed so far."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self._process = process
+        self.text = ""
+
+    async def until(self, word: str) -> None:
+        """Wait until it has printed a word."""
+        assert self._process.stdout is not None
+        while word not in self.text:
+            part = await self._process.stdout.receive_some()
+            assert part, self.text
+            self.text += part.decode()
+
+    async def end(self) -> int:
+        """Return its exit status once it has ended by itself."""
+        with trio.fail_after(30):
+            return await self._process.wait()
+
+
+@asynccontextmanager
+async def running(s: RunningService, folder: Path) -> AsyncIterator[Printed]:
+    """Run the Python example for the block."""
+    script = folder / "example.py"
+    script.write_text(example("python").replace(URL, s.url), encoding="utf-8")
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-u", str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    try:
+        yield Printed(process)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def begun(s: RunningService, people: int = 1) -> None:
+    """Wait until the example's session is there, with so many in it."""
+    async with httpx2.AsyncClient(base_url=s.url) as http:
+        for _ in range(600):
+            answer = await http.get("/api/sessions/stand-up")
+            if answer.status_code == 200 and answer.json()["participant_count"] >= people:
+                return
+            await trio.sleep(0.05)
+    raise AssertionError("the example has not begun its session")
+
+
 @pytest.mark.sandbox
 def test_the_example_prints_what_is_said(tmp_path: Path) -> None:
-    """A sentence is spoken into the session it joins; it prints the words."""
-    assert len(example().strip().splitlines()) <= 20
-    script = tmp_path / "example.py"
+    """A sentence is spoken into the session that it has begun; it prints the words."""
+    assert len(example("python").strip().splitlines()) <= 26
     with service("demo", tmp_path) as s:
-        script.write_text(example().replace("http://localhost:3000", s.url), encoding="utf-8")
 
         async def main() -> None:
-            async with orch.client.connect(s.url) as client:
-                await client.create("stand-up")
-                running = await trio.lowlevel.open_process(
-                    [sys.executable, "-u", str(script)],
-                    stdout=subprocess.PIPE,
-                    env={"PYTHONPATH": str(ROOT)},
-                )
+            async with running(s, tmp_path) as printed, orch.client.connect(s.url) as client:
+                await begun(s)
+                await client.join("stand-up")
                 async with client.speak("stand-up", sample_rate=16_000, source_language="en") as speech:
                     await speech.send(clip("austen-0890"))
-                assert running.stdout is not None
-                printed = b""
-                while b"selfish" not in printed:
-                    part = await running.stdout.receive_some()
-                    assert part, printed
-                    printed += part
-                running.terminate()
-                await running.wait()
+                await printed.until("selfish")
 
         run(main, virtual=False)
+
+
+def test_the_example_ends_with_its_session_and_joins_one_that_is_there(tmp_path: Path) -> None:
+    """Nobody waits for a session that is over; it says so."""
+    with service("serve", tmp_path) as s:
+
+        async def main() -> None:
+            for _ in range(2):
+                async with running(s, tmp_path) as printed, running(s, tmp_path) as second:
+                    await begun(s, people=2)
+                    async with httpx2.AsyncClient(base_url=s.url) as http:
+                        assert (await http.delete("/api/sessions/stand-up")).status_code == 204
+                    for each in (printed, second):
+                        await each.until("The session is over: ended\n")
+                        assert await each.end() == 0
+
+        run(main, virtual=False)
+
+
+@pytest.mark.browser
+def test_the_javascript_example_runs_as_it_stands_in_a_page(tmp_path: Path) -> None:
+    """It begins the session, and says when it is over."""
+    with service("serve", tmp_path) as s, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=require("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        printed: list[str] = []
+        page.on("console", lambda message: printed.append(message.text))
+        page.on("pageerror", lambda error: printed.append(f"threw {error}"))
+        page.route(
+            "**/static/example.js",
+            lambda route: route.fulfill(body=example("js"), content_type="text/javascript"),
+        )
+        page.goto(f"{s.url}/connections")
+        for _ in range(2):
+            page.evaluate("name => import(name)", "/static/example.js")
+            assert httpx2.get(f"{s.url}/api/sessions/stand-up").json()["participant_count"] == 1
+            with page.expect_console_message(lambda message: "over" in message.text):
+                assert httpx2.delete(f"{s.url}/api/sessions/stand-up").status_code == 204
+            assert printed == ["The session is over: ended"]
+            httpx2.post(f"{s.url}/api/sessions/create", json={"session_id": "stand-up"})
+            printed.clear()
+            page.reload()
+        browser.close()
