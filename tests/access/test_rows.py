@@ -32,6 +32,8 @@ class Someone(Struct, frozen=True):
     headers: dict[str, str]
     key: str | None
     may: frozenset[Need]
+    token: str = TOKEN
+    """What the service has for a token while this one asks."""
 
 
 EVERYONE: Final = (
@@ -49,6 +51,15 @@ EVERYONE: Final = (
         "local, with the read key", {}, "read", frozenset({Need.ANY, Need.READ, Need.LOCAL, Need.GATEWAY})
     ),
     Someone("operator", {**FORWARDED, "Authorization": f"Bearer {TOKEN}"}, None, frozenset(Need)),
+    Someone("operator by cookie", {**FORWARDED, "Cookie": "signed in"}, None, frozenset(Need)),
+    Someone("local, where no token is set", {}, None, frozenset(Need), token=""),
+    Someone("stranger, where no token is set", FORWARDED, None, frozenset({Need.ANY}), token=""),
+    Someone(
+        "stranger with a made-up cookie",
+        {**FORWARDED, "Cookie": "orch_sign_in=x.y"},
+        None,
+        frozenset({Need.ANY}),
+    ),
 )
 
 BODIES: Final[dict[str, Any]] = {
@@ -63,7 +74,7 @@ PLACES: Final = {"<branch>": "none", "<connection_id>": "none", "<session_id>": 
 
 def requests() -> Iterator[tuple[str, str, Need]]:
     """Return a request for each route; what changes something is asked for what there is none of."""
-    for (method, rule), need in ROUTES.items():
+    for (method, rule), need in sorted(ROUTES.items(), key=lambda row: row[0][1] == "/sign-out"):
         if "<path:address>" in rule or method == "DELETE":
             continue  # files need nothing; what ends a session has a test of its own
         path = rule
@@ -77,14 +88,12 @@ def test_each_route_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someon
     """And to nobody else, whatever else may be wrong with the request."""
 
     async def use(service: Whole, keys: dict[str, str]) -> None:
-        headers = dict(someone.headers)
+        headers = await headers_of(service, someone)
         if someone.key is not None:
             headers["X-Session-Key"] = keys.get(someone.key, "x" * 22)
         wrong = []
         async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
             for method, path, need in requests():
-                if need is Need.MACHINE:
-                    continue  # a setting says who may scrape
                 response = await client.request(method, path, json=BODIES.get(path))
                 code = None
                 if "problem+json" in response.headers.get("Content-Type", ""):
@@ -95,7 +104,7 @@ def test_each_route_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someon
                     wrong.append((method, path, response.status_code, code))
         assert wrong == []
 
-    served(tmp_path, use)
+    served(tmp_path, use, someone.token)
 
 
 @pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
@@ -103,13 +112,16 @@ def test_only_operators_end_a_session(tmp_path: Path, someone: Someone) -> None:
     """No key of it does."""
 
     async def use(service: Whole, keys: dict[str, str]) -> None:
-        headers = {**someone.headers, "X-Session-Key": keys.get(someone.key or "", "x" * 22)}
+        headers = {
+            **await headers_of(service, someone),
+            "X-Session-Key": keys.get(someone.key or "", "x" * 22),
+        }
         async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
             answer = await client.delete("/api/sessions/s")
             assert (answer.status_code == 204) is (Need.OPERATOR in someone.may)
             assert answer.status_code in (204, 401)
 
-    served(tmp_path, use)
+    served(tmp_path, use, someone.token)
 
 
 @pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
@@ -128,10 +140,11 @@ def test_each_message_is_open_to_whom_its_row_says(tmp_path: Path, someone: Some
 
     async def use(service: Whole, keys: dict[str, str]) -> None:
         wrong = []
+        headers = await headers_of(service, someone)
         for kind, need in MESSAGES.items():
             if kind == "leave_session":
                 continue  # one who is in no session is told so, which is what a refusal is here
-            async with connect(service.socket_url, additional_headers=someone.headers) as socket:
+            async with connect(service.socket_url, additional_headers=headers) as socket:
                 joining = {"type": "join_session", "session_id": "s"}
                 if someone.key is not None:
                     joining["key"] = keys.get(someone.key, "x" * 22)
@@ -151,7 +164,7 @@ def test_each_message_is_open_to_whom_its_row_says(tmp_path: Path, someone: Some
                     wrong.append((kind, answer))
         assert wrong == []
 
-    served(tmp_path, use)
+    served(tmp_path, use, someone.token)
 
 
 @pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
@@ -159,12 +172,13 @@ def test_each_topic_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someon
     """A key opens a session, and no topic."""
 
     async def use(service: Whole, _keys: dict[str, str]) -> None:
-        async with connect(service.socket_url, additional_headers=someone.headers) as socket:
+        headers = await headers_of(service, someone)
+        async with connect(service.socket_url, additional_headers=headers) as socket:
             for topic, need in TOPICS.items():
                 answer = await ask(socket, {"type": "subscribe", "topic": topic})
                 assert (answer.get("code") in REFUSALS) is (need not in someone.may), (topic, answer)
 
-    served(tmp_path, use)
+    served(tmp_path, use, someone.token)
 
 
 async def ask(
@@ -178,10 +192,20 @@ async def ask(
             return answer
 
 
-def served(folder: Path, use: Any) -> None:
-    """Run ``use`` against a whole service with a control token and a session."""
+async def headers_of(service: Whole, someone: Someone) -> dict[str, str]:
+    """Return what someone sends with every request; who comes by cookie signs in first."""
+    headers = dict(someone.headers)
+    if headers.get("Cookie") == "signed in":
+        async with httpx2.AsyncClient(base_url=service.url, headers=FORWARDED) as client:
+            answer = await client.post("/sign-in", data={"token": TOKEN})
+        headers["Cookie"] = answer.headers["Set-Cookie"].partition(";")[0]
+    return headers
+
+
+def served(folder: Path, use: Any, token: str) -> None:
+    """Run ``use`` against a whole service with a session."""
     overlay: dict[str, Any] = {
-        "orchestration.control_token": TOKEN,
+        "orchestration.control_token": token,
         "services.audio-service.url": "http://127.0.0.1:9",
         "services.translation-service.url": "http://127.0.0.1:9",
     }
