@@ -69,6 +69,11 @@ class Admission:
     def __repr__(self) -> str:
         return f"<Admission {self._served} served, {self._refusing} refused now>"
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for anyone."""
+        return self._served >= self._capacity().total
+
     def enter(self, host: str | None) -> Place:
         """Give a connection from ``host`` (None: a Unix socket) its place; it has to be left again."""
         capacity = self._capacity()

@@ -169,6 +169,9 @@ class Server:
             await trio.lowlevel.wait_readable(bound.socket)
             if bound.is_neighbours:
                 await trio.sleep(PATIENCE)
+                if self._admission is not None and self._admission.is_full:
+                    await trio.sleep(SHORTAGE)
+                    continue  # the neighbour, or a third, may have room
             for _ in range(ACCEPTED_AT_ONCE):
                 try:
                     sock, address = bound.socket.accept()
@@ -183,23 +186,32 @@ class Server:
                         await trio.sleep(SHORTAGE)
                         break
                     continue  # this one was gone while it waited
-                self._accepted += 1
-                client = address[:2] if bound.path is None else None
-                place = self._place(client)
-                if place is Place.CLOSED:
-                    self._turn_away(sock, running)
-                    continue
-                try:
-                    sock.settimeout(0.0)
-                    if client is not None:
-                        sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
-                except OSError:  # gone already, as some systems say only now
-                    self._give_up(client, place)
-                    sock.close()
-                    continue
-                link = Link(sock, running) if self._tls is None else TlsLink(sock, running, self._tls)
-                self._open[link] = None
-                running.nursery.start_soon(self._serve, link, running, base, client, place, name="connection")
+                self._welcome(sock, address[:2] if bound.path is None else None, running, base)
+
+    def _welcome(
+        self,
+        sock: stdlib_socket.socket,
+        client: tuple[str, int] | None,
+        running: Running,
+        base: dict[str, Any],
+    ) -> None:
+        """Have a connection served, or turn it away."""
+        self._accepted += 1
+        place = self._place(client)
+        if place is Place.CLOSED:
+            self._turn_away(sock, running)
+            return
+        try:
+            sock.settimeout(0.0)
+            if client is not None:
+                sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+        except OSError:  # gone already, as some systems say only now
+            self._give_up(client, place)
+            sock.close()
+            return
+        link = Link(sock, running) if self._tls is None else TlsLink(sock, running, self._tls)
+        self._open[link] = None
+        running.nursery.start_soon(self._serve, link, running, base, client, place, name="connection")
 
     def _place(self, client: tuple[str, int] | None) -> Place:
         """Return whether there is room for a connection; where there is none, count that it was refused."""

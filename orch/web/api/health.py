@@ -52,10 +52,11 @@ class ConnectionCounts(Struct, frozen=True, kw_only=True):
     total: int
 
 
-class Health(Struct, frozen=True, kw_only=True):
+class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the service is. ``status`` is the worst of ``services``; ``uptime`` in whole seconds.
 
     ``services``: the back ends, the hub and the store of sessions; of the last, ``store`` says more.
+    ``shortages``: what the service itself is out of, such as ``descriptors``; it is degraded then.
     """
 
     status: str
@@ -63,6 +64,7 @@ class Health(Struct, frozen=True, kw_only=True):
     store: StoreStanding
     connections: ConnectionCounts
     uptime: int
+    shortages: tuple[str, ...] = ()
 
 
 class PlainHealth(Struct, frozen=True):
@@ -120,9 +122,11 @@ def blueprint(parts: Parts) -> Blueprint:
         if not actor_of(request.scope).is_operator:
             return answer(PlainHealth(status=worst(tuple(services.values()))))
         connections = parts.hub.statistics(NOBODY)
+        shortages = tuple(line.kind for line in parts.health.statistics().shortages)
         return answer(
             Health(
-                status=worst(tuple(services.values())),
+                status=worst((*services.values(), *("degraded" for _ in shortages))),
+                shortages=shortages,
                 services=services,
                 store=store,
                 connections=ConnectionCounts(active=connections.active, total=connections.total),
