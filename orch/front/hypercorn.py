@@ -34,6 +34,8 @@ Listening = trio.SocketListener | NeighbourListener
 
 MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
+FIRST_BYTES: Final = 65_536
+"""Bytes read at a time of a client that is refused."""
 FORCED_CLOSE: Final = 0.5
 """Seconds a connection has to end after its socket was closed under it."""
 FIRST_REQUEST: Final = 1.0
@@ -303,7 +305,10 @@ async def _refuse(stream: Any, place: Place) -> None:
         if place in REFUSALS:
             with trio.move_on_after(REFUSAL_WITHIN):
                 await stream.send_all(problem(REFUSALS[place], formatdate(usegmt=True).encode()))
-                await stream.receive_some(1)
+                if isinstance(stream, trio.SocketStream):
+                    await stream.send_eof()
+                while await stream.receive_some(FIRST_BYTES):
+                    pass  # closing with bytes unread would reset the connection, and the answer with it
     except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
         log.debug("connection lost")
     finally:

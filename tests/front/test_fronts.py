@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import trio
 
+from orch.capacity import fit
+from orch.front.admission import Admission
 from orch.front.hypercorn import Front
 from orch.front.server import Server
 from tests.fakes.running import run
@@ -45,7 +47,7 @@ async def flood(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def front(
-    kind: Kind, app: Any, *, grace: float = 0.2
+    kind: Kind, app: Any, *, grace: float = 0.2, admission: Admission | None = None
 ) -> AsyncIterator[tuple[Front | Server, trio.Event]]:
     """Run a front on a free port until the block ends."""
     stopping = trio.Event()
@@ -55,7 +57,15 @@ async def front(
         drained.set()
         await trio.lowlevel.checkpoint()
 
-    serving = kind(app, host="127.0.0.1", port=0, stopping=stopping, drain=drain, grace=lambda: grace)
+    serving = kind(
+        app,
+        host="127.0.0.1",
+        port=0,
+        stopping=stopping,
+        drain=drain,
+        grace=lambda: grace,
+        admission=admission,
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(serving.run)
         yield serving, stopping
@@ -228,3 +238,30 @@ def test_a_websocket_whose_client_is_gone_is_over_at_once(kind: Kind) -> None:
         assert serving.statistics().closed_by_force == 0
 
     run(main, virtual=False, limit=20)
+
+
+def test_clients_beyond_what_there_is_room_for_are_told_to_come_later(kind: Kind) -> None:
+    """Each connection counts, whatever it is for; who is there is served, and who goes makes room."""
+    capacity = fit(files=4, asked=10, own=4)
+
+    async def main() -> None:
+        admission = Admission(lambda: capacity, lambda: 0, lambda _host: True)
+        async with front(kind, hello, admission=admission) as (serving, _):
+            async with client(serving) as one, client(serving) as two:
+                assert (await get(one, "/one")).endswith(b"/one")
+                assert (await get(two, "/two")).endswith(b"/two")
+                async with client(serving) as third:
+                    await third.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    refused = b""
+                    while part := await third.receive_some():
+                        refused += part
+                    assert refused.startswith(b"HTTP/1.1 503 ")
+                    assert b"too_many_connections" in refused
+                assert (await get(one, "/again")).endswith(b"/again")
+            with trio.fail_after(5):
+                while admission.is_full:  # noqa: ASYNC110 - the front has no event for it
+                    await trio.sleep(0.01)
+            async with client(serving) as later:
+                assert (await get(later, "/later")).endswith(b"/later")
+
+    run(main, virtual=False)
