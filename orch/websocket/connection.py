@@ -239,11 +239,14 @@ class Connection(ABC):
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have something done beside this client's next messages; with too much of it, none is read."""
 
-    def weigh(self, size: int) -> Verdict:
-        """Return whether the client may send a message of ``size`` now; it is counted either way."""
+    def weigh(self, size: int, count: int = 1) -> Verdict:
+        """Return whether the client may send a message of ``size`` now; it is counted either way.
+
+        ``count``: as how many messages, where answering it takes as long as answering many.
+        """
         now = trio.current_time()
         terms = self._terms
-        self._messages_full_at, messages = terms.messages.after(self._messages_full_at, now, 1)
+        self._messages_full_at, messages = terms.messages.after(self._messages_full_at, now, count)
         self._bytes_full_at, octets = terms.bytes.after(self._bytes_full_at, now, size)
         if messages is octets:
             return messages

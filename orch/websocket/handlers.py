@@ -47,6 +47,9 @@ from orch.websocket.speaking import Speaking
 #: takes longer waits for a store that does not answer.
 ANSWER_WITHIN: Final = 30.0
 
+#: What counts as more than one message: a topic's whole state is read and encoded, other workers are asked.
+HEAVY: Final[dict[type, int]] = {Subscribe: 10, Unsubscribe: 10, AudioStart: 50}
+
 #: Where a back end's actions lie. What it answers may be as large as a frame a client may send.
 ACTION_PREFIX: Final = "/api/"
 
@@ -145,6 +148,10 @@ class Handlers:
                 at_once(connection, message)
             except Exception:  # noqa: BLE001 - one message's boundary: the connection and its sessions stay
                 self._fail(connection, message.id if isinstance(message, Ping) else None)
+            return
+        verdict = connection.weigh(0, HEAVY.get(type(message), 1) - 1)
+        if verdict is not Verdict.FINE:
+            self._slow_down(connection, data, verdict)
             return
         identity = message.id if isinstance(message, ClientMessage) else None
         need = self._needs[type(message)]

@@ -51,6 +51,9 @@ PUBLISH_AGAIN: Final = 1.0
 #: Seconds of speech that one stream is fed at a time: other clients are served in between.
 FED_AT_ONCE: Final = 0.2
 
+#: Seconds between two names of one participant that are stored.
+RENAME_INTERVAL: Final = 1.0
+
 #: Ended streams whose length is remembered, for a speaker who did not learn of the end.
 ENDED_REMEMBERED: Final = 1_000
 
@@ -100,6 +103,7 @@ class Speaking:
         self._asking = asking
         self._streams: dict[str, Stream] = {}
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
+        self._renaming: set[Member] = set()
         self._recordings = 0
         self._nursery: trio.Nursery | None = None
         self._is_draining = False
@@ -453,18 +457,29 @@ class Speaking:
             stream = self._streams[stream_id]
             if stream.participant_id == member.participant_id:
                 stream.speech.rename(member.name)
-        if self._nursery is not None:
+        if self._nursery is not None and member not in self._renaming:
+            self._renaming.add(member)
             self._nursery.start_soon(self._publish_name, session.session_id, member)
 
     async def _publish_name(self, session_id: str, member: Member) -> None:
-        renamed = ParticipantRenamed(
-            timestamp=0, session_id=session_id, participant_id=member.participant_id, name=member.name
-        )
+        """Publish someone's name as it is, and again when it has changed meanwhile: once a second at most."""
+        published = None
         try:
-            await self._rooms.publish(session_id, renamed)
+            while member.name != published:
+                published = member.name
+                renamed = ParticipantRenamed(
+                    timestamp=0,
+                    session_id=session_id,
+                    participant_id=member.participant_id,
+                    name=published,
+                )
+                await self._rooms.publish(session_id, renamed)
+                await trio.sleep(RENAME_INTERVAL)
         except ProblemError as error:
             # Presence shows the name, and the next line carries it.
             _log.warning("name not published", session_id=session_id, reason=error.detail)
+        finally:
+            self._renaming.discard(member)
 
     async def _publish(self, session_id: str, message: Numbered) -> int:
         """Publish a caption. What was heard is not given up because the store is away for a while."""

@@ -422,3 +422,54 @@ def test_who_only_holds_places_keeps_none(tmp_path: Path) -> None:
                 socket.hang_up()
 
     run(main)
+
+
+def test_who_changes_names_without_end_fills_no_history(tmp_path: Path) -> None:
+    """One name a second is stored, the last one in any case."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+            await create(ann)
+            await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+            for number in range(200):
+                ann.say({"type": "join_session", "session_id": "s", "name": f"Ann {number}"})
+            await trio.sleep(5)
+            names = [each["name"] for each in await bob.settle() if each["type"] == "participant_renamed"]
+            assert len(names) <= 2
+            assert names[-1] == "Ann 199"
+
+    run(main)
+
+
+def test_a_stream_that_nobody_knows_any_more_goes_on_where_its_speaker_says(tmp_path: Path) -> None:
+    """A worker that died has published what is settled; for the rest the speaker's word counts."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+            await create(ann)
+            await trio.sleep(60)
+            gone = {**START, "stream_id": "0badcafe", "position": 100.0, "age": 12.0, "lost_seconds": 30.0}
+            started = await ann.ask(gone, "audio_started")
+            assert (started["continued"], started["position"]) == (False, 100.0)
+            assert started["received_seconds"] == 30.0
+            stream = hub.speech.streams[0]
+            assert stream.skipped == [30.0]
+            assert stream.options["age"] == pytest.approx(42.0)
+
+    run(main)
+
+
+def test_what_is_costly_to_answer_counts_as_many_messages(tmp_path: Path) -> None:
+    """Who subscribes or starts streams without a pause is told to slow down long before others notice."""
+
+    async def main() -> None:
+        settings = {"orchestration": {"websocket": {"max_messages_per_second": 100}}}
+        async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
+            hub.topics.register("t", dict)
+            for _ in range(30):
+                ann.say({"type": "subscribe", "topic": "t"})
+            told = [each["code"] for each in await ann.settle() if each["type"] == "error"]
+            assert told
+            assert set(told) == {"rate_limited"}
+
+    run(main)
