@@ -318,3 +318,31 @@ def test_a_cookie_that_was_made_up_costs_the_store_nothing() -> None:
         assert sign_ins.name_of(cookie, "another") is None
 
     run(main)
+
+
+def test_another_token_ends_what_the_old_one_opened(tmp_path: Path) -> None:
+    """At once, when the file is saved: sign-ins, and the sockets of whoever was an operator; guests stay."""
+
+    async def main() -> None:
+        def file(token: str) -> str:
+            return f"orchestration: {{control_token: {token}}}"
+
+        async with (
+            whole(tmp_path, settings=file("old-token")) as service,
+            httpx2.AsyncClient(base_url=service.url) as client,
+        ):
+            answer = await sign_in(client, "old-token")
+            cookie = answer.headers["Set-Cookie"].partition(";")[0]
+            async with socket_with(service, cookie) as operator, socket_with(service, "a=b") as guest:
+                await operator.ask("subscribed", type="subscribe", topic="tree")
+                (tmp_path / "orchestration.yaml").write_text(file("new-token"), encoding="utf-8")
+                service.parts.settings.reload()
+                await operator.closed()
+                assert operator.close_code == 4002
+                await guest.ask("pong", type="ping")
+            assert (await client.get("/api/tree", headers={"Cookie": cookie})).status_code == 401
+            for token, status in (("old-token", 401), ("new-token", 200)):
+                bearer = {"Authorization": f"Bearer {token}"}
+                assert (await client.get("/api/tree", headers=bearer)).status_code == status
+
+    run(main, virtual=False)
