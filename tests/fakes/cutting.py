@@ -41,6 +41,10 @@ class Relay:
             self._flowing.set()
             self._flowing = None
 
+    def lead_to(self, service_port: int) -> None:
+        """Have the next connections lead to another port."""
+        self._service_port = service_port
+
     async def _flows(self) -> None:
         if self._flowing is not None:
             await self._flowing.wait()

@@ -4,6 +4,7 @@ Real time. ``OUTAGE`` (seconds, 20 unless set) says for how long; ``make outages
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from orch.client import Backoff
 from tests.fakes import numbered_words
 from tests.fakes.cutting import relay
 from tests.fakes.numbered_words import RATE
+from tests.fakes.redis import redis_server
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
+from tests.service.test_several_workers import TwoWorkers, free_ports
 
 OUTAGE = float(os.environ.get("OUTAGE", "20"))
 BEFORE = 5.0
@@ -82,3 +85,59 @@ def test_no_word_is_lost_while_the_network_is_away(tmp_path: Path, network: str)
     assert faults == []
     assert worst <= 0.3
     sys.stdout.write(f"{network}, {OUTAGE:g} s: {words} words, none lost, worst time {worst:.3f} s off\n")
+
+
+WORKERS = """
+  frontend: {{workers: 2, worker_ports: {ports}}}
+session_management: {{persistence: redis, redis_url: "{redis}"}}
+"""
+
+
+def test_no_word_is_lost_from_worker_to_worker(tmp_path: Path) -> None:
+    """A connection is reset, the network freezes, a worker is killed: each time another worker goes on."""
+    words = numbered_words.until(30)
+    ports = free_ports(2)
+    with (
+        numbered_words.numbered_words_service() as url,
+        redis_server(tmp_path / "redis") as redis,
+    ):
+        frontend, persistence = WORKERS.format(ports=ports, redis=redis.url).strip("\n").splitlines()
+        settings = numbered_words.settings(url).replace("orchestration:", f"orchestration:\n{frontend}", 1)
+        with service("serve", tmp_path, settings=f"{settings}{persistence}\n") as s:
+            s.wait_for_line("workers ready")
+            both = TwoWorkers(s, ports)
+
+            async def main() -> None:
+                backoff = Backoff(draw=lambda: 1.0)
+                async with (
+                    relay(ports) as wire,
+                    orch.client.connect(f"http://127.0.0.1:{wire.port}", backoff=backoff) as client,
+                ):
+                    await client.create("s")
+
+                    async def trouble() -> None:
+                        await trio.sleep(4.4)
+                        wire.lead_to(ports + 1)
+                        wire.cut()
+                        await trio.sleep(8)
+                        wire.freeze()
+                        wire.lead_to(ports)
+                        await trio.sleep(7)
+                        wire.thaw()
+                        await trio.sleep(5)
+                        wire.lead_to(ports + 1)
+                        os.kill(both.pids()[0], signal.SIGKILL)
+
+                    async with trio.open_nursery() as nursery:
+                        async with client.speak("s", sample_rate=RATE, source_language="en") as speech:
+                            nursery.start_soon(trouble)
+                            await spoken(speech, numbered_words.sound(words))
+                            await speech.carried()
+                        assert speech.lost_seconds == 0
+                        assert len(speech.stream_ids) == 4
+
+            run(main, virtual=False, limit=120)
+            faults, worst = numbered_words.judged(lines(s), words)
+    assert faults == []
+    assert worst <= 0.3
+    sys.stdout.write(f"from worker to worker: {words} words, none lost, worst time {worst:.3f} s off\n")
