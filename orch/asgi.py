@@ -95,12 +95,17 @@ class Application:
         return pages
 
     async def _gateway(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send a request on, if who asks may, and no other site's page has made a browser ask."""
+        """Send a request on, if who asks may, and no other site's page has made a browser ask.
+
+        What a back end does when it is read is not known here, so reading counts as well, but for what is
+        open to all.
+        """
         try:
-            if not passes_door(scope[ACTOR], GATEWAY, is_public=self._parts.gateway.is_public(scope)):
+            is_public = self._parts.gateway.is_public(scope)
+            if not passes_door(scope[ACTOR], GATEWAY, is_public=is_public):
                 self._parts.access.refused(scope, scope[ACTOR])
                 raise refusal(GATEWAY)
-            if scope["method"] not in SAFE_METHODS:
+            if scope["method"] not in SAFE_METHODS or not is_public:
                 check_origin(scope["headers"])
         except ProblemError as error:
             await _answer_problem(send, error)

@@ -379,6 +379,8 @@ class Proxy:
         if shortage is None:
             request_id, path = call.request_id.decode(), call.scope["path"]
             log.error("gateway.failed", request_id=request_id, path=path, exc_info=error)
+            if isinstance(error, OSError):  # a folder for temporary files that is missing, or read-only
+                return short("What you send cannot be stored here now. Send less, or tell the operators.")
             return ProblemError("internal_error", "The gateway failed. The log has the reason.")
         self._on_shortage(shortage, call.match.service if call.match else "")
         return short(

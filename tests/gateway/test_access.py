@@ -77,6 +77,30 @@ def test_what_the_settings_list_is_open_to_all(tmp_path: Path) -> None:
     served(tmp_path, use, public=True, public_routes=[{"path": "/api/translate", "methods": ["POST"]}])
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, PASSED),
+        ({"Sec-Fetch-Site": "none"}, PASSED),
+        ({}, PASSED),
+    ],
+)
+def test_a_page_of_another_site_reads_nothing_of_a_back_end(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    """In the browser of someone who may: a back end may act on what is read. What is open to all stays so."""
+
+    async def use(service: Whole) -> None:
+        async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
+            assert (await client.get("/api/audio/models")).status_code == status
+            assert (await client.get("/api/audio/open")).status_code == PASSED
+
+    served(tmp_path, use, public=True, public_routes=[{"path": "/api/audio/open"}])
+
+
 @pytest.mark.parametrize("is_public", [False, True])
 def test_a_message_to_a_back_end_obeys_the_same_list(tmp_path: Path, is_public: bool) -> None:  # noqa: FBT001 - a column
     """The socket is no way around it."""

@@ -150,6 +150,23 @@ def test_a_full_disk_is_our_own_shortage(monkeypatch: pytest.MonkeyPatch, number
     run(main, virtual=False)
 
 
+def test_a_folder_that_cannot_be_written_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that is read-only takes small bodies; a large one is refused with words, not as a fault."""
+
+    def read_only(*_: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    async def main() -> None:
+        async with gateway_rig() as rig:
+            rig.network.servers["a:1"] = answering(ok())
+            monkeypatch.setattr(spooling, "_open", read_only)
+            browser = await upload(rig, 2 * IN_MEMORY)
+            assert (browser.status, b"cannot be stored here" in browser.body) == (503, True)
+            assert (await upload(rig, PIECE)).status == 200
+
+    run(main, virtual=False)
+
+
 def test_the_room_for_uploads_is_a_setting() -> None:
     """It is followed while the gateway runs, and what is on the disk now is shown."""
 
