@@ -141,7 +141,7 @@ def explain(error: sqlite3.Error) -> str:
         return f"is damaged or no SQLite database ({error}); move it away or restore it from a backup"
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return f"cannot be written ({error})"
-    if name.startswith("SQLITE_FULL"):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):
         return "cannot grow: the disk is full"
     return str(error)
 

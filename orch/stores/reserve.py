@@ -54,6 +54,11 @@ class Reserve:
         finally:
             os.close(descriptor)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is such a file, of this process or of one before it."""
+        return self._path.exists()
+
     def release(self) -> bool:
         """Give a part of it back to the disk; False: there is none left."""
         if self.size == 0:

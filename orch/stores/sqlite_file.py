@@ -63,7 +63,19 @@ class SessionFile:
         return self._database
 
     def open(self) -> None:
-        """Open the file; where its last messages may be missing, see that it is known. StoreError if not."""
+        """Open the file; where its last messages may be missing, see that it is known. StoreError if not.
+
+        On a full disk what a process that was killed has put by is given back for it.
+        """
+        try:
+            self._open()
+        except StoreError as error:
+            if trouble_of(error) is not Trouble.FULL or not self.reserve.is_there:
+                raise
+            self.reserve.drop()
+            self._open()
+
+    def _open(self) -> None:
         try:
             database = open_database(self._path, migrations())
         except OSError as error:

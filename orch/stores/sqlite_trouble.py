@@ -73,6 +73,8 @@ REOPENING: Final = frozenset({Trouble.FAILING, Trouble.READ_ONLY, Trouble.BUSY, 
 """After these the connection is not trusted any more; the file is opened again."""
 
 _BY_NAME: Final = (
+    # The index of the log cannot be made: how a full disk shows at the opening.
+    (("SQLITE_IOERR_SHMSIZE",), Trouble.FULL),
     (("SQLITE_NOTADB", "SQLITE_CORRUPT"), Trouble.DAMAGED),
     (("SQLITE_READONLY", "SQLITE_PERM"), Trouble.READ_ONLY),
     (("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"), Trouble.BUSY),

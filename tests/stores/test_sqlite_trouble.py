@@ -169,17 +169,42 @@ def test_nothing_but_a_sweep_is_needed_to_make_room(disk: Path) -> None:
     run(main, virtual=False)
 
 
-def test_a_service_that_starts_on_a_full_disk_waits_for_room(disk: Path) -> None:
-    """It says why and opens its file once there is room; it does not end."""
-    fill(disk)
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_service_that_starts_on_a_full_disk_waits_for_room(disk: Path, *, is_new: bool) -> None:
+    """It says why and opens its file once there is room; it does not end. A file that is there is no help."""
 
     async def main() -> None:
+        if not is_new:
+            async with running(SqliteStore(disk / "s.sqlite3")):
+                pass
+        await trio.to_thread.run_sync(fill, disk)
         store = SqliteStore(disk / "s.sqlite3")
         async with running(store):
             assert store.standing().brief == "the disk is full"
             (disk / "filler").unlink()
             assert await until(store, "healthy") < SOON
             assert await store.create(record())
+
+    run(main, virtual=False)
+
+
+def test_what_a_killed_process_has_put_by_lets_the_next_one_open_on_a_full_disk(disk: Path) -> None:
+    """So that sessions can be read and ended; soon nothing new is accepted."""
+
+    async def main() -> None:
+        store = SqliteStore(disk / "s.sqlite3")
+        async with running(store):
+            await store.create(record())
+            await append(store)
+        (disk / "s.sqlite3-reserve").write_bytes(b"\0" * 2**20)
+        fill(disk)
+        again = SqliteStore(disk / "s.sqlite3")
+        async with running(again):
+            assert again.statistics().open
+            assert len(await again.read("s", after=0, until=9)) == 1
+            await stuff(again)
+            assert again.standing().brief == "the disk is full"
+            assert await again.delete(["s"]) == ("s",)
 
     run(main, virtual=False)
 
