@@ -5,6 +5,7 @@ connection kept from better days does not show that.
 """
 
 import errno
+import os
 import socket
 import ssl
 from typing import Final
@@ -20,7 +21,7 @@ from orch.settings import Service
 from orch.settings.addresses import read_address
 from orch.settings.credentials import all_headers, with_query
 from orch.settings.structs import HEALTH_ENDPOINT
-from orch.shortages import WORDS, causes, own_shortage
+from orch.shortages import WORDS, Shortage, causes, own_shortage
 from orch.tls import TrustStore
 from orch.tls import in_words as tls_in_words
 
@@ -172,7 +173,7 @@ async def _get(
 
 def _failure(error: Exception) -> Observation:
     """Return what a failure of the network shows, with its reason in words. Quotes no header."""
-    shortage = own_shortage(error)
+    shortage = own_shortage(error) or _hidden_shortage(error)
     if shortage is not None:
         return Observation(
             Seen.UNSEEN, (f"not checked: the service itself is {WORDS[shortage]}",), shortage=shortage
@@ -182,6 +183,17 @@ def _failure(error: Exception) -> Observation:
     if any(cause.errno in _REFUSED and cause.filename is None for cause in plain):
         return Observation(Seen.REFUSED, ("connection refused",))
     return Observation(Seen.MISSED, (_reason(error, found),))
+
+
+def _hidden_shortage(error: Exception) -> Shortage | None:
+    """Return what kept a host name from being looked up: the look-up itself says only that it failed."""
+    if not any(isinstance(cause, socket.gaierror) for cause in causes(error)):
+        return None
+    try:
+        os.close(os.dup(0))
+    except OSError as full:
+        return own_shortage(full)
+    return None
 
 
 def _reason(error: Exception, found: tuple[BaseException, ...]) -> str:

@@ -38,7 +38,7 @@ BRIEF: Final[Mapping[Trouble, str]] = {
     Trouble.FAILING: "the disk reports errors",
     Trouble.READ_ONLY: "the disk cannot be written",
     Trouble.BUSY: "their file is in use by another program",
-    Trouble.SLOW: "the disk is very slow",
+    Trouble.SLOW: "the disk takes seconds for each write",
     Trouble.DELETED: "their file was deleted",
     Trouble.REPLACED: "their file was replaced",
     Trouble.DAMAGED: "their file is damaged",

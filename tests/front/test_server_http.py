@@ -17,6 +17,7 @@ from orch.front.admission import Admission
 from orch.front.running import Patience
 from orch.front.server import Server
 from orch.shortages import Shortage
+from tests.fakes.descriptors import take_all
 from tests.fakes.running import run
 from tests.fakes.wires import HANDSHAKE, SHORT, Wire, answer, body_of, eventually, port, serving, wire
 
@@ -644,18 +645,6 @@ def test_a_refused_client_that_says_nothing_does_not_keep_its_place() -> None:
             assert trio.current_time() - began < 5
 
     run(main, virtual=False, limit=20)
-
-
-def take_all(held: list[int]) -> None:
-    """Add all descriptors that this process has left, a few by now, to ``held``."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 8, hard))
-    while True:
-        try:
-            held.append(os.dup(0))
-        except OSError:
-            return
 
 
 def test_descriptors_that_are_used_up_are_noted_as_this_service_s_own_shortage() -> None:

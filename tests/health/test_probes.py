@@ -1,13 +1,19 @@
+import os
+import resource
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
+import httpx2
 import pytest
 import trio
 
 from orch.health.probes import LARGEST_ANSWER, open_client, probe
 from orch.health.verdict import Observation, Seen
 from orch.settings import Service
+from orch.shortages import Shortage
+from tests.fakes.descriptors import take_all
 from tests.fakes.health import free_port
 from tests.fakes.running import run
 
@@ -144,3 +150,32 @@ def test_an_address_that_cannot_be_asked_is_a_reason_and_no_crash(url: str) -> N
         assert found.reasons
 
     run(main, virtual=False)
+
+
+def test_a_name_that_cannot_be_looked_up_for_want_of_descriptors_is_a_shortage_of_our_own() -> None:
+    """The look-up says only that it failed; with descriptors to spare that is what is told."""
+
+    async def unnamed(request: httpx2.Request) -> httpx2.Response:
+        await trio.lowlevel.checkpoint()
+        raise httpx2.ConnectError("no address", request=request) from socket.gaierror(
+            socket.EAI_AGAIN, "Temporary failure in name resolution"
+        )
+
+    async def look() -> Observation:
+        async with open_client(httpx2.MockTransport(unnamed)) as client:
+            url = "http://audio.example:1"
+            held: list[int] = []
+            try:
+                if is_short:
+                    take_all(held)
+                return await probe(client, "audio-service", SERVICE, url, patience=5, limit=1)
+            finally:
+                for each in held:
+                    os.close(each)
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    is_short = True
+    assert run(look).shortage is Shortage.DESCRIPTORS
+    is_short = False
+    assert run(look) == Observation(Seen.MISSED, ("its host name has no address",))

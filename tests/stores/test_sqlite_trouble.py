@@ -321,7 +321,7 @@ def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(append, store)
                 await trio.sleep(3)
-                assert store.standing().brief == "the disk is very slow"
+                assert store.standing().brief == "the disk takes seconds for each write"
                 await trio.sleep(1.5)
                 assert announced == [False]
                 delays["seconds"] = 0.0
