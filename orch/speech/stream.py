@@ -139,6 +139,11 @@ class SpeechStream:
         return self._received / self._sample_rate
 
     @property
+    def is_speaking(self) -> bool:
+        """Whether an utterance is being spoken."""
+        return self._segmenter.speaking_since is not None
+
+    @property
     def settled_seconds(self) -> float:
         """Where the first utterance begins that is not published yet, nor given up."""
         first = next(iter(self._segments.values()), None)
@@ -515,7 +520,7 @@ class SpeechStream:
             stream_id=self.origin.stream_id,
             waiting_seconds=round(self.waiting_seconds, 1),
             revisions_dropped=self.revisions_dropped,
-            speaking=self._segmenter.speaking_since is not None,
+            speaking=self.is_speaking,
             waiting_for=waiting_for,
             received_seconds=round(self.received_seconds, 6),
             settled_seconds=round(self.settled_seconds, 6),

@@ -1,8 +1,9 @@
 """Who may open another speech stream: bounds per session, per address and in all. Pure.
 
 A bound alone lets one stranger have all of it. So one address has half of a session's streams, and half of
-all, at most; and where a bound is reached, a stream that has been sent nothing for :data:`IDLE_AFTER` gives
-its place to the one that is asked for: who only holds places keeps none.
+all, at most; and where a bound is reached, a stream in which nobody has spoken for :data:`IDLE_AFTER` gives
+its place to the one that is asked for, one that was never sent audio at once: who only holds places keeps
+none. A speaker whose stream was ended so begins another where there is room.
 """
 
 from collections.abc import Iterable
@@ -12,8 +13,9 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 
-#: Seconds without audio after which a stream gives its place to another. A microphone sends without a pause.
+#: Seconds without speech after which a stream gives its place to another; without any audio since it began.
 IDLE_AFTER: Final = 10.0
+UNUSED_AFTER: Final = 1.0
 
 
 class Limits(Struct, frozen=True):
@@ -37,7 +39,11 @@ class Held(Protocol):
 
     @property
     def silent_since(self) -> float | None:
-        """When it was last sent audio; None where it has ended and is only being transcribed."""
+        """Since when nobody has spoken in it; None where it has ended and is only being transcribed."""
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it was never sent audio."""
 
 
 Stream = TypeVar("Stream", bound=Held)
@@ -74,7 +80,7 @@ def admit(
         if excess <= 0:
             continue
         idle = sorted(
-            (stream for stream in among if stream not in ended and _is_idle(stream, now)), key=_silent_since
+            (stream for stream in among if stream not in ended and _is_idle(stream, now)), key=_rank
         )
         if len(idle) < excess:
             raise ProblemError("too_many_streams", words)
@@ -83,8 +89,11 @@ def admit(
 
 
 def _is_idle(stream: Held, now: float) -> bool:
-    return stream.silent_since is not None and now - stream.silent_since >= IDLE_AFTER
+    if stream.silent_since is None:
+        return False
+    return now - stream.silent_since >= (UNUSED_AFTER if stream.is_unused else IDLE_AFTER)
 
 
-def _silent_since(stream: Held) -> float:
-    return stream.silent_since or 0.0
+def _rank(stream: Held) -> tuple[bool, float]:
+    """Return what the lowest of goes first."""
+    return not stream.is_unused, stream.silent_since or 0.0

@@ -31,6 +31,10 @@ class SpeechStream(Protocol):
         """Seconds that have arrived or were skipped, exact to the sample."""
 
     @property
+    def is_speaking(self) -> bool:
+        """Whether someone speaks in it now."""
+
+    @property
     def lost_seconds(self) -> float:
         """Seconds of speech given up."""
 
@@ -108,7 +112,7 @@ class Stream:
         self.address = None if connection is None else address_of(connection.host)
         self.is_stored = is_stored
         self.started = started
-        self.fed_at = trio.current_time()
+        self.fed_at = self.spoken_at = trio.current_time()
         self.full_at = self.fed_at - AHEAD / CATCHING_UP
         self.scope = trio.CancelScope()
         self.feeding = trio.CancelScope()
@@ -124,8 +128,13 @@ class Stream:
 
     @property
     def silent_since(self) -> float | None:
-        """When it was last fed; None where it is fed no more, or a recording."""
-        return self.fed_at if self.is_open and self.address is not None else None
+        """Since when nobody has spoken in it; None where it is fed no more, or a recording."""
+        return self.spoken_at if self.is_open and self.address is not None else None
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it was never sent audio."""
+        return not self.speech.received_seconds
 
     @property
     def until(self) -> float:
@@ -140,5 +149,7 @@ class Stream:
         """Feed a part of a frame. Raises ``audio_not_started``, ``odd_byte_count``."""
         self.speech.feed(pcm)
         self.fed_at = trio.current_time()
+        if self.speech.is_speaking:
+            self.spoken_at = self.fed_at
         self.full_at = max(self.full_at, self.fed_at - AHEAD / CATCHING_UP)
         self.full_at += len(pcm) / 2 / self.sample_rate / CATCHING_UP

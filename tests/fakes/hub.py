@@ -111,6 +111,11 @@ class FakeStream:
         """What has arrived."""
         return self.seconds + sum(self.skipped) if self._released is None else self._released
 
+    @property
+    def is_speaking(self) -> bool:
+        """Whether what was fed last is not silent."""
+        return any(self.fed[-320:])
+
     def skip(self, seconds: float, error: ProblemError) -> None:
         """Note a gap."""
         if seconds:

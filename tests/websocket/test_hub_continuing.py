@@ -404,7 +404,9 @@ def test_who_only_holds_places_keeps_none(tmp_path: Path) -> None:
                 await socket.until("connected")
                 await socket.ask({"type": "join_session", "session_id": "s"}, "session_joined")
                 await socket.ask(START, "audio_started")
+                socket.say(b"\1\0" * 320)
                 crowd.append(socket)
+            await ann.settle()
             refused = await ann.ask(START, "error")
             assert refused["code"] == "too_many_streams"
             assert "4 streams are open from your address in s" in refused["detail"]
@@ -413,11 +415,23 @@ def test_who_only_holds_places_keeps_none(tmp_path: Path) -> None:
             await far.until("connected")
             await far.ask({"type": "join_session", "session_id": "s"}, "session_joined")
             await far.ask(START, "audio_started")
-            await trio.sleep(11)
+            for _ in range(11):
+                await trio.sleep(1)
+                for number, socket in enumerate(crowd):
+                    socket.say(b"\1\0" * 320 if number != 2 else bytes(640))
+            # Three speak without a pause; one sends silence, as who wants to hold a place would.
             await ann.ask(START, "audio_started")
             await ann.settle()
             assert holding(hub) == 5
-            await crowd[0].until("audio_ended")
+            await crowd[2].until("audio_ended")
+            # A stream that is sent nothing at all is worth less than one in which someone was silent.
+            await trio.sleep(2)
+            late = hub.socket()
+            await late.until("connected")
+            await late.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+            await late.ask(START, "audio_started")
+            await ann.until("audio_ended")
+            late.hang_up()
             for socket in (*crowd, far):
                 socket.hang_up()
 
