@@ -2,12 +2,12 @@
 
 The problem: a change is asked of one worker. Told to the others alone, it would be missing on one that was
 busy just then, and on each that is started later. So a change is kept in the store, under a revision, before
-anyone applies it; the others are told, and each worker reads what is kept before it serves, and again every
-few seconds. Two changes at a time cannot undo each other: the later one is made anew on top of the earlier.
+anyone applies it, and each worker reads what is kept before it serves, and again every few seconds. The
+others are told only that there is another revision: whoever can publish must not thereby change settings. Two
+changes at a time cannot undo each other: the later one is made anew on top of the earlier.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Final, Literal, Never
 
 import msgspec
@@ -16,7 +16,7 @@ import trio
 from msgspec import Struct
 
 from orch.cluster.asking import Asking
-from orch.cluster.workers import described
+from orch.cluster.workers import Answer, described
 from orch.configuration import Configuration
 from orch.problems import ProblemError
 from orch.settings import Change, Fault, SettingsError
@@ -28,7 +28,11 @@ LOOK_EVERY: Final = 3.0
 #: How often a change is made anew because another came before it.
 ATTEMPTS: Final = 10
 
-_SUBJECT: Final = "settings"
+#: Seconds that other workers are given to take a change over before it is answered, and between looks.
+APPLIED_WITHIN: Final = 2.0
+APPLIED_EVERY: Final = 0.05
+
+_SUBJECT: Final = "settings_revision"
 
 _log = structlog.get_logger("settings")
 
@@ -52,15 +56,16 @@ class Changed(Struct, frozen=True):
     workers: tuple[WorkerChanged, ...] = ()
 
 
-class _Told(Struct, frozen=True, array_like=True):
-    """What one worker tells the others."""
+class _Standing(Struct, frozen=True, array_like=True):
+    """Which revision a worker runs, and which later one it could not take over, and why."""
 
     revision: int
-    values: dict[str, Any]
+    refused: int = 0
+    faults: tuple[Fault, ...] = ()
 
 
-_told: Final = msgspec.json.Decoder(_Told)
-_faults: Final = msgspec.json.Decoder(tuple[Fault, ...])
+_hint: Final = msgspec.json.Decoder(int)
+_standing: Final = msgspec.json.Decoder(_Standing)
 _values: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -74,6 +79,8 @@ class RuntimeSettings:
         self._configuration = configuration
         self._store = store if isinstance(store, SettingsStore) else None
         self._asking = asking
+        self._refused = _Standing(0)
+        self._hinted = trio.Event()
         configuration.is_shared = self._store is not None
         asking.answer(_SUBJECT, self._hear)
 
@@ -90,7 +97,9 @@ class RuntimeSettings:
                 if not is_started:
                     task_status.started()
                 is_started = True
-            await trio.sleep(LOOK_EVERY)
+            with trio.move_on_after(LOOK_EVERY):
+                await self._hinted.wait()
+            self._hinted = trio.Event()
         task_status.started()
         await trio.sleep_forever()
 
@@ -107,7 +116,7 @@ class RuntimeSettings:
             return Changed(configuration.adopt(runtime, configuration.revision + 1))
         for _ in range(ATTEMPTS):
             known = await self._follow(self._store)
-            runtime = configuration.changed(_values.decode(known.values), wanted)
+            runtime = configuration.changed(_read(known), wanted)
             kept = KeptSettings(known.revision + 1, msgspec.json.encode(runtime))
             if await self._store.keep_settings(known.revision, kept):
                 changes = configuration.adopt(runtime, kept.revision)
@@ -115,26 +124,24 @@ class RuntimeSettings:
         raise ProblemError("store_unavailable", "Others change the settings all the time. Try again.")
 
     async def _tell(self, kept: KeptSettings) -> tuple[WorkerChanged, ...]:
-        told = msgspec.json.encode(_Told(kept.revision, _values.decode(kept.values)))
-        asked = await self._asking.ask(_SUBJECT, told)
-        outcomes: list[WorkerChanged] = []
-        for answer in asked.answers[1:]:
-            faults = _faults.decode(answer.data)
-            outcome: Literal["applied", "refused"] = "refused" if faults else "applied"
-            outcomes.append(WorkerChanged(worker=described(answer.worker), outcome=outcome, faults=faults))
+        """Have the others look at what is kept, and return what has become of it on each."""
+        hint = msgspec.json.encode(kept.revision)
+        give_up_at = trio.current_time() + APPLIED_WITHIN
+        while True:
+            asked = await self._asking.ask(_SUBJECT, hint, within=APPLIED_WITHIN)
+            outcomes = [_outcome(answer, kept.revision) for answer in asked.answers[1:]]
+            if all(each.outcome != "no_answer" for each in outcomes) or trio.current_time() >= give_up_at:
+                break
+            await trio.sleep(APPLIED_EVERY)
         silent = [WorkerChanged(worker=described(each), outcome="no_answer") for each in asked.missing]
         return (*outcomes, *silent)
 
     def _hear(self, question: bytes) -> bytes:
-        """Take over what another worker tells; answer what stands in the way of it."""
-        told = _told.decode(question)
-        faults: tuple[Fault, ...] = ()
-        if told.revision > self._configuration.revision:
-            try:
-                self._configuration.adopt(told.values, told.revision)
-            except SettingsError as error:
-                faults = tuple(error.faults)
-        return msgspec.json.encode(faults)
+        """Look soon at what is kept, where another worker says that it is later; answer what is in force."""
+        standing = _Standing(self._configuration.revision, self._refused.refused, self._refused.faults)
+        if _hint.decode(question) > standing.revision:
+            self._hinted.set()
+        return msgspec.json.encode(standing)
 
     async def _follow(self, store: SettingsStore) -> KeptSettings:
         """Take over what is kept, where it is later than what is in force here, and return it."""
@@ -143,13 +150,41 @@ class RuntimeSettings:
         if kept.revision > configuration.revision:
             # What stands in the way is said where the settings are shown. It is tried again: the file that it
             # does not go with may be mended.
-            with suppress(SettingsError):
-                configuration.adopt(_values.decode(kept.values), kept.revision)
+            try:
+                configuration.adopt(_read(kept), kept.revision)
+            except SettingsError as error:
+                self._refused = _Standing(0, kept.revision, tuple(error.faults))
         elif kept.revision < configuration.revision:
             # The server has lost it; nobody has taken it back.
             again = KeptSettings(configuration.revision + 1, msgspec.json.encode(dict(configuration.runtime)))
             if await store.keep_settings(kept.revision, again):
                 _log.warning("settings kept again", revision=again.revision)
-                configuration.adopt(_values.decode(again.values), again.revision)
+                configuration.adopt(_read(again), again.revision)
                 return again
         return kept
+
+
+def _read(kept: KeptSettings) -> dict[str, Any]:
+    """Return the values that are kept. Raises ``store_unavailable`` where they cannot be read."""
+    try:
+        return _values.decode(kept.values)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ProblemError(
+            "store_unavailable",
+            f"What operators have changed cannot be read in the store ({str(error)[:200]}). The settings stay"
+            " as they are; an operator has to look at what is stored (in Redis: orch:settings).",
+        ) from error
+
+
+def _outcome(answer: Answer, revision: int) -> WorkerChanged:
+    """Return what has become of a revision on another worker, by its answer."""
+    worker = described(answer.worker)
+    try:
+        standing = _standing.decode(answer.data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return WorkerChanged(worker=worker, outcome="no_answer")  # of another version
+    if standing.revision >= revision:
+        return WorkerChanged(worker=worker, outcome="applied")
+    if standing.refused >= revision:
+        return WorkerChanged(worker=worker, outcome="refused", faults=standing.faults)
+    return WorkerChanged(worker=worker, outcome="no_answer")

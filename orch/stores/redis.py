@@ -107,11 +107,18 @@ class RedisStore:
         worker = secrets.token_hex(8)
         self._scripts = load_scripts()
         database = _database(url)
-        self._commands = SessionCommands(self._scripts, writer=worker, lifetime=lifetime, database=database)
+        self._commands = SessionCommands(
+            self._scripts,
+            writer=worker,
+            lifetime=lifetime,
+            database=database,
+            unreadable=self._unreadable,
+        )
         self._pipeline = Pipeline(
             self._commands,
             passed_on=self._passed_on,
             failed=self._failed,
+            damaged=self._damaged,
             missing=self._missing,
             known=self._known,
         )
@@ -220,7 +227,7 @@ class RedisStore:
         """Return the sessions that were last active, newest first."""
         names = await self._pipeline.execute(self._commands.newest(limit))
         found = await self._heads(names)
-        return tuple(record for name in names if (record := found[name]) is not None)
+        return tuple(record for name in names if (record := found.get(name)) is not None)
 
     async def count(self) -> int:
         """Return how many sessions are kept."""
@@ -243,9 +250,10 @@ class RedisStore:
         for start in range(0, len(session_ids), STEP):
             wanted = session_ids[start : start + STEP]
             found = await self._pipeline.execute(self._commands.touch(wanted, at))
-            if found:
-                await self._pipeline.execute(self._commands.index(found, at))
-            for session_id in set(wanted) - set(found):
+            there = [name for name, is_there in found.items() if is_there]
+            if there:
+                await self._pipeline.execute(self._commands.index(there, at))
+            for session_id in found.keys() - set(there):
                 self._feed.doubt(session_id)
 
     async def idle(self, before: float, limit: int) -> tuple[str, ...]:
@@ -391,6 +399,12 @@ class RedisStore:
 
     def _failed(self, reason: str) -> None:
         self._connecting.failed(reason)
+
+    def _damaged(self, names: str, reason: str) -> None:
+        self._connecting.damaged(names, reason)
+
+    def _unreadable(self, key: bytes, error: Exception) -> None:
+        self._connecting.damaged(key.decode(errors="replace"), str(error))
 
     def _changed(self, is_open: bool) -> None:  # noqa: FBT001 - told as on_state is
         if self.on_state is not None:

@@ -25,6 +25,9 @@ ANSWERS_BYTES: Final = 64 * 2**20
 #: Questions that a worker remembers to have answered: one may be said twice where a connection is lost.
 REMEMBERED: Final = 1_000
 
+#: Answers to one question that are collected.
+ANSWERS_LIMIT: Final = 10_000
+
 _ASKED: Final = b"?"
 _ANSWERED: Final = b"!"
 
@@ -95,9 +98,12 @@ class Asking:
                 await question.is_answered.wait()
         finally:
             del self._open[head]
-        answers = {name: answer for name, answer in question.answers.items() if answer}
         if question.expected is None:
             raise ProblemError("store_unavailable", "The other workers cannot be asked now.")
+        # Anyone can publish an answer; it counts from those that listen.
+        answers = {
+            name: answer for name, answer in question.answers.items() if answer and name in question.expected
+        }
         return Answers(answers, question.expected - answers.keys())
 
     def heard(self, data: bytes, listener: Callable[[bytes], bytes] | None) -> None:
@@ -114,7 +120,7 @@ class Asking:
 
     def _take(self, head: bytes, worker: str, answer: bytes) -> None:
         question = self._open.get(head)
-        if question is None or worker in question.answers:
+        if question is None or worker in question.answers or len(question.answers) >= ANSWERS_LIMIT:
             return
         question.size += len(answer)
         if question.size > ANSWERS_BYTES:

@@ -1,7 +1,7 @@
 """What is said to Redis as values, and what is said that is not about one session. Pure."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from orch.stores.redis_keys import (
     TRIAL,
     WRITE_TRIAL,
     Told,
+    UnreadableError,
     channel,
     channel_worker,
     encode_header,
@@ -25,14 +26,24 @@ from orch.stores.redis_keys import (
     lease_keys,
     off_wire,
     on_wire,
+    read_number,
     sign_in_key,
 )
 
 T = TypeVar("T")
+A = TypeVar("A")
+R = TypeVar("R")
+Unreadable = Callable[[bytes, Exception], None]
 Command = tuple[bytes | str | int, ...]
 
-#: Scripts that begin with ``trim.lua``.
-_TRIMMING: Final = ("append", "prune")
+#: How long the last fence of a lease is stored that nobody takes any more: beyond any holder's life.
+FENCE_MS: Final = 86_400_000
+
+#: Keys that are named in one sentence.
+NAMED: Final = 4
+
+#: What scripts begin with.
+_SHARED: Final = {"append": ("clock", "trim"), "prune": ("clock", "trim"), "touch": ("clock",)}
 
 
 class Call(Struct, Generic[T], frozen=True):
@@ -40,7 +51,11 @@ class Call(Struct, Generic[T], frozen=True):
 
     ``session_id``: all of it is about this session, so calls about others need not wait for it. Each may be
     said again where no answer came: that changes nothing more. ``decisive``: so many of the answers say
-    whether it was done; the others are about the index, which is mended by whoever reads it.
+    whether it was done; the others are about the index, which is mended by whoever reads it. ``is_partial``:
+    each command is about another session, and ``read`` is given errors among the answers: what cannot be
+    done for one is done for the others.
+
+    ``read`` raises where an answer cannot be read; then this call has failed, and no other.
     """
 
     commands: tuple[Command, ...]
@@ -48,6 +63,24 @@ class Call(Struct, Generic[T], frozen=True):
     session_id: str | None = None
     size: int = 0
     decisive: int | None = None
+    is_partial: bool = False
+
+
+def key_names(commands: Sequence[Command]) -> str:
+    """Return the names of what some commands are about, for an operator: keys, or a channel."""
+    found: dict[str, None] = {}
+    for name, *arguments in commands:
+        if name == b"EVALSHA":
+            names = arguments[2 : 2 + int(arguments[1])]
+        else:
+            names = arguments[1:2] if name == b"PUBSUB" else arguments[:1]
+        found |= dict.fromkeys(_text(each) for each in names)
+    shown = list(found)[:NAMED]
+    return ", ".join(shown) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
+
+
+def _text(name: bytes | str | int) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
 
 
 class Message(Struct, frozen=True):
@@ -71,22 +104,33 @@ def load_scripts() -> Mapping[str, bytes]:
         for file in folder.iterdir()
         if file.name.endswith(".lua")
     }
-    trim = texts.pop("trim")
-    return {name: trim + text if name in _TRIMMING else text for name, text in texts.items()}
+    shared = {name: texts.pop(name) for name in ("clock", "trim")}
+    return {
+        name: b"".join(shared[each] for each in _SHARED.get(name, ())) + text for name, text in texts.items()
+    }
 
 
 class ServerCommands:
     """Says what a store does beside keeping sessions. It keeps no state beyond what it is given.
 
-    ``scripts``: by name; ``writer``: whose steps these are; ``database``: the number of the server's.
+    ``scripts``: by name; ``writer``: whose steps these are; ``database``: the number of the server's;
+    ``unreadable`` is called with the key and the error of what is left out because it cannot be read.
     """
 
-    def __init__(self, scripts: Mapping[str, bytes], *, writer: str, database: int = 0) -> None:
+    def __init__(
+        self,
+        scripts: Mapping[str, bytes],
+        *,
+        writer: str,
+        database: int = 0,
+        unreadable: Unreadable = lambda _key, _error: None,
+    ) -> None:
         self._shas = {
             name: hashlib.sha1(text, usedforsecurity=False).hexdigest() for name, text in scripts.items()
         }
         self._writer = writer
         self._database = database
+        self._unreadable = unreadable
 
     def _script(self, name: str, names: Sequence[bytes], *arguments: bytes | str | int) -> Command:
         return (b"EVALSHA", self._shas[name], len(names), *names, *arguments)
@@ -105,7 +149,7 @@ class ServerCommands:
     def take_lease(self, name: str, holder: str, milliseconds: int) -> Call[int | None]:
         """Take or renew a lease; return the fence, or None: another has it."""
         return Call(
-            (self._script("lease", lease_keys(name), holder, milliseconds),),
+            (self._script("lease", lease_keys(name), holder, milliseconds, FENCE_MS),),
             lambda replies: int(replies[0]) or None,
         )
 
@@ -135,7 +179,7 @@ class ServerCommands:
         """Return what operators have changed."""
         return Call(
             ((b"HMGET", SETTINGS, b"revision", b"values"),),
-            lambda replies: KeptSettings(int(replies[0][0] or 0), replies[0][1] or b"{}"),
+            lambda replies: _kept_settings(*replies[0]),
         )
 
     def keep_settings(self, known: int, kept: KeptSettings, *, token: str) -> Call[bool]:
@@ -165,7 +209,13 @@ class ServerCommands:
                 (b"PUBSUB", b"CHANNELS", on_wire(OWN_CHANNELS, self._database)),
                 (b"PUBLISH", on_wire(where, self._database), payload),
             ),
-            lambda replies: frozenset(channel_worker(off_wire(name)) for name in replies[0]),
+            lambda replies: frozenset(
+                self._readable(
+                    on_wire(OWN_CHANNELS, self._database),
+                    lambda name: channel_worker(off_wire(name)),
+                    replies[0],
+                )
+            ),
             size=len(payload),
         )
 
@@ -173,3 +223,15 @@ class ServerCommands:
         """Tell whoever listens there; return how many that were (on this node)."""
         where = on_wire(where, self._database)
         return Call(((b"PUBLISH", where, payload),), lambda replies: int(replies[0]), size=len(payload))
+
+    def _readable(self, key: bytes, read: Callable[[A], R], found: Iterable[A]) -> Iterator[R]:
+        """Go through what can be read of what was found."""
+        for each in found:
+            try:
+                yield read(each)
+            except UnreadableError as error:
+                self._unreadable(key, error)
+
+
+def _kept_settings(revision: bytes | None, values: bytes | None) -> KeptSettings:
+    return KeptSettings(read_number(revision or b"0"), values or b"{}")

@@ -1,16 +1,17 @@
 """What is said to Redis for each thing a store of sessions does, and how its answers are read. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from orch.stores.records import KeptFrame, ParticipantRecord, SessionRecord
-from orch.stores.redis_calls import Call, Command, Message, ServerCommands
+from orch.stores.redis_calls import Call, Command, Message, ServerCommands, Unreadable
 from orch.stores.redis_keys import (
     INDEX,
     TRIAL,
     Told,
+    UnreadableError,
     decode_entry,
     decode_participant,
     encode_header,
@@ -19,6 +20,10 @@ from orch.stores.redis_keys import (
     keys,
     mark,
     number,
+    read_entry,
+    read_number,
+    read_text,
+    read_time,
 )
 from orch.websocket.history import Limits
 from orch.websocket.keys import NO_KEYS, Keys
@@ -30,7 +35,8 @@ class SessionCommands(ServerCommands):
     """Says what a store does in Redis's words. It keeps no state beyond what it is given.
 
     ``scripts``: by name; ``writer``: whose steps these are; ``lifetime``: seconds a session stays that nobody
-    uses, longer than the time after which it is ended; ``database``: the number of the server's.
+    uses, longer than the time after which it is ended; ``database``: the number of the server's;
+    ``unreadable`` is called with the key and the error of what is left out because it cannot be read.
     """
 
     def __init__(
@@ -40,8 +46,9 @@ class SessionCommands(ServerCommands):
         writer: str,
         lifetime: Callable[[], float],
         database: int = 0,
+        unreadable: Unreadable = lambda _key, _error: None,
     ) -> None:
-        super().__init__(scripts, writer=writer, database=database)
+        super().__init__(scripts, writer=writer, database=database, unreadable=unreadable)
         self._lifetime = lifetime
 
     def _ttl(self) -> int:
@@ -111,18 +118,16 @@ class SessionCommands(ServerCommands):
         )
 
     def heads(self, session_ids: Sequence[str]) -> Call[dict[str, SessionRecord | None]]:
-        """Return several sessions by name."""
+        """Return several sessions by name; those that cannot be read are left out."""
         return Call(
             tuple(_fields(session_id) for session_id in session_ids),
-            lambda replies: {
-                session_id: _session(session_id, fields)
-                for session_id, fields in zip(session_ids, replies, strict=True)
-            },
+            lambda replies: dict(self._sessions(session_ids, replies)),
+            is_partial=True,
         )
 
     def newest(self, limit: int) -> Call[list[str]]:
         """Return the names of the sessions last active, newest first; some may be gone."""
-        return Call(((b"ZREVRANGE", INDEX, 0, limit - 1),), lambda replies: _names(replies[0]))
+        return Call(((b"ZREVRANGE", INDEX, 0, limit - 1),), lambda replies: self._names(replies[0]))
 
     def count(self) -> Call[int]:
         """Return how many sessions there are."""
@@ -132,12 +137,12 @@ class SessionCommands(ServerCommands):
         """Return the names of sessions that seem to have been active last before then."""
         return Call(
             ((b"ZRANGEBYSCORE", INDEX, b"-inf", b"(" + number(before), b"LIMIT", 0, limit),),
-            lambda replies: _names(replies[0]),
+            lambda replies: self._names(replies[0]),
         )
 
     def between(self, first: int, last: int) -> Call[list[str]]:
         """Return the names from one place in the index to another."""
-        return Call(((b"ZRANGE", INDEX, first, last),), lambda replies: _names(replies[0]))
+        return Call(((b"ZRANGE", INDEX, first, last),), lambda replies: self._names(replies[0]))
 
     def mend_index(self, seen: Mapping[str, SessionRecord | None]) -> Call[None]:
         """Have the index say what the sessions say."""
@@ -172,19 +177,25 @@ class SessionCommands(ServerCommands):
         return Call(
             tuple(scripts),
             lambda replies: tuple(name for name, gone in zip(session_ids, replies, strict=True) if gone == 1),
+            is_partial=True,
         )
 
     def unindex(self, session_ids: Sequence[str]) -> Call[None]:
         """Have the index forget sessions."""
         return Call(((b"ZREM", INDEX, *session_ids),), lambda _: None)
 
-    def touch(self, session_ids: Sequence[str], at: float) -> Call[list[str]]:
-        """Note that sessions are in use; return those that there are."""
+    def touch(self, session_ids: Sequence[str], at: float) -> Call[dict[str, bool]]:
+        """Note that sessions are in use; return which of them there are, as far as that can be read."""
         return Call(
             tuple(
                 self._script("touch", keys(session_id), self._ttl(), number(at)) for session_id in session_ids
             ),
-            lambda replies: [name for name, found in zip(session_ids, replies, strict=True) if found == 1],
+            lambda replies: {
+                name: found == 1
+                for name, found in zip(session_ids, replies, strict=True)
+                if not isinstance(found, Exception)
+            },
+            is_partial=True,
         )
 
     def index(self, session_ids: Sequence[str], at: float) -> Call[None]:
@@ -236,7 +247,7 @@ class SessionCommands(ServerCommands):
         """Return what is kept between two offsets, in order."""
         return Call(
             ((b"XRANGE", keys(session_id).history, b"%d-0" % (after + 1), b"%d-0" % max(until, 0)),),
-            lambda replies: tuple(decode_entry(entry) for entry in replies[0]),
+            lambda replies: tuple(self._readable(keys(session_id).history, decode_entry, replies[0])),
             session_id,
         )
 
@@ -244,9 +255,7 @@ class SessionCommands(ServerCommands):
         """Return what is kept between two offsets: offset, header, frame."""
         return Call(
             ((b"XRANGE", keys(session_id).history, b"%d-0" % (after + 1), b"%d-0" % until),),
-            lambda replies: [
-                (int(name.partition(b"-")[0]), fields[1], fields[3]) for name, fields in replies[0]
-            ],
+            lambda replies: list(self._readable(keys(session_id).history, read_entry, replies[0])),
             session_id,
         )
 
@@ -264,7 +273,8 @@ class SessionCommands(ServerCommands):
                 )
                 for session_id in session_ids
             ),
-            lambda replies: [(dropped, there) for dropped, there in replies],
+            lambda replies: [(0, 0) if isinstance(each, Exception) else tuple(each) for each in replies],
+            is_partial=True,
         )
 
     def raise_offset(self, session_id: str, epoch: str, offset: int) -> Call[int]:
@@ -307,10 +317,12 @@ class SessionCommands(ServerCommands):
         )
 
     def participants(self, session_id: str) -> Call[list[ParticipantRecord]]:
-        """Return all who may return."""
+        """Return all who may return, but for those that another version has stored and this cannot read."""
         return Call(
             ((b"HGETALL", keys(session_id).participants),),
-            lambda replies: [decode_participant(name.decode(), data) for name, data in _pairs(replies[0])],
+            lambda replies: list(
+                self._readable(keys(session_id).participants, _participant, _pairs(replies[0]))
+            ),
             session_id,
         )
 
@@ -341,6 +353,20 @@ class SessionCommands(ServerCommands):
             len(payload),
         )
 
+    def _sessions(
+        self, session_ids: Sequence[str], replies: Sequence[Any]
+    ) -> Iterator[tuple[str, SessionRecord | None]]:
+        for session_id, fields in zip(session_ids, replies, strict=True):
+            if isinstance(fields, Exception):
+                continue  # it was reported as what the server said
+            try:
+                yield session_id, _session(session_id, fields)
+            except UnreadableError as error:
+                self._unreadable(keys(session_id).session, error)
+
+    def _names(self, reply: Sequence[bytes]) -> list[str]:
+        return list(self._readable(INDEX, read_text, reply))
+
 
 def _fields(session_id: str) -> Command:
     return (b"HMGET", keys(session_id).session, *_FIELDS)
@@ -363,18 +389,18 @@ def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord |
         return None
     return SessionRecord(
         session_id,
-        epoch.decode(),
-        int(offset),
-        int(first),
+        read_text(epoch),
+        read_number(offset),
+        read_number(first),
         config,
-        float(created),
-        float(active),
-        Keys((speak or b"").decode(), (read or b"").decode()),
+        read_time(created),
+        read_time(active),
+        Keys(read_text(speak or b""), read_text(read or b"")),
     )
 
 
-def _names(reply: Sequence[bytes]) -> list[str]:
-    return [name.decode() for name in reply]
+def _participant(pair: tuple[bytes, bytes]) -> ParticipantRecord:
+    return decode_participant(read_text(pair[0]), pair[1])
 
 
 def _pairs(reply: Any) -> list[tuple[bytes, bytes]]:

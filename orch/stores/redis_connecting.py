@@ -20,8 +20,10 @@ from orch.stores.redis_feed import Feed
 from orch.stores.redis_keys import SERVER_RUN
 from orch.stores.redis_link import CONNECT_WITHIN, Link, LinkLostError, said
 from orch.stores.redis_pipeline import Pipeline
+from orch.stores.redis_troubles import Damage, Seldom
 from orch.stores.redis_words import (
     cautions,
+    damage,
     explain,
     is_refusing,
     is_the_same,
@@ -56,7 +58,7 @@ class Connecting:
     """Keeps in touch with one server.
 
     The mutable state is how that goes: ``state``, ``trouble`` (what is the matter now, in words),
-    ``cautions`` (what works and may cost messages later), ``since`` when it is open or is not (seconds since
+    ``cautions`` (see there), ``since`` when it is open or is not (seconds since
     the epoch), ``last_error`` and the count of connections.
 
     ``changed`` is told when the server can be written to (True) and when it cannot.
@@ -77,7 +79,6 @@ class Connecting:
         self.url = shown(url)
         self.state: State = "stopped"
         self.trouble: str | None = None
-        self.cautions: tuple[str, ...] = ()
         self.last_error: str | None = None
         self.since = wall()
         self.connections = 0
@@ -90,7 +91,9 @@ class Connecting:
         self._wall = wall
         self._draw = draw
         self._run = ""
-        self._logged: dict[str, float] = {}
+        self._found: tuple[str, ...] = ()
+        self._said = Seldom(SAY_AGAIN)
+        self._damage = Damage(SAY_AGAIN)
 
     async def run(self, opened: Callable[[], None]) -> Never:
         """Keep connected until cancelled; ``opened`` is called after each time the server was reached.
@@ -113,6 +116,11 @@ class Connecting:
             self.trouble = None
             self._enter("stopped")
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What works and may cost messages later, and what is stored and cannot be used, in words."""
+        return (*self._found, *self._damage.shown(trio.current_time()))
+
     def failed(self, reason: str) -> None:
         """Take in what the server said instead of doing something."""
         words = explain(reason)
@@ -123,6 +131,13 @@ class Connecting:
             self._note(words, "store takes no writes")
             self._enter("refusing")
 
+    def damaged(self, keys: str, reason: str) -> None:
+        """Take in that something stored under these keys cannot be worked with."""
+        words = damage(keys, reason)
+        self._say_once("stored data cannot be used", words)
+        self.last_error = f"{self.url}: {words}"
+        self._damage.note(words, trio.current_time())
+
     def _note(self, words: str, event: str) -> None:
         self.trouble = words
         self.last_error = f"{self.url}: {words}"
@@ -130,10 +145,7 @@ class Connecting:
 
     def _say_once(self, event: str, words: str) -> None:
         """Log what is the matter; the same again only after a while."""
-        now = trio.current_time()
-        self._logged = {known: at for known, at in self._logged.items() if now - at < SAY_AGAIN}
-        if words not in self._logged:
-            self._logged[words] = now
+        if self._said.is_new(words, trio.current_time()):
             _log.warning(event, url=self.url, reason=words)
 
     def _enter(self, state: State) -> None:
@@ -142,7 +154,7 @@ class Connecting:
             self.since = self._wall()
             if state == "open":
                 self.trouble = None
-                self._logged.clear()
+                self._said.clear()
                 _log.info("store open", url=self.url)
             self._changed(state == "open")
 
@@ -247,9 +259,9 @@ class Connecting:
 
     def _beware(self, found: tuple[str, ...]) -> None:
         for words in found:
-            if words not in self.cautions:
+            if words not in self._found:
                 _log.warning("store may lose messages", url=self.url, reason=words)
-        self.cautions = found
+        self._found = found
 
     async def _meet_anew(self, link: Link, info: Mapping[str, str], *, is_known: bool) -> None:
         """See to a server that is another process than the one that was spoken to before.

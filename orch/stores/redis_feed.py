@@ -27,6 +27,7 @@ from orch.stores.redis_keys import (
 )
 from orch.stores.redis_link import Link
 from orch.stores.redis_subscriptions import Subscriptions
+from orch.stores.redis_troubles import Seldom
 from orch.websocket.keys import new_keys
 
 #: How long a hole is left to the news that may still be on its way.
@@ -39,6 +40,8 @@ AUDIT_EVERY: Final = 30.0
 #: Seconds between looks at which sessions nobody is in any more, and between signs of life.
 LET_GO_EVERY: Final = 5.0
 PING_EVERY: Final = 5.0
+#: Seconds until the same trouble with what is published is logged again.
+SAY_AGAIN: Final = 60.0
 
 _log = structlog.get_logger(__name__)
 
@@ -91,6 +94,7 @@ class Feed:
         self._waiting: dict[str, list[tuple[int, Callable[[], None]]]] = {}
         self._behind: dict[str, tuple[float, bool]] = {}
         self._work = trio.lowlevel.ParkingLot()
+        self._said = Seldom(SAY_AGAIN)
         self.failures = self.caught_up = 0
 
     def __len__(self) -> int:
@@ -170,6 +174,8 @@ class Feed:
     def kept(self, message: Appended, passed_on: Callable[[], None]) -> None:
         """Pass on a message that this worker appended; call ``passed_on`` once that is done."""
         follower = self._followers.get(message.session_id)
+        if follower is not None:
+            follower.confirm(message.offset)
         if follower is None or follower.position is None:
             if follower is not None:
                 follower.take([message])
@@ -199,6 +205,8 @@ class Feed:
                 self._heard(push)
         finally:
             self._subscriptions.end()
+            for follower in self._followers.values():
+                follower.disconnected()
 
     async def ping(self, link: Link) -> Never:
         """See to it that a connection that is dead without a word is found out."""
@@ -217,11 +225,11 @@ class Feed:
                     self.doubt(session_id)
 
     def known(self, session_id: str) -> tuple[str, int]:
-        """Return a session's epoch and the newest offset heard of in it; none: nobody here follows it."""
+        """Return a session's epoch and the newest offset given in it; none: nobody here follows it."""
         follower = self._followers.get(session_id)
         if follower is None or follower.position is None:
             return "", 0
-        return follower.epoch, follower.newest
+        return follower.epoch, follower.sure
 
     def doubt(self, session_id: str) -> None:
         """Have a session looked at, where it is followed: it may be gone or another one."""
@@ -244,6 +252,11 @@ class Feed:
                 ]
                 if (follower := self._followers.get(session_id)) and (must or follower.is_behind)
             ]
+            asked = {
+                session_id: (follower.position or 0, follower.newest)
+                for session_id in wanted
+                if (follower := self._followers.get(session_id))
+            }
             try:
                 heads = await self._execute(self._commands.heads(wanted)) if wanted else {}
             except ProblemError:
@@ -253,11 +266,13 @@ class Feed:
                 continue
             async with trio.open_nursery() as nursery:
                 for session_id, head in heads.items():
-                    nursery.start_soon(self._mend_or_look_again, session_id, head)
+                    nursery.start_soon(self._mend_or_look_again, session_id, head, *asked[session_id])
 
-    async def _mend_or_look_again(self, session_id: str, head: SessionRecord | None) -> None:
+    async def _mend_or_look_again(
+        self, session_id: str, head: SessionRecord | None, passed_on: int, newest: int
+    ) -> None:
         try:
-            await self._mend(session_id, head)
+            await self._mend(session_id, head, passed_on, newest)
         except ProblemError:
             self._look_at(session_id, within=1.0, must=True)
 
@@ -281,13 +296,18 @@ class Feed:
         if kind in (b"message", b"smessage"):
             try:
                 self._news(name, bytes(push[2]))
-            except (ValueError, msgspec.DecodeError) as error:
+            except Exception as error:  # noqa: BLE001 - a boundary: anyone can publish anything
                 self.failures += 1
-                _log.warning("news that cannot be read", channel=name.decode(), reason=str(error))
+                self._say_unreadable(name, error)
         elif kind in (b"subscribe", b"ssubscribe"):
             session_id = self._subscriptions.confirmed(name)
             if session_id is not None:
                 self.doubt(session_id)
+
+    def _say_unreadable(self, name: bytes, error: Exception) -> None:
+        channel = name[:200].decode(errors="replace")
+        if self._said.is_new(channel, trio.current_time()):
+            _log.warning("message of another worker not understood", channel=channel, reason=str(error)[:200])
 
     def _news(self, name: bytes, data: bytes) -> None:
         if name in self.asking.channels:
@@ -348,7 +368,7 @@ class Feed:
             self.failures += 1
             _log.exception("listener to news failed")
 
-    async def _mend(self, session_id: str, head: SessionRecord | None) -> None:
+    async def _mend(self, session_id: str, head: SessionRecord | None, passed_on: int, newest: int) -> None:
         """Pass on what a session has and this worker has not heard."""
         follower = self._followers.get(session_id)
         if follower is None or follower.position is None:
@@ -356,11 +376,16 @@ class Feed:
         if head is None or head.epoch != follower.epoch:
             self._gone(session_id)
             return
-        if head.offset < follower.position:
+        if not follower.compare(head.offset, passed_on=passed_on, newest=newest):
+            self.failures += 1
+            _log.warning("a message was published that is not stored", session=session_id, offset=passed_on)
+        if follower.is_behind and follower.newest > head.offset:
+            self._look_at(session_id, within=GRACE)
+        if head.offset < follower.position and head.offset < follower.sure:
             _log.warning("the server came back with less", session=session_id, offset=head.offset)
-            await self._execute(self._commands.raise_offset(session_id, follower.epoch, follower.position))
+            await self._execute(self._commands.raise_offset(session_id, follower.epoch, follower.sure))
             return
-        if head.offset == follower.position:
+        if head.offset <= follower.position:
             return
         entries = await self._execute(self._commands.entries(session_id, follower.position, head.offset))
         follower = self._followers.get(session_id)

@@ -17,16 +17,18 @@ HELD_LIMIT: Final = 1_000
 class Follower:
     """A session that someone on this worker is in.
 
-    ``position``: the newest offset passed on; None until the session was read. The mutable state beside it is
-    what was heard behind a hole, :data:`HELD_LIMIT` messages at most.
+    ``position``: the newest offset passed on; None until the session was read. ``newest``: the highest that
+    was heard of, a hint until the store is asked. ``sure``: the newest that the store itself is known to have
+    given; what is only published may come from anyone who can speak to the server. The mutable state beside
+    it is what was heard behind a hole, :data:`HELD_LIMIT` messages at most.
     """
 
-    __slots__ = ("_held", "epoch", "newest", "position")
+    __slots__ = ("_held", "epoch", "newest", "position", "sure")
 
     def __init__(self) -> None:
         self.epoch = ""
         self.position: int | None = None
-        self.newest = 0
+        self.newest = self.sure = 0
         self._held: dict[int, Appended] = {}
 
     def __repr__(self) -> str:
@@ -36,7 +38,33 @@ class Follower:
         """Go on from here: what is up to ``position`` is known, and was this epoch's."""
         self.epoch, self.position = epoch, position
         self.newest = max(self.newest, position)
+        self.sure = position
         self._held.clear()
+
+    def confirm(self, offset: int) -> None:
+        """Take in that the store has given this offset."""
+        self.sure = max(self.sure, offset)
+
+    def disconnected(self) -> None:
+        """Take in that the connection is lost: the server may come back with less than was passed on."""
+        self.confirm(self.position or 0)
+
+    def compare(self, head: int, *, passed_on: int, newest: int) -> bool:
+        """Compare what was heard with the newest offset that the store has, as it was read.
+
+        ``passed_on`` and ``newest``: :attr:`position` and :attr:`newest` when it was asked for. What was
+        heard of beyond it then was never given, and is forgotten. False: some of it was passed on.
+        """
+        is_true = passed_on <= max(head, self.sure)
+        self.confirm(head)
+        if self.position is None:
+            return is_true
+        if not is_true and self.position == passed_on:
+            self.position = head
+        if self.newest == newest and newest > head:
+            self.newest = max(self.position, head)
+            self._held = {offset: each for offset, each in self._held.items() if offset <= head}
+        return is_true
 
     @property
     def is_behind(self) -> bool:

@@ -5,13 +5,17 @@ script can work on it. The index of sessions is a key of its own: it is written 
 behind it for a moment; whoever reads it asks the session.
 """
 
-from typing import Final, Literal, NamedTuple
+from contextlib import suppress
+from math import isfinite, nan
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord
 from orch.websocket.messages import MessageId, Role
+
+T = TypeVar("T")
 
 #: Every session's name, by when it was last active (seconds since the epoch).
 INDEX: Final = b"orch:sessions"
@@ -31,6 +35,44 @@ WRITE_TRIAL: Final = b"orch:trial"
 TELL_TRIAL: Final = b"orch:trial"
 #: A session that there is none of: no session has such a name.
 TRIAL: Final = "?"
+#: No offset or revision is higher: scripts calculate with doubles, and browsers do.
+NUMBER_MAX: Final = 2**53
+
+
+class UnreadableError(ValueError):
+    """What Redis has stored or published is not of the form that this version reads."""
+
+
+def read_number(data: object) -> int:
+    """Return an offset or a revision. Raises UnreadableError unless it is 0 to :data:`NUMBER_MAX`."""
+    if isinstance(data, bytes) and data.isdigit() and len(data) <= len(str(NUMBER_MAX)):
+        found = int(data)
+        if found <= NUMBER_MAX:
+            return found
+    raise UnreadableError(f"expected a number from 0 to {NUMBER_MAX}, found {_shown(data)}")
+
+
+def read_time(data: object) -> float:
+    """Return a time in seconds since the epoch. Raises UnreadableError where it is none."""
+    try:
+        found = float(data)  # type: ignore[arg-type]  # whatever it is
+    except (TypeError, ValueError):
+        found = nan
+    if isfinite(found) and isinstance(data, bytes):
+        return found
+    raise UnreadableError(f"expected a time in seconds, found {_shown(data)}")
+
+
+def read_text(data: object) -> str:
+    """Return a name. Raises UnreadableError where it is not UTF-8."""
+    if isinstance(data, bytes):
+        with suppress(UnicodeDecodeError):
+            return data.decode()
+    raise UnreadableError(f"expected UTF-8 text, found {_shown(data)}")
+
+
+def _shown(data: object) -> str:
+    return repr(data[:40] if isinstance(data, bytes) else data)[:60]
 
 
 class SessionKeys(NamedTuple):
@@ -69,8 +111,8 @@ def channel(session_id: str) -> bytes:
 
 
 def channel_session(name: bytes) -> str:
-    """Return whose channel it is."""
-    return name[len(b"orch:{") : -len(b"}:feed")].decode()
+    """Return whose channel it is. Raises UnreadableError where the name is not UTF-8."""
+    return read_text(name[len(b"orch:{") : -len(b"}:feed")])
 
 
 def on_wire(name: bytes, database: int) -> bytes:
@@ -89,8 +131,8 @@ def own_channel(worker: str) -> bytes:
 
 
 def channel_worker(name: bytes) -> str:
-    """Return whose own channel it is."""
-    return name[len(_OWN) :].decode()
+    """Return whose own channel it is. Raises UnreadableError where the name is not UTF-8."""
+    return read_text(name[len(_OWN) :])
 
 
 class _Participant(Struct, array_like=True, frozen=True):
@@ -109,6 +151,13 @@ class _Header(Struct, array_like=True, frozen=True, omit_defaults=True):
     message_id: MessageId | None = None
 
 
+class _Frame(Struct):
+    """What is checked of a frame: that it is a JSON object, and where it belongs."""
+
+    offset: int | None = None
+
+
+_frames: Final = msgspec.json.Decoder(_Frame)
 _participants: Final = msgspec.json.Decoder(_Participant)
 _headers: Final = msgspec.json.Decoder(_Header)
 
@@ -132,9 +181,19 @@ def encode_participant(participant: ParticipantRecord) -> bytes:
 
 
 def decode_participant(participant_id: str, data: bytes) -> ParticipantRecord:
-    """Return a participant from what is kept."""
-    kept = _participants.decode(data)
+    """Return a participant from what is kept.
+
+    Raises UnreadableError where this version cannot read it: another version may have stored it.
+    """
+    kept = _decoded(_participants, data)
     return ParticipantRecord(participant_id, kept.name, kept.role, kept.languages, kept.token_hash, kept.seen)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise UnreadableError(str(error)[:200]) from error
 
 
 def encode_header(at: float, origin: Origin | None) -> bytes:
@@ -145,14 +204,22 @@ def encode_header(at: float, origin: Origin | None) -> bytes:
 
 
 def decode_entry(entry: tuple[bytes, list[bytes]]) -> KeptFrame:
-    """Return a message from an entry of the stream."""
+    """Return a message from an entry of the stream. Raises UnreadableError where it is none of ours."""
+    offset, header, frame = read_entry(entry)
+    return KeptFrame(offset, _decoded(_headers, header).at, frame)
+
+
+def read_entry(entry: tuple[bytes, list[bytes]]) -> tuple[int, bytes, bytes]:
+    """Return an entry's offset, header and frame. Raises UnreadableError where it is none of ours."""
     name, fields = entry
-    return KeptFrame(int(name.partition(b"-")[0]), _headers.decode(fields[1]).at, fields[3])
+    if len(fields) != 4 or (fields[0], fields[2]) != (b"h", b"f"):  # noqa: PLR2004 - as append.lua stores it
+        raise UnreadableError(f"expected an entry with h and f at {name!r}")
+    return read_number(name.partition(b"-")[0]), fields[1], fields[3]
 
 
 def appended(session_id: str, offset: int, header: bytes, frame: bytes) -> Appended:
     """Return a message that is kept, with whose it is."""
-    known = _headers.decode(header)
+    known = _decoded(_headers, header)
     origin = None
     if known.connection_id is not None and known.message_id is not None:
         origin = Origin(known.connection_id, known.message_id)
@@ -177,13 +244,19 @@ def encode_told(told: Told) -> bytes:
 
 
 def decode_published(session_id: str, data: bytes) -> Appended | Told:
-    """Return what arrived on a session's channel. Raises ValueError where it is nothing of ours."""
+    """Return what arrived on a session's channel. Raises UnreadableError where it is nothing of ours.
+
+    An offset says where the message belongs; whether the store has it is not known from that.
+    """
     head, separator, rest = data.partition(b"\n")
     if not separator:
-        raise ValueError("no header line")
+        raise UnreadableError("no header line")
     if head[:1] == b"A":
         header, _, frame = rest.partition(b"\n")
-        return appended(session_id, int(head[1:]), header, frame)
+        if _decoded(_frames, frame).offset not in (None, read_number(head[1:])):
+            raise UnreadableError("the frame has another offset than its header")
+        read_text(frame)
+        return appended(session_id, read_number(head[1:]), header, frame)
     if head[:1] in _KINDS:
-        return Told(_KINDS[head[:1]], head[1:].decode(), rest)
-    raise ValueError(f"unknown kind {head[:1]!r}")
+        return Told(_KINDS[head[:1]], read_text(head[1:]), rest)
+    raise UnreadableError(f"unknown kind {head[:1]!r}")

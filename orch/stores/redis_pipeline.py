@@ -7,17 +7,18 @@ tokens see to it that nothing is done twice.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, Never, TypeVar
 
 import trio
 
 from orch.problems import ProblemError
 from orch.stores.records import Appended
-from orch.stores.redis_calls import Call, Command, Message
+from orch.stores.redis_calls import Call, Command, Message, key_names
 from orch.stores.redis_commands import SessionCommands
 from orch.stores.redis_keys import appended
 from orch.stores.redis_link import Link, said
+from orch.stores.redis_words import is_about_data, is_refusing, refused, unreadable
 from orch.websocket.history import Limits, numbered
 
 #: Operations and their bytes that may wait.
@@ -108,8 +109,9 @@ class Pipeline:
     The mutable state is the queue, bounded by :data:`QUEUE_LIMIT` and :data:`QUEUE_BYTES` (whoever finds it
     full waits for room), and the batch that is on its way. ``passed_on``: what is done with a message that is
     kept; it is given what to call once whoever is to hear of it has. ``failed`` is told what the server said
-    instead of doing something; ``missing`` that a session was asked for that it does not have. ``known`` says
-    a session's epoch and the newest offset heard of in it.
+    instead of doing something, ``damaged`` the keys of an operation that the server could not do with what is
+    stored there, or whose answer could not be read, and why; ``missing`` that a session was asked for that it
+    does not have. ``known`` says a session's epoch and the newest offset that was surely given in it.
     """
 
     def __init__(
@@ -118,12 +120,14 @@ class Pipeline:
         *,
         passed_on: Callable[[Appended, Callable[[], None]], None],
         failed: Callable[[str], None],
+        damaged: Callable[[str, str], None],
         missing: Callable[[str], None],
         known: Callable[[str], tuple[str, int]],
     ) -> None:
         self._commands = commands
         self._passed_on = passed_on
         self._failed = failed
+        self._damaged = damaged
         self._missing = missing
         self._known = known
         self._queue: deque[Operation[Any]] = deque()
@@ -218,8 +222,8 @@ class Pipeline:
             answers = await link.exchange(batch.commands())
             self.exchange_seconds = trio.current_time() - started
             self.exchanges += 1
-            self._on_its_way = None
             self._settle(batch, answers)
+            self._on_its_way = None
 
     async def refuse_overdue(self) -> Never:
         """Refuse what has waited for :data:`PATIENCE`, whether it was said to the server or not."""
@@ -295,21 +299,39 @@ class Pipeline:
         )
 
     def _settle(self, batch: _Batch, answers: list[Any]) -> None:
+        """Finish each group of operations; what goes wrong with one is that one's alone."""
         at = 0
         for group, call in zip(batch.groups, batch.calls, strict=True):
             mine = answers[at : at + len(call.commands)]
             at += len(call.commands)
             self.operations += len(group)
-            decisive = mine[: call.decisive]
-            failure = next((answer for answer in decisive if isinstance(answer, Exception)), None)
-            if failure is not None:
-                self._failed(said(failure))
+            try:
+                self._finish(group, call, mine)
+            except Exception as error:  # noqa: BLE001 - a boundary: one operation's answer is no other's
+                names = key_names(call.commands)
+                self._damaged(names, f"the answer cannot be read: {said(error)}")
                 for operation in group:
-                    self._refuse(operation, "What must be kept cannot be written now.", failure)
-            elif isinstance(group[0], Append):
-                self._kept(group, call.read(mine))
-            else:
-                group[0].finish(call.read(mine))
+                    self._refuse(operation, unreadable(names), error)
+
+    def _finish(self, group: list[Operation[Any]], call: Call[Any], mine: list[Any]) -> None:
+        failures = [(place, answer) for place, answer in enumerate(mine) if isinstance(answer, Exception)]
+        for place, failure in failures:
+            self._note(call.commands[place : place + 1], said(failure))
+        first = failures[0][1] if failures and failures[0][0] < (call.decisive or len(mine)) else None
+        if first is not None and not (call.is_partial and len(failures) < len(mine)):
+            words = refused(said(first), key_names(call.commands[failures[0][0] : failures[0][0] + 1]))
+            for operation in group:
+                self._refuse(operation, words, first)
+        elif isinstance(group[0], Append):
+            self._kept(group, call.read(mine))
+        else:
+            group[0].finish(call.read(mine))
+
+    def _note(self, commands: Sequence[Command], words: str) -> None:
+        if is_about_data(words) and not is_refusing(words):
+            self._damaged(key_names(commands), words)
+        else:
+            self._failed(words)
 
     def _kept(self, group: list[Operation[Any]], first: int | None) -> None:
         if first is None and group[0].call.session_id is not None:

@@ -126,6 +126,13 @@ _REFUSING: Final = re.compile(
 )
 
 
+_ABOUT_DATA: Final = re.compile(
+    r"WRONGTYPE|wrong kind of value|user_script|running script|stored|stream|not an integer|"
+    r"not a valid float|cannot be read",
+    re.IGNORECASE,
+)
+
+
 def is_refusing(said: str) -> bool:
     """Whether what was said is about every write, not about the one that was asked for, and may pass."""
     return _REFUSING.search(said) is not None
@@ -142,6 +149,40 @@ def explain(said: str) -> str:
     meaning = next((words for pattern, words in _MEANINGS if pattern.search(said)), "")
     sentence = said[0].upper() + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")
     return f"{sentence} {meaning}".rstrip()
+
+
+def is_about_data(said: str) -> bool:
+    """Whether what was said is about what is stored under the keys, and not about the server."""
+    return _ABOUT_DATA.search(said) is not None
+
+
+def refused(said: str, keys: str) -> str:
+    """Return what is said to whoever asked for something that the server has not done."""
+    if is_refusing(said) or not is_about_data(said):
+        return "The store of sessions takes no writes now. Try again soon."
+    return (
+        f"The server cannot do this with what is stored under {keys}. Trying again does not help: an operator"
+        " has to look at it."
+    )
+
+
+def unreadable(keys: str) -> str:
+    """Return what is said to whoever asked for something that is stored and cannot be read."""
+    return (
+        f"What is stored under {keys} cannot be read here. Trying again does not help: an operator has to"
+        " look at it."
+    )
+
+
+def damage(keys: str, said: str) -> str:
+    """Return what an operator is told of keys that cannot be worked with."""
+    if "WRONGTYPE" in said:
+        said = "it holds another kind of value than this service stores there (WRONGTYPE)"
+    said = said.strip()[:300].rstrip(".")
+    return (
+        f"What is stored under {keys} cannot be used: {said}. What needs it fails until an operator puts it"
+        " right: look at it (redis-cli TYPE KEY), then correct or delete it, and find out who wrote it."
+    )
 
 
 def read_info(*texts: str) -> dict[str, str]:

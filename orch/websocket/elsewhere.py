@@ -7,12 +7,25 @@ revised, and who is in a session (:class:`Neighbours`).
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+import structlog
+from msgspec import Struct
+
 from orch.cluster.asking import Asking
 from orch.stores.records import ClusterStore, SessionRecord
 from orch.websocket.neighbours import Neighbours
 from orch.websocket.outbox import Frame
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.resident import Resident
+
+
+class _Object(Struct):
+    """Any JSON object."""
+
+
+_objects: Final = msgspec.json.Decoder(_Object)
+
+_log = structlog.get_logger("websocket")
 
 _PASSING: Final = b"m"
 _LASTING: Final = b"M"
@@ -21,7 +34,10 @@ _WHO: Final = b"?"
 
 
 class Elsewhere:
-    """The same sessions on other workers. It keeps no state of its own."""
+    """The same sessions on other workers.
+
+    It keeps no state of its own but ``not_understood``, how many messages were not of the form that ours are.
+    """
 
     def __init__(
         self, store: ClusterStore, asking: Asking, *, resident: Resident, presence: PresenceTeller
@@ -36,6 +52,7 @@ class Elsewhere:
             presence=presence,
         )
         self.run = self._neighbours.run
+        self.not_understood = 0
         self.on_ended: Callable[[str], None] | None = None
         self.on_state: Callable[[bool], None] | None = None
         store.on_told = self._heard
@@ -66,12 +83,20 @@ class Elsewhere:
         session = self._resident.peek(session_id)
         if session is None:
             return
-        if kind in (_PASSING, _LASTING):
-            session.deliver(Frame(rest, is_lasting=kind == _LASTING))
-        elif kind == _PRESENT:
-            self._neighbours.hear(session, rest)
-        elif kind == _WHO:
-            self._neighbours.answer(session, rest.decode())
+        try:
+            if kind in (_PASSING, _LASTING):
+                _require_object(rest)
+                session.deliver(Frame(rest, is_lasting=kind == _LASTING))
+            elif kind == _PRESENT:
+                self._neighbours.hear(session, rest)
+            elif kind == _WHO:
+                self._neighbours.answer(session, rest.decode())
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            # Anyone who can speak to the server can say anything there.
+            self.not_understood += 1
+            _log.debug(
+                "message of another worker not understood", session=session_id, reason=str(error)[:200]
+            )
 
     def _gone(self, session_id: str) -> None:
         self._neighbours.let_go(session_id)
@@ -89,3 +114,9 @@ class Elsewhere:
             self.on_state(is_open)
         if is_open:
             self._neighbours.begin_anew()
+
+
+def _require_object(frame: bytes) -> None:
+    """Raise ValueError or a MsgspecError unless a frame is a JSON object in UTF-8, as clients expect."""
+    frame.decode()
+    _objects.decode(frame)

@@ -5,10 +5,10 @@ if redis.call('GET', KEYS[4]) == ARGV[1] then
   return 1
 end
 local session = redis.call('HMGET', KEYS[1], 'epoch', 'active')
-if not session[1] or (ARGV[4] ~= 'inf' and tonumber(session[2]) >= tonumber(ARGV[4])) then
+if not session[1] or (ARGV[4] ~= 'inf' and (tonumber(session[2]) or 0) >= tonumber(ARGV[4])) then
   return 0
 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3])
-redis.call('SET', KEYS[4], ARGV[1], 'PX', 60000)
+redis.call('SET', KEYS[4], ARGV[1], 'PX', 30000)
 redis.call(redis.REDIS_VERSION_NUM and 'SPUBLISH' or 'PUBLISH', ARGV[2], ARGV[3] .. session[1])
 return 1

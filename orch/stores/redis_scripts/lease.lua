@@ -1,4 +1,4 @@
--- KEYS: lease, the last fence. ARGV: holder, milliseconds
+-- KEYS: lease, the last fence. ARGV: holder, milliseconds, milliseconds that the fence is stored
 -- Takes a lease, or renews it. Returns the holder's fence, or 0 where another has it; asked again, the same again.
 -- A fence is never lower than the time, so that it grows also where the last one was forgotten.
 local holder, last = redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]))
@@ -11,6 +11,7 @@ if not holder or not last then
   fence = math.max((last or 0) + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))
   redis.call('SET', KEYS[2], string.format('%.0f', fence))
 end
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
 if holder then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
 else

@@ -8,6 +8,6 @@ end
 if tonumber(session[2]) >= tonumber(ARGV[2]) then
   return tonumber(session[2])
 end
+redis.call('HSET', KEYS[1], 'offset', ARGV[2], 'first', string.format('%.0f', tonumber(ARGV[2]) + 1), 'bytes', '0')
 redis.call('UNLINK', KEYS[2])
-redis.call('HSET', KEYS[1], 'offset', ARGV[2], 'first', string.format('%d', tonumber(ARGV[2]) + 1), 'bytes', '0')
 return tonumber(ARGV[2])

@@ -4,8 +4,9 @@ local active = redis.call('HGET', KEYS[1], 'active')
 if not active then
   return 0
 end
-if tonumber(ARGV[2]) > tonumber(active) then
-  redis.call('HSET', KEYS[1], 'active', ARGV[2])
+local at, at_text = clock(ARGV[2])
+if at > (tonumber(active) or 0) then
+  redis.call('HSET', KEYS[1], 'active', at_text)
 end
 if ARGV[3] then
   redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])

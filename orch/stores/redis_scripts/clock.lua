@@ -1,0 +1,10 @@
+-- Returns a worker's time as a number and as text, but never a later one than it is on this server: a worker
+-- whose clock is ahead must not have sessions end elsewhere. Put in front of the scripts that use it.
+local function clock(text)
+  local time, given = redis.call('TIME'), tonumber(text)
+  local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+  if given > now then
+    return now, string.format('%.6f', now)
+  end
+  return given, text
+end
