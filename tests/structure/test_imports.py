@@ -90,6 +90,7 @@ PURE = (
     "stores/redis_address.py",
     "stores/redis_calls.py",
     "stores/redis_commands.py",
+    "stores/redis_troubles.py",
     "stores/redis_words.py",
     "stores/redis_following.py",
     "stores/redis_keys.py",

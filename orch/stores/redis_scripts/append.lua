@@ -35,13 +35,15 @@ if redis.call('XLEN', KEYS[2]) == 0 then
   -- Nothing is kept; a full server may have dropped it.
   kept_first, size = before + 1, 0
 end
-local function add(offset, header, body)
+local function add(call, offset, header, body)
   local number = string.format('%.0f', offset)
   local frame = string.sub(body, 1, -2) .. ',"offset":' .. number .. '}'
-  return redis.pcall('XADD', KEYS[2], number .. '-0', 'h', header, 'f', frame), frame
+  return call('XADD', KEYS[2], number .. '-0', 'h', header, 'f', frame), frame
 end
-local added, frame = add(before + 1, ARGV[11], ARGV[12])
-if type(added) == 'table' and added.err then
+local added, frame = add(redis.pcall, before + 1, ARGV[11], ARGV[12])
+if type(added) == 'table' and added.err and not string.find(added.err, 'equal or smaller', 1, true) then
+  add(redis.call, before + 1, ARGV[11], ARGV[12]) -- raises the same error
+elseif type(added) == 'table' and added.err then
   -- The history may be ahead of the session. What it has there was given.
   local stream = redis.call('XINFO', 'STREAM', KEYS[2])
   local last = 0
@@ -51,19 +53,16 @@ if type(added) == 'table' and added.err then
     end
   end
   if last <= before or last > 9007199254740000 then
-    return added
+    return redis.error_reply('ERR the stored history ends at an offset that was never given')
   end
   before = last
-  added, frame = add(before + 1, ARGV[11], ARGV[12])
-  if type(added) == 'table' and added.err then
-    return added
-  end
+  added, frame = add(redis.call, before + 1, ARGV[11], ARGV[12])
 end
 local offset, news, fresh = before, {}, 0
 for index = 11, #ARGV, 2 do
   offset = offset + 1
   if index > 11 then
-    added, frame = add(offset, ARGV[index], ARGV[index + 1])
+    added, frame = add(redis.call, offset, ARGV[index], ARGV[index + 1])
   end
   news[#news + 1] = 'A' .. string.format('%.0f', offset) .. '\n' .. ARGV[index] .. '\n' .. frame
   fresh = fresh + #frame
