@@ -19,6 +19,8 @@ from quart_schema.validation import (
 )
 from werkzeug.routing.rules import Rule
 
+from orch.access.table import Need, need_of_route
+
 REFERENCE: Final = "#/components/schemas/{name}"
 
 PROBLEM: Final = {
@@ -40,6 +42,12 @@ PROBLEM: Final = {
         }
     },
 }
+
+
+#: What only operators may use, at least from another machine, and what they show; on the machine itself it
+#: may be that nothing is asked for, which the empty one says.
+OPERATORS: Final = frozenset({Need.OPERATOR, Need.MACHINE, Need.LOCAL})
+OPERATORS_SECURITY: Final[list[dict[str, list[str]]]] = [{"control": []}, {}]
 
 
 class Provider(OpenAPIProvider):
@@ -88,9 +96,16 @@ class Provider(OpenAPIProvider):
         return f"{method.lower()}_{'_'.join(re.findall(r'[A-Za-z0-9]+', path))}"
 
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the base class's paths, each with the answer it gives where it cannot do as it is asked."""
+        """Return the base class's paths, each with the answer it gives where it cannot do as it is asked.
+
+        Who may use each stands in the table of access alone.
+        """
         paths, components = super().build_paths(rule)
         for path, operations in paths.items():
+            for method, operation in operations.items():
+                operation.pop("security", None)
+                if need_of_route(method.upper(), rule.rule) in OPERATORS:
+                    operation["security"] = OPERATORS_SECURITY
             if path.startswith("/api/"):
                 for operation in operations.values():
                     answers = {str(status): each for status, each in operation["responses"].items()}

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import msgspec
@@ -5,6 +6,7 @@ import pytest
 from msgspec import Struct
 
 from orch.access.actors import ACTOR
+from orch.access.table import Need, need_of_route
 from orch.problems import TYPE_PREFIX
 from orch.settings import Frontend, Monitoring, Orchestration, Settings
 from orch.web.app import create_pages
@@ -387,6 +389,20 @@ def test_the_gateway_gets_what_is_no_control_path_and_nothing_else() -> None:
         "/api",
     ):
         assert not app.is_control_path(path), path
+
+
+def test_the_openapi_document_says_of_every_path_whether_it_is_for_operators() -> None:
+    """As the table of access does; the empty choice is the machine itself, where no token is set."""
+    document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            rule = re.sub(r"{(\w+)}", r"<\1>", path)
+            need = need_of_route(method.upper(), rule)
+            is_guests = need in (Need.ANY, Need.READ, Need.SPEAK)
+            assert operation.get("security", []) == ([] if is_guests else [{"control": []}, {}]), (
+                method,
+                path,
+            )
 
 
 def test_the_openapi_document_describes_every_control_path_and_no_page() -> None:

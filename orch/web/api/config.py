@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 from quart import Blueprint, Response
-from quart_schema import document_request, document_response, security_scheme
+from quart_schema import document_request, document_response
 
 from orch.cluster.runtime_settings import WorkerChanged
 from orch.configuration import ConfigurationStatistics
@@ -47,7 +47,6 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.patch("")
     @document_request(Patch)
     @document_response(Applied)
-    @security_scheme([{"control": []}])
     async def change() -> Response:
         """Change values while the service runs, on all workers; the file is left alone.
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, security_scheme
+from quart_schema import document_querystring, document_request, document_response
 
 from orch.parts import Parts
 from orch.web.answers import answer, read_json, read_query
@@ -45,7 +45,6 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.post("/announcements")
     @document_request(Announcement)
     @document_response(Announced)
-    @security_scheme([{"control": []}])
     async def announce() -> Response:
         """Say something to every connection, on all workers; answer how many took it, and in what time."""
         wanted = await read_json(Announcement)
@@ -55,7 +54,6 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @api.delete("/connections/<connection_id>")
     @document_response(Closing, 202)
-    @security_scheme([{"control": []}])
     async def close(connection_id: str) -> Response:
         """Close one connection, on whichever worker it is; its client is told not to come back."""
         await parts.hub.close_connection(connection_id)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 from quart import Blueprint, Response
-from quart_schema import document_request, document_response, security_scheme
+from quart_schema import document_request, document_response
 
 from orch.health.statistics import ServicesStatistics
 from orch.parts import Parts
@@ -38,7 +38,6 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.post("/restart")
     @document_request(Restart)
     @document_response(Restarting, 202)
-    @security_scheme([{"control": []}])
     async def restart() -> Response:
         """Start a back end again: its process, or its restart_command."""
         wanted = await read_json(Restart)

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 from quart import Blueprint, Response
-from quart_schema import document_querystring, document_response, security_scheme
+from quart_schema import document_querystring, document_response
 
 from orch.parts import Parts
 from orch.problems import ProblemError
@@ -52,7 +52,6 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.post("/<branch>/restart")
     @document_querystring(WorkerQuery)
     @document_response(BranchRestarting, 202)
-    @security_scheme([{"control": []}])
     async def restart(branch: str) -> Response:
         """Cancel a branch's attempt so that a new one begins; on another worker by its name."""
         worker = read_query(WorkerQuery).worker
