@@ -75,8 +75,12 @@ def test_a_visit_makes_no_session_and_its_first_word_does(
     assert page.url == f"{demo.url}/translation"
     assert sessions(demo) == before
     name = page.locator("#session-name").inner_text()
+    page.get_by_role("link", name="Join this session").click()
     speaking(page)
+    page.locator(".skip-link").focus()
+    page.keyboard.press("Enter")
     assert sessions(demo) == before | {name}
+    expect(page).to_have_url(LINK)
     found = LINK.search(page.url)
     assert found is not None
     assert found["session"] == name

@@ -382,6 +382,8 @@ addEventListener("hashchange", () => {
   // Another link was opened in this tab: the page begins anew with it.
   const { session_id } = readLink(location.href);
   if (session_id !== null && session_id !== session.session_id) location.reload();
+  // A place in this page was gone to: the address is to lead back to the session all the same.
+  else if (session_id === null && session.phase === "open") keepAddress();
 });
 byId("copy").addEventListener("click", copyAll);
 for (const button of document.querySelectorAll("[data-format]")) button.addEventListener("click", () => save(button.dataset.format));
