@@ -321,6 +321,7 @@ class Proxy:
         """Ask, and hand on the answer. The back end's connection is free as soon as its answer has come."""
         rest: bytes | None = None
         buffer: AnswerBuffer | None = None
+        seconds: float | None = None
         with trio.move_on_after(policy.timeout) as limit:
             try:
                 async with self._dispatcher.send(
@@ -347,12 +348,9 @@ class Proxy:
                 raise
             finally:
                 call.answered = trio.current_time()
-        if limit.cancelled_caught:
-            if buffer is not None and buffer.is_waiting_for_client:
-                raise _takes_too_long(policy.timeout)
-            raise _too_slow(call, policy.timeout)
-        seconds = max(policy.timeout, (len(rest or b"") or IN_MEMORY) / policy.client_rate)
-        with trio.move_on_after(seconds) as limit:
+            # From here on it is the client alone who is waited for.
+            seconds = max(policy.timeout, (len(rest or b"") or IN_MEMORY) / policy.client_rate)
+            limit.deadline = call.answered + seconds
             if buffer is None:
                 await call.out.start(reply.status, headers)
                 await call.out.end(rest or b"")
@@ -361,7 +359,9 @@ class Proxy:
                 await buffer.drained.wait()
                 await call.out.end()
         if limit.cancelled_caught:
-            raise _takes_too_long(seconds)
+            if seconds is None and (buffer is None or not buffer.is_waiting_for_client):
+                raise _too_slow(call, policy.timeout)
+            raise _takes_too_long(seconds or policy.timeout)
 
     def _headers(self, call: Call, reply: Reply, match: Match) -> list[Header]:
         root = call.scope.get("root_path", "")
