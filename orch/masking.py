@@ -37,7 +37,9 @@ def mask_url(url: str) -> str:
     authority, slash, path = place.partition("/")
     if "@" in authority:
         place = f"{DOTS}@{authority.rpartition('@')[2]}{slash}{path}"
-    elif "@" in place and (scheme.startswith(("redis", "postgres")) or not _has_plain_port(authority)):
+    elif "@" in place and (
+        scheme.startswith(("redis", "postgres")) or (scheme != "unix" and not _has_plain_port(authority))
+    ):
         place = f"{DOTS}@{place.rpartition('@')[2]}"
     if mark == "?":
         options, fragment, _ = options.partition("#")
@@ -60,17 +62,22 @@ def _cut(rest: str) -> tuple[str, str, str]:
 
 def _has_plain_port(authority: str) -> bool:
     name, colon, port = authority.rpartition(":")
-    return not colon or port.isdigit() or name.startswith("[") or authority.endswith("]")
+    return (
+        (bool(authority) and not colon) or port.isdigit() or name.startswith("[") or authority.endswith("]")
+    )
 
 
 def is_masked(option: str) -> bool:
-    """Return whether an option of a URL (``name=value``) has a value that is not shown."""
-    name, _, value = option.partition("=")
-    return bool(value) and name.lower() not in _HARMLESS
+    """Return whether an option of a URL (``name=value``) has something that is not shown."""
+    name, equals, value = option.partition("=")
+    return name.lower() not in _HARMLESS and bool(value or not equals)
 
 
 def _option(option: str) -> str:
-    return f"{option.partition('=')[0]}={DOTS}" if is_masked(option) else option
+    name, equals, _ = option.partition("=")
+    if not is_masked(option):
+        return option
+    return f"{name}={DOTS}" if equals else DOTS
 
 
 def mask_urls(text: str) -> str:

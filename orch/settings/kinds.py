@@ -165,5 +165,5 @@ def _of_url(url: str) -> list[str]:
         userinfo = [parts.username, parts.password]
     except ValueError:
         return []
-    options = [each.partition("=")[2] for each in parts.query.split("&") if is_masked(each)]
+    options = [each.partition("=")[2] or each for each in parts.query.split("&") if is_masked(each)]
     return [form for each in (*userinfo, *options) if each for form in (each, unquote(each))]
