@@ -464,3 +464,17 @@ def test_health_tells_guests_the_state_alone() -> None:
     """Why a store is degraded, and how many are connected, are for operators."""
     guest = ask("GET", "/api/health", ScriptedService("full", settings=WIDE), headers={"Host": "x.example"})
     assert list(msgspec.json.decode(guest.whole)) == ["status"]
+
+
+@pytest.mark.parametrize("path", ["/translation", "/sign-in", "/nope"])
+def test_a_guests_page_names_no_page_that_is_not_theirs(path: str) -> None:
+    """Neither in the side bar nor anywhere else; an operator's names all."""
+    service = ScriptedService("full", settings=WIDE)
+    theirs = [page.path for page in PAGES if page.name != "translation"]
+    guest = ask("GET", path, service, headers={"Host": "x.example"}).whole.decode()
+    assert not [each for each in theirs if f'href="{each}"' in guest]
+    assert "data-operator" not in guest
+    assert "/api/health" not in guest
+    bearer = {"Host": "x.example", "Authorization": f"Bearer {TOKEN}"}
+    operator = ask("GET", "/translation", service, headers=bearer).whole.decode()
+    assert all(f'href="{each}"' in operator for each in theirs)
