@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orch.telemetry.events import EventLog
 
 USAGE_ERROR: Final = 2
+FAILED: Final = 1
 INHERIT: Final = "--inherit"  # orch.workers.lifeline.FLAG, which --help need not import
 
 SANDBOX: Final[Mapping[str, tuple[str, int]]] = {
@@ -80,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "file", nargs="?", metavar="FILE", help="settings (default: config/orchestration.yaml)"
     )
+    check.add_argument(
+        "--ask",
+        action="store_true",
+        help="then ask each back end once: its check, a few seconds of speech, a language pair",
+    )
     check.set_defaults(run=_check)
     return parser
 
@@ -97,7 +103,16 @@ def _check(options: argparse.Namespace) -> int:
         print(f"Left alone, as links of Kubernetes or Docker: {', '.join(decoded.ignored)}.")
     given = f", with {', '.join(decoded.environment)} from the environment" if decoded.environment else ""
     print(f"{path} is good{given}.")
-    return 0
+    if not options.ask:
+        return 0
+    import trio  # noqa: PLC0415 - only where something is asked
+
+    from orch.back_end_questions import ask_all  # noqa: PLC0415 - the same
+    from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
+
+    configure("ERROR", pretty=True)
+    is_well = trio.run(ask_all, decoded.settings, partial(print, flush=True))
+    return 0 if is_well else FAILED
 
 
 def _serve(options: argparse.Namespace) -> int:

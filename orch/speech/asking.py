@@ -58,6 +58,8 @@ class BackEnd:
         self._patience = Patience()
         self._standing = Standing(name)
         self._of: Service | None = None
+        self.last_status: int | None = None
+        """The HTTP status of the last answer; None: the last question had none, or was not sent."""
 
     @property
     def service(self) -> Service:
@@ -96,6 +98,7 @@ class BackEnd:
             raise self._not_yet(wait)
         patience = self._patience
         is_trial = patience.times > 0
+        self.last_status = None
         answer: Answer | None = None
         try:
             answer, left_out = await self._send(make, optional)
@@ -132,6 +135,7 @@ class BackEnd:
                 raise ProblemError(
                     "internal_error", f"{self.name} could not be asked; the log says why.", service=self.name
                 ) from error
+            self.last_status = answer.status
             rest = [name for name in optional if name not in left_out]
             if answer.status not in _NOT_KNOWN or not rest:
                 # Only a success shows that it was these: a server that refuses all the same means another.

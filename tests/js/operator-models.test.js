@@ -50,6 +50,24 @@ test("the overview says in one sentence how things are and what it means for peo
   assert.equal(say(), "No back end is configured.");
 });
 
+test("what still works is said only where it was seen to work", () => {
+  const say = (one, speech) => sentence({ services: { services: [one] }, tree: running, speech });
+  const asked = (answered_ago) => ({ streams: 1, waiting_seconds: 0, back_ends: [{ service: "audio-service", answered_ago }] });
+  const degraded = service("audio-service", "degraded");
+  assert.match(say(degraded, asked(2)), /Speech is still being written down/);
+  assert.doesNotMatch(say(degraded, asked(300)), /still being written/);
+  assert.doesNotMatch(say(degraded, asked(null)), /still being written/);
+  assert.match(say({ ...degraded, refusal: "refuses requests with 401" }, asked(2)), /not written down until that is put right/);
+  assert.match(say(degraded, { ...asked(2), waiting_seconds: 12.3 }), /Captions are 12\ss behind/);
+  const healthy = service("audio-service", "healthy");
+  assert.match(say(healthy, { ...asked(2), waiting_seconds: 12.3 }), /^Captions are 12\ss behind/);
+  assert.match(say(healthy, { ...asked(2), waiting_seconds: 2 }), /^Everything works/);
+  const refused = { ...degraded, reason: "refuses requests with 401: bad key", refusal: "x" };
+  const [banner] = problems({ services: { services: [refused] }, tree: running, config: null, speech: asked(2) });
+  assert.match(banner.text, /401: bad key/);
+  assert.match(banner.more, /not written down until/);
+});
+
 test("the tree's trouble is said before that of the back ends", () => {
   const tree = { state: "running", branches: [branch("websocket", "backing_off")] };
   const services = { services: [service("audio-service", "unhealthy")] };

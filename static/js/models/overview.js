@@ -7,13 +7,35 @@ import { word } from "./states.js";
 const MEANING = {
   "audio-service": {
     works: "Speech is still being written down.",
+    refuses: "Speech is not written down until that is put right.",
     away: "Speech is kept for a while and written down when it is back.",
   },
   "translation-service": {
     works: "Speech is still being translated.",
+    refuses: "Captions come without translations until that is put right.",
     away: "Captions come without translations until it is back.",
   },
 };
+
+/** From how many seconds of waiting speech on captions are called late, and for how long a success counts. */
+const LATE = 5;
+const FRESH = 60;
+
+/** How far captions are behind, in words, or null where they are not. */
+function behind(speech) {
+  const waiting = speech?.waiting_seconds ?? 0;
+  return waiting >= LATE ? `Captions are ${duration(Math.round(waiting))} behind.` : null;
+}
+
+/** What still works of a back end that has trouble: what it was seen to do, and nothing else. */
+function works(service, speech) {
+  const meaning = MEANING[service.name];
+  if (service.refusal) return meaning?.refuses ?? "What is asked of it is refused.";
+  if (service.name === "audio-service" && behind(speech)) return behind(speech);
+  const asked = speech?.back_ends?.find((each) => each.service === service.name);
+  if (asked && (asked.answered_ago === null || asked.answered_ago > FRESH)) return "Requests are still sent to it.";
+  return meaning?.works ?? "Requests are still answered.";
+}
 
 const FINE = new Set(["healthy", "unknown"]);
 
@@ -50,9 +72,11 @@ export function sentence({ services, store = null, tree, speech }) {
   const worse = all.filter((service) => !FINE.has(service.state));
   if (worse.length > 0) {
     const words = worse.length === 1 ? `${worse[0].name} is ${word(worse[0].state)}` : `${count(worse.length)} services have trouble`;
-    return `${words}. ${MEANING[worse[0].name]?.works ?? "Requests are still answered."}`;
+    return `${words}. ${works(worse[0], speech)}`;
   }
   if (all.some((service) => service.state === "unknown")) return "Waiting for the first checks of the back ends.";
+  const late = behind(speech);
+  if (late) return `${late} The audio-service is slow to answer.`;
   const streams = speech?.streams ?? 0;
   if (streams > 0) return `Everything works. ${streams === 1 ? "One person is" : `${count(streams)} people are`} speaking.`;
   return "Everything works. Nobody is speaking right now.";
@@ -62,7 +86,7 @@ export function sentence({ services, store = null, tree, speech }) {
  * What is wrong, worst first: [{key, tone, word, subject, text, more, since, action}].
  * `action` is {kind: "restart", service} or {kind: "link", href, label}, or null.
  */
-export function problems({ services, store = null, tree, config }) {
+export function problems({ services, store = null, tree, config, speech = null }) {
   const found = [];
   for (const branch of tree?.branches ?? []) {
     if (branch.state !== "failed" && branch.state !== "backing_off") continue;
@@ -111,7 +135,7 @@ export function problems({ services, store = null, tree, config }) {
       word: word(service.state),
       subject: service.name,
       text: service.reason,
-      more: recovery(service),
+      more: recovery(service, speech),
       since: service.since,
       action: service.restartable ? { kind: "restart", service: service.name } : null,
     });
@@ -134,8 +158,8 @@ export function problems({ services, store = null, tree, config }) {
 }
 
 /** What the service is doing about a back end, or what the operator has to. */
-function recovery(service) {
-  const meaning = isUsable(service) ? MEANING[service.name]?.works : MEANING[service.name]?.away;
+function recovery(service, speech) {
+  const meaning = isUsable(service) ? works(service, speech) : MEANING[service.name]?.away;
   const done = service.recovery?.text ?? (service.restartable ? "" : "It was not started from here; start it where it runs.");
   return [done, meaning].filter(Boolean).join(" ");
 }

@@ -86,7 +86,7 @@ function comparison(p95, p50, course) {
 function showStatus() {
   const words = sentence({ services: state.services, store: state.store, tree: state.tree, speech: state.metrics?.speech });
   if (words) setText(byId("page-status"), words);
-  const found = problems(state);
+  const found = problems({ ...state, speech: state.metrics?.speech });
   showBanners(byId("problems"), found, { onRestart: restartService });
   document.title = found.length > 0 ? `(${count(found.length)}) ${TITLE}` : TITLE;
 }
