@@ -207,9 +207,14 @@ class Session:
         """Give someone a name that nobody else has in it, as near to ``name`` as may be, and return it."""
         return self._called().take(participant_id, name)
 
-    def free_name(self, name: str) -> str:
-        """Return a name that no participant has, as near to ``name`` as may be."""
-        return name if self._names is None else self._names.free(name, "recording")
+    def name_recording(self, recording_id: str, name: str) -> str:
+        """Return a recording's name, as near to ``name`` as may be; no participant has it or is given it.
+
+        It is held as those of participants are whose connection was lost: the oldest of many are let go.
+        """
+        named = self.take_name(recording_id, name)
+        self._called().silence(recording_id)
+        return named
 
     def drop_name(self, participant_id: str) -> None:
         """Have a name back from someone who has not come in after all."""

@@ -246,13 +246,18 @@ class Speaking:
                     sample_rate=RECORDING_RATE,
                     source_language=source_language,
                     target_languages=target_languages,
-                    speaker=None if name is None else session.free_name(clean(name)) or None,
+                    speaker=self._name_recording(session, name),
                 )
                 await self._launch(stream, partial(self._record, stream, chunks, place))
         except BaseException:
             place.close()
             raise
         return RecordingOpened(session_id=session_id, stream_id=stream.stream_id)
+
+    def _name_recording(self, session: Session, name: str | None) -> str | None:
+        """Return what a recording's lines are said by: never a participant, here now or later."""
+        cleaned = clean(name or "")
+        return session.name_recording(new_stream_name(), cleaned) if cleaned else None
 
     def _give_back_place(self) -> None:
         self._recordings -= 1

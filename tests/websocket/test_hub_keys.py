@@ -364,7 +364,7 @@ def test_a_name_is_one_participant_s(tmp_path: Path) -> None:
 
 
 def test_a_recording_takes_no_participant_s_name(tmp_path: Path) -> None:
-    """What is heard in it is never shown as said by someone who is there."""
+    """What is heard in it is never shown as said by someone who is there, or comes later."""
 
     async def chunks() -> Any:
         yield b"\0\0"
@@ -377,7 +377,10 @@ def test_a_recording_takes_no_participant_s_name(tmp_path: Path) -> None:
                     "s", name=name, source_language="en", target_languages=(), chunks=chunks()
                 )
             said = [stream.options["speaker"] for stream in hub.speech.streams]
-            assert said == ["Alice (2)", "alice (2)", "interview.mp3", None, None]
+            assert said == ["Alice (2)", "alice (3)", "interview.mp3", None, None]
+            async with hub.connected() as late:
+                joined = await late.ask(joining(name="Interview.mp3"), "session_joined")
+                assert named(joined) == "Interview.mp3 (2)"
 
     run(main)
 
