@@ -116,7 +116,7 @@ def build(
         topics=topics,
         metrics=metrics,
         capacity=capacity,
-        wall=wall,
+        wall=wall if isinstance(store, SqliteStore) else store.wall,
     )
     dashboard = Dashboard(
         settings=configuration,

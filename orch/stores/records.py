@@ -182,6 +182,14 @@ class SettingsStore(Protocol):
 
 
 @runtime_checkable
+class SteadyStore(Protocol):
+    """A store that says how it is only once that has lasted for a moment."""
+
+    on_steady: Callable[[bool], None] | None
+    """Called when the store has been away or slow for a moment (False), and once it has been back for one."""
+
+
+@runtime_checkable
 class ClusterStore(SessionStore, SettingsStore, Protocol):
     """Where several workers, on one machine or many, keep the sessions they share.
 

@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Never
 
 import trio
 from msgspec import Struct
@@ -36,11 +36,14 @@ from orch.stores.redis_commands import SessionCommands
 from orch.stores.redis_connecting import Connecting, State
 from orch.stores.redis_feed import Feed, load
 from orch.stores.redis_pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
+from orch.stores.redis_troubles import Damper
 from orch.stores.standing import StoreStanding
 from orch.websocket.history import Limits
 
 #: Sessions looked at in one step of a sweep.
 STEP: Final = 500
+#: Seconds that a state has to last before it is announced.
+STEADY_AFTER: Final = 1.0
 
 
 class RedisStatistics(Struct, frozen=True):
@@ -148,6 +151,7 @@ class RedisStore:
         self.on_asked: Callable[[bytes], bytes] | None = None
         self.is_unused: Callable[[str], bool] | None = None
         self.on_state: Callable[[bool], None] | None = None
+        self.on_steady: Callable[[bool], None] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -180,8 +184,14 @@ class RedisStore:
     def standing(self) -> StoreStanding:
         """Return how the store is, in words."""
         connecting = self._connecting
-        is_open = connecting.state == "open"
-        reason = "" if is_open else f"Redis at {connecting.url}: {connecting.trouble or 'not reached yet.'}"
+        is_open = connecting.state == "open" and not connecting.is_slow
+        why = connecting.trouble or "not reached yet."
+        if connecting.is_slow:
+            why = (
+                "No answer for more than 2 s: it is busy, stopped, or the network is slow. What is sent waits"
+                " up to 10 s and is then refused. Look at the server (redis-cli --latency, SLOWLOG GET)."
+            )
+        reason = "" if is_open else f"Redis at {connecting.url}: {why}"
         return StoreStanding(
             engine="redis",
             state="healthy" if is_open else "degraded",
@@ -207,11 +217,25 @@ class RedisStore:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pipeline.refuse_overdue)
+                nursery.start_soon(self._announce)
                 self._pipeline.open()
                 await self._connecting.run(opened)
         finally:
             self._pipeline.close()
             self._feed.close()
+
+    async def _announce(self) -> Never:
+        """Announce how the store is once that has lasted a second, so that a path that flaps is quiet."""
+        damper = Damper(STEADY_AFTER, announced=True)
+        while True:
+            await trio.sleep(STEADY_AFTER / 4)
+            state = damper.observe(self.standing().state == "healthy", trio.current_time())
+            if state is not None and self.on_steady is not None:
+                self.on_steady(state)
+
+    def wall(self) -> float:
+        """Return the time by the server's clock, in seconds since the epoch."""
+        return self._connecting.wall()
 
     # What a store of sessions does.
 

@@ -105,6 +105,16 @@ class SessionCommands(ServerCommands):
         )
         return Call(tuple(call.commands[0] for call in calls), lambda _: None)
 
+    def look(self) -> Call[tuple[str, float]]:
+        """Return what the server says of itself (``INFO``), and its time in seconds since the epoch."""
+        return Call(
+            ((b"INFO",), (b"TIME",)),
+            lambda replies: (
+                replies[0].decode(errors="replace"),
+                read_number(replies[1][0]) + read_number(replies[1][1]) / 1e6,
+            ),
+        )
+
     def load(self, session_id: str) -> Call[SessionRecord | None]:
         """Return a session, or None."""
         return Call((_fields(session_id),), lambda replies: _session(session_id, replies[0]), session_id)

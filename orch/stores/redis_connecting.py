@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from orch.problems import ProblemError
-from orch.stores.redis_address import read_address, shown
+from orch.stores.redis_address import Address, read_address, shown
 from orch.stores.redis_commands import SessionCommands
 from orch.stores.redis_feed import Feed
 from orch.stores.redis_keys import SERVER_RUN
@@ -23,6 +23,7 @@ from orch.stores.redis_pipeline import Pipeline
 from orch.stores.redis_troubles import Damage, Seldom
 from orch.stores.redis_words import (
     cautions,
+    clock_caution,
     damage,
     explain,
     is_refusing,
@@ -40,8 +41,20 @@ LONGEST_PAUSE: Final = 3.0
 #: How long what was taken in may take to be kept when the store is stopped.
 FLUSH_WITHIN: Final = 5.0
 
+#: A connection that lives for less than so many seconds is followed by a longer pause each time.
+BRIEF: Final = 3.0
+
+#: Seconds after which an answer is late; after which another connection is tried; between looks at that.
+SLOW_AFTER: Final = 2.0
+TRY_ANOTHER_AFTER: Final = 2.5
+WATCH_EVERY: Final = 0.25
+
+#: Seconds between looks at the server's settings and clock; a reading of the clock may take so long.
+LOOK_EVERY: Final = 30.0
+CLOCK_READ_WITHIN: Final = 1.0
+
 #: Seconds between looks at whether the server takes writes, and until the same trouble is logged again.
-TRY_EVERY: Final = 2.0
+TRY_EVERY: Final = 1.0
 SAY_AGAIN: Final = 60.0
 
 #: How long one worker may take to give sessions new epochs before another does it, in milliseconds.
@@ -89,6 +102,9 @@ class Connecting:
         self._feed = feed
         self._changed = changed
         self._wall = wall
+        self._ahead = 0.0
+        self._clock: tuple[float, float] | None = None
+        self.is_slow = False
         self._draw = draw
         self._run = ""
         self._found: tuple[str, ...] = ()
@@ -104,10 +120,15 @@ class Connecting:
         try:
             attempt = 0
             while True:
-                done, before = self._pipeline.exchanges, self.connections
+                done, before, began = self._pipeline.exchanges, self.connections, trio.current_time()
                 reason = await self._connected(opened)
-                # A connection that did nothing was no better than none: it must not be tried all the time.
-                was_of_use = self.connections > before and self._pipeline.exchanges > done
+                # One that did nothing, or not for long, was no better than none: it must not be tried all the
+                # time.
+                was_of_use = (
+                    self.connections > before
+                    and self._pipeline.exchanges > done
+                    and trio.current_time() - began > BRIEF
+                )
                 attempt = 1 if was_of_use else attempt + 1
                 self._note(reason, "store lost" if self.connections > before else "store not reached")
                 self._enter("connecting")
@@ -209,12 +230,15 @@ class Connecting:
                     task_status.started(scope)
                     nursery.start_soon(self._pipeline.write, spoken)
                     nursery.start_soon(self._try_writes)
+                    nursery.start_soon(self._look_again)
+                    nursery.start_soon(self._watch, address, (spoken, heard))
                     nursery.start_soon(self._feed.ping, heard)
                     nursery.start_soon(self._feed.catch_up)
                     nursery.start_soon(self._feed.audit)
                     nursery.start_soon(self._feed.let_go)
         finally:
             self._pipeline.is_connected = False
+            self.is_slow = False
             if self.state in ("open", "refusing"):
                 self._enter("connecting")
 
@@ -241,9 +265,12 @@ class Connecting:
         if info.get("cluster_enabled") == "1":
             (cluster,) = _require(await link.exchange([(b"CLUSTER", b"INFO")]))
             info |= read_info(cluster.decode(errors="replace"))
+        asked_at = self._wall()
+        (time,) = _require(await link.exchange([(b"TIME",)]))
+        self._compare_clocks(int(time[0]) + int(time[1]) / 1e6, asked_at)
         if (words := refusal(info)) is not None:
             raise LinkLostError(words)
-        self._beware(cautions(info))
+        self._beware((*cautions(info), *clock_caution(self._ahead)))
         _require(await link.exchange(self._commands.tell_trial().commands))
         self._run = info.get("run_id", "")
         tried = await link.exchange(self._commands.trial(secrets.token_hex(8)).commands)
@@ -256,6 +283,54 @@ class Connecting:
             return explain(errors[0])
         _require(tried)
         return None
+
+    def _compare_clocks(self, server: float, asked_at: float) -> None:
+        """Take in the server's time; ``asked_at``: this machine's when it was asked for."""
+        now = self._wall()
+        self._ahead = (asked_at + now) / 2 - server
+        self._clock = (server + (now - asked_at) / 2, trio.current_time())
+
+    def wall(self) -> float:
+        """Return the time by the server's clock, as far as it is known: all workers have the same one."""
+        if self._clock is None:
+            return self._wall()
+        server, at = self._clock
+        return server + trio.current_time() - at
+
+    async def _look_again(self) -> Never:
+        """See now and then whether the server still is as it has to be: settings may change at run time."""
+        while True:
+            await trio.sleep(LOOK_EVERY)
+            asked_at = self._wall()
+            try:
+                text, time = await self._pipeline.execute(self._commands.look())
+            except ProblemError:
+                continue  # found out elsewhere
+            if self._wall() - asked_at < CLOCK_READ_WITHIN:
+                self._compare_clocks(time, asked_at)
+            self._beware((*cautions(read_info(text)), *clock_caution(self._ahead)))
+
+    async def _watch(self, address: Address, links: tuple[Link, Link]) -> Never:
+        """Say that answers are late; where a new connection is answered meanwhile, give the old one up.
+
+        A connection whose peer is gone without a word looks like a server that is busy.
+        """
+        tried: float | None = None
+        while True:
+            await trio.sleep(WATCH_EVERY)
+            now = trio.current_time()
+            waiting = [link.asked_at for link in links if link.asked_at is not None]
+            asked_at = min(waiting, default=None)
+            self.is_slow = asked_at is not None and now - asked_at > SLOW_AFTER
+            if asked_at is None or now - asked_at < TRY_ANOTHER_AFTER or tried == asked_at:
+                continue
+            tried = asked_at
+            if not await _answers(address):
+                tried = None if now - asked_at > 2 * TRY_ANOTHER_AFTER else tried
+                continue
+            await trio.sleep(WATCH_EVERY)
+            if any(link.asked_at == asked_at for link in links):
+                raise LinkLostError("The connection was silent while a new one was answered.")
 
     def _beware(self, found: tuple[str, ...]) -> None:
         for words in found:
@@ -300,6 +375,22 @@ class Connecting:
                 )
             )
             renewed += len(names)
+
+
+async def _answers(address: Address) -> bool:
+    """Whether the server answers on a new connection within :data:`CONNECT_WITHIN`."""
+    is_answered = False
+    try:
+        async with trio.open_nursery() as nursery:
+            link = Link(address)
+            with trio.move_on_after(CONNECT_WITHIN):
+                await link.open(nursery)
+                await link.exchange([(b"PING",)])
+                is_answered = True
+            nursery.cancel_scope.cancel()
+    except* LinkLostError as lost:
+        _log.debug("another connection failed", reason=str(_first(lost)))
+    return is_answered
 
 
 def _require(answers: list[Any]) -> list[Any]:

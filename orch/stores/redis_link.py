@@ -66,6 +66,7 @@ class Link:
             "username": address.username,
             "password": address.password,
         }
+        self._asked_at: float | None = None
         self._connection: BaseConnection
         if address.path is not None:
             self._connection = UnixDomainSocketConnection(Unix(address.path), **known)
@@ -109,6 +110,7 @@ class Link:
         have been done then, or none. Cancelled, it leaves the connection of no use.
         """
         answers: list[Any] = []
+        self._asked_at = trio.current_time()
         try:
             requests = [
                 self._connection.create_request(*_words(command), decode=False, raise_exceptions=False)
@@ -130,7 +132,14 @@ class Link:
             raise
         except RedisConnectionError as error:
             raise _lost(error) from error
+        finally:
+            self._asked_at = None
         return answers
+
+    @property
+    def asked_at(self) -> float | None:
+        """Since when an answer is waited for, in monotonic seconds; None: none is."""
+        return self._asked_at
 
     def say(self, *command: bytes) -> None:
         """Say a command whose answer comes as news: a subscription. Raises LinkLostError."""

@@ -51,3 +51,27 @@ class Damage:
     def shown(self, now: float) -> tuple[str, ...]:
         """Return what was met with lately."""
         return tuple(words for words, at in self._noted.items() if now - at < self._lasts)
+
+
+class Damper:
+    """Decides which changes of state are announced: those that have lasted for ``lasts`` seconds.
+
+    The mutable state is what was announced last, and since when it is otherwise.
+    """
+
+    def __init__(self, lasts: float, *, announced: bool) -> None:
+        self._lasts = lasts
+        self._announced = announced
+        self._since: float | None = None
+
+    def observe(self, state: bool, now: float) -> bool | None:  # noqa: FBT001 - it is what is observed
+        """Take in how it is now; return the state that is to be announced, or None."""
+        if state == self._announced:
+            self._since = None
+            return None
+        if self._since is None:
+            self._since = now
+        if now - self._since < self._lasts:
+            return None
+        self._announced, self._since = state, None
+        return state

@@ -10,6 +10,8 @@ from typing import Final
 
 #: ``XTRIM … MINID`` and ``ZADD … GT`` came with it.
 OLDEST: Final = (6, 2)
+#: Seconds that the clocks of this machine and of the server may differ by before that is said.
+CLOCK_TOLERANCE: Final = 2.0
 #: A server that was never a replica says so of the one it followed.
 _NOBODY: Final = re.compile("0*")
 
@@ -219,6 +221,19 @@ def cautions(info: Mapping[str, str]) -> tuple[str, ...]:
             " noeviction, so that it refuses what is new instead."
         )
     return tuple(found)
+
+
+def clock_caution(ahead: float) -> tuple[str, ...]:
+    """Return what an operator is told where this machine's clock is so many seconds ahead of the server's."""
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        return ()
+    which = "ahead of" if ahead > 0 else "behind"
+    words = (
+        f"The clock of this machine is {abs(ahead):.0f} s {which} that of the Redis server: times in sessions"
+        " differ between workers. The server's clock decides when a session ends. Have all machines keep time"
+        " (NTP)."
+    )
+    return (words,)
 
 
 def is_the_same(info: Mapping[str, str], run: str) -> bool:

@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from orch.cluster.asking import Asking
-from orch.stores.records import ClusterStore, SessionRecord
+from orch.stores.records import ClusterStore, SessionRecord, SteadyStore
 from orch.websocket.neighbours import Neighbours
 from orch.websocket.outbox import Frame
 from orch.websocket.presence import PresenceTeller
@@ -58,6 +58,9 @@ class Elsewhere:
         store.on_told = self._heard
         store.on_gone = self._gone
         store.on_state = self._changed
+        self._is_steady = isinstance(store, SteadyStore)
+        if isinstance(store, SteadyStore):
+            store.on_steady = self._announce
         store.is_unused = self._is_unused
         asking.on_roll = self._neighbours.call
 
@@ -110,10 +113,14 @@ class Elsewhere:
         return is_unused
 
     def _changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
-        if self.on_state is not None:
-            self.on_state(is_open)
+        if not self._is_steady:
+            self._announce(is_open)
         if is_open:
             self._neighbours.begin_anew()
+
+    def _announce(self, is_open: bool) -> None:  # noqa: FBT001 - the same
+        if self.on_state is not None:
+            self.on_state(is_open)
 
 
 def _require_object(frame: bytes) -> None:

@@ -1,0 +1,111 @@
+"""A server that is slow, silent, set otherwise or of another time is said to be, and soon."""
+
+import time
+from pathlib import Path
+
+import pytest
+import trio
+
+from orch.stores import redis_connecting
+from orch.stores.redis import RedisStore
+from orch.stores.redis_troubles import Damage, Damper, Seldom
+from orch.stores.redis_words import clock_caution
+from tests.fakes.redis import RedisServer, redis_server
+from tests.fakes.redis_workers import workers
+from tests.fakes.running import run
+from tests.fakes.stores import append, record, running
+
+
+def test_what_does_not_last_is_not_announced() -> None:
+    """A path that flaps is told of once at most."""
+    damper = Damper(1.0, announced=True)
+    assert [damper.observe(step % 2 == 0, step / 10) for step in range(80)] == [None] * 80
+    assert [damper.observe(False, 10 + step / 2) for step in range(4)] == [None, None, False, None]
+    assert [damper.observe(True, 20 + step / 2) for step in range(4)] == [None, None, True, None]
+
+
+def test_troubles_are_bounded() -> None:
+    """However many different ones there are, and however often each happens."""
+    seldom, damage = Seldom(60), Damage(60)
+    assert sum(seldom.is_new(str(number), 0) for number in range(10_000)) == 100
+    assert not seldom.is_new("5", 1)
+    assert seldom.is_new("5", 61)
+    for number in range(100):
+        damage.note(str(number), 0)
+    assert damage.shown(1) == ("95", "96", "97", "98", "99")
+    assert damage.shown(61) == ()
+
+
+def test_clocks_that_differ_are_said() -> None:
+    """Beyond two seconds, either way."""
+    assert clock_caution(1.9) == clock_caution(-1.9) == ()
+    assert "120 s ahead" in clock_caution(120)[0]
+    assert "5 s behind" in clock_caution(-5)[0]
+
+
+def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(tmp_path: Path) -> None:
+    """Health says so within seconds, it is announced, and both end when it answers; nothing is lost."""
+
+    async def main(server: RedisServer) -> None:
+        async with workers(server.url, 1) as (a,):
+            announced: list[bool] = []
+            a.store.on_steady = announced.append
+            await a.store.create(record())
+            server.pause()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(append, a.store)
+                with trio.fail_after(5):
+                    while not announced:
+                        await trio.sleep(0.05)
+                standing = a.store.standing()
+                assert (announced, standing.state) == ([False], "degraded")
+                assert "No answer" in standing.reason
+                server.resume()
+            with trio.fail_after(5):
+                while len(announced) < 2:
+                    await trio.sleep(0.05)
+            assert announced == [False, True]
+            assert a.store.statistics().failures == 0
+
+    with redis_server(tmp_path) as server:
+        run(main, server, virtual=False)
+
+
+def test_cautions_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an operator changes while the service runs is said, and what was put right is not any more."""
+    monkeypatch.setattr(redis_connecting, "LOOK_EVERY", 0.1)
+
+    async def main(server: RedisServer) -> None:
+        async with workers(server.url, 1) as (a,):
+            assert a.store.standing().cautions == ()
+            server.ask("CONFIG", "SET", "maxmemory", "100mb")
+            server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+            with trio.fail_after(5):
+                while not a.store.standing().cautions:
+                    await trio.sleep(0.05)
+            assert "allkeys-lru" in a.store.standing().cautions[0]
+            server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+            with trio.fail_after(5):
+                while a.store.standing().cautions:
+                    await trio.sleep(0.05)
+
+    with redis_server(tmp_path) as server:
+        run(main, server, virtual=False)
+
+
+def test_a_worker_whose_clock_is_ahead_goes_by_the_servers(lone_redis: RedisServer) -> None:
+    """It says so, and does not have a session look used later than it was."""
+    assert lone_redis.ask("FLUSHALL") == b"+OK\r\n"
+
+    async def main() -> None:
+        store = RedisStore(lone_redis.url, wall=lambda: time.time() + 120)
+        async with running(store):
+            assert abs(store.wall() - time.time()) < 1
+            assert any("120 s ahead" in each for each in store.standing().cautions)
+            await store.create(record())
+            await append(store, at=time.time() + 120)
+            found = await store.load("s")
+            assert found is not None
+            assert abs(found.last_active - time.time()) < 5
+
+    run(main, virtual=False)
