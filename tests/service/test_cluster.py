@@ -337,10 +337,9 @@ def test_redis_that_hangs_for_five_seconds_under_load_costs_a_wait(tmp_path: Pat
             time.sleep(5)
             redis.resume()
 
-        counts = stream(speaker, listeners, FEWER, hang)
-        for each in counts:
-            assert "lost" not in each
-            assert each.get("degraded", 0) == each.get("restored", 0)
+        # That it is slow is announced, and a moment after it has answered again that it is not.
+        counts = stream(speaker, listeners, FEWER, hang, restored=CLIENTS // 2)
+        assert counts == [{"degraded": CLIENTS // 2, "restored": CLIENTS // 2}] * 2
 
 
 def _has_heard_number(listener: Listener, number: int) -> bool:
