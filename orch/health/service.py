@@ -239,11 +239,13 @@ class HealthService:
         settings = self._settings.current
         if settings is self._applied:
             return
-        self._applied = settings
+        before, self._applied = self._applied, settings
         for name in [name for name in self._services if name not in settings.services]:
             self._forget(self._services.pop(name))
         for name, configured in settings.services.items():
             service = self._services.setdefault(name, WatchedService(name, at=self._wall()))
+            if before is not None and before.services.get(name) != configured:
+                service.refusal = None  # it was of the key, the address or the path that it had
             self._reconcile_instances(service, configured.all_instances())
             for instance in service.instances.values():
                 if not instance.is_watched:
