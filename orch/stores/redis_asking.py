@@ -25,6 +25,10 @@ ANSWERS_BYTES: Final = 64 * 2**20
 #: Questions that a worker remembers to have answered: one may be said twice where a connection is lost.
 REMEMBERED: Final = 1_000
 
+#: Whoever did not answer so many questions in a row is not waited for until an answer comes; it is still
+#: asked, and named as missing. Anyone who may subscribe can look like a worker.
+MISSES: Final = 2
+
 #: Answers to one question that are collected.
 ANSWERS_LIMIT: Final = 10_000
 
@@ -46,12 +50,13 @@ class _Question:
 
     def __init__(self) -> None:
         self.expected: frozenset[str] | None = None
+        self.waited_for: frozenset[str] = frozenset()
         self.answers: dict[str, bytes] = {}
         self.size = 0
         self.is_answered = trio.Event()
 
     def look(self) -> None:
-        if self.expected is not None and self.expected <= self.answers.keys():
+        if self.expected is not None and self.waited_for <= self.answers.keys():
             self.is_answered.set()
 
 
@@ -79,6 +84,7 @@ class Asking:
         self._open: dict[bytes, _Question] = {}
         self._heard: OrderedDict[bytes, None] = OrderedDict()
         self._questions = 0
+        self._missed: dict[str, int] = {}
 
     async def ask(self, payload: bytes, *, within: float, only: str | None) -> Answers:
         """Ask all other workers, or only one; return what was answered within that many seconds.
@@ -94,12 +100,16 @@ class Asking:
             with trio.move_on_after(within):
                 listening = await self._execute(self._commands.ask(where, said))
                 question.expected = listening - {self._worker} if only is None else listening & {only}
+                question.waited_for = frozenset(
+                    name for name in question.expected if self._missed.get(name, 0) < MISSES
+                )
                 question.look()
                 await question.is_answered.wait()
         finally:
             del self._open[head]
         if question.expected is None:
             raise ProblemError("store_unavailable", "The other workers cannot be asked now.")
+        self._note(question)
         # Anyone can publish an answer; it counts from those that listen.
         answers = {
             name: answer for name, answer in question.answers.items() if answer and name in question.expected
@@ -118,7 +128,19 @@ class Asking:
             said = b"%s%s %s\n%s" % (_ANSWERED, head, self._worker.encode(), answer)
             self._offer(self._commands.publish(own_channel(worker), said))
 
+    def _note(self, question: _Question) -> None:
+        """Count who did not answer, of those that still listen."""
+        listening = question.expected or frozenset()
+        late = listening - question.answers.keys()
+        # A question to one worker says nothing about the others.
+        self._missed |= {name: self._missed.get(name, 0) + 1 for name in late}
+        while len(self._missed) > REMEMBERED:
+            del self._missed[next(iter(self._missed))]
+        for name in question.answers:
+            self._missed.pop(name, None)
+
     def _take(self, head: bytes, worker: str, answer: bytes) -> None:
+        self._missed.pop(worker, None)
         question = self._open.get(head)
         if question is None or worker in question.answers or len(question.answers) >= ANSWERS_LIMIT:
             return

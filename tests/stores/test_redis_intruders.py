@@ -204,3 +204,23 @@ def _say(server: RedisServer, *words: str | bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         connection.sendall(said)
         assert not connection.recv(65536).startswith(b"-")
+
+
+def test_whoever_listens_and_never_answers_is_soon_not_waited_for(lone_redis: RedisServer) -> None:
+    """It is named as missing each time, and costs two questions their whole time, not every one."""
+
+    async def main() -> None:
+        server = _flushed(lone_redis)
+        async with workers(server.url) as (a, b):
+            b.store.on_asked = lambda question: question
+            stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+            await stream.send_all(b"SUBSCRIBE orch:worker:nobody\r\n")
+            await stream.receive_some()
+            for _ in range(2):
+                await a.store.ask(b"?", within=0.3)
+            with trio.fail_after(5):
+                asked = await a.store.ask(b"?", within=60)
+            assert asked.missing == {"nobody"}
+            await stream.aclose()
+
+    run(main, virtual=False, limit=60)
