@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 USAGE_ERROR: Final = 2
 FAILED: Final = 1
+DEMO_MODEL: Final = "ORCH_DEMO_MODEL"
 INHERIT: Final = "--inherit"  # orch.workers.lifeline.FLAG, which --help need not import
 
 SANDBOX: Final[Mapping[str, tuple[str, int]]] = {
@@ -70,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
                 "--workers", type=int, help="processes that serve; more than one needs Redis"
             )
             command.add_argument(INHERIT, help=argparse.SUPPRESS)
+        else:
+            command.add_argument(
+                "--model",
+                default=os.environ.get(DEMO_MODEL, ""),
+                help=f"Whisper model of the demo: a name such as base, or a folder ({DEMO_MODEL})",
+            )
         command.add_argument(
             "--log-format",
             choices=["json", "text"],
@@ -138,8 +145,24 @@ def _demo(options: argparse.Namespace) -> int:
         port = _free_port(usual_port)
         overlay[f"services.{name}.url"] = f"http://127.0.0.1:{port}"
         argv = [sys.executable, "-m", module, "--port", str(port), "--exit-with-stdin"]
+        if name == "audio-service" and options.model:
+            argv += ["--model", _demo_model(options.model)]
         processes[name] = ProcessSpec(name=name, argv=tuple(argv), env={})
     return _run(options, overlay, processes)
+
+
+def _demo_model(model: str) -> str:
+    """Return the Whisper model for the demo. Raises :class:`SettingsError` where it cannot be used."""
+    from orch.sandbox.engines import whisper  # noqa: PLC0415 - only where a model is given
+
+    reason = None
+    if not whisper.is_installed():
+        reason = "faster-whisper is not installed: pip install 'orchestration-service[whisper]'"
+    elif whisper.is_folder(model):
+        reason = whisper.missing_from(model)
+    if reason is not None:
+        raise SettingsError([Fault(f"--model {model}", reason)])
+    return model
 
 
 def _free_port(usual: int) -> int:

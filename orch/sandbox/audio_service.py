@@ -95,11 +95,13 @@ class Transcript(Struct, frozen=True, kw_only=True):
     """``POST /api/transcribe``. Times in seconds.
 
     ``confidence`` is the mean of the segments', weighted by their length: what the engine said, or null.
+    ``language_probability``: how sure the engine is of a language that it detected; null where it was told.
     """
 
     text: str
     segments: tuple[Segment, ...]
     language: str
+    language_probability: float | None
     confidence: float | None
     processing_time: float
     model_used: str
@@ -118,14 +120,17 @@ class AudioService:
         self._born = time.monotonic()
         self._ready = trio.Event()
         self._engine: SpeechEngine | None = None
+        self._detail = ""
         self._places = trio.Semaphore(0)
         self._recordings = 0
 
     async def run(self) -> None:
         """Load an engine and keep it. Raises :class:`EngineFailed` when it dies: the process ends with it."""
-        engine = await load_engine(self._wanted)
+        loaded = await load_engine(self._wanted)
+        engine, self._detail = loaded.engine, loaded.detail
+        if self._detail:
+            log.warning("engine", engine=engine.name if engine else None, detail=self._detail)
         if engine is None:
-            log.warning("no engine", advice=ADVICE)
             self._ready.set()
             return
         async with trio.open_nursery() as nursery:
@@ -142,7 +147,9 @@ class AudioService:
         if not self._ready.is_set():
             status, detail = "starting", "The engine is being loaded."
         elif self._engine is None:
-            status, detail = "degraded", f"No engine is installed. {ADVICE}"
+            status, detail = "degraded", self._detail
+        else:
+            detail = self._detail
         engine = self._engine
         return Health(
             status=status,
@@ -172,7 +179,7 @@ class AudioService:
         if self._engine is not None:
             return self._engine
         if self._ready.is_set():
-            raise ProblemError("engine_missing", ADVICE)
+            raise ProblemError("engine_missing", self._detail)
         raise ProblemError(
             "service_unavailable", "The engine is still being loaded.", headers={"Retry-After": "5"}
         )
@@ -200,6 +207,7 @@ class AudioService:
                 text=" ".join(segment.text for segment in heard.segments if segment.text),
                 segments=heard.segments,
                 language=heard.language,
+                language_probability=heard.language_probability,
                 confidence=_confidence(heard.segments),
                 processing_time=round(time.perf_counter() - began, 4),
                 model_used=f"{engine.name}/{engine.model}",
@@ -231,17 +239,31 @@ class AudioService:
             self._recordings -= 1
 
 
-async def load_engine(wanted: Wanted) -> SpeechEngine | None:
+class Loaded(Struct, frozen=True):
+    """The engine there is, or None. ``detail``: why it is not the one that was wanted, for a person."""
+
+    engine: SpeechEngine | None
+    detail: str = ""
+
+
+async def load_engine(wanted: Wanted) -> Loaded:
     """Return the engine that is wanted, or the best there is."""
-    if wanted.engine != "pocketsphinx" and whisper.is_installed():
-        found = await whisper.load(wanted.model, fetch_seconds=wanted.fetch_seconds)
-        if found is not None:
-            return found
+    detail = ""
+    if wanted.engine != "pocketsphinx":
+        if whisper.is_installed():
+            try:
+                return Loaded(await whisper.load(wanted.model, fetch_seconds=wanted.fetch_seconds))
+            except whisper.ModelUnavailable as error:
+                detail = f"Whisper cannot be used. {error}"
+        elif wanted.engine == "whisper":
+            detail = "faster-whisper is not installed: pip install 'orchestration-service[whisper]'"
     if wanted.engine != "whisper" and find_spec("pocketsphinx") is not None:
         from orch.sandbox.engines.pocketsphinx import PocketSphinx  # noqa: PLC0415 - only where it is installed
 
-        return PocketSphinx()
-    return None
+        return Loaded(
+            PocketSphinx(), f"{detail} PocketSphinx is used instead: English only." if detail else ""
+        )
+    return Loaded(None, detail or f"No engine is installed. {ADVICE}")
 
 
 def choose(language: str, engine: SpeechEngine) -> str | None:

@@ -29,7 +29,7 @@ _LINK: Final = re.compile(
 )
 _LINK_PORT: Final = re.compile(r"ORCH_(\w+_)?PORT")
 _LINK_VALUE: Final = re.compile(r"(tcp|udp|sctp)://.*")
-NOT_SETTINGS: Final = ("ORCH_CONFIG", "ORCH_TEST_REDIS_URL", "ORCH_TEST_POSTGRES_URL")
+NOT_SETTINGS: Final = ("ORCH_CONFIG", "ORCH_DEMO_MODEL", "ORCH_TEST_REDIS_URL", "ORCH_TEST_POSTGRES_URL")
 
 
 def overrides(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import trio
 
 from orch.sandbox.engines.speech import Heard, Segment, Word
@@ -66,6 +67,7 @@ class ScriptedTranslationEngine:
 class ScriptedWhisper(ModuleType):
     """Stands for the package ``faster_whisper``: three segments, each only when ``go`` says so.
 
+    Numbers are NumPy's, as the package gives them. ``doubts``: other figures of the segment of that number.
     ``on_disk``: whether the model is there; ``can_fetch``: whether it could be fetched; ``is_slow``: a fetch
     lasts until ``go``.
     """
@@ -81,8 +83,9 @@ class ScriptedWhisper(ModuleType):
         class WhisperModel:
             supported_languages = ("de", "en", "fr")
 
-            def __init__(self, model: str, *, local_files_only: bool) -> None:
+            def __init__(self, model: str, *, compute_type: str, local_files_only: bool) -> None:
                 package.loads.append(local_files_only)
+                package.compute_type = compute_type
                 if is_slow and not local_files_only:
                     package.go.acquire()
                 if not on_disk and (local_files_only or not can_fetch):
@@ -90,9 +93,14 @@ class ScriptedWhisper(ModuleType):
 
             def transcribe(self, audio: Any, **options: Any) -> tuple[Iterator[Any], Any]:
                 package.options = options | {"samples": len(audio), "peak": float(abs(audio).max())}
-                return package.segments(), SimpleNamespace(language=options["language"] or "fr")
+                info = SimpleNamespace(
+                    language=options["language"] or "fr", language_probability=np.float64(0.9)
+                )
+                return package.segments(), info
 
         self.options: dict[str, Any] = {}
+        self.compute_type = ""
+        self.doubts: dict[int, dict[str, float]] = {}
         self.WhisperModel = WhisperModel
 
     def segments(self) -> Iterator[Any]:
@@ -102,8 +110,16 @@ class ScriptedWhisper(ModuleType):
             self.go.acquire()
             self.decoded += 1
             word = SimpleNamespace(
-                word=f" word{number}", start=number + 0.1, end=number + 0.9, probability=0.5
+                word=f" word{number}",
+                start=np.float64(number + 0.1),
+                end=np.float64(number + 0.9),
+                probability=np.float64(0.5),
             )
+            figures = {"avg_logprob": -0.5, "no_speech_prob": 0.01, "compression_ratio": 0.8}
             yield SimpleNamespace(
-                start=float(number), end=number + 1.0, text=f" word{number}", avg_logprob=-0.5, words=[word]
+                start=np.float64(number),
+                end=np.float64(number + 1.0),
+                text=f" word{number}",
+                words=[word],
+                **(figures | self.doubts.get(number, {})),
             )

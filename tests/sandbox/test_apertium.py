@@ -2,11 +2,13 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import trio
 
+from orch.sandbox.engines import apertium
 from orch.sandbox.engines.apertium import WAITING_LIMIT, Apertium, find, null_flushing, read_modes
 from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
 from tests.fakes.running import run
@@ -25,7 +27,11 @@ SENTENCES = (
 
 
 def test_directions_are_read_by_the_codes_that_everyone_uses() -> None:
-    assert read_modes("  eng-spa\n  spa-eng_US\n  eng-spa-tagger\n  frp-ita\n") == {
+    """A spelling that only Apertium has a name for is no language to choose."""
+    listed = "eng-spa spa-eng_US eng-spa-tagger frp-ita mkd-hbs_HR eng-hbs_SR nno_e-nob oci_aran-cat"
+    assert read_modes(listed) == {
+        Pair("mk", "hr"): "mkd-hbs_HR",
+        Pair("en", "sr"): "eng-hbs_SR",
         Pair("en", "es"): "eng-spa",
         Pair("es", "en-US"): "spa-eng_US",
         Pair("frp", "it"): "frp-ita",
@@ -234,3 +240,50 @@ def test_more_texts_than_may_wait_are_refused(tmp_path: Path) -> None:
 def test_without_the_program_there_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert run(find) is None
+
+
+@pytest.mark.parametrize("command", ["exit 1", "cat > /dev/null; kill -9 $$"])
+def test_a_direction_that_does_not_work_is_not_offered(tmp_path: Path, command: str) -> None:
+    """The distribution lists modes that cannot run."""
+    scripted = ScriptedApertium(tmp_path, command=command, pipeline="false")
+
+    async def offered() -> tuple[Pair, ...]:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(scripted.engine.run)
+            nursery.cancel_scope.cancel()
+        return scripted.engine.pairs
+
+    assert run(offered, virtual=False) == ()
+
+
+def test_a_pipeline_that_swallows_a_text_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text fails in time; the next one gets a pipeline that answers."""
+    monkeypatch.setattr(apertium, "EXCHANGE", 0.5)
+    swallowing = tmp_path / "pipeline.py"
+    swallowing.write_text(f"#!{sys.executable}\n{SWALLOWING}")
+    swallowing.chmod(stat.S_IRWXU)
+    scripted = ScriptedApertium(tmp_path, command="cat", pipeline=str(swallowing))
+
+    async def ask() -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(scripted.engine.run)
+            with pytest.raises(TranslationFailed, match="within"):
+                await scripted.engine.translate("a trap", ENGLISH_TO_SPANISH)
+            assert await scripted.engine.translate("the dog", ENGLISH_TO_SPANISH) == "the dog"
+            nursery.cancel_scope.cancel()
+        assert children(os.getpid()) == []
+
+    run(ask, virtual=False)
+
+
+SWALLOWING = """import os
+text = b""
+while data := os.read(0, 65536):
+    text += data
+    while b"\\0" in text:
+        one, _, text = text.partition(b"\\0")
+        if b"trap" not in one:
+            os.write(1, one + b"\\0")
+"""

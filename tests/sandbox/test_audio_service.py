@@ -3,6 +3,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from quart_trio.testing import TrioClient
 
 from orch.problems import ProblemError
 from orch.sandbox import audio_service
-from orch.sandbox.audio_service import WAITING_PER_PLACE, AudioService, Wanted, create
+from orch.sandbox.audio_service import WAITING_PER_PLACE, AudioService, Loaded, Wanted, create
 from orch.sandbox.engines import whisper
 from orch.sandbox.engines.speech import EngineFailed
 from orch.speech.wav import wav
@@ -36,9 +37,9 @@ def with_engine(
     """Run a test against the service with a scripted engine."""
     engine = ScriptedSpeechEngine()
 
-    async def load(_wanted: Wanted) -> ScriptedSpeechEngine:
+    async def load(_wanted: Wanted) -> Loaded:
         await trio.lowlevel.checkpoint()
-        return engine
+        return Loaded(engine)
 
     monkeypatch.setattr(audio_service, "load_engine", load)
 
@@ -95,6 +96,7 @@ def test_an_answer_says_what_the_engine_said(with_service: Callable[[Test], None
             "text": "hello there",
             "segments": [msgspec.json.decode(msgspec.json.encode(SAID))],
             "language": "en",
+            "language_probability": None,
             "confidence": 0.75,
             "model_used": "scripted/of-tests",
             "session_id": "s-1",
@@ -242,10 +244,8 @@ def test_an_engine_that_breaks_off_is_said_to_have(with_service: Callable[[Test]
 
 
 def test_a_service_without_an_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def load(_wanted: Wanted) -> None:
-        await trio.lowlevel.checkpoint()
-
-    monkeypatch.setattr(audio_service, "load_engine", load)
+    monkeypatch.setattr(whisper, "is_installed", lambda: False)
+    monkeypatch.setattr(audio_service, "find_spec", lambda _name: None)
 
     async def main() -> None:
         service = AudioService(Wanted())
@@ -273,7 +273,7 @@ def test_the_choice_of_engine_is_followed(monkeypatch: pytest.MonkeyPatch) -> No
 
     async def chosen(engine: audio_service.EngineChoice) -> str | None:
         found = await audio_service.load_engine(Wanted(engine=engine, fetch_seconds=0))
-        return None if found is None else found.name
+        return None if found.engine is None else found.engine.name
 
     async def main() -> None:
         monkeypatch.setattr(whisper, "is_installed", lambda: False)
@@ -285,6 +285,24 @@ def test_the_choice_of_engine_is_followed(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setitem(sys.modules, "faster_whisper", ScriptedWhisper())
         assert await chosen("auto") == whisper.Whisper.name
         assert await chosen("pocketsphinx") == "pocketsphinx"
+
+    run(main, virtual=False)
+
+
+def test_why_another_engine_is_used_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder that is not there is no missing package."""
+    monkeypatch.setattr(whisper, "is_installed", lambda: True)
+    folder = str(tmp_path / "nowhere")
+
+    async def main() -> None:
+        wanted = await audio_service.load_engine(Wanted(engine="whisper", model=folder))
+        assert wanted.engine is None
+        assert folder in wanted.detail
+        assert "pip install" not in wanted.detail
+        instead = await audio_service.load_engine(Wanted(engine="auto", model=folder))
+        assert instead.engine is not None
+        assert folder in instead.detail
+        assert "PocketSphinx" in instead.detail
 
     run(main, virtual=False)
 

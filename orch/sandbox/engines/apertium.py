@@ -33,6 +33,12 @@ WAITING_LIMIT: Final = 64
 PROBE: Final = 10.0
 """Seconds a pipeline has for its first answer: loading the dictionaries, on a busy machine."""
 
+EXCHANGE: Final = 5.0
+"""Seconds one text may take; it takes milliseconds. Some pipelines swallow some texts and never answer."""
+
+TRIED_AT_ONCE: Final = 2
+"""Directions that are tried at the same time, before any is offered."""
+
 DEFAULT_DATA: Final = Path("/usr/share/apertium")
 
 # ISO 639-3, as Apertium names its languages, to ISO 639-1, as everyone else does.
@@ -51,10 +57,22 @@ _MODE: Final = re.compile(r"^([a-z]{2,3})(?:_([A-Za-z]+))?-([a-z]{2,3})(?:_([A-Z
 _LINE_BREAKS: Final = re.compile(r"(\s*\n\s*)")
 
 
-def code(language: str, variant: str | None) -> str:
-    """Return the BCP 47 tag of one side of a mode's name: ``en-US`` for ``eng`` and ``US``."""
+# Apertium has one dictionary for these, and says by a variant which of them comes out.
+_OF_SERBO_CROATIAN: Final = {"HR": "hr", "SR": "sr", "BS": "bs"}
+_REGION: Final = re.compile(r"^[A-Z]{2}$")
+
+
+def code(language: str, variant: str | None) -> str | None:
+    """Return the BCP 47 tag of one side of a mode's name: ``en-US`` for ``eng`` and ``US``.
+
+    None where there is no such tag: a spelling or a dialect that only Apertium has a name for.
+    """
     short = SHORT.get(language, language)
-    return f"{short}-{variant}" if variant else short
+    if variant is None:
+        return short
+    if language == "hbs":
+        return _OF_SERBO_CROATIAN.get(variant)
+    return f"{short}-{variant}" if _REGION.match(variant) else None
 
 
 def read_modes(listing: str) -> dict[Pair, str]:
@@ -63,7 +81,9 @@ def read_modes(listing: str) -> dict[Pair, str]:
     for line in listing.split():
         found = _MODE.match(line)
         if found:
-            modes[Pair(code(found[1], found[2]), code(found[3], found[4]))] = line
+            source, target = code(found[1], found[2]), code(found[3], found[4])
+            if source is not None and target is not None:
+                modes[Pair(source, target)] = line
     return modes
 
 
@@ -110,10 +130,11 @@ class Apertium:
         }
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Wait until cancelled, then end the pipelines.
+        """Try each direction, offer those that answer, wait until cancelled, then end the pipelines.
 
         Were this process killed, they end by themselves, at the end of their input.
         """
+        await self._try_all()
         task_status.started()
         try:
             await trio.sleep_forever()
@@ -121,6 +142,21 @@ class Apertium:
             with trio.move_on_after(2, shield=True):
                 for direction in self._directions.values():
                     await direction.close()
+
+    async def _try_all(self) -> None:
+        """Leave out each direction that does not translate a word: a listed mode may not run."""
+        places = trio.CapacityLimiter(TRIED_AT_ONCE)
+        working: set[Pair] = set()
+
+        async def attempt(pair: Pair) -> None:
+            async with places:
+                if await self._directions[pair].is_working():
+                    working.add(pair)
+
+        async with trio.open_nursery() as nursery:
+            for pair in self.pairs:
+                nursery.start_soon(attempt, pair)
+        self.pairs = tuple(pair for pair in self.pairs if pair in working)
 
     async def translate(self, text: str, pair: Pair) -> str:
         """Translate ``text``, each line for itself. What is no language in it comes back as it was."""
@@ -160,10 +196,25 @@ class Direction:
         if self._lock.statistics().tasks_waiting >= WAITING_LIMIT:
             raise TooManyWaiting(self._mode)
         async with self._lock:
-            translated = await self._answer(words)
+            with trio.move_on_after(2 * EXCHANGE if self._pipeline else PROBE + EXCHANGE) as waiting:
+                translated = await self._answer(words)
+        if waiting.cancelled_caught:
+            raise TranslationFailed(f"apertium {self._mode} did not answer in time")
         before = text[: len(text) - len(text.lstrip())]
         after = text[len(text.rstrip()) :]
         return before + translated.removesuffix("[]").removesuffix(".").strip() + after
+
+    async def is_working(self) -> bool:
+        """Return whether the command translates a word in this direction. No pipeline is left open."""
+        with trio.move_on_after(PROBE):
+            try:
+                await self._ask_command("a")
+            except TranslationFailed as error:
+                log.warning("a direction is not offered", mode=self._mode, reason=str(error))
+                return False
+            return True
+        log.warning("a direction is not offered", mode=self._mode, reason=f"no answer within {PROBE:g} s")
+        return False
 
     async def _answer(self, words: str) -> str:
         """Ask the pipeline; if it can't stay open, or breaks, ask the command, which loads all anew."""
@@ -179,11 +230,19 @@ class Direction:
             if self._pipeline is None:
                 self._pipeline = await self._open()
                 await self._probe(self._pipeline)
-            return await _exchange(self._pipeline, words + END)
+            with trio.fail_after(EXCHANGE):
+                return await _exchange(self._pipeline, words + END)
+        except trio.TooSlowError as error:
+            # Only the text is to blame, so the next one gets a pipeline again.
+            await self._close_in_time()
+            raise TranslationFailed(f"apertium {self._mode} did not answer within {EXCHANGE:g} s") from error
         except BaseException:  # cancelled too: what a half-told pipeline says next belongs to nobody
-            with trio.move_on_after(1, shield=True):
-                await self.close()
+            await self._close_in_time()
             raise
+
+    async def _close_in_time(self) -> None:
+        with trio.move_on_after(1, shield=True):
+            await self.close()
 
     async def _probe(self, pipeline: trio.Process) -> None:
         with trio.move_on_after(PROBE) as probe:

@@ -61,7 +61,10 @@ class Worker:
         while True:
             for key, _ in self._selector.select():
                 if isinstance(key.data, Child):
-                    self._read_answer(key.data)
+                    # One of the frames just read may have stopped it: its pipe is closed, and the number of
+                    # the descriptor may be another child's by now.
+                    if self._children.get(key.data.job) is key.data:
+                        self._read_answer(key.data)
                     continue
                 data = os.read(0, READ_SIZE)
                 if not data:

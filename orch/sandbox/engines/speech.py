@@ -34,10 +34,14 @@ class Segment(Struct, frozen=True):
 
 
 class Heard(Struct, frozen=True):
-    """What an engine made of a recording. ``language`` is the one that was spoken, as the engine knows it."""
+    """What an engine made of a recording. ``language`` is the one that was spoken, as the engine knows it.
+
+    ``language_probability``: how sure the engine is of a language that it detected; None where it was told.
+    """
 
     segments: tuple[Segment, ...]
     language: str
+    language_probability: float | None = None
 
 
 class SpeechEngine(Protocol):

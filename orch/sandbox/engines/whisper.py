@@ -1,22 +1,47 @@
 """faster-whisper, where the extra ``[whisper]`` is installed and a model can be had."""
 
-import math
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import structlog
 import trio
 
-from orch.sandbox.engines.speech import Heard, Segment, Word
+from orch.sandbox.engines.speech import SAMPLE_RATE, Heard, Segment, Word, mean_confidence
 
 log = structlog.get_logger("whisper")
 
 DEFAULT_MODEL: Final = "base"
 BEAM: Final = 5
+
+#: One second try, with some randomness, for a text that repeats itself. Whisper's own default of six tries
+#: costs up to 32 s of processor time on four seconds of noise.
+TEMPERATURES: Final = (0.0, 0.4)
+
+#: Tokens a window of 30 s may become: people speak 4 to 5 a second. A decoder in a loop stops here.
+TOKENS_PER_SECOND: Final = 8
+TOKENS_BESIDE: Final = 12
+WINDOW_SECONDS: Final = 30
+
+#: Above the first and below the second, Whisper doubts that its text was said at all. Measured with the base
+#: model: every false text on noise, music and coughs lies there, and 1 of 168 segments of real speech.
+DOUBTED_NO_SPEECH: Final = 0.45
+DOUBTED_LOGPROB: Final = -0.7
+
+#: Whisper's own threshold: a text that packs this well repeats itself.
+LOOPING: Final = 2.4
+
+#: What a folder needs to be a model for CTranslate2.
+_MODEL_FILES: Final = ("model.bin", "config.json")
+
+
+class ModelUnavailable(Exception):  # noqa: N818 - what happened, as its catchers read it
+    """The model cannot be had. The text is for a person: what is missing, and where."""
 
 
 def is_installed() -> bool:
@@ -24,31 +49,74 @@ def is_installed() -> bool:
     return find_spec("faster_whisper") is not None
 
 
-async def load(model: str, *, fetch_seconds: float) -> "Whisper | None":
-    """Return the engine with ``model`` (a name such as ``base``, or a folder), or None where it can't be had.
+def is_folder(model: str) -> bool:
+    """Whether a model is named by its folder, not by a name that the model hub knows."""
+    return os.sep in model or model.startswith(("~", ".")) or Path(model).is_dir()
 
-    The model is looked for on the disk first. Only then is it fetched, for ``fetch_seconds`` at most (0: not
-    at all); what was fetched until then is kept, so that a later start goes on from there.
+
+def in_full(model: str) -> str:
+    """Return a model's folder without ``~``."""
+    return str(Path(model).expanduser())
+
+
+def last_name(folder: str) -> str:
+    """Return what a model of a folder is called: where the folder lies is nobody's business."""
+    return Path(folder).resolve().name
+
+
+def missing_from(folder: str) -> str | None:
+    """Return what a model's folder lacks, as a sentence, or None."""
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        return f"There is no folder {path}."
+    lacking = [name for name in _MODEL_FILES if not (path / name).is_file()]
+    if lacking:
+        return (
+            f"The folder {path} is no Whisper model for CTranslate2: {' and '.join(lacking)} missing. "
+            "A folder with model.bin, config.json, tokenizer.json and vocabulary.* is expected."
+        )
+    return None
+
+
+async def load(model: str, *, fetch_seconds: float) -> "Whisper":
+    """Return the engine with ``model``: a name such as ``base``, or a folder.
+
+    A name is looked for on the disk first. Only then is it fetched, for ``fetch_seconds`` at most (0: not at
+    all); what was fetched until then stays, so that a later start goes on from there. Raises
+    :class:`ModelUnavailable`.
     """
-    found = await _load(model, local_files_only=True)
-    if found is None and fetch_seconds > 0:
-        with trio.move_on_after(fetch_seconds):
-            found = await _load(model, local_files_only=False)
-    return None if found is None else Whisper(found, model)
+    if is_folder(model):
+        folder = in_full(model)
+        lacking = missing_from(folder)
+        if lacking is not None:
+            raise ModelUnavailable(lacking)
+        return Whisper(await _load(folder, local_files_only=True), last_name(folder))
+    try:
+        return Whisper(await _load(model, local_files_only=True), model)
+    except ModelUnavailable:
+        if fetch_seconds <= 0:
+            raise
+    with trio.move_on_after(fetch_seconds):
+        return Whisper(await _load(model, local_files_only=False), model)
+    raise ModelUnavailable(f"The model {model} could not be fetched within {fetch_seconds:g} s.")
 
 
 async def _load(model: str, *, local_files_only: bool) -> Any:
-    """Return a loaded model or None. A cancelled load goes on in its thread, which ends with the process."""
+    """Return a loaded model. A cancelled load goes on in its thread, which ends with the process."""
 
     def attempt() -> Any:
-        from faster_whisper import WhisperModel  # noqa: PLC0415 - seconds to import, and only in this thread
+        from ctranslate2 import get_cuda_device_count  # noqa: PLC0415 - seconds to import, and only in this thread
+        from faster_whisper import WhisperModel  # noqa: PLC0415 - the same
 
+        # Without it CTranslate2 computes in float32 on a processor: half as fast, twice as large, same words.
+        compute_type = "default" if get_cuda_device_count() else "int8"
         try:
-            return WhisperModel(model, local_files_only=local_files_only)
-        except Exception as error:  # noqa: BLE001 - Hugging Face, the network and CTranslate2 raise what they like
-            reason = f"{type(error).__name__}: {error}"
-            log.info("no model", model=model, local_files_only=local_files_only, reason=reason[:300])
-            return None
+            return WhisperModel(model, compute_type=compute_type, local_files_only=local_files_only)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"[:300]
+            log.info("no model", model=model, local_files_only=local_files_only, reason=reason)
+            where = "on this machine" if local_files_only else "here or at the model hub"
+            raise ModelUnavailable(f"The model {model} cannot be loaded {where}: {reason}") from error
 
     return await trio.to_thread.run_sync(attempt, abandon_on_cancel=True)
 
@@ -90,26 +158,60 @@ class Whisper:
     ) -> Heard:
         audio = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32_768
         segments, info = self._loaded.transcribe(
-            audio, language=language, beam_size=BEAM, word_timestamps=True, vad_filter=skip_silence
+            audio,
+            language=language,
+            beam_size=BEAM,
+            best_of=1,
+            temperature=TEMPERATURES,
+            compression_ratio_threshold=LOOPING,
+            condition_on_previous_text=False,
+            max_new_tokens=token_limit(len(audio) / SAMPLE_RATE),
+            word_timestamps=True,
+            vad_filter=skip_silence,
         )
         heard = []
         for segment in segments:  # each is decoded as it is asked for
             if is_stopped():
                 break
+            if is_doubted(segment):
+                log.info(
+                    "a text that the engine doubts is left out", seconds=round(segment.end - segment.start, 2)
+                )
+                continue
             heard.append(_segment(segment))
-        return Heard(segments=tuple(heard), language=info.language)
+        probability = None if language else round(float(info.language_probability), 6)
+        return Heard(segments=tuple(heard), language=info.language, language_probability=probability)
+
+
+def token_limit(seconds: float) -> int:
+    """Return how many tokens one window of a recording may become."""
+    return TOKENS_BESIDE + int(TOKENS_PER_SECOND * min(seconds, WINDOW_SECONDS))
+
+
+def is_doubted(segment: Any) -> bool:
+    """Whether Whisper's own figures say that a segment's text was not said, or is a loop."""
+    not_said = segment.no_speech_prob > DOUBTED_NO_SPEECH and segment.avg_logprob < DOUBTED_LOGPROB
+    return bool(not_said or segment.compression_ratio > LOOPING)
 
 
 def _segment(segment: Any) -> Segment:
-    """Read one segment. Its confidence is the geometric mean of its tokens' probabilities."""
+    """Read one segment. Its confidence is the mean of its words' probabilities.
+
+    faster-whisper gives NumPy's numbers, which JSON does not know.
+    """
     words = tuple(
-        Word(word.word.strip(), round(word.start, 2), round(word.end, 2), round(word.probability, 6))
+        Word(
+            str(word.word).strip(),
+            round(float(word.start), 2),
+            round(float(word.end), 2),
+            round(float(word.probability), 6),
+        )
         for word in segment.words or ()
     )
     return Segment(
-        start=round(segment.start, 2),
-        end=round(segment.end, 2),
-        text=segment.text.strip(),
-        confidence=round(min(1.0, math.exp(segment.avg_logprob)), 6),
+        start=round(float(segment.start), 2),
+        end=round(float(segment.end), 2),
+        text=str(segment.text).strip(),
+        confidence=mean_confidence(words),
         words=words,
     )

@@ -1,0 +1,103 @@
+"""Whisper as its users run it: the real library and a real model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orch.sandbox.engines.speech import Heard
+from orch.sandbox.engines.whisper import Whisper, load
+from orch.speech.wav import wav
+from tests.fakes.running import run
+from tests.fakes.sandbox import pcm, recording, running
+from tests.fakes.sounds import noise
+from tests.fakes.whisper_model import unpack
+
+MODULE = "orch.sandbox.audio_service"
+
+SAID = {
+    "austen-0870": (
+        "and mr john dashwood had then leisure to consider how much there might be prudently in his power "
+        "to do for them"
+    ),
+    "austen-0890": "unless to be rather cold hearted and rather selfish is to be ill disposed",
+    "austen-0920": (
+        "had he married a more amiable woman he might have been made still more respectable than he was"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpack(tmp_path_factory.mktemp("whisper-base"))
+
+
+def words(text: str) -> list[str]:
+    """Return the words without case and punctuation."""
+    return "".join(letter if letter.isalpha() else " " for letter in text.lower()).split()
+
+
+@pytest.mark.sandbox
+def test_speech_becomes_its_words_over_http(model: Path) -> None:
+    """Loaded from a folder, asked as the service asks it, answered as JSON."""
+
+    async def main() -> None:
+        async with running(MODULE, "--engine", "whisper", "--model", str(model)) as service:
+            health = await service.health(until="healthy")
+            assert health["engine"] == "faster-whisper"
+            assert health["model"] == model.name
+            for clip, said in SAID.items():
+                response = await service.client.post(
+                    "/api/transcribe", files={"audio": recording(clip)}, data={"language": "en"}
+                )
+                assert response.status_code == 200, response.text
+                answer = response.json()
+                assert words(answer["text"]) == words(said)
+                assert 0 < answer["confidence"] <= 1
+                times = [word["start"] for segment in answer["segments"] for word in segment["words"]]
+                assert times == sorted(times)
+                assert answer["language_probability"] is None
+
+    run(main, virtual=False)
+
+
+@pytest.mark.sandbox
+def test_a_detected_language_comes_with_its_probability(model: Path) -> None:
+    async def main() -> Heard:
+        engine = await load(str(model), fetch_seconds=0)
+        return await engine.hear(pcm("austen-0920"), language=None, skip_silence=False)
+
+    heard = run(main, virtual=False)
+    assert heard.language == "en"
+    assert heard.language_probability is not None
+    assert 0.5 < heard.language_probability <= 1
+
+
+@pytest.mark.sandbox
+def test_noise_is_given_no_words(model: Path) -> None:
+    """Whisper makes a text of anything; what it doubts itself is left out."""
+
+    async def hear(engine: Whisper, sound: np.ndarray) -> str:
+        data = np.clip(sound, -32768, 32767).astype("<i2").tobytes()
+        heard = await engine.hear(data, language="en", skip_silence=False)
+        return " ".join(segment.text for segment in heard.segments)
+
+    async def main() -> list[str]:
+        engine = await load(str(model), fetch_seconds=0)
+        return [await hear(engine, noise(4, level, seed=seed)) for level in (-20, -40) for seed in (1, 2)]
+
+    assert run(main, virtual=False) == ["", "", "", ""]
+
+
+@pytest.mark.sandbox
+def test_a_recording_of_nothing_is_an_answer(model: Path) -> None:
+    async def main() -> None:
+        async with running(MODULE, "--engine", "whisper", "--model", str(model)) as service:
+            await service.health(until="healthy")
+            response = await service.client.post(
+                "/api/transcribe", files={"audio": wav(bytes(32_000), 16_000)}
+            )
+            assert response.status_code == 200, response.text
+            assert response.json()["text"] == ""
+
+    run(main, virtual=False)
