@@ -30,6 +30,16 @@ SANDBOX: Final[Mapping[str, tuple[str, int]]] = {
     "translation-service": ("orch.sandbox.translation_service", 5003),
 }
 
+OPTIONS: Final[Mapping[str, str]] = {
+    "host": "host",
+    "port": "port",
+    "server": "server",
+    "workers": "workers",
+    "tls_certificate": "tls_cert",
+    "tls_key": "tls_key",
+}
+"""Settings of ``orchestration.frontend``, and what of the command line sets them."""
+
 EPILOGUE: Final = """\
 Settings come from the file and from the environment (PORT=3001 orch serve); `orch check` says whether
 they are good. Point the service at real back ends with AUDIO_SERVICE_URL and TRANSLATION_SERVICE_URL.
@@ -65,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--config", metavar="FILE", help="settings (default: config/orchestration.yaml)")
         command.add_argument("--host", help="address to listen on")
         command.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
+        command.add_argument("--tls-cert", metavar="FILE", help="PEM file to speak https with")
+        command.add_argument("--tls-key", metavar="FILE", help="PEM file of its key")
         command.add_argument("--server", choices=["orch", "hypercorn"], help="what accepts connections")
         if name == "serve":
             command.add_argument(
@@ -100,10 +112,13 @@ def _parser() -> argparse.ArgumentParser:
 def _check(options: argparse.Namespace) -> int:
     from orch.configuration import find_file, read_file  # noqa: PLC0415 - a check starts nothing
     from orch.tls import find_faults  # noqa: PLC0415 - the same
+    from orch.tls_pair import find_pair_faults  # noqa: PLC0415 - the same
 
     path = find_file(options.file, os.environ)
     decoded = decode(read_file(path), os.environ, name=str(path))
+    frontend = decoded.settings.orchestration.frontend
     faults = [*decoded.faults, *find_faults(decoded.settings)]
+    faults += find_pair_faults(frontend.tls_certificate, frontend.tls_key)
     if faults:
         raise SettingsError(faults)
     if decoded.ignored:
@@ -184,9 +199,11 @@ def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mappi
     from orch.descriptors import raise_limit  # noqa: PLC0415 - the same
     from orch.telemetry.events import EventLog  # noqa: PLC0415 - the same
     from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
+    from orch.terminal import Terminal  # noqa: PLC0415 - the same
     from orch.workers.lifeline import Lifeline  # noqa: PLC0415 - the same
     from orch.workers.listening import AddressError, require_free  # noqa: PLC0415 - the same
 
+    on_hangup = Terminal().on_hangup(always=options.run is _demo) if options.inherit is None else None
     lifeline = None if options.inherit is None else Lifeline.inherit(options.inherit)
     log = partial(
         configure, pretty=options.log_format == "text", worker=None if lifeline is None else lifeline.place
@@ -201,7 +218,7 @@ def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mappi
     try:
         if lifeline is None and orchestration.frontend.workers > 1:
             made = overlay.get("orchestration.control_token")
-            return _run_workers(orchestration, {"ORCH_CONTROL_TOKEN": made} if made else {}, greet)
+            return _run_workers(orchestration, {"ORCH_CONTROL_TOKEN": made} if made else {}, greet, on_hangup)
         if lifeline is None:
             require_free(orchestration.frontend.host, orchestration.frontend.port)
     except AddressError as error:
@@ -209,15 +226,19 @@ def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mappi
         return USAGE_ERROR
     from orch.serving import serve  # noqa: PLC0415 - the parent of workers serves nothing itself
 
-    return trio.run(partial(serve, configuration, events, processes, on_ready=greet, lifeline=lifeline))
+    run = partial(serve, configuration, events, processes, lifeline=lifeline)
+    return trio.run(partial(run, on_ready=greet, on_hangup=on_hangup))
 
 
 def _run_workers(
-    orchestration: "Orchestration", environ: Mapping[str, str], greet: Callable[[Sequence[str]], None]
+    orchestration: "Orchestration",
+    environ: Mapping[str, str],
+    greet: Callable[[Sequence[str]], None],
+    on_hangup: Callable[[], None] | None,
 ) -> int:
     """Run as many workers as the settings say; each is this command line with one more option.
 
-    ``environ`` carries what the parent has made up for this run.
+    ``environ`` carries what the parent has made up for this run. ``on_hangup``: as the parent's.
     """
     import trio  # noqa: PLC0415 - see _run
 
@@ -225,6 +246,7 @@ def _run_workers(
     from orch.workers.parent import Workers  # noqa: PLC0415 - the same
 
     frontend = orchestration.frontend
+    scheme = "https" if frontend.tls_certificate else "http"
     for port in own_ports(frontend.worker_ports, frontend.workers):
         require_free("127.0.0.1", port, variable="WORKER_PORTS")
     groups = open_groups(frontend.host, frontend.port, frontend.workers)
@@ -233,7 +255,9 @@ def _run_workers(
         groups,
         grace=orchestration.shutdown_grace,
         environ=environ,
-        on_ready=partial(greet, addresses(groups[0])),
+        on_ready=partial(greet, addresses(groups[0], scheme=scheme)),
+        on_hangup=on_hangup,
+        scheme=scheme,
     )
     return trio.run(workers.run)
 
@@ -252,9 +276,9 @@ def _configuration(
     from orch.access.addresses import is_loopback  # noqa: PLC0415 - see _run
     from orch.configuration import Configuration, find_file  # noqa: PLC0415 - the same
 
-    for key in ("host", "port", "server", "workers"):
-        if getattr(options, key) is not None:
-            overlay[f"orchestration.frontend.{key}"] = getattr(options, key)
+    for key, option in OPTIONS.items():
+        if getattr(options, option) is not None:
+            overlay[f"orchestration.frontend.{key}"] = getattr(options, option)
     path = find_file(options.config, os.environ)
     configuration = Configuration(path, os.environ, events=events, wall=time.time, overlay=overlay)
     orchestration = configuration.current.orchestration

@@ -17,6 +17,7 @@ from orch.settings.reloading import applicable
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.tls import find_faults
+from orch.tls_pair import find_pair_faults
 
 log = structlog.get_logger("configuration")
 
@@ -108,6 +109,7 @@ class Configuration:
         self._command_line: dict[str, Any] = dict(overlay or {})
         self._runtime: dict[str, Any] = {}
         self._refused: tuple[Fault, ...] = ()
+        self._pair: tuple[str, str] = ("", "")
         self._decoded = self._decode(self._runtime)
         if self._decoded.ignored:
             log.info(
@@ -128,10 +130,21 @@ class Configuration:
         text = read_file(self._path)
         overlay = self._command_line | dict(runtime)
         decoded = decode(text, self._environ, name=str(self._path), overlay=overlay)
-        faults = [*decoded.faults, *find_faults(decoded.settings, self._environ)]
+        faults = [*decoded.faults, *find_faults(decoded.settings, self._environ), *self._pair_faults(decoded)]
         if faults:
             raise SettingsError(faults)
         return decoded
+
+    def _pair_faults(self, decoded: Decoded) -> list[Fault]:
+        """Look at the service's own certificate where it is a new one: the one in use is its watcher's."""
+        frontend = decoded.settings.orchestration.frontend
+        pair = (frontend.tls_certificate, frontend.tls_key)
+        if decoded.faults or pair == self._pair:
+            return []
+        found = find_pair_faults(*pair)
+        if not found:
+            self._pair = pair
+        return found
 
     def reload(self) -> tuple[Change, ...]:
         """Read the file again and apply what can be applied; a broken file changes nothing and says so."""

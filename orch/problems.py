@@ -61,6 +61,8 @@ _TABLE: Final = (
     # The control API.
     Problem("not_found", 404, "There is nothing at this address."),
     Problem("method_not_allowed", 405, "This address does not take this method."),
+    Problem("tls_required", 400, "This address is asked for with https."),
+    Problem("upgrade_required", 426, "This address takes WebSockets alone."),
     Problem("unsupported_media_type", 415, "A body of this type cannot be read here."),
     Problem("body_too_large", 413, "The body is larger than it may be."),
     Problem("unknown_connection", 404, "There is no connection of this name. It may have ended."),

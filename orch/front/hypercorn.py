@@ -21,6 +21,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from orch.front import plain_http
 from orch.front.admission import REFUSAL_WITHIN, REFUSALS, Admission, Place
 from orch.front.answers import problem
 from orch.front.listeners import NeighbourListener
@@ -36,6 +37,8 @@ MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
 FIRST_BYTES: Final = 65_536
 """Bytes read at a time of a client that is refused."""
+HANDSHAKE: Final = 10.0
+"""Seconds in which a client has to begin TLS."""
 FORCED_CLOSE: Final = 0.5
 """Seconds a connection has to end after its socket was closed under it."""
 FIRST_REQUEST: Final = 1.0
@@ -110,7 +113,7 @@ class Front:
         heartbeat: Callable[[], float] = lambda: 25.0,
         heartbeat_timeout: Callable[[], float] | None = None,
         deflate: bool = True,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
         listen: Callable[[], Sequence[Listening]] | None = None,
         admission: Admission | None = None,
         on_shortage: Callable[[Shortage, str], None] | None = None,
@@ -220,13 +223,16 @@ class Front:
         self.bound = tuple(dict.fromkeys(names))
         self._bound_to = frozenset(listener.socket.getsockname()[:2] for listener in opened)
         log.info("listening", addresses=self.bound)
-        if self._tls is None:
-            return list(opened)
-        return [trio.SSLListener(listener, self._tls, https_compatible=True) for listener in opened]
+        return list(opened)
 
     async def _serve_connection(self, context: WorkerContext, stream: Any) -> None:
         """Serve one connection; whatever it raises ends only itself."""
-        sock = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
+        sock = stream.socket
+        if self._tls is not None:
+            if not await _begins_with_tls(sock):
+                await _answer_plain(stream)
+                return
+            stream = trio.SSLStream(stream, self._tls(), server_side=True, https_compatible=True)
         if self._admission is None:
             await self._serve_admitted(context, stream, sock)
             return
@@ -297,6 +303,32 @@ class Front:
             accepted=self._accepted,
             closed_by_force=self._forced,
         )
+
+
+async def _begins_with_tls(sock: trio.socket.SocketType) -> bool:
+    """Return whether a client speaks TLS; one that says nothing in time does."""
+    with trio.move_on_after(HANDSHAKE):
+        try:
+            return plain_http.is_tls(await sock.recv(1, stdlib_socket.MSG_PEEK))
+        except OSError:
+            pass  # gone, which the handshake finds
+    return True
+
+
+async def _answer_plain(stream: trio.SocketStream) -> None:
+    """Answer who speaks HTTP without TLS; then close."""
+    try:
+        with trio.move_on_after(REFUSAL_WITHIN):
+            received = await stream.receive_some(FIRST_BYTES)
+            wire = plain_http.answer(bytes(received), formatdate(usegmt=True).encode())
+            if wire:
+                await stream.send_all(wire)
+                await stream.send_eof()
+                await stream.receive_some(FIRST_BYTES)
+    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+        log.debug("connection lost")
+    finally:
+        await trio.aclose_forcefully(stream)
 
 
 async def _refuse(stream: Any, place: Place) -> None:

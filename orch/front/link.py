@@ -15,6 +15,7 @@ from typing import Final
 
 import trio
 
+from orch.front import plain_http
 from orch.front.running import Running
 
 READ: Final = 65_536
@@ -289,11 +290,33 @@ class TlsLink(Link):
         """Agree on keys; return whether that was possible in time."""
         with trio.move_on_after(self._running.patience.head):
             try:
+                await trio.lowlevel.wait_readable(self._sock)
+                if not plain_http.is_tls(self._peek()):
+                    return False
                 await self._stream.do_handshake()
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return False
             return True
         return False
+
+    def _peek(self) -> bytes:
+        try:
+            return self._sock.recv(READ, stdlib_socket.MSG_PEEK)
+        except OSError:
+            return b""
+
+    async def say_plainly(self) -> None:
+        """End, once :meth:`handshake` has failed: with an answer for who speaks HTTP without TLS."""
+        wire = b"" if self.is_closed else plain_http.answer(self._peek(), self._running.date)
+        if not wire:
+            self.abort()
+            return
+        with trio.move_on_after(self._running.patience.close), suppress(OSError, trio.ClosedResourceError):
+            self._sock.recv(READ)  # closing with bytes unread would reset the connection
+            self._sock.send(wire)
+            self._sock.shutdown(stdlib_socket.SHUT_WR)
+            await trio.lowlevel.wait_readable(self._sock)
+        self.close()
 
     async def receive(self) -> bytes:
         """Return what has come, or nothing at the end; ClosedResourceError when closed or woken."""

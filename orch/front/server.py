@@ -48,7 +48,8 @@ class Server:
 
     Listens at ``host``:``port`` and at every one of ``binds`` (``HOST:PORT`` or ``unix:PATH``), or, with
     ``listen``, on sockets that are there already. Port 0 is chosen once and kept over restarts of the branch.
-    ``reuse_port`` lets other processes listen beside this one. ``tls`` holds for all of them. ``deflate``
+    ``reuse_port`` lets other processes listen beside this one. ``tls`` gives the context of a new connection,
+    at all of them. ``deflate``
     agrees to permessage-deflate: what is sent is compressed from a kilobyte on, what others offer is not.
 
     ``drain`` is called when stopping, after the last connection was accepted and has had a moment to ask; it
@@ -70,7 +71,7 @@ class Server:
         grace: Callable[[], float],
         heartbeat: Callable[[], float] = lambda: 25.0,
         heartbeat_timeout: Callable[[], float] | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
         listen: Callable[[], Sequence[Listening]] | None = None,
         binds: Sequence[str] = (),
         reuse_port: bool = False,
@@ -209,7 +210,7 @@ class Server:
             self._give_up(client, place)
             sock.close()
             return
-        link = Link(sock, running) if self._tls is None else TlsLink(sock, running, self._tls)
+        link = Link(sock, running) if self._tls is None else TlsLink(sock, running, self._tls())
         self._open[link] = None
         running.nursery.start_soon(self._serve, link, running, base, client, place, name="connection")
 
@@ -255,7 +256,7 @@ class Server:
         try:
             if isinstance(link, TlsLink) and not await link.handshake():
                 running.refused["tls_handshake"] += 1
-                link.abort()
+                await link.say_plainly()
                 return
             websocket = await self._serve_http(link, running, {"client": client, **base}, place)
             del base

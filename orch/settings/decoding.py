@@ -333,6 +333,18 @@ def _proxies(settings: Settings) -> list[Fault]:
     return faults
 
 
+def _tls(settings: Settings) -> list[Fault]:
+    """Find a certificate without its key, or a key without its certificate."""
+    frontend = settings.orchestration.frontend
+    if bool(frontend.tls_certificate) == bool(frontend.tls_key):
+        return []
+    there, missing = "tls_certificate", "tls_key"
+    if not frontend.tls_certificate:
+        there, missing = missing, there
+    expected = f"expected a PEM file, as orchestration.frontend.{there} names one"
+    return [Fault(f"orchestration.frontend.{missing}", expected)]
+
+
 def _spanning(settings: Settings) -> list[Fault]:
     """Find what no single field shows."""
     faults: list[Fault] = []
@@ -359,6 +371,7 @@ def _spanning(settings: Settings) -> list[Fault]:
         + _public_routes(settings.orchestration.gateway)
         + _own_ports(settings)
         + _proxies(settings)
+        + _tls(settings)
         + _deployment(settings)
     )
 

@@ -31,7 +31,8 @@ class Frontend(Section, frozen=True):
     ``worker_ports``: where several workers are told apart; the one in place 0 listens at this port of
     loopback too, the next at the next. 0: they are not. ``allowed_hosts``: the names the service answers to
     beside loopback's, ``*.example.org`` for all below one. ``trusted_proxies``: addresses and networks whose
-    ``X-Forwarded-For`` and ``-Proto`` are believed.
+    ``X-Forwarded-For`` and ``-Proto`` are believed. ``tls_certificate``, ``tls_key``: PEM files; with them it
+    speaks TLS.
     """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -42,6 +43,8 @@ class Frontend(Section, frozen=True):
     compression: bool = False
     allowed_hosts: tuple[HostName, ...] = ()
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    tls_certificate: FilePath = ""
+    tls_key: FilePath = ""
 
 
 class Websocket(Section, frozen=True):

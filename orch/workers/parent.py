@@ -46,7 +46,8 @@ class Workers:
 
     ``command`` is the program that :func:`orch.workers.lifeline.arguments` are added to, ``groups`` the
     listening sockets of each place; they are closed when all are to end. ``environ`` is added to
-    the environment.
+    the environment. ``on_hangup`` is called when the terminal is closed, which ends all; without it, SIGHUP
+    replaces them.
     """
 
     def __init__(
@@ -58,12 +59,15 @@ class Workers:
         policy: RestartPolicy = POLICY,
         environ: Mapping[str, str] | None = None,
         on_ready: Callable[[], None] = lambda: None,
+        on_hangup: Callable[[], None] | None = None,
+        scheme: str = "http",
     ) -> None:
         self._command = tuple(command)
         self._groups = tuple(tuple(group) for group in groups)
-        self._addresses = addresses(self._groups[0])
+        self._addresses = addresses(self._groups[0], scheme=scheme)
         self._environ = {**os.environ, **(environ or {})}
         self._on_ready = on_ready
+        self._on_hangup = on_hangup
         self._fleet = Fleet(len(self._groups), policy=policy, grace=grace)
         self._processes: dict[int, trio.Process] = {}
         self._early: dict[int, signal.Signals] = {}
@@ -101,11 +105,19 @@ class Workers:
     async def _obey_signals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
             task_status.started()
+            has_hung_up = False
             async for number in received:
                 name = signal.Signals(number).name
                 log.info("asked", signal=name, workers=repr(self._fleet))
                 now = trio.current_time()
-                self._happened(self._fleet.roll(now) if number == signal.SIGHUP else self._fleet.stop(now))
+                if number != signal.SIGHUP:
+                    self._happened(self._fleet.stop(now))
+                elif self._on_hangup is None:
+                    self._happened(self._fleet.roll(now))
+                elif not has_hung_up:
+                    has_hung_up = True
+                    self._on_hangup()
+                    self._happened(self._fleet.stop(now))
 
     def _happened(self, actions: Iterable[Action]) -> None:
         """Carry out what follows from an event; what time is to bring may have changed."""

@@ -5,6 +5,7 @@ client that reconnects, orders and recovers would hide.
 """
 
 import json
+import ssl
 import wave
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -111,10 +112,12 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Client]:
-    """Connect to ``ws://…/ws`` for the block; ``url`` is the service's http address."""
+async def connected(
+    url: str, headers: Mapping[str, str] | None = None, *, ssl_context: ssl.SSLContext | None = None
+) -> AsyncIterator[Client]:
+    """Connect to ``ws://…/ws`` for the block; ``url`` is the service's http address, or its https one."""
     address = url.replace("http", "ws", 1) + "/ws"
-    async with connect(address, additional_headers=headers, close_timeout=2) as socket:
+    async with connect(address, additional_headers=headers, close_timeout=2, ssl=ssl_context) as socket:
         client = Client(socket)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.read)

@@ -493,7 +493,7 @@ def test_requests_are_served_under_tls() -> None:
         await answer(send, scope["scheme"].encode() + bytes(3_000_000))
 
     async def main() -> None:
-        async with serving(app, tls=context) as server:
+        async with serving(app, tls=lambda: context) as server:
             assert server.bound[0].startswith("https://")
             async with wire(server) as plain:
                 await plain.send(get("/"))

@@ -454,7 +454,7 @@ def test_a_link_works_under_tls() -> None:
     app = Linked()
 
     async def main() -> None:
-        async with serving(app, tls=context) as server:
+        async with serving(app, tls=lambda: context) as server:
             address = f"wss://localhost:{port(server)}/ws"
             async with connect(address, ssl=trusting) as client:
                 await eventually(lambda: len(app.links) == 1)

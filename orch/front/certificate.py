@@ -1,0 +1,103 @@
+"""The service's own TLS certificate: read at start, and again whenever one of its two files changes.
+
+A pair that cannot be used changes nothing: connections go on to be accepted with the one read last, and an
+event says what is wrong with the new one. Connections that are open keep what they began with.
+"""
+
+import ssl
+from pathlib import Path
+
+import structlog
+import trio
+import watchfiles
+
+from orch.settings import SettingsError
+from orch.telemetry.boundaries import Boundary
+from orch.telemetry.events import EventLog
+from orch.tls_pair import read_pair
+
+_log = structlog.get_logger("certificate")
+
+
+class Certificate:
+    """The pair in use. The mutable state is the context that new connections are accepted with.
+
+    ``protocols``: what is offered by ALPN, in the order of preference.
+    """
+
+    def __init__(
+        self, certificate: str, key: str, *, events: EventLog, protocols: tuple[str, ...] = ("http/1.1",)
+    ) -> None:
+        """Read the pair; SettingsError says which file is at fault."""
+        self._certificate = certificate
+        self._key = key
+        self._events = events
+        self._protocols = protocols
+        self._context = read_pair(certificate, key, protocols)
+        self._seen = self._contents()
+        self.boundary = Boundary("certificate")
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context for a new connection."""
+        return self._context
+
+    def reload(self) -> bool:
+        """Read the pair again where a file has changed; return whether another one is in use now."""
+        seen = self._contents()
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        try:
+            self._context = read_pair(self._certificate, self._key, self._protocols)
+        except SettingsError as error:
+            fault = error.faults[0]
+            _log.error("certificate not replaced", path=fault.path, expected=fault.expected)
+            self._events.record(
+                "bad",
+                "service",
+                f"The new TLS certificate cannot be used, the one before stays: {fault}",
+            )
+            return False
+        _log.info("certificate replaced", path=self._certificate)
+        self._events.record("ok", "service", "The TLS certificate was replaced; new connections get it.")
+        return True
+
+    def _contents(self) -> tuple[bytes | None, ...]:
+        return tuple(_contents(Path(each)) for each in (self._certificate, self._key))
+
+    async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Reload whenever a file changes, until cancelled.
+
+        The folders are watched, and those that symbolic links lead to, since programs that renew
+        certificates rename files and turn links.
+        """
+        stop = trio.Event()
+
+        async def stop_when_cancelled() -> None:
+            # The watcher's thread cannot be cancelled; it looks at this event every step.
+            try:
+                await trio.sleep_forever()
+            finally:
+                stop.set()
+
+        folders = _folders(self._certificate, self._key)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_when_cancelled)
+            task_status.started()
+            async for _ in watchfiles.awatch(
+                *folders, recursive=False, step=100, debounce=400, stop_event=stop
+            ):
+                with self.boundary.item(path=self._certificate):
+                    await trio.to_thread.run_sync(self.reload)
+
+
+def _folders(*paths: str) -> list[Path]:
+    given = [Path(each).absolute() for each in paths]
+    return sorted({folder for each in given for folder in (each.parent, each.resolve().parent)})
+
+
+def _contents(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

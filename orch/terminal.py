@@ -1,0 +1,41 @@
+"""The terminal that a command was started in: what its closing means, and writing no more to it then."""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Final
+
+_STREAMS: Final = (0, 1, 2)
+
+
+class Terminal:
+    """Which of the standard streams were a terminal when the command began."""
+
+    def __init__(self) -> None:
+        self._streams = tuple(each for each in _STREAMS if _is_terminal(each))
+
+    def on_hangup(self, *, always: bool) -> Callable[[], None] | None:
+        """Return what to call when the terminal is closed, which ends the command; None: it does not.
+
+        It ends where standard input or standard error was a terminal, or ``always``. Who has started it with
+        ``nohup`` wants it to go on.
+        """
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+            return None
+        return self.let_go if always or 0 in self._streams or 2 in self._streams else None  # noqa: PLR2004 - standard error
+
+    def let_go(self) -> None:
+        """Have what is written from now on go nowhere: every write to a closed terminal is an error."""
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        try:
+            for each in self._streams:
+                os.dup2(nowhere, each)
+        finally:
+            os.close(nowhere)
+
+
+def _is_terminal(number: int) -> bool:
+    try:
+        return os.isatty(number)
+    except OSError:
+        return False

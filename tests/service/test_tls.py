@@ -1,0 +1,193 @@
+"""The service speaks TLS with a certificate of its owner's, and with the next one when it is renewed."""
+
+import datetime as dt
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from orch import self_made
+from tests.fakes.client import connected
+from tests.fakes.running import run
+from tests.fakes.service import RunningService, service
+
+ROOT = Path(__file__).parents[2]
+SERVERS = ["orch", "hypercorn"]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """Return a certificate for localhost, and its key."""
+    folder = tmp_path / "tls"
+    return self_made.ensure(folder, ["localhost", "127.0.0.1"], now=dt.datetime.now(dt.UTC))
+
+
+def write_pair(pair: tuple[Path, Path]) -> None:
+    certificate, key = self_made.make(["localhost", "127.0.0.1"], now=dt.datetime.now(dt.UTC))
+    pair[1].write_bytes(key)
+    pair[0].write_bytes(certificate)
+
+
+def served(port: int) -> bytes:
+    """Return the certificate that a client is shown now."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        shown = secure.getpeercert(binary_form=True)
+        assert shown is not None
+        return shown
+
+
+def in_file(path: Path) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(path.read_text())
+
+
+@pytest.fixture(params=SERVERS)
+def secure(
+    request: pytest.FixtureRequest, tmp_path: Path, pair: tuple[Path, Path]
+) -> Iterator[RunningService]:
+    """Run the service with the pair, under each server."""
+    environ = {
+        "TLS_CERTIFICATE": str(pair[0]),
+        "TLS_KEY": str(pair[1]),
+        "ORCH_FRONTEND__SERVER": request.param,
+    }
+    with service("serve", tmp_path, environ=environ) as s:
+        yield s
+
+
+def test_pages_api_and_socket_are_served_over_tls(secure: RunningService, pair: tuple[Path, Path]) -> None:
+    """With the named certificate, which a client that trusts it accepts."""
+    assert secure.url.startswith("https://127.0.0.1:")
+    trusting = ssl.create_default_context(cafile=str(pair[0]))
+    with httpx2.Client(verify=trusting, base_url=secure.url, timeout=30) as client:
+        assert client.get("/livez").status_code == 200
+        assert "text/html" in client.get("/translation").headers["content-type"]
+
+    async def main() -> None:
+        async with connected(secure.url, ssl_context=trusting) as client:
+            assert (await client.ask("pong", type="ping", id=7))["id"] == 7
+
+    run(main, virtual=False)
+
+
+def test_a_renewed_pair_is_taken_up_and_a_broken_one_is_not(
+    secure: RunningService, pair: tuple[Path, Path]
+) -> None:
+    """New connections get the new certificate; what cannot be used is said and changes nothing."""
+    first = in_file(pair[0])
+    assert served(secure.port) == first
+    pair[0].write_text("not a certificate")
+    line = secure.wait_for_line("certificate not replaced")
+    assert str(pair[0]) in line["expected"]
+    assert served(secure.port) == first
+    write_pair(pair)
+    secure.wait_for_line("certificate replaced")
+    deadline = time.monotonic() + 30
+    while served(secure.port) != in_file(pair[0]):  # the two files were written one after the other
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert served(secure.port) != first
+
+
+def test_a_signal_has_the_pair_read_again(secure: RunningService, pair: tuple[Path, Path]) -> None:
+    """As programs that renew certificates ask for it."""
+    write_pair(pair)
+    secure.process.send_signal(signal.SIGHUP)
+    secure.wait_for_line("certificate replaced")
+    assert served(secure.port) == in_file(pair[0])
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "words"),
+    [
+        (
+            b"GET /translation?a=1 HTTP/1.1\r\nHost: meet.example:3000\r\n\r\n",
+            b"307",
+            b"https://meet.example:3000/translation?a=1",
+        ),
+        (b"POST /api/x HTTP/1.1\r\nHost: meet.example\r\nContent-Length: 0\r\n\r\n", b"400", b"https://"),
+        (b"GET / HTTP/1.1\r\nHost: evil example\r\n\r\n", b"400", b"https://"),
+        (
+            b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            b"400",
+            b"wss://",
+        ),
+    ],
+)
+def test_who_asks_without_tls_is_told_so(
+    secure: RunningService, sent: bytes, status: bytes, words: bytes
+) -> None:
+    """A page is found at the address with https; everything else is told what to do."""
+    with socket.create_connection(("127.0.0.1", secure.port), timeout=30) as client:
+        client.sendall(sent)
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 " + status)
+    assert words in received
+    assert secure.process.poll() is None
+
+
+def test_what_is_neither_ends_its_own_connection(secure: RunningService, pair: tuple[Path, Path]) -> None:
+    """Bytes without sense, half a handshake, a handshake for another protocol."""
+    for sent in (
+        b"\x00" * 100,
+        b"\x16\x03\x01\x02\x00\x01" + bytes(600),
+        b"\x16\x03\x01",
+        b"\x80\x2e\x01\x00",
+    ):
+        with closing(socket.create_connection(("127.0.0.1", secure.port), timeout=30)) as client:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            try:
+                while client.recv(65536):
+                    pass
+            except ConnectionResetError:
+                pass
+    assert served(secure.port) == in_file(pair[0])
+
+
+def refused(tmp_path: Path, *arguments: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-m", "orch", "serve", "--port", "0", *arguments],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_pair_that_cannot_be_used_is_a_fault_with_its_path(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    """Missing, of another certificate, no PEM, without its other half, with a password."""
+    certificate, key = map(str, pair)
+    other = self_made.ensure(tmp_path / "other", ["localhost"], now=dt.datetime.now(dt.UTC))
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+    assert "/nowhere.pem" in refused(tmp_path, "--tls-cert", "/nowhere.pem", "--tls-key", key)
+    said = refused(tmp_path, "--tls-cert", certificate, "--tls-key", str(other[1]))
+    assert f"orchestration.frontend.tls_key: expected the key of the certificate in {certificate}" in said
+    assert f"{empty} is none" in refused(tmp_path, "--tls-cert", str(empty), "--tls-key", key)
+    assert f"{empty} is none" in refused(tmp_path, "--tls-cert", certificate, "--tls-key", str(empty))
+    assert "orchestration.frontend.tls_key: expected" in refused(tmp_path, "--tls-cert", certificate)
+    assert "orchestration.frontend.tls_certificate: expected" in refused(tmp_path, "--tls-key", key)
+    locked = tmp_path / "locked.key"
+    subprocess.run(
+        ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:x", "-out", str(locked)],
+        check=True,
+    )
+    assert "without a password" in refused(tmp_path, "--tls-cert", certificate, "--tls-key", str(locked))
