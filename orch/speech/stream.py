@@ -22,6 +22,7 @@ from orch.settings import Speech as SpeechSettings
 from orch.speech.backends import AUDIO, TRANSLATION, is_away, is_passing
 from orch.speech.backlog import Ask, Backlog, Finished, GiveUp, Guessed, MarkGap, Publish, Wait
 from orch.speech.captions import Origin, Segment, gap, transcript
+from orch.speech.growing import is_guess, settled_part
 from orch.speech.resampling import BACK_END_RATE, Resampler
 from orch.speech.segmenter import Event, Pause, Resumed, Segmenter, SpeechStarted, Utterance
 from orch.speech.status import StatusTeller
@@ -110,6 +111,7 @@ class SpeechStream:
         self._spoken: Segment | None = None
         self._count = 0
         self._received = 0  # samples at the stream's own rate
+        self._language: str | None = None  # what was spoken, as far as it is known
         self._revised_at = -1  # the segmenter's position at the last revision
         self._request: _Request | None = None
         self._arrivals: deque[tuple[int, float]] = deque()
@@ -422,6 +424,7 @@ class SpeechStream:
                 self._request = None
         now = trio.current_time()
         if heard is not None:
+            heard = self._with_known_language(heard, seconds=len(pcm) / 2 / BACK_END_RATE)
             under_way = self._backlog.under_way
             self._backlog.answered(now)
             if under_way is not None and under_way.kind == "final":
@@ -449,11 +452,26 @@ class SpeechStream:
         return growing[1], growing[2]
 
     def _show(self, segment: Segment, heard: Heard, end: int) -> None:
-        """Tell a revision, if it has anything new to say."""
-        if heard.text and heard.text != segment.shown:
+        """Tell a revision, if it has anything new to say.
+
+        Nothing is shown while it is a guess which language is spoken: the words of another are none of it.
+        """
+        seconds = (end - segment.start) / BACK_END_RATE
+        if is_guess(heard, asked=self.origin.source_language, seconds=seconds):
+            return
+        shown = settled_part(heard, seconds=seconds)
+        if shown.text and shown.text != segment.shown:
             self._tell(
-                transcript(self.origin, segment, heard, end=end, is_final=False, timestamp=self._timestamp())
+                transcript(self.origin, segment, shown, end=end, is_final=False, timestamp=self._timestamp())
             )
+
+    def _with_known_language(self, heard: Heard, *, seconds: float) -> Heard:
+        """Return an answer whose language, where it is a guess, is what was spoken before, or unknown."""
+        if not is_guess(heard, asked=self.origin.source_language, seconds=seconds):
+            self._language = heard.language or self._language
+            return heard
+        doubtful = None if heard.language_probability is not None else heard.language
+        return replace(heard, language=self._language or doubtful)
 
     async def _publish_final(self, number: int, nursery: trio.Nursery) -> None:
         segment = self._segments[number]

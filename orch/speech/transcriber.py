@@ -79,6 +79,7 @@ class HeardWord:
 class Heard:
     """What the back end heard. ``language``: its own report, or None. ``seconds``: its own time, or None.
 
+    ``language_probability``: how sure it is of a language that it detected, or None where it does not say.
     ``doubted``: segments that were left out since the engine doubts them itself.
     """
 
@@ -89,6 +90,7 @@ class Heard:
     model: str | None = None
     seconds: float | None = None
     doubted: int = 0
+    language_probability: float | None = None
 
 
 def livetranslate_request(
@@ -143,6 +145,7 @@ def read_transcription(path: str, answer: Answer) -> Heard:
         model=text(said.get("model_used")),
         seconds=number(said.get("processing_time")),
         doubted=len(doubted),
+        language_probability=share(said.get("language_probability")),
     )
 
 

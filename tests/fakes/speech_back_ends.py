@@ -88,6 +88,7 @@ class BackEnds:
     audio_error: ProblemError | FakeAnswer | None = None
     translation_error: ProblemError | FakeAnswer | None = None
     language: str | None = "en"
+    language_probability: float | None = 0.99
     confidence: float | None = 0.75
     asked: list[Asked] = field(default_factory=list)
     in_flight: int = 0
@@ -130,6 +131,7 @@ class BackEnds:
             document: dict[str, Any] = {
                 "text": self.hear(pcm),
                 "language": self.language,
+                "language_probability": self.language_probability,
                 "confidence": self.confidence,
                 "segments": [{"words": [{"word": "one", "start": 0.25, "end": 0.5, "confidence": 0.5}]}],
                 "processing_time": 0.1,

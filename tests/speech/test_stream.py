@@ -352,6 +352,38 @@ def test_an_empty_final_removes_what_was_shown() -> None:
     run(main)
 
 
+def test_nothing_is_shown_in_a_language_that_is_a_guess() -> None:
+    """With "detect", an engine that is not sure yet may write another language's words."""
+
+    async def main() -> None:
+        back_ends = BackEnds(hear=lambda _: "something", language="yo", language_probability=0.43)
+        room = Room(back_ends=back_ends, session=Session(targets=("es",)))
+        await speak(room.stream(), pcm(silence(0.5), voice(3), silence(1)))
+        assert room.session.revisions() == []
+        (final,) = room.session.finals()
+        assert (final.text, final.language) == ("something", None)
+
+    run(main)
+
+
+def test_a_doubtful_language_is_taken_for_the_one_that_was_spoken_before() -> None:
+    async def main() -> None:
+        back_ends = BackEnds(hear=lambda _: "something", language="en")
+        room = Room(back_ends=back_ends, session=Session(targets=("es",)))
+        stream = room.stream()
+
+        def doubt(_audio: bytes) -> str:
+            if len(room.session.finals()) == 1:
+                back_ends.language, back_ends.language_probability = "yo", 0.43
+            return "something"
+
+        back_ends.hear = doubt
+        await speak(stream, pcm(silence(0.5), voice(3), silence(2), voice(3), silence(1)))
+        assert [final.language for final in room.session.finals()] == ["en", "en"]
+
+    run(main)
+
+
 def test_confidence_is_the_back_ends_or_its_words_and_language_the_back_ends_or_the_speakers() -> None:
     """Without one of its own an utterance is as sure as its words are, of which the fake says 0.5."""
 

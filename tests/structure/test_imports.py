@@ -106,6 +106,7 @@ PURE = (
     "websocket/stream_shares.py",
     "websocket/continuing.py",
     "speech/exports.py",
+    "speech/growing.py",
     "speech/backends.py",
     "speech/patience.py",
     "speech/standing.py",

@@ -79,14 +79,15 @@ class PocketSphinx:
                 await _end(process)
             process.kill()
 
-    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Heard:  # noqa: ARG002 - English is all it knows
+    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Heard:
         """Write down a recording, one utterance after the other."""
         segments = []
         for start, end in cut(pcm, longest=LONGEST_UTTERANCE):
             words = await self._hear_utterance(pcm[start:end], kind=b"V" if skip_silence else b"T")
             if words:
                 segments.append(_segment(words, start / BYTES_PER_SECOND))
-        return Heard(segments=tuple(segments), language="en")
+        # Whatever was said is written in the one language there is: nothing was detected that could be wrong.
+        return Heard(segments=tuple(segments), language="en", language_probability=None if language else 1.0)
 
     async def _hear_utterance(self, pcm: bytes, *, kind: bytes) -> list[tuple[str, float, float, float]]:
         async with self._places:

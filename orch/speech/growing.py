@@ -1,0 +1,72 @@
+"""What may be shown of an utterance that is still being spoken, and which language is known. Pure.
+
+The clock cuts a revision where it likes, also within a word: engines complete what they were given to a word
+that nobody said, or mark the cut by "..." or a hyphen. And what language is spoken is a guess for the first
+seconds: Whisper's is wrong for a quarter of all beginnings of one second, and for next to none of three.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from orch.speech.languages import AUTO
+from orch.speech.transcriber import Heard, HeardWord
+
+#: A word that ends this close to the end of the sound may go on, in seconds.
+CUT: Final = 0.3
+
+#: A detected language is known from this probability on, or from this many seconds where none is stated.
+SURE: Final = 0.6
+LONG_ENOUGH: Final = 2.0
+
+_ELLIPSES: Final = ("...", "…")
+_HYPHENS: Final = ("-", "\u2010", "\u2013", "\u2014")  # hyphens, en and em dash
+
+
+def is_guess(heard: Heard, *, asked: str, seconds: float) -> bool:
+    """Whether the language of an answer about ``seconds`` of sound is a guess.
+
+    ``asked``: a code, or ``auto``.
+    """
+    if asked != AUTO:
+        return False
+    if heard.language_probability is not None:
+        return heard.language_probability < SURE
+    return seconds < LONG_ENOUGH
+
+
+def settled_part(heard: Heard, *, seconds: float) -> Heard:
+    """Return an answer about ``seconds`` of sound without what its end has cut.
+
+    A word that ends within :data:`CUT` of the end of the sound is left out, and one that the engine has
+    marked as cut by a hyphen; an ellipsis is only a mark.
+    """
+    text = heard.text.rstrip()
+    words = heard.words
+    if words and seconds - words[-1].end < CUT:
+        without = _without_last(text, words[-1])
+        if without is not None:
+            text, words = without, words[:-1]
+    return replace(heard, text=_without_marks(text), words=words)
+
+
+def _without_last(text: str, word: HeardWord) -> str | None:
+    """Return the text without its last word, or None where that is not how it ends."""
+    last = word.text.strip()
+    ending = text.rstrip("".join((*_HYPHENS, ".", "…", ",", "!", "?", '"')))
+    bare = last.rstrip("".join((*_HYPHENS, ".", "…", ",", "!", "?", '"')))
+    if not bare or not ending.endswith(bare):
+        return None
+    return ending[: len(ending) - len(bare)].rstrip()
+
+
+def _without_marks(text: str) -> str:
+    """Return the text without an engine's marks of a cut at its end."""
+    while True:
+        if text.endswith(_ELLIPSES):
+            text = text.rstrip(".…").rstrip()
+        elif text.endswith(_HYPHENS):
+            # "how-": the beginning of a word. A dash that stands alone is only a mark.
+            text = text.rstrip("".join(_HYPHENS))
+            text = text.rstrip() if text != text.rstrip() or not text else text.rpartition(" ")[0].rstrip()
+        else:
+            return text
