@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orch.configuration import Configuration
     from orch.health.processes import ProcessSpec
     from orch.settings import Orchestration
+    from orch.sharing import Sharing
     from orch.telemetry.events import EventLog
 
 USAGE_ERROR: Final = 2
@@ -85,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(INHERIT, help=argparse.SUPPRESS)
         else:
             command.add_argument(
+                "--share",
+                action="store_true",
+                help="let everyone on this network in, by https with a certificate of its own and a link",
+            )
+            command.add_argument(
                 "--model",
                 default=os.environ.get(DEMO_MODEL, ""),
                 help=f"Whisper model of the demo: a name such as base, or a folder ({DEMO_MODEL})",
@@ -92,8 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--log-format",
             choices=["json", "text"],
-            default="json",
-            help="JSON lines for a collector, or text for a person",
+            help="JSON lines for a collector, or text for a person (default: json; text with --share)",
         )
         command.set_defaults(run=run, workers=None, inherit=None)
     check = commands.add_parser("check", help="say whether settings are good, or each thing that is wrong")
@@ -163,7 +168,32 @@ def _demo(options: argparse.Namespace) -> int:
         if name == "audio-service" and options.model:
             argv += ["--model", _demo_model(options.model)]
         processes[name] = ProcessSpec(name=name, argv=tuple(argv), env={})
-    return _run(options, overlay, processes)
+    return _run(options, overlay, processes, _shared(options, overlay) if options.share else None)
+
+
+def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "Sharing":
+    """Return how this run is shared, and put into ``overlay`` what that sets."""
+    from orch.configuration import find_file, read_file  # noqa: PLC0415 - not needed for --help
+    from orch.sharing import Sharing  # noqa: PLC0415 - the same
+
+    path = find_file(options.config, os.environ)
+    given = {f"orchestration.frontend.{key}": value for key, value in _given(options).items()}
+    decoded = decode(read_file(path), os.environ, name=str(path), overlay=overlay | given)
+    if decoded.faults:
+        raise SettingsError(list(decoded.faults))
+    sharing = Sharing(
+        decoded.settings, host=options.host, port=options.port, said=decoded.sources.keys(), wall=time.time
+    )
+    options.host = None  # from here on the overlay says it
+    options.log_format = options.log_format or "text"
+    overlay.update(sharing.overlay)
+    return sharing
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line sets of ``orchestration.frontend``."""
+    found = {key: getattr(options, option) for key, option in OPTIONS.items()}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _demo_model(model: str) -> str:
@@ -193,7 +223,12 @@ def _free_port(usual: int) -> int:
     raise SystemExit("No port of this machine is free on 127.0.0.1.")
 
 
-def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mapping[str, ProcessSpec]") -> int:
+def _run(
+    options: argparse.Namespace,
+    overlay: dict[str, Any],
+    processes: "Mapping[str, ProcessSpec]",
+    sharing: "Sharing | None" = None,
+) -> int:
     import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
 
     from orch.descriptors import raise_limit  # noqa: PLC0415 - the same
@@ -211,10 +246,11 @@ def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mappi
     log("INFO")
     raise_limit()
     events = EventLog(wall=time.time)
-    configuration = _configuration(options, overlay, events)
+    configuration = _configuration(options, overlay, events, is_said_later=sharing is not None)
     orchestration = configuration.current.orchestration
     log(orchestration.log_level)
-    greet = _greet if options.log_format == "text" and lifeline is None else lambda _addresses: None
+    is_greeted = options.log_format == "text" and lifeline is None and sharing is None
+    greet = _greet if is_greeted else lambda _addresses: None
     try:
         if lifeline is None and orchestration.frontend.workers > 1:
             made = overlay.get("orchestration.control_token")
@@ -227,7 +263,8 @@ def _run(options: argparse.Namespace, overlay: dict[str, Any], processes: "Mappi
     from orch.serving import serve  # noqa: PLC0415 - the parent of workers serves nothing itself
 
     run = partial(serve, configuration, events, processes, lifeline=lifeline)
-    return trio.run(partial(run, on_ready=greet, on_hangup=on_hangup))
+    invite = None if sharing is None else sharing.say
+    return trio.run(partial(run, on_ready=greet, on_hangup=on_hangup, invite=invite))
 
 
 def _run_workers(
@@ -264,31 +301,34 @@ def _run_workers(
 
 def _greet(addresses: Sequence[str]) -> None:
     """Tell a person at a terminal where to go."""
-    address = addresses[0].replace("127.0.0.1", "localhost")
-    print(f"\nLiveTranslate is ready. Open {address}/translation to speak, {address} to watch it work.")
-    print("Ctrl+C stops it.\n", flush=True)
+    from orch.greeting import greeting  # noqa: PLC0415 - see _run
+    from orch.lan import lan_addresses  # noqa: PLC0415 - the same
+
+    print(greeting(addresses, lan_addresses()), flush=True)
 
 
 def _configuration(
-    options: argparse.Namespace, overlay: dict[str, Any], events: "EventLog"
+    options: argparse.Namespace, overlay: dict[str, Any], events: "EventLog", *, is_said_later: bool
 ) -> "Configuration":
-    """Read the settings, the command line on top; beyond loopback, make a control token where none is set."""
+    """Read the settings, the command line on top; beyond loopback, make a control token where none is set.
+
+    ``is_said_later``: the token is printed once the service runs.
+    """
     from orch.access.addresses import is_loopback  # noqa: PLC0415 - see _run
     from orch.configuration import Configuration, find_file  # noqa: PLC0415 - the same
 
-    for key, option in OPTIONS.items():
-        if getattr(options, option) is not None:
-            overlay[f"orchestration.frontend.{key}"] = getattr(options, option)
+    overlay.update({f"orchestration.frontend.{key}": value for key, value in _given(options).items()})
     path = find_file(options.config, os.environ)
     configuration = Configuration(path, os.environ, events=events, wall=time.time, overlay=overlay)
     orchestration = configuration.current.orchestration
     if is_loopback(orchestration.frontend.host) or orchestration.control_token:
         return configuration
     token = secrets.token_urlsafe(24)
-    print(
-        f"The service can be reached from other machines, so changes need a token. This run's is:\n{token}\n"
-        "Set one with ORCH_CONTROL_TOKEN.",
-        file=sys.stderr,
-    )
+    if not is_said_later:
+        print(
+            "The service can be reached from other machines, so changes need a token. This run's is:\n"
+            f"{token}\nSet one with ORCH_CONTROL_TOKEN.",
+            file=sys.stderr,
+        )
     overlay["orchestration.control_token"] = token
     return Configuration(path, os.environ, events=events, wall=time.time, overlay=overlay)

@@ -33,12 +33,14 @@ async def serve(
     on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,
     lifeline: Lifeline | None = None,
     on_hangup: Callable[[], None] | None = None,
+    invite: Callable[[Sequence[str], str, str, str], None] | None = None,
 ) -> int:
     """Run the service until a signal or a branch past its limit; return the exit code.
 
     ``on_ready`` is given the addresses it listens on. ``lifeline``: this process is one worker of several.
     ``on_hangup`` is called when the terminal is closed, which ends the service; without it, SIGHUP reads the
-    settings again.
+    settings again. ``invite`` is given the addresses, the control token, and the name and key of a session
+    that was made for the occasion.
     """
     parts = build(configuration, events, processes, worker=None if lifeline is None else lifeline.place)
     frontend = configuration.current.orchestration.frontend
@@ -88,6 +90,10 @@ async def serve(
                 log.info("ready", addresses=front.bound)
                 events.record("ok", "service", f"Ready at {', '.join(front.bound)}.")
                 on_ready(front.bound)
+                if invite is not None:
+                    made = await parts.hub.create_session()
+                    token = configuration.current.orchestration.control_token
+                    invite(front.bound, token, made.session_id, made.keys.speak or "")
                 if lifeline is not None:
                     lifeline.ready(grace())
             await tree.stopping.wait()

@@ -26,6 +26,7 @@ _LAST_PORT: Final = 65535
 # Nothing in it that is encoded, and no dot segment: it names one path, to whoever reads it.
 _PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+/?")
 _MOST_NODES: Final = 100_000
+_PUBLIC_URL: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 Source = Literal["default", "file", "environment", "runtime"]
 
@@ -345,6 +346,15 @@ def _tls(settings: Settings) -> list[Fault]:
     return [Fault(f"orchestration.frontend.{missing}", expected)]
 
 
+def _public_url(settings: Settings) -> list[Fault]:
+    """Find a public address that is not one of a whole host."""
+    url = settings.orchestration.frontend.public_url
+    if not url or _PUBLIC_URL.fullmatch(url):
+        return []
+    where = "orchestration.frontend.public_url"
+    return [Fault(where, f"expected https://HOST or https://HOST:PORT and no path, got {given(where, url)}")]
+
+
 def _spanning(settings: Settings) -> list[Fault]:
     """Find what no single field shows."""
     faults: list[Fault] = []
@@ -372,6 +382,7 @@ def _spanning(settings: Settings) -> list[Fault]:
         + _own_ports(settings)
         + _proxies(settings)
         + _tls(settings)
+        + _public_url(settings)
         + _deployment(settings)
     )
 

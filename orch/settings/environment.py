@@ -16,6 +16,7 @@ SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "WORKER_PORTS": ("orchestration", "frontend", "worker_ports"),
     "TLS_CERTIFICATE": ("orchestration", "frontend", "tls_certificate"),
     "TLS_KEY": ("orchestration", "frontend", "tls_key"),
+    "PUBLIC_URL": ("orchestration", "frontend", "public_url"),
     "AUDIO_SERVICE_URL": ("services", "audio-service", "url"),
     "TRANSLATION_SERVICE_URL": ("services", "translation-service", "url"),
     "REDIS_URL": ("session_management", "redis_url"),

@@ -16,7 +16,9 @@ NEEDS_RESTART: Final[Mapping[str, str]] = {
 }
 
 #: What of those sections applies at once all the same.
-AT_ONCE: Final = frozenset({"orchestration.frontend.allowed_hosts", "orchestration.frontend.trusted_proxies"})
+AT_ONCE: Final = frozenset(
+    f"orchestration.frontend.{name}" for name in ("allowed_hosts", "trusted_proxies", "public_url")
+)
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -54,6 +56,7 @@ def applicable(old: Settings, new: Settings) -> Settings:
         old.orchestration.frontend,
         allowed_hosts=new.orchestration.frontend.allowed_hosts,
         trusted_proxies=new.orchestration.frontend.trusted_proxies,
+        public_url=new.orchestration.frontend.public_url,
     )
     management = msgspec.structs.replace(
         new.session_management,

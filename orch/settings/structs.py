@@ -32,7 +32,8 @@ class Frontend(Section, frozen=True):
     loopback too, the next at the next. 0: they are not. ``allowed_hosts``: the names the service answers to
     beside loopback's, ``*.example.org`` for all below one. ``trusted_proxies``: addresses and networks whose
     ``X-Forwarded-For`` and ``-Proto`` are believed. ``tls_certificate``, ``tls_key``: PEM files; with them it
-    speaks TLS.
+    speaks TLS. ``public_url``: where others open it, ``https://HOST[:PORT]``; links that are copied on the
+    machine itself lead there.
     """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -45,6 +46,7 @@ class Frontend(Section, frozen=True):
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     tls_certificate: FilePath = ""
     tls_key: FilePath = ""
+    public_url: Url = ""
 
 
 class Websocket(Section, frozen=True):

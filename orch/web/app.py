@@ -96,7 +96,9 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
         security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
     )
     _guard(app)
-    app.register_blueprint(pages_module.blueprint())
+    app.register_blueprint(
+        pages_module.blueprint(lambda: parts.settings.current.orchestration.frontend.public_url)
+    )
     app.register_blueprint(sign_in.blueprint(parts))
     for blueprint in blueprints(parts):
         app.register_blueprint(blueprint)

@@ -101,16 +101,16 @@ NAVIGATION: Final = (
 PAGES: Final = tuple(page for group in NAVIGATION for page in group.pages)
 
 
-def blueprint() -> Blueprint:
-    """Return the routes of all pages."""
+def blueprint(public_url: Callable[[], str]) -> Blueprint:
+    """Return the routes of all pages. ``public_url``: where others open the service, as far as is known."""
     pages = Blueprint("pages", __name__)
     for page in PAGES:
-        pages.add_url_rule(page.path, page.name, hide(_view(page)), methods=["GET"])
+        pages.add_url_rule(page.path, page.name, hide(_view(page, public_url)), methods=["GET"])
     return pages
 
 
-def _view(page: Page) -> Callable[[], Awaitable[str]]:
+def _view(page: Page, public_url: Callable[[], str]) -> Callable[[], Awaitable[str]]:
     async def view() -> str:
-        return await render_template(page.template, page=page)
+        return await render_template(page.template, page=page, public_url=public_url())
 
     return view

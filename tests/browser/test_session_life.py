@@ -102,6 +102,31 @@ def test_a_link_that_is_copied_begins_the_session(context: BrowserContext, demo:
     assert not [each for each in asked if speak["key"] in each or read["key"] in each]
 
 
+def test_how_far_a_copied_link_reaches_is_said_beside_the_button(
+    context: BrowserContext, demo: RunningService, axe: str
+) -> None:
+    """On a page that was opened as localhost: its links are this machine's alone."""
+    page = ready(context, demo)
+    expect(page.locator("#link-reach")).to_contain_text("open on this machine alone")
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert violations(page, axe) == []
+
+
+def test_a_link_copied_on_the_machine_itself_leads_where_others_can_open_it(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    """Where it is known at which address that is."""
+    with service("demo", tmp_path, environ={"PUBLIC_URL": "https://meet.example:8443"}) as shared:
+        page = ready(context, shared)
+        expect(page.locator("#link-reach")).to_have_text(
+            "Links from here lead to meet.example:8443, where others can open them."
+        )
+        copied(page, "#copy-link")
+        link = page.evaluate("navigator.clipboard.readText()")
+        assert link.startswith("https://meet.example:8443/translation#session=")
+
+
 def test_who_reads_along_hands_on_reading_alone(
     context: BrowserContext, chromium: Browser, demo: RunningService
 ) -> None:

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { readLink, writeLink } from "../../static/js/models/session-link.js";
+import { linkBase, readLink, writeLink } from "../../static/js/models/session-link.js";
 import { TabSession } from "../../static/js/models/tab-session.js";
 import { keyHeaders } from "../../static/js/models/upload.js";
 import { FakeStorage } from "../fakes/js/websocket.js";
@@ -72,4 +72,17 @@ test("where nothing may be kept nothing fails", () => {
 test("an upload shows the key in a header", () => {
   assert.deepEqual(keyHeaders("k"), { "X-Session-Key": "k" });
   assert.deepEqual(keyHeaders(null), {});
+});
+
+test("links that are copied on the machine itself lead to where others can open them, or are said not to", () => {
+  for (const host of ["localhost:3000", "127.0.0.1:3000", "[::1]:3000", "a.localhost", "127.8.9.1"]) {
+    const page = `http://${host}/translation#session=s&key=k`;
+    assert.deepEqual(linkBase(page, ""), { base: page, reach: "machine" });
+    assert.deepEqual(linkBase(page, undefined), { base: page, reach: "machine" });
+    assert.deepEqual(linkBase(page, "https://10.0.0.5:3000"), { base: "https://10.0.0.5:3000/translation", reach: "network" });
+  }
+  for (const host of ["translate.example", "10.0.0.5:3000", "127.0.0.1.example", "localhost.example", "[fe80::1]"]) {
+    const page = `https://${host}/translation`;
+    assert.deepEqual(linkBase(page, "https://elsewhere"), { base: page, reach: "same" });
+  }
 });

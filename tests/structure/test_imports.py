@@ -15,6 +15,8 @@ PURE = (
     "access/table.py",
     "cluster/workers.py",
     "masking.py",
+    "greeting.py",
+    "front/plain_http.py",
     "problems.py",
     "shortages.py",
     "capacity.py",

@@ -32,6 +32,19 @@ export function writeLink(base, { session_id, key = null, role = "participant" }
   return url.href;
 }
 
+/**
+ * Where links lead that are copied on the page at `href`: {base, reach}. A page that was opened as localhost names
+ * an address that is every machine's own, so its links lead to `publicUrl` where that is known (`reach` "network").
+ * Where it is not, they work on this machine alone ("machine"). `reach` "same": as the page was opened.
+ */
+export function linkBase(href, publicUrl) {
+  const url = new URL(href);
+  const name = url.hostname;
+  if (name !== "localhost" && !name.endsWith(".localhost") && !/^127(\.\d+){3}$/.test(name) && name !== "[::1]") return { base: href, reach: "same" };
+  if (!publicUrl) return { base: href, reach: "machine" };
+  return { base: new URL(url.pathname, publicUrl).href, reach: "network" };
+}
+
 /** What can be kept of a session and read again, or null where it is nothing of ours. */
 export function readKept(text) {
   try {

@@ -18,7 +18,7 @@ import { counted } from "../models/figures.js";
 import { list } from "../models/languages.js";
 import { problems } from "../models/overview.js";
 import { tabStorage } from "../models/session-memory.js";
-import { readLink, writeLink } from "../models/session-link.js";
+import { linkBase, readLink, writeLink } from "../models/session-link.js";
 import { TabSession } from "../models/tab-session.js";
 import { here, middle, missed, nothingYet, sentence, whoYouAre } from "../models/translation-words.js";
 import { socket } from "../page-socket.js";
@@ -253,6 +253,20 @@ async function begin() {
   await session.open({ ...identity(), session_id: null });
 }
 
+const links = linkBase(location.href, byId("link-reach").dataset.publicUrl);
+
+/** Say how far links reach that are copied here, where that is not as far as one would think. */
+function showReach() {
+  if (links.reach === "same") return;
+  byId("link-reach").hidden = false;
+  setText(
+    byId("link-reach"),
+    links.reach === "machine"
+      ? "Links from here open on this machine alone: the page was opened as localhost. To invite others, start the service with: make run ARGS=--share"
+      : `Links from here lead to ${new URL(links.base).host}, where others can open them.`,
+  );
+}
+
 /** Copy a link: to speak with or, with `reader`, to read with. Sharing it is what begins a new session. */
 async function copyLink({ reader = false } = {}) {
   if (!(await prepare())) return;
@@ -260,7 +274,7 @@ async function copyLink({ reader = false } = {}) {
   const { session_id, keys } = session;
   const key = reader ? keys?.read : keys?.speak;
   if (!key) return;
-  await copy(writeLink(location.href, { session_id, key }), reader && !session.isReadOnly ? "The reading-only link was" : "The link was");
+  await copy(writeLink(links.base, { session_id, key }), reader && !session.isReadOnly ? "The reading-only link was" : "The link was");
 }
 
 function goneWords() {
@@ -366,6 +380,7 @@ byId("name").addEventListener("change", () => {
   session.update(identity());
 });
 byId("large").addEventListener("click", toggleLarge);
+showReach();
 byId("copy-link").addEventListener("click", () => copyLink());
 byId("copy-reader").addEventListener("click", () => copyLink({ reader: true }));
 byId("new-session").addEventListener("click", begin);

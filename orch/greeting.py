@@ -1,0 +1,101 @@
+"""What a person at a terminal is told once the service runs: where to go, and how others come in. Pure."""
+
+import io
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+import segno
+from msgspec import Struct
+
+EVERYWHERE: Final = frozenset({"0.0.0.0", "[::]"})  # noqa: S104 - it is looked for, not listened on
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """What is said about a service that others are invited to.
+
+    ``link`` opens a session, to speak in; ``token`` is what operators' pages ask for where it was made up for
+    this run. ``fingerprint`` is of a certificate that browsers warn of.
+    """
+
+    link: str
+    token: str | None = None
+    fingerprint: str | None = None
+
+
+def own_address(address: str) -> str:
+    """Return where this machine itself reaches what listens at ``address``."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition(":")[0]
+    if host == "127.0.0.1" or host in EVERYWHERE:
+        host = "localhost"
+    return f"{parts.scheme}://{host}:{parts.port}"
+
+
+def others_address(address: str, lan: Sequence[str]) -> str | None:
+    """Return where other machines reach what listens at ``address``; None: nowhere."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition(":")[0]
+    if host in EVERYWHERE:
+        return f"{parts.scheme}://{lan[0]}:{parts.port}" if lan else None
+    is_own = host.startswith("127.") or host in {"[::1]", "localhost"}
+    return None if is_own else f"{parts.scheme}://{host}:{parts.port}"
+
+
+def greeting(addresses: Sequence[str], lan: Sequence[str]) -> str:
+    """Return the words for a service that nobody was invited to in particular."""
+    own, others = own_address(addresses[0]), others_address(addresses[0], lan)
+    lines = [f"LiveTranslate is ready. Open {own}/translation to speak, {own} to watch it work."]
+    if others is not None:
+        lines.append(f"From other machines: {others}/translation")
+        if not others.startswith("https:"):
+            lines.append(
+                "Browsers there open no microphone without https: name a certificate (--tls-cert, --tls-key) "
+                "or share the demo with `orch demo --share`."
+            )
+    return "\n".join(["", *lines, "Ctrl+C stops it.", ""])
+
+
+def invitation(given: Invitation, *, is_colored: bool, can_draw: bool) -> str:
+    """Return the words and the QR code for a service that others are invited to.
+
+    ``is_colored``: it goes to a terminal, whose colours the code must not depend on. ``can_draw``: block
+    characters can be written there.
+    """
+    base = given.link.partition("/translation")[0]
+    lines = [
+        "",
+        "LiveTranslate is ready, for all on this network. Who opens this link, or scans the code, is in:",
+        "",
+        f"  {given.link}",
+        "",
+    ]
+    if can_draw:
+        lines += [*_code(given.link, is_colored=is_colored), ""]
+    if given.fingerprint is not None:
+        lines += [
+            "Browsers warn once that the connection is not private: the certificate was made here, and no",
+            "authority vouches for it. What is sent is encrypted all the same. Choose Advanced, then go on.",
+            "To be sure that it is this machine, compare the certificate's SHA-256 fingerprint:",
+            f"  {given.fingerprint}",
+            "",
+        ]
+    lines.append(f"Operators' pages ({base}/) ask for a token, guests never need it. ")
+    lines[-1] += "It is the one you have set." if given.token is None else "This run's is:"
+    if given.token is not None:
+        lines.append(f"  {given.token}")
+    lines += [
+        "",
+        "A phone that cannot open it: is it in the same network, and does a firewall let the port through?",
+        "Ctrl+C stops it, and so does closing this window.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _code(link: str, *, is_colored: bool) -> list[str]:
+    drawn = io.StringIO()
+    segno.make(link, error="l", micro=False).terminal(drawn, border=2, compact=True)
+    rows = drawn.getvalue().rstrip("\n").split("\n")
+    # White on black, whatever the terminal's colours are: not all read a code whose colours are swapped.
+    return [f"  \x1b[97;40m{row}\x1b[0m" if is_colored else f"  {row}" for row in rows]

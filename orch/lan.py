@@ -1,0 +1,35 @@
+"""By which names and addresses other machines reach this one."""
+
+import ipaddress
+import re
+import socket
+from typing import Final
+
+#: Where a route is asked for: nothing is sent. The first is the way out; the others are what else a machine
+#: without one may be in (RFC 1918, and addresses that machines give themselves).
+_TOWARDS: Final = ("192.0.2.1", "192.168.255.254", "10.255.255.254", "172.31.255.254", "169.254.255.254")
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
+
+
+def lan_addresses() -> tuple[str, ...]:
+    """Return the IPv4 addresses of this machine on its networks, the one of the way out first."""
+    found = [address for towards in _TOWARDS if (address := _own_towards(towards)) is not None]
+    usable = (each for each in found if not ipaddress.ip_address(each).is_loopback)
+    return tuple(dict.fromkeys(usable))
+
+
+def own_names() -> tuple[str, ...]:
+    """Return the names of this machine that may stand in a certificate."""
+    name = socket.gethostname().rstrip(".")
+    if not _NAME.fullmatch(name):
+        return ()
+    return (name,) if "." in name else (name, f"{name}.local")
+
+
+def _own_towards(address: str) -> str | None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))
+        except OSError:
+            return None  # there is no way there
+        return str(probe.getsockname()[0])
