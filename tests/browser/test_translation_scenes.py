@@ -159,13 +159,13 @@ def pages() -> Iterator[Running]:
 def meeting(pages: Running, page_at: PageAt) -> Callable[..., tuple[Page, Hub]]:
     """Open the page in the session ``meeting``, reading English."""
 
-    def join(history: list[dict[str, Any]], **more: Any) -> tuple[Page, Hub]:
+    def join(history: list[dict[str, Any]], init: str = "", **more: Any) -> tuple[Page, Hub]:
         hub = Hub(history)
         page = page_at("about:blank", locale="en-GB", **more)
         page.clock.set_fixed_time(STARTED / 1000 + 20)
         page.route_web_socket(re.compile("/ws$"), hub)
         page.route("**/api/languages", lambda route: route.fulfill(json=OFFER))
-        page.add_init_script("localStorage['translation:targets'] ??= 'en'")
+        page.add_init_script(f"localStorage['translation:targets'] ??= 'en';{init}")
         page.goto(f"{pages.url}/translation#session=meeting")
         expect(page.locator("#read-head")).to_have_text("English")
         expect(page.locator("#here")).to_have_text("Three people here")
@@ -244,11 +244,11 @@ def test_a_gap_is_said_in_words_and_gives_way_to_the_text(meeting: Callable[...,
 
 
 def test_unsure_words_are_marked_and_reached_by_arrows(meeting: Callable[..., tuple[Page, Hub]]) -> None:
-    """Their number stands beside them on focus; one tab stop for all of them."""
-    page, _ = meeting(MEETING)
+    """Their number is there on focus alone, for eyes and ears; one tab stop for all of them."""
+    page, hub = meeting(MEETING)
     words = page.locator(".unsure")
     expect(words).to_have_count(2)
-    expect(words.first).to_contain_text("esta tarde (confidence 0.41)")
+    assert "confidence" not in (page.locator("#lines").text_content() or "")
     expect(page.locator(".unsure[tabindex='0']")).to_have_count(1)
     page.locator("#scroll").focus()
     page.keyboard.press("ArrowLeft")
@@ -256,6 +256,93 @@ def test_unsure_words_are_marked_and_reached_by_arrows(meeting: Callable[..., tu
     page.keyboard.press("ArrowLeft")
     expect(words.first).to_be_focused()
     assert page.evaluate("getComputedStyle(document.activeElement, '::after').content") == '"0.41"'
+    expect(words.first).to_have_text("esta tarde (confidence 0.41)")
+    expect(words.last).not_to_contain_text("confidence")
+    # What comes for the line, its translation too, leaves the focus where it is.
+    hub.say(**translation("a-1", "sends them tonight.", revision=2), offset=10)
+    expect(page.locator(".line[data-segment='a-1'] .line-read")).to_contain_text("tonight")
+    expect(words.first).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(words.last).to_be_focused()
+    expect(words.first).to_have_text("esta tarde")
+    expect(page.locator(".unsure[tabindex='0']")).to_have_count(1)
+
+
+#: Counts what is done to the document: rows added in one task, searches through elements, rows that changed.
+COUNTING = """
+window.counted = { added: 0, most: 0, searched: 0, touched: 0 };
+for (const type of [Document, Element]) {
+  const search = type.prototype.querySelectorAll;
+  type.prototype.querySelectorAll = function (...all) {
+    window.counted.searched += 1;
+    return search.apply(this, all);
+  };
+}
+addEventListener("DOMContentLoaded", () => {
+  const list = document.getElementById("lines");
+  if (list === null) return;
+  new MutationObserver((records) => {
+    const nodes = records.flatMap(({ addedNodes }) => [...addedNodes]);
+    const added = nodes.filter((node) => node.matches?.(".line")).length;
+    const rows = new Set(records.map(({ target }) => target.closest?.(".line") ?? null));
+    window.counted.added += added;
+    window.counted.most = Math.max(window.counted.most, added);
+    window.counted.touched = Math.max(window.counted.touched, rows.size);
+  }).observe(list, { childList: true, subtree: true, attributes: true, characterData: true });
+});
+"""
+
+
+IN_ORDER = """
+[...document.querySelectorAll(".line")].every((row, at) => row.dataset.segment === `a-${at}`)
+"""
+AT_END = """() => {
+    const { scrollHeight, scrollTop, clientHeight } = document.querySelector("#scroll");
+    return scrollHeight - scrollTop - clientHeight < 60;
+}"""
+LAID_OUT = """() => [...document.querySelectorAll(".line-said")]
+    .filter((said) => said.checkVisibility({ contentVisibilityAuto: true })).length
+"""
+
+
+def long_meeting(lines: int) -> list[dict[str, Any]]:
+    """Return a history in which each line has a word that is not sure, and a translation."""
+    messages = []
+    for number in range(lines):
+        text = f"los manda esta tarde {number}."
+        messages.append(transcript(f"a-{number}", text, start=number * 3, words=UNSURE))
+        messages.append(translation(f"a-{number}", f"sends them this afternoon {number}."))
+    return numbered(messages)
+
+
+@pytest.mark.parametrize("lines", [300, 3_000])
+def test_a_long_meeting_is_drawn_in_slices_and_only_what_is_seen_is_laid_out(
+    meeting: Callable[..., tuple[Page, Hub]], lines: int
+) -> None:
+    """One task draws a few lines, the newest first; a new line costs as little after 3,000 as after 300."""
+    page, hub = meeting(long_meeting(lines), init=COUNTING)
+    rows = page.locator(".line")
+    expect(rows.last).to_contain_text(f"tarde {lines - 1}.")
+    expect(rows).to_have_count(lines, timeout=60_000)
+    expect(rows.first).to_contain_text("tarde 0.")
+    assert page.evaluate(IN_ORDER)
+    counted = page.evaluate("window.counted")
+    assert counted["added"] == lines
+    assert counted["most"] <= 50
+    page.wait_for_function(AT_END)
+    assert 0 < page.evaluate(LAID_OUT) < 120
+    expect(page.locator(".unsure[tabindex='0']")).to_have_count(1)
+    page.evaluate("Object.assign(window.counted, {added: 0, most: 0, searched: 0, touched: 0})")
+    hub.say(
+        **transcript(f"a-{lines}", "los manda esta tarde.", start=lines * 3, words=UNSURE),
+        offset=lines * 2 + 1,
+    )
+    expect(rows).to_have_count(lines + 1)
+    counted = page.evaluate("window.counted")
+    assert counted["added"] == 1
+    assert counted["touched"] <= 4
+    assert counted["searched"] <= 10
+    expect(page.locator("#take-note")).to_contain_text(f"{lines + 1:,} lines")
 
 
 def test_it_follows_what_is_said_until_the_reader_scrolls_up(
@@ -263,11 +350,7 @@ def test_it_follows_what_is_said_until_the_reader_scrolls_up(
 ) -> None:
     """Then it stays, says how much is new, and goes back on a key or the button."""
     page, hub = meeting(numbered([transcript(f"a-{n}", f"Frase {n}.", start=n * 3) for n in range(60)]))
-    at_end = """() => {
-        const { scrollHeight, scrollTop, clientHeight } = document.querySelector("#scroll");
-        return scrollHeight - scrollTop - clientHeight < 60;
-    }"""
-    page.wait_for_function(at_end)
+    page.wait_for_function(AT_END)
     expect(page.locator("#jump")).to_be_hidden()
     page.evaluate("document.querySelector('#scroll').scrollTop = 700")
     expect(page.locator("#jump")).to_be_visible()
@@ -276,7 +359,7 @@ def test_it_follows_what_is_said_until_the_reader_scrolls_up(
     expect(page.locator("#jump")).to_have_text("Jump to now · 1 new")
     assert page.evaluate("document.querySelector('#scroll').scrollTop") == 700
     page.locator("#jump").click()
-    page.wait_for_function(at_end)
+    page.wait_for_function(AT_END)
     expect(page.locator("#jump")).to_be_hidden()
 
 

@@ -41,8 +41,14 @@ function replacesTranslation(next, current) {
   return !next.error || next.error.code !== current.error.code || next.error.detail !== current.error.detail;
 }
 
+/** Whether a file of the transcript has the line: its text is final, or it is a gap. */
+export function isExportable(line) {
+  return Boolean(line.error) || (line.final && line.text.trim() !== "");
+}
+
 export class Captions {
   #lines = [];
+  #exportable = 0;
   #byId = new Map();
   #orphans = new Map();
   #spoken = new Set();
@@ -54,6 +60,19 @@ export class Captions {
   /** The lines, earliest first. Do not change them. */
   get lines() {
     return this.#lines;
+  }
+
+  /** How many lines a file of the transcript has. */
+  get exportable() {
+    return this.#exportable;
+  }
+
+  /** Where a line stands in `lines`, or -1. */
+  indexOf(line) {
+    for (let index = this.#after(line.at) - 1; index >= 0 && this.#lines[index].at === line.at; index -= 1) {
+      if (this.#lines[index] === line) return index;
+    }
+    return -1;
   }
 
   /** Lines whose text is final. */
@@ -109,6 +128,7 @@ export class Captions {
   /** Forget everything, for a history that is read anew. */
   clear() {
     this.#lines = [];
+    this.#exportable = 0;
     for (const kept of [this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names]) kept.clear();
   }
 
@@ -120,7 +140,9 @@ export class Captions {
       line.offset = message.offset;
       return line;
     }
-    const isNew = line.revision < 0;
+    if (line.revision < 0) this.#adopt(line);
+    else this.#lines.splice(this.indexOf(line), 1);
+    if (isExportable(line)) this.#exportable -= 1;
     Object.assign(line, {
       revision: message.revision,
       final: message.final,
@@ -146,9 +168,8 @@ export class Captions {
     if (line.language) this.#spoken.add(line.language);
     const key = speakerKey(line);
     if (!this.#speakers.has(key)) this.#speakers.set(key, this.#speakers.size);
-    if (isNew) this.#adopt(line);
-    else this.#lines.splice(this.#lines.indexOf(line), 1);
-    this.#place(line);
+    if (isExportable(line)) this.#exportable += 1;
+    this.#lines.splice(this.#after(line.at), 0, line);
     return line;
   }
 
@@ -159,11 +180,17 @@ export class Captions {
     if (orphans) line.translations = orphans;
   }
 
-  /** Insert by time; those of one moment stay in the order they came. New lines are mostly last. */
-  #place(line) {
-    let index = this.#lines.length;
-    while (index > 0 && this.#lines[index - 1].at > line.at) index -= 1;
-    this.#lines.splice(index, 0, line);
+  /** Where a line of a moment is inserted: behind all that are not later. New lines are mostly last. */
+  #after(at) {
+    const lines = this.#lines;
+    if (lines.length === 0 || lines.at(-1).at <= at) return lines.length;
+    let [low, high] = [0, lines.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (lines[middle].at <= at) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #translation(message) {

@@ -7,6 +7,7 @@
  * stand under the original.
  */
 
+import { isExportable } from "./captions.js";
 import { apart, cues, flat, round } from "./cues.js";
 import { base, isSameLanguage } from "./languages.js";
 
@@ -20,7 +21,7 @@ export const FORMATS = Object.freeze({
 
 /** The lines that a file has: those with final text, and gaps, in words. */
 export function exportable(lines) {
-  return lines.filter((line) => line.error || (line.final && line.text.trim() !== ""));
+  return lines.filter(isExportable);
 }
 
 /** What a file says of each line: whole milliseconds from `zero`, and the texts that are shown. */

@@ -6,6 +6,7 @@ import { confirm } from "../components/dialog.js";
 import { byId, setAttribute, setText } from "../components/dom.js";
 import { Kept } from "../components/kept.js";
 import { Notices } from "../components/notices.js";
+import { Slices } from "../components/slices.js";
 import { toast } from "../components/toasts.js";
 import { LanguageChoice } from "../components/translation/languages.js";
 import { Recordings } from "../components/translation/recordings.js";
@@ -13,7 +14,7 @@ import { Shortcuts } from "../components/translation/shortcuts.js";
 import { Speaking } from "../components/translation/speaking.js";
 import { Transcript } from "../components/translation/transcript.js";
 import { Captions } from "../models/captions.js";
-import { FORMATS, exportable, fileName, toTxt } from "../models/exports.js";
+import { FORMATS, fileName, toTxt } from "../models/exports.js";
 import { counted } from "../models/figures.js";
 import { list } from "../models/languages.js";
 import { problems } from "../models/overview.js";
@@ -93,11 +94,34 @@ const transcript = new Transcript({
   jump: byId("jump"),
   announce: byId("announce"),
   nameOf: (line) => line.speaker || session.nameOf(line.participantId) || "Unknown",
+  isOwn: ({ participantId }) => participantId !== null && participantId === session.participant_id,
   now: () => socket.serverNow,
-  onCount: () => count(),
+});
+/** Messages that wait: a long history comes at once, and is gone through in slices before it is drawn. */
+let arrived = [];
+let next = 0;
+const intake = new Slices(hearNext, {
+  after: (isDone) => {
+    count();
+    if (isDone) transcript.draw();
+  },
 });
 
 // --- what is said ---------------------------------------------------------------------------------------------
+
+function arrive(message) {
+  arrived.push(message);
+  intake.wake();
+}
+
+/** Apply the next message. False when there is none. */
+function hearNext() {
+  if (next < arrived.length) hear(arrived[next++]);
+  if (next < arrived.length) return true;
+  arrived = [];
+  next = 0;
+  return false;
+}
 
 function hear(message) {
   if (message.session_id !== session.session_id) return;
@@ -126,9 +150,11 @@ function measure(message) {
   if (delays.length > DELAYS) delays.shift();
 }
 
+const takeButtons = [...document.querySelectorAll("[data-format], #copy")];
+
 function count() {
-  const lines = exportable(captions.lines).length;
-  for (const button of document.querySelectorAll("[data-format], #copy")) button.disabled = lines === 0;
+  const lines = captions.exportable;
+  for (const button of takeButtons) button.disabled = lines === 0;
   const { translated } = captions.languages;
   const what = translated.length > 0 ? "original and translations" : "original";
   setText(byId("take-note"), lines === 0 ? "nothing yet" : `${counted(lines, "line")} · ${what}`);
@@ -240,6 +266,8 @@ async function begin() {
   if (speaking.state !== "off" && !(await mayLeave())) return;
   if (session.phase === "open") await session.leave({ isEmpty: !isShared && transcript.length === 0 });
   tab.forget();
+  arrived = [];
+  next = 0;
   captions.clear();
   transcript.clear();
   transcript.isQuiet = false;
@@ -437,7 +465,7 @@ session.addEventListener("participants", ({ detail }) => {
 });
 session.addEventListener("rejoined", ({ detail }) => notices.say("missed", { word: "missed", text: missed(detail) }));
 
-socket.addEventListener("message", ({ detail }) => hear(detail));
+socket.addEventListener("message", ({ detail }) => arrive(detail));
 socket.addEventListener("complaint", ({ detail }) => {
   // Audio that was on its way when its stream broke off: the uplink begins another. What only operators are
   // told, guests need not know of.
@@ -473,6 +501,7 @@ setInterval(() => transcript.refresh(), 10_000);
 socket.start();
 showSession();
 await session.open({ ...identity(), session_id: wanted.session_id, mayBegin });
+await intake.settled();
 transcript.isQuiet = false;
 if (wasCutOff && session.phase === "open" && !session.isReadOnly) {
   sayCutOff();

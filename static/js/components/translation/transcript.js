@@ -3,6 +3,8 @@
  *
  * It follows what is said as long as its end is in sight; who scrolls up stays where they are and is told how much
  * came since. Final lines alone are announced.
+ *
+ * Thousands of lines are drawn in slices, the newest first. What a line costs does not depend on how many there are.
  */
 
 import { pieces } from "../../models/confidence.js";
@@ -10,11 +12,15 @@ import { languageName } from "../../models/languages.js";
 import { clockTime } from "../../models/times.js";
 import { gap, translated } from "../../models/translation-words.js";
 import { h, setAttribute, setText } from "../dom.js";
+import { Slices } from "../slices.js";
+import { UnsureWords, unsureWord } from "./unsure-words.js";
 
 /** Nearer to the end than this (px) counts as at the end. */
 const NEAR = 56;
 /** Announcements kept for a screen reader that is still reading. */
 const ANNOUNCED = 4;
+/** More lines than this that have changed at once are put in order once, not one by one. */
+const MANY = 50;
 /** Colours of speakers; then they begin again, the name tells them apart. */
 const COLOURS = 6;
 
@@ -25,43 +31,57 @@ export class Transcript {
   #jump;
   #announce;
   #rows = new Map();
+  /** Ids of the lines that are shown, or will be when their turn comes. */
+  #shown = new Set();
+  /** Lines that have changed since they were drawn; and those whose turn it is, the next one last. */
+  #changed = new Set();
+  #turns = [];
+  #drawing = new Slices(() => this.#drawOne(), { after: () => this.#scheduleFollow() });
+  #unsure;
+  /** Rows that promise a translation. */
+  #promised = new Set();
   #targets = [];
   #offer = null;
   #nameOf;
-  #onCount;
   #now;
+  #isOwn;
   #isFollowing = true;
+  #top = 0;
   #missed = new Set();
   #announced = new Set();
   #frame = null;
   #quiet = true;
   #resize;
 
-  /** Elements; `nameOf(line)` is who spoke; `onCount()` is called when the number of lines may have changed; `now()`: the service's time, epoch ms. */
-  constructor({ captions, list, scroll, jump, announce, nameOf, onCount, now }) {
+  /**
+   * Elements; `nameOf(line)` is who spoke; `isOwn(line)`: whether the reader said it; `now()`: the service's time,
+   * epoch ms.
+   */
+  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now }) {
     this.#captions = captions;
     this.#list = list;
     this.#scroll = scroll;
     this.#jump = jump;
     this.#announce = announce;
     this.#nameOf = nameOf;
-    this.#onCount = onCount;
+    this.#isOwn = isOwn;
     this.#now = now;
+    this.#unsure = new UnsureWords({ scroll, captions, rowOf: ({ id }) => this.#rows.get(id) });
     this.#resize = new ResizeObserver(() => this.#follow());
   }
 
   start() {
     this.#scroll.addEventListener("scroll", this.#scrolled, { passive: true });
-    this.#scroll.addEventListener("keydown", this.#keys);
     this.#jump.addEventListener("click", this.#jumped);
+    this.#unsure.start();
     this.#resize.observe(this.#scroll);
     this.#resize.observe(this.#list);
   }
 
   stop() {
     this.#scroll.removeEventListener("scroll", this.#scrolled);
-    this.#scroll.removeEventListener("keydown", this.#keys);
     this.#jump.removeEventListener("click", this.#jumped);
+    this.#unsure.stop();
     this.#resize.disconnect();
     cancelAnimationFrame(this.#frame);
   }
@@ -71,8 +91,9 @@ export class Transcript {
     this.#quiet = value;
   }
 
+  /** How many lines there are to see. */
   get length() {
-    return this.#rows.size;
+    return this.#shown.size;
   }
 
   /** What the reader reads in, and what the back ends offer. */
@@ -80,38 +101,77 @@ export class Transcript {
     this.#targets = targets;
     this.#offer = offer;
     for (const line of this.#captions.lines) this.update(line);
+    this.draw();
   }
 
-  /** A line has changed. */
+  /** A line has changed; `draw()` shows it. */
   update(line) {
     // The engine heard no word after all: there is nothing to show.
-    if (line.final && !line.error && line.text.trim() === "") this.#remove(line.id);
-    else this.#put(line);
-    this.#onCount();
-    this.#scheduleFollow();
+    if (line.final && !line.error && line.text.trim() === "") this.#shown.delete(line.id);
+    else {
+      if (!this.#isFollowing && !this.#shown.has(line.id)) this.#missed.add(line.id);
+      this.#shown.add(line.id);
+      this.#tell(line);
+    }
+    this.#changed.add(line);
+  }
+
+  /** Show what has changed: what is little before the next paint, what is much in slices. */
+  draw() {
+    if (this.#changed.size > 0) this.#drawing.wake();
   }
 
   /** Time has passed: translations that did not come are no longer promised. */
   refresh() {
-    for (const { line } of this.#rows.values()) if (line.final && !line.error) this.#fillRead(line);
+    for (const { line } of this.#promised) this.update(line);
+    this.draw();
   }
 
   /** Names may have changed. */
   rename() {
-    for (const { line } of this.#rows.values()) this.#fillWho(line);
+    for (const { line, speaker } of this.#rows.values()) if (speaker.textContent !== this.#nameOf(line)) this.#changed.add(line);
+    this.draw();
   }
 
   clear() {
-    for (const id of [...this.#rows.keys()]) this.#remove(id);
-    this.#announced.clear();
-    this.#onCount();
+    for (const all of [this.#rows, this.#shown, this.#changed, this.#promised, this.#missed, this.#announced, this.#unsure]) all.clear();
+    this.#turns = [];
+    this.#list.replaceChildren();
+    this.#isFollowing = true;
+    this.#showJump();
   }
 
   jump() {
     this.#isFollowing = true;
     this.#missed.clear();
-    this.#scroll.scrollTop = this.#scroll.scrollHeight;
-    this.#showJump();
+    this.#follow();
+  }
+
+  // --- whose turn it is -------------------------------------------------------------------------------------
+
+  /** Draw the next line. False when there is none. */
+  #drawOne() {
+    if (this.#changed.size > 0) this.#line();
+    const line = this.#turns.pop();
+    if (line === undefined) return false;
+    // Another session's, of before.
+    if (this.#captions.get(line.id) !== line) return true;
+    if (this.#shown.has(line.id)) this.#put(line);
+    else this.#remove(line.id);
+    return true;
+  }
+
+  /** Give what has changed its turn: the newest first, and before those that wait already. */
+  #line() {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    if (changed.size > MANY) {
+      for (const line of this.#turns) changed.add(line);
+      this.#turns = this.#captions.lines.filter((line) => changed.has(line));
+    } else {
+      const inOrder = [...changed].map((line) => [this.#captions.indexOf(line), line]).sort(([one], [other]) => one - other);
+      for (const [, line] of inOrder) this.#turns.push(line);
+    }
   }
 
   // --- one line ---------------------------------------------------------------------------------------------
@@ -127,8 +187,6 @@ export class Transcript {
     this.#fillWho(line);
     this.#fillSaid(line);
     this.#fillRead(line);
-    if (!this.#isFollowing && !known) this.#missed.add(line.id);
-    this.#tell(line);
   }
 
   #create(line) {
@@ -146,7 +204,7 @@ export class Transcript {
       h("div", { class: "line-original" }, parts.said, parts.confidence),
       parts.read,
     );
-    const row = { line, element, ...parts };
+    const row = { line, element, unsure: [], drawn: null, ...parts };
     this.#rows.set(line.id, row);
     return row;
   }
@@ -154,10 +212,9 @@ export class Transcript {
   /** In the order of the captions; an element that stands right is not moved, so that nothing in it loses focus. */
   #place(line, row) {
     const lines = this.#captions.lines;
-    let next = null;
-    for (let index = lines.length - 1; index >= 0 && lines[index] !== line; index -= 1) {
-      next = this.#rows.get(lines[index].id)?.element ?? next;
-    }
+    let index = this.#captions.indexOf(line) + 1;
+    while (index < lines.length && !this.#rows.has(lines[index].id)) index += 1;
+    const next = index < lines.length ? this.#rows.get(lines[index].id).element : null;
     if (row.element.parentNode !== this.#list || row.element.nextElementSibling !== next) this.#list.insertBefore(row.element, next);
   }
 
@@ -167,6 +224,8 @@ export class Transcript {
     row.element.remove();
     this.#rows.delete(id);
     this.#missed.delete(id);
+    this.#promised.delete(row);
+    this.#unsure.removed(row, this.#captions.indexOf(row.line));
   }
 
   #fillWho(line) {
@@ -181,33 +240,45 @@ export class Transcript {
     setAttribute(language, "title", line.language ? languageName(line.language) : null);
   }
 
+  /** A revision's words do not change: what is drawn stays, and with it focus and selection. */
   #fillSaid(line) {
-    const { said, confidence } = this.#rows.get(line.id);
+    const row = this.#rows.get(line.id);
+    const { said, confidence } = row;
+    const drawn = JSON.stringify([line.revision, line.final, line.language, line.error]);
+    if (row.drawn === drawn) return;
+    row.drawn = drawn;
     setAttribute(said, "lang", line.language);
-    if (line.error) {
-      said.replaceChildren(h("p", { class: "gap", lang: "en" }, gap(line)));
-      setText(confidence, "");
-      return;
+    const had = row.unsure.length;
+    row.unsure = [];
+    if (line.error) said.replaceChildren(h("p", { class: "gap", lang: "en" }, gap(line)));
+    else {
+      const parts = line.final ? pieces(line) : [{ text: line.text, confidence: null }];
+      const isPlain = had === 0 && said.firstElementChild?.className === "" && parts.every((piece) => piece.confidence === null);
+      if (isPlain) setText(said.firstElementChild, line.text);
+      else said.replaceChildren(h("p", {}, ...parts.map((piece) => (piece.confidence === null ? piece.text : this.#unsureWord(row, piece)))));
     }
-    const parts = line.final ? pieces(line) : [{ text: line.text, confidence: null }];
-    const isPlain = parts.every((piece) => piece.confidence === null);
-    const p = said.firstElementChild?.tagName === "P" && !said.querySelector(".gap, .unsure") ? said.firstElementChild : h("p");
-    if (p.parentNode !== said) said.replaceChildren(p);
-    if (isPlain) setText(p, line.text);
-    else p.replaceChildren(...parts.map((piece) => (piece.confidence === null ? piece.text : unsure(piece))));
-    if (!isPlain) this.#rove();
-    setText(confidence, line.final && typeof line.confidence === "number" ? line.confidence.toFixed(2) : "");
+    if (had > 0 || row.unsure.length > 0) this.#unsure.filled(row);
+    setText(confidence, line.final && !line.error && typeof line.confidence === "number" ? line.confidence.toFixed(2) : "");
     setAttribute(confidence, "title", "How sure the speech engine is, from 0 to 1");
   }
 
+  #unsureWord(row, piece) {
+    const element = unsureWord(piece);
+    row.unsure.push(element);
+    return element;
+  }
+
   #fillRead(line) {
-    const { read } = this.#rows.get(line.id);
+    const row = this.#rows.get(line.id);
+    const { read } = row;
     const targets = this.#targets.length > 0 ? this.#targets : [...line.translations.keys()];
     const cells = targets
       .map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now() }) }))
       .filter(({ kind, text }) => kind !== "none" || text !== "")
       // Beside a real translation "as spoken" is no news.
       .filter((cell, index, all) => cell.kind !== "same" || (index === 0 && all.every(({ kind }) => kind === "same")));
+    if (line.final && cells.some(({ kind }) => kind === "waiting")) this.#promised.add(row);
+    else this.#promised.delete(row);
     const shown = new Map([...read.children].map((child) => [child.dataset.language, child]));
     for (const { target, kind, text } of cells) {
       const old = shown.get(target);
@@ -229,9 +300,12 @@ export class Transcript {
 
   // --- following --------------------------------------------------------------------------------------------
 
+  /** Only the reader scrolls up; what grows below does not end the following. */
   #scrolled = () => {
-    const rest = this.#scroll.scrollHeight - this.#scroll.scrollTop - this.#scroll.clientHeight;
-    this.#isFollowing = rest < NEAR;
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
+    const isUp = scrollTop < this.#top - 1;
+    this.#top = scrollTop;
+    this.#isFollowing = scrollHeight - scrollTop - clientHeight < NEAR || (this.#isFollowing && !isUp);
     if (this.#isFollowing) this.#missed.clear();
     this.#showJump();
   };
@@ -250,37 +324,19 @@ export class Transcript {
   }
 
   #follow() {
-    if (this.#isFollowing) this.#scroll.scrollTop = this.#scroll.scrollHeight;
+    if (this.#isFollowing) {
+      this.#scroll.scrollTop = this.#scroll.scrollHeight;
+      this.#top = this.#scroll.scrollTop;
+    }
     this.#showJump();
   }
 
   #showJump() {
     this.#jump.hidden = this.#isFollowing;
+    setAttribute(this.#scroll, "data-following", this.#isFollowing);
     const count = this.#missed.size;
     setText(this.#jump, count === 0 ? "Jump to now" : `Jump to now · ${count} new`);
   }
-
-  // --- unsure words -----------------------------------------------------------------------------------------
-
-  /** One of all unsure words is in the tab order, the last; arrows go from there. */
-  #rove(to = null) {
-    const all = [...this.#list.querySelectorAll(".unsure")];
-    const current = to ?? all.find((element) => element === document.activeElement) ?? all.at(-1);
-    for (const element of all) setAttribute(element, "tabindex", element === current ? "0" : "-1");
-    return all;
-  }
-
-  #keys = (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
-    const all = this.#rove();
-    const index = all.indexOf(document.activeElement);
-    const next = index < 0 ? all.at(-1) : all[index + step];
-    if (!next) return;
-    event.preventDefault();
-    this.#rove(next);
-    next.focus();
-  };
 
   // --- screen readers ---------------------------------------------------------------------------------------
 
@@ -290,7 +346,8 @@ export class Transcript {
     const text = this.#announcement(line);
     if (text === null) return;
     this.#announced.add(line.id);
-    if (this.#quiet) return;
+    // What one has said oneself is no news, and read out it would go into the microphone.
+    if (this.#quiet || this.#isOwn(line)) return;
     while (this.#announce.children.length >= ANNOUNCED) this.#announce.firstElementChild.remove();
     this.#announce.append(h("p", { lang: text.language }, h("span", { lang: "en" }, `${this.#nameOf(line)}: `), text.words));
   }
@@ -303,14 +360,4 @@ export class Transcript {
     if (there) return { language: there.target, words: there.text };
     return cells.some(({ kind }) => kind === "waiting") ? null : { language: line.language, words: line.text };
   }
-}
-
-function unsure({ text, confidence }) {
-  const number = confidence.toFixed(2);
-  return h(
-    "span",
-    { class: "unsure", tabindex: "-1", "data-confidence": number },
-    text,
-    h("span", { class: "visually-hidden", lang: "en" }, ` (confidence ${number})`),
-  );
 }

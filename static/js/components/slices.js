@@ -1,0 +1,49 @@
+/**
+ * Work through a long queue in short slices: between two of them the browser paints and handles input, also in a
+ * tab in the background, where timers hardly run.
+ */
+
+/** A slice ends after this long (ms), or after this many steps where the clock stands. */
+const SLICE = 8;
+const STEPS = 50;
+
+export class Slices {
+  #step;
+  #after;
+  #isScheduled = false;
+  #waiting = [];
+  #channel = new MessageChannel();
+
+  /** `step()` does one piece of work and returns false when there is none; `after(isDone)` is called after each slice. */
+  constructor(step, { after = () => {} } = {}) {
+    this.#step = step;
+    this.#after = after;
+    this.#channel.port1.onmessage = () => this.#run();
+  }
+
+  /** There is work. What is little is done before the next paint. */
+  wake() {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => this.#run());
+  }
+
+  /** Resolves when there is no work left. */
+  settled() {
+    return this.#isScheduled ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve();
+  }
+
+  #run() {
+    const end = performance.now() + SLICE;
+    let isDone = false;
+    try {
+      for (let steps = 0; !isDone && steps < STEPS && performance.now() < end; steps += 1) isDone = this.#step() === false;
+    } finally {
+      // A step that failed is not done again; the others are not to wait for ever.
+      this.#isScheduled = !isDone;
+      if (!isDone) this.#channel.port2.postMessage(null);
+    }
+    this.#after(isDone);
+    if (!this.#isScheduled) for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
