@@ -1,20 +1,27 @@
 """Lines as subtitles: at most two rows a language, wrapped, each for its share of the time. Pure.
 
-A row has 42 columns at most (the BBC and Netflix give 37 to 42); letters of East Asian width take two. A
-line that needs more than two rows becomes several cues; they change where the engine says the word begins,
-else in proportion to the letters.
+A row has 42 columns at most (the BBC and Netflix give 37 to 42); orch.speech.rows breaks them. A line that
+needs more than two rows becomes several cues; they change where the engine says the word begins, else in
+proportion to the letters.
 """
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Final
 
 from orch.speech.lines import Line
+from orch.speech.rows import COLUMNS, Pieces, clusters, parts, width, wrap
 
-COLUMNS: Final = 42
+__all__ = ["COLUMNS", "ROWS", "Cue", "apart", "cues", "parts", "width", "wrap"]
+
 ROWS: Final = 2
+_SHARE: Final = 8
+"""Columns of a short text that a cue is given at least."""
+_NAME: Final = 26
+"""Columns that a name takes at most, with its colon."""
+AT_ONCE: Final = 16
+"""Cues that are carried on while others begin; with more, those that are there longest end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,107 +38,97 @@ class Cue:
         return tuple(row for text in self.texts for row in text)
 
 
-def width(text: str) -> int:
-    """Return the columns that text takes."""
-    return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-    )
-
-
-def wrap(text: str, columns: int = COLUMNS) -> tuple[str, ...]:
-    """Break text into rows at spaces; what is longer than a row, and has none, between letters."""
-    rows: list[str] = []
-    row = ""
-    for word in text.split():
-        if row and width(row) + 1 + width(word) <= columns:
-            row += " " + word
-            continue
-        if row:
-            rows.append(row)
-        *full, row = _pieces(word, columns)
-        rows += full
-    return (*rows, row) if row else tuple(rows)
-
-
-def _pieces(word: str, columns: int) -> list[str]:
-    """Cut a word that is longer than a row; a mark stays with its letter."""
-    pieces = [""]
-    for letter in word:
-        if width(pieces[-1]) + width(letter) > columns:
-            pieces.append("")
-        pieces[-1] += letter
-    return pieces
-
-
-def parts(text: str, count: int) -> tuple[str, ...]:
-    """Divide text into ``count`` parts of about the same width, at spaces where there are enough.
-
-    Joined with what stood between them, they are the text; where it is too short, the last ones are empty.
-    """
-    words = text.split()
-    glue = " "
-    if len(words) < count:
-        words, glue = _letters("".join(words) if len(words) == 1 else text), ""
-    total = sum(width(word) for word in words)
-    divided: list[list[str]] = [[] for _ in range(count)]
-    so_far = 0
-    for word in words:
-        # A word belongs to the part that its middle falls into.
-        middle = so_far + width(word) / 2
-        divided[min(count - 1, int(middle * count / max(1, total)))].append(word)
-        so_far += width(word)
-    return tuple(glue.join(part).strip() for part in divided)
-
-
-def _letters(text: str) -> list[str]:
-    """Return the letters of a text, each with the marks that belong to it."""
-    letters: list[str] = []
-    for letter in text:
-        if letters and unicodedata.combining(letter):
-            letters[-1] += letter
-        else:
-            letters.append(letter)
-    return letters
-
-
 def cues(line: Line, texts: Sequence[str], *, name: str = "") -> list[Cue]:
     """Return a line's cues; ``texts``: what is shown of it, the original or translations or both.
 
-    ``name``: who speaks, as the first row should say it, if it should.
+    ``name``: who speaks, as the first row should say it, if it should. There are as many cues as the text
+    that needs most of them has. A shorter one is spread over them, but not into single words.
     """
-    texts = [" ".join(filter(None, (name, texts[0]))), *texts[1:]]
-    speaker = line.transcript.speaker
-    count = 1
-    while True:
-        divided = [parts(text, count) for text in texts]
-        if (
-            all(len(wrap(part)) <= ROWS for text in divided for part in text)
-            or count >= line.end - line.start
-        ):
-            break
-        count += 1
-    changes = _changes(line, divided[0], name)
+    laid = [_Laid(text, name if index == 0 else "", line) for index, text in enumerate(texts)]
+    count = max(len(text.parts) for text in laid)
+    leading = next(index for index, text in enumerate(laid) if len(text.parts) == count)
+    changes = _changes(line, laid[leading].texts(), is_original=leading == 0)
+    spread = [text.over(count) for text in laid]
     return [
-        Cue(start, end, tuple(wrap(text[index]) for text in divided if text[index]), speaker)
+        Cue(start, end, shown, line.transcript.speaker)
         for index, (start, end) in enumerate(pairwise(changes))
-        if any(text[index] for text in divided)
+        if (shown := tuple(rows for text in spread if (rows := text[index])))
     ]
 
 
-def _changes(line: Line, divided: Sequence[str], name: str) -> list[int]:
+class _Laid:
+    """A text in as many parts as it needs cues; ``name`` stands before the first."""
+
+    def __init__(self, text: str, name: str, line: Line) -> None:
+        self._pieces = Pieces.of(text)
+        self._name = _short(name)
+        self._lead = width(self._name) + 1 if name else 0
+        most = line.end - line.start
+        count = max(1, (self._lead + self._pieces.ends[-1]) // (COLUMNS * ROWS))
+        while True:
+            count = min(count, most)
+            pieces = self._pieces.finer(count)
+            self.parts = list(pairwise(pieces.divided(count, self._lead)))
+            if count >= most or self._fit(pieces, self.parts):
+                break
+            # By a share of what there is: a long text is tried a few times, not once for each cue.
+            count += 1 + count // 16
+        self._pieces = pieces
+
+    def _fit(self, pieces: Pieces, parts: list[tuple[int, int]]) -> bool:
+        return all(
+            len(pieces.rows(*part, lead=self._lead if index == 0 else 0)) <= ROWS + 1
+            for index, part in enumerate(parts)
+        )
+
+    def texts(self) -> list[str]:
+        """Return the text of each part."""
+        return [self._pieces.text(*part) for part in self.parts]
+
+    def over(self, count: int) -> list[tuple[str, ...]]:
+        """Return the rows that the text has in each of so many cues, in some of them perhaps none."""
+        pieces, parts = self._pieces, self.parts
+        most = min(count, (self._lead + pieces.ends[-1]) // max(_SHARE, 2 * self._lead))
+        if len(parts) < most:
+            finer = pieces.finer(most)
+            more = list(pairwise(finer.divided(most, self._lead)))
+            if self._fit(finer, more):
+                pieces, parts = finer, more
+        found: list[tuple[str, ...]] = [()] * count
+        for index, part in enumerate(parts):
+            rows = pieces.rows(*part, lead=self._lead if index == 0 else 0)
+            shown = [pieces.text(*row) for row in pairwise(rows)]
+            if index == 0 and self._name:
+                shown[:1] = [f"{self._name} {''.join(shown[:1])}".rstrip()]
+            found[index * count // len(parts)] = tuple(shown)
+        return found
+
+
+def _short(name: str) -> str:
+    """Return a name that leaves room for what is said."""
+    if width(name) <= _NAME:
+        return name
+    kept, taken = [], 0
+    for cluster in clusters(name):
+        taken += width(cluster)
+        if taken > _NAME - 2:
+            break
+        kept.append(cluster)
+    return "".join(kept).rstrip() + "…:"
+
+
+def _changes(line: Line, divided: Sequence[str], *, is_original: bool) -> list[int]:
     """Return when each part begins, and when the last one ends; each at least 1 ms after the one before."""
     count = len(divided)
     length = line.end - line.start
     widths = [max(1, width(part)) for part in divided]
-    at = [line.start + round(length * sofar / sum(widths)) for sofar in accumulate(widths, initial=0)]
-    before = len(name.split())
+    total = sum(widths)
+    at = [line.start + round(length * sofar / total) for sofar in accumulate(widths, initial=0)]
     written = [len(part.split()) for part in divided]
-    is_original = " ".join(divided) == " ".join(filter(None, (name, line.original())))
-    if is_original and sum(written) - before == len(line.words):
+    if is_original and sum(written) == len(line.words) and " ".join(divided) == line.original():
         stream = line.start - round(line.transcript.start * 1000)
         firsts = list(accumulate(written, initial=0))[1:-1]
-        at[1:-1] = [stream + round(line.words[max(0, first - before)].start * 1000) for first in firsts]
+        at[1:-1] = [stream + round(line.words[first].start * 1000) for first in firsts]
     for index in range(1, count):
         at[index] = min(max(at[index], at[index - 1] + 1), line.end - (count - index))
     return at
@@ -152,7 +149,10 @@ def apart(overlapping: Iterable[Cue]) -> list[Cue]:
         while position < len(waiting) and waiting[position].start <= start:
             active.append(waiting[position])
             position += 1
-        active = [cue for cue in active if cue.end > start]
+        # Each cue stands at least from its own start; only then may it be one too many.
+        begun = [cue for cue in active if cue.start == start]
+        carried = [cue for cue in active if cue.start < start < cue.end]
+        active = carried[-AT_ONCE:] + begun
         if len(active) == 1:
             flat.append(Cue(start, end, active[0].texts, active[0].speaker))
         elif active:

@@ -47,7 +47,12 @@ class File:
 
     name: str
     media_type: str
-    body: str
+    content: bytes
+
+    @property
+    def body(self) -> str:
+        """The content as text."""
+        return self.content.decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +113,21 @@ FORMATS: Final = {
 }
 
 
-def export(messages: Iterable[Told], *, kind: str, session_id: str, choice: Choice | None = None) -> File:
-    """Return the file of a kind, a key of :data:`FORMATS`; ProblemError ``invalid_request`` for any other."""
+def format_of(kind: str) -> Format:
+    """Return a kind of file, a key of :data:`FORMATS`; ProblemError ``invalid_request`` for any other."""
     form = FORMATS.get(kind)
     if form is None:
         raise ProblemError(
             "invalid_request", f"format is {kind!r}; it must be one of {', '.join(FORMATS)}.", path="format"
         )
-    body = form.write(record(messages, session_id=session_id), choice or Choice())
-    return File(f"translation-{session_id}.{form.extension}", form.media_type, body)
+    return form
+
+
+def export(messages: Iterable[Told], *, kind: str, session_id: str, choice: Choice | None = None) -> File:
+    """Return the file of a kind. Raises ``invalid_request`` where there is no such kind."""
+    form = format_of(kind)
+    text = form.write(record(messages, session_id=session_id), choice or Choice())
+    return File(f"translation-{session_id}.{form.extension}", form.media_type, text.encode())
 
 
 def stamp(milliseconds: int, mark: str) -> str:

@@ -251,6 +251,11 @@ class HubService:
             raise ProblemError("unknown_session", f"There is no session {session_id}.")
         self._events.record("info", "sessions", f"Session {session_id} was ended.")
 
+    async def standing(self, session_id: str) -> tuple[str, int]:
+        """Return a session's epoch and newest offset. Raises ``unknown_session``."""
+        session = await self._rooms.look(session_id)
+        return session.epoch, session.offset
+
     async def messages(self, session_id: str) -> KeptMessages:
         """Return what a session keeps of what was said, in order. Raises ``unknown_session``."""
         return await self._rooms.messages(session_id)

@@ -67,6 +67,14 @@ test("rows are 42 columns at most, wide letters count twice, marks not at all", 
   assert.equal(wrap("one two  three", 7).join("|"), "one two|three");
 });
 
+test("text of any script is broken where the service breaks it", () => {
+  const broken = JSON.parse(read("texts.broken.json"));
+  for (const [script, text] of Object.entries(JSON.parse(read("texts.json")))) {
+    const rows = [42, 21, 7].map((columns) => wrap(text, columns));
+    assert.deepEqual({ rows, parts: [2, 3, 7].map((count) => parts(text, count)) }, broken[script], script);
+  }
+});
+
 test("a text in parts is the text, whatever the number of parts", () => {
   const text = "had he married a more amiable woman";
   for (let count = 1; count <= 7; count += 1) assert.equal(parts(text, count).filter((part) => part).join(" "), text);

@@ -118,6 +118,7 @@ PURE = (
     "speech/languages.py",
     "speech/lines.py",
     "speech/resampling.py",
+    "speech/rows.py",
     "speech/tally.py",
     "speech/wav.py",
 )

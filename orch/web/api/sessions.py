@@ -12,9 +12,10 @@ from orch.access.actors import actor_of
 from orch.access.table import Need
 from orch.parts import Parts
 from orch.problems import ProblemError
-from orch.speech.exports import Choice, export, of_history
+from orch.speech.exports import Choice
 from orch.web.answers import answer, read_json, read_query
 from orch.web.audit import log_change
+from orch.web.transcripts import Transcripts
 from orch.web.uploads import Uploads
 from orch.websocket.messages import Language, Languages, Name, SessionId
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary
@@ -84,6 +85,7 @@ def blueprint(parts: Parts) -> Blueprint:
     """Return the routes."""
     api = Blueprint("sessions", __name__, url_prefix="/api/sessions")
     uploads = Uploads(lambda: 2 * parts.settings.current.orchestration.speech.concurrent_recordings)
+    transcripts = Transcripts(parts.hub)
 
     @api.post("/create")
     @document_request(NewSession)
@@ -124,14 +126,13 @@ def blueprint(parts: Parts) -> Blueprint:
         query = read_query(TranscriptQuery)
         choice = Choice(original=query.original, languages=codes(query.languages, path="languages"))
         await _require(parts, session_id, Need.READ)
-        kept = await parts.hub.messages(session_id)
-        file = export(of_history(kept.messages), kind=query.format, session_id=session_id, choice=choice)
+        file, complete = await transcripts.of(session_id, kind=query.format, choice=choice)
         headers = {
             "Cache-Control": "no-store",
             "Content-Disposition": f'attachment; filename="{file.name}"',
-            "X-Transcript-Complete": str(kept.complete).lower(),
+            "X-Transcript-Complete": str(complete).lower(),
         }
-        return Response(file.body, content_type=file.media_type, headers=headers)
+        return Response(file.content, content_type=file.media_type, headers=headers)
 
     @api.post("/<session_id>/recordings")
     @document_querystring(RecordingQuery)

@@ -1,0 +1,195 @@
+"""Text in rows: how wide it is, where it may be broken. Pure.
+
+What is counted and kept whole are grapheme clusters (Unicode's UAX 29): a letter with its marks, an emoji
+with all it is joined of. static/js/models/text-rows.js has the same rules; tests hold both to the same cases.
+All of it takes time in proportion to the text.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from operator import add
+from typing import Final, Self
+
+import regex
+
+COLUMNS: Final = 42
+
+# Unicode's East Asian Width W and F, by blocks, and the letters of flags.
+_WIDE: Final = regex.compile(
+    r"[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\ua4cf\ua960-\ua97f\uac00-\ud7a3"
+    r"\uf900-\ufaff\ufe0f\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6"
+    r"\U0001f1e6-\U0001f1ff\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f900-\U0001f9ff\U0001fa70-\U0001faff"
+    r"\U00020000-\U0003fffd]"
+)
+_INVISIBLE: Final = regex.compile(r"[\p{Mn}\p{Me}\p{Cf}\p{Cc}]+")
+_LETTER: Final = regex.compile(r"\p{L}")
+_CLUSTER: Final = regex.compile(r"\X")
+
+# What no row begins with: marks, vowels that Thai and Lao write after their letter, what closes, small kana.
+_NOT_FIRST: Final = regex.compile(
+    r"[\p{M}\u200d\p{Pe}\p{Pf}\u0e30\u0e32\u0e33\u0e45\u0e46\u0e2f\u0eb0\u0eb2\u0eb3\u0ec6\u17d4-\u17d6\u104a\u104b"
+    r"!%,.:;?\u2026\u2030\u3001\u3002\u3005\u303b\u309d\u309e\u30a0\u30fb-\u30fe"
+    r"\u3041\u3043\u3045\u3047\u3049\u3063\u3083\u3085\u3087\u308e\u3095\u3096"
+    r"\u30a1\u30a3\u30a5\u30a7\u30a9\u30c3\u30e3\u30e5\u30e7\u30ee\u30f5\u30f6\u31f0-\u31ff"
+    r"\uff01\uff05\uff0c\uff0e\uff1a\uff1b\uff1f\uff61\uff64\uff65\uff67-\uff70\uff9e\uff9f"
+    r"\u0964\u0965\u060c\u061b\u061f\u06d4]"
+)
+# What no row ends with: what opens, the vowels that Thai and Lao write before their letter.
+_NOT_LAST: Final = regex.compile(
+    r"[\p{Ps}\p{Pi}\u0e40-\u0e44\u0ec0-\u0ec4$\u00a1\u00a3\u00a5\u00bf\uff04\uffe1\uffe5]"
+)
+_WORD: Final = 100
+"""Letters that a word has at most whose width is kept."""
+_TOGETHER: Final = 8
+"""Clusters that are kept in one row at most: a run of dots has to be broken somewhere."""
+
+
+def clusters(text: str) -> list[str]:
+    """Return the grapheme clusters of a text."""
+    found: list[str] = list(text) if text.isascii() else _CLUSTER.findall(text)
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _letter(cluster: str) -> tuple[int, bool, bool]:
+    """Return a cluster's width, and whether a row may begin and may end with it."""
+    may_begin = _NOT_FIRST.match(cluster) is None
+    may_end = _NOT_LAST.match(cluster) is None
+    if _INVISIBLE.fullmatch(cluster):
+        return 0, may_begin, may_end
+    return 2 if _WIDE.search(cluster) or len(_LETTER.findall(cluster)) > 1 else 1, may_begin, may_end
+
+
+def width(text: str) -> int:
+    """Return the columns that text takes; a cluster takes two at most."""
+    return len(text) if text.isascii() else _width(text)
+
+
+@lru_cache(maxsize=8192)
+def _width_of_word(text: str) -> int:
+    return sum(_letter(cluster)[0] for cluster in _CLUSTER.findall(text))
+
+
+def _width(text: str) -> int:
+    # A long text is no word that comes again, and is not kept.
+    return _width_of_word(text) if len(text) < _WORD else _width_of_word.__wrapped__(text)
+
+
+def _units(word: str, columns: int = COLUMNS) -> Iterator[tuple[str, int]]:
+    """Return what of a word is kept in one row, and its width: runs of clusters, those that fit."""
+    unit: list[str] = []
+    taken = 0
+    may_end = True
+    for cluster in clusters(word):
+        wide, may_begin, ends = _letter(cluster)
+        if unit and ((may_begin and may_end) or len(unit) >= _TOGETHER or taken + wide > columns):
+            yield "".join(unit), taken
+            unit, taken = [], 0
+        unit.append(cluster)
+        taken += wide
+        may_end = ends
+    if unit:
+        yield "".join(unit), taken
+
+
+def _letters(word: str) -> Iterator[tuple[str, int]]:
+    return ((cluster, _letter(cluster)[0]) for cluster in clusters(word))
+
+
+class Pieces:
+    """A text in pieces that are not broken: its words; of those longer than a row, what may stand in one.
+
+    ``texts``: the pieces. ``spaces``: 1 where a space stands before one. ``ends``: the columns, with those
+    spaces, before each piece and after the last.
+    """
+
+    def __init__(self, texts: list[str], widths: list[int], spaces: list[int]) -> None:
+        self.texts = texts
+        self.spaces = spaces
+        self.ends = list(accumulate(map(add, widths, spaces), initial=0))
+        self._middles = list(map(add, self.ends, self.ends[1:]))  # doubled, so that they are whole
+        self._is_words = all(spaces)
+
+    @classmethod
+    def of(cls, text: str, columns: int = COLUMNS) -> Self:
+        """Return a text's pieces."""
+        words = text.split()
+        widths = list(map(width, words))
+        if max(widths, default=0) <= columns:
+            return cls(words, widths, [1] * len(words))
+        texts: list[str] = []
+        spaces: list[int] = []
+        taken: list[int] = []
+        for word, wide in zip(words, widths, strict=True):
+            before = len(texts)
+            for piece, columns_of in [(word, wide)] if wide <= columns else _units(word, columns):
+                spaces.append(int(len(texts) == before))
+                texts.append(piece)
+                taken.append(columns_of)
+        return cls(texts, taken, spaces)
+
+    def text(self, start: int, stop: int) -> str:
+        """Return what stands from one piece up to another."""
+        if self._is_words:
+            return " ".join(self.texts[start:stop])
+        joined = zip(self.texts[start:stop], self.spaces[start:stop], strict=True)
+        return "".join(f" {text}" if space else text for text, space in joined).removeprefix(" ")
+
+    def rows(self, start: int, stop: int, *, columns: int = COLUMNS, lead: int = 0) -> list[int]:
+        """Return where rows begin, and ``stop``; ``lead`` columns of the first are taken."""
+        found = [start]
+        room = columns - lead
+        at = start
+        while at < stop:
+            end = bisect_right(self.ends, room + self.ends[at] + self.spaces[at], at, stop + 1) - 1
+            # Where nothing fits beside what leads, that stands alone.
+            at = end if end > at or room < columns else at + 1
+            found.append(at)
+            room = columns
+        return found
+
+    def divided(self, count: int, lead: int = 0) -> list[int]:
+        """Return where each of ``count`` parts of about the same width begins, and the number of pieces."""
+        doubled = 2 * (lead + self.ends[-1])
+        # A piece belongs to the part that its middle falls into.
+        begins = (
+            bisect_left(self._middles, -(-doubled * part // count) - 2 * lead) for part in range(1, count)
+        )
+        return [0, *begins, len(self.texts)]
+
+    def finer(self, count: int) -> "Pieces":
+        """Return at least ``count`` pieces, if there are so many: words are cut where there are too few."""
+        found = self
+        for cut in (_units, _letters):
+            if len(found.texts) < count:
+                texts: list[str] = []
+                widths: list[int] = []
+                spaces: list[int] = []
+                for text, space in zip(found.texts, found.spaces, strict=True):
+                    before = len(texts)
+                    for piece, columns_of in cut(text):
+                        spaces.append(space if len(texts) == before else 0)
+                        texts.append(piece)
+                        widths.append(columns_of)
+                found = Pieces(texts, widths, spaces)
+        return found
+
+
+def wrap(text: str, columns: int = COLUMNS) -> tuple[str, ...]:
+    """Break text into rows at spaces; what is longer than a row, and has none, between letters.
+
+    A row does not begin with what closes (``。``, a vowel sign), nor end with what opens (``「``).
+    """
+    pieces = Pieces.of(text, columns)
+    return tuple(pieces.text(*row) for row in pairwise(pieces.rows(0, len(pieces.texts), columns=columns)))
+
+
+def parts(text: str, count: int) -> tuple[str, ...]:
+    """Divide text into ``count`` parts of about the same width, at spaces where there are enough.
+
+    Joined with what stood between them, they are the text; where it is too short, some are empty.
+    """
+    pieces = Pieces.of(text).finer(count)
+    return tuple(pieces.text(*part) for part in pairwise(pieces.divided(count)))

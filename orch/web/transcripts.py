@@ -1,0 +1,130 @@
+"""Transcripts as files: made off the loop, one at a time, and kept until more is said."""
+
+import math
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple, Protocol
+
+import trio
+
+from orch.problems import ProblemError
+from orch.speech.exports import Choice, File, export, format_of, of_history
+from orch.websocket.rooms import KeptMessages
+
+KEPT_BYTES: Final = 16 * 1024 * 1024
+"""Files that are kept ready, in sum."""
+WAITING: Final = 16
+"""Requests that may wait for their file; each holds a request, none holds a history."""
+PATIENCE: Final = 20.0
+"""Seconds that a request waits for its turn."""
+
+
+class Histories(Protocol):
+    """Where the histories of sessions are: the hub."""
+
+    async def standing(self, session_id: str) -> tuple[str, int]:
+        """Return a session's epoch and newest offset. Raises ``unknown_session``."""
+        ...
+
+    async def messages(self, session_id: str) -> KeptMessages:
+        """Return what a session keeps of what was said. Raises ``unknown_session``."""
+        ...
+
+
+class Transcript(NamedTuple):
+    """A file, and whether nothing older is missing in it."""
+
+    file: File
+    complete: bool
+
+
+class _Key(NamedTuple):
+    session_id: str
+    epoch: str
+    offset: int
+    kind: str
+    choice: Choice
+
+
+class Transcripts:
+    """Makes transcripts. The mutable state is the files kept ready, and how many requests wait.
+
+    One is made at a time, in a thread: writing is plain Python, and two at once would be no sooner done but
+    take twice as much of the interpreter from the loop. Who asks for what was just made is given that.
+    """
+
+    def __init__(self, histories: Histories, *, patience: float = PATIENCE) -> None:
+        self._histories = histories
+        self._patience = patience
+        self._turn = trio.Semaphore(1, max_value=1)
+        self._waiting = 0
+        self._ready: OrderedDict[_Key, Transcript] = OrderedDict()
+        self._bytes = 0
+
+    async def of(self, session_id: str, *, kind: str, choice: Choice) -> Transcript:
+        """Return a session's transcript. Raises ``invalid_request``, ``unknown_session``, ``overloaded``."""
+        format_of(kind)
+        key = _Key(session_id, *await self._histories.standing(session_id), kind, choice)
+        if key in self._ready:
+            return self._again(key)
+        async with self._place():
+            # While this one waited, another may have made it.
+            key = _Key(session_id, *await self._histories.standing(session_id), kind, choice)
+            if key in self._ready:
+                return self._again(key)
+            kept = await self._histories.messages(session_id)
+            file = await trio.to_thread.run_sync(_written, kept, kind, choice)
+            made = Transcript(file, kept.complete)
+            self._keep(key._replace(epoch=kept.epoch, offset=kept.offset), made)
+            return made
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        try:
+            self._turn.acquire_nowait()
+        except trio.WouldBlock:
+            await self._wait()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def _wait(self) -> None:
+        if self._waiting >= WAITING:
+            raise _busy()
+        self._waiting += 1
+        try:
+            with trio.move_on_after(self._patience) as scope:
+                await self._turn.acquire()
+        finally:
+            self._waiting -= 1
+        if scope.cancelled_caught:
+            raise _busy()
+
+    def _again(self, key: _Key) -> Transcript:
+        self._ready.move_to_end(key)
+        return self._ready[key]
+
+    def _keep(self, key: _Key, made: Transcript) -> None:
+        # What was said before is asked for no more.
+        for old in [old for old in self._ready if old[0] == key.session_id and old[1:3] != key[1:3]]:
+            self._bytes -= len(self._ready.pop(old).file.content)
+        if len(made.file.content) > KEPT_BYTES or key in self._ready:
+            return
+        self._ready[key] = made
+        self._bytes += len(made.file.content)
+        while self._bytes > KEPT_BYTES:
+            self._bytes -= len(self._ready.popitem(last=False)[1].file.content)
+
+
+def _written(kept: KeptMessages, kind: str, choice: Choice) -> File:
+    return export(of_history(kept.messages), kind=kind, session_id=kept.session_id, choice=choice)
+
+
+def _busy() -> ProblemError:
+    return ProblemError(
+        "overloaded",
+        "As many transcripts are being made as can be now. Try again in a moment.",
+        headers={"Retry-After": str(math.ceil(PATIENCE / 4))},
+    )

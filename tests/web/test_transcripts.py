@@ -1,0 +1,163 @@
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from orch.problems import ProblemError
+from orch.speech.exports import Choice
+from orch.web.transcripts import WAITING, Transcripts
+from orch.websocket.messages import Transcript, encode
+from orch.websocket.rooms import KeptMessages
+from tests.fakes.running import run
+
+WORDS = "had he married a more amiable woman he might have been made still more respectable "
+
+
+class Kept:
+    """A session whose history is in memory; ``read``: how often it was asked for."""
+
+    def __init__(self, lines: int, text: str = WORDS * 4) -> None:
+        self.lines = lines
+        self.text = text
+        self.read = 0
+        self.hold = trio.Event()
+        self.hold.set()
+
+    async def standing(self, session_id: str) -> tuple[str, int]:
+        await trio.lowlevel.checkpoint()
+        assert session_id == "budget"
+        return "first", self.lines
+
+    async def messages(self, session_id: str) -> KeptMessages:
+        self.read += 1
+        await self.hold.wait()
+        frames = tuple(msgspec.Raw(encode(self._line(index))) for index in range(self.lines))
+        return KeptMessages(
+            session_id=session_id, epoch="first", offset=self.lines, messages=frames, complete=True
+        )
+
+    def _line(self, index: int) -> Transcript:
+        return Transcript(
+            timestamp=0,
+            session_id="budget",
+            segment_id=f"s-{index}",
+            revision=1,
+            final=True,
+            text=self.text,
+            language="en",
+            confidence=None,
+            start=float(index * 6),
+            end=index * 6 + 5.5,
+            stream_started=1_700_000_000_000,
+        )
+
+
+def on_the_clock(use: Callable[[], Awaitable[None]]) -> None:
+    """Run on the real clock: a virtual one would not wait for a thread."""
+
+    async def main() -> None:
+        await use()
+
+    run(main, virtual=False)
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt"])
+@pytest.mark.parametrize("text", [WORDS * 4, "ab" * 100_000, "明日までに。" * 30_000], ids=len)
+def test_others_are_served_while_a_transcript_is_made(kind: str, text: str) -> None:
+    """Of a long history as of one endless word: the loop goes on."""
+    kept = Kept(2_000 if text.startswith("had") else 1, text)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await trio.sleep(0.001)
+            ticks += 1
+
+    async def use() -> None:
+        transcripts = Transcripts(kept)
+        kept.hold = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tick)
+            kept.hold.set()
+            before = ticks
+            made = await transcripts.of("budget", kind=kind, choice=Choice())
+            assert len(made.file.content) > len(text)
+            assert ticks - before > 3
+            nursery.cancel_scope.cancel()
+
+    on_the_clock(use)
+
+
+def test_what_was_made_is_given_again_until_more_is_said() -> None:
+    """To all who ask at once too; another format or choice is another file."""
+    kept = Kept(2)
+
+    async def use() -> None:
+        transcripts = Transcripts(kept)
+        found: list[bytes] = []
+
+        async def ask() -> None:
+            found.append((await transcripts.of("budget", kind="srt", choice=Choice())).file.content)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(ask)
+        assert len(set(found)) == 1
+        assert kept.read == 1
+        await transcripts.of("budget", kind="vtt", choice=Choice())
+        await transcripts.of("budget", kind="srt", choice=Choice(languages=("es",)))
+        assert kept.read == 3
+        kept.lines = 3
+        more = await transcripts.of("budget", kind="srt", choice=Choice())
+        assert more.file.content.startswith(found[0])
+        assert len(more.file.content) > len(found[0])
+
+    on_the_clock(use)
+
+
+def test_so_many_wait_and_the_next_are_told_to_come_again() -> None:
+    """At once, and the same after a while in the queue; each place is free again afterwards."""
+    kept = Kept(1)
+    kept.hold = trio.Event()
+    codes: list[str] = []
+
+    async def use() -> None:
+        transcripts = Transcripts(kept, patience=0.05)
+
+        async def ask() -> None:
+            try:
+                await transcripts.of("budget", kind="txt", choice=Choice())
+            except ProblemError as error:
+                codes.append(error.code)
+            else:
+                codes.append("made")
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(1 + WAITING + 3):
+                nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            assert codes == ["overloaded"] * 3
+            while len(codes) < 3 + WAITING:  # noqa: ASYNC110 - nothing tells when the last has been refused
+                await trio.sleep(0.01)
+            assert codes == ["overloaded"] * (3 + WAITING)
+            kept.hold.set()
+        assert codes[-1] == "made"
+        codes.clear()
+        await ask()
+        assert codes == ["made"]
+
+    on_the_clock(use)
+
+
+def test_another_kind_of_file_is_refused_before_anything_is_read() -> None:
+    kept = Kept(1)
+
+    async def use() -> None:
+        with pytest.raises(ProblemError, match="txt, srt, vtt, json"):
+            await Transcripts(kept).of("budget", kind="pdf", choice=Choice())
+
+    on_the_clock(use)
+    assert kept.read == 0
