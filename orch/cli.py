@@ -236,7 +236,7 @@ def _run(
     from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
     from orch.terminal import Terminal  # noqa: PLC0415 - the same
     from orch.workers.lifeline import Lifeline  # noqa: PLC0415 - the same
-    from orch.workers.listening import AddressError, require_free  # noqa: PLC0415 - the same
+    from orch.workers.listening import AddressError, open_groups  # noqa: PLC0415 - the same
 
     on_hangup = Terminal().on_hangup(always=options.run is _demo) if options.inherit is None else None
     lifeline = None if options.inherit is None else Lifeline.inherit(options.inherit)
@@ -256,13 +256,15 @@ def _run(
             made = overlay.get("orchestration.control_token")
             return _run_workers(orchestration, {"ORCH_CONTROL_TOKEN": made} if made else {}, greet, on_hangup)
         if lifeline is None:
-            require_free(orchestration.frontend.host, orchestration.frontend.port)
+            (sockets,) = open_groups(orchestration.frontend.host, orchestration.frontend.port, 1)
+        else:
+            sockets = ()  # it inherits them
     except AddressError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
     from orch.serving import serve  # noqa: PLC0415 - the parent of workers serves nothing itself
 
-    run = partial(serve, configuration, events, processes, lifeline=lifeline)
+    run = partial(serve, configuration, events, processes, sockets, lifeline=lifeline)
     invite = None if sharing is None else sharing.say
     return trio.run(partial(run, on_ready=greet, on_hangup=on_hangup, invite=invite))
 

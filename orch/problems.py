@@ -75,6 +75,7 @@ _TABLE: Final = (
     Problem("wrong_origin", 403, "This page may not talk to the service."),
     Problem("socket_refused", 403, "There is no WebSocket for this request."),
     Problem("rate_limited", 429, "Too many requests. Wait and try again."),
+    Problem("starting", 503, "The service is starting. Try again soon."),
     Problem("shutting_down", 503, "The service is stopping. Connect again soon."),
     Problem("too_many_connections", 503, "As many connections as may be are open."),
     Problem("too_many_from_address", 429, "As many connections as may be are open from this address."),

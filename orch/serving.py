@@ -1,9 +1,11 @@
 """One process: the tree, its front, and the signals that end it."""
 
 import signal
+import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import trio
@@ -11,11 +13,17 @@ import trio
 from orch.access.addresses import is_in, is_loopback, read_network
 from orch.asgi import Application
 from orch.configuration import Configuration
+from orch.early import Early, EarlyApplication
 from orch.front import kinds
 from orch.front.admission import Admission
+from orch.front.binds import Listening
 from orch.front.certificate import Certificate
+from orch.front.kinds import Front
 from orch.front.listeners import listeners
+from orch.front.server import Server
 from orch.health.processes import ProcessSpec
+from orch.parts import Parts
+from orch.supervision import State
 from orch.telemetry.events import EventLog
 from orch.tree import build, running
 from orch.workers.lifeline import Lifeline
@@ -29,6 +37,7 @@ async def serve(
     configuration: Configuration,
     events: EventLog,
     processes: Mapping[str, ProcessSpec],
+    sockets: Sequence[socket.socket],
     *,
     on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,
     lifeline: Lifeline | None = None,
@@ -37,7 +46,8 @@ async def serve(
 ) -> int:
     """Run the service until a signal or a branch past its limit; return the exit code.
 
-    ``on_ready`` is given the addresses it listens on. ``lifeline``: this process is one worker of several.
+    ``sockets`` are listening, and closed when the service stops. ``lifeline``: this process is one worker of
+    several, and has its sockets from there. ``on_ready`` is given the addresses it listens on.
     ``on_hangup`` is called when the terminal is closed, which ends the service; without it, SIGHUP reads the
     settings again. ``invite`` is given the addresses, the control token, and the name and key of a session
     that was made for the occasion.
@@ -45,37 +55,23 @@ async def serve(
     parts = build(configuration, events, processes, worker=None if lifeline is None else lifeline.place)
     frontend = configuration.current.orchestration.frontend
 
-    if lifeline is not None and frontend.worker_ports:
-        lifeline.listen_apart(frontend.worker_ports + lifeline.place)
-
     def grace() -> float:
         return configuration.current.orchestration.shutdown_grace
 
     certificate = None
     if frontend.tls_certificate:
         certificate = Certificate(frontend.tls_certificate, frontend.tls_key, events=events)
-    is_many = partial(_is_many, configuration)
-    front = kinds.make(
-        frontend.server,
-        Application(parts),
-        host=frontend.host,
-        port=frontend.port,
-        stopping=parts.tree.stopping,
-        drain=parts.hub.drain,
-        grace=grace,
-        heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
-        deflate=frontend.compression,
+    early = Early()
+    front, early_front = _fronts(
+        configuration,
+        parts,
+        listen=_listen_at(sockets, lifeline, frontend.worker_ports),
         tls=None if certificate is None else certificate.context,
-        admission=Admission(parts.capacity, parts.capacity.per_address, is_many),
-        on_shortage=parts.shortages.note,
-        heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
-        listen=None
-        if lifeline is None
-        else partial(listeners, (*lifeline.own, *lifeline.apart), lifeline.neighbours),
+        early=early,
     )
-    if lifeline is not None:
-        lifeline.watch(parts.tree.stop, grace)
     async with trio.open_nursery() as nursery:
+        if lifeline is not None:
+            _answer_to_parent(lifeline, parts, grace, early, nursery)
         await nursery.start(
             _obey_signals,
             parts.tree.stop,
@@ -85,23 +81,96 @@ async def serve(
         )
         if certificate is not None:
             await nursery.start(certificate.watch)
-        async with running(parts, front) as tree:
+        nursery.start_soon(early.run, early_front)
+        async with running(parts, front, before_front=early.end) as tree:
             if not tree.stopping.is_set():
                 log.info("ready", addresses=front.bound)
                 events.record("ok", "service", f"Ready at {', '.join(front.bound)}.")
                 on_ready(front.bound)
                 if invite is not None:
-                    made = await parts.hub.create_session()
-                    token = configuration.current.orchestration.control_token
-                    invite(front.bound, token, made.session_id, made.keys.speak or "")
+                    await _invite(parts, front.bound, invite)
                 if lifeline is not None:
                     lifeline.ready(grace())
             await tree.stopping.wait()
+            for each in sockets:
+                each.close()
             if lifeline is not None:
                 lifeline.leaving(grace())
         nursery.cancel_scope.cancel()
     log.info("stopped", reason=parts.tree.reason, failed=parts.tree.is_failed)
     return 1 if parts.tree.is_failed else 0
+
+
+def _listen_at(
+    sockets: Sequence[socket.socket], lifeline: Lifeline | None, worker_ports: int
+) -> Callable[[], Sequence[Listening]]:
+    """Return what gives a front its listeners; a worker may listen at a port of its own as well."""
+    if lifeline is None:
+        return partial(listeners, sockets, ())
+    if worker_ports:
+        lifeline.listen_apart(worker_ports + lifeline.place)
+    return partial(listeners, (*lifeline.own, *lifeline.apart), lifeline.neighbours)
+
+
+def _answer_to_parent(
+    lifeline: Lifeline, parts: Parts, grace: Callable[[], float], early: Early, nursery: trio.Nursery
+) -> None:
+    """Follow the parent and report to it; record how the worker before this one ended, if it failed."""
+    lifeline.watch(parts.tree.stop, grace, early.end)
+    if lifeline.before:
+        parts.events.record("bad", "workers", lifeline.before)
+    nursery.start_soon(lifeline.beat, lambda: _awaits_store(parts.tree.states()))
+
+
+async def _invite(
+    parts: Parts, addresses: Sequence[str], invite: Callable[[Sequence[str], str, str, str], None]
+) -> None:
+    made = await parts.hub.create_session()
+    token = parts.settings.current.orchestration.control_token
+    invite(addresses, token, made.session_id, made.keys.speak or "")
+
+
+def _fronts(
+    configuration: Configuration,
+    parts: Parts,
+    *,
+    listen: Callable[[], Sequence[Listening]],
+    tls: Callable[[], ssl.SSLContext] | None,
+    early: Early,
+) -> tuple[Front, Front]:
+    """Return the front of the tree, and the small one that answers at the same sockets before it is up."""
+    frontend = configuration.current.orchestration.frontend
+    application = Application(parts)
+
+    def grace() -> float:
+        return configuration.current.orchestration.shutdown_grace
+
+    both: dict[str, Any] = {
+        "host": frontend.host,
+        "port": frontend.port,
+        "grace": grace,
+        "tls": tls,
+        "admission": Admission(parts.capacity, parts.capacity.per_address, partial(_is_many, configuration)),
+        "on_shortage": parts.shortages.note,
+        "listen": listen,
+    }
+    front = kinds.make(
+        frontend.server,
+        application,
+        stopping=parts.tree.stopping,
+        drain=parts.hub.drain,
+        heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
+        heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
+        deflate=frontend.compression,
+        **both,
+    )
+    answering = EarlyApplication(parts, application)
+    return front, Server(answering, stopping=early.over, drain=trio.lowlevel.checkpoint, **both)
+
+
+def _awaits_store(states: Mapping[str, State]) -> bool:
+    """Return whether the tree has come no further than its store."""
+    return all(state is not State.RUNNING for state in states.values())
 
 
 def _is_many(configuration: Configuration, address: str) -> bool:

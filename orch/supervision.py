@@ -325,6 +325,11 @@ class Tree:
         """Return the branches' states in the order they start; cheap enough for every probe."""
         return {branch.name: branch.state for branch in self._branches}
 
+    def last_error(self, name: str) -> str:
+        """Return why the last attempt of a branch ended, in words; empty where none has."""
+        errors = (each.last_error for each in self._branches if each.name == name)
+        return next((error.message for error in errors if error is not None), "")
+
     def uptime(self) -> float:
         """Return the seconds since the tree was made."""
         return self._wall() - self.began

@@ -12,7 +12,7 @@ objects.
 """
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -266,8 +266,13 @@ def _counts(parts: Parts) -> Counts:
 
 
 @asynccontextmanager
-async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
-    """Run the tree for the length of the block; without ``front`` someone else accepts connections."""
+async def running(
+    parts: Parts, front: Front | None, *, before_front: Callable[[], None] = lambda: None
+) -> AsyncIterator[Tree]:
+    """Run the tree for the length of the block; without ``front`` someone else accepts connections.
+
+    ``before_front`` is called when everything but the front is up.
+    """
     tree = parts.tree
     if lowered := parts.capacity().sentence:
         log.warning("fewer connections than asked for", reason=lowered)
@@ -299,10 +304,11 @@ async def running(parts: Parts, front: Front | None) -> AsyncIterator[Tree]:
         ),
         tree.supervise("gateway", parts.gateway.run, describe=lambda: Detail(text=_gateway_words(parts))),
     ):
-        if front is None:
+        if front is None or tree.stopping.is_set():
             yield tree
         else:
             parts.metrics.read_from(partial(_front_readings, front))
+            before_front()
             async with tree.supervise(
                 "front", front.run, grace=grace(), describe=lambda: Detail(text=_front_words(front))
             ):

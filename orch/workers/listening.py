@@ -36,7 +36,8 @@ def open_groups(host: str, port: int, count: int) -> tuple[tuple[socket.socket, 
     """Listen ``count`` times on every address of ``host``, and return the sockets by turn.
 
     Each of the ``count`` groups holds one socket for each address; the kernel spreads new connections evenly
-    over the groups (SO_REUSEPORT). Port 0 takes a free one, the same for all. AddressError where it cannot.
+    over the groups (SO_REUSEPORT; one group alone does without, and shares its port with nobody). Port 0
+    takes a free one, the same for all. AddressError where it cannot.
     """
     require_free(host, port)
     groups: list[tuple[socket.socket, ...]] = []
@@ -45,7 +46,8 @@ def open_groups(host: str, port: int, count: int) -> tuple[tuple[socket.socket, 
         for _ in range(count):
             group = []
             for family, kind, protocol, _name, address in _resolved(host, port):
-                bound = _listen(family, kind, protocol, (address[0], port, *address[2:]))
+                place = (address[0], port, *address[2:])
+                bound = _listen(family, kind, protocol, place, is_shared=count > 1)
                 opened.append(bound)
                 group.append(bound)
                 port = port or bound.getsockname()[1]
@@ -67,7 +69,7 @@ def open_own(port: int) -> socket.socket:
 
     While a worker is replaced, the one that comes listens beside the one that goes.
     """
-    return _listen(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", port))
+    return _listen(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", port), is_shared=True)
 
 
 class Bound(Protocol):
@@ -87,12 +89,15 @@ def addresses(sockets: Iterable[Bound], *, scheme: str = "http") -> tuple[str, .
     return tuple(names)
 
 
-def _listen(family: int, kind: int, protocol: int, address: tuple[object, ...]) -> socket.socket:
+def _listen(
+    family: int, kind: int, protocol: int, address: tuple[object, ...], *, is_shared: bool
+) -> socket.socket:
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if is_shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(address)

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Never
 
@@ -22,6 +23,8 @@ import trio
 
 from orch.restarts import RestartPolicy
 from orch.shortages import in_words, own_shortage
+from orch.telemetry.events import EventLog
+from orch.telemetry.pulse import Pulse
 from orch.workers.lifeline import Report, arguments
 from orch.workers.listening import addresses
 from orch.workers.rolling import LEAVE_MARGIN, Action, Ask, Finish, Fleet, Kill, Say, Serving, Start
@@ -75,6 +78,9 @@ class Workers:
         self._nursery: trio.Nursery
         self._stirred = trio.Event()
         self._code = 1
+        self._befores: dict[int, str] = {}
+        self._pulse = Pulse(events=EventLog(wall=time.time), wall=time.time)
+        self._pulse.on_gap = lambda _seconds: self._fleet.stood_still(trio.current_time())
 
     async def run(self) -> int:
         """Keep the workers running until a signal or the policy ends them; return the exit code.
@@ -86,6 +92,7 @@ class Workers:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             await nursery.start(self._obey_signals)
+            await nursery.start(self._pulse.run)
             self._carry_out(self._fleet.begin(trio.current_time()))
             nursery.start_soon(self._keep_time)
         log.info("stopped", code=self._code)
@@ -94,10 +101,11 @@ class Workers:
     async def _keep_time(self) -> Never:
         while True:
             self._stirred = trio.Event()
-            due = self._fleet.next_at()
+            due, began = self._fleet.next_at(), trio.current_time()
             with trio.move_on_at(due):
                 await self._stirred.wait()
-            if trio.current_time() - due > STANDSTILL:
+            if self._pulse.was_stopped_since(began) or trio.current_time() - due > STANDSTILL:
+                self._fleet.stood_still(trio.current_time())
                 # This process stood still: what workers have reported meanwhile is read before any is judged.
                 await trio.sleep(READ_FIRST)
             self._carry_out(self._fleet.due(trio.current_time()))
@@ -181,17 +189,22 @@ class Workers:
                     how = "was not started"
             else:
                 how = await self._follow(worker, place, process, reports)
-        self._happened(self._fleet.ended(worker, trio.current_time(), how))
+        actions = self._fleet.ended(worker, trio.current_time(), how)
+        # What the parent has to say of it, the next worker of this place makes an event.
+        words = next((each.text for each in actions if isinstance(each, Say) and each.severity == "bad"), "")
+        self._befores[place] = words
+        self._happened(actions)
 
     async def _begin(self, worker: int, place: int) -> tuple[trio.Process, trio.lowlevel.FdStream]:
         mine, theirs = os.pipe()
         sockets = [each.fileno() for group in self._groups for each in group]
+        own = arguments(place, self._groups, theirs, before=self._befores.pop(place, ""))
         self._beginning += 1
         try:
             # Shielded, since a process that nobody has been told of could not be waited for.
             with trio.CancelScope(shield=True):
                 process = await trio.lowlevel.open_process(
-                    [*self._command, *arguments(place, self._groups, theirs)],
+                    [*self._command, *own],
                     stdin=subprocess.PIPE,
                     pass_fds=[theirs, *sockets],
                     env=self._environ,
@@ -207,6 +220,8 @@ class Workers:
                 self._close()
         self._processes[worker] = process
         log.info("worker started", worker=place, pid=process.pid)
+        if self._fleet.is_served():
+            self._tell_served(worker)
         if (early := self._early.pop(worker, None)) is not None:
             self._signal(worker, early)
         return process, trio.lowlevel.FdStream(mine)
@@ -251,10 +266,30 @@ class Workers:
 
     def _hear(self, worker: int, report: Report) -> None:
         now = trio.current_time()
-        if report.state == "ready":
-            self._happened(self._fleet.ready(worker, now))
-        else:
-            self._happened(self._fleet.leaving(worker, report.grace, now))
+        match report.state:
+            case "alive":
+                self._fleet.beat(worker, now)
+                self._stirred.set()
+            case "waiting":
+                self._fleet.waiting(worker, now)
+            case "ready":
+                self._happened(self._fleet.ready(worker, now))
+                for each in self._fleet.waiters():
+                    self._tell_served(each)
+            case "leaving":
+                self._happened(self._fleet.leaving(worker, report.grace, now))
+            case _:
+                log.debug("report of an unknown kind", state=report.state)
+
+    def _tell_served(self, worker: int) -> None:
+        """Tell a worker that is not ready that another serves, and that nobody needs it to answer early."""
+        process = self._processes.get(worker)
+        if process is None or not isinstance(process.stdin, trio.lowlevel.FdStream):
+            return
+        try:
+            os.write(process.stdin.fileno(), b".")
+        except (BlockingIOError, BrokenPipeError):
+            log.debug("worker not told", worker=worker)  # it is stuck or gone, and answers nobody either
 
 
 def how_ended(code: int) -> str:

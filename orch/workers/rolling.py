@@ -4,11 +4,12 @@ The parent of the workers has a number of *places*, and in each place one worker
 worker is ready, has ended, a signal, time) goes in with the time; what is to be done comes out as
 :data:`Action` values.
 
-A worker that ends without having been asked to is replaced, as the policy says; more failures of one place
-than the policy allows stop all of them. While workers are rolled, a place has two for a moment: the next one
-is started beside the one that serves, which is asked to leave only when the next is ready. Where the next one
-never gets ready the roll is given up and those that serve go on, so that settings which cannot be used take
-nothing down.
+A worker that ends without having been asked to is replaced, as the policy says, and so is one that serves and
+has not beaten for :data:`HUNG_AFTER` seconds. One that has never beaten is not judged by that. More failures
+of one place than the policy allows stop all of them. While workers are rolled, a place has two for a moment:
+the next one is started beside the one that serves, which is asked to leave only when the next is ready. Where
+the next one never gets ready the roll is given up and those that serve go on, so that settings which cannot
+be used take nothing down.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ START_LIMIT: Final = 60.0
 """Seconds a worker has to get ready before it is taken for stuck."""
 LEAVE_MARGIN: Final = 2.0
 """Seconds beyond the grace before a worker that was asked to leave is killed. It promises to take one."""
+HUNG_AFTER: Final = 15.0
+"""Seconds without a beat after which a worker that serves is taken for hung: it or its loop is stopped."""
 HURRY: Final = 1.0
 """Seconds that are left after a second request to stop."""
 
@@ -50,6 +53,15 @@ TRANSITIONS: Final = {
     (Phase.LEAVING, Step.READY): Phase.LEAVING,
     (Phase.LEAVING, Step.ASKED): Phase.LEAVING,
 }
+
+
+HUNG: Final = f"did not respond for {HUNG_AFTER:g} s and was killed"
+STUCK: Final = {
+    Phase.STARTING: "was not ready in time",
+    Phase.SERVING: f"has not responded for {HUNG_AFTER:g} s: it was stopped, or its event loop is blocked",
+    Phase.LEAVING: "did not leave in time",
+}
+"""What is said of a worker that is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +114,15 @@ Action = Start | Ask | Kill | Say | Serving | Finish
 
 @dataclass(slots=True)
 class _Worker:
-    """One process. ``deadline``: when it is killed unless it gets ready, or has left."""
+    """One process. ``deadline``: when it is killed unless it gets ready, beats, or has left."""
 
     number: int
     place: int
     deadline: float
     phase: Phase = Phase.STARTING
     is_killed: bool = False
+    is_hung: bool = False
+    has_beaten: bool = False
 
 
 @dataclass(slots=True)
@@ -169,7 +183,7 @@ class Fleet:
         worker.phase = TRANSITIONS[worker.phase, Step.READY]
         if worker.phase is not Phase.SERVING:
             return []
-        worker.deadline = inf
+        worker.deadline = now + HUNG_AFTER if worker.has_beaten else inf
         place = self._places[worker.place]
         done: list[Action] = []
         if place.next == number:
@@ -186,11 +200,51 @@ class Fleet:
             done.append(Serving(rolled=False))
         return done
 
+    def beat(self, number: int, now: float) -> None:
+        """Note that a worker's event loop goes round."""
+        worker = self._workers.get(number)
+        if worker is None:
+            return
+        worker.has_beaten = True
+        if worker.phase is Phase.SERVING and not worker.is_killed:
+            worker.deadline = now + HUNG_AFTER
+
+    def waiting(self, number: int, now: float) -> None:
+        """Note that a worker is well and awaits the store.
+
+        Where none serves in its place it may wait for ever. The next one of a roll may not: the one that
+        serves is the better one.
+        """
+        worker = self._workers.get(number)
+        if worker is None:
+            return
+        worker.has_beaten = True
+        if worker.phase is not Phase.STARTING or worker.is_killed:
+            return
+        if self._places[worker.place].current == number:
+            worker.deadline = now + START_LIMIT
+
+    def stood_still(self, now: float) -> None:
+        """Note that the parent itself was stopped, and perhaps all with it: nobody was observed."""
+        for worker in self._workers.values():
+            if worker.phase is Phase.SERVING and worker.deadline != inf:
+                worker.deadline = max(worker.deadline, now + HUNG_AFTER)
+
+    def is_served(self) -> bool:
+        """Return whether any worker serves."""
+        return any(worker.phase is Phase.SERVING for worker in self._workers.values())
+
+    def waiters(self) -> list[int]:
+        """Return the workers that are not ready yet."""
+        return [number for number, worker in self._workers.items() if worker.phase is Phase.STARTING]
+
     def ended(self, number: int, now: float, how: str) -> list[Action]:
         """Note that a worker's process has ended; ``how`` in words."""
         worker = self._workers.pop(number, None)
         if worker is None:
             return []
+        if worker.is_hung:
+            how = HUNG
         place = self._places[worker.place]
         was_next = place.next == number
         if was_next:
@@ -254,8 +308,8 @@ class Fleet:
         for worker in self._workers.values():
             if worker.deadline <= now and not worker.is_killed:
                 worker.is_killed, worker.deadline = True, inf
-                stuck = "was not ready in time" if worker.phase is Phase.STARTING else "did not leave in time"
-                done.append(Kill(worker.number, f"Worker {worker.place} {stuck}."))
+                worker.is_hung = worker.phase is Phase.SERVING
+                done.append(Kill(worker.number, f"Worker {worker.place} {STUCK[worker.phase]}."))
         for number, place in enumerate(self._places):
             if place.start_at <= now:
                 done.append(self._start(number, now))

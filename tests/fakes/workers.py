@@ -64,6 +64,7 @@ async def work(lifeline: Lifeline, server: str, *, is_stuck: bool) -> None:
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         async with trio.open_nursery() as obeying:
             obeying.start_soon(_end_with, stopping, signals)
+            obeying.start_soon(lifeline.beat, lambda: False)
             async with trio.open_nursery() as nursery:
                 await nursery.start(front.run)
                 lifeline.ready(GRACE)

@@ -14,6 +14,8 @@ import msgspec
 import pytest
 import trio
 
+from orch.workers.lifeline import BEAT
+from orch.workers.rolling import HUNG_AFTER
 from tests.fakes.running import run
 from tests.fakes.workers import GRACE, RunningWorkers, is_alive, workers
 
@@ -191,3 +193,39 @@ def test_workers_that_do_not_stay_up_end_the_service_with_1(tmp_path: Path) -> N
             0,
         ]
         assert any("All are stopped" in line["event"] for line in s.lines)
+
+
+def test_a_worker_that_is_stopped_is_killed_and_replaced(tmp_path: Path) -> None:
+    """Its clients are cut off, so that they come back, and the next worker learns what became of it."""
+    with workers(2, tmp_path) as s:
+        before = s.pids()
+        began = time.monotonic()
+        os.kill(before[0], signal.SIGSTOP)
+        killed = s.wait_for_line("worker killed")
+        assert time.monotonic() - began > HUNG_AFTER - BEAT - 1
+        assert (
+            killed["reason"]
+            == "Worker 0 has not responded for 15 s: it was stopped, or its event loop is blocked."
+        )
+        s.wait_for_line("worker started", worker=0)
+        assert s.pids()[1] == before[1]
+        assert is_alive(before[1])
+        assert not is_alive(before[0])
+
+
+def test_a_service_that_was_stopped_as_a_whole_kills_no_worker(tmp_path: Path) -> None:
+    """A machine that was suspended for longer than a worker may be silent goes on with the same processes."""
+    with workers(2, tmp_path) as s:
+        before = s.pids()
+        everyone = [s.process.pid, *before.values()]
+        for pid in everyone:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(HUNG_AFTER + 2)
+        os.kill(everyone[0], signal.SIGCONT)  # the parent first: nobody has beaten when it looks
+        time.sleep(0.3)
+        for pid in everyone[1:]:
+            os.kill(pid, signal.SIGCONT)
+        s.wait_for_line("was stopped")
+        time.sleep(3)
+        assert not [line for line in s.lines if line.get("event") == "worker killed"]
+        assert all(is_alive(pid) for pid in before.values())

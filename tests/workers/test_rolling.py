@@ -9,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orch.restarts import RestartPolicy
 from orch.workers.rolling import (
+    HUNG,
+    HUNG_AFTER,
     HURRY,
     LEAVE_MARGIN,
     START_LIMIT,
@@ -243,6 +245,80 @@ def test_a_worker_nobody_knows_changes_nothing(happening: str) -> None:
     assert repr(fleet) == before
 
 
+def test_a_worker_that_beats_no_more_is_killed_and_replaced() -> None:
+    """Its connections come back elsewhere, rather than wait for as long as it hangs."""
+    fleet = serving(2)
+    fleet.beat(1, 5)
+    fleet.beat(2, 5)
+    fleet.beat(2, 10)
+    assert fleet.next_at() == 5 + HUNG_AFTER
+    assert fleet.due(4.9 + HUNG_AFTER) == []
+    (kill,) = fleet.due(5 + HUNG_AFTER)
+    assert isinstance(kill, Kill)
+    assert kill.worker == 1
+    assert "has not responded" in kill.reason
+    ended = fleet.ended(1, 21, "was ended by SIGKILL")
+    assert HUNG in said(ended)
+    assert deeds(fleet.due(22)) == [Start(3, 0)]
+
+
+def test_a_worker_that_hangs_right_after_it_was_ready_is_noticed() -> None:
+    """It has beaten while it started, so that its next beat is awaited from the moment it is ready."""
+    fleet = Fleet(1, policy=POLICY, grace=GRACE)
+    fleet.begin(0)
+    fleet.waiting(1, 0)
+    fleet.ready(1, 1)
+    assert fleet.next_at() == 1 + HUNG_AFTER
+
+
+def test_a_worker_that_never_beat_is_not_judged_by_it() -> None:
+    """One of a version that does not beat goes on serving."""
+    fleet = serving(1)
+    assert fleet.next_at() == inf
+
+
+def test_nobody_is_killed_for_a_time_in_which_the_parent_stood_still() -> None:
+    """A machine that was suspended kills none of its workers when it goes on."""
+    fleet = serving(2)
+    fleet.beat(1, 0)
+    fleet.beat(2, 0)
+    fleet.stood_still(100)
+    assert fleet.due(100) == []
+    assert fleet.due(99.9 + HUNG_AFTER) == []
+    assert len(fleet.due(100 + HUNG_AFTER)) == 2
+
+
+def test_a_worker_that_leaves_has_its_grace_and_no_beat_shortens_or_extends_it() -> None:
+    """What holds once it was asked to leave is the grace alone."""
+    fleet = serving(1)
+    fleet.beat(1, 0)
+    fleet.stop(1)
+    fleet.beat(1, 2)
+    assert fleet.next_at() == 1 + GRACE + LEAVE_MARGIN
+
+
+def test_a_worker_that_awaits_the_store_is_not_taken_for_stuck() -> None:
+    """It may wait for as long as it says so; the next one of a roll may not, as one serves in its place."""
+    fleet = Fleet(1, policy=POLICY, grace=GRACE)
+    fleet.begin(0)
+    fleet.waiting(1, START_LIMIT - 1)
+    assert fleet.due(START_LIMIT) == []
+    assert len(fleet.due(2 * START_LIMIT - 1)) == 1
+    rolled = serving(1)
+    rolled.roll(0)
+    rolled.waiting(2, START_LIMIT - 1)
+    assert len(rolled.due(START_LIMIT)) == 1
+
+
+def test_those_that_are_not_ready_are_known_and_whether_any_serves() -> None:
+    """So that a worker answers early only where nobody serves."""
+    fleet = Fleet(2, policy=POLICY, grace=GRACE)
+    fleet.begin(0)
+    assert (fleet.is_served(), fleet.waiters()) == (False, [1, 2])
+    fleet.ready(1, 1)
+    assert (fleet.is_served(), fleet.waiters()) == (True, [2])
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens in whatever order, the promises hold."""
 
@@ -297,6 +373,17 @@ class AnyOrder(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from(sorted(self.alive)))
         del self.alive[worker]
         self._do(self.fleet.ended(worker, self.now, "ended"))
+
+    @precondition(lambda self: self.finished is None and self.alive)
+    @rule(data=st.data(), is_waiting=st.booleans())
+    def beats(self, data: st.DataObject, *, is_waiting: bool) -> None:
+        worker = data.draw(st.sampled_from(sorted(self.alive)))
+        (self.fleet.waiting if is_waiting else self.fleet.beat)(worker, self.now)
+
+    @rule(seconds=st.floats(0, 100))
+    def parent_stands_still(self, seconds: float) -> None:
+        self.now += seconds
+        self.fleet.stood_still(self.now)
 
     @rule(seconds=st.floats(0, 100))
     def time_passes(self, seconds: float) -> None:

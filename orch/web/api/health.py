@@ -37,12 +37,14 @@ class Alive(Struct, frozen=True):
 class Ready(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether to send traffic here, and what is missing where not.
 
-    ``degraded``: what does not work in full, though who is connected is served.
+    ``degraded``: what does not work in full, though who is connected is served. ``reason``: while the store
+    is awaited at the start, why; its details are for operators.
     """
 
     status: str
     waiting_for: tuple[str, ...]
     degraded: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class ConnectionCounts(Struct, frozen=True, kw_only=True):

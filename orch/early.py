@@ -1,0 +1,132 @@
+"""What is answered while the tree is starting, by an application of its own.
+
+The problem: a service that awaits its store (Redis is away, the disk is full) accepted nothing until it had
+it. A liveness probe then takes the process for dead and starts it again for ever, and a load balancer sees
+requests hang that it would rather send elsewhere.
+
+So the sockets are opened first. Where the tree is not up :data:`EARLY_AFTER` seconds later, a small front
+answers at them: ``/livez`` 200, ``/readyz`` 503 with what is waited for, everything else 503 and when to try
+again. The front of the tree takes over the same sockets, so that no connection is refused or reset.
+
+What we leave out: of several workers only those answer early that have nobody beside them who serves. A
+worker that serves takes its neighbours' connections after 50 ms, which is better than any 503.
+"""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from orch.front.kinds import Front
+from orch.gateway.answer_headers import SECURITY
+from orch.parts import Parts
+from orch.problems import ProblemError
+from orch.supervision import State
+from orch.web.api.health import Ready
+from orch.websocket import closes
+from orch.websocket.endpoint import refuse
+from orch.websocket.handshake import Refused
+
+EARLY_AFTER: Final = 1.0
+"""Seconds that a start may take before anything is answered. Most take less, and nobody sees a 503."""
+RETRY_AFTER: Final = 2
+"""Seconds after which clients are asked to try again."""
+GENERAL: Final = "The service is starting. Try again soon."
+STORE: Final = "The service is starting: the store of sessions cannot be used yet. Try again soon."
+
+
+class EarlyApplication:
+    """Answers probes, and to everything else that the service is starting.
+
+    ``application`` serves HTTP instead once the tree is up, for connections that were accepted before.
+    """
+
+    def __init__(self, parts: Parts, application: Callable[..., Awaitable[None]]) -> None:
+        self._parts = parts
+        self._application = application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request or handshake."""
+        if scope["type"] == "http" and self._is_up:
+            await self._application(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, send)
+        else:
+            await receive()
+            await refuse(scope, send, Refused(_problem(self._words(scope)), closes.TRY_LATER))
+
+    @property
+    def _is_up(self) -> bool:
+        states = self._parts.tree.states()
+        return "front" in states and all(state is State.RUNNING for state in states.values())
+
+    async def _http(self, scope: Any, send: Any) -> None:
+        retry = [(b"retry-after", b"%d" % RETRY_AFTER)]
+        if scope["path"] == "/livez":
+            await _send(send, HTTPStatus.OK, b'{"status":"alive"}', b"application/json", [])
+        elif scope["path"] == "/readyz":
+            states = self._parts.tree.states()
+            missing = tuple(name for name, state in states.items() if state is not State.RUNNING)
+            body = msgspec.json.encode(
+                Ready(status="starting", waiting_for=missing, reason=self._words(scope))
+            )
+            await _send(send, HTTPStatus.SERVICE_UNAVAILABLE, body, b"application/json", retry)
+        else:
+            body = _problem(self._words(scope)).body()
+            await _send(send, HTTPStatus.SERVICE_UNAVAILABLE, body, b"application/problem+json", retry)
+
+    def _words(self, scope: Any) -> str:
+        """Say why nothing is served yet; the details are for operators."""
+        states = self._parts.tree.states()
+        if states.get("stores", State.WAITING) is State.RUNNING:
+            return GENERAL
+        if not self._is_operator(scope):
+            return STORE
+        reason = self._parts.store.standing().reason or self._parts.tree.last_error("stores")
+        return f"{STORE} {reason}".rstrip()
+
+    def _is_operator(self, scope: Any) -> bool:
+        try:
+            actor = self._parts.access.actor(scope, trusts_local=True, is_passed_on=lambda: False)
+        except ProblemError:
+            return False
+        return bool(actor.is_operator)
+
+
+class Early:
+    """Runs the early front while the tree starts. The mutable state is whether it is to end.
+
+    ``front``: made with :attr:`over` as what stops it.
+    """
+
+    def __init__(self) -> None:
+        self.over = trio.Event()
+
+    def end(self) -> None:
+        """Accept no more; what was accepted is answered."""
+        self.over.set()
+
+    async def run(self, front: Front) -> None:
+        """Answer from :data:`EARLY_AFTER` on until :meth:`end`."""
+        with trio.move_on_after(EARLY_AFTER):
+            await self.over.wait()
+        if not self.over.is_set():
+            await front.run()
+
+
+def _problem(words: str) -> ProblemError:
+    return ProblemError("starting", words, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+async def _send(send: Any, status: int, body: bytes, kind: bytes, more: list[tuple[bytes, bytes]]) -> None:
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        *SECURITY,
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,195 @@
+"""While the store is awaited at the start, probes are answered, and everyone else is told to come again."""
+
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import trio
+
+from orch.asgi import Application
+from orch.configuration import Configuration
+from orch.early import EarlyApplication
+from orch.telemetry.events import EventLog
+from orch.tree import build
+from tests.fakes.redis import RedisServer
+from tests.fakes.running import run
+from tests.fakes.service import READY_LIMIT, RunningService
+
+GRACE = 2
+
+
+class Starting(RunningService):
+    """A service that is not waited for: its port is known beforehand."""
+
+    def _ready(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def __init__(self, port: int, workers: int, folder: Path, environ: Mapping[str, str]) -> None:
+        self._port = port
+        environ = {
+            **environ,
+            "ORCH_SHUTDOWN_GRACE": str(GRACE),
+            "AUDIO_SERVICE_URL": "http://127.0.0.1:9",
+            "TRANSLATION_SERVICE_URL": "http://127.0.0.1:9",
+        }
+        arguments = ["serve", "--port", str(port)]
+        if workers > 1:
+            arguments += ["--workers", str(workers)]
+        super().__init__(arguments, folder, environ)
+
+    def answer(self, path: str) -> httpx2.Response:
+        """Return the answer to a GET on a connection of its own."""
+        return httpx2.get(self.url + path, timeout=10)
+
+
+def free_port() -> int:
+    """Return a port at which nothing listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def redis_at(port: int) -> dict[str, str]:
+    """Return what has a service store its sessions in Redis at a port."""
+    url = f"redis://127.0.0.1:{port}"
+    return {"ORCH_SESSION_MANAGEMENT__PERSISTENCE": "redis", "REDIS_URL": url}
+
+
+@contextmanager
+def starting(folder: Path, workers: int, **environ: str) -> Iterator[Starting]:
+    """Run a service for the block that has no store yet."""
+    running = Starting(free_port(), workers, folder, environ)
+    try:
+        give_up_at = time.monotonic() + READY_LIMIT
+        while True:
+            try:
+                running.answer("/livez")
+                break
+            except httpx2.TransportError:
+                assert running.process.poll() is None, running.lines
+                assert time.monotonic() < give_up_at
+                time.sleep(0.1)
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.stop()
+        else:
+            running.ended()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_probes_are_answered_while_redis_is_away_and_everything_once_it_is_there(
+    tmp_path: Path, workers: int
+) -> None:
+    """``/livez`` 200, ``/readyz`` 503 with the reason, all else 503; then ready at the same address."""
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}"
+    (tmp_path / "redis").mkdir()
+    with starting(tmp_path, workers, **redis_at(port)) as s:
+        for _ in range(4 * workers):
+            assert s.answer("/livez").json() == {"status": "alive"}
+        ready = s.answer("/readyz")
+        assert ready.status_code == 503
+        assert ready.headers["retry-after"] == "2"
+        document = ready.json()
+        assert (document["status"], document["waiting_for"]) == ("starting", ["stores"])
+        assert f"Redis at {url}" in document["reason"]
+        page = s.answer("/translation")
+        assert (page.status_code, page.json()["code"]) == (503, "starting")
+        assert page.headers["retry-after"] == "2"
+        socket_answer = httpx2.get(
+            s.url + "/ws",
+            headers={
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            },
+            timeout=10,
+        )
+        assert (socket_answer.status_code, socket_answer.json()["code"]) == (503, "starting")
+        seen: set[int] = set()
+        redis = RedisServer(tmp_path / "redis")
+        redis.kill()
+        redis.port, redis.url = port, url
+        redis.start()
+        try:
+            give_up_at = time.monotonic() + READY_LIMIT
+            while (status := s.answer("/readyz").status_code) != 200:
+                seen.add(status)
+                assert time.monotonic() < give_up_at
+                time.sleep(0.02)
+            assert seen <= {503}
+            s.wait_for_line("ready" if workers == 1 else "workers ready")
+            assert {s.answer("/readyz").status_code for _ in range(20)} == {200}
+            assert s.answer("/translation").status_code == 200
+        finally:
+            redis.kill()
+
+
+def test_probes_are_answered_while_a_database_cannot_be_opened(tmp_path: Path) -> None:
+    """As long as it is tried again; then the process ends with the reason, for an operator to see."""
+    (tmp_path / "sessions.sqlite3").write_bytes(b"no database " * 1000)
+    path = str(tmp_path / "sessions.sqlite3")
+    with starting(tmp_path, 1, ORCH_SESSION_MANAGEMENT__SQLITE_PATH=path) as s:
+        assert s.answer("/livez").status_code == 200
+        ready = s.answer("/readyz")
+        assert ready.status_code == 503
+        assert path in ready.json()["reason"]
+
+
+def test_a_service_that_awaits_its_store_stops_when_asked_to(tmp_path: Path) -> None:
+    """In time, with exit code 0, and with an answer for who has asked before."""
+    with starting(tmp_path, 1, **redis_at(free_port())) as s:
+        assert s.answer("/livez").status_code == 200
+        began = time.monotonic()
+        assert s.stop() == 0
+        assert time.monotonic() - began < GRACE + 5
+        assert not [line for line in s.lines if line.get("level") == "error"]
+
+
+@pytest.mark.parametrize(("address", "is_told"), [("127.0.0.1", True), ("192.0.2.7", False)])
+def test_only_operators_are_told_where_the_store_is(tmp_path: Path, address: str, *, is_told: bool) -> None:
+    """Guests learn that the service is starting, and no address of its inside."""
+
+    async def main() -> None:
+        events = EventLog(wall=time.time)
+        path = tmp_path / "orchestration.yaml"
+        path.write_text("{}", encoding="utf-8")
+        settings = {
+            "session_management.persistence": "redis",
+            "session_management.redis_url": "redis://inside.example:6379",
+        }
+        configuration = Configuration(path, {}, events=events, wall=time.time, overlay=settings)
+        parts = build(configuration, events, {})
+        application = EarlyApplication(parts, Application(parts))
+        for asked in ("/readyz", "/api/sessions"):
+            sent: list[dict[str, Any]] = []
+            scope = {
+                "type": "http",
+                "method": "GET",
+                "path": asked,
+                "raw_path": asked.encode(),
+                "query_string": b"",
+                "headers": [(b"host", b"127.0.0.1:3000")],
+                "client": (address, 50000),
+                "server": ("127.0.0.1", 3000),
+                "scheme": "http",
+            }
+
+            async def send(message: dict[str, Any], sent: list[dict[str, Any]] = sent) -> None:
+                await trio.lowlevel.checkpoint()
+                sent.append(message)
+
+            await application(scope, trio.lowlevel.checkpoint, send)
+            assert sent[0]["status"] == 503
+            assert (b"inside.example" in sent[1]["body"]) is is_told
+            assert b"the store of sessions cannot be used yet" in sent[1]["body"]
+
+    run(main)
