@@ -3,6 +3,7 @@
 Gaps are in it, in brackets, as what they are. What is shown of a line is a :class:`Choice`.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +16,8 @@ from orch.speech.lines import Line, Record, Told, flat, of_history, record
 
 __all__ = ["FORMATS", "Choice", "File", "Format", "export", "of_history", "record"]
 
+# What would begin markup in SubRip, and what would be read as a time.
+_MARKUP: Final = re.compile(r"[<&{\\]|--(?=>)")
 NOT_TRANSLATED: Final = "[not translated]"
 
 
@@ -65,21 +68,35 @@ class Format:
 
 
 def to_txt(said: Record, choice: Choice) -> str:
-    """Return a reader's text: time, speaker, words; what else is shown of a line, indented under it."""
+    """Return a reader's text: time, speaker, words; what else is shown of a line, indented under it.
+
+    Its head says which session it is, when that began and who spoke. Nothing said is an empty text.
+    """
     rows = []
     for line in said.lines:
         first, *more = choice.of(line)
         time, _, _ = stamp(line.start, ".").partition(".")
         rows.append(f"[{time}] {_who(line.transcript.speaker)}{first}")
         rows += [f"    {text}" for text in more]
-    return "".join(f"{row}\n" for row in rows)
+    return "".join(f"{row}\n" for row in (*(_head(said) if rows else ()), *rows))
+
+
+def _head(said: Record) -> list[str]:
+    names = dict.fromkeys(flat(line.transcript.speaker) for line in said.lines if line.transcript.speaker)
+    started = (said.started_iso() or "")[: len("2026-01-05T13:22:00")].replace("T", " ")
+    return [
+        f"Session: {said.session_id}",
+        *([f"Started: {started} UTC"] if started else []),
+        *([f"Participants: {', '.join(names)}"] if names else []),
+        "",
+    ]
 
 
 def to_srt(said: Record, choice: Choice) -> str:
-    """Return SubRip. No cue overlaps another; ``-->`` in a text would be read as a time."""
+    """Return SubRip. No cue overlaps another, and nothing in a text is read as markup."""
     blocks = []
     for number, cue in enumerate(apart(_cues(said, choice, is_named=True)), start=1):
-        text = "\n".join(cue.rows()).replace("-->", "→")
+        text = _literal("\n".join(cue.rows()))
         blocks.append(f"{number}\n{stamp(cue.start, ',')} --> {stamp(cue.end, ',')}\n{text}\n")
     return "\n".join(blocks)
 
@@ -150,6 +167,21 @@ def _cues(said: Record, choice: Choice, *, is_named: bool) -> list[Cue]:
 
 def _who(speaker: str | None) -> str:
     return f"{flat(speaker)}: " if speaker else ""
+
+
+def _literal(text: str) -> str:
+    """Return text that players of SubRip show as it is, though the format has no way to escape.
+
+    They read HTML's tags and entities, and what ASS knows: ``{…}`` and a backslash with a letter. A word
+    joiner, which is not seen, stands between what would begin those. libass hides a pair of braces in any
+    case, unless a backslash is before it.
+    """
+    return _MARKUP.sub(_joined, text)
+
+
+def _joined(found: re.Match[str]) -> str:
+    mark = found[0]
+    return (r"\{" if mark == "{" else mark) + "\u2060"
 
 
 def _escaped(text: str) -> str:

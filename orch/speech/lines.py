@@ -4,15 +4,20 @@ Times are milliseconds from the start of the session's first stream: an utteranc
 its ``start``, less the earliest ``stream_started`` there is.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from orch.speech.languages import closest, is_same
 from orch.websocket.messages import CaptionError, ParticipantRenamed, Transcript, Translation, Word
+
+# Those that are no space.
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +149,5 @@ def _replaces(message: Transcript, before: Transcript | None) -> bool:
 
 
 def flat(text: str) -> str:
-    """Return text on one row."""
-    return " ".join(text.split())
+    """Return text on one row, without control characters: players end a file at some of them."""
+    return " ".join(_CONTROLS.sub("", text).split())

@@ -395,3 +395,32 @@ def test_a_microphone_that_is_refused_is_said_with_what_to_do(
     expect(page.locator("#notices")).to_contain_text("address bar")
     expect(page.locator("#speak-label")).to_have_text("Start microphone")
     assert not [message for message in hub.sent if message["type"] == "audio_start"]
+
+
+def test_text_stands_in_its_own_direction(meeting: Callable[..., tuple[Page, Hub]]) -> None:
+    """Arabic and Hebrew from the right, with the full stop on the left; the rest of the page as it is."""
+    page, hub = meeting([])
+    arabic = "سنقرر اليوم (ربما) في الميزانية."
+    hub.say(**transcript("a-0", arabic, language="ar", speaker="أحمد"), offset=1)
+    hub.say(**translation("a-0", "We decide today."), offset=2)
+    hub.say(**transcript("b-0", "We decide today.", start=4, language="en"), offset=3)
+    hub.say(**transcript("c-0", "נחליט היום (אולי).", start=8, language="he"), offset=4)
+    hub.say(**translation("c-0", "היום נחליט.", target_language="en"), offset=5)
+    expect(page.locator(".line")).to_have_count(3)
+    expect(page.locator(".line[data-segment='c-0'] .line-read")).to_contain_text("היום")
+    directions = page.evaluate("""() => [...document.querySelectorAll(".line-said p, .line-read p")]
+        .map((p) => [p.closest("li").dataset.segment, getComputedStyle(p).direction])""")
+    assert directions[0] == ["a-0", "rtl"]
+    assert directions[1] == ["a-0", "ltr"]
+    assert ["b-0", "ltr"] in directions
+    assert [one for one in directions if one[0] == "c-0"] == [["c-0", "rtl"], ["c-0", "rtl"]]
+    assert page.evaluate("""() => {
+        const p = document.querySelector(".line[data-segment='a-0'] .line-said p");
+        const range = document.createRange();
+        const at = (index) => { range.setStart(p.firstChild, index); range.setEnd(p.firstChild, index + 1);
+            return range.getBoundingClientRect(); };
+        const stop = at(p.textContent.length - 1);
+        const first = at(0);
+        return stop.right <= first.left && Math.abs(first.right - p.getBoundingClientRect().right) < 4;
+    }""")
+    assert page.evaluate("getComputedStyle(document.querySelector('.line')).direction") == "ltr"

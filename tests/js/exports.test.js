@@ -38,7 +38,7 @@ test("nothing in a text can be read as WebVTT's markup or SubRip's times", () =>
   const [line] = filled();
   const text = "<b> & 00:00 --> 00:01\n\nx";
   assert.match(toVtt([{ ...line, text, words: [] }]), /&lt;b&gt; &amp; 00:00 --&gt; 00:01 x/);
-  assert.match(toSrt([{ ...line, text, words: [] }]), /<b> & 00:00 → 00:01 x/);
+  assert.match(toSrt([{ ...line, text: `${text} {i} \\N`, words: [] }]), /<\u2060b> &\u2060 00:00 --\u2060> 00:01 x\s\\\{\u2060i\} \\\u2060N/u);
 });
 
 test("an empty session makes empty, valid files", () => {

@@ -1,6 +1,9 @@
 import itertools
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,6 +23,7 @@ from orch.websocket.messages import (
     encode,
 )
 
+FFMPEG = shutil.which("ffmpeg") or "ffmpeg"
 STARTED = 1_700_000_000_000
 ERROR = CaptionError(
     code="speech_lost", detail="2.0 s of speech were not written down.", service="audio-service", final=True
@@ -115,6 +119,7 @@ def test_txt() -> None:
         languages=("es",),
     )
     assert text == (
+        "Session: abc\nStarted: 2023-11-14 22:13:20 UTC\nParticipants: Ann\n\n"
         "[00:01:01] Ann: Good morning.\n    Buenos días.\n"
         "[00:01:04] [2.0 s of speech were not written down.]\n"
     )
@@ -206,7 +211,8 @@ def test_original_translation_or_both(
         original=original,
         languages=languages,
     )
-    assert [re.sub(r"^\[[\d:]+\] ", "", row) for row in text.splitlines()] == expected
+    _head, _, rest = text.partition("\n\n")
+    assert [re.sub(r"^\[[\d:]+\] ", "", row) for row in rest.splitlines()] == expected
 
 
 def test_what_stands_at_last_counts() -> None:
@@ -373,9 +379,84 @@ def test_the_newest_name_is_on_all_lines_of_a_participant() -> None:
 
     lines = [line(1, "Guest a", "a"), line(2, "Guest b", "b"), line(3, "Ann", "a")]
     txt = "[00:00:01] Ann: Line 1.\n[00:00:02] Guest b: Line 2.\n[00:00:03] Ann: Line 3.\n"
-    assert body("txt", *lines) == txt
+    head = "Session: abc\nStarted: 2023-11-14 22:13:20 UTC\nParticipants: Ann, "
+    assert body("txt", *lines) == f"{head}Guest b\n\n{txt}"
     renamed = ParticipantRenamed(timestamp=0, session_id="abc", participant_id="b", name="Bob")
     found = of_history([encode(message) for message in (*lines, renamed)])
     text = export(found, kind="txt", session_id="abc", choice=Choice()).body
-    assert text == txt.replace("Guest b", "Bob")
+    assert text == f"{head}Bob\n\n" + txt.replace("Guest b", "Bob")
     assert json.loads(export(found, kind="json", session_id="abc").body)["lines"][1]["speaker"] == "Bob"
+
+
+MARKUP = (
+    "Use the <b> tag, not <script>alert(1)</script> <img onerror=x>",
+    r"{\an8} top {Y:i} {b} {} <3",
+    r"C:\New \N \n \h end\ ",
+    "&lt; &amp; A&B &#60;i&#62;",
+    "a --> b 00:00:01,000 --> 00:00:02,000",
+    "one\r\n\r\n2\r00:00:01,000 --> 00:00:02,000\n\n\x00two\x1b[0m\u2028three",
+)
+
+
+def without_joiners(text: str) -> str:
+    return " ".join(text.replace("\u2060", "").replace("\\{", "{").split())
+
+
+@pytest.mark.parametrize("target", ["ass", "srt", "webvtt"])
+@pytest.mark.parametrize("text", MARKUP)
+def test_players_show_what_was_said_though_it_looks_like_markup(
+    tmp_path: Path, text: str, target: str
+) -> None:
+    """FFmpeg reads SubRip as many players do: no tag, entity or override of ASS comes of a text."""
+    (tmp_path / "said.srt").write_text(body("srt", said(text, 0, 60)), encoding="utf-8")
+    read = subprocess.run(
+        [FFMPEG, "-v", "error", "-i", tmp_path / "said.srt", "-f", target, "-"],
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    ).stdout
+    if target == "ass":
+        # There, a row ends with \\N.
+        _, _, read = read.partition("Dialogue: ")
+        read = read.replace("\\N", " ").replace("Dialogue: ", "")
+    kept = "".join(letter for letter in text if letter >= " " or letter.isspace())
+    assert all(word in without_joiners(read) for word in without_joiners(kept).split())
+    if target == "ass":
+        assert not re.search(r"(?<!\\)\{", read)
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt", "txt"])
+def test_no_text_begins_a_cue_of_its_own(kind: str) -> None:
+    """Line breaks of any kind and control characters in a text or a name are none in the file."""
+    text = body(kind, said(MARKUP[-1], 0, 60, speaker="A\r\n\nB\x00"))
+    assert not set(text) & set("\r\x00\x1b\u2028\x85")
+    if kind == "srt":
+        assert re.findall(r"(?m)^\d+$", text) == ["1"]
+        assert text.count("-->") == 1
+    if kind == "vtt":
+        assert text.count("-->") == 1
+        assert text.count("\n\n") == 1
+
+
+def test_a_long_name_leaves_room_and_stands_with_words() -> None:
+    """In SubRip; a short text under a long translation is not cut into single words."""
+    (line,) = record([said("Hello my friend", 0, 9)], session_id="abc").lines
+    first, *others = cues(line, ["Hello my friend", LONG + " " + LONG], name="Guest fc2d:")
+    assert first.texts[0] == ("Guest fc2d: Hello my friend",)
+    assert all(len(cue.texts) == 1 for cue in others)
+    for name in ("Ann", "Guest fc2d", "N" * 80, "名" * 80):
+        for text in ("Hello.", LONG, "Donaudampf" * 12, "明日までに" * 20):
+            (line,) = record([said(text, 0, 9)], session_id="abc").lines
+            found = cues(line, [text, LONG], name=f"{name}:")
+            assert all(len(rows) <= 2 for cue in found for rows in cue.texts)
+            assert all(width(row) <= 42 for cue in found for row in cue.rows())
+            shown = " ".join(found[0].texts[0])
+            assert width(shown) - width(shown.partition(":")[0]) > min(5, width(text) / 2)
+
+
+def test_a_crowd_that_speaks_at_once_makes_no_endless_file() -> None:
+    """What a line adds to the file is bounded, and each is in it."""
+    lines = [said(f"Line {index}.", index / 1000, 600, name=f"s-{index}") for index in range(2_000)]
+    text = body("srt", *lines)
+    assert len(text) < 1_000_000
+    assert all(f"Line {index}." in text for index in range(2_000))

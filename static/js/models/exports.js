@@ -66,24 +66,44 @@ export function stamp(milliseconds, mark) {
 
 const who = (speaker) => (speaker ? `${flat(speaker)}: ` : "");
 
-/** A reader's text: time, speaker, words; translations indented under them. */
+/**
+ * A reader's text: time, speaker, words; translations indented under them. With a `session_id`, its head says which
+ * session it is, when that began and who spoke.
+ */
 export function toTxt(lines, options = {}) {
-  const out = rows(lines, options).flatMap(({ start, speaker, texts: [first, ...more] }) => {
+  const all = rows(lines, options);
+  const out = all.flatMap(({ start, speaker, texts: [first, ...more] }) => {
     const [time] = stamp(start, ".").split(".");
     return [`[${time}] ${who(speaker)}${first}`, ...more.map((text) => `    ${text}`)];
   });
+  if (out.length > 0 && options.session_id) out.unshift(...head(all, options.session_id, options.zero ?? zeroOf(lines)));
   return out.map((row) => `${row}\n`).join("");
 }
 
-/** SubRip. No cue overlaps another; `-->` in a text would be read as a time. */
+function head(all, session_id, zero) {
+  const names = [...new Set(all.filter(({ speaker }) => speaker).map(({ speaker }) => flat(speaker)))];
+  return [
+    `Session: ${session_id}`,
+    `Started: ${new Date(zero).toISOString().slice(0, 19).replace("T", " ")} UTC`,
+    ...(names.length > 0 ? [`Participants: ${names.join(", ")}`] : []),
+    "",
+  ];
+}
+
+/** SubRip. No cue overlaps another, and nothing in a text is read as markup. */
 export function toSrt(lines, options = {}) {
   const all = rows(lines, options).flatMap((row) => cues(row, row.texts, { name: who(row.speaker).trim() }));
   return apart(all)
-    .map(({ start, end, texts }, index) => {
-      const text = texts.flat().join("\n").replaceAll("-->", "→");
-      return `${index + 1}\n${stamp(start, ",")} --> ${stamp(end, ",")}\n${text}\n`;
-    })
+    .map(({ start, end, texts }, index) => `${index + 1}\n${stamp(start, ",")} --> ${stamp(end, ",")}\n${literal(texts.flat().join("\n"))}\n`)
     .join("\n");
+}
+
+/**
+ * Text that players of SubRip show as it is, though the format has no way to escape: a word joiner, which is not seen,
+ * stands in what would begin markup. libass hides a pair of braces in any case, unless a backslash is before it.
+ */
+function literal(text) {
+  return text.replace(/[<&{\\]|--(?=>)/gu, (found) => `${found === "{" ? "\\" : ""}${found}\u2060`);
 }
 
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

@@ -50,9 +50,12 @@ export function words(text) {
   return text.split(SPACE).filter((word) => word !== "");
 }
 
-/** Text on one row. */
+/** Control characters that are no space. */
+const CONTROLS = /[\u0000-\u0008\u000e-\u001b\u007f-\u0084\u0086-\u009f]/gu;
+
+/** Text on one row, without control characters: players end a file at some of them. */
 export function flat(text) {
-  return words(text).join(" ");
+  return words(text.replace(CONTROLS, "")).join(" ");
 }
 
 /** The grapheme clusters of a text. */

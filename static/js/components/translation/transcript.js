@@ -191,9 +191,9 @@ export class Transcript {
 
   #create(line) {
     const parts = {
-      speaker: h("span", { class: "line-speaker" }),
+      speaker: h("span", { class: "line-speaker", dir: "auto" }),
       meta: h("span", { class: "line-meta" }, h("time", {}), h("span", { "data-part": "language" })),
-      said: h("div", { class: "line-said" }),
+      said: h("div", { class: "line-said", dir: "auto" }),
       confidence: h("span", { class: "line-confidence" }),
       read: h("div", { class: "line-read" }),
     };
@@ -283,7 +283,7 @@ export class Transcript {
     for (const { target, kind, text } of cells) {
       const old = shown.get(target);
       shown.delete(target);
-      const element = old ?? h("p", { "data-language": target }, h("span", { class: "read-language" }), h("span", { "data-part": "text" }));
+      const element = old ?? h("p", { "data-language": target, dir: "auto" }, h("span", { class: "read-language", dir: "ltr" }), h("span", { "data-part": "text" }));
       setAttribute(element, "data-kind", kind);
       const [tag, body] = element.children;
       setText(tag, `${languageName(target)}: `);
@@ -349,7 +349,7 @@ export class Transcript {
     // What one has said oneself is no news, and read out it would go into the microphone.
     if (this.#quiet || this.#isOwn(line)) return;
     while (this.#announce.children.length >= ANNOUNCED) this.#announce.firstElementChild.remove();
-    this.#announce.append(h("p", { lang: text.language }, h("span", { lang: "en" }, `${this.#nameOf(line)}: `), text.words));
+    this.#announce.append(h("p", { lang: text.language, dir: "auto" }, h("span", { lang: "en", dir: "auto" }, `${this.#nameOf(line)}: `), text.words));
   }
 
   #announcement(line) {
