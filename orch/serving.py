@@ -60,7 +60,9 @@ async def serve(
 
     certificate = None
     if frontend.tls_certificate:
-        certificate = Certificate(frontend.tls_certificate, frontend.tls_key, events=events)
+        protocols = ("h2", "http/1.1") if frontend.http2 else ("http/1.1",)
+        pair = (frontend.tls_certificate, frontend.tls_key)
+        certificate = Certificate(*pair, events=events, protocols=protocols)
     early = Early()
     front, early_front = _fronts(
         configuration,
@@ -162,6 +164,7 @@ def _fronts(
         heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
         heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
         deflate=frontend.compression,
+        **({"http2": True} if frontend.http2 else {}),
         **both,
     )
     answering = EarlyApplication(parts, application)

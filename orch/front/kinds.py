@@ -23,7 +23,7 @@ class Front(Protocol):
 
 
 def make(name: ServerName, app: Any, **given: Any) -> Front:
-    """Return a server of this name; both take the same arguments."""
+    """Return a server of this name; both take the same arguments, but for ``http2``, which is Hypercorn's."""
     if name == "hypercorn":
         from orch.front.hypercorn import Front as Hypercorn  # noqa: PLC0415 - not loaded where it is not used
 

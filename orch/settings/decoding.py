@@ -335,8 +335,11 @@ def _proxies(settings: Settings) -> list[Fault]:
 
 
 def _tls(settings: Settings) -> list[Fault]:
-    """Find a certificate without its key, or a key without its certificate."""
+    """Find a certificate without its key, the other way round, and HTTP/2 where it is not spoken."""
     frontend = settings.orchestration.frontend
+    if frontend.http2 and frontend.server != "hypercorn":
+        expected = "expected false; the service's own server speaks HTTP/1.1, frontend.server: hypercorn both"
+        return [Fault("orchestration.frontend.http2", expected)]
     if bool(frontend.tls_certificate) == bool(frontend.tls_key):
         return []
     there, missing = "tls_certificate", "tls_key"

@@ -32,8 +32,8 @@ class Frontend(Section, frozen=True):
     loopback too, the next at the next. 0: they are not. ``allowed_hosts``: the names the service answers to
     beside loopback's, ``*.example.org`` for all below one. ``trusted_proxies``: addresses and networks whose
     ``X-Forwarded-For`` and ``-Proto`` are believed. ``tls_certificate``, ``tls_key``: PEM files; with them it
-    speaks TLS. ``public_url``: where others open it, ``https://HOST[:PORT]``; links that are copied on the
-    machine itself lead there.
+    speaks TLS. ``http2``: spoken too, by Hypercorn. ``public_url``: where others open it,
+    ``https://HOST[:PORT]``; links that are copied on the machine itself lead there.
     """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -47,6 +47,7 @@ class Frontend(Section, frozen=True):
     tls_certificate: FilePath = ""
     tls_key: FilePath = ""
     public_url: Url = ""
+    http2: bool = False
 
 
 class Websocket(Section, frozen=True):

@@ -17,6 +17,7 @@ PURE = (
     "masking.py",
     "greeting.py",
     "front/plain_http.py",
+    "front/sieve.py",
     "problems.py",
     "shortages.py",
     "capacity.py",
