@@ -222,6 +222,12 @@ class ClusterStore(SessionStore, SettingsStore, Protocol):
     def tell(self, session_id: str, payload: bytes) -> None:
         """Tell the other workers that watch the session; whoever is not reached now is not told."""
 
+    async def survey(self, session_id: str, payload: bytes) -> int:
+        """Send this to the other workers that watch the session; return how many of them there are.
+
+        The session is watched here as well.
+        """
+
     @property
     def worker(self) -> str:
         """What this worker is called among those that share the store."""

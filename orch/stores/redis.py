@@ -366,6 +366,10 @@ class RedisStore:
         """Tell the other workers with someone in the session something passing; it may be lost."""
         self._pipeline.offer(self._commands.tell(session_id, payload))
 
+    async def survey(self, session_id: str, payload: bytes) -> int:
+        """Tell the other workers that follow the session something; return how many of them there are."""
+        return max(await self._pipeline.execute(self._commands.tell(session_id, payload)) - 1, 0)
+
     async def take_lease(self, name: str, holder: str, seconds: float) -> int | None:
         """Take or renew a lease; return the fence, or None: another has it."""
         return await self._pipeline.execute(self._commands.take_lease(name, holder, int(seconds * 1000)))

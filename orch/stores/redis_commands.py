@@ -353,12 +353,12 @@ class SessionCommands(ServerCommands):
         """Forget participants."""
         return Call(((b"HDEL", keys(session_id).participants, *participant_ids),), lambda _: None, session_id)
 
-    def tell(self, session_id: str, payload: bytes) -> Call[None]:
-        """Tell the workers with someone in the session something passing."""
+    def tell(self, session_id: str, payload: bytes) -> Call[int]:
+        """Tell the workers that follow the session something transient; return how many do."""
         said = encode_told(Told("told", self._writer, payload))
         return Call(
             (self._script("tell", keys(session_id)[:1], self._channel(session_id), said),),
-            lambda _: None,
+            lambda replies: int(replies[0]),
             session_id,
             len(payload),
         )

@@ -9,9 +9,11 @@ from typing import Final
 
 import msgspec
 import structlog
+import trio
 from msgspec import Struct
 
 from orch.cluster.asking import Asking
+from orch.problems import ProblemError
 from orch.stores.records import ClusterStore, SessionRecord, SteadyStore
 from orch.websocket.neighbours import Neighbours
 from orch.websocket.outbox import Frame
@@ -26,6 +28,9 @@ class _Object(Struct):
 _objects: Final = msgspec.json.Decoder(_Object)
 
 _log = structlog.get_logger("websocket")
+
+LEARN_WITHIN: Final = 0.5
+"""Seconds that whoever comes first waits for the other workers to send who is in the session there."""
 
 _PASSING: Final = b"m"
 _LASTING: Final = b"M"
@@ -65,11 +70,31 @@ class Elsewhere:
         asking.on_roll = self._neighbours.call
 
     async def load(self, session_id: str) -> SessionRecord | None:
-        """Return a session and have what follows told of, or None; the others say who is in it there."""
-        record = await self._store.watch(session_id)
-        if record is not None:
-            self._store.tell(session_id, _WHO)
-        return record
+        """Return a session and have what follows told of, or None."""
+        return await self._store.watch(session_id)
+
+    def begin(self, session_id: str) -> None:
+        """Note that a session has come into memory, and that it is not known who is in it elsewhere."""
+        self._neighbours.survey.begin(session_id, trio.current_time())
+
+    def is_known(self, session_id: str) -> bool:
+        """Whether it is known who is in a session in memory on other workers."""
+        return self._neighbours.survey.is_known(session_id, trio.current_time())
+
+    async def learn(self, session_id: str) -> None:
+        """Return when every worker that follows a session has sent who is in it there, or soon after.
+
+        The first caller sends the request.
+        """
+        survey = self._neighbours.survey
+        with trio.move_on_after(LEARN_WITHIN):
+            if survey.is_to_be_sent(session_id):
+                try:
+                    survey.sent(session_id, await self._store.survey(session_id, _WHO))
+                except ProblemError:
+                    survey.not_sent(session_id)  # whoever comes next asks
+                    return
+            await survey.wait(session_id)
 
     async def reach(self, session_id: str, offset: int) -> None:
         """Return once everything up to ``offset`` was told of here, or it is sure that there is no such."""
@@ -85,6 +110,8 @@ class Elsewhere:
         kind, rest = payload[:1], payload[1:]
         session = self._resident.peek(session_id)
         if session is None:
+            if kind == _WHO:
+                self._neighbours.answer_nobody(session_id)
             return
         try:
             if kind in (_PASSING, _LASTING):

@@ -133,7 +133,7 @@ class Membership:
                         offset=offset,
                         config=msgspec.json.decode(session.config),
                         participants=session.participants(member.participant_id),
-                        participant_count=session.participant_count,
+                        participant_count=self._rooms.participant_count(session),
                         messages=UNSET if history is None else history[0],
                         complete=UNSET if history is None else history[1],
                     )
@@ -232,7 +232,7 @@ class Membership:
                     epoch=session.epoch,
                     offset=until,
                     participants=session.participants(member.participant_id),
-                    participant_count=session.participant_count,
+                    participant_count=self._rooms.participant_count(session),
                     messages=tuple(Raw(each.data) for each in missed),
                 )
             )

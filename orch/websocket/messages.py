@@ -214,6 +214,9 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
 class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     """The client is in the session, as ``role``.
 
+    ``participant_count``: null while another worker has yet to send who is in the session there; ``presence``
+    follows.
+
     ``keys``: those it may hand on; ``speak`` is there only for one who may speak.
     ``messages`` (where ``history`` was asked for): what is kept, in order. ``complete``: nothing older is
     missing from it.
@@ -226,7 +229,7 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     offset: int
     config: dict[str, Any]
     participants: tuple[Participant, ...]
-    participant_count: int
+    participant_count: int | None
     keys: GivenKeys | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
@@ -256,7 +259,7 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     epoch: str | UnsetType = UNSET
     offset: int | UnsetType = UNSET
     participants: tuple[Participant, ...] | UnsetType = UNSET
-    participant_count: int | UnsetType = UNSET
+    participant_count: int | UnsetType | None = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
 
 

@@ -12,6 +12,7 @@ from orch.websocket.others import Going, Seen, Told, parts
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.resident import Resident
 from orch.websocket.sessions import Session
+from orch.websocket.survey import Survey
 
 #: Seconds between two tellings of one worker: what changes meanwhile is told at once.
 TOLD_EVERY: Final = 0.1
@@ -22,11 +23,15 @@ _log = structlog.get_logger("websocket")
 
 
 class _Untold:
-    """What the others do not know yet: who has come, changed or gone; ``is_whole``: they know nothing."""
+    """What the others do not know yet: who has come, changed or gone; ``is_whole``: they know nothing.
 
-    __slots__ = ("changes", "is_whole")
+    ``is_asked``: someone waits for an answer, though it be that nobody is here.
+    """
+
+    __slots__ = ("changes", "is_asked", "is_whole")
 
     def __init__(self) -> None:
+        self.is_asked = False
         self.changes: dict[str, Change | None] = {}
         self.is_whole = False
 
@@ -65,6 +70,7 @@ class Neighbours:
         self._absent: frozenset[str] = frozenset()
         self._doubted: dict[str, dict[str, int]] = {}
         self._work = trio.lowlevel.ParkingLot()
+        self.survey = Survey()
         presence.on_change = self._note
 
     def __repr__(self) -> str:
@@ -88,6 +94,8 @@ class Neighbours:
         if told.begins:
             self._doubted.get(session.session_id, {}).pop(told.worker, None)
         self._follow(session)
+        if told.ends:
+            self.survey.answered(session.session_id, told.worker)
         if seen is None:
             self._ask(session.session_id, told.worker)
         else:
@@ -95,8 +103,18 @@ class Neighbours:
 
     def answer(self, session: Session, worker: str = "") -> None:
         """Have everyone here told soon: someone knows nothing, or has missed something this worker told."""
-        if session.count and worker in ("", self._worker):
-            self._of(session).is_whole = True
+        if worker not in ("", self._worker):
+            return
+        untold = self._of(session)
+        if session.count:
+            untold.is_whole = True
+        else:
+            untold.is_asked = True
+
+    def answer_nobody(self, session_id: str) -> None:
+        """Send that nobody is in a session here that is not in memory."""
+        (told,) = parts(self._worker, 1, (), (), is_whole=True)
+        self._tell(session_id, msgspec.json.encode(told))
 
     def begin_anew(self) -> None:
         """Tell and ask of everyone: nobody could hear for a while who came and who went.
@@ -104,7 +122,8 @@ class Neighbours:
         Who is not told of again, because nobody is left where they were, is gone.
         """
         for session in self._resident:
-            self.answer(session)
+            if session.count:
+                self.answer(session)
             if session.count or session.workers:
                 self._ask(session.session_id, "")
         self._doubted = {
@@ -136,6 +155,7 @@ class Neighbours:
         self._numbers.pop(session_id, None)
         self._untold.pop(session_id, None)
         self._doubted.pop(session_id, None)
+        self.survey.drop(session_id)
 
     def _note(self, session: Session, participant_id: str, change: Change | None) -> None:
         self._of(session).changes[participant_id] = change
@@ -150,7 +170,7 @@ class Neighbours:
             self._numbers.pop(session_id, None)
             return
         number = self._numbers.get(session_id, 0)
-        if not number and not session.count:
+        if not number and not session.count and not untold.is_asked:
             return  # who came has gone before anyone was told
         is_whole = untold.is_whole or not number
         here = [member for name in untold.changes if (member := session.member(name)) is not None]

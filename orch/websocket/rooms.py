@@ -130,6 +130,10 @@ class Rooms:
         session = self.resident.get(session_id) or await self._load(session_id)
         session.pins += 1
         try:
+            if self.elsewhere is not None and not self.elsewhere.is_known(session_id):
+                await self.elsewhere.learn(session_id)
+                if session.has_ended:
+                    raise _unknown(session_id)
             yield session
         finally:
             session.pins -= 1
@@ -168,7 +172,7 @@ class Rooms:
         if self.elsewhere is None:
             return self.resident.add(Session(record)), member
         # What is in memory is watched, and only what someone is in need be.
-        return Session(record) if member is None else await self._load(record.session_id), member
+        return Session(record) if member is None else await self._load(record.session_id, is_new=True), member
 
     async def end(self, session_ids: Sequence[str]) -> int:
         """End sessions: their members are told, nothing of them is kept. Return how many there were."""
@@ -288,11 +292,18 @@ class Rooms:
         session = await self.look(session_id)
         return summary(session, is_known=self._is_known(session))
 
+    def participant_count(self, session: Session) -> int | None:
+        """Return how many are in a session in memory, on all workers; None while that is not known."""
+        return session.participant_count if self._is_known(session) else None
+
     def _is_known(self, session: Session | SessionRecord) -> bool:
         # What is not in memory is not watched: others may be in it, where workers share the sessions.
-        return self.elsewhere is None or self.resident.peek(session.session_id) is session
+        if self.elsewhere is None:
+            return True
+        is_here = self.resident.peek(session.session_id) is session
+        return is_here and self.elsewhere.is_known(session.session_id)
 
-    async def _load(self, session_id: str) -> Session:
+    async def _load(self, session_id: str, *, is_new: bool = False) -> Session:
         while True:
             deletions = self._deletions
             load = self.store.load if self.elsewhere is None else self.elsewhere.load
@@ -303,6 +314,8 @@ class Rooms:
             if record is None:
                 raise _unknown(session_id)
             if deletions == self._deletions:
+                if self.elsewhere is not None and not is_new:
+                    self.elsewhere.begin(session_id)
                 return self.resident.add(Session(record))
 
     def _ended_elsewhere(self, session_id: str) -> None:

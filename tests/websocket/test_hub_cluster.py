@@ -10,7 +10,7 @@ import trio
 
 from orch.cluster import asking
 from orch.stores.redis import RedisStore
-from orch.websocket import others, roster, sweeping
+from orch.websocket import elsewhere, others, roster, survey, sweeping
 from orch.websocket.messages import Role, Transcript
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
@@ -109,6 +109,66 @@ def test_a_crowd_on_several_workers_is_counted_on_each(
             while (told := await ann.until("presence"))["participant_count"] != 5:
                 pass
             assert told["changes"][0]["change"] == "left"
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_how_many_are_in_a_session_is_right_in_the_first_answer_on_another_worker(tmp_path: Path) -> None:
+    """Whoever joins through a worker that has not had the session yet is told of all who are in it."""
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            for number in range(10):
+                name = f"s{number}"
+                await create(ann, session_id=name, name="Ann")
+                joined = await join(bob, session_id=name, name="Bob")
+                assert joined["participant_count"] == 2
+                assert {each["name"] for each in joined["participants"]} == {"Ann", "Bob"}
+                assert (await b.service.get_session(name)).participant_count == 2
+                for socket in (ann, bob):
+                    await socket.ask({"type": "leave_session", "session_id": name}, "session_left")
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_a_worker_that_follows_a_session_with_nobody_in_it_answers_too(tmp_path: Path) -> None:
+    """So that nobody waits for it."""
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
+            await create(ann, name="Ann")
+            async with b.connected() as bob:
+                await join(bob, name="Bob")
+            await ann.ask({"type": "leave_session", "session_id": "s"}, "session_left")
+            async with running_hub(tmp_path, None, RedisStore(server.url)) as c, c.connected() as eve:
+                began = trio.current_time()
+                joined = await join(eve, name="Eve")
+                assert trio.current_time() - began < elsewhere.LEARN_WITHIN
+                assert joined["participant_count"] == 1
+                async with b.connected() as bob:
+                    assert (await join(bob, name="Bob"))["participant_count"] == 2
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_a_count_is_null_while_a_worker_has_not_answered(tmp_path: Path) -> None:
+    """Never a number that is wrong; a listener that is no worker is not waited for much longer."""
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            await create(ann, name="Ann")
+            async with await trio.open_tcp_stream("127.0.0.1", server.port) as listener:
+                await listener.send_all(b"SSUBSCRIBE orch:{s}:feed\r\n")
+                assert b"ssubscribe" in await listener.receive_some(1000)
+                joined = await join(bob, name="Bob")
+                assert joined["participant_count"] is None
+                assert (await b.service.get_session("s")).participant_count is None
+                await trio.sleep(survey.SURE_AFTER)
+                assert (await b.service.get_session("s")).participant_count == 2
+                assert (await join(bob, name="Bob"))["participant_count"] == 2
 
     with redis_server(tmp_path / "redis") as server:
         run(main, server, virtual=False)

@@ -1,0 +1,93 @@
+"""Who is in a session elsewhere, just after it has come into memory: what was asked and what is awaited.
+
+Every worker that follows the session answers, those with nobody in it too, so that it is known when all have.
+"""
+
+from typing import Final
+
+import trio
+
+SURE_AFTER: Final = 2.0
+"""Seconds after which a worker that has not answered is taken for one with nobody in the session.
+
+Anyone who can connect to the server can listen at a session's channel; such a listener never answers.
+"""
+
+
+class _Awaited:
+    """``expected``: how many workers are to answer; None: they were not asked yet."""
+
+    __slots__ = ("answered", "began", "done", "expected", "is_sent")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.is_sent = False
+        self.expected: int | None = None
+        self.answered: set[str] = set()
+        self.done = trio.Event()
+
+
+class Survey:
+    """The mutable state is the sessions of which answers are awaited, those in memory at most."""
+
+    def __init__(self) -> None:
+        self._awaited: dict[str, _Awaited] = {}
+
+    def __len__(self) -> int:
+        return len(self._awaited)
+
+    def begin(self, session_id: str, now: float) -> None:
+        """Note that a session has come into memory."""
+        self._awaited[session_id] = _Awaited(now)
+
+    def is_known(self, session_id: str, now: float) -> bool:
+        """Whether all have answered, or have had their time to."""
+        awaited = self._awaited.get(session_id)
+        if awaited is not None and awaited.is_sent and now - awaited.began > SURE_AFTER:
+            self.drop(session_id)
+            return True
+        return awaited is None
+
+    def is_to_be_sent(self, session_id: str) -> bool:
+        """Return True to the first caller, who is to ask."""
+        awaited = self._awaited.get(session_id)
+        if awaited is None or awaited.is_sent:
+            return False
+        awaited.is_sent = True
+        return True
+
+    def sent(self, session_id: str, expected: int) -> None:
+        """Note how many are to answer; some may have already."""
+        awaited = self._awaited.get(session_id)
+        if awaited is not None:
+            awaited.expected = expected
+            self._settle(session_id, awaited)
+
+    def not_sent(self, session_id: str) -> None:
+        """Note that the others could not be asked."""
+        awaited = self._awaited.get(session_id)
+        if awaited is not None:
+            awaited.is_sent = False
+
+    def answered(self, session_id: str, worker: str) -> None:
+        """Note that a worker has sent who is in a session there."""
+        awaited = self._awaited.get(session_id)
+        if awaited is not None:
+            awaited.answered.add(worker)
+            self._settle(session_id, awaited)
+
+    def drop(self, session_id: str) -> None:
+        """Await nothing more; whoever waits goes on."""
+        awaited = self._awaited.pop(session_id, None)
+        if awaited is not None:
+            awaited.done.set()
+
+    async def wait(self, session_id: str) -> None:
+        """Return when all have answered."""
+        awaited = self._awaited.get(session_id)
+        if awaited is not None:
+            await awaited.done.wait()
+
+    def _settle(self, session_id: str, awaited: _Awaited) -> None:
+        if awaited.expected is not None and len(awaited.answered) >= awaited.expected:
+            self.drop(session_id)
