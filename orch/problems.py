@@ -43,6 +43,8 @@ _TABLE: Final = (
     Problem("not_audio", 415, "The upload is not a recording that can be read."),
     Problem("empty_audio", 422, "The recording holds no sound."),
     Problem("recording_too_large", 413, "A recording may be 25 MB at most."),
+    Problem("recording_too_long", 413, "The recording lasts longer than a recording may."),
+    Problem("recording_too_costly", 422, "Reading the recording takes more memory or time than it may."),
     Problem("too_many_recordings", 503, "As many recordings as may be are being read now. Try again soon."),
     Problem("too_many_streams", 429, "As many people as may be are speaking. Try again soon."),
     Problem("speech_lost", 503, "Speech was not written down before the buffer ran out."),

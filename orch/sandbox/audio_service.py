@@ -37,6 +37,9 @@ RECORDING_LIMIT: Final = 25 * 2**20
 LONGEST_RECORDING: Final = 1800
 """Seconds: what well-packed sound unpacks to is bounded too."""
 
+DECODING: Final = 2
+"""Recordings that are decoded at the same time, each in a process of its own."""
+
 FORM_OVERHEAD: Final = 65_536
 """Bytes a form may have around the recording."""
 
@@ -352,7 +355,7 @@ async def decode(recording: bytes) -> bytes:
     Problems: ``not_audio``, ``empty_audio``, ``recording_too_large`` past :data:`LONGEST_RECORDING`.
     """
     pcm = bytearray()
-    async with open_recording(BytesIO(recording)) as opened:
+    async with open_recording(BytesIO(recording), longest=LONGEST_RECORDING + 1) as opened:
         while chunk := await opened.read():
             pcm += chunk
             if len(pcm) > LONGEST_RECORDING * BYTES_PER_SECOND:
@@ -380,6 +383,7 @@ def create(service: AudioService) -> QuartTrio:
     """Return the application over ``service``."""
     app = create_app("audio-service")
     app.config.update(MAX_CONTENT_LENGTH=RECORDING_LIMIT + FORM_OVERHEAD, BODY_TIMEOUT=60)
+    decoding = trio.CapacityLimiter(DECODING)
 
     @app.get("/api/health")
     async def health() -> Response:
@@ -392,7 +396,8 @@ def create(service: AudioService) -> QuartTrio:
     @app.post("/api/transcribe")
     async def transcribe() -> Response:
         upload = await read_upload()
-        pcm = await decode(upload.recording)
+        async with decoding:
+            pcm = await decode(upload.recording)
         transcript = await service.transcribe(
             pcm, language=upload.language, enable_vad=upload.enable_vad, session_id=upload.session_id
         )

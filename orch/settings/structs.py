@@ -166,6 +166,7 @@ class Speech(Section, frozen=True):
     buffer_seconds: Positive = 60
     max_utterance: Annotated[float, Meta(ge=2, le=60)] = 15
     concurrent_recordings: Count = 4
+    max_recording_seconds: Positive = 21_600
     concurrent_requests: Count = 4
     max_waiting_seconds: Positive = 1800
     resume_seconds: Annotated[float, Meta(ge=0, le=600)] = 60

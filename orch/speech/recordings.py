@@ -1,244 +1,248 @@
 """Reads recordings: any file people have, as 16 kHz mono PCM.
 
-FFmpeg's libraries (PyAV) do the reading, in a worker thread, a second of sound at a time. They are told
-which demuxer to use (``containers.py``), so that what is uploaded cannot have them open other files.
+A recording is decoded in a process of its own (``decoder_process.py``), which is bounded in memory and time
+and is killed when it is no longer read: what a hostile file does to FFmpeg's libraries, it does there.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, TypeVar
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import IO, BinaryIO, Final
 
-import av
+import structlog
 import trio
 
 from orch.problems import ProblemError
-from orch.speech.containers import HEAD_BYTES, container, id3_length
-from orch.speech.resampling import BACK_END_RATE
+from orch.shortages import WORDS, own_shortage
+from orch.speech import decoder_frames as frames
+from orch.speech.decoder_frames import RATE
 
-CHUNK_SECONDS: Final = 1.0
-_MOST_DAMAGE: Final = (
-    200  # packets in a row that cannot be decoded, before the rest is given up: some seconds
-)
-_CLOSING: Final = 5.0  # s
+LONGEST: Final = 21_600.0
+"""Seconds that a recording may last where nobody says otherwise."""
+OPENING: Final = 60.0
+"""Seconds until the first sound of a recording is there."""
+_CLOSING: Final = 5.0
+_RECEIVE: Final = 65_536
 # A whole file may be a little shorter than it says: encoders count their padding.
 _SHORT_SECONDS: Final = 0.25
 _SHORT_SHARE: Final = 0.01
-# Of these FFmpeg guesses the length from the bit rate, where the file does not say it.
-_GUESSED_LENGTH: Final = frozenset({"mp3", "aac", "amr"})
+_KEPT: Final = ("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+_ONE_THREAD: Final = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+}
 
-KINDS: Final = "WAV, MP3, FLAC, Ogg, WebM, Matroska, MP4, M4A, 3GP, AAC, AIFF, CAF, AMR and AU"
-
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Damage:
-    """What could not be read: since which second of what was read, and what FFmpeg says."""
-
-    at: float
-    reason: str
+_log = structlog.get_logger("recordings")
 
 
 class Recording:
     """An open recording. ``seconds``: how long it says it is, None where it does not say (browsers' WebM).
 
-    Made by :func:`open_recording`.
+    ``track`` is the sound track that is read, counted from 1, of ``tracks``. Made by :func:`open_recording`.
     """
 
-    def __init__(self, decoder: "_Decoder", first: bytes) -> None:
+    def __init__(self, decoder: "_Decoder", facts: frames.Facts) -> None:
         self._decoder = decoder
-        self._first = first
+        self._whole = facts.whole
         self._samples = 0
-        self.format = decoder.format
-        self.seconds = decoder.seconds
+        self.format = facts.format
+        self.seconds = facts.seconds
+        self.tracks = facts.tracks
+        self.track = facts.track
 
     @property
     def seconds_read(self) -> float:
         """How much sound was returned."""
-        return self._samples / BACK_END_RATE
+        return self._samples / RATE
 
     async def read(self) -> bytes:
         """Return about the next second: 16-bit little-endian mono PCM at 16 kHz; nothing at the end.
 
-        ProblemError ``not_audio`` at the end of a damaged file, after all that could be read of it was
-        returned. A cancelled read loses at most the second that it was about.
+        At the end of a file of which something is missing, after all that could be read of it was returned:
+        ProblemError ``not_audio`` (damaged), ``recording_too_long``, ``recording_too_costly``. A cancelled
+        read loses nothing.
         """
-        chunk, self._first = self._first, b""
-        if not chunk:
-            chunk = await _in_thread(self._decoder.next_chunk)
+        chunk = await self._decoder.next_pcm()
         self._samples += len(chunk) // 2
         if not chunk:
-            self._check_whole()
+            self._check_whole(self._decoder.end)
         return chunk
 
-    def _check_whole(self) -> None:
+    def _check_whole(self, end: frames.End) -> None:
         """Raise what is missing, if anything is."""
-        damage = self._decoder.damage
-        if damage is not None:
-            what = f"The recording is damaged at {damage.at:.1f} s: {damage.reason}."
+        read = f"{self.seconds_read:.1f} s of it could be read."
+        code = "not_audio"
+        if end.limited:
+            code = "recording_too_long"
+            text = f"The recording is longer than {self.seconds_read:g} s; the rest was not read."
+            text += " Send it in parts."
+        elif end.damaged_at is not None:
+            text = f"The recording is damaged at {end.damaged_at:.1f} s: {end.reason}. {read}"
+        elif end.cut:
+            text = f"The recording is damaged: {end.cut}. {read}"
         elif (
-            self.seconds is not None
-            and self.format not in _GUESSED_LENGTH
-            and self.seconds_read < self.seconds * (1 - _SHORT_SHARE) - _SHORT_SECONDS
+            self._whole is not None and self.seconds_read < self._whole * (1 - _SHORT_SHARE) - _SHORT_SECONDS
         ):
-            what = f"The recording is damaged: it says that it is {self.seconds:.1f} s long."
+            text = f"The recording is damaged: it says that it is {self._whole:.1f} s long. {read}"
         else:
             return
-        raise ProblemError(
-            "not_audio",
-            f"{what} {self.seconds_read:.1f} s of it could be read.",
-            seconds_read=round(self.seconds_read, 3),
-        )
+        raise ProblemError(code, text, seconds_read=round(self.seconds_read, 3))
 
 
 @asynccontextmanager
-async def open_recording(file: BinaryIO) -> AsyncIterator[Recording]:
+async def open_recording(file: BinaryIO | IO[bytes], *, longest: float = LONGEST) -> AsyncIterator[Recording]:
     """Open a recording; ``file`` must be seekable, and stays its opener's to close.
 
-    ProblemError ``not_audio``: it is none of the containers we read, holds no sound track, or nothing of it
-    can be decoded; ``empty_audio``: it has no bytes, or no samples.
+    What is beyond ``longest`` seconds is not read. ProblemError ``not_audio``: it is none of the containers
+    we
+    read, holds no sound track, or nothing of it can be decoded; ``empty_audio``: it has no bytes, or no
+    samples; ``unsupported_sample_rate``; ``recording_too_costly``; ``own_shortage``: no process can be
+    started now.
     """
-    decoder = await _in_thread(lambda: _Decoder(file))
+    with ExitStack() as stack:
+        descriptor = await trio.to_thread.run_sync(_for_reading, file, stack)
+        process = await _start(descriptor, longest)
     try:
-        first = await _in_thread(decoder.next_chunk)
-        if not first:
-            if decoder.damage is not None:
-                raise ProblemError("not_audio", f"The recording cannot be read: {decoder.damage.reason}.")
-            raise ProblemError("empty_audio", "The recording has no samples.")
-        yield Recording(decoder, first)
+        decoder = _Decoder(process)
+        with trio.move_on_after(OPENING) as opening:
+            facts = await decoder.facts()
+        if opening.cancelled_caught:
+            raise ProblemError(
+                "recording_too_costly", f"Nothing of the recording could be read within {OPENING:g} s."
+            )
+        yield Recording(decoder, facts)
     finally:
         with trio.move_on_after(_CLOSING, shield=True):
-            await _in_thread(decoder.close)
+            await _end(process)
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Run FFmpeg's work where it blocks nobody. Each call is short, so a cancel waits for its end."""
-    return await trio.to_thread.run_sync(work)
+def _for_reading(file: BinaryIO | IO[bytes], stack: ExitStack) -> int:
+    """Return a descriptor that can only be read from, and has a position of its own."""
+    try:
+        number = file.fileno()
+        file.flush()
+    except OSError:  # in memory
+        spooled = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+        file.seek(0)
+        shutil.copyfileobj(file, spooled)
+        spooled.flush()
+        number = spooled.fileno()
+    try:
+        descriptor = os.open(f"/proc/self/fd/{number}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # no Linux
+        descriptor = os.dup(number)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+async def _start(descriptor: int, longest: float) -> trio.Process:
+    try:
+        return await trio.lowlevel.open_process(
+            [sys.executable, "-P", "-m", "orch.speech.decoder_process", f"{longest:g}"],
+            stdin=descriptor,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(os.environ),
+        )
+    except OSError as error:
+        shortage = own_shortage(error, starting=True)
+        if shortage is None:
+            raise
+        raise ProblemError(
+            "own_shortage", f"The recording cannot be read now: this service is {WORDS[shortage]}."
+        ) from error
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the process is told: where its modules are, and nothing that is secret."""
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, (root, environ.get("PYTHONPATH", ""))))
+    kept = {name: environ[name] for name in _KEPT if name in environ}
+    return {**kept, **_ONE_THREAD, "PYTHONPATH": path}
+
+
+async def _end(process: trio.Process) -> None:
+    process.kill()
+    if process.stdout is not None:
+        await process.stdout.aclose()
+    await process.wait()
 
 
 class _Decoder:
-    """Blocking: opens a container, and gives its sound track a second at a time."""
+    """Reads what the process writes. ``end``: how it ended, once :meth:`next_pcm` gave nothing."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.format = _recognise(file)
-        self.damage: _Damage | None = None
+    def __init__(self, process: trio.Process) -> None:
+        self._process = process
+        self._frames = frames.Frames()
+        self.end = frames.End()
+        self._has_ended = False
+
+    async def facts(self) -> frames.Facts:
+        """Return what the recording says of itself."""
+        kind, content = await self._next()
         try:
-            self._container: Any = av.open(file, mode="r", format=self.format, metadata_errors="replace")
-        except (av.FFmpegError, ValueError) as error:
-            raise ProblemError("not_audio", f"The recording cannot be read: {_reason(error)}.") from error
+            if kind == frames.FAILURE:
+                failure = frames.failure(content)
+                raise ProblemError(failure.code, failure.detail)
+            if kind == frames.FACTS:
+                return frames.facts(content)
+        except frames.MalformedError as error:
+            raise self._broken(str(error)) from error
+        raise self._broken("no facts")
+
+    async def next_pcm(self) -> bytes:
+        """Return the next samples, nothing at the end."""
+        if self._has_ended:
+            return b""
+        kind, content = await self._next()
+        if kind == frames.PCM:
+            return content
+        self._has_ended = True
         try:
-            track = _sound_track(self._container)
-            self.seconds = _seconds(self._container, track)
-            self._resampler = _resampler()
-            self._shape: tuple[str, str, int] | None = None
-            self._blocks = self._decode(track)
-        except BaseException:
-            self.close()
-            raise
-        self._given = 0
+            if kind == frames.FAILURE:
+                failure = frames.failure(content)
+                raise ProblemError(failure.code, failure.detail)
+            if kind == frames.END:
+                self.end = frames.end(content)
+                return b""
+        except frames.MalformedError as error:
+            raise self._broken(str(error)) from error
+        raise self._broken("facts again")
 
-    def close(self) -> None:
-        """Let go of FFmpeg's memory; the file stays open."""
-        self._container.close()
-
-    def next_chunk(self) -> bytes:
-        """Return the next second or what is left of it; nothing at the end."""
-        parts = []
-        count = 0
-        for block in self._blocks:
-            parts.append(block)
-            count += len(block) // 2
-            self._given += len(block) // 2
-            if count >= CHUNK_SECONDS * BACK_END_RATE:
-                break
-        return b"".join(parts)
-
-    def _decode(self, track: Any) -> Iterator[bytes]:
-        """Give block by block; what is damaged is passed over and remembered, as players do."""
-        in_a_row = 0
-        packets = self._container.demux(track)
+    async def _next(self) -> tuple[bytes, bytes]:
         while True:
             try:
-                packet = next(packets, None)
-                frames = [] if packet is None else packet.decode()
-                in_a_row = 0
-            except av.EOFError:
-                break
-            except (av.FFmpegError, ValueError) as error:
-                self._note(error)
-                in_a_row += 1
-                if in_a_row >= _MOST_DAMAGE:
-                    break
-                continue
-            if packet is None:
-                break
-            for frame in frames:
-                yield from self._converted(frame)
-        yield from self._converted(None)
+                frame = self._frames.next()
+            except frames.MalformedError as error:
+                raise self._broken(str(error)) from error
+            if frame is not None:
+                return frame
+            assert self._process.stdout is not None  # noqa: S101 - it was started with a pipe
+            data = await self._process.stdout.receive_some(_RECEIVE)
+            if not data:
+                raise await self._died()
+            self._frames.feed(bytes(data))
 
-    def _converted(self, frame: Any) -> Iterator[bytes]:
-        """Give a frame at our rate; None: what the resampler still holds."""
-        if frame is not None:
-            shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if shape != self._shape:
-                # Recordings glued together: the next one may have another rate or other channels.
-                if self._shape is not None:
-                    yield from self._resampled(None)
-                self._resampler = _resampler()
-                self._shape = shape
-        yield from self._resampled(frame)
+    async def _died(self) -> ProblemError:
+        """Say why the process ended before its time."""
+        code = await self._process.wait()
+        _log.warning("a recording ended its decoder", code=code)
+        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            return ProblemError(
+                "recording_too_costly", "Reading it takes more processor time or memory than a recording may."
+            )
+        return ProblemError("not_audio", "The recording is damaged: the decoder broke off in it.")
 
-    def _resampled(self, frame: Any) -> Iterator[bytes]:
-        try:
-            for converted in self._resampler.resample(frame):
-                yield bytes(converted.planes[0])[: converted.samples * 2]
-        except (av.FFmpegError, ValueError) as error:
-            self._note(error)
-            self._resampler = _resampler()
-
-    def _note(self, error: Exception) -> None:
-        if self.damage is None:
-            self.damage = _Damage(at=self._given / BACK_END_RATE, reason=_reason(error))
-
-
-def _resampler() -> Any:
-    return av.AudioResampler(format="s16", layout="mono", rate=BACK_END_RATE)
-
-
-def _recognise(file: BinaryIO) -> str:
-    """Return which demuxer reads the file."""
-    file.seek(0)
-    head = file.read(HEAD_BYTES)
-    if not head:
-        raise ProblemError("empty_audio", "The upload has no bytes.")
-    tag = id3_length(head)
-    if tag:
-        file.seek(tag)
-        # Where the tag is followed by padding, it is MP3's: no other container is tagged so by anyone.
-        head = file.read(HEAD_BYTES)
-    found = container(head) or ("mp3" if tag else None)
-    file.seek(0)
-    if found is None:
-        raise ProblemError("not_audio", f"The upload is no recording that can be read. Those are: {KINDS}.")
-    return found
-
-
-def _sound_track(source: Any) -> Any:
-    track = source.streams.best("audio")
-    if track is None:
-        raise ProblemError("not_audio", "The recording holds no sound track.")
-    return track
-
-
-def _seconds(source: Any, track: Any) -> float | None:
-    """Return the length that the track, or else its container, says it has."""
-    if track.duration is not None and track.time_base is not None:
-        return float(track.duration * track.time_base)
-    return None if source.duration is None else source.duration / av.time_base
-
-
-def _reason(error: Exception) -> str:
-    """Return FFmpeg's sentence without the path and the code around it."""
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split()) or type(error).__name__
+    def _broken(self, reason: str) -> ProblemError:
+        self._has_ended = True
+        _log.warning("a decoder gave what cannot be read", reason=reason)
+        return ProblemError("not_audio", "The recording is damaged: the decoder broke off in it.")

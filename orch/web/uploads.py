@@ -1,13 +1,16 @@
 """A recording on its way in: spooled to a file that nobody else sees, opened, and handed to the hub.
 
-The mutable state is the count of uploads that are arriving. It is bounded; past the bound an upload is
-refused before its body is read, so that what the disk holds of unread uploads is bounded too.
+The mutable state is the count of uploads that are arriving and of those that are being read. Both are
+bounded;
+past the first bound an upload is refused before its body is read, so that what the disk holds of unread
+uploads
+is bounded too.
 """
 
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import IO, Final
 
 import trio
@@ -62,11 +65,15 @@ class Upload:
 
 
 class Uploads:
-    """Takes recordings in; at most ``limit()`` at a time are arriving, the next one is refused."""
+    """Takes recordings in: at most ``limit()`` at a time are being read, and twice as many arrive.
 
-    def __init__(self, limit: Callable[[], int]) -> None:
+    Of each, what is beyond ``longest()`` seconds is not read.
+    """
+
+    def __init__(self, limit: Callable[[], int], longest: Callable[[], float]) -> None:
         self._limit = limit
-        self._arriving = 0
+        self._longest = longest
+        self._arriving = self._reading = 0
 
     async def open(self, request: Request) -> Upload:
         """Read the request's body (the file itself, or the field ``audio`` of a form) and open it.
@@ -76,7 +83,7 @@ class Uploads:
         """
         async with AsyncExitStack() as stack:
             file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-            async with self._place():
+            async with self._arrival():
                 try:
                     with trio.fail_after(ARRIVAL_LIMIT):
                         await _receive(request, file)
@@ -84,12 +91,13 @@ class Uploads:
                     raise ProblemError(
                         "invalid_request", f"The recording did not arrive within {ARRIVAL_LIMIT:g} s."
                     ) from None
-            recording = await stack.enter_async_context(open_recording(file))
+            stack.enter_context(self._place())
+            recording = await stack.enter_async_context(open_recording(file, longest=self._longest()))
             return Upload(recording, stack.pop_all())
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        limit = self._limit()
+    async def _arrival(self) -> AsyncIterator[None]:
+        limit = 2 * self._limit()
         if self._arriving >= limit:
             raise ProblemError("too_many_recordings", f"{limit} recordings are arriving now.")
         self._arriving += 1
@@ -97,6 +105,18 @@ class Uploads:
             yield
         finally:
             self._arriving -= 1
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold a place until the recording is closed."""
+        limit = self._limit()
+        if self._reading >= limit:
+            raise ProblemError("too_many_recordings", f"{limit} recordings are being read now.")
+        self._reading += 1
+        try:
+            yield
+        finally:
+            self._reading -= 1
 
 
 async def _receive(request: Request, file: IO[bytes]) -> None:

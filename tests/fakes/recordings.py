@@ -1,6 +1,7 @@
 """Recordings as people have them, made with FFmpeg's own encoders."""
 
 import io
+import struct
 from typing import Any, Final
 
 import av
@@ -62,3 +63,79 @@ def video_only() -> bytes:
     container.mux(stream.encode(None))
     container.close()
     return out.getvalue()
+
+
+def flac_that_unpacks(*, rate: int = 4, samples: int = 65_535, frames: int = 1) -> bytes:
+    """Return a FLAC of 16 bits and one channel whose frames hold one value ``samples`` times each.
+
+    STREAMINFO (RFC 9639 section 8.2) says ``rate``; a frame (section 9) with block size code 0111 has its
+    size
+    in 16 bits, and a constant subframe its value once.
+    """
+    packed = rate << 44 | 15 << 36
+    info = struct.pack(">HH", 16, 65_535) + bytes(6) + packed.to_bytes(8, "big") + bytes(16)
+    out = b"fLaC" + bytes([0x80, 0, 0, len(info)]) + info
+    for number in range(frames):
+        head = b"\xff\xf8\x70\x08" + _coded(number) + struct.pack(">H", samples - 1)
+        frame = head + bytes([_crc(head, 0x07, 8)]) + b"\x00" + b"\x00\x00"
+        out += frame + _crc(frame, 0x8005, 16).to_bytes(2, "big")
+    return out
+
+
+def _coded(number: int) -> bytes:
+    """Return a frame's number as UTF-8 codes it."""
+    return chr(number).encode("utf-8", "surrogatepass")
+
+
+def _crc(data: bytes, polynomial: int, bits: int) -> int:
+    value = 0
+    for byte in data:
+        value ^= byte << bits - 8
+        for _ in range(8):
+            value = (value << 1 ^ (polynomial if value >> bits - 1 else 0)) & (1 << bits) - 1
+    return value
+
+
+def box(name: bytes, *content: bytes) -> bytes:
+    """Return a box of ISO base media."""
+    inside = b"".join(content)
+    return struct.pack(">I", 8 + len(inside)) + name + inside
+
+
+def m4a_that_indexes(count: int = 50_000_000, *, rate: int = 16_000, channels: int = 1) -> bytes:
+    """Return an M4A whose table of sizes says that it holds ``count`` samples of one byte."""
+    entry = box(
+        b"sowt",
+        bytes(6) + struct.pack(">H", 1) + bytes(8) + struct.pack(">HHHHI", channels, 16, 0, 0, rate << 16),
+    )
+    table = box(
+        b"stbl",
+        box(b"stsd", struct.pack(">II", 0, 1), entry),
+        box(b"stts", struct.pack(">IIII", 0, 1, count, 1)),
+        box(b"stsc", struct.pack(">IIIII", 0, 1, 1, 1, 1)),
+        box(b"stsz", struct.pack(">III", 0, 1, count)),
+        box(b"stco", struct.pack(">III", 0, 1, 40)),
+    )
+    track = box(
+        b"trak",
+        box(b"tkhd", struct.pack(">IIIIII", 1, 0, 0, 1, 0, count) + bytes(60)),
+        box(
+            b"mdia",
+            box(b"mdhd", struct.pack(">IIIIII", 0, 0, 0, rate, count, 0)),
+            box(b"hdlr", bytes(8) + b"soun" + bytes(13)),
+            box(b"minf", box(b"smhd", bytes(8)), table),
+        ),
+    )
+    head = box(b"mvhd", struct.pack(">IIIII", 0, 0, 0, rate, count) + bytes(80))
+    return box(b"ftyp", b"M4A \0\0\0\0M4A ") + box(b"mdat", bytes(16)) + box(b"moov", head, track)
+
+
+def wav_of(
+    *, rate: int = 16_000, channels: int = 1, tag: int = 1, align: int | None = None, bits: int = 16
+) -> bytes:
+    """Return a WAV whose header says what it is told to, with 64 KiB of sound."""
+    align = channels * bits // 8 if align is None else align
+    fmt = struct.pack("<HHIIHH", tag, channels, rate, min(rate * align, 2**32 - 1), align & 0xFFFF, bits)
+    data = bytes(65_536)
+    body = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body

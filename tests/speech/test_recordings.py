@@ -1,6 +1,10 @@
 import io
+import os
+import resource
+import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from orch.problems import ProblemError
 from orch.speech.containers import container, id3_length
 from orch.speech.recordings import open_recording
 from orch.speech.wav import wav
-from tests.fakes.recordings import KINDS, recording, video_only
+from tests.fakes.recordings import KINDS, flac_that_unpacks, m4a_that_indexes, recording, video_only, wav_of
 from tests.fakes.running import run
 from tests.fakes.sounds import CLIPS, SPEECH, clip, pcm, silence, voice
 
@@ -58,7 +62,8 @@ def test_what_people_have_is_read(kind: str) -> None:
     out, seconds, error = read(recording(kind, sound))
     assert error is None
     assert len(out) / 32_000 == pytest.approx(len(sound) / 16_000, abs=0.15)
-    assert seconds == pytest.approx(len(sound) / 16_000, abs=0.15)
+    # Where the file says none (ADTS), none is told: FFmpeg's guess from the bit rate is no fact.
+    assert seconds == (None if kind == "aac" else pytest.approx(len(sound) / 16_000, abs=0.15))
     assert correlation(out, pcm(sound)) > 0.9
 
 
@@ -220,37 +225,42 @@ def test_a_long_recording_is_read_a_second_at_a_time() -> None:
     run(main, virtual=False)
 
 
-def test_a_cancelled_reader_closes_what_it_opened() -> None:
-    """Wherever the cancel comes, the container is closed and the thread is back."""
-
-    class Slow(io.BytesIO):
-        """Tells when it is first read inside FFmpeg."""
-
-        def __init__(self, data: bytes) -> None:
-            super().__init__(data)
-            self.reads = 0
-
-        def read(self, size: int | None = -1, /) -> bytes:
-            self.reads += 1
-            if self.reads == cancel_at:
-                trio.from_thread.run_sync(scope.cancel)
-            return super().read(size)
-
+def test_a_cancelled_reader_ends_its_decoder() -> None:
+    """Wherever the cancel comes, no process and no descriptor is left."""
     data = recording("mp3", np.concatenate([voice(3)] * 10))
-    for cancel_at in range(1, 12):
-        scope = trio.CancelScope()
-        file = Slow(data)
 
-        async def main(scope: trio.CancelScope = scope, file: Slow = file) -> None:
-            with scope:
-                async with open_recording(file) as source:
-                    while await source.read():
-                        pass
-            assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
-            assert not file.closed
+    async def main() -> None:
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            before = descriptors()
+            for reads in (0, 1, 3):
+                with trio.CancelScope() as scope:
+                    async with open_recording(file) as source:
+                        for _ in range(reads):
+                            assert await source.read()
+                        assert pids_of_decoders()
+                        scope.cancel()
+                        await source.read()
+                assert scope.cancelled_caught
+                assert not pids_of_decoders()
+                assert descriptors() == before
 
-        run(main, virtual=False)
-        assert scope.cancelled_caught or file.reads < cancel_at
+    run(main, virtual=False)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def pids_of_decoders() -> list[str]:
+    """Return which of this process's children decode."""
+    mine = [(each / "children").read_text().split() for each in Path("/proc/self/task").iterdir()]
+    return [
+        pid
+        for pids in mine
+        for pid in pids
+        if b"decoder_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -296,3 +306,116 @@ def test_a_tag_before_the_sound_is_looked_behind() -> None:
 def test_any_head_is_judged_without_an_error(head: bytes) -> None:
     container(head)
     assert id3_length(head) >= 0
+
+
+def peak_memory() -> int:
+    """Return the most bytes that any child has had so far."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+
+
+HOSTILE: dict[str, bytes] = {
+    "4 Hz": flac_that_unpacks(),
+    "8 Hz, many frames": flac_that_unpacks(rate=8, frames=5),
+    "600 kHz": flac_that_unpacks(rate=600_000),
+    "50 million samples": m4a_that_indexes(),
+    "a WAV of 60,000 channels": wav_of(channels=60_000),
+    "a WAV of 33 channels": wav_of(channels=33),
+    "a WAV of 1 Hz": wav_of(rate=1),
+    "a WAV of 4 GHz": wav_of(rate=2**32 - 1),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_would_become_huge_is_refused_in_its_own_process(name: str) -> None:
+    """A few bytes that would become gigabytes: a clear error, and no more memory than any recording takes."""
+    here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert code_of(HOSTILE[name]) in {"not_audio", "unsupported_sample_rate", "recording_too_costly"}
+    assert peak_memory() < 140 * 2**20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < here + 20 * 2**20
+
+
+def test_a_recording_is_read_up_to_the_longest_there_may_be() -> None:
+    """Whatever a file of a few bytes says and holds: what it becomes is bounded, and that is said."""
+
+    async def main() -> None:
+        data = io.BytesIO(flac_that_unpacks(rate=4_000, frames=20))  # 328 s in some 1,000 bytes
+        async with open_recording(data, longest=60) as source:
+            for _ in range(60):
+                assert len(await source.read()) == 32_000
+            with pytest.raises(ProblemError, match="longer than 60 s") as caught:
+                await source.read()
+            assert source.seconds_read == 60
+        assert caught.value.code == "recording_too_long"
+        data.seek(0)
+        async with open_recording(data, longest=600) as source:
+            while await source.read():
+                pass
+            assert source.seconds_read == pytest.approx(20 * 65_535 / 4_000, abs=0.01)
+
+    run(main, virtual=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "not_audio"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "recording_too_costly"),
+        ("resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass", "recording_too_costly"),
+        ("os.write(1, b'what is this?' * 10)", "not_audio"),
+        ("os.write(1, b'P' + bytes([255] * 4))", "not_audio"),
+        ("os.write(1, b'H\\0\\0\\0\\2{}')", "not_audio"),
+        ('os.write(1, b\'F\\0\\0\\0\\x1f\' + b\'{"code": "own", "detail": ""}  \')', "not_audio"),
+        ("pass", "not_audio"),
+    ],
+)
+def test_a_decoder_that_breaks_is_the_recordings_own_error(
+    written: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed, out of its bounds, or writing nonsense: nothing of it reaches the service."""
+    program = tmp_path / "decoder"
+    program.write_text(f"#!{sys.executable}\nimport os, resource, signal\n{written}\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    async def main() -> None:
+        with pytest.raises(ProblemError) as caught:
+            async with open_recording(io.BytesIO(wav(bytes(3200), 16_000))):
+                pytest.fail("it was opened")
+        assert caught.value.code == code
+
+    run(main, virtual=False)
+
+
+def look_at(pid: str) -> dict[str, str]:
+    """Return what the kernel says of a process."""
+    place = Path("/proc") / pid
+    return {
+        "environment": (place / "environ").read_text(),
+        "limits": (place / "limits").read_text(),
+        "open": " ".join(sorted(each.name for each in (place / "fd").iterdir())),
+        "flags": (place / "fdinfo/0").read_text(),
+    }
+
+
+def test_a_decoder_is_told_no_secret_and_may_write_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORCH_CONTROL_TOKEN", "secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    seen: dict[str, str] = {}
+
+    async def main() -> None:
+        async with open_recording(io.BytesIO(wav(bytes(32_000 * 300), 16_000))) as source:
+            await source.read()
+            seen.update(await trio.to_thread.run_sync(look_at, pids_of_decoders()[0]))
+
+    run(main, virtual=False)
+    assert "secret" not in seen["environment"]
+    limits = {line[:26].strip(): line[26:].split()[:2] for line in seen["limits"].splitlines()}
+    assert limits["Max file size"] == ["0", "0"]
+    assert limits["Max core file size"] == ["0", "0"]
+    assert limits["Max address space"][1] != "unlimited"
+    assert limits["Max cpu time"][1] != "unlimited"
+    assert seen["open"].split() == ["0", "1", "2"]
+    flags = int(seen["flags"].split("flags:")[1].split()[0], 8)
+    assert flags & os.O_ACCMODE == os.O_RDONLY

@@ -12,6 +12,7 @@ from orch.access.actors import actor_of
 from orch.access.table import Need
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.settings.structs import Speech
 from orch.speech.exports import Choice
 from orch.web.answers import answer, read_json, read_query
 from orch.web.audit import log_change
@@ -84,8 +85,15 @@ def codes(text: str, *, path: str) -> tuple[str, ...]:
 def blueprint(parts: Parts) -> Blueprint:
     """Return the routes."""
     api = Blueprint("sessions", __name__, url_prefix="/api/sessions")
-    uploads = Uploads(lambda: 2 * parts.settings.current.orchestration.speech.concurrent_recordings)
     transcripts = Transcripts(parts.hub)
+
+    def speech() -> Speech:
+        return parts.settings.current.orchestration.speech
+
+    uploads = Uploads(
+        lambda: speech().concurrent_recordings,
+        lambda: speech().max_recording_seconds,
+    )
 
     @api.post("/create")
     @document_request(NewSession)

@@ -1,0 +1,168 @@
+"""What the decoding process and the service say to each other. Pure.
+
+The process writes frames to its output: one letter, the length in four bytes (big-endian), the content. It is
+fed with hostile files, so what it writes is read as strictly as what comes from a stranger.
+"""
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from typing import Any, Final
+
+RATE: Final = 16_000
+
+FACTS: Final = b"H"
+"""JSON, first and once: :class:`Facts`."""
+PCM: Final = b"P"
+"""16-bit little-endian mono samples at :data:`RATE`."""
+END: Final = b"E"
+"""JSON, last: :class:`End`."""
+FAILURE: Final = b"F"
+"""JSON in place of anything else: ``code`` and ``detail`` of a problem."""
+
+MOST_PCM: Final = 65_536
+MOST_JSON: Final = 4_096
+_HEAD: Final = struct.Struct(">cI")
+_TEXT: Final = 500
+CODES: Final = frozenset(
+    {"not_audio", "empty_audio", "unsupported_sample_rate", "recording_too_costly", "recording_too_long"}
+)
+
+
+class MalformedError(Exception):
+    """What came is none of the frames above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a recording says of itself.
+
+    ``seconds``: its length, None where it does not say it. ``whole``: the length that its sound track has to
+    have where nothing of it is missing, None where that is not known. ``track``: which sound track is read,
+    of ``tracks``, counted from 1.
+    """
+
+    format: str
+    seconds: float | None
+    whole: float | None
+    tracks: int
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How reading ended. ``damaged_at`` and ``reason``: since where something could not be read, and why.
+
+    ``cut``: how one sees that the end of the file is missing. ``limited``: it is longer than it may be.
+    """
+
+    damaged_at: float | None = None
+    reason: str = ""
+    cut: str = ""
+    limited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why nothing was read at all."""
+
+    code: str
+    detail: str
+
+
+def pack(kind: bytes, content: bytes) -> bytes:
+    """Return a frame."""
+    return _HEAD.pack(kind, len(content)) + content
+
+
+class Frames:
+    """Cuts what arrives into frames. What it holds is at most one frame more than was fed."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Take what has arrived."""
+        self._waiting += data
+
+    def next(self) -> tuple[bytes, bytes] | None:
+        """Return the next frame, None until more has arrived. :class:`MalformedError` where it is none."""
+        if len(self._waiting) < _HEAD.size:
+            return None
+        kind, length = _HEAD.unpack_from(self._waiting)
+        if kind not in {FACTS, PCM, END, FAILURE} or length > (MOST_PCM if kind == PCM else MOST_JSON):
+            raise MalformedError("no such frame")
+        if kind == PCM and (length % 2 or not length):
+            raise MalformedError("half a sample")
+        end = _HEAD.size + length
+        if len(self._waiting) < end:
+            return None
+        content = bytes(self._waiting[_HEAD.size : end])
+        del self._waiting[:end]
+        return kind, content
+
+
+def facts(content: bytes) -> Facts:
+    """Read a frame of facts."""
+    given = _fields(content, {"format", "seconds", "whole", "tracks", "track"})
+    return Facts(
+        format=_text(given["format"]),
+        seconds=_seconds(given["seconds"]),
+        whole=_seconds(given["whole"]),
+        tracks=_count(given["tracks"]),
+        track=_count(given["track"]),
+    )
+
+
+def end(content: bytes) -> End:
+    """Read the last frame."""
+    given = _fields(content, {"damaged_at", "reason", "cut", "limited"})
+    if not isinstance(given["limited"], bool):
+        raise MalformedError("limited")
+    return End(
+        damaged_at=_seconds(given["damaged_at"]),
+        reason=_text(given["reason"]),
+        cut=_text(given["cut"]),
+        limited=given["limited"],
+    )
+
+
+def failure(content: bytes) -> Failure:
+    """Read why nothing was read."""
+    given = _fields(content, {"code", "detail"})
+    if given["code"] not in CODES:
+        raise MalformedError("code")
+    return Failure(code=given["code"], detail=_text(given["detail"]))
+
+
+def _fields(content: bytes, names: set[str]) -> dict[str, Any]:
+    try:
+        given = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError("no JSON") from error
+    if not isinstance(given, dict) or set(given) != names:
+        raise MalformedError("fields")
+    return given
+
+
+def _seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise MalformedError("seconds")
+    if not math.isfinite(value) or value < 0:
+        raise MalformedError("seconds")
+    return float(value)
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:  # noqa: PLR2004 - more than any file has
+        raise MalformedError("count")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise MalformedError("text")
+    return "".join(each if each.isprintable() else " " for each in value[:_TEXT])

@@ -1,0 +1,456 @@
+"""Decodes a recording with FFmpeg's libraries (PyAV). Blocking; only ``decoder_process.py`` imports it.
+
+The libraries are told which demuxer to use (``containers.py``) and may use decoders of sound alone, so that
+what is uploaded cannot have them open other files or decode pictures. Sound is converted a second at a time,
+however much a file packs into one packet.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, BinaryIO, Final
+
+import av
+import numpy as np
+
+from orch.speech.containers import HEAD_BYTES, SCANNED_BYTES, ape_length, container, find_mpeg, id3_length
+from orch.speech.decoder_frames import RATE, End, Facts
+from orch.speech.downmix import AUDIBLE, Downmix, Samples
+from orch.speech.lengths import declared
+from orch.speech.timeline import Timeline
+
+KINDS: Final = "WAV, MP3, FLAC, Ogg, WebM, Matroska, MP4, MOV, M4A, 3GP, AAC, AIFF, CAF, AMR and AU"
+
+LOWEST_RATE: Final = 4_000
+HIGHEST_RATE: Final = 384_000
+MOST_CHANNELS: Final = 32
+_MOST_STREAMS: Final = 64
+_MOST_TRACKS: Final = 8  # sound tracks that are compared
+_COMPARED_SECONDS: Final = 120.0
+_MOST_DAMAGE: Final = 200  # packets in a row that cannot be decoded: some seconds
+_MOST_TAGS: Final = 4
+# A sound track without pictures that begins later than this was cut out of a longer one.
+_LATEST_START: Final = 600.0
+# Of these a track's own length is what the file says, not FFmpeg's guess.
+_SAY_LENGTH: Final = frozenset({"mov", "aiff", "caf", "au"})
+
+
+# Of these the times are the file's own; in others they are counted, and where they jump sound is missing.
+_HAVE_CLOCK: Final = frozenset({"mov", "matroska", "ogg"})
+
+
+class RefusedError(Exception):
+    """The recording is not read; ``code`` is that of a problem."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+def nothing_read(end: End) -> RefusedError:
+    """Return why a recording without a single sample is refused."""
+    if end.reason:
+        return RefusedError("not_audio", f"The recording cannot be read: {end.reason}.")
+    if end.cut:
+        return RefusedError("not_audio", f"The recording cannot be read: {end.cut}.")
+    return RefusedError("empty_audio", "The recording has no samples.")
+
+
+class _Window(io.RawIOBase):
+    """A file from some place on, as FFmpeg is shown it; it has a position of its own in it."""
+
+    def __init__(self, file: BinaryIO, begin: int) -> None:
+        super().__init__()
+        self._file = file
+        self._begin = begin
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        self._file.seek(self._begin + self._at)
+        data = self._file.read(size)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if whence == os.SEEK_CUR:
+            offset += self._at
+        elif whence == os.SEEK_END:
+            offset += self._file.seek(0, os.SEEK_END) - self._begin
+        self._at = max(0, offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+@dataclass(slots=True)
+class _Damage:
+    at: float
+    reason: str
+
+
+class Decoder:
+    """An open recording; what is beyond ``longest`` seconds is not read."""
+
+    def __init__(self, file: BinaryIO, *, longest: float) -> None:
+        self._file = file
+        self._most = int(longest * RATE)
+        self._given = 0
+        self._damage: _Damage | None = None
+        self._is_limited = False
+        self._name, self._begin = _recognise(file)
+        source = self._open()
+        tracks = list(source.streams.audio)
+        if not tracks:
+            raise RefusedError("not_audio", "The recording holds no sound track.")
+        chosen = tracks.index(source.streams.best("audio") or tracks[0])
+        if len(tracks) > 1:
+            source.close()
+            chosen = self._with_sound(chosen, len(tracks), longest)
+            source = self._open()
+            tracks = list(source.streams.audio)
+        self._source, self._track = source, tracks[chosen]
+        _check(self._track.codec_context.sample_rate, self._track.codec_context.channels)
+        self._zero = _zero(source, self._track, self._name)
+        self._cut = ""
+        self.facts = self._facts(chosen, len(tracks))
+        self._timeline = Timeline(length=self.facts.seconds)
+
+    @property
+    def end(self) -> End:
+        """How reading has ended."""
+        damage = self._damage
+        return End(
+            damaged_at=None if damage is None else round(damage.at, 3),
+            reason="" if damage is None else damage.reason,
+            cut=self._cut,
+            limited=self._is_limited,
+        )
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give the sound a second at a time."""
+        waiting: list[Samples] = []
+        count = 0
+        for part in self._parts():
+            left = self._most - self._given
+            if len(part) > left:
+                self._is_limited = True
+            kept = part[:left]
+            self._given += len(kept)
+            waiting.append(kept)
+            count += len(kept)
+            while count >= RATE:
+                whole = np.concatenate(waiting)
+                yield whole[:RATE].astype("<i2").tobytes()
+                waiting, count = [whole[RATE:]], count - RATE
+            if self._is_limited:
+                break
+        if count:
+            yield np.concatenate(waiting).astype("<i2").tobytes()
+
+    def _open(self) -> Any:
+        try:
+            return av.open(
+                _Window(self._file, self._begin),
+                mode="r",
+                format=self._name,
+                metadata_errors="replace",
+                options={"codec_whitelist": _sound_decoders(), "max_streams": str(_MOST_STREAMS)},
+            )
+        except (av.FFmpegError, ValueError) as error:
+            raise _no_memory(error) or RefusedError(
+                "not_audio", f"The recording cannot be read: {_reason(error)}."
+            ) from error
+
+    def _facts(self, chosen: int, tracks: int) -> Facts:
+        said = declared(self._name, self._read_at, self._size(), begin=self._begin)
+        self._cut = (said.cut or "") if said is not None else ""
+        whole = said.seconds if said is not None else None
+        if whole is None:
+            whole = self._track_length()
+        seconds = whole
+        if seconds is None and self._name in {"matroska", "ogg"} and self._source.duration:
+            seconds = self._source.duration / av.time_base
+        return Facts(
+            format=self._name,
+            seconds=_sane(seconds),
+            whole=_sane(whole),
+            tracks=tracks,
+            track=chosen + 1,
+        )
+
+    def _track_length(self) -> float | None:
+        """Return until when the track says that it lasts."""
+        if self._name == "matroska":
+            return _tagged(self._track.metadata)
+        track = self._track
+        if self._name not in _SAY_LENGTH or not track.duration or track.time_base is None:
+            return None
+        start = 0.0 if track.start_time is None else float(track.start_time * track.time_base) - self._zero
+        return max(0.0, start) + float(track.duration * track.time_base)
+
+    def _read_at(self, place: int, length: int) -> bytes:
+        self._file.seek(place)
+        return self._file.read(length)
+
+    def _size(self) -> int:
+        return self._file.seek(0, os.SEEK_END)
+
+    def _with_sound(self, preferred: int, tracks: int, longest: float) -> int:
+        """Return which track carries sound: the preferred one, unless another has more than twice as much."""
+        source = self._open()
+        compared = sorted(range(tracks), key=lambda each: each != preferred)[:_MOST_TRACKS]
+        streams = {source.streams.audio[each].index: each for each in compared}
+        heard = dict.fromkeys(compared, 0.0)
+        seen = dict.fromkeys(compared, 0.0)
+        try:
+            for frame, stream in self._frames(source, [source.streams.audio[each] for each in compared]):
+                which = streams[stream.index]
+                seconds = frame.samples / frame.sample_rate
+                seen[which] += seconds
+                heard[which] += seconds if _is_audible(frame) else 0
+                furthest = max(seen.values())
+                if furthest >= longest or (furthest >= _COMPARED_SECONDS and any(heard.values())):
+                    break
+        finally:
+            source.close()
+            self._damage = None  # it is met again when the track is read
+        most = max(compared, key=lambda each: heard[each])
+        return preferred if heard[preferred] * 2 >= heard[most] else most
+
+    def _frames(self, source: Any, streams: list[Any]) -> Iterator[tuple[Any, Any]]:
+        """Give decoded frames; what is damaged is passed over and remembered, as players do."""
+        for stream in streams:
+            stream.thread_type = "NONE"
+        packets = source.demux(*streams)
+        in_a_row = 0
+        while in_a_row < _MOST_DAMAGE:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                decoded = packet.decode()
+            except av.EOFError:
+                return
+            except (av.FFmpegError, ValueError) as error:
+                self._note(error)
+                in_a_row += 1
+                continue
+            in_a_row = 0
+            for frame in decoded:
+                if not frame.samples:
+                    continue
+                _check(frame.sample_rate, frame.layout.nb_channels)
+                yield frame, packet.stream
+
+    def _parts(self) -> Iterator[Samples]:
+        """Give the sound at its own times: silence where there is none."""
+        converter = _Converter(self._note)
+        try:
+            for frame, _ in self._frames(self._source, [self._track]):
+                at = None if frame.pts is None else float(frame.pts * frame.time_base) - self._zero
+                placing = self._timeline.place(at, frame.samples / frame.sample_rate)
+                if placing.silence:
+                    if self._name not in _HAVE_CLOCK and at is not None:
+                        self._note_at("what belongs there cannot be read")
+                    yield from converter.flush()
+                    yield from _silence(round(placing.silence * RATE))
+                yield from converter.convert(frame, dropped=round(placing.drop * frame.sample_rate))
+        except RefusedError as refused:  # in the middle of it
+            if not self._given:
+                raise
+            self._note_at(str(refused).rstrip("."))
+        yield from converter.flush()
+
+    def _note(self, error: Exception) -> None:
+        failure = _no_memory(error)
+        if failure is not None:
+            raise failure from error
+        self._note_at(_reason(error))
+
+    def _note_at(self, reason: str) -> None:
+        if self._damage is None:
+            self._damage = _Damage(self._given / RATE, reason)
+
+
+class _Converter:
+    """Makes frames of any shape into one channel at our rate."""
+
+    def __init__(self, note: Any) -> None:
+        self._note = note
+        self._shape: tuple[str, str, int] | None = None
+        self._resampler: Any = None
+        self._downmix = Downmix(1)
+        self._waiting: list[Samples] = []
+
+    def convert(self, frame: Any, *, dropped: int) -> Iterator[Samples]:
+        """Give what a frame becomes, without its first ``dropped`` samples."""
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if shape != self._shape:
+            # Recordings glued together: the next one may have another rate or other channels.
+            yield from self.flush()
+            if self._shape is None or shape[1] != self._shape[1]:
+                self._downmix = Downmix(frame.layout.nb_channels)
+            self._shape = shape
+        for piece in _pieces(frame, dropped):
+            yield from self._resampled(piece)
+            if sum(each.shape[1] for each in self._waiting) >= RATE:
+                yield from self._mixed()
+
+    def flush(self) -> Iterator[Samples]:
+        """Give what is left of what was converted."""
+        if self._resampler is not None:
+            yield from self._resampled(None)
+            self._resampler = None
+        yield from self._mixed()
+
+    def _resampled(self, piece: Any) -> Iterator[Samples]:
+        try:
+            if self._resampler is None:
+                self._resampler = av.AudioResampler(format="s16p", layout=piece.layout, rate=RATE)
+            for converted in self._resampler.resample(piece):
+                self._waiting.append(converted.to_ndarray())
+        except (av.FFmpegError, ValueError) as error:
+            self._note(error)
+            self._resampler = None
+        yield from ()
+
+    def _mixed(self) -> Iterator[Samples]:
+        if self._waiting:
+            block = np.concatenate(self._waiting, axis=1)
+            self._waiting = []
+            yield self._downmix.mix(block)
+
+
+def _pieces(frame: Any, dropped: int) -> Iterator[Any]:
+    """Give a frame in pieces of which none lasts longer than a second."""
+    if not dropped and frame.samples <= frame.sample_rate:
+        frame.pts = None
+        yield frame
+        return
+    samples = frame.to_ndarray()
+    width = 1 if frame.format.is_planar else frame.layout.nb_channels
+    for begin in range(dropped, frame.samples, frame.sample_rate):
+        cut = samples[:, begin * width : (begin + frame.sample_rate) * width]
+        piece = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(cut), format=frame.format.name, layout=frame.layout.name
+        )
+        piece.sample_rate = frame.sample_rate
+        piece.time_base = frame.time_base
+        yield piece
+
+
+def _silence(count: int) -> Iterator[Samples]:
+    while count > 0:
+        yield np.zeros(min(count, RATE), dtype=np.int16)
+        count -= RATE
+
+
+def _is_audible(frame: Any) -> bool:
+    values = frame.to_ndarray()
+    if values.dtype.kind == "u":
+        values = values.astype(np.float32) - 128
+        full = 128.0
+    else:
+        full = 1.0 if values.dtype.kind == "f" else float(np.iinfo(values.dtype).max)
+    level = float(np.sqrt(np.mean(np.square(values.astype(np.float32) / full))))
+    return level >= AUDIBLE / 32_768
+
+
+def _check(rate: int, channels: int) -> None:
+    """Refuse what would become more than its size lets expect. Zero: not known before it is decoded."""
+    if rate and not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise RefusedError(
+            "unsupported_sample_rate",
+            f"The recording has {rate} samples a second; {LOWEST_RATE} to {HIGHEST_RATE} can be read.",
+        )
+    if channels > MOST_CHANNELS:
+        raise RefusedError(
+            "not_audio", f"The recording has {channels} channels; up to {MOST_CHANNELS} can be read."
+        )
+
+
+def _zero(source: Any, track: Any, name: str) -> float:
+    """Return which of the container's times is zero: that of its pictures, where it has any."""
+    start = 0.0 if source.start_time is None else source.start_time / av.time_base
+    if not any(each.type == "video" for each in source.streams) and name in {"mov", "matroska"}:
+        own = Fraction(0) if track.start_time is None else track.start_time * (track.time_base or 0)
+        return 0.0 if 0 <= own <= _LATEST_START else start
+    return start
+
+
+def _recognise(file: BinaryIO) -> tuple[str, int]:
+    """Return which demuxer reads the file, and where its sound begins, behind tags and junk."""
+    begin = 0
+    for _ in range(_MOST_TAGS):
+        file.seek(begin)
+        head = file.read(HEAD_BYTES)
+        if not head and not begin:
+            raise RefusedError("empty_audio", "The upload has no bytes.")
+        tag = id3_length(head) or ape_length(head)
+        if not tag:
+            break
+        begin += tag
+    found = container(head)
+    if found is not None and (begin == 0 or found in {"mp3", "aac", "flac"}):
+        return found, begin
+    if found is not None:
+        return found, 0
+    file.seek(begin)
+    mpeg = find_mpeg(file.read(SCANNED_BYTES))
+    if mpeg is not None:
+        return mpeg[0], begin + mpeg[1]
+    if begin:
+        # No other container is tagged so by anyone.
+        return "mp3", begin
+    raise RefusedError("not_audio", f"The upload is no recording that can be read. Those are: {KINDS}.")
+
+
+def _tagged(metadata: Any) -> float | None:
+    """Return what Matroska's tag DURATION says: ``00:00:10.800000000``."""
+    for name, value in dict(metadata).items():
+        if name.upper() == "DURATION":
+            parts = str(value).split(":")
+            try:
+                hours, minutes, seconds = (float(part) for part in parts)
+            except ValueError:
+                return None
+            return hours * 3600 + minutes * 60 + seconds
+    return None
+
+
+def _sane(seconds: float | None) -> float | None:
+    return round(seconds, 6) if seconds is not None and 0 <= seconds < 1e9 else None  # noqa: PLR2004 - thirty years
+
+
+def _sound_decoders() -> str:
+    names = []
+    for name in av.codecs_available:
+        try:
+            codec = av.Codec(name, "r")
+        except (av.FFmpegError, ValueError):
+            continue
+        if codec.type == "audio":
+            names.append(codec.name)
+            names.append(name)
+    return ",".join(sorted(set(names)))
+
+
+def _no_memory(error: Exception) -> RefusedError | None:
+    if getattr(error, "errno", None) == 12:  # noqa: PLR2004 - ENOMEM
+        return RefusedError("recording_too_costly", "It takes more memory than a recording may take.")
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """Return FFmpeg's sentence without the path and the code around it."""
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split())[:200] or type(error).__name__
