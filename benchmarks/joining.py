@@ -130,7 +130,7 @@ def joined(page: Page, url: str, meeting: Meeting, *, lines: int, slowed: float)
     page.goto(f"{url}/translation#session=meeting", wait_until="commit")
     page.wait_for_selector(f".line[data-segment='a-{lines - 1}']", timeout=300_000)
     newest = time.perf_counter() - began
-    count = "document.querySelector('#lines').childElementCount"
+    count = "document.getElementsByClassName('line').length"
     page.wait_for_function(f"{count} >= {lines}", timeout=300_000, polling=200)
     everything = time.perf_counter() - began
     page.wait_for_timeout(2_000)

@@ -281,9 +281,12 @@ for (const type of [Document, Element]) {
 addEventListener("DOMContentLoaded", () => {
   const list = document.getElementById("lines");
   if (list === null) return;
+  const seen = new WeakSet();
   new MutationObserver((records) => {
     const nodes = records.flatMap(({ addedNodes }) => [...addedNodes]);
-    const added = nodes.filter((node) => node.matches?.(".line")).length;
+    const below = (node) => [...node.getElementsByClassName?.("line") ?? []];
+    const lines = nodes.flatMap((node) => node.matches?.(".line") ? [node] : below(node));
+    const added = lines.filter((line) => !seen.has(line) && seen.add(line)).length;
     const rows = new Set(records.map(({ target }) => target.closest?.(".line") ?? null));
     window.counted.added += added;
     window.counted.most = Math.max(window.counted.most, added);

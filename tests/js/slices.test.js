@@ -24,24 +24,6 @@ test("what is little is done before anything else runs, what is much in slices",
   assert.equal(slices.at(-1).isDone, true);
 });
 
-test("a step that fails ends neither the others nor those who wait", async () => {
-  const steps = [1, 2, 3];
-  const done = [];
-  const work = new Slices(() => {
-    const step = steps.shift();
-    if (step === undefined) return false;
-    if (step === 2) throw new Error("two");
-    done.push(step);
-    return true;
-  });
-  const failed = new Promise((resolve) => process.once("uncaughtException", resolve));
-  work.wake();
-  const settled = work.settled();
-  assert.equal((await failed).message, "two");
-  await settled;
-  assert.deepEqual(done, [1, 3]);
-});
-
 test("where a line stands and how many can be exported is known without looking at all", () => {
   const captions = new Captions();
   const line = (id, at, text, final = true) => ({

@@ -12,13 +12,13 @@ export class Slices {
   #after;
   #isScheduled = false;
   #waiting = [];
-  #channel = new MessageChannel();
+  /** Open while there is more than one slice to do. */
+  #channel = null;
 
   /** `step()` does one piece of work and returns false when there is none; `after(isDone)` is called after each slice. */
   constructor(step, { after = () => {} } = {}) {
     this.#step = step;
     this.#after = after;
-    this.#channel.port1.onmessage = () => this.#run();
   }
 
   /** There is work. What is little is done before the next paint. */
@@ -41,9 +41,23 @@ export class Slices {
     } finally {
       // A step that failed is not done again; the others are not to wait for ever.
       this.#isScheduled = !isDone;
-      if (!isDone) this.#channel.port2.postMessage(null);
+      this.#go(isDone);
     }
     this.#after(isDone);
     if (!this.#isScheduled) for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  /** On to the next slice, if there is one. */
+  #go(isDone) {
+    if (isDone) {
+      this.#channel?.port1.close();
+      this.#channel = null;
+      return;
+    }
+    if (this.#channel === null) {
+      this.#channel = new MessageChannel();
+      this.#channel.port1.onmessage = () => this.#run();
+    }
+    this.#channel.port2.postMessage(null);
   }
 }

@@ -29,8 +29,21 @@ export function unknown(offer) {
   return (offer?.errors ?? []).map(({ detail }) => detail);
 }
 
+/** Names that were looked up: it takes far longer than the line that they stand in. */
+const names = new Map();
+const NAMES = 1_000;
+
 /** The name of a language in the reader's own language; a code that has none stays itself. */
 export function languageName(code, locale = "en") {
+  const key = `${locale} ${code}`;
+  if (!names.has(key)) {
+    if (names.size >= NAMES) names.clear();
+    names.set(key, lookedUp(code, locale));
+  }
+  return names.get(key);
+}
+
+function lookedUp(code, locale) {
   try {
     return new Intl.DisplayNames([locale], { type: "language", fallback: "code" }).of(code) ?? code;
   } catch {

@@ -257,8 +257,10 @@ function keepAddress() {
   const key = keys?.speak ?? keys?.read ?? wanted.key;
   // An observer by their own choice stays one; who holds the reading key alone is one anyway.
   const role = keys?.speak && wanted.role === "observer" ? "observer" : "participant";
-  history.replaceState(history.state, "", writeLink(location.href, { session_id, key, role }));
   tab.write({ session_id, key, role });
+  const href = writeLink(location.href, { session_id, key, role });
+  // It costs tens of milliseconds on a slow machine, where a long history is read in just then.
+  if (href !== location.href) setTimeout(() => session.session_id === session_id && history.replaceState(history.state, "", href));
 }
 
 /** Leave the session, if one is open, for a new one that begins with its first word. */

@@ -13,6 +13,7 @@ import { clockTime } from "../../models/times.js";
 import { gap, translated } from "../../models/translation-words.js";
 import { h, setAttribute, setText } from "../dom.js";
 import { Slices } from "../slices.js";
+import { Blocks } from "./blocks.js";
 import { UnsureWords, unsureWord } from "./unsure-words.js";
 
 /** Nearer to the end than this (px) counts as at the end. */
@@ -27,6 +28,7 @@ const COLOURS = 6;
 export class Transcript {
   #captions;
   #list;
+  #blocks;
   #scroll;
   #jump;
   #announce;
@@ -60,6 +62,7 @@ export class Transcript {
   constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now }) {
     this.#captions = captions;
     this.#list = list;
+    this.#blocks = new Blocks(list);
     this.#scroll = scroll;
     this.#jump = jump;
     this.#announce = announce;
@@ -136,7 +139,7 @@ export class Transcript {
   clear() {
     for (const all of [this.#rows, this.#shown, this.#changed, this.#promised, this.#missed, this.#announced, this.#unsure]) all.clear();
     this.#turns = [];
-    this.#list.replaceChildren();
+    this.#blocks.clear();
     this.#isFollowing = true;
     this.#showJump();
   }
@@ -198,8 +201,8 @@ export class Transcript {
       read: h("div", { class: "line-read" }),
     };
     const element = h(
-      "li",
-      { class: "line", "data-segment": line.id },
+      "div",
+      { class: "line", role: "listitem", "data-segment": line.id },
       h("div", { class: "line-who" }, parts.speaker, parts.meta),
       h("div", { class: "line-original" }, parts.said, parts.confidence),
       parts.read,
@@ -215,13 +218,13 @@ export class Transcript {
     let index = this.#captions.indexOf(line) + 1;
     while (index < lines.length && !this.#rows.has(lines[index].id)) index += 1;
     const next = index < lines.length ? this.#rows.get(lines[index].id).element : null;
-    if (row.element.parentNode !== this.#list || row.element.nextElementSibling !== next) this.#list.insertBefore(row.element, next);
+    this.#blocks.place(row.element, next);
   }
 
   #remove(id) {
     const row = this.#rows.get(id);
     if (!row) return;
-    row.element.remove();
+    this.#blocks.remove(row.element);
     this.#rows.delete(id);
     this.#missed.delete(id);
     this.#promised.delete(row);
