@@ -55,6 +55,7 @@ ROUTES: Final[Mapping[tuple[str, str], Need]] = {
     ("GET", "/readyz"): Need.ANY,
     ("GET", "/api/health"): Need.ANY,  # details for operators alone
     ("GET", "/metrics"): Need.MACHINE,
+    ("GET", "/ws"): Need.ANY,  # without an upgrade: told what is missing
     # What operators read.
     ("GET", "/openapi.json"): Need.OPERATOR,
     ("GET", "/api/services/status"): Need.OPERATOR,

@@ -5,6 +5,7 @@ gives an ``/api`` path to the gateway.
 """
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from importlib import metadata
 from typing import Any, Final
 
@@ -80,6 +81,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
     """Return the application over ``parts``. ``assets``: read from the static folder where not given."""
     app = Pages("orch.web", static_folder=None, template_folder=str(resource("templates")))
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, BODY_TIMEOUT=60, RESPONSE_TIMEOUT=60)
+    app.config["GATEWAY_ROUTES"] = lambda: parts.settings.current.orchestration.gateway.routes
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     files = assets or Assets.load(resource("static"))
     app.context_processor(_who)
@@ -100,6 +102,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
         pages_module.blueprint(lambda: parts.settings.current.orchestration.frontend.public_url)
     )
     app.register_blueprint(sign_in.blueprint(parts))
+    _refuse_plain_requests_for_the_socket(app)
     for blueprint in blueprints(parts):
         app.register_blueprint(blueprint)
     _serve_static(app, files)
@@ -144,11 +147,45 @@ def _guard(app: Pages) -> None:
             response.headers.setdefault(name, value)
         response.headers.setdefault("X-Request-Id", g.get("request_id", ""))
         response.headers.setdefault("Cache-Control", "no-cache")
+        if request.method == "OPTIONS" and "Allow" in response.headers:
+            response.headers["Allow"] = _methods(app, request.path) or response.headers["Allow"]
+        if _is_empty(response):
+            response.headers.pop("Content-Type", None)  # of nothing there is no type; Quart says text/html
         return response
 
     @app.teardown_request
     async def end(_error: BaseException | None) -> None:
         structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _refuse_plain_requests_for_the_socket(app: Pages) -> None:
+    """Say what is missing where the socket is asked for as a page: often a proxy has dropped it."""
+
+    @app.get("/ws")
+    @hide
+    async def plain_socket() -> Response:
+        raise ProblemError(
+            "upgrade_required",
+            "/ws is a WebSocket, and this request has no Upgrade: websocket. If your client sent one, a "
+            "proxy between has dropped it: have it pass on the headers Upgrade and Connection.",
+            headers={"Upgrade": "websocket"},
+        )
+
+
+def _methods(app: Pages, path: str) -> str:
+    """Return the methods of a path that is a route as it stands; empty where it is only an example of one."""
+    methods = {
+        method for rule in app.url_map.iter_rules() if rule.rule == path for method in rule.methods or ()
+    }
+    return ", ".join(sorted(methods))
+
+
+_REDIRECTION: Final = 3
+
+
+def _is_empty(response: Response) -> bool:
+    status = response.status_code
+    return status == HTTPStatus.NO_CONTENT or status // 100 == _REDIRECTION or request.method == "OPTIONS"
 
 
 def _serve_static(app: Pages, files: Assets) -> None:

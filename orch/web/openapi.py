@@ -20,6 +20,7 @@ from quart_schema.validation import (
 from werkzeug.routing.rules import Rule
 
 from orch.access.table import Need, need_of_route
+from orch.web import openapi_extras
 
 REFERENCE: Final = "#/components/schemas/{name}"
 
@@ -60,6 +61,9 @@ class Provider(OpenAPIProvider):
         self._schemas = dict(zip(models, schemas, strict=True))
         document = super().schema()
         document["components"]["schemas"] = components
+        routes = self._app.config["GATEWAY_ROUTES"]()
+        handed_on = openapi_extras.gateway_paths(routes, PROBLEM)
+        document["paths"] = handed_on | document["paths"]
         return document
 
     def _models(self) -> list[Any]:
@@ -106,6 +110,7 @@ class Provider(OpenAPIProvider):
                 operation.pop("security", None)
                 if need_of_route(method.upper(), rule.rule) in OPERATORS:
                     operation["security"] = OPERATORS_SECURITY
+                openapi_extras.completed(method, path, operation, PROBLEM)
             if path.startswith("/api/"):
                 for operation in operations.values():
                     answers = {str(status): each for status, each in operation["responses"].items()}

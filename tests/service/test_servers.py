@@ -132,3 +132,17 @@ def test_what_the_front_refuses_is_counted_by_kind(tmp_path: Path) -> None:
             assert client.recv(12) == b"HTTP/1.1 400"
         lines = s.get("/metrics").text.splitlines()
         assert 'orch_front_refused_total{kind="host_missing"} 1.0' in lines
+
+
+@pytest.mark.parametrize("environ", [{}, HYPERCORN], ids=["orch", "hypercorn"])
+def test_an_answer_without_a_body_has_no_type(tmp_path: Path, environ: dict[str, str]) -> None:
+    """Least of all HTML, from a path for programs; the socket asked for as a page says what is missing."""
+    with service("serve", tmp_path, environ=environ) as s:
+        assert s.post("/api/sessions/create", json={"session_id": "over"}).status_code == 201
+        ended = s.delete("/api/sessions/over")
+        assert (ended.status_code, ended.headers.get("content-type")) == (204, None)
+        asked = httpx2.options(s.url + "/api/sessions/create")
+        assert (asked.status_code, asked.headers.get("content-type")) == (200, None)
+        plain = s.get("/ws")
+        assert (plain.status_code, plain.json()["code"]) == (426, "upgrade_required")
+        assert plain.headers["upgrade"] == "websocket"

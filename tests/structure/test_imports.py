@@ -18,6 +18,7 @@ PURE = (
     "greeting.py",
     "front/plain_http.py",
     "front/sieve.py",
+    "web/openapi_extras.py",
     "problems.py",
     "shortages.py",
     "capacity.py",

@@ -478,3 +478,65 @@ def test_a_guests_page_names_no_page_that_is_not_theirs(path: str) -> None:
     bearer = {"Host": "x.example", "Authorization": f"Bearer {TOKEN}"}
     operator = ask("GET", "/translation", service, headers=bearer).whole.decode()
     assert all(f'href="{each}"' in operator for each in theirs)
+
+
+def test_the_openapi_document_names_what_each_path_takes_and_answers() -> None:
+    """Files and uploads, answers without a body, the figures, and what is handed on to back ends."""
+    document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
+    paths = document["paths"]
+    transcript = paths["/api/sessions/{session_id}/transcript"]["get"]
+    assert transcript["responses"]["200"]["content"].keys() == {
+        "application/json",
+        "text/plain",
+        "application/x-subrip",
+        "text/vtt",
+    }
+    parameters = {each["name"]: each for each in transcript["parameters"]}
+    assert set(parameters["format"]["schema"]["enum"]) == {"json", "txt", "srt", "vtt"}
+    assert "at most 35" in parameters["languages"]["description"]
+    ended = paths["/api/sessions/{session_id}"]["delete"]
+    assert "content" not in ended["responses"]["204"]
+    upload = paths["/api/sessions/{session_id}/recordings"]["post"]["requestBody"]
+    assert upload["content"]["multipart/form-data"]["schema"]["properties"]["audio"]["format"] == "binary"
+    assert "text/plain" in paths["/metrics"]["get"]["responses"]["200"]["content"]
+    assert {"get", "post"} <= paths["/api/translate"].keys()
+    assert paths["/api/audio/{path}"]["post"]["parameters"][0]["in"] == "path"
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            assert operation["responses"], (method, path)
+            named = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), (method, path)
+
+
+def test_every_documented_path_is_answered_as_documented_and_never_with_html() -> None:
+    """Asked with nothing in particular: the status is named, or it is a problem."""
+    document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
+    own = {rule.rule for rule in ScriptedService().pages.url_map.iter_rules()}
+    for path, operations in document["paths"].items():
+        if re.sub(r"{(\w+)}", r"<\1>", path) not in own:
+            continue  # handed on to a back end
+        for method, operation in operations.items():
+            answer = ask(method.upper(), re.sub(r"{\w+}", "nothing", path))
+            kind = answer.headers.get("content-type", "").partition(";")[0]
+            answers = operation["responses"]
+            if str(answer.status_code) in answers:
+                assert kind in {*answers[str(answer.status_code)].get("content", {"": None})}, (method, path)
+            else:
+                assert (kind, "default" in answers) == ("application/problem+json", True), (method, path)
+
+
+def test_options_name_the_methods_of_the_very_path() -> None:
+    """Not those of another that looks like it."""
+    for path, methods in (
+        ("/api/sessions/create", {"POST", "OPTIONS"}),
+        ("/api/sessions/some-name", {"GET", "HEAD", "DELETE", "OPTIONS"}),
+    ):
+        answer = ask("OPTIONS", path)
+        assert set(answer.headers["allow"].split(", ")) == methods
+
+
+def test_the_socket_asked_for_as_a_page_says_what_is_missing() -> None:
+    answer = ask("GET", "/ws")
+    assert answer.status_code == 426
+    assert answer.headers["upgrade"] == "websocket"
+    assert "Upgrade: websocket" in msgspec.json.decode(answer.whole)["detail"]

@@ -1,7 +1,7 @@
 """Figures: for Prometheus as text, for the Overview page as series."""
 
 from quart import Blueprint, Response
-from quart_schema import document_response, hide
+from quart_schema import document_response
 
 from orch.dashboard import DashboardStatistics
 from orch.parts import Parts
@@ -14,7 +14,6 @@ def blueprint(parts: Parts) -> Blueprint:
     api = Blueprint("metrics", __name__)
 
     @api.get("/metrics")
-    @hide
     async def metrics() -> Response:
         """Return the Prometheus exposition; 404 where monitoring is off."""
         if not parts.settings.current.orchestration.monitoring.enabled:

@@ -1,0 +1,96 @@
+"""What handlers' types do not say in the OpenAPI document: files, uploads, the gateway's routes. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from orch.settings import Route
+from orch.speech.exports import FORMATS
+
+_FILE: Final = {"type": "string", "format": "binary"}
+_CODES: Final = "Codes of languages with commas between them: up to 32, each of at most 35 characters."
+
+#: What is put into an operation, by method and path.
+OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
+    ("get", "/metrics"): {
+        "responses": {
+            "200": {
+                "description": "The exposition.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            },
+            "default": "problem",
+        }
+    },
+    ("delete", "/api/sessions/{session_id}"): {"responses": {"204": {"description": "The session is over."}}},
+    ("get", "/api/sessions/{session_id}/transcript"): {
+        "responses": {
+            "200": {
+                "description": "The file.",
+                "headers": {"X-Transcript-Complete": {"schema": {"enum": ["true", "false"]}}},
+                "content": {
+                    each.media_type.partition(";")[0]: {"schema": {"type": "string"}}
+                    for each in FORMATS.values()
+                },
+            }
+        },
+        "parameters": {
+            "format": {"schema": {"type": "string", "enum": list(FORMATS), "default": "json"}},
+            "languages": {"description": _CODES},
+        },
+    },
+    ("post", "/api/sessions/{session_id}/recordings"): {
+        "requestBody": {
+            "required": True,
+            "description": "The recording: the file itself, or a form with the file in the field audio.",
+            "content": {
+                "application/octet-stream": {"schema": _FILE},
+                "audio/*": {"schema": _FILE},
+                "multipart/form-data": {
+                    "schema": {"type": "object", "required": ["audio"], "properties": {"audio": _FILE}}
+                },
+            },
+        },
+        "parameters": {"target_languages": {"description": _CODES}},
+    },
+}
+
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
+
+
+def completed(method: str, path: str, operation: dict[str, Any], problem: Mapping[str, Any]) -> None:
+    """Put into ``operation`` what stands in :data:`OPERATIONS`."""
+    more = OPERATIONS.get((method, path))
+    if more is None:
+        return
+    answers = operation.setdefault("responses", {})
+    for status, answer in more.get("responses", {}).items():
+        answers.pop(int(status) if status.isdecimal() else status, None)
+        answers[status] = problem if answer == "problem" else answer
+    if "requestBody" in more:
+        operation["requestBody"] = more["requestBody"]
+    for parameter in operation.get("parameters", []):
+        parameter.update(more.get("parameters", {}).get(parameter["name"], {}))
+
+
+def gateway_paths(routes: Iterable[Route], problem: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the paths that are handed on to back ends; what they take and answer is the back ends' own."""
+    paths: dict[str, Any] = {}
+    for route in routes:
+        below = {"name": "path", "in": "path", "required": True, "schema": {"type": "string"}}
+        has_rest = route.prefix.endswith("/")
+        path = f"{route.prefix}{{path}}" if has_rest else route.prefix
+        name = "_".join(filter(None, route.prefix.strip("/").split("/"))).replace("-", "_")
+        paths[path] = {
+            method: {
+                "operationId": f"{method}_{name}_gateway",
+                "summary": f"Hand the request on to {route.service}.",
+                "description": (
+                    f"What follows the prefix is asked of {route.service} below {route.path}. It takes and "
+                    "answers what the back end does; what goes wrong on the way is a problem document."
+                ),
+                "parameters": [below] if has_rest else [],
+                "responses": {"default": problem},
+                "security": [{"control": []}, {}],
+            }
+            for method in _METHODS
+        }
+    return paths
