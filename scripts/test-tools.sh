@@ -17,7 +17,7 @@ is_there() {
 }
 
 missing() {
-    for package in chromium apertium apertium-eng-spa espeak-ng ffmpeg redis-server nginx iproute2 nodejs npm; do
+    for package in chromium apertium apertium-eng-spa espeak-ng ffmpeg redis-server nginx caddy iproute2 nodejs npm; do
         is_there "$package" || echo "$package"
     done
 }
