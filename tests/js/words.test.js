@@ -97,7 +97,12 @@ test("a translation is text, an error, awaited, the same language, or not there"
 });
 
 test("a refused upload is said with what to do", () => {
-  assert.match(refusedUpload({ status: 413, detail: "x", name: "a.wav" }), /25 MB/);
+  assert.match(refusedUpload({ status: 413, code: "recording_too_large", detail: "x", name: "a.wav" }), /25 MB at most/);
+  assert.match(refusedUpload({ status: 413, code: "recording_too_long", detail: "It lasts 9 h.", name: "a.wav" }), /not taken: It lasts 9 h\./);
+  const proxied = refusedUpload({ status: 413, detail: "x", name: "a.wav", size: 2 * 2 ** 20 });
+  assert.match(proxied, /a proxy in front of the service takes no more/);
+  assert.match(proxied, /2\.0 MB/);
+  assert.doesNotMatch(proxied, /25 MB at most/);
   assert.match(refusedUpload({ status: 415, detail: "It is text.", name: "a.txt" }), /a\.txt is not a recording that can be read\. It is text\./);
   assert.match(refusedUpload({ status: 503, detail: "audio-service is not answering.", name: "a.wav" }), /not taken: audio-service/);
   assert.match(refusedUpload({ status: 0, detail: "", name: "a.wav" }), /cannot be reached/);

@@ -129,9 +129,13 @@ export function translated(line, target, { offer = null, now, locale = "en" }) {
   return { kind: "none", text: "not translated" };
 }
 
+const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+
 /** Why an upload was not taken, in words and with what to do. */
-export function refusedUpload({ status, detail, name }) {
+export function refusedUpload({ status, code = "", detail, name, size = 0 }) {
   if (status === 0) return `${name}: the service cannot be reached. Nothing was uploaded; try again when the connection is back.`;
+  if (status === 413 && !code) return `${name} was not taken: a proxy in front of the service takes no more than it is set to, and this file has ${megabytes(size)}. Make the file smaller, or have the proxy's limit raised to 26 MB.`;
+  if (status === 413 && code !== "recording_too_large") return `${name} was not taken: ${detail}`;
   if (status === 413) return `${name} is too large. A recording may be 25 MB at most; cut it or save it as Opus, MP3 or FLAC.`;
   if (status === 415) return `${name} is not a recording that can be read. ${detail}`;
   return `${name} was not taken: ${detail}`;

@@ -1,6 +1,7 @@
 /** Recordings on their way: chosen or dropped, uploaded with progress, read by the service until they are written. */
 
-import { refusedUpload, seconds } from "../../models/translation-words.js";
+import { ended, entryOf, recordingState } from "../../models/recording-words.js";
+import { refusedUpload } from "../../models/translation-words.js";
 import { keyHeaders, recordingUrl, upload } from "../../models/upload.js";
 import { h, keyed, setAttribute, setText } from "../dom.js";
 
@@ -8,6 +9,12 @@ import { h, keyed, setAttribute, setText } from "../dom.js";
 const SHOWN_AFTER = 15_000;
 /** A recording may end in silence: written up to so many seconds before its end it is whole. */
 const SILENCE = 3;
+/** Sent and read at a time; further ones wait here for their turn. */
+const AT_A_TIME = 2;
+const OVER = new Set(["done", "cancelled"]);
+
+/** Whether a name is a stream's own, or that of one of its segments. */
+const isOf = (id, stream_id) => id === stream_id || id.startsWith(`${stream_id}-`);
 
 export class Recordings {
   #input;
@@ -43,12 +50,12 @@ export class Recordings {
 
   /** How many are being uploaded or read. */
   get active() {
-    return this.#all.filter(({ phase }) => phase !== "done").length;
+    return this.#all.filter(({ phase }) => !OVER.has(phase)).length;
   }
 
   /** Whether the segment is of one of them. */
   owns(id) {
-    return this.#all.some(({ stream_id }) => stream_id && id.startsWith(stream_id));
+    return this.#all.some(({ stream_id }) => stream_id && isOf(id, stream_id));
   }
 
   start() {
@@ -70,12 +77,12 @@ export class Recordings {
   /** A session message: captions and the end of a stream say how far the service is. */
   hear(message) {
     const stream = message.stream_id ?? message.segment_id;
-    const entry = stream && this.#all.find(({ stream_id }) => stream_id && stream.startsWith(stream_id));
-    if (!entry || entry.phase === "done") return;
+    const entry = stream && this.#all.find(({ stream_id }) => stream_id && isOf(stream, stream_id));
+    if (!entry || OVER.has(entry.phase)) return;
     if (message.type === "transcript" && message.final) entry.written = Math.max(entry.written, message.end);
     if (message.type === "audio_status") entry.waitingFor = message.waiting_for;
     if (message.type === "audio_ended") {
-      entry.lost = message.lost_seconds;
+      Object.assign(entry, ended(entry, message));
       this.#finish(entry);
     }
     this.#show();
@@ -83,12 +90,15 @@ export class Recordings {
 
   /** Back after a lost connection: an end that was told meanwhile was missed. Ask whether anything is still read. */
   async check(session_id) {
-    const reading = this.#all.filter(({ phase }) => phase === "reading");
+    const isRead = ({ phase }) => phase === "reading" || phase === "cancelling";
+    const reading = this.#all.filter(isRead);
     if (reading.length === 0) return;
     const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}`, { headers: keyHeaders(this.#key()) });
     if (!response.ok || (await response.json()).streams > 0) return;
-    for (const entry of reading.filter(({ phase }) => phase === "reading")) {
-      entry.isBroken = entry.written < entry.length - SILENCE;
+    for (const entry of reading.filter(isRead)) {
+      entry.phase = "done";
+      // Without a length nobody knows whether it was read to its end.
+      entry.isBroken = entry.length === null || entry.written < entry.length - SILENCE;
       this.#finish(entry);
     }
     this.#show();
@@ -100,28 +110,69 @@ export class Recordings {
       this.#onRefused(`${file.name} was not taken: there is no session yet.`);
       return;
     }
-    const abort = new AbortController();
     this.#made += 1;
-    const entry = { key: this.#made, name: file.name, phase: "uploading", share: 0, written: 0, length: null, stream_id: null, lost: 0, isBroken: false, waitingFor: null, abort };
+    const entry = { ...entryOf(file.name), key: this.#made, file, target, abort: new AbortController() };
     this.#all.push(entry);
+    this.#sendNext();
     this.#show();
+  }
+
+  /** Upload those whose turn it is. */
+  #sendNext() {
+    const isUnderWay = ({ phase }) => phase !== "waiting" && !OVER.has(phase);
+    let room = AT_A_TIME - this.#all.filter(isUnderWay).length;
+    for (const entry of this.#all.filter(({ phase }) => phase === "waiting")) {
+      if (room <= 0) return;
+      room -= 1;
+      this.#upload(entry);
+    }
+  }
+
+  async #upload(entry) {
+    const { file, target, abort } = entry;
+    entry.phase = "uploading";
     try {
       const url = recordingUrl(target.session_id, { ...target, name: file.name });
       const onProgress = (share) => {
         entry.share = share;
         this.#show();
       };
-      const { stream_id, seconds: length } = await upload(file, url, { headers: keyHeaders(this.#key()), onProgress, signal: abort.signal });
-      Object.assign(entry, { phase: "reading", stream_id, length });
+      const { stream_id, seconds: length, tracks, track } = await upload(file, url, { headers: keyHeaders(this.#key()), onProgress, signal: abort.signal });
+      Object.assign(entry, { phase: "reading", stream_id, length: length ?? null, tracks: tracks ?? null, track: track ?? null });
     } catch (error) {
-      this.#all = this.#all.filter((one) => one !== entry);
-      if (error.name !== "AbortError") this.#onRefused(refusedUpload({ status: error.status, detail: error.message, name: file.name }));
+      this.#discard(entry);
+      if (error.name !== "AbortError") this.#onRefused(refusedUpload({ status: error.status, code: error.code, detail: error.message, name: file.name, size: file.size }));
+    }
+    this.#sendNext();
+    this.#show();
+  }
+
+  /** Take it back: before it is sent, while it is sent, or while the service reads it. */
+  async #cancel(entry) {
+    if (entry.phase === "waiting") this.#discard(entry);
+    else if (entry.phase === "uploading") entry.abort.abort();
+    else if (entry.phase === "reading") {
+      entry.phase = "cancelling";
+      this.#show();
+      const url = `/api/sessions/${encodeURIComponent(entry.target.session_id)}/recordings/${encodeURIComponent(entry.stream_id)}`;
+      try {
+        const response = await fetch(url, { method: "DELETE", headers: keyHeaders(this.#key()) });
+        // 404: it has ended by itself meanwhile, which is told over the socket.
+        if (!response.ok && response.status !== 404) throw new Error((await response.json()).detail);
+      } catch (error) {
+        if (entry.phase === "cancelling") entry.phase = "reading";
+        this.#onRefused(`${entry.name} was not cancelled: ${error.message || "the service cannot be reached"}`);
+      }
     }
     this.#show();
   }
 
+  #discard(entry) {
+    this.#all = this.#all.filter((one) => one !== entry);
+  }
+
   #finish(entry) {
-    entry.phase = "done";
+    this.#sendNext();
     // One that has to be opened again stays until the page goes.
     if (entry.isBroken) return;
     setTimeout(() => {
@@ -141,31 +192,23 @@ export class Recordings {
           h("span", { class: "recording-name" }, entry.name),
           h("progress", { "aria-label": entry.name }),
           h("span", { class: "recording-state small muted", role: "status" }),
-          h("button", { type: "button", class: "button button-small", onclick: () => entry.abort.abort() }, "Cancel"),
+          h("button", { type: "button", class: "button button-small", "aria-label": `Cancel ${entry.name}`, onclick: () => this.#cancel(entry) }, "Cancel"),
         ),
       update: (element, entry) => this.#fill(element, entry),
     });
     this.#onChange();
   }
 
-  #fill(element, { phase, share, written, length, lost, isBroken, waitingFor }) {
+  #fill(element, entry) {
     const [, progress, state, cancel] = element.children;
-    cancel.hidden = phase !== "uploading";
-    progress.hidden = phase === "done";
-    if (phase === "uploading") {
-      progress.value = share;
-      // Whole tenths: a status that changes with every packet is read out with every packet.
-      setText(state, share >= 1 ? "Uploaded; the service is looking at it" : `Uploading, ${Math.floor(share * 10) * 10} %`);
-    } else if (phase === "reading") {
-      progress.value = length > 0 ? Math.min(1, written / length) : 0;
-      setText(state, `${seconds(written)} of ${seconds(length)} written${waitingFor ? `; waiting for ${waitingFor}` : ""}`);
-    } else if (isBroken) {
-      setText(state, `Broken off after ${seconds(written)} of ${seconds(length)}. Open it again for the rest.`);
-      setAttribute(state, "class", "recording-state small is-warn");
-    } else {
-      setText(state, lost > 0 ? `Done; ${seconds(lost)} of ${seconds(length)} could not be written` : `Done, ${seconds(length)}`);
-      setAttribute(state, "class", lost > 0 ? "recording-state small is-warn" : "recording-state small muted");
-    }
+    const { text, tone, progress: share, canCancel } = recordingState(entry);
+    cancel.hidden = !canCancel;
+    progress.hidden = share === undefined;
+    // Without a value the bar says that something is under way, and not how much.
+    if (share === null) progress.removeAttribute("value");
+    else if (share !== undefined) progress.value = share;
+    setText(state, text);
+    setAttribute(state, "class", `recording-state small ${tone === "warn" ? "is-warn" : "muted"}`);
   }
 
   #choose = () => this.choose();

@@ -1,0 +1,73 @@
+/** What a recording's card says. Pure: an entry in, {text, tone, progress, canCancel} out. */
+
+import { seconds } from "./translation-words.js";
+
+/** A whole recording may be a little shorter than it says: encoders count their padding. */
+const SHORT = { seconds: 0.25, share: 0.01 };
+
+const isShort = (entry) => entry.length !== null && entry.heard !== null && entry.heard < entry.length * (1 - SHORT.share) - SHORT.seconds;
+
+const ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"];
+
+/** "of 2 sound tracks the first was read"; "" for one track. */
+export function tracksRead({ tracks, track }) {
+  if (!tracks || tracks < 2) return "";
+  return `of ${tracks} sound tracks the ${ORDINALS[track - 1] ?? `${track}th`} was read`;
+}
+
+/** A recording that is chosen, before anything is known of it. */
+export function entryOf(name) {
+  return { name, phase: "waiting", share: 0, written: 0, length: null, heard: null, spoken: null, tracks: null, track: null, stream_id: null, lost: 0, waitingFor: null, isBroken: false };
+}
+
+/** What `audio_ended` says of the recording. */
+export function ended(entry, message) {
+  return {
+    ...entry,
+    phase: message.cancelled ? "cancelled" : "done",
+    lost: message.lost_seconds,
+    heard: message.seconds,
+    spoken: message.speech_seconds ?? null,
+    tracks: message.tracks ?? entry.tracks,
+    track: message.track ?? entry.track,
+  };
+}
+
+/** How much of it is known, in the words of its card. A length that the recording does not say is not shown. */
+export function recordingState(entry) {
+  switch (entry.phase) {
+    case "waiting":
+      return { text: "Waiting for the one before", tone: "", progress: 0, canCancel: true };
+    case "uploading":
+      // Whole tenths: a status that changes with every packet is read out with every packet.
+      if (entry.share < 1) return { text: `Uploading, ${Math.floor(entry.share * 10) * 10} %`, tone: "", progress: entry.share, canCancel: true };
+      return { text: "Uploaded; the service is looking at it", tone: "", progress: null, canCancel: true };
+    case "reading":
+      return {
+        text: `${seconds(entry.written)}${entry.length === null ? "" : ` of ${seconds(entry.length)}`} written${entry.waitingFor ? `; waiting for ${entry.waitingFor}` : ""}`,
+        tone: "",
+        progress: entry.length > 0 ? Math.min(1, entry.written / entry.length) : null,
+        canCancel: true,
+      };
+    case "cancelling":
+      return { text: "Being cancelled", tone: "", progress: null, canCancel: false };
+    case "cancelled":
+      return { text: `Cancelled; ${seconds(entry.written)} written`, tone: "warn", progress: undefined, canCancel: false };
+    default:
+      return { ...finished(entry), progress: undefined, canCancel: false };
+  }
+}
+
+function finished(entry) {
+  const { written, length, lost, heard, spoken, isBroken } = entry;
+  const whole = length === null ? "" : ` of ${seconds(length)}`;
+  if (isBroken && length === null) return { text: `Done as far as is known: ${seconds(written)} written`, tone: "warn" };
+  if (isBroken) return { text: `Broken off after ${seconds(written)}${whole}. Open it again for the rest.`, tone: "warn" };
+  const read = heard ?? length ?? written;
+  const tracks = tracksRead(entry);
+  const of = tracks === "" ? "" : ` (${tracks})`;
+  if (spoken === 0 && lost === 0) return { text: `Done: no speech was heard in ${seconds(read)}${of}`, tone: "warn" };
+  if (lost > 0) return { text: `Done; ${seconds(lost)} of ${seconds(read)} could not be written${of}`, tone: "warn" };
+  if (isShort(entry)) return { text: `Damaged: ${seconds(heard)}${whole} could be read${of}`, tone: "warn" };
+  return { text: `Done, ${seconds(read)}${of}`, tone: "" };
+}

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { ended, entryOf, recordingState, tracksRead } from "../../static/js/models/recording-words.js";
+
+const reading = (more) => ({ ...entryOf("a.webm"), phase: "reading", ...more });
+const END = { lost_seconds: 0, seconds: 10.8, speech_seconds: 6, tracks: 1, track: 1, cancelled: false };
+const text = (entry) => recordingState(entry).text;
+
+test("a length that is not known is not shown, and breaks nothing", () => {
+  const entry = reading({ written: 5.4 });
+  assert.equal(text(entry), "5.4 s written");
+  assert.equal(recordingState(entry).progress, null);
+  assert.equal(text(ended(entry, { ...END, seconds: 5.4 })), "Done, 5.4 s");
+  assert.equal(text({ ...entry, phase: "done", isBroken: true }), "Done as far as is known: 5.4 s written");
+});
+
+test("a length that is known is what the progress is measured by", () => {
+  const entry = reading({ written: 5.4, length: 10.8, waitingFor: "audio-service" });
+  assert.equal(text(entry), "5.4 s of 11 s written; waiting for audio-service");
+  assert.equal(recordingState(entry).progress, 0.5);
+  assert.equal(text(ended(entry, END)), "Done, 11 s");
+});
+
+test("a recording of length 0 has no progress to divide by", () => {
+  assert.equal(recordingState(reading({ length: 0 })).progress, null);
+});
+
+test("what was not heard is said, with the track that was read", () => {
+  const entry = reading({ length: 10.8 });
+  assert.equal(text(ended(entry, { ...END, speech_seconds: 0 })), "Done: no speech was heard in 11 s");
+  const two = ended(entry, { ...END, speech_seconds: 0, tracks: 2, track: 1 });
+  assert.equal(text(two), "Done: no speech was heard in 11 s (of 2 sound tracks the first was read)");
+  assert.equal(recordingState(two).tone, "warn");
+  assert.equal(tracksRead({ tracks: 1, track: 1 }), "");
+});
+
+test("half a file is not done, and lost speech is not written", () => {
+  const entry = reading({ length: 10.8 });
+  assert.equal(text(ended(entry, { ...END, seconds: 5.4 })), "Damaged: 5.4 s of 11 s could be read");
+  assert.equal(text(ended(entry, { ...END, lost_seconds: 3 })), "Done; 3.0 s of 11 s could not be written");
+});
+
+test("what can be taken back says so, and what was taken back says how far it came", () => {
+  assert.deepEqual(["waiting", "uploading", "reading"].map((phase) => recordingState({ ...entryOf("a"), phase }).canCancel), [true, true, true]);
+  const cancelled = ended(reading({ written: 2 }), { ...END, cancelled: true });
+  assert.equal(text(cancelled), "Cancelled; 2.0 s written");
+  assert.equal(recordingState(cancelled).canCancel, false);
+});
+
+test("a service that says less of the end is understood", () => {
+  assert.equal(text(ended(reading({ length: 10.8 }), { lost_seconds: 0, seconds: 10.8 })), "Done, 11 s");
+});
