@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -68,7 +67,7 @@ async def serve(
         configuration,
         parts,
         listen=_listen_at(sockets, lifeline, frontend.worker_ports),
-        tls=None if certificate is None else certificate.context,
+        certificate=certificate,
         early=early,
     )
     async with trio.open_nursery() as nursery:
@@ -137,7 +136,7 @@ def _fronts(
     parts: Parts,
     *,
     listen: Callable[[], Sequence[Listening]],
-    tls: Callable[[], ssl.SSLContext] | None,
+    certificate: Certificate | None,
     early: Early,
 ) -> tuple[Front, Front]:
     """Return the front of the tree, and the small one that answers at the same sockets before it is up."""
@@ -151,7 +150,6 @@ def _fronts(
         "host": frontend.host,
         "port": frontend.port,
         "grace": grace,
-        "tls": tls,
         "admission": Admission(parts.capacity, parts.capacity.per_address, partial(_is_many, configuration)),
         "on_shortage": parts.shortages.note,
         "listen": listen,
@@ -164,11 +162,13 @@ def _fronts(
         heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
         heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
         deflate=frontend.compression,
+        tls=None if certificate is None else certificate.context,
         **({"http2": True} if frontend.http2 else {}),
         **both,
     )
     answering = EarlyApplication(parts, application)
-    return front, Server(answering, stopping=early.over, drain=trio.lowlevel.checkpoint, **both)
+    tls = None if certificate is None else certificate.context_http1
+    return front, Server(answering, stopping=early.over, drain=trio.lowlevel.checkpoint, tls=tls, **both)
 
 
 def _awaits_store(states: Mapping[str, State]) -> bool:

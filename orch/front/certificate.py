@@ -6,6 +6,7 @@ event says what is wrong with the new one. Connections that are open keep what t
 
 import ssl
 from pathlib import Path
+from typing import Final
 
 import structlog
 import trio
@@ -15,6 +16,8 @@ from orch.settings import SettingsError
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.tls_pair import read_pair
+
+HTTP1: Final = ("http/1.1",)
 
 _log = structlog.get_logger("certificate")
 
@@ -26,20 +29,30 @@ class Certificate:
     """
 
     def __init__(
-        self, certificate: str, key: str, *, events: EventLog, protocols: tuple[str, ...] = ("http/1.1",)
+        self, certificate: str, key: str, *, events: EventLog, protocols: tuple[str, ...] = HTTP1
     ) -> None:
         """Read the pair; SettingsError says which file is at fault."""
         self._certificate = certificate
         self._key = key
         self._events = events
         self._protocols = protocols
-        self._context = read_pair(certificate, key, protocols)
+        self._context, self._context_http1 = self._read()
         self._seen = self._contents()
         self.boundary = Boundary("certificate")
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection."""
         return self._context
+
+    def context_http1(self) -> ssl.SSLContext:
+        """Return the context for a new connection to a server that speaks HTTP/1.1 alone."""
+        return self._context_http1
+
+    def _read(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        made = read_pair(self._certificate, self._key, self._protocols)
+        if self._protocols == HTTP1:
+            return made, made
+        return made, read_pair(self._certificate, self._key, HTTP1)
 
     def reload(self) -> bool:
         """Read the pair again where a file has changed; return whether another one is in use now."""
@@ -48,7 +61,7 @@ class Certificate:
             return False
         self._seen = seen
         try:
-            self._context = read_pair(self._certificate, self._key, self._protocols)
+            self._context, self._context_http1 = self._read()
         except SettingsError as error:
             fault = error.faults[0]
             _log.error("certificate not replaced", path=fault.path, expected=fault.expected)

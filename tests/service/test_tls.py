@@ -16,6 +16,7 @@ import pytest
 
 from orch import self_made
 from tests.fakes.client import connected
+from tests.fakes.redis import redis_server
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
 
@@ -191,3 +192,24 @@ def test_a_pair_that_cannot_be_used_is_a_fault_with_its_path(tmp_path: Path, pai
         check=True,
     )
     assert "without a password" in refused(tmp_path, "--tls-cert", certificate, "--tls-key", str(locked))
+
+
+def test_several_workers_speak_tls_and_take_up_a_renewed_pair(
+    tmp_path: Path, pair: tuple[Path, Path]
+) -> None:
+    """Each of them."""
+    with redis_server(tmp_path / "redis") as redis:
+        settings = f"""\
+orchestration:
+  frontend: {{workers: 2, tls_certificate: "{pair[0]}", tls_key: "{pair[1]}"}}
+session_management: {{persistence: redis, redis_url: "{redis.url}"}}
+"""
+        with service("serve", tmp_path, settings=settings) as s:
+            assert s.url.startswith("https://")
+            first = in_file(pair[0])
+            assert {served(s.port) for _ in range(8)} == {first}
+            write_pair(pair)
+            deadline = time.monotonic() + 30
+            while {served(s.port) for _ in range(8)} != {in_file(pair[0])}:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
