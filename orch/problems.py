@@ -45,6 +45,7 @@ _TABLE: Final = (
     Problem("recording_too_large", 413, "A recording may be 25 MB at most."),
     Problem("recording_too_long", 413, "The recording lasts longer than a recording may."),
     Problem("recording_too_costly", 422, "Reading the recording takes more memory or time than it may."),
+    Problem("unknown_recording", 404, "No such recording is being written down. It may have ended."),
     Problem("too_many_recordings", 503, "As many recordings as may be are being read now. Try again soon."),
     Problem("too_many_streams", 429, "As many people as may be are speaking. Try again soon."),
     Problem("speech_lost", 503, "Speech was not written down before the buffer ran out."),

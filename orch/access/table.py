@@ -79,6 +79,7 @@ ROUTES: Final[Mapping[tuple[str, str], Need]] = {
     ("GET", "/api/sessions/<session_id>"): Need.READ,
     ("GET", "/api/sessions/<session_id>/transcript"): Need.READ,
     ("POST", "/api/sessions/<session_id>/recordings"): Need.SPEAK,
+    ("DELETE", "/api/sessions/<session_id>/recordings/<stream_id>"): Need.SPEAK,
 }
 
 #: Whatever the gateway's own routes lead to, with any method.

@@ -166,7 +166,10 @@ class Speech(Section, frozen=True):
     buffer_seconds: Positive = 60
     max_utterance: Annotated[float, Meta(ge=2, le=60)] = 15
     concurrent_recordings: Count = 4
+    max_recordings_per_session: Count = 3
+    max_recordings_per_address: Count = 3
     max_recording_seconds: Positive = 21_600
+    min_upload_rate: Annotated[int, Meta(ge=1)] = 4_096
     concurrent_requests: Count = 4
     max_waiting_seconds: Positive = 1800
     resume_seconds: Annotated[float, Meta(ge=0, le=600)] = 60

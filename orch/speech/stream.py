@@ -121,6 +121,7 @@ class SpeechStream:
         self._has_ended = False
         self._is_over = False
         self.lost_seconds = 0.0
+        self.speech_seconds = 0.0
 
     def __repr__(self) -> str:
         return f"<SpeechStream {self.origin.stream_id} {self.seconds:.1f} s {self._backlog!r}>"
@@ -485,6 +486,7 @@ class SpeechStream:
             )
             await self._publish(final)
             if heard.text:
+                self.speech_seconds += segment.seconds
                 self._translations.start(nursery, final)
                 is_live = self._backlog.revises and not segment.is_cut
                 self._tally.written(trio.current_time() - segment.heard_at if is_live else None)

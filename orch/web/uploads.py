@@ -1,45 +1,59 @@
 """A recording on its way in: spooled to a file that nobody else sees, opened, and handed to the hub.
 
-The mutable state is the count of uploads that are arriving and of those that are being read. Both are
-bounded;
-past the first bound an upload is refused before its body is read, so that what the disk holds of unread
-uploads
-is bounded too.
+The mutable state is who has places: for uploads that are arriving, and for recordings that are being read
+and written down. Both are bounded, in all, per session and per address. An upload past a bound is refused
+before its body is read, so that what the disk holds of unread uploads is bounded too.
 """
 
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import IO, Final
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, aclosing, contextmanager
+from functools import partial
+from typing import IO, Any, Final, cast
 
 import trio
+from msgspec import Struct
 from quart import Request
 
 from orch.problems import ProblemError
+from orch.settings.structs import Speech
 from orch.speech.recordings import Recording, open_recording
+from orch.websocket.streams import Tracks
 
 RECORDING_LIMIT: Final = 25 * 2**20
 """Bytes of a recording."""
 RECORDING_OVERHEAD: Final = 65_536
 """Bytes that a multipart body may have around it."""
 
+PATIENCE: Final = 5.0
+"""Seconds over which the least rate is measured."""
+
 ARRIVAL_LIMIT: Final = 120.0
 """Seconds in which an upload has to arrive."""
+
+
+class Place(Struct, frozen=True):
+    """Whose recording holds a place."""
+
+    session_id: str
+    address: str
 
 
 class Upload:
     """An opened recording that someone will read, or that has to be closed.
 
     Resource handling: until :meth:`chunks` was begun, :meth:`close` closes it; from then on the reader does,
-    by exhausting or closing the iterator.
+    by exhausting or closing the iterator. Its place is held until :attr:`give_back` is called.
     """
 
-    def __init__(self, recording: Recording, stack: AsyncExitStack) -> None:
+    def __init__(self, recording: Recording, stack: AsyncExitStack, give_back: Callable[[], None]) -> None:
         self._stack = stack
+        self.give_back = give_back
         self._is_read = self._is_closed = False
         self._recording = recording
         self.seconds = recording.seconds
+        self.tracks = Tracks(track=recording.track, tracks=recording.tracks)
 
     async def close(self) -> None:
         """Let go of the file, unless someone is reading it."""
@@ -65,79 +79,151 @@ class Upload:
 
 
 class Uploads:
-    """Takes recordings in: at most ``limit()`` at a time are being read, and twice as many arrive.
+    """Takes recordings in. ``speech()`` has the bounds."""
 
-    Of each, what is beyond ``longest()`` seconds is not read.
-    """
+    def __init__(self, speech: Callable[[], Speech]) -> None:
+        self._speech = speech
+        self._arriving: list[Place] = []
+        self._held: list[Place] = []
 
-    def __init__(self, limit: Callable[[], int], longest: Callable[[], float]) -> None:
-        self._limit = limit
-        self._longest = longest
-        self._arriving = self._reading = 0
-
-    async def open(self, request: Request) -> Upload:
+    async def open(self, request: Request, *, session_id: str, address: str) -> Upload:
         """Read the request's body (the file itself, or the field ``audio`` of a form) and open it.
 
-        Problems: ``too_many_recordings``, ``recording_too_large``, ``not_audio``, ``empty_audio``,
-        ``invalid_request`` (no such field, or it took too long).
+        Problems: ``too_many_recordings``, ``recording_too_large``, ``request_timeout``, ``invalid_request``
+        (no such field), and those of :func:`open_recording`.
         """
+        place = Place(session_id, address)
         async with AsyncExitStack() as stack:
             file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-            async with self._arrival():
+            with self._arrival(place):
                 try:
                     with trio.fail_after(ARRIVAL_LIMIT):
-                        await _receive(request, file)
+                        await _receive(request, file, rate=self._speech().min_upload_rate)
                 except trio.TooSlowError:
                     raise ProblemError(
-                        "invalid_request", f"The recording did not arrive within {ARRIVAL_LIMIT:g} s."
+                        "request_timeout", f"The recording did not arrive within {ARRIVAL_LIMIT:g} s."
                     ) from None
-            stack.enter_context(self._place())
-            recording = await stack.enter_async_context(open_recording(file, longest=self._longest()))
-            return Upload(recording, stack.pop_all())
-
-    @asynccontextmanager
-    async def _arrival(self) -> AsyncIterator[None]:
-        limit = 2 * self._limit()
-        if self._arriving >= limit:
-            raise ProblemError("too_many_recordings", f"{limit} recordings are arriving now.")
-        self._arriving += 1
-        try:
-            yield
-        finally:
-            self._arriving -= 1
+            give_back = self._take(place)
+            try:
+                longest = self._speech().max_recording_seconds
+                recording = await stack.enter_async_context(open_recording(file, longest=longest))
+            except BaseException:
+                give_back()
+                raise
+            return Upload(recording, stack.pop_all(), give_back)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        """Hold a place until the recording is closed."""
-        limit = self._limit()
-        if self._reading >= limit:
-            raise ProblemError("too_many_recordings", f"{limit} recordings are being read now.")
-        self._reading += 1
+    def _arrival(self, place: Place) -> Iterator[None]:
+        """Hold a place to arrive in; there are twice as many as recordings may be read."""
+        speech = self._speech()
+        check(self._held, place, speech)
+        total = 2 * speech.concurrent_recordings
+        share = max(1, total // 2)
+        later = "Send it again when they have arrived."
+        if len(self._arriving) >= total:
+            raise ProblemError("too_many_recordings", f"{total} recordings are arriving now. {later}")
+        if sum(each.address == place.address for each in self._arriving) >= share:
+            raise ProblemError(
+                "too_many_recordings", f"{share} recordings are arriving from your address now. {later}"
+            )
+        self._arriving.append(place)
         try:
             yield
         finally:
-            self._reading -= 1
+            _remove(self._arriving, place)
+
+    def _take(self, place: Place) -> Callable[[], None]:
+        """Take a place to be read in; return what gives it back, once."""
+        check(self._held, place, self._speech())
+        self._held.append(place)
+        return partial(_remove, self._held, place)
 
 
-async def _receive(request: Request, file: IO[bytes]) -> None:
+def check(held: Sequence[Place], place: Place, speech: Speech) -> None:
+    """Raise ``too_many_recordings`` where one more may not be written down now: which bound it is."""
+    later = "Wait until one has been written down, or cancel one."
+    total, here = speech.concurrent_recordings, speech.max_recordings_per_session
+    mine = speech.max_recordings_per_address
+    if len(held) >= total:
+        raise ProblemError(
+            "too_many_recordings",
+            f"{total} recordings are being written down, as many as may be in all. {later}",
+        )
+    if sum(each.session_id == place.session_id for each in held) >= here:
+        raise ProblemError(
+            "too_many_recordings",
+            f"{here} recordings of this session are being written down, as many as may be. {later}",
+        )
+    if sum(each.address == place.address for each in held) >= mine:
+        raise ProblemError(
+            "too_many_recordings",
+            f"{mine} recordings from your address are being written down, as many as may be. {later}",
+        )
+
+
+def _remove(places: list[Place], place: Place) -> None:
+    places[:] = [each for each in places if each is not place]
+
+
+async def _receive(request: Request, file: IO[bytes], *, rate: int) -> None:
     """Write the recording to ``file``."""
     if request.content_length is not None and request.content_length > RECORDING_LIMIT + RECORDING_OVERHEAD:
         raise _too_large()
-    if request.mimetype == "multipart/form-data":
-        given = (await request.files).get("audio")
+    async with aclosing(paced(request.body, rate)) as body:
+        if request.mimetype == "multipart/form-data":
+            await _receive_form(request, body, file)
+            return
+        size = 0
+        async for block in body:
+            size += len(block)
+            if size > RECORDING_LIMIT:
+                raise _too_large()
+            await trio.to_thread.run_sync(file.write, block)
+
+
+async def _receive_form(request: Request, body: AsyncIterator[bytes], file: IO[bytes]) -> None:
+    """Write the field ``audio`` to ``file``. The form's own files are closed, however it ends."""
+    parser = request.make_form_data_parser()
+    make = parser.stream_factory
+    with ExitStack() as made:
+        parser.stream_factory = lambda *args, **more: made.enter_context(make(*args, **more))
+        parsed = await parser.parse(
+            cast("Any", body), request.mimetype, request.content_length, request.mimetype_params
+        )
+        given = parsed[1].get("audio")
         if given is None:
             raise ProblemError("invalid_request", "The form has no file in its field audio.", path="audio")
-        # The form's own file is closed with the request; the recording is read for longer.
+        # The recording is read for longer than the request lasts.
         await trio.to_thread.run_sync(shutil.copyfileobj, given.stream, file)
-        if file.tell() > RECORDING_LIMIT:
-            raise _too_large()
-        return
-    size = 0
-    async for block in request.body:
-        size += len(block)
-        if size > RECORDING_LIMIT:
-            raise _too_large()
-        await trio.to_thread.run_sync(file.write, block)
+    if file.tell() > RECORDING_LIMIT:
+        raise _too_large()
+
+
+async def paced(body: AsyncIterable[bytes], rate: int) -> AsyncGenerator[bytes, None]:
+    """Give a body's blocks. ``request_timeout`` where for :data:`PATIENCE` it is slower than ``rate``.
+
+    What its taker needs for a block does not count.
+    """
+    blocks = aiter(body)
+    window, deadline = 0, trio.current_time() + PATIENCE
+    while True:
+        with trio.CancelScope(deadline=deadline) as waiting:
+            try:
+                block = await anext(blocks)
+            except StopAsyncIteration:
+                return
+        if waiting.cancelled_caught:
+            raise ProblemError(
+                "request_timeout",
+                f"The recording arrives with less than {rate} bytes a second, so it gave up its place."
+                " Send it again over a faster connection.",
+            )
+        window += len(block)
+        now = trio.current_time()
+        if window >= rate * PATIENCE:
+            window, deadline = 0, now + PATIENCE
+        yield block
+        deadline += trio.current_time() - now
 
 
 def _too_large() -> ProblemError:

@@ -343,12 +343,20 @@ class AudioStarted(ServerMessage, frozen=True, tag="audio_started"):
 
 
 class AudioEnded(ServerMessage, frozen=True, tag="audio_ended"):
-    """All of the stream that could be written down is. ``seconds``: heard; ``lost_seconds``: given up."""
+    """All of the stream that could be written down is. ``seconds``: heard; ``lost_seconds``: given up.
+
+    ``speech_seconds``: those of them in which words were heard. Of a recording: which of its sound tracks was
+    read (``track``, counted from 1), of how many (``tracks``), and whether it was cancelled.
+    """
 
     session_id: str
     stream_id: str
     seconds: float
     lost_seconds: float
+    speech_seconds: float = 0.0
+    tracks: int | None = None
+    track: int | None = None
+    cancelled: bool = False
 
 
 class AudioStatus(ServerMessage, frozen=True, tag="audio_status"):

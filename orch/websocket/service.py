@@ -47,7 +47,7 @@ from orch.websocket.publisher import TopicPublisher
 from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary, summary
 from orch.websocket.speaking import RecordingOpened, Speaking
-from orch.websocket.streams import Speech
+from orch.websocket.streams import Speech, Tracks
 from orch.websocket.sweeping import Sweeper
 from orch.websocket.tokens import new_name
 from orch.websocket.topics import Topics
@@ -312,6 +312,8 @@ class HubService:
         source_language: str,
         target_languages: Collection[str],
         chunks: AsyncIterator[bytes],
+        tracks: Tracks | None = None,
+        held: Callable[[], None] | None = None,
     ) -> RecordingOpened:
         """Have a recording written down in a session; see :meth:`Speaking.open_recording`."""
         return await self._speaking.open_recording(
@@ -320,7 +322,13 @@ class HubService:
             source_language=source_language,
             target_languages=target_languages,
             chunks=chunks,
+            tracks=tracks,
+            held=held,
         )
+
+    async def cancel_recording(self, session_id: str, stream_id: str) -> None:
+        """Break off a recording; see :meth:`Speaking.cancel_recording`."""
+        await self._speaking.cancel_recording(session_id, stream_id)
 
     async def sweep(self) -> int:
         """End silent sessions now, rather than at the next ``cleanup_interval``; return how many."""

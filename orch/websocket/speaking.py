@@ -38,7 +38,7 @@ from orch.websocket.outbox import frame
 from orch.websocket.rooms import Numbered, Rooms
 from orch.websocket.sessions import Session
 from orch.websocket.stream_shares import Limits, admit
-from orch.websocket.streams import Speech, Stream
+from orch.websocket.streams import Speech, Stream, Tracks
 from orch.websocket.tokens import new_stream_name
 
 #: What a recording is fed at: 16-bit mono samples a second.
@@ -61,6 +61,8 @@ ENDED_REMEMBERED: Final = 1_000
 RELEASE_WITHIN: Final = 1.0
 
 _RELEASE: Final = "release_stream"
+_CANCEL: Final = "cancel_recording"
+_YES: Final = b"true"
 
 _log = structlog.get_logger("websocket")
 
@@ -78,6 +80,13 @@ class _Release(Struct, frozen=True):
     stream_id: str
     session_id: str
     participant_id: str
+
+
+class _Cancelled(Struct, frozen=True):
+    """Asks other workers to break off a recording."""
+
+    session_id: str
+    stream_id: str
 
 
 class _Ended(Struct, frozen=True):
@@ -111,6 +120,7 @@ class Speaking:
         rooms.on_ended = self._cut_off
         rooms.on_renamed = self._renamed
         asking.answer(_RELEASE, self._released)
+        asking.answer(_CANCEL, self._cancelled)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run streams until cancelled."""
@@ -227,11 +237,14 @@ class Speaking:
         source_language: str,
         target_languages: Collection[str],
         chunks: AsyncIterator[bytes],
+        tracks: Tracks | None = None,
+        held: Callable[[], None] | None = None,
     ) -> RecordingOpened:
         """Have a recording written down in a session, as fast as the back ends take it.
 
         ``chunks``: 16-bit mono PCM at :data:`RECORDING_RATE`; closed here once it is opened. Returns when the
-        stream has begun. Raises ``unknown_session``, ``too_many_recordings``, ``unsupported_language``.
+        stream has begun; ``held`` is called once all of it is written down. Raises
+        ``unknown_session``, ``too_many_recordings``, ``unsupported_language``.
         """
         limit = self._rooms.settings.orchestration.speech.concurrent_recordings
         if self._recordings >= limit:
@@ -248,11 +261,41 @@ class Speaking:
                     target_languages=target_languages,
                     speaker=self._name_recording(session, name),
                 )
+                stream.tracks = tracks or Tracks(track=1, tracks=1)
                 await self._launch(stream, partial(self._record, stream, chunks, place))
         except BaseException:
             place.close()
             raise
+        if held is not None:
+            if stream.stream_id in self._streams:
+                place.callback(held)
+            else:
+                held()
         return RecordingOpened(session_id=session_id, stream_id=stream.stream_id)
+
+    async def cancel_recording(self, session_id: str, stream_id: str) -> None:
+        """Break off a recording, on whichever worker it is read. Raises ``unknown_recording``."""
+        asked = _Cancelled(session_id, stream_id)
+        if self._cancel(asked):
+            return
+        if self._asking.is_shared:
+            found = await self._asking.ask(_CANCEL, msgspec.json.encode(asked), within=RELEASE_WITHIN)
+            if any(answer.data == _YES for answer in found.answers):
+                return
+        raise ProblemError(
+            "unknown_recording", f"No recording {stream_id} is being written down in {session_id}."
+        )
+
+    def _cancelled(self, payload: bytes) -> bytes:
+        return _YES if self._cancel(msgspec.json.decode(payload, type=_Cancelled)) else b"false"
+
+    def _cancel(self, asked: _Cancelled) -> bool:
+        stream = self._streams.get(asked.stream_id)
+        if stream is None or stream.tracks is None or stream.session_id != asked.session_id:
+            return False
+        stream.is_cancelled = True
+        stream.scope.cancel()
+        return True
 
     def _name_recording(self, session: Session, name: str | None) -> str | None:
         """Return what a recording's lines are said by: never a participant, here now or later."""
@@ -594,7 +637,7 @@ class Speaking:
         stream.feeding.cancel()  # nobody takes what is fed from here on
         if session.has_ended:
             return
-        if not is_whole:
+        if not is_whole and not stream.is_cancelled:
             self._complain(stream, "speech_lost", "The stream was broken off. Start it again.")
         ended = AudioEnded(
             timestamp=self._rooms.now_ms(),
@@ -602,6 +645,10 @@ class Speaking:
             stream_id=stream.stream_id,
             seconds=stream.speech.seconds,
             lost_seconds=stream.speech.lost_seconds,
+            speech_seconds=round(stream.speech.speech_seconds, 3),
+            tracks=None if stream.tracks is None else stream.tracks.tracks,
+            track=None if stream.tracks is None else stream.tracks.track,
+            cancelled=stream.is_cancelled,
         )
         self._say(stream, ended, to_all=True)
 

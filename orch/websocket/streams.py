@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final, Protocol
 
 import trio
+from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.websocket.connection import Connection
@@ -17,6 +18,13 @@ from orch.websocket.sessions import Session
 #: what a client stored over a lost connection is welcome at once, a flood is not.
 CATCHING_UP: Final = 8.0
 AHEAD: Final = 90.0
+
+
+class Tracks(Struct, frozen=True):
+    """Which of a recording's sound tracks is read, counted from 1, and how many there are."""
+
+    track: int
+    tracks: int
 
 
 class SpeechStream(Protocol):
@@ -37,6 +45,10 @@ class SpeechStream(Protocol):
     @property
     def lost_seconds(self) -> float:
         """Seconds of speech given up."""
+
+    @property
+    def speech_seconds(self) -> float:
+        """Seconds of speech in which words were heard."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write down what is fed, until the stream has ended and all of it is written down."""
@@ -119,6 +131,8 @@ class Stream:
         self.away: trio.CancelScope | None = None
         self.ended_by: MessageId | None = None
         self.is_open = True
+        self.tracks: Tracks | None = None
+        self.is_cancelled = False
         self.speech: SpeechStream
 
     @property

@@ -100,6 +100,7 @@ class FakeStream:
         self.fails_with: Exception | None = None
         self.pace: trio.Event | None = None
         self.lost_seconds = 0.0
+        self.speech_seconds = 0.0
         self.skipped: list[float] = []
         self.names = [options["speaker"]]
         #: Seconds before the end at which the utterance that is being spoken began.

@@ -18,6 +18,7 @@ from orch.web.answers import answer, read_json, read_query
 from orch.web.audit import log_change
 from orch.web.transcripts import Transcripts
 from orch.web.uploads import Uploads
+from orch.websocket.limits import address_of
 from orch.websocket.messages import Language, Languages, Name, SessionId
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary
 
@@ -60,18 +61,26 @@ class TranscriptQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class RecordingStarted(Struct, frozen=True, kw_only=True):
     """The recording is being written down; its captions' ``segment_id`` begins with ``stream_id``.
 
-    ``seconds``: how long the recording says it is, or null.
+    ``seconds``: how long the recording says it is; null where it does not say it. ``track``: which of its
+    ``tracks`` of sound is read, counted from 1.
     """
 
     session_id: str
     stream_id: str
     seconds: float | None
+    tracks: int = 1
+    track: int = 1
 
 
 async def _require(parts: Parts, session_id: str, need: Need) -> None:
     """Refuse a request that may not do this in the session."""
     actor = actor_of(request.scope)
     await parts.hub.admission.require(actor, session_id, request.headers.get(KEY_HEADER), need)
+
+
+def _address() -> str:
+    """Return who a recording comes from, as the access rules see it."""
+    return address_of(actor_of(request.scope).address)
 
 
 def codes(text: str, *, path: str) -> tuple[str, ...]:
@@ -90,10 +99,7 @@ def blueprint(parts: Parts) -> Blueprint:
     def speech() -> Speech:
         return parts.settings.current.orchestration.speech
 
-    uploads = Uploads(
-        lambda: speech().concurrent_recordings,
-        lambda: speech().max_recording_seconds,
-    )
+    uploads = Uploads(speech)
 
     @api.post("/create")
     @document_request(NewSession)
@@ -156,7 +162,7 @@ def blueprint(parts: Parts) -> Blueprint:
         await parts.hub.get_session(session_id)  # an unknown one is refused before 25 MB are read
         with trio.move_on_after(LANGUAGES_PATIENCE):
             await parts.speech.require(query.source_language, targets)
-        upload = await uploads.open(request)
+        upload = await uploads.open(request, session_id=session_id, address=_address())
         try:
             opened = await parts.hub.open_recording(
                 session_id,
@@ -164,13 +170,30 @@ def blueprint(parts: Parts) -> Blueprint:
                 source_language=query.source_language,
                 target_languages=targets,
                 chunks=upload.chunks(),
+                tracks=upload.tracks,
+                held=upload.give_back,
             )
         except BaseException:
             await upload.close()
+            upload.give_back()
             raise
-        return answer(
-            RecordingStarted(session_id=session_id, stream_id=opened.stream_id, seconds=upload.seconds),
-            status=202,
+        started = RecordingStarted(
+            session_id=session_id,
+            stream_id=opened.stream_id,
+            seconds=upload.seconds,
+            tracks=upload.tracks.tracks,
+            track=upload.tracks.track,
         )
+        return answer(started, status=202)
+
+    @api.delete("/<session_id>/recordings/<stream_id>")
+    async def cancel(session_id: str, stream_id: str) -> Response:
+        """Break off a recording that is being written down; what was written down of it stays.
+
+        From another machine it needs the session's speak key (X-Session-Key).
+        """
+        await _require(parts, session_id, Need.SPEAK)
+        await parts.hub.cancel_recording(session_id, stream_id)
+        return Response(b"", status=204)
 
     return api
