@@ -37,7 +37,7 @@ class Choice:
         if self.original:
             return (line.original(), *found)
         return tuple(dict.fromkeys(found)) or (
-            (line.original(),) if any(map(line.spoken_in, self.languages)) else (NOT_TRANSLATED,)
+            (line.original(),) if any(map(line.near, self.languages)) else (NOT_TRANSLATED,)
         )
 
     def _in(self, line: Line, language: str) -> str | None:

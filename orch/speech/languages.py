@@ -1,137 +1,113 @@
-"""Language codes: which are the same language, which one a back end means.
+"""Language codes: which are the same language, which one a back end means. Pure.
 
-Codes are BCP 47 tags; two are the same language when their primary subtags are (``en-US`` and ``en``).
-Servers in OpenAI's dialect name the language in English instead ("english"), as Whisper's tokenizer does.
+Codes are BCP 47 tags, in any case, with ``-`` or ``_``; codes that other lists have for a language (``iw``,
+``jw``, ``zt``, ``eng``) and English names ("norwegian") stand for the tag that they mean. languages.json says
+which; the page has the same table (static/js/models/language-data.js, written by scripts/language_data.py).
+
+Two are the same where language and script are: ``en-US`` and ``en``, ``zh-TW`` and ``zh-Hant``, but not
+``zh-TW`` and ``zh``. Servers in OpenAI's dialect name the language in English instead ("english"), as
+Whisper's tokenizer does.
 """
 
 from collections.abc import Collection
-from typing import Final
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+import msgspec
 
 AUTO: Final = "auto"
 
-# Whisper's languages, as its tokenizer names them.
-NAMES: Final = {
-    "af": "afrikaans",
-    "am": "amharic",
-    "ar": "arabic",
-    "as": "assamese",
-    "az": "azerbaijani",
-    "ba": "bashkir",
-    "be": "belarusian",
-    "bg": "bulgarian",
-    "bn": "bengali",
-    "bo": "tibetan",
-    "br": "breton",
-    "bs": "bosnian",
-    "ca": "catalan",
-    "cs": "czech",
-    "cy": "welsh",
-    "da": "danish",
-    "de": "german",
-    "el": "greek",
-    "en": "english",
-    "es": "spanish",
-    "et": "estonian",
-    "eu": "basque",
-    "fa": "persian",
-    "fi": "finnish",
-    "fo": "faroese",
-    "fr": "french",
-    "gl": "galician",
-    "gu": "gujarati",
-    "ha": "hausa",
-    "haw": "hawaiian",
-    "he": "hebrew",
-    "hi": "hindi",
-    "hr": "croatian",
-    "ht": "haitian creole",
-    "hu": "hungarian",
-    "hy": "armenian",
-    "id": "indonesian",
-    "is": "icelandic",
-    "it": "italian",
-    "ja": "japanese",
-    "jw": "javanese",
-    "ka": "georgian",
-    "kk": "kazakh",
-    "km": "khmer",
-    "kn": "kannada",
-    "ko": "korean",
-    "la": "latin",
-    "lb": "luxembourgish",
-    "ln": "lingala",
-    "lo": "lao",
-    "lt": "lithuanian",
-    "lv": "latvian",
-    "mg": "malagasy",
-    "mi": "maori",
-    "mk": "macedonian",
-    "ml": "malayalam",
-    "mn": "mongolian",
-    "mr": "marathi",
-    "ms": "malay",
-    "mt": "maltese",
-    "my": "myanmar",
-    "ne": "nepali",
-    "nl": "dutch",
-    "nn": "nynorsk",
-    "no": "norwegian",
-    "oc": "occitan",
-    "pa": "punjabi",
-    "pl": "polish",
-    "ps": "pashto",
-    "pt": "portuguese",
-    "ro": "romanian",
-    "ru": "russian",
-    "sa": "sanskrit",
-    "sd": "sindhi",
-    "si": "sinhala",
-    "sk": "slovak",
-    "sl": "slovenian",
-    "sn": "shona",
-    "so": "somali",
-    "sq": "albanian",
-    "sr": "serbian",
-    "su": "sundanese",
-    "sv": "swedish",
-    "sw": "swahili",
-    "ta": "tamil",
-    "te": "telugu",
-    "tg": "tajik",
-    "th": "thai",
-    "tk": "turkmen",
-    "tl": "tagalog",
-    "tr": "turkish",
-    "tt": "tatar",
-    "uk": "ukrainian",
-    "ur": "urdu",
-    "uz": "uzbek",
-    "vi": "vietnamese",
-    "yi": "yiddish",
-    "yo": "yoruba",
-    "zh": "chinese",
-    "yue": "cantonese",
-}
-_CODES: Final = {name: code for code, name in NAMES.items()}
-_NOT_SAID: Final = frozenset({"", AUTO, "unknown", "und", "none", "null"})
+
+class _Data(msgspec.Struct, frozen=True):
+    """``names``: Whisper's languages, as its tokenizer names them. ``equals``: the tags that codes mean.
+
+    ``scripts``: of languages that are written in several, the script by region; under "" the usual one.
+    """
+
+    names: dict[str, str]
+    other_names: dict[str, str]
+    equals: dict[str, str]
+    scripts: dict[str, dict[str, str]]
+
+
+_DATA: Final = msgspec.json.decode(files("orch.speech").joinpath("languages.json").read_bytes(), type=_Data)
+NAMES: Final = _DATA.names
+_CODES: Final = _DATA.other_names | {name: code for code, name in NAMES.items()}
+_NOT_SAID: Final = frozenset({"", AUTO, "unknown", "und", "none", "null", "mul", "zxx"})
+
+
+_SCRIPT: Final = 4
+"""Letters of a script's code (ISO 15924)."""
+
+
+class _Tag(NamedTuple):
+    """A code, understood; "" is what it does not say."""
+
+    language: str
+    script: str
+    region: str
+    variant: str
+
+
+@lru_cache(maxsize=4096)
+def _tag(code: str) -> _Tag:
+    text = _CODES.get(code.strip().lower(), code).strip().replace("_", "-").lower()
+    first, *rest = text.split("-")
+    if rest and (known := _DATA.equals.get(f"{first}-{rest[0]}")):
+        first, *rest = [*known.lower().split("-"), *rest[1:]]
+    elif known := _DATA.equals.get(first):
+        first, *rest = [*known.lower().split("-"), *rest]
+    script = region = variant = ""
+    for part in rest:
+        if len(part) == 1:
+            break  # what follows is an extension
+        if len(part) == _SCRIPT and part.isalpha():
+            # One that was given replaces the one that the code stands for.
+            script = part.title()
+        elif not variant and (len(part) == 2 or part.isdigit()):  # noqa: PLR2004 - ISO 3166 and UN M.49
+            region = part.upper()
+        else:
+            variant += part
+    scripts = _DATA.scripts.get(first, {})
+    return _Tag(first, script or scripts.get(region) or scripts.get("", ""), region, variant)
 
 
 def primary(code: str) -> str:
-    """Return the primary subtag, in lower case: ``en`` for ``en-US`` and ``en_GB``."""
-    return code.replace("_", "-").split("-", 1)[0].lower()
+    """Return the language alone: ``en`` for ``en-US``, ``he`` for ``iw``, ``nb`` for ``no``."""
+    return _tag(code).language
+
+
+def _is_readable(one: _Tag, other: _Tag) -> bool:
+    return one.script == other.script or not (one.script and other.script)
 
 
 def is_same(one: str, other: str) -> bool:
-    """Say whether two codes name one language."""
+    """Say whether two codes name one language in one script."""
+    return primary(one) == primary(other) and _is_readable(_tag(one), _tag(other))
+
+
+def is_near(one: str, other: str) -> bool:
+    """Say whether two codes name one language, in whatever script."""
     return primary(one) == primary(other)
 
 
 def closest(code: str, offered: Collection[str]) -> str | None:
-    """Return which of ``offered`` means ``code``: itself, else the bare language, else a variant, or None."""
+    """Return which of ``offered`` means ``code``, or None.
+
+    Itself, else what differs least: first in script, then in variant, then in region, where the bare language
+    comes before another region's.
+    """
     if code in offered:
         return code
-    same = sorted(other for other in offered if is_same(code, other))
-    return min(same, key=len) if same else None
+    wanted = _tag(code)
+
+    def distance(other: str) -> tuple[bool, bool, int, int, str]:
+        tag = _tag(other)
+        region = 0 if tag.region == wanted.region else 1 if not tag.region else 2
+        return not _is_readable(tag, wanted), tag.variant != wanted.variant, region, len(other), other
+
+    return min((other for other in offered if is_near(code, other)), key=distance, default=None)
 
 
 def reported(language: str | None) -> str | None:
@@ -142,7 +118,12 @@ def reported(language: str | None) -> str | None:
     return _CODES.get(text.lower(), text)
 
 
+def whisper_code(code: str) -> str:
+    """Return Whisper's code for a language, ``no`` for ``nb``; the language alone where it has none."""
+    return closest(code, NAMES) or primary(code)
+
+
 def english_name(code: str) -> str:
     """Return the language's English name with its code, or the code alone where it is not known here."""
-    name = NAMES.get(primary(code))
-    return code if name is None else f"{name.title()} ({code})"
+    known = closest(code, NAMES)
+    return code if known is None else f"{NAMES[known].title()} ({code})"

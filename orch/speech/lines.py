@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from orch.speech.languages import closest, is_same
+from orch.speech.languages import closest, is_near, is_same
 from orch.websocket.messages import CaptionError, ParticipantRenamed, Transcript, Translation, Word
 
 # Those that are no space.
@@ -48,6 +48,10 @@ class Line:
         code = closest(language, tuple(self.translations))
         found = None if code is None else self.translations[code]
         return None if found is None or found.error is not None else flat(found.text) or None
+
+    def near(self, language: str) -> bool:
+        """Say whether it was said in this language, though it may be written in another script."""
+        return self.transcript.language is not None and is_near(self.transcript.language, language)
 
     def spoken_in(self, language: str) -> bool:
         """Say whether it was said in this language."""

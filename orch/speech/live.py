@@ -11,7 +11,7 @@ from orch.problems import ProblemError
 from orch.speech.asking import CurrentSettings
 from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.captions import Origin, caption_error
-from orch.speech.languages import AUTO, closest, is_same
+from orch.speech.languages import AUTO, closest, is_near
 from orch.speech.resampling import check_rate
 from orch.speech.stream import Publisher, SpeechStream, Teller
 from orch.speech.tally import SpeechStatistics, Tally
@@ -152,7 +152,7 @@ class Speech:
         if offered.any_target or any(error.service == TRANSLATION for error in offered.errors):
             return
         for target in targets:
-            if not is_same(target, source) and closest(target, offered.targets) is None:
+            if not is_near(target, source) and closest(target, offered.targets) is None:
                 known = ", ".join(offered.targets)
                 raise ProblemError(
                     "unsupported_language",

@@ -41,7 +41,7 @@ from orch.speech.backends import (
     text,
     unusable,
 )
-from orch.speech.languages import AUTO, closest, primary, reported
+from orch.speech.languages import AUTO, closest, reported, whisper_code
 from orch.speech.wav import wav
 
 DEFAULT_MODEL: Final = "whisper-1"  # OpenAI's dialect requires one; servers with a single model ignore it
@@ -113,7 +113,7 @@ def openai_request(
     """Return the question in OpenAI's dialect, without the optional fields that the server refuses."""
     fields = [("model", service.model or DEFAULT_MODEL)]
     if language != AUTO:
-        fields.append(("language", primary(language)))
+        fields.append(("language", whisper_code(language)))
     elif LANGUAGE not in left_out:
         fields.append(("language", AUTO))
     if FORMAT in left_out:

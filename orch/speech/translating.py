@@ -9,7 +9,7 @@ from orch.problems import ProblemError
 from orch.speech.backends import TRANSLATION, is_away, is_passing
 from orch.speech.backlog import Backoff
 from orch.speech.captions import translation, translation_gap
-from orch.speech.languages import AUTO, is_same
+from orch.speech.languages import AUTO, is_near, is_same
 from orch.speech.translator import Translator
 from orch.websocket.messages import Transcript, Translation
 
@@ -62,12 +62,18 @@ class Translations:
     def start(self, nursery: trio.Nursery, final: Transcript) -> None:
         """Translate a final into every language that is read now, but its own."""
         for target in sorted(set(self._targets())):
-            if final.language is None or not is_same(target, final.language):
+            if self._is_wanted(final.language, target):
                 if self.under_way < MOST:
                     self.under_way += 1
                     nursery.start_soon(self._translate, final, target)
                 else:
                     nursery.start_soon(self._turn_away, final, target)
+
+    def _is_wanted(self, spoken: str | None, target: str) -> bool:
+        """Say whether a reader needs a translation, if only into their own script."""
+        if spoken is None or not is_near(spoken, target):
+            return True
+        return not is_same(spoken, target) and self._translator.knows_scripts(spoken, target)
 
     async def _turn_away(self, final: Transcript, target: str) -> None:
         error = ProblemError(

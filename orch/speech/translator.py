@@ -39,7 +39,7 @@ from orch.speech.backends import (
     text,
     unusable,
 )
-from orch.speech.languages import AUTO, closest, english_name, reported
+from orch.speech.languages import AUTO, closest, english_name, is_same, reported
 
 LIVETRANSLATE_PATH: Final = "/api/translate"
 LIVETRANSLATE_LANGUAGES: Final = "/api/languages"
@@ -299,6 +299,13 @@ class Translator:
         translated = await self.back_end.ask(make, read, optional=optional)
         # What has no other words in the language keeps its own.
         return translated if translated.text else Translated(text.strip(), translated.source)
+
+    def knows_scripts(self, source: str, target: str) -> bool:
+        """Say whether a language can be had in another script of its own, or that is not known."""
+        if self.offered is None:
+            return True
+        spelled, into = self._spelled(source, target)
+        return is_same(into, target) and into in self.offered.targets.get(spelled, ())
 
     def _spelled(self, source: str, target: str) -> tuple[str, str]:
         """Return both codes as the back end writes them, where it has said how."""

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { afterClose } from "../../static/js/models/closes.js";
-import { canTranslate, choices, firstTargets, impossible, languageName, list, readable, sources, targetsOf, unknown } from "../../static/js/models/languages.js";
+import { canTranslate, choices, closest, firstTargets, impossible, isSameLanguage, languageName, list, readable, sources, targetsOf, unknown } from "../../static/js/models/languages.js";
 import { FLOOR_DB, LevelMeter, SilenceWatch, decibels, inWords, measure, share } from "../../static/js/models/levels.js";
 import { isSessionName, sessionName } from "../../static/js/models/session-name.js";
 
@@ -57,13 +57,31 @@ test("what cannot be read is said in a sentence with what can", () => {
   );
 });
 
-test("what is read at first: kept, else the reader's own, filled up to two", () => {
+test("what is read at first: kept, else the reader's own language and what is spoken, nothing else", () => {
   assert.deepEqual(firstTargets(OFFER, { kept: ["es", "fr"] }), ["es"]);
   assert.deepEqual(firstTargets(OFFER, { kept: [] }), []);
-  assert.deepEqual(firstTargets(OFFER, { kept: ["fr"], preferred: ["es-MX"] }), ["es", "de"]);
-  assert.deepEqual(firstTargets(OFFER, { preferred: ["en-US", "en", "es", "de"] }), ["en", "es", "de"]);
-  assert.deepEqual(firstTargets({ ...OFFER, targets: ["en", "en-US", "es"] }, { preferred: ["en-GB"] }), ["en", "es"], "not one language twice");
+  assert.deepEqual(firstTargets(OFFER, { kept: ["fr"], preferred: ["es-MX"] }), ["es"]);
+  assert.deepEqual(firstTargets(OFFER, { preferred: ["en-US", "en", "es", "de"] }), ["en"]);
+  assert.deepEqual(firstTargets(OFFER, { preferred: ["en-US"], spoken: ["es"] }), ["en", "es"]);
+  assert.deepEqual(firstTargets({ ...OFFER, targets: ["en", "en-US", "es"] }, { preferred: ["en-GB"] }), ["en"]);
+  assert.deepEqual(firstTargets({ ...OFFER, targets: ["en", "en-US", "es"] }, { preferred: ["en-US"] }), ["en-US"], "offered apart");
+  assert.deepEqual(firstTargets({ ...OFFER, targets: ["zh-Hans", "zh-Hant", "nb"] }, { preferred: ["zh-TW"] }), ["zh-Hant"]);
+  assert.deepEqual(firstTargets({ ...OFFER, targets: ["nb"] }, { kept: ["no"] }), ["nb"], "a code that means the same");
+  assert.deepEqual(firstTargets(OFFER, { preferred: ["ar"] }), []);
   assert.deepEqual(firstTargets(null, { kept: ["es"] }), ["es"], "an offer that is not known keeps the choice");
+});
+
+test("codes mean what the service takes them for", () => {
+  const cases = JSON.parse(readFileSync(new URL("../data/languages.json", import.meta.url), "utf8"));
+  for (const [code, offered, expected] of cases.closest) assert.equal(closest(code, offered), expected, `${code} of ${offered}`);
+  for (const [one, other, same] of cases.same) assert.equal(isSameLanguage(one, other), same, `${one} and ${other}`);
+});
+
+test("another script is translated where that is offered, else read as spoken", () => {
+  const offer = { ...OFFER, pairs: { "zh-Hans": ["en", "zh-Hant"], en: ["zh-Hans"] } };
+  assert.equal(canTranslate(offer, "zh", "zh-TW"), true);
+  assert.equal(canTranslate({ ...offer, pairs: { zh: ["en"] } }, "zh", "zh-TW"), false);
+  assert.equal(canTranslate(offer, "en", "zh-TW"), true, "one script is better than none");
 });
 
 test("names are listed as one says them", () => {

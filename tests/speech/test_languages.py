@@ -1,6 +1,37 @@
+import json
+from pathlib import Path
+
 import pytest
 
-from orch.speech.languages import closest, english_name, is_same, reported
+from orch.speech.languages import closest, english_name, is_same, reported, whisper_code
+from scripts.language_data import TARGET, module
+
+CASES = json.loads((Path(__file__).parents[1] / "data" / "languages.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("code", "offered", "expected"), CASES["closest"])
+def test_a_code_means_what_the_page_takes_it_for(code: str, offered: list[str], expected: str | None) -> None:
+    """tests/js/models.test.js tries the same cases."""
+    assert closest(code, offered) == expected
+
+
+@pytest.mark.parametrize(("one", "other", "same"), CASES["same"])
+def test_language_and_script_make_a_language(one: str, other: str, *, same: bool) -> None:
+    assert is_same(one, other) is same
+    assert is_same(other, one) is same
+
+
+def test_the_page_has_the_services_table() -> None:
+    """If not: python scripts/language_data.py."""
+    assert TARGET.read_text(encoding="utf-8") == module()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("nb", "no"), ("nn", "nn"), ("jv", "jw"), ("fil", "tl"), ("iw", "he"), ("zh-TW", "zh"), ("en-US", "en")],
+)
+def test_whisper_is_asked_in_its_own_codes(code: str, expected: str) -> None:
+    assert whisper_code(code) == expected
 
 
 @pytest.mark.parametrize(
@@ -13,7 +44,7 @@ from orch.speech.languages import closest, english_name, is_same, reported
         ("de", "den", False),
     ],
 )
-def test_languages_are_the_same_by_their_primary_subtag(one: str, other: str, *, same: bool) -> None:
+def test_regions_make_no_other_language(one: str, other: str, *, same: bool) -> None:
     assert is_same(one, other) is same
 
 

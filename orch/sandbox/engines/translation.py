@@ -5,7 +5,7 @@ from typing import Protocol
 import trio
 from msgspec import Struct
 
-from orch.speech.languages import NAMES, primary
+from orch.speech.languages import NAMES, closest, primary
 
 
 class Pair(Struct, frozen=True):
@@ -53,6 +53,7 @@ def languages(pairs: tuple[Pair, ...]) -> list[Language]:
 
 
 def _name(code: str) -> str:
-    name = NAMES.get(primary(code), primary(code)).replace("_", " ").title()
+    known = closest(code, NAMES)
+    name = (primary(code) if known is None else NAMES[known]).replace("_", " ").title()
     _, _, region = code.partition("-")
     return f"{name} ({region})" if region else name

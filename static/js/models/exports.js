@@ -9,7 +9,7 @@
 
 import { isExportable } from "./captions.js";
 import { apart, cues, flat, round } from "./cues.js";
-import { base, isSameLanguage } from "./languages.js";
+import { closest, isSameLanguage } from "./languages.js";
 
 /** What each format is called: {label, extension, type, write}. */
 export const FORMATS = Object.freeze({
@@ -48,8 +48,7 @@ function translations(line, languages) {
 
 /** The translation into a language, also by another region's code of it; "" without one. */
 function translation(line, language) {
-  const codes = [...line.translations.keys()].filter((code) => base(code) === base(language)).sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
-  const found = line.translations.get(language) ?? line.translations.get(codes[0]);
+  const found = line.translations.get(closest(language, [...line.translations.keys()]));
   return !found || found.error ? "" : flat(found.text);
 }
 

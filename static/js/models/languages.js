@@ -6,13 +6,18 @@
  * `errors`: what could not be asked; what stands for it is old or empty, which is not the same as none.
  */
 
+import data from "./language-data.js";
+
 /** What is offered where any language may be tried: the most spoken ones; others can be added by the back end. */
 const COMMON = [
   "en", "es", "zh", "hi", "ar", "pt", "fr", "ru", "de", "ja", "bn", "ur", "id", "it", "tr", "vi", "ko", "pl", "uk", "fa", "nl", "th",
   "ro", "el", "cs", "sv", "hu", "he", "da", "fi", "no", "sk", "bg", "hr", "ca", "sr", "lt", "sl", "lv", "et",
 ];
 
-const union = (...lists) => [...new Set(lists.flat())];
+/** Codes that are offered, and of `others` those whose language is not among them. */
+function union(offered, others) {
+  return [...new Set([...offered, ...others.filter((code) => !offered.some((one) => isSameLanguage(one, code)))])];
+}
 
 /** Codes that may be chosen as spoken. */
 export function sources(offer) {
@@ -52,13 +57,70 @@ function lookedUp(code, locale) {
   }
 }
 
-/** "en-GB" -> "en". */
-export function base(code) {
-  return code.split("-", 1)[0].toLowerCase();
+const NAMED = new Map([...Object.entries(data.names).map(([code, name]) => [name, code]), ...Object.entries(data.other_names)]);
+const parsed = new Map();
+
+/** A code as {language, script, region, variant}, "" for what it does not say; as orch/speech/languages.py reads it. */
+function tag(code) {
+  const known = parsed.get(code);
+  if (known) return known;
+  if (parsed.size > 4096) parsed.clear();
+  const found = parse(code);
+  parsed.set(code, found);
+  return found;
 }
 
-export function isSameLanguage(one, other) {
+function parse(code) {
+  const text = (NAMED.get(code.trim().toLowerCase()) ?? code).trim().replaceAll("_", "-").toLowerCase();
+  let [language, ...rest] = text.split("-");
+  const meant = (key) => (Object.hasOwn(data.equals, key) ? data.equals[key].toLowerCase().split("-") : null);
+  const both = rest.length > 0 ? meant(`${language}-${rest[0]}`) : null;
+  const alone = both ? null : meant(language);
+  if (both) [language, ...rest] = [...both, ...rest.slice(1)];
+  else if (alone) [language, ...rest] = [...alone, ...rest];
+  let [script, region, variant] = ["", "", ""];
+  for (const part of rest) {
+    if (part.length === 1) break; // what follows is an extension
+    if (/^\p{L}{4}$/u.test(part)) script = part[0].toUpperCase() + part.slice(1);
+    else if (variant === "" && (part.length === 2 || /^\p{Nd}+$/u.test(part))) region = part.toUpperCase();
+    else variant += part;
+  }
+  const scripts = Object.hasOwn(data.scripts, language) ? data.scripts[language] : {};
+  return { language, script: script || (scripts[region] ?? scripts[""] ?? ""), region, variant };
+}
+
+const isReadable = (one, other) => one.script === other.script || one.script === "" || other.script === "";
+
+/** The language alone: "en-GB" -> "en", "iw" -> "he", "no" -> "nb". */
+export function base(code) {
+  return tag(code).language;
+}
+
+/** Whether two codes name one language, in whatever script. */
+export function isNear(one, other) {
   return one !== null && other !== null && base(one) === base(other);
+}
+
+/** Whether two codes name one language in one script. */
+export function isSameLanguage(one, other) {
+  return isNear(one, other) && isReadable(tag(one), tag(other));
+}
+
+/** Which of `offered` means `code`, or null: itself, else what differs least in script, variant, region. */
+export function closest(code, offered) {
+  if (offered.includes(code)) return code;
+  const wanted = tag(code);
+  const distance = (other) => {
+    const { region, variant, ...rest } = tag(other);
+    const far = region === wanted.region ? 0 : region === "" ? 1 : 2;
+    return [isReadable(rest, wanted) ? 0 : 1, variant === wanted.variant ? 0 : 1, far, other.length];
+  };
+  const order = (one, other) => {
+    const [first, second] = [distance(one), distance(other)];
+    const index = first.findIndex((number, at) => number !== second[at]);
+    return index < 0 ? (one < other ? -1 : 1) : first[index] - second[index];
+  };
+  return offered.filter((other) => isNear(code, other)).sort(order)[0] ?? null;
 }
 
 /** [{code, name}] sorted by name, each once. */
@@ -73,33 +135,37 @@ export function targetsOf(offer, source) {
   if (!offer?.pairs || offer.any_target || source === "auto" || !source) return null;
   // Nothing at all is known of pairs where the translation service could not be asked.
   if (Object.keys(offer.pairs).length === 0 && (offer.errors ?? []).length > 0) return null;
-  return offer.pairs[source] ?? offer.pairs[base(source)] ?? [];
+  return offer.pairs[closest(source, Object.keys(offer.pairs))] ?? [];
 }
 
 /** Whether `target` can be read of `source`: true, false, or null where it is not known. Itself can always be. */
 export function canTranslate(offer, source, target) {
   if (source && isSameLanguage(source, target)) return true;
   const targets = targetsOf(offer, source);
-  return targets === null ? null : targets.some((code) => isSameLanguage(code, target));
+  if (targets === null) return null;
+  // Of another language, one script is better than none; of its own, only the other script is a translation.
+  return targets.some((code) => (isNear(source, target) ? isSameLanguage(code, target) : isNear(code, target)));
 }
 
 /**
- * What to read at first: what was chosen before, else the reader's own languages, filled up to two so that in a
- * conversation of two languages each is translated.
+ * What to read at first: what was chosen before, else the reader's own language, the first of `preferred` that is
+ * offered, and of the others those that are `spoken`.
  */
-export function firstTargets(offer, { kept = null, preferred = [] } = {}) {
+export function firstTargets(offer, { kept = null, preferred = [], spoken = [] } = {}) {
   const targets = readable(offer);
+  const offered = (wish) => {
+    const found = closest(wish, targets);
+    return found !== null && isSameLanguage(found, wish) ? found : null;
+  };
   if (kept !== null) {
-    const known = targets.length > 0 ? kept.filter((code) => targets.includes(code)) : kept;
-    if (known.length > 0 || kept.length === 0) return known;
+    const known = targets.length > 0 ? kept.map(offered).filter((code) => code !== null) : kept;
+    if (known.length > 0 || kept.length === 0) return [...new Set(known)];
   }
-  const chosen = [];
-  const isNew = (code) => !chosen.some((other) => isSameLanguage(code, other));
-  for (const wish of preferred) {
-    const match = targets.find((code) => code === wish) ?? targets.find((code) => isSameLanguage(code, wish));
-    if (match && isNew(match)) chosen.push(match);
+  const own = preferred.map((wish) => offered(wish) ?? closest(wish, targets)).find((code) => code !== null);
+  const chosen = own === undefined ? [] : [own];
+  for (const code of spoken.map(offered)) {
+    if (code !== null && !chosen.some((other) => isSameLanguage(code, other))) chosen.push(code);
   }
-  for (const code of targets) if (chosen.length < 2 && isNew(code)) chosen.push(code);
   return chosen;
 }
 

@@ -1,7 +1,7 @@
 /** What the Translation page says about itself. Pure: states in, sentences out. */
 
 import { count as figure } from "./figures.js";
-import { isSameLanguage, canTranslate, languageName } from "./languages.js";
+import { isSameLanguage, canTranslate, isNear, languageName } from "./languages.js";
 
 const NUMBERS = ["no one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
 
@@ -122,6 +122,8 @@ export function translated(line, target, { offer = null, now, locale = "en" }) {
   if (line.error) return { kind: "none", text: "" };
   if (line.language && isSameLanguage(line.language, target)) return { kind: "same", text: "as spoken" };
   if (line.language && canTranslate(offer, line.language, target) === false) {
+    // In another script than one reads: that is all there is.
+    if (isNear(line.language, target)) return { kind: "same", text: "as spoken" };
     const [from, to] = [languageName(line.language, locale), languageName(target, locale)];
     return { kind: "error", text: `The translation service offers no translation from ${from} to ${to}.` };
   }

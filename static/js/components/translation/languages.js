@@ -89,7 +89,7 @@ export class LanguageChoice extends EventTarget {
     const isFirst = this.#offer === null;
     this.#offer = offer;
     if (isFirst || this.#targets.length === 0) {
-      this.#targets = firstTargets(offer, { kept: this.#kept(), preferred: navigator.languages });
+      this.#targets = firstTargets(offer, { kept: this.#kept(), preferred: navigator.languages, spoken: this.source === "auto" ? [] : [this.source] });
     }
     this.#showSources();
     this.#showTargets();
