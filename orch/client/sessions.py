@@ -252,6 +252,11 @@ class Sessions:
     def _recover_all(self, names: Iterable[str], now: float) -> list[RecoverSession]:
         return [message for name in names for message in self.recover(name, now)]
 
+    def lose(self, session_id: str, reason: str) -> None:
+        """Take it that the service has lost a session, if this client is in it."""
+        if session_id in self._all:
+            self._lose(session_id, reason)
+
     def _lose(self, session_id: str, reason: str) -> None:
         session = self._all.pop(session_id)
         self._backlog.offer(Lost(session_id, reason, session.log.offset))

@@ -229,6 +229,9 @@ class ClientState:
 
     def _said(self, message: Message, size: int, now: float, *, is_answer: bool) -> list[Action]:
         """Deliver a message, in its session's order where it has one."""
+        if isinstance(message, SessionLeft) and message.reason == "lost" and not is_answer:
+            self._sessions.lose(message.session_id, "lost")
+            return [Hear(message)] if _is_for_speakers(message) else []
         if isinstance(message, SessionLeft):
             self.forget(message.session_id)
         actions: list[Action] = [Hear(message)] if _is_for_speakers(message) else []

@@ -201,7 +201,11 @@ class ClusterStore(SessionStore, SettingsStore, Protocol):
     """Called with a session and what another worker told those in it."""
 
     on_gone: Callable[[str], None] | None
-    """Called when a watched session has ended, or when what was missed of it can no longer be told."""
+    """Called when a watched session has ended."""
+
+    on_lost: Callable[[str], None] | None
+    """Called when a watched session is gone without having been ended, or when what was missed of it is no
+    longer stored. Where it is None, :attr:`on_gone` is called."""
 
     on_asked: Callable[[bytes], bytes] | None
     """Called with what another worker asks, once for each question; returns the answer. Empty: none."""

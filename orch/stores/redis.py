@@ -148,6 +148,7 @@ class RedisStore:
         self.on_appended: Callable[[Appended], None] | None = None
         self.on_told: Callable[[str, bytes], None] | None = None
         self.on_gone: Callable[[str], None] | None = None
+        self.on_lost: Callable[[str], None] | None = None
         self.on_asked: Callable[[bytes], bytes] | None = None
         self.is_unused: Callable[[str], bool] | None = None
         self.on_state: Callable[[bool], None] | None = None

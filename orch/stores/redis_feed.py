@@ -36,7 +36,11 @@ GRACE: Final = 0.03
 STEP: Final = 500
 #: Seconds within which every session is looked at though nothing is amiss: keys may have been dropped (an
 #: operator's ``FLUSHALL``, a full server that evicts), and nobody publishes that.
-AUDIT_EVERY: Final = 30.0
+AUDIT_EVERY: Final = 5.0
+#: Sessions looked at so in a second, at most: with more than five thousand it takes longer.
+AUDITED_A_SECOND: Final = 1_000
+#: Seconds after which a session is looked at again that is not there: that it was ended may be on its way.
+LOST_AFTER: Final = 0.5
 #: Seconds between looks at which sessions nobody is in any more, and between signs of life.
 LET_GO_EVERY: Final = 5.0
 PING_EVERY: Final = 5.0
@@ -61,6 +65,7 @@ class Listener(Protocol):
     on_appended: Callable[[Appended], None] | None
     on_told: Callable[[str, bytes], None] | None
     on_gone: Callable[[str], None] | None
+    on_lost: Callable[[str], None] | None
     on_asked: Callable[[bytes], bytes] | None
     is_unused: Callable[[str], bool] | None
 
@@ -218,7 +223,8 @@ class Feed:
         """Look at every session now and then, a part at a time."""
         while True:
             waiting = list(self._followers)
-            pause = AUDIT_EVERY / (1 + len(waiting) // STEP)
+            every = max(AUDIT_EVERY, len(waiting) / AUDITED_A_SECOND)
+            pause = every / (1 + len(waiting) // STEP)
             for start in range(0, max(len(waiting), 1), STEP):
                 await trio.sleep(pause)
                 for session_id in waiting[start : start + STEP]:
@@ -374,8 +380,13 @@ class Feed:
         if follower is None or follower.position is None:
             return
         if head is None or head.epoch != follower.epoch:
-            self._gone(session_id)
+            if follower.is_missing:
+                self._gone(session_id, is_lost=True)
+            else:
+                follower.is_missing = True
+                self._look_at(session_id, within=LOST_AFTER, must=True)
             return
+        follower.is_missing = False
         if not follower.compare(head.offset, passed_on=passed_on, newest=newest):
             self.failures += 1
             _log.warning("a message was published that is not stored", session=session_id, offset=passed_on)
@@ -400,14 +411,17 @@ class Feed:
         if follower.position < head.offset:
             # What was missed is no longer kept: those here must not believe that they have heard it all.
             _log.warning("missed more than is kept", session=session_id, offset=follower.position)
-            self._gone(session_id)
+            self._gone(session_id, is_lost=True)
 
-    def _gone(self, session_id: str, *, keep: bool = False) -> None:
+    def _gone(self, session_id: str, *, keep: bool = False, is_lost: bool = False) -> None:
+        """Follow a session no more; ``is_lost``: nobody has said that it was ended."""
         if not keep:
             self._forget(session_id)
         self._release(session_id, None)
-        if self._listener.on_gone is not None:
-            self._guarded(self._listener.on_gone, session_id)
+        listener = self._listener
+        on_gone = listener.on_lost if is_lost and listener.on_lost is not None else listener.on_gone
+        if on_gone is not None:
+            self._guarded(on_gone, session_id)
 
     def _forget(self, session_id: str) -> None:
         self._followers.pop(session_id, None)

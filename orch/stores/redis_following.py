@@ -19,14 +19,16 @@ class Follower:
 
     ``position``: the newest offset passed on; None until the session was read. ``newest``: the highest that
     was heard of, a hint until the store is asked. ``sure``: the newest that the store itself is known to have
-    given; what is only published may come from anyone who can speak to the server. The mutable state beside
+    given; what is only published may come from anyone who can speak to the server. ``is_missing``: it was not
+    there when it was looked at last. The mutable state beside
     it is what was heard behind a hole, :data:`HELD_LIMIT` messages at most.
     """
 
-    __slots__ = ("_held", "epoch", "newest", "position", "sure")
+    __slots__ = ("_held", "epoch", "is_missing", "newest", "position", "sure")
 
     def __init__(self) -> None:
         self.epoch = ""
+        self.is_missing = False
         self.position: int | None = None
         self.newest = self.sure = 0
         self._held: dict[int, Appended] = {}
@@ -36,7 +38,7 @@ class Follower:
 
     def begin(self, epoch: str, position: int) -> None:
         """Go on from here: what is up to ``position`` is known, and was this epoch's."""
-        self.epoch, self.position = epoch, position
+        self.epoch, self.position, self.is_missing = epoch, position, False
         self.newest = max(self.newest, position)
         self.sure = position
         self._held.clear()

@@ -59,9 +59,11 @@ class Elsewhere:
         self.run = self._neighbours.run
         self.not_understood = 0
         self.on_ended: Callable[[str], None] | None = None
+        self.on_lost: Callable[[str], None] | None = None
         self.on_state: Callable[[bool], None] | None = None
         store.on_told = self._heard
         store.on_gone = self._gone
+        store.on_lost = self._lost
         store.on_state = self._changed
         self._is_steady = isinstance(store, SteadyStore)
         if isinstance(store, SteadyStore):
@@ -132,6 +134,11 @@ class Elsewhere:
         self._neighbours.let_go(session_id)
         if self.on_ended is not None:
             self.on_ended(session_id)
+
+    def _lost(self, session_id: str) -> None:
+        self._neighbours.let_go(session_id)
+        if self.on_lost is not None:
+            self.on_lost(session_id)
 
     def _is_unused(self, session_id: str) -> bool:
         is_unused = self._resident.let_go(session_id)

@@ -237,10 +237,13 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
 
 
 class SessionLeft(ServerMessage, frozen=True, tag="session_left"):
-    """The client is in the session no more."""
+    """The client is in the session no more.
+
+    ``lost``: nobody ended it, but the store no longer has it, or not all that was said in it.
+    """
 
     session_id: str
-    reason: Literal["left", "ended", "expired"] = "left"
+    reason: Literal["left", "ended", "expired", "lost"] = "left"
 
 
 class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):

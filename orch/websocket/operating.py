@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+import structlog
 import trio
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ from orch.websocket.rooms import Rooms
 #: Characters of an announcement that the event log shows.
 ANNOUNCEMENT_SHOWN: Final = 100
 
+_log = structlog.get_logger("websocket")
 
 _ANNOUNCE: Final = "announce"
 _CLOSE: Final = "close"
@@ -114,6 +116,18 @@ class Operating:
 
     def _closed(self, payload: bytes) -> bytes:
         return msgspec.json.encode(self._close_here(msgspec.json.decode(payload, type=str)))
+
+    def sessions_lost(self, count: int) -> None:
+        """Tell operators that sessions are gone that nobody has ended."""
+        _log.warning("sessions lost", count=count)
+        many = f"{count} sessions were" if count > 1 else "1 session was"
+        self._events.record(
+            "bad",
+            "sessions",
+            f"{many} lost: nobody ended them, but Redis no longer has them, or not all that was said in them."
+            " It was emptied, started again without what it had stored, or evicts keys (maxmemory-policy)."
+            " Those in them were notified.",
+        )
 
     def store_changed(
         self,

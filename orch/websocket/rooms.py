@@ -97,6 +97,8 @@ class Rooms:
         self.on_ended: Callable[[Session], None] | None = None
         self.on_renamed: Callable[[Session, Member], None] = lambda _session, _member: None
         self._settings = settings
+        self.on_lost: Callable[[int], None] = lambda _count: None
+        self._lost_count = 0
         self._deletions = 0
         self._expiring: set[str] = set()
         self._under_way = UnderWay(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
@@ -105,6 +107,7 @@ class Rooms:
         if isinstance(store, ClusterStore):
             self.elsewhere = Elsewhere(store, asking, resident=self.resident, presence=presence)
             self.elsewhere.on_ended = self._ended_elsewhere
+            self.elsewhere.on_lost = self._lost
 
     @property
     def settings(self) -> Settings:
@@ -321,7 +324,19 @@ class Rooms:
     def _ended_elsewhere(self, session_id: str) -> None:
         self._dismiss([session_id], "expired" if session_id in self._expiring else "ended")
 
-    def _dismiss(self, session_ids: Sequence[str], reason: Literal["ended", "expired"]) -> None:
+    def _lost(self, session_id: str) -> None:
+        session = self.resident.peek(session_id)
+        if session is not None and session.count:
+            self._lost_count += 1
+        self._dismiss([session_id], "lost")
+
+    def report_lost(self) -> None:
+        """Report how many sessions with someone in them were lost since it was last reported, if any."""
+        lost, self._lost_count = self._lost_count, 0
+        if lost:
+            self.on_lost(lost)
+
+    def _dismiss(self, session_ids: Sequence[str], reason: Literal["ended", "expired", "lost"]) -> None:
         for session_id in session_ids:
             session = self.resident.peek(session_id)
             if session is None:

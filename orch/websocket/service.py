@@ -119,6 +119,7 @@ class HubService:
         self._operating = Operating(
             asking=asking, connections=self._connections, rooms=self._rooms, events=events
         )
+        self._rooms.on_lost = self._operating.sessions_lost
         self._worker = asking.me.name
         self.pool = Pool(asking=asking, own=self.statistics, touch=lambda: topics.touch("connections"))
         self.admission = Admission(self._rooms)

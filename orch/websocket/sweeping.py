@@ -58,6 +58,7 @@ class Sweeper:
                 settings.session_management.cleanup_interval,
                 settings.orchestration.websocket.session_timeout / 4,
             )
+            rooms.report_lost()
             with self.boundary.item(step="touch"):
                 try:
                     await rooms.count_all()

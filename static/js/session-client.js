@@ -34,6 +34,8 @@ const BUSY_AGAIN = 4_000;
 
 const NO_LINK = "A session is opened with the link that its host sends you.";
 
+const LOST = "The service has lost the session: what was said in it is no longer stored. Begin a new one, and send its link to the others.";
+
 /** Answers that say that one is in the session. */
 const ANSWERS = new Set(["session_created", "session_joined", "session_recovered"]);
 
@@ -204,7 +206,7 @@ export class SessionClient extends EventTarget {
   }
 
   /** Join with what the service keeps. Resolves to the answer, or null where it is gone or has failed. */
-  async #join(tries = BUSY_TRIES) {
+  async #join(tries = BUSY_TRIES, wasLost = false) {
     const key = this.#me.key === null ? {} : { key: this.#me.key };
     try {
       const answer = await this.#ask({ type: "join_session", session_id: this.#session_id, history: true, ...key, ...this.#identity() });
@@ -213,10 +215,10 @@ export class SessionClient extends EventTarget {
     } catch (error) {
       if (error.code === "rate_limited" && tries > 1) {
         await new Promise((resolve) => this.#timers.setTimeout(resolve, BUSY_AGAIN));
-        return this.#join(tries - 1);
+        return this.#join(tries - 1, wasLost);
       }
       if (error.code === "key_required") this.#go("uninvited", error.message);
-      else if (error.code === "unknown_session") this.#go("gone", error.message);
+      else if (error.code === "unknown_session") this.#go("gone", wasLost ? LOST : error.message);
       else this.#go("failed", error.message);
       return null;
     }
@@ -224,7 +226,7 @@ export class SessionClient extends EventTarget {
 
   async #lost(reason) {
     this.#go("lost");
-    const answer = await this.#join();
+    const answer = await this.#join(BUSY_TRIES, reason === "lost");
     if (answer) this.#emit("rejoined", { complete: answer.complete ?? false, reason });
   }
 

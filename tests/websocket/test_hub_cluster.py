@@ -174,6 +174,47 @@ def test_a_count_is_null_while_a_worker_has_not_answered(tmp_path: Path) -> None
         run(main, server, virtual=False)
 
 
+def test_sessions_that_the_server_has_lost_are_said_to_be_lost(tmp_path: Path) -> None:
+    """Within seconds, on every worker, to who only listens too; to operators with one event."""
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            for number in range(5):
+                await create(ann, session_id=f"s{number}")
+                await join(bob, session_id=f"s{number}", role="observer")
+            server.ask("FLUSHALL")
+            began = trio.current_time()
+            for socket in (ann, bob):
+                left = [await socket.until("session_left") for _ in range(5)]
+                assert {each["reason"] for each in left} == {"lost"}
+                assert {each["session_id"] for each in left} == {f"s{number}" for number in range(5)}
+            assert trio.current_time() - began < 15
+            await trio.sleep(sweeping._COUNT_EVERY + 1)
+            assert any("5 sessions were lost" in event.text for event in a.events.latest())
+            # Whoever may begins it anew, by the same name.
+            await create(ann, session_id="s0")
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
+def test_a_session_that_was_ended_is_not_said_to_be_lost(tmp_path: Path) -> None:
+    """Also where someone speaks in it just as it ends."""
+
+    async def main(server: RedisServer) -> None:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            for number in range(20):
+                name = f"s{number}"
+                await create(ann, session_id=name)
+                await join(bob, session_id=name)
+                bob.say({"type": "broadcast", "session_id": name, "data": 1})
+                await a.service.end_session(name)
+                assert (await bob.until("session_left"))["reason"] == "ended"
+
+    with redis_server(tmp_path / "redis") as server:
+        run(main, server, virtual=False)
+
+
 def test_those_on_a_worker_that_is_gone_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that was killed says nothing more; the others notice by that."""
     monkeypatch.setattr(asking, "ROLL_CALL", 0.1)
@@ -312,9 +353,9 @@ def test_clients_are_told_that_nothing_can_be_kept_and_when_it_can_be_again(tmp_
             ann.say({"type": "broadcast", "session_id": "s", "data": 1})
             await trio.to_thread.run_sync(server.start)
             for socket in (ann, bob):
-                assert (await socket.until("system_announcement"))["state"] == "restored"
-            for socket in (ann, bob):
                 assert (await socket.until("session_message"))["offset"] == 1
+            for socket in (ann, bob):  # only once it has lasted for a second
+                assert (await socket.until("system_announcement"))["state"] == "restored"
 
     with redis_server(tmp_path / "redis") as server:
         run(main, server, virtual=False)

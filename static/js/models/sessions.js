@@ -130,6 +130,11 @@ export class Sessions {
         this.#recovered(message);
         return;
       case "session_left":
+        if (message.reason === "lost") {
+          const session = this.#all.get(message.session_id);
+          if (session) this.#lose(message.session_id, session, "lost");
+          return;
+        }
         this.forget(message.session_id);
         this.#emit("message", message);
         return;
