@@ -65,9 +65,11 @@ ROUTES: Final[Mapping[tuple[str, str], Need]] = {
     ("GET", "/api/workers"): Need.OPERATOR,
     ("GET", "/api/connections"): Need.OPERATOR,
     ("GET", "/api/config"): Need.OPERATOR,
+    ("GET", "/api/config/export"): Need.OPERATOR,
     ("GET", "/api/sessions"): Need.OPERATOR,
     # What operators change.
     ("PATCH", "/api/config"): Need.OPERATOR,
+    ("POST", "/api/config/import"): Need.OPERATOR,
     ("POST", "/api/services/restart"): Need.OPERATOR,
     ("POST", "/api/tree/<branch>/restart"): Need.OPERATOR,
     ("POST", "/api/announcements"): Need.OPERATOR,

@@ -16,11 +16,19 @@ export class ProblemError extends Error {
 
 /** Send `method path` with a JSON body; resolves to the answer's data. Rejects with ProblemError. */
 export async function control(method, path, body = undefined) {
-  const response = await send(method, path, body);
+  return answered(await send(method, path, body));
+}
+
+async function answered(response) {
   if (response.ok) return response.status === 204 ? null : response.json();
   const problem = await readProblem(response);
   if (problem.code === "token_required") signIn();
   throw new ProblemError(problem, response.status);
+}
+
+/** The same with a text as the body. */
+export async function controlText(method, path, text, type) {
+  return answered(await fetched(path, { method, headers: { "Content-Type": type }, body: text }));
 }
 
 /** Go to the page that asks for the token, and back here from there. */
@@ -30,8 +38,12 @@ export function signIn(place = globalThis.location) {
 
 async function send(method, path, body) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  return fetched(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+}
+
+async function fetched(path, options) {
   try {
-    return await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    return await fetch(path, options);
   } catch (error) {
     throw new ProblemError({ code: "unreachable", detail: "The service cannot be reached. Nothing was changed." }, 0, { cause: error });
   }

@@ -64,6 +64,7 @@ EVERYONE: Final = (
 
 BODIES: Final[dict[str, Any]] = {
     "/api/config": {"values": {}},
+    "/api/config/import": {},
     "/api/services/restart": {"service": "none"},
     "/api/announcements": {"message": ""},
     "/api/sessions/create": {"config": 1},

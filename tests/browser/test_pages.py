@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import FilePayload, expect
 
 from orch.web.pages import PAGES
 from tests.browser.conftest import LOST, NAMES, OPERATOR_PAGES, PageAt, settled, violations, weighed
@@ -434,6 +434,51 @@ def test_a_value_is_changed_until_the_next_start(page_at: PageAt, axe: str) -> N
         assert page.get_by_role("button", name="Change orchestration.control_token").count() == 0
         assert page.get_by_role("button", name="Change services.audio-service.url").count() == 0
         expect(page.get_by_text("fixed while it runs").first).to_be_visible()
+
+
+INSIDE = """(dialog) => {
+    const { right } = dialog.getBoundingClientRect();
+    return [...dialog.querySelectorAll("*")].every((each) => each.getBoundingClientRect().right <= right);
+}"""
+LONG_LIST = ", ".join(f"host-{number}.example" for number in range(40))
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_a_file_of_settings_is_imported_after_what_it_changes_was_shown(
+    page_at: PageAt, axe: str, width: int
+) -> None:
+    """What waits for a restart and what is left alone too; one that cannot be used has its faults named."""
+    with scripted("full") as running:
+        page = page_at(running.url + "/settings", width=width, expects=("422", "400"))
+        settled(page)
+        expect(page.get_by_role("link", name="Export")).to_have_attribute("href", "/api/config/export")
+
+        def choose(text: str) -> None:
+            file = FilePayload(name="mine.yaml", mimeType="application/yaml", buffer=text.encode())
+            page.locator("#import-file").set_input_files([file])
+
+        choose("orchestration:\n  gateway: {timeout: soon, nonsense: 1}\n")
+        dialog = page.get_by_role("dialog", name="Import mine.yaml")
+        expect(dialog).to_contain_text("orchestration.gateway.timeout")
+        expect(dialog).to_contain_text("orchestration.gateway.nonsense")
+        expect(dialog).to_contain_text("Nothing was changed.")
+        expect(dialog.get_by_role("button", name="Apply")).to_be_disabled()
+        dialog.get_by_role("button", name="Cancel").click()
+        choose(
+            "orchestration:\n  gateway: {timeout: 9}\n  frontend:\n    port: 4000\n"
+            f"    allowed_hosts: [{LONG_LIST}]\n"
+            "services:\n  audio-service: {url: 'http://else:1'}\n"
+        )
+        expect(dialog).to_contain_text("after a restart: it waits because the listening socket")
+        expect(dialog).to_contain_text("not changed: it is an address")
+        assert violations(page, axe) == []
+        assert dialog.evaluate(INSIDE)
+        assert running.service.changes == []
+        dialog.get_by_role("button", name="Apply").click()
+        expect(page.locator(".toast")).to_contain_text("left alone")
+        ((_, wanted),) = running.service.changes
+        assert wanted["orchestration.gateway.timeout"] == 9
+        assert not any(path.startswith("services.") for path in wanted)
 
 
 def test_a_page_that_is_not_there_is_a_page_too(full: Running, page_at: PageAt, axe: str) -> None:

@@ -34,6 +34,7 @@ PURE = (
     "settings/yaml_reading.py",
     "settings/environment.py",
     "settings/kinds.py",
+    "settings/portable.py",
     "settings/reloading.py",
     "analytics/series.py",
     "client/backlog.py",

@@ -2,17 +2,19 @@
 
 from typing import Any
 
+import trio
 from msgspec import Struct
-from quart import Blueprint, Response
-from quart_schema import document_request, document_response
+from quart import Blueprint, Response, request
+from quart_schema import document_querystring, document_request, document_response
 
-from orch.cluster.runtime_settings import WorkerChanged
+from orch.cluster.runtime_settings import Changed, WorkerChanged
 from orch.configuration import ConfigurationStatistics
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.settings import SettingsError
 from orch.settings.kinds import masked, why_fixed
-from orch.web.answers import answer, read_json
+from orch.settings.portable import ImportedChange, exported, imported
+from orch.web.answers import JSON_LIMIT, answer, read_json, read_query
 from orch.web.audit import log_change
 
 
@@ -32,6 +34,44 @@ class Applied(Struct, frozen=True, kw_only=True):
     waiting: tuple[str, ...]
     workers: tuple[WorkerChanged, ...]
     config: ConfigurationStatistics
+
+
+class ImportQuery(Struct, frozen=True):
+    """``dry_run``: say what would change, and change nothing."""
+
+    dry_run: bool = False
+
+
+class Imported(Struct, frozen=True, kw_only=True):
+    """What a file has changed, or would change (``dry_run``).
+
+    ``workers``: what became of it on the others, where there are several.
+    """
+
+    dry_run: bool
+    changes: tuple[ImportedChange, ...]
+    workers: tuple[WorkerChanged, ...] = ()
+
+
+def _refused(error: SettingsError) -> ProblemError:
+    faults = [{"path": fault.path, "expected": fault.expected} for fault in error.faults]
+    return ProblemError("invalid_settings", str(error.faults[0]), faults=faults)
+
+
+async def _read_text() -> str:
+    """Return the body as text. Problems: ``body_too_large``, ``invalid_settings``."""
+    length = request.content_length
+    body = b""
+    if length is None or length <= JSON_LIMIT:
+        given = await request.get_data(cache=False)
+        body = given if isinstance(given, bytes) else given.encode()
+    if len(body) > JSON_LIMIT or (length or 0) > JSON_LIMIT:
+        raise ProblemError("body_too_large", f"A file of settings may have {JSON_LIMIT} bytes.")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        faults = [{"path": "the file", "expected": "expected UTF-8 text"}]
+        raise ProblemError("invalid_settings", "the file: expected UTF-8 text", faults=faults) from None
 
 
 def blueprint(parts: Parts) -> Blueprint:
@@ -65,11 +105,8 @@ def blueprint(parts: Parts) -> Blueprint:
         try:
             changed = await parts.runtime.change(wanted)
         except SettingsError as error:
-            faults = [{"path": fault.path, "expected": fault.expected} for fault in error.faults]
-            raise ProblemError("invalid_settings", str(error.faults[0]), faults=faults) from None
-        for each in changed.changes:
-            old, new = masked(each.path, each.old), masked(each.path, each.new)
-            log_change("setting", path=each.path, old=old, new=new, waits=each.reason is not None)
+            raise _refused(error) from None
+        _log(changed)
         return answer(
             Applied(
                 applied=tuple(change.path for change in changed.changes if change.reason is None),
@@ -79,4 +116,41 @@ def blueprint(parts: Parts) -> Blueprint:
             )
         )
 
+    @api.get("/export")
+    async def export() -> Response:
+        """Return the settings in force as a YAML file, without secrets."""
+        text = await trio.to_thread.run_sync(exported, parts.settings.current)
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Disposition": 'attachment; filename="orchestration.yaml"',
+        }
+        return Response(text, content_type="application/yaml; charset=utf-8", headers=headers)
+
+    @api.post("/import")
+    @document_querystring(ImportQuery)
+    @document_response(Imported)
+    async def import_() -> Response:
+        """Change settings to what a YAML file (the body) says; ``dry_run`` says what would change.
+
+        A value that the file leaves out stays as it is. Commands, URLs, keys and file paths are left alone.
+        """
+        query = read_query(ImportQuery)
+        text = await _read_text()
+        try:
+            plan = await trio.to_thread.run_sync(imported, text, parts.settings.current)
+            if query.dry_run or not plan.values:
+                return answer(Imported(dry_run=query.dry_run, changes=plan.changes))
+            changed = await parts.runtime.change(plan.values)
+        except SettingsError as error:
+            raise _refused(error) from None
+        _log(changed)
+        return answer(Imported(dry_run=False, changes=plan.changes, workers=changed.workers))
+
     return api
+
+
+def _log(changed: Changed) -> None:
+    """Write a line for each value that was changed."""
+    for each in changed.changes:
+        old, new = masked(each.path, each.old), masked(each.path, each.new)
+        log_change("setting", path=each.path, old=old, new=new, waits=each.reason is not None)

@@ -99,3 +99,17 @@ export function othersWords(workers) {
     )
     .join(" ");
 }
+
+/** What importing a file has changed, in a sentence. */
+export function importedWords(changes) {
+  const of = (wanted) => changes.filter(({ outcome }) => outcome === wanted).length;
+  const parts = [
+    [of("applies"), "in force now"],
+    [of("waits"), "in force after a restart"],
+    [of("fixed"), "left alone"],
+  ].filter(([number]) => number > 0);
+  return parts.length === 0 ? "The file changes nothing." : `${listed(parts.map(([number, words]) => `${counted(number, "value")} ${words}`))}.`;
+}
+
+/** What a change of an imported file comes to. */
+export const OUTCOMES = { applies: "at once", waits: "after a restart", fixed: "not changed" };

@@ -2,6 +2,7 @@
 
 import { showBanners } from "../components/banners.js";
 import { byId, h, keyed, setText } from "../components/dom.js";
+import { importSettings } from "../components/import-settings.js";
 import { editSetting } from "../components/edit-setting.js";
 import { emptyState } from "../components/empty.js";
 import { ready } from "../components/slot.js";
@@ -10,7 +11,7 @@ import { timeElement } from "../components/time.js";
 import { toast } from "../components/toasts.js";
 import { control } from "../control.js";
 import { counted } from "../models/figures.js";
-import { grouped, isEditable, matching, othersWords, sentence, shown, SOURCES } from "../models/settings.js";
+import { grouped, importedWords, isEditable, matching, othersWords, sentence, shown, SOURCES } from "../models/settings.js";
 import { serverNow, socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
@@ -136,4 +137,14 @@ socket.onTopic("config", (data) => {
 });
 byId("find").addEventListener("input", () => config !== null && showValues());
 byId("source").addEventListener("change", () => config !== null && showValues());
+byId("import").addEventListener("click", () => byId("import-file").click());
+byId("import-file").addEventListener("change", async () => {
+  const [file] = byId("import-file").files;
+  byId("import-file").value = "";
+  const answer = file === undefined ? null : await importSettings(file);
+  if (answer === null) return;
+  const others = othersWords(answer.workers);
+  if (others !== "") toast(others, { tone: "bad" });
+  toast(importedWords(answer.changes));
+});
 socket.start();
