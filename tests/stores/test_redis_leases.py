@@ -62,3 +62,21 @@ def test_of_many_who_want_it_one_acts_at_a_time(redis_address: str, shared_redis
         assert fences == sorted(set(fences))
 
     run(main, virtual=False)
+
+
+def test_the_fence_of_a_lease_that_nobody_takes_any_more_goes(
+    redis_address: str, shared_redis: RedisServer
+) -> None:
+    """A back end that was removed leaves nothing behind for good."""
+
+    async def main() -> None:
+        async with workers(redis_address, 1) as (a,):
+            assert await a.store.take_lease("removed", "a", 60) is not None
+            found = await trio.to_thread.run_sync(shared_redis.ask, "KEYS", "*lease*fence*")
+            names = [line for line in found.split(b"\r\n") if b"removed" in line]
+            assert names
+            for name in names:
+                left = await trio.to_thread.run_sync(shared_redis.ask, "TTL", name.decode())
+                assert 0 < int(left[1:]) <= 86_400
+
+    run(main, virtual=False)
