@@ -366,6 +366,26 @@ def test_it_follows_what_is_said_until_the_reader_scrolls_up(
     expect(page.locator("#jump")).to_be_hidden()
 
 
+def test_how_far_captions_are_behind_is_written_and_not_read_out(
+    meeting: Callable[..., tuple[Page, Hub]],
+) -> None:
+    """The status that is read out has no figure that changes all the time."""
+    page, hub = meeting(MEETING)
+    hub.say(type="audio_status", session_id="meeting", stream_id="a", waiting_seconds=5.6, waiting_for=None)
+    expect(page.locator("#page-status")).to_contain_text("5.6 s of speech wait")
+    expect(page.get_by_role("status").filter(has_text="Ann is speaking")).to_have_count(1)
+    assert "5.6" not in " ".join(page.get_by_role("status").all_text_contents())
+
+
+def test_large_type_stays_after_a_reload(meeting: Callable[..., tuple[Page, Hub]]) -> None:
+    """And hides how sure the engine is."""
+    page, _ = meeting(MEETING)
+    page.get_by_role("button", name="Large type").click()
+    expect(page.locator(".line-confidence").first).to_be_hidden()
+    page.reload()
+    expect(page.get_by_role("button", name="Large type")).to_have_attribute("aria-pressed", "true")
+
+
 def test_a_language_that_cannot_be_had_is_said(meeting: Callable[..., tuple[Page, Hub]]) -> None:
     """Not left out in silence: at the choice, and beside what was said."""
     page, _ = meeting(MEETING)

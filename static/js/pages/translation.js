@@ -33,6 +33,7 @@ const DELAYS = 20;
 /** Whoever leaves waits so long at most for the service to have what they said last (ms). */
 const LAST_WORDS = 3_000;
 const KEPT_NAME = "translation:name";
+const KEPT_LARGE = "translation:large";
 
 const tab = new TabSession(tabStorage());
 const link = readLink(location.href);
@@ -183,9 +184,11 @@ function sayNow() {
   saidAt = performance.now();
   showEmpty();
   setText(byId("page-status"), words());
+  // Delays change all the time: they are there to be read, and not read out.
+  setText(byId("spoken-status"), words({ lag: null, waiting: null }));
 }
 
-function words() {
+function words(less = {}) {
   const me = session.participant_id;
   return sentence({
     phase: session.phase,
@@ -202,6 +205,7 @@ function words() {
     waiting: waiting(),
     recordings: recordings.active,
     isReadOnly: session.isReadOnly,
+    ...less,
   });
 }
 
@@ -398,12 +402,20 @@ function save(format) {
 }
 
 function toggleLarge() {
-  const isLarge = document.body.toggleAttribute("data-large");
+  showLarge(!document.body.hasAttribute("data-large"));
+  kept.set(KEPT_LARGE, String(document.body.hasAttribute("data-large")));
+}
+
+function showLarge(isLarge) {
+  document.body.toggleAttribute("data-large", isLarge);
   setAttribute(byId("large"), "aria-pressed", String(isLarge));
 }
 
 // --- wiring ---------------------------------------------------------------------------------------------------
 
+// A sentence that stands in two places is read out from one.
+setAttribute(byId("page-status"), "role", null);
+showLarge(kept.get(KEPT_LARGE) === "true");
 byId("name").value = kept.get(KEPT_NAME) ?? "";
 byId("name").addEventListener("change", () => {
   kept.set(KEPT_NAME, byId("name").value.trim());
