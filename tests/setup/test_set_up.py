@@ -56,6 +56,7 @@ def test_help_lists_every_target_with_a_sentence() -> None:
     assert targets - set(listed) == {"checkers", "tools"}
     assert set(listed) <= targets
     expected = "help install run test lint types test-py test-js test-browser bench soak fuzz clean wheel"
+    expected += " outages"
     assert set(listed) == set(expected.split())
     assert subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout == shown
 
@@ -175,6 +176,9 @@ def test_tools_that_are_there_are_taken_and_packages_installed_once(tmp_path: Pa
         chromium="",
         apertium="",
         espeak_ng="",
+        nginx="",
+        caddy="",
+        ffmpeg="",
         redis_server="",
         ip="",
         node=f'exec {require("node")} "$@"',
