@@ -5,6 +5,8 @@ Seconds count from the stream's first sample, to the millisecond. Confidence is 
 
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
 from orch.problems import ProblemError
 from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.languages import AUTO
@@ -24,6 +26,11 @@ class Origin:
     source_language: str
     speaker: str | None = None
     participant_id: str | None = None
+
+    @property
+    def is_recording(self) -> bool:
+        """Say whether it is a recording: no participant speaks it."""
+        return self.participant_id is None
 
 
 @dataclass(slots=True)
@@ -86,6 +93,7 @@ def transcript(
         stream_started=origin.started,
         speaker=origin.speaker,
         participant_id=origin.participant_id,
+        recording=origin.is_recording or UNSET,
         words=tuple(
             Word(
                 text=word.text,
@@ -120,6 +128,7 @@ def gap(
         stream_started=origin.started,
         speaker=origin.speaker,
         participant_id=origin.participant_id,
+        recording=origin.is_recording or UNSET,
         error=caption_error(error, service=AUDIO, is_final=is_final),
     )
 

@@ -23,10 +23,14 @@ NOT_TRANSLATED: Final = "[not translated]"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The original, translations, or both. In a translation alone, what was said in its language stays."""
+    """The original, translations, or both. In a translation alone, what was said in its language stays.
+
+    ``stream``: only what was said in it, for instance in one recording, from its own beginning.
+    """
 
     original: bool = True
     languages: tuple[str, ...] = ()
+    stream: str | None = None
 
     def of(self, line: Line) -> tuple[str, ...]:
         """Return what is shown of a line, at least one text."""
@@ -141,10 +145,17 @@ def format_of(kind: str) -> Format:
 
 
 def export(messages: Iterable[Told], *, kind: str, session_id: str, choice: Choice | None = None) -> File:
-    """Return the file of a kind. Raises ``invalid_request`` where there is no such kind."""
+    """Return the file of a kind. Raises ``invalid_request`` for no such kind, ``not_found`` for no stream."""
     form = format_of(kind)
-    text = form.write(record(messages, session_id=session_id), choice or Choice())
-    return File(f"translation-{session_id}.{form.extension}", form.media_type, text.encode())
+    choice = choice or Choice()
+    said = record(messages, session_id=session_id, stream=choice.stream)
+    name = session_id
+    if choice.stream is not None:
+        if said.started is None:
+            raise ProblemError("not_found", f"Nothing of a stream {choice.stream[:128]} is in this session.")
+        name = f"{session_id}-{choice.stream}"
+    text = form.write(said, choice)
+    return File(f"translation-{name}.{form.extension}", form.media_type, text.encode())
 
 
 def stamp(milliseconds: int, mark: str) -> str:

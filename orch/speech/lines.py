@@ -95,12 +95,16 @@ def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[Told]:
     return found
 
 
-def record(messages: Iterable[Told], *, session_id: str) -> Record:
+def record(messages: Iterable[Told], *, session_id: str, stream: str | None = None) -> Record:
     """Return what was said; the messages come in the order of their offsets.
 
     Of one utterance the last final text counts, else the last gap; revisions do not. A line with an empty
     final text is none. A translation counts if nothing later replaced it: text is not replaced by an error
     of the same revision. A participant's lines all carry the newest name.
+
+    The lines of a recording stay together, and recordings follow one another: one that was begun while
+    another was read begins where that one ends. ``stream``: only what was said in this stream, from its own
+    beginning.
     """
     messages = list(messages)
     names = _names(messages)
@@ -115,22 +119,54 @@ def record(messages: Iterable[Told], *, session_id: str) -> Record:
             before = of_segment.get(message.target_language)
             if before is None or message.revision > before.revision or message.error is None:
                 of_segment[message.target_language] = message
+    if stream is not None:
+        transcripts = {name: said for name, said in transcripts.items() if stream_of(name) == stream}
     if not transcripts:
         return Record(session_id, (), None)
     zero = min(transcript.stream_started for transcript in transcripts.values())
+    begins = _begins(transcripts, zero)
     lines = []
     for name, transcript in transcripts.items():
         if transcript.error is None and not transcript.text.strip():
             continue
-        begin = transcript.stream_started - zero
+        begin = begins[stream_of(name)]
         start = begin + round(transcript.start * 1000)
         end = max(start + 1, begin + round(transcript.end * 1000))
         speaker = names.get(transcript.participant_id or "", transcript.speaker)
         named = msgspec.structs.replace(transcript, speaker=speaker)
         lines.append(Line(named, start, end, translations.get(name, {})))
     # Python's sort keeps the order of what is equal: that of the offsets.
-    lines.sort(key=lambda line: line.start)
+    lines.sort(key=lambda line: (_block(line, begins), line.start))
     return Record(session_id, tuple(lines), zero)
+
+
+def stream_of(segment_id: str) -> str:
+    """Return the stream that an utterance belongs to."""
+    return segment_id.rpartition("-")[0]
+
+
+def _begins(transcripts: Mapping[str, Transcript], zero: int) -> dict[str, int]:
+    """Return when each stream begins, ms from ``zero``: recordings one after the other, speech as it was."""
+    begins: dict[str, int] = {}
+    lengths: dict[str, int] = {}
+    recordings: dict[str, int] = {}
+    for name, said in transcripts.items():
+        stream = stream_of(name)
+        begins.setdefault(stream, said.stream_started - zero)
+        if said.recording is True:
+            recordings.setdefault(stream, begins[stream])
+            lengths[stream] = max(lengths.get(stream, 0), round(said.end * 1000))
+    free = 0
+    for stream in sorted(recordings, key=lambda each: recordings[each]):
+        begins[stream] = max(begins[stream], free)
+        free = begins[stream] + lengths[stream]
+    return begins
+
+
+def _block(line: Line, begins: Mapping[str, int]) -> int:
+    """Return what a line is ordered by: a recording's by where that begins."""
+    is_recording = line.transcript.recording is True
+    return begins[stream_of(line.transcript.segment_id)] if is_recording else line.start
 
 
 def _names(messages: Iterable[Told]) -> dict[str, str]:

@@ -402,7 +402,8 @@ class Transcript(ServerMessage, frozen=True, tag="transcript"):
     """What was said. Seconds count from the stream's first sample, at ``stream_started`` (epoch ms).
 
     A later ``revision`` of one ``segment_id`` replaces the earlier. ``confidence`` is the engine's, or null.
-    With ``error``, ``text`` is empty: a gap, marked.
+    With ``error``, ``text`` is empty: a gap, marked. ``recording``: it is said in a recording, whose seconds
+    are those of the file.
     """
 
     session_id: str
@@ -419,6 +420,7 @@ class Transcript(ServerMessage, frozen=True, tag="transcript"):
     participant_id: str | None = None
     words: tuple[Word, ...] = ()
     error: CaptionError | None = None
+    recording: bool | UnsetType = UNSET
     offset: int | UnsetType = UNSET
 
 

@@ -104,3 +104,21 @@ test("two at once are one cue with a dash each, and every row stands from its st
 test("halves are rounded to the even number, as the service rounds them", () => {
   assert.deepEqual([0.5, 1.5, 2.5, 2.4, 2.6, -0.5].map(round), [0, 2, 2, 2, 3, 0]);
 });
+
+test("recordings stay apart and follow one another, as in the service's own files", () => {
+  const captions = new Captions();
+  const line = (stream, started, start) => ({
+    type: "transcript", timestamp: 0, session_id: "s", segment_id: `${stream}-${start}`, revision: 1, final: true, text: `${stream} ${start}`,
+    language: "en", confidence: null, start, end: start + 2, stream_started: started, speaker: `${stream}.wav`, recording: true,
+  });
+  for (const message of [line("one", 1_000_000, 0), line("two", 1_002_000, 0), line("one", 1_000_000, 6), line("two", 1_002_000, 6)]) captions.apply(message);
+  assert.deepEqual(captions.lines.map(({ text }) => text), ["one 0", "one 6", "two 0", "two 6"]);
+  assert.deepEqual(toTxt(captions.lines).trim().split("\n"), [
+    "[00:00:00] one.wav: one 0",
+    "[00:00:06] one.wav: one 6",
+    "[00:00:08] two.wav: two 0",
+    "[00:00:14] two.wav: two 6",
+  ]);
+  const two = captions.lines.filter(({ id }) => id.startsWith("two-"));
+  assert.match(toSrt(two), /00:00:00,000 --> 00:00:02,000[\s\S]*00:00:06,000/);
+});

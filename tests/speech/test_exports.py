@@ -460,3 +460,40 @@ def test_a_crowd_that_speaks_at_once_makes_no_endless_file() -> None:
     text = body("srt", *lines)
     assert len(text) < 1_000_000
     assert all(f"Line {index}." in text for index in range(2_000))
+
+
+def in_recording(text: str, start: float, *, stream: str, begun: int) -> Transcript:
+    """Return an utterance of a recording, two seconds long."""
+    name = f"{stream}-{int(start)}"
+    line = said(text, start, start + 2, name=name, speaker=f"{stream}.wav", stream_started=STARTED + begun)
+    return msgspec.structs.replace(line, recording=True)
+
+
+def test_recordings_stay_apart_and_follow_one_another() -> None:
+    """Two parts of a lecture, opened 2 s apart: the second begins where the first one ends."""
+    one = [in_recording(f"one {number}", start, stream="one", begun=0) for number, start in enumerate((0, 6))]
+    two = [
+        in_recording(f"two {number}", start, stream="two", begun=2000) for number, start in enumerate((0, 6))
+    ]
+    mixed = [one[0], two[0], one[1], two[1]]
+    assert body("txt", *mixed).splitlines()[-4:] == [
+        "[00:00:00] one.wav: one 0",
+        "[00:00:06] one.wav: one 1",
+        "[00:00:08] two.wav: two 0",
+        "[00:00:14] two.wav: two 1",
+    ]
+    assert re.findall(r"^(\S+) -->", body("srt", *mixed), re.MULTILINE) == [
+        "00:00:00,000", "00:00:06,000", "00:00:08,000", "00:00:14,000",
+    ]  # fmt: skip
+
+
+def test_a_recording_is_exported_with_its_own_zero() -> None:
+    """Its subtitles fit the film it was made of, whatever else was said in the session."""
+    live = said("before", 0, 2, name="live-1")
+    film = [in_recording("film", start, stream="film", begun=60_000) for start in (5, 11)]
+    file = export([live, *film], kind="srt", session_id="abc", choice=Choice(stream="film"))
+    assert re.findall(r"^(\S+) -->", file.body, re.MULTILINE) == ["00:00:05,000", "00:00:11,000"]
+    assert file.name == "translation-abc-film.srt"
+    with pytest.raises(ProblemError) as caught:
+        export([live], kind="srt", session_id="abc", choice=Choice(stream="fil"))
+    assert caught.value.code == "not_found"

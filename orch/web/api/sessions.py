@@ -51,11 +51,15 @@ class RecordingQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class TranscriptQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which file to make of what was said. ``languages``: translations, codes with commas between them."""
+    """Which file to make of what was said. ``languages``: translations, codes with commas between them.
+
+    ``stream``: only what was said in it, for instance in one recording, from its own beginning.
+    """
 
     format: str = "json"
     languages: Annotated[str, Meta(max_length=1200)] = ""
     original: bool = True
+    stream: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
 
 
 class RecordingStarted(Struct, frozen=True, kw_only=True):
@@ -138,7 +142,11 @@ def blueprint(parts: Parts) -> Blueprint:
         ``X-Transcript-Complete`` is ``false`` where the oldest of it is no longer kept.
         """
         query = read_query(TranscriptQuery)
-        choice = Choice(original=query.original, languages=codes(query.languages, path="languages"))
+        choice = Choice(
+            original=query.original,
+            languages=codes(query.languages, path="languages"),
+            stream=query.stream,
+        )
         await _require(parts, session_id, Need.READ)
         file, complete = await transcripts.of(session_id, kind=query.format, choice=choice)
         headers = {

@@ -8,7 +8,8 @@
  * - a marked gap (`error`) never replaces text that is final, and any final text replaces a gap;
  * - a translation belongs to its segment whether it comes before or after the transcript;
  * - all lines of a participant carry the newest name;
- * - the lines of several streams share one time axis: `stream_started` (epoch ms) + `start` (s).
+ * - the lines of several streams share one time axis: `stream_started` (epoch ms) + `start` (s); those of a
+ *   recording stay together.
  */
 
 /** Translations kept for segments whose transcript has not come; past it the oldest goes. */
@@ -18,9 +19,15 @@ const ORPHAN_LIMIT = 500;
 function blank(id) {
   return {
     id, revision: -1, final: false, text: "", language: null, confidence: null, start: 0, end: 0, streamStarted: 0,
-    at: 0, endAt: 0, speaker: null, participantId: null, words: [], error: null, offset: null, timestamp: 0,
+    at: 0, endAt: 0, speaker: null, participantId: null, words: [], error: null, offset: null, timestamp: 0, recording: false,
     translations: new Map(),
   };
+}
+
+/** The lines of a recording stay together, from where it began; all others stand where they were said. */
+function order(a, b) {
+  const [one, other] = [a, b].map(({ recording, streamStarted, at }) => (recording ? streamStarted : at));
+  return one - other || a.at - b.at;
 }
 
 function replacesTranscript(next, line) {
@@ -69,7 +76,7 @@ export class Captions {
 
   /** Where a line stands in `lines`, or -1. */
   indexOf(line) {
-    for (let index = this.#after(line.at) - 1; index >= 0 && this.#lines[index].at === line.at; index -= 1) {
+    for (let index = this.#after(line) - 1; index >= 0 && order(this.#lines[index], line) === 0; index -= 1) {
       if (this.#lines[index] === line) return index;
     }
     return -1;
@@ -160,6 +167,7 @@ export class Captions {
       error: message.error ?? null,
       offset: message.offset ?? line.offset,
       timestamp: message.timestamp,
+      recording: message.recording === true,
     });
     if (line.participantId && line.speaker) {
       this.name(line.participantId, line.speaker, message.timestamp);
@@ -169,7 +177,7 @@ export class Captions {
     const key = speakerKey(line);
     if (!this.#speakers.has(key)) this.#speakers.set(key, this.#speakers.size);
     if (isExportable(line)) this.#exportable += 1;
-    this.#lines.splice(this.#after(line.at), 0, line);
+    this.#lines.splice(this.#after(line), 0, line);
     return line;
   }
 
@@ -180,14 +188,14 @@ export class Captions {
     if (orphans) line.translations = orphans;
   }
 
-  /** Where a line of a moment is inserted: behind all that are not later. New lines are mostly last. */
-  #after(at) {
+  /** Where a line is inserted: behind all that are not later. New lines are mostly last. */
+  #after(line) {
     const lines = this.#lines;
-    if (lines.length === 0 || lines.at(-1).at <= at) return lines.length;
+    if (lines.length === 0 || order(lines.at(-1), line) <= 0) return lines.length;
     let [low, high] = [0, lines.length - 1];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (lines[middle].at <= at) low = middle + 1;
+      if (order(lines[middle], line) <= 0) low = middle + 1;
       else high = middle;
     }
     return low;

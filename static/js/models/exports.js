@@ -26,16 +26,40 @@ export function exportable(lines) {
 
 /** What a file says of each line: whole milliseconds from `zero`, and the texts that are shown. */
 function rows(lines, { languages = [], zero = zeroOf(lines) }) {
+  const begins = beginsOf(lines, zero);
   return exportable(lines)
     .map((line) => {
-      const stream = round(line.streamStarted - zero);
+      const stream = begins.get(streamOf(line.id));
       const start = stream + round(line.start * 1000);
       const end = Math.max(start + 1, stream + round(line.end * 1000));
       const original = line.error ? `[${flat(line.error.detail)}]` : flat(line.text);
       const speaker = line.speaker || null;
-      return { line, stream, start, end, original, speaker, words: line.words, texts: [original, ...translations(line, languages)] };
+      const block = line.recording ? stream : start;
+      return { line, block, stream, start, end, original, speaker, words: line.words, texts: [original, ...translations(line, languages)] };
     })
-    .sort((a, b) => a.start - b.start);
+    .sort((a, b) => a.block - b.block || a.start - b.start);
+}
+
+/** The stream that a line belongs to. */
+export function streamOf(id) {
+  return id.slice(0, Math.max(0, id.lastIndexOf("-")));
+}
+
+/** When each stream begins, ms from `zero`: recordings one after the other, speech as it was. */
+function beginsOf(lines, zero) {
+  const begins = new Map();
+  const lengths = new Map();
+  for (const { id, streamStarted, recording, end, final, error } of lines) {
+    const stream = streamOf(id);
+    if (!begins.has(stream)) begins.set(stream, round(streamStarted - zero));
+    if (recording && (final || error)) lengths.set(stream, Math.max(lengths.get(stream) ?? 0, round(end * 1000)));
+  }
+  let free = 0;
+  for (const stream of [...lengths.keys()].sort((a, b) => begins.get(a) - begins.get(b))) {
+    begins.set(stream, Math.max(begins.get(stream), free));
+    free = begins.get(stream) + lengths.get(stream);
+  }
+  return begins;
 }
 
 function translations(line, languages) {
