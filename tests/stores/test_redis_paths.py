@@ -1,0 +1,99 @@
+"""A path to the server that fails while the server is well: it falls silent, or resets again and again."""
+
+from pathlib import Path
+
+import trio
+
+from orch.stores.redis import RedisStore
+from orch.websocket.history import Limits
+from tests.fakes.cutting import relay
+from tests.fakes.redis import redis_server
+from tests.fakes.running import run
+from tests.fakes.stores import record
+
+LIMITS = Limits(messages=100, seconds=3600)
+
+
+class _Path:
+    """Connections to a port, which fall silent, with nothing closed, by :meth:`silence`; new ones do not."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._is_silent = [False]
+
+    def silence(self) -> None:
+        """Have the connections that are open pass on nothing any more."""
+        self._is_silent[0] = True
+        self._is_silent = [False]
+
+    async def serve(self, client: trio.SocketStream) -> None:
+        """Pass bytes both ways."""
+        is_silent = self._is_silent
+        async with (
+            client,
+            await trio.open_tcp_stream("127.0.0.1", self._port) as server,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(self._pass_on, client, server, is_silent, nursery.cancel_scope)
+            nursery.start_soon(self._pass_on, server, client, is_silent, nursery.cancel_scope)
+
+    async def _pass_on(
+        self,
+        source: trio.SocketStream,
+        target: trio.SocketStream,
+        is_silent: list[bool],
+        scope: trio.CancelScope,
+    ) -> None:
+        try:
+            async for data in source:
+                if not is_silent[0]:
+                    await target.send_all(data)
+        except trio.BrokenResourceError:
+            pass
+        if not is_silent[0]:
+            scope.cancel()
+
+
+def test_connections_that_have_fallen_silent_are_replaced(tmp_path: Path) -> None:
+    """What is said waits for less than 5 s, since the server answers on a new connection."""
+    with redis_server(tmp_path / "redis") as server:
+
+        async def main() -> None:
+            path = _Path(server.port)
+            async with trio.open_nursery() as nursery:
+                (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+                nursery.start_soon(trio.serve_listeners, path.serve, [listener])
+                store = RedisStore(f"redis://127.0.0.1:{listener.socket.getsockname()[1]}")
+                await nursery.start(store.run)
+                await store.create(record("s"))
+                path.silence()
+                began = trio.current_time()
+                ticket = await store.begin_append("s", b'{"type":"m"}', at=1.0, limits=LIMITS)
+                assert await ticket.wait() == 1
+                assert trio.current_time() - began < 5
+                nursery.cancel_scope.cancel()
+
+        run(main, virtual=False)
+
+
+def test_a_path_that_resets_again_and_again_is_announced_once(tmp_path: Path) -> None:
+    """Clients are told that nothing can be stored and that it can be again, not forty times of each."""
+    with redis_server(tmp_path / "redis") as server:
+
+        async def main() -> None:
+            async with relay(server.port) as path, trio.open_nursery() as nursery:
+                store = RedisStore(f"redis://127.0.0.1:{path.port}")
+                announced: list[bool] = []
+                store.on_steady = announced.append
+                await nursery.start(store.run)
+                for _ in range(40):
+                    path.cut()
+                    await trio.sleep(0.2)
+                with trio.fail_after(20):
+                    await store.create(record("s"))
+                await trio.sleep(5)
+                assert store.standing().state == "healthy"
+                assert announced in ([], [False, True], [False, True, False, True])
+                nursery.cancel_scope.cancel()
+
+        run(main, virtual=False)
