@@ -81,7 +81,7 @@ def _decode(seconds: float) -> None:
                 has_begun = True
             _write_all(frames.pack(frames.PCM, block))
         if not has_begun:
-            raise decoding.nothing_read(decoder.end)
+            raise decoding.nothing_read(decoder.end, decoder.facts.whole)
         _write(frames.END, asdict(decoder.end))
 
 

@@ -49,12 +49,16 @@ class RefusedError(Exception):
         self.code = code
 
 
-def nothing_read(end: End) -> RefusedError:
+def nothing_read(end: End, whole: float | None) -> RefusedError:
     """Return why a recording without a single sample is refused."""
     if end.reason:
         return RefusedError("not_audio", f"The recording cannot be read: {end.reason}.")
     if end.cut:
         return RefusedError("not_audio", f"The recording cannot be read: {end.cut}.")
+    if whole:
+        return RefusedError(
+            "not_audio", f"The recording says that it is {whole:.1f} s long, and nothing of it can be read."
+        )
     return RefusedError("empty_audio", "The recording has no samples.")
 
 

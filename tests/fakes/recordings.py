@@ -105,13 +105,13 @@ def box(name: bytes, *content: bytes) -> bytes:
 def m4a_that_indexes(count: int = 50_000_000, *, rate: int = 16_000, channels: int = 1) -> bytes:
     """Return an M4A whose table of sizes says that it holds ``count`` samples of one byte."""
     entry = box(
-        b"sowt",
+        b"mp4a",
         bytes(6) + struct.pack(">H", 1) + bytes(8) + struct.pack(">HHHHI", channels, 16, 0, 0, rate << 16),
     )
     table = box(
         b"stbl",
         box(b"stsd", struct.pack(">II", 0, 1), entry),
-        box(b"stts", struct.pack(">IIII", 0, 1, count, 1)),
+        box(b"stts", struct.pack(">IIII", 0, 1, count, 2)),
         box(b"stsc", struct.pack(">IIIII", 0, 1, 1, 1, 1)),
         box(b"stsz", struct.pack(">III", 0, 1, count)),
         box(b"stco", struct.pack(">III", 0, 1, 40)),

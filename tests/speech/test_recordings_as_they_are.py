@@ -23,8 +23,8 @@ PICTURES: Final = ("-f", "lavfi", "-i", "testsrc=size=160x120:rate=10:duration=1
 def made(folder: Path, name: str, *arguments: str) -> bytes:
     """Return what ffmpeg makes of ``a.wav``, which holds the sound."""
     (folder / "a.wav").write_bytes(wav(pcm(SOUND), 16_000))
-    subprocess.run(  # noqa: S603 - a program of the test's own
-        ["ffmpeg", "-v", "error", "-y", *arguments, name],  # noqa: S607 - wherever it is installed
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-y", *arguments, name],
         cwd=folder,
         check=True,
         timeout=120,
@@ -77,8 +77,8 @@ def test_what_is_written_to_a_pipe_has_no_length_and_is_whole(tmp_path: Path) ->
     """As a browser's recorder writes it."""
     made(tmp_path, "warm.wav", "-i", "a.wav")
     for name in ("webm", "wav"):
-        data = subprocess.run(  # noqa: S603 - a program of the test's own
-            ["ffmpeg", "-v", "error", "-i", "a.wav", "-f", name, "-"],  # noqa: S607 - wherever it is installed
+        data = subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", "a.wav", "-f", name, "-"],
             cwd=tmp_path,
             check=True,
             capture_output=True,
