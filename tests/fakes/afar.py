@@ -1,6 +1,6 @@
 """A client on the far side of a network: our own library's, in a process of its own.
 
-    python -m tests.fakes.afar URL SESSION
+    python -m tests.fakes.afar URL SESSION KEY
 
 Each line on stdin is JSON that it says in the session. What it learns it prints, a JSON object a line.
 """
@@ -44,11 +44,11 @@ async def speak(client: orch.client.Client, session: str) -> None:
                     tell("not said", data=msgspec.json.decode(line))
 
 
-async def main(url: str, session: str) -> None:
+async def main(url: str, session: str, key: str) -> None:
     """Be in the session, and tell of it, until stdin ends."""
     # One is no crowd: it comes back without much waiting.
     async with orch.client.connect(url, backoff=Backoff(base=0.1, cap=0.5, floor=0.05)) as client:
-        await client.join(session, name=NAME)
+        await client.join(session, name=NAME, key=key)
         tell("joined")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen, client)
@@ -109,10 +109,10 @@ class Afar:
 
 
 @asynccontextmanager
-async def afar(prefix: tuple[str, ...], url: str, session: str) -> AsyncIterator[Afar]:
+async def afar(prefix: tuple[str, ...], url: str, session: str, key: str) -> AsyncIterator[Afar]:
     """Have such a client in the session for the block."""
     async with trio.open_nursery() as nursery:
-        command = [*prefix, sys.executable, "-m", "tests.fakes.afar", url, session]
+        command = [*prefix, sys.executable, "-m", "tests.fakes.afar", url, session, key]
         process = await nursery.start(
             partial(trio.run_process, command, cwd=_ROOT, stdin=PIPE, stdout=PIPE, check=False)
         )
@@ -126,4 +126,4 @@ async def afar(prefix: tuple[str, ...], url: str, session: str) -> AsyncIterator
 
 
 if __name__ == "__main__":
-    trio.run(main, sys.argv[1], sys.argv[2])
+    trio.run(main, *sys.argv[1:])

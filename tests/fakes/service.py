@@ -24,6 +24,9 @@ class RunningService:
     def __init__(self, arguments: list[str], folder: Path, environ: Mapping[str, str]) -> None:
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.lines: list[dict[str, Any]] = []
+        token = environ.get("ORCH_CONTROL_TOKEN")
+        #: What an operator sends, where the service was given a token.
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.process = subprocess.Popen(
             self.command(arguments),
             cwd=folder,
@@ -66,7 +69,7 @@ class RunningService:
 
     def get(self, path: str) -> httpx2.Response:
         """Ask for a path."""
-        return httpx2.get(self.url + path, timeout=30)
+        return httpx2.get(self.url + path, headers=self.headers, timeout=30)
 
     def post(self, path: str, **more: Any) -> httpx2.Response:
         """Post to a path."""

@@ -23,6 +23,8 @@ services:
   audio-service: {{url: "http://127.0.0.1:9"}}
   translation-service: {{url: "http://127.0.0.1:9"}}
 """
+#: The service listens where others reach it, so that it is asked for.
+GIVEN = "of-the-test"
 #: Bytes in each of the ten messages that wait for who is gone: more than the kernel holds, less than the hub.
 FILLER = 60_000
 
@@ -129,11 +131,12 @@ def cut_off(
     counts: dict[str, int] = {}
 
     async def main() -> float:
-        with service("serve", folder, settings=settings) as s:
-            async with network.reaching(s.port) as url, connected(s.url) as ann:
-                await ann.ask("session_created", type="create_session", session_id="s", name="Ann")
+        with service("serve", folder, settings=settings, environ={"ORCH_CONTROL_TOKEN": GIVEN}) as s:
+            async with network.reaching(s.port) as url, connected(s.url, s.headers) as ann:
+                created = await ann.ask("session_created", type="create_session", session_id="s", name="Ann")
+                key = created["keys"]["speak"]
                 before = sockets(s)
-                async with afar(network.prefix, url, "s") as bob:
+                async with afar(network.prefix, url, "s", key) as bob:
                     scene = Scene(s, network, ann, bob, before)
                     await scene.talk()
                     seconds = await scene.lose(filler=filler)
