@@ -126,4 +126,4 @@ async def afar(prefix: tuple[str, ...], url: str, session: str, key: str) -> Asy
 
 
 if __name__ == "__main__":
-    trio.run(main, *sys.argv[1:])
+    trio.run(main, sys.argv[1], sys.argv[2], sys.argv[3])
