@@ -114,8 +114,11 @@ def test_a_crowd_on_several_workers_is_counted_on_each(
         run(main, server, virtual=False)
 
 
-def test_how_many_are_in_a_session_is_right_in_the_first_answer_on_another_worker(tmp_path: Path) -> None:
+def test_how_many_are_in_a_session_is_right_in_the_first_answer_on_another_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever joins through a worker that has not had the session yet is told of all who are in it."""
+    monkeypatch.setattr(elsewhere, "LEARN_WITHIN", 20.0)  # a busy machine answers late
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
@@ -133,8 +136,11 @@ def test_how_many_are_in_a_session_is_right_in_the_first_answer_on_another_worke
         run(main, server, virtual=False)
 
 
-def test_a_worker_that_follows_a_session_with_nobody_in_it_answers_too(tmp_path: Path) -> None:
+def test_a_worker_that_follows_a_session_with_nobody_in_it_answers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So that nobody waits for it."""
+    monkeypatch.setattr(elsewhere, "LEARN_WITHIN", 20.0)  # a busy machine answers late
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
@@ -145,7 +151,7 @@ def test_a_worker_that_follows_a_session_with_nobody_in_it_answers_too(tmp_path:
             async with running_hub(tmp_path, None, RedisStore(server.url)) as c, c.connected() as eve:
                 began = trio.current_time()
                 joined = await join(eve, name="Eve")
-                assert trio.current_time() - began < elsewhere.LEARN_WITHIN
+                assert trio.current_time() - began < 20
                 assert joined["participant_count"] == 1
                 async with b.connected() as bob:
                     assert (await join(bob, name="Bob"))["participant_count"] == 2
