@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import av
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
@@ -183,6 +184,40 @@ def test_what_the_microphone_hears_is_written_down_and_translated(
         expect(page.locator("#meter")).to_be_hidden()
         translated(page)
         assert heard(said(page)) >= 12, said(page)
+
+
+def live_webm(place: Path) -> Path:
+    """Write the clip as browsers record it: WebM that does not say how long it is."""
+    with av.open(str(place), "w", format="webm", options={"live": "1"}) as out, av.open(str(CLIP)) as source:
+        stream = out.add_stream("libopus", rate=48_000, layout="mono")
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
+        for frame in (*source.decode(audio=0), None):
+            for converted in resampler.resample(frame):
+                out.mux(stream.encode(converted))
+        out.mux(stream.encode(None))
+    return place
+
+
+def test_a_recording_that_does_not_say_its_length_is_followed_to_its_end(
+    chromium: Browser, demo: RunningService, tmp_path: Path
+) -> None:
+    """What is written of it is shown, its end is told, and it can be taken for itself, from its own zero."""
+    with watched(chromium) as context:
+        page = ready(context, demo)
+        read_in_spanish(page)
+        page.locator("#file").set_input_files([live_webm(tmp_path / "live.webm"), CLIP])
+        states = page.locator(".recording-state")
+        expect(states).to_have_count(2, timeout=LONG)
+        expect(states.first).to_contain_text("Done, 6.", timeout=LONG)
+        expect(states.last).to_contain_text("Done, 6.", timeout=LONG)
+        expect(page.locator("#take-what option")).to_have_count(3)
+        page.locator("#take-what").select_option(label=CLIP.name)
+        with page.expect_download() as download:
+            page.locator("[data-format=srt]").click()
+        text = download.value.path().read_text(encoding="utf-8")
+        assert "live.webm" not in text
+        first, _ = seconds(re.findall(r"^(\S+) --> (\S+)$", text, re.MULTILINE)[0])
+        assert first < 1.5
 
 
 def test_a_recording_is_read_and_a_second_window_shows_the_same(

@@ -24,6 +24,11 @@ function blank(id) {
   };
 }
 
+/** The stream that a line belongs to. */
+export function streamOf(id) {
+  return id.slice(0, Math.max(0, id.lastIndexOf("-")));
+}
+
 /** The lines of a recording stay together, from where it began; all others stand where they were said. */
 function order(a, b) {
   const [one, other] = [a, b].map(({ recording, streamStarted, at }) => (recording ? streamStarted : at));
@@ -54,6 +59,9 @@ export function isExportable(line) {
 }
 
 export class Captions {
+  /** The recordings of which there are lines: stream -> its name. Read only. */
+  recordings = new Map();
+
   #lines = [];
   #exportable = 0;
   #byId = new Map();
@@ -136,7 +144,7 @@ export class Captions {
   clear() {
     this.#lines = [];
     this.#exportable = 0;
-    for (const kept of [this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names]) kept.clear();
+    for (const kept of [this.recordings, this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names]) kept.clear();
   }
 
   #transcript(message) {
@@ -177,6 +185,7 @@ export class Captions {
     const key = speakerKey(line);
     if (!this.#speakers.has(key)) this.#speakers.set(key, this.#speakers.size);
     if (isExportable(line)) this.#exportable += 1;
+    if (line.recording) this.recordings.set(streamOf(line.id), line.speaker || "A recording");
     this.#lines.splice(this.#after(line), 0, line);
     return line;
   }

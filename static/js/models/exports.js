@@ -7,9 +7,11 @@
  * stand under the original.
  */
 
-import { isExportable } from "./captions.js";
+import { isExportable, streamOf } from "./captions.js";
 import { apart, cues, flat, round } from "./cues.js";
 import { closest, isSameLanguage } from "./languages.js";
+
+export { streamOf };
 
 /** What each format is called: {label, extension, type, write}. */
 export const FORMATS = Object.freeze({
@@ -38,11 +40,6 @@ function rows(lines, { languages = [], zero = zeroOf(lines) }) {
       return { line, block, stream, start, end, original, speaker, words: line.words, texts: [original, ...translations(line, languages)] };
     })
     .sort((a, b) => a.block - b.block || a.start - b.start);
-}
-
-/** The stream that a line belongs to. */
-export function streamOf(id) {
-  return id.slice(0, Math.max(0, id.lastIndexOf("-")));
 }
 
 /** When each stream begins, ms from `zero`: recordings one after the other, speech as it was. */
@@ -172,6 +169,6 @@ export function toJson(lines, options = {}) {
 }
 
 /** A file's name: "translation-budget-7f3k.srt". */
-export function fileName(session_id, format) {
-  return `translation-${session_id}.${FORMATS[format].extension}`;
+export function fileName(session_id, format, stream = "") {
+  return `translation-${session_id}${stream === "" ? "" : `-${stream}`}.${FORMATS[format].extension}`;
 }

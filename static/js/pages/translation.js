@@ -14,7 +14,7 @@ import { Shortcuts } from "../components/translation/shortcuts.js";
 import { Speaking } from "../components/translation/speaking.js";
 import { Transcript } from "../components/translation/transcript.js";
 import { Captions } from "../models/captions.js";
-import { FORMATS, fileName, toTxt } from "../models/exports.js";
+import { FORMATS, fileName, streamOf, toTxt } from "../models/exports.js";
 import { counted } from "../models/figures.js";
 import { list } from "../models/languages.js";
 import { problems } from "../models/overview.js";
@@ -158,6 +158,7 @@ function count() {
   for (const button of takeButtons) button.disabled = lines === 0;
   const { translated } = captions.languages;
   const what = translated.length > 0 ? "original and translations" : "original";
+  offerRecordings();
   setText(byId("take-note"), lines === 0 ? "nothing yet" : `${counted(lines, "line")} · ${what}`);
   showEmpty();
 }
@@ -392,13 +393,28 @@ async function copy(text, what) {
 
 const shownLanguages = () => [...new Set([...languages.targets, ...captions.languages.translated])];
 
+/** The lines that are taken: all of the session, or those of one recording, which then count from its own beginning. */
+function takenLines() {
+  const stream = byId("take-what").value;
+  return stream === "" ? captions.lines : captions.lines.filter(({ id }) => streamOf(id) === stream);
+}
+
+/** Offer each recording for itself, once there are lines of one. */
+function offerRecordings() {
+  const choice = byId("take-what");
+  const known = new Set([...choice.options].map(({ value }) => value));
+  for (const [stream, name] of captions.recordings) if (!known.has(stream)) choice.add(new Option(name, stream));
+  for (const option of [...choice.options]) if (option.value !== "" && !captions.recordings.has(option.value)) option.remove();
+  byId("take-what-field").hidden = captions.recordings.size === 0;
+}
+
 function copyAll() {
-  if (!byId("copy").disabled) copy(toTxt(captions.lines, { languages: shownLanguages() }), "The transcript was");
+  if (!byId("copy").disabled) copy(toTxt(takenLines(), { languages: shownLanguages() }), "The transcript was");
 }
 
 function save(format) {
-  const text = FORMATS[format].write(captions.lines, { languages: shownLanguages(), session_id: session.session_id });
-  saveText(text, { name: fileName(session.session_id, format), type: FORMATS[format].type });
+  const text = FORMATS[format].write(takenLines(), { languages: shownLanguages(), session_id: session.session_id });
+  saveText(text, { name: fileName(session.session_id, format, byId("take-what").value), type: FORMATS[format].type });
 }
 
 function toggleLarge() {

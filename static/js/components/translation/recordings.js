@@ -104,6 +104,11 @@ export class Recordings {
     this.#show();
   }
 
+  /** One after the other: the first one may have to begin the session that the next ones go to. */
+  async #sendAll(files) {
+    for (const file of files) await this.#send(file);
+  }
+
   async #send(file) {
     const target = this.#target() !== null && (await this.#prepare()) ? this.#target() : null;
     if (target === null) {
@@ -214,7 +219,7 @@ export class Recordings {
   #choose = () => this.choose();
 
   #chosen = () => {
-    for (const file of this.#input.files) this.#send(file);
+    this.#sendAll([...this.#input.files]);
     this.#input.value = "";
   };
 
@@ -239,6 +244,6 @@ export class Recordings {
     event.preventDefault();
     this.#dragDepth = 0;
     this.#drop.hidden = true;
-    for (const file of event.dataTransfer.files) this.#send(file);
+    this.#sendAll([...event.dataTransfer.files]);
   }
 }
