@@ -220,6 +220,29 @@ def test_a_recording_that_does_not_say_its_length_is_followed_to_its_end(
         assert first < 1.5
 
 
+def test_a_recording_is_cancelled_while_it_is_read(
+    chromium: Browser, demo: RunningService, tmp_path: Path
+) -> None:
+    """What was written of it stays, its card says how far it came, and no fault is told."""
+    long = tmp_path / "long.wav"
+    with wave.open(str(CLIP)) as source, wave.open(str(long), "wb") as out:
+        out.setparams(source.getparams())
+        sound = source.readframes(source.getnframes())
+        for _ in range(60):
+            out.writeframes(sound)
+    with watched(chromium, viewport={"width": 360, "height": 740}) as context:
+        page = ready(context, demo)
+        page.locator("#file").set_input_files(long)
+        state = page.locator(".recording-state")
+        expect(state).to_contain_text("written", timeout=LONG)
+        expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+        page.get_by_role("button", name="Cancel long.wav").click()
+        expect(state).to_contain_text("Cancelled; ", timeout=LONG)
+        assert page.locator(".line[data-final='true']").count() >= 1
+        expect(page.locator("#notices .notice")).to_have_count(0)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_a_recording_is_read_and_a_second_window_shows_the_same(
     context: BrowserContext, demo: RunningService
 ) -> None:
