@@ -51,16 +51,19 @@ class Roster:
     Coming, going and looking different each take the same time however many there are.
 
     The mutable state: everyone, by role, in the order they came; those who speak; and, of a crowd, the list
-    as it was last made, until someone in it changes.
+    as it was last made, who is named in it, and whom it was made from: also the first who made way for
+    someone who speaks, because whoever comes after them moves up once they are gone. It is kept until one
+    of these changes.
     """
 
-    __slots__ = ("_listed", "_named", "_ranks", "_speaking")
+    __slots__ = ("_listed", "_made_from", "_named", "_ranks", "_speaking")
 
     def __init__(self) -> None:
         self._ranks: tuple[dict[str, Someone], ...] = ({}, {}, {})
         self._speaking: dict[str, Someone] = {}
         self._listed: tuple[Participant, ...] = ()
         self._named: frozenset[str] = frozenset()
+        self._made_from: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"<Roster of {len(self)}, {len(self._speaking)} speaking>"
@@ -90,7 +93,7 @@ class Roster:
             self._speaking[name] = one
         else:
             self._speaking.pop(name, None)
-        if self._listed and (one.speaking or rank < RANKS[self._listed[-1].role] or name in self._named):
+        if self._listed and (one.speaking or rank < RANKS[self._listed[-1].role] or name in self._made_from):
             self._listed = ()
 
     def drop(self, participant_id: str) -> None:
@@ -98,14 +101,14 @@ class Roster:
         for rank in self._ranks:
             rank.pop(participant_id, None)
         self._speaking.pop(participant_id, None)
-        if participant_id in self._named:
+        if participant_id in self._made_from:
             self._listed = ()
 
     def listed(self, also: str | None = None) -> tuple[Participant, ...]:
         """Return the first, and all who speak; ``also``: one who is named in any case, if they are there."""
         if len(self) <= PARTICIPANTS_LISTED:
             # Made anew each time: kept, it would cost every small session its memory.
-            self._listed, self._named = (), frozenset()
+            self._listed, self._named, self._made_from = (), frozenset(), frozenset()
             return tuple(one.described() for one in self)
         if not self._listed:
             self._list()
@@ -118,6 +121,7 @@ class Roster:
         late = [one.described() for name, one in self._speaking.items() if name not in named]
         self._listed = _with(listed, late)
         self._named = frozenset(each.participant_id for each in self._listed)
+        self._made_from = self._named | named
 
 
 def _with(listed: tuple[Participant, ...], late: Sequence[Participant]) -> tuple[Participant, ...]:

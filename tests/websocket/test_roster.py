@@ -126,6 +126,18 @@ def test_a_roster_says_who_is_in_it() -> None:
     assert roster.listed() == ()
 
 
+def test_the_place_of_a_first_one_who_is_not_named_is_free_once_they_are_gone() -> None:
+    """Of those who made way for someone who speaks, one who leaves still lets the next move up."""
+    crowd = [One(name) for name in "abcdef"]
+    with patch.object(module, "PARTICIPANTS_LISTED", LIMIT):
+        roster = Roster()
+        for one in [*crowd, One("f", speaking=True), One("e", speaking=True)]:
+            roster.put(one)
+        assert names(roster) == ["a", "b", "f", "e"]
+        roster.drop("c")
+        assert names(roster) == ["a", "b", "e", "f"]
+
+
 def check(roster: Roster, came: list[str], spoke: list[str], ones: dict[str, One]) -> None:
     """Compare with what a list must be, said another way."""
     ranked = sorted((ones[name] for name in came), key=lambda one: RANKS[one.role])
