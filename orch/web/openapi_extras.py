@@ -20,6 +20,21 @@ OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
             "default": "problem",
         }
     },
+    ("get", "/api/config/export"): {
+        "responses": {
+            "200": {
+                "description": "The settings in force, without secrets.",
+                "content": {"application/yaml": {"schema": {"type": "string"}}},
+            }
+        }
+    },
+    ("post", "/api/config/import"): {
+        "requestBody": {
+            "required": True,
+            "description": "Settings as they stand in a file.",
+            "content": {"application/yaml": {"schema": {"type": "string"}}},
+        }
+    },
     ("delete", "/api/sessions/{session_id}"): {"responses": {"204": {"description": "The session is over."}}},
     ("get", "/api/sessions/{session_id}/transcript"): {
         "responses": {

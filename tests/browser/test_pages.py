@@ -75,6 +75,8 @@ MARK_CONTROLS = """() => {
   const radios = new Set();
   return all.filter((element) => {
     if (element.disabled || !element.checkVisibility()) return false;
+    // A file's own input is hidden from everyone; the button beside it is the control.
+    if (element.closest("[aria-hidden='true']") !== null) return false;
     if (element.type !== "radio") return true;
     if (!element.checked || radios.has(element.name)) return false;
     return radios.add(element.name);
