@@ -432,7 +432,7 @@ def test_text_stands_in_its_own_direction(meeting: Callable[..., tuple[Page, Hub
     expect(page.locator(".line")).to_have_count(3)
     expect(page.locator(".line[data-segment='c-0'] .line-read")).to_contain_text("היום")
     directions = page.evaluate("""() => [...document.querySelectorAll(".line-said p, .line-read p")]
-        .map((p) => [p.closest("li").dataset.segment, getComputedStyle(p).direction])""")
+        .map((p) => [p.closest(".line").dataset.segment, getComputedStyle(p).direction])""")
     assert directions[0] == ["a-0", "rtl"]
     assert directions[1] == ["a-0", "ltr"]
     assert ["b-0", "ltr"] in directions
