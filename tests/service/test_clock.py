@@ -94,7 +94,7 @@ def test_a_clock_that_is_set_back_loses_nothing_and_ends_nothing(tmp_path: Path,
                 talk = Talk(ann)
                 began = await talk.say()
                 s.set_back()
-                # Where several may share the sessions, the store's clock decides, whatever the worker's shows.
+                # Where several workers may share the sessions, the store's clock decides.
                 await talk.until_set(began, -SECONDS if engine == "sqlite" else 0)
                 await back(s, ticket, talk)
                 s.set_right()
