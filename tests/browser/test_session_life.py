@@ -165,13 +165,14 @@ def test_leaving_with_an_open_microphone_is_asked_and_the_way_back_is_the_same_s
     """Nothing is lost by one click; another page leads back to where one was."""
     page = ready(context, demo)
     speaking(page)
+    page.wait_for_url(re.compile("#session="))
     address = page.url
     page.get_by_role("link", name="Overview").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Stop speaking and leave?")
     dialog.get_by_role("button", name="Cancel").click()
     expect(page.locator("#page-status")).to_contain_text("Listening.")
-    assert page.url == address
+    expect(page).to_have_url(address)
     page.locator("#new-session").click()
     page.keyboard.press("Escape")
     expect(page.locator("#page-status")).to_contain_text("Listening.")
@@ -180,7 +181,7 @@ def test_leaving_with_an_open_microphone_is_asked_and_the_way_back_is_the_same_s
     expect(page.locator("h1")).to_have_text("Overview")
     page.get_by_role("link", name="Translation").first.click()
     expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
-    assert page.url == address
+    expect(page).to_have_url(address)
 
 
 def test_a_reload_in_mid_speech_is_asked_and_says_that_the_microphone_is_off(
