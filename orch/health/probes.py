@@ -33,6 +33,9 @@ LARGEST_ANSWER: Final = 65_536
 CONNECTIONS: Final = 64
 """Checks in flight at once; further ones wait within their own time."""
 
+CONNECT_SHARE: Final = 0.45
+"""Of the time a check has left: what connecting may take, and again what the TLS handshake may."""
+
 _REFUSED: Final = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 _SPECIAL: Final = (socket.gaierror, ssl.SSLError)
 _CA_FILE: Final = "ca_file"
@@ -61,6 +64,14 @@ class _Trusting(httpx2.AsyncBaseTransport):
             return await self._plain.handle_async_request(request)
         ca_file = str(request.extensions.get(_CA_FILE, ""))
         context = await self._trust.context(ca_file)
+        # httpcore closes the socket where its own time for a handshake ends, but not where it is cancelled.
+        # That time counts for the connection and again for the handshake, and both end before the check's
+        # own time does, however much of it is over by now.
+        left = trio.current_effective_deadline() - trio.current_time()
+        request.extensions["timeout"] = {
+            **request.extensions.get("timeout", {}),
+            "connect": CONNECT_SHARE * left,
+        }
         made = self._secure.get(ca_file)
         if made is None or made[0] is not context:
             # A replaced one keeps no connections, so there is nothing of it to close.
@@ -107,9 +118,9 @@ async def probe(
     """
     with trio.move_on_after(patience):
         try:
-            return await _ask(client, name, service, url, patience=patience, limit=limit)
+            return await _ask(client, name, service, url, limit=limit)
         except httpx2.TimeoutException:
-            pass  # said below
+            return Observation(Seen.MISSED, ("no secure connection in time",))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, MemoryError) as error:
             return _failure(error)
         except Exception as error:
@@ -128,7 +139,6 @@ async def _ask(
     service: Service,
     url: str,
     *,
-    patience: float,
     limit: float,
 ) -> Observation:
     """Ask at the endpoint of the settings; where they leave it open, at those of the dialect, in turn."""
@@ -138,7 +148,7 @@ async def _ask(
     observation = None
     for endpoint in endpoints:
         began = trio.current_time()
-        status, body = await _get(client, service, url, endpoint, patience=patience)
+        status, body = await _get(client, service, url, endpoint)
         elapsed = trio.current_time() - began
         if observation is None or not is_not_there(status):
             observation = read_answer(name, endpoint, status, body, elapsed=elapsed, limit=limit)
@@ -148,9 +158,7 @@ async def _ask(
     return observation
 
 
-async def _get(
-    client: httpx2.AsyncClient, service: Service, url: str, endpoint: str, *, patience: float
-) -> tuple[int, bytes]:
+async def _get(client: httpx2.AsyncClient, service: Service, url: str, endpoint: str) -> tuple[int, bytes]:
     try:
         address = read_address(url)
     except ValueError as error:
@@ -160,8 +168,6 @@ async def _get(
         "GET",
         address.url + with_query(service, endpoint),
         headers=list(all_headers(service, address)),
-        # httpcore closes the socket where its own time for a handshake ends, but not where it is cancelled.
-        timeout=httpx2.Timeout(None, connect=0.8 * patience),
         extensions={_CA_FILE: service.ca_file},
     ) as response:
         # Raw (unless the transport has read it all): what a few kilobytes unpack to is not bounded.

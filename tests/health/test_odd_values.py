@@ -1,6 +1,9 @@
 """Nothing that stands in the settings and nothing that a back end answers ends the checks."""
 
+import gc
 import gzip
+import ssl
+import warnings
 
 import httpx2
 import pytest
@@ -9,6 +12,7 @@ import trio
 from orch.health.probes import open_client, probe
 from orch.health.verdict import Observation, Seen, State
 from orch.settings import Service
+from orch.tls import TrustStore
 from tests.fakes.health import Bench, Network, healthy, refused
 from tests.fakes.running import run
 from tests.health.test_probes import ask, raw, serving
@@ -45,7 +49,7 @@ def test_an_odd_answer_with_a_good_status_is_a_good_answer(answer: bytes) -> Non
 
     async def main() -> None:
         async with serving(raw(answer)) as url:
-            found = await ask(url)
+            found = await ask(url, patience=60, limit=60)  # how long a busy machine takes says nothing
             assert found.seen is Seen.GOOD
             assert len(found.engine or "") <= 100
 
@@ -137,6 +141,34 @@ def test_whatever_is_raised_is_an_observation(error: Exception) -> None:
     run(main)
 
 
+class LateTrust(TrustStore):
+    """Finds its certificates only when most of the check's time is over."""
+
+    async def context(self, ca_file: str = "") -> ssl.SSLContext:
+        await trio.sleep(0.7)
+        return await super().context(ca_file)
+
+
+def test_a_handshake_that_is_given_up_leaves_no_socket_however_late_it_began() -> None:
+    """What is left open would only be found by the collector of garbage, with a warning."""
+
+    async def silent(stream: trio.SocketStream) -> None:
+        while await stream.receive_some():
+            pass
+
+    async def main() -> None:
+        async with serving(silent) as url, open_client(trust=LateTrust()) as client:
+            asked = url.replace("http", "https")
+            found = await probe(client, "a", Service(url=asked), asked, patience=1, limit=1)
+            assert found == Observation(Seen.MISSED, ("no secure connection in time",))
+
+    run(main, virtual=False)
+    with warnings.catch_warnings(record=True) as unclosed:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [str(each.message) for each in unclosed] == []
+
+
 def test_credentials_headers_and_query_go_with_a_check() -> None:
     """What a request carries, a check carries too, or one of them is refused where the other is not."""
     seen: list[bytes] = []
@@ -145,7 +177,7 @@ def test_credentials_headers_and_query_go_with_a_check() -> None:
     async def main() -> None:
         async with serving(raw(packed(b"{}"), seen)) as url, open_client() as client:
             asked = url.replace("http://", "http://user:p%40ss@") + "/base"
-            found = await probe(client, "audio-service", service, asked, patience=5, limit=1)
+            found = await probe(client, "audio-service", service, asked, patience=60, limit=60)
             assert found.seen is Seen.GOOD
 
     run(main, virtual=False)

@@ -20,9 +20,11 @@ from tests.fakes.running import run
 SERVICE = Service(url="http://unused")
 
 
-async def ask(url: str, *, patience: float = 5.0, service: Service = SERVICE) -> Observation:
+async def ask(
+    url: str, *, patience: float = 5.0, limit: float = 1.0, service: Service = SERVICE
+) -> Observation:
     async with open_client() as client:
-        return await probe(client, "audio-service", service, url, patience=patience, limit=1.0)
+        return await probe(client, "audio-service", service, url, patience=patience, limit=limit)
 
 
 @asynccontextmanager
@@ -132,7 +134,7 @@ def test_each_check_opens_a_connection_of_its_own() -> None:
     async def main() -> None:
         async with serving(raw(b"HTTP/1.1 204 No Content\r\n\r\n", seen)) as url, open_client() as client:
             for _ in range(2):
-                found = await probe(client, "audio-service", SERVICE, url, patience=5, limit=1)
+                found = await probe(client, "audio-service", SERVICE, url, patience=60, limit=60)
                 assert found.seen is Seen.GOOD
         assert len(seen) == 2
         assert seen[0].startswith(b"GET /api/health HTTP/1.1\r\n")
