@@ -3,7 +3,12 @@
  * control token, and comes back to this one.
  */
 
-/** What the service answered instead of doing it: a problem document (RFC 9457). */
+import { inItsPlace, objectIn, problemIn } from "./models/answers.js";
+
+/**
+ * What was answered instead of doing it: the service's problem document (RFC 9457), or with the code `not_the_service`
+ * what a proxy's own answer means.
+ */
 export class ProblemError extends Error {
   constructor(problem, status, options = undefined) {
     super(problem.detail ?? problem.title ?? `The service answered ${status}.`, options);
@@ -16,19 +21,22 @@ export class ProblemError extends Error {
 
 /** Send `method path` with a JSON body; resolves to the answer's data. Rejects with ProblemError. */
 export async function control(method, path, body = undefined) {
-  return answered(await send(method, path, body));
+  return answered(await send(method, path, body), method);
 }
 
-async function answered(response) {
-  if (response.ok) return response.status === 204 ? null : response.json();
-  const problem = await readProblem(response);
+async function answered(response, method) {
+  if (response.status === 204) return null;
+  const text = await readText(response, method);
+  const answer = objectIn(text);
+  if (response.ok && answer !== null) return answer;
+  const problem = problemIn(text) ?? { code: "not_the_service", detail: `${inItsPlace(response.status)}${doubt(method)}` };
   if (problem.code === "token_required") signIn();
   throw new ProblemError(problem, response.status);
 }
 
 /** The same with a text as the body. */
 export async function controlText(method, path, text, type) {
-  return answered(await fetched(path, { method, headers: { "Content-Type": type }, body: text }));
+  return answered(await fetched(path, { method, headers: { "Content-Type": type }, body: text }), method);
 }
 
 /** Go to the page that asks for the token, and back here from there. */
@@ -49,7 +57,13 @@ async function fetched(path, options) {
   }
 }
 
-async function readProblem(response) {
-  const type = response.headers.get("Content-Type") ?? "";
-  return type.includes("json") ? response.json() : { title: `The service answered ${response.status}.` };
+/** What is to be said of a request whose answer is not there. */
+const doubt = (method) => (method === "GET" ? "" : " Whether anything was changed is not known.");
+
+async function readText(response, method) {
+  try {
+    return await response.text();
+  } catch (error) {
+    throw new ProblemError({ code: "unreachable", detail: `The connection was lost before the answer was there.${doubt(method)}` }, 0, { cause: error });
+  }
 }

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import av
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
 
 from tests.fakes.service import RunningService, service
 from tests.fakes.tools import require
@@ -333,6 +333,35 @@ def test_what_cannot_be_read_is_refused_in_words(
     page.locator("#file").set_input_files(CLIP)
     expect(page.locator(".recording")).to_be_visible()
     expect(notice).to_have_count(0)
+
+
+def test_a_proxy_that_answers_in_the_service_s_place_is_said_to_be_one(
+    context: BrowserContext, demo: RunningService
+) -> None:
+    """Its pages blame neither the file nor the service, and the next recording is taken."""
+    page = ready(context, demo)
+    notice = page.locator("#notices .banner")
+    status = 0
+
+    def answered(route: Route) -> None:
+        route.fulfill(status=status, content_type="text/html", body="<html><h1>nginx</h1></html>")
+
+    page.route("**/recordings?*", answered)
+    for status, words in (  # noqa: B007 - the route answers with it
+        (413, "a proxy in front of the service takes no more than it is set to"),
+        (415, "A proxy in front of the service answered 415"),
+        (429, "A proxy in front of the service takes no more requests"),
+        (502, "A proxy in front of the service got no answer"),
+        (200, "perhaps a network that wants a sign-in"),
+    ):
+        page.locator("#file").set_input_files(CLIP)
+        expect(notice).to_contain_text(words, timeout=LONG)
+        expect(page.locator(".recording")).to_have_count(0)
+        notice.get_by_role("button", name="Dismiss").click()
+        expect(notice).to_have_count(0)
+    page.unroute("**/recordings?*")
+    page.locator("#file").set_input_files(CLIP)
+    expect(page.locator(".recording")).to_be_visible()
 
 
 def test_a_session_that_is_gone_is_said_and_a_new_one_begun(

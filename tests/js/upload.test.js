@@ -55,16 +55,29 @@ test("the file is the body, its progress is told, and the service's answer is th
   assert.deepEqual(shares, [0.5, 1]);
 });
 
-test("a refusal is the problem's status, code and sentence; without one, the status", async () => {
+test("a refusal is the problem's status, code and sentence", async () => {
   const refused = assert.rejects(send(), { name: "UploadError", status: 415, code: "not_audio", message: "It is text." });
   FakeRequest.last.answer(415, '{"code": "not_audio", "title": "x", "detail": "It is text."}');
   await refused;
-  const opaque = assert.rejects(send(), { status: 502, message: "The service answered 502." });
-  FakeRequest.last.answer(502, "<html>");
-  await opaque;
-  const odd = assert.rejects(send(), { status: 200 });
-  FakeRequest.last.answer(200, "not JSON");
-  await odd;
+});
+
+test("an answer without the service's code is somebody else's, whatever its status", async () => {
+  const pages = ["<html>", "", "null", "[]", '"too large"', '{"message": "Request Too Long"}', '{"code": 413, "detail": "x"}', '{"code": "x"}'];
+  for (const status of [400, 403, 413, 415, 429, 502, 503, 504]) {
+    for (const page of pages) {
+      const refused = assert.rejects(send(), { name: "UploadError", status, code: "", message: /proxy in front of the service/ });
+      FakeRequest.last.answer(status, page);
+      await refused;
+    }
+  }
+});
+
+test("a success that names no recording is not the service's", async () => {
+  for (const page of ["<html>sign in", "", "null", "{}", '{"stream_id": 7}']) {
+    const refused = assert.rejects(send(), { status: 200, code: "", message: /sign-in/ });
+    FakeRequest.last.answer(200, page);
+    await refused;
+  }
 });
 
 test("a service that cannot be reached is told from one that refuses", async () => {

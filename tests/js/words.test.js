@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { inItsPlace } from "../../static/js/models/answers.js";
 import { pieces } from "../../static/js/models/confidence.js";
-import { gap, here, middle, missed, nothingYet, refusedUpload, sentence, translated, whoYouAre } from "../../static/js/models/translation-words.js";
+import { gap, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, whoYouAre } from "../../static/js/models/translation-words.js";
 
 const word = (text, confidence) => ({ text, start: 0, end: 1, confidence });
 const QUIET = {
@@ -103,9 +104,25 @@ test("a refused upload is said with what to do", () => {
   assert.match(proxied, /a proxy in front of the service takes no more/);
   assert.match(proxied, /2\.0 MB/);
   assert.doesNotMatch(proxied, /25 MB at most/);
-  assert.match(refusedUpload({ status: 415, detail: "It is text.", name: "a.txt" }), /a\.txt is not a recording that can be read\. It is text\./);
+  assert.match(refusedUpload({ status: 415, code: "not_audio", detail: "It is text.", name: "a.txt" }), /a\.txt is not a recording that can be read\. It is text\./);
   assert.match(refusedUpload({ status: 503, detail: "audio-service is not answering.", name: "a.wav" }), /not taken: audio-service/);
   assert.match(refusedUpload({ status: 0, detail: "", name: "a.wav" }), /cannot be reached/);
+});
+
+test("a proxy's refusal blames neither the file nor the service", () => {
+  const of = (status) => refusedUpload({ status, detail: inItsPlace(status), name: "a.wav", size: 1 });
+  assert.doesNotMatch(of(415), /not a recording/);
+  assert.match(of(429), /proxy.*\(429\).*in a minute/);
+  assert.match(of(504), /proxy.*got no answer.*\(504\)/);
+  for (const status of [400, 401, 403, 415, 429, 500, 502, 503, 504]) {
+    assert.match(of(status), /a\.wav was not taken: A proxy in front of the service/);
+    assert.doesNotMatch(of(status), /taken: The service answered/);
+  }
+});
+
+test("seconds that are not known are said to be that", () => {
+  for (const unknown of [null, undefined, NaN, Infinity]) assert.equal(seconds(unknown), "–");
+  assert.deepEqual([0, 5.44, 9.96, 61].map(seconds), ["0.0 s", "5.4 s", "10 s", "61 s"]);
 });
 
 test("what was missed for good is said, and whether anything is", () => {

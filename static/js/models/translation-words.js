@@ -1,6 +1,6 @@
 /** What the Translation page says about itself. Pure: states in, sentences out. */
 
-import { count as figure } from "./figures.js";
+import { UNKNOWN, count as figure } from "./figures.js";
 import { isSameLanguage, canTranslate, isNear, languageName } from "./languages.js";
 
 const NUMBERS = ["no one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
@@ -9,8 +9,8 @@ const NUMBERS = ["no one", "one", "two", "three", "four", "five", "six", "seven"
 const AWAITED = 30;
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-/** Below ten with one decimal, whole from there on. */
-export const seconds = (value) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
+/** Below ten with one decimal, whole from there on; "–" where it is not known. */
+export const seconds = (value) => (Number.isFinite(value) ? `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s` : UNKNOWN);
 
 /**
  * "one person here", "three people here, one reading only". `count`: how many there are; where that is more than
@@ -139,7 +139,7 @@ export function refusedUpload({ status, code = "", detail, name, size = 0 }) {
   if (status === 413 && !code) return `${name} was not taken: a proxy in front of the service takes no more than it is set to, and this file has ${megabytes(size)}. Make the file smaller, or have the proxy's limit raised to 26 MB.`;
   if (status === 413 && code !== "recording_too_large") return `${name} was not taken: ${detail}`;
   if (status === 413) return `${name} is too large. A recording may be 25 MB at most; cut it or save it as Opus, MP3 or FLAC.`;
-  if (status === 415) return `${name} is not a recording that can be read. ${detail}`;
+  if (status === 415 && code) return `${name} is not a recording that can be read. ${detail}`;
   return `${name} was not taken: ${detail}`;
 }
 

@@ -3,10 +3,12 @@
  * can, and is passed in.
  */
 
+import { inItsPlace, objectIn, problemIn } from "./answers.js";
+
 /** The largest recording the service takes. */
 export const LARGEST = 25 * 2 ** 20;
 
-/** Why a recording was not taken: `status` (0: the service was not reached) and `message`. */
+/** Why a recording was not taken: `status` (0: the service was not reached), `message`, `code` ("": not the service's). */
 export class UploadError extends Error {
   constructor(status, detail, code = "") {
     super(detail);
@@ -31,24 +33,20 @@ export function upload(file, url, { headers = {}, onProgress = () => {}, signal 
     request.responseType = "text";
     request.upload.addEventListener("progress", ({ lengthComputable, loaded, total }) => lengthComputable && onProgress(loaded / total));
     request.addEventListener("load", () => {
-      const answer = parsed(request.response);
-      if (request.status >= 200 && request.status < 300 && answer) resolve(answer);
-      else reject(new UploadError(request.status, answer?.detail ?? answer?.title ?? `The service answered ${request.status}.`, answer?.code));
+      const { status, response } = request;
+      const answer = objectIn(response);
+      if (status >= 200 && status < 300 && typeof answer?.stream_id === "string") {
+        resolve(answer);
+        return;
+      }
+      const problem = problemIn(response);
+      reject(problem === null ? new UploadError(status, inItsPlace(status)) : new UploadError(status, problem.detail ?? problem.title, problem.code));
     });
     request.addEventListener("error", () => reject(new UploadError(0, "The service cannot be reached.")));
     request.addEventListener("abort", () => reject(Object.assign(new Error("Cancelled."), { name: "AbortError" })));
     signal?.addEventListener("abort", () => request.abort(), { once: true });
     request.send(file);
   });
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A proxy's own page: only the status says anything.
-    return null;
-  }
 }
 
 /** What shows a session's key to the service; never in the address, which is logged. */

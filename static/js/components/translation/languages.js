@@ -1,5 +1,6 @@
 /** "I speak" and "Read in": what the back ends offer, what was chosen, and what cannot go together. */
 
+import { inItsPlace, objectIn, problemIn } from "../../models/answers.js";
 import { choices, firstTargets, impossible, languageName, list, readable, sources, unknown } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
 
@@ -74,15 +75,24 @@ export class LanguageChoice extends EventTarget {
     this.#abort?.abort();
     this.#abort = new AbortController();
     const { signal } = this.#abort;
+    let response, text;
     try {
-      const response = await fetch("/api/languages", { signal });
-      if (!response.ok) throw new Error(`The service answered ${response.status}.`);
-      this.#offered(await response.json());
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#say(`Which languages there are is not known: ${error.message} Asking again.`);
-      this.#timer = setTimeout(() => this.load(), ASK_AGAIN);
+      response = await fetch("/api/languages", { signal });
+      text = await response.text();
+    } catch {
+      // Why is known to the browser alone.
+      if (!signal.aborted) this.#askAgain("The service cannot be reached.");
+      return;
     }
+    if (signal.aborted) return;
+    const offer = response.ok ? objectIn(text) : null;
+    if (offer === null) this.#askAgain(problemIn(text)?.detail ?? inItsPlace(response.status));
+    else this.#offered(offer);
+  }
+
+  #askAgain(why) {
+    this.#say(`Which languages there are is not known: ${why} Asking again.`);
+    this.#timer = setTimeout(() => this.load(), ASK_AGAIN);
   }
 
   #offered(offer) {

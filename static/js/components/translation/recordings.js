@@ -1,5 +1,6 @@
 /** Recordings on their way: chosen or dropped, uploaded with progress, read by the service until they are written. */
 
+import { inItsPlace, problemIn } from "../../models/answers.js";
 import { ended, entryOf, recordingState } from "../../models/recording-words.js";
 import { refusedUpload } from "../../models/translation-words.js";
 import { keyHeaders, recordingUrl, upload } from "../../models/upload.js";
@@ -163,10 +164,16 @@ export class Recordings {
       try {
         const response = await fetch(url, { method: "DELETE", headers: keyHeaders(this.#key()) });
         // 404: it has ended by itself meanwhile, which is told over the socket.
-        if (!response.ok && response.status !== 404) throw new Error((await response.json()).detail);
+        if (!response.ok) {
+          const problem = problemIn(await response.text());
+          if (problem === null) throw new Error(inItsPlace(response.status));
+          if (response.status !== 404) throw new Error(problem.detail ?? problem.title);
+        }
       } catch (error) {
         if (entry.phase === "cancelling") entry.phase = "reading";
-        this.#onRefused(`${entry.name} was not cancelled: ${error.message || "the service cannot be reached"}`);
+        // fetch rejects with a TypeError in words of the browser's own.
+        const why = error instanceof TypeError ? "The service cannot be reached." : error.message;
+        this.#onRefused(`${entry.name} was not cancelled: ${why}`);
       }
     }
     this.#show();

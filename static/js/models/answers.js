@@ -1,0 +1,31 @@
+/**
+ * Whose answer it is. Pure. The service's own refusals are problem documents with a `code`; a proxy, a load balancer or
+ * a network's sign-in page answers with the same statuses and something else, and nothing in it is about the service.
+ */
+
+/** The JSON object in a text, or null. */
+export function objectIn(text) {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
+  } catch {
+    // Not JSON: a page for people.
+    return null;
+  }
+}
+
+/** The service's own problem document in the text of an answer, or null: then the answer is somebody else's. */
+export function problemIn(text) {
+  const problem = objectIn(text);
+  if (problem === null || typeof problem.code !== "string" || problem.code === "") return null;
+  return [problem.detail, problem.title].some((words) => typeof words === "string" && words !== "") ? problem : null;
+}
+
+/** What an answer means that is not the service's own, and what to do; `status` is all that it says. */
+export function inItsPlace(status) {
+  if (status >= 200 && status < 400) return `Something between this page and the service answered in its place (${status}): perhaps a network that wants a sign-in. Open another page, sign in there, and try again.`;
+  if (status === 401 || status === 403 || status === 407) return `A proxy in front of the service does not let this through (${status}). Sign in there, or ask whoever runs it.`;
+  if (status === 429) return "A proxy in front of the service takes no more requests from here for now (429). Try again in a minute.";
+  if (status === 502 || status === 503 || status === 504) return `A proxy in front of the service got no answer from it (${status}). Try again in a moment.`;
+  return `A proxy in front of the service answered ${status} in its place. Whoever runs it can say why.`;
+}

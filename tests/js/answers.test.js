@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+
+import { control, controlText } from "../../static/js/control.js";
+
+const { fetch } = globalThis;
+afterEach(() => (globalThis.fetch = fetch));
+
+const answering = (status, body, type = "application/json") => {
+  globalThis.fetch = async () => new Response(body, { status, headers: { "Content-Type": type } });
+};
+
+test("a proxy's page, or broken JSON, in place of an answer is a problem in words", async () => {
+  for (const [status, words] of [[200, /sign-in/], [403, /does not let this through/], [429, /no more requests/], [502, /got no answer/], [504, /got no answer/], [418, /answered 418/]]) {
+    for (const [body, type] of [["<html>", "text/html"], ["<html>", "application/json"], ["null", "application/json"], ["", "text/plain"], ["[]", "application/json"]]) {
+      answering(status, body, type);
+      await assert.rejects(control("PATCH", "/x", {}), { name: "ProblemError", status, code: "not_the_service", message: words });
+      await assert.rejects(controlText("POST", "/x", "a: 1", "application/yaml"), { name: "ProblemError", message: /Whether anything was changed is not known/ });
+    }
+  }
+});
+
+test("a refusal with members of another's is not the service's", async () => {
+  for (const body of ['{"code": 1, "detail": "x"}', '{"code": "", "detail": "x"}', '{"code": "x", "message": "y"}', '{"detail": "x"}']) {
+    answering(503, body);
+    await assert.rejects(control("POST", "/x", {}), { code: "not_the_service", message: /got no answer/ });
+  }
+});
+
+test("a question that got no answer changed nothing, and nothing is said of it", async () => {
+  answering(502, "<html>", "text/html");
+  await assert.rejects(control("GET", "/x"), (error) => error.name === "ProblemError" && !/changed/.test(error.message));
+});
+
+test("the service's own refusals keep their code and words, and its answers their data", async () => {
+  answering(429, '{"code": "too_many_requests", "title": "t", "detail": "Wait 5 s."}', "application/problem+json");
+  await assert.rejects(control("POST", "/x", {}), { code: "too_many_requests", status: 429, message: "Wait 5 s." });
+  answering(200, '{"a": 1}');
+  assert.deepEqual(await control("GET", "/x"), { a: 1 });
+  globalThis.fetch = async () => new Response(null, { status: 204 });
+  assert.equal(await control("DELETE", "/x"), null);
+});
