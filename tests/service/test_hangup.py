@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +19,17 @@ from tests.fakes.service import service
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """Have what is started hear the signal: tests may themselves run under nohup, which is inherited.
+
+    A handler is not: a program begins with the default in its place.
+    """
+    before = signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 class Terminal:
