@@ -102,8 +102,7 @@ async def open_recording(file: BinaryIO | IO[bytes], *, longest: float = LONGEST
     """Open a recording; ``file`` must be seekable, and stays its opener's to close.
 
     What is beyond ``longest`` seconds is not read. ProblemError ``not_audio``: it is none of the containers
-    we
-    read, holds no sound track, or nothing of it can be decoded; ``empty_audio``: it has no bytes, or no
+    we read, holds no sound track, or nothing of it can be decoded; ``empty_audio``: it has no bytes, or no
     samples; ``unsupported_sample_rate``; ``recording_too_costly``; ``own_shortage``: no process can be
     started now.
     """
@@ -201,6 +200,7 @@ class _Decoder:
 
     async def next_pcm(self) -> bytes:
         """Return the next samples, nothing at the end."""
+        await trio.lowlevel.checkpoint()  # what is here already must not be read without others having a turn
         if self._has_ended:
             return b""
         kind, content = await self._next()

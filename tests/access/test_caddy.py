@@ -96,7 +96,7 @@ def test_behind_the_documented_caddy_guests_come_in_and_the_token_decides(tmp_pa
             forged = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "Host": "localhost"}
             assert (await client.patch("/api/config", json=CHANGE, headers=forged)).status_code == 401
             signed = await client.post("/sign-in", data={"token": TOKEN}, headers=origin)
-            assert signed.status_code == 303
+            assert signed.status_code == 303, signed.text
             assert signed.headers["Set-Cookie"].startswith("__Host-")
             done = await client.patch("/api/config", json=CHANGE, headers=origin)
             assert done.status_code == 200
