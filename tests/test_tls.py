@@ -117,7 +117,7 @@ def test_a_handshake_that_never_ends_leaves_no_socket() -> None:
         async with back_end(silent) as port, open_client() as client:
             service = Service(url=f"https://localhost:{port}")
             seen = await probe(client, "audio-service", service, service.url, patience=2, limit=5)
-            assert seen == Observation(Seen.MISSED, ("no answer in 2 s",))
+            assert seen == Observation(Seen.MISSED, ("no secure connection in time",))
 
     run(main, virtual=False, limit=30)
 
