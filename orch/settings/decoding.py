@@ -8,18 +8,20 @@ is good.
 import ipaddress
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from orch.settings.addresses import trimmed
 from orch.settings.back_ends import find_faults, normalized
 from orch.settings.environment import links, overrides, type_at
 from orch.settings.kinds import given, masked, type_words
 from orch.settings.structs import DIALECTS, Fault, Gateway, Section, Service, Settings
-from orch.settings.yaml_reading import NotYamlError, read_yaml
+from orch.settings.yaml_reading import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 from orch.stores.redis_address import read_address
 
 _LAST_PORT: Final = 65535
@@ -72,9 +74,11 @@ def decode(
         _put(document, path, value)
         sources[dotted] = "runtime"
         origin.pop(dotted, None)
+    faults += (Fault(_named(path, origin), f"expected {UNUSABLE_TEXT}") for path in _unusable(document, ()))
     decoded, found = _section(Settings, document, (), sources, origin)
     faults += found
     if not faults:
+        decoded = _with_token_trimmed(decoded)
         faults += _spanning(decoded)
     return Decoded(
         settings=decoded,
@@ -142,6 +146,38 @@ def _copied(node: Any, budget: list[int]) -> Any:
     if isinstance(node, dict):
         return {key: _copied(value, budget) for key, value in node.items()}
     return [_copied(value, budget) for value in node] if isinstance(node, list) else node
+
+
+def _unusable(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Give the places of texts that nothing can carry; of keys the reader of YAML says so."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _unusable(value, (*path, key))
+    elif isinstance(node, list):
+        if any(True for each in node for _ in _unusable(each, path)):
+            yield path
+    elif isinstance(node, str) and is_unusable(node):
+        yield path
+
+
+def _with_token_trimmed(settings: Settings) -> Settings:
+    """Return the settings with the token as it can be shown: files of secrets end with a line break."""
+    orchestration = settings.orchestration
+    token = orchestration.control_token
+    if not trimmed(token):
+        return settings  # of one that is blank the faults say so
+    orchestration = structs.replace(orchestration, control_token=trimmed(token))
+    return structs.replace(settings, orchestration=orchestration)
+
+
+def _token(token: str) -> list[Fault]:
+    """Find a token that nobody could show."""
+    where = "orchestration.control_token"
+    if token and not trimmed(token):
+        return [Fault(where, "expected a token, got blanks; leave it out where none is wanted")]
+    if any(unicodedata.category(each) == "Cc" for each in token):
+        return [Fault(where, "expected a token without line breaks and other control characters inside")]
+    return []
 
 
 def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -381,6 +417,7 @@ def _spanning(settings: Settings) -> list[Fault]:
         seen.add(route.prefix)
     return (
         faults
+        + _token(settings.orchestration.control_token)
         + _public_routes(settings.orchestration.gateway)
         + _own_ports(settings)
         + _proxies(settings)

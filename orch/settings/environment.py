@@ -7,7 +7,7 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 
 from orch.settings.structs import Fault, Section, Settings
-from orch.settings.yaml_reading import NotYamlError, read_yaml
+from orch.settings.yaml_reading import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 
 SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "HOST": ("orchestration", "frontend", "host"),
@@ -43,11 +43,13 @@ def overrides(
     services = document.get("services")
     names = {*Settings().services, *(services if isinstance(services, dict) else ())}
     for variable, path in SHORT_NAMES.items():
-        if variable in environ:
+        if variable in environ and _is_usable(variable, environ[variable], faults):
             value: Any = environ[variable]
             found.append((variable, path, value.upper() if variable == "LOG_LEVEL" else _scalar(path, value)))
     for variable in sorted(environ):
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        if not _is_usable(variable, environ[variable], faults):
             continue
         path_or_none = _path_of(variable, names)
         if path_or_none is None and _is_link(variable, environ[variable]):
@@ -59,9 +61,20 @@ def overrides(
     return found
 
 
+def _is_usable(variable: str, value: str, faults: list[Fault]) -> bool:
+    """Return whether a variable is text; one with bytes that are no UTF-8 is a fault."""
+    if not is_unusable(variable) and not is_unusable(value):
+        return True
+    shown = variable.encode("utf-8", "backslashreplace").decode("utf-8")
+    faults.append(Fault(shown, f"expected UTF-8 {UNUSABLE_TEXT}"))
+    return False
+
+
 def links(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the variables that begin like ours and were put there by Kubernetes or Docker, sorted."""
-    return tuple(sorted(name for name, value in environ.items() if _is_link(name, value)))
+    return tuple(
+        sorted(name for name, value in environ.items() if _is_link(name, value) and not is_unusable(name))
+    )
 
 
 def _is_link(name: str, value: str) -> bool:

@@ -1,5 +1,6 @@
 """YAML as people write it, with anchors and merge keys; what has two readings is refused. Pure."""
 
+import re
 from typing import Any, Final
 
 import yaml
@@ -16,6 +17,14 @@ _KINDS: Final = {
     "tag:yaml.org,2002:map": "a section",
 }
 _DEEPEST: Final = 64
+_UNUSABLE: Final = re.compile("[\0\ud800-\udfff]")
+UNUSABLE_TEXT: Final = "text without NUL and without halves of letters (lone surrogates)"
+"""What is expected where :func:`is_unusable`."""
+
+
+def is_unusable(text: str) -> bool:
+    """Whether a text has what no file name, argument, address or JSON document can carry."""
+    return _UNUSABLE.search(text) is not None
 
 
 class _Loader(yaml.SafeLoader):
@@ -48,6 +57,8 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.composer.ComposerError(
                     None, None, f"a key must be a name, not {shown}", key.start_mark
                 )
+            if is_unusable(key.value):
+                raise yaml.composer.ComposerError(None, None, UNUSABLE_TEXT, key.start_mark)
             if key.value in seen:
                 raise yaml.composer.ComposerError(
                     None, None, f"the key {key.value} is given twice", key.start_mark
@@ -75,6 +86,7 @@ def read_yaml(text: str) -> Any:
         if mark is None:
             raise NotYamlError(reason) from error
         raise NotYamlError(reason, mark.line + 1, mark.column + 1) from error
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        # A date that is none, a number too long to print: the constructors of PyYAML raise what Python does.
+    except Exception as error:
+        # PyYAML's constructors raise whatever Python does with a date that is none, a number too long to
+        # print, an empty number or a word that is no truth value: ValueError, KeyError, AttributeError, …
         raise NotYamlError(str(error) or type(error).__name__) from error

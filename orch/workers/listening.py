@@ -113,6 +113,8 @@ def _resolved(host: str, port: int) -> list[tuple[int, int, int, str, tuple[obje
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise AddressError(f"{host!r} is no address of this machine: {error.strerror}.") from error
+    except UnicodeError as error:  # from the encoding of names
+        raise AddressError(f"{host!r} is no address of this machine: no host can have that name.") from error
     return [
         (int(family), int(kind), protocol, name, address) for family, kind, protocol, name, address in found
     ]

@@ -108,3 +108,10 @@ def test_a_host_that_is_not_this_machines_is_refused() -> None:
     """Before anything is started."""
     with pytest.raises(AddressError, match=r"Cannot listen on 192\.0\.2\.1"):
         open_groups("192.0.2.1", 0, 2)
+
+
+@pytest.mark.parametrize("host", ["a..b", "ä" * 100, "a." * 200])
+def test_a_name_that_no_host_can_have_is_said_in_words(host: str) -> None:
+    """The encoding of names raises what is no error of an address."""
+    with pytest.raises(AddressError, match="is no address of this machine"):
+        open_groups(host, 0, 1)

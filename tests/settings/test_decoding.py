@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,3 +182,79 @@ def test_an_address_is_shown_without_its_password() -> None:
     """``GET /api/config`` and the log name the server, not what opens it."""
     assert masked("session_management.redis_url", "rediss://me:secret@r:1/2") == "rediss://••••@r:1/2"
     assert masked("session_management.redis_url", "redis://r:1") == "redis://r:1"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!bool abc",
+        "!!timestamp abc",
+        "!!int ''",
+        "!!float ''",
+        "!!int abc",
+        "!!binary é",
+        "2001-02-31",
+        "!!null x",
+    ],
+)
+def test_a_value_that_is_not_what_its_tag_says_is_a_fault_or_another_value(value: str) -> None:
+    """Whatever the reader of YAML raises on it, nobody who hands in a file sees an exception."""
+    decoded = decode(f"orchestration: {{frontend: {{port: {value}}}}}", {})
+    assert decoded.faults or value == "!!null x"
+
+
+@pytest.mark.parametrize("letter", ["\\0", "\\ud800", "\\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'orchestration: {frontend: {host: "a%s"}}',
+        'orchestration: {control_token: "a%s"}',
+        'orchestration: {"a%s": 1}',
+        'services: {audio-service: {model: "a%s"}}',
+        'services: {audio-service: {restart_command: ["a%s"]}}',
+        'services: {audio-service: {"a%s": 1}}',
+        'session_management: {sqlite_path: "a%s"}',
+    ],
+)
+def test_a_text_that_nothing_can_carry_is_a_fault(text: str, letter: str) -> None:
+    """No file, program, address or answer can have it; found late it ends a branch or an answer."""
+    found = decode(text % letter, {}, name="the file").faults
+    assert found
+    msgspec.json.encode(found)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HOST", "a\udcff"),
+        ("ORCH_SERVICES__AUDIO_SERVICE__MODEL", "\udcff"),
+        ("ORCH_SERVICES__A\udcff__URL", "http://h"),
+        ("ORCH_\udcff", "1"),
+    ],
+)
+def test_a_variable_that_is_no_utf8_is_a_fault(variable: str, value: str) -> None:
+    """It would be in an answer, a header or a file's name that cannot be written."""
+    found = decode("", {variable: value}).faults
+    assert len(found) == 1
+    msgspec.json.encode(found)
+
+
+def test_a_changed_value_that_nothing_can_carry_is_a_fault_at_its_path() -> None:
+    """JSON has NUL."""
+    found = decode("", {}, overlay={"services.audio-service.model": "a\0b"}).faults
+    assert [fault.path for fault in found] == ["services.audio-service.model"]
+
+
+def test_the_token_is_taken_without_what_files_of_secrets_leave_around_it() -> None:
+    """Nobody can show a line break in a header, so with one nobody would be let in."""
+    decoded = decode("", {"ORCH_CONTROL_TOKEN": " secret-token\r\n"})
+    assert not decoded.faults
+    assert decoded.settings.orchestration.control_token == "secret-token"  # noqa: S105 - a made-up one
+
+
+@pytest.mark.parametrize("token", [" ", "\n", "one\ntwo", "one\x7ftwo"])
+def test_a_token_that_nobody_can_show_is_a_fault(token: str) -> None:
+    """Blanks are no token, and none is not what was asked for."""
+    found = decode("", {"ORCH_CONTROL_TOKEN": token}).faults
+    assert [fault.path for fault in found] == ["orchestration.control_token"]
+    assert "one" not in found[0].expected.split()
