@@ -173,6 +173,8 @@ class Fuzzer:
         """Read it in pieces, with and without a limit; return the verdict under the limit."""
         random = self.random
         limited = decode(wire, limit=LIMIT, deflate=deflate)
+        few = random.randint(0, 6)
+        weighed = decode(wire, limit=LIMIT, deflate=deflate, allowance=few)
         ways: list[Sequence[int]] = [[random.randint(0, len(wire)) for _ in range(random.randint(1, 5))]]
         if random.random() < 0.1:
             ways.append(range(len(wire)))
@@ -180,6 +182,8 @@ class Fuzzer:
             for limit, expected in ((MEMORY if deflate else UNLIMITED, whole), (LIMIT, limited)):
                 if decode(wire, *way, limit=limit, deflate=deflate) != expected:
                     raise Finding(f"it reads otherwise when it is cut at {list(way)}")
+            if decode(wire, *way, limit=LIMIT, deflate=deflate, allowance=few) != weighed:
+                raise Finding(f"{few} small frames are allowed otherwise when it is cut at {list(way)}")
         return limited[1]
 
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from orch.front.small_frames import REASON, SMALL
+
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # a machine for which there is no compiled wheel
@@ -36,6 +38,9 @@ _SENDABLE: Final = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 10
 
 NO_STATUS: Final = 1005
 """The code of a close frame without one; it never stands in a frame (§7.4.1)."""
+
+UNLIMITED: Final = 2**63
+"""An allowance of frames that nobody limits."""
 
 _WINDOW: Final = -15
 """Raw deflate with the largest window, as both sides have agreed by default (RFC 7692 §7.1.2)."""
@@ -80,7 +85,7 @@ Event = Text | Binary | Ping | Pong | CloseFrame
 
 
 class ProtocolViolationError(Exception):
-    """The peer broke the protocol: the connection is closed with ``close_code`` (1002, 1007 or 1009).
+    """The peer broke the protocol: the connection is closed with ``close_code`` (1002, 1007, 1008 or 1009).
 
     ``kind`` is one stable word, to be counted; ``detail`` says what was wrong.
     """
@@ -141,6 +146,9 @@ class FrameDecoder:
     ``message_limit``: bytes of one message, and so of one frame; more is answered with 1009, and of what was
     compressed no more is inflated. ``deflate``: permessage-deflate without context takeover was agreed on.
 
+    :attr:`allowance` is how many control frames and small fragments may still come (1008 beyond); it is
+    counted down here and set by the owner, who has the clock (:mod:`orch.front.small_frames`).
+
     The mutable state is what has come of a head or a control frame, and the message under way with the frame
     of it that is still coming.
 
@@ -161,6 +169,7 @@ class FrameDecoder:
         "_opcode",
         "_pending",
         "_text",
+        "allowance",
     )
 
     def __init__(self, *, message_limit: int = 2**20, deflate: bool = False) -> None:
@@ -176,6 +185,7 @@ class FrameDecoder:
         self._is_last = False
         self._is_closed = False
         self._failure: ProtocolViolationError | None = None
+        self.allowance = UNLIMITED
 
     def __repr__(self) -> str:
         under_way = "nothing" if self._message is None else f"{len(self._message)} bytes"
@@ -241,10 +251,14 @@ class FrameDecoder:
                 if at > end:
                     at = body - 6
                     break
+                if opcode != CLOSE:
+                    self._weigh()
                 events.append(self._control(opcode, apply_mask(data[body:at], mask)))
             elif at <= end and first & (_FIN | _RSV1) == _FIN and opcode and self._message is None:
                 events.append(_message(opcode, apply_mask(data[body:at], mask)))
             else:
+                if size < SMALL and (first < _FIN or not opcode):
+                    self._weigh()
                 if first & _RSV1:
                     self._inflate = zlib.decompressobj(wbits=_WINDOW)
                 self._begin(opcode, size, mask, is_last=first >= _FIN)
@@ -281,6 +295,13 @@ class FrameDecoder:
                 raise ProtocolViolationError(1002, "nothing_to_continue", "No message is under way.")
         elif self._message is not None:
             raise ProtocolViolationError(1002, "message_interrupted", "The message before is not whole.")
+
+    def _weigh(self) -> None:
+        """Count a frame that hands the application nothing by itself."""
+        self.allowance -= 1
+        if self.allowance < 0:
+            # §7.4.1: 1008 is for "a message that violates its policy" where no other code fits.
+            raise ProtocolViolationError(1008, "too_many_small_frames", REASON)
 
     def _control(self, opcode: int, payload: bytes) -> Event:
         if opcode == PING:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 import trio
 
-from orch.front import frames
+from orch.front import frames, small_frames
 from orch.front.answers import refused_handshake
 from orch.front.frames import Binary, CloseFrame, FrameDecoder, Ping, ProtocolViolationError, Text
 from orch.front.handshake import Accepted, BadHandshakeError, accept
@@ -22,7 +22,8 @@ from orch.front.scopes import websocket_scope
 from orch.problems import ProblemError
 
 PING: Final = frames.encode(frames.PING, b"")
-#: Bytes queued from which on pings are not answered: the client does not read, and asks for more to read.
+#: Bytes queued from which on a ping waits for its pong, and with it all that was sent after it: the client
+#: does not read, and asks for more to read.
 PONGS_HELD: Final = 65_536
 #: Bytes of a message from which on it is worth compressing, where that was agreed on.
 DEFLATED: Final = 1024
@@ -56,7 +57,7 @@ class WebSocketConnection:
     dropped.
 
     Nothing is read unless the application asks for it; a client whose application is busy is not held to its
-    pongs meanwhile.
+    pongs meanwhile. One pong is owed at most: of pings in a row the newest is answered.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class WebSocketConnection:
         "_link",
         "_running",
         "_scope",
+        "_small_full_at",
         "_state",
         "_unyielded",
         "due_at",
@@ -106,6 +108,7 @@ class WebSocketConnection:
         self._is_peer_done = False
         self._is_pinged = False
         self._is_reading = False
+        self._small_full_at = 0.0
         self._unyielded = 0
         self.slot = 0
         self.due_at = NEVER
@@ -172,7 +175,7 @@ class WebSocketConnection:
                     return {"type": "websocket.receive", "text": event.text, "bytes": None}
                 if isinstance(event, Binary):
                     return {"type": "websocket.receive", "text": None, "bytes": event.data}
-                self._on_control(event)
+                await self._on_control(event)
             if self._ended is not None:
                 code, reason = self._ended
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
@@ -293,11 +296,15 @@ class WebSocketConnection:
 
     def _take(self, data: bytes) -> None:
         """Decode; a violation ends the connection once what came before it has been handed on."""
+        decoder, now = self._decoder, self._running.now
+        allowed = decoder.allowance = small_frames.left(self._small_full_at, now)
         try:
-            events: list[frames.Event | None] = [*self._decoder.feed(data)]
+            events: list[frames.Event | None] = [*decoder.feed(data)]
         except ProtocolViolationError as violation:
             self._on_violation(violation)
             return
+        if decoder.allowance != allowed:
+            self._small_full_at = small_frames.after(self._small_full_at, now, allowed - decoder.allowance)
         if self._decoder.is_failed:
             events.append(None)
         events.reverse()
@@ -311,9 +318,11 @@ class WebSocketConnection:
         if self._ended is None:
             self._ended = (violation.close_code, violation.detail)
 
-    def _on_control(self, event: Any) -> None:
+    async def _on_control(self, event: Any) -> None:
         if isinstance(event, Ping):
-            if self._link.queued_bytes < PONGS_HELD:
+            await self._link.drained(PONGS_HELD)
+            # RFC 6455 §5.5.3: one "MAY elect to send a Pong frame for only the most recently processed Ping".
+            if not (self._events and isinstance(self._events[-1], Ping)):
                 self.offer(frames.encode(frames.PONG, event.payload))
         elif isinstance(event, CloseFrame):
             if self._state is _State.OPEN:

@@ -41,9 +41,12 @@ def frame(
     return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
 
 
-def decode(wire: bytes, *cuts: int, limit: int = LIMIT, deflate: bool = False) -> Verdict:
+def decode(
+    wire: bytes, *cuts: int, limit: int = LIMIT, deflate: bool = False, allowance: int = UNLIMITED
+) -> Verdict:
     """Feed ``wire``, cut at ``cuts``; return the events and the close code of the violation, if any."""
     decoder = FrameDecoder(message_limit=limit, deflate=deflate)
+    decoder.allowance = allowance
     events: list[Any] = []
     edges = [0, *sorted(min(cut, len(wire)) for cut in cuts), len(wire)]
     try:

@@ -188,6 +188,18 @@ def test_a_message_of_exactly_the_limit_is_inflated() -> None:
     assert inflate(frame(BINARY, deflated(bytes(LIMIT)), reserved=4)) == ([Binary(bytes(LIMIT))], None)
 
 
+def test_control_frames_and_small_fragments_are_weighed_one_by_one() -> None:
+    """Whole messages and large fragments are not: the application weighs those, by number and by bytes."""
+    ping, pong = frame(PING), frame(PONG, b"unasked")
+    free = frame(TEXT) + frame(TEXT, b"whole") + frame(BINARY, bytes(1024), is_last=False)
+    free += frame(CONTINUATION, bytes(1024)) + frame(CLOSE)
+    assert decode(free, allowance=0)[1] is None
+    parts = frame(TEXT, b"a", is_last=False) + frame(CONTINUATION, is_last=False)
+    for wire, weight in ((ping + pong, 2), (parts + frame(CONTINUATION, b"c"), 3), (parts * 1 + ping, 3)):
+        assert decode(wire, allowance=weight)[1] is None
+        assert decode(wire, allowance=weight - 1)[1] == 1008
+
+
 # wsproto as judge.
 
 

@@ -1,7 +1,7 @@
 """Our server's WebSockets on real sockets, and the link by which others speak to a client."""
 
-import socket as stdlib_socket
 import ssl
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -423,17 +423,87 @@ def test_a_client_that_takes_nothing_is_cut_off() -> None:
     run(main, virtual=False, limit=20)
 
 
-def test_a_flood_of_pings_is_not_answered_for_ever() -> None:
-    """A client that asks and does not read is not written more than it takes."""
+@pytest.mark.parametrize(
+    "flood",
+    [
+        masked(PING, b"") * 10_000,
+        masked(PING, bytes(125)) * 3_000,
+        masked(PONG, b"unasked") * 10_000,
+        masked(TEXT, b"", is_last=False) + masked(0, b"", is_last=False) * 10_000,
+        masked(BINARY, b"x", is_last=False) + masked(0, b"x", is_last=False) * 10_000,
+        (masked(BINARY, bytes(200), is_last=False) + masked(PING, b"between") + masked(0, b"")) * 1_500,
+    ],
+    ids=["ping", "large-ping", "pong", "empty-fragment", "tiny-fragment", "mixed"],
+)
+def test_a_flood_of_frames_that_say_nothing_is_ended(flood: bytes) -> None:
+    """With 1008 and a sentence; pings in a row have one pong; others are served meanwhile."""
 
     async def main() -> None:
-        async with serving(Linked()) as server, websocket(server, buffer=4096) as client:
-            client.stream.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_SNDBUF, 4096)
-            flood = masked(PING, bytes(100)) * 1000
+        async with serving(echo) as server, websocket(server) as client, connect(url(server)) as other:
+            await client.send(flood)
+            kinds: Counter[int] = Counter()
+            while (frame := await client.frame())[0] != CLOSE:
+                kinds[frame[0]] += 1
+            assert frame[1][:2] == (1008).to_bytes(2, "big")
+            assert b"250 a second" in frame[1]
+            assert kinds.total() < 2_500
+            await other.send("still here")
+            assert await other.recv() == "still here"
+            assert server.statistics().refused == {"too_many_small_frames": 1}
+
+    run(main, virtual=False, limit=30)
+
+
+def test_who_pings_now_and_then_or_sends_in_parts_is_served() -> None:
+    """A message in a thousand small parts, and a hundred pings after one another."""
+
+    async def main() -> None:
+        async with serving(echo) as server, connect(url(server), ping_interval=None) as client:
+            await client.send([b"x"] * 1000)
+            assert await client.recv() == b"x" * 1000
             for _ in range(100):
-                await client.send(flood)
-            link = next(iter(server._open))
-            assert link.queued_bytes < 100_000
+                await (await client.ping()).wait()
+            assert not server.statistics().refused
+
+    run(main, virtual=False, limit=30)
+
+
+def test_of_pings_in_a_row_the_newest_is_answered() -> None:
+    """It answers for those before it (RFC 6455, 5.5.3); a message between two pings parts them."""
+
+    async def main() -> None:
+        async with serving(echo) as server, websocket(server) as client:
+            pings = b"".join(masked(PING, b"%d" % number) for number in range(100))
+            await client.send(pings + masked(TEXT, b"then") + masked(PING, b"last"))
+            pongs = 0
+            while (frame := await client.frame()) != (TEXT, b"then"):
+                assert frame[0] == PONG
+                pongs += 1
+                newest = frame[1]
+            assert newest == b"99"
+            assert pongs < 10
+            assert await client.frame() == (PONG, b"last")
+
+    run(main, virtual=False, limit=20)
+
+
+def test_a_ping_waits_for_its_pong_while_the_client_does_not_read() -> None:
+    """No more is read of who asks and takes no answers; once it reads, the newest is answered."""
+    app = Linked()
+
+    async def main() -> None:
+        async with serving(app) as server, websocket(server, buffer=4096) as client:
+            await eventually(lambda: len(app.links) == 1)
+            link = app.links[0]
+            while link.queued_bytes < 300_000:
+                link.offer(link.encode_text(bytes(10_000)))
+            queued = link.queued_bytes
+            for number in range(300):
+                await client.send(masked(PING, b"%d" % number))
+            await trio.sleep(0.2)
+            assert link.queued_bytes <= queued
+            while (frame := await client.frame()) != (PONG, b"299"):
+                assert frame[0] in (TEXT, PONG)
 
     run(main, virtual=False, limit=30)
 

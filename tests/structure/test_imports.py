@@ -18,6 +18,7 @@ PURE = (
     "greeting.py",
     "front/plain_http.py",
     "front/sieve.py",
+    "front/small_frames.py",
     "web/openapi_extras.py",
     "problems.py",
     "shortages.py",
