@@ -82,7 +82,11 @@ class Link:
         return f"<{type(self).__name__} {'closed' if self.is_closed else 'open'}, {self.queued_bytes} queued>"
 
     async def receive(self) -> bytes:
-        """Return what has come, or nothing at the end; ClosedResourceError when closed or :meth:`wake` d."""
+        """Return what has come, or nothing at the end; ClosedResourceError when closed or :meth:`wake` d.
+
+        Cancelled, it has taken nothing: what a reader who gives up had taken would be missing from the stream
+        for the next one, who would read the middle of one request as the beginning of another.
+        """
         has_waited = False
         while not self.is_closed:
             if not self._is_readable:
@@ -97,6 +101,8 @@ class Link:
                         self._is_woken = False
                         break
                 has_waited = True
+            elif not has_waited:
+                await trio.lowlevel.checkpoint_if_cancelled()
             try:
                 data = self._sock.recv(READ)
             except (BlockingIOError, InterruptedError):
@@ -106,7 +112,7 @@ class Link:
                 return b""  # reset by the client, which is an end too
             self._is_readable = self._has_ended or len(data) == READ
             if not has_waited:
-                await trio.lowlevel.checkpoint()
+                await trio.lowlevel.cancel_shielded_checkpoint()
             return data
         raise trio.ClosedResourceError
 

@@ -161,16 +161,16 @@ class WebSocketConnection:
     # What the application calls.
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next message, or the end."""
+        """Return the next message, or the end. Cancelled, it has taken none."""
         if not self._is_awaited:
             self._is_awaited = True
             return {"type": "websocket.connect"}
         while True:
             while self._events:
-                event = self._events.pop()
                 self._unyielded += 1
                 if self._unyielded % BREATH == 0:
                     await trio.lowlevel.checkpoint()
+                event = self._events.pop()
                 if isinstance(event, Text):
                     return {"type": "websocket.receive", "text": event.text, "bytes": None}
                 if isinstance(event, Binary):
