@@ -1,5 +1,7 @@
 """What a transcript costs: seconds to make it, and the longest that the event loop stood still meanwhile.
 
+Beside that, the longest in a second before, in which nothing was made: what else the machine does.
+
 python -m benchmarks.exports
 """
 
@@ -76,7 +78,7 @@ def _read(index: int, text: str) -> Translation:
 
 async def measure(name: str, history: History, kind: str) -> None:
     """Make one transcript and print what it cost."""
-    longest = 0.0
+    longest = idle = 0.0
 
     async def tick() -> None:
         nonlocal longest
@@ -87,13 +89,16 @@ async def measure(name: str, history: History, kind: str) -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tick)
+        await trio.sleep(1)
+        idle, longest = longest, 0.0
         begun, cpu = time.perf_counter(), time.process_time()
         made = await Transcripts(history).of("s", kind=kind, choice=Choice(languages=("es",)))
         wall, used = time.perf_counter() - begun, time.process_time() - cpu
         nursery.cancel_scope.cancel()
     size = len(made.file.content) / 1e6
     cost = f"{wall:5.2f} s ({used:.2f} s of a core)"
-    print(f"{name:28} {kind:4}  {cost}  {size:4.1f} MB  longest {longest * 1000:.0f} ms")
+    stall = f"longest {longest * 1000:.0f} ms (idle {idle * 1000:.0f})"
+    print(f"{name:28} {kind:4}  {cost}  {size:4.1f} MB  {stall}")
 
 
 async def main() -> None:

@@ -7,21 +7,33 @@ proportion to the letters.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from typing import Final
+from itertools import accumulate, pairwise, repeat
+from typing import Final, Protocol, TypeVar
 
 from orch.speech.lines import Line
 from orch.speech.rows import COLUMNS, Pieces, clusters, parts, width, wrap
 
-__all__ = ["COLUMNS", "ROWS", "Cue", "apart", "cues", "parts", "width", "wrap"]
+__all__ = ["COLUMNS", "ROWS", "Cue", "Pace", "apart", "cues", "parts", "width", "wrap"]
+
+_Item = TypeVar("_Item")
 
 ROWS: Final = 2
+_ROOM: Final = ROWS * (COLUMNS + 1)
+"""Columns that a cue's text has at most, with the spaces before its rows, which are not shown."""
 _SHARE: Final = 8
 """Columns of a short text that a cue is given at least."""
 _NAME: Final = 26
 """Columns that a name takes at most, with its colon."""
 AT_ONCE: Final = 16
 """Cues that are carried on while others begin; with more, those that are there longest end."""
+
+
+class Pace(Protocol):
+    """Iterates as ``iter`` does. Between two items it may let other work go on, or raise to end all of it."""
+
+    def __call__(self, items: Iterable[_Item], /) -> Iterable[_Item]:
+        """Return the same items."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,7 @@ def cues(line: Line, texts: Sequence[str], *, name: str = "") -> list[Cue]:
     laid = [_Laid(text, name if index == 0 else "", line) for index, text in enumerate(texts)]
     count = max(len(text.parts) for text in laid)
     leading = next(index for index, text in enumerate(laid) if len(text.parts) == count)
-    changes = _changes(line, laid[leading].texts(), is_original=leading == 0)
+    changes = _changes(line, laid[leading], is_original=leading == 0)
     spread = [text.over(count) for text in laid]
     return [
         Cue(start, end, shown, line.transcript.speaker)
@@ -60,47 +72,60 @@ class _Laid:
     """A text in as many parts as it needs cues; ``name`` stands before the first."""
 
     def __init__(self, text: str, name: str, line: Line) -> None:
-        self._pieces = Pieces.of(text)
+        self.pieces = Pieces.of(text)
         self._name = _short(name)
         self._lead = width(self._name) + 1 if name else 0
         most = line.end - line.start
-        count = max(1, (self._lead + self._pieces.ends[-1]) // (COLUMNS * ROWS))
+        count = max(1, -(-(self._lead + self.pieces.ends[-1]) // _ROOM))
         while True:
             count = min(count, most)
-            pieces = self._pieces.finer(count)
+            pieces = self.pieces.finer(count)
             self.parts = list(pairwise(pieces.divided(count, self._lead)))
-            if count >= most or self._fit(pieces, self.parts):
+            self._rows = self._fitted(pieces, self.parts)
+            if self._rows or count >= most:
                 break
             # By a share of what there is: a long text is tried a few times, not once for each cue.
             count += 1 + count // 16
-        self._pieces = pieces
+        self.pieces = pieces
 
-    def _fit(self, pieces: Pieces, parts: list[tuple[int, int]]) -> bool:
-        return all(
-            len(pieces.rows(*part, lead=self._lead if index == 0 else 0)) <= ROWS + 1
-            for index, part in enumerate(parts)
-        )
+    def _fitted(self, pieces: Pieces, parts: Iterable[tuple[int, int]]) -> list[list[int]]:
+        """Return where the rows of each part begin; nothing, if one of them has too many."""
+        found = []
+        lead = self._lead
+        for start, stop in parts:
+            rows = pieces.rows(start, stop, lead=lead)
+            if len(rows) > ROWS + 1:
+                return []
+            found.append(rows)
+            lead = 0
+        return found
 
     def texts(self) -> list[str]:
         """Return the text of each part."""
-        return [self._pieces.text(*part) for part in self.parts]
+        return [self.pieces.text(*part) for part in self.parts]
+
+    def widths(self) -> list[int]:
+        """Return the columns of each part."""
+        return [self.pieces.width(*part) for part in self.parts]
 
     def over(self, count: int) -> list[tuple[str, ...]]:
         """Return the rows that the text has in each of so many cues, in some of them perhaps none."""
-        pieces, parts = self._pieces, self.parts
+        pieces, parts, laid = self.pieces, self.parts, self._rows
         most = min(count, (self._lead + pieces.ends[-1]) // max(_SHARE, 2 * self._lead))
         if len(parts) < most:
             finer = pieces.finer(most)
             more = list(pairwise(finer.divided(most, self._lead)))
-            if self._fit(finer, more):
-                pieces, parts = finer, more
+            if fitted := self._fitted(finer, more):
+                pieces, parts, laid = finer, more, fitted
+        if not laid:
+            leads = (self._lead, *repeat(0, len(parts) - 1))
+            laid = [pieces.rows(*part, lead=lead) for part, lead in zip(parts, leads, strict=True)]
         found: list[tuple[str, ...]] = [()] * count
-        for index, part in enumerate(parts):
-            rows = pieces.rows(*part, lead=self._lead if index == 0 else 0)
-            shown = [pieces.text(*row) for row in pairwise(rows)]
+        for index, rows in enumerate(laid):
+            shown = list(map(pieces.text, rows, rows[1:]))
             if index == 0 and self._name:
                 shown[:1] = [f"{self._name} {''.join(shown[:1])}".rstrip()]
-            found[index * count // len(parts)] = tuple(shown)
+            found[index * count // len(laid)] = tuple(shown)
         return found
 
 
@@ -117,15 +142,16 @@ def _short(name: str) -> str:
     return "".join(kept).rstrip() + "…:"
 
 
-def _changes(line: Line, divided: Sequence[str], *, is_original: bool) -> list[int]:
+def _changes(line: Line, laid: _Laid, *, is_original: bool) -> list[int]:
     """Return when each part begins, and when the last one ends; each at least 1 ms after the one before."""
-    count = len(divided)
+    widths = [max(1, columns) for columns in laid.widths()]
+    count = len(widths)
     length = line.end - line.start
-    widths = [max(1, width(part)) for part in divided]
     total = sum(widths)
     at = [line.start + round(length * sofar / total) for sofar in accumulate(widths, initial=0)]
+    divided = laid.texts() if is_original and line.words else []
     written = [len(part.split()) for part in divided]
-    if is_original and sum(written) == len(line.words) and " ".join(divided) == line.original():
+    if divided and sum(written) == len(line.words) and " ".join(divided) == line.original():
         stream = line.start - round(line.transcript.start * 1000)
         firsts = list(accumulate(written, initial=0))[1:-1]
         at[1:-1] = [stream + round(line.words[first].start * 1000) for first in firsts]
@@ -134,7 +160,7 @@ def _changes(line: Line, divided: Sequence[str], *, is_original: bool) -> list[i
     return at
 
 
-def apart(overlapping: Iterable[Cue]) -> list[Cue]:
+def apart(overlapping: Iterable[Cue], pace: Pace = iter) -> list[Cue]:
     """Return cues that do not overlap: players of SubRip stack those that do in any order, or drop one.
 
     While two people speak, one cue has the rows of both, each begun by a dash. Who stops or starts changes
@@ -145,7 +171,7 @@ def apart(overlapping: Iterable[Cue]) -> list[Cue]:
     flat: list[Cue] = []
     active: list[Cue] = []
     position = 0
-    for start, end in pairwise(moments):
+    for start, end in pace(pairwise(moments)):
         while position < len(waiting) and waiting[position].start <= start:
             active.append(waiting[position])
             position += 1

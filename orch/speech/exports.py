@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from orch.problems import ProblemError
-from orch.speech.cues import Cue, apart, cues
+from orch.speech.cues import Cue, Pace, apart, cues
 from orch.speech.lines import Line, Record, Told, flat, of_history, record
 
 __all__ = ["FORMATS", "Choice", "File", "Format", "export", "of_history", "record"]
@@ -68,16 +68,16 @@ class Format:
 
     extension: str
     media_type: str
-    write: Callable[[Record, Choice], str]
+    write: Callable[[Record, Choice, Pace], str]
 
 
-def to_txt(said: Record, choice: Choice) -> str:
+def to_txt(said: Record, choice: Choice, pace: Pace = iter) -> str:
     """Return a reader's text: time, speaker, words; what else is shown of a line, indented under it.
 
     Its head says which session it is, when that began and who spoke. Nothing said is an empty text.
     """
     rows = []
-    for line in said.lines:
+    for line in pace(said.lines):
         first, *more = choice.of(line)
         time, _, _ = stamp(line.start, ".").partition(".")
         rows.append(f"[{time}] {_who(line.transcript.speaker)}{first}")
@@ -96,32 +96,32 @@ def _head(said: Record) -> list[str]:
     ]
 
 
-def to_srt(said: Record, choice: Choice) -> str:
+def to_srt(said: Record, choice: Choice, pace: Pace = iter) -> str:
     """Return SubRip. No cue overlaps another, and nothing in a text is read as markup."""
     blocks = []
-    for number, cue in enumerate(apart(_cues(said, choice, is_named=True)), start=1):
+    for number, cue in enumerate(pace(apart(_cues(said, choice, pace, is_named=True), pace)), start=1):
         text = _literal("\n".join(cue.rows()))
         blocks.append(f"{number}\n{stamp(cue.start, ',')} --> {stamp(cue.end, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
-def to_vtt(said: Record, choice: Choice) -> str:
+def to_vtt(said: Record, choice: Choice, pace: Pace = iter) -> str:
     """Return WebVTT. Who speaks is a voice span; cues may overlap, which the format provides for."""
     blocks = ["WEBVTT\n"]
-    for cue in _cues(said, choice, is_named=False):
-        text = "\n".join(_escaped(row) for row in cue.rows())
+    for cue in pace(_cues(said, choice, pace, is_named=False)):
+        text = _escaped("\n".join(cue.rows()))
         if cue.speaker is not None:
             text = f"<v {_escaped(flat(cue.speaker))}>{text}</v>"
         blocks.append(f"{stamp(cue.start, '.')} --> {stamp(cue.end, '.')}\n{text}\n")
     return "\n".join(blocks)
 
 
-def to_json(said: Record, choice: Choice) -> str:
+def to_json(said: Record, choice: Choice, pace: Pace = iter) -> str:
     """Return everything that is known of each line; times in seconds from ``started``."""
     document = {
         "session_id": said.session_id,
         "started": said.started_iso(),
-        "lines": [_members(line, choice) for line in said.lines],
+        "lines": [_members(line, choice) for line in pace(said.lines)],
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
@@ -144,17 +144,27 @@ def format_of(kind: str) -> Format:
     return form
 
 
-def export(messages: Iterable[Told], *, kind: str, session_id: str, choice: Choice | None = None) -> File:
-    """Return the file of a kind. Raises ``invalid_request`` for no such kind, ``not_found`` for no stream."""
+def export(
+    messages: Iterable[Told],
+    *,
+    kind: str,
+    session_id: str,
+    choice: Choice | None = None,
+    pace: Pace = iter,
+) -> File:
+    """Return the file of a kind. Raises ``invalid_request`` for no such kind, ``not_found`` for no stream.
+
+    ``pace`` iterates over everything that a long session has many of.
+    """
     form = format_of(kind)
     choice = choice or Choice()
-    said = record(messages, session_id=session_id, stream=choice.stream)
+    said = record(pace(messages), session_id=session_id, stream=choice.stream)
     name = session_id
     if choice.stream is not None:
         if said.started is None:
             raise ProblemError("not_found", f"Nothing of a stream {choice.stream[:128]} is in this session.")
         name = f"{session_id}-{choice.stream}"
-    text = form.write(said, choice)
+    text = form.write(said, choice, pace)
     return File(f"translation-{name}.{form.extension}", form.media_type, text.encode())
 
 
@@ -166,10 +176,10 @@ def stamp(milliseconds: int, mark: str) -> str:
     return f"{hours:02}:{minutes:02}:{seconds:02}{mark}{rest:03}"
 
 
-def _cues(said: Record, choice: Choice, *, is_named: bool) -> list[Cue]:
+def _cues(said: Record, choice: Choice, pace: Pace, *, is_named: bool) -> list[Cue]:
     """Return all cues by their start; ``is_named``: the first text of a line begins with who speaks."""
     found = []
-    for line in said.lines:
+    for line in pace(said.lines):
         first, *more = choice.of(line)
         who = _who(line.transcript.speaker).strip() if is_named else ""
         found += cues(line, (first, *more), name=who)

@@ -190,4 +190,6 @@ def _replaces(message: Transcript, before: Transcript | None) -> bool:
 
 def flat(text: str) -> str:
     """Return text on one row, without control characters: players end a file at some of them."""
+    if text.isprintable():  # without controls; of all spaces only U+0020 may be in it
+        return text if "  " not in text and text == text.strip() else " ".join(text.split())
     return " ".join(_CONTROLS.sub("", text).split())

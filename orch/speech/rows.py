@@ -5,6 +5,7 @@ with all it is joined of. static/js/models/text-rows.js has the same rules; test
 All of it takes time in proportion to the text.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
@@ -26,6 +27,11 @@ _WIDE: Final = regex.compile(
 _INVISIBLE: Final = regex.compile(r"[\p{Mn}\p{Me}\p{Cf}\p{Cc}]+")
 _LETTER: Final = regex.compile(r"\p{L}")
 _CLUSTER: Final = regex.compile(r"\X")
+# Letters, digits and punctuation that each are a cluster of one column: most of what is said in the Latin,
+# the Greek and the Cyrillic script. Not in it: marks, format characters, symbols that may be wide.
+_PLAIN: Final = re.compile(
+    r"[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u1e00-\u1fff\u2010-\u2027\u2030-\u205e]*"
+)
 
 # What no row begins with: marks, vowels that Thai and Lao write after their letter, what closes, small kana.
 _NOT_FIRST: Final = regex.compile(
@@ -48,7 +54,7 @@ _TOGETHER: Final = 8
 
 def clusters(text: str) -> list[str]:
     """Return the grapheme clusters of a text."""
-    found: list[str] = list(text) if text.isascii() else _CLUSTER.findall(text)
+    found: list[str] = list(text) if is_plain(text) else _CLUSTER.findall(text)
     return found
 
 
@@ -64,7 +70,12 @@ def _letter(cluster: str) -> tuple[int, bool, bool]:
 
 def width(text: str) -> int:
     """Return the columns that text takes; a cluster takes two at most."""
-    return len(text) if text.isascii() else _width(text)
+    return len(text) if is_plain(text) else _width(text)
+
+
+def is_plain(text: str) -> bool:
+    """Say whether each letter of a text is known to take one column and to be a cluster, without a look."""
+    return text.isascii() or _PLAIN.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=8192)
@@ -108,7 +119,7 @@ class Pieces:
     def __init__(self, texts: list[str], widths: list[int], spaces: list[int]) -> None:
         self.texts = texts
         self.spaces = spaces
-        self.ends = list(accumulate(map(add, widths, spaces), initial=0))
+        self.ends: list[int] = list(accumulate(map(add, widths, spaces), initial=0))
         self._middles = list(map(add, self.ends, self.ends[1:]))  # doubled, so that they are whole
         self._is_words = all(spaces)
 
@@ -116,7 +127,7 @@ class Pieces:
     def of(cls, text: str, columns: int = COLUMNS) -> Self:
         """Return a text's pieces."""
         words = text.split()
-        widths = list(map(width, words))
+        widths = list(map(len if is_plain(text) else width, words))
         if max(widths, default=0) <= columns:
             return cls(words, widths, [1] * len(words))
         texts: list[str] = []
@@ -137,13 +148,20 @@ class Pieces:
         joined = zip(self.texts[start:stop], self.spaces[start:stop], strict=True)
         return "".join(f" {text}" if space else text for text, space in joined).removeprefix(" ")
 
+    def width(self, start: int, stop: int) -> int:
+        """Return the columns of what stands from one piece up to another."""
+        if start >= stop:
+            return 0
+        return self.ends[stop] - self.ends[start] - self.spaces[start]
+
     def rows(self, start: int, stop: int, *, columns: int = COLUMNS, lead: int = 0) -> list[int]:
         """Return where rows begin, and ``stop``; ``lead`` columns of the first are taken."""
+        ends, spaces = self.ends, self.spaces
         found = [start]
         room = columns - lead
         at = start
         while at < stop:
-            end = bisect_right(self.ends, room + self.ends[at] + self.spaces[at], at, stop + 1) - 1
+            end = bisect_right(ends, room + ends[at] + spaces[at], at, stop + 1) - 1
             # Where nothing fits beside what leads, that stands alone.
             at = end if end > at or room < columns else at + 1
             found.append(at)
@@ -154,9 +172,9 @@ class Pieces:
         """Return where each of ``count`` parts of about the same width begins, and the number of pieces."""
         doubled = 2 * (lead + self.ends[-1])
         # A piece belongs to the part that its middle falls into.
-        begins = (
+        begins = [
             bisect_left(self._middles, -(-doubled * part // count) - 2 * lead) for part in range(1, count)
-        )
+        ]
         return [0, *begins, len(self.texts)]
 
     def finer(self, count: int) -> "Pieces":

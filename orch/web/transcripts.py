@@ -1,16 +1,20 @@
 """Transcripts as files: made off the loop, one at a time, and kept until more is said."""
 
 import math
+import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import trio
 
 from orch.problems import ProblemError
+from orch.speech.cues import Pace
 from orch.speech.exports import Choice, File, export, format_of, of_history
 from orch.websocket.rooms import KeptMessages
+
+_Item = TypeVar("_Item")
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
 """Files that are kept ready, in sum."""
@@ -18,6 +22,10 @@ WAITING: Final = 16
 """Requests that may wait for their file; each holds a request, none holds a history."""
 PATIENCE: Final = 20.0
 """Seconds that a request waits for its turn."""
+
+TURN: Final = 0.001
+"""Seconds that a transcript is written without a pause."""
+PAUSE: Final = 0.0001
 
 
 class Histories(Protocol):
@@ -47,16 +55,40 @@ class _Key(NamedTuple):
     choice: Choice
 
 
+class Pauses:
+    """Iterates in a thread of Trio's, with pauses for the loop. Raises Cancelled once the caller is."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.perf_counter, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+
+    def __call__(self, items: Iterable[_Item], /) -> Iterator[_Item]:
+        """Return the same items."""
+        rest = self._clock() + TURN
+        for item in items:
+            if self._clock() >= rest:
+                trio.from_thread.check_cancelled()
+                # A pause of nothing would keep the interpreter: the loop's thread has to wake to take it.
+                self._sleep(PAUSE)
+                rest = self._clock() + TURN
+            yield item
+
+
 class Transcripts:
     """Makes transcripts. The mutable state is the files kept ready, and how many requests wait.
 
     One is made at a time, in a thread: writing is plain Python, and two at once would be no sooner done but
-    take twice as much of the interpreter from the loop. Who asks for what was just made is given that.
+    take twice as much of the interpreter from the loop. The thread pauses each millisecond, so the loop never
+    waits for longer to have the interpreter, and ends with its request. A request for what was just made gets
+    that file.
     """
 
-    def __init__(self, histories: Histories, *, patience: float = PATIENCE) -> None:
+    def __init__(self, histories: Histories, *, patience: float = PATIENCE, pace: Pace | None = None) -> None:
         self._histories = histories
         self._patience = patience
+        self._pace = pace or Pauses()
         self._turn = trio.Semaphore(1, max_value=1)
         self._waiting = 0
         self._ready: OrderedDict[_Key, Transcript] = OrderedDict()
@@ -74,7 +106,7 @@ class Transcripts:
             if key in self._ready:
                 return self._again(key)
             kept = await self._histories.messages(session_id)
-            file = await trio.to_thread.run_sync(_written, kept, kind, choice)
+            file = await trio.to_thread.run_sync(_written, kept, kind, choice, self._pace)
             made = Transcript(file, kept.complete)
             self._keep(key._replace(epoch=kept.epoch, offset=kept.offset), made)
             return made
@@ -118,8 +150,9 @@ class Transcripts:
             self._bytes -= len(self._ready.popitem(last=False)[1].file.content)
 
 
-def _written(kept: KeptMessages, kind: str, choice: Choice) -> File:
-    return export(of_history(kept.messages), kind=kind, session_id=kept.session_id, choice=choice)
+def _written(kept: KeptMessages, kind: str, choice: Choice, pace: Pace) -> File:
+    messages = of_history(pace(kept.messages))
+    return export(messages, kind=kind, session_id=kept.session_id, choice=choice, pace=pace)
 
 
 def _busy() -> ProblemError:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.problems import ProblemError
 from orch.speech.cues import Cue, apart, cues, parts, width, wrap
 from orch.speech.exports import Choice, export, of_history, record, stamp
+from orch.speech.lines import flat
+from orch.speech.rows import is_plain
 from orch.websocket.messages import (
     CaptionError,
     ParticipantRenamed,
@@ -311,6 +314,22 @@ def test_cjk_wraps_without_spaces() -> None:
 
 
 TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Mn", "Zs")), max_size=400)
+
+
+def test_what_counts_as_plain_is_one_column_and_one_cluster_a_letter() -> None:
+    """No mark, format character or wide symbol is taken for a letter, alone or between others."""
+    plain = [letter for letter in map(chr, range(0xA0, 0x30000)) if is_plain(letter)]
+    assert {"é", "ß", "Ж", "ω", "“", "…"} < set(plain)
+    assert not {"\xad", "\u200b", "\u200d", "\u0301", "\u0483", "\u2028", "明", "ก", "\ufe0f"} & set(plain)
+    text = "".join(plain)
+    assert regex.findall(r"\X", text) == plain
+    assert not regex.search(r"[\p{M}\p{C}\p{EastAsianWidth=W}\p{EastAsianWidth=F}--\p{Cn}]", text, regex.V1)
+
+
+@given(st.text(st.sampled_from(" \t\n\xa0\u2028\x1c\x85\x07\u200baé明"), max_size=12))
+def test_a_row_has_single_spaces_and_no_controls(text: str) -> None:
+    kept = [letter for letter in text if letter != "\x07"]
+    assert flat(text) == " ".join("".join(kept).split())
 
 
 @given(TEXTS, st.integers(2, 60))

@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 import pytest
@@ -7,7 +7,7 @@ import trio.testing
 
 from orch.problems import ProblemError
 from orch.speech.exports import Choice
-from orch.web.transcripts import WAITING, Transcripts
+from orch.web.transcripts import TURN, WAITING, Pauses, Transcripts
 from orch.websocket.messages import Transcript, encode
 from orch.websocket.rooms import KeptMessages
 from tests.fakes.running import run
@@ -89,6 +89,79 @@ def test_others_are_served_while_a_transcript_is_made(kind: str, text: str) -> N
             nursery.cancel_scope.cancel()
 
     on_the_clock(use)
+
+
+class Endless:
+    """Messages of which there are as many as the thread that reads them takes; ``most``: too many."""
+
+    def __init__(self, frame: msgspec.Raw, most: int = 2_000_000) -> None:
+        self.frame = frame
+        self.most = most
+        self.taken = 0
+        self.begun = trio.Event()
+
+    def __iter__(self) -> Iterator[msgspec.Raw]:
+        trio.from_thread.run_sync(self.begun.set)
+        while self.taken < self.most:
+            self.taken += 1
+            yield self.frame
+
+
+def test_the_work_ends_with_its_request() -> None:
+    """A client that leaves takes with it the thread that wrote its file, and the next has its turn."""
+    kept = Kept(1)
+
+    async def use() -> None:
+        transcripts = Transcripts(kept)
+        ordinary = await kept.messages("budget")
+        endless = Endless(ordinary.messages[0])
+        found = kept.messages
+
+        async def messages(_session_id: str) -> KeptMessages:
+            await trio.lowlevel.checkpoint()
+            return msgspec.structs.replace(ordinary, messages=endless)
+
+        kept.messages = messages  # type: ignore[assignment, method-assign]
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                await transcripts.of("budget", kind="srt", choice=Choice())
+
+            nursery.start_soon(ask)
+            await endless.begun.wait()
+            nursery.cancel_scope.cancel()
+        assert endless.taken < endless.most
+        kept.messages = found  # type: ignore[method-assign]
+        assert (await transcripts.of("budget", kind="srt", choice=Choice())).complete
+
+    on_the_clock(use)
+
+
+def test_the_interpreter_is_given_up_each_millisecond() -> None:
+    """In every part of the work: each line is read, ordered and laid out, each cue put apart and written."""
+    now = 0.0
+    pauses: list[float] = []
+
+    def elapsed() -> float:
+        nonlocal now
+        now += TURN / 4
+        return now
+
+    def pause(_seconds: float) -> None:
+        pauses.append(now)
+
+    kept = Kept(100)
+    found: list[bytes] = []
+
+    async def use() -> None:
+        made = await Transcripts(kept, pace=Pauses(elapsed, pause)).of("budget", kind="srt", choice=Choice())
+        found.append(made.file.content)
+
+    on_the_clock(use)
+    cues = found[0].count(b" --> ")
+    assert cues > 300
+    # After four items each.
+    assert len(pauses) >= (3 * 100 + 2 * cues) // 5
 
 
 def test_what_was_made_is_given_again_until_more_is_said() -> None:
