@@ -11,25 +11,20 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import h11
 import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, Updated
-from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
 from orch.front import plain_http
 from orch.front.admission import REFUSAL_WITHIN, REFUSALS, Admission, Place
 from orch.front.answers import problem
-from orch.front.http1 import BadRequestError, refuse
+from orch.front.hypercorn_connection import FIRST_BYTES, FORCED_CLOSE, Connection, Context
 from orch.front.listeners import NeighbourListener
-from orch.front.sieve import Sieve
 from orch.front.statistics import FrontStatistics
 from orch.shortages import Shortage
 from orch.workers.listening import BACKLOG, addresses
@@ -40,126 +35,10 @@ Listening = trio.SocketListener | NeighbourListener
 
 MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
-FIRST_BYTES: Final = 65_536
-"""Bytes read at a time of a client that is refused."""
 HANDSHAKE: Final = 10.0
 """Seconds in which a client has to begin TLS."""
-FORCED_CLOSE: Final = 0.5
-"""Seconds a connection has to end after its socket was closed under it."""
 FIRST_REQUEST: Final = 1.0
 """Seconds that a stop leaves to a connection just accepted for its first request to come and be answered."""
-
-
-class _Context(WorkerContext):
-    """Hypercorn's view of the worker, for one connection: its sleeps end when the client is gone."""
-
-    def __init__(self, worker: WorkerContext) -> None:
-        super().__init__(None)
-        self.terminated = worker.terminated
-        self.gone = trio.Event()
-
-    async def sleep(self, wait: float) -> None:  # type: ignore[override]  # this one knows its connection
-        with trio.move_on_after(wait):
-            await self.gone.wait()
-
-
-class _Connection(TCPServer):
-    """Hypercorn's connection, but for its WebSocket pings and its closing.
-
-    The pings sleep from one to the next whether or not the client is still there, and the connection is not
-    over before they have woken. The closing after the last answer runs in the task of the application, which
-    learns of it first and cancels itself: a client that waits for the end of the connection then waits for
-    ever.
-
-    It tells when it begins with a request, by ``on_request``, and what it refuses, by ``on_refused``: what
-    comes is sieved first (:mod:`orch.front.sieve`). An upgrade to HTTP/2 without TLS is left alone, as a
-    server may: browsers never ask for it, and what is in its headers ends Hypercorn's connection in disorder.
-    """
-
-    on_request: Callable[[], None]
-    on_refused: Callable[[str], None]
-    is_http2: bool
-
-    async def _close(self) -> None:
-        with trio.move_on_after(FORCED_CLOSE, shield=True):
-            await super()._close()
-
-    async def _read_data(self) -> None:
-        try:
-            await self._read_sieved()
-            # Nobody is idle who has gone; the task would keep the connection until its time-out.
-            await self.idle_task.stop()
-        finally:
-            if isinstance(self.context, _Context):
-                self.context.gone.set()
-
-    async def _read_sieved(self) -> None:
-        protocol = self.protocol.protocol
-        if not isinstance(protocol, H11Protocol):
-            await super()._read_data()
-            return
-        check = partial(_take_preface, protocol) if self.is_http2 else _leave_alone
-        setattr(protocol, "_check_protocol", check)  # noqa: B010 - a method of the library's
-        stream: Any = self.stream
-        self.stream = cast("Any", _Sieved(stream, Sieve(is_http2=self.is_http2)))
-        try:
-            await super()._read_data()
-        except BadRequestError as error:
-            self.stream = stream
-            self.on_refused(error.kind)
-            await self._refuse(protocol, error)
-        finally:
-            self.stream = stream
-
-    async def _refuse(self, protocol: H11Protocol, error: BadRequestError) -> None:
-        """Say why, where no answer is on its way; then the connection ends."""
-        if protocol.connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            wire = refuse(error, date=formatdate(usegmt=True).encode())
-            with trio.move_on_after(REFUSAL_WITHIN):
-                async with self.send_lock:
-                    stream: Any = self.stream
-                    try:
-                        await stream.send_all(wire)
-                        if isinstance(stream, trio.SocketStream):
-                            await stream.send_eof()
-                        while await stream.receive_some(FIRST_BYTES):
-                            pass  # closing with bytes unread would reset the connection
-                    except (trio.BrokenResourceError, trio.ClosedResourceError):
-                        log.debug("connection lost")
-        await self.protocol.handle(Closed())
-
-    async def protocol_send(self, event: Event) -> None:
-        await super().protocol_send(event)
-        if isinstance(event, Updated) and not event.idle:
-            self.on_request()  # only now: what idles would be closed by a stop
-
-
-async def _leave_alone(_request: h11.Request) -> None:
-    """Serve a request that asks for an upgrade as the request it is."""
-
-
-async def _take_preface(protocol: H11Protocol, request: h11.Request) -> None:
-    """Go over to HTTP/2 for who knows that it is spoken here, and for nobody else."""
-    if (request.method, request.target, request.http_version) == (b"PRI", b"*", b"2.0"):
-        trailing = cast("h11.Connection", protocol.connection).trailing_data[0]
-        raise H2ProtocolAssumedError(b"PRI * HTTP/2.0\r\n\r\n" + trailing)
-
-
-class _Sieved:
-    """A stream whose bytes are handed on once the sieve has seen them."""
-
-    def __init__(self, stream: Any, sieve: Sieve) -> None:
-        self._stream = stream
-        self._sieve = sieve
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    async def receive_some(self, most: int) -> bytes:
-        """Return what has come. Raises BadRequestError."""
-        data = bytes(await self._stream.receive_some(most))
-        self._sieve.check(data)
-        return data
 
 
 class Front:
@@ -333,7 +212,7 @@ class Front:
         self._fresh[sock] = trio.current_time()
         self._accepted += 1
         app = ASGIWrapper(self._bound_app(sock.getsockname()[:2]))
-        connection = _Connection(app, self._config(), _Context(context), ConnectionState({}), stream)
+        connection = Connection(app, self._config(), Context(context), ConnectionState({}), stream)
         connection.on_request = partial(self._has_asked, sock)
         connection.on_refused = self._count_refused
         connection.is_http2 = self._is_http2

@@ -19,6 +19,7 @@ PURE = (
     "front/plain_http.py",
     "front/sieve.py",
     "front/small_frames.py",
+    "front/frame_meters.py",
     "web/openapi_extras.py",
     "problems.py",
     "shortages.py",
