@@ -14,6 +14,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: Ports that a URL of the scheme need not name.
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
+_LONGEST_NAME: Final = 254  # with the dot of a full name
+
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return an IP address, one of IPv4 in IPv6 as IPv4; None where ``name`` is no address."""
@@ -53,7 +55,20 @@ def split_host(host: str) -> tuple[str, int | None] | None:
         return None
     if not name or parts.netloc != host or parts.username is not None or parts.path:
         return None
-    return name.removesuffix("."), port
+    return (name.removesuffix("."), port) if _is_name(name) else None
+
+
+def _is_name(name: str) -> bool:
+    """Return whether a host can have a name: no label of it is empty or longer than DNS can carry."""
+    if ":" in name:
+        return is_address(name)
+    if len(name) > _LONGEST_NAME:
+        return False
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def host_name(host: str) -> str:

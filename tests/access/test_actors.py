@@ -82,6 +82,13 @@ def test_loopback_is_this_machine_alone(name: str, expected: bool) -> None:  # n
         ("a@localhost", ""),
         ("localhost/x", ""),
         ("localhost:port", ""),
+        ("localhost..", ""),
+        (".localhost", ""),
+        ("a..localhost", ""),
+        (f"{'a' * 64}.localhost", ""),
+        (f"{'a.' * 130}localhost", ""),
+        ("\xad.localhost", ""),
+        ("[::1.2]", ""),
     ],
 )
 def test_a_host_header_is_read_without_its_port(host: str, name: str) -> None:
@@ -118,6 +125,20 @@ FORWARDED = [
         ("via", "1.1 proxy"),
         ("cf-connecting-ip", "192.0.2.9"),
         ("x_forwarded_for", "127.0.0.1"),
+        ("x-original-forwarded-for", "192.0.2.9"),
+        ("x-remote-addr", "192.0.2.9"),
+        ("x-sucuri-clientip", "192.0.2.9"),
+        ("wl-proxy-client-ip", "192.0.2.9"),
+        ("proxy_client_ip", "192.0.2.9"),
+        ("cloudfront-viewer-address", "192.0.2.9:5"),
+        ("tailscale-user-login", "someone@example.com"),
+        ("x-arr-log-id", "1"),
+        ("x-amz-cf-id", "1"),
+        ("x-url-scheme", "https"),
+        ("x-auth-request-user", "someone"),
+        ("x-varnish", "12"),
+        ("max-forwards", "9"),
+        ("proxy-connection", "close"),
     )
 ]
 
@@ -186,6 +207,26 @@ def test_an_empty_token_opens_nothing() -> None:
     assert not asks(
         "", client=("192.0.2.9", 5), server=("0.0.0.0", 1), headers={"authorization": "Bearer "}
     ).is_operator
+
+
+@pytest.mark.parametrize("host", ["a..b", ".a", "a" * 64, "x@y", "a:port", "[::"])
+def test_a_host_that_nobody_can_have_is_answered_nowhere(host: str) -> None:
+    """With a token too, where any name will do: what routes requests by their host cannot read it."""
+    with pytest.raises(ProblemError) as caught:
+        asks(TOKEN, server=("0.0.0.0", 3000), headers=[("host", host)])
+    assert (caught.value.code, caught.value.status) == ("misdirected_request", 421)
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        "user-agent", "accept", "sec-fetch-site", "sec-ch-ua-platform", "x-client-data", "x-request-id",
+        "traceparent", "x-requested-with", "sec-websocket-key", "x-session-key", "dnt", "priority",
+    ],
+)  # fmt: skip
+def test_what_programs_and_browsers_say_themselves_is_no_sign_of_a_proxy(usual: str) -> None:
+    """A local page or script keeps its rights whatever it sends."""
+    assert asks(headers={usual: "x"}).via == "local"
 
 
 @pytest.mark.parametrize(
