@@ -25,6 +25,7 @@ FIGURES: Final = (
     "errors_per_second",
     "gateway_p50_ms",
     "gateway_p95_ms",
+    "caption_requests_p95_ms",
     "connections",
     "sessions",
     "messages_out_per_second",
@@ -44,7 +45,10 @@ class ProcessStatistics(Struct, frozen=True, kw_only=True):
 class DashboardStatistics(Struct, frozen=True, kw_only=True):
     """One page's worth of figures. ``series`` holds columns, oldest first, null for a gap.
 
-    Connections, sessions and messages are all workers', everything else is this worker's.
+    Connections, sessions and messages are all workers', everything else is this worker's; of a worker that
+    did not answer the last roll call (``connections["unanswered"]`` of them) it is what it said before.
+    ``gateway_p50_ms`` and ``gateway_p95_ms`` are of clients' requests alone: what a request for captions
+    takes is for the most part the length of what was said.
     """
 
     uptime: float
@@ -115,8 +119,9 @@ class Dashboard:
             {
                 "requests_per_second": requests,
                 "errors_per_second": errors,
-                "gateway_p50_ms": gateway.p50_ms,
-                "gateway_p95_ms": gateway.p95_ms,
+                "gateway_p50_ms": gateway.clients.p50_ms,
+                "gateway_p95_ms": gateway.clients.p95_ms,
+                "caption_requests_p95_ms": gateway.captions.p95_ms,
                 "connections": sum(brief.connections for brief in workers),
                 "sessions": self._hub.sessions,
                 "messages_out_per_second": sum(brief.messages_out_per_second for brief in workers),
@@ -141,16 +146,19 @@ class Dashboard:
                     "requests",
                     "errors",
                     "retries",
+                    "requests_last_minute",
+                    "errors_last_minute",
                     "in_flight",
                     "requests_per_second",
                     "error_rate",
-                    "p50_ms",
-                    "p95_ms",
+                    "clients",
+                    "captions",
                 )
             },
             speech=self._speech.statistics(),
             connections={
                 "active": sum(brief.connections for brief in workers),
+                "unanswered": sum(not each.answered for each in self._workers().workers),
                 "limit": sum(brief.limit for brief in workers),
                 "sessions": self._hub.sessions,
                 "evicted": sum(brief.evicted for brief in workers),

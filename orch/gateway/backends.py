@@ -65,6 +65,7 @@ class Lane:
         """Return the figures."""
         is_admitting = self.breaker.is_admitting(now)
         self.tell()
+        minute = self.window.summary(now)
         pool = self.upstream.statistics()
         return GatewayLane(
             flow=self.flow.value,
@@ -78,7 +79,9 @@ class Lane:
             waiting_limit=self.upstream.waiting_limit,
             requests=self.window.total,
             errors=self.window.total_errors,
-            p95_ms=self.window.summary(now).p95_ms,
+            requests_last_minute=minute.count,
+            errors_last_minute=minute.errors,
+            p95_ms=minute.p95_ms,
             is_admitting=is_admitting,
         )
 
@@ -114,7 +117,9 @@ class Instance:
             in_flight=sum(lane.in_flight for lane in lanes),
             requests=sum(lane.requests for lane in lanes),
             errors=sum(lane.errors for lane in lanes),
-            share=self.attempts(now) / of_service if of_service else 0.0,
+            requests_last_minute=sum(lane.requests_last_minute for lane in lanes),
+            errors_last_minute=sum(lane.errors_last_minute for lane in lanes),
+            share=self.attempts(now) / of_service if of_service else None,
             p95_ms=p95_of([lane.window for lane in self.lanes.values()], now),
             usable=is_healthy and any(lane.is_admitting for lane in lanes),
             lanes=lanes,

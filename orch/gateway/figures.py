@@ -1,6 +1,5 @@
 """What the gateway counts: the last minute of each thing, and the structs that pages read. Pure."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,24 +7,50 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from orch.analytics.latencies import quantile_ms, step_of
+
 WINDOW: Final = 60
 """Seconds that a window reaches back."""
 
-# Latencies are kept as counts in logarithmic steps of 5 %: a quantile is at most 2.5 % off, whatever the
-# load.
-_STEP: Final = math.log(1.05)
-_SHORTEST: Final = 0.00005
-_STEPS: Final = 320  # up to 5 minutes
-
 
 class GatewayRoute(Struct, frozen=True, kw_only=True):
-    """One line of the route table, with what went over it."""
+    """One line of the route table, with what went over it: since the start, and in the last minute."""
 
     prefix: str
     service: str
     path: str
     requests: int
     errors: int
+    requests_last_minute: int
+    errors_last_minute: int
+    p95_ms: float | None
+
+
+class GatewayOwn(Struct, frozen=True, kw_only=True):
+    """What went to a service over no route: speech for ``captions``, or ``requests`` in service messages."""
+
+    flow: Literal["captions", "requests"]
+    service: str
+    requests: int
+    errors: int
+    requests_last_minute: int
+    errors_last_minute: int
+    p95_ms: float | None
+
+
+class GatewayFlow(Struct, frozen=True, kw_only=True):
+    """One flow over all services: since the start, and in the last minute.
+
+    ``timed``: of how many requests of the last minute the quantiles are; 0: they are null. What a request for
+    captions takes is for the most part the length of what was said in it.
+    """
+
+    requests: int
+    errors: int
+    requests_last_minute: int
+    errors_last_minute: int
+    timed: int
+    p50_ms: float | None
     p95_ms: float | None
 
 
@@ -47,16 +72,19 @@ class GatewayLane(Struct, frozen=True, kw_only=True):
     waiting_limit: int
     requests: int
     errors: int
+    requests_last_minute: int
+    errors_last_minute: int
     p95_ms: float | None
     is_admitting: bool
 
 
 class GatewayInstance(Struct, frozen=True, kw_only=True):
-    """One instance. ``share``: its part (0..1) of its service's attempts in the last minute.
+    """One instance. ``share``: its part (0..1) of its service's attempts in the last minute, if any.
 
-    Counts are of both flows together; ``breaker``, ``breaker_retry_in`` and ``consecutive_failures`` those of
-    the flow that fares worse. ``usable``: requests of at least one flow are let through. ``lanes`` has each
-    flow on its own.
+    Counts are of attempts: a request that was tried again counts again, one that reached no instance does
+    not. They are of both flows together; ``breaker``, ``breaker_retry_in`` and ``consecutive_failures`` those
+    of the flow that fares worse. ``usable``: requests of at least one flow are let through. ``lanes`` has
+    each flow on its own.
     """
 
     service: str
@@ -68,7 +96,9 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     in_flight: int
     requests: int
     errors: int
-    share: float
+    requests_last_minute: int
+    errors_last_minute: int
+    share: float | None
     p95_ms: float | None
     usable: bool
     lanes: tuple[GatewayLane, ...]
@@ -79,13 +109,18 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
 
     ``requests``, ``errors`` and ``retries`` count since the start; rates, shares and quantiles cover the last
     minute. An error is an answer of 500 or more, the gateway's own included, or one that ended too soon.
-    Latencies are what back ends took; requests that reached none have none. ``places``: requests of clients
+    Latencies are what back ends took; requests that reached none (``unasked_last_minute`` of them) have none.
+    ``routes`` and ``own`` together are all requests, but for those of routes and services that are gone.
+    ``clients`` and ``captions``: each flow on its own. ``places``: requests of clients
     under way, of ``places_limit``; ``spooled_bytes``: their bodies on the disk, of ``spool_limit``.
     """
 
     requests: int
     errors: int
     retries: int
+    requests_last_minute: int
+    errors_last_minute: int
+    unasked_last_minute: int
     in_flight: int
     requests_per_second: float
     error_rate: float
@@ -95,7 +130,10 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     places_limit: int
     spooled_bytes: int
     spool_limit: int
+    clients: GatewayFlow
+    captions: GatewayFlow
     routes: tuple[GatewayRoute, ...]
+    own: tuple[GatewayOwn, ...]
     instances: tuple[GatewayInstance, ...]
 
 
@@ -109,10 +147,14 @@ class _Second:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A window's figures. ``span``: seconds it covers. Latencies: milliseconds, None if there were none."""
+    """A window's figures. ``span``: seconds it covers. Latencies: milliseconds, None if there were none.
+
+    ``timed``: how many of ``count`` have a latency.
+    """
 
     count: int
     errors: int
+    timed: int
     span: float
     p50_ms: float | None
     p95_ms: float | None
@@ -150,7 +192,7 @@ class Window:
         second.count += 1
         second.errors += is_error
         if seconds is not None:
-            second.latencies[_step(seconds)] += 1
+            second.latencies[step_of(seconds)] += 1
         self.total += 1
         self.total_errors += is_error
 
@@ -172,10 +214,25 @@ class Window:
         return Summary(
             count=count,
             errors=errors,
+            timed=latencies.total(),
             span=min(float(WINDOW), max(1.0, now - self._started)),
-            p50_ms=_quantile(latencies, 0.5),
-            p95_ms=_quantile(latencies, 0.95),
+            p50_ms=quantile_ms(latencies, 0.5),
+            p95_ms=quantile_ms(latencies, 0.95),
         )
+
+
+def flow_of(window: Window, now: float) -> GatewayFlow:
+    """Return a flow's figures from its window."""
+    minute = window.summary(now)
+    return GatewayFlow(
+        requests=window.total,
+        errors=window.total_errors,
+        requests_last_minute=minute.count,
+        errors_last_minute=minute.errors,
+        timed=minute.timed,
+        p50_ms=minute.p50_ms,
+        p95_ms=minute.p95_ms,
+    )
 
 
 def p95_of(windows: Iterable[Window], now: float) -> float | None:
@@ -183,23 +240,4 @@ def p95_of(windows: Iterable[Window], now: float) -> float | None:
     together: Counter[int] = Counter()
     for window in windows:
         together.update(window.latencies(now)[0])
-    return _quantile(together, 0.95)
-
-
-def _step(seconds: float) -> int:
-    if seconds <= _SHORTEST:
-        return 0
-    return min(_STEPS - 1, 1 + int(math.log(seconds / _SHORTEST) / _STEP))
-
-
-def _quantile(latencies: Counter[int], share: float) -> float | None:
-    """Return the middle (geometric) of the step in which the quantile lies, in milliseconds."""
-    count = latencies.total()
-    if not count:
-        return None
-    left = math.ceil(count * share)
-    for step in sorted(latencies):
-        left -= latencies[step]
-        if left <= 0:
-            return round(_SHORTEST * math.exp(_STEP * max(0.0, step - 0.5)) * 1000, 3)
-    raise AssertionError("the counts of a window do not add up")
+    return quantile_ms(together, 0.95)

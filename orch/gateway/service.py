@@ -19,7 +19,7 @@ from orch.gateway.backends import Backends, Instance, Lane
 from orch.gateway.bodies import RequestBody
 from orch.gateway.breaker import State
 from orch.gateway.dispatch import Dispatcher, Reply, Trace, too_slow
-from orch.gateway.figures import GatewayRoute, GatewayStatistics, Window
+from orch.gateway.figures import GatewayOwn, GatewayRoute, GatewayStatistics, Window, flow_of
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
@@ -157,7 +157,9 @@ class GatewayService:
         self._public: PublicRoutes | None = None
         self._backends_of: Settings | None = None
         self._total: Window | None = None
+        self._flows: dict[Flow, Window] = {}
         self._routes: dict[str, Window] = {}
+        self._own: dict[tuple[Flow, str], Window] = {}
         self._retries = 0
         self._in_flight = 0
         self.boundary = Boundary("gateway sweep")
@@ -295,7 +297,10 @@ class GatewayService:
             raise
         finally:
             self._in_flight -= 1
-            self._count(service, status, None if trace.is_queued else self._clock() - began)
+            is_asked = trace.attempts > 0 and not trace.is_queued
+            seconds = self._clock() - began if is_asked else None
+            self._over_no_route(flow, service).add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
+            self._count(flow, service, status, seconds)
 
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""
@@ -308,6 +313,9 @@ class GatewayService:
             requests=total.total,
             errors=total.total_errors,
             retries=self._retries,
+            requests_last_minute=figures.count,
+            errors_last_minute=figures.errors,
+            unasked_last_minute=figures.count - figures.timed,
             in_flight=self._in_flight,
             requests_per_second=figures.rate,
             error_rate=figures.error_rate,
@@ -317,6 +325,8 @@ class GatewayService:
             places_limit=gateway.max_requests,
             spooled_bytes=self._spool.on_disk,
             spool_limit=gateway.spool_bytes,
+            clients=flow_of(self._flow(Flow.REQUESTS), now),
+            captions=flow_of(self._flow(Flow.CAPTIONS), now),
             routes=tuple(
                 GatewayRoute(
                     prefix=route.prefix,
@@ -324,10 +334,26 @@ class GatewayService:
                     path=route.path,
                     requests=window.total,
                     errors=window.total_errors,
-                    p95_ms=window.summary(now).p95_ms,
+                    requests_last_minute=minute.count,
+                    errors_last_minute=minute.errors,
+                    p95_ms=minute.p95_ms,
                 )
                 for route in self._table.routes
                 for window in [self._route(route.prefix)]
+                for minute in [window.summary(now)]
+            ),
+            own=tuple(
+                GatewayOwn(
+                    flow=flow.value,
+                    service=service,
+                    requests=window.total,
+                    errors=window.total_errors,
+                    requests_last_minute=minute.count,
+                    errors_last_minute=minute.errors,
+                    p95_ms=minute.p95_ms,
+                )
+                for (flow, service), window in sorted(self._own.items())
+                for minute in [window.summary(now)]
             ),
             instances=tuple(
                 instance.statistics(now, of_service=attempts, is_healthy=self._is_usable(instance))
@@ -386,6 +412,7 @@ class GatewayService:
                 self._metrics.breaker_state(lane.service, lane.shown, lane.flow, lane.breaker.state.value)
             prefixes = {route.prefix for route in self._table.routes}
             self._routes = {prefix: window for prefix, window in self._routes.items() if prefix in prefixes}
+            self._own = {key: window for key, window in self._own.items() if key[1] in settings.services}
 
     def _is_usable(self, instance: Instance) -> bool:
         return self._health.is_usable(instance.service, instance.url)
@@ -428,16 +455,23 @@ class GatewayService:
         if match is None:
             return
         self._route(match.prefix).add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
-        self._count(match.service, status, seconds)
+        self._count(Flow.REQUESTS, match.service, status, seconds)
 
-    def _count(self, service: str, status: int, seconds: float | None) -> None:
-        self._whole().add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
+    def _count(self, flow: Flow, service: str, status: int, seconds: float | None) -> None:
+        for window in (self._whole(), self._flow(flow)):
+            window.add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
         self._metrics.gateway_request(service, status, seconds)
 
     def _route(self, prefix: str) -> Window:
         if prefix not in self._routes:
             self._routes[prefix] = Window(self._clock())
         return self._routes[prefix]
+
+    def _over_no_route(self, flow: Flow, service: str) -> Window:
+        return self._own.setdefault((flow, service), Window(self._clock()))
+
+    def _flow(self, flow: Flow) -> Window:
+        return self._flows.setdefault(flow, Window(self._clock()))
 
     def _whole(self) -> Window:
         if self._total is None:

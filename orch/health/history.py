@@ -87,10 +87,11 @@ class History:
         return percentile((c.latency_ms for c in self._checks if c.latency_ms is not None), 0.95)
 
     @property
-    def uptime(self) -> float | None:
+    def answered(self) -> float | None:
         """The share of the checks kept that found it answering (0..1), or None where none counts yet.
 
-        Those of its first start do not: it has not been away yet.
+        Of the checks, not of time: those of a bad moment are folded, and what is older than the oldest kept
+        is not known here. Those of its first start do not count: it has not been away yet.
         """
         counted = list(self._checks)
         if len(counted) < KEPT:

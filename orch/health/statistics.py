@@ -11,7 +11,10 @@ from orch.telemetry.shortages import ShortageLine
 
 
 class InstanceStatistics(Struct, frozen=True, kw_only=True):
-    """One process that serves a service. ``checks``: oldest first, at most 45."""
+    """One process that serves a service. ``checks``: oldest first, at most 45.
+
+    ``p95_ms`` and ``answered``, the share that it answered, are of these checks.
+    """
 
     url: str
     state: State
@@ -21,7 +24,7 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     usable: bool
     latency_ms: float | None
     p95_ms: float | None
-    uptime: float | None
+    answered: float | None
     checks: tuple[Check, ...]
     restarts: int
     pid: int | None

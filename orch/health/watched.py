@@ -50,7 +50,7 @@ class WatchedInstance:
             usable=verdict.is_usable,
             latency_ms=history.latency_ms,
             p95_ms=history.p95_ms,
-            uptime=history.uptime,
+            answered=history.answered,
             checks=history.checks,
             restarts=kept.restarts if kept is not None else 0,
             pid=kept.pid if kept is not None else None,

@@ -56,11 +56,13 @@ class Speech:
         translator: Translator,
         settings: CurrentSettings,
         wall: Callable[[], float],
+        clock: Callable[[], float] = trio.current_time,
     ) -> None:
         self._transcriber = transcriber
         self._translator = translator
         self._settings = settings
         self._wall = wall
+        self._clock = clock
         self._tally = Tally()
         self._turns = Turns(self._places)
         self._asking = trio.Lock()
@@ -164,7 +166,7 @@ class Speech:
         """Return how the speech flow is doing."""
         each = (self._transcriber.back_end.statistics(), self._translator.back_end.statistics())
         asked = tuple(one for one in each if one.answered or one.refused)
-        return msgspec.structs.replace(self._tally.statistics(self._wall()), back_ends=asked)
+        return msgspec.structs.replace(self._tally.statistics(self._clock()), back_ends=asked)
 
     def follow_standing(self, on_standing: Callable[[str, str | None], None]) -> None:
         """Have ``on_standing`` called when a back end begins to refuse what is asked, and when that ends.

@@ -327,7 +327,7 @@ class SpeechStream:
             self._backlog.ended(segment.number, seconds=segment.seconds, now=now, guessed=guessed)
         )
         self._give_back(self._backlog.overflow())
-        self._tally.spoken(self._wall())
+        self._tally.spoken(trio.current_time())
         self._tally.bound(self._settings.max_waiting_seconds)
 
     def _give_back(self, numbers: list[int]) -> None:
@@ -489,7 +489,8 @@ class SpeechStream:
                 self.speech_seconds += segment.seconds
                 self._translations.start(nursery, final)
                 is_live = self._backlog.revises and not segment.is_cut
-                self._tally.written(trio.current_time() - segment.heard_at if is_live else None)
+                now = trio.current_time()
+                self._tally.written(now, now - segment.heard_at if is_live else None)
         self._backlog.published(number)
         self._forget(number)
 
@@ -519,7 +520,7 @@ class SpeechStream:
             )
         await self._publish(gap(self.origin, segment, error, is_final=True, timestamp=self._timestamp()))
         self.lost_seconds += segment.seconds
-        self._tally.lost(segment.seconds)
+        self._tally.lost(trio.current_time(), segment.seconds)
         self._backlog.given_up(decision.number)
         self._forget(decision.number)
 

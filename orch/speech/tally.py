@@ -1,24 +1,35 @@
 """Counts what all streams do, for operators."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from msgspec import Struct
 
+from orch.analytics.latencies import quantile_ms, step_of
 from orch.speech.standing import BackEndStatistics
 
-LATENCIES_KEPT: Final = 100
+WINDOW: Final = 900.0
+"""Seconds that the figures of captions reach back: what was slow longer ago says nothing of now."""
+
+_PART: Final = 15
+"""Seconds that are counted together."""
+
+_PARTS: Final = int(WINDOW) // _PART
 MINUTE: Final = 60.0
 SPOKEN_KEPT: Final = 20_000  # utterances of a minute; 20,000 would be 5,000 people who never stop
 
 
 class SpeechStatistics(Struct, frozen=True, kw_only=True):
-    """How the speech flow is doing, since the process began.
+    """How the speech flow is doing: totals since the process began, and captions of the last minutes.
 
     ``caption_p50_ms``, ``caption_p95_ms``: from the arrival of an utterance's last speech to its final
-    caption, of the last 100 that came live and were not cut for length; null before the first.
+    caption, of the ``captions_timed`` in the last ``window_seconds`` that came live and were not cut for
+    length; null where there are none. ``caption_ago``: seconds since the last of them, however long ago; null
+    before the first. ``utterances_in_window``, ``lost_in_window``: how many were spoken and given up in the
+    same time.
     ``waiting_seconds``: speech that has ended and is not written down yet. ``lost``: utterances given up.
     ``doubted``: segments left out of finals since the engine doubts them itself. ``back_ends``: how what is
     asked of each is answered.
@@ -35,6 +46,11 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     caption_p50_ms: float | None
     caption_p95_ms: float | None
     utterances_per_minute: int
+    window_seconds: float = WINDOW
+    captions_timed: int = 0
+    caption_ago: float | None = None
+    utterances_in_window: int = 0
+    lost_in_window: int = 0
     doubted: int = 0
     back_ends: tuple[BackEndStatistics, ...] = ()
 
@@ -58,8 +74,22 @@ class Counted(Protocol):
         """Give up that much of what waits, the oldest first."""
 
 
+@dataclass(slots=True)
+class _Part:
+    """What happened in one part of the window."""
+
+    number: int
+    utterances: int = 0
+    lost: int = 0
+    latencies: Counter[int] = field(default_factory=Counter)
+
+
 class Tally:
-    """The mutable state is: the streams that run, sums over all that ever did, and the last 100 latencies."""
+    """Counts. Moments (``at``, ``now``) are a monotonic clock's.
+
+    The mutable state is: the streams that run, sums over all that ever did, the parts of the window, and when
+    the last latency was measured.
+    """
 
     def __init__(self) -> None:
         self._streams: list[Counted] = []
@@ -70,7 +100,8 @@ class Tally:
         self._lost_seconds = 0.0
         self._revisions = 0
         self._dropped = 0
-        self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self._parts: deque[_Part] = deque(maxlen=_PARTS)
+        self._timed_at: float | None = None
         self._spoken: deque[float] = deque(maxlen=SPOKEN_KEPT)
 
     @contextmanager
@@ -85,8 +116,9 @@ class Tally:
             self._dropped += stream.revisions_dropped
 
     def spoken(self, at: float) -> None:
-        """Count an utterance that has ended; ``at``: seconds since the epoch."""
+        """Count an utterance that has ended."""
         self._utterances += 1
+        self._part(at).utterances += 1
         self._spoken.append(at)
 
     def bound(self, seconds: float) -> None:
@@ -101,23 +133,29 @@ class Tally:
                 return  # all that waits is being asked
             excess -= given
 
-    def written(self, latency: float | None) -> None:
+    def written(self, at: float, latency: float | None) -> None:
         """Count a final. ``latency``: seconds since its last speech arrived, where that means anything."""
         self._finals += 1
         if latency is not None:
-            self._latencies.append(latency)
+            self._part(at).latencies[step_of(latency)] += 1
+            self._timed_at = at
 
     def doubted(self, segments: int) -> None:
         """Count segments that were left out of a final."""
         self._doubted += segments
 
-    def lost(self, seconds: float) -> None:
+    def lost(self, at: float, seconds: float) -> None:
         """Count an utterance that was given up."""
         self._lost += 1
+        self._part(at).lost += 1
         self._lost_seconds += seconds
 
     def statistics(self, now: float) -> SpeechStatistics:
-        """Return the figures; ``now``: seconds since the epoch."""
+        """Return the figures."""
+        parts = [part for part in self._parts if part.number > int(now // _PART) - _PARTS]
+        latencies: Counter[int] = Counter()
+        for part in parts:
+            latencies.update(part.latencies)
         while self._spoken and self._spoken[0] <= now - MINUTE:
             self._spoken.popleft()
         return SpeechStatistics(
@@ -129,15 +167,19 @@ class Tally:
             revisions=self._revisions + sum(stream.revisions for stream in self._streams),
             revisions_dropped=self._dropped + sum(stream.revisions_dropped for stream in self._streams),
             waiting_seconds=round(sum(stream.waiting_seconds for stream in self._streams), 3),
-            caption_p50_ms=self._percentile(0.5),
-            caption_p95_ms=self._percentile(0.95),
+            caption_p50_ms=quantile_ms(latencies, 0.5),
+            caption_p95_ms=quantile_ms(latencies, 0.95),
             utterances_per_minute=len(self._spoken),
+            captions_timed=latencies.total(),
+            caption_ago=None if self._timed_at is None else round(max(0.0, now - self._timed_at), 1),
+            utterances_in_window=sum(part.utterances for part in parts),
+            lost_in_window=sum(part.lost for part in parts),
             doubted=self._doubted,
         )
 
-    def _percentile(self, share: float) -> float | None:
-        """Return the latency that ``share`` of the kept ones do not exceed (nearest rank), in ms."""
-        if not self._latencies:
-            return None
-        ordered = sorted(self._latencies)
-        return round(1000 * ordered[max(0, -(-len(ordered) * round(share * 100) // 100) - 1)], 1)
+    def _part(self, at: float) -> _Part:
+        """Return the part of the window in which ``at`` lies, which is the newest."""
+        number = int(at // _PART)
+        if not self._parts or self._parts[-1].number < number:
+            self._parts.append(_Part(number))
+        return self._parts[-1]

@@ -29,7 +29,7 @@ def instance(now: float, url: str, state: str, states: str, latency: float, **mo
         "usable": state in ("healthy", "degraded"),
         "latency_ms": latency,
         "p95_ms": latency * 1.4,
-        "uptime": 0.9998,
+        "answered": 0.9998,
         "checks": checks(now, states, latency),
         "restarts": 0,
         "pid": 4711,
@@ -50,6 +50,8 @@ def gateway_lane(flow: str, **more: Any) -> dict[str, Any]:
         "waiting_limit": 256,
         "requests": 9_102,
         "errors": 1,
+        "requests_last_minute": 925,
+        "errors_last_minute": 0,
         "p95_ms": 310.0,
         "is_admitting": True,
     } | more
@@ -70,6 +72,8 @@ def gateway_instance(service: str, url: str, **more: Any) -> dict[str, Any]:
         "in_flight": 1,
         "requests": 18_204,
         "errors": 3,
+        "requests_last_minute": 1_850,
+        "errors_last_minute": 1,
         "share": 1.0,
         "p95_ms": 310.0,
         "usable": True,
@@ -87,6 +91,53 @@ ROUTES: Final = (
 )
 
 
+def flow(requests: int, p50: float | None, p95: float | None, errors: int = 0) -> dict[str, Any]:
+    """One flow's figures: a tenth of ``requests`` in the last minute."""
+    minute = requests // 10
+    return {
+        "requests": requests,
+        "errors": errors,
+        "requests_last_minute": minute,
+        "errors_last_minute": min(errors, minute),
+        "timed": minute if p95 is not None else 0,
+        "p50_ms": p50,
+        "p95_ms": p95,
+    }
+
+
+def own(requests: int) -> list[dict[str, Any]]:
+    """Return what the service itself asks of its back ends."""
+    return [
+        {
+            "flow": "captions",
+            "service": service,
+            "requests": requests,
+            "errors": 0,
+            "requests_last_minute": requests // 10,
+            "errors_last_minute": 0,
+            "p95_ms": p95,
+        }
+        for service, p95 in (("audio-service", 2_900.0), ("translation-service", 61.0))
+    ]
+
+
+def gateway_figures() -> dict[str, Any]:
+    """Return the figures of both pages; rows of routes and captions add up to them."""
+    clients, captions = 37_500, 18_000
+    return {
+        "requests": clients + captions,
+        "errors": 14,
+        "retries": 108,
+        "requests_last_minute": (clients + captions) // 10,
+        "errors_last_minute": 2,
+        "in_flight": 9,
+        "requests_per_second": 92.5,
+        "error_rate": 0.0004,
+        "clients": flow(clients, 22.0, 78.0, errors=2),
+        "captions": flow(captions, 610.0, 2_900.0),
+    }
+
+
 def routes(requests: int) -> list[dict[str, Any]]:
     return [
         {
@@ -95,6 +146,8 @@ def routes(requests: int) -> list[dict[str, Any]]:
             "path": path,
             "requests": requests // (index + 1),
             "errors": index,
+            "requests_last_minute": requests // (index + 1) // 10,
+            "errors_last_minute": 0,
             "p95_ms": 310.0 / (index + 1) if requests else None,
         }
         for index, (prefix, service, path) in enumerate(ROUTES)
@@ -122,6 +175,7 @@ def series(now: float, points: int, gap: tuple[int, int] = (0, 0)) -> dict[str, 
         ],
         "gateway_p50_ms": course(22, 1, 13),
         "gateway_p95_ms": p95,
+        "caption_requests_p95_ms": course(610, 40, 15),
         "connections": [None if value is None else float(round(value)) for value in course(1440, 12, 40)],
         "sessions": course(412, 3, 50),
         "messages_out_per_second": course(2100, 90, 17),
@@ -142,6 +196,11 @@ def speech(**more: Any) -> dict[str, Any]:
         "caption_p50_ms": 610.0,
         "caption_p95_ms": 840.0,
         "utterances_per_minute": 61.0,
+        "window_seconds": 900.0,
+        "captions_timed": 870,
+        "caption_ago": 1.4,
+        "utterances_in_window": 912,
+        "lost_in_window": 0,
     } | more
 
 

@@ -25,8 +25,11 @@ from tests.fakes.scene_parts import (
     config,
     connection,
     event,
+    flow,
+    gateway_figures,
     gateway_instance,
     instance,
+    own,
     pool,
     routes,
     series,
@@ -74,7 +77,7 @@ def full(now: float) -> Scene:
         2410.0,
         reasons=["answers in 2.4 s, usually in 0.31 s"],
         since=now - 95,
-        uptime=0.9971,
+        answered=0.9971,
     )
     connections = [connection(now, index) for index in range(60)]
     connections[3] |= {"queued_bytes": 912_000}
@@ -108,24 +111,28 @@ def full(now: float) -> Scene:
                 ),
             ],
         },
-        "gateway": {
-            "requests": 36_411,
-            "errors": 14,
-            "retries": 108,
-            "in_flight": 9,
-            "requests_per_second": 431.0,
-            "error_rate": 0.0004,
+        "gateway": gateway_figures()
+        | {
             "p50_ms": 22.0,
             "p95_ms": 78.0,
+            "unasked_last_minute": 0,
+            "own": own(9_000),
             "places": 3,
             "places_limit": 1024,
             "spooled_bytes": 1_900_000,
             "spool_limit": 1_073_741_824,
             "routes": routes(18_000),
             "instances": [
-                gateway_instance("audio-service", AUDIO),
+                gateway_instance("audio-service", AUDIO, requests_last_minute=3_700),
                 gateway_instance(
-                    "audio-service", AUDIO_2, share=0.0, p95_ms=2410.0, breaker="half_open", errors=11
+                    "audio-service",
+                    AUDIO_2,
+                    share=0.0,
+                    requests_last_minute=0,
+                    errors_last_minute=0,
+                    p95_ms=2410.0,
+                    breaker="half_open",
+                    errors=11,
                 ),
                 gateway_instance("translation-service", TRANSLATION, p95_ms=44.0),
             ],
@@ -139,16 +146,7 @@ def full(now: float) -> Scene:
             "now": now,
             "interval": 5.0,
             "series": series(now, 180),
-            "gateway": {
-                "requests": 36_411,
-                "errors": 14,
-                "retries": 108,
-                "in_flight": 9,
-                "requests_per_second": 431.0,
-                "error_rate": 0.0004,
-                "p50_ms": 22.0,
-                "p95_ms": 78.0,
-            },
+            "gateway": gateway_figures(),
             "speech": speech(),
             "connections": {
                 "active": 1458,
@@ -156,6 +154,7 @@ def full(now: float) -> Scene:
                 "limit": 10_000,
                 "sessions": 412,
                 "evicted": 0,
+                "unanswered": 0,
                 "messages_out_per_second": 2104.0,
             },
             "events": [
@@ -188,7 +187,7 @@ def empty(now: float) -> Scene:
         "checks": [],
         "latency_ms": None,
         "p95_ms": None,
-        "uptime": None,
+        "answered": None,
         "engine": None,
         "pid": None,
     }
@@ -206,24 +205,37 @@ def empty(now: float) -> Scene:
             for name, url in (("audio-service", AUDIO), ("translation-service", TRANSLATION))
         ],
     }
+    nothing = flow(0, None, None)
     quiet = {
-        "requests": 0,
-        "errors": 0,
-        "retries": 0,
-        "in_flight": 0,
+        **dict.fromkeys(("requests", "errors", "retries", "in_flight"), 0),
+        **dict.fromkeys(("requests_last_minute", "errors_last_minute"), 0),
         "requests_per_second": 0.0,
         "error_rate": 0.0,
-        "p50_ms": None,
-        "p95_ms": None,
+        "clients": nothing,
+        "captions": nothing,
     }
     scene["gateway"] = quiet | {
+        "p50_ms": None,
+        "p95_ms": None,
+        "unasked_last_minute": 0,
+        "own": [],
         "places": 0,
         "places_limit": 1024,
         "spooled_bytes": 0,
         "spool_limit": 1_073_741_824,
         "routes": routes(0),
         "instances": [
-            gateway_instance(name, url, requests=0, errors=0, in_flight=0, share=0.0, p95_ms=None)
+            gateway_instance(
+                name,
+                url,
+                requests=0,
+                errors=0,
+                requests_last_minute=0,
+                errors_last_minute=0,
+                in_flight=0,
+                share=None,
+                p95_ms=None,
+            )
             for name, url in (("audio-service", AUDIO), ("translation-service", TRANSLATION))
         ],
     }
@@ -249,6 +261,9 @@ def empty(now: float) -> Scene:
             caption_p50_ms=None,
             caption_p95_ms=None,
             utterances_per_minute=0.0,
+            captions_timed=0,
+            caption_ago=None,
+            utterances_in_window=0,
         ),
         "connections": {
             "active": 0,
@@ -256,6 +271,7 @@ def empty(now: float) -> Scene:
             "limit": 10_000,
             "sessions": 0,
             "evicted": 0,
+            "unanswered": 0,
             "messages_out_per_second": 0.0,
         },
         "events": [],
@@ -315,7 +331,7 @@ def broken(now: float) -> Scene:
                         since=now - 5000,
                         latency_ms=None,
                         p95_ms=None,
-                        uptime=0.0,
+                        answered=0.0,
                         engine=None,
                         pid=None,
                     )
@@ -358,8 +374,19 @@ def broken(now: float) -> Scene:
         "cautions": [],
     }
     scene["metrics"]["series"] = series(now, 120, gap=(50, 75))
-    scene["metrics"]["gateway"] |= {"error_rate": 0.412, "p95_ms": None, "p50_ms": None}
-    scene["metrics"]["speech"] = speech(lost=4, lost_seconds=31.0, caption_p95_ms=None)
+    scene["metrics"]["gateway"] |= {
+        "error_rate": 0.412,
+        "errors_last_minute": 1_483,
+        "clients": flow(18_000, None, None, errors=1_483),
+    }
+    scene["metrics"]["speech"] = speech(
+        lost=4,
+        lost_seconds=31.0,
+        caption_p50_ms=None,
+        caption_p95_ms=None,
+        captions_timed=0,
+        lost_in_window=4,
+    )
     scene["connections"] = pool(
         now,
         [connection(now, 1, name=HOSTILE, agent=HOSTILE, sessions=["x" * 128], queued_bytes=1_040_000)],

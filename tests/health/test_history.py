@@ -29,15 +29,15 @@ def test_quick_checks_that_say_the_same_are_one_bar() -> None:
     assert history.checks[-1] == check(10.0, latency=7.0)
 
 
-def test_uptime_is_the_share_of_checks_that_were_answered() -> None:
+def test_what_is_called_answered_is_the_share_of_checks_that_were_answered() -> None:
     """Slow and impaired answers are answers; a start is not."""
-    assert History().uptime is None
+    assert History().answered is None
     history = History()
     for index, state in enumerate(
         [State.HEALTHY, State.DEGRADED, State.UNHEALTHY, State.RECOVERING, State.HEALTHY]
     ):
         history.add(check(index * 10.0, state), interval=10)
-    assert history.uptime == pytest.approx(0.6)
+    assert history.answered == pytest.approx(0.6)
 
 
 def test_latencies_come_from_answers_only() -> None:
@@ -110,8 +110,8 @@ def test_a_bar_shows_its_check_and_not_the_verdict(seen: Seen, verdict: Verdict,
 def test_a_first_start_is_no_time_away_but_a_later_one_is() -> None:
     """A service that has just come up has not been down."""
     history = History()
-    uptimes = []
+    shares = []
     for at, state in enumerate((State.RECOVERING, State.HEALTHY, State.RECOVERING)):
         history.add(check(at * 10.0, state), interval=10)
-        uptimes.append(history.uptime)
-    assert uptimes == [None, 1.0, 0.5]
+        shares.append(history.answered)
+    assert shares == [None, 1.0, 0.5]

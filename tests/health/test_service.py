@@ -417,13 +417,13 @@ def test_statistics_have_the_fields_that_pages_read() -> None:
                 "usable": True,
                 "latency_ms": 0.0,
                 "p95_ms": 0.0,
-                "uptime": 1.0,
+                "answered": 1.0,
                 "checks": [{"at": 0.0, "state": "healthy", "latency_ms": 0.0}],
                 "restarts": 0,
                 "pid": None,
                 "engine": "fake",
             }
-            assert two["uptime"] == 0.0
+            assert two["answered"] == 0.0
             assert two["latency_ms"] is None
 
     run(main)

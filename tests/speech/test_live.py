@@ -30,6 +30,7 @@ class Offer:
             translator=Translator(fetch=self.fetch, settings=self.holder),
             settings=self.holder,
             wall=lambda: 1_700_000_000.0,
+            clock=lambda: 5.0,
         )
 
     async def fetch(
@@ -180,14 +181,45 @@ def test_figures_before_anything_was_said() -> None:
     )
 
 
-def test_percentiles_are_of_the_last_hundred() -> None:
+def test_percentiles_are_of_the_last_quarter_of_an_hour() -> None:
+    """What was slow longer ago says nothing of now; how many captions a figure is of is said with it."""
     tally = Tally()
     for number in range(1000):
-        tally.written(None if number % 2 else number / 1000)
+        tally.written(float(number), None if number % 2 else number / 1000)
         tally.spoken(float(number))
     figures = tally.statistics(1000.0)
     assert figures.finals == 1000
-    assert figures.caption_p50_ms == 898
-    assert figures.caption_p95_ms == 988
+    assert figures.captions_timed == 447  # of 894 s: parts of 15 s, whole ones
+    assert figures.caption_p50_ms == pytest.approx(550, rel=0.03)
+    assert figures.caption_p95_ms == pytest.approx(954, rel=0.03)
     assert figures.utterances_per_minute == 59
     assert tally.statistics(5000.0).utterances_per_minute == 0
+
+
+def test_a_hang_is_out_of_the_figures_a_quarter_of_an_hour_later() -> None:
+    """One caption that took half a minute is not shown for the rest of the day, with or without speech."""
+    tally = Tally()
+    tally.spoken(0.0)
+    tally.written(34.0, 34.0)
+    tally.lost(40.0, 5.0)
+    now = tally.statistics(60.0)
+    assert (now.captions_timed, now.caption_ago) == (1, 26)
+    assert (now.utterances_in_window, now.lost_in_window) == (1, 1)
+    assert now.caption_p95_ms == pytest.approx(34_000, rel=0.03)
+    later = tally.statistics(34.0 + now.window_seconds)
+    assert (later.captions_timed, later.caption_p50_ms, later.caption_p95_ms) == (0, None, None)
+    assert (later.caption_ago, later.utterances_in_window, later.lost_in_window) == (900, 0, 0)
+    assert (later.finals, later.lost) == (1, 1), "totals stay"
+    tally.written(1000.0, 1.3)
+    assert tally.statistics(1001.0).caption_p95_ms == pytest.approx(1300, rel=0.03)
+
+
+def test_what_is_measured_is_bounded_whatever_the_load() -> None:
+    """A day of captions, one each 10 ms of a minute in it, keeps no more than the parts of the window."""
+    tally = Tally()
+    for minute in range(0, 86_400, 60):
+        for number in range(100):
+            tally.written(minute + number / 100, 1.0)
+    assert len(tally._parts) <= 60
+    assert sum(len(part.latencies) for part in tally._parts) <= 60
+    assert tally.statistics(86_400.0).captions_timed == 1400

@@ -38,6 +38,7 @@ PURE = (
     "settings/kinds.py",
     "settings/portable.py",
     "settings/reloading.py",
+    "analytics/latencies.py",
     "analytics/series.py",
     "client/backlog.py",
     "client/events.py",

@@ -1,19 +1,16 @@
-/** Back ends, one row an instance: state, reason, checks, latency, share, uptime, breaker, restart. */
+/** Back ends, one row an instance: state, reason, checks, latency, share, breaker, restart. */
 
 import { count, joined, latency, percent } from "../models/figures.js";
-import { breakersInWords } from "../models/overview.js";
+import { answeredInWords, breakersInWords, flowP95 } from "../models/overview.js";
 import { badness, breakerTone, serviceTone, word } from "../models/states.js";
+import { NOTEWORTHY } from "../models/tiles.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
 import { pill, setPill } from "./pill.js";
 import { restartService } from "./restarts.js";
 import { Table } from "./table.js";
 
-/** Errors are shown as wrong from this share of requests on: the service's own default threshold. */
-const NOTEWORTHY = 0.05;
-
-/** Health's measure of one check where no request went there lately. */
-const p95 = (row) => row.gateway_p95_ms ?? row.p95_ms;
+const flow = (label, name) => ({ label, number: true, sort: (row) => flowP95(row, name), text: (row) => joined(latency(flowP95(row, name))) });
 
 const COLUMNS = {
   name: (href, onlyName = false) => ({
@@ -33,17 +30,31 @@ const COLUMNS = {
     update: (cell, row) => setPill(cell, word(row.state), serviceTone(row.state)),
   }),
   checks: () => ({ label: "Checks", keep: true, full: true, create: heartbeats, update: (cell, row) => setHeartbeats(cell, row.checks) }),
-  p95: () => ({ label: "p95", number: true, keep: true, sort: p95, text: (row) => joined(latency(p95(row))) }),
+  checksP95: () => ({ label: "Check, p95", number: true, keep: true, sort: (row) => row.p95_ms, text: (row) => joined(latency(row.p95_ms)) }),
+  requestsP95: () => flow("Clients, p95", "requests"),
+  captionsP95: () => flow("Captions, p95", "captions"),
   share: () => ({ label: "Share", number: true, extra: true, sort: (row) => row.share, text: (row) => percent(row.share) }),
-  uptime: () => ({ label: "Uptime", number: true, keep: true, sort: (row) => row.uptime, text: (row) => percent(row.uptime) }),
-  requests: () => ({ label: "Requests", number: true, sort: (row) => row.requests, text: (row) => count(row.requests) }),
-  errors: () => ({
-    label: "Errors",
+  answered: () => ({
+    label: "Answered",
     number: true,
-    sort: (row) => row.errors,
+    keep: true,
+    sort: (row) => row.answered,
     update: (cell, row) => {
-      setText(cell, count(row.errors));
-      cell.classList.toggle("is-bad", row.errors > row.requests * NOTEWORTHY);
+      setText(cell, percent(row.answered));
+      setAttribute(cell, "title", answeredInWords(row) || null);
+    },
+  }),
+  requests: () => ({ label: "Attempts", number: true, sort: (row) => row.requests_last_minute, text: (row) => count(row.requests_last_minute) }),
+  errors: () => ({
+    label: "Failed",
+    number: true,
+    sort: (row) => row.errors_last_minute,
+    update: (cell, row) => {
+      const { requests_last_minute: attempts, errors_last_minute: failed } = row;
+      const isMuch = failed > attempts * NOTEWORTHY;
+      setText(cell, count(failed));
+      cell.classList.toggle("is-bad", isMuch);
+      setAttribute(cell, "title", isMuch ? `more than ${percent(NOTEWORTHY)} of the attempts` : null);
     },
   }),
   breaker: () => ({
@@ -70,7 +81,7 @@ const COLUMNS = {
   }),
 };
 
-const OVERVIEW = ["name", "state", "checks", "p95", "share", "uptime", "breaker", "restart"];
+const OVERVIEW = ["name", "state", "checks", "checksP95", "share", "answered", "breaker", "restart"];
 
 export class InstanceTable extends Table {
   constructor({ href, onOpen, columns = OVERVIEW, caption = "Back ends" }) {

@@ -1,6 +1,6 @@
 /** What the Gateway page says. Pure. */
 
-import { count, percent } from "./figures.js";
+import { count, counted, percent } from "./figures.js";
 import { listed } from "./overview.js";
 
 /** One sentence on how requests are faring; read out when it changes, so no figure that ticks is in it. */
@@ -35,7 +35,36 @@ function heldBack(gateway, flow) {
   return [...shut].filter((service) => !open.has(service));
 }
 
-/** Instances of the gateway alone, for when health has not been heard of yet. */
+/** What goes to a service over no route, as a row is called. */
+const OWN = {
+  captions: { "audio-service": "speech, for captions", "translation-service": "text, for captions" },
+  requests: {},
+};
+
+/**
+ * A row for each route, for the service's own requests, and for what was sent over routes and to services that are
+ * not in the settings any more: together they are all requests.
+ */
 export function routed(gateway) {
-  return gateway.routes.map((route) => ({ ...route, key: route.prefix, target: `${route.service} ${route.path}` }));
+  const rows = [
+    ...gateway.routes.map((route) => ({ ...route, key: route.prefix, name: route.prefix, target: `${route.service} ${route.path}`, isOwn: false })),
+    ...gateway.own.map((own) => ({
+      ...own,
+      key: `${own.flow} ${own.service}`,
+      name: OWN[own.flow][own.service] ?? (own.flow === "captions" ? "for captions" : "service messages"),
+      target: own.service,
+      isOwn: true,
+    })),
+  ];
+  const beyond = (field) => gateway[field] - rows.reduce((sum, row) => sum + row[field], 0);
+  const gone = Object.fromEntries(["requests", "errors", "requests_last_minute", "errors_last_minute"].map((field) => [field, beyond(field)]));
+  if (gone.requests <= 0) return rows;
+  return [...rows, { ...gone, key: "gone", name: "routes that are gone", target: "not in the settings any more", isOwn: true, p95_ms: null }];
+}
+
+/** How the attempts in the table of instances and the requests of the tiles go together. */
+export function attemptsNote({ requests_last_minute: requests, unasked_last_minute: unasked, instances }) {
+  const attempts = instances.reduce((sum, instance) => sum + instance.requests_last_minute, 0);
+  const words = `attempts of the last minute: ${count(attempts)} for ${counted(requests, "request")}`;
+  return unasked > 0 ? `${words}, of which ${count(unasked)} reached no instance` : words;
 }

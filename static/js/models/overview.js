@@ -1,7 +1,8 @@
 /** What the Overview says: the sentence, what is wrong, and the table's rows. Pure: states in, words out. */
 
-import { count, counted, duration } from "./figures.js";
+import { count, counted, duration, percent } from "./figures.js";
 import { word } from "./states.js";
+import { clockTime } from "./times.js";
 
 /** What it means for people when a back end is away, and while only some of it is. */
 const MEANING = {
@@ -181,9 +182,10 @@ export function instances(services, gateway) {
         breaker_retry_in: routed?.breaker_retry_in ?? null,
         lanes: routed?.lanes ?? [],
         share: routed?.share ?? null,
-        gateway_p95_ms: routed?.p95_ms ?? null,
         requests: routed?.requests ?? 0,
         errors: routed?.errors ?? 0,
+        requests_last_minute: routed?.requests_last_minute ?? 0,
+        errors_last_minute: routed?.errors_last_minute ?? 0,
       };
     }),
   );
@@ -199,6 +201,17 @@ export function checksInWords(checks) {
   if (slow > 0) parts.push(`${count(slow)} with trouble`);
   if (wrong + slow === 0) parts.push(checks.length === 1 ? "good" : "all good");
   return parts.join(", ");
+}
+
+/** What "answered" is of: "100 % of the last 45 checks, since 14:02:11"; "" before the first. */
+export function answeredInWords({ answered, checks }) {
+  if (answered === null || checks.length === 0) return "";
+  return `${percent(answered)} of the last ${counted(checks.length, "check")}, since ${clockTime(checks[0].at)}`;
+}
+
+/** The p95 of one flow's requests to an instance in the last minute, in milliseconds; null without any. */
+export function flowP95({ lanes }, flow) {
+  return lanes.find((lane) => lane.flow === flow)?.p95_ms ?? null;
 }
 
 /** "closed", "open, tries again in 8 s", "half-open": what the breaker does with the next request. */

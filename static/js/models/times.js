@@ -1,6 +1,6 @@
 /** Moments as people read them: relative below an hour, absolute from there on. Pure: `now` comes in. */
 
-import { UNKNOWN } from "./figures.js";
+import { UNKNOWN, duration } from "./figures.js";
 
 const HOUR = 3600;
 
@@ -40,6 +40,13 @@ export function machine(at) {
 export function clockTime(at) {
   const then = new Date(at * 1000);
   return `${clock(then)}:${pad(then.getSeconds())}`;
+}
+
+/** How long ago something was, in seconds: "just now", "12 s ago", "5 min ago", "3 h ago". */
+export function ago(seconds) {
+  if (typeof seconds !== "number") return UNKNOWN;
+  if (seconds < 2) return "just now";
+  return `${seconds < HOUR ? span(seconds) : duration(seconds)} ago`;
 }
 
 /** Seconds below a minute and a half, minutes from there on. */

@@ -9,26 +9,20 @@ import { ready } from "../components/slot.js";
 import { Table } from "../components/table.js";
 import { Tile } from "../components/tile.js";
 import { showWhose } from "../components/whose.js";
-import { bytes, count, counted, joined, latency, milliseconds, number, percent } from "../models/figures.js";
-import { routed, sentence } from "../models/gateway.js";
+import { count, joined, latency } from "../models/figures.js";
+import { attemptsNote, routed, sentence } from "../models/gateway.js";
 import { instances } from "../models/overview.js";
+import { clientsTile, errorsTile, flightTile, requestsTile } from "../models/tiles.js";
 import { socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
-
-/** How full the room for clients' requests is; nothing where it is not known yet. */
-function flightNote(gateway) {
-  if (gateway === null) return "waiting for a back end right now";
-  const disk = gateway.spooled_bytes > 0 ? `, ${bytes(gateway.spooled_bytes)} of uploads on disk` : "";
-  return `${count(gateway.places)} of ${counted(gateway.places_limit, "place")} for clients' requests taken${disk}`;
-}
 
 const state = { services: null, gateway: null };
 
 const tiles = Object.fromEntries(["rate", "errors", "p95", "flight"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
 const chart = new Chart(byId("latency"), {
   series: [
-    { label: "p95", colour: "accent" },
-    { label: "p50", colour: "muted", dash: [4, 3] },
+    { label: "clients' requests", colour: "accent" },
+    { label: "captions' requests", colour: "muted", dash: [4, 3] },
   ],
   format: (value) => joined(latency(value)),
 });
@@ -39,17 +33,26 @@ const table = new InstanceTable({
   caption: "Instances",
   href: (key) => panel.href(key),
   onOpen: (key) => panel.open(key),
-  columns: ["name", "state", "keptBreaker", "p95", "share", "requests", "errors"],
+  columns: ["name", "state", "keptBreaker", "requestsP95", "captionsP95", "share", "requests", "errors"],
 });
 const routes = new Table({
   caption: "Routes",
   key: (row) => row.key,
   columns: [
-    { label: "Prefix", sort: (row) => row.prefix, text: (row) => row.prefix },
+    {
+      label: "Prefix",
+      sort: (row) => row.name,
+      update: (cell, row) => {
+        setText(cell, row.name);
+        cell.classList.toggle("muted", row.isOwn);
+      },
+    },
     { label: "Goes to", keep: true, sort: (row) => row.target, text: (row) => row.target },
-    { label: "Requests", number: true, keep: true, sort: (row) => row.requests, text: (row) => count(row.requests) },
-    { label: "Errors", number: true, keep: true, sort: (row) => row.errors, text: (row) => count(row.errors) },
-    { label: "p95", number: true, sort: (row) => row.p95_ms, text: (row) => joined(latency(row.p95_ms)) },
+    { label: "Requests, 1 min", number: true, keep: true, sort: (row) => row.requests_last_minute, text: (row) => count(row.requests_last_minute) },
+    { label: "Errors, 1 min", number: true, keep: true, sort: (row) => row.errors_last_minute, text: (row) => count(row.errors_last_minute) },
+    { label: "Requests, all", number: true, sort: (row) => row.requests, text: (row) => count(row.requests) },
+    { label: "Errors, all", number: true, sort: (row) => row.errors, text: (row) => count(row.errors) },
+    { label: "p95, 1 min", number: true, sort: (row) => row.p95_ms, text: (row) => joined(latency(row.p95_ms)) },
   ],
 });
 
@@ -73,6 +76,7 @@ const topics = {
   gateway(data) {
     state.gateway = data;
     setText(byId("page-status"), sentence(data));
+    setText(byId("instances-note"), attemptsNote(data));
     showInstances();
     const slot = byId("routes-slot");
     if (data.routes.length === 0) ready(slot, emptyState("There are no routes.", "Add some under orchestration.gateway.routes in the settings file."));
@@ -82,16 +86,11 @@ const topics = {
     }
   },
   metrics({ series, gateway, interval }) {
-    tiles.rate.show({ value: number(gateway.requests_per_second), unit: "/s", series: series.requests_per_second, note: `${count(gateway.requests)} since the start` });
-    tiles.errors.show({
-      value: percent(gateway.error_rate),
-      series: series.errors_per_second,
-      tone: gateway.error_rate > 0.05 ? "bad" : "",
-      note: `${counted(gateway.errors, "error")} · ${counted(gateway.retries, "retry", "retries")} since the start`,
-    });
-    tiles.p95.show({ ...latency(gateway.p95_ms), series: series.gateway_p95_ms, note: gateway.p50_ms === null ? "no requests in the last minute" : `p50 ${joined(milliseconds(gateway.p50_ms))}` });
-    tiles.flight.show({ value: count(gateway.in_flight), unit: gateway.in_flight === 1 ? "request" : "requests", note: flightNote(state.gateway) });
-    chart.show(series.at, [series.gateway_p95_ms, series.gateway_p50_ms], interval);
+    tiles.rate.show(requestsTile(gateway, series));
+    tiles.errors.show(errorsTile(gateway, series));
+    tiles.p95.show(clientsTile(gateway.clients, series));
+    tiles.flight.show(flightTile(gateway.in_flight, state.gateway));
+    chart.show(series.at, [series.gateway_p95_ms, series.caption_requests_p95_ms], interval);
   },
 };
 

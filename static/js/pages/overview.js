@@ -15,9 +15,9 @@ import { showTwigs } from "../components/twigs.js";
 import { ready } from "../components/slot.js";
 import { showWhose } from "../components/whose.js";
 import { control } from "../control.js";
-import { count, counted, duration, joined, latency, milliseconds, number, percent } from "../models/figures.js";
+import { count, counted, duration, joined, latency, number } from "../models/figures.js";
 import { instances, problems, sentence } from "../models/overview.js";
-import { usual } from "../models/series.js";
+import { captionTile, clientsTile, connectionsTile, requestsTile } from "../models/tiles.js";
 import { socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
@@ -36,8 +36,8 @@ const throughput = new Chart(byId("throughput"), {
 });
 const latencies = new Chart(byId("latency"), {
   series: [
-    { name: "gateway_p95_ms", label: "p95", colour: "accent" },
-    { name: "gateway_p50_ms", label: "p50", colour: "muted", dash: [4, 3] },
+    { name: "gateway_p95_ms", label: "clients' requests", colour: "accent" },
+    { name: "caption_requests_p95_ms", label: "captions' requests", colour: "muted", dash: [4, 3] },
   ],
   format: (value) => joined(latency(value)),
 });
@@ -49,38 +49,12 @@ const rows = () => instances(state.services, state.gateway);
 
 function showFigures(data) {
   const { series, gateway, speech, connections } = data;
-  tiles.connections.show({
-    value: count(connections.active),
-    unit: `of ${count(connections.limit)}`,
-    series: series.connections,
-    tone: connections.active >= connections.limit * 0.9 ? "warn" : "",
-    note: `${counted(connections.sessions, "session")} · ${count(connections.evicted)} evicted`,
-  });
-  tiles.requests.show({
-    value: number(gateway.requests_per_second),
-    unit: "/s",
-    series: series.requests_per_second,
-    note: `errors ${percent(gateway.error_rate)} · ${counted(gateway.retries, "retry", "retries")}`,
-  });
-  tiles.gateway.show({ ...latency(gateway.p95_ms), series: series.gateway_p95_ms, ...comparison(gateway.p95_ms, gateway.p50_ms, series.gateway_p95_ms) });
-  tiles.caption.show({
-    ...latency(speech.caption_p95_ms),
-    series: series.caption_p95_ms,
-    note: speech.utterances === 0 ? "nothing has been said yet" : `${number(speech.utterances_per_minute)} utterances/min · ${count(speech.lost)} lost`,
-  });
+  tiles.connections.show(connectionsTile(connections, series));
+  tiles.requests.show(requestsTile(gateway, series));
+  tiles.gateway.show(clientsTile(gateway.clients, series));
+  tiles.caption.show(captionTile(speech, series));
   throughput.show(series.at, [series.requests_per_second, series.errors_per_second], data.interval);
-  latencies.show(series.at, [series.gateway_p95_ms, series.gateway_p50_ms], data.interval);
-}
-
-/** The p95 beside its usual course: {note, tone}. */
-function comparison(p95, p50, course) {
-  if (p95 === null) return { note: "no requests in the last minute" };
-  const normal = usual(course);
-  const middle = `p50 ${joined(milliseconds(p50))}`;
-  if (normal === null) return { note: middle };
-  const times = p95 / normal;
-  if (times >= 2 && p95 - normal > 20) return { note: [h("span", { class: "is-bad" }, `${number(times)} × the usual`), ` · ${middle}`], tone: "warn" };
-  return { note: `usual ${joined(milliseconds(normal))} · ${middle}` };
+  latencies.show(series.at, [series.gateway_p95_ms, series.caption_requests_p95_ms], data.interval);
 }
 
 function showStatus() {
