@@ -29,6 +29,7 @@ from orch.websocket.messages import (
     AudioStatus,
     ClientMessage,
     Connected,
+    Error,
     Transcript,
     encode,
 )
@@ -115,7 +116,7 @@ class Connection:
         self.state = StateChanged("connecting")
         self.stopped: StoppedError | None = None
         #: Those who speak: each is given what says how far a stream is.
-        self.speakers: set[Callable[[AudioEnded | AudioStatus | Transcript], None]] = set()
+        self.speakers: set[Callable[[AudioEnded | AudioStatus | Error | Transcript], None]] = set()
 
     def statistics(self) -> ClientStatistics:
         """Return what it holds."""

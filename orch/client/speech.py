@@ -9,7 +9,15 @@ import trio
 from orch.client.connection import Connection
 from orch.client.events import ClientError, ConnectionLostError, RefusedError
 from orch.client.stored_speech import LIMIT, StoredSpeech
-from orch.websocket.messages import AudioEnd, AudioEnded, AudioStart, AudioStarted, AudioStatus, Transcript
+from orch.websocket.messages import (
+    AudioEnd,
+    AudioEnded,
+    AudioStart,
+    AudioStarted,
+    AudioStatus,
+    Error,
+    Transcript,
+)
 
 #: Seconds after which a stream that the service broke off, or could not begin just now, is begun again.
 BEGIN_AGAIN: Final = 1.0
@@ -24,7 +32,8 @@ class SpeechStream:
     It is stored until the service has acknowledged it, a minute of it, so that a lost connection costs
     nothing: the stream goes on where it was, on the next one, at its own times. ``stream_ids`` begin the
     ``segment_id`` of what is transcribed. ``ended`` is the service's last word, once all that it received is
-    transcribed; None where the connection fell before it came.
+    transcribed; None where the connection fell before it came. ``error`` is the last that it
+    said of these streams without being asked: one broke off (and is begun again), or audio was refused.
     """
 
     def __init__(self, connection: Connection, start: AudioStart) -> None:
@@ -36,6 +45,7 @@ class SpeechStream:
         self._last_ended: AudioEnded | None = None
         self.stream_ids: list[str] = []
         self.ended: AudioEnded | None = None
+        self.error: Error | None = None
 
     @property
     def waiting_seconds(self) -> float:
@@ -122,11 +132,14 @@ class SpeechStream:
         if self._generation is not None and self._connection.is_current(self._generation):
             self._connection.tell(AudioEnd())
 
-    def _hear(self, message: AudioEnded | AudioStatus | Transcript) -> None:
+    def _hear(self, message: AudioEnded | AudioStatus | Error | Transcript) -> None:
         if isinstance(message, AudioStatus):
             self._stored.status(message)
         elif isinstance(message, AudioEnded):
             self._last_ended = message
+        elif isinstance(message, Error):
+            if message.stream_id in self.stream_ids:
+                self.error = message
         elif self._stored.stream_id and message.segment_id.startswith(f"{self._stored.stream_id}-"):
             self._stored.published(message.end)
         self._connection.changed.unpark_all()

@@ -65,7 +65,7 @@ class Settle(Struct, frozen=True):
 class Hear(Struct, frozen=True):
     """Hand this to whoever speaks."""
 
-    message: AudioEnded | AudioStatus | Transcript
+    message: AudioEnded | AudioStatus | Error | Transcript
 
 
 Action = Send | Settle | Hear
@@ -223,6 +223,7 @@ class ClientState:
             case Error():
                 if not self._sessions.complained(message, now):
                     self.backlog.offer(message, size)
+                    return [Hear(message)]
             case _:
                 return self._said(message, size, now, is_answer=request is not None)
         return []

@@ -103,6 +103,7 @@ class Connection(ABC):
         "has_left",
         "heard_at",
         "host",
+        "last_stream",
         "members",
         "port",
         "received",
@@ -134,6 +135,8 @@ class Connection(ABC):
         self.topics: tuple[str, ...] = ()
         self.stale_topics: tuple[str, ...] = ()
         self.stream_id: str | None = None
+        #: Session and name of the newest stream, also once it has ended: what audio that comes late is for.
+        self.last_stream: tuple[str, str] | None = None
         self.has_left = False
         self.sent = self.received = self.said_bytes = 0
         self._terms = terms
@@ -195,11 +198,13 @@ class Connection(ABC):
         if self._closing is None:
             self._answer(message if isinstance(message, Frame) else frame(message))
 
-    def refuse(self, error: ProblemError, identity: MessageId | None) -> None:
-        """Tell the client why what it sent is not carried out."""
+    def refuse(self, error: ProblemError, identity: MessageId | None, *, is_audio: bool = False) -> None:
+        """Tell the client why what it sent is not carried out. ``is_audio``: it belongs to its stream."""
         fields: dict[str, Any] = {
             name: error.extra[name] for name in ("path", "service") if name in error.extra
         }
+        if is_audio and self.last_stream is not None:
+            fields["session_id"], fields["stream_id"] = self.last_stream
         if identity is not None:
             fields["id"] = identity
         self.answer(Error(timestamp=self._terms.now_ms(), code=error.code, detail=error.detail, **fields))

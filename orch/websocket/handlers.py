@@ -135,7 +135,7 @@ class Handlers:
             self._slow_down(connection, data, verdict)
             return
         if isinstance(data, bytes):
-            await self._guarded(connection, None, partial(self._audio, connection, data))
+            await self._guarded(connection, None, partial(self._audio, connection, data), is_audio=True)
             return
         try:
             message = decode(data)
@@ -158,7 +158,8 @@ class Handlers:
         if not passes_door(connection.actor, need, is_public=self._is_public(message)):
             self._refuse(connection, refusal(need), identity)
             return
-        await self._guarded(connection, identity, partial(self._table[type(message)], connection, message))
+        work = partial(self._table[type(message)], connection, message)
+        await self._guarded(connection, identity, work, is_audio=isinstance(message, AudioEnd))
 
     def _is_public(self, message: object) -> bool:
         """Return whether the settings open a message to a back end to everyone."""
@@ -172,35 +173,47 @@ class Handlers:
             "rate_limited", "You send more than one client may. This was not carried out: slow down."
         )
         extra = identity(data) if isinstance(data, str) else {}
-        self._refuse(connection, too_much, extra.get("id"))
+        self._refuse(connection, too_much, extra.get("id"), is_audio=isinstance(data, bytes))
         if verdict is Verdict.HOPELESS:
             connection.close(closes.RATE_LIMITED, flush=True)
 
     async def _guarded(
-        self, connection: Connection, identity: MessageId | None, work: Callable[[], Awaitable[None]]
+        self,
+        connection: Connection,
+        identity: MessageId | None,
+        work: Callable[[], Awaitable[None]],
+        *,
+        is_audio: bool = False,
     ) -> None:
         """Do some work for a client, and tell it where that fails."""
         try:
             with trio.fail_after(ANSWER_WITHIN):
                 await work()
         except ProblemError as error:
-            self._refuse(connection, error, identity)
+            self._refuse(connection, error, identity, is_audio=is_audio)
         except trio.TooSlowError:
             late = ProblemError("store_unavailable", "What this needs did not answer in time. Try again.")
-            self._refuse(connection, late, identity)
+            self._refuse(connection, late, identity, is_audio=is_audio)
         except Exception:  # noqa: BLE001 - one message's boundary: the connection and its sessions stay
-            self._fail(connection, identity)
+            self._fail(connection, identity, is_audio=is_audio)
 
-    def _fail(self, connection: Connection, identity: MessageId | None) -> None:
+    def _fail(self, connection: Connection, identity: MessageId | None, *, is_audio: bool = False) -> None:
         """Log what has just been raised, and tell the client where to find it."""
         request_id = f"{connection.connection_id}-{connection.received}"
         _log.exception("message failed", connection_id=connection.connection_id, request_id=request_id)
         failed = ProblemError("internal_error", f"Something failed here. The log has it as {request_id}.")
-        self._refuse(connection, failed, identity)
+        self._refuse(connection, failed, identity, is_audio=is_audio)
 
-    def _refuse(self, connection: Connection, error: ProblemError, identity: MessageId | None) -> None:
+    def _refuse(
+        self,
+        connection: Connection,
+        error: ProblemError,
+        identity: MessageId | None,
+        *,
+        is_audio: bool = False,
+    ) -> None:
         self.problems[error.code] = self.problems.get(error.code, 0) + 1
-        connection.refuse(error, identity)
+        connection.refuse(error, identity, is_audio=is_audio)
 
     # One a type.
 

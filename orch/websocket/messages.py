@@ -464,10 +464,16 @@ class Closing(ServerMessage, frozen=True, tag="closing"):
 
 
 class Error(ServerMessage, frozen=True, tag="error"):
-    """What was sent cannot be carried out; the connection stays open. ``code`` is from ``problems.py``."""
+    """What was sent cannot be carried out; the connection stays open. ``code`` is from ``problems.py``.
+
+    ``session_id``, ``stream_id``: the speech or recording that it is about, where it is about one. Without
+    ``id`` that is how a client knows which of its streams is meant.
+    """
 
     code: str
     detail: str
+    session_id: str | UnsetType = UNSET
+    stream_id: str | UnsetType = UNSET
     path: str | UnsetType = UNSET
     service: str | UnsetType = UNSET
 

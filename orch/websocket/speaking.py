@@ -163,7 +163,7 @@ class Speaking:
                 if connection.is_closing or self._speaker(connection, message) is not member:
                     return
                 stream, beginning = self._begin(session, connection, member, message, progress)
-                connection.stream_id = stream.stream_id
+                _listen(connection, stream)
                 await self._launch(stream, partial(self._run, stream))
         connection.answer(
             AudioStarted(
@@ -352,7 +352,7 @@ class Speaking:
         stream.address = address_of(connection.host)
         stream.asked = frozenset(message.target_languages)
         stream.fed_at = trio.current_time()
-        connection.stream_id = stream.stream_id
+        _listen(connection, stream)
         member.streams += 1
         self._rooms.presence.refresh(stream.session, member)
         stream.speech.rename(member.name)
@@ -663,7 +663,13 @@ class Speaking:
             self._ended.popitem(last=False)
 
     def _complain(self, stream: Stream, code: str, detail: str) -> None:
-        message = Error(timestamp=self._rooms.now_ms(), code=code, detail=detail)
+        message = Error(
+            timestamp=self._rooms.now_ms(),
+            code=code,
+            detail=detail,
+            session_id=stream.session_id,
+            stream_id=stream.stream_id,
+        )
         # Whoever sent a recording is told through the session: its upload was answered long ago.
         self._say(stream, message, to_all=stream.connection is None)
 
@@ -678,6 +684,12 @@ class Speaking:
             for member in stream.session.members():
                 if member.receiver is not speaker:
                     member.deliver(said)
+
+
+def _listen(connection: Connection, stream: Stream) -> None:
+    """Have a connection's audio be a stream's from here on."""
+    connection.stream_id = stream.stream_id
+    connection.last_stream = (stream.session_id, stream.stream_id)
 
 
 def _gap() -> ProblemError:

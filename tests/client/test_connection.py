@@ -450,6 +450,27 @@ def test_a_stream_that_the_service_broke_off_is_begun_again() -> None:
     speaking(test)
 
 
+def test_an_error_reaches_the_stream_that_it_is_about() -> None:
+    """And no other one; the reader of events has both."""
+
+    async def test(network: FakeNetwork, client: Client, socket: FakeSocket) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, socket)
+            async with client.speak("s", sample_rate=16_000) as speech:
+                broken = {"code": "internal_error", "detail": "The recording could not be read to its end."}
+                socket.say("error", session_id="s", stream_id="of-a-recording", **broken)
+                socket.say("error", session_id="s", **broken)
+                await trio.testing.wait_all_tasks_blocked()
+                before = speech.error
+                socket.say("error", session_id="s", stream_id="a", code="speech_lost", detail="Broken off.")
+                await trio.testing.wait_all_tasks_blocked()
+                assert speech.error is not None
+                assert (before, speech.error.code, speech.error.stream_id) == (None, "speech_lost", "a")
+                nursery.start_soon(_end, socket, "a")
+
+    speaking(test)
+
+
 async def _end(socket: FakeSocket, stream_id: str) -> None:
     end = await socket.asked("audio_end")
     socket.say("audio_ended", id=end["id"], **ended(stream_id))

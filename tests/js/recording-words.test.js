@@ -48,6 +48,12 @@ test("what can be taken back says so, and what was taken back says how far it ca
   assert.equal(recordingState(cancelled).canCancel, false);
 });
 
+test("why a recording broke off is on its card", () => {
+  const entry = reading({ written: 5.4, length: 10.8, problem: "The recording could not be read to its end." });
+  const done = ended(entry, { ...END, seconds: 5.4 });
+  assert.deepEqual([text(done), recordingState(done).tone], ["Broken off after 5.4 s of 11 s. The recording could not be read to its end.", "warn"]);
+});
+
 test("a service that says less of the end is understood", () => {
   assert.equal(text(ended(reading({ length: 10.8 }), { lost_seconds: 0, seconds: 10.8 })), "Done, 11 s");
 });

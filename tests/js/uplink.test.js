@@ -17,7 +17,7 @@ function setUp() {
   });
   const uplink = new Uplink(socket, { timers: clock.timers, now: clock.now });
   const events = [];
-  for (const name of ["failed", "overflow", "ended"]) uplink.addEventListener(name, ({ detail }) => events.push([name, detail]));
+  for (const name of ["failed", "overflow", "ended", "complaint"]) uplink.addEventListener(name, ({ detail }) => events.push([name, detail]));
   socket.start();
   newest().greet();
   const accept = async (stream_id = "m1") => {
@@ -49,6 +49,16 @@ test("what is said before the service listens waits for it, in order", async () 
   assert.equal(uplink.state, "streaming");
   assert.equal(uplink.owns("m1-0"), true);
   assert.equal(uplink.owns("x-0"), false);
+});
+
+test("an error about a stream of this page is its uplink's, one about another is not", async () => {
+  const { uplink, newest, accept, events } = setUp();
+  uplink.start(OPTIONS);
+  await accept();
+  newest().say({ type: "error", code: "internal_error", detail: "A recording.", session_id: "s", stream_id: "r1" });
+  newest().say({ type: "error", code: "read_only", detail: "No stream." });
+  newest().say({ type: "error", code: "odd_byte_count", detail: "Half a sample.", session_id: "s", stream_id: "m1" });
+  assert.deepEqual(events.map(([name, { code, stream_id }]) => [name, code, stream_id]), [["complaint", "odd_byte_count", "m1"]]);
 });
 
 test("stop sends what waits, then audio_end, and the stream's end is told", async () => {

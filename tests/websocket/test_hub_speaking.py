@@ -107,6 +107,33 @@ def test_audio_that_cannot_be_taken_is_an_error_and_the_stream_goes_on(tmp_path:
     run(main)
 
 
+def test_an_error_about_audio_names_the_stream_that_it_was_for(tmp_path: Path) -> None:
+    """Also when that has ended meanwhile: a frame has no id of its own."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub, hub.connected() as ann:
+            await ann.ask({"type": "create_session", "session_id": "s"})
+            assert "stream_id" not in await ann.ask(b"\x00\x01", "error")
+            stream_id = (await ann.ask(START, "audio_started"))["stream_id"]
+            refused = await ann.ask(b"\x00", "error")
+            assert (refused["code"], refused["session_id"], refused["stream_id"]) == (
+                "odd_byte_count",
+                "s",
+                stream_id,
+            )
+            elsewhere = {"type": "broadcast", "session_id": "other", "data": 1}
+            assert "stream_id" not in await ann.ask(elsewhere, "error")
+            ann.say({"type": "audio_end"})
+            await ann.until("audio_ended")
+            for late in (b"\x00\x01", {"type": "audio_end"}):
+                refused = await ann.ask(late, "error")
+                assert (refused["code"], refused["stream_id"]) == ("audio_not_started", stream_id)
+            again = (await ann.ask(START, "audio_started"))["stream_id"]
+            assert (await ann.ask(b"\x00", "error"))["stream_id"] == again != stream_id
+
+    run(main)
+
+
 def test_what_was_said_before_the_connection_was_lost_is_written_down(tmp_path: Path) -> None:
     """A speaker who drops off ends the stream, not the caption."""
 
@@ -167,6 +194,8 @@ def test_a_stream_that_fails_is_said_to_have_failed_and_costs_no_other(tmp_path:
             ann.say({"type": "audio_end", "id": 5})
             told = await ann.until("error")
             assert (told["code"], told["id"]) == ("speech_lost", 5)
+            assert told["session_id"] == "s"
+            assert told["stream_id"] == hub.speech.streams[0].options["stream_id"]
             await ann.until("audio_ended")
             await ann.ask(START, "audio_started")
             bob.say({"type": "audio_end"})
@@ -299,8 +328,9 @@ def test_a_recording_that_breaks_off_is_written_down_as_far_as_it_goes(
     async def main() -> None:
         async with running_hub(tmp_path) as hub, hub.connected() as ann:
             await ann.ask({"type": "create_session", "session_id": "s"})
-            await upload(hub, chunks_of(b"\x00\x01" * 4, fails_with=error))
-            assert (await ann.until("error"))["code"] == code
+            opened = await upload(hub, chunks_of(b"\x00\x01" * 4, fails_with=error))
+            told = await ann.until("error")
+            assert (told["code"], told["session_id"], told["stream_id"]) == (code, "s", opened.stream_id)
             assert (await ann.until("transcript"))["text"] == "8"
             await ann.until("audio_ended")
 

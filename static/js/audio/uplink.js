@@ -15,6 +15,7 @@
  * - `failed`   detail {code, detail}: the service will not listen; the stream is over
  * - `overflow` detail {seconds}: lost in all since `start`
  * - `ended`    detail: the service's `audio_ended`
+ * - `complaint` detail: the service's `error` about a stream of this page: it broke off, or audio was refused
  */
 
 const LIMIT_SECONDS = 60;
@@ -339,6 +340,7 @@ export class Uplink extends EventTarget {
   // --- what the service says --------------------------------------------------------------------------------
 
   #hear(message) {
+    if (message.type === "error" && this.#streams.has(message.stream_id)) this.#emit("complaint", message);
     if (message.type === "audio_status" && message.stream_id === this.#stream && this.#isListening) this.#heardStatus(message);
     // A final in a history that was missed says more than the last status did.
     if (message.type === "transcript" && message.final && this.#stream !== null && message.segment_id.startsWith(`${this.#stream}-`)) {

@@ -17,7 +17,7 @@ export function tracksRead({ tracks, track }) {
 
 /** A recording that is chosen, before anything is known of it. */
 export function entryOf(name) {
-  return { name, phase: "waiting", share: 0, written: 0, length: null, heard: null, spoken: null, tracks: null, track: null, stream_id: null, lost: 0, waitingFor: null, isBroken: false };
+  return { name, phase: "waiting", share: 0, written: 0, length: null, heard: null, spoken: null, tracks: null, track: null, stream_id: null, lost: 0, waitingFor: null, problem: null, isBroken: false };
 }
 
 /** What `audio_ended` says of the recording. */
@@ -59,10 +59,11 @@ export function recordingState(entry) {
 }
 
 function finished(entry) {
-  const { written, length, lost, heard, spoken, isBroken } = entry;
+  const { written, length, lost, heard, spoken, problem, isBroken } = entry;
   const whole = length === null ? "" : ` of ${seconds(length)}`;
   if (isBroken && length === null) return { text: `Done as far as is known: ${seconds(written)} written`, tone: "warn" };
   if (isBroken) return { text: `Broken off after ${seconds(written)}${whole}. Open it again for the rest.`, tone: "warn" };
+  if (problem !== null) return { text: `Broken off after ${seconds(heard ?? written)}${whole}. ${problem}`, tone: "warn" };
   const read = heard ?? length ?? written;
   const tracks = tracksRead(entry);
   const of = tracks === "" ? "" : ` (${tracks})`;

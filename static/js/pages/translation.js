@@ -500,6 +500,8 @@ socket.addEventListener("complaint", ({ detail }) => {
   // Audio that was on its way when its stream broke off: the uplink begins another. What only operators are
   // told, guests need not know of.
   if (detail.code === "audio_not_started" || detail.code === "token_required") return;
+  // Of a recording that was opened here its card says it.
+  if (detail.stream_id !== undefined && recordings.owns(detail.stream_id)) return;
   notices.say(`complaint ${detail.code}`, { word: "error", tone: "bad", text: detail.detail });
 });
 socket.addEventListener("state", ({ detail }) => {

@@ -82,6 +82,7 @@ export class Recordings {
     if (!entry || OVER.has(entry.phase)) return;
     if (message.type === "transcript" && message.final) entry.written = Math.max(entry.written, message.end);
     if (message.type === "audio_status") entry.waitingFor = message.waiting_for;
+    if (message.type === "error") entry.problem = message.detail;
     if (message.type === "audio_ended") {
       Object.assign(entry, ended(entry, message));
       this.#finish(entry);
