@@ -55,11 +55,14 @@ class Websocket(Section, frozen=True):
 
     ``max_connections``: WebSockets; fewer where the limit of open files does not hold so many.
     ``max_connections_per_address`` 0: a quarter of them, and any number from this machine.
+    ``max_sessions``: how many there may be, on all workers.
     """
 
     max_connections: Count = 10_000
     max_connections_per_address: Annotated[int, Meta(ge=0)] = 0
+    max_sessions: Count = 100_000
     max_sessions_per_connection: Count = 64
+    max_sessions_per_minute_per_address: Count = 600
     max_joins_per_minute_per_address: Count = 1_200
     max_messages_per_second: Annotated[float, Meta(ge=1)] = 5_000
     max_bytes_per_second: Annotated[int, Meta(ge=65_536)] = 33_554_432

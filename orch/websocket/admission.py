@@ -1,9 +1,7 @@
 """Whether someone may use a session, and how: asked with its key at the socket and over HTTP alike."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
 
 import structlog
 import trio
@@ -13,14 +11,9 @@ from orch.access.addresses import group
 from orch.access.guesses import Guesses
 from orch.access.table import Need, Right, allowed
 from orch.problems import ProblemError
+from orch.websocket.address_rates import AddressRates
 from orch.websocket.keys import NO_KEYS, right_of
-from orch.websocket.limits import Rate, Verdict
 from orch.websocket.rooms import Rooms
-
-#: Addresses whose joins are counted; beyond, those that joined longest ago are forgotten.
-_ADDRESSES: Final = 10_000
-
-_MINUTE: Final = 60.0
 
 _log = structlog.get_logger("websocket")
 
@@ -41,7 +34,7 @@ class Admission:
         self._rooms = rooms
         self._now = now
         self._guesses = Guesses()
-        self._joins: OrderedDict[str, float] = OrderedDict()
+        self._joins = AddressRates()
 
     async def right(self, actor: Actor, session_id: str, key: str | None) -> Right:
         """Return what someone may do there.
@@ -90,18 +83,7 @@ class Admission:
         if actor.is_local or actor.is_operator:
             return
         most = self._rooms.settings.orchestration.websocket.max_joins_per_minute_per_address
-        address, now = group(actor.address), self._now()
-        rate = Rate(most / _MINUTE, burst=most)
-        full_at, verdict = rate.after(self._joins.pop(address, 0.0), now, 1)
-        self._joins[address] = full_at
-        if len(self._joins) > _ADDRESSES:
-            self._joins.popitem(last=False)
-        if verdict is not Verdict.FINE:
-            raise ProblemError(
-                "rate_limited",
-                f"More than {most} joins a minute came from your address. Try again in a minute.",
-                headers={"Retry-After": "60"},
-            )
+        self._joins.take(group(actor.address), self._now(), a_minute=most, what="joins came")
 
     def _note_wrong(self, actor: Actor, address: str, session_id: str, key: str) -> None:
         if actor.is_local or actor.is_operator:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw, UnsetType
 from orch.access.table import Right
 from orch.problems import ProblemError
 from orch.websocket.admission import Admission
+from orch.websocket.beginnings import Beginnings
 from orch.websocket.connection import Connection
 from orch.websocket.history import Refusal, refusal
 from orch.websocket.keys import given
@@ -35,26 +36,28 @@ from orch.websocket.tokens import Token, new_name, new_token, read_token
 class Membership:
     """Lets clients into sessions and out of them. It keeps no state of its own."""
 
-    def __init__(self, rooms: Rooms, admission: Admission) -> None:
+    def __init__(self, rooms: Rooms, admission: Admission, beginnings: Beginnings) -> None:
         self._rooms = rooms
         self._admission = admission
+        self._beginnings = beginnings
 
     async def create(self, connection: Connection, message: CreateSession) -> None:
         """Answer ``session_created``."""
         self._may_join(connection)
         token = new_token(new_name())
-        session, owner = await self._rooms.create(
-            message.session_id,
-            message.config,
-            lambda: self._member(
-                connection,
-                token,
-                name=_called(message.name, token),
-                role="owner",
-                right=Right.SPEAK,
-                languages=message.languages,
-            ),
-        )
+        async with self._beginnings.place(connection.actor):
+            session, owner = await self._rooms.create(
+                message.session_id,
+                message.config,
+                lambda: self._member(
+                    connection,
+                    token,
+                    name=_called(message.name, token),
+                    role="owner",
+                    right=Right.SPEAK,
+                    languages=message.languages,
+                ),
+            )
         assert owner is not None  # noqa: S101 - one was asked for
         self._let_in(session, owner, connection)
         connection.answer(

@@ -37,6 +37,7 @@ from orch.websocket.sessions import (
     encoded_config,
     listed,
     summary,
+    within_bytes,
 )
 from orch.websocket.steady import SteadyWall
 from orch.websocket.tokens import new_name
@@ -286,7 +287,7 @@ class Rooms:
         """Return the sessions last active, newest first."""
         records = await self.store.newest(limit)
         sessions = [self.resident.peek(record.session_id) or record for record in records]
-        return tuple(
+        return within_bytes(
             listed(session, PARTICIPANTS_IN_LISTS, is_known=self._is_known(session)) for session in sessions
         )
 

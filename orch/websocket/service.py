@@ -11,7 +11,7 @@ import msgspec
 import structlog
 import trio
 
-from orch.access.actors import actor_of
+from orch.access.actors import Actor, actor_of
 from orch.access.table import Right
 from orch.capacity import Capacity, CurrentCapacity
 from orch.cluster.asking import Asking
@@ -23,6 +23,7 @@ from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import WEBSOCKET_CLOSES, WEBSOCKET_PROBLEMS, Metrics, Reading
 from orch.websocket import closes
 from orch.websocket.admission import Admission
+from orch.websocket.beginnings import Beginnings
 from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
 from orch.websocket.endpoint import serve
 from orch.websocket.figures import (
@@ -123,7 +124,8 @@ class HubService:
         self._worker = asking.me.name
         self.pool = Pool(asking=asking, own=self.statistics, touch=lambda: topics.touch("connections"))
         self.admission = Admission(self._rooms)
-        self._membership = Membership(self._rooms, self.admission)
+        self.beginnings = Beginnings(self._rooms)
+        self._membership = Membership(self._rooms, self.admission, self.beginnings)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
         self._speaking = Speaking(rooms=self._rooms, speech=speech, asking=asking)
         self._sweeper = Sweeper(self._rooms)
@@ -231,10 +233,18 @@ class HubService:
     # Sessions, for other rooms and the HTTP API.
 
     async def create_session(
-        self, session_id: str | None = None, config: dict[str, Any] | None = None
+        self,
+        session_id: str | None = None,
+        config: dict[str, Any] | None = None,
+        *,
+        actor: Actor | None = None,
     ) -> SessionMade:
-        """Begin a session that nobody is in yet. Raises ``session_exists``, ``invalid_message``."""
-        session, _ = await self._rooms.create(session_id, config or {})
+        """Begin a session that nobody is in yet; ``actor``: for whom, None for the service itself.
+
+        Raises ``session_exists``, ``invalid_message``, ``rate_limited``, ``sessions_full``.
+        """
+        async with self.beginnings.place(actor):
+            session, _ = await self._rooms.create(session_id, config or {})
         keys = given(session.keys, Right.SPEAK)
         return SessionMade(keys=keys, **msgspec.structs.asdict(summary(session)))
 

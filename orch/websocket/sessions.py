@@ -16,8 +16,8 @@ from orch.websocket.others import Others, Seen, Told
 from orch.websocket.outbox import Frame
 from orch.websocket.roster import PARTICIPANTS_LISTED, Roster, Someone
 
-#: Bytes of a session's ``config``, as JSON.
-CONFIG_LIMIT: Final = 65_536
+#: Bytes of a session's ``config``, as JSON. It is sent to everyone who joins, and stored with each session.
+CONFIG_LIMIT: Final = 16_384
 
 #: Presence is told so often at most: at once to few, less often the more there are to tell it to, so that
 #: nobody's coming and going takes more than 500 frames a second, however large the crowd.
@@ -26,6 +26,9 @@ _PRESENCE_PER_MEMBER: Final = 0.002
 
 #: Of each of many sessions so many participants are listed; looked at alone, a session lists more.
 PARTICIPANTS_IN_LISTS: Final = 10
+
+#: Bytes of all participants in one list, as JSON: those of the sessions after that are counted alone.
+PARTICIPANTS_BYTES: Final = 32_768
 
 
 class Session:
@@ -313,6 +316,16 @@ def listed(
     )
 
 
+def within_bytes(sessions: Iterable[SessionListed]) -> tuple[SessionListed, ...]:
+    """Return a list of sessions with the first participants, :data:`PARTICIPANTS_BYTES` of them at most."""
+    left = PARTICIPANTS_BYTES
+    found = []
+    for session in sessions:
+        left -= len(msgspec.json.encode(session.participants)) if session.participants else 0
+        found.append(session if left >= 0 else msgspec.structs.replace(session, participants=()))
+    return tuple(found)
+
+
 def summary(session: Session | SessionRecord, *, is_known: bool = True) -> SessionSummary:
     """Return a session's summary, as :func:`listed` does, with its config."""
     fields = msgspec.structs.asdict(listed(session, is_known=is_known))
@@ -330,7 +343,8 @@ def encoded_config(config: object) -> bytes:
     if len(data) > CONFIG_LIMIT:
         raise ProblemError(
             "invalid_message",
-            f"$.config: {len(data)} bytes of JSON; a session may keep {CONFIG_LIMIT}.",
+            f"$.config: {len(data):,} bytes of JSON; it may be {CONFIG_LIMIT:,} at most. Store what is "
+            "larger elsewhere, and put its address here.",
             path="$.config",
         )
     return data

@@ -18,6 +18,7 @@ PURE = (
     "greeting.py",
     "front/plain_http.py",
     "front/sieve.py",
+    "websocket/address_rates.py",
     "front/small_frames.py",
     "front/frame_meters.py",
     "web/openapi_extras.py",

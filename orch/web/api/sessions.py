@@ -111,7 +111,9 @@ def blueprint(parts: Parts) -> Blueprint:
     async def create() -> Response:
         """Begin a session that nobody is in yet; join it over the socket, from another machine with a key."""
         wanted = await read_json(NewSession, is_optional=True)
-        session = await parts.hub.create_session(wanted.session_id, wanted.config)
+        session = await parts.hub.create_session(
+            wanted.session_id, wanted.config, actor=actor_of(request.scope)
+        )
         return answer(session, status=201, headers={"Location": f"/api/sessions/{session.session_id}"})
 
     @api.get("")

@@ -1,0 +1,36 @@
+"""How often each address does something. Pure."""
+
+from collections import OrderedDict
+from typing import Final
+
+from orch.problems import ProblemError
+from orch.websocket.limits import Rate, Verdict
+
+#: Addresses that are counted; beyond, those that did it longest ago are forgotten.
+ADDRESSES: Final = 10_000
+
+_MINUTE: Final = 60.0
+
+
+class AddressRates:
+    """Counts by address: a minute's worth may come at once. The mutable state is one number an address."""
+
+    def __init__(self) -> None:
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def take(self, address: str, now: float, *, a_minute: int, what: str) -> None:
+        """Count one; raise ``rate_limited`` where it is more than ``a_minute``, naming ``what`` was done."""
+        rate = Rate(a_minute / _MINUTE, burst=a_minute)
+        full_at, verdict = rate.after(self._full_at.pop(address, 0.0), now, 1)
+        self._full_at[address] = full_at
+        if len(self._full_at) > ADDRESSES:
+            self._full_at.popitem(last=False)
+        if verdict is not Verdict.FINE:
+            raise ProblemError(
+                "rate_limited",
+                f"More than {a_minute} {what} in a minute from your address. Try again in a minute.",
+                headers={"Retry-After": "60"},
+            )
