@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from orch.problems import ProblemError
 from orch.speech.backends import AUDIO, TRANSLATION
+from orch.speech.guest_words import guest_words
 from orch.speech.languages import AUTO
 from orch.speech.resampling import BACK_END_RATE
 from orch.speech.transcriber import Heard
@@ -163,10 +164,10 @@ def translation_gap(
 
 
 def caption_error(error: ProblemError, *, service: str, is_final: bool) -> CaptionError:
-    """Return an error as captions carry it."""
+    """Return an error as captions carry it: everyone in the session reads it, so it is in words for them."""
     return CaptionError(
         code=error.code,
-        detail=error.detail,
+        detail=guest_words(error, is_translation=service == TRANSLATION, is_final=is_final),
         service=str(error.extra.get("service", service)),
         final=is_final,
     )

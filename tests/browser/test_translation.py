@@ -104,9 +104,12 @@ def ready(context: BrowserContext, demo: RunningService, query: str = "") -> Pag
 
 
 def read_in_spanish(page: Page) -> None:
+    if page.locator("#options-button").is_visible():
+        page.locator("#options-button").click()
     page.locator("#targets summary").click()
     for box in page.locator("#targets-choices input").all():
         box.set_checked(box.input_value() == "es")
+    page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     expect(page.locator("#targets-value")).to_have_text("Spanish")
 

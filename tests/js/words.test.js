@@ -80,7 +80,7 @@ test("a delay is the middle of the last ones", () => {
 
 test("a gap says why, how much, and whether it will be written", () => {
   const line = { start: 1, end: 4.2, error: { detail: "audio-service is not answering", final: false } };
-  assert.equal(gap(line), "audio-service is not answering. 3.2 s of speech are kept and will be written when it is back.");
+  assert.equal(gap(line), "audio-service is not answering. 3.2 s of speech are kept and will be written when that is possible again.");
   assert.equal(gap({ ...line, error: { detail: "The buffer ran out.", final: true } }), "The buffer ran out. 3.2 s of speech are lost.");
 });
 

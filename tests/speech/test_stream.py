@@ -237,7 +237,7 @@ def test_what_was_said_a_minute_before_the_back_end_returns_is_lost_and_says_so(
         lost, written = room.session.finals()
         assert lost.error is not None
         assert (lost.error.code, lost.error.final, lost.text) == ("speech_lost", True, "")
-        assert "audio-service" in lost.error.detail
+        assert lost.error.detail == "This could not be transcribed in time."
         assert room.session.at(lost) == pytest.approx(62, abs=3)
         assert written.error is None
         assert room.session.at(written) < 73
@@ -274,12 +274,12 @@ def test_a_hanging_back_end_does_not_lose_more_than_the_buffer() -> None:
     run(main, limit=2000)
 
 
-def test_a_refusal_is_final_in_the_back_ends_own_words() -> None:
+def test_a_refusal_is_final_and_in_words_for_everyone() -> None:
     """422 is not retried: the gap is for good, and later speech is still asked about."""
 
     async def main() -> None:
         room = Room()
-        body = msgspec.json.encode({"code": "unsupported_language", "detail": "I only know English."})
+        body = msgspec.json.encode({"code": "unsupported_language", "detail": "Start it with -l de."})
         room.back_ends.audio_error = FakeAnswer(422, body)
         await speak(room.stream(source_language="de"), TWO)
         kept = room.session.kept()
@@ -289,7 +289,7 @@ def test_a_refusal_is_final_in_the_back_ends_own_words() -> None:
             assert gap.final
             assert (gap.error.code, gap.error.detail, gap.error.final) == (
                 "unsupported_language",
-                "I only know English.",
+                "The language that is spoken here cannot be transcribed.",
                 True,
             )
         assert len(room.back_ends.audio()) <= 6

@@ -144,9 +144,15 @@ def test_a_translator_that_stays_away_is_given_up_after_the_buffer() -> None:
     run(main)
 
 
-@pytest.mark.parametrize(("status", "code"), [(422, "unsupported_language"), (503, "engine_missing")])
-def test_a_refusal_is_final_in_the_translators_own_words(status: int, code: str) -> None:
-    """Nothing is retried that would fail again: the sentence stands in the translation's place."""
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (422, "unsupported_language", "This cannot be translated between these two languages."),
+        (503, "engine_missing", "Translation is not available here."),
+    ],
+)
+def test_a_refusal_is_final_and_in_words_for_everyone(status: int, code: str, words: str) -> None:
+    """Nothing is retried that would fail again; what the back end says of itself is for operators alone."""
 
     async def main() -> None:
         room = Room(session=Session(targets=("es",)))
@@ -155,7 +161,7 @@ def test_a_refusal_is_final_in_the_translators_own_words(status: int, code: str)
         await speak(room.stream(), pcm(silence(0.5), *turns(1)))
         (gap,) = room.session.translations()
         assert gap.error is not None
-        assert (gap.error.code, gap.error.detail, gap.error.final) == (code, "Install apertium.", True)
+        assert (gap.error.code, gap.error.detail, gap.error.final) == (code, words, True)
 
     run(main)
 

@@ -120,6 +120,7 @@ PURE = (
     "speech/patience.py",
     "speech/standing.py",
     "speech/captions.py",
+    "speech/guest_words.py",
     "speech/containers.py",
     "speech/decoder_frames.py",
     "speech/downmix.py",

@@ -10,14 +10,19 @@ const STEPS = 50;
 export class Slices {
   #step;
   #after;
+  #first;
   #isScheduled = false;
   #waiting = [];
   /** Open while there is more than one slice to do. */
   #channel = null;
 
-  /** `step()` does one piece of work and returns false when there is none; `after(isDone)` is called after each slice. */
-  constructor(step, { after = () => {} } = {}) {
+  /**
+   * `step()` does one piece of work and returns false when there is none; `after(isDone)` is called after each
+   * slice. The first slice has `first` steps at least: what is seen at once comes at once.
+   */
+  constructor(step, { after = () => {}, first = 0 } = {}) {
     this.#step = step;
+    this.#first = first;
     this.#after = after;
   }
 
@@ -25,7 +30,7 @@ export class Slices {
   wake() {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    queueMicrotask(() => this.#run());
+    queueMicrotask(() => this.#run(this.#first));
   }
 
   /** Resolves when there is no work left. */
@@ -33,11 +38,11 @@ export class Slices {
     return this.#isScheduled ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve();
   }
 
-  #run() {
+  #run(least = 0) {
     const end = performance.now() + SLICE;
     let isDone = false;
     try {
-      for (let steps = 0; !isDone && steps < STEPS && performance.now() < end; steps += 1) isDone = this.#step() === false;
+      for (let steps = 0; !isDone && (steps < least || (steps < STEPS && performance.now() < end)); steps += 1) isDone = this.#step() === false;
     } finally {
       // A step that failed is not done again; the others are not to wait for ever.
       this.#isScheduled = !isDone;

@@ -108,7 +108,7 @@ export function gap(line) {
   const verb = line.end > line.start ? "are" : "is";
   const what = /[.!?]$/.test(detail) ? detail : `${detail}.`;
   if (final) return `${what} ${length} ${verb} lost.`;
-  return `${what} ${length} ${verb} kept and will be written when it is back.`;
+  return `${what} ${length} ${verb} kept and will be written when that is possible again.`;
 }
 
 /**

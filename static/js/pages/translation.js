@@ -3,12 +3,14 @@
 import { showBanners } from "../components/banners.js";
 import { copyText, saveText } from "../components/copy.js";
 import { confirm } from "../components/dialog.js";
+import { Disclosure } from "../components/disclosure.js";
 import { byId, setAttribute, setText } from "../components/dom.js";
 import { Kept } from "../components/kept.js";
 import { Notices } from "../components/notices.js";
 import { Slices } from "../components/slices.js";
 import { toast } from "../components/toasts.js";
 import { LanguageChoice } from "../components/translation/languages.js";
+import { LargeType } from "../components/translation/large-type.js";
 import { Recordings } from "../components/translation/recordings.js";
 import { Shortcuts } from "../components/translation/shortcuts.js";
 import { Speaking } from "../components/translation/speaking.js";
@@ -33,7 +35,6 @@ const DELAYS = 20;
 /** Whoever leaves waits so long at most for the service to have what they said last (ms). */
 const LAST_WORDS = 3_000;
 const KEPT_NAME = "translation:name";
-const KEPT_LARGE = "translation:large";
 
 const tab = new TabSession(tabStorage());
 const link = readLink(location.href);
@@ -67,6 +68,8 @@ const languages = new LanguageChoice({
   storage: kept,
 });
 
+const large = new LargeType({ opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), kept });
+
 /** A new session can be spoken in as soon as it could be begun. */
 const canSpeak = () => !session.isReadOnly && (session.phase === "open" || (session.phase === "new" && socket.isLive));
 const target = () => (canSpeak() ? { session_id: session.session_id, source: languages.source, targets: languages.targets } : null);
@@ -97,6 +100,8 @@ const transcript = new Transcript({
   nameOf: (line) => line.speaker || session.nameOf(line.participantId) || "Unknown",
   isOwn: ({ participantId }) => participantId !== null && participantId === session.participant_id,
   now: () => socket.serverNow,
+  // What is read in is drawn when all of it is there: lines that are drawn before would be pushed away by the next.
+  mayDraw: () => arrived.length === 0,
 });
 /** Messages that wait: a long history comes at once, and is gone through in slices before it is drawn. */
 let arrived = [];
@@ -417,27 +422,17 @@ function save(format) {
   saveText(text, { name: fileName(session.session_id, format, byId("take-what").value), type: FORMATS[format].type });
 }
 
-function toggleLarge() {
-  showLarge(!document.body.hasAttribute("data-large"));
-  kept.set(KEPT_LARGE, String(document.body.hasAttribute("data-large")));
-}
-
-function showLarge(isLarge) {
-  document.body.toggleAttribute("data-large", isLarge);
-  setAttribute(byId("large"), "aria-pressed", String(isLarge));
-}
-
 // --- wiring ---------------------------------------------------------------------------------------------------
 
 // A sentence that stands in two places is read out from one.
 setAttribute(byId("page-status"), "role", null);
-showLarge(kept.get(KEPT_LARGE) === "true");
+large.start();
+new Disclosure({ button: byId("options-button"), content: byId("options") }).start();
 byId("name").value = kept.get(KEPT_NAME) ?? "";
 byId("name").addEventListener("change", () => {
   kept.set(KEPT_NAME, byId("name").value.trim());
   session.update(identity());
 });
-byId("large").addEventListener("click", toggleLarge);
 showReach();
 byId("copy-link").addEventListener("click", () => copyLink());
 byId("copy-reader").addEventListener("click", () => copyLink({ reader: true }));
@@ -520,7 +515,7 @@ new Shortcuts({
   opener: byId("keys-button"),
   choice: byId("keys-on"),
   kept,
-  keys: { m: () => speaking.toggle(), o: () => byId("open-file").disabled || recordings.choose(), l: toggleLarge, j: () => transcript.jump(), c: copyAll },
+  keys: { m: () => speaking.toggle(), o: () => byId("open-file").disabled || recordings.choose(), l: large.toggle, j: () => transcript.jump(), c: copyAll },
 }).start();
 
 new Shell(socket).start();

@@ -32,13 +32,13 @@ export class MeterView {
   open() {
     this.#meter = new LevelMeter();
     this.#peaks = [];
-    this.#element.hidden = false;
+    setAttribute(this.#element, "data-off", false);
     this.#canvas.hidden = false;
     this.#draw({ level: FLOOR_DB, peak: FLOOR_DB }, performance.now());
   }
 
   close() {
-    this.#element.hidden = true;
+    setAttribute(this.#element, "data-off", true);
     this.#canvas.hidden = true;
   }
 

@@ -25,6 +25,9 @@ const MANY = 50;
 /** Colours of speakers; then they begin again, the name tells them apart. */
 const COLOURS = 6;
 
+/** Lines that a window has room for, about: of a history these are drawn at once. */
+const SEEN = 24;
+
 export class Transcript {
   #captions;
   #list;
@@ -38,7 +41,7 @@ export class Transcript {
   /** Lines that have changed since they were drawn; and those whose turn it is, the next one last. */
   #changed = new Set();
   #turns = [];
-  #drawing = new Slices(() => this.#drawOne(), { after: () => this.#scheduleFollow() });
+  #drawing = new Slices(() => this.#drawOne(), { after: () => this.#scheduleFollow(), first: SEEN });
   #unsure;
   /** Rows that promise a translation. */
   #promised = new Set();
@@ -47,8 +50,10 @@ export class Transcript {
   #nameOf;
   #now;
   #isOwn;
+  #mayDraw;
   #isFollowing = true;
   #top = 0;
+  #height = 0;
   #missed = new Set();
   #announced = new Set();
   #frame = null;
@@ -59,7 +64,8 @@ export class Transcript {
    * Elements; `nameOf(line)` is who spoke; `isOwn(line)`: whether the reader said it; `now()`: the service's time,
    * epoch ms.
    */
-  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now }) {
+  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true }) {
+    this.#mayDraw = mayDraw;
     this.#captions = captions;
     this.#list = list;
     this.#blocks = new Blocks(list);
@@ -121,7 +127,7 @@ export class Transcript {
 
   /** Show what has changed: what is little before the next paint, what is much in slices. */
   draw() {
-    if (this.#changed.size > 0) this.#drawing.wake();
+    if (this.#changed.size > 0 && this.#mayDraw()) this.#drawing.wake();
   }
 
   /** Time has passed: translations that did not come are no longer promised. */
@@ -306,8 +312,11 @@ export class Transcript {
   /** Only the reader scrolls up; what grows below does not end the following. */
   #scrolled = () => {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
-    const isUp = scrollTop < this.#top - 1;
+    // Where what is above became lower, the browser moved the place: that was nobody's wish.
+    const isUp = scrollTop < this.#top - 1 && scrollHeight === this.#height;
+    if (this.#isFollowing && scrollHeight !== this.#height) this.#scheduleFollow();
     this.#top = scrollTop;
+    this.#height = scrollHeight;
     this.#isFollowing = scrollHeight - scrollTop - clientHeight < NEAR || (this.#isFollowing && !isUp);
     if (this.#isFollowing) this.#missed.clear();
     this.#showJump();
@@ -330,6 +339,7 @@ export class Transcript {
     if (this.#isFollowing) {
       this.#scroll.scrollTop = this.#scroll.scrollHeight;
       this.#top = this.#scroll.scrollTop;
+      this.#height = this.#scroll.scrollHeight;
     }
     this.#showJump();
   }

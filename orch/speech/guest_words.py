@@ -1,0 +1,48 @@
+"""What everyone in a session reads of an error: what it means for them, in words of no back end's. Pure.
+
+Captions, exports and the languages on offer go to guests. Why a back end failed, in its own words or in the
+supervisor's, is for operators: it stands in the service's state, its events and the log.
+"""
+
+from typing import Final
+
+from orch.problems import ProblemError
+
+_NOW: Final = frozenset(
+    {
+        "service_unavailable",
+        "gateway_timeout",
+        "overloaded",
+        "rate_limited",
+        "own_shortage",
+        "store_unavailable",
+        "starting",
+        "shutting_down",
+    }
+)
+"""What passes by itself."""
+
+_SPEECH: Final = {
+    "now": "Speech cannot be transcribed right now.",
+    "this": "This could not be transcribed.",
+    "speech_lost": "This could not be transcribed in time.",
+    "unsupported_language": "The language that is spoken here cannot be transcribed.",
+    "engine_missing": "Speech cannot be transcribed here.",
+}
+_TRANSLATION: Final = {
+    "now": "Translation is not available right now.",
+    "this": "This could not be translated.",
+    "unsupported_language": "This cannot be translated between these two languages.",
+    "engine_missing": "Translation is not available here.",
+}
+
+
+def guest_words(error: ProblemError, *, is_translation: bool, is_final: bool) -> str:
+    """Return one sentence about what was not transcribed or translated; nothing in it is the error's own.
+
+    ``is_final``: it will not be tried again.
+    """
+    words = _TRANSLATION if is_translation else _SPEECH
+    if error.code in words:
+        return words[error.code]
+    return words["now" if error.code in _NOW or not is_final else "this"]
