@@ -102,7 +102,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
         pages_module.blueprint(lambda: parts.settings.current.orchestration.frontend.public_url)
     )
     app.register_blueprint(sign_in.blueprint(parts))
-    _refuse_plain_requests_for_the_socket(app)
+    _refuse_plain_requests_for_the_socket(app, parts)
     for blueprint in blueprints(parts):
         app.register_blueprint(blueprint)
     _serve_static(app, files)
@@ -158,12 +158,18 @@ def _guard(app: Pages) -> None:
         structlog.contextvars.unbind_contextvars("request_id")
 
 
-def _refuse_plain_requests_for_the_socket(app: Pages) -> None:
-    """Say what is missing where the socket is asked for as a page: often a proxy has dropped it."""
+def _refuse_plain_requests_for_the_socket(app: Pages, parts: Parts) -> None:
+    """Say what is missing where the socket is asked for as a page: often a proxy has dropped it.
+
+    A page asks so too, to find out why its handshake failed: where it is refused here, it is told why.
+    """
 
     @app.get("/ws")
     @hide
     async def plain_socket() -> Response:
+        refused = parts.hub.would_refuse(request.scope)
+        if refused is not None:
+            raise refused.problem
         raise ProblemError(
             "upgrade_required",
             "/ws is a WebSocket, and this request has no Upgrade: websocket. If your client sent one, a "

@@ -43,7 +43,11 @@ class ConnectionSummary(Struct, frozen=True, kw_only=True):
 
 
 class SessionLine(Struct, frozen=True, kw_only=True):
-    """One session. ``participants`` and ``streams`` here; times in seconds since the epoch."""
+    """One session. ``participants``, ``speaking`` and ``streams`` here; times in seconds since the epoch.
+
+    ``speaking``: how many of the participants speak now. ``streams``: what is being transcribed, recordings
+    and what those who have left said last among it.
+    """
 
     session_id: str
     participants: int
@@ -51,6 +55,7 @@ class SessionLine(Struct, frozen=True, kw_only=True):
     created: float
     last_active: float
     streams: int
+    speaking: int = 0
 
 
 class PoolWorker(Struct, frozen=True, kw_only=True):

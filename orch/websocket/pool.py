@@ -270,4 +270,5 @@ def _one(known: SessionLine, line: SessionLine) -> SessionLine:
         created=min(known.created, line.created),
         last_active=max(known.last_active, line.last_active),
         streams=known.streams + line.streams,
+        speaking=known.speaking + line.speaking,
     )

@@ -403,6 +403,7 @@ class HubService:
                     created=session.created,
                     last_active=session.last_active,
                     streams=len(session.streams),
+                    speaking=sum(member.streams > 0 for member in session.members()),
                 )
                 for session in self._rooms.resident.latest(SESSIONS_LISTED)
             ),
@@ -410,12 +411,12 @@ class HubService:
 
     # Connections.
 
-    def _admit(self, scope: Any, send: Send) -> Connection | Refused:
+    def would_refuse(self, scope: Any) -> Refused | None:
+        """Return why a handshake would be refused now, by its headers and peer; None: it would not."""
         websocket = self._settings.current.orchestration.websocket
-        host, port = peer(scope)
         actor = actor_of(scope)
         limit = self._capacity().websockets
-        refused = refusal(
+        return refusal(
             scope["headers"],
             is_open=self._is_running and not self._is_draining,
             active=len(self._connections),
@@ -423,6 +424,12 @@ class HubService:
             from_address=self._addresses.count(actor.address),
             address_limit=address_limit(websocket.max_connections_per_address, limit, actor.address),
         )
+
+    def _admit(self, scope: Any, send: Send) -> Connection | Refused:
+        websocket = self._settings.current.orchestration.websocket
+        host, port = peer(scope)
+        actor = actor_of(scope)
+        refused = self.would_refuse(scope)
         if refused is not None:
             problems = self._handlers.problems
             problems[refused.problem.code] = problems.get(refused.problem.code, 0) + 1

@@ -9,8 +9,8 @@
  * - Topics are subscribed again after every reconnect.
  *
  * Events:
- * - `state`    detail {state: "connecting"|"live"|"waiting"|"stopped", retryIn, attempt, reason}; `retryIn` is
- *              milliseconds until the next try, or null.
+ * - `state`    detail {state: "connecting"|"live"|"waiting"|"stopped", retryIn, attempt, reason, opened}; `retryIn`
+ *              is milliseconds until the next try, or null; `opened`: whether the last handshake succeeded.
  * - `message`  detail is the server's message; `update`s of topics come here too.
  * - `recovered` detail {session_id, missed}: all that was missed has been delivered.
  * - `lost`     detail {session_id, reason}: it could not be. The session is forgotten here; join it again.
@@ -50,7 +50,8 @@ export class LiveSocket extends EventTarget {
 
   #running = false;
   #socket = null;
-  #state = { state: "stopped", retryIn: null, attempt: 0, reason: "" };
+  #state = { state: "stopped", retryIn: null, attempt: 0, reason: "", opened: false };
+  #opened = false;
   #retryTimer = null;
   #connectTimer = null;
   #liveness;
@@ -288,6 +289,7 @@ export class LiveSocket extends EventTarget {
     this.#cancelRetry();
     this.#closing = null;
     this.#connection = null;
+    this.#opened = false;
     this.#reconnection.connecting();
     this.#setState("connecting", null, this.#state.reason);
     let socket;
@@ -300,6 +302,7 @@ export class LiveSocket extends EventTarget {
     }
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
+    socket.addEventListener("open", () => socket === this.#socket && (this.#opened = true));
     socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#receive(data));
     socket.addEventListener("close", ({ code, reason }) => socket === this.#socket && this.#closed(code, reason));
     this.#timers.clearTimeout(this.#connectTimer);
@@ -349,7 +352,7 @@ export class LiveSocket extends EventTarget {
 
   #setState(state, retryIn, reason) {
     const attempt = state === "live" ? 0 : this.#reconnection.tries;
-    this.#state = Object.freeze({ state, retryIn, attempt, reason });
+    this.#state = Object.freeze({ state, retryIn, attempt, reason, opened: this.#opened });
     this.dispatchEvent(new CustomEvent("state", { detail: this.#state }));
   }
 

@@ -9,8 +9,12 @@ import { signIn } from "./control.js";
 import { count } from "./models/figures.js";
 import { toast } from "./components/toasts.js";
 import { freshness, waiting } from "./models/connection-words.js";
+import { causeWords } from "./models/reach.js";
+import { whyNot } from "./reach.js";
 
 const THEME = "theme";
+/** Why there is no connection is asked not more often than this (ms). */
+const ASK_WHY_EVERY = 15_000;
 
 export class Shell {
   #socket;
@@ -19,6 +23,10 @@ export class Shell {
   #timer = null;
   #beat = null;
   #heard = null;
+  /** Of when what is shown is, in seconds since the epoch by the service's clock. */
+  #asOf = null;
+  #cause = null;
+  #askedWhyAt = -Infinity;
   #retryAt = null;
   #state = { state: "connecting", reason: "" };
   #wasLive = false;
@@ -58,15 +66,32 @@ export class Shell {
   /** Figures have come. */
   heard() {
     this.#heard = performance.now();
+    this.#asOf = this.#socket.serverNow / 1000;
     this.#tell();
   }
 
   #follow = ({ detail }) => {
     this.#state = detail;
-    if (detail.state === "live") this.#wasLive = true;
+    if (detail.state === "live") {
+      this.#wasLive = true;
+      this.#cause = null;
+      this.#askedWhyAt = -Infinity;
+    }
+    if (detail.state === "waiting" && !detail.opened) this.#askWhy();
     this.#retryAt = typeof detail.retryIn === "number" ? performance.now() + detail.retryIn : null;
     this.#tell();
   };
+
+  /** A handshake failed, of which the browser says nothing: find out why. */
+  async #askWhy() {
+    const now = performance.now();
+    if (now - this.#askedWhyAt < ASK_WHY_EVERY) return;
+    this.#askedWhyAt = now;
+    const found = await whyNot();
+    if (this.#state.state === "live") return;
+    this.#cause = causeWords(found, { isOperator: document.body.dataset.operator !== undefined });
+    this.#tell();
+  }
 
   /** Show what is said to everyone; what people say stays until it has been read. */
   #announce = ({ detail }) => {
@@ -90,7 +115,7 @@ export class Shell {
     const now = performance.now();
     const age = this.#heard === null ? null : (now - this.#heard) / 1000;
     const retryIn = this.#retryAt === null ? null : Math.max(0, this.#retryAt - now) / 1000;
-    const words = waiting({ ...this.#state, retryIn, wasLive: this.#wasLive });
+    const words = waiting({ ...this.#state, retryIn, wasLive: this.#wasLive, asOf: this.#asOf, cause: this.#cause });
     const bar = byId("connection-bar");
     bar.hidden = words === null;
     if (words !== null) {
@@ -98,9 +123,11 @@ export class Shell {
       setText(byId("connection-next"), words.next);
     }
     document.body.dataset.connection = words === null ? "live" : "waiting";
+    const limit = this.#beat ? 2 * this.#beat.interval : null;
+    document.body.toggleAttribute("data-old", limit !== null && age !== null && age > limit);
     const live = byId("live");
     if (live === null) return;
-    const { state, text } = freshness({ state: this.#state.state, age, limit: this.#beat ? 2 * this.#beat.interval : null, isDoubted: this.#socket.isDoubted });
+    const { state, text } = freshness({ state: this.#state.state, age, limit, isDoubted: this.#socket.isDoubted });
     setAttribute(live, "data-state", state);
     setText(byId("live-text"), text);
   }

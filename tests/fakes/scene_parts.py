@@ -341,7 +341,8 @@ def pool(now: float, connections: list[dict[str, Any]], **more: Any) -> dict[str
                 "offset": 142 * (index + 1),
                 "created": now - 900 * (index + 1),
                 "last_active": now - 4 * index,
-                "streams": 1 if index == 0 else 0,
+                "streams": 2 if index == 0 else 0,
+                "speaking": 1 if index == 0 else 0,
             }
             for index, session in enumerate(sessions)
         ],

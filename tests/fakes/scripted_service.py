@@ -27,6 +27,7 @@ from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
 from orch.web.app import create_pages
 from orch.websocket.figures import ConnectionsStatistics
+from orch.websocket.handshake import Refused
 from orch.websocket.operating import Announced
 from orch.websocket.pool import PoolQuery
 from tests.fakes.access import access_over
@@ -41,6 +42,8 @@ class ScriptedService:
 
     def __init__(self, scene: str = "full", *, settings: Settings | None = None) -> None:
         self.scene = scene
+        #: Why handshakes are refused.
+        self.refused: Refused | None = None
         self.changes: list[tuple[str, Any]] = []
         self.is_quiet = False
         self.announced: str | None = None
@@ -109,6 +112,7 @@ class ScriptedService:
                 pool=SimpleNamespace(latest=says("connections"), look=self._look),
                 announce_everywhere=announce,
                 close_connection=close_connection,
+                would_refuse=lambda _scope: self.refused,
             ),
             dashboard=SimpleNamespace(statistics=says("metrics")),
             tree=SimpleNamespace(

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { freshness, waiting } from "../../static/js/models/connection-words.js";
 import { Rates } from "../../static/js/models/rates.js";
-import { agentWords, announced, chosen, closing, countWords, doing, lowered, moreSessions, question, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
+import { activity, agentWords, announced, chosen, closing, countWords, doing, lowered, moreSessions, question, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
 import { breakerInWords, breakersInWords, checksInWords, instances, laneInWords, listed, problems, sentence } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/rows.js";
@@ -39,7 +39,7 @@ const running = { state: "running", branches: [branch("stores", "running")] };
 
 test("the overview says in one sentence how things are and what it means for people", () => {
   const say = (...services) => sentence({ services: { services }, tree: running, speech: { streams: 0 } });
-  assert.equal(say(service("audio-service", "healthy")), "Everything works. Nobody is speaking right now.");
+  assert.equal(say(service("audio-service", "healthy")), "Everything works. No speech is being transcribed right now.");
   assert.equal(say(service("audio-service", "unknown")), "Waiting for the first checks of the back ends.");
   assert.equal(say(service("translation-service", "degraded")), "translation-service is degraded. Speech is still being translated.");
   assert.equal(
@@ -92,8 +92,9 @@ test("a store that cannot keep anything is said in the sentence and in a banner,
 
 test("those who speak are counted", () => {
   const services = { services: [service("audio-service", "healthy")] };
-  assert.match(sentence({ services, tree: running, speech: { streams: 1 } }), /One person is speaking/);
-  assert.match(sentence({ services, tree: running, speech: { streams: 3 } }), /3 people are speaking/);
+  assert.match(sentence({ services, tree: running, speech: { streams: 1 } }), /One stream of speech is being transcribed\./);
+  assert.match(sentence({ services, tree: running, speech: { streams: 0 }, workers: 2 }), /No speech is being transcribed on this worker right now\.$/);
+  assert.match(sentence({ services, tree: running, speech: { streams: 3 } }), /3 streams of speech are being transcribed\./);
 });
 
 test("fewer connections than were asked for are said, with what to do", () => {
@@ -236,6 +237,12 @@ test("the connection's bar counts down, and says which kind of lost it is", () =
     next: "Trying again in 3 s",
   });
   assert.equal(waiting({ state: "waiting", retryIn: 0, wasLive: false }).next, "Trying now");
+  const asOf = new Date(2026, 10, 28, 14, 2, 11).getTime() / 1000;
+  const seen = { state: "waiting", retryIn: 2.2, wasLive: true, asOf };
+  assert.equal(waiting(seen).text, "The connection to the service is lost. What is shown is as of 14:02:11.");
+  assert.equal(waiting({ ...seen, cause: "A proxy did it." }).text, "The connection to the service is lost. A proxy did it. What is shown is as of 14:02:11.");
+  assert.equal(waiting({ ...seen, wasLive: false }).text, "The service cannot be reached.");
+  assert.equal(waiting({ ...seen, wasLive: false, cause: "A proxy did it." }).text, "A proxy did it.");
   assert.equal(waiting({ state: "stopped", retryIn: null, reason: "Too many.", wasLive: true }).text, "Too many. What is shown is the last that was known.");
 });
 
@@ -244,6 +251,12 @@ test("figures are old once two beats have passed, and only where there is a beat
   assert.deepEqual(freshness({ state: "live", age: 12.7, limit: null }), { state: "live", text: "live · updated now" });
   assert.deepEqual(freshness({ state: "waiting", age: 1, limit: 6 }), { state: "waiting", text: "not connected" });
   assert.deepEqual(freshness({ state: "connecting", age: null, limit: 6 }), { state: "connecting", text: "connecting" });
+});
+
+test("a session is said to be spoken in while somebody in it speaks, and not while the rest is transcribed", () => {
+  assert.equal(activity({ speaking: 2, streams: 3 }), "2 speaking");
+  assert.equal(activity({ speaking: 0, streams: 1 }), "1 stream being transcribed");
+  assert.equal(activity({ speaking: 0, streams: 0 }), "");
 });
 
 test("connections are told by what they are doing, as the service counts them", () => {

@@ -7,10 +7,12 @@ from msgspec import Struct
 
 from orch.access.actors import ACTOR
 from orch.access.table import Need, need_of_route
-from orch.problems import TYPE_PREFIX
+from orch.problems import TYPE_PREFIX, ProblemError
 from orch.settings import Frontend, Monitoring, Orchestration, Settings
 from orch.web.app import create_pages
 from orch.web.pages import PAGES
+from orch.websocket import closes
+from orch.websocket.handshake import Refused
 from tests.fakes.running import run
 from tests.fakes.scripted_service import ScriptedService
 
@@ -533,6 +535,16 @@ def test_options_name_the_methods_of_the_very_path() -> None:
     ):
         answer = ask("OPTIONS", path)
         assert set(answer.headers["allow"].split(", ")) == methods
+
+
+def test_the_socket_asked_for_as_a_page_says_why_it_is_refused() -> None:
+    """A browser is told nothing of a handshake that fails: its page asks so, and blames nobody between."""
+    service = ScriptedService("full")
+    full = ProblemError("too_many_connections", "As many connections as may be are open.")
+    service.refused = Refused(full, closes.TOO_MANY_CONNECTIONS)
+    answer = ask("GET", "/ws", service)
+    assert answer.status_code == full.status
+    assert problem(answer)["code"] == "too_many_connections"
 
 
 def test_the_socket_asked_for_as_a_page_says_what_is_missing() -> None:

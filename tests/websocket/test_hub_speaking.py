@@ -76,10 +76,30 @@ def test_presence_shows_who_speaks(tmp_path: Path) -> None:
             await ann.ask(START, "audio_started")
             assert [p["speaking"] for p in (await bob.until("presence"))["participants"]] == [True, False]
             assert hub.service.statistics().connections[-1].streaming
+            assert hub.service.statistics().session_list[0].speaking == 1
             hub.speech.streams[0].end = lambda: None  # type: ignore[method-assign]  # flushing takes its time
             ann.say({"type": "audio_end"})
             assert [p["speaking"] for p in (await bob.until("presence"))["participants"]] == [False, False]
-            assert hub.service.statistics().session_list[0].streams == 1
+            (line,) = hub.service.statistics().session_list
+            assert (line.streams, line.speaking) == (1, 0)
+
+    run(main)
+
+
+def test_nobody_speaks_in_a_session_that_nobody_is_in(tmp_path: Path) -> None:
+    """What a speaker who has gone said last is still transcribed, and counted as that."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub:
+            async with hub.connected() as ann:
+                await ann.ask({"type": "create_session", "session_id": "s"})
+                await ann.ask(START, "audio_started")
+                hub.speech.streams[0].end = lambda: None  # type: ignore[method-assign]  # never done
+                (line,) = hub.service.statistics().session_list
+                assert (line.participants, line.streams, line.speaking) == (1, 1, 1)
+            await trio.sleep(1)
+            (line,) = hub.service.statistics().session_list
+            assert (line.participants, line.streams, line.speaking) == (0, 1, 0)
 
     run(main)
 

@@ -1,5 +1,6 @@
 /** Sessions, newest first, each with a link to read along. */
 
+import { activity } from "../models/connections.js";
 import { count, counted } from "../models/figures.js";
 import { h, keyed, setText } from "./dom.js";
 import { emptyState } from "./empty.js";
@@ -27,7 +28,8 @@ export function showSessions(slot, sessions, kept) {
       ),
     update: (element, session) => {
       const parts = [`${count(session.participants)} here`, counted(session.offset, "message")];
-      if (session.streams > 0) parts.unshift(`${count(session.streams)} speaking`);
+      const doing = activity(session);
+      if (doing !== "") parts.unshift(doing);
       setText(element.lastElementChild, parts.join(" · "));
     },
   });

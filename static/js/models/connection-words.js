@@ -1,18 +1,19 @@
 /** What is said of the page's connection. Pure. */
 
 import { count } from "./figures.js";
+import { clockTime } from "./times.js";
 
 /**
- * The bar's words, or null where there is nothing to say. `retryIn` in seconds or null. A page that has never
- * been live says so instead of "lost".
+ * The bar's words, or null where there is nothing to say. `retryIn` in seconds or null; `asOf`: of when what is
+ * shown is, in seconds since the epoch, or null; `cause`: what is known of why there is no connection, or null. A
+ * page that has never been live says so instead of "lost".
  */
-export function waiting({ state, retryIn, reason = "", wasLive }) {
+export function waiting({ state, retryIn, reason = "", wasLive, asOf = null, cause = null }) {
   if (state === "live" || (state === "stopped" && reason === "")) return null;
   if (state === "connecting" && !wasLive && reason === "") return null;
-  const text = wasLive
-    ? "The connection to the service is lost. What is shown is the last that was known."
-    : "The service cannot be reached.";
-  if (state === "stopped") return { text: wasLive ? `${reason} What is shown is the last that was known.` : reason, next: "" };
+  const shown = asOf === null ? "What is shown is the last that was known." : `What is shown is as of ${clockTime(asOf)}.`;
+  const text = wasLive ? `The connection to the service is lost. ${cause === null ? "" : `${cause} `}${shown}` : (cause ?? "The service cannot be reached.");
+  if (state === "stopped") return { text: wasLive ? `${reason} ${shown}` : reason, next: "" };
   if (state === "connecting" || retryIn === null) return { text, next: "Trying now" };
   const seconds = Math.ceil(retryIn);
   return { text, next: seconds <= 0 ? "Trying now" : `Trying again in ${count(seconds)} s` };

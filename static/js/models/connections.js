@@ -58,6 +58,12 @@ export function question(pool, { find, doing: key, worker, sort }) {
   return asked.length === 0 ? null : new URLSearchParams(asked).toString();
 }
 
+/** "2 speaking", or how many streams of those who speak no more are still transcribed; "" where nothing is. */
+export function activity({ speaking, streams }) {
+  if (speaking > 0) return `${count(speaking)} speaking`;
+  return streams > 0 ? `${counted(streams, "stream")} being transcribed` : "";
+}
+
 /** "2 of 14 match", "2,310 of 12,000 match; 500 of them are listed", "the newest 500 of 1,458", "14 connections". */
 export function countWords({ matching, listed, active, isSorted = false }) {
   if (matching < active) return `${count(matching)} of ${count(active)} match${listed < matching ? `; ${count(listed)} of them are listed` : ""}`;

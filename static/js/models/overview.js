@@ -53,8 +53,11 @@ function storing(store) {
   return `Sessions cannot be stored right now${why}. What is sent now waits, or is refused.`;
 }
 
-/** One sentence on how things are. `services`, `store`, `tree`, `speech` are topics' states, null until known. */
-export function sentence({ services, store = null, tree, speech }) {
+/**
+ * One sentence on how things are. `services`, `store`, `tree`, `speech` are topics' states, null until known;
+ * `workers`: how many there are.
+ */
+export function sentence({ services, store = null, tree, speech, workers = 1 }) {
   if (tree?.state === "stopping") return "The service is stopping. Connections are told to come back later.";
   if (!services) return "";
   const [shortage] = services.shortages ?? [];
@@ -78,9 +81,11 @@ export function sentence({ services, store = null, tree, speech }) {
   if (all.some((service) => service.state === "unknown")) return "Waiting for the first checks of the back ends.";
   const late = behind(speech);
   if (late) return `${late} The audio-service is slow to answer.`;
+  // Of several workers this one's alone are known.
+  const where = workers > 1 ? " on this worker" : "";
   const streams = speech?.streams ?? 0;
-  if (streams > 0) return `Everything works. ${streams === 1 ? "One person is" : `${count(streams)} people are`} speaking.`;
-  return "Everything works. Nobody is speaking right now.";
+  if (streams > 0) return `Everything works. ${streams === 1 ? "One stream of speech is" : `${count(streams)} streams of speech are`} being transcribed${where}.`;
+  return `Everything works. No speech is being transcribed${where} right now.`;
 }
 
 /**

@@ -110,7 +110,8 @@ const sessions = new Table({
   columns: [
     { label: "Session", sort: (row) => row.session_id, create: (row) => sessionLink(row.session_id), update: () => {} },
     { label: "Here", number: true, keep: true, sort: (row) => row.participants, text: (row) => count(row.participants) },
-    { label: "Speaking", number: true, keep: true, sort: (row) => row.streams, text: (row) => count(row.streams) },
+    { label: "Speaking", number: true, keep: true, sort: (row) => row.speaking, text: (row) => count(row.speaking) },
+    { label: "Transcribing", number: true, sort: (row) => row.streams, text: (row) => count(row.streams) },
     { label: "Messages", number: true, sort: (row) => row.offset, text: (row) => count(row.offset) },
     { label: "Began", sort: (row) => row.created, create: () => timeElement(), update: (cell, row) => setTime(cell, row.created) },
     { label: "Last active", sort: (row) => row.last_active, create: () => timeElement(), update: (cell, row) => setTime(cell, row.last_active) },
@@ -142,11 +143,11 @@ async function close(row, button) {
 }
 
 function showTiles() {
-  tiles.open.show({ value: count(pool.active), unit: `of ${count(pool.limit)}`, series: course?.connections, note: `${count(pool.total)} since the start` });
-  const speaking = pool.session_list.reduce((sum, session) => sum + session.streams, 0);
+  tiles.open.show({ value: count(pool.active), unit: `of ${count(pool.limit)}`, series: course?.connections, note: `${count(pool.total)} accepted since the start` });
+  const { speaking } = pool.doings;
   tiles.sessions.show({ value: count(pool.sessions), unit: pool.sessions === 1 ? "session" : "sessions", note: speaking === 0 ? "nobody is speaking" : `${count(speaking)} speaking` });
-  tiles.messages.show({ value: number(pool.messages_out_per_second), unit: "/s", series: course?.messages_out_per_second, note: `${number(pool.messages_in_per_second)}/s in` });
-  tiles.queued.show({ value: bytes(pool.queued_bytes), note: `${count(pool.evicted)} evicted; each may have ${bytes(pool.outbox_limit)} waiting` });
+  tiles.messages.show({ value: number(pool.messages_out_per_second), unit: "/s", series: course?.messages_out_per_second, note: `${number(pool.messages_in_per_second)}/s in, over the last 6 s` });
+  tiles.queued.show({ value: bytes(pool.queued_bytes), note: `${count(pool.evicted)} evicted since the start; each may have ${bytes(pool.outbox_limit)} waiting` });
 }
 
 function showPool() {

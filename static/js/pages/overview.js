@@ -24,7 +24,7 @@ import { Shell } from "../shell.js";
 /** A tab in the background shows how many problems there are. */
 const TITLE = document.title;
 
-const state = { services: null, store: null, gateway: null, tree: null, metrics: null, config: null };
+const state = { services: null, store: null, gateway: null, tree: null, metrics: null, config: null, workers: 1 };
 
 const tiles = Object.fromEntries(["connections", "requests", "gateway", "caption"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
 const throughput = new Chart(byId("throughput"), {
@@ -58,7 +58,7 @@ function showFigures(data) {
 }
 
 function showStatus() {
-  const words = sentence({ services: state.services, store: state.store, tree: state.tree, speech: state.metrics?.speech });
+  const words = sentence({ services: state.services, store: state.store, tree: state.tree, speech: state.metrics?.speech, workers: state.workers });
   if (words) setText(byId("page-status"), words);
   const found = problems({ ...state, speech: state.metrics?.speech });
   showBanners(byId("problems"), found, { onRestart: restartService });
@@ -105,6 +105,10 @@ const topics = {
     showTwigs(ready(byId("branches-slot"), null, "ol", "twigs"), data.branches);
     const restarts = data.branches.reduce((sum, branch) => sum + branch.restarts, 0);
     setText(byId("branches-note"), restarts === 0 ? "no restarts" : counted(restarts, "restart"));
+    showStatus();
+  },
+  workers({ workers }) {
+    state.workers = workers.length;
     showStatus();
   },
   config(data) {

@@ -1,0 +1,38 @@
+/**
+ * Why a live connection does not come about. Pure. A browser is told nothing of a handshake that failed, so the
+ * service is asked over HTTP: at `/livez` whether it is there, at `/ws` whether it would take a connection (426:
+ * it would, had the request been one for a WebSocket).
+ */
+
+import { inItsPlace, objectIn, problemIn } from "./answers.js";
+
+const TAKES_SOCKETS = "upgrade_required";
+
+/**
+ * `alive` and `socket`: {status, text} of what was answered, or null where nothing was. Returns {kind, …}:
+ * "unreachable"; "proxy" {status}: somebody else answers in the service's place; "service" {detail}: it takes no
+ * connection now; "between": it would, and something between keeps the socket from it.
+ */
+export function verdict({ alive, socket }) {
+  if (alive === null) return { kind: "unreachable" };
+  if (objectIn(alive.text)?.status !== "alive") return { kind: "proxy", status: alive.status };
+  const problem = socket === null ? null : problemIn(socket.text);
+  if (problem === null || problem.code === TAKES_SOCKETS) return { kind: "between" };
+  return { kind: "service", detail: problem.detail ?? problem.title };
+}
+
+/** What that means and what to do; null where the connection's own words say it. */
+export function causeWords({ kind, status, detail }, { isOperator }) {
+  switch (kind) {
+    case "between":
+      return isOperator
+        ? "The service answers, but its live connection (/ws) is refused by something between, most often a proxy. Have it pass on the headers Upgrade, Connection and Host for /ws; docs/operations.md shows how."
+        : "The service answers, but the live connection to it is refused by something between: a proxy, a firewall or this network. Try another network, or tell whoever sent you the link.";
+    case "proxy":
+      return inItsPlace(status);
+    case "service":
+      return isOperator ? `The service takes no live connection now. ${detail}` : "The service takes no live connection right now.";
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { causeWords, verdict } from "../../static/js/models/reach.js";
+import { whyNot } from "../../static/js/reach.js";
+
+const ALIVE = { status: 200, text: '{"status":"alive"}' };
+const problem = (status, code, detail) => ({ status, text: JSON.stringify({ type: "about:blank", title: "T", status, code, detail }) });
+const NOT_UPGRADED = problem(426, "upgrade_required", "/ws is a WebSocket.");
+
+test("a socket that is refused while the service answers was refused by something between", () => {
+  for (const socket of [NOT_UPGRADED, { status: 404, text: "<html>nginx</html>" }, { status: 200, text: "" }, null]) {
+    assert.deepEqual(verdict({ alive: ALIVE, socket }), { kind: "between" });
+  }
+});
+
+test("a service that takes no connection itself says why, and nothing between is blamed", () => {
+  const found = verdict({ alive: ALIVE, socket: problem(503, "too_many_connections", "As many as may be are open.") });
+  assert.deepEqual(found, { kind: "service", detail: "As many as may be are open." });
+  assert.match(causeWords(found, { isOperator: true }), /As many as may be are open\.$/);
+  assert.doesNotMatch(causeWords(found, { isOperator: false }), /As many/, "guests do not read operators' words");
+});
+
+test("who answers in the service's place is not the service", () => {
+  assert.deepEqual(verdict({ alive: { status: 502, text: "<html>Bad Gateway</html>" }, socket: null }), { kind: "proxy", status: 502 });
+  assert.deepEqual(verdict({ alive: { status: 200, text: "<html>Sign in</html>" }, socket: null }).kind, "proxy");
+  assert.match(causeWords({ kind: "proxy", status: 502 }, { isOperator: false }), /\(502\)/);
+  assert.deepEqual(verdict({ alive: null, socket: null }), { kind: "unreachable" });
+  assert.equal(causeWords({ kind: "unreachable" }, { isOperator: true }), null);
+});
+
+test("guests are told what they can do, operators what to set", () => {
+  assert.match(causeWords({ kind: "between" }, { isOperator: false }), /another network, or tell whoever sent you the link/);
+  assert.doesNotMatch(causeWords({ kind: "between" }, { isOperator: false }), /Upgrade|\/ws/);
+  assert.match(causeWords({ kind: "between" }, { isOperator: true }), /Upgrade, Connection and Host for \/ws/);
+});
+
+test("it is asked over HTTP, and a request that fails is no answer", async () => {
+  const asked = [];
+  const fetching = (answers) => async (path) => {
+    asked.push(path);
+    const found = answers[path];
+    if (found === undefined) throw new TypeError("Failed to fetch");
+    return { status: found.status, text: async () => found.text };
+  };
+  assert.equal((await whyNot(fetching({ "/livez": ALIVE, "/ws": NOT_UPGRADED }))).kind, "between");
+  assert.deepEqual(asked.splice(0), ["/livez", "/ws"]);
+  assert.equal((await whyNot(fetching({}))).kind, "unreachable");
+  assert.deepEqual(asked, ["/livez"]);
+});
