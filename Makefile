@@ -1,7 +1,7 @@
 # Every target with a sentence: make help. What takes more than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test tools lint types test-py test-js test-browser bench soak outages fuzz wheel clean
+.PHONY: help install run test tools lint types test-py test-js test-browser bench soak outages fuzz wheel lock clean
 
 BIN := .venv/bin
 
@@ -63,7 +63,11 @@ soak: checkers ## let clients come and go for DURATION, and say whether memory a
 	$(BIN)/python benchmarks/soak.py --duration $(DURATION) $(ARGS)
 
 wheel: checkers ## build the wheel into dist/
-	$(BIN)/python -m build --wheel
+	$(BIN)/python -m build --wheel --no-isolation
+
+lock: ## write requirements/*.lock anew from pyproject.toml; ARGS=--upgrade takes what is newest
+	@scripts/install.sh lock
+	scripts/lock.sh $(ARGS)
 
 clean: ## remove what can be made again; sessions in var/ stay
 	rm -rf .venv node_modules dist build .coverage .coverage.* test-results

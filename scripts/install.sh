@@ -1,14 +1,16 @@
 #!/bin/sh
 # Makes .venv with the service in it. With "test": and what the tests need. With "bench": and the
-# peers that the benchmarks measure.
+# peers that the benchmarks measure. With "lock": and what writes the locks.
 #
-# What was installed is written down, so that a start with nothing to do takes milliseconds.
+# What comes is what requirements/*.lock names, file by file: what the tests ran with, from wherever pip is told
+# to look. What was installed is written down, so that a start with nothing to do takes milliseconds.
 set -eu
 cd "$(dirname "$0")/.."
 here=$(pwd)
 
 extra=${1:-}
-wanted="$here $(cksum <pyproject.toml)"
+lock=requirements/${extra:-service}.lock
+wanted="$here $(cat pyproject.toml requirements/*.lock | cksum)"
 stamp=.venv/installed
 [ -z "$extra" ] || stamp=.venv/installed-$extra
 
@@ -30,6 +32,9 @@ if [ ! -d .venv ]; then
     "$python" -m venv .venv
 fi
 
+pip() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+
 echo "Installing the service${extra:+ and its extra \"$extra\"} into .venv"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extra:+[$extra]}"
+pip --require-hashes --requirement "$lock"
+pip --no-deps --no-build-isolation --editable .
 echo "$wanted" >"$stamp"

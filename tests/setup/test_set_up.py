@@ -14,6 +14,7 @@ from tests.fakes.tools import require
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
+LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 BASICS = ("bash", "env", "dirname", "cat", "cksum", "id", "rm", "ls", "sed", "grep")
 """What any machine has, whatever else is missing."""
 
@@ -56,7 +57,7 @@ def test_help_lists_every_target_with_a_sentence() -> None:
     assert targets - set(listed) == {"checkers", "tools"}
     assert set(listed) <= targets
     expected = "help install run test lint types test-py test-js test-browser bench soak fuzz clean wheel"
-    expected += " outages"
+    expected += " outages lock"
     assert set(listed) == set(expected.split())
     assert subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout == shown
 
@@ -70,12 +71,19 @@ def test_every_file_that_is_run_can_be() -> None:
 
 
 def test_nothing_names_where_packages_come_from() -> None:
-    """Everyone's own registry or mirror is used: the lock file has versions and hashes alone."""
+    """Everyone's own registry or mirror is used: the locks have versions and hashes alone."""
     lock = json.loads((ROOT / "package-lock.json").read_text())
     for name, package in lock["packages"].items():
         assert "resolved" not in package, name
         assert not name or package["integrity"].startswith("sha512-"), name
-    for path in (*SCRIPTS, ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / ".npmrc", ROOT / "package.json"):
+    for path in (
+        *SCRIPTS,
+        ROOT / "Makefile",
+        ROOT / ".ci" / "run",
+        ROOT / ".npmrc",
+        ROOT / "package.json",
+        *LOCKS,
+    ):
         assert not re.search(r"https?://(?!localhost)", path.read_text()), path
 
 
@@ -200,6 +208,9 @@ class Checkout:
             shutil.copy(path, self.folder / "scripts")
         self.log = folder / "log"
         (self.folder / "pyproject.toml").write_text("[project]\n")
+        (self.folder / "requirements").mkdir()
+        for path in LOCKS:
+            shutil.copy(path, self.folder / "requirements")
         python = f"""echo "$*" >>{self.log}
 case "$*" in
     "-m venv .venv")
@@ -219,23 +230,31 @@ esac"""
         return [call for call in calls if call.startswith("-m") and "pip --version" not in call]
 
 
-PIP = "-m pip install --quiet --disable-pip-version-check --editable "
+PIP = "-m pip install --quiet --disable-pip-version-check "
+OURS = PIP + "--no-deps --no-build-isolation --editable ."
+
+
+def installing(lock: str) -> list[str]:
+    """Return how pip is called for what a lock names, and for the service itself."""
+    return [f"{PIP}--require-hashes --requirement requirements/{lock}.lock", OURS]
 
 
 def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    assert checkout.install() == ["-m venv .venv", PIP + "."]
+    assert checkout.install() == ["-m venv .venv", *installing("service")]
     assert checkout.install() == []
-    assert checkout.install("test") == [PIP + ".[test]"]
+    assert checkout.install("test") == installing("test")
     assert checkout.install() == checkout.install("test") == []
 
 
-def test_a_change_of_what_is_needed_is_installed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changed", ["pyproject.toml", "requirements/test.lock"])
+def test_a_change_of_what_is_needed_is_installed(tmp_path: Path, changed: str) -> None:
     checkout = Checkout(tmp_path)
     checkout.install("test")
-    (checkout.folder / "pyproject.toml").write_text("[project]\ndependencies = []\n")
-    assert checkout.install() == [PIP + "."]
-    assert checkout.install("test") == [PIP + ".[test]"]
+    with (checkout.folder / changed).open("a") as file:
+        file.write("# changed\n")
+    assert checkout.install() == installing("service")
+    assert checkout.install("test") == installing("test")
 
 
 def test_a_checkout_that_was_moved_gets_a_new_environment(tmp_path: Path) -> None:
@@ -243,4 +262,4 @@ def test_a_checkout_that_was_moved_gets_a_new_environment(tmp_path: Path) -> Non
     checkout = Checkout(tmp_path)
     checkout.install()
     checkout.folder = checkout.folder.rename(tmp_path / "moved")
-    assert checkout.install() == ["-m venv .venv", PIP + "."]
+    assert checkout.install() == ["-m venv .venv", *installing("service")]
