@@ -32,6 +32,7 @@ _TABLE: Final = (
     Problem("not_in_session", 409, "Join the session first."),
     Problem("too_many_sessions", 429, "This connection is in as many sessions as it may be."),
     Problem("sessions_full", 503, "There are as many sessions as may be."),
+    Problem("store_full", 507, "All that may be stored is."),
     Problem("store_unavailable", 503, "What must be kept cannot be written now. Try again soon."),
     Problem("key_required", 403, "A session is opened with its key."),
     Problem("read_only", 403, "Observers read; they do not speak or send."),

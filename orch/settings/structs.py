@@ -246,11 +246,15 @@ DEFAULT_SERVICES: Final = {
 
 
 class SessionManagement(Section, frozen=True):
-    """Where sessions are kept. Durations in seconds."""
+    """Where sessions are kept. Durations in seconds.
+
+    ``max_bytes``: what all of them together may take in the store.
+    """
 
     persistence: Literal["sqlite", "redis"] = "sqlite"
     sqlite_path: Annotated[str, Meta(min_length=1, extra={KIND: "file"})] = "var/sessions.sqlite3"
     redis_url: Url = "redis://localhost:6379"
+    max_bytes: Annotated[int, Meta(ge=1_048_576)] = 1_073_741_824
     cleanup_interval: Positive = 300
     recovery_enabled: bool = True
 

@@ -117,6 +117,9 @@ class SessionStore(Protocol):
     async def count(self) -> int:
         """Return how many sessions are kept."""
 
+    async def used_bytes(self) -> int:
+        """Return how many bytes all that is kept takes."""
+
     async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> Sequence[str]:
         """Forget sessions, what was said in them and who was there. Return those that there were.
 

@@ -258,6 +258,14 @@ class RedisStore:
         """Return how many sessions are kept."""
         return await self._pipeline.execute(self._commands.count())
 
+    async def used_bytes(self) -> int:
+        """Return how many bytes all sessions take, counted one by one: others may share the server."""
+        used = start = 0
+        while names := await self._pipeline.execute(self._commands.between(start, start + STEP - 1)):
+            start += len(names)
+            used += await self._pipeline.execute(self._commands.used_bytes(names))
+        return used
+
     async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
         """Forget sessions, what was said in them and who was there; every worker in one is told."""
         if not session_ids:

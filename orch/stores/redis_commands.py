@@ -28,6 +28,10 @@ from orch.stores.redis_keys import (
 from orch.websocket.history import Limits
 from orch.websocket.keys import NO_KEYS, Keys
 
+#: What a session takes beside its history and its config, and what someone who may return to it takes.
+SESSION_BYTES: Final = 1_024
+PARTICIPANT_BYTES: Final = 256
+
 _FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active", "speak", "read")
 
 
@@ -142,6 +146,25 @@ class SessionCommands(ServerCommands):
     def count(self) -> Call[int]:
         """Return how many sessions there are."""
         return Call(((b"ZCARD", INDEX),), lambda replies: int(replies[0]))
+
+    def used_bytes(self, session_ids: Sequence[str]) -> Call[int]:
+        """Return how many bytes some sessions take: their text, and a flat rate for what goes with it."""
+        return Call(
+            tuple(
+                command
+                for session_id in session_ids
+                for command in (
+                    (b"HGET", keys(session_id).session, b"bytes"),
+                    (b"HSTRLEN", keys(session_id).session, b"config"),
+                    (b"HLEN", keys(session_id).participants),
+                )
+            ),
+            lambda replies: sum(
+                SESSION_BYTES + _size(history) + _size(config) + PARTICIPANT_BYTES * _size(participants)
+                for history, config, participants in zip(*[iter(replies)] * 3, strict=True)
+            ),
+            is_partial=True,
+        )
 
     def idle(self, before: float, limit: int) -> Call[list[str]]:
         """Return the names of sessions that seem to have been active last before then."""
@@ -376,6 +399,13 @@ class SessionCommands(ServerCommands):
 
     def _names(self, reply: Sequence[bytes]) -> list[str]:
         return list(self._readable(INDEX, read_text, reply))
+
+
+def _size(reply: object) -> int:
+    """Return a number of the server's; 0 where it gave an error, or where it is none."""
+    if isinstance(reply, bytes):
+        return int(reply) if reply.isdigit() else 0
+    return reply if isinstance(reply, int) else 0
 
 
 def _fields(session_id: str) -> Command:

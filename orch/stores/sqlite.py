@@ -300,6 +300,10 @@ class SqliteStore:
         """Return how many sessions are kept."""
         return await self.execute(statements.count)
 
+    async def used_bytes(self) -> int:
+        """Return how many bytes of the file are in use."""
+        return await self.execute(statements.used_bytes)
+
     async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
         """Forget sessions, what was said in them and who was there; return those that there were."""
         return await self.execute(

@@ -85,6 +85,16 @@ def count(database: sqlite3.Connection) -> int:
     return row[0]
 
 
+def used_bytes(database: sqlite3.Connection) -> int:
+    """Return how many bytes of the file are in use; what was deleted and not given back yet is not."""
+    size, pages, free = (
+        database.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_size", "page_count", "freelist_count")
+    )
+    used: int = size * (pages - free)
+    return used
+
+
 def delete(
     database: sqlite3.Connection, session_ids: Sequence[str], idle_since: float | None
 ) -> tuple[str, ...]:

@@ -42,8 +42,8 @@ class Beginnings:
     async def place(self, actor: Actor | None) -> AsyncIterator[str]:
         """Hold a place for a session that is begun in the block; gives what the session's address is.
 
-        ``actor`` None: the service itself, which is not counted. Raises ``rate_limited`` and
-        ``sessions_full``.
+        ``actor`` None: the service itself, which is not counted. Raises ``rate_limited``, ``sessions_full``
+        and ``store_full``.
         """
         address = "" if actor is None else THIS_MACHINE if actor.is_local else group(actor.address)
         limits = self._rooms.settings.orchestration.websocket
@@ -54,6 +54,7 @@ class Beginnings:
                 a_minute=limits.max_sessions_per_minute_per_address,
                 what="sessions were begun",
             )
+        self._rooms.space.require("A new session")
         if self._rooms.count >= limits.max_sessions and not await self.make_room(1):
             raise ProblemError(
                 "sessions_full",

@@ -39,6 +39,7 @@ from orch.websocket.sessions import (
     summary,
     within_bytes,
 )
+from orch.websocket.space import Space
 from orch.websocket.steady import SteadyWall
 from orch.websocket.tokens import new_name
 
@@ -102,6 +103,7 @@ class Rooms:
         self._lost_count = 0
         self._deletions = 0
         self._expiring: set[str] = set()
+        self.space = Space(lambda: self.settings.session_management.max_bytes)
         self._under_way = UnderWay(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
         store.on_appended = self._appended
         self.elsewhere: Elsewhere | None = None
@@ -173,6 +175,7 @@ class Rooms:
         if not await self.store.create(record, member.record(now) if member else None):
             raise ProblemError("session_exists", f"There is a session {record.session_id} already.")
         self.count += 1
+        self.space.wrote(len(encoded))
         if self.elsewhere is None:
             return self.resident.add(Session(record)), member
         # What is in memory is watched, and only what someone is in need be.
@@ -215,7 +218,10 @@ class Rooms:
     ) -> Ticket:
         """Take a message on its way to all in the session; it gets its time and, once kept, its offset."""
         body = encode(msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET))
+        if isinstance(message, SessionMessage):
+            self.space.require("What you have sent")
         settled = await self._under_way.admit(session.session_id, len(body))
+        self.space.wrote(len(body))
         try:
             return await self.store.begin_append(
                 session.session_id,

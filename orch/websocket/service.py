@@ -47,6 +47,7 @@ from orch.websocket.presence import PresenceTeller
 from orch.websocket.publisher import TopicPublisher
 from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary, summary
+from orch.websocket.space_keeping import SpaceKeeper
 from orch.websocket.speaking import RecordingOpened, Speaking
 from orch.websocket.streams import Speech, Tracks
 from orch.websocket.sweeping import Sweeper
@@ -129,8 +130,16 @@ class HubService:
         self._publisher = TopicPublisher(topics=topics, wall=wall)
         self._speaking = Speaking(rooms=self._rooms, speech=speech, asking=asking)
         self._sweeper = Sweeper(self._rooms)
+        self._space_keeper = SpaceKeeper(
+            self._rooms, self.beginnings, events, changed=lambda: topics.touch("connections")
+        )
         self._beat_boundary = Boundary("connections")
-        self.boundaries = (self._beat_boundary, self._publisher.boundary, self._sweeper.boundary)
+        self.boundaries = (
+            self._beat_boundary,
+            self._publisher.boundary,
+            self._sweeper.boundary,
+            self._space_keeper.boundary,
+        )
         self._handlers = Handlers(
             rooms=self._rooms,
             membership=self._membership,
@@ -163,6 +172,7 @@ class HubService:
                 await nursery.start(self._presence.run)
                 await nursery.start(self._publisher.run)
                 await nursery.start(self._sweeper.run)
+                await nursery.start(self._space_keeper.run)
                 await nursery.start(self.pool.run)
                 if self._rooms.elsewhere is not None:
                     await nursery.start(self._rooms.elsewhere.run)
@@ -327,6 +337,7 @@ class HubService:
         held: Callable[[], None] | None = None,
     ) -> RecordingOpened:
         """Have a recording written down in a session; see :meth:`Speaking.open_recording`."""
+        self._rooms.space.require("What a recording says")
         return await self._speaking.open_recording(
             session_id,
             name=name,

@@ -85,6 +85,31 @@ def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_none_ol
     engine.run(main)
 
 
+def test_what_all_sessions_take_is_counted(engine: Engine) -> None:
+    """Histories, configs and those who may return; what is deleted is counted no more."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            empty = await store.used_bytes()
+            for name in ("a", "b"):
+                await store.create(record(name, config=b'"%s"' % (b"c" * 8_000)))
+            configured = await store.used_bytes()
+            assert 16_000 <= configured - empty < 40_000
+            for _ in range(20):
+                await append(store, "a", b'{"a":"%s"}' % (b"x" * 10_000))
+            said = await store.used_bytes()
+            assert 200_000 <= said - configured < 300_000
+            for number in range(500):
+                someone = msgspec.structs.replace(PARTICIPANT, participant_id=f"p-{number}")
+                await store.put_participant("a", someone)
+            assert 20_000 < await store.used_bytes() - said < 200_000
+            await store.delete(["a", "b"])
+            assert await store.used_bytes() - empty < 20_000
+
+    engine.run(main)
+
+
 def test_what_has_come_into_use_is_not_taken_for_idle(engine: Engine) -> None:
     """Between the look and the deletion someone may have come, on another worker: the store looks again."""
 

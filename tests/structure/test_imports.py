@@ -19,6 +19,7 @@ PURE = (
     "front/plain_http.py",
     "front/sieve.py",
     "websocket/address_rates.py",
+    "websocket/space.py",
     "front/small_frames.py",
     "front/frame_meters.py",
     "web/openapi_extras.py",

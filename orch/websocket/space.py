@@ -1,0 +1,79 @@
+"""How much of what the store may hold is taken. Pure.
+
+The store itself is asked now and then; what is written meanwhile is added, so that nobody is faster than the
+next look.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from orch.problems import ProblemError
+
+#: Parts of what may be stored: from the first on the oldest sessions in which nobody is are ended, until no
+#: more than the second is taken.
+TIGHT: Final = 0.9
+EASED: Final = 0.8
+
+
+class Space:
+    """The bytes that are taken, against ``limit()``. The mutable state is the last look and what came since.
+
+    Captions are never refused for it: they come as fast as people speak, and each session's history of them
+    is bounded. What clients may write as fast as they like is refused once all is taken.
+    """
+
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit = limit
+        self._measured = 0
+        self._written = 0
+
+    def __repr__(self) -> str:
+        return f"<Space {self.taken} of {self.limit} bytes>"
+
+    @property
+    def limit(self) -> int:
+        """How many bytes may be taken."""
+        return self._limit()
+
+    @property
+    def taken(self) -> int:
+        """How many are taken, as far as known."""
+        return self._measured + self._written
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether sessions in which nobody is should make room."""
+        return self.taken >= self.limit * TIGHT
+
+    @property
+    def is_eased(self) -> bool:
+        """Whether enough room was made."""
+        return self.taken <= self.limit * EASED
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may be taken by what clients write."""
+        return self.taken >= self.limit
+
+    def measured(self, size: int) -> None:
+        """Note what the store has said."""
+        self._measured, self._written = size, 0
+
+    def wrote(self, size: int) -> None:
+        """Note what was written since."""
+        self._written += size
+
+    def require(self, what: str) -> None:
+        """Raise ``store_full`` where ``what`` (a sentence's subject) cannot be stored."""
+        if self.is_full:
+            raise ProblemError(
+                "store_full",
+                f"{what} cannot be stored: all sessions together take {_mib(self.taken)} of the "
+                f"{_mib(self.limit)} that they may (session_management.max_bytes). Captions go on. End "
+                "sessions that are not needed; those in which nobody is end by themselves.",
+                headers={"Retry-After": "60"},
+            )
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
