@@ -56,6 +56,8 @@ class Websocket(Section, frozen=True):
     ``max_connections``: WebSockets; fewer where the limit of open files does not hold so many.
     ``max_connections_per_address`` 0: a quarter of them, and any number from this machine.
     ``max_sessions``: how many there may be, on all workers.
+    ``history_messages`` and ``history_bytes`` are for captions; what clients broadcast has its own budget,
+    so that it never removes captions.
     """
 
     max_connections: Count = 10_000
@@ -72,7 +74,11 @@ class Websocket(Section, frozen=True):
     outbox_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
     outbox_seconds: Positive = 120
     history_messages: Count = 10_000
+    history_bytes: Annotated[int, Meta(ge=1_048_576)] = 8_388_608
     history_seconds: Positive = 86_400
+    history_broadcasts: Count = 1_000
+    history_broadcast_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
+    max_broadcast_bytes: Annotated[int, Meta(ge=1_024, le=1_048_576)] = 65_536
 
 
 class Route(Section, frozen=True):

@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from orch.stores.reserve import free_bytes
+from orch.websocket.history import share_of
 from orch.websocket.keys import new_key
 
 #: How long to wait for another process that still has the file open: the one before a restart may be writing
@@ -235,6 +236,8 @@ def _migrate(database: sqlite3.Connection, path: Path, steps: Sequence[Migration
             f"was written by a newer version of this program (schema {version}, known {newest})",
         )
     database.create_function("new_key", 0, new_key)
+    database.create_function("share_kind", 1, lambda frame: int(share_of(frame).kind), deterministic=True)
+    database.create_function("share_sender", 1, lambda frame: share_of(frame).sender, deterministic=True)
     for step in steps:
         if step.version > version:
             # One transaction each: a process that is killed here finds the step done or not begun.

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from orch.websocket.history import Limits
+from orch.websocket.history import NOBODYS_CAPTION, Limits, Losses, Share
 from orch.websocket.keys import NO_KEYS, Keys
 from orch.websocket.messages import MessageId, Role
 
@@ -21,7 +21,8 @@ PARTICIPANTS_KEPT: Final = 10_000
 class SessionRecord(Struct, frozen=True):
     """A session at rest. ``config`` is JSON; times are seconds since the epoch.
 
-    ``offset`` is the newest message's; ``kept_first`` the oldest kept one's (``offset`` + 1: none is kept).
+    ``offset`` is the newest message's; ``kept_first`` the oldest stored one's (``offset`` + 1: none is
+    stored). Messages between the two may have been dropped: :class:`orch.websocket.history.Losses`.
     """
 
     session_id: str
@@ -139,10 +140,14 @@ class SessionStore(Protocol):
         *,
         at: float,
         limits: Limits,
+        share: Share = NOBODYS_CAPTION,
         origin: Origin | None = None,
         settled: Callable[[], None] | None = None,
     ) -> Ticket:
         """Take a message in, in the order of the calls; return when its place is sure, not yet kept.
+
+        ``share``: whose part of which budget it takes. Where that is exceeded, older messages of the fullest
+        share of the same budget are dropped, never any of another.
 
         ``settled`` is called once: after the message was kept and told of, or once it is sure that it will
         not be, whether or not anyone still waits for the ticket. It must not raise and cannot wait.
@@ -150,6 +155,12 @@ class SessionStore(Protocol):
 
     async def read(self, session_id: str, *, after: int, until: int) -> tuple[KeptFrame, ...]:
         """Return what is kept of the offsets after ``after`` up to ``until``, in order."""
+
+    async def losses(self, session_id: str) -> Losses | None:
+        """Return what was dropped of a session's history so far; None: there is no such session.
+
+        What was read before this was asked, and is not there, was dropped before this was answered.
+        """
 
     async def prune(self, now: float, limits: Limits) -> int:
         """Drop what is too old in every session; return how many messages that were."""

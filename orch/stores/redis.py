@@ -38,7 +38,7 @@ from orch.stores.redis_feed import Feed, load
 from orch.stores.redis_pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
 from orch.stores.redis_troubles import Damper
 from orch.stores.standing import StoreStanding
-from orch.websocket.history import Limits
+from orch.websocket.history import NOBODYS_CAPTION, Limits, Losses, Share
 
 #: Sessions looked at in one step of a sweep.
 STEP: Final = 500
@@ -307,18 +307,23 @@ class RedisStore:
         *,
         at: float,
         limits: Limits,
+        share: Share = NOBODYS_CAPTION,
         origin: Origin | None = None,
         settled: Callable[[], None] | None = None,
     ) -> _AppendTicket:
         """Take a message in, in the order of the calls, and return at once where there is room."""
         after = None if settled is None else partial(self._settled, settled)
-        operation = Append(session_id, message(body, at, origin), limits, after)
+        operation = Append(session_id, message(body, at, share, origin), limits, after)
         await self._pipeline.enqueue(operation)
         return _AppendTicket(operation)
 
     async def read(self, session_id: str, *, after: int, until: int) -> tuple[KeptFrame, ...]:
         """Return what is kept of the offsets after ``after`` up to ``until``, in order."""
         return await self._pipeline.execute(self._commands.read(session_id, after, until))
+
+    async def losses(self, session_id: str) -> Losses | None:
+        """Return what was dropped of a session's history so far; None: there is no such session."""
+        return await self._pipeline.execute(self._commands.losses(session_id))
 
     async def prune(self, now: float, limits: Limits) -> int:
         """Drop what is over the limits in every session; note which of them are crowded."""

@@ -29,6 +29,7 @@ from orch.stores.redis_keys import (
     read_number,
     sign_in_key,
 )
+from orch.websocket.history import Share
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -43,7 +44,12 @@ FENCE_MS: Final = 86_400_000
 NAMED: Final = 4
 
 #: What scripts begin with.
-_SHARED: Final = {"append": ("clock", "trim"), "prune": ("clock", "trim"), "touch": ("clock",)}
+_SHARED: Final = {
+    "append": ("clock", "book"),
+    "prune": ("clock", "book"),
+    "losses": ("book",),
+    "touch": ("clock",),
+}
 
 
 class Call(Struct, Generic[T], frozen=True):
@@ -91,9 +97,9 @@ class Message(Struct, frozen=True):
     header: bytes
 
 
-def message(body: bytes, at: float, origin: Origin | None) -> Message:
+def message(body: bytes, at: float, share: Share, origin: Origin | None) -> Message:
     """Return a message on its way into the history."""
-    return Message(body, at, encode_header(at, origin))
+    return Message(body, at, encode_header(at, share, origin))
 
 
 def load_scripts() -> Mapping[str, bytes]:
@@ -104,7 +110,7 @@ def load_scripts() -> Mapping[str, bytes]:
         for file in folder.iterdir()
         if file.name.endswith(".lua")
     }
-    shared = {name: texts.pop(name) for name in ("clock", "trim")}
+    shared = {name: texts.pop(name) for name in ("clock", "book")}
     return {
         name: b"".join(shared[each] for each in _SHARED.get(name, ())) + text for name, text in texts.items()
     }

@@ -25,7 +25,7 @@ from orch.stores.redis_keys import (
     read_text,
     read_time,
 )
-from orch.websocket.history import Limits
+from orch.websocket.history import NOBODYS_CAPTION, Kind, Limits, Losses
 from orch.websocket.keys import NO_KEYS, Keys
 
 #: What a session takes beside its history and its config, and what someone who may return to it takes.
@@ -93,13 +93,14 @@ class SessionCommands(ServerCommands):
         """
         made = SessionRecord(TRIAL, "", 0, 1, b"{}", 0.0, 0.0)
         someone = ParticipantRecord("p", "", "observer", (), b"", 0.0)
-        said = Message(b"{}", 0.0, encode_header(0.0, None))
+        said = Message(b"{}", 0.0, encode_header(0.0, NOBODYS_CAPTION, None))
         limits = Limits(messages=1, seconds=1)
         calls: tuple[Call[Any], ...] = (
             self.create(made, someone, token=token),
             self.give_keys(TRIAL, NO_KEYS),
             self.append(TRIAL, [said], limits, batch=token, place=0, known=("", 0)),
             self.read(TRIAL, 0, 1),
+            self.losses(TRIAL),
             self.prune([TRIAL], 0.0, limits),
             self.put_participant(TRIAL, someone),
             self.see(TRIAL, [someone], 0.0),
@@ -262,11 +263,9 @@ class SessionCommands(ServerCommands):
                     place,
                     self._channel(session_id),
                     self._ttl(),
-                    limits.messages,
-                    number(limits.seconds),
-                    limits.bytes,
                     number(now),
                     *known,
+                    *_limits(limits),
                     *pairs,
                 ),
                 _used(session_id, now),
@@ -292,6 +291,14 @@ class SessionCommands(ServerCommands):
             session_id,
         )
 
+    def losses(self, session_id: str) -> Call[Losses | None]:
+        """Return what was dropped of a session's history, or None: there is no such session."""
+        return Call(
+            (self._script("losses", keys(session_id)),),
+            lambda replies: Losses(*map(int, replies[0])) if replies[0] else None,
+            session_id,
+        )
+
     def prune(self, session_ids: Sequence[str], now: float, limits: Limits) -> Call[list[tuple[int, int]]]:
         """Drop what is over the limits; return for each how many went and how many may return to it."""
         return Call(
@@ -299,10 +306,8 @@ class SessionCommands(ServerCommands):
                 self._script(
                     "prune",
                     keys(session_id),
-                    limits.messages,
-                    number(limits.seconds),
-                    limits.bytes,
                     number(now),
+                    *_limits(limits),
                 )
                 for session_id in session_ids
             ),
@@ -313,7 +318,7 @@ class SessionCommands(ServerCommands):
     def raise_offset(self, session_id: str, epoch: str, offset: int) -> Call[int]:
         """Never give an offset again that was given; return the session's, or -1: it is another session."""
         return Call(
-            (self._script("raise", keys(session_id)[:2], epoch, offset),),
+            (self._script("raise", keys(session_id), epoch, offset),),
             lambda replies: int(replies[0]),
             session_id,
         )
@@ -367,7 +372,7 @@ class SessionCommands(ServerCommands):
             for part in (one.participant_id, encode_participant(msgspec.structs.replace(one, seen=at)))
         ]
         return Call(
-            (self._script("see", keys(session_id)[2:], *pairs),),
+            (self._script("see", (keys(session_id).participants,), *pairs),),
             lambda _: None,
             session_id,
         )
@@ -406,6 +411,10 @@ def _size(reply: object) -> int:
     if isinstance(reply, bytes):
         return int(reply) if reply.isdigit() else 0
     return reply if isinstance(reply, int) else 0
+
+
+def _limits(limits: Limits) -> list[bytes | int]:
+    return [number(limits.seconds), *(part for kind in Kind for part in limits.budget(kind))]
 
 
 def _fields(session_id: str) -> Command:

@@ -28,6 +28,7 @@ from orch.stores.redis_keys import (
 from orch.stores.redis_link import Link
 from orch.stores.redis_subscriptions import Subscriptions
 from orch.stores.redis_troubles import Seldom
+from orch.websocket.history import is_whole
 from orch.websocket.keys import new_keys
 
 #: How long a hole is left to the news that may still be on its way.
@@ -345,7 +346,10 @@ class Feed:
     # What is passed on.
 
     def _pass_on(self, follower: Follower, session_id: str, messages: list[Appended]) -> None:
-        for message in follower.take(messages):
+        self._report_all(session_id, follower, follower.take(messages))
+
+    def _report_all(self, session_id: str, follower: Follower, messages: list[Appended]) -> None:
+        for message in messages:
             self._report(message)
         if session_id in self._waiting:
             self._release(session_id, follower.position)
@@ -398,19 +402,28 @@ class Feed:
             return
         if head.offset <= follower.position:
             return
-        entries = await self._execute(self._commands.entries(session_id, follower.position, head.offset))
+        await self._catch_up(session_id, follower.position, head.offset)
+
+    async def _catch_up(self, session_id: str, after: int, until: int) -> None:
+        entries = await self._execute(self._commands.entries(session_id, after, until))
+        found = [appended(session_id, offset, header, data) for offset, header, data in entries]
+        dropped = 0
+        if not is_whole([each.offset for each in found], after=after, last=until):
+            # Read after the messages: what is not among them had been dropped by then.
+            losses = await self._execute(self._commands.losses(session_id))
+            dropped = until if losses is None else losses.captions
         follower = self._followers.get(session_id)
         if follower is None or follower.position is None:
             return
         self.caught_up += 1
-        self._pass_on(
-            follower,
-            session_id,
-            [appended(session_id, offset, header, data) for offset, header, data in entries],
-        )
-        if follower.position < head.offset:
-            # What was missed is no longer kept: those here must not believe that they have heard it all.
-            _log.warning("missed more than is kept", session=session_id, offset=follower.position)
+        if dropped <= follower.position:
+            # Broadcasts may have been dropped: those here see that by the offsets.
+            self._report_all(session_id, follower, follower.leap(found, until))
+            return
+        self._pass_on(follower, session_id, found)
+        if follower.position < until:
+            # Captions are no longer stored: those here must not believe that they have heard it all.
+            _log.warning("missed more than is stored", session=session_id, offset=follower.position)
             self._gone(session_id, is_lost=True)
 
     def _gone(self, session_id: str, *, keep: bool = False, is_lost: bool = False) -> None:

@@ -73,6 +73,23 @@ class Follower:
         """Whether something was heard of that was not passed on."""
         return self.position is not None and self.newest > self.position
 
+    def leap(self, messages: Iterable[Appended], until: int) -> list[Appended]:
+        """Take in all that is stored up to ``until``; return what is to be passed on now, in order.
+
+        What is missing among it was dropped and is not waited for.
+        """
+        if self.position is None:
+            return []
+        self.newest = max(self.newest, until)
+        known = {message.offset: message for message in messages} | self._held
+        ready = [known[offset] for offset in sorted(known) if self.position < offset <= until]
+        self.position = max(self.position, until)
+        self._held = {offset: each for offset, each in self._held.items() if offset > self.position}
+        while (following := self._held.pop(self.position + 1, None)) is not None:
+            self.position = following.offset
+            ready.append(following)
+        return ready
+
     def take(self, messages: Iterable[Appended]) -> list[Appended]:
         """Take in what was heard; return what is to be passed on now, in order."""
         ready: list[Appended] = []

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord
+from orch.websocket.history import Share
 from orch.websocket.messages import MessageId, Role
 
 T = TypeVar("T")
@@ -76,17 +77,22 @@ def _shown(data: object) -> str:
 
 
 class SessionKeys(NamedTuple):
-    """A session's fields, its stream of messages, and who may return to it."""
+    """A session's fields, its stream of messages, who may return to it, and whose message is which.
+
+    ``by_sender`` and ``shares``: the index and the sums of ``redis_scripts/book.lua``.
+    """
 
     session: bytes
     history: bytes
     participants: bytes
+    by_sender: bytes
+    shares: bytes
 
 
 def keys(session_id: str) -> SessionKeys:
     """Return a session's keys."""
     root = b"orch:{%s}" % session_id.encode()
-    return SessionKeys(root, root + b":history", root + b":participants")
+    return SessionKeys(root, root + b":history", root + b":participants", root + b":index", root + b":shares")
 
 
 def mark(session_id: str, writer: str) -> bytes:
@@ -144,7 +150,7 @@ class _Participant(Struct, array_like=True, frozen=True):
 
 
 class _Header(Struct, array_like=True, frozen=True, omit_defaults=True):
-    """Beside a frame: when, and whose it is. The scripts read the first number."""
+    """Beside a frame: when, and whose it is. The scripts read the first number, and the share behind."""
 
     at: float
     connection_id: str | None = None
@@ -196,11 +202,10 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
         raise UnreadableError(str(error)[:200]) from error
 
 
-def encode_header(at: float, origin: Origin | None) -> bytes:
-    """Return what stands beside a frame."""
-    if origin is None:
-        return msgspec.json.encode([at])
-    return msgspec.json.encode([at, origin.connection_id, origin.message_id])
+def encode_header(at: float, share: Share, origin: Origin | None) -> bytes:
+    """Return what stands beside a frame. A former version reads what it knows of it, the first three."""
+    who = (None, None) if origin is None else (origin.connection_id, origin.message_id)
+    return msgspec.json.encode([at, *who, int(share.kind), share.sender])
 
 
 def decode_entry(entry: tuple[bytes, list[bytes]]) -> KeptFrame:

@@ -19,14 +19,14 @@ import trio
 from msgspec import Struct
 
 from orch.problems import ProblemError
-from orch.stores import statements
+from orch.stores import shares, statements
 from orch.stores.database import StoreError, current_boot, explain
 from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
 from orch.stores.sqlite_file import SessionFile
 from orch.stores.sqlite_trouble import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
 from orch.stores.standing import StoreStanding
 from orch.stores.transactions import Operation, Work, transact
-from orch.websocket.history import Limits
+from orch.websocket.history import NOBODYS_CAPTION, Limits, Losses, Share
 
 #: Operations and their bytes that may wait for a commit.
 QUEUE_LIMIT: Final = 10_000
@@ -325,13 +325,14 @@ class SqliteStore:
         *,
         at: float,
         limits: Limits,
+        share: Share = NOBODYS_CAPTION,
         origin: Origin | None = None,
         settled: Callable[[], None] | None = None,
     ) -> _AppendTicket:
         """Take a message in, in the order of the calls, and return at once where there is room."""
         operation = await self._enqueue(
             lambda database: statements.append(
-                database, session_id, body, at=at, limits=limits, origin=origin
+                database, session_id, body, at=at, limits=limits, origin=origin, share=share
             ),
             len(body),
             partial(self._report, settled),
@@ -342,6 +343,10 @@ class SqliteStore:
     async def read(self, session_id: str, *, after: int, until: int) -> tuple[KeptFrame, ...]:
         """Return what is kept of the offsets after ``after`` up to ``until``, in order."""
         return await self.execute(lambda database: statements.read(database, session_id, after, until))
+
+    async def losses(self, session_id: str) -> Losses | None:
+        """Return what was dropped of a session's history so far; None: there is no such session."""
+        return await self.execute(lambda database: shares.losses(database, session_id))
 
     async def prune(self, now: float, limits: Limits) -> int:
         """Drop what is too old in every session, and give the room back to the disk, a piece at a time."""

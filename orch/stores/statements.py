@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from orch.stores import records
+from orch.stores import records, shares
 from orch.stores.records import (
     Appended,
     KeptFrame,
@@ -16,13 +16,12 @@ from orch.stores.records import (
     SessionRecord,
     surplus_participants,
 )
-from orch.websocket.history import Kept, Limits, numbered, surplus
+from orch.websocket.history import NOBODYS_CAPTION, Kind, Limits, Share, numbered, pressed
 from orch.websocket.keys import Keys
 
-#: Looked at when a session's history is pruned, and how many appends pass before its age is looked at: a
-#: little more than what is allowed may be on the disk, and is given to nobody's disadvantage.
+#: How many appends pass before a history's age is looked at: a little more than what is allowed may be on the
+#: disk, and is given to nobody's disadvantage.
 PRUNE_EVERY: Final = 32
-PRUNE_BATCH: Final = 128
 
 _SESSION: Final = (
     "session_id, epoch, last_offset, kept_first, config, created, last_active, speak_key, read_key"
@@ -34,8 +33,8 @@ def create(
 ) -> bool:
     """Insert a session; False: its name is taken."""
     cursor = database.execute(
-        f"INSERT INTO sessions ({_SESSION})"  # noqa: S608 - a constant
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_id) DO NOTHING",
+        f"INSERT INTO sessions ({_SESSION}, dropped_captions, dropped_others)"  # noqa: S608 - a constant
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?4 - 1, ?4 - 1) ON CONFLICT (session_id) DO NOTHING",
         (
             record.session_id,
             record.epoch,
@@ -130,24 +129,30 @@ def append(
     at: float,
     limits: Limits,
     origin: Origin | None,
+    share: Share = NOBODYS_CAPTION,
 ) -> Appended | None:
-    """Give a message its offset and keep it; None: there is no such session."""
+    """Give a message its offset and store it; None: there is no such session."""
     row = database.execute(
-        "UPDATE sessions SET last_offset = last_offset + 1, last_active = max(last_active, ?)"
-        " WHERE session_id = ? RETURNING number, last_offset, kept_first, kept_bytes",
-        (at, session_id),
+        "UPDATE sessions SET last_offset = last_offset + 1, last_active = max(last_active, ?),"
+        " kept_bytes = kept_bytes + ? + length(last_offset + 1)"
+        " WHERE session_id = ? RETURNING number, last_offset",
+        (at, len(numbered(body, 0)) - 1, session_id),
     ).fetchone()
     if row is None:
         return None
-    session, offset, kept_first, kept_bytes = row
+    session, offset = row
     frame = numbered(body, offset)
-    database.execute("INSERT INTO history VALUES (?, ?, ?, ?)", (session, offset, at, frame))
-    kept_bytes += len(frame)
-    messages = offset - kept_first + 1
-    if messages > limits.messages or kept_bytes > limits.bytes or offset % PRUNE_EVERY == 0:
-        _prune(database, session, now=at, limits=limits, messages=messages, size=kept_bytes, last=offset)
-    else:
-        database.execute("UPDATE sessions SET kept_bytes = ? WHERE number = ?", (kept_bytes, session))
+    number, held, total = shares.enter(database, session, share, len(frame))
+    database.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", (session, offset, at, frame, number))
+    dropped = 0
+    if share.kind is Kind.NAME and held.messages > 1:
+        dropped += shares.supersede(database, session, number, offset)
+    if pressed(total, limits.budget(share.kind)):
+        dropped += shares.spill(database, session, limits, most=shares.DROPPED_AT_ONCE)
+    if offset % PRUNE_EVERY == 0:
+        dropped += shares.age(database, session, limits, at, most=shares.DROPPED_AT_ONCE)
+    if dropped:
+        _note_oldest(database, session)
     return Appended(session_id=session_id, offset=offset, frame=frame, at=at, origin=origin)
 
 
@@ -162,17 +167,17 @@ def read(database: sqlite3.Connection, session_id: str, after: int, until: int) 
 
 
 def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:
-    """Drop what is over the limits in every session."""
+    """Drop what is too old in every session, and what is over the limits where something is."""
     cutoff = now - limits.seconds
     rows = database.execute(
-        "SELECT s.number, s.last_offset, s.kept_first, s.kept_bytes FROM sessions s"
+        "SELECT s.number FROM sessions s"
         " JOIN history h ON h.session = s.number AND h.number = s.kept_first WHERE h.at < ?",
         (cutoff,),
     ).fetchall()
     dropped = 0
-    for session, last, first, size in rows:
-        messages = last - first + 1
-        dropped += _prune(database, session, now=now, limits=limits, messages=messages, size=size, last=last)
+    for (session,) in rows:
+        dropped += shares.age(database, session, limits, now) + shares.spill(database, session, limits)
+        _note_oldest(database, session)
     return dropped
 
 
@@ -260,39 +265,12 @@ def _participant(row: tuple[Any, ...]) -> ParticipantRecord:
     )
 
 
-def _prune(
-    database: sqlite3.Connection,
-    session: int,
-    *,
-    now: float,
-    limits: Limits,
-    messages: int,
-    size: int,
-    last: int,
-) -> int:
-    """Drop what is over one session's limits and write down what is left; return how many messages went."""
-    dropped = 0
-    while messages:
-        rows = database.execute(
-            "SELECT number, at, length(frame) FROM history WHERE session = ? ORDER BY number LIMIT ?",
-            (session, PRUNE_BATCH),
-        ).fetchall()
-        oldest = [Kept(*row) for row in rows]
-        gone = surplus(oldest, count=messages, size=size, limits=limits, now=now)
-        if gone:
-            database.execute(
-                "DELETE FROM history WHERE session = ? AND number <= ?", (session, oldest[gone - 1].offset)
-            )
-            messages -= gone
-            size -= sum(message.size for message in oldest[:gone])
-            dropped += gone
-        if gone < len(oldest) or not oldest:
-            break
+def _note_oldest(database: sqlite3.Connection, session: int) -> None:
     database.execute(
-        "UPDATE sessions SET kept_first = ?, kept_bytes = ? WHERE number = ?",
-        (last - messages + 1, size, session),
+        "UPDATE sessions SET kept_first = coalesce("
+        "(SELECT min(number) FROM history WHERE session = ?1), last_offset + 1) WHERE number = ?1",
+        (session,),
     )
-    return dropped
 
 
 def keep_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> None:

@@ -235,6 +235,14 @@ class Handlers:
         if member is None:
             raise ProblemError("not_in_session", f"Join session {message.session_id} before sending to it.")
         member.may_speak()
+        limit = self._rooms.settings.orchestration.websocket.max_broadcast_bytes
+        if len(message.data) > limit:
+            raise ProblemError(
+                "message_too_large",
+                f"$.data: {len(message.data)} bytes of JSON; a broadcast may have {limit}. It was not sent:"
+                " send less at once, or a link to it.",
+                path="$.data",
+            )
         connection.pace()
         origin = None if message.id is None else Origin(connection.connection_id, message.id)
         async with self._rooms.open(message.session_id) as session:

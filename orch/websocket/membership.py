@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, UnsetType
 
 from orch.access.table import Right
 from orch.problems import ProblemError
@@ -122,7 +122,9 @@ class Membership:
                     self._rooms.on_renamed(session, member)
             offset = session.offset
             with self._catching_up(connection, session, member, is_new=is_new):
-                history = await self._rooms.kept(session, until=offset) if message.history else None
+                history = (
+                    await self._rooms.missed(session, after=0, until=offset) if message.history else None
+                )
                 connection.answer(
                     SessionJoined(
                         timestamp=self._rooms.now_ms(),
@@ -137,8 +139,9 @@ class Membership:
                         config=msgspec.json.decode(session.config),
                         participants=session.participants(member.participant_id),
                         participant_count=self._rooms.participant_count(session),
-                        messages=UNSET if history is None else history[0],
-                        complete=UNSET if history is None else history[1],
+                        messages=UNSET if history is None else history.messages,
+                        complete=UNSET if history is None else history.has_captions,
+                        broadcasts_complete=UNSET if history is None else history.has_others,
                     )
                 )
 
@@ -217,7 +220,7 @@ class Membership:
         until = session.offset
         with self._catching_up(connection, session, member, is_new=is_new):
             missed = await self._rooms.missed(session, after=offset, until=until)
-            if missed is None:
+            if not missed.has_captions or not (missed.has_others or message.broadcasts_optional):
                 if is_new:
                     self._let_out(connection, session, member)
                     member.forget_held()
@@ -236,7 +239,8 @@ class Membership:
                     offset=until,
                     participants=session.participants(member.participant_id),
                     participant_count=self._rooms.participant_count(session),
-                    messages=tuple(Raw(each.data) for each in missed),
+                    messages=missed.messages,
+                    broadcasts_complete=missed.has_others,
                 )
             )
 

@@ -74,12 +74,16 @@ class LeaveSession(ClientMessage, frozen=True, tag="leave_session"):
 
 
 class RecoverSession(ClientMessage, frozen=True, tag="recover_session"):
-    """Be in a session again after a lost connection, and be sent all that was missed after ``offset``."""
+    """Be in a session again after a lost connection, and be sent all that was missed after ``offset``.
+
+    ``broadcasts_optional``: also where some of the missed broadcasts are no longer stored.
+    """
 
     session_id: SessionId
     recovery_token: Annotated[str, Meta(max_length=200)] | None = None
     epoch: Annotated[str, Meta(max_length=64)] | None = None
     offset: Annotated[int, Meta(ge=0)] | None = None
+    broadcasts_optional: bool = False
 
 
 class ServiceMessage(ClientMessage, frozen=True, tag="service_message"):
@@ -218,8 +222,8 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     follows.
 
     ``keys``: those it may hand on; ``speak`` is there only for one who may speak.
-    ``messages`` (where ``history`` was asked for): what is kept, in order. ``complete``: nothing older is
-    missing from it.
+    ``messages`` (where ``history`` was asked for): what is stored, in order. ``complete``: no caption is
+    missing from it; ``broadcasts_complete``: no broadcast is either.
     """
 
     session_id: str
@@ -234,6 +238,7 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     role: Role | UnsetType = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
     complete: bool | UnsetType = UNSET
+    broadcasts_complete: bool | UnsetType = UNSET
 
 
 class SessionLeft(ServerMessage, frozen=True, tag="session_left"):
@@ -249,6 +254,8 @@ class SessionLeft(ServerMessage, frozen=True, tag="session_left"):
 class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     """All that was missed, in order, or an honest ``false``; never a part.
 
+    ``broadcasts_complete``: false only for one who asked with ``broadcasts_optional``, where broadcasts that
+    were missed, and nothing else, are no longer stored.
     ``reason`` where ``recovered`` is false: ``unknown_session``, ``token_required``, ``wrong_token``,
     ``epoch_changed``, ``history_expired``, ``offset_unknown``, ``recovery_disabled``.
     """
@@ -264,6 +271,7 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     participants: tuple[Participant, ...] | UnsetType = UNSET
     participant_count: int | UnsetType | None = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
+    broadcasts_complete: bool | UnsetType = UNSET
 
 
 class ServiceResponse(ServerMessage, frozen=True, tag="service_response"):

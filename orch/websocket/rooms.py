@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 import trio
@@ -13,7 +13,7 @@ from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.stores.records import Appended, ClusterStore, Origin, SessionRecord, SessionStore, Ticket
 from orch.websocket.elsewhere import Elsewhere
-from orch.websocket.history import Limits, is_whole
+from orch.websocket.history import Budget, Kind, Limits, Losses, Share, is_whole
 from orch.websocket.keys import new_keys
 from orch.websocket.members import Member
 from orch.websocket.messages import (
@@ -25,7 +25,7 @@ from orch.websocket.messages import (
     Translation,
     encode,
 )
-from orch.websocket.outbox import Frame, frame
+from orch.websocket.outbox import frame
 from orch.websocket.pacing import PACE, UnderWay
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.resident import Resident
@@ -61,7 +61,7 @@ class CurrentSettings(Protocol):
 class KeptMessages(Struct, frozen=True, kw_only=True):
     """What a session keeps of what was said: JSON objects in order, the newest at ``offset``.
 
-    ``complete``: nothing older is missing.
+    ``complete``: no caption is missing; ``broadcasts_complete``: no broadcast is.
     """
 
     session_id: str
@@ -69,6 +69,15 @@ class KeptMessages(Struct, frozen=True, kw_only=True):
     offset: int
     messages: tuple[msgspec.Raw, ...]
     complete: bool
+    broadcasts_complete: bool = True
+
+
+class Missed(NamedTuple):
+    """What was missed, as far as it is stored; whether all captions are among it, and all else."""
+
+    messages: tuple[msgspec.Raw, ...]
+    has_captions: bool
+    has_others: bool
 
 
 class Rooms:
@@ -104,7 +113,11 @@ class Rooms:
         self._deletions = 0
         self._expiring: set[str] = set()
         self.space = Space(lambda: self.settings.session_management.max_bytes)
-        self._under_way = UnderWay(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
+        # Apart, so that captions do not wait for what clients send.
+        self._under_way = {
+            kind: UnderWay(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
+            for kind in Kind
+        }
         store.on_appended = self._appended
         self.elsewhere: Elsewhere | None = None
         if isinstance(store, ClusterStore):
@@ -124,7 +137,15 @@ class Rooms:
     def history_limits(self) -> Limits:
         """Return how much of a session is kept."""
         websocket = self.settings.orchestration.websocket
-        return Limits(messages=websocket.history_messages, seconds=websocket.history_seconds)
+        return Limits(
+            messages=websocket.history_messages,
+            seconds=websocket.history_seconds,
+            bytes=websocket.history_bytes,
+            broadcasts=Budget(
+                messages=min(websocket.history_broadcasts, websocket.history_messages),
+                bytes=websocket.history_broadcast_bytes,
+            ),
+        )
 
     async def count_all(self) -> None:
         """Learn from the store how many sessions there are."""
@@ -214,13 +235,18 @@ class Rooms:
         return len(expired)
 
     async def begin_publish(
-        self, session: Session, message: Numbered, origin: Origin | None = None
+        self, session: Session, message: Numbered, origin: Origin | None = None, *, speaker: str = ""
     ) -> Ticket:
-        """Take a message on its way to all in the session; it gets its time and, once kept, its offset."""
+        """Take a message on its way to all in the session; it gets its time and, once kept, its offset.
+
+        ``speaker``: whose share of the history a caption takes; a translation does not say it itself.
+        """
         body = encode(msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET))
         if isinstance(message, SessionMessage):
             self.space.require("What you have sent")
-        settled = await self._under_way.admit(session.session_id, len(body))
+        share = share_of_message(message, speaker)
+        under_way = self._under_way[share.kind]
+        settled = await under_way.admit(session.session_id, len(body))
         self.space.wrote(len(body))
         try:
             return await self.store.begin_append(
@@ -228,6 +254,7 @@ class Rooms:
                 body,
                 at=self.wall(),
                 limits=self.history_limits(),
+                share=share,
                 origin=origin,
                 settled=settled,
             )
@@ -235,10 +262,10 @@ class Rooms:
             settled()
             raise
 
-    async def publish(self, session_id: str, message: Numbered) -> int:
+    async def publish(self, session_id: str, message: Numbered, *, speaker: str = "") -> int:
         """Say a message to all in the session, and return its offset once it is kept and queued for all."""
         async with self.open(session_id) as session:
-            ticket = await self.begin_publish(session, message)
+            ticket = await self.begin_publish(session, message, speaker=speaker)
             return await ticket.wait()
 
     def tell(self, session_id: str, message: ServerMessage, *, is_lasting: bool = False) -> None:
@@ -261,32 +288,31 @@ class Rooms:
         if self.elsewhere is not None and offset > session.offset:
             await self.elsewhere.reach(session.session_id, offset)
 
-    async def missed(self, session: Session, *, after: int, until: int) -> tuple[Frame, ...] | None:
-        """Return every message after one offset up to another, or None where one is no longer kept."""
-        if after == until:
-            return ()
-        kept = await self.store.read(session.session_id, after=after, until=until)
+    async def missed(self, session: Session, *, after: int, until: int) -> Missed:
+        """Return what is stored after one offset up to another, in order, and what of it is not."""
+        kept = await self.store.read(session.session_id, after=after, until=until) if after < until else ()
+        losses = Losses(0, 0)
         if not is_whole([message.offset for message in kept], after=after, last=until):
-            return None
-        return tuple(Frame(message.frame, is_lasting=True) for message in kept)
-
-    async def kept(self, session: Session, *, until: int) -> tuple[tuple[msgspec.Raw, ...], bool]:
-        """Return what is kept up to an offset, in order, and whether nothing older is missing."""
-        kept = await self.store.read(session.session_id, after=0, until=until)
-        complete = is_whole([message.offset for message in kept], after=0, last=until)
-        return tuple(msgspec.Raw(message.frame) for message in kept), complete
+            # After reading: what was not there then had been dropped, and this says so.
+            losses = await self.store.losses(session.session_id) or Losses(until, until)
+        return Missed(
+            tuple(msgspec.Raw(message.frame) for message in kept),
+            has_captions=losses.captions <= after,
+            has_others=losses.others <= after,
+        )
 
     async def messages(self, session_id: str) -> KeptMessages:
         """Return a session's history. Raises ``unknown_session``."""
         session = await self.look(session_id)
         offset = session.offset
-        messages, complete = await self.kept(session, until=offset)
+        kept = await self.missed(session, after=0, until=offset)
         return KeptMessages(
             session_id=session_id,
             epoch=session.epoch,
             offset=offset,
-            messages=messages,
-            complete=complete,
+            messages=kept.messages,
+            complete=kept.has_captions,
+            broadcasts_complete=kept.has_others,
         )
 
     async def listed(self, limit: int) -> tuple[SessionListed, ...]:
@@ -360,6 +386,17 @@ class Rooms:
         session = self.resident.get(message.session_id)
         if session is not None:
             session.appended(message)
+
+
+def share_of_message(message: Numbered, speaker: str) -> Share:
+    """Return whose part of which budget a message takes."""
+    if isinstance(message, SessionMessage):
+        return Share(Kind.BROADCAST, message.sender)
+    if isinstance(message, ParticipantRenamed):
+        return Share(Kind.NAME, message.participant_id)
+    if isinstance(message, Transcript) and message.participant_id is not None:
+        return Share(Kind.CAPTION, message.participant_id)
+    return Share(Kind.CAPTION, speaker)
 
 
 def _unknown(session_id: str) -> ProblemError:

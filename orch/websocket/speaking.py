@@ -480,7 +480,7 @@ class Speaking:
             targets=stream.languages,
             speaker=speaker,
             participant_id=member.participant_id if member else None,
-            publish=partial(self._publish, session_id),
+            publish=partial(self._publish, session_id, member.participant_id if member else ""),
             tell=lambda message: self._rooms.tell(session_id, message),
             acknowledge=partial(self._acknowledge, stream),
             age=age,
@@ -529,12 +529,15 @@ class Speaking:
         finally:
             self._renaming.discard(member)
 
-    async def _publish(self, session_id: str, message: Numbered) -> int:
-        """Publish a caption. What was heard is not given up because the store is away for a while."""
+    async def _publish(self, session_id: str, speaker: str, message: Numbered) -> int:
+        """Publish a caption; it takes its speaker's share of the history.
+
+        What was heard is not given up because the store is away for a while.
+        """
         give_up_at = trio.current_time() + PUBLISH_WITHIN
         while True:
             try:
-                return await self._rooms.publish(session_id, message)
+                return await self._rooms.publish(session_id, message, speaker=speaker)
             except ProblemError as error:
                 if error.code != "store_unavailable" or trio.current_time() >= give_up_at:
                     raise

@@ -411,7 +411,7 @@ def test_keys_of_one_session_lie_together_in_a_cluster(redis_address: str, share
     shared = {"orch:sessions", "orch:server_run", "orch:trial"}
     others = {word for word in found - shared if not word.startswith("orch:{?}:")}
     assert others == {word for word in found if "{s}" in word}
-    assert len(others) == 5
+    assert len(others) == 7
 
 
 def test_ten_thousand_sessions_are_made_and_found_in_seconds(redis_address: str) -> None:

@@ -16,6 +16,7 @@ from orch.stores.redis_keys import (
     encode_told,
     keys,
 )
+from orch.websocket.history import NOBODYS_CAPTION
 
 
 def news(offset: int) -> Appended:
@@ -72,5 +73,24 @@ def test_what_is_published_reads_back() -> None:
     assert all(b"{" + session_id.encode() + b"}" in key for key in keys(session_id))
     told = Told("told", "w", b'm{"a":\n1}')
     assert decode_published(session_id, encode_told(told)) == told
-    header = encode_header(2.5, None)
+    header = encode_header(2.5, NOBODYS_CAPTION, None)
     assert decode_published("s", b"A7\n" + header + b'\n{"a":\n1}') == appended("s", 7, header, b'{"a":\n1}')
+
+
+@given(st.sets(st.integers(1, 12)), st.sets(st.integers(1, 12)), st.integers(0, 12), st.integers(0, 12))
+def test_what_was_dropped_is_leapt_over_and_nothing_is_passed_on_twice(
+    stored: set[int], heard: set[int], position: int, until: int
+) -> None:
+    """From the history and the news, in order; afterwards nothing up to there is waited for."""
+    follower = following(position)
+    before = [message.offset for message in follower.take([news(offset) for offset in sorted(heard)])]
+    came = follower.position or 0
+    found = [news(offset) for offset in sorted(stored) if position < offset <= until]
+    after = [message.offset for message in follower.leap(found, until)]
+    passed_on = before + after
+    assert passed_on == sorted(set(passed_on))
+    wanted = {offset for offset in stored | heard if came < offset <= until}
+    assert wanted <= set(after)
+    assert follower.position is not None
+    assert follower.position >= max(came, until)
+    assert follower.position + 1 not in heard

@@ -236,7 +236,8 @@ def test_history_that_is_gone_is_an_honest_false(tmp_path: Path) -> None:
                     {"type": "join_session", "session_id": "s", "history": True}, "session_joined"
                 )
                 assert [message["data"] for message in joined_anew["messages"]] == [2, 3, 4]
-                assert joined_anew["complete"] is False
+                # No caption is missing, but broadcasts are.
+                assert (joined_anew["complete"], joined_anew["broadcasts_complete"]) == (True, False)
 
     run(main)
 

@@ -1,4 +1,4 @@
--- KEYS: session, history, participants
+-- KEYS: session, history, participants, index, shares
 -- ARGV: token, milliseconds to live, epoch, offset, kept_first, config, created, last_active, speak key,
 -- read key[, participant, record]
 -- Returns 1, or 0 where there is one of this name. Asked again with the same token, it answers the same again.
@@ -6,9 +6,10 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   return redis.call('HGET', KEYS[1], 'token') == ARGV[1] and 1 or 0
 end
 -- A full server may have dropped the session alone: what is left would be taken for this one's.
-redis.call('UNLINK', KEYS[2], KEYS[3])
+redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 redis.call('HSET', KEYS[1], 'token', ARGV[1], 'epoch', ARGV[3], 'offset', ARGV[4], 'first', ARGV[5],
-  'config', ARGV[6], 'created', ARGV[7], 'active', ARGV[8], 'bytes', '0', 'speak', ARGV[9], 'read', ARGV[10])
+  'config', ARGV[6], 'created', ARGV[7], 'active', ARGV[8], 'bytes', '0', 'speak', ARGV[9], 'read', ARGV[10],
+  'indexed', ARGV[4], 'gone', tonumber(ARGV[5]) - 1, 'gone_others', tonumber(ARGV[5]) - 1)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 if ARGV[11] then
   redis.call('HSET', KEYS[3], ARGV[11], ARGV[12])

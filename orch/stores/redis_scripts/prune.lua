@@ -1,14 +1,19 @@
--- KEYS: session, history, participants. ARGV: the limits' messages, seconds, bytes, now
+-- KEYS: session, history, participants, index, shares
+-- ARGV: now, the limits: seconds, then messages and bytes of each kind
 -- Returns how many messages went, and how many participants may return.
-local session = redis.call('HMGET', KEYS[1], 'offset', 'first', 'bytes')
-if not session[1] then
+local offset = tonumber(redis.call('HGET', KEYS[1], 'offset'))
+if not offset then
   return {0, 0}
 end
-local offset = tonumber(session[1])
-local count, size, dropped = trim(KEYS[2], offset - tonumber(session[2]) + 1, tonumber(session[3]),
-  tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (clock(ARGV[4])))
-if dropped > 0 then
-  redis.call('HSET', KEYS[1], 'first', string.format('%.0f', offset - count + 1),
-    'bytes', string.format('%d', size))
+local book = open_book(KEYS[1], KEYS[2], KEYS[4], KEYS[5])
+follow(book, offset, offset, {})
+local budgets = {}
+for place = 3, 8 do
+  budgets[place - 2] = tonumber(ARGV[place])
 end
-return {dropped, redis.call('HLEN', KEYS[3])}
+age(book, tonumber(ARGV[2]), (clock(ARGV[1])), math.huge)
+spill(book, budgets, math.huge)
+if book.dropped > 0 or book.is_remade then
+  close_book(book, offset)
+end
+return {book.dropped, redis.call('HLEN', KEYS[3])}

@@ -1,4 +1,4 @@
--- KEYS: session, history. ARGV: epoch, an offset that was given in it
+-- KEYS: session, history, participants, index, shares. ARGV: epoch, an offset that was given in it
 -- A server that came back with less than it had answered must not give those offsets again. What is left of
 -- the history would have a hole, so it goes. Returns the session's offset, or -1 where it is another session.
 local session = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
@@ -8,6 +8,8 @@ end
 if tonumber(session[2]) >= tonumber(ARGV[2]) then
   return tonumber(session[2])
 end
-redis.call('HSET', KEYS[1], 'offset', ARGV[2], 'first', string.format('%.0f', tonumber(ARGV[2]) + 1), 'bytes', '0')
-redis.call('UNLINK', KEYS[2])
+redis.call('HSET', KEYS[1], 'offset', ARGV[2], 'first', string.format('%.0f', tonumber(ARGV[2]) + 1), 'bytes', '0',
+  'n0', '0', 'b0', '0', 'n1', '0', 'b1', '0', 'n2', '0', 'b2', '0',
+  'gone', ARGV[2], 'gone_others', ARGV[2], 'indexed', ARGV[2])
+redis.call('UNLINK', KEYS[2], KEYS[4], KEYS[5])
 return tonumber(ARGV[2])

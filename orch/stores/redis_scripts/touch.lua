@@ -1,4 +1,4 @@
--- KEYS: session, history, participants. ARGV: milliseconds to live, at[, participant, record]
+-- KEYS: session, history, participants, index, shares. ARGV: milliseconds to live, at[, participant, record]
 -- Notes that a session is in use, and who may return to it. Returns 1, or 0 where there is no session.
 local active = redis.call('HGET', KEYS[1], 'active')
 if not active then
@@ -11,7 +11,7 @@ end
 if ARGV[3] then
   redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
 end
-for index = 1, 3 do
+for index = 1, #KEYS do
   redis.call('PEXPIRE', KEYS[index], ARGV[1])
 end
 return 1
