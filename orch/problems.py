@@ -35,6 +35,7 @@ _TABLE: Final = (
     Problem("store_full", 507, "All that may be stored is."),
     Problem("store_unavailable", 503, "What must be kept cannot be written now. Try again soon."),
     Problem("key_required", 403, "A session is opened with its key."),
+    Problem("not_your_recording", 403, "A recording is cancelled by who sent it, the owner or an operator."),
     Problem("read_only", 403, "Observers read; they do not speak or send."),
     # Speech.
     Problem("audio_not_started", 409, "Send audio_start before audio."),

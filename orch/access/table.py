@@ -81,7 +81,8 @@ ROUTES: Final[Mapping[tuple[str, str], Need]] = {
     ("GET", "/api/sessions/<session_id>"): Need.READ,
     ("GET", "/api/sessions/<session_id>/transcript"): Need.READ,
     ("POST", "/api/sessions/<session_id>/recordings"): Need.SPEAK,
-    ("DELETE", "/api/sessions/<session_id>/recordings/<stream_id>"): Need.SPEAK,
+    ("GET", "/api/sessions/<session_id>/recordings"): Need.READ,
+    ("DELETE", "/api/sessions/<session_id>/recordings/<stream_id>"): Need.SPEAK,  # its own key decides
 }
 
 #: Whatever the gateway's own routes lead to, with any method.
@@ -99,6 +100,7 @@ MESSAGES: Final[Mapping[str, Need]] = {
     "audio_start": Need.SPEAK,
     "binary": Need.SPEAK,
     "audio_end": Need.ANY,
+    "cancel_recording": Need.ANY,  # the role in the session, or the key of the recording, decides
     "service_message": Need.GATEWAY,
     "subscribe": Need.ANY,  # its topic decides
     "unsubscribe": Need.ANY,

@@ -19,7 +19,7 @@ from quart import Request
 from orch.problems import ProblemError
 from orch.settings.structs import Speech
 from orch.speech.recordings import Recording, open_recording
-from orch.websocket.streams import Tracks
+from orch.websocket.streams import RecordingFacts
 
 RECORDING_LIMIT: Final = 25 * 2**20
 """Bytes of a recording."""
@@ -53,7 +53,7 @@ class Upload:
         self._is_read = self._is_closed = False
         self._recording = recording
         self.seconds = recording.seconds
-        self.tracks = Tracks(track=recording.track, tracks=recording.tracks)
+        self.facts = RecordingFacts(track=recording.track, tracks=recording.tracks, seconds=recording.seconds)
 
     async def close(self) -> None:
         """Let go of the file, unless someone is reading it."""

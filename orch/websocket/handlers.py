@@ -23,6 +23,7 @@ from orch.websocket.messages import (
     AudioEnd,
     AudioStart,
     Broadcast,
+    CancelRecording,
     ClientMessage,
     CreateSession,
     JoinSession,
@@ -39,6 +40,7 @@ from orch.websocket.messages import (
 )
 from orch.websocket.outbox import Frame
 from orch.websocket.publisher import TopicPublisher
+from orch.websocket.recordings import Recordings
 from orch.websocket.rooms import Rooms
 from orch.websocket.sessions import Session
 from orch.websocket.speaking import Speaking
@@ -104,6 +106,7 @@ class Handlers:
         membership: Membership,
         publisher: TopicPublisher,
         speaking: Speaking,
+        recordings: Recordings,
         gateway: Gateway,
     ) -> None:
         self._rooms = rooms
@@ -125,6 +128,7 @@ class Handlers:
             Unsubscribe: self._unsubscribe,
             AudioStart: speaking.start,
             AudioEnd: self._audio_end,
+            CancelRecording: recordings.asked,
         }
         self._needs = {kind: need_of_message(type_name(kind)) for kind in self._table}
 

@@ -138,6 +138,17 @@ class AudioEnd(ClientMessage, frozen=True, tag="audio_end"):
     """The speech has ended; ``audio_ended`` follows once all of it is written down."""
 
 
+class CancelRecording(ClientMessage, frozen=True, tag="cancel_recording"):
+    """Cancel a recording that is being read; what was written of it stays.
+
+    The session's owner and operators need no ``key``; others show the one that the upload was answered with.
+    """
+
+    session_id: SessionId
+    stream_id: Annotated[str, Meta(max_length=64)]
+    key: Key | None = None
+
+
 class TestMessage(ClientMessage, frozen=True, tag="test_message"):
     """Sent back as it came; whatever fields it has are kept."""
 
@@ -154,6 +165,7 @@ AnyClientMessage = (
     | Unsubscribe
     | AudioStart
     | AudioEnd
+    | CancelRecording
     | TestMessage
 )
 
@@ -368,6 +380,13 @@ class AudioEnded(ServerMessage, frozen=True, tag="audio_ended"):
     tracks: int | None = None
     track: int | None = None
     cancelled: bool = False
+
+
+class RecordingCancelled(ServerMessage, frozen=True, tag="recording_cancelled"):
+    """The answer to ``cancel_recording``; ``audio_ended`` with ``cancelled`` follows to all."""
+
+    session_id: str
+    stream_id: str
 
 
 class AudioStatus(ServerMessage, frozen=True, tag="audio_status"):

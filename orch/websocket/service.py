@@ -45,11 +45,12 @@ from orch.websocket.pool import NEWEST, PoolQuery, choose
 from orch.websocket.pooling import Pool
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.publisher import TopicPublisher
+from orch.websocket.recordings import RecordingListed, RecordingOpened, Recordings
 from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary, summary
 from orch.websocket.space_keeping import SpaceKeeper
-from orch.websocket.speaking import RecordingOpened, Speaking
-from orch.websocket.streams import Speech, Tracks
+from orch.websocket.speaking import Speaking
+from orch.websocket.streams import RecordingFacts, Speech
 from orch.websocket.sweeping import Sweeper
 from orch.websocket.tokens import new_name
 from orch.websocket.topics import Topics
@@ -129,6 +130,7 @@ class HubService:
         self._membership = Membership(self._rooms, self.admission, self.beginnings)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
         self._speaking = Speaking(rooms=self._rooms, speech=speech, asking=asking)
+        self._recordings = Recordings(rooms=self._rooms, speaking=self._speaking, asking=asking)
         self._sweeper = Sweeper(self._rooms)
         self._space_keeper = SpaceKeeper(
             self._rooms, self.beginnings, events, changed=lambda: topics.touch("connections")
@@ -145,6 +147,7 @@ class HubService:
             membership=self._membership,
             publisher=self._publisher,
             speaking=self._speaking,
+            recordings=self._recordings,
             gateway=gateway,
         )
         self._terms = Terms(
@@ -333,24 +336,28 @@ class HubService:
         source_language: str,
         target_languages: Collection[str],
         chunks: AsyncIterator[bytes],
-        tracks: Tracks | None = None,
+        facts: RecordingFacts | None = None,
         held: Callable[[], None] | None = None,
     ) -> RecordingOpened:
-        """Have a recording written down in a session; see :meth:`Speaking.open_recording`."""
+        """Have a recording transcribed in a session; see :meth:`Recordings.open`."""
         self._rooms.space.require("What a recording says")
-        return await self._speaking.open_recording(
+        return await self._recordings.open(
             session_id,
             name=name,
             source_language=source_language,
             target_languages=target_languages,
             chunks=chunks,
-            tracks=tracks,
+            facts=facts,
             held=held,
         )
 
-    async def cancel_recording(self, session_id: str, stream_id: str) -> None:
-        """Break off a recording; see :meth:`Speaking.cancel_recording`."""
-        await self._speaking.cancel_recording(session_id, stream_id)
+    async def recordings_of(self, session_id: str) -> tuple[RecordingListed, ...]:
+        """Return what is being read in a session, on any worker."""
+        return await self._recordings.of(session_id)
+
+    async def cancel_recording(self, session_id: str, stream_id: str, *, key: str | None) -> None:
+        """Cancel a recording; see :meth:`Recordings.cancel`."""
+        await self._recordings.cancel(session_id, stream_id, key=key)
 
     async def sweep(self) -> int:
         """End silent sessions now, rather than at the next ``cleanup_interval``; return how many."""

@@ -1,4 +1,4 @@
-"""Speech that arrives over sockets and as recordings, and is on its way to becoming captions.
+"""Speech that arrives over sockets and is on its way to becoming captions; recordings.py feeds it files.
 
 A stream runs in the hub's nursery, not in its speaker's connection: what was said before a connection was
 lost is still transcribed. The stream of a speaker that stores what is not acknowledged stays open for
@@ -7,8 +7,7 @@ one comes to another worker, this one ends the stream before the word, and the s
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
-from contextlib import ExitStack, aclosing, nullcontext
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Final
 
@@ -33,16 +32,12 @@ from orch.websocket.messages import (
     Error,
     ParticipantRenamed,
 )
-from orch.websocket.names import clean
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Numbered, Rooms
 from orch.websocket.sessions import Session
 from orch.websocket.stream_shares import Limits, admit
-from orch.websocket.streams import Speech, Stream, Tracks
+from orch.websocket.streams import Speech, Stream
 from orch.websocket.tokens import new_stream_name
-
-#: What a recording is fed at: 16-bit mono samples a second.
-RECORDING_RATE: Final = 16_000
 
 #: Seconds for which a caption is tried again while the store cannot be written, and between two tries.
 PUBLISH_WITHIN: Final = 60.0
@@ -61,17 +56,8 @@ ENDED_REMEMBERED: Final = 1_000
 RELEASE_WITHIN: Final = 1.0
 
 _RELEASE: Final = "release_stream"
-_CANCEL: Final = "cancel_recording"
-_YES: Final = b"true"
 
 _log = structlog.get_logger("websocket")
-
-
-class RecordingOpened(Struct, frozen=True):
-    """A recording is being written down; its captions' ``segment_id`` begins with ``stream_id``."""
-
-    session_id: str
-    stream_id: str
 
 
 class _Release(Struct, frozen=True):
@@ -80,13 +66,6 @@ class _Release(Struct, frozen=True):
     stream_id: str
     session_id: str
     participant_id: str
-
-
-class _Cancelled(Struct, frozen=True):
-    """Asks other workers to break off a recording."""
-
-    session_id: str
-    stream_id: str
 
 
 class _Ended(Struct, frozen=True):
@@ -102,8 +81,8 @@ class Speaking:
     """Opens streams, feeds them, and says when all of one is transcribed.
 
     The mutable state is the streams: one that is open per connection, bounded per session, per address and
-    in all (``stream_shares``) with those that are still being transcribed, and
-    ``speech.concurrent_recordings`` recordings; and how long the last ended ones were.
+    in all (``stream_shares``) with those that are still being transcribed; and how long the last ended ones
+    were.
     """
 
     def __init__(self, *, rooms: Rooms, speech: Speech, asking: Asking) -> None:
@@ -113,14 +92,12 @@ class Speaking:
         self._streams: dict[str, Stream] = {}
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
         self._renaming: set[Member] = set()
-        self._recordings = 0
         self._nursery: trio.Nursery | None = None
         self._is_draining = False
         self._done = trio.lowlevel.ParkingLot()
         rooms.on_ended = self._cut_off
         rooms.on_renamed = self._renamed
         asking.answer(_RELEASE, self._released)
-        asking.answer(_CANCEL, self._cancelled)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run streams until cancelled."""
@@ -142,7 +119,7 @@ class Speaking:
             if stream.is_stored and stream.is_open:
                 stream.speech.release()
                 stream.speech.acknowledge()
-            self._end(stream)
+            self.end_stream(stream)
 
     async def drain(self) -> None:
         """Accept no more speech; return when all that was said is transcribed."""
@@ -164,7 +141,7 @@ class Speaking:
                     return
                 stream, beginning = self._begin(session, connection, member, message, progress)
                 _listen(connection, stream)
-                await self._launch(stream, partial(self._run, stream))
+                await self.launch(stream, partial(self.run_stream, stream))
         connection.answer(
             AudioStarted(
                 timestamp=self._rooms.now_ms(),
@@ -201,13 +178,13 @@ class Speaking:
         """Accept no more speech; ``audio_ended`` answers once all of it is transcribed."""
         stream = self._open_stream(connection)
         stream.ended_by = message.id
-        self._end(stream)
+        self.end_stream(stream)
 
     def hang_up(self, connection: Connection, session_id: str | None = None) -> None:
         """End the connection's stream (if it is in ``session_id``): its speaker has left."""
         stream = self._streams.get(connection.stream_id or "")
         if stream is not None and session_id in (None, stream.session_id):
-            self._end(stream)
+            self.end_stream(stream)
 
     def lose(self, connection: Connection) -> None:
         """Take it that a connection has ended. A speaker who may return finds the stream as it was."""
@@ -217,7 +194,7 @@ class Speaking:
         patience = self._rooms.settings.orchestration.speech.resume_seconds
         is_gone = connection.has_left or not stream.is_stored or not patience
         if is_gone or not stream.is_open or self._nursery is None or self._is_draining:
-            self._end(stream)
+            self.end_stream(stream)
             return
         self._silence(stream)
         stream.away = trio.CancelScope()
@@ -227,83 +204,15 @@ class Speaking:
         with away:
             await trio.sleep(seconds)
         if not away.cancelled_caught:
-            self._end(stream)
+            self.end_stream(stream)
 
-    async def open_recording(
-        self,
-        session_id: str,
-        *,
-        name: str | None,
-        source_language: str,
-        target_languages: Collection[str],
-        chunks: AsyncIterator[bytes],
-        tracks: Tracks | None = None,
-        held: Callable[[], None] | None = None,
-    ) -> RecordingOpened:
-        """Have a recording written down in a session, as fast as the back ends take it.
+    def stream(self, stream_id: str) -> Stream | None:
+        """Return a stream that is still being transcribed."""
+        return self._streams.get(stream_id)
 
-        ``chunks``: 16-bit mono PCM at :data:`RECORDING_RATE`; closed here once it is opened. Returns when the
-        stream has begun; ``held`` is called once all of it is written down. Raises
-        ``unknown_session``, ``too_many_recordings``, ``unsupported_language``.
-        """
-        limit = self._rooms.settings.orchestration.speech.concurrent_recordings
-        if self._recordings >= limit:
-            raise ProblemError("too_many_recordings", f"{limit} recordings are being read now.")
-        self._recordings += 1
-        place = ExitStack()
-        place.callback(self._give_back_place)
-        try:
-            async with self._rooms.open(session_id) as session:
-                stream = self._open(
-                    session,
-                    sample_rate=RECORDING_RATE,
-                    source_language=source_language,
-                    target_languages=target_languages,
-                    speaker=self._name_recording(session, name),
-                )
-                stream.tracks = tracks or Tracks(track=1, tracks=1)
-                await self._launch(stream, partial(self._record, stream, chunks, place))
-        except BaseException:
-            place.close()
-            raise
-        if held is not None:
-            if stream.stream_id in self._streams:
-                place.callback(held)
-            else:
-                held()
-        return RecordingOpened(session_id=session_id, stream_id=stream.stream_id)
-
-    async def cancel_recording(self, session_id: str, stream_id: str) -> None:
-        """Break off a recording, on whichever worker it is read. Raises ``unknown_recording``."""
-        asked = _Cancelled(session_id, stream_id)
-        if self._cancel(asked):
-            return
-        if self._asking.is_shared:
-            found = await self._asking.ask(_CANCEL, msgspec.json.encode(asked), within=RELEASE_WITHIN)
-            if any(answer.data == _YES for answer in found.answers):
-                return
-        raise ProblemError(
-            "unknown_recording", f"No recording {stream_id} is being written down in {session_id}."
-        )
-
-    def _cancelled(self, payload: bytes) -> bytes:
-        return _YES if self._cancel(msgspec.json.decode(payload, type=_Cancelled)) else b"false"
-
-    def _cancel(self, asked: _Cancelled) -> bool:
-        stream = self._streams.get(asked.stream_id)
-        if stream is None or stream.tracks is None or stream.session_id != asked.session_id:
-            return False
-        stream.is_cancelled = True
-        stream.scope.cancel()
-        return True
-
-    def _name_recording(self, session: Session, name: str | None) -> str | None:
-        """Return what a recording's lines are said by: never a participant, here now or later."""
-        cleaned = clean(name or "")
-        return session.name_recording(new_stream_name(), cleaned) if cleaned else None
-
-    def _give_back_place(self) -> None:
-        self._recordings -= 1
+    def streams_of(self, session_id: str) -> tuple[Stream, ...]:
+        """Return the streams of a session that are still being transcribed."""
+        return tuple(stream for stream in self._streams.values() if stream.session_id == session_id)
 
     def _cut_off(self, session: Session) -> None:
         """Break off the streams of a session that has ended."""
@@ -388,7 +297,7 @@ class Speaking:
         if stream is not None and (stream.session_id, stream.participant_id) == whose:
             if stream.is_open and stream.is_stored:
                 stream.speech.release()
-                self._end(stream)
+                self.end_stream(stream)
             return Progress(stream.speech.received_seconds)
         ended = self._ended.get(asked.stream_id)
         if ended is not None and (ended.session_id, ended.participant_id) == whose:
@@ -410,7 +319,7 @@ class Speaking:
             session_age=now - session.created,
             spoken_until=self._spoken_until(session.session_id, member.participant_id, now),
         )
-        stream = self._open(
+        stream = self.open_stream(
             session,
             sample_rate=message.sample_rate,
             source_language=message.source_language,
@@ -433,7 +342,7 @@ class Speaking:
 
     # One stream.
 
-    def _open(
+    def open_stream(
         self,
         session: Session,
         *,
@@ -446,6 +355,7 @@ class Speaking:
         is_stored: bool = False,
         age: float = 0.0,
     ) -> Stream:
+        """Begin a stream. Raises what the limits, its rate and its languages are refused with."""
         self._require_nursery()
         settings = self._rooms.settings.orchestration.speech
         address = None if connection is None else address_of(connection.host)
@@ -487,7 +397,7 @@ class Speaking:
             address=address or "",
         )
         for idle in ended:
-            self._end(idle)
+            self.end_stream(idle)
         self._streams[stream_id] = stream
         session.streams = (*session.streams, stream_id)
         if member is not None:
@@ -543,7 +453,8 @@ class Speaking:
                     raise
             await trio.sleep(PUBLISH_AGAIN)
 
-    async def _launch(self, stream: Stream, run: Callable[..., Awaitable[None]]) -> None:
+    async def launch(self, stream: Stream, run: Callable[..., Awaitable[None]]) -> None:
+        """Have ``run`` carry a stream to its end, in the nursery of all streams; return once it runs."""
         try:
             await self._require_nursery().start(run)
         except BaseException:
@@ -562,7 +473,7 @@ class Speaking:
             raise ProblemError("audio_not_started", "Send audio_start before audio.")
         return stream
 
-    async def _run(
+    async def run_stream(
         self, stream: Stream, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Run a stream to its end, whatever becomes of it: the boundary of one stream."""
@@ -577,38 +488,8 @@ class Speaking:
         finally:
             self._finish(stream, is_whole=is_whole)
 
-    async def _record(
-        self,
-        stream: Stream,
-        chunks: AsyncIterator[bytes],
-        place: ExitStack,
-        *,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Feed a recording and run its stream to the end; then another may take its place."""
-        with place:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(self._run, stream)
-                task_status.started()
-                with stream.feeding:
-                    await self._feed_all(stream, chunks)
-                self._end(stream)
-
-    async def _feed_all(self, stream: Stream, chunks: AsyncIterator[bytes]) -> None:
-        """Feed a recording to its end, or to where it can no longer be read."""
-        try:
-            async with aclosing(chunks) if isinstance(chunks, AsyncGenerator) else nullcontext():
-                async for chunk in chunks:
-                    await stream.speech.feed_paced(chunk)
-        except ProblemError as error:
-            self._complain(stream, error.code, error.detail)
-        except trio.BrokenResourceError:
-            return  # the stream has ended, and said why
-        except Exception:  # noqa: BLE001 - what a broken file does to its decoder is not known in advance
-            _log.exception("recording failed", session_id=stream.session.session_id)
-            self._complain(stream, "internal_error", "The recording could not be read to its end.")
-
-    def _end(self, stream: Stream) -> None:
+    def end_stream(self, stream: Stream) -> None:
+        """Accept no more speech for a stream; what it has is transcribed."""
         if stream.is_open:
             stream.is_open = False
             if stream.away is not None:
@@ -641,7 +522,7 @@ class Speaking:
         if session.has_ended:
             return
         if not is_whole and not stream.is_cancelled:
-            self._complain(stream, "speech_lost", "The stream was broken off. Start it again.")
+            self.complain(stream, "speech_lost", "The stream was broken off. Start it again.")
         ended = AudioEnded(
             timestamp=self._rooms.now_ms(),
             session_id=session.session_id,
@@ -649,8 +530,8 @@ class Speaking:
             seconds=stream.speech.seconds,
             lost_seconds=stream.speech.lost_seconds,
             speech_seconds=round(stream.speech.speech_seconds, 3),
-            tracks=None if stream.tracks is None else stream.tracks.tracks,
-            track=None if stream.tracks is None else stream.tracks.track,
+            tracks=None if stream.recording is None else stream.recording.tracks,
+            track=None if stream.recording is None else stream.recording.track,
             cancelled=stream.is_cancelled,
         )
         self._say(stream, ended, to_all=True)
@@ -665,7 +546,8 @@ class Speaking:
         while len(self._ended) > ENDED_REMEMBERED:
             self._ended.popitem(last=False)
 
-    def _complain(self, stream: Stream, code: str, detail: str) -> None:
+    def complain(self, stream: Stream, code: str, detail: str) -> None:
+        """Send an error about a stream to its speaker, or of a recording to all in the session."""
         message = Error(
             timestamp=self._rooms.now_ms(),
             code=code,

@@ -20,11 +20,20 @@ CATCHING_UP: Final = 8.0
 AHEAD: Final = 90.0
 
 
-class Tracks(Struct, frozen=True):
-    """Which of a recording's sound tracks is read, counted from 1, and how many there are."""
+class RecordingFacts(Struct, frozen=True, kw_only=True):
+    """What is known of a recording: its length in seconds, if it says one; which sound track is read.
 
-    track: int
-    tracks: int
+    ``track`` is counted from 1, of ``tracks``. ``name``: the speaker of its lines. ``key``: cancels it.
+    """
+
+    track: int = 1
+    tracks: int = 1
+    seconds: float | None = None
+    name: str | None = None
+    key: str = ""
+
+    def __repr__(self) -> str:
+        return f"RecordingFacts({self.name!r}, track {self.track} of {self.tracks})"
 
 
 class SpeechStream(Protocol):
@@ -131,7 +140,7 @@ class Stream:
         self.away: trio.CancelScope | None = None
         self.ended_by: MessageId | None = None
         self.is_open = True
-        self.tracks: Tracks | None = None
+        self.recording: RecordingFacts | None = None
         self.is_cancelled = False
         self.speech: SpeechStream
 

@@ -93,6 +93,11 @@ export class SessionClient extends EventTarget {
     return (this.#role ?? this.#me.role) === "observer";
   }
 
+  /** Whether this page began the session. */
+  get isOwner() {
+    return this.#role === "owner";
+  }
+
   /** Who is here; of a crowd the first hundred, and whoever speaks. */
   get participants() {
     return this.#participants;

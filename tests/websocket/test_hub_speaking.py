@@ -6,6 +6,7 @@ import pytest
 import trio
 import trio.testing
 
+from orch.access.actors import Actor
 from orch.problems import ProblemError
 from orch.websocket.service import SPEECH_PATIENCE
 from orch.websocket.speaking import PUBLISH_WITHIN
@@ -353,6 +354,43 @@ def test_a_recording_that_breaks_off_is_written_down_as_far_as_it_goes(
             assert (told["code"], told["session_id"], told["stream_id"]) == (code, "s", opened.stream_id)
             assert (await ann.until("transcript"))["text"] == "8"
             await ann.until("audio_ended")
+
+    run(main)
+
+
+def test_the_owner_of_a_session_cancels_a_recording_in_it(tmp_path: Path) -> None:
+    """Another participant does with the recording's own key; everyone learns that it was cancelled."""
+
+    async def forever() -> AsyncIterator[bytes]:
+        yield b"\x00\x01" * 4
+        await trio.sleep_forever()
+
+    async def main() -> None:
+        here = {"actor": Actor(is_operator=False, is_local=True, via="none", address="127.0.0.1")}
+        async with running_hub(tmp_path) as hub, hub.connected(**here) as ann, hub.connected(**here) as bob:
+            await ann.ask({"type": "create_session", "session_id": "s"})
+            cancel = {"type": "cancel_recording", "session_id": "s", "id": 9}
+            assert (await bob.ask({**cancel, "stream_id": "x"}, "error"))["code"] == "not_in_session"
+            await bob.ask({"type": "join_session", "session_id": "s"})
+            first, second = [await upload(hub, forever()) for _ in range(2)]
+            assert [each.name for each in await hub.service.recordings_of("s")] == [
+                "file.wav",
+                "file.wav (2)",
+            ]
+            refused = await bob.ask({**cancel, "stream_id": first.stream_id}, "error")
+            assert (refused["code"], refused["id"]) == ("not_your_recording", 9)
+            done = await ann.ask({**cancel, "stream_id": first.stream_id}, "recording_cancelled")
+            assert (done["id"], done["stream_id"]) == (9, first.stream_id)
+            for socket in (ann, bob):
+                ended = await socket.until("audio_ended")
+                assert (ended["stream_id"], ended["cancelled"]) == (first.stream_id, True)
+            shown = {**cancel, "stream_id": second.stream_id, "key": second.recording_key}
+            await bob.ask(shown, "recording_cancelled")
+            for socket in (ann, bob):
+                assert (await socket.until("audio_ended"))["stream_id"] == second.stream_id
+            assert await hub.service.recordings_of("s") == ()
+            gone = await ann.ask({**cancel, "stream_id": first.stream_id}, "error")
+            assert gone["code"] == "unknown_recording"
 
     run(main)
 

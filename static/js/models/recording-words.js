@@ -17,7 +17,12 @@ export function tracksRead({ tracks, track }) {
 
 /** A recording that is chosen, before anything is known of it. */
 export function entryOf(name) {
-  return { name, phase: "waiting", share: 0, written: 0, length: null, heard: null, spoken: null, tracks: null, track: null, stream_id: null, lost: 0, waitingFor: null, problem: null, isBroken: false };
+  return { name, phase: "waiting", share: 0, written: 0, length: null, heard: null, spoken: null, tracks: null, track: null, stream_id: null, lost: 0, waitingFor: null, problem: null, isBroken: false, isFound: false };
+}
+
+/** One that the service reads already (`GET /api/sessions/ID/recordings`): of before a reload, or of somebody else. */
+export function found({ stream_id, name, seconds: length }) {
+  return { ...entryOf(name ?? "A recording"), phase: "reading", stream_id, length: length ?? null, isFound: true };
 }
 
 /** What `audio_ended` says of the recording. */
@@ -43,6 +48,8 @@ export function recordingState(entry) {
       if (entry.share < 1) return { text: `Uploading, ${Math.floor(entry.share * 10) * 10} %`, tone: "", progress: entry.share, canCancel: true };
       return { text: "Uploaded; the service is looking at it", tone: "", progress: null, canCancel: true };
     case "reading":
+      // What was written before this page came is in the transcript, and not counted here.
+      if (entry.isFound && entry.written === 0) return { text: "Being read", tone: "", progress: null, canCancel: true };
       return {
         text: `${seconds(entry.written)}${entry.length === null ? "" : ` of ${seconds(entry.length)}`} written${entry.waitingFor ? `; waiting for ${entry.waitingFor}` : ""}`,
         tone: "",

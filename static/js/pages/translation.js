@@ -89,6 +89,9 @@ const recordings = new Recordings({
   key: () => session.keys?.speak ?? session.keys?.read ?? null,
   onRefused: (text) => notices.say("recording", { word: "not taken", tone: "bad", text }),
   onChange: () => say(),
+  mayCancel: () => (document.body.dataset.operator !== undefined ? "operator" : session.isOwner ? "owner" : null),
+  cancelAsOwner: (session_id, stream_id) => socket.request({ type: "cancel_recording", session_id, stream_id }),
+  storage: tabStorage(),
 });
 
 const transcript = new Transcript({
@@ -478,7 +481,7 @@ speaking.addEventListener("change", () => {
 session.addEventListener("phase", showSession);
 session.addEventListener("ready", () => {
   speaking.ready();
-  recordings.check(session.session_id).catch(() => toast("Whether the recordings were read to their end is not known: the service cannot be reached.", { tone: "bad" }));
+  recordings.check(session.session_id).catch(() => toast("Which recordings are being read is not known: the service cannot be reached.", { tone: "bad" }));
 });
 session.addEventListener("participants", ({ detail }) => {
   setText(byId("here"), list([here(detail.participants, detail.count)]).replace(/^./, (first) => first.toUpperCase()));

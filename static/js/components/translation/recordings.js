@@ -1,7 +1,12 @@
-/** Recordings on their way: chosen or dropped, uploaded with progress, read by the service until they are written. */
+/**
+ * Recordings on their way: chosen or dropped, uploaded with progress, read by the service until they are written;
+ * and those that are read in the session already, sent before a reload or by somebody else.
+ */
 
 import { inItsPlace, problemIn } from "../../models/answers.js";
-import { ended, entryOf, recordingState } from "../../models/recording-words.js";
+import { streamOf } from "../../models/exports.js";
+import { RecordingKeys } from "../../models/recording-keys.js";
+import { ended, entryOf, found, recordingState } from "../../models/recording-words.js";
 import { refusedUpload } from "../../models/translation-words.js";
 import { keyHeaders, recordingUrl, upload } from "../../models/upload.js";
 import { h, keyed, setAttribute, setText } from "../dom.js";
@@ -12,6 +17,8 @@ const SHOWN_AFTER = 15_000;
 const SILENCE = 3;
 /** Sent and read at a time; further ones wait here for their turn. */
 const AT_A_TIME = 2;
+/** A history may have lines of many recordings: what of it is still read is asked once, after so long (ms). */
+const LOOK_AFTER = 500;
 const OVER = new Set(["done", "cancelled"]);
 
 /** Whether a name is a stream's own, or that of one of its segments. */
@@ -28,15 +35,21 @@ export class Recordings {
   #key;
   #onRefused;
   #onChange;
+  #mayCancel;
+  #cancelAsOwner;
+  #keys;
   #all = [];
   #made = 0;
+  #looked = new Set();
+  #lookTimer = null;
   #dragDepth = 0;
 
   /**
    * `target()` is {session_id, source, targets} or null; `prepare()` resolves to whether there is a session;
-   * `key()` is its key; `onRefused(text)`; `onChange()`.
+   * `key()` is its key; `onRefused(text)`; `onChange()`. `mayCancel()`: any recording in the session;
+   * `cancelAsOwner(session_id, stream_id)` does so over the socket. `storage` has the keys of this tab's own.
    */
-  constructor({ input, button, drop, card, list, target, prepare, key, onRefused, onChange }) {
+  constructor({ input, button, drop, card, list, target, prepare, key, onRefused, onChange, mayCancel, cancelAsOwner, storage }) {
     this.#input = input;
     this.#button = button;
     this.#drop = drop;
@@ -47,6 +60,9 @@ export class Recordings {
     this.#key = key;
     this.#onRefused = onRefused;
     this.#onChange = onChange;
+    this.#mayCancel = mayCancel;
+    this.#cancelAsOwner = cancelAsOwner;
+    this.#keys = new RecordingKeys(storage);
   }
 
   /** How many are being uploaded or read. */
@@ -54,7 +70,7 @@ export class Recordings {
     return this.#all.filter(({ phase }) => !OVER.has(phase)).length;
   }
 
-  /** Whether the segment is of one of them. */
+  /** Whether the segment is of one of those that are shown. */
   owns(id) {
     return this.#all.some(({ stream_id }) => stream_id && isOf(id, stream_id));
   }
@@ -79,6 +95,7 @@ export class Recordings {
   hear(message) {
     const stream = message.stream_id ?? message.segment_id;
     const entry = stream && this.#all.find(({ stream_id }) => stream_id && isOf(stream, stream_id));
+    if (stream && !entry && message.type === "transcript" && message.recording) this.#lookFor(streamOf(stream), message.session_id);
     if (!entry || OVER.has(entry.phase)) return;
     if (message.type === "transcript" && message.final) entry.written = Math.max(entry.written, message.end);
     if (message.type === "audio_status") entry.waitingFor = message.waiting_for;
@@ -90,18 +107,39 @@ export class Recordings {
     this.#show();
   }
 
-  /** Back after a lost connection: an end that was told meanwhile was missed. Ask whether anything is still read. */
+  /** Lines of a recording that is not shown here: somebody else has sent it. Of each it is asked once. */
+  #lookFor(stream_id, session_id) {
+    if (this.#looked.has(stream_id)) return;
+    this.#looked.add(stream_id);
+    this.#lookTimer ??= setTimeout(() => {
+      this.#lookTimer = null;
+      // Without an answer it is not shown until the next one, or until the connection is new.
+      this.check(session_id).catch(() => this.#looked.delete(stream_id));
+    }, LOOK_AFTER);
+  }
+
+  /** In the session (again): what is read in it now is shown, and what ended meanwhile has ended. */
   async check(session_id) {
-    const isRead = ({ phase }) => phase === "reading" || phase === "cancelling";
-    const reading = this.#all.filter(isRead);
-    if (reading.length === 0) return;
-    const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}`, { headers: keyHeaders(this.#key()) });
-    if (!response.ok || (await response.json()).streams > 0) return;
-    for (const entry of reading.filter(isRead)) {
+    const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}/recordings`, { headers: keyHeaders(this.#key()) });
+    // 404: the session is begun with the first word.
+    if (response.status === 404) return;
+    if (!response.ok) throw new Error(inItsPlace(response.status));
+    const { recordings } = await response.json();
+    const now = new Set(recordings.map(({ stream_id }) => stream_id));
+    // Those of another session that this tab was in are shown there.
+    this.#all = this.#all.filter((entry) => !entry.isFound || entry.session_id === session_id);
+    for (const entry of this.#all) {
+      if (entry.session_id !== session_id || (entry.phase !== "reading" && entry.phase !== "cancelling") || now.has(entry.stream_id)) continue;
       entry.phase = "done";
       // Without a length nobody knows whether it was read to its end.
       entry.isBroken = entry.length === null || entry.written < entry.length - SILENCE;
       this.#finish(entry);
+    }
+    for (const recording of recordings) {
+      this.#looked.add(recording.stream_id);
+      if (this.#all.some(({ stream_id }) => stream_id === recording.stream_id)) continue;
+      this.#made += 1;
+      this.#all.push({ ...found(recording), key: this.#made, session_id, file: null, target: null, abort: null });
     }
     this.#show();
   }
@@ -126,7 +164,7 @@ export class Recordings {
 
   /** Upload those whose turn it is. */
   #sendNext() {
-    const isUnderWay = ({ phase }) => phase !== "waiting" && !OVER.has(phase);
+    const isUnderWay = ({ phase, isFound }) => !isFound && phase !== "waiting" && !OVER.has(phase);
     let room = AT_A_TIME - this.#all.filter(isUnderWay).length;
     for (const entry of this.#all.filter(({ phase }) => phase === "waiting")) {
       if (room <= 0) return;
@@ -144,8 +182,11 @@ export class Recordings {
         entry.share = share;
         this.#show();
       };
-      const { stream_id, seconds: length, tracks, track } = await upload(file, url, { headers: keyHeaders(this.#key()), onProgress, signal: abort.signal });
-      Object.assign(entry, { phase: "reading", stream_id, length: length ?? null, tracks: tracks ?? null, track: track ?? null });
+      const { stream_id, recording_key, seconds: length, tracks, track } = await upload(file, url, { headers: keyHeaders(this.#key()), onProgress, signal: abort.signal });
+      this.#keys.write(stream_id, recording_key ?? "");
+      // It may have been seen among those that are read before the answer came.
+      this.#all = this.#all.filter((one) => one === entry || one.stream_id !== stream_id);
+      Object.assign(entry, { phase: "reading", session_id: target.session_id, stream_id, length: length ?? null, tracks: tracks ?? null, track: track ?? null });
     } catch (error) {
       this.#discard(entry);
       if (error.name !== "AbortError") this.#onRefused(refusedUpload({ status: error.status, code: error.code, detail: error.message, name: file.name, size: file.size }));
@@ -161,15 +202,8 @@ export class Recordings {
     else if (entry.phase === "reading") {
       entry.phase = "cancelling";
       this.#show();
-      const url = `/api/sessions/${encodeURIComponent(entry.target.session_id)}/recordings/${encodeURIComponent(entry.stream_id)}`;
       try {
-        const response = await fetch(url, { method: "DELETE", headers: keyHeaders(this.#key()) });
-        // 404: it has ended by itself meanwhile, which is told over the socket.
-        if (!response.ok) {
-          const problem = problemIn(await response.text());
-          if (problem === null) throw new Error(inItsPlace(response.status));
-          if (response.status !== 404) throw new Error(problem.detail ?? problem.title);
-        }
+        await this.#cancelReading(entry);
       } catch (error) {
         if (entry.phase === "cancelling") entry.phase = "reading";
         // fetch rejects with a TypeError in words of the browser's own.
@@ -180,11 +214,32 @@ export class Recordings {
     this.#show();
   }
 
+  async #cancelReading({ session_id, stream_id }) {
+    const recordingKey = this.#keys.read(stream_id);
+    if (recordingKey === "" && this.#mayCancel() === "owner") {
+      await this.#cancelAsOwner(session_id, stream_id);
+      return;
+    }
+    const url = `/api/sessions/${encodeURIComponent(session_id)}/recordings/${encodeURIComponent(stream_id)}`;
+    const headers = { ...keyHeaders(this.#key()), ...(recordingKey === "" ? {} : { "X-Recording-Key": recordingKey }) };
+    const response = await fetch(url, { method: "DELETE", headers });
+    // 404: it has ended by itself meanwhile, which is told over the socket.
+    if (response.ok || response.status === 404) return;
+    const problem = problemIn(await response.text());
+    throw new Error(problem === null ? inItsPlace(response.status) : (problem.detail ?? problem.title));
+  }
+
+  /** Whether this page may cancel it: any as owner or operator, else those that this tab sent. */
+  #canCancel({ stream_id }) {
+    return stream_id === null || this.#mayCancel() !== null || this.#keys.read(stream_id) !== "";
+  }
+
   #discard(entry) {
     this.#all = this.#all.filter((one) => one !== entry);
   }
 
   #finish(entry) {
+    this.#keys.forget(entry.stream_id);
     this.#sendNext();
     // One that has to be opened again stays until the page goes.
     if (entry.isBroken) return;
@@ -215,7 +270,7 @@ export class Recordings {
   #fill(element, entry) {
     const [, progress, state, cancel] = element.children;
     const { text, tone, progress: share, canCancel } = recordingState(entry);
-    cancel.hidden = !canCancel;
+    cancel.hidden = !canCancel || !this.#canCancel(entry);
     progress.hidden = share === undefined;
     // Without a value the bar says that something is under way, and not how much.
     if (share === null) progress.removeAttribute("value");

@@ -1,0 +1,135 @@
+"""Recordings over HTTP: sent into a session, listed while they are read, cancelled."""
+
+from typing import Annotated, Final
+
+import trio
+from msgspec import Meta, Struct
+from quart import Blueprint, Response, request
+from quart_schema import document_querystring, document_response
+
+from orch.access.actors import actor_of
+from orch.access.table import Need
+from orch.parts import Parts
+from orch.settings.structs import Speech
+from orch.web.answers import answer, read_query
+from orch.web.api.sessions import codes, require
+from orch.web.uploads import Uploads
+from orch.websocket.limits import address_of
+from orch.websocket.messages import Language, Name
+from orch.websocket.recordings import RecordingListed
+
+RECORDING_KEY_HEADER: Final = "X-Recording-Key"
+"""Where a request carries the key of a recording."""
+
+LANGUAGES_PATIENCE: Final = 5.0
+"""Seconds the back ends have to say which languages they know; then the recording is tried all the same."""
+
+
+class RecordingQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a recording is to be written down. ``target_languages``: codes with commas between them."""
+
+    source_language: Language = "auto"
+    target_languages: Annotated[str, Meta(max_length=1200)] = ""
+    name: Name | None = None
+
+
+class RecordingStarted(Struct, frozen=True, kw_only=True):
+    """The recording is being written down; its captions' ``segment_id`` begins with ``stream_id``.
+
+    ``recording_key``: a DELETE that shows it (X-Recording-Key) may cancel the recording, also from another
+    page or after a reload. ``seconds``: how long the recording says it is; null where it does not say it.
+    ``track``: which of its ``tracks`` of sound is read, counted from 1.
+    """
+
+    session_id: str
+    stream_id: str
+    recording_key: str
+    seconds: float | None
+    tracks: int = 1
+    track: int = 1
+
+
+class RecordingsListed(Struct, frozen=True, kw_only=True):
+    """The recordings that are being read in a session now, the oldest first."""
+
+    recordings: tuple[RecordingListed, ...]
+
+
+def _address() -> str:
+    """Return who a recording comes from, as the access rules see it."""
+    return address_of(actor_of(request.scope).address)
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """Return the routes."""
+    api = Blueprint("recordings", __name__, url_prefix="/api/sessions")
+
+    def speech() -> Speech:
+        return parts.settings.current.orchestration.speech
+
+    uploads = Uploads(speech)
+
+    @api.post("/<session_id>/recordings")
+    @document_querystring(RecordingQuery)
+    @document_response(RecordingStarted, 202)
+    async def record(session_id: str) -> Response:
+        """Have a recording written down in the session; the body is the file, or a form's field ``audio``.
+
+        From another machine it needs the session's speak key (X-Session-Key).
+        """
+        await require(parts, session_id, Need.SPEAK)
+        query = read_query(RecordingQuery)
+        targets = codes(query.target_languages, path="target_languages")
+        await parts.hub.get_session(session_id)  # an unknown one is refused before 25 MB are read
+        with trio.move_on_after(LANGUAGES_PATIENCE):
+            await parts.speech.require(query.source_language, targets)
+        upload = await uploads.open(request, session_id=session_id, address=_address())
+        try:
+            opened = await parts.hub.open_recording(
+                session_id,
+                name=query.name,
+                source_language=query.source_language,
+                target_languages=targets,
+                chunks=upload.chunks(),
+                facts=upload.facts,
+                held=upload.give_back,
+            )
+        except BaseException:
+            await upload.close()
+            upload.give_back()
+            raise
+        started = RecordingStarted(
+            session_id=session_id,
+            stream_id=opened.stream_id,
+            recording_key=opened.recording_key,
+            seconds=upload.seconds,
+            tracks=upload.facts.tracks,
+            track=upload.facts.track,
+        )
+        return answer(started, status=202)
+
+    @api.get("/<session_id>/recordings")
+    @document_response(RecordingsListed)
+    async def recordings(session_id: str) -> Response:
+        """Return the recordings that are being read in the session now, the oldest first.
+
+        From another machine it needs one of the session's keys (X-Session-Key).
+        """
+        await require(parts, session_id, Need.READ)
+        await parts.hub.get_session(session_id)
+        return answer(RecordingsListed(recordings=await parts.hub.recordings_of(session_id)))
+
+    @api.delete("/<session_id>/recordings/<stream_id>")
+    async def cancel(session_id: str, stream_id: str) -> Response:
+        """Cancel a recording that is being read; what was written of it stays.
+
+        From another machine it needs the session's speak key (X-Session-Key) and the recording's own
+        (X-Recording-Key), which the upload was answered with. The session's owner cancels it over the socket.
+        """
+        await require(parts, session_id, Need.SPEAK)
+        shown = request.headers.get(RECORDING_KEY_HEADER, "")
+        key = None if actor_of(request.scope).is_operator else shown
+        await parts.hub.cancel_recording(session_id, stream_id, key=key)
+        return Response(b"", status=204)
+
+    return api
