@@ -223,16 +223,42 @@ def test_a_recording_that_does_not_say_its_length_is_followed_to_its_end(
         assert first < 1.5
 
 
-def test_a_recording_is_cancelled_while_it_is_read(
-    chromium: Browser, demo: RunningService, tmp_path: Path
-) -> None:
-    """What was written of it stays, its card says how far it came, and no fault is told."""
-    long = tmp_path / "long.wav"
+def long_recording(folder: Path) -> Path:
+    """Return a recording that is read for a while."""
+    long = folder / "long.wav"
     with wave.open(str(CLIP)) as source, wave.open(str(long), "wb") as out:
         out.setparams(source.getparams())
         sound = source.readframes(source.getnframes())
         for _ in range(60):
             out.writeframes(sound)
+    return long
+
+
+def test_what_is_being_read_is_found_again_after_a_reload_and_can_be_cancelled(
+    chromium: Browser, demo: RunningService, tmp_path: Path
+) -> None:
+    """By the page that sent it and shown to others, whose card ends with it."""
+    with watched(chromium, viewport={"width": 360, "height": 740}) as context:
+        page = ready(context, demo)
+        page.locator("#file").set_input_files(long_recording(tmp_path))
+        expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+        other = opened(context, page.url)
+        page.reload()
+        for window in (page, other):
+            expect(window.locator(".recording-name")).to_have_text("long.wav", timeout=LONG)
+            expect(window.locator(".recording-state")).to_contain_text(re.compile("Being read|written"))
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_role("button", name="Cancel long.wav").click()
+        for window in (page, other):
+            expect(window.locator(".recording-state")).to_contain_text("Cancelled; ", timeout=LONG)
+        expect(page.locator("#notices .notice")).to_have_count(0)
+
+
+def test_a_recording_is_cancelled_while_it_is_read(
+    chromium: Browser, demo: RunningService, tmp_path: Path
+) -> None:
+    """What was written of it stays, its card says how far it came, and no fault is told."""
+    long = long_recording(tmp_path)
     with watched(chromium, viewport={"width": 360, "height": 740}) as context:
         page = ready(context, demo)
         page.locator("#file").set_input_files(long)
