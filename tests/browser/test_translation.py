@@ -250,7 +250,9 @@ def test_what_is_being_read_is_found_again_after_a_reload_and_can_be_cancelled(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.get_by_role("button", name="Cancel long.wav").click()
         for window in (page, other):
-            expect(window.locator(".recording-state")).to_contain_text("Cancelled; ", timeout=LONG)
+            expect(window.locator(".recording-state")).to_have_text(
+                re.compile(r"^Cancelled; [1-9].* written$"), timeout=LONG
+            )
         expect(page.locator("#notices .notice")).to_have_count(0)
 
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ended, entryOf, recordingState, tracksRead } from "../../static/js/models/recording-words.js";
+import { ended, entryOf, found, recordingState, tracksRead } from "../../static/js/models/recording-words.js";
 
 const reading = (more) => ({ ...entryOf("a.webm"), phase: "reading", ...more });
 const END = { lost_seconds: 0, seconds: 10.8, speech_seconds: 6, tracks: 1, track: 1, cancelled: false };
@@ -52,6 +52,14 @@ test("why a recording broke off is on its card", () => {
   const entry = reading({ written: 5.4, length: 10.8, problem: "The recording could not be read to its end." });
   const done = ended(entry, { ...END, seconds: 5.4 });
   assert.deepEqual([text(done), recordingState(done).tone], ["Broken off after 5.4 s of 11 s. The recording could not be read to its end.", "warn"]);
+});
+
+test("one that is read already says what is known of it, and no more", () => {
+  const entry = found({ stream_id: "a", name: "talk.wav", seconds: 10.8 });
+  assert.deepEqual([entry.name, text(entry), recordingState(entry).canCancel], ["talk.wav", "Being read", true]);
+  assert.equal(text({ ...entry, written: 5.4 }), "5.4 s of 11 s written");
+  assert.equal(text(ended(entry, { ...END, cancelled: true })), "Cancelled");
+  assert.equal(found({ stream_id: "a", name: null, seconds: null }).name, "A recording");
 });
 
 test("a service that says less of the end is understood", () => {

@@ -48,7 +48,6 @@ export function recordingState(entry) {
       if (entry.share < 1) return { text: `Uploading, ${Math.floor(entry.share * 10) * 10} %`, tone: "", progress: entry.share, canCancel: true };
       return { text: "Uploaded; the service is looking at it", tone: "", progress: null, canCancel: true };
     case "reading":
-      // What was written before this page came is in the transcript, and not counted here.
       if (entry.isFound && entry.written === 0) return { text: "Being read", tone: "", progress: null, canCancel: true };
       return {
         text: `${seconds(entry.written)}${entry.length === null ? "" : ` of ${seconds(entry.length)}`} written${entry.waitingFor ? `; waiting for ${entry.waitingFor}` : ""}`,
@@ -59,7 +58,7 @@ export function recordingState(entry) {
     case "cancelling":
       return { text: "Being cancelled", tone: "", progress: null, canCancel: false };
     case "cancelled":
-      return { text: `Cancelled; ${seconds(entry.written)} written`, tone: "warn", progress: undefined, canCancel: false };
+      return { text: entry.isFound && entry.written === 0 ? "Cancelled" : `Cancelled; ${seconds(entry.written)} written`, tone: "warn", progress: undefined, canCancel: false };
     default:
       return { ...finished(entry), progress: undefined, canCancel: false };
   }

@@ -40,7 +40,8 @@ export class Recordings {
   #keys;
   #all = [];
   #made = 0;
-  #looked = new Set();
+  /** stream -> how far it is written, of the recordings that were not sent from here. */
+  #written = new Map();
   #lookTimer = null;
   #dragDepth = 0;
 
@@ -95,7 +96,7 @@ export class Recordings {
   hear(message) {
     const stream = message.stream_id ?? message.segment_id;
     const entry = stream && this.#all.find(({ stream_id }) => stream_id && isOf(stream, stream_id));
-    if (stream && !entry && message.type === "transcript" && message.recording) this.#lookFor(streamOf(stream), message.session_id);
+    if (stream && !entry && message.type === "transcript" && message.recording) this.#passed(streamOf(stream), message);
     if (!entry || OVER.has(entry.phase)) return;
     if (message.type === "transcript" && message.final) entry.written = Math.max(entry.written, message.end);
     if (message.type === "audio_status") entry.waitingFor = message.waiting_for;
@@ -107,14 +108,15 @@ export class Recordings {
     this.#show();
   }
 
-  /** Lines of a recording that is not shown here: somebody else has sent it. Of each it is asked once. */
-  #lookFor(stream_id, session_id) {
-    if (this.#looked.has(stream_id)) return;
-    this.#looked.add(stream_id);
+  /** A line of a recording that is not shown here: somebody else has sent it. Of each it is asked once. */
+  #passed(stream_id, { session_id, final, end }) {
+    const isKnown = this.#written.has(stream_id);
+    this.#written.set(stream_id, Math.max(this.#written.get(stream_id) ?? 0, final ? end : 0));
+    if (isKnown) return;
     this.#lookTimer ??= setTimeout(() => {
       this.#lookTimer = null;
       // Without an answer it is not shown until the next one, or until the connection is new.
-      this.check(session_id).catch(() => this.#looked.delete(stream_id));
+      this.check(session_id).catch(() => this.#written.delete(stream_id));
     }, LOOK_AFTER);
   }
 
@@ -136,10 +138,10 @@ export class Recordings {
       this.#finish(entry);
     }
     for (const recording of recordings) {
-      this.#looked.add(recording.stream_id);
       if (this.#all.some(({ stream_id }) => stream_id === recording.stream_id)) continue;
       this.#made += 1;
-      this.#all.push({ ...found(recording), key: this.#made, session_id, file: null, target: null, abort: null });
+      const written = this.#written.get(recording.stream_id) ?? 0;
+      this.#all.push({ ...found(recording), written, key: this.#made, session_id, file: null, target: null, abort: null });
     }
     this.#show();
   }
