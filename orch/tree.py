@@ -46,6 +46,7 @@ from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from orch.stores.sqlite import SqliteStore, StoreStatistics
+from orch.sums import sums
 from orch.supervision import Detail, Queue, Run, State, Tree
 from orch.telemetry import metrics as names
 from orch.telemetry.boundaries import Boundary
@@ -118,6 +119,7 @@ def build(
         capacity=capacity,
         wall=wall if isinstance(store, SqliteStore) else store.wall,
     )
+    hub.sums = partial(sums, configuration, capacity, hub, gateway, speech)
     dashboard = Dashboard(
         settings=configuration,
         gateway=gateway,
@@ -407,6 +409,10 @@ def _readings(parts: Parts) -> Iterator[Reading]:
     yield Reading(names.MESSAGES_OUT, hub.messages_out)
     yield Reading(names.QUEUED_BYTES, hub.queued_bytes)
     yield Reading(names.SESSIONS, hub.sessions)
+    yield Reading(names.ENDED_EARLY, parts.hub.beginnings.ended_early)
+    for each in hub.sums:
+        yield Reading(names.SUM_TAKEN, each.taken, (each.name,))
+        yield Reading(names.SUM_LIMIT, each.limit, (each.name,))
     yield Reading(names.WRONG_TOKENS, parts.access.wrong_tokens)
     store, standing = parts.store.statistics(), parts.store.standing()
     yield Reading(names.STORE_HEALTHY, float(standing.state == "healthy"))

@@ -196,6 +196,16 @@ class FrameDecoder:
         """Whether the next call raises."""
         return self._failure is not None
 
+    @property
+    def partial_bytes(self) -> int:
+        """How many bytes of a message have come that is not whole yet."""
+        return 0 if self._message is None else len(self._message)
+
+    def fail(self, violation: ProtocolViolationError) -> None:
+        """Take no more, and forget the message under way: the next call raises ``violation``."""
+        self._failure = violation
+        self._message = self._text = self._inflate = None
+
     def feed(self, data: bytes) -> list[Event]:
         """Return the messages that are whole with ``data``; raise ProtocolViolationError."""
         if self._failure is not None:
@@ -207,8 +217,7 @@ class FrameDecoder:
         try:
             self._read(data, events)
         except ProtocolViolationError as violation:
-            self._failure = violation
-            self._message = self._text = self._inflate = None
+            self.fail(violation)
             if not events:
                 raise
         return events

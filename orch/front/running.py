@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import trio
 from msgspec import Struct
 
+from orch.front.partial_messages import PartialMessages
 from orch.front.readiness import readiness
 from orch.front.wheel import Wheel
 
@@ -88,6 +89,7 @@ class Running:
         self.date = b""
         self.readiness = readiness()
         self.served = 0
+        self.partial = PartialMessages()
         self._wall = wall
         self._second = -1
         self._wheel: Wheel[Timed] = Wheel(span=TICK, slots=SLOTS, now=self.now)

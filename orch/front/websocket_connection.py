@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 import trio
 
-from orch.front import frames, small_frames
+from orch.front import frames, partial_messages, small_frames
 from orch.front.answers import refused_handshake
 from orch.front.frames import Binary, CloseFrame, FrameDecoder, Ping, ProtocolViolationError, Text
 from orch.front.handshake import Accepted, BadHandshakeError, accept
@@ -74,6 +74,7 @@ class WebSocketConnection:
         "_is_pinged",
         "_is_reading",
         "_link",
+        "_partial",
         "_running",
         "_scope",
         "_small_full_at",
@@ -108,6 +109,7 @@ class WebSocketConnection:
         self._is_peer_done = False
         self._is_pinged = False
         self._is_reading = False
+        self._partial = 0
         self._small_full_at = 0.0
         self._unyielded = 0
         self.slot = 0
@@ -302,13 +304,32 @@ class WebSocketConnection:
             events: list[frames.Event | None] = [*decoder.feed(data)]
         except ProtocolViolationError as violation:
             self._on_violation(violation)
+            self._note_partial()
             return
+        self._note_partial()
         if decoder.allowance != allowed:
             self._small_full_at = small_frames.after(self._small_full_at, now, allowed - decoder.allowance)
         if self._decoder.is_failed:
             events.append(None)
         events.reverse()
         self._events = events
+
+    def _note_partial(self) -> None:
+        """Count what is held of a message that is not whole yet."""
+        held, before = self._decoder.partial_bytes, self._partial
+        if held != before:
+            self._partial = held
+            self._running.partial.note(self, before, held)
+
+    def give_up_message(self) -> None:
+        """Close the connection: its message takes too long, and others need the room."""
+        violation = ProtocolViolationError(
+            partial_messages.CLOSE_CODE, "message_given_up", partial_messages.REASON
+        )
+        self._decoder.fail(violation)
+        self._on_violation(violation)
+        self._note_partial()
+        self._wake()
 
     def _on_violation(self, violation: ProtocolViolationError) -> None:
         self._running.refused[violation.kind] += 1
@@ -383,8 +404,11 @@ class WebSocketConnection:
             self._link.abort()
 
     def forget(self) -> None:
-        """Have no deadline any more."""
+        """Have no deadline and hold no message any more."""
         self._running.disarm(self)
+        if self._partial:
+            self._running.partial.note(self, self._partial, 0)
+            self._partial = 0
 
     def _finish(self, *, is_failed: bool) -> None:
         """Say what the application has left unsaid."""

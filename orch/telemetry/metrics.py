@@ -79,6 +79,11 @@ WEBSOCKET_CLOSES: Final = Name(
 )
 QUEUED_BYTES: Final = Name("orch_websocket_queued_bytes", "gauge", "Bytes waiting for clients to take.")
 SESSIONS: Final = Name("orch_sessions", "gauge", "Sessions that are live.")
+SUM_TAKEN: Final = Name("orch_sum_taken", "gauge", "What is taken of what is bounded in all.", ("what",))
+SUM_LIMIT: Final = Name("orch_sum_limit", "gauge", "How much of it may be taken.", ("what",))
+ENDED_EARLY: Final = Name(
+    "orch_sessions_ended_early_total", "counter", "Sessions ended to make room, in which nobody was."
+)
 WRONG_TOKENS: Final = Name("orch_wrong_tokens_total", "counter", "Wrong control tokens that were tried.")
 STORE_HEALTHY: Final = Name("orch_store_healthy", "gauge", "1 while what is said can be kept, else 0.")
 STORE_CAUTIONS: Final = Name("orch_store_cautions", "gauge", "Settings of the store that may cost messages.")

@@ -34,7 +34,7 @@ from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD
 
 log = structlog.get_logger("web")
 
-BODY_LIMIT: Final = 1_048_576
+BODY_LIMIT: Final = 131_072
 
 # Answers under these are for programs: JSON or problem documents, never HTML.
 PROGRAM_PATHS: Final = ("/api/", "/livez", "/readyz", "/metrics", "/openapi.json", "/ws")

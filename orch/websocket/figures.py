@@ -67,12 +67,26 @@ class PoolWorker(Struct, frozen=True, kw_only=True):
     active: int | None
 
 
+class Bounded(Struct, frozen=True, kw_only=True):
+    """Something of which there may be so much in all. ``setting``: what sets the limit.
+
+    ``is_shared``: all workers have it together, so each of them says the same.
+    """
+
+    name: str
+    taken: float
+    limit: float
+    setting: str
+    is_shared: bool = False
+
+
 class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
     """Connections now, on one worker or all: the topic ``connections``.
 
     ``sessions``: all there are, in use or not; ``session_list``: of those in memory, last used first;
     ``problems``: refusals so far, by code; ``doings``: how many do what, of all that are open.
     ``limit_reason``: why ``limit`` is lower than the settings ask for, and what to do, or empty.
+    ``sums``: what there may be only so much of in all, whoever has it.
     ``connections``: the first of those ``matching`` what was asked for. ``pending``: of several workers only
     this one has been counted so far.
     """
@@ -94,6 +108,7 @@ class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
     connections: tuple[ConnectionSummary, ...]
     session_list: tuple[SessionLine, ...]
     limit_reason: str = ""
+    sums: tuple[Bounded, ...] = ()
     workers: tuple[PoolWorker, ...] = ()
     pending: bool = False
 

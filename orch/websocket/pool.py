@@ -20,6 +20,7 @@ from orch.websocket.figures import (
     DOINGS,
     SESSIONS_LISTED,
     SESSIONS_NAMED,
+    Bounded,
     ConnectionsStatistics,
     ConnectionSummary,
     Doing,
@@ -223,6 +224,7 @@ def together(
         here,
         **{name: sum(getattr(part, name) for part in parts) for name in _SUMMED},
         problems=problems,
+        sums=_sums(parts),
         doings={word: sum(part.doings.get(word, 0) for part in parts) for word in DOINGS},
         connections=tuple(lines[: query.limit]),
         session_list=_sessions(parts),
@@ -247,6 +249,20 @@ _SUMMED: Final = (
     "queued_bytes",
     "matching",
 )
+
+
+def _sums(parts: Sequence[ConnectionsStatistics]) -> tuple[Bounded, ...]:
+    """Return what the workers have in all; what one of another version does not know is left out."""
+    found: dict[str, Bounded] = {}
+    for each in (each for part in parts for each in part.sums):
+        known = found.get(each.name)
+        if known is None:
+            found[each.name] = each
+        elif not each.is_shared:
+            found[each.name] = msgspec.structs.replace(
+                known, taken=known.taken + each.taken, limit=known.limit + each.limit
+            )
+    return tuple(found.values())
 
 
 def _sessions(parts: Sequence[ConnectionsStatistics]) -> tuple[SessionLine, ...]:

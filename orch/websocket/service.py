@@ -1,7 +1,7 @@
 """The hub: connections, sessions, topics and speech, put together."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
 from random import random
 from sys import intern
 from time import time
@@ -28,6 +28,7 @@ from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send,
 from orch.websocket.endpoint import serve
 from orch.websocket.figures import (
     SESSIONS_LISTED,
+    Bounded,
     ConnectionsStatistics,
     Rates,
     SessionLine,
@@ -48,6 +49,7 @@ from orch.websocket.publisher import TopicPublisher
 from orch.websocket.recordings import RecordingListed, RecordingOpened, Recordings
 from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary, summary
+from orch.websocket.space import Space
 from orch.websocket.space_keeping import SpaceKeeper
 from orch.websocket.speaking import Speaking
 from orch.websocket.streams import RecordingFacts, Speech
@@ -127,6 +129,7 @@ class HubService:
         self.pool = Pool(asking=asking, own=self.statistics, touch=lambda: topics.touch("connections"))
         self.admission = Admission(self._rooms)
         self.beginnings = Beginnings(self._rooms)
+        self.sums: Callable[[], Iterable[Bounded]] = tuple
         self._membership = Membership(self._rooms, self.admission, self.beginnings)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
         self._speaking = Speaking(rooms=self._rooms, speech=speech, asking=asking)
@@ -383,6 +386,11 @@ class HubService:
         """How many sessions there are altogether."""
         return self._rooms.count
 
+    @property
+    def space(self) -> Space:
+        """What of the store's room is taken."""
+        return self._rooms.space
+
     def statistics(self, query: PoolQuery = NEWEST) -> ConnectionsStatistics:
         """Return this worker's figures, and those of its connections that are asked for."""
         received_rate, sent_rate = self._rates.per_second()
@@ -401,6 +409,7 @@ class HubService:
             total=self._total,
             limit=self._capacity().websockets,
             limit_reason=self._capacity().sentence,
+            sums=tuple(self.sums()),
             sessions=self._rooms.count,
             evicted=self._closes[closes.SLOW_CLIENT.name],
             messages_in=received,

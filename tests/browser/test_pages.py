@@ -333,6 +333,20 @@ def test_connections_are_found_and_counted(full: Running, page_at: PageAt) -> No
     expect(rows).to_have_count(0)
 
 
+def test_what_is_bounded_in_all_is_shown_beside_its_limit(full: Running, page_at: PageAt) -> None:
+    """Each sum with its setting; one that is nearly taken is said first, with what it leads to."""
+    page = page_at(full.url + "/connections")
+    settled(page)
+    stored = page.locator("#sums tbody tr").filter(has_text="Stored of all sessions")
+    expect(stored).to_contain_text("988")
+    expect(stored).to_contain_text("nearly full")
+    expect(stored).to_contain_text("session_management.max_bytes")
+    expect(page.locator("#sums tbody tr").filter(has_text="Microphones")).to_contain_text("has room")
+    banner = page.locator("#problems .banner")
+    expect(banner).to_have_count(1)
+    expect(banner).to_contain_text("the oldest sessions in which nobody is are ended")
+
+
 def test_one_connection_is_closed_after_one_question(page_at: PageAt, axe: str) -> None:
     """The question names whose it is; no changes nothing; what the service refuses is said."""
     with scripted("full") as running:

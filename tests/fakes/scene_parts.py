@@ -329,6 +329,18 @@ def pool(now: float, connections: list[dict[str, Any]], **more: Any) -> dict[str
         "messages_out_per_second": 2104.0,
         "queued_bytes": sum(each["queued_bytes"] for each in connections),
         "outbox_limit": 1_048_576,
+        "sums": [
+            {"name": name, "taken": taken, "limit": limit, "setting": setting, "is_shared": shared}
+            for name, taken, limit, setting, shared in (
+                ("connections", 1458, 10_000, "websocket.max_connections", False),
+                ("sessions", 412, 100_000, "websocket.max_sessions", True),
+                ("stored_bytes", 988_000_000, 1_073_741_824, "session_management.max_bytes", True),
+                ("streams", 37, 256, "speech.max_streams", False),
+                ("waiting_speech_seconds", 41.5, 1800, "speech.max_waiting_seconds", False),
+                ("gateway_requests", 3, 1024, "gateway.max_requests", False),
+                ("spooled_bytes", 0, 1_073_741_824, "gateway.spool_bytes", False),
+            )
+        ],
         "problems": {},
         "doings": {word: words.count(word) for word in DOINGS},
         "matching": more.get("active", 1458),

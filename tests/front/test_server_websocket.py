@@ -13,6 +13,7 @@ from websockets.trio.client import connect
 from orch.front import running
 from orch.front.handshake import accept
 from orch.front.http1 import RequestHead, RequestParser
+from orch.front.partial_messages import PartialMessages
 from orch.front.running import Patience
 from orch.front.server import Server
 from tests.fakes.running import run
@@ -452,6 +453,36 @@ def test_a_flood_of_frames_that_say_nothing_is_ended(flood: bytes) -> None:
             assert server.statistics().refused == {"too_many_small_frames": 1}
 
     run(main, virtual=False, limit=30)
+
+
+def test_messages_that_never_become_whole_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one under way for longest is given up for a new one; who holds little stays."""
+    monkeypatch.setattr(PartialMessages.__init__, "__defaults__", (200_000,))
+
+    def begun(size: int, of: int) -> bytes:
+        return b"\x82\xff" + of.to_bytes(8, "big") + bytes(4) + bytes(size)
+
+    async def main() -> None:
+        async with (
+            serving(echo) as server,
+            websocket(server) as small,
+            websocket(server) as first,
+            websocket(server) as second,
+            websocket(server) as third,
+        ):
+            await small.send(begun(1_000, 70_000))
+            for client in (first, second):
+                await client.send(begun(90_000, 1_000_000))
+                await trio.sleep(0.2)
+            await third.send(begun(90_000, 100_000))
+            assert await first.close_code() == 1013
+            await third.send(bytes(10_000))
+            assert await third.frame() == (BINARY, bytes(100_000))
+            await small.send(bytes(69_000))
+            assert await small.frame() == (BINARY, bytes(70_000))
+            assert server.statistics().refused == {"message_given_up": 1}
+
+    run(main, virtual=False, limit=20)
 
 
 def test_who_pings_now_and_then_or_sends_in_parts_is_served() -> None:

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { freshness, waiting } from "../../static/js/models/connection-words.js";
 import { Rates } from "../../static/js/models/rates.js";
-import { activity, agentWords, announced, chosen, closing, countWords, doing, lowered, moreSessions, question, sentence as connectionsSentence, tally } from "../../static/js/models/connections.js";
+import { activity, agentWords, announced, chosen, closing, countWords, crowded, doing, lowered, moreSessions, question, sentence as connectionsSentence, sumWords, tally } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
 import { breakerInWords, breakersInWords, checksInWords, instances, laneInWords, listed, problems, sentence } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/rows.js";
@@ -102,6 +102,21 @@ test("fewer connections than were asked for are said, with what to do", () => {
   assert.deepEqual(lowered({}), []);
   const [found] = lowered({ limit_reason: "10,000 connections were asked for; 512 fit." });
   assert.equal(found.text, "10,000 connections were asked for; 512 fit.");
+});
+
+test("a sum is said beside its limit, and near it as a banner", () => {
+  const sum = (name, taken, limit) => ({ name, taken, limit, setting: `x.${name}`, is_shared: true });
+  assert.deepEqual(sumWords(sum("stored_bytes", 2 ** 20, 2 ** 30)), { word: "Stored of all sessions", taken: "1\u00a0MB", limit: "1.1\u00a0GB", state: "has room", tone: "ok" });
+  assert.equal(sumWords(sum("waiting_speech_seconds", 12.4, 1800)).taken, "12 s");
+  assert.equal(sumWords(sum("something_new", 1, 2)).word, "something_new");
+  const pool = { sums: [sum("sessions", 89, 100), sum("streams", 90, 100), sum("stored_bytes", 5, 4)] };
+  const said = crowded(pool);
+  assert.deepEqual(said.map(({ key, tone, word }) => [key, tone, word]), [
+    ["sum-streams", "warn", "nearly full"],
+    ["sum-stored_bytes", "bad", "full"],
+  ]);
+  assert.match(said[1].more, /Captions go on/);
+  assert.match(said[0].text, /90 of 100 are taken \(x.streams\)/);
 });
 
 test("what the service itself is short of is said first, and no back end is blamed", () => {

@@ -20,6 +20,7 @@ PURE = (
     "front/sieve.py",
     "websocket/address_rates.py",
     "websocket/space.py",
+    "front/partial_messages.py",
     "front/small_frames.py",
     "front/frame_meters.py",
     "web/openapi_extras.py",

@@ -1,6 +1,6 @@
 /** What the Connections page says. Pure. */
 
-import { count, counted, joined, latency } from "./figures.js";
+import { bytes, count, counted, joined, latency } from "./figures.js";
 import { listed } from "./overview.js";
 
 /** One sentence on the pool. It is read out when it changes, so no figure that ticks is in it. */
@@ -20,6 +20,46 @@ export function sentence(pool, store = null) {
 export function lowered(pool) {
   if (!pool.limit_reason) return [];
   return [{ key: "limit", tone: "warn", word: "lowered", subject: "The limit of connections", text: pool.limit_reason, more: "Who comes beyond it is told to come later; who is connected is served.", since: null, action: null }];
+}
+
+const SUMS = {
+  connections: "Connections",
+  sessions: "Sessions",
+  stored_bytes: "Stored of all sessions",
+  streams: "Microphones",
+  waiting_speech_seconds: "Speech that waits",
+  gateway_requests: "Requests to back ends",
+  spooled_bytes: "Uploads on the disk",
+};
+
+/** A sum beside its limit, in words: {word, taken, limit, state, tone}. */
+export function sumWords({ name, taken, limit }) {
+  const say = name.endsWith("_bytes") ? bytes : name.endsWith("_seconds") ? (value) => `${count(Math.round(value))} s` : count;
+  const part = limit > 0 ? taken / limit : 1;
+  const [state, tone] = part >= 1 ? ["full", "bad"] : part >= 0.9 ? ["nearly full", "warn"] : ["has room", "ok"];
+  return { word: SUMS[name] ?? name, taken: say(taken), limit: say(limit), state, tone };
+}
+
+const BEYOND = {
+  stored_bytes: "From nine tenths on the oldest sessions in which nobody is are ended; once all is taken, new sessions, broadcasts and recordings are refused. Captions go on.",
+  sessions: "Beyond it the oldest sessions in which nobody is are ended for new ones; where there is none, new ones are refused.",
+};
+
+/** The sums that are near their limit, or at it, as banners' problems. */
+export function crowded(pool) {
+  return pool.sums
+    .map((sum) => ({ sum, said: sumWords(sum) }))
+    .filter(({ said }) => said.tone !== "ok")
+    .map(({ sum, said }) => ({
+      key: `sum-${sum.name}`,
+      tone: said.tone,
+      word: said.state,
+      subject: said.word,
+      text: `${said.taken} of ${said.limit} are taken (${sum.setting}).`,
+      more: BEYOND[sum.name] ?? "Clients beyond it are refused with the reason, and may try again.",
+      since: null,
+      action: null,
+    }));
 }
 
 /** What the service calls what a connection is doing, in the page's words and colours, in their order. */

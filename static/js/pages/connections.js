@@ -16,7 +16,7 @@ import { Tile } from "../components/tile.js";
 import { setTime, timeElement } from "../components/time.js";
 import { confirm } from "../components/dialog.js";
 import { control } from "../control.js";
-import { agentWords, chosen, closing, countWords, doing, lowered, moreSessions, question, sentence, tally } from "../models/connections.js";
+import { agentWords, chosen, closing, countWords, crowded, doing, lowered, moreSessions, question, sentence, sumWords, tally } from "../models/connections.js";
 import { bytes, count, number } from "../models/figures.js";
 import { Rates } from "../models/rates.js";
 import { silence, workerLabel } from "../models/workers.js";
@@ -125,6 +125,33 @@ const sessions = new Table({
   ],
 });
 
+const sums = new Table({
+  caption: "What there may be only so much of, all clients together",
+  key: (row) => row.name,
+  columns: [
+    { label: "What", sort: (row) => sumWords(row).word, text: (row) => sumWords(row).word },
+    { label: "Taken", number: true, keep: true, sort: (row) => row.taken / row.limit, text: (row) => sumWords(row).taken },
+    { label: "Of", number: true, keep: true, sort: (row) => row.limit, text: (row) => sumWords(row).limit },
+    {
+      label: "State",
+      keep: true,
+      sort: (row) => row.taken / row.limit,
+      create: () => pill(),
+      update: (cell, row) => {
+        const { state, tone } = sumWords(row);
+        setPill(cell, state, tone);
+      },
+    },
+    { label: "Setting", sort: (row) => row.setting, create: (row) => h("code", {}, row.setting), update: () => {} },
+  ],
+});
+
+function showSums() {
+  byId("sums").hidden = pool.sums.length === 0;
+  ready(byId("sums-slot"), sums.element);
+  sums.show(pool.sums);
+}
+
 async function end(id, button) {
   const isSure = await confirm({
     title: `End the session ${id}?`,
@@ -210,7 +237,7 @@ function showWorkers() {
   byId("worker").value = wanted.worker;
   const isSilent = pool.workers.some((each) => !each.answered);
   silentSince = isSilent ? (silentSince ?? serverNow()) : null;
-  showBanners(byId("problems"), [...lowered(pool), ...silence(pool.workers, "connections", silentSince)]);
+  showBanners(byId("problems"), [...lowered(pool), ...crowded(pool), ...silence(pool.workers, "connections", silentSince)]);
 }
 
 function showChoices() {
@@ -328,6 +355,7 @@ socket.onTopic("connections", (data) => {
   showChoices();
   showPool();
   showSessionTable();
+  showSums();
   showPanel();
 });
 byId("find").addEventListener("input", () => {

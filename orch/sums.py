@@ -1,0 +1,65 @@
+"""What there may be only so much of in all, whoever has it: each sum beside its limit, in one table."""
+
+from collections.abc import Iterator
+
+from orch.capacity import CurrentCapacity
+from orch.configuration import Configuration
+from orch.gateway.service import GatewayService
+from orch.speech.live import Speech
+from orch.websocket.figures import Bounded
+from orch.websocket.service import HubService
+
+
+def sums(
+    configuration: Configuration,
+    capacity: CurrentCapacity,
+    hub: HubService,
+    gateway: GatewayService,
+    speech: Speech,
+) -> Iterator[Bounded]:
+    """Go through the sums of this worker, and those that all workers share."""
+    limits, under_way, spoken = configuration.current.orchestration, gateway.statistics(), speech.statistics()
+    yield Bounded(
+        name="connections",
+        taken=hub.active,
+        limit=capacity().websockets,
+        setting="websocket.max_connections",
+    )
+    yield Bounded(
+        name="sessions",
+        taken=hub.sessions,
+        limit=limits.websocket.max_sessions,
+        setting="websocket.max_sessions",
+        is_shared=True,
+    )
+    yield Bounded(
+        name="stored_bytes",
+        taken=hub.space.taken,
+        limit=hub.space.limit,
+        setting="session_management.max_bytes",
+        is_shared=True,
+    )
+    yield Bounded(
+        name="streams",
+        taken=spoken.streams,
+        limit=limits.speech.max_streams,
+        setting="speech.max_streams",
+    )
+    yield Bounded(
+        name="waiting_speech_seconds",
+        taken=spoken.waiting_seconds,
+        limit=limits.speech.max_waiting_seconds,
+        setting="speech.max_waiting_seconds",
+    )
+    yield Bounded(
+        name="gateway_requests",
+        taken=under_way.places,
+        limit=under_way.places_limit,
+        setting="gateway.max_requests",
+    )
+    yield Bounded(
+        name="spooled_bytes",
+        taken=under_way.spooled_bytes,
+        limit=under_way.spool_limit,
+        setting="gateway.spool_bytes",
+    )
