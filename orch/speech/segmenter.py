@@ -9,16 +9,14 @@ below it, and every stop consonant ("t" is 60 ms of nothing) ends a word. So, fr
 (``frame_duration`` ms):
 
 1. *Level*: RMS of the frame, its mean removed (a DC offset is not sound).
-2. *Noise floor*: the lowest level, smoothed over three frames, of the last 2.5 s. Speech has gaps, however
-   short, within any 2.5 s; what has none is noise (minimum statistics, after R. Martin, 1994). The floor is
-   trusted once 2 s were heard; until then it may not lift the thresholds, so that one who speaks at once is
-   heard.
-3. *Two thresholds*: a frame is **loud** at ``energy_threshold`` or ``onset`` times the floor, whichever is
-   higher; it is **active** at 40 % of ``energy_threshold`` or ``release`` times the floor. Speech begins
-   with loud frames and lasts while frames are active, so trailing syllables stay in and a hiss does not
-   begin anything. ``aggressiveness`` picks the row of :data:`AGGRESSIVENESS`. In a still room a quiet
-   microphone is heard, too: where six times the floor is less than ``energy_threshold``, that counts in its
-   place, down to 30 % of it.
+2. *Noise*: how far the frame stands above the noise, over eight bands (:mod:`orch.speech.noise_floor`). It
+   is trusted once 2 s were heard; until then the level alone counts, so that one who speaks at once is heard.
+3. *Two thresholds*: a frame is **loud** at ``energy_threshold`` where it stands ``onset`` dB above the noise;
+   it is **active** at 40 % of ``energy_threshold`` and ``release`` dB. Speech begins with loud frames and
+   lasts while frames are active, so trailing syllables stay in and a hiss does not begin anything.
+   ``aggressiveness`` picks the row of :data:`AGGRESSIVENESS`. In a still room a quiet microphone is heard,
+   too: where six times the lowest level of the last 2.5 s is less than ``energy_threshold``, that counts in
+   its place, down to 30 % of it.
 4. *Onset*: speech is believed once the last second holds ``min_speech_duration`` of active frames, without
    a hole of more than 200 ms, of which at least ``voiced`` ms repeat with a period between
    ``voice_freq_min`` and ``voice_freq_max`` (normalised autocorrelation, a peak after a dip: rumble has no
@@ -50,11 +48,12 @@ import numpy as np
 import numpy.typing as npt
 
 from orch.settings import Vad
+from orch.speech.noise_floor import NoiseFloor
 
 
 @dataclass(frozen=True, slots=True)
 class Eagerness:
-    """A row of the table: ``onset``, ``release`` times the noise floor; ``voiced`` ms at the onset."""
+    """A row of the table: ``onset``, ``release``: dB above the noise; ``voiced`` ms at the onset."""
 
     onset: float
     release: float
@@ -62,10 +61,10 @@ class Eagerness:
 
 
 AGGRESSIVENESS: Final = (
-    Eagerness(onset=1.6, release=1.3, voiced=0),
-    Eagerness(onset=2.0, release=1.5, voiced=20),
-    Eagerness(onset=2.8, release=1.8, voiced=40),
-    Eagerness(onset=4.0, release=2.5, voiced=80),
+    Eagerness(onset=7.5, release=5.5, voiced=0),  # nothing else tells noise from speech here
+    Eagerness(onset=7.5, release=4.5, voiced=20),
+    Eagerness(onset=7.5, release=4.7, voiced=40),
+    Eagerness(onset=9.0, release=5.3, voiced=80),
 )
 
 PRE_ROLL: Final = 0.3  # s; a plosive with its closure, or a breathed h, fits
@@ -168,6 +167,7 @@ class Segmenter:
         self._quiet_span = max(1, ceil(0.1 / seconds))
         # The mutable state. `_pcm` holds the input from sample `_base` on; `_decided` is the first sample
         # that is in no Silence or Utterance yet; frames up to `_at` have been looked at.
+        self._noise = NoiseFloor(sample_rate=sample_rate, frame=self._frame)
         self._pcm = bytearray()
         self._base = 0
         self._decided = 0
@@ -230,8 +230,8 @@ class Segmenter:
             )
             frames = whole.astype(np.float64).reshape(count, self._frame) / FULL_SCALE
             levels = np.sqrt(np.maximum(np.mean(frames**2, axis=1) - np.mean(frames, axis=1) ** 2, 0.0))
-            for level in levels.tolist():
-                self._look_at(level, events)
+            for level, powers in zip(levels.tolist(), self._noise.powers(frames), strict=True):
+                self._look_at(level, powers, events)
                 self._forget()
         return events
 
@@ -262,20 +262,22 @@ class Segmenter:
         self._base = self._decided = self._at = settled
         return settled
 
-    def _look_at(self, level: float, events: list[Event]) -> None:
+    def _look_at(self, level: float, powers: list[float], events: list[Event]) -> None:
         """Judge the next frame."""
         start = self._at
         self._at += self._frame
         self._recent.append(level)
         self._levels.append(float(np.sqrt(sum(value * value for value in self._recent) / len(self._recent))))
-        floor = 0.0
+        above = self._noise.above(powers)
         threshold = self._vad.energy_threshold
-        if len(self._levels) >= self._floor_trusted_at:
+        is_trusted = len(self._levels) >= self._floor_trusted_at
+        if is_trusted:
             floor = min(self._levels)
             threshold = min(threshold, max(floor * STILL_ROOM, threshold * STILL_SHARE))
         # Never at 0: what is perfectly still is not active, whatever the settings.
-        is_loud = level >= max(threshold, floor * self._eagerness.onset, 1 / FULL_SCALE)
-        is_active = level >= max(threshold * RELEASE_SHARE, floor * self._eagerness.release, 1 / FULL_SCALE)
+        loud, active = max(threshold, 1 / FULL_SCALE), max(threshold * RELEASE_SHARE, 1 / FULL_SCALE)
+        is_loud = level >= loud and (not is_trusted or above >= self._eagerness.onset)
+        is_active = level >= active and (not is_trusted or above >= self._eagerness.release)
         if self._utterance is None:
             self._listen(start, level, events, is_loud=is_loud, is_active=is_active)
         else:

@@ -29,6 +29,16 @@ def noise(seconds: float, level_db: float, rate: int = 16_000, seed: int = 1) ->
     return np.random.default_rng(seed).normal(0, 32768 * 10 ** (level_db / 20), round(seconds * rate))
 
 
+def pink(seconds: float, level_db: float, rate: int = 16_000, seed: int = 1) -> Samples:
+    """Return noise whose power falls with the frequency, as that of streets and rooms does; RMS in dB."""
+    count = round(seconds * rate)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=count))
+    spectrum /= np.sqrt(np.maximum(np.fft.rfftfreq(count, 1 / rate), 20))
+    spectrum[0] = 0
+    x: Samples = np.fft.irfft(spectrum, count)
+    return x * float(32768 * 10 ** (level_db / 20) / np.sqrt(np.mean(x**2)))
+
+
 def hum(seconds: float, frequency: float, rate: int = 16_000) -> Samples:
     """Return mains hum: five harmonics, falling."""
     at = np.arange(round(seconds * rate)) / rate

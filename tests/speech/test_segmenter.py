@@ -16,7 +16,7 @@ from orch.speech.segmenter import (
     Utterance,
     is_periodic,
 )
-from tests.fakes.sounds import CLIPS, clicks, clip, hum, noise, pcm, silence, typing, voice
+from tests.fakes.sounds import CLIPS, clicks, clip, hum, noise, pcm, pink, silence, typing, voice
 
 RATES = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
@@ -95,6 +95,24 @@ def test_noise_under_speech_does_not_hide_it_or_lengthen_it(level: float) -> Non
     assert [round(one.start / 16_000) for one in found] == [3, 12, 19]
 
 
+@pytest.mark.parametrize(("snr", "heard"), [(10, 0.96), (5, 0.94), (0, 0.85)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_words_in_the_noise_of_a_room_are_heard_whole(snr: float, heard: float, seed: int) -> None:
+    """Noise below the voice's own band takes neither the beginnings nor the ends of sentences."""
+    spoken = np.concatenate((silence(3), *(part for name in CLIPS for part in (clip(name), silence(1.2)))))
+    level = 20 * np.log10(np.sqrt(np.mean(np.concatenate([clip(name) for name in CLIPS]) ** 2)) / 32768)
+    sound = spoken + pink(len(spoken) / 16_000, level - snr, seed=seed)[: len(spoken)]
+    levels = np.sqrt(np.mean(spoken[: len(spoken) // 320 * 320].reshape(-1, 320) ** 2, axis=1))
+    is_speech = np.repeat(levels > levels.max() * 10 ** (-30 / 20), 320)
+    is_heard = np.zeros(len(is_speech), dtype=bool)
+    found = utterances(segment(pcm(sound)))
+    for one in found:
+        is_heard[one.start : one.end] = True
+    assert np.mean(is_heard[is_speech]) > heard
+    assert np.sum(is_heard[: 2 * 16_000]) == 0
+    assert 3 <= len(found) <= 4
+
+
 @pytest.mark.parametrize(
     "sound",
     [
@@ -102,12 +120,28 @@ def test_noise_under_speech_does_not_hide_it_or_lengthen_it(level: float) -> Non
         silence(10) + 8000,
         noise(10, -30),
         noise(10, -45),
+        pink(10, -30),
+        pink(10, -20, seed=3),
         clicks(10, 0.2),
         typing(10),
         *(np.concatenate((silence(1), hum(8, frequency), silence(1))) for frequency in (50, 60, 100, 120)),
         hum(8, 50),
     ],
-    ids=["silence", "offset", "hiss", "faint", "clicks", "typing", "50", "60", "100", "120", "from-start"],
+    ids=[
+        "silence",
+        "offset",
+        "hiss",
+        "faint",
+        "street",
+        "loud street",
+        "clicks",
+        "typing",
+        "50",
+        "60",
+        "100",
+        "120",
+        "from-start",
+    ],
 )
 @pytest.mark.parametrize("frame", [10, 20, 30])
 def test_what_is_not_speech_is_silence(

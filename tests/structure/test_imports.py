@@ -111,6 +111,7 @@ PURE = (
     "health/history.py",
     "health/statistics.py",
     "health/words.py",
+    "speech/noise_floor.py",
     "speech/segmenter.py",
     "speech/backlog.py",
     "speech/turn_order.py",
