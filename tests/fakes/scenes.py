@@ -448,11 +448,46 @@ def several(now: float) -> Scene:
     return scene
 
 
+#: Words from the right, as people and back ends have them, with a number that would move.
+FOREIGN: Final = "مترجم 12 (تجربة)"
+
+
+def foreign(now: float) -> Scene:
+    """Return the service in trouble, all that people and back ends say in a script from the right."""
+    scene = broken(now)
+    for each in scene["services"]["services"]:
+        each["reason"] = FOREIGN
+        for one in each["instances"]:
+            one |= {"reasons": [FOREIGN], "engine": FOREIGN}
+        if each["recovery"]:
+            each["recovery"]["text"] = FOREIGN
+    scene["services"]["shortages"] = [
+        {"kind": "descriptors", "text": FOREIGN, "last": FOREIGN, "since": now - 9, "times": 2}
+    ]
+    scene["store"] |= {"reason": FOREIGN, "brief": FOREIGN}
+    for each in scene["metrics"]["events"]:
+        each |= {"subject": FOREIGN, "text": FOREIGN}
+    name = {"name": FOREIGN, "agent": f"{FOREIGN}/1", "sessions": [FOREIGN]}
+    scene["connections"] = pool(now, [connection(now, index, **name) for index in (0, 1)], active=2)
+    for each in scene["tree"]["branches"]:
+        each |= {"detail": FOREIGN, "waits_for": FOREIGN}
+        each["queues"] = [{"name": FOREIGN, "fill": 1, "limit": 4}]
+        each["tasks"] = [{"name": FOREIGN, "count": 1, "depth": 0, "waits_for": FOREIGN}]
+        each["last_error"] = {"type": "OSError", "message": FOREIGN, "traceback": FOREIGN, "at": now - 9}
+    config = scene["config"]
+    config["values"]["services.audio-service.model"] = FOREIGN
+    config["sources"]["services.audio-service.model"] = "file"
+    config["file"] |= {"path": FOREIGN, "faults": [{"path": FOREIGN, "expected": FOREIGN}]}
+    config["pending"] = [{"path": "a.b", "old": FOREIGN, "new": FOREIGN, "reason": FOREIGN}]
+    return scene
+
+
 SCENES: Final[dict[str, Callable[[float], Scene]]] = {
     "full": full,
     "empty": empty,
     "broken": broken,
     "several": several,
+    "foreign": foreign,
 }
 
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { isolated } from "../../static/js/models/bidi.js";
+
 import { inItsPlace } from "../../static/js/models/answers.js";
 import { pieces } from "../../static/js/models/confidence.js";
 import { gap, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, whoYouAre } from "../../static/js/models/translation-words.js";
@@ -128,4 +130,14 @@ test("seconds that are not known are said to be that", () => {
 test("what was missed for good is said, and whether anything is", () => {
   assert.match(missed({ complete: false, reason: "history_expired" }), /longer than the service keeps.*may be missing/);
   assert.match(missed({ complete: true, reason: "gap" }), /Everything/);
+});
+
+test("a text from the right turns itself, and nothing around it", () => {
+  const arabic = "مترجم 12";
+  assert.equal(isolated("Ann 12"), "Ann 12", "what turns nothing stays as it is");
+  assert.equal(isolated(arabic), `\u200e\u2068${arabic}\u2069`);
+  assert.equal(isolated("\u202eevil"), "\u200e\u2068\u202eevil\u2069", "an override ends with the isolate");
+  assert.equal(isolated(`${arabic}\u2069 x`), `\u200e\u2068${arabic} x\u2069`, "it cannot be ended from within");
+  assert.equal(whoYouAre(arabic), `You are \u200e\u2068${arabic}\u2069.`);
+  assert.match(refusedUpload({ status: 0, detail: "", name: `${arabic}.wav` }), /^\u200e\u2068.*\u2069: the service/);
 });

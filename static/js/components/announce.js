@@ -10,8 +10,8 @@ const LIMIT = 1000;
 
 /** `active`: how many are connected now. */
 export function announce(active) {
-  const input = h("textarea", { id: "announcement", rows: "4", maxlength: String(LIMIT), required: true, autocomplete: "off", "aria-describedby": "announcement-note announcement-fault" });
-  const fault = h("p", { class: "is-bad small", id: "announcement-fault", role: "alert" });
+  const input = h("textarea", { id: "announcement", dir: "auto", rows: "4", maxlength: String(LIMIT), required: true, autocomplete: "off", "aria-describedby": "announcement-note announcement-fault" });
+  const fault = h("p", { class: "is-bad small", id: "announcement-fault", dir: "auto", role: "alert" });
   const send = h("button", { class: "button button-main", type: "submit" }, "Announce to all");
   const form = h(
     "form",

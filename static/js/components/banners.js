@@ -13,7 +13,7 @@ export function showBanners(container, problems, { onRestart = null } = {}) {
         "div",
         { class: "banner" },
         pill(problem.word, problem.tone),
-        h("div", { class: "banner-text" }, h("p", {}, h("strong", {}, problem.subject), problem.text ? ": " : "", h("span", { "data-part": "text" })), h("p", { class: "banner-more", "aria-live": "off" }, h("span", { "data-part": "more" }), ...(problem.since === null ? [] : [" Began: ", timeElement(), "."]))),
+        h("div", { class: "banner-text" }, h("p", {}, h("strong", { dir: "auto" }, problem.subject), problem.text ? ": " : "", h("bdi", { dir: "auto", "data-part": "text" })), h("p", { class: "banner-more", "aria-live": "off" }, h("bdi", { dir: "auto", "data-part": "more" }), ...(problem.since === null ? [] : [" Began: ", timeElement(), "."]))),
         h("div", { class: "banner-actions" }, action(problem, onRestart)),
       ),
     update: (element, problem) => {

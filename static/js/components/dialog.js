@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 /** Ask once. Resolves to true when `verb` was chosen; Escape and Cancel are no. */
 export async function confirm({ title, text, verb, isDangerous = false }) {
   const yes = h("button", { class: `button ${isDangerous ? "button-danger" : "button-main"}`, value: "yes" }, verb);
-  const answer = await ask(title, [h("p", { class: "muted" }, text)], yes);
+  const answer = await ask(title, [h("p", { class: "muted", dir: "auto" }, text)], yes);
   return answer === "yes";
 }
 
@@ -16,7 +16,7 @@ function ask(title, body, yes) {
     h(
       "form",
       { method: "dialog" },
-      h("h2", { class: "dialog-title", id: "ask-title" }, title),
+      h("h2", { class: "dialog-title", id: "ask-title", dir: "auto" }, title),
       body,
       h("div", { class: "dialog-actions" }, h("button", { class: "button", value: "no", formnovalidate: true, type: "submit" }, "Cancel"), yes),
     ),

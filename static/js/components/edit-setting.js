@@ -11,13 +11,13 @@ export function editSetting(row, { isShared = false } = {}) {
   const input =
     type === "boolean"
       ? h("select", { id: "setting-value" }, ["true", "false"].map((word) => h("option", { value: word, selected: word === initial }, word)))
-      : h("input", { id: "setting-value", value: initial, autocomplete: "off", spellcheck: "false", inputmode: type === "number" ? "decimal" : null, "aria-describedby": "setting-fault" });
-  const fault = h("p", { class: "is-bad small", id: "setting-fault", role: "alert" });
+      : h("input", { id: "setting-value", dir: "auto", value: initial, autocomplete: "off", spellcheck: "false", inputmode: type === "number" ? "decimal" : null, "aria-describedby": "setting-fault" });
+  const fault = h("p", { class: "is-bad small", id: "setting-fault", dir: "auto", role: "alert" });
   const save = h("button", { class: "button button-main", type: "submit" }, "Change");
   const form = h(
     "form",
     { method: "dialog" },
-    h("h2", { class: "dialog-title", id: "setting-title" }, "Change ", h("span", { class: "mono" }, row.path)),
+    h("h2", { class: "dialog-title", id: "setting-title" }, "Change ", h("bdi", { class: "mono", dir: "auto" }, row.path)),
     h("span", { class: "field" }, h("label", { for: "setting-value" }, "Value"), input),
     fault,
     h("p", { class: "faint small" }, isShared ? "In force on all workers until it is taken back, also after a restart; the file is left alone." : "In force until the next start; the file is left alone."),

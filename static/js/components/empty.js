@@ -4,5 +4,5 @@ import { h } from "./dom.js";
 
 /** `next`: a sentence or nodes. The same title twice is the same state (components/slot.js leaves it alone). */
 export function emptyState(title, ...next) {
-  return h("div", { class: "empty", "data-empty": title }, h("strong", {}, title), next.length > 0 && h("p", {}, next));
+  return h("div", { class: "empty", "data-empty": title }, h("strong", { dir: "auto" }, title), next.length > 0 && h("p", { dir: "auto" }, next));
 }

@@ -18,7 +18,7 @@ export function showEvents(slot, events) {
         { class: "event", "data-severity": event.severity },
         timeElement(event.at),
         h("span", { class: "event-mark", title: SEVERITIES[event.severity], "aria-hidden": "true" }),
-        h("span", { class: "event-text" }, h("span", { class: "visually-hidden" }, `${SEVERITIES[event.severity]}: `), h("strong", {}, event.subject), ` ${event.text}`),
+        h("span", { class: "event-text" }, h("span", { class: "visually-hidden" }, `${SEVERITIES[event.severity]}: `), h("strong", { dir: "auto" }, event.subject), " ", h("bdi", { dir: "auto" }, event.text)),
       ),
     update: (element, event) => setTime(element.firstElementChild, event.at),
   });

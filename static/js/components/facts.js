@@ -12,7 +12,7 @@ export function showFacts(list, pairs) {
   ]);
   keyed(list, entries, {
     key: (entry) => entry.key,
-    create: (entry) => h(entry.tag, {}),
+    create: (entry) => h(entry.tag, entry.tag === "dd" ? { dir: "auto" } : {}),
     update: (element, { value }) => {
       if (value instanceof Node) {
         if (element.firstChild !== value) element.replaceChildren(value);

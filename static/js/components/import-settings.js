@@ -1,6 +1,7 @@
 /** The dialog that shows what a file of settings would change, and changes it. */
 
 import { controlText, ProblemError } from "../control.js";
+import { isolated } from "../models/bidi.js";
 import { OUTCOMES, shown } from "../models/settings.js";
 import { h, setText } from "./dom.js";
 
@@ -9,13 +10,13 @@ const TYPE = "application/yaml";
 /** Resolves to the answer of POST /api/config/import, or null where nothing was changed. */
 export async function importSettings(file) {
   const text = await file.text();
-  const fault = h("p", { class: "is-bad small", id: "import-fault", role: "alert" });
+  const fault = h("p", { class: "is-bad small", id: "import-fault", dir: "auto", role: "alert" });
   const list = h("ul", { class: "import-list" });
   const apply = h("button", { class: "button button-main", type: "submit", disabled: true }, "Apply");
   const form = h(
     "form",
     { method: "dialog" },
-    h("h2", { class: "dialog-title", id: "import-title" }, "Import ", h("span", { class: "mono" }, file.name)),
+    h("h2", { class: "dialog-title", id: "import-title" }, "Import ", h("bdi", { class: "mono", dir: "auto" }, file.name)),
     h("div", { class: "import-body", tabindex: "0", role: "region", "aria-label": "What the file changes" }, list),
     fault,
     h("div", { class: "dialog-actions" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel"), apply),
@@ -45,7 +46,7 @@ export async function importSettings(file) {
   dialog.showModal();
   const plan = await ask("/api/config/import?dry_run=true");
   if (plan !== null) {
-    list.replaceChildren(...plan.changes.map((change) => row(change.path, `${shown(change.old)} → ${shown(change.new)}`, outcome(change))));
+    list.replaceChildren(...plan.changes.map((change) => row(change.path, `${isolated(shown(change.old))} → ${isolated(shown(change.new))}`, outcome(change))));
     if (plan.changes.length === 0) list.append(h("li", {}, "Nothing: the file says what is in force."));
     apply.disabled = plan.changes.every((change) => change.outcome === "fixed");
   }
@@ -62,5 +63,5 @@ export async function importSettings(file) {
 const outcome = ({ outcome: what, reason }) => (reason ? `${OUTCOMES[what]}: it ${what === "fixed" ? reason : `waits because ${reason}`}` : OUTCOMES[what]);
 
 function row(path, text, note) {
-  return h("li", { class: "import-change" }, h("span", { class: "setting-path" }, path), h("span", { class: "setting-value" }, text), note && h("span", { class: "small muted" }, note));
+  return h("li", { class: "import-change" }, h("span", { class: "setting-path", dir: "auto" }, path), h("span", { class: "setting-value", dir: "auto" }, text), note && h("span", { class: "small muted", dir: "auto" }, note));
 }

@@ -79,7 +79,7 @@ export class InstancePanel {
   }
 
   #build(row) {
-    const parts = { state: pill(), reasons: h("p", { class: "muted" }), recovery: h("p", {}), beats: heartbeats(), list: facts(), since: timeElement() };
+    const parts = { state: pill(), reasons: h("p", { class: "muted", dir: "auto" }), recovery: h("p", { dir: "auto" }), beats: heartbeats(), list: facts(), since: timeElement() };
     const button = row.restartable
       ? h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartService(row.service, event.currentTarget) }, `Restart ${row.service}`))
       : h("p", { class: "faint small" }, "This process was not started from here and has no restart_command.");

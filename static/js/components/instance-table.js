@@ -16,7 +16,7 @@ const COLUMNS = {
   name: (href, onlyName = false) => ({
     label: "Instance",
     sort: (row) => row.name,
-    create: (row) => h("span", {}, h("a", { class: "row-link", href: href(row.key) }, row.name), h("span", { class: "cell-sub" })),
+    create: (row) => h("span", {}, h("a", { class: "row-link", dir: "auto", href: href(row.key) }, row.name), h("span", { class: "cell-sub", dir: "auto" })),
     update: (cell, row) => {
       const reasons = row.state === "healthy" || row.state === "unknown" || onlyName ? "" : row.reasons.join("; ");
       setText(cell.lastElementChild, reasons || row.url);

@@ -29,7 +29,7 @@ export class Notices {
     keyed(this.#container, [...this.#all.values()], {
       key: ({ key }) => key,
       create: () =>
-        h("div", { class: "banner" }, pill(), h("div", { class: "banner-text" }, h("p", {}), h("p", { class: "banner-more" })), h("div", { class: "banner-actions" })),
+        h("div", { class: "banner" }, pill(), h("div", { class: "banner-text" }, h("p", { dir: "auto" }), h("p", { class: "banner-more", dir: "auto" })), h("div", { class: "banner-actions" })),
       update: (element, notice) => this.#fill(element, notice),
     });
   }

@@ -23,7 +23,7 @@ export function showSessions(slot, sessions, kept) {
       h(
         "li",
         { class: "task" },
-        h("a", { class: "task-name", href: `/translation#session=${encodeURIComponent(session.session_id)}` }, session.session_id),
+        h("a", { class: "task-name", dir: "auto", href: `/translation#session=${encodeURIComponent(session.session_id)}` }, session.session_id),
         h("span", { class: "muted" }),
       ),
     update: (element, session) => {

@@ -11,6 +11,9 @@ import { h, keyed, setAttribute, setText } from "./dom.js";
  * The first column names the row. `keep`: stays on a phone. `extra`: the first to go
  * where there is little room. `tagged`: in the list the label stands before the value, as it does before numbers. `words(row)`: what a filter looks in.
  */
+/** Whether a column's text may be a name, an id or a back end's words, in whatever script. */
+const isOfPeople = (column) => column.text !== undefined && !column.number;
+
 export class Table {
   #columns;
   #key;
@@ -137,7 +140,7 @@ export class Table {
       const classes = [column.number && "number", column.keep && "keep", column.full && "full", column.extra && "extra"].filter(Boolean).join(" ");
       const properties = { class: classes || null, "data-label": index > 0 && (column.number || column.tagged) ? column.label : null };
       if (index === 0) properties.scope = "row";
-      return h(index === 0 ? "th" : "td", properties, column.create?.(row) ?? null);
+      return h(index === 0 ? "th" : "td", properties, column.create?.(row) ?? (isOfPeople(column) ? h("bdi", { dir: "auto" }) : null));
     });
     const href = this.#href?.(row) ?? null;
     return h("tr", { "data-href": href }, cells);
@@ -147,7 +150,7 @@ export class Table {
     this.#columns.forEach((column, index) => {
       const cell = element.children[index];
       if (column.update) column.update(column.create ? cell.firstElementChild : cell, row);
-      else if (!column.create) setText(cell, column.text(row));
+      else if (!column.create) setText(isOfPeople(column) ? cell.firstElementChild : cell, column.text(row));
     });
     setAttribute(element, "aria-selected", this.#selected !== null && element.dataset.key === this.#selected ? "true" : null);
   }

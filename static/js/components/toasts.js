@@ -12,7 +12,7 @@ export function toast(text, { title = "", tone = "", action = null, stays = tone
   const element = h(
     "div",
     { class: "toast", "data-tone": tone || null },
-    h("span", {}, title && h("strong", { class: "toast-title" }, title), text),
+    h("span", {}, title && h("strong", { class: "toast-title" }, title), h("bdi", { dir: "auto" }, text)),
     action &&
       h(
         "button",

@@ -12,7 +12,7 @@ export function showTwigs(list, branches) {
         { class: "twig" },
         h("span", { class: "branch-rule", "aria-hidden": "true" }, rule(branch.depth)),
         h("a", { href: `/tree?branch=${encodeURIComponent(branch.name)}` }, branch.name),
-        h("span", { class: "twig-detail" }),
+        h("span", { class: "twig-detail", dir: "auto" }),
         h("span", { class: "twig-state" }),
       ),
     update: (element, branch) => {

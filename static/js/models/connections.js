@@ -1,5 +1,6 @@
 /** What the Connections page says. Pure. */
 
+import { isolated } from "./bidi.js";
 import { bytes, count, counted, joined, latency } from "./figures.js";
 import { listed } from "./overview.js";
 
@@ -7,7 +8,7 @@ import { listed } from "./overview.js";
 export function sentence(pool, store = null) {
   const silent = pool.workers.filter(({ answered }) => !answered).length;
   if (silent > 0) return `${silent === 1 ? "One worker does" : `${count(silent)} workers do`} not answer; who is connected to ${silent === 1 ? "it" : "them"} is not counted.`;
-  if (store !== null && store.state !== "healthy") return `Who is connected stays connected, but sessions cannot be stored right now${store.brief ? `: ${store.brief}` : ""}.`;
+  if (store !== null && store.state !== "healthy") return `Who is connected stays connected, but sessions cannot be stored right now${store.brief ? `: ${isolated(store.brief)}` : ""}.`;
   if (pool.active === 0) return "Nobody is connected.";
   const { behind } = pool.doings;
   if (pool.active >= pool.limit) return "As many connections are open as may be; new ones are turned away until one closes.";
@@ -112,7 +113,7 @@ export function countWords({ matching, listed, active, isSorted = false }) {
 
 /** What an operator is asked before a connection is closed: {title, text, verb}. `isOwn`: it is this page's. */
 export function closing(row, isOwn) {
-  const who = row.name === null ? row.address : `${row.name} at ${row.address}`;
+  const who = row.name === null ? row.address : `${isolated(row.name)} at ${row.address}`;
   const consequence = isOwn
     ? "It is this page's own: its figures stop, and it comes back when it is loaded again."
     : "Its client is told not to come back by itself. What was said in its sessions is kept.";
@@ -142,7 +143,7 @@ export function agentWords(agent) {
     ["Chrome/", "Chrome"],
     ["Safari/", "Safari"],
   ].find(([mark]) => agent.includes(mark));
-  if (!browser) return agent.split(/[ /]/)[0];
+  if (!browser) return isolated(agent.split(/[ /]/)[0]);
   const system = [
     ["Android", "Android"],
     ["iPhone", "iPhone"],

@@ -1,5 +1,6 @@
 /** What the Overview says: the sentence, what is wrong, and the table's rows. Pure: states in, words out. */
 
+import { isolated } from "./bidi.js";
 import { count, counted, duration, percent } from "./figures.js";
 import { word } from "./states.js";
 import { clockTime } from "./times.js";
@@ -49,7 +50,7 @@ export function listed(names) {
 
 /** What it means that the store is not well: slow, or nothing new is accepted. */
 function storing(store) {
-  const why = store.brief ? `: ${store.brief}` : "";
+  const why = store.brief ? `: ${isolated(store.brief)}` : "";
   return `Sessions cannot be stored right now${why}. What is sent now waits, or is refused.`;
 }
 
@@ -102,7 +103,7 @@ export function problems({ services, store = null, tree, config, speech = null }
       tone: "bad",
       word: word(branch.state),
       subject: branch.name,
-      text: error ? `${error.type}${error.message ? `, ${error.message}` : ""}` : "",
+      text: error ? `${error.type}${error.message ? `, ${isolated(error.message)}` : ""}` : "",
       more: `${counted(branch.restarts, "restart")} so far; past ${branch.restart_limit} in ${duration(branch.restart_window)} the service stops.`,
       since: branch.since,
       action: { kind: "link", href: `/tree?branch=${encodeURIComponent(branch.name)}`, label: "Open the tree" },
@@ -115,7 +116,7 @@ export function problems({ services, store = null, tree, config, speech = null }
       word: "shortage",
       subject: "The service itself",
       text: shortage.text,
-      more: `${shortage.last} Met ${shortage.times === 1 ? "once" : `${count(shortage.times)} times`}. Nothing is held against the back ends for it.`,
+      more: `${isolated(shortage.last)} Met ${shortage.times === 1 ? "once" : `${count(shortage.times)} times`}. Nothing is held against the back ends for it.`,
       since: shortage.since,
       action: null,
     });
@@ -153,7 +154,7 @@ export function problems({ services, store = null, tree, config, speech = null }
       tone: "warn",
       word: "not applied",
       subject: "The settings file",
-      text: `${first.path}: ${first.expected}`,
+      text: `${isolated(first.path)}: ${isolated(first.expected)}`,
       more: "The file was changed but cannot be used; the service goes on with the settings it had.",
       since: config.file.read_at,
       action: { kind: "link", href: "/settings", label: "Open settings" },
@@ -167,7 +168,7 @@ export function problems({ services, store = null, tree, config, speech = null }
 function recovery(service, speech) {
   const meaning = isUsable(service) ? works(service, speech) : MEANING[service.name]?.away;
   const done = service.recovery?.text ?? (service.restartable ? "" : "It was not started from here; start it where it runs.");
-  return [done, meaning].filter(Boolean).join(" ");
+  return [isolated(done), meaning].filter(Boolean).join(" ");
 }
 
 /** One row an instance: health's view and the gateway's of the same url. */

@@ -1,5 +1,6 @@
 /** What the Settings page says. Pure. */
 
+import { isolated } from "./bidi.js";
 import { count, counted } from "./figures.js";
 import { listed } from "./overview.js";
 
@@ -94,7 +95,7 @@ export function othersWords(workers) {
     .filter(({ outcome }) => outcome !== "applied")
     .map(({ worker, outcome, faults }) =>
       outcome === "refused"
-        ? `${worker} cannot use it and goes on with what it had: ${faults.map(({ path, expected }) => `${path}: ${expected}`).join("; ")}.`
+        ? `${worker} cannot use it and goes on with what it had: ${faults.map(({ path, expected }) => `${path}: ${isolated(expected)}`).join("; ")}.`
         : `${worker} did not answer; it takes the change over once it can.`,
     )
     .join(" ");

@@ -1,5 +1,6 @@
 /** What the Translation page says about itself. Pure: states in, sentences out. */
 
+import { isolated } from "./bidi.js";
 import { UNKNOWN, count as figure } from "./figures.js";
 import { isSameLanguage, canTranslate, isNear, languageName } from "./languages.js";
 
@@ -70,7 +71,7 @@ export function sentence({ phase, reason, connection, microphone, capture = "fin
   if (isOn && uplink.state !== "streaming") return `The microphone is open; the service is not listening yet.${rest}`;
   if (isOn) return `Listening.${rest}`;
   if (recordings > 0) return `Reading ${recordings === 1 ? "a recording" : `${recordings} recordings`}.${rest}`;
-  if (speaking.length > 0) return `${speaking.join(" and ")} ${speaking.length === 1 ? "is" : "are"} speaking.${rest}`;
+  if (speaking.length > 0) return `${speaking.map(isolated).join(" and ")} ${speaking.length === 1 ? "is" : "are"} speaking.${rest}`;
   if (isReadOnly) return `Reading along.${rest}`;
   if (lines === 0) return `Nothing has been said yet.${rest}`;
   return `Nobody is speaking.${rest}`;
@@ -85,7 +86,7 @@ function notConnected(waiting) {
 
 /** Who one is here: others see it beside each line. `name` as the service has it, or null where it is not known. */
 export function whoYouAre(name) {
-  return name ? `You are ${name}.` : "";
+  return name ? `You are ${isolated(name)}.` : "";
 }
 
 /** What stands where lines will be: what it means, and what to do. */
@@ -106,7 +107,7 @@ export function gap(line) {
   const { detail, final } = line.error;
   const length = line.end > line.start ? `${seconds(line.end - line.start)} of speech` : "What was said";
   const verb = line.end > line.start ? "are" : "is";
-  const what = /[.!?]$/.test(detail) ? detail : `${detail}.`;
+  const what = isolated(/[.!?]$/.test(detail) ? detail : `${detail}.`);
   if (final) return `${what} ${length} ${verb} lost.`;
   return `${what} ${length} ${verb} kept and will be written when that is possible again.`;
 }
@@ -134,7 +135,8 @@ export function translated(line, target, { offer = null, now, locale = "en" }) {
 const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 
 /** Why an upload was not taken, in words and with what to do. */
-export function refusedUpload({ status, code = "", detail, name, size = 0 }) {
+export function refusedUpload({ status, code = "", detail, name: file, size = 0 }) {
+  const name = isolated(file);
   if (status === 0) return `${name}: the service cannot be reached. Nothing was uploaded; try again when the connection is back.`;
   if (status === 413 && !code) return `${name} was not taken: a proxy in front of the service takes no more than it is set to, and this file has ${megabytes(size)}. Make the file smaller, or have the proxy's limit raised to 26 MB.`;
   if (status === 413 && code !== "recording_too_large") return `${name} was not taken: ${detail}`;

@@ -1,5 +1,6 @@
 /** What the Tree page says. Pure. */
 
+import { isolated } from "./bidi.js";
 import { counted, duration } from "./figures.js";
 import { listed } from "./overview.js";
 import { word } from "./states.js";
@@ -14,7 +15,7 @@ export function sentence(tree) {
 }
 
 function ofBranches(tree) {
-  if (tree.state === "stopping") return tree.reason ? `The tree is stopping in order: ${tree.reason}` : "The tree is stopping in order.";
+  if (tree.state === "stopping") return tree.reason ? `The tree is stopping in order: ${isolated(tree.reason)}` : "The tree is stopping in order.";
   const others = tree.branches.filter((branch) => branch.state !== "running");
   if (others.length === 0) return `All ${counted(tree.branches.length, "branch", "branches")} are running.`;
   const bad = others.filter((branch) => branch.state === "backing_off" || branch.state === "failed");

@@ -16,6 +16,7 @@ import { Tile } from "../components/tile.js";
 import { setTime, timeElement } from "../components/time.js";
 import { confirm } from "../components/dialog.js";
 import { control } from "../control.js";
+import { isolated } from "../models/bidi.js";
 import { agentWords, chosen, closing, countWords, crowded, doing, lowered, moreSessions, question, sentence, sumWords, tally } from "../models/connections.js";
 import { bytes, count, number } from "../models/figures.js";
 import { Rates } from "../models/rates.js";
@@ -47,7 +48,7 @@ const rate = (row, name) => rates[answered === null ? "told" : "answered"].of(ro
 const tiles = Object.fromEntries(["open", "sessions", "messages", "queued"].map((name) => [name, new Tile(byId(`tile-${name}`))]));
 const panel = new Panel(byId("connection"), { field: "connection", onChange: () => showPanel(true) });
 
-const sessionLink = (id) => h("a", { href: `/translation#session=${encodeURIComponent(id)}` }, id);
+const sessionLink = (id) => h("a", { dir: "auto", href: `/translation#session=${encodeURIComponent(id)}` }, id);
 
 const hasSeveral = () => pool.workers.length > 1;
 
@@ -77,7 +78,7 @@ const table = new Table({
     {
       label: "Who",
       sort: (row) => row.name ?? row.address,
-      create: (row) => h("span", {}, h("a", { class: "row-link", href: panel.href(row.connection_id) }), h("span", { class: "cell-sub" })),
+      create: (row) => h("span", {}, h("a", { class: "row-link", dir: "auto", href: panel.href(row.connection_id) }), h("span", { class: "cell-sub", dir: "auto" })),
       update: (cell, row) => {
         setText(cell.firstElementChild, row.name ?? row.address);
         const parts = [row.name ? row.address : null, agentWords(row.agent), hasSeveral() ? labelOf(row.worker) : null];
@@ -154,19 +155,19 @@ function showSums() {
 
 async function end(id, button) {
   const isSure = await confirm({
-    title: `End the session ${id}?`,
+    title: `End the session ${isolated(id)}?`,
     text: "Everyone in it is told that it has ended, and what was said is deleted. This cannot be undone; export the transcript first where it is wanted.",
     verb: "End session",
     isDangerous: true,
   });
-  if (isSure) await carryOut(button, () => control("DELETE", `/api/sessions/${encodeURIComponent(id)}`), `The session ${id} has ended.`);
+  if (isSure) await carryOut(button, () => control("DELETE", `/api/sessions/${encodeURIComponent(id)}`), `The session ${isolated(id)} has ended.`);
 }
 
 async function close(row, button) {
   const isSure = await confirm({ ...closing(row, socket.connection?.connection_id === row.connection_id), isDangerous: true });
   if (!isSure) return;
   const path = `/api/connections/${encodeURIComponent(row.connection_id)}`;
-  await carryOut(button, () => control("DELETE", path), `The connection of ${row.name ?? row.address} is being closed.`);
+  await carryOut(button, () => control("DELETE", path), `The connection of ${isolated(row.name ?? row.address)} is being closed.`);
 }
 
 function showTiles() {

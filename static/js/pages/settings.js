@@ -10,6 +10,7 @@ import { Table } from "../components/table.js";
 import { timeElement } from "../components/time.js";
 import { toast } from "../components/toasts.js";
 import { control } from "../control.js";
+import { isolated } from "../models/bidi.js";
 import { counted } from "../models/figures.js";
 import { grouped, importedWords, isEditable, matching, othersWords, sentence, shown, SOURCES } from "../models/settings.js";
 import { serverNow, socket } from "../page-socket.js";
@@ -21,11 +22,11 @@ let refusedSince = null;
 const tables = new Map();
 
 const columns = [
-  { label: "Name", create: (row) => h("span", { class: "setting-path" }, row.name), update: () => {} },
+  { label: "Name", create: (row) => h("span", { class: "setting-path", dir: "auto" }, row.name), update: () => {} },
   {
     label: "In force",
     keep: true,
-    create: () => h("span", { class: "setting-value" }),
+    create: () => h("span", { class: "setting-value", dir: "auto" }),
     update: (cell, row) => {
       setText(cell, row.text);
       cell.parentElement.classList.add("setting-cell");
@@ -63,7 +64,7 @@ async function edit(path) {
     toast(`${path} is changed after a restart.`);
     return;
   }
-  toast(`${path} is ${shown(answer.config.values[path])} now.`, {
+  toast(`${path} is ${isolated(shown(answer.config.values[path]))} now.`, {
     action: { label: "Undo", run: async () => show((await control("PATCH", "/api/config", { values: { [path]: before } })).config) },
   });
 }
@@ -92,11 +93,11 @@ function showPending() {
   byId("pending").hidden = config.pending.length === 0;
   keyed(byId("pending-list"), config.pending, {
     key: (change) => change.path,
-    create: () => h("li", { class: "pending" }, h("span", {}, h("span", { class: "setting-path" }), h("span", { class: "cell-sub" })), h("span", { class: "setting-value" })),
+    create: () => h("li", { class: "pending" }, h("span", {}, h("span", { class: "setting-path", dir: "auto" }), h("span", { class: "cell-sub", dir: "auto" })), h("span", { class: "setting-value", dir: "auto" })),
     update: (element, change) => {
       setText(element.querySelector(".setting-path"), change.path);
-      setText(element.querySelector(".cell-sub"), `waits because ${change.reason}`);
-      setText(element.lastElementChild, `${shown(change.old)} → ${shown(change.new)}`);
+      setText(element.querySelector(".cell-sub"), `waits because ${isolated(change.reason)}`);
+      setText(element.lastElementChild, `${isolated(shown(change.old))} → ${isolated(shown(change.new))}`);
     },
   });
 }

@@ -11,6 +11,7 @@ import { ready } from "../components/slot.js";
 import { setTime, timeElement } from "../components/time.js";
 import { rule } from "../components/twigs.js";
 import { control } from "../control.js";
+import { isolated } from "../models/bidi.js";
 import { count, duration, percent } from "../models/figures.js";
 import { branchTone, word } from "../models/states.js";
 import { fullness, restartWords, sentence, stateWords } from "../models/tree.js";
@@ -52,20 +53,20 @@ function showBranches() {
         pill(),
         h("span", { class: "branch-fact", "data-part": "for" }),
         h("span", { class: "branch-fact", "data-part": "restarts" }),
-        h("span", { class: "branch-detail" }),
+        h("span", { class: "branch-detail", dir: "auto" }),
         h("span", { class: "branch-act" }, restart),
-        h("p", { class: "branch-error" }),
+        h("p", { class: "branch-error", dir: "auto" }),
       );
     },
     update: (element, branch) => {
       setPill(element.querySelector(".pill"), word(branch.state), branchTone(branch.state));
       setText(element.querySelector('[data-part="for"]'), stateWords(branch, now));
       setText(element.querySelector('[data-part="restarts"]'), restartWords(branch));
-      setText(element.querySelector(".branch-detail"), [branch.detail, branch.waits_for && `waits for ${branch.waits_for}`].filter(Boolean).join(" · "));
+      setText(element.querySelector(".branch-detail"), [isolated(branch.detail), branch.waits_for && `waits for ${isolated(branch.waits_for)}`].filter(Boolean).join(" · "));
       const error = element.querySelector(".branch-error");
       const isRecent = branch.last_error !== null && branch.state !== "running";
       error.hidden = !isRecent;
-      setText(error, isRecent ? `${branch.last_error.type}: ${branch.last_error.message}` : "");
+      setText(error, isRecent ? `${branch.last_error.type}: ${isolated(branch.last_error.message)}` : "");
       element.querySelector("button").disabled = ["stopped", "failed", "waiting"].includes(branch.state) || tree.state === "stopping";
     },
   });
@@ -127,7 +128,7 @@ function showQueues(queues) {
   open.queues.className = "";
   keyed(open.queues, queues, {
     key: (queue) => queue.name,
-    create: (queue) => h("div", { class: "queue" }, h("span", { class: "queue-name" }, queue.name), h("span", { class: "muted" }), h("progress", { max: 1, "aria-label": `${queue.name}, how full` })),
+    create: (queue) => h("div", { class: "queue" }, h("span", { class: "queue-name", dir: "auto" }, queue.name), h("span", { class: "muted" }), h("progress", { max: 1, "aria-label": `${queue.name}, how full` })),
     update: (element, queue) => {
       const { share, tone } = fullness(queue);
       setText(element.children[1], `${count(queue.fill)} of ${count(queue.limit)}`);
@@ -146,13 +147,13 @@ function showTasks(tasks) {
   keyed(open.tasks, tasks, {
     key: (task) => `${task.depth} ${task.name}`,
     create: (task) => {
-      const element = h("li", { class: "task" }, h("span", { class: "task-name" }), h("span", { class: "muted" }));
+      const element = h("li", { class: "task" }, h("span", { class: "task-name", dir: "auto" }), h("span", { class: "muted", dir: "auto" }));
       element.style.paddingInlineStart = `${Math.min(task.depth, 8) * 12}px`;
       return element;
     },
     update: (element, task) => {
-      setText(element.firstElementChild, task.count > 1 ? `${task.name} × ${count(task.count)}` : task.name);
-      setText(element.lastElementChild, task.waits_for ? `waits in ${task.waits_for}` : "");
+      setText(element.firstElementChild, task.count > 1 ? `${isolated(task.name)} × ${count(task.count)}` : task.name);
+      setText(element.lastElementChild, task.waits_for ? `waits in ${isolated(task.waits_for)}` : "");
     },
   });
 }
@@ -166,8 +167,8 @@ function showError(error) {
     return;
   }
   open.error.replaceChildren(
-    h("p", {}, h("strong", {}, error.type), error.message ? `: ${error.message}` : "", h("span", { class: "faint" }, " · ", timeElement(error.at))),
-    h("pre", { class: "code", tabindex: "0", role: "region", "aria-label": "Traceback" }, error.traceback),
+    h("p", {}, h("strong", {}, error.type), error.message ? ": " : "", h("bdi", { dir: "auto" }, error.message), h("span", { class: "faint" }, " · ", timeElement(error.at))),
+    h("pre", { class: "code", dir: "auto", tabindex: "0", role: "region", "aria-label": "Traceback" }, error.traceback),
   );
 }
 

@@ -259,9 +259,9 @@ export class Recordings {
         h(
           "li",
           { class: "recording" },
-          h("span", { class: "recording-name" }, entry.name),
+          h("span", { class: "recording-name", dir: "auto" }, entry.name),
           h("progress", { "aria-label": entry.name }),
-          h("span", { class: "recording-state small muted", role: "status" }),
+          h("span", { class: "recording-state small muted", dir: "auto", role: "status" }),
           h("button", { type: "button", class: "button button-small", "aria-label": `Cancel ${entry.name}`, onclick: () => this.#cancel(entry) }, "Cancel"),
         ),
       update: (element, entry) => this.#fill(element, entry),
