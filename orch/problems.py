@@ -31,6 +31,7 @@ _TABLE: Final = (
     Problem("unknown_session", 404, "There is no session of this name. It may have ended."),
     Problem("not_in_session", 409, "Join the session first."),
     Problem("too_many_sessions", 429, "This connection is in as many sessions as it may be."),
+    Problem("too_many_sessions_from_address", 429, "There are as many sessions of this address as may be."),
     Problem("sessions_full", 503, "There are as many sessions as may be."),
     Problem("store_full", 507, "All that may be stored is."),
     Problem("store_unavailable", 503, "What must be kept cannot be written now. Try again soon."),

@@ -55,7 +55,7 @@ class Websocket(Section, frozen=True):
 
     ``max_connections``: WebSockets; fewer where the limit of open files does not hold so many.
     ``max_connections_per_address`` 0: a quarter of them, and any number from this machine.
-    ``max_sessions``: how many there may be, on all workers.
+    ``max_sessions``: how many there may be, on all workers; ``…_per_address``: begun from one.
     ``history_messages`` and ``history_bytes`` are for captions; what clients broadcast has its own budget,
     so that it never removes captions.
     """
@@ -63,6 +63,7 @@ class Websocket(Section, frozen=True):
     max_connections: Count = 10_000
     max_connections_per_address: Annotated[int, Meta(ge=0)] = 0
     max_sessions: Count = 100_000
+    max_sessions_per_address: Count = 2_000
     max_sessions_per_connection: Count = 64
     max_sessions_per_minute_per_address: Count = 600
     max_joins_per_minute_per_address: Count = 1_200

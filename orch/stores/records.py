@@ -106,8 +106,16 @@ class SessionStore(Protocol):
     """Called once for each message that is kept, in the order of a session's offsets, before whoever
     appended it goes on. It must not raise and cannot wait."""
 
-    async def create(self, record: SessionRecord, owner: ParticipantRecord | None = None) -> bool:
-        """Keep a new session, and who it belongs to. False: there is one of this name."""
+    async def create(
+        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
+    ) -> bool:
+        """Keep a new session, and who it belongs to. False: there is one of this name.
+
+        ``begun_from``: the address it counts for; empty: for none.
+        """
+
+    async def begun_from(self, address: str, most: int) -> int:
+        """Return how many sessions there are that count for an address: exactly, where it is ``most``."""
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return the session, or None."""

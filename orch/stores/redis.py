@@ -240,9 +240,30 @@ class RedisStore:
 
     # What a store of sessions does.
 
-    async def create(self, record: SessionRecord, owner: ParticipantRecord | None = None) -> bool:
+    async def create(
+        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
+    ) -> bool:
         """Keep a new session, and who it belongs to. False: there is one of this name."""
-        return await self._pipeline.execute(self._commands.create(record, owner, token=self._token()))
+        is_new = await self._pipeline.execute(self._commands.create(record, owner, token=self._token()))
+        if is_new and begun_from:
+            await self._pipeline.execute(self._commands.note_begun(begun_from, record))
+        return is_new
+
+    async def begun_from(self, address: str, most: int) -> int:
+        """Return how many sessions there are that were begun from an address, on any worker."""
+        count = await self._pipeline.execute(self._commands.count_begun(address))
+        if count < most:
+            return count
+        # Those that have ended are still among them.
+        names = await self._pipeline.execute(self._commands.begun(address))
+        for start in range(0, len(names), STEP):
+            part = names[start : start + STEP]
+            there = await self._pipeline.execute(self._commands.indexed(part))
+            gone = [name for name, is_there in zip(part, there, strict=True) if not is_there]
+            if gone:
+                await self._pipeline.execute(self._commands.forget_begun(address, gone))
+                count -= len(gone)
+        return count
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return the session, or None."""

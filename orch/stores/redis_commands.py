@@ -12,6 +12,7 @@ from orch.stores.redis_keys import (
     TRIAL,
     Told,
     UnreadableError,
+    begun_key,
     decode_entry,
     decode_participant,
     encode_header,
@@ -84,6 +85,36 @@ class SessionCommands(ServerCommands):
             record.session_id,
             len(record.config),
             decisive=1,
+        )
+
+    def note_begun(self, address: str, record: SessionRecord) -> Call[None]:
+        """Note from which address a session was begun, for as long as one lives that nobody uses."""
+        key = begun_key(address)
+        return Call(
+            (
+                (b"ZADD", key, number(record.created), record.session_id),
+                (b"PEXPIRE", key, self._ttl()),
+            ),
+            lambda _: None,
+        )
+
+    def count_begun(self, address: str) -> Call[int]:
+        """Return how many sessions were begun from an address; some of them may have ended."""
+        return Call(((b"ZCARD", begun_key(address)),), lambda replies: int(replies[0]))
+
+    def begun(self, address: str) -> Call[list[str]]:
+        """Return the names of the sessions that were begun from an address."""
+        return Call(((b"ZRANGE", begun_key(address), 0, -1),), lambda replies: self._names(replies[0]))
+
+    def forget_begun(self, address: str, session_ids: Sequence[str]) -> Call[None]:
+        """Forget sessions that have ended."""
+        return Call(((b"ZREM", begun_key(address), *session_ids),), lambda _: None)
+
+    def indexed(self, session_ids: Sequence[str]) -> Call[list[bool]]:
+        """Return of each of some sessions whether there is one."""
+        return Call(
+            ((b"ZMSCORE", INDEX, *session_ids),),
+            lambda replies: [score is not None for score in replies[0]],
         )
 
     def trial(self, token: str) -> Call[None]:

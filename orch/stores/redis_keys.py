@@ -105,6 +105,11 @@ def sign_in_key(name: str) -> bytes:
     return b"orch:sign_in:" + name.encode()
 
 
+def begun_key(address: str) -> bytes:
+    """Return where it is noted which sessions were begun from an address."""
+    return b"orch:begun:" + address.encode()
+
+
 def lease_keys(name: str) -> tuple[bytes, bytes]:
     """Return where it is noted who has a lease, and the last fence; both on one node of a cluster."""
     root = b"orch:lease:{%s}" % name.encode()

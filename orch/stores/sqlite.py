@@ -282,11 +282,20 @@ class SqliteStore:
 
     # What a store of sessions does.
 
-    async def create(self, record: SessionRecord, owner: ParticipantRecord | None = None) -> bool:
+    async def create(
+        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
+    ) -> bool:
         """Keep a new session, and who it belongs to. False: there is one of this name."""
         return await self.execute(
-            lambda database: statements.create(database, record, owner), size=len(record.config), adds=True
+            lambda database: statements.create(database, record, owner, begun_from),
+            size=len(record.config),
+            adds=True,
         )
+
+    async def begun_from(self, address: str, most: int) -> int:
+        """Return how many sessions there are that were begun from an address."""
+        del most  # it is always exact
+        return await self.execute(lambda database: statements.count_begun(database, address))
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return the session, or None."""

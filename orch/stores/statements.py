@@ -29,7 +29,10 @@ _SESSION: Final = (
 
 
 def create(
-    database: sqlite3.Connection, record: SessionRecord, owner: ParticipantRecord | None = None
+    database: sqlite3.Connection,
+    record: SessionRecord,
+    owner: ParticipantRecord | None = None,
+    begun_from: str = "",
 ) -> bool:
     """Insert a session; False: its name is taken."""
     cursor = database.execute(
@@ -49,7 +52,15 @@ def create(
     )
     if cursor.rowcount == 0:
         return False
+    if begun_from:
+        database.execute("INSERT INTO begun VALUES (?, ?)", (cursor.lastrowid, begun_from))
     return owner is None or put_participant(database, record.session_id, owner)
+
+
+def count_begun(database: sqlite3.Connection, address: str) -> int:
+    """Return how many sessions there are that were begun from an address."""
+    row: tuple[int] = database.execute("SELECT count(*) FROM begun WHERE address = ?", (address,)).fetchone()
+    return row[0]
 
 
 def renew_epochs(database: sqlite3.Connection) -> int:

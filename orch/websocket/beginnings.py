@@ -1,5 +1,6 @@
 """Whether one more session may begin: how fast, how many from one address, and how many in all."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -29,21 +30,22 @@ _log = structlog.get_logger("websocket")
 class Beginnings:
     """Admits new sessions, and ends the oldest in which nobody is where that makes room for one.
 
-    The mutable state is the rates of the addresses, bounded.
+    The mutable state is the rates of the addresses, bounded, and how many are being begun from each.
     """
 
     def __init__(self, rooms: Rooms, *, now: Callable[[], float] = trio.current_time) -> None:
         self._rooms = rooms
         self._now = now
         self._rates = AddressRates()
+        self._under_way: Counter[str] = Counter()
         self.ended_early = 0
 
     @asynccontextmanager
     async def place(self, actor: Actor | None) -> AsyncIterator[str]:
         """Hold a place for a session that is begun in the block; gives what the session's address is.
 
-        ``actor`` None: the service itself, which is not counted. Raises ``rate_limited``, ``sessions_full``
-        and ``store_full``.
+        ``actor`` None: the service itself, which is not counted. Raises ``rate_limited``,
+        ``too_many_sessions_from_address``, ``sessions_full`` and ``store_full``.
         """
         address = "" if actor is None else THIS_MACHINE if actor.is_local else group(actor.address)
         limits = self._rooms.settings.orchestration.websocket
@@ -63,7 +65,30 @@ class Beginnings:
                 "try again in a minute.",
                 headers={"Retry-After": f"{UNATTENDED:.0f}"},
             )
-        yield address
+        if not address:
+            yield ""
+            return
+        self._under_way[address] += 1
+        try:
+            await self._check_address(address, limits.max_sessions_per_address)
+            yield address
+        finally:
+            self._under_way[address] -= 1
+            if not self._under_way[address]:
+                del self._under_way[address]
+
+    async def _check_address(self, address: str, most: int) -> None:
+        """Raise where one address has begun too many, those counted that are being begun just now."""
+        there = await self._rooms.store.begun_from(address, most)
+        if there + self._under_way[address] > most:
+            minutes = self._rooms.settings.orchestration.websocket.session_timeout / 60
+            raise ProblemError(
+                "too_many_sessions_from_address",
+                f"{there} sessions were begun from your address and have not ended, as many as may be "
+                "(websocket.max_sessions_per_address). End some that are not needed, or wait: a session ends "
+                f"{minutes:.0f} minutes after the last has left it.",
+                headers={"Retry-After": "60"},
+            )
 
     async def make_room(self, most: int) -> int:
         """End the oldest sessions in which nobody is; return how many."""

@@ -30,6 +30,7 @@ from orch.websocket.names import clean
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Rooms
 from orch.websocket.sessions import Session
+from orch.websocket.space import PARTICIPANT_BYTES
 from orch.websocket.tokens import Token, new_name, new_token, read_token
 
 
@@ -45,7 +46,7 @@ class Membership:
         """Answer ``session_created``."""
         self._may_join(connection)
         token = new_token(new_name())
-        async with self._beginnings.place(connection.actor):
+        async with self._beginnings.place(connection.actor) as begun_from:
             session, owner = await self._rooms.create(
                 message.session_id,
                 message.config,
@@ -57,6 +58,7 @@ class Membership:
                     right=Right.SPEAK,
                     languages=message.languages,
                 ),
+                begun_from=begun_from,
             )
         assert owner is not None  # noqa: S101 - one was asked for
         self._let_in(session, owner, connection)
@@ -86,6 +88,7 @@ class Membership:
         is_new = message.session_id not in connection.members
         right = Right.NONE
         if is_new:
+            self._rooms.space.require_for_joining()
             self._may_join(connection)
             right = await self._admission.right(connection.actor, message.session_id, message.key)
             self._admission.may_join(connection.actor)
@@ -298,6 +301,7 @@ class Membership:
 
     async def _keep(self, session: Session, member: Member) -> None:
         kept = await self._rooms.store.put_participant(session.session_id, member.record(self._rooms.wall()))
+        self._rooms.space.wrote(PARTICIPANT_BYTES)
         if not kept or session.has_ended:
             raise ProblemError("unknown_session", f"There is no session {session.session_id}. It has ended.")
 

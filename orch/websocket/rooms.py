@@ -177,9 +177,17 @@ class Rooms:
         return session
 
     async def create(
-        self, session_id: str | None, config: dict[str, Any], owner: Callable[[], Member] | None = None
+        self,
+        session_id: str | None,
+        config: dict[str, Any],
+        owner: Callable[[], Member] | None = None,
+        *,
+        begun_from: str = "",
     ) -> tuple[Session, Member | None]:
-        """Begin a session; its owner is kept with it, but not in it yet. Raises ``session_exists``."""
+        """Begin a session; its owner is kept with it, but not in it yet. Raises ``session_exists``.
+
+        ``begun_from``: the address that it counts for.
+        """
         encoded = encoded_config(config)
         now = self.wall()
         member = owner() if owner else None
@@ -193,7 +201,8 @@ class Rooms:
             last_active=now,
             keys=new_keys(),
         )
-        if not await self.store.create(record, member.record(now) if member else None):
+        there = member.record(now) if member else None
+        if not await self.store.create(record, there, begun_from=begun_from):
             raise ProblemError("session_exists", f"There is a session {record.session_id} already.")
         self.count += 1
         self.space.wrote(len(encoded))

@@ -257,10 +257,11 @@ class HubService:
     ) -> SessionMade:
         """Begin a session that nobody is in yet; ``actor``: for whom, None for the service itself.
 
-        Raises ``session_exists``, ``invalid_message``, ``rate_limited``, ``sessions_full``.
+        Raises ``session_exists``, ``invalid_message``, ``rate_limited``, ``sessions_full``, ``store_full``
+        and ``too_many_sessions_from_address``.
         """
-        async with self.beginnings.place(actor):
-            session, _ = await self._rooms.create(session_id, config or {})
+        async with self.beginnings.place(actor) as begun_from:
+            session, _ = await self._rooms.create(session_id, config or {}, begun_from=begun_from)
         keys = given(session.keys, Right.SPEAK)
         return SessionMade(keys=keys, **msgspec.structs.asdict(summary(session)))
 

@@ -15,6 +15,13 @@ TIGHT: Final = 0.9
 EASED: Final = 0.8
 
 
+#: Where even those who join are refused, so that nothing but captions is without a bound.
+BRIM: Final = 1.25
+
+#: What someone who may return to a session takes, about.
+PARTICIPANT_BYTES: Final = 256
+
+
 class Space:
     """The bytes that are taken, against ``limit()``. The mutable state is the last look and what came since.
 
@@ -66,13 +73,21 @@ class Space:
     def require(self, what: str) -> None:
         """Raise ``store_full`` where ``what`` (a sentence's subject) cannot be stored."""
         if self.is_full:
-            raise ProblemError(
-                "store_full",
-                f"{what} cannot be stored: all sessions together take {_mib(self.taken)} of the "
-                f"{_mib(self.limit)} that they may (session_management.max_bytes). Captions go on. End "
-                "sessions that are not needed; those in which nobody is end by themselves.",
-                headers={"Retry-After": "60"},
-            )
+            raise self._full(what)
+
+    def require_for_joining(self) -> None:
+        """Raise ``store_full`` where so much more than may be is taken that nobody else may join."""
+        if self.taken >= self.limit * BRIM:
+            raise self._full("Your place in the session")
+
+    def _full(self, what: str) -> ProblemError:
+        return ProblemError(
+            "store_full",
+            f"{what} cannot be stored: all sessions together take {_mib(self.taken)} of the "
+            f"{_mib(self.limit)} that they may (session_management.max_bytes). Captions go on. End "
+            "sessions that are not needed; those in which nobody is end by themselves.",
+            headers={"Retry-After": "60"},
+        )
 
 
 def _mib(size: int) -> str:

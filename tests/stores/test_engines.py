@@ -85,6 +85,24 @@ def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_none_ol
     engine.run(main)
 
 
+def test_sessions_count_for_the_address_they_were_begun_from(engine: Engine) -> None:
+    """Until they end; what was not made, or is nobody's, counts for none."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            for name in ("a", "b", "c"):
+                assert await store.create(record(name), begun_from="192.0.2.1")
+            assert not await store.create(record("a"), begun_from="192.0.2.2")
+            await store.create(record("d"))
+            assert await store.begun_from("192.0.2.1", 3) == 3
+            assert await store.begun_from("192.0.2.2", 3) == 0
+            await store.delete(["a", "c"])
+            assert await store.begun_from("192.0.2.1", 3) == 1
+
+    engine.run(main)
+
+
 def test_what_all_sessions_take_is_counted(engine: Engine) -> None:
     """Histories, configs and those who may return; what is deleted is counted no more."""
 

@@ -63,6 +63,53 @@ def test_sessions_of_one_address_begin_only_so_fast(tmp_path: Path) -> None:
     run(main)
 
 
+def test_one_address_has_only_so_many_sessions(tmp_path: Path) -> None:
+    """Until some of them have ended, and after a restart as well; those who join do not count."""
+
+    async def main() -> None:
+        overlay = limits(max_sessions_per_address=3)
+        async with running_hub(tmp_path, **overlay) as hub:
+            create = hub.service.create_session
+            assert await codes(create, 2, actor=operator(1)) == ["made"] * 2
+            async with hub.connected(actor=operator(1)) as client, hub.connected(actor=operator(2)) as other:
+                made = await client.ask({"type": "create_session", "session_id": "mine"}, "session_created")
+                joining = {"type": "join_session", "session_id": "mine", "key": made["keys"]["speak"]}
+                assert (await other.ask(joining, "session_joined"))["type"] == "session_joined"
+                refused = await client.ask({"type": "create_session"}, "error")
+                assert refused["code"] == "too_many_sessions_from_address"
+                for words in ("3 sessions", "websocket.max_sessions_per_address", "30 minutes"):
+                    assert words in refused["detail"]
+            assert await codes(create, 4, actor=operator(2)) == [*["made"] * 3, refused["code"]]
+        async with running_hub(tmp_path, **overlay) as hub:
+            create = hub.service.create_session
+            assert await codes(create, 1, actor=operator(1)) == [refused["code"]]
+            await hub.service.end_session("mine")
+            assert await codes(create, 2, actor=operator(1)) == ["made", refused["code"]]
+
+    run(main)
+
+
+def test_sessions_that_are_begun_at_once_are_counted_together(tmp_path: Path) -> None:
+    """However many requests one address has under way, there are not more sessions than may be."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path, **limits(max_sessions_per_address=5)) as hub:
+            found: list[str] = []
+
+            async def begin() -> None:
+                found.extend(await codes(hub.service.create_session, 1, actor=operator(1)))
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(20):
+                    nursery.start_soon(begin)
+            assert found.count("made") <= 5
+            assert await codes(hub.service.create_session, 9, actor=operator(1))
+            assert await hub.service.list_sessions()
+            assert len(await hub.service.list_sessions()) == 5
+
+    run(main)
+
+
 def test_addresses_whose_rates_are_known_are_bounded() -> None:
     """The one that did it longest ago is forgotten."""
     rates = AddressRates()

@@ -107,6 +107,22 @@ def test_when_all_is_taken_clients_are_refused_and_captions_go_on(tmp_path: Path
     run(main)
 
 
+def test_nobody_joins_where_far_more_is_taken_than_may_be(tmp_path: Path) -> None:
+    """Those who are there stay; the rest of the room is for what they say."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path, **LIMITED) as hub, hub.connected() as ann, hub.connected() as bob:
+            await ann.ask({"type": "create_session", "session_id": "s"}, "session_created")
+            hub.service.space.wrote(int(MOST * 1.1))
+            joining = {"type": "join_session", "session_id": "s"}
+            async with hub.connected() as late:
+                assert (await late.ask(joining, "session_joined"))["type"] == "session_joined"
+            hub.service.space.wrote(int(MOST * 0.2))
+            assert (await bob.ask(joining, "error"))["code"] == "store_full"
+
+    run(main)
+
+
 def test_what_is_written_counts_before_the_store_was_looked_at() -> None:
     """So that nobody is faster than the next look."""
     space = Space(lambda: 1000)
