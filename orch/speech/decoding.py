@@ -115,10 +115,15 @@ class Decoder:
         tracks = list(source.streams.audio)
         if not tracks:
             raise RefusedError("not_audio", "The recording holds no sound track.")
-        chosen = tracks.index(source.streams.best("audio") or tracks[0])
-        if len(tracks) > 1:
+        readable = [number for number, track in enumerate(tracks) if track.codec_context is not None]
+        if not readable:
+            raise RefusedError("not_audio", "The sound of the recording is coded in a way that is not read.")
+        best = source.streams.best("audio")
+        chosen = tracks.index(best) if best in tracks else readable[0]
+        chosen = chosen if chosen in readable else readable[0]
+        if len(readable) > 1:
             source.close()
-            chosen = self._with_sound(chosen, len(tracks), longest)
+            chosen = self._with_sound(chosen, readable, longest)
             source = self._open()
             tracks = list(source.streams.audio)
         self._source, self._track = source, tracks[chosen]
@@ -208,10 +213,10 @@ class Decoder:
     def _size(self) -> int:
         return self._file.seek(0, os.SEEK_END)
 
-    def _with_sound(self, preferred: int, tracks: int, longest: float) -> int:
+    def _with_sound(self, preferred: int, tracks: list[int], longest: float) -> int:
         """Return which track carries sound: the preferred one, unless another has more than twice as much."""
         source = self._open()
-        compared = sorted(range(tracks), key=lambda each: each != preferred)[:_MOST_TRACKS]
+        compared = sorted(tracks, key=lambda each: each != preferred)[:_MOST_TRACKS]
         streams = {source.streams.audio[each].index: each for each in compared}
         heard = dict.fromkeys(compared, 0.0)
         seen = dict.fromkeys(compared, 0.0)
@@ -294,6 +299,7 @@ class _Converter:
         self._resampler: Any = None
         self._downmix = Downmix(1)
         self._waiting: list[Samples] = []
+        self._count = 0  # of what waits: a frame may have one sample
 
     def convert(self, frame: Any, *, dropped: int) -> Iterator[Samples]:
         """Give what a frame becomes, without its first ``dropped`` samples."""
@@ -306,7 +312,7 @@ class _Converter:
             self._shape = shape
         for piece in _pieces(frame, dropped):
             yield from self._resampled(piece)
-            if sum(each.shape[1] for each in self._waiting) >= RATE:
+            if self._count >= RATE:
                 yield from self._mixed()
 
     def flush(self) -> Iterator[Samples]:
@@ -321,7 +327,9 @@ class _Converter:
             if self._resampler is None:
                 self._resampler = av.AudioResampler(format="s16p", layout=piece.layout, rate=RATE)
             for converted in self._resampler.resample(piece):
-                self._waiting.append(converted.to_ndarray())
+                samples = converted.to_ndarray()
+                self._waiting.append(samples)
+                self._count += samples.shape[1]
         except (av.FFmpegError, ValueError) as error:
             self._note(error)
             self._resampler = None
@@ -330,7 +338,7 @@ class _Converter:
     def _mixed(self) -> Iterator[Samples]:
         if self._waiting:
             block = np.concatenate(self._waiting, axis=1)
-            self._waiting = []
+            self._waiting, self._count = [], 0
             yield self._downmix.mix(block)
 
 

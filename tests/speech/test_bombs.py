@@ -299,3 +299,44 @@ def test_quicktime_without_its_mark_is_read() -> None:
     size = int.from_bytes(data[:4], "big")
     free = struct.pack(">I", size) + b"free" + data[8:size]
     assert run(code_of, free + data[size:], virtual=False) is None
+
+
+def caf_of_single_samples(seconds: float) -> bytes:
+    """Return a CAF that says that each packet is one sample."""
+    data = np.asarray(voice(seconds), dtype="<i2").tobytes()
+    form = struct.pack(">d4sIIIII", 16_000.0, b"lpcm", 2, 2, 0x6F000001, 1, 16)
+    return (
+        b"caff\0\1\0\0desc"
+        + struct.pack(">q", len(form))
+        + form
+        + b"data"
+        + struct.pack(">q", len(data) + 4)
+        + bytes(4)
+        + data
+    )
+
+
+def test_sound_in_packets_of_one_sample_costs_what_its_seconds_cost() -> None:
+    """Each packet was compared with all before it in its second: five seconds took all the time there is."""
+    read = run(lambda: seconds_of(caf_of_single_samples(5)), virtual=False)
+    assert read == pytest.approx(5, abs=0.01)
+
+
+async def seconds_of(data: bytes) -> float:
+    async with open_recording(io.BytesIO(data), longest=10) as recording:
+        while await recording.read():
+            pass
+        return recording.seconds_read
+
+
+@pytest.mark.parametrize("tag", [0xBEEF, 0x1234])
+def test_a_coding_that_nobody_here_reads_is_told_from_damage(tag: int) -> None:
+    """The decoder broke off without a word."""
+    data = bytearray(wav(pcm(voice(1)), 16_000))
+    data[20:22] = struct.pack("<H", tag)
+    with pytest.raises(ProblemError) as caught:
+        run(lambda: seconds_of(bytes(data)), virtual=False)
+    assert (caught.value.code, "coded in a way that is not read" in caught.value.detail) == (
+        "not_audio",
+        True,
+    )
