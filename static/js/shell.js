@@ -15,6 +15,8 @@ import { whyNot } from "./reach.js";
 const THEME = "theme";
 /** Why there is no connection is asked not more often than this (ms). */
 const ASK_WHY_EVERY = 15_000;
+/** Grey shapes stand for figures this long; then a sentence says that they are awaited (ms). */
+const SHAPES = 1_000;
 
 export class Shell {
   #socket;
@@ -30,12 +32,17 @@ export class Shell {
   #retryAt = null;
   #state = { state: "connecting", reason: "" };
   #wasLive = false;
+  #isReady;
+  #watch = null;
+  #awaited = null;
 
   /**
    * `beat`: {topic, interval}: a topic that changes at every beat, so that its silence means that the figures are
-   * old (`interval` in seconds). Without one only the connection is judged.
+   * old (`interval` in seconds). Without one only the connection is judged. `isReady()`: whether the page has what
+   * it shows first; until then its content is not shown.
    */
-  constructor(socket, { beat = null } = {}) {
+  constructor(socket, { beat = null, isReady = isFilled } = {}) {
+    this.#isReady = isReady;
     this.#socket = socket;
     this.#beat = beat;
   }
@@ -51,9 +58,30 @@ export class Shell {
     if (this.#beat) this.#off.push(this.#socket.onTopic(this.#beat.topic, () => this.heard()));
     this.#timer = setInterval(() => this.#tell(), 500);
     this.#follow({ detail: this.#socket.state });
+    this.#watch = new MutationObserver(() => this.reveal());
+    this.#watch.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["aria-busy"] });
+    this.#awaited = setTimeout(() => {
+      document.documentElement.dataset.loading = "long";
+      if (byId("page-status").textContent === "") setText(byId("page-status"), "Waiting for the service.");
+    }, SHAPES);
+    this.reveal();
+  }
+
+  /** Show the content, all at once, when what it shows first is there. */
+  reveal() {
+    if (this.#watch === null || !this.#isReady()) return;
+    this.#settle();
+    delete document.documentElement.dataset.loading;
+  }
+
+  #settle() {
+    clearTimeout(this.#awaited);
+    this.#watch?.disconnect();
+    this.#watch = null;
   }
 
   stop() {
+    this.#settle();
     this.#clock.stop();
     clearInterval(this.#timer);
     this.#socket.removeEventListener("state", this.#follow);
@@ -147,6 +175,9 @@ export class Shell {
     }
   }
 }
+
+/** Whether no grey shape is left. */
+const isFilled = () => document.querySelector("main [aria-busy=true], main .skeleton") === null;
 
 function choose(theme) {
   const root = document.documentElement;

@@ -511,7 +511,7 @@ socket.addEventListener("state", ({ detail }) => {
   sayNow();
 });
 // How the back ends are is for operators; everyone else learns from the captions what they wait for.
-if (document.body.dataset.operator !== undefined) socket.onTopic("services", showServices);
+if ("operator" in document.body.dataset) socket.onTopic("services", showServices);
 
 new Shortcuts({
   dialog: byId("keys"),
@@ -521,7 +521,10 @@ new Shortcuts({
   keys: { m: () => speaking.toggle(), o: () => byId("open-file").disabled || recordings.choose(), l: large.toggle, j: () => transcript.jump(), c: copyAll },
 }).start();
 
-new Shell(socket).start();
+const isOperator = document.body.dataset.operator !== undefined;
+const shell = new Shell(socket, { isReady: () => !["idle", "opening"].includes(session.phase) && (services !== null || !isOperator) });
+shell.start();
+session.addEventListener("phase", () => shell.reveal());
 session.start();
 languages.start();
 speaking.start();
