@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import LOST, NAMES, OPERATOR_PAGES, PageAt, settled, violations
+from tests.browser.layout import layout_faults
 from tests.fakes.service import RunningService, service
 
 pytestmark = pytest.mark.browser
@@ -73,3 +74,23 @@ def test_an_impossible_value_is_refused_with_what_was_expected(real: RunningServ
     page.get_by_role("button", name="Change", exact=True).click()
     expect(page.locator("#setting-fault")).to_contain_text("expected")
     expect(page.get_by_role("textbox", name="Value")).to_have_value("-3")
+
+
+def test_every_dialog_fits_the_narrowest_phone(real: RunningService, page_at: PageAt) -> None:
+    """Those of all settings, and those that ask before something is done; the keyboard leaves each."""
+    page = page_at(real.url + "/settings", width=320)
+    settled(page)
+    changes = page.get_by_role("button", name="Change ")
+    assert changes.count() > 40
+    dialog = page.locator("dialog[open]")
+    for button in changes.all():
+        button.evaluate("(button) => button.click()")
+        assert layout_faults(page, "dialog[open]") == [], dialog.inner_text()
+        dialog.evaluate("(dialog) => dialog.close()")
+    for path, opener in (("/connections", "Announce"), ("/tree", "Restart")):
+        page.goto(real.url + path)
+        settled(page)
+        page.locator("#main").get_by_role("button", name=opener).first.click()
+        assert layout_faults(page, "dialog[open]") == [], f"{path}, {opener}"
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
