@@ -110,6 +110,8 @@ class Client:
     ) -> SessionJoined:
         """Be in a session; with ``history``, what it keeps of before is told too, as events.
 
+        ``HistoryDelivered`` follows the last of them; the answer has the first ones at most.
+
         ``key``: the session's speak or read key, which from another machine is needed. The answer's ``keys``
         and ``role`` say what it gave.
         """
@@ -219,9 +221,9 @@ async def connect(url: str, *, dial: Dial = dial, backoff: Backoff | None = None
     some cannot be had, ``Lost`` says so.
 
     The client is iterated over for events: the service's messages other than answers, ``StateChanged``,
-    ``Recovered`` and ``Lost``. Of those that are not taken 4,096 and 16 MiB are held: of states (topics,
-    participants, progress) the last one each, of session messages the first ones, and the rest is asked for
-    again once half has been taken; other messages are dropped and counted.
+    ``Recovered``, ``HistoryDelivered`` and ``Lost``. Of those that are not taken 4,096 and 16 MiB are held: of
+    states (topics, participants, progress) the last one each, of session messages the first ones, and the
+    rest is asked for again once half has been taken; other messages are dropped and counted.
 
     Resource handling: the block's end writes what waits and closes the connection, within 2 seconds.
 

@@ -39,6 +39,13 @@ class Recovered(Struct, frozen=True):
     missed: int
 
 
+class HistoryDelivered(Struct, frozen=True):
+    """The history that a join asked for has been delivered. ``complete``: nothing older is missing."""
+
+    session_id: str
+    complete: bool
+
+
 class Lost(Struct, frozen=True):
     """Something that was said in a session after ``offset`` cannot be had any more.
 
@@ -52,7 +59,7 @@ class Lost(Struct, frozen=True):
 
 
 Message = ServerMessage | Unrecognized
-Event = ServerMessage | Unrecognized | StateChanged | Recovered | Lost
+Event = ServerMessage | Unrecognized | StateChanged | Recovered | HistoryDelivered | Lost
 
 
 class ClientError(Exception):

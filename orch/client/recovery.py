@@ -51,30 +51,54 @@ class SessionLog(Generic[M]):
         self._held[offset] = message
         return [] if self.is_waiting else self._drain()
 
-    def answered(self, *, epoch: str, offset: int, messages: Sequence[Numbered[M]]) -> list[Numbered[M]]:
+    def answered(
+        self, *, epoch: str, offset: int, messages: Sequence[Numbered[M]], more: bool = False
+    ) -> list[Numbered[M]]:
         """Take the answer to a join or a recovery; return what may be delivered now, in order.
 
         ``messages`` are the history or what was missed, ``offset`` where the session stands. For one who was
-        in already and is given no messages nothing moves: what lies between is a gap.
+        in already and is given no messages nothing moves: what lies between is a gap. ``more``: they are the
+        first part, ``offset`` is where it ends, and until :meth:`continued` has had the last part all else is
+        held.
         """
         if self.offset is None or self.epoch != epoch:
             self.epoch = epoch
             self.offset = messages[0][0] - 1 if messages else offset
-        self.is_waiting = False
         self._overflowed = False
+        ready = self._advance(messages, offset if messages else self.offset)
+        return ready if more else ready + self._settle(offset)
+
+    def continued(
+        self, *, offset: int, messages: Sequence[Numbered[M]], more: bool = False
+    ) -> list[Numbered[M]]:
+        """Take another part of an answer, up to ``offset``; return what may be delivered now, in order."""
+        overflowed = self._overflowed  # of what was said since the answer
+        ready = self._advance(messages, offset)
+        if not more:
+            ready += self._settle(offset)
+            self._overflowed |= overflowed
+        return ready
+
+    def _advance(self, messages: Sequence[Numbered[M]], offset: int) -> list[Numbered[M]]:
+        """Deliver what the service vouches for: up to ``offset`` nothing else can be had."""
+        self.is_waiting = True
         ready: list[Numbered[M]] = []
+        known = offset if self.offset is None else self.offset
         for number, message in messages:
-            if number <= self.offset:
-                continue
-            # History may have been thinned by age; within an answer the service vouches that none is missing.
-            self.offset = number
-            ready.append((number, message))
-        if messages:
-            self.offset = max(self.offset, offset)
-        for number in [number for number in self._held if number <= self.offset]:
+            if number > known:
+                # History may have been thinned by age.
+                known = number
+                ready.append((number, message))
+        self.offset = known = max(known, offset)
+        for number in [number for number in self._held if number <= known]:
             del self._held[number]
-        ready += self._drain()
-        self._overflowed = not self._held and offset > self.offset
+        return ready
+
+    def _settle(self, offset: int) -> list[Numbered[M]]:
+        """Deliver what was held, once all that was asked for is here."""
+        self.is_waiting = False
+        ready = self._drain()
+        self._overflowed = not self._held and self.offset is not None and offset > self.offset
         return ready
 
     def fall_back(self, offset: int) -> None:

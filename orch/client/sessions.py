@@ -11,9 +11,16 @@ from typing import Final
 from msgspec import UNSET, Raw, Struct
 
 from orch.client.backlog import Backlog
-from orch.client.events import Lost, Message, Recovered, decode
+from orch.client.events import HistoryDelivered, Lost, Message, Recovered, decode
 from orch.client.recovery import Numbered, SessionLog
-from orch.websocket.messages import Error, RecoverSession, SessionCreated, SessionJoined, SessionRecovered
+from orch.websocket.messages import (
+    Error,
+    RecoverSession,
+    SessionCreated,
+    SessionHistory,
+    SessionJoined,
+    SessionRecovered,
+)
 
 #: Recoveries of one gap before it is called lost.
 RECOVERY_TRIES: Final = 3
@@ -29,7 +36,11 @@ Sized = tuple[Message, int]
 
 @dataclass(slots=True)
 class _Session:
-    """``asked``: the recovery under way; ``due``: when it is asked again. ``is_behind``: its reader is."""
+    """``asked``: the recovery under way; ``due``: when it is asked again. ``is_behind``: its reader is.
+
+    ``more``: further parts of an answer are on their way, of a recovery's where ``missed`` counts messages.
+    ``history``: whether the history that was asked for is complete so far, until it is all delivered.
+    """
 
     log: SessionLog[Sized]
     token: str | None = None
@@ -37,6 +48,9 @@ class _Session:
     asked: int | None = None
     due: float | None = None
     is_behind: bool = False
+    more: bool = False
+    missed: int | None = None
+    history: bool | None = None
 
 
 class SessionStatistics(Struct, frozen=True):
@@ -98,12 +112,12 @@ class Sessions:
         if session.token is None or code == "unknown_session":
             self.forget(session_id)
         elif session.asked is None:
-            session.log.is_waiting = False
+            session.log.is_waiting = session.more
 
     def unexpect(self, session_id: str, now: float) -> list[RecoverSession]:
         """Nobody waits for the answer to a join of one who was in already."""
         session = self._all.get(session_id)
-        if session is None or session.token is None or session.asked is not None:
+        if session is None or session.token is None or session.asked is not None or session.more:
             return []
         session.log.is_waiting = False
         return self._mend(session_id, session, now)
@@ -112,9 +126,64 @@ class Sessions:
         """Take the answer to a join."""
         session = self._all.setdefault(message.session_id, _Session(SessionLog()))
         session.token = message.recovery_token
-        history = () if isinstance(message, SessionCreated) or message.messages is UNSET else message.messages
-        self._answered(session, epoch=message.epoch, offset=message.offset, messages=history)
-        return self._mend(message.session_id, session, now)
+        if isinstance(message, SessionCreated) or message.messages is UNSET:
+            if session.more and session.log.epoch == message.epoch:
+                return []  # another name: the parts that are on their way say where it stands
+            session.more = False
+            self._answered(session, epoch=message.epoch, offset=message.offset, messages=())
+            return self._mend(message.session_id, session, now)
+        session.more, session.missed = message.more is True, None
+        session.history = message.complete is True
+        self._answered(session, epoch=message.epoch, offset=message.offset, messages=message.messages)
+        return self._finish(message.session_id, session, now)
+
+    def continued(self, message: SessionHistory, now: float) -> list[RecoverSession]:
+        """Take another part of what a join or a recovery asked for."""
+        session = self._all.get(message.session_id)
+        if session is None or not session.more or session.is_behind or session.log.epoch != message.epoch:
+            return []  # of an answer that another took the place of
+        if message.reason is not UNSET:
+            session.more = False
+            return self._broken_off(message.session_id, session, message.reason, now)
+        if session.log.offset is None or message.after > session.log.offset:
+            return self.recover(message.session_id, now)
+        session.more = message.more
+        if session.history is not None:
+            session.history &= message.complete
+        ready = session.log.continued(
+            offset=message.offset, messages=_sized(message.messages), more=message.more
+        )
+        self._deliver(session, ready)
+        if session.missed is not None:
+            session.missed += len(ready)
+        return self._finish(message.session_id, session, now)
+
+    def _broken_off(
+        self, session_id: str, session: _Session, reason: str, now: float
+    ) -> list[RecoverSession]:
+        """Ask for the rest of an answer that the service could not send to its end, if it can be had."""
+        if reason == "history_expired":
+            self._lose(session_id, reason)
+            return []
+        if reason == "store_unavailable":
+            session.tries -= 1
+        session.due = now + RECOVERY_AGAIN
+        return []
+
+    def _finish(self, session_id: str, session: _Session, now: float) -> list[RecoverSession]:
+        """Say that all is delivered, once it is; ask for what is missing."""
+        if session.is_behind or session.more:
+            return []
+        asked = self._mend(session_id, session, now)
+        if asked or self._all.get(session_id) is not session or session.log.has_gap:
+            return asked
+        if session.missed is not None:
+            session.tries = 0
+            self._backlog.offer(Recovered(session_id, session.missed))
+        if session.history is not None:
+            self._backlog.offer(HistoryDelivered(session_id, session.history))
+        session.missed = session.history = None
+        return []
 
     # Losing and recovering.
 
@@ -122,6 +191,7 @@ class Sessions:
         """Take it that the connection has ended."""
         for session in self._all.values():
             session.log.is_waiting = True
+            session.more = False
             session.asked = session.due = None
 
     def greeted(self, now: float) -> list[RecoverSession]:
@@ -140,7 +210,7 @@ class Sessions:
         """Ask for all that was missed."""
         session = self._all[session_id]
         session.log.is_waiting = True
-        session.is_behind = False
+        session.is_behind = session.more = False
         session.asked = session.due = None
         if session.tries >= RECOVERY_TRIES:
             self._lose(session_id, "gap")
@@ -167,14 +237,10 @@ class Sessions:
             self._lose(message.session_id, message.reason or "gap")
             return []
         missed = () if message.messages is UNSET else message.messages
+        session.more = message.more is True
         count = self._answered(session, epoch=message.epoch, offset=message.offset, messages=missed)
-        if session.is_behind:
-            return []
-        if session.log.has_gap:
-            return self.recover(message.session_id, now)
-        session.tries = 0
-        self._backlog.offer(Recovered(message.session_id, count))
-        return []
+        session.missed = count
+        return self._finish(message.session_id, session, now)
 
     def complained(self, answer: Error, now: float) -> bool:
         """Take an ``error``; False where it answers no recovery."""
@@ -225,13 +291,7 @@ class Sessions:
 
     def _answered(self, session: _Session, *, epoch: str, offset: int, messages: Sequence[Raw]) -> int:
         """Deliver what an answer brought; return how many messages that were."""
-        numbered: list[Numbered[Sized]] = []
-        for raw in messages:
-            message = decode(raw)
-            number = offset_of(message)
-            if number is not None:
-                numbered.append((number, (message, len(memoryview(raw)))))
-        ready = session.log.answered(epoch=epoch, offset=offset, messages=numbered)
+        ready = session.log.answered(epoch=epoch, offset=offset, messages=_sized(messages), more=session.more)
         self._deliver(session, ready)
         return len(ready)
 
@@ -241,6 +301,7 @@ class Sessions:
             if not self._backlog.offer(message, size, is_lasting=True):
                 session.log.fall_back(number - 1)
                 session.is_behind = True
+                session.more = False
                 return
 
     def _mend(self, session_id: str, session: _Session, now: float) -> list[RecoverSession]:
@@ -260,6 +321,17 @@ class Sessions:
     def _lose(self, session_id: str, reason: str) -> None:
         session = self._all.pop(session_id)
         self._backlog.offer(Lost(session_id, reason, session.log.offset))
+
+
+def _sized(messages: Sequence[Raw]) -> list[Numbered[Sized]]:
+    """Return messages of a history by offset, with their bytes."""
+    numbered: list[Numbered[Sized]] = []
+    for raw in messages:
+        message = decode(raw)
+        number = offset_of(message)
+        if number is not None:
+            numbered.append((number, (message, len(memoryview(raw)))))
+    return numbered
 
 
 def offset_of(message: Message) -> int | None:

@@ -35,6 +35,7 @@ from orch.websocket.messages import (
     Ping,
     Pong,
     SessionCreated,
+    SessionHistory,
     SessionJoined,
     SessionLeft,
     SessionRecovered,
@@ -211,10 +212,8 @@ class ClientState:
                 self.closing = message
             case SessionCreated() | SessionJoined():
                 return _sends(self._sessions.joined(message, now))
-            case SessionRecovered():
-                missed = () if message.messages is UNSET else message.messages
-                heard = [Hear(each) for each in map(decode, missed) if _is_for_speakers(each)]
-                return [*heard, *_sends(self._sessions.recovered(message, now))]
+            case SessionRecovered() | SessionHistory():
+                return self._missed(message, now)
             case Pong() | Subscribed() | Unsubscribed():
                 pass
             case Error(code=code) if request is not None:
@@ -227,6 +226,14 @@ class ClientState:
             case _:
                 return self._said(message, size, now, is_answer=request is not None)
         return []
+
+    def _missed(self, message: SessionRecovered | SessionHistory, now: float) -> list[Action]:
+        """Deliver what was missed, and tell speakers what of theirs is in it."""
+        missed = () if message.messages is UNSET else message.messages
+        heard = [Hear(each) for each in map(decode, missed) if _is_for_speakers(each)]
+        if isinstance(message, SessionHistory):
+            return [*heard, *_sends(self._sessions.continued(message, now))]
+        return [*heard, *_sends(self._sessions.recovered(message, now))]
 
     def _said(self, message: Message, size: int, now: float, *, is_answer: bool) -> list[Action]:
         """Deliver a message, in its session's order where it has one."""

@@ -234,6 +234,13 @@ class Link:
                 self._room = trio.lowlevel.ParkingLot()
             await self._room.park()
 
+    async def moved(self) -> None:
+        """Wait until some of what is queued was taken or dropped, or the connection has ended."""
+        if self.queued_bytes and not self.is_closed:
+            if self._room is None:
+                self._room = trio.lowlevel.ParkingLot()
+            await self._room.park()
+
     def _tell_room(self) -> None:
         if self._room is not None:
             self._room.unpark_all()

@@ -52,9 +52,9 @@ class WebSocketConnection:
     The mutable state is where the connection stands, the messages that came and were not asked for yet (those
     of one read), how the other side ended it, and what the last ping has led to.
 
-    ``offer``, ``queued_bytes``, ``blocked_since``, ``evict``, ``drained`` and ``encode_text`` are the
-    extension's. Overflow rule: the :class:`~orch.front.link.Link`'s. What is offered after the close frame is
-    dropped.
+    ``offer``, ``queued_bytes``, ``blocked_since``, ``evict``, ``drained``, ``moved`` and ``encode_text``
+    are the extension's. Overflow rule: the :class:`~orch.front.link.Link`'s. What is offered after the close
+    frame is dropped.
 
     Nothing is read unless the application asks for it; a client whose application is busy is not held to its
     pongs meanwhile. One pong is owed at most: of pings in a row the newest is answered.
@@ -159,6 +159,10 @@ class WebSocketConnection:
     async def drained(self, below: int) -> None:
         """Wait until fewer than ``below`` bytes are queued, or the connection has ended."""
         await self._link.drained(below)
+
+    async def moved(self) -> None:
+        """Wait until some of what is queued was taken or dropped, or the connection has ended."""
+        await self._link.moved()
 
     # What the application calls.
 

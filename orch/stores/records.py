@@ -161,8 +161,14 @@ class SessionStore(Protocol):
         not be, whether or not anyone still waits for the ticket. It must not raise and cannot wait.
         """
 
-    async def read(self, session_id: str, *, after: int, until: int) -> tuple[KeptFrame, ...]:
-        """Return what is kept of the offsets after ``after`` up to ``until``, in order."""
+    async def read(
+        self, session_id: str, *, after: int, until: int, size: int | None = None
+    ) -> tuple[KeptFrame, ...]:
+        """Return what is kept of the offsets after ``after`` up to ``until``, in order.
+
+        ``size``: no more than the oldest of it, as many whole messages as fit into so many bytes, at least
+        one.
+        """
 
     async def losses(self, session_id: str) -> Losses | None:
         """Return what was dropped of a session's history so far; None: there is no such session.

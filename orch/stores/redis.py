@@ -338,9 +338,11 @@ class RedisStore:
         await self._pipeline.enqueue(operation)
         return _AppendTicket(operation)
 
-    async def read(self, session_id: str, *, after: int, until: int) -> tuple[KeptFrame, ...]:
-        """Return what is kept of the offsets after ``after`` up to ``until``, in order."""
-        return await self._pipeline.execute(self._commands.read(session_id, after, until))
+    async def read(
+        self, session_id: str, *, after: int, until: int, size: int | None = None
+    ) -> tuple[KeptFrame, ...]:
+        """Return what is kept of the offsets after ``after`` up to ``until``: the oldest ``size`` bytes."""
+        return await self._pipeline.execute(self._commands.read(session_id, after, until, size))
 
     async def losses(self, session_id: str) -> Losses | None:
         """Return what was dropped of a session's history so far; None: there is no such session."""

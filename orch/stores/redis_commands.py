@@ -132,6 +132,7 @@ class SessionCommands(ServerCommands):
             self.append(TRIAL, [said], limits, batch=token, place=0, known=("", 0)),
             self.read(TRIAL, 0, 1),
             self.losses(TRIAL),
+            self.read(TRIAL, 0, 1, 1),
             self.prune([TRIAL], 0.0, limits),
             self.put_participant(TRIAL, someone),
             self.see(TRIAL, [someone], 0.0),
@@ -306,10 +307,17 @@ class SessionCommands(ServerCommands):
             decisive=1,
         )
 
-    def read(self, session_id: str, after: int, until: int) -> Call[tuple[KeptFrame, ...]]:
-        """Return what is kept between two offsets, in order."""
+    def read(
+        self, session_id: str, after: int, until: int, size: int | None = None
+    ) -> Call[tuple[KeptFrame, ...]]:
+        """Return what is kept between two offsets, in order: the oldest ``size`` bytes, at least one."""
+        first, last = b"%d-0" % (after + 1), b"%d-0" % max(until, 0)
+        history = keys(session_id).history
+        command: Command = (b"XRANGE", history, first, last)
+        if size is not None:
+            command = self._script("read", (history,), first, last, size)
         return Call(
-            ((b"XRANGE", keys(session_id).history, b"%d-0" % (after + 1), b"%d-0" % max(until, 0)),),
+            (command,),
             lambda replies: tuple(self._readable(keys(session_id).history, decode_entry, replies[0])),
             session_id,
         )

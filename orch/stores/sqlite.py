@@ -349,9 +349,11 @@ class SqliteStore:
         )
         return _AppendTicket(operation, session_id)
 
-    async def read(self, session_id: str, *, after: int, until: int) -> tuple[KeptFrame, ...]:
-        """Return what is kept of the offsets after ``after`` up to ``until``, in order."""
-        return await self.execute(lambda database: statements.read(database, session_id, after, until))
+    async def read(
+        self, session_id: str, *, after: int, until: int, size: int | None = None
+    ) -> tuple[KeptFrame, ...]:
+        """Return what is kept of the offsets after ``after`` up to ``until``: the oldest ``size`` bytes."""
+        return await self.execute(lambda database: statements.read(database, session_id, after, until, size))
 
     async def losses(self, session_id: str) -> Losses | None:
         """Return what was dropped of a session's history so far; None: there is no such session."""

@@ -167,14 +167,24 @@ def append(
     return Appended(session_id=session_id, offset=offset, frame=frame, at=at, origin=origin)
 
 
-def read(database: sqlite3.Connection, session_id: str, after: int, until: int) -> tuple[KeptFrame, ...]:
-    """Return what is kept between two offsets, in order."""
+def read(
+    database: sqlite3.Connection, session_id: str, after: int, until: int, size: int | None = None
+) -> tuple[KeptFrame, ...]:
+    """Return what is kept between two offsets, in order: the oldest ``size`` bytes, at least one message."""
     rows = database.execute(
         "SELECT h.number, h.at, h.frame FROM history h JOIN sessions s ON s.number = h.session"
         " WHERE s.session_id = ? AND h.number > ? AND h.number <= ? ORDER BY h.number",
         (session_id, after, until),
     )
-    return tuple(KeptFrame(*row) for row in rows)
+    if size is None:
+        return tuple(KeptFrame(*row) for row in rows)
+    found: list[KeptFrame] = []
+    for row in rows:
+        size -= len(row[2])
+        if found and size < 0:
+            break
+        found.append(KeptFrame(*row))
+    return tuple(found)
 
 
 def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:

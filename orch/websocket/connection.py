@@ -21,6 +21,7 @@ from orch.websocket.members import Member
 from orch.websocket.messages import Error, MessageId, ServerMessage
 from orch.websocket.outbox import Frame, Offer, frame
 from orch.websocket.pacing import PACE
+from orch.websocket.parts import Feed
 
 #: How long a close frame may take to be sent; then the connection is dropped without.
 CLOSE_PATIENCE: Final = 2.0
@@ -100,6 +101,7 @@ class Connection(ABC):
         "actor",
         "agent",
         "connection_id",
+        "feeds",
         "has_left",
         "heard_at",
         "host",
@@ -132,6 +134,7 @@ class Connection(ABC):
         self.agent = agent
         self.since = self.heard_at = terms.wall()
         self.members: dict[str, Member] = {}
+        self.feeds: dict[str, Feed] | None = None
         self.topics: tuple[str, ...] = ()
         self.stale_topics: tuple[str, ...] = ()
         self.stream_id: str | None = None
@@ -173,6 +176,13 @@ class Connection(ABC):
     @abstractmethod
     def queued_bytes(self) -> int:
         """Bytes that wait for the client to take them."""
+
+    @abstractmethod
+    async def caught_up(self) -> None:
+        """Wait until the client has taken all that has been said to it so far, or is being closed.
+
+        What is said meanwhile is not waited for.
+        """
 
     @abstractmethod
     async def run(self, receive: Receive, handle: Handle) -> None:

@@ -39,6 +39,9 @@ class Link(Protocol):
     async def drained(self, below: int) -> None:
         """Wait until fewer than ``below`` bytes are queued, or the connection is over."""
 
+    async def moved(self) -> None:
+        """Wait until some of what is queued was taken or dropped, or the connection is over."""
+
     def encode_text(self, payload: bytes) -> bytes:
         """Return a text frame, the same for every connection."""
 
@@ -65,6 +68,13 @@ class Linked(Connection):
     def queued_bytes(self) -> int:
         """Bytes that wait for the client to take them."""
         return self._link.queued_bytes
+
+    async def caught_up(self) -> None:
+        """Wait until all that has been said so far was taken, or the connection is being closed."""
+        await trio.lowlevel.checkpoint()
+        said = self.said_bytes
+        while self._closing is None and self._link.queued_bytes > self.said_bytes - said:
+            await self._link.moved()
 
     async def run(self, receive: Receive, handle: Handle) -> None:
         """Serve the client to the end."""

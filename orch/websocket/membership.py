@@ -11,6 +11,7 @@ from orch.problems import ProblemError
 from orch.websocket.admission import Admission
 from orch.websocket.beginnings import Beginnings
 from orch.websocket.connection import Connection
+from orch.websocket.feeding import Feeding
 from orch.websocket.history import Refusal, refusal
 from orch.websocket.keys import given
 from orch.websocket.members import MAY_SPEAK, Member, default_name
@@ -28,6 +29,7 @@ from orch.websocket.messages import (
 )
 from orch.websocket.names import clean
 from orch.websocket.outbox import frame
+from orch.websocket.parts import Cursor, Needs, Part
 from orch.websocket.rooms import Rooms
 from orch.websocket.sessions import Session
 from orch.websocket.space import PARTICIPANT_BYTES
@@ -41,6 +43,7 @@ class Membership:
         self._rooms = rooms
         self._admission = admission
         self._beginnings = beginnings
+        self._feeding = Feeding(rooms)
 
     async def create(self, connection: Connection, message: CreateSession) -> None:
         """Answer ``session_created``."""
@@ -125,9 +128,9 @@ class Membership:
                     self._rooms.on_renamed(session, member)
             offset = session.offset
             with self._catching_up(connection, session, member, is_new=is_new):
-                history = (
-                    await self._rooms.missed(session, after=0, until=offset) if message.history else None
-                )
+                history = None
+                if message.history:
+                    history = await self._feeding.first(connection, session.session_id, after=0, until=offset)
                 connection.answer(
                     SessionJoined(
                         timestamp=self._rooms.now_ms(),
@@ -138,15 +141,18 @@ class Membership:
                         keys=given(session.keys, member.right),
                         role=member.role,
                         epoch=session.epoch,
-                        offset=offset,
+                        offset=offset if history is None else history.offset,
                         config=msgspec.json.decode(session.config),
                         participants=session.participants(member.participant_id),
                         participant_count=self._rooms.participant_count(session),
                         messages=UNSET if history is None else history.messages,
-                        complete=UNSET if history is None else history.has_captions,
-                        broadcasts_complete=UNSET if history is None else history.has_others,
+                        complete=UNSET if history is None else history.complete,
+                        broadcasts_complete=UNSET if history is None else history.broadcasts_complete,
+                        more=UNSET if history is None or not history.more else True,
                     )
                 )
+                if history is not None:
+                    self._follow(connection, member, session, history, until=offset, needs=Needs.NOTHING)
 
     async def leave(self, connection: Connection, message: LeaveSession) -> None:
         """Answer ``session_left``. The recovery token is worth nothing from now on."""
@@ -222,8 +228,9 @@ class Membership:
             self._move(session, member, connection)
         until = session.offset
         with self._catching_up(connection, session, member, is_new=is_new):
-            missed = await self._rooms.missed(session, after=offset, until=until)
-            if not missed.has_captions or not (missed.has_others or message.broadcasts_optional):
+            missed = await self._feeding.first(connection, session.session_id, after=offset, until=until)
+            needs = Needs.CAPTIONS if message.broadcasts_optional else Needs.ALL
+            if not missed.gives(needs):
                 if is_new:
                     self._let_out(connection, session, member)
                     member.forget_held()
@@ -239,13 +246,15 @@ class Membership:
                     keys=given(session.keys, member.right),
                     role=member.role,
                     epoch=session.epoch,
-                    offset=until,
+                    offset=missed.offset,
                     participants=session.participants(member.participant_id),
                     participant_count=self._rooms.participant_count(session),
                     messages=missed.messages,
-                    broadcasts_complete=missed.has_others,
+                    broadcasts_complete=missed.broadcasts_complete,
+                    more=True if missed.more else UNSET,
                 )
             )
+            self._follow(connection, member, session, missed, until=until, needs=needs)
 
     def detach(self, connection: Connection) -> None:
         """Take a connection that is closing out of its sessions. Its participants may return."""
@@ -273,6 +282,22 @@ class Membership:
             raise
         finally:
             member.release()
+
+    def _follow(
+        self,
+        connection: Connection,
+        member: Member,
+        session: Session,
+        first: Part,
+        *,
+        until: int,
+        needs: Needs,
+    ) -> None:
+        """Send what follows a first part; what was being sent of the session's history before is not."""
+        self._feeding.stop(connection, session.session_id)
+        if first.more:
+            cursor = Cursor(session.epoch, first.offset, until, needs)
+            self._feeding.follow(connection, member, session.session_id, cursor)
 
     def _may_join(self, connection: Connection) -> None:
         limit = self._rooms.settings.orchestration.websocket.max_sessions_per_connection

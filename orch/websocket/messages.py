@@ -234,8 +234,9 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     follows.
 
     ``keys``: those it may hand on; ``speak`` is there only for one who may speak.
-    ``messages`` (where ``history`` was asked for): what is stored, in order. ``complete``: no caption is
-    missing from it; ``broadcasts_complete``: no broadcast is either.
+    ``messages`` (where ``history`` was asked for): what is stored up to ``offset``, in order. ``complete``:
+    no caption is missing from it; ``broadcasts_complete``: no broadcast is either. ``more``: it is the first
+    part, the others follow as ``session_history``; ``offset`` is where this one ends.
     """
 
     session_id: str
@@ -251,6 +252,28 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     messages: tuple[Raw, ...] | UnsetType = UNSET
     complete: bool | UnsetType = UNSET
     broadcasts_complete: bool | UnsetType = UNSET
+    more: bool | UnsetType = UNSET
+
+
+class SessionHistory(ServerMessage, frozen=True, tag="session_history"):
+    """Another part of the history that a join or a recovery asked for: all after ``after`` up to ``offset``.
+
+    Each is sent once the client has taken the one before; what is said meanwhile comes between them.
+    ``complete``: no caption between the two offsets is missing; ``broadcasts_complete``: no broadcast is
+    either. ``more``: another part follows.
+    ``reason``, of the last part: why the rest is not sent. ``history_expired``: a message that was missed has
+    been dropped since, so this is no recovery. ``store_unavailable``, ``internal_error``: ask again.
+    """
+
+    session_id: str
+    epoch: str
+    after: int
+    offset: int
+    messages: tuple[Raw, ...]
+    complete: bool
+    broadcasts_complete: bool
+    more: bool
+    reason: str | UnsetType = UNSET
 
 
 class SessionLeft(ServerMessage, frozen=True, tag="session_left"):
@@ -264,8 +287,10 @@ class SessionLeft(ServerMessage, frozen=True, tag="session_left"):
 
 
 class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
-    """All that was missed, in order, or an honest ``false``; never a part.
+    """All that was missed, in order, or an honest ``false``.
 
+    ``more``: these are the first messages of what was missed, up to ``offset``; the others follow as
+    ``session_history``. It is recovered with the last of those, unless that carries a ``reason``.
     ``broadcasts_complete``: false only for one who asked with ``broadcasts_optional``, where broadcasts that
     were missed, and nothing else, are no longer stored.
     ``reason`` where ``recovered`` is false: ``unknown_session``, ``token_required``, ``wrong_token``,
@@ -284,6 +309,7 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     participant_count: int | UnsetType | None = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
     broadcasts_complete: bool | UnsetType = UNSET
+    more: bool | UnsetType = UNSET
 
 
 class ServiceResponse(ServerMessage, frozen=True, tag="service_response"):

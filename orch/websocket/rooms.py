@@ -11,7 +11,15 @@ from msgspec import UNSET, Struct
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
 from orch.settings import Settings
-from orch.stores.records import Appended, ClusterStore, Origin, SessionRecord, SessionStore, Ticket
+from orch.stores.records import (
+    Appended,
+    ClusterStore,
+    KeptFrame,
+    Origin,
+    SessionRecord,
+    SessionStore,
+    Ticket,
+)
 from orch.websocket.elsewhere import Elsewhere
 from orch.websocket.history import Budget, Kind, Limits, Losses, Share, is_whole
 from orch.websocket.keys import new_keys
@@ -27,6 +35,7 @@ from orch.websocket.messages import (
 )
 from orch.websocket.outbox import frame
 from orch.websocket.pacing import PACE, UnderWay
+from orch.websocket.parts import Part, part
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.resident import Resident
 from orch.websocket.sessions import (
@@ -297,18 +306,29 @@ class Rooms:
         if self.elsewhere is not None and offset > session.offset:
             await self.elsewhere.reach(session.session_id, offset)
 
+    async def part(self, session_id: str, *, after: int, until: int, size: int) -> Part:
+        """Return the oldest ``size`` bytes of what is stored between two offsets, at least one message."""
+        kept = await self.store.read(session_id, after=after, until=until, size=size)
+        last = kept[-1].offset if kept else until
+        losses = await self._losses(session_id, kept, after=after, last=last)
+        return part(kept, losses, after=after, until=until)
+
     async def missed(self, session: Session, *, after: int, until: int) -> Missed:
         """Return what is stored after one offset up to another, in order, and what of it is not."""
         kept = await self.store.read(session.session_id, after=after, until=until) if after < until else ()
-        losses = Losses(0, 0)
-        if not is_whole([message.offset for message in kept], after=after, last=until):
-            # After reading: what was not there then had been dropped, and this says so.
-            losses = await self.store.losses(session.session_id) or Losses(until, until)
+        losses = await self._losses(session.session_id, kept, after=after, last=until)
         return Missed(
             tuple(msgspec.Raw(message.frame) for message in kept),
             has_captions=losses.captions <= after,
             has_others=losses.others <= after,
         )
+
+    async def _losses(self, session_id: str, kept: Sequence[KeptFrame], *, after: int, last: int) -> Losses:
+        """Return what was dropped of a history of which so much was read."""
+        if is_whole([message.offset for message in kept], after=after, last=last):
+            return Losses(0, 0)
+        # After reading: what was not there then had been dropped, and this says so.
+        return await self.store.losses(session_id) or Losses(last, last)
 
     async def messages(self, session_id: str) -> KeptMessages:
         """Return a session's history. Raises ``unknown_session``."""

@@ -17,19 +17,27 @@ _log = structlog.get_logger("websocket")
 class Written(Connection):
     """Two tasks: the reader, and a writer that sends what stands in the outbox."""
 
-    __slots__ = ("_outbox", "_send", "_sending_since", "_work")
+    __slots__ = ("_outbox", "_send", "_sending", "_sending_since", "_work")
 
     def __init__(self, connection_id: str, terms: Terms, send: Send, **who: Any) -> None:
         super().__init__(connection_id, terms, **who)
         self._send = send
         self._outbox = Outbox(terms.outbox_bytes)
         self._work = trio.lowlevel.ParkingLot()
+        self._sending = 0
         self._sending_since: float | None = None
 
     @property
     def queued_bytes(self) -> int:
         """Bytes that wait for the client to take them."""
         return self._outbox.queued_bytes
+
+    async def caught_up(self) -> None:
+        """Wait until all that has been said so far was taken, or the connection is being closed."""
+        await trio.lowlevel.checkpoint()
+        said = self.said_bytes
+        while self._closing is None and self.queued_bytes + self._sending > self.said_bytes - said:
+            await self._taken(0)
 
     async def run(self, receive: Receive, handle: Handle) -> None:
         """Serve the client to the end."""
@@ -100,9 +108,9 @@ class Written(Connection):
             while True:
                 queued = self._outbox.take()
                 if queued is not None:
-                    self._sending_since = trio.current_time()
+                    self._sending, self._sending_since = queued.size, trio.current_time()
                     await self._send({"type": "websocket.send", "text": queued.text})
-                    self._sending_since = None
+                    self._sending, self._sending_since = 0, None
                     self.sent += 1
                     self._make_room()
                 elif self._closing is None:

@@ -13,6 +13,8 @@
  *              is milliseconds until the next try, or null; `opened`: whether the last handshake succeeded.
  * - `message`  detail is the server's message; `update`s of topics come here too.
  * - `recovered` detail {session_id, missed}: all that was missed has been delivered.
+ * - `history`  detail {session_id, complete}: the history that a join asked for has been delivered; complete: nothing
+ *              older is missing.
  * - `lost`     detail {session_id, reason}: it could not be. The session is forgotten here; join it again.
  * - `complaint` detail: an `error` that answers no request: of something sent with `send`, of audio, or of what the
  *              service does by itself.

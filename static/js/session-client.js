@@ -54,6 +54,8 @@ export class SessionClient extends EventTarget {
   #keys = null;
   #role = null;
   #beginning = null;
+  /** Being joined again after a loss: {reason, isOpen, complete}; complete once the history is delivered. */
+  #rejoining = null;
   #timers;
   #listeners;
 
@@ -65,6 +67,7 @@ export class SessionClient extends EventTarget {
     this.#randomName = randomName;
     this.#listeners = [
       ["message", ({ detail }) => this.#hear(detail)],
+      ["history", ({ detail }) => this.#isOurs(detail) && this.#historyDelivered(detail)],
       ["recovered", ({ detail }) => this.#isOurs(detail) && this.#phase === "open" && this.#emit("ready")],
       ["lost", ({ detail }) => this.#isOurs(detail) && this.#phase === "open" && this.#lost(detail.reason)],
     ];
@@ -230,9 +233,24 @@ export class SessionClient extends EventTarget {
   }
 
   async #lost(reason) {
+    const rejoining = { reason, isOpen: false, complete: null };
+    this.#rejoining = rejoining;
     this.#go("lost");
-    const answer = await this.#join(BUSY_TRIES, reason === "lost");
-    if (answer) this.#emit("rejoined", { complete: answer.complete ?? false, reason });
+    rejoining.isOpen = (await this.#join(BUSY_TRIES, reason === "lost")) !== null;
+    this.#tellRejoined();
+  }
+
+  #historyDelivered({ complete }) {
+    if (this.#rejoining === null) return;
+    this.#rejoining.complete = complete;
+    this.#tellRejoined();
+  }
+
+  #tellRejoined() {
+    if (!this.#rejoining?.isOpen || this.#rejoining.complete === null) return;
+    const { complete, reason } = this.#rejoining;
+    this.#rejoining = null;
+    this.#emit("rejoined", { complete, reason });
   }
 
   #opened() {

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from orch.client.backlog import Backlog
-from orch.client.events import Lost, Recovered, decode
+from orch.client.events import HistoryDelivered, Lost, Recovered, decode
 from orch.client.reconnecting import Backoff, Liveness, Reconnection, Stop
 from orch.client.recovery import SessionLog
 from orch.client.state import Action, ClientState, Send
@@ -33,12 +33,20 @@ def test_a_log_delivers_each_message_once_and_in_order(case: dict[str, Any]) -> 
     for step in case["steps"]:
         if "receive" in step:
             delivered = log.receive(step["receive"], "m")
+        elif "continued" in step:
+            answer = step["continued"]
+            delivered = log.continued(
+                offset=answer["offset"],
+                messages=[(number, "m") for number in answer["messages"]],
+                more=answer["more"],
+            )
         else:
             answer = step["answered"]
             delivered = log.answered(
                 epoch=answer["epoch"],
                 offset=answer["offset"],
                 messages=[(number, "m") for number in answer["messages"]],
+                more=answer.get("more", False),
             )
         assert [number for number, _ in delivered] == step["delivered"]
         assert (log.offset, log.has_gap) == (step["offset"], step["gap"])
@@ -116,6 +124,8 @@ class Script:
                     self.delivered.append(offset)
                 case Recovered(session_id, missed):
                     self.told.append(["recovered", session_id, missed])
+                case HistoryDelivered(session_id, complete):
+                    self.told.append(["history", session_id, complete])
                 case Lost(session_id, reason):
                     self.told.append(["lost", session_id, reason])
                 case _:
@@ -142,8 +152,8 @@ class Script:
             case {"pass": seconds}:
                 self.now += seconds
                 self.do(self.state.tick(self.now))
-            case {"join": session_id}:
-                self.do(self.state.request(JoinSession(session_id=session_id))[1])
+            case {"join": session_id, **more}:
+                self.do(self.state.request(JoinSession(session_id=session_id, **more))[1])
             case {"subscribe": topic}:
                 self.state.follow(topic)
                 self.do(self.state.request(Subscribe(topic=topic))[1])
@@ -195,6 +205,13 @@ def said(what: str, more: dict[str, Any], last: dict[str, Any]) -> dict[str, Any
         "joined": {"type": "session_joined", "session_id": "s"} | joined,
         "recovered": {"type": "session_recovered", "session_id": "s", "recovered": True},
         "not_recovered": {"type": "session_recovered", "session_id": "s", "recovered": False},
+        "history": {
+            "type": "session_history",
+            "session_id": "s",
+            "epoch": "e",
+            "complete": True,
+            "more": False,
+        },
         "left": {"type": "session_left", "session_id": "s"},
         "error": {"type": "error", "detail": "No."},
     }

@@ -230,6 +230,11 @@ class FakeLink:
         while self.queued_bytes >= below and not self.is_over:
             await self._progress.park()
 
+    async def moved(self) -> None:
+        """Wait until some of what is queued was taken or dropped, or the connection is over."""
+        if self.queued_bytes and not self.is_over:
+            await self._progress.park()
+
     async def run(self) -> None:
         """Send what is queued as the client takes it."""
         while self._closing is None:

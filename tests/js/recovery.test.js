@@ -18,8 +18,9 @@ for (const { name, log: start, steps } of cases("log")) {
   test(`log: ${name}`, () => {
     const log = new SessionLog(start);
     for (const step of steps) {
-      const answer = step.answered && { ...step.answered, messages: step.answered.messages.map((offset) => ({ offset })) };
-      const delivered = answer ? log.recovered(answer) : log.receive({ offset: step.receive });
+      const given = step.answered ?? step.continued;
+      const answer = given && { ...given, messages: given.messages.map((offset) => ({ offset })) };
+      const delivered = step.answered ? log.recovered(answer) : step.continued ? log.continued(answer) : log.receive({ offset: step.receive });
       assert.deepEqual(delivered.map(({ offset }) => offset), step.delivered);
       assert.deepEqual([log.offset, log.gap], [step.offset, step.gap]);
     }
@@ -70,6 +71,7 @@ const KINDS = {
   joined: () => ({ type: "session_joined", session_id: "s", participant_id: "p", recovery_token: "t", config: {}, participants: [], participant_count: 1 }),
   recovered: () => ({ type: "session_recovered", session_id: "s", recovered: true }),
   not_recovered: () => ({ type: "session_recovered", session_id: "s", recovered: false }),
+  history: () => ({ type: "session_history", session_id: "s", epoch: "e", complete: true, more: false }),
   left: () => ({ type: "session_left", session_id: "s" }),
   error: () => ({ type: "error", detail: "No." }),
 };
@@ -91,6 +93,7 @@ class Script {
     });
     this.#socket.addEventListener("message", ({ detail }) => detail.type === "session_message" && this.#delivered.push(detail.offset));
     this.#socket.addEventListener("recovered", ({ detail }) => this.#told.push(["recovered", detail.session_id, detail.missed]));
+    this.#socket.addEventListener("history", ({ detail }) => this.#told.push(["history", detail.session_id, detail.complete]));
     this.#socket.addEventListener("lost", ({ detail }) => this.#told.push(["lost", detail.session_id, detail.reason]));
     this.#socket.start();
   }
@@ -104,7 +107,7 @@ class Script {
       socket.drop();
       await this.#clock.advance(100);
     } else if ("pass" in step) await this.#clock.advance(step.pass * 1000);
-    else if ("join" in step) this.#socket.request({ type: "join_session", session_id: step.join }, { timeout: 60_000 }).catch(() => {});
+    else if ("join" in step) this.#socket.request({ type: "join_session", session_id: step.join, ...(step.history ? { history: true } : {}) }, { timeout: 60_000 }).catch(() => {});
     else if ("subscribe" in step) this.#socket.subscribe(step.subscribe);
     else if ("say" in step) {
       const { say, answers, messages, ...rest } = step;

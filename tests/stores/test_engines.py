@@ -175,6 +175,27 @@ def test_history_is_bounded_by_count_age_and_bytes(engine: Engine, limits: Limit
     engine.run(main)
 
 
+@pytest.mark.parametrize(("size", "read"), [(0, [4]), (35, [4]), (72, [4, 5]), (10_000, [4, 5, 6, 7, 8])])
+def test_history_can_be_read_in_parts_of_so_many_bytes(engine: Engine, size: int, read: list[int]) -> None:
+    """Whole messages from the oldest on, at least one, so that who goes on from there comes to the end."""
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record())
+            for number in range(1, 101):
+                await append(store, at=float(number))
+            first = (await store.read("s", after=3, until=4))[0]
+            part = await store.read("s", after=3, until=8, size=size * len(first.frame) // 36)
+            assert [each.offset for each in part] == read
+            assert part[0] == first
+            assert await store.read("s", after=100, until=200, size=size) == ()
+            whole = await store.read("s", after=0, until=100, size=10**6)
+            assert [each.offset for each in whole] == list(range(1, 101))
+
+    engine.run(main)
+
+
 def test_participants_of_one_session_are_bounded_but_its_owner_and_who_is_there_stay(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ PURE = (
     "websocket/lateness.py",
     "websocket/limits.py",
     "websocket/outbox.py",
+    "websocket/parts.py",
     "websocket/pool.py",
     "websocket/steady.py",
     "websocket/tokens.py",

@@ -62,39 +62,54 @@ export class SessionLog {
   /**
    * The answer to a join: `messages` is the history (or undefined), `offset` where the session stands.
    * A join of one who is already in and who asked for no history moves nothing: what lies between is a gap.
+   * `more`: they are the first part, `offset` is where it ends, and all else is held until `continued` has had
+   * the last one.
    */
-  joined({ epoch, offset, messages }) {
-    const fresh = this.#offset === null || this.#epoch !== epoch;
-    if (fresh) {
-      this.#epoch = epoch;
-      this.#offset = messages?.length ? messages[0].offset - 1 : offset;
-    }
-    return this.#answered(messages ?? [], offset);
+  joined(answer) {
+    return this.recovered(answer);
   }
 
-  /** The answer to a recovery: everything after the offset that was asked for. */
-  recovered({ epoch, offset, messages }) {
+  /** The answer to a recovery: everything after the offset that was asked for, or the first part of it. */
+  recovered({ epoch, offset, messages, more = false }) {
     if (this.#offset === null || this.#epoch !== epoch) {
       this.#epoch = epoch;
       this.#offset = messages?.length ? messages[0].offset - 1 : offset;
     }
-    return this.#answered(messages ?? [], offset);
+    this.#overflowed = false;
+    const out = this.#advance(messages ?? [], messages?.length ? offset : this.#offset);
+    return more ? out : [...out, ...this.#settle(offset)];
   }
 
-  #answered(messages, offset) {
-    this.#waiting = false;
-    this.#overflowed = false;
+  /** Another part of an answer, up to `offset`. */
+  continued({ offset, messages, more }) {
+    const overflowed = this.#overflowed; // of what was said since the answer
+    const out = this.#advance(messages, offset);
+    if (more) return out;
+    out.push(...this.#settle(offset));
+    this.#overflowed ||= overflowed;
+    return out;
+  }
+
+  /** What the service vouches for: up to `offset` nothing else can be had. */
+  #advance(messages, offset) {
+    this.#waiting = true;
     const out = [];
     for (const message of messages) {
       if (typeof message.offset !== "number" || message.offset <= this.#offset) continue;
-      // History may have been thinned by age; within an answer the service vouches that nothing is missing.
+      // History may have been thinned by age.
       this.#offset = message.offset;
       out.push(message);
     }
-    if (messages.length > 0) this.#offset = Math.max(this.#offset, offset);
+    this.#offset = Math.max(this.#offset, offset);
     for (const held of [...this.#held.keys()]) if (held <= this.#offset) this.#held.delete(held);
-    out.push(...this.#drain());
-    if (this.#held.size === 0 && offset > this.#offset) this.#overflowed = true;
+    return out;
+  }
+
+  /** What was held, once all that was asked for is here. */
+  #settle(offset) {
+    this.#waiting = false;
+    const out = this.#drain();
+    this.#overflowed = this.#held.size === 0 && offset > this.#offset;
     return out;
   }
 

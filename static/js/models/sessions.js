@@ -18,7 +18,11 @@ const RECOVERY_AGAIN = 2_000;
 const JOINING = new Set(["create_session", "join_session"]);
 
 export class Sessions {
-  /** session_id -> {log, token, tries, participant, again} */
+  /**
+   * session_id -> {log, token, tries, participant, again, more, missed, history}; `more`: further parts of an answer
+   * are on their way, of a recovery's where `missed` counts messages; `history`: whether the history that was asked
+   * for is complete so far, until it is all delivered.
+   */
   #all = new Map();
   #memory;
   #timers;
@@ -84,6 +88,7 @@ export class Sessions {
   disconnected() {
     for (const session of this.#all.values()) {
       this.#timers.clearTimeout(session.again);
+      session.more = false;
       session.log.wait();
     }
   }
@@ -109,13 +114,14 @@ export class Sessions {
   refused({ type, session_id }, answer) {
     const session = JOINING.has(type) ? this.#all.get(session_id) : undefined;
     if (!session) return;
-    if (session.token && answer.code !== "unknown_session") session.log.stopWaiting();
-    else this.forget(session_id);
+    if (!session.token || answer.code === "unknown_session") this.forget(session_id);
+    else if (!session.more) session.log.stopWaiting();
   }
 
   /** A message of this page was not answered in time. */
   unanswered({ type, session_id }) {
-    if (JOINING.has(type)) this.#all.get(session_id)?.log.stopWaiting();
+    const session = JOINING.has(type) ? this.#all.get(session_id) : undefined;
+    if (session && !session.more) session.log.stopWaiting();
   }
 
   /** Deliver a message, in its session's order where it has one. */
@@ -128,6 +134,9 @@ export class Sessions {
       case "session_recovered":
         this.#emit("message", message);
         this.#recovered(message);
+        return;
+      case "session_history":
+        this.#continued(message);
         return;
       case "session_left":
         if (message.reason === "lost") {
@@ -152,7 +161,7 @@ export class Sessions {
   }
 
   #entry(log, token) {
-    return { log, token, tries: 0, participant: null, again: null };
+    return { log, token, tries: 0, participant: null, again: null, more: false, missed: null, history: null };
   }
 
   #joined(message) {
@@ -161,14 +170,71 @@ export class Sessions {
     session.participant = message.participant_id;
     this.#all.set(message.session_id, session);
     this.#emit("message", message);
+    const hasHistory = message.messages !== undefined;
+    // Another name: the parts that are on their way say where it stands.
+    if (!hasHistory && session.more && session.log.epoch === message.epoch) return;
+    session.more = hasHistory && message.more === true;
+    if (hasHistory) {
+      session.missed = null;
+      session.history = message.complete === true;
+    }
     this.#deliver(session.log.joined(message));
-    this.#keep(message.session_id);
-    if (session.log.gap) this.#recover(message.session_id);
+    this.#finish(message.session_id, session, { isAnswered: hasHistory });
+  }
+
+  /** Another part of what a join or a recovery asked for. */
+  #continued(message) {
+    const { session_id, epoch, after, reason } = message;
+    const session = this.#all.get(session_id);
+    // Of an answer that another took the place of.
+    if (!session?.more || session.log.epoch !== epoch) return;
+    if (reason !== undefined) {
+      session.more = false;
+      if (reason === "history_expired") this.#lose(session_id, session, reason);
+      else {
+        if (reason === "store_unavailable") session.tries -= 1;
+        this.#recoverLater(session_id, session);
+      }
+      return;
+    }
+    if (after > session.log.offset) {
+      this.#recover(session_id);
+      return;
+    }
+    session.more = message.more;
+    if (session.history !== null) session.history &&= message.complete;
+    const ready = session.log.continued(message);
+    if (session.missed !== null) session.missed += ready.length;
+    this.#deliver(ready);
+    this.#finish(session_id, session);
+  }
+
+  /** Say that all is delivered, once it is; ask for what is missing. A listener may have forgotten the session. */
+  #finish(session_id, session, { isAnswered = true } = {}) {
+    this.#keep(session_id);
+    if (session.more || this.#all.get(session_id) !== session) return;
+    if (session.log.gap) {
+      this.#recover(session_id);
+      return;
+    }
+    if (!isAnswered) return;
+    const { missed, history } = session;
+    session.missed = session.history = null;
+    if (missed !== null) {
+      session.tries = 0;
+      this.#emit("recovered", { session_id, missed });
+    }
+    if (history !== null) this.#emit("history", { session_id, complete: history });
+  }
+
+  #recoverLater(session_id, session) {
+    session.again = this.#timers.setTimeout(() => this.#all.get(session_id) === session && this.#recover(session_id), RECOVERY_AGAIN);
   }
 
   /** Ask for all that was missed; `#recovered` takes the answer. */
   async #recover(session_id) {
     const session = this.#all.get(session_id);
+    session.more = false;
     session.log.wait();
     if (session.tries >= RECOVERY_TRIES) {
       this.#lose(session_id, session, "gap");
@@ -188,7 +254,7 @@ export class Sessions {
       else if (code === "store_unavailable") {
         // What the store keeps is not lost because it is away.
         session.tries -= 1;
-        session.again = this.#timers.setTimeout(() => this.#recover(session_id), RECOVERY_AGAIN);
+        this.#recoverLater(session_id, session);
       } else this.#lose(session_id, session, code);
     }
   }
@@ -201,15 +267,11 @@ export class Sessions {
       return;
     }
     if (message.participant_id) session.participant = message.participant_id;
+    session.more = message.more === true;
     const missed = session.log.recovered(message);
+    session.missed = missed.length;
     this.#deliver(missed);
-    this.#keep(message.session_id);
-    if (session.log.gap) {
-      this.#recover(message.session_id);
-      return;
-    }
-    session.tries = 0;
-    this.#emit("recovered", { session_id: message.session_id, missed: missed.length });
+    this.#finish(message.session_id, session);
   }
 
   #lose(session_id, session, reason) {
