@@ -221,8 +221,8 @@ async def connect(url: str, *, dial: Dial = dial, backoff: Backoff | None = None
     some cannot be had, ``Lost`` says so.
 
     The client is iterated over for events: the service's messages other than answers, ``StateChanged``,
-    ``Recovered``, ``HistoryDelivered`` and ``Lost``. Of those that are not taken 4,096 and 16 MiB are held: of
-    states (topics, participants, progress) the last one each, of session messages the first ones, and the
+    ``Recovered``, ``HistoryDelivered`` and ``Lost``. Of those that are not taken 4,096 and 16 MiB are held:
+    of states (topics, participants, progress) the last one each, of session messages the first ones, and the
     rest is asked for again once half has been taken; other messages are dropped and counted.
 
     Resource handling: the block's end writes what waits and closes the connection, within 2 seconds.

@@ -211,6 +211,10 @@ class Membership:
         if reason is not None:
             self._not_recovered(connection, message, reason)
             return
+        other = connection.members.get(session.session_id)
+        if other is not None and other.participant_id != token.participant_id:
+            # One connection is one participant of a session: it is the one that it recovers from now on.
+            self._let_out(connection, session, other)
         member = session.member(token.participant_id)
         is_new = member is None
         if member is None:

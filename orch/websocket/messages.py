@@ -271,7 +271,7 @@ class SessionHistory(ServerMessage, frozen=True, tag="session_history"):
     offset: int
     messages: tuple[Raw, ...]
     complete: bool
-    broadcasts_complete: bool
+    broadcasts_complete: bool = True
     more: bool
     reason: str | UnsetType = UNSET
 

@@ -12,7 +12,7 @@ from orch.websocket.members import Member
 
 #: Bytes of history in one message, unless one message of the history alone is larger. A browser on a slow
 #: phone reads so many in a few milliseconds; of a client that takes nothing no more waits in memory.
-PART_BYTES: Final = 128 * 2**10
+PART_BYTES: Final = 64 * 2**10
 
 
 class Needs(Flag):

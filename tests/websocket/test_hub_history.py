@@ -19,7 +19,7 @@ from tests.fakes.running import run
 
 LONG = 250
 """Messages of a history of five parts and a rest."""
-BODY = Raw(b'"' + b"x" * 3_000 + b'"')
+BODY = Raw(b'"' + b"x" * (PART_BYTES // 48) + b'"')
 
 
 async def meeting(hub: Hub, session_id: str = "s", messages: int = LONG) -> None:

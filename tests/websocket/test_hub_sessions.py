@@ -161,6 +161,23 @@ def test_what_was_missed_is_recovered_by_the_same_participant(tmp_path: Path) ->
     run(main)
 
 
+def test_who_recovers_as_another_participant_is_that_one_alone(tmp_path: Path) -> None:
+    """A connection is one participant of a session; nobody is left in it who has no connection."""
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub:
+            async with hub.connected() as ann:
+                joined = await ann.ask({"type": "create_session", "session_id": "s", "name": "Ann"})
+            async with hub.connected() as bob:
+                await bob.ask({"type": "join_session", "session_id": "s", "name": "Bob"}, "session_joined")
+                back = await bob.ask(recovery(joined, 0), "session_recovered")
+                assert back["recovered"] is True
+                assert [each["name"] for each in back["participants"]] == ["Ann"]
+            assert hub.service.statistics().session_list[0].participants == 0
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
