@@ -40,11 +40,23 @@ class Feeding:
         self._rooms = rooms
 
     async def first(self, connection: Connection, session_id: str, *, after: int, until: int) -> Part:
-        """Return the first part: as much as fits beside what the client has yet to take."""
+        """Return the first part: as much as fits beside what the client has yet to take.
+
+        What is missing from it is what is missing now from all that is to be sent.
+        """
         room = PART_BYTES - connection.queued_bytes
         if room <= 0 or after >= until:
-            return nothing_yet(after=after, until=until)
-        return await self._rooms.part(session_id, after=after, until=until, size=room)
+            first = nothing_yet(after=after, until=until)
+        else:
+            first = await self._rooms.part(session_id, after=after, until=until, size=room)
+        if not first.more:
+            return first
+        losses = await self._rooms.losses(session_id, until=until)
+        return msgspec.structs.replace(
+            first,
+            complete=losses.captions <= after,
+            broadcasts_complete=losses.others <= after,
+        )
 
     def follow(self, connection: Connection, member: Member, session_id: str, cursor: Cursor) -> None:
         """Send what comes after a first part. It takes the place of what was being sent of that history."""

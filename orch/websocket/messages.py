@@ -271,8 +271,8 @@ class SessionHistory(ServerMessage, frozen=True, tag="session_history"):
     offset: int
     messages: tuple[Raw, ...]
     complete: bool
-    broadcasts_complete: bool = True
     more: bool
+    broadcasts_complete: bool = True
     reason: str | UnsetType = UNSET
 
 

@@ -328,7 +328,11 @@ class Rooms:
         if is_whole([message.offset for message in kept], after=after, last=last):
             return Losses(0, 0)
         # After reading: what was not there then had been dropped, and this says so.
-        return await self.store.losses(session_id) or Losses(last, last)
+        return await self.losses(session_id, until=last)
+
+    async def losses(self, session_id: str, *, until: int) -> Losses:
+        """Return what was dropped of a session's history; of one that has ended, all up to ``until``."""
+        return await self.store.losses(session_id) or Losses(until, until)
 
     async def messages(self, session_id: str) -> KeptMessages:
         """Return a session's history. Raises ``unknown_session``."""

@@ -11,6 +11,7 @@ import trio.testing
 from msgspec import Raw
 
 from orch.problems import ProblemError
+from orch.websocket.history import Budget, Kind, Limits, Share
 from orch.websocket.messages import SessionMessage
 from orch.websocket.parts import PART_BYTES
 from tests.fakes.asgi import FakeSocket
@@ -186,10 +187,12 @@ def test_a_long_recovery_comes_in_parts_and_brings_all_that_was_missed(tmp_path:
 
 async def prune(hub: Hub, messages: int) -> None:
     """Have the store forget all but the newest messages."""
-    limits = hub.service._rooms.history_limits()
-    changed = type(limits)(messages=messages, seconds=limits.seconds, bytes=limits.bytes)
-    await hub.store.begin_append("s", b'{"type":"x"}', at=0.0, limits=changed)
-    await hub.store.read("s", after=0, until=1)
+    limits = Limits(messages=messages, seconds=1e12, broadcasts=Budget(messages=messages, bytes=2**23))
+    said = b'{"type":"session_message","sender":"x"}'
+    ticket = await hub.store.begin_append(
+        "s", said, at=hub.service._rooms.wall(), limits=limits, share=Share(Kind.BROADCAST, "x")
+    )
+    await ticket.wait()
 
 
 def test_a_history_that_is_dropped_while_it_is_sent_says_so_and_goes_on_with_what_is_left(
@@ -208,7 +211,7 @@ def test_a_history_that_is_dropped_while_it_is_sent_says_so_and_goes_on_with_wha
             left = range(LONG + 1 - 49, LONG + 1)
             assert offsets(found)[-len(left) :] == list(left)
             assert offsets(found)[: -len(left)] == list(range(1, found[0]["offset"] + 1))
-            assert [part["complete"] for part in found].count(False) == 1
+            assert [part["broadcasts_complete"] for part in found].count(False) == 1
             assert not any("reason" in part for part in found)
             ann.hang_up()
 
