@@ -443,3 +443,5 @@ def _boundaries(parts: Parts) -> Iterator[Boundary]:
     """Go through the loops that go on although one of their items failed."""
     yield from (parts.settings.boundary, parts.dashboard.boundary)
     yield from (parts.health.boundary, parts.gateway.boundary, *parts.hub.boundaries)
+    yield from (parts.asking.boundary, parts.runtime.boundary, parts.access.boundary, *parts.store.boundaries)
+    yield parts.health.lease_boundary

@@ -24,6 +24,7 @@ from orch.access.sign_ins import IDLE, SignIns
 from orch.access.throttle import Throttle
 from orch.problems import ProblemError
 from orch.settings import Settings
+from orch.telemetry.boundaries import Boundary
 
 #: The cookie's name; over TLS with the prefix that makes browsers take it from this very host alone.
 COOKIE: Final = "orch_sign_in"
@@ -54,6 +55,11 @@ class Access:
         self._proxies: tuple[str, ...] = ()
         self._trusted_proxies = Proxies()
         self.sign_ins = sign_ins
+
+    @property
+    def boundary(self) -> Boundary:
+        """The loop that looks after sign-ins."""
+        return self.sign_ins.boundary
 
     @property
     def wrong_tokens(self) -> int:

@@ -19,6 +19,7 @@ import trio
 
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
+from orch.telemetry.boundaries import Boundary
 
 IDLE: Final = 12 * 3600.0
 """Seconds without a request after which a sign-in is over. A page that is open counts as one."""
@@ -63,6 +64,7 @@ class SignIns:
         self._asking = asking
         self._wall = wall
         self._checked: OrderedDict[str, float] = OrderedDict()
+        self.boundary = Boundary("sign-ins")
         self.on_end: Callable[[str], None] = lambda _name: None
         asking.answer(_SIGNED_OUT, self._hear)
 
@@ -122,8 +124,9 @@ class SignIns:
         while True:
             await trio.sleep(WATCH)
             for name in open_now():
-                if not await self.is_valid(name):
-                    self.on_end(name)
+                with self.boundary.item():
+                    if not await self.is_valid(name):
+                        self.on_end(name)
 
     async def end(self, name: str) -> None:
         """End a sign-in on all workers. Raises ``store_unavailable`` where it cannot be ended for good."""

@@ -19,6 +19,7 @@ from msgspec import Struct
 from orch.cluster.workers import Answer, Asked, Brief, Present, Worker, WorkersStatistics, described, order
 from orch.problems import ProblemError
 from orch.stores.records import Answers, ClusterStore, SessionStore
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.tokens import new_name
 
 #: Seconds that answers are collected for where nothing else is asked for.
@@ -67,6 +68,7 @@ class Asking:
             pid=pid or os.getpid(),
         )
         self._store = store
+        self.boundary = Boundary("workers")
         self._answerers: dict[str, Answerer] = {}
         self._present: dict[str, Present] = {}
         self.describe: Callable[[], Brief] = Brief
@@ -133,7 +135,8 @@ class Asking:
         """Call the roll until cancelled, where there may be others."""
         task_status.started()
         while self._store is not None:
-            await self._call_roll(self._store)
+            with self.boundary.item(step="roll"):
+                await self._call_roll(self._store)
             await trio.sleep(ROLL_CALL)
         await trio.sleep_forever()
 
@@ -151,10 +154,9 @@ class Asking:
         answers, missing = self._opened(found)
         present: dict[str, Present] = {}
         for answer in answers:
-            try:
+            brief = Brief(state="unknown")  # of another version, while workers are replaced
+            with self.boundary.item(worker=answer.worker.name):
                 brief = _brief.decode(answer.data)
-            except msgspec.DecodeError:
-                brief = Brief(state="unknown")  # of another version, while workers are replaced
             present[answer.worker.name] = Present(
                 worker=answer.worker, here=False, answered=True, brief=brief
             )
@@ -181,13 +183,12 @@ class Asking:
         answers: list[Answer] = []
         missing = [self._known(name) for name in found.missing]
         for name, data in found.answers.items():
-            try:
+            understood = len(answers)
+            with self.boundary.item(worker=name):
                 envelope = _envelope.decode(data)
-            except msgspec.DecodeError as error:
-                _log.warning("answer not understood", worker=name, reason=str(error))
-                missing.append(self._known(name))
-            else:
                 answers.append(Answer(envelope.worker, bytes(envelope.data)))
+            if len(answers) == understood:
+                missing.append(self._known(name))
         answers.sort(key=lambda each: order(each.worker))
         return tuple(answers), tuple(sorted(missing, key=order))
 

@@ -13,6 +13,7 @@ import trio
 from orch.cluster import leases
 from orch.cluster.leases import TERMS, Tenure, Terms
 from orch.problems import ProblemError
+from orch.telemetry.boundaries import Boundary
 
 #: How long giving a lease back may take at the end; who does not get to it loses it by its time.
 RELEASE_WITHIN: Final = 1.0
@@ -75,13 +76,16 @@ class Lease:
 
     is_shared = True
 
-    def __init__(self, name: str, store: LeaseStore, *, terms: Terms = TERMS) -> None:
+    def __init__(
+        self, name: str, store: LeaseStore, *, terms: Terms = TERMS, boundary: Boundary | None = None
+    ) -> None:
         self.name = name
         self._store = store
         self._terms = terms
         self._holder = secrets.token_hex(8)
         self._tenure = Tenure()
         self._changed = trio.Event()
+        self._boundary = boundary or Boundary("leases")
 
     def __repr__(self) -> str:
         where = {None: "nobody's", True: "another's", False: "ours"}[self.is_elsewhere]
@@ -130,12 +134,15 @@ class Lease:
         """Ask for it, again and again."""
         while True:
             asked_at = trio.current_time()
-            try:
-                with trio.fail_after(self._terms.lasts):
-                    fence = await self._store.take_lease(self.name, self._holder, self._terms.lasts)
-                self._tenure = leases.answered(self._tenure, self._terms, asked_at=asked_at, fence=fence)
-            except (ProblemError, trio.TooSlowError):
-                self._tenure = leases.unanswered(self._tenure, trio.current_time())
+            answered: Tenure | None = None
+            with self._boundary.item(lease=self.name):
+                try:
+                    with trio.fail_after(self._terms.lasts):
+                        fence = await self._store.take_lease(self.name, self._holder, self._terms.lasts)
+                    answered = leases.answered(self._tenure, self._terms, asked_at=asked_at, fence=fence)
+                except (ProblemError, trio.TooSlowError):
+                    answered = None  # said by the store
+            self._tenure = answered or leases.unanswered(self._tenure, trio.current_time())
             self._changed.set()
             self._changed = trio.Event()
             await trio.sleep_until(leases.ask_at(self._tenure, self._terms, asked_at=asked_at))
@@ -144,10 +151,11 @@ class Lease:
         was_held, self._tenure = self.is_held, Tenure(fence=self._tenure.fence)
         if not was_held:
             return
-        try:
-            await self._store.drop_lease(self.name, self._holder)
-        except ProblemError as error:
-            log.warning("lease not given back", lease=self.name, reason=error.detail)
+        with self._boundary.item(lease=self.name):
+            try:
+                await self._store.drop_lease(self.name, self._holder)
+            except ProblemError as error:
+                log.warning("lease not given back", lease=self.name, reason=error.detail)
 
 
 class Leases:
@@ -156,7 +164,10 @@ class Leases:
     def __init__(self, store: LeaseStore | None = None, *, terms: Terms = TERMS) -> None:
         self._store = store
         self._terms = terms
+        self.boundary = Boundary("leases")
 
     def lease(self, name: str) -> Held:
         """Return a lease; nobody holds it yet."""
-        return Granted() if self._store is None else Lease(name, self._store, terms=self._terms)
+        if self._store is None:
+            return Granted()
+        return Lease(name, self._store, terms=self._terms, boundary=self.boundary)

@@ -21,6 +21,7 @@ from orch.configuration import Configuration
 from orch.problems import ProblemError
 from orch.settings import Change, Fault, SettingsError
 from orch.stores.records import KeptSettings, SettingsStore
+from orch.telemetry.boundaries import Boundary
 
 #: Seconds between looks at what is kept.
 LOOK_EVERY: Final = 3.0
@@ -81,6 +82,7 @@ class RuntimeSettings:
         self._asking = asking
         self._refused = _Standing(0)
         self._hinted = trio.Event()
+        self.boundary = Boundary("settings of other workers")
         configuration.is_shared = self._store is not None
         asking.answer(_SUBJECT, self._hear)
 
@@ -88,15 +90,16 @@ class RuntimeSettings:
         """Follow what is kept until cancelled; usable once it was read."""
         is_started = False
         while self._store is not None:
-            try:
-                await self._follow(self._store)
-            except ProblemError as error:
-                # What is kept cannot be read now; nobody can have changed it either.
-                _log.warning("settings of other workers not read", reason=error.detail)
-            else:
-                if not is_started:
-                    task_status.started()
-                is_started = True
+            with self.boundary.item():
+                try:
+                    await self._follow(self._store)
+                except ProblemError as error:
+                    # What is kept cannot be read now; nobody can have changed it either.
+                    _log.warning("settings of other workers not read", reason=error.detail)
+                else:
+                    if not is_started:
+                        task_status.started()
+                    is_started = True
             with trio.move_on_after(LOOK_EVERY):
                 await self._hinted.wait()
             self._hinted = trio.Event()

@@ -97,6 +97,7 @@ class HealthService:
         self._transport = transport
         self._policy = policy or RecoveryPolicy()
         self._leases = leases or Leases()
+        self.lease_boundary = self._leases.boundary
         self._shortages = shortages or ShortageLog(events=events, clock=trio.current_time, wall=wall)
         self._pulse = pulse or Pulse(events=events, wall=wall)
         self._jitter = jitter

@@ -38,6 +38,7 @@ from orch.stores.redis_feed import Feed, load
 from orch.stores.redis_pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
 from orch.stores.redis_troubles import Damper
 from orch.stores.standing import StoreStanding
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.history import NOBODYS_CAPTION, Limits, Losses, Share
 
 #: Sessions looked at in one step of a sweep.
@@ -143,6 +144,7 @@ class RedisStore:
             wall=wall,
         )
         self._tokens = 0
+        self._boundary = Boundary("store")
         self._crowded: tuple[str, ...] = ()
         self._worker = worker
         self.on_appended: Callable[[Appended], None] | None = None
@@ -159,6 +161,11 @@ class RedisStore:
             f"<RedisStore {self._connecting.url} {self._connecting.state}, {self._pipeline.waiting} waiting,"
             f" {len(self._feed)} watched>"
         )
+
+    @property
+    def boundaries(self) -> tuple[Boundary, ...]:
+        """The loops that go on although one of their items failed."""
+        return (self._boundary, self._connecting.boundary, self._feed.boundary)
 
     def statistics(self) -> RedisStatistics:
         """Return the store's figures."""
@@ -230,9 +237,10 @@ class RedisStore:
         damper = Damper(STEADY_AFTER, announced=True)
         while True:
             await trio.sleep(STEADY_AFTER / 4)
-            state = damper.observe(self.standing().state == "healthy", trio.current_time())
-            if state is not None and self.on_steady is not None:
-                self.on_steady(state)
+            with self._boundary.item(step="announce"):
+                state = damper.observe(self.standing().state == "healthy", trio.current_time())
+                if state is not None and self.on_steady is not None:
+                    self.on_steady(state)
 
     def wall(self) -> float:
         """Return the time by the server's clock, in seconds since the epoch."""

@@ -32,6 +32,7 @@ from orch.stores.redis_words import (
     read_info,
     refusal,
 )
+from orch.telemetry.boundaries import Boundary
 
 #: Pauses between attempts to connect, in seconds: the first, and the longest. Each is half by chance, so that
 #: workers do not come back all at once.
@@ -105,6 +106,7 @@ class Connecting:
         self._ahead = 0.0
         self._clock: tuple[float, float] | None = None
         self.is_slow = False
+        self.boundary = Boundary("store connection")
         self._draw = draw
         self._run = ""
         self._found: tuple[str, ...] = ()
@@ -197,6 +199,10 @@ class Connecting:
                     scope.cancel()
         except* LinkLostError as lost:
             reason = str(_first(lost))
+        except* Exception as odd:  # noqa: BLE001 - a boundary: what a server may answer is not known
+            # An answer that nobody expected: as with a connection that is lost, another one is tried.
+            self.boundary.note(odd, step="connect")
+            reason = reason or f"An answer of the server was not understood: {said(_first(odd))}."
         return reason
 
     async def _serve(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
@@ -246,12 +252,13 @@ class Connecting:
         """See now and then whether the server takes writes, also when nobody has anything to say."""
         while True:
             await trio.sleep(TRY_EVERY)
-            try:
-                await self._pipeline.execute(self._commands.write_trial(self._run))
-            except ProblemError:
-                continue  # what the server said was noted; that it says nothing is found out elsewhere
-            if self.state == "refusing":
-                self._enter("open")
+            with self.boundary.item(LinkLostError, step="try writes"):
+                try:
+                    await self._pipeline.execute(self._commands.write_trial(self._run))
+                except ProblemError:
+                    continue  # what the server said was noted; that it says nothing is found out elsewhere
+                if self.state == "refusing":
+                    self._enter("open")
 
     async def _prepare(self, link: Link) -> str | None:
         """Give the server our scripts, and see whether it can be relied on and still has what it had.
@@ -302,13 +309,14 @@ class Connecting:
         while True:
             await trio.sleep(LOOK_EVERY)
             asked_at = self._wall()
-            try:
-                text, time = await self._pipeline.execute(self._commands.look())
-            except ProblemError:
-                continue  # found out elsewhere
-            if self._wall() - asked_at < CLOCK_READ_WITHIN:
-                self._compare_clocks(time, asked_at)
-            self._beware((*cautions(read_info(text)), *clock_caution(self._ahead)))
+            with self.boundary.item(LinkLostError, step="look again"):
+                try:
+                    text, time = await self._pipeline.execute(self._commands.look())
+                except ProblemError:
+                    continue  # found out elsewhere
+                if self._wall() - asked_at < CLOCK_READ_WITHIN:
+                    self._compare_clocks(time, asked_at)
+                self._beware((*cautions(read_info(text)), *clock_caution(self._ahead)))
 
     async def _watch(self, address: Address, links: tuple[Link, Link]) -> Never:
         """Say that answers are late; where a new connection is answered meanwhile, give the old one up.
@@ -325,7 +333,10 @@ class Connecting:
             if asked_at is None or now - asked_at < TRY_ANOTHER_AFTER or tried == asked_at:
                 continue
             tried = asked_at
-            if not await _answers(address):
+            is_answered = False
+            with self.boundary.item(LinkLostError, step="try another"):
+                is_answered = await _answers(address)
+            if not is_answered:
                 tried = None if now - asked_at > 2 * TRY_ANOTHER_AFTER else tried
                 continue
             await trio.sleep(WATCH_EVERY)
@@ -406,7 +417,7 @@ def _pause(attempt: int, drawn: float) -> float:
     return longest * (0.5 + drawn / 2)
 
 
-def _first(group: BaseExceptionGroup[LinkLostError]) -> BaseException:
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]

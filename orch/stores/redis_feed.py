@@ -25,9 +25,10 @@ from orch.stores.redis_keys import (
     decode_published,
     off_wire,
 )
-from orch.stores.redis_link import Link
+from orch.stores.redis_link import Link, LinkLostError
 from orch.stores.redis_subscriptions import Subscriptions
 from orch.stores.redis_troubles import Seldom
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.history import is_whole
 from orch.websocket.keys import new_keys
 
@@ -102,6 +103,7 @@ class Feed:
         self._work = trio.lowlevel.ParkingLot()
         self._said = Seldom(SAY_AGAIN)
         self.failures = self.caught_up = 0
+        self.boundary = Boundary("store feed")
 
     def __len__(self) -> int:
         return len(self._followers)
@@ -208,7 +210,8 @@ class Feed:
         try:
             task_status.started(self._subscriptions.begin(link, self.asking.channels))
             async for push in link.news():
-                self._heard(push)
+                with self.boundary.item(LinkLostError, step="hear"):
+                    self._heard(push)
         finally:
             self._subscriptions.end()
             for follower in self._followers.values():
@@ -229,7 +232,8 @@ class Feed:
             for start in range(0, max(len(waiting), 1), STEP):
                 await trio.sleep(pause)
                 for session_id in waiting[start : start + STEP]:
-                    self.doubt(session_id)
+                    with self.boundary.item(LinkLostError, step="audit"):
+                        self.doubt(session_id)
 
     def known(self, session_id: str) -> tuple[str, int]:
         """Return a session's epoch and the newest offset given in it; none: nobody here follows it."""
@@ -264,10 +268,13 @@ class Feed:
                 for session_id in wanted
                 if (follower := self._followers.get(session_id))
             }
-            try:
-                heads = await self._execute(self._commands.heads(wanted)) if wanted else {}
-            except ProblemError:
-                # Too late an answer; the sessions are looked at again.
+            heads: dict[str, SessionRecord | None] | None = None
+            with self.boundary.item(LinkLostError, step="catch up"):
+                try:
+                    heads = await self._execute(self._commands.heads(wanted)) if wanted else {}
+                except ProblemError:
+                    heads = None  # too late an answer
+            if heads is None:
                 for session_id in wanted:
                     self._look_at(session_id, within=1.0, must=True)
                 continue
@@ -278,9 +285,14 @@ class Feed:
     async def _mend_or_look_again(
         self, session_id: str, head: SessionRecord | None, passed_on: int, newest: int
     ) -> None:
-        try:
-            await self._mend(session_id, head, passed_on, newest)
-        except ProblemError:
+        is_mended = False
+        with self.boundary.item(LinkLostError, session=session_id):
+            try:
+                await self._mend(session_id, head, passed_on, newest)
+                is_mended = True
+            except ProblemError:
+                is_mended = False  # looked at again
+        if not is_mended:
             self._look_at(session_id, within=1.0, must=True)
 
     async def let_go(self) -> Never:
@@ -293,8 +305,9 @@ class Feed:
             for session_id, follower in tuple(self._followers.items()):
                 if follower.position is None or session_id in self._joining or session_id in self._waiting:
                     continue
-                if is_unused(session_id):
-                    self._forget(session_id)
+                with self.boundary.item(LinkLostError, step="let go"):
+                    if is_unused(session_id):
+                        self._forget(session_id)
 
     # What was heard.
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, Never, TypeVar
 
+import structlog
 import trio
 
 from orch.problems import ProblemError
@@ -33,6 +34,8 @@ BATCH_BYTES: Final = 4 * 2**20
 PATIENCE: Final = 10.0
 
 T = TypeVar("T")
+
+_log = structlog.get_logger("store")
 
 
 class Operation(Generic[T]):
@@ -89,12 +92,14 @@ class Append(Operation[Appended | None]):
 class _Batch:
     """What is said at once: groups of operations, and the words for each group when it was said last."""
 
-    __slots__ = ("calls", "groups", "number")
+    __slots__ = ("calls", "groups", "number", "places")
 
     def __init__(self, number: int) -> None:
         self.number = str(number)
         self.groups: list[list[Operation[Any]]] = []
         self.calls: list[Call[Any]] = []
+        #: Of each group, what it was called to the server the first time.
+        self.places: list[int] = []
 
     def operations(self) -> list[Operation[Any]]:
         return [operation for group in self.groups for operation in group]
@@ -217,7 +222,10 @@ class Pipeline:
             if batch is None or all(operation.done.is_set() for operation in batch.operations()):
                 batch = await self._next()
             # Said again, it is the same batch to the server; what is known of its sessions may have grown.
-            batch.calls = [self._words(batch, place) for place in range(len(batch.groups))]
+            self._write_words(batch)
+            if not batch.groups:
+                self._on_its_way = None
+                continue
             started = trio.current_time()
             answers = await link.exchange(batch.commands())
             self.exchange_seconds = trio.current_time() - started
@@ -283,8 +291,22 @@ class Pipeline:
         self._room.unpark_all()
         return batch
 
-    def _words(self, batch: _Batch, place: int) -> Call[Any]:
-        group = batch.groups[place]
+    def _write_words(self, batch: _Batch) -> None:
+        """Put a batch into the server's words; what has none is refused alone."""
+        groups, batch.groups, batch.calls = batch.groups, [], []
+        places, batch.places = batch.places or list(range(len(groups))), []
+        for place, group in zip(places, groups, strict=True):
+            try:
+                batch.calls.append(self._words(batch, group, place))
+            except Exception as error:  # noqa: BLE001 - a boundary: one operation is no other's
+                _log.error("store operation has no words", exc_info=error)
+                for operation in group:
+                    self._refuse(operation, "What must be stored cannot be put into words for Redis.", error)
+            else:
+                batch.groups.append(group)
+                batch.places.append(place)
+
+    def _words(self, batch: _Batch, group: list[Operation[Any]], place: int) -> Call[Any]:
         first = group[0]
         if not isinstance(first, Append):
             return first.call

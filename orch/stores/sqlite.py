@@ -26,6 +26,7 @@ from orch.stores.sqlite_file import SessionFile
 from orch.stores.sqlite_trouble import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
 from orch.stores.standing import StoreStanding
 from orch.stores.transactions import Operation, Work, transact
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.history import NOBODYS_CAPTION, Limits, Losses, Share
 
 #: Operations and their bytes that may wait for a commit.
@@ -132,6 +133,7 @@ class SqliteStore:
         self._commit_seconds: float | None = None
         self._last_error: str | None = None
         self._condition = Condition()
+        self._boundary = Boundary("store")
         self._looked_at = 0.0
         self._owed: dict[tuple[str, str], None] = {}
         self.on_appended: Callable[[Appended], None] | None = None
@@ -141,6 +143,11 @@ class SqliteStore:
     def __repr__(self) -> str:
         state = "open" if self._opened.is_set() else "closed"
         return f"<SqliteStore {self._path} {state}, {len(self._queue)} queued, {self._commits} commits>"
+
+    @property
+    def boundaries(self) -> tuple[Boundary, ...]:
+        """The loops that go on although one of their items failed."""
+        return (self._boundary,)
 
     def statistics(self) -> StoreStatistics:
         """Return the store's figures."""
@@ -214,11 +221,14 @@ class SqliteStore:
                     with trio.move_on_after(LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN):
                         await self._work.park()
                 if self._queue:
-                    await self._commit()
+                    with self._boundary.item(StoreError, step="commit"):
+                        await self._commit()
                 if trio.current_time() - self._looked_at >= (
                     LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN
                 ):
-                    await self._look()
+                    self._looked_at = trio.current_time()
+                    with self._boundary.item(StoreError, step="look"):
+                        await self._look()
         except StoreError as error:
             self._close_queue(error)
             if trouble_of(error) not in REOPENING:
@@ -267,8 +277,9 @@ class SqliteStore:
         while True:
             await trio.sleep(LOOK_AGAIN / 2)
             now = trio.current_time()
-            if self._condition.is_announced_now(now) and self.on_state is not None:
-                self.on_state(self._condition.now(now) is None)
+            with self._boundary.item(step="announce"):
+                if self._condition.is_announced_now(now) and self.on_state is not None:
+                    self.on_state(self._condition.now(now) is None)
 
     async def execute(self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False) -> T:
         """Do ``work`` in the next transaction and return what it returns once that is on the disk.
@@ -458,6 +469,14 @@ class SqliteStore:
         except trio.Cancelled:
             # Only ever before it has begun.
             self._queue.extendleft(reversed(batch))
+            raise
+        except Exception as error:
+            # Nobody is left waiting for it, whatever it is.
+            self._queued_bytes -= sum(operation.size for operation in batch)
+            self._room.unpark_all()
+            for operation in batch:
+                operation.value, operation.error = None, error
+                self._finish(operation)
             raise
         finally:
             self._condition.commit_began = None

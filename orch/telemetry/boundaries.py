@@ -22,13 +22,20 @@ class Boundary:
         self.failures = 0
 
     @contextmanager
-    def item(self, **item: Any) -> Iterator[None]:
+    def item(self, *ends: type[Exception], **item: Any) -> Iterator[None]:
         """Go on after this block whatever Exception leaves it; ``item`` says in the log which one it was.
 
-        What is no Exception (Cancelled, KeyboardInterrupt) goes on, also out of a group.
+        What is no Exception (Cancelled, KeyboardInterrupt) goes on, also out of a group. So does what
+        ``ends`` the loop: what it raises by itself to say that it cannot go on.
         """
         try:
             yield
-        except Exception:  # noqa: BLE001 - see the module's docstring
-            self.failures += 1
-            _log.exception("item failed, the loop goes on", loop=self.loop, **item)
+        except ends:
+            raise
+        except Exception as error:  # noqa: BLE001 - see the module's docstring
+            self.note(error, **item)
+
+    def note(self, error: Exception, **item: Any) -> None:
+        """Count and log what one item has raised, where the loop itself has caught it."""
+        self.failures += 1
+        _log.error("item failed, the loop goes on", loop=self.loop, exc_info=error, **item)

@@ -57,6 +57,7 @@ class Elsewhere:
             presence=presence,
         )
         self.run = self._neighbours.run
+        self.boundary = self._neighbours.boundary
         self.not_understood = 0
         self.on_ended: Callable[[str], None] | None = None
         self.on_lost: Callable[[str], None] | None = None

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 import trio
 
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.messages import Change
 from orch.websocket.others import Going, Seen, Told, parts
 from orch.websocket.presence import PresenceTeller
@@ -64,6 +65,7 @@ class Neighbours:
         self._ask = ask
         self._resident = resident
         self._presence = presence
+        self.boundary = Boundary("presence of other workers")
         self._numbers: dict[str, int] = {}
         self._untold: dict[str, _Untold] = {}
         self._sessions: dict[str, Session] = {}
@@ -84,7 +86,8 @@ class Neighbours:
                 await self._work.park()
             untold, self._untold = self._untold, {}
             for session_id, changes in untold.items():
-                self._say(session_id, changes)
+                with self.boundary.item(session=session_id):
+                    self._say(session_id, changes)
             await trio.sleep(TOLD_EVERY)
 
     def hear(self, session: Session, payload: bytes) -> None:

@@ -9,6 +9,7 @@ import trio
 
 from orch.cluster.asking import Asking
 from orch.cluster.workers import Worker
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.figures import ConnectionsStatistics
 from orch.websocket.pool import NEWEST, PoolQuery, together
 
@@ -52,6 +53,7 @@ class Pool:
         self._seen: ConnectionsStatistics | None = None
         self._seen_at = float("-inf")
         self._is_wanted = trio.Event()
+        self.boundary = Boundary("connections of other workers")
         asking.answer(SUBJECT, self._answer)
 
     def latest(self) -> ConnectionsStatistics:
@@ -70,11 +72,11 @@ class Pool:
         there: list[tuple[Worker, ConnectionsStatistics]] = []
         missing = list(asked.missing)
         for answer in others:
-            try:
+            understood = len(there)
+            # While workers are replaced, some are of another version.
+            with self.boundary.item(worker=answer.worker.name):
                 there.append((answer.worker, _part.decode(answer.data)))
-            except msgspec.DecodeError as error:
-                # While workers are replaced, some are of another version.
-                _log.warning("answer not understood", worker=answer.worker.name, reason=str(error))
+            if len(there) == understood:
                 missing.append(answer.worker)
         return together(_part.decode(here.data), there, me=self._asking.me, missing=missing, query=query)
 
@@ -83,10 +85,11 @@ class Pool:
         task_status.started()
         while True:
             await self._is_wanted.wait()
-            self._seen = await self.look()
-            self._seen_at = trio.current_time()
+            with self.boundary.item():
+                self._seen = await self.look()
+                self._seen_at = trio.current_time()
+                self._touch()
             self._is_wanted = trio.Event()
-            self._touch()
             await trio.sleep(LOOK_EVERY)
 
     def _answer(self, question: bytes) -> bytes:

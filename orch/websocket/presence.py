@@ -7,6 +7,7 @@ from typing import Never
 
 import trio
 
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.comings import Comings
 from orch.websocket.members import Member
 from orch.websocket.messages import Change, Participant, Presence
@@ -31,6 +32,7 @@ class PresenceTeller:
         self._due: list[tuple[float, int, Session]] = []
         self._turns = count()
         self._work = trio.lowlevel.ParkingLot()
+        self.boundary = Boundary("presence")
         self.on_change: Callable[[Session, str, Change | None], None] | None = None
 
     def mark(self, session: Session) -> None:
@@ -72,7 +74,9 @@ class PresenceTeller:
                     await self._work.park()
                 continue
             heapq.heappop(self._due)
-            self._tell(session, self._changed.pop(session))
+            changed = self._changed.pop(session)
+            with self.boundary.item(session=session.session_id):
+                self._tell(session, changed)
             await trio.lowlevel.checkpoint()
 
     def _pass_on(self, session: Session, member: Member, change: Change | None) -> None:

@@ -144,6 +144,9 @@ class HubService:
             self._publisher.boundary,
             self._sweeper.boundary,
             self._space_keeper.boundary,
+            self._presence.boundary,
+            self.pool.boundary,
+            *(() if self._rooms.elsewhere is None else (self._rooms.elsewhere.boundary,)),
         )
         self._handlers = Handlers(
             rooms=self._rooms,

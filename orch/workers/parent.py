@@ -23,6 +23,7 @@ import trio
 
 from orch.restarts import RestartPolicy
 from orch.shortages import in_words, own_shortage
+from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
 from orch.workers.lifeline import Report, arguments
@@ -78,6 +79,7 @@ class Workers:
         self._nursery: trio.Nursery
         self._stirred = trio.Event()
         self._code = 1
+        self._boundary = Boundary("reports of workers")
         self._befores: dict[int, str] = {}
         self._pulse = Pulse(events=EventLog(wall=time.time), wall=time.time)
         self._pulse.on_gap = lambda _seconds: self._fleet.stood_still(trio.current_time())
@@ -254,12 +256,9 @@ class Workers:
         heard = b""
         async for part in reports:
             *lines, heard = (heard + part).split(b"\n")
-            try:
-                for line in lines:
+            for line in lines:
+                with self._boundary.item(worker=place):
                     self._hear(worker, msgspec.json.decode(line, type=Report))
-            except msgspec.DecodeError as error:
-                log.error("report not understood", worker=place, reason=str(error))  # noqa: TRY400 - it says all
-                return
             if len(heard) > LONGEST_REPORT:
                 log.error("report too long", worker=place)
                 return

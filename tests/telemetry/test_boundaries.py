@@ -41,3 +41,15 @@ def test_a_cancellation_goes_on() -> None:
         assert boundary.failures == 0
 
     run(main)
+
+
+def test_what_a_loop_ends_with_by_itself_goes_on() -> None:
+    """Nothing else does, and it is no failure."""
+    boundary = Boundary("things")
+    for over in (OddError("over"), KeyError("over")):
+        with pytest.raises(type(over)), boundary.item(OddError, LookupError):
+            raise over
+    for error in (ValueError("odd"), KeyError("odd")):
+        with boundary.item(OddError):
+            raise error
+    assert boundary.failures == 2
