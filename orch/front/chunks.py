@@ -16,6 +16,12 @@ LINE_BYTES: Final = 1024
 EXTENSION_BYTES: Final = 16 * 1024
 """Bytes of all extensions of a message (Go's limit): bytes sent for nothing cost us the same as others."""
 
+AT_ONCE: Final = 512
+"""Small chunks read in one turn: a millisecond or two."""
+
+SMALL: Final = 64
+"""Bytes below which a chunk costs more to read than its bytes do."""
+
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]+)(;[\t\x20-\x7e\x80-\xff]*)?")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]*")
 
@@ -51,7 +57,17 @@ class ChunkDecoder:
     counted. Trailers are checked, counted and left out: a header that comes late has passed nobody's checks.
     """
 
-    __slots__ = ("_body_bytes", "_extensions", "_left", "_limit", "_part", "_trailer_bytes", "_trailers")
+    __slots__ = (
+        "_body_bytes",
+        "_extensions",
+        "_left",
+        "_limit",
+        "_part",
+        "_trailer_bytes",
+        "_trailers",
+        "has_more",
+        "small",
+    )
 
     def __init__(self, *, body_bytes: int | None, trailer_bytes: int, trailers: int) -> None:
         self._limit = body_bytes
@@ -61,6 +77,9 @@ class ChunkDecoder:
         self._left = 0
         self._body_bytes = 0
         self._extensions = 0
+        #: Chunks below :data:`SMALL` so far.
+        self.small = 0
+        self.has_more = False
 
     @property
     def is_done(self) -> bool:
@@ -71,12 +90,18 @@ class ChunkDecoder:
         """Return the body's bytes in ``data`` and how many bytes of it were used.
 
         What was not used is to be given again, with more after it; once ``is_done``, it belongs to the next
-        message. Raises :class:`BadRequestError`.
+        message. Where it stops after :data:`AT_ONCE` small chunks, ``has_more`` is true: call again with what
+        was not used, and nothing else. Raises :class:`BadRequestError`.
         """
+        most = self.small + AT_ONCE
+        self.has_more = False
         pieces = []
         position = 0
         while True:
             if self._part is _Part.SIZE:
+                if self.small >= most:
+                    self.has_more = True
+                    break
                 after = self._read_size(data, position)
             elif self._part is _Part.DATA:
                 after = min(len(data), position + self._left)
@@ -115,6 +140,7 @@ class ChunkDecoder:
             raise BadRequestError("chunk_extensions_too_large")
         self._left = int(digits, 16)
         self._body_bytes += self._left
+        self.small += self._left < SMALL
         if self._limit is not None and self._body_bytes > self._limit:
             raise BadRequestError("body_too_large")
         self._part = _Part.DATA if self._left else _Part.TRAILERS

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 import trio
 
+from orch.front import small_chunks
 from orch.front.answers import problem
 from orch.front.http1 import BadRequestError, Data, EndOfMessage, Event, RequestHead, ResponseEncoder
 from orch.front.link import BREATH, ClientGoneError, drain
@@ -166,9 +167,9 @@ class Exchange:
                 conn.link.offer(self._encoder.start(100, []))
         conn.set_deadline(conn.running.now + conn.running.patience.body)
         try:
-            data = await conn.read()
-            if data:
-                self._events += conn.parser.feed(data)
+            data = b"" if conn.parser.has_more else await conn.read()
+            if data or conn.parser.has_more:
+                await self._take(data)
                 self._is_read = bool(self._events) and isinstance(self._events[-1], EndOfMessage)
                 return True
             if conn.is_expired:
@@ -183,6 +184,21 @@ class Exchange:
         finally:
             conn.set_deadline(NEVER)
         return False
+
+    async def _take(self, data: bytes) -> None:
+        """Read a body's bytes, at the pace that small chunks are read with."""
+        conn = self._conn
+        while True:
+            before = conn.parser.small_chunks
+            self._events += conn.parser.feed(data)
+            count = conn.parser.small_chunks - before
+            if count:
+                now = trio.current_time()
+                conn.small_full_at = small_chunks.after(conn.small_full_at, now, count)
+                await trio.sleep(small_chunks.pause(conn.small_full_at, now))
+            if not conn.parser.has_more:
+                return
+            data = b""
 
     def _break(self, error: BadRequestError) -> None:
         """End an exchange whose body turned out wrong; the application is told that its client is gone."""

@@ -39,6 +39,9 @@ _SENDABLE: Final = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 10
 NO_STATUS: Final = 1005
 """The code of a close frame without one; it never stands in a frame (§7.4.1)."""
 
+AT_ONCE: Final = 1_024
+"""Messages decoded in one turn: some milliseconds."""
+
 UNLIMITED: Final = 2**63
 """An allowance of frames that nobody limits."""
 
@@ -153,11 +156,13 @@ class FrameDecoder:
     of it that is still coming.
 
     What comes before a violation is returned first; then :attr:`is_failed` is true and the next call raises
-    it. After a close frame nothing is read (§5.5.1).
+    it. After a close frame nothing is read (§5.5.1). One call returns :data:`AT_ONCE` messages at most, so
+    that others have a turn; :attr:`has_more` is true then, and the next call goes on.
     """
 
     __slots__ = (
         "_failure",
+        "_has_more",
         "_inflate",
         "_is_closed",
         "_is_deflate_agreed",
@@ -184,6 +189,7 @@ class FrameDecoder:
         self._mask = b""
         self._is_last = False
         self._is_closed = False
+        self._has_more = False
         self._failure: ProtocolViolationError | None = None
         self.allowance = UNLIMITED
 
@@ -195,6 +201,11 @@ class FrameDecoder:
     def is_failed(self) -> bool:
         """Whether the next call raises."""
         return self._failure is not None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be more in what has come: call again, with nothing or with what comes next."""
+        return self._has_more
 
     @property
     def partial_bytes(self) -> int:
@@ -222,13 +233,17 @@ class FrameDecoder:
                 raise
         return events
 
-    def _read(self, data: bytes, events: list[Event]) -> None:  # noqa: C901, PLR0912 - one pass, no calls for a small frame
+    def _read(self, data: bytes, events: list[Event]) -> None:  # noqa: C901, PLR0912, PLR0915 - one pass, no calls for a small frame
         """Read frames from ``data``; what is left of a head or a control frame waits for the next call."""
         at, end = 0, len(data)
         if self._missing:
             at = min(self._missing, end)
             self._take(data[:at], events)
+        self._has_more = False
         while end - at >= 2 and not self._is_closed:  # noqa: PLR2004 - a head's fixed bytes (§5.2)
+            if len(events) >= AT_ONCE:
+                self._has_more = True
+                break
             first, second = data[at], data[at + 1]
             opcode = first & 0x0F
             self._check_head(first, second, opcode)

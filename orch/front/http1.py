@@ -107,6 +107,7 @@ class RequestParser:
         "_part",
         "_pending",
         "_skipped",
+        "small_chunks",
     )
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -118,6 +119,8 @@ class RequestParser:
         self._skipped = False
         self._chunks: ChunkDecoder | None = None
         self._error: BadRequestError | None = None
+        #: Small chunks that were read so far, of all requests.
+        self.small_chunks = 0
         self._last: RequestHead | None = None
         self._last_block = b""
 
@@ -130,6 +133,11 @@ class RequestParser:
     def is_idle(self) -> bool:
         """Whether nothing of a request has come since the last one was complete."""
         return self._part is _Part.HEAD and not self._pending
+
+    @property
+    def has_more(self) -> bool:
+        """Whether :meth:`feed` has stopped so that others have a turn: call it again, with nothing."""
+        return self._chunks is not None and self._chunks.has_more
 
     @property
     def is_full(self) -> bool:
@@ -223,7 +231,9 @@ class RequestParser:
             if not self._left:
                 self._finish(events)
         elif self._chunks is not None:
+            before = self._chunks.small
             piece, used = self._chunks.feed(data)
+            self.small_chunks += self._chunks.small - before
             if piece:
                 events.append(Data(piece))
             data = data[used:]

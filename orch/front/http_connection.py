@@ -37,6 +37,7 @@ class HttpConnection:
         "refused",
         "running",
         "slot",
+        "small_full_at",
     )
 
     def __init__(
@@ -58,6 +59,7 @@ class HttpConnection:
         self.is_expired = False
         self._is_working = False
         self._has_served = False
+        self.small_full_at = 0.0
 
     def __repr__(self) -> str:
         return f"<HttpConnection {self.link!r} {self.parser!r}>"

@@ -64,7 +64,10 @@ class Sieve:
                 self._is_open = True
                 return
             if not isinstance(events[-1], EndOfMessage):
-                return
+                if not self._parser.has_more:
+                    return
+                events = self._parser.feed(b"")
+                continue
             events = self._parser.next_request()
 
 

@@ -313,7 +313,7 @@ class WebSocketConnection:
         self._note_partial()
         if decoder.allowance != allowed:
             self._small_full_at = small_frames.after(self._small_full_at, now, allowed - decoder.allowance)
-        if self._decoder.is_failed:
+        if decoder.is_failed or decoder.has_more:
             events.append(None)
         events.reverse()
         self._events = events
@@ -355,7 +355,8 @@ class WebSocketConnection:
             self._is_peer_done = True
             self._ended = (event.code, event.reason)
         elif event is None:
-            self._take(b"")  # raises what had to wait for the messages before it
+            await trio.lowlevel.checkpoint()
+            self._take(b"")  # what had to wait for the messages before it
 
     # Heartbeats, and the limit on how long an end takes.
 

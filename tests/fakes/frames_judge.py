@@ -52,7 +52,7 @@ def decode(
     try:
         for begin, end in itertools.pairwise(edges):
             events += decoder.feed(wire[begin:end])
-            while decoder.is_failed:
+            while decoder.is_failed or decoder.has_more:
                 events += decoder.feed(b"")
     except ProtocolViolationError as violation:
         return events, violation.close_code

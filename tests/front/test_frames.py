@@ -265,3 +265,15 @@ def test_what_a_client_may_not_send_is_refused_where_wsproto_refuses_it(
 def test_any_bytes_are_read_or_refused_the_same_however_cut(wire: bytes, cuts: list[int]) -> None:
     """Never any other exception."""
     assert decode(wire, *cuts) == decode(wire)
+
+
+def test_one_turn_decodes_only_so_many_messages() -> None:
+    """What comes in a flood of tiny frames leaves others a turn, and comes in order."""
+    decoder = FrameDecoder()
+    events = decoder.feed(b"".join(frame(TEXT, b"%d" % number) for number in range(3_000)) + frame(PING))
+    turns = 1
+    while decoder.has_more:
+        events += decoder.feed(b"")
+        turns += 1
+    assert turns == 3
+    assert events == [*(Text(str(number)) for number in range(3_000)), Ping(b"")]

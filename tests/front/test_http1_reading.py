@@ -2,6 +2,7 @@
 
 import pytest
 
+from orch.front import small_chunks
 from orch.front.http1 import BadRequestError, Data, EndOfMessage, RequestHead, RequestParser
 from tests.fakes.http1_judge import check_cuts, read_ours
 from tests.fakes.http1_samples import CHUNKED, GOOD, get
@@ -210,3 +211,28 @@ def test_a_large_head_is_not_remembered() -> None:
     second = parser.feed(large)[0]
     assert second == first
     assert second is not first
+
+
+def test_small_chunks_are_read_some_at_a_time() -> None:
+    """So that others have a turn; nothing is lost, and what follows is the next request's."""
+    parser = RequestParser()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    events = parser.feed(head + b"1\r\nx\r\n" * 2_000 + b"0\r\n\r\n" + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    turns = 1
+    while parser.has_more:
+        events += parser.feed(b"")
+        turns += 1
+    assert turns > 3
+    assert b"".join(event.data for event in events if isinstance(event, Data)) == b"x" * 2_000
+    assert isinstance(events[-1], EndOfMessage)
+    assert parser.small_chunks == 2_001
+    assert isinstance(parser.next_request()[0], RequestHead)
+
+
+def test_small_chunks_are_paced() -> None:
+    """Many at once, then so many a second; a pause is never longer than what was sent deserves."""
+    full_at = small_chunks.after(0.0, 100.0, small_chunks.BURST)
+    assert small_chunks.pause(full_at, 100.0) == 0
+    full_at = small_chunks.after(full_at, 100.0, 500)
+    assert small_chunks.pause(full_at, 100.0) == pytest.approx(500 / small_chunks.PER_SECOND)
+    assert small_chunks.pause(full_at, 101.0) == 0

@@ -134,6 +134,23 @@ def test_a_body_that_is_expected_is_asked_for_when_the_application_asks() -> Non
     run(main, virtual=False, limit=20)
 
 
+def test_a_body_in_chunks_of_one_byte_is_read_whole_while_others_are_served() -> None:
+    """More slowly than it could be; the connection is good for another request afterwards."""
+
+    async def main() -> None:
+        async with serving(echo) as server, wire(server) as client, wire(server) as other:
+            head = b"POST /slow HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+            begun = trio.current_time()
+            await client.send(head + b"1;e\r\nx\r\n" * 4_000 + b"0\r\n\r\n" + get("/next"))
+            await other.send(get("/other"))
+            assert await other.answer() == (200, b"GET /other ")
+            assert await client.answer() == (200, b"POST /slow " + b"x" * 4_000)
+            assert trio.current_time() - begun > 0.3
+            assert await client.answer() == (200, b"GET /next ")
+
+    run(main, virtual=False, limit=20)
+
+
 def test_an_answer_without_a_length_comes_in_chunks_as_it_is_made() -> None:
     """The client has the first part before the application goes on."""
     go_on = trio.Event()

@@ -21,6 +21,7 @@ PURE = (
     "websocket/address_rates.py",
     "websocket/space.py",
     "front/partial_messages.py",
+    "front/small_chunks.py",
     "front/small_frames.py",
     "front/frame_meters.py",
     "web/openapi_extras.py",
