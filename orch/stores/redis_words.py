@@ -75,7 +75,7 @@ _MEANINGS: Final = tuple(
             ),
         ),
         (
-            r"MISCONF|appendonly file|AOF file|No space left",
+            r"MISCONF|appendonly file|AOF file|No space left|Disk quota exceeded",
             "It cannot write to its disk and refuses what is new: free the disk; it goes on by itself.",
         ),
         (
@@ -124,7 +124,8 @@ _MEANINGS: Final = tuple(
 
 
 _REFUSING: Final = re.compile(
-    r"\bOOM\b|used memory|MISCONF|appendonly file|AOF file|No space left|NOREPLICAS", re.IGNORECASE
+    r"\bOOM\b|used memory|MISCONF|appendonly file|AOF file|No space left|Disk quota exceeded|NOREPLICAS",
+    re.IGNORECASE,
 )
 
 

@@ -59,6 +59,23 @@ class Reserve:
         """Whether there is such a file, of this process or of one before it."""
         return self._path.exists()
 
+    def try_room(self) -> OSError | None:
+        """Return why not even :data:`LEAST` bytes can be written beside the database; None: they can.
+
+        SQLite says no more of a quota than that writing failed.
+        """
+        trial = self._path.with_name(f"{self._path.name}-trial")
+        try:
+            descriptor = os.open(trial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, LEAST)
+            finally:
+                os.close(descriptor)
+                trial.unlink(missing_ok=True)
+        except OSError as error:
+            return error
+        return None
+
     def release(self) -> bool:
         """Give a part of it back to the disk; False: there is none left."""
         if self.size == 0:

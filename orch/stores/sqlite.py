@@ -498,6 +498,8 @@ class SqliteStore:
     def _transact(self, batch: Sequence[Operation[Any]]) -> sqlite3.Error | None:
         """Do a batch, in the thread."""
         failure = transact(self._file.database, batch, self._file.reserve)
+        if failure is not None and trouble_of(failure) is Trouble.FAILING and failure.__cause__ is None:
+            failure.__cause__ = self._file.reserve.try_room()
         if self._condition.trouble is Trouble.FULL and any(operation.frees for operation in batch):
             self._file.is_reclaim_due = True
         return failure

@@ -30,6 +30,7 @@ GOOD = {
     [
         ("OOM command not allowed when used memory > 'maxmemory'.", "Raise maxmemory"),
         ("MISCONF Errors writing to the AOF file: No space left on device", "free the disk"),
+        ("ERR Error writing to the append only file: Disk quota exceeded", "free the disk"),
         ("NOREPLICAS Not enough good replicas to write.", "min-replicas-to-write"),
         ("this user has no permissions to run the 'set' command", "ACL SETUSER"),
         ("Redis is loading the dataset in memory", "ends by itself"),

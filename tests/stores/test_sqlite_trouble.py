@@ -3,6 +3,7 @@
 The disk is a small one of the kernel's own (tmpfs), filled for real.
 """
 
+import errno
 import os
 import resource
 import shutil
@@ -404,3 +405,37 @@ def test_each_trouble_has_words_for_who_runs_the_service_and_for_who_is_in_a_ses
     assert reason(trouble, "/data/s.sqlite3").endswith(ADVICE[trouble])
     assert "/data/s.sqlite3" in reason(trouble, "/data/s.sqlite3")
     assert "/" not in BRIEF[trouble]
+
+
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.ENOSPC])
+def test_a_quota_that_is_used_up_is_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """SQLite says only that writing failed; the system says why."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+        async with running(store):
+            failed = sqlite3.OperationalError("disk I/O error")
+            failed.sqlite_errorname = "SQLITE_IOERR_WRITE"
+            failed.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+
+            def used_up(*_: object) -> None:
+                raise OSError(number, os.strerror(number))
+
+            def transact(_database: object, batch: Any, _reserve: object) -> sqlite3.Error:
+                for operation in batch:
+                    operation.error = failed
+                return failed
+
+            with monkeypatch.context() as broken:
+                broken.setattr(os, "posix_fallocate", used_up)
+                broken.setattr("orch.stores.sqlite.transact", transact)
+                with pytest.raises(ProblemError, match="the disk is full"):
+                    await store.create(record())
+                assert store.standing().brief == "the disk is full"
+            await trio.sleep(5)
+            assert await store.create(record())
+
+    run(main)
+    assert not list(tmp_path.glob("*trial*"))
