@@ -39,7 +39,7 @@ from orch.stores.redis_pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
 from orch.stores.redis_troubles import Damper
 from orch.stores.standing import StoreStanding
 from orch.telemetry.boundaries import Boundary
-from orch.websocket.history import NOBODYS_CAPTION, Limits, Losses, Share
+from orch.websocket.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
 
 #: Sessions looked at in one step of a sweep.
 STEP: Final = 500
@@ -343,7 +343,7 @@ class RedisStore:
         """Take a message in, in the order of the calls, and return at once where there is room."""
         after = None if settled is None else partial(self._settled, settled)
         operation = Append(session_id, message(body, at, share, origin), limits, after)
-        await self._pipeline.enqueue(operation)
+        await self._pipeline.enqueue(operation, leaves_room=share.kind is not Kind.CAPTION)
         return _AppendTicket(operation)
 
     async def read(

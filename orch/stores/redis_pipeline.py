@@ -22,7 +22,7 @@ from orch.stores.redis_link import Link, said
 from orch.stores.redis_words import is_about_data, is_refusing, refused, unreadable
 from orch.websocket.history import Limits, numbered
 
-#: Operations and their bytes that may wait.
+#: Operations and their bytes that may wait; half of it at most of what clients say.
 QUEUE_LIMIT: Final = 20_000
 QUEUE_BYTES: Final = 64 * 2**20
 
@@ -164,12 +164,15 @@ class Pipeline:
         await self.enqueue(operation)
         return await operation.result()
 
-    async def enqueue(self, operation: Operation[Any]) -> None:
-        """Take an operation in, at once where there is room: callers rely on the order of their calls."""
+    async def enqueue(self, operation: Operation[Any], *, leaves_room: bool = False) -> None:
+        """Take an operation in, at once where there is room: callers rely on the order of their calls.
+
+        ``leaves_room``: half of the room is for captions, so that they need not wait for this.
+        """
         if not self._opened.is_set():
             with trio.move_on_after(PATIENCE):
                 await self._opened.wait()
-        while self._opened.is_set() and self._is_full():
+        while self._opened.is_set() and self._is_full(leaves_room=leaves_room):
             await self._room.park()
         if not self._opened.is_set():
             raise _unavailable("The store of sessions is not open. Try again soon.")
@@ -188,8 +191,9 @@ class Pipeline:
         self._queued_bytes += operation.call.size
         self._work.unpark()
 
-    def _is_full(self) -> bool:
-        return len(self._queue) >= QUEUE_LIMIT or self._queued_bytes >= QUEUE_BYTES
+    def _is_full(self, *, leaves_room: bool = False) -> bool:
+        parts = 2 if leaves_room else 1
+        return len(self._queue) * parts >= QUEUE_LIMIT or self._queued_bytes * parts >= QUEUE_BYTES
 
     def open(self) -> None:
         """Take operations in from here on."""

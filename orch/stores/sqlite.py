@@ -27,9 +27,9 @@ from orch.stores.sqlite_trouble import REOPENING, SLOW, Condition, Trouble, refu
 from orch.stores.standing import StoreStanding
 from orch.stores.transactions import Operation, Work, transact
 from orch.telemetry.boundaries import Boundary
-from orch.websocket.history import NOBODYS_CAPTION, Limits, Losses, Share
+from orch.websocket.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
 
-#: Operations and their bytes that may wait for a commit.
+#: Operations and their bytes that may wait for a commit; half of it at most of what clients say.
 QUEUE_LIMIT: Final = 10_000
 QUEUE_BYTES: Final = 64 * 2**20
 
@@ -357,6 +357,7 @@ class SqliteStore:
             len(body),
             partial(self._report, settled),
             adds=True,
+            leaves_room=share.kind is not Kind.CAPTION,
         )
         return _AppendTicket(operation, session_id)
 
@@ -440,6 +441,7 @@ class SqliteStore:
         *,
         adds: bool = False,
         frees: bool = False,
+        leaves_room: bool = False,
     ) -> Operation[T]:
         # Without a checkpoint where there is room: callers rely on the queue having the order of the calls.
         if adds and (why := self._condition.refusal()):
@@ -447,7 +449,7 @@ class SqliteStore:
         if not self._opened.is_set():
             with trio.move_on_after(PATIENCE):
                 await self._opened.wait()
-        while self._opened.is_set() and self._is_full():
+        while self._opened.is_set() and self._is_full(leaves_room=leaves_room):
             await self._room.park()
         if not self._opened.is_set():
             raise ProblemError("store_unavailable", "The store of sessions is not open. Try again soon.")
@@ -457,8 +459,10 @@ class SqliteStore:
         self._work.unpark()
         return operation
 
-    def _is_full(self) -> bool:
-        return len(self._queue) >= QUEUE_LIMIT or self._queued_bytes >= QUEUE_BYTES
+    def _is_full(self, *, leaves_room: bool) -> bool:
+        """Whether there is no room. ``leaves_room``: half of it is for captions, which need not wait."""
+        parts = 2 if leaves_room else 1
+        return len(self._queue) * parts >= QUEUE_LIMIT or self._queued_bytes * parts >= QUEUE_BYTES
 
     async def _commit(self) -> None:
         """Take what is queued through one transaction, and tell whoever waits for it."""

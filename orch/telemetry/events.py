@@ -1,7 +1,7 @@
 """What happened lately, in words, for an operator."""
 
-from collections import deque
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -21,15 +21,31 @@ class Event(Struct, frozen=True, kw_only=True):
     text: str
 
 
+def without_surplus(events: Sequence[Event], limit: int) -> list[Event]:
+    """Return ``limit`` of ``events`` (oldest first) at most, so that no subject pushes out the others.
+
+    The oldest goes of the subject and severity with the most events: what clients can cause (one that reads
+    too slowly is closed) replaces its own kind, not the news of a back end.
+    """
+    left = list(events)
+    counts = Counter((event.subject, event.severity) for event in left)
+    while len(left) > limit:
+        fullest = max(counts, key=lambda share: counts[share])
+        place = next(i for i, event in enumerate(left) if (event.subject, event.severity) == fullest)
+        counts[fullest] -= 1
+        del left[place]
+    return left
+
+
 class EventLog:
-    """The last :data:`KEPT` events; older ones are dropped, the log has them.
+    """The last :data:`KEPT` events; others are dropped (:func:`without_surplus`), the log has them.
 
     ``on_record`` is called after each one (the hub tells the pages).
     """
 
     def __init__(self, *, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._events: deque[Event] = deque(maxlen=KEPT)
+        self._events: list[Event] = []
         self._count = 0
         self.on_record: Callable[[Event], None] | None = None
 
@@ -37,11 +53,11 @@ class EventLog:
         """Keep an event: ``subject`` names the thing, ``text`` is a sentence about it."""
         self._count += 1
         event = Event(number=self._count, at=self._wall(), severity=severity, subject=subject, text=text)
-        self._events.append(event)
+        self._events = without_surplus([*self._events, event], KEPT)
         if self.on_record is not None:
             self.on_record(event)
         return event
 
     def latest(self, limit: int = 50) -> tuple[Event, ...]:
-        """Return the newest events, newest first."""
-        return tuple(list(self._events)[-limit:][::-1])
+        """Return the newest events, newest first, some of each subject."""
+        return tuple(reversed(without_surplus(self._events, limit)))

@@ -49,8 +49,10 @@ FED_AT_ONCE: Final = 0.2
 #: Seconds between two names of one participant that are stored.
 RENAME_INTERVAL: Final = 1.0
 
-#: Ended streams whose length is remembered, for a speaker who did not learn of the end.
+#: Ended streams whose length is remembered, for a speaker who did not learn of the end: in all, and of one
+#: participant, so that nobody pushes out those of others.
 ENDED_REMEMBERED: Final = 1_000
+ENDED_OF_ONE: Final = 4
 
 #: Seconds that other workers are given to say how far a stream of theirs is.
 RELEASE_WITHIN: Final = 1.0
@@ -537,6 +539,12 @@ class Speaking:
         self._say(stream, ended, to_all=True)
 
     def _remember(self, stream: Stream) -> None:
+        whose = (stream.session_id, stream.participant_id)
+        before = [
+            name for name, each in self._ended.items() if (each.session_id, each.participant_id) == whose
+        ]
+        for name in before[: max(0, len(before) - ENDED_OF_ONE + 1)]:
+            del self._ended[name]
         self._ended[stream.stream_id] = _Ended(
             session_id=stream.session_id,
             participant_id=stream.participant_id,

@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import trio
 
 from orch.stores.database import close_database, migrations, open_database
 from orch.stores.records import SessionStore
@@ -184,6 +185,42 @@ def test_messages_said_at_once_are_divided_by_the_same_rule(engine: Engine) -> N
             assert {4, 201, 334} <= {message.offset for message in kept}
             assert len(kept) <= 20
             assert sum(len(message.frame) for message in kept) <= 1_500
+
+    engine.run(main)
+
+
+def test_captions_find_room_in_a_queue_full_of_broadcasts(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What clients say fills half of the queue to the store at most."""
+    engine.limit_queue(monkeypatch, 10, 10_000)
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record())
+            accepted = 0
+
+            async def say() -> None:
+                nonlocal accepted
+                ticket = await store.begin_append(
+                    "s", body(5), at=20.0, limits=USUAL, share=Share(BROADCAST, "eve")
+                )
+                accepted += 1
+                await ticket.wait()
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(20):
+                    nursery.start_soon(say)
+                for _ in range(2):  # enough for all to have asked, and too few for any to be stored
+                    await trio.lowlevel.checkpoint()
+                assert accepted == 5
+                ticket = await store.begin_append(
+                    "s", body(5), at=20.0, limits=USUAL, share=Share(CAPTION, "ann")
+                )
+                assert accepted == 5  # it did not wait
+                assert await ticket.wait() <= 11
+            assert accepted == 20
 
     engine.run(main)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trio
 
+from orch.websocket import speaking
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.running import run
@@ -234,6 +235,36 @@ def test_the_end_of_a_stream_that_its_speaker_did_not_learn_of(tmp_path: Path) -
                 assert again["stream_id"] != started["stream_id"]
                 assert (again["position"], again["received_seconds"]) == (1.0, 0.0)
                 assert hub.speech.streams[-1].options["age"] == pytest.approx(59.5)
+
+    run(main)
+
+
+def test_nobody_has_the_end_of_another_s_stream_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever begins and ends streams without end replaces what is remembered of their own."""
+    monkeypatch.setattr(speaking, "ENDED_REMEMBERED", 10)
+
+    async def main() -> None:
+        async with running_hub(tmp_path) as hub:
+            async with hub.connected() as ann:
+                created = await create(ann)
+                started = await ann.ask(START, "audio_started")
+                ann.say(bytes(32_000))
+                await ann.settle()
+            await trio.sleep(90)
+            async with hub.connected() as eve:
+                await eve.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+                for _ in range(20):
+                    await eve.ask({**START, "age": 0.0}, "audio_started")
+                    await eve.ask({"type": "audio_end"}, "audio_ended")
+            async with hub.connected() as ann:
+                await recover(ann, created)
+                again = await ann.ask(
+                    {**START, "age": 60.0, "stream_id": started["stream_id"], "position": 0.5},
+                    "audio_started",
+                )
+                assert again["position"] == 1.0
 
     run(main)
 
