@@ -35,7 +35,9 @@ class Address:
     @property
     def authority(self) -> bytes:
         """What the Host header says."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        # A zone means something on this machine alone (RFC 6874).
+        host = self.host.partition("%")[0]
+        host = f"[{host}]" if ":" in host else host
         if self.port != PORTS[self.scheme]:
             host = f"{host}:{self.port}"
         return host.encode("ascii")
@@ -86,7 +88,9 @@ class Connector:
                 context = self._make_context()
             else:
                 context = await self._trust.context(address.ca_file)
-            tls = trio.SSLStream(tcp, context, server_hostname=address.host, https_compatible=True)
+            tls = trio.SSLStream(
+                tcp, context, server_hostname=address.host.partition("%")[0], https_compatible=True
+            )
             await tls.do_handshake()
         except BaseException:
             sock.close()

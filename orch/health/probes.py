@@ -163,11 +163,14 @@ async def _get(client: httpx2.AsyncClient, service: Service, url: str, endpoint:
         address = read_address(url)
     except ValueError as error:
         raise httpx2.InvalidURL(f"its url cannot be used, {error}") from error
+    headers = all_headers(service, address)
+    if not any(name == b"host" for name, _ in headers):
+        headers = ((b"host", address.authority.encode("ascii")), *headers)
     body = bytearray()
     async with client.stream(
         "GET",
         address.url + with_query(service, endpoint),
-        headers=list(all_headers(service, address)),
+        headers=list(headers),
         extensions={_CA_FILE: service.ca_file},
     ) as response:
         # Raw (unless the transport has read it all): what a few kilobytes unpack to is not bounded.

@@ -7,6 +7,7 @@ sentence quotes an address that may hold a password.
 """
 
 import base64
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +19,7 @@ PORTS: Final = {"http": 80, "https": 443}
 
 _AROUND: Final = " \t\r\n\v\f\u00a0\u200b\u200c\u200d\u2060\ufeff"
 _HOST: Final = re.compile(r"[A-Za-z0-9._~-]+")
-_LITERAL: Final = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9._~-]+)?")
+_ZONE: Final = re.compile(r"[A-Za-z0-9._~-]+")
 _PATH: Final = "/%:@!$&'()*+,;=~-._"
 _LONGEST_LABEL: Final = 63
 _LONGEST_NAME: Final = 253
@@ -59,6 +60,15 @@ class BackEndAddress:
         return self._with(f"{quote(self.username, safe='')}:{quote(self.password, safe='')}@")
 
     @property
+    def authority(self) -> str:
+        """What a ``Host`` header says: without a zone, which means something on this machine alone."""
+        host = self.host.partition("%")[0]
+        shown = f"[{host}]" if ":" in host else host
+        if self.port != PORTS[self.scheme]:
+            shown = f"{shown}:{self.port}"
+        return shown
+
+    @property
     def authorization(self) -> bytes | None:
         """The value of ``Authorization`` for the user (RFC 7617, UTF-8), None where there is none."""
         if not self.username and not self.password:
@@ -93,9 +103,10 @@ def read_address(url: str, *, dialect: str = "livetranslate") -> BackEndAddress:
         raise ValueError("expected a URL without #…")
     if ":" in unquote(username or ""):
         raise ValueError("expected a user without a colon")
+    is_bracketed = "[" in parts.netloc.rpartition("@")[2]
     return BackEndAddress(
         scheme=parts.scheme,
-        host=_host(name),
+        host=_literal(name) if is_bracketed else _host(name),
         port=port or PORTS[parts.scheme],
         base=_base(parts.path, dialect),
         username=_credential(username),
@@ -117,11 +128,25 @@ def unusable_in_header(value: str) -> bool:
     return any(not " " <= character <= "~" for character in value)
 
 
+def _literal(name: str) -> str:
+    """Return an IPv6 address with its zone as the system knows it; in a URL it may stand behind ``%25``."""
+    address, mark, zone = name.partition("%")
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError as error:
+        raise ValueError("expected http://host:port with an IPv6 address in brackets") from error
+    if not mark:
+        return address
+    # RFC 6874 has the percent sign encoded; what people paste often has it as it is.
+    zone = zone.removeprefix("25") or zone
+    if not _ZONE.fullmatch(zone):
+        raise ValueError("expected an IPv6 address whose zone is the name of a network interface")
+    return f"{address}%{zone}"
+
+
 def _host(name: str) -> str:
     if ":" in name or "%" in name:
-        if not _LITERAL.fullmatch(name):
-            raise ValueError("expected http://host:port with an IPv6 address in brackets")
-        return name
+        raise ValueError("expected http://host:port with an IPv6 address in brackets")
     if not name.isascii():
         try:
             name = idna.encode(name, uts46=True).decode("ascii")

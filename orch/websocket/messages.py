@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from orch.websocket.keys import KEY_LENGTH, GivenKeys
 
 SessionId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
-Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z0-9-]+$")]
+Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z0-9_-]+$")]
 Languages = Annotated[tuple[Language, ...], Meta(max_length=32)]
 Name = Annotated[str, Meta(max_length=80)]
 Key = Annotated[str, Meta(max_length=KEY_LENGTH)]

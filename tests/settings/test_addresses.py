@@ -1,5 +1,6 @@
 import pytest
 
+from orch.gateway.transport import Address
 from orch.settings.addresses import BackEndAddress, read_address
 
 
@@ -21,6 +22,11 @@ from orch.settings.addresses import BackEndAddress, read_address
         ("http://h/translate", "libretranslate", BackEndAddress("http", "h", 80, "")),
         ("http://übersetzer:8000", "openai", BackEndAddress("http", "xn--bersetzer-p9a", 8000, "")),
         ("http://[::1]:8000/a", "openai", BackEndAddress("http", "::1", 8000, "/a")),
+        ("http://[fe80::1%25eth0]:9", "livetranslate", BackEndAddress("http", "fe80::1%eth0", 9, "")),
+        ("http://[fe80::1%eth0]:9", "livetranslate", BackEndAddress("http", "fe80::1%eth0", 9, "")),
+        ("http://[fe80::1%25251]", "livetranslate", BackEndAddress("http", "fe80::1%251", 80, "")),
+        ("http://u%40corp:x@[::1]", "livetranslate", BackEndAddress("http", "::1", 80, "", "u@corp", "x")),
+        ("HTTP://Host.Example.:80/", "livetranslate", BackEndAddress("http", "host.example.", 80, "")),
         ("HTTP://Audio_Service:5001", "livetranslate", BackEndAddress("http", "audio_service", 5001, "")),
         ("http://h/ä", "livetranslate", BackEndAddress("http", "h", 80, "/%C3%A4")),
     ],
@@ -35,6 +41,10 @@ def test_what_people_paste_has_one_reading(url: str, dialect: str, expected: Bac
     [
         "",
         "h:5001",
+        "http://[v1.x]:1",
+        "http://[fe80::1%25eth0%25lo]:1",
+        "http://[1.2.3.4]:1",
+        "http://[:::1]",
         "ftp://h",
         "http://",
         "http:///path",
@@ -66,3 +76,11 @@ def test_what_cannot_be_used_is_refused_in_words(url: str) -> None:
     with pytest.raises(ValueError, match="expected") as caught:
         read_address(url)
     assert "p%0d" not in str(caught.value)
+
+
+def test_a_zone_is_dialled_and_not_sent() -> None:
+    """It names an interface of this machine; RFC 6874 has it left out of what others are sent."""
+    address = read_address("http://[fe80::1%25eth0]:9")
+    assert (address.host, address.authority) == ("fe80::1%eth0", "[fe80::1]:9")
+    assert Address.of("http://[fe80::1%25eth0]:9").authority == b"[fe80::1]:9"
+    assert read_address("https://h").authority == "h"

@@ -94,6 +94,13 @@ def test_messages_are_read() -> None:
     assert bytes(message.data) == b'{"b": [1,  2]}'
 
 
+def test_a_language_is_written_with_either_mark() -> None:
+    """As tags have it, and as systems and other services do."""
+    message = decode('{"type":"join_session","session_id":"s","languages":["zh_Hant-TW","pt-br","iw"]}')
+    assert isinstance(message, JoinSession)
+    assert message.languages == ("zh_Hant-TW", "pt-br", "iw")
+
+
 def test_a_test_message_keeps_whatever_it_holds() -> None:
     """The throughput test of a client finds all its fields again."""
     fields = {"type": "test_message", "id": 3, "n": [1, {"a": None}], "text": "é😀", "timestamp": 5}
@@ -104,6 +111,7 @@ def test_the_types_are_those_of_the_wire() -> None:
     """The sentence for an unknown type lists what there is."""
     assert set(TYPES) == {
         "ping",
+        "cancel_recording",
         "create_session",
         "join_session",
         "leave_session",
