@@ -80,6 +80,22 @@ def _option(option: str) -> str:
     return f"{name}={DOTS}" if equals else DOTS
 
 
+def mask_path(path: str) -> str:
+    """Return a path of a URL, with what follows its ``?``, as it may be shown."""
+    before, mark, options = path.partition("?")
+    return f"{before}?{'&'.join(_option(each) for each in options.split('&') if each)}" if mark else path
+
+
+def mask_file(path: str) -> str:
+    """Return the name of a file as it may be shown: dots where the file itself was put there, a key."""
+    return DOTS if "-----" in path or "\n" in path else mask_urls(path)
+
+
+def mask_text(value: str) -> str:
+    """Return a plain value as it may be shown: what looks like an address may have a password in it."""
+    return mask_path(value) if value.startswith("/") else mask_urls(value)
+
+
 def mask_urls(text: str) -> str:
     """Return a text with every URL in it masked."""
     return _URL.sub(lambda found: mask_url(found[0]), text) if "://" in text else text

@@ -13,6 +13,7 @@ from typing import Final
 
 import trio
 
+from orch.masking import mask_file
 from orch.settings import Fault, Settings
 
 _HOSTNAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
@@ -69,7 +70,7 @@ def find_faults(settings: Settings, environ: Mapping[str, str] | None = None) ->
             make_context(service.ca_file)
         except (OSError, ValueError) as error:
             why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else _why(error)
-            expected = f"expected a PEM file of certificates; {service.ca_file} {why}"
+            expected = f"expected a PEM file of certificates; {mask_file(service.ca_file)} {why}"
             faults.append(Fault(f"services.{name}.ca_file", expected))
     if any(service.url.startswith("https:") for service in settings.services.values()):
         faults += _missing_variables(os.environ if environ is None else environ)

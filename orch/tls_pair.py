@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+from orch.masking import mask_file
 from orch.settings import Fault, SettingsError
 
 CERTIFICATE: Final = "orchestration.frontend.tls_certificate"
@@ -31,7 +32,7 @@ def read_pair(certificate: str, key: str, protocols: tuple[str, ...] = ("http/1.
         except (OSError, ValueError) as error:
             why = (error.strerror or "unreadable") if isinstance(error, OSError) else "is no path"
             raise SettingsError(
-                [Fault(setting, f"expected a PEM file to read, got {path}: {why}")]
+                [Fault(setting, f"expected a PEM file to read, got {mask_file(path)}: {why}")]
             ) from error
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

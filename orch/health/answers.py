@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from orch.documents import UnreadableError, read_document, unpacked
 from orch.health.verdict import Observation, Seen
+from orch.masking import mask_path
 
 WORDS: Final[Mapping[str, Seen]] = {
     "degraded": Seen.IMPAIRED,
@@ -65,6 +66,7 @@ def read_answer(
 def _judge_status(
     service: str, endpoint: str, status: int, word: str, detail: str
 ) -> tuple[Seen, tuple[str, ...]]:
+    endpoint = mask_path(endpoint)
     meant = WORDS.get(word)
     if meant is not None and (status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.SERVICE_UNAVAILABLE):
         return meant, (f"says {word}" + (f": {detail}" if detail else ""),)

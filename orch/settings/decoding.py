@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 import msgspec
 from msgspec import Struct, structs
 
+from orch.masking import mask_urls
 from orch.settings.addresses import trimmed
 from orch.settings.back_ends import find_faults, normalized
 from orch.settings.environment import links, overrides, type_at
@@ -82,7 +83,7 @@ def decode(
         faults += _spanning(decoded)
     return Decoded(
         settings=decoded,
-        faults=tuple(faults),
+        faults=tuple(Fault(mask_urls(fault.path), fault.expected) for fault in faults),
         sources=sources,
         environment=tuple(sorted(variable for variable, _, _ in variables)),
         ignored=links(environ),

@@ -6,7 +6,7 @@ key is never asked.
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final, get_args, get_origin
 from urllib.parse import unquote, urlsplit
@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Struct
 
-from orch.masking import DOTS, is_masked, mask_url, mask_urls, shown_command
+from orch.masking import DOTS, is_masked, mask_file, mask_text, mask_url, shown_command
 from orch.settings.environment import type_at
 from orch.settings.structs import KIND, Section, Service
 
@@ -101,7 +101,13 @@ def _masked(kind: Kind, value: Any) -> Any:
         return shown_command(value)
     if kind is Kind.URL:
         return mask_url(value) if isinstance(value, str) else DOTS if value else value
-    return value
+    return _plain(mask_file if kind is Kind.FILE else mask_text, value)
+
+
+def _plain(mask: Callable[[str], str], value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(mask, each) for each in value)
+    return mask(value) if isinstance(value, str) else value
 
 
 def _entry(path: str, item: Any) -> Any:
@@ -122,13 +128,18 @@ def given(path: str, value: Any) -> str:
         if isinstance(value, Mapping | list | tuple):
             return type_words(value)
         try:
-            shown = mask_urls(repr(value))
+            shown = repr(_masked(kind, value))
         except (ValueError, RecursionError):  # a number of more digits than Python prints
             return type_words(value)
         return shown if len(shown) <= 60 else shown[:57] + "…"  # noqa: PLR2004 - one line of a terminal
     if kind is Kind.URL and isinstance(value, str):
-        return repr(mask_url(value)) if "://" in value else "a text that is no URL"
+        return repr(_without_words_as_port(mask_url(value))) if "://" in value else "a text that is no URL"
     return f"{type_words(value)} (not shown)"
+
+
+def _without_words_as_port(url: str) -> str:
+    """Return a URL with dots for a port that is none: a user's password whose host was forgotten."""
+    return re.sub(r"(://[^/@\[\]:]*):(?![0-9]*(?:[/?#]|$))[^/@\[\]]*", rf"\1:{DOTS}", url, count=1)
 
 
 _WORDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
@@ -156,6 +167,7 @@ def secrets_of(service: Service) -> tuple[str, ...]:
             found += value.values() if isinstance(value, Mapping) else [value]
     for instance in service.all_instances():
         found += _of_url(instance.url)
+    found += _options(service.health_endpoint.partition("?")[2])
     return tuple(found)
 
 
@@ -165,5 +177,9 @@ def _of_url(url: str) -> list[str]:
         userinfo = [parts.username, parts.password]
     except ValueError:
         return []
-    options = [each.partition("=")[2] or each for each in parts.query.split("&") if is_masked(each)]
-    return [form for each in (*userinfo, *options) if each for form in (each, unquote(each))]
+    return [form for each in userinfo if each for form in (each, unquote(each))] + _options(parts.query)
+
+
+def _options(query: str) -> list[str]:
+    options = [each.partition("=")[2] or each for each in query.split("&") if is_masked(each)]
+    return [form for each in options if each for form in (each, unquote(each))]

@@ -85,8 +85,8 @@ def shown(url: str) -> str:
 
 def _database(text: str) -> int:
     if not re.fullmatch(r"[0-9]{0,6}", text):
-        got = "" if "@" in text else f", got {text!r}"  # a password that was not encoded may stand here
-        raise ValueError(f"expected a database's number after the host{got}")
+        # It is not quoted: a password that was not encoded, or whose host was forgotten, may stand here.
+        raise ValueError("expected a database's number after the host")
     return int(text or "0")
 
 

@@ -105,3 +105,11 @@ def test_no_answer_breaks_the_check(status: int, body: bytes) -> None:
 def test_durations_have_two_figures(seconds: float, text: str) -> None:
     """Words, not digits after the point."""
     assert in_words(seconds) == text
+
+
+@pytest.mark.parametrize("status", [302, 401, 404, 500])
+def test_a_key_in_the_address_of_the_check_is_in_no_reason(status: int) -> None:
+    """Reasons are on the overview, in events and in the log."""
+    seen = read_answer("audio-service", "/ready?key=hush-77", status, b"", elapsed=0.1, limit=1)
+    assert "hush-77" not in str(seen)
+    assert "/ready?key=••••" in str(seen)

@@ -1,13 +1,17 @@
 """What a setting is decides what is shown of it and whether it changes while the service runs."""
 
+from typing import Any
+
 import pytest
 
 from orch.masking import mask_url, shown_command, without_secrets
-from orch.settings import decode
+from orch.settings import Settings, decode
 from orch.settings.decoding import values
 from orch.settings.environment import for_child
-from orch.settings.kinds import secrets_of, why_fixed
+from orch.settings.kinds import masked, secrets_of, why_fixed
 from orch.settings.structs import Service
+from orch.tls import find_faults
+from orch.tls_pair import find_pair_faults
 
 SECRET = "hush-7777777001"  # noqa: S105 - a test's own
 
@@ -182,3 +186,64 @@ def test_a_child_gets_none_of_the_services_own_settings() -> None:
         "AUDIO_SERVICE_URL": f"http://me:{SECRET}@h",
     }
     assert for_child(environ) == {"PATH": "/bin", "HOME": "/root"}
+
+
+PEM = f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "shown"),
+    [
+        ("services.x.health_endpoint", f"/ready?key={SECRET}&db=1", "/ready?key=••••&db=1"),
+        ("services.audio-service.health_endpoint", f"/ready?{SECRET}", "/ready?••••"),
+        ("services.audio-service.model", f"http://me:{SECRET}@host/model", "http://••••@host/model"),
+        ("services.audio-service.model", "whisper-1", "whisper-1"),
+        ("services.audio-service.ca_file", PEM, "••••"),
+        ("services.audio-service.ca_file", "/etc/ca.pem", "/etc/ca.pem"),
+        ("orchestration.frontend.tls_key", PEM, "••••"),
+        ("orchestration.frontend.allowed_hosts", (f"http://me:{SECRET}@host",), ("http://••••@host",)),
+        ("orchestration.gateway.timeout", 3.0, 3.0),
+    ],
+)  # fmt: skip
+def test_a_plain_value_is_shown_without_what_was_put_there_by_mistake_or_by_habit(
+    path: str, value: Any, shown: Any
+) -> None:
+    """Keys stand in queries and addresses, and are pasted where their file should be named."""
+    assert masked(path, value) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"services: {{'http://me:{SECRET}@host': {{}}}}",
+        f"'http://me:{SECRET}@host': 1",
+        f"services: {{audio-service: {{url: 'http://me:{SECRET}'}}}}",
+        f"services: {{audio-service: {{instances: [{{url: 'http://me:{SECRET}/v1'}}]}}}}",
+        f"session_management: {{redis_url: 'redis://host/{SECRET}'}}",
+        f"orchestration: {{frontend: {{port: '/x?key={SECRET}'}}}}",
+    ],
+)
+def test_a_fault_shows_no_secret_that_stands_where_none_belongs(text: str) -> None:
+    """As a name, as a port, as a database, in a value of another kind."""
+    faults = decode(text, {}).faults
+    assert faults
+    assert SECRET not in str([str(fault) for fault in faults])
+
+
+def test_a_port_that_is_a_number_is_shown() -> None:
+    """What is wrong with an address should be seen."""
+    (fault,) = decode("services: {audio-service: {url: 'http://host:99999'}}", {}).faults
+    assert "http://host:99999" in fault.expected
+
+
+def test_a_key_pasted_for_its_file_is_in_no_fault() -> None:
+    """``TLS_KEY="$(cat key.pem)"``."""
+    service = Service(url="http://h", ca_file=PEM)
+    found = [*find_pair_faults(PEM, PEM), *find_faults(Settings(services={"x": service}))]
+    assert len(found) == 2
+    assert SECRET not in str(found)
+
+
+def test_the_query_of_a_health_check_is_a_secret_of_its_service() -> None:
+    """So that no error of a library shows it."""
+    assert SECRET in secrets_of(Service(url="http://h", health_endpoint=f"/ready?key={SECRET}"))
