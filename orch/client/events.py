@@ -33,10 +33,15 @@ class StateChanged(Struct, frozen=True):
 
 
 class Recovered(Struct, frozen=True):
-    """All that was missed in a session has been delivered: so many messages."""
+    """All that was missed in a session has been delivered: so many messages.
+
+    ``broadcasts_complete``: False where some of what participants had broadcast is no longer stored. Captions
+    are all there; where they are not, :class:`Lost` says so.
+    """
 
     session_id: str
     missed: int
+    broadcasts_complete: bool = True
 
 
 class HistoryDelivered(Struct, frozen=True):

@@ -52,20 +52,26 @@ class SessionLog(Generic[M]):
         return [] if self.is_waiting else self._drain()
 
     def answered(
-        self, *, epoch: str, offset: int, messages: Sequence[Numbered[M]], more: bool = False
+        self,
+        *,
+        epoch: str,
+        offset: int,
+        messages: Sequence[Numbered[M]],
+        more: bool = False,
+        is_recovery: bool = False,
     ) -> list[Numbered[M]]:
         """Take the answer to a join or a recovery; return what may be delivered now, in order.
 
         ``messages`` are the history or what was missed, ``offset`` where the session stands. For one who was
-        in already and is given no messages nothing moves: what lies between is a gap. ``more``: they are the
-        first part, ``offset`` is where it ends, and until :meth:`continued` has had the last part all else is
-        held.
+        in already and is given no messages nothing moves: what lies between is a gap, but for a recovery,
+        which brings all that can be had. ``more``: they are the first part, ``offset`` is where it ends, and
+        until :meth:`continued` has had the last part all else is held.
         """
         if self.offset is None or self.epoch != epoch:
             self.epoch = epoch
             self.offset = messages[0][0] - 1 if messages else offset
         self._overflowed = False
-        ready = self._advance(messages, offset if messages else self.offset)
+        ready = self._advance(messages, offset if messages or is_recovery else self.offset)
         return ready if more else ready + self._settle(offset)
 
     def continued(

@@ -39,7 +39,8 @@ class _Session:
     """``asked``: the recovery under way; ``due``: when it is asked again. ``is_behind``: its reader is.
 
     ``more``: further parts of an answer are on their way, of a recovery's where ``missed`` counts messages.
-    ``history``: whether the history that was asked for is complete so far, until it is all delivered.
+    ``history``: whether the history that was asked for is complete so far, until it is all delivered;
+    ``has_broadcasts``: whether all broadcasts are among what was delivered.
     """
 
     log: SessionLog[Sized]
@@ -51,6 +52,7 @@ class _Session:
     more: bool = False
     missed: int | None = None
     history: bool | None = None
+    has_broadcasts: bool = True
 
 
 class SessionStatistics(Struct, frozen=True):
@@ -150,6 +152,7 @@ class Sessions:
         session.more = message.more
         if session.history is not None:
             session.history &= message.complete
+        session.has_broadcasts &= message.broadcasts_complete
         ready = session.log.continued(
             offset=message.offset, messages=_sized(message.messages), more=message.more
         )
@@ -179,7 +182,7 @@ class Sessions:
             return asked
         if session.missed is not None:
             session.tries = 0
-            self._backlog.offer(Recovered(session_id, session.missed))
+            self._backlog.offer(Recovered(session_id, session.missed, session.has_broadcasts))
         if session.history is not None:
             self._backlog.offer(HistoryDelivered(session_id, session.history))
         session.missed = session.history = None
@@ -224,6 +227,8 @@ class Sessions:
                 recovery_token=session.token,
                 epoch=session.log.epoch,
                 offset=session.log.offset,
+                # Whoever floods a session with broadcasts must not keep others from returning to it.
+                broadcasts_optional=True,
             )
         ]
 
@@ -238,8 +243,10 @@ class Sessions:
             return []
         missed = () if message.messages is UNSET else message.messages
         session.more = message.more is True
-        count = self._answered(session, epoch=message.epoch, offset=message.offset, messages=missed)
-        session.missed = count
+        session.missed = self._answered(
+            session, epoch=message.epoch, offset=message.offset, messages=missed, is_recovery=True
+        )
+        session.has_broadcasts = message.broadcasts_complete is not False
         return self._finish(message.session_id, session, now)
 
     def complained(self, answer: Error, now: float) -> bool:
@@ -289,9 +296,23 @@ class Sessions:
         self._deliver(session, session.log.receive(offset, (message, size)))
         return self._mend(session_id, session, now)
 
-    def _answered(self, session: _Session, *, epoch: str, offset: int, messages: Sequence[Raw]) -> int:
+    def _answered(
+        self,
+        session: _Session,
+        *,
+        epoch: str,
+        offset: int,
+        messages: Sequence[Raw],
+        is_recovery: bool = False,
+    ) -> int:
         """Deliver what an answer brought; return how many messages that were."""
-        ready = session.log.answered(epoch=epoch, offset=offset, messages=_sized(messages), more=session.more)
+        ready = session.log.answered(
+            epoch=epoch,
+            offset=offset,
+            messages=_sized(messages),
+            more=session.more,
+            is_recovery=is_recovery,
+        )
         self._deliver(session, ready)
         return len(ready)
 

@@ -12,7 +12,8 @@
  * - `state`    detail {state: "connecting"|"live"|"waiting"|"stopped", retryIn, attempt, reason, opened}; `retryIn`
  *              is milliseconds until the next try, or null; `opened`: whether the last handshake succeeded.
  * - `message`  detail is the server's message; `update`s of topics come here too.
- * - `recovered` detail {session_id, missed}: all that was missed has been delivered.
+ * - `recovered` detail {session_id, missed, broadcasts_complete}: all that was missed has been delivered;
+ *              broadcasts_complete is there where it is false: some of what participants had broadcast is missing.
  * - `history`  detail {session_id, complete}: the history that a join asked for has been delivered; complete: nothing
  *              older is missing.
  * - `lost`     detail {session_id, reason}: it could not be. The session is forgotten here; join it again.

@@ -122,8 +122,8 @@ class Script:
             match event:
                 case SessionMessage(offset=int(offset)):
                     self.delivered.append(offset)
-                case Recovered(session_id, missed):
-                    self.told.append(["recovered", session_id, missed])
+                case Recovered(session_id, missed, is_whole):
+                    self.told.append(["recovered", session_id, missed] + ([] if is_whole else [False]))
                 case HistoryDelivered(session_id, complete):
                     self.told.append(["history", session_id, complete])
                 case Lost(session_id, reason):

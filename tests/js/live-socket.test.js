@@ -370,7 +370,7 @@ test("after a lost connection what was missed is asked for and delivered once", 
   await parts.clock.advance(1000);
   parts.newest().greet();
   const { id, type, ...asked } = parts.newest().last("recover_session");
-  assert.deepEqual(asked, { session_id: "s", recovery_token: "t", epoch: "e", offset: 5 });
+  assert.deepEqual(asked, { session_id: "s", recovery_token: "t", epoch: "e", offset: 5, broadcasts_optional: true });
   parts.newest().say(line(8));
   assert.deepEqual(parts.offsets(), [5], "held until what lies between is there");
   parts.newest().say({
@@ -465,7 +465,7 @@ test("a reload resumes as the same participant, with everything from the start",
   reloaded.newest().greet();
   assert.equal(reloaded.newest().count("recover_session"), 1);
   const { id, type, ...asked } = reloaded.newest().last("recover_session");
-  assert.deepEqual(asked, { session_id: "s", recovery_token: "t", epoch: "e", offset: 0 });
+  assert.deepEqual(asked, { session_id: "s", recovery_token: "t", epoch: "e", offset: 0, broadcasts_optional: true });
   reloaded.newest().say({
     type: "session_recovered", id, session_id: "s", recovered: true, participant_id: "p", epoch: "e", offset: 5,
     messages: [1, 2, 3, 4, 5].map((n) => line(n)),

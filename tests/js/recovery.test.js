@@ -92,7 +92,7 @@ class Script {
       backoff: new Backoff({ base: 1000, floor: 100, random: () => 0 }), storage: null, signals: null,
     });
     this.#socket.addEventListener("message", ({ detail }) => detail.type === "session_message" && this.#delivered.push(detail.offset));
-    this.#socket.addEventListener("recovered", ({ detail }) => this.#told.push(["recovered", detail.session_id, detail.missed]));
+    this.#socket.addEventListener("recovered", ({ detail }) => this.#told.push(["recovered", detail.session_id, detail.missed, ...(detail.broadcasts_complete === false ? [false] : [])]));
     this.#socket.addEventListener("history", ({ detail }) => this.#told.push(["history", detail.session_id, detail.complete]));
     this.#socket.addEventListener("lost", ({ detail }) => this.#told.push(["lost", detail.session_id, detail.reason]));
     this.#socket.start();

@@ -69,14 +69,17 @@ export class SessionLog {
     return this.recovered(answer);
   }
 
-  /** The answer to a recovery: everything after the offset that was asked for, or the first part of it. */
-  recovered({ epoch, offset, messages, more = false }) {
+  /**
+   * The answer to a recovery: all that can be had after the offset that was asked for, or the first part of it.
+   * Broadcasts may be missing from it (`broadcasts_complete`), even all of them.
+   */
+  recovered({ epoch, offset, messages, recovered = false, more = false }) {
     if (this.#offset === null || this.#epoch !== epoch) {
       this.#epoch = epoch;
       this.#offset = messages?.length ? messages[0].offset - 1 : offset;
     }
     this.#overflowed = false;
-    const out = this.#advance(messages ?? [], messages?.length ? offset : this.#offset);
+    const out = this.#advance(messages ?? [], recovered || messages?.length ? offset : this.#offset);
     return more ? out : [...out, ...this.#settle(offset)];
   }
 

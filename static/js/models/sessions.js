@@ -161,7 +161,7 @@ export class Sessions {
   }
 
   #entry(log, token) {
-    return { log, token, tries: 0, participant: null, again: null, more: false, missed: null, history: null };
+    return { log, token, tries: 0, participant: null, again: null, more: false, missed: null, history: null, broadcasts: true };
   }
 
   #joined(message) {
@@ -203,6 +203,7 @@ export class Sessions {
     }
     session.more = message.more;
     if (session.history !== null) session.history &&= message.complete;
+    session.broadcasts &&= message.broadcasts_complete !== false;
     const ready = session.log.continued(message);
     if (session.missed !== null) session.missed += ready.length;
     this.#deliver(ready);
@@ -222,7 +223,7 @@ export class Sessions {
     session.missed = session.history = null;
     if (missed !== null) {
       session.tries = 0;
-      this.#emit("recovered", { session_id, missed });
+      this.#emit("recovered", { session_id, missed, ...(session.broadcasts ? {} : { broadcasts_complete: false }) });
     }
     if (history !== null) this.#emit("history", { session_id, complete: history });
   }
@@ -242,7 +243,8 @@ export class Sessions {
     }
     session.tries += 1;
     const { offset, epoch } = session.log;
-    const message = { type: "recover_session", session_id, recovery_token: session.token };
+    // Whoever floods a session with broadcasts must not keep others from returning to it.
+    const message = { type: "recover_session", session_id, recovery_token: session.token, broadcasts_optional: true };
     if (epoch !== null) message.epoch = epoch;
     if (offset !== null) message.offset = offset;
     try {
@@ -270,6 +272,7 @@ export class Sessions {
     session.more = message.more === true;
     const missed = session.log.recovered(message);
     session.missed = missed.length;
+    session.broadcasts = message.broadcasts_complete !== false;
     this.#deliver(missed);
     this.#finish(message.session_id, session);
   }
