@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from orch.front.small_frames import REASON, SMALL
+from orch.front.small_frames import REASON, SMALL, TOO_MANY
 
 try:
     from websockets.speedups import apply_mask
@@ -203,6 +203,11 @@ class FrameDecoder:
         return self._failure is not None
 
     @property
+    def failure(self) -> str:
+        """What the violation was, in one word; empty where there was none."""
+        return "" if self._failure is None else self._failure.kind
+
+    @property
     def has_more(self) -> bool:
         """Whether there may be more in what has come: call again, with nothing or with what comes next."""
         return self._has_more
@@ -325,7 +330,7 @@ class FrameDecoder:
         self.allowance -= 1
         if self.allowance < 0:
             # §7.4.1: 1008 is for "a message that violates its policy" where no other code fits.
-            raise ProtocolViolationError(1008, "too_many_small_frames", REASON)
+            raise ProtocolViolationError(1008, TOO_MANY, REASON)
 
     def _control(self, opcode: int, payload: bytes) -> Event:
         if opcode == PING:

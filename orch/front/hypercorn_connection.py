@@ -30,8 +30,6 @@ FIRST_BYTES: Final = 65_536
 FORCED_CLOSE: Final = 0.5
 """Seconds a connection has to end after its socket was closed under it."""
 UNANSWERED: Final = (h11.IDLE, h11.SEND_RESPONSE)
-TOO_MANY: Final = "too_many_small_frames"
-"""What it is counted as: the same as at the own front."""
 POLICY: Final = 1008
 """RFC 6455 §7.4.1."""
 CALM: Final = b"\0\0\x08\x07\0\0\0\0\0" + bytes(4) + (0xB).to_bytes(4, "big")
@@ -117,7 +115,7 @@ class Connection(TCPServer):
             if isinstance(protocol, H11Protocol) and protocol.connection.our_state in UNANSWERED:
                 wire = refuse(error, date=formatdate(usegmt=True).encode())
         except FloodError as flood:
-            self.on_refused(TOO_MANY)
+            self.on_refused(small_frames.TOO_MANY)
             wire = flood.wire
         finally:
             self.stream = stream
@@ -168,7 +166,7 @@ class Connection(TCPServer):
             wire = b""  # it is being closed already
         if isinstance(self.protocol.protocol, H11Protocol):
             raise FloodError(wire)
-        self.on_refused(TOO_MANY)
+        self.on_refused(small_frames.TOO_MANY)
         with trio.move_on_after(REFUSAL_WITHIN):
             await stream.send(Data(stream_id=stream.stream_id, data=wire))
             await stream.send(EndData(stream_id=stream.stream_id))

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import trio
 from msgspec import Struct
 
+from orch.front.flooders import Flooders
 from orch.front.partial_messages import PartialMessages
 from orch.front.readiness import readiness
 from orch.front.wheel import Wheel
@@ -90,6 +91,7 @@ class Running:
         self.readiness = readiness()
         self.served = 0
         self.partial = PartialMessages()
+        self.flooders = Flooders()
         self._wall = wall
         self._second = -1
         self._wheel: Wheel[Timed] = Wheel(span=TICK, slots=SLOTS, now=self.now)

@@ -281,7 +281,7 @@ class Server:
             _log.exception("connection failed")
         finally:
             if websocket is not None:
-                websocket.forget()
+                _forget(websocket, running, client)
             link.close()
             self._give_up(client, place)
             del self._open[link]
@@ -294,6 +294,13 @@ class Server:
         connection = HttpConnection(link, running, base, REFUSALS.get(place))
         self._open[link] = connection
         head = await connection.run()
+        client = base["client"]
+        if (
+            head is not None
+            and client is not None
+            and (wait := running.flooders.wait(client[0], running.now))
+        ):
+            await trio.sleep(wait)
         self._open[link] = None
         self._changed.unpark_all()
         if head is None:
@@ -344,3 +351,10 @@ class Server:
             closed_by_force=self._forced,
             refused=dict(self._refused),
         )
+
+
+def _forget(websocket: WebSocketConnection, running: Running, client: tuple[str, int] | None) -> None:
+    """Have nothing of a WebSocket left but that it has flooded, where it has."""
+    websocket.forget()
+    if websocket.has_flooded and client is not None:
+        running.flooders.note(client[0], running.now)

@@ -22,6 +22,9 @@ SMALL: Final = 1_024
 REASON: Final = f"Too many control frames and small fragments: {PER_SECOND} a second may be sent."
 """The words beside close code 1008."""
 
+TOO_MANY: Final = "too_many_small_frames"
+"""What it is counted as."""
+
 _COST: Final = 1 / PER_SECOND
 
 

@@ -318,6 +318,11 @@ class WebSocketConnection:
         events.reverse()
         self._events = events
 
+    @property
+    def has_flooded(self) -> bool:
+        """Whether it was closed for more small frames than may be sent."""
+        return self._decoder.failure == small_frames.TOO_MANY
+
     def _note_partial(self) -> None:
         """Count what is held of a message that is not whole yet."""
         held, before = self._decoder.partial_bytes, self._partial

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import connect
 
 from orch.front import running
+from orch.front.flooders import Flooders
 from orch.front.handshake import accept
 from orch.front.http1 import RequestHead, RequestParser
 from orch.front.partial_messages import PartialMessages
@@ -453,6 +454,45 @@ def test_a_flood_of_frames_that_say_nothing_is_ended(flood: bytes) -> None:
             assert server.statistics().refused == {"too_many_small_frames": 1}
 
     run(main, virtual=False, limit=30)
+
+
+def test_who_has_flooded_connects_again_a_moment_later() -> None:
+    """Whoever comes from the same address waits a second, for ten; requests do not."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await (echo(scope, receive, send) if scope["type"] == "websocket" else answer(send, b"hello"))
+
+    async def main() -> None:
+        async with serving(app) as server:
+            async with websocket(server) as client:
+                await client.send(masked(PING, b"") * 10_000)
+                assert await client.close_code() == 1008
+            await eventually(lambda: server.statistics().open == 0)
+            begun = trio.current_time()
+            async with wire(server) as other:
+                await other.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                assert await other.answer() == (200, b"hello")
+            assert trio.current_time() - begun < 0.8
+            async with connect(url(server)) as client:
+                assert trio.current_time() - begun > 0.9
+                await client.send("after all")
+                assert await client.recv() == "after all"
+
+    run(main, virtual=False, limit=20)
+
+
+def test_flooders_are_forgotten() -> None:
+    """After ten seconds, and the first of very many."""
+    flooders = Flooders()
+    flooders.note("a", 100.0)
+    assert flooders.wait("a", 109.0) > 0
+    assert flooders.wait("b", 101.0) == 0
+    assert flooders.wait("a", 110.0) == 0
+    for number in range(5_000):
+        flooders.note(str(number), 200.0)
+    assert len(flooders) == 4_096
+    assert flooders.wait("0", 201.0) == 0
+    assert flooders.wait("4999", 201.0) > 0
 
 
 def test_messages_that_never_become_whole_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ PURE = (
     "websocket/space.py",
     "front/partial_messages.py",
     "front/small_chunks.py",
+    "front/flooders.py",
     "front/small_frames.py",
     "front/frame_meters.py",
     "web/openapi_extras.py",
