@@ -49,6 +49,8 @@ bench: checkers ## measure captions, gateway, front, hub and sessions beside the
 	$(BIN)/python benchmarks/front.py $(ARGS)
 	$(BIN)/python benchmarks/hub.py $(ARGS)
 	$(BIN)/python benchmarks/sessions.py $(ARGS)
+	$(BIN)/python benchmarks/floods.py $(ARGS)
+	$(BIN)/python benchmarks/sums.py $(ARGS)
 
 fuzz: checkers ## feed the parsers what nobody would send for ten minutes each, with other parsers as judges
 	$(BIN)/python benchmarks/fuzz_http1.py $(ARGS)
