@@ -175,6 +175,11 @@ class Backlog:
         return sum(final.seconds for final in self._finals.values() if not final.late)
 
     @property
+    def oldest(self) -> int | None:
+        """The first utterance that has ended and may yet be written down."""
+        return next((number for number, final in self._finals.items() if not final.late), None)
+
+    @property
     def is_away(self) -> bool:
         """Say whether the last request failed."""
         return self._backoff.failures > 0

@@ -159,6 +159,12 @@ class SpeechStream:
         return self._backlog.waiting_seconds
 
     @property
+    def waits_since(self) -> float | None:
+        """When the last speech had arrived of what has waited longest; None where nothing live waits."""
+        oldest = self._backlog.oldest if self._backlog.revises else None
+        return None if oldest is None else self._segments[oldest].heard_at
+
+    @property
     def revisions(self) -> int:
         """How many revisions were asked for."""
         return self._backlog.revisions

@@ -30,7 +30,9 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     length; null where there are none. ``caption_ago``: seconds since the last of them, however long ago; null
     before the first. ``utterances_in_window``, ``lost_in_window``: how many were spoken and given up in the
     same time.
-    ``waiting_seconds``: speech that has ended and is not written down yet. ``lost``: utterances given up.
+    ``waiting_seconds``: speech that has ended and is not written down yet; ``waiting_longest``: for how long
+    the utterance of a live stream has waited that has waited longest, 0 without any. ``lost``: utterances
+    given up.
     ``doubted``: segments left out of finals since the engine doubts them itself. ``back_ends``: how what is
     asked of each is answered.
     """
@@ -43,6 +45,7 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     revisions: int
     revisions_dropped: int
     waiting_seconds: float
+    waiting_longest: float = 0.0
     caption_p50_ms: float | None
     caption_p95_ms: float | None
     utterances_per_minute: int
@@ -61,6 +64,10 @@ class Counted(Protocol):
     @property
     def waiting_seconds(self) -> float:
         """How much speech has ended and is not written down yet."""
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when the live utterance waits that has waited longest; None without any."""
 
     @property
     def revisions(self) -> int:
@@ -167,6 +174,7 @@ class Tally:
             revisions=self._revisions + sum(stream.revisions for stream in self._streams),
             revisions_dropped=self._dropped + sum(stream.revisions_dropped for stream in self._streams),
             waiting_seconds=round(sum(stream.waiting_seconds for stream in self._streams), 3),
+            waiting_longest=self._waiting_longest(now),
             caption_p50_ms=quantile_ms(latencies, 0.5),
             caption_p95_ms=quantile_ms(latencies, 0.95),
             utterances_per_minute=len(self._spoken),
@@ -176,6 +184,12 @@ class Tally:
             lost_in_window=sum(part.lost for part in parts),
             doubted=self._doubted,
         )
+
+    def _waiting_longest(self, now: float) -> float:
+        since = min(
+            (at for at in (each.waits_since for each in self._streams) if at is not None), default=now
+        )
+        return round(max(0.0, now - since), 1)
 
     def _part(self, at: float) -> _Part:
         """Return the part of the window in which ``at`` lies, which is the newest."""

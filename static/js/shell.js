@@ -6,13 +6,15 @@
 import { Clock } from "./components/time.js";
 import { byId, setAttribute, setText } from "./components/dom.js";
 import { signIn } from "./control.js";
-import { count } from "./models/figures.js";
+import { count, counted } from "./models/figures.js";
 import { toast } from "./components/toasts.js";
 import { freshness, waiting } from "./models/connection-words.js";
 import { causeWords } from "./models/reach.js";
 import { whyNot } from "./reach.js";
 
 const THEME = "theme";
+/** What the numbers in the side bar count, one of it. */
+const COUNTED = { sessions: "session", connections: "connection" };
 /** Why there is no connection is asked not more often than this (ms). */
 const ASK_WHY_EVERY = 15_000;
 /** Grey shapes stand for figures this long; then a sentence says that they are awaited (ms). */
@@ -162,8 +164,12 @@ export class Shell {
 
   #count(data) {
     for (const element of document.querySelectorAll("[data-count]")) {
-      const value = data[element.dataset.count];
+      const { count: what } = element.dataset;
+      const value = data[what];
       setText(element, value > 0 ? count(value) : "");
+      const words = value > 0 ? counted(value, COUNTED[what]) : "";
+      setText(element.previousElementSibling, words === "" ? "" : `, ${words}`);
+      setAttribute(element.closest("a"), "title", words || null);
     }
   }
 

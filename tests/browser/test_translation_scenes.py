@@ -375,10 +375,16 @@ def test_how_far_captions_are_behind_is_written_and_not_read_out(
 ) -> None:
     """The status that is read out has no figure that changes all the time."""
     page, hub = meeting(MEETING)
-    hub.say(type="audio_status", session_id="meeting", stream_id="a", waiting_seconds=5.6, waiting_for=None)
-    expect(page.locator("#page-status")).to_contain_text("5.6 s of speech wait")
-    expect(page.get_by_role("status").filter(has_text="Ann is speaking")).to_have_count(1)
-    assert "5.6" not in " ".join(page.get_by_role("status").all_text_contents())
+    spoken = page.get_by_role("status").filter(has_text="Ann is speaking")
+    expect(spoken).to_have_count(1)
+    status = {"type": "audio_status", "session_id": "meeting", "stream_id": "a"}
+    hub.say(**status, waiting_seconds=5.6, waiting_for=None)
+    page.wait_for_timeout(2_500)
+    expect(page.locator("#page-status")).not_to_contain_text("of speech wait")  # it is being transcribed
+    hub.say(**status, waiting_seconds=6.3, waiting_for="audio-service")
+    expect(page.locator("#page-status")).to_contain_text("captions are late: 6.3 s of speech wait")
+    expect(spoken).to_contain_text("captions are late.")
+    assert "6.3" not in " ".join(page.get_by_role("status").all_text_contents())
 
 
 def test_large_type_stays_after_a_reload(meeting: Callable[..., tuple[Page, Hub]]) -> None:

@@ -193,6 +193,7 @@ def speech(**more: Any) -> dict[str, Any]:
         "revisions": 15_310,
         "revisions_dropped": 212,
         "waiting_seconds": 0.8,
+        "waiting_longest": 0.4,
         "caption_p50_ms": 610.0,
         "caption_p95_ms": 840.0,
         "utterances_per_minute": 61.0,

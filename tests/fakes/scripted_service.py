@@ -34,6 +34,11 @@ from tests.fakes.access import access_over
 from tests.fakes.scenes import SCENES, Scene, statistics
 
 
+async def _nothing(*_given: Any) -> tuple[()]:
+    """Let everyone in; nothing is being read."""
+    return ()
+
+
 class ScriptedService:
     """An ASGI application. ``changes`` notes what the control API was asked to do.
 
@@ -113,6 +118,9 @@ class ScriptedService:
                 announce_everywhere=announce,
                 close_connection=close_connection,
                 would_refuse=lambda _scope: self.refused,
+                admission=SimpleNamespace(require=_nothing),
+                get_session=_nothing,
+                recordings_of=_nothing,
             ),
             dashboard=SimpleNamespace(statistics=says("metrics")),
             tree=SimpleNamespace(

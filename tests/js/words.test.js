@@ -43,7 +43,7 @@ test("the sentence says how things are, whatever they are", () => {
   assert.equal(say({ microphone: "opening" }), "Opening the microphone.");
   const open = { microphone: "open", uplink: { state: "streaming", waiting: 0 } };
   assert.equal(say({ ...open, lag: 0.84, participants: [{}, {}, { role: "observer" }] }), "Listening. Three people here, one reading only; captions follow speech by 0.8 s.");
-  assert.equal(say({ ...open, waiting: { seconds: 12.2, service: "audio-service" } }), "Listening. One person here; 12 s of speech wait for audio-service.");
+  assert.equal(say({ ...open, waiting: { seconds: 12.2, service: "audio-service" } }), "Listening. One person here; captions are late: 12 s of speech wait for audio-service.");
   assert.equal(say({ ...open, uplink: { state: "starting" } }), "The microphone is open; the service is not listening yet. One person here.");
   const kept = (waiting, more = {}) => say({ ...open, uplink: { state: "streaming", waiting, ...more } });
   assert.equal(say({ ...open, connection: "waiting", uplink: { state: "waiting", waiting: 7.9 } }), "Not connected: 7 s of speech are kept and will be sent.");

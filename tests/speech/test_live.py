@@ -223,3 +223,24 @@ def test_what_is_measured_is_bounded_whatever_the_load() -> None:
     assert len(tally._parts) <= 60
     assert sum(len(part.latencies) for part in tally._parts) <= 60
     assert tally.statistics(86_400.0).captions_timed == 1400
+
+
+def test_what_waits_longest_is_of_live_speech_and_not_a_sum() -> None:
+    """Ten who speak at once are not late because their sentences are transcribed at the same time."""
+
+    class Waiting:
+        waiting_seconds = 8.0
+        revisions = revisions_dropped = 0
+
+        def __init__(self, since: float | None) -> None:
+            self.waits_since = since
+
+        def shed(self, seconds: float) -> None:
+            raise AssertionError(seconds)
+
+    tally = Tally()
+    assert tally.statistics(50.0).waiting_longest == 0
+    with tally.open(Waiting(48.0)), tally.open(Waiting(46.5)), tally.open(Waiting(None)):
+        figures = tally.statistics(50.0)
+        assert (figures.waiting_seconds, figures.waiting_longest) == (24, 3.5)
+    assert tally.statistics(50.0).waiting_longest == 0

@@ -148,6 +148,24 @@ def test_a_revision_under_way_is_cancelled_at_a_pause() -> None:
     run(main)
 
 
+def test_how_long_an_utterance_has_waited_counts_from_its_last_speech() -> None:
+    """While it is spoken nothing waits, however long it is; after it time counts, not length."""
+
+    async def main() -> None:
+        room = Room(back_ends=BackEnds(audio_delay=lambda seconds: 3.0))
+        waited = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(speak, room.stream(), pcm(silence(0.5), voice(4), silence(6)))
+            for _ in range(9):
+                await trio.sleep(1)
+                waited.append(room.speech.statistics().waiting_longest)
+        assert waited[:4] == [0, 0, 0, 0]
+        assert max(waited) == pytest.approx(2.5, abs=0.6)
+        assert waited[-1] == 0
+
+    run(main)
+
+
 def test_a_slow_back_end_costs_revisions_never_finals() -> None:
     """At half the speed of speech, all finals come, in order; revisions are dropped and counted."""
 

@@ -19,14 +19,13 @@ const MEANING = {
   },
 };
 
-/** From how many seconds of waiting speech on captions are called late, and for how long a success counts. */
-const LATE = 5;
+/** From how many seconds that an utterance has waited on captions are called late, and for how long a success counts. */
+export const LATE = 10;
 const FRESH = 60;
 
-/** How far captions are behind, in words, or null where they are not. */
+/** That captions are late, or null where they are not. By how much stands in their tile: it changes all the time. */
 function behind(speech) {
-  const waiting = speech?.waiting_seconds ?? 0;
-  return waiting >= LATE ? `Captions are ${duration(Math.round(waiting))} behind.` : null;
+  return (speech?.waiting_longest ?? 0) >= LATE ? "Captions are late." : null;
 }
 
 /** What still works of a back end that has trouble: what it was seen to do, and nothing else. */
@@ -55,7 +54,7 @@ function storing(store) {
 }
 
 /**
- * One sentence on how things are. `services`, `store`, `tree`, `speech` are topics' states, null until known;
+ * One sentence on how things are; read out when it changes, so no figure that ticks is in it. `services`, `store`, `tree`, `speech` are topics' states, null until known;
  * `workers`: how many there are.
  */
 export function sentence({ services, store = null, tree, speech, workers = 1 }) {
@@ -84,8 +83,7 @@ export function sentence({ services, store = null, tree, speech, workers = 1 }) 
   if (late) return `${late} The audio-service is slow to answer.`;
   // Of several workers this one's alone are known.
   const where = workers > 1 ? " on this worker" : "";
-  const streams = speech?.streams ?? 0;
-  if (streams > 0) return `Everything works. ${streams === 1 ? "One stream of speech is" : `${count(streams)} streams of speech are`} being transcribed${where}.`;
+  if (speech?.streams > 0) return `Everything works. Speech is being transcribed${where}.`;
   return `Everything works. No speech is being transcribed${where} right now.`;
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { UNKNOWN, bytes, count, counted, duration, joined, latency, number, percent } from "./figures.js";
+import { LATE } from "./overview.js";
 import { usual } from "./series.js";
 import { ago } from "./times.js";
 
@@ -63,16 +64,17 @@ function noLatency({ requests_last_minute: requests }) {
 /** From the end of speech to its caption: of the last minutes alone, and how long ago there was one. */
 export function captionTile(speech, series) {
   const window = duration(speech.window_seconds);
+  const late = speech.waiting_longest >= LATE ? `late: speech has waited for ${duration(Math.round(speech.waiting_longest))}` : null;
   const lost = speech.lost_in_window > 0 ? `${count(speech.lost_in_window)} lost` : null;
-  const tile = { series: series.caption_p95_ms };
+  const tile = { series: series.caption_p95_ms, tone: late === null ? "" : "warn" };
   if (speech.captions_timed > 0) {
-    const notes = [`of ${counted(speech.captions_timed, "caption")} in the last ${window}, the newest ${ago(speech.caption_ago)}`, `p50 ${joined(latency(speech.caption_p50_ms))}`, lost];
+    const notes = [late, `of ${counted(speech.captions_timed, "caption")} in the last ${window}, the newest ${ago(speech.caption_ago)}`, `p50 ${joined(latency(speech.caption_p50_ms))}`, lost];
     return { ...tile, ...latency(speech.caption_p95_ms), note: joinedNotes(notes) };
   }
   const heard = speech.utterances_in_window;
   if (speech.utterances === 0) return { ...tile, value: UNKNOWN, note: "nothing has been said since the start" };
-  if (heard === 0) return { ...tile, value: UNKNOWN, note: joinedNotes([`no speech in the last ${window}`, lost]) };
-  return { ...tile, value: UNKNOWN, note: joinedNotes([`${counted(heard, "utterance")} in the last ${window}, no caption measured`, lost]) };
+  if (heard === 0) return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no speech in the last ${window}`, lost]) };
+  return { ...tile, value: UNKNOWN, note: joinedNotes([late, `${counted(heard, "utterance")} in the last ${window}, no caption measured`, lost]) };
 }
 
 /** Requests under way, and how full the room for clients' requests is, where that is known. */

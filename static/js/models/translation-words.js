@@ -34,12 +34,13 @@ export function middle(values) {
   return sorted[Math.floor(sorted.length / 2)];
 }
 
-/** How far captions are behind speech, as a clause. */
-function delay({ waiting, lag }) {
-  if (waiting && waiting.seconds >= 3) {
+/** How far captions are behind speech, as a clause; `isSpoken`: without figures, which change all the time. */
+function delay({ waiting, lag, isSpoken }) {
+  if (waiting !== null) {
     const who = waiting.service ? `for ${waiting.service}` : "to be written";
-    return `${seconds(waiting.seconds)} of speech wait ${who}`;
+    return isSpoken ? "captions are late" : `captions are late: ${seconds(waiting.seconds)} of speech wait ${who}`;
   }
+  if (isSpoken) return "";
   return lag === null ? "" : `captions follow speech by ${seconds(Math.max(0.1, lag))}`;
 }
 
@@ -48,9 +49,9 @@ function delay({ waiting, lag }) {
  *
  * `phase` of the session; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `capture`
  * "fine"|"stalled"|"silent"; `uplink` {state, waiting, isDoubted}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
- * `waiting` {seconds, service} or null; `recordings`: how many are being read.
+ * `waiting` {seconds, service}: what is late, or null; `recordings`: how many are being read; `isSpoken`: it is read out.
  */
-export function sentence({ phase, reason, connection, microphone, capture = "fine", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly }) {
+export function sentence({ phase, reason, connection, microphone, capture = "fine", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly, isSpoken = false }) {
   if (phase === "gone") return "This session no longer exists.";
   if (phase === "uninvited") return "This page is opened with a link to a session.";
   if (phase === "failed") return `The session could not be opened. ${reason}`;
@@ -64,7 +65,7 @@ export function sentence({ phase, reason, connection, microphone, capture = "fin
   if (phase === "rejoining") return "Back again. Reading what the service has kept.";
   if (phase !== "open") return "Opening the session.";
   if (microphone === "opening") return "Opening the microphone.";
-  const clauses = [here(participants, count), delay({ waiting, lag })].filter((clause) => clause !== "");
+  const clauses = [here(participants, count), delay({ waiting, lag, isSpoken })].filter((clause) => clause !== "");
   const rest = clauses.length > 0 ? ` ${capital(clauses.join("; "))}.` : "";
   if (isOn && capture === "stalled") return `The microphone is open, but gives no sound.${rest}`;
   if (isOn && capture === "silent") return `Nothing is heard from the microphone. Is it muted?${rest}`;

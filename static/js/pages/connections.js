@@ -32,6 +32,9 @@ const wanted = { doing: "", worker: "" };
 let store = null;
 /** What the service answered where what is looked for may be beyond what the page is told of, or null. */
 let answered = null;
+/** Whether the reader has chosen others, so that how many they are is to be read out, and whether that is not known yet. */
+let isChosen = false;
+let isAsking = false;
 /** When it was first noticed that a worker does not answer, in seconds since the epoch. */
 let silentSince = null;
 /** Rows shown at first, and with each press of the button. */
@@ -191,7 +194,10 @@ function showPool() {
   const isWhole = pool.connections.length >= pool.active;
   const matching = answered?.matching ?? (isWhole ? table.matching : pool.active);
   const words = countWords({ matching, listed: table.matching, active: pool.active, isSorted: answered !== null });
-  setText(byId("pool-count"), words);
+  if (isChosen && !isAsking) {
+    isChosen = false;
+    setText(byId("pool-count"), words);
+  }
   setText(byId("pool-note"), words);
   const beyond = table.matching - table.shown;
   byId("pool-more").hidden = beyond === 0;
@@ -207,6 +213,7 @@ function look({ within = 0 } = {}) {
   if (asked === null) {
     search.stop();
     answered = null;
+    isAsking = false;
     return;
   }
   const hear = ({ answer, error }) => {
@@ -215,10 +222,13 @@ function look({ within = 0 } = {}) {
       return;
     }
     answered = answer;
+    isAsking = false;
     note(rates.answered, answer.connections);
     showPool();
   };
-  search.ask(`/api/connections?${asked}`, hear, { within });
+  const path = `/api/connections?${asked}`;
+  if (search.path !== path) isAsking = true;
+  search.ask(path, hear, { within });
 }
 
 function note(kept, connections) {
@@ -252,6 +262,7 @@ function showChoices() {
           class: "choice",
           onclick: () => {
             wanted.doing = key;
+            isChosen = true;
             showChoices();
             look();
             showPool();
@@ -361,6 +372,7 @@ socket.onTopic("connections", (data) => {
 });
 byId("find").addEventListener("input", () => {
   if (pool === null) return;
+  isChosen = true;
   look({ within: TYPING });
   showPool();
 });
@@ -370,6 +382,7 @@ byId("pool-more").addEventListener("click", () => {
 });
 byId("worker").addEventListener("change", ({ target }) => {
   wanted.worker = target.value;
+  isChosen = true;
   look();
   showPool();
 });

@@ -20,6 +20,7 @@ import { FORMATS, fileName, streamOf, toTxt } from "../models/exports.js";
 import { counted } from "../models/figures.js";
 import { list } from "../models/languages.js";
 import { problems } from "../models/overview.js";
+import { Lateness } from "../models/lateness.js";
 import { tabStorage } from "../models/session-memory.js";
 import { linkBase, readLink, writeLink } from "../models/session-link.js";
 import { TabSession } from "../models/tab-session.js";
@@ -49,8 +50,8 @@ const session = new SessionClient(socket);
 const notices = new Notices(byId("notices"));
 const delays = [];
 let services = null;
-/** stream -> its last `audio_status`, while it is being written down. */
-const statuses = new Map();
+/** What waits in the session's streams, and whether it is late. */
+const lateness = new Lateness();
 let spoken = null;
 /** Whether a link to this session was copied: then others may still come. */
 let isShared = false;
@@ -142,13 +143,13 @@ function hear(message) {
     measure(message);
   }
   if (message.type === "audio_status") heardStatus(message);
-  if (message.type === "audio_ended") statuses.delete(message.stream_id);
+  if (message.type === "audio_ended") lateness.forget(message.stream_id);
   recordings.hear(message);
   say();
 }
 
 function heardStatus(message) {
-  statuses.set(message.stream_id, message);
+  lateness.note(message, performance.now() / 1000);
   if (speaking.uplink.owns(message.stream_id)) speaking.heard(message);
 }
 
@@ -194,7 +195,7 @@ function sayNow() {
   showEmpty();
   setText(byId("page-status"), words());
   // Delays change all the time: they are there to be read, and not read out.
-  setText(byId("spoken-status"), words({ lag: null, waiting: null }));
+  setText(byId("spoken-status"), words({ isSpoken: true }));
 }
 
 function words(less = {}) {
@@ -218,11 +219,10 @@ function words(less = {}) {
   });
 }
 
-/** What waits in all streams of the session. */
+/** What is late. Which service it waits for is for operators. */
 function waiting() {
-  const all = [...statuses.values()];
-  const seconds = all.reduce((sum, { waiting_seconds }) => sum + waiting_seconds, 0);
-  return { seconds, service: all.find(({ waiting_for }) => waiting_for)?.waiting_for ?? null };
+  const late = lateness.at(performance.now() / 1000);
+  return late === null || document.body.dataset.operator !== undefined ? late : { ...late, service: null };
 }
 
 function showServices(data) {
@@ -287,7 +287,7 @@ async function begin() {
   transcript.clear();
   transcript.isQuiet = false;
   isShared = false;
-  statuses.clear();
+  lateness.clear();
   notices.drop("missed");
   wanted = { session_id: null, key: null, role: "participant" };
   const url = new URL(location.href);
@@ -504,7 +504,7 @@ socket.addEventListener("complaint", ({ detail }) => {
 });
 socket.addEventListener("state", ({ detail }) => {
   // What was under way is not known any more; the service says it anew when it changes.
-  if (detail.state !== "live") statuses.clear();
+  if (detail.state !== "live") lateness.clear();
   showLinks();
   showRights();
   speaking.refresh();
@@ -531,6 +531,7 @@ speaking.start();
 recordings.start();
 transcript.start();
 setInterval(() => transcript.refresh(), 10_000);
+setInterval(say, 5_000);
 socket.start();
 showSession();
 await session.open({ ...identity(), session_id: wanted.session_id, mayBegin });

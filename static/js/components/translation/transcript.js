@@ -203,7 +203,8 @@ export class Transcript {
       speaker: h("span", { class: "line-speaker", dir: "auto" }),
       meta: h("span", { class: "line-meta" }, h("time", {}), h("span", { "data-part": "language" })),
       said: h("div", { class: "line-said", dir: "auto" }),
-      confidence: h("span", { class: "line-confidence" }),
+      // Beside each line it is to be seen and not to be read out: unsure words say theirs when they have the focus.
+      confidence: h("span", { class: "line-confidence", "aria-hidden": "true" }),
       read: h("div", { class: "line-read" }),
     };
     const element = h(

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Lateness } from "../../static/js/models/lateness.js";
+import { sentence } from "../../static/js/models/translation-words.js";
+import { captionTile } from "../../static/js/models/tiles.js";
+
+const status = (waiting_seconds, settled_seconds, waiting_for = null, stream_id = "a") => ({ stream_id, waiting_seconds, settled_seconds, waiting_for });
+
+test("a sentence that is being transcribed is not late, however long it is", () => {
+  const lateness = new Lateness();
+  lateness.note(status(0, 0), 0);
+  for (let second = 1; second < 9; second += 1) {
+    lateness.note(status(14, 0), second);
+    assert.equal(lateness.at(second), null);
+  }
+  lateness.note(status(6, 14), 9);
+  assert.equal(lateness.at(18), null, "it got further");
+  lateness.note(status(0, 20), 19);
+  assert.equal(lateness.at(100), null, "nothing waits");
+});
+
+test("what gets no further is late, and no more once it does", () => {
+  const lateness = new Lateness();
+  lateness.note(status(5, 3), 0);
+  lateness.note(status(9, 3), 6);
+  assert.deepEqual(lateness.at(10), { seconds: 9, service: null });
+  lateness.note(status(4, 8), 11);
+  assert.equal(lateness.at(12), null);
+  lateness.note(status(4, 8), 25);
+  assert.deepEqual(lateness.at(25), { seconds: 4, service: null });
+  lateness.forget("a");
+  assert.equal(lateness.at(25), null);
+});
+
+test("a back end that is away makes it late at once; streams are added up", () => {
+  const lateness = new Lateness();
+  lateness.note(status(3, 0, "audio-service"), 0);
+  lateness.note(status(2, 0, "audio-service", "b"), 0);
+  lateness.note(status(7, 0, null, "c"), 0);
+  assert.deepEqual(lateness.at(0), { seconds: 5, service: "audio-service" });
+});
+
+const base = {
+  phase: "open", reason: "", connection: "live", microphone: "open", uplink: { state: "streaming", waiting: 0 }, participants: [{ role: "owner" }], count: 1,
+  speaking: [], lines: 1, lag: null, waiting: null, recordings: 0, isReadOnly: false,
+};
+
+test("while somebody speaks the sentence that is read out changes only when captions become late", () => {
+  const spoken = new Set();
+  for (let second = 0; second < 30; second += 1) {
+    const waiting = second < 20 ? null : { seconds: second - 10, service: null };
+    spoken.add(sentence({ ...base, lag: 1 + (second % 5), waiting, isSpoken: true }));
+  }
+  assert.deepEqual([...spoken], ["Listening. One person here.", "Listening. One person here; captions are late."]);
+  assert.equal(sentence({ ...base, lag: 5.6 }), "Listening. One person here; captions follow speech by 5.6 s.", "to be read, the figure is there");
+});
+
+test("by how much captions are late stands in their tile, with its reason in words", () => {
+  const speech = { utterances: 1, window_seconds: 900, captions_timed: 0, utterances_in_window: 1, lost_in_window: 0, waiting_longest: 31 };
+  const tile = captionTile(speech, { caption_p95_ms: [] });
+  assert.equal(tile.tone, "warn");
+  assert.match(tile.note.replaceAll("\u00a0", " "), /^late: speech has waited for 31 s/);
+  assert.equal(captionTile({ ...speech, waiting_longest: 3 }, { caption_p95_ms: [] }).tone, "");
+});
