@@ -25,6 +25,9 @@ _NEWS: Final = 10.0  # s; who is left alone for so long is behind, however well 
 # What fetch raises where the back end was asked and there is no answer of it. The other codes are about us.
 _UNANSWERED: Final = frozenset({"gateway_timeout", "bad_gateway"})
 
+READ_AT_ONCE: Final = 32 * 2**10
+"""Bytes of an answer that are read on the event loop; a sentence with the times of its words has 5,000."""
+
 log = structlog.get_logger("speech")
 
 
@@ -102,7 +105,10 @@ class BackEnd:
         answer: Answer | None = None
         try:
             answer, left_out = await self._send(make, optional)
-            result = self._read(read, answer)
+            if len(answer.body) > READ_AT_ONCE:
+                result = await trio.to_thread.run_sync(self._read, read, answer)
+            else:
+                result = self._read(read, answer)
         except ProblemError as error:
             shown = _without_secrets(error, service)
             self._note_failure(shown, answer, patience, is_current=service == self._of)

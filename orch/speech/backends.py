@@ -21,7 +21,7 @@ CLIENT_ERROR: Final = range(400, 500)
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-LARGEST: Final = 8 * 2**20  # bytes an answer may unpack to: what the gateway takes of one that is not packed
+LARGEST: Final = 2**20  # bytes of an answer that are read, packed or not: a minute of speech has 100,000
 LONGEST_WORDS: Final = 500
 _NOT_THERE: Final = frozenset({404, 405})
 
@@ -124,10 +124,17 @@ def multipart(
     return headers, b"".join(parts) + mark + b"--\r\n"
 
 
+def _read(body: bytes) -> Any:
+    """Return the JSON in a body, packed or not. Raises UnreadableError, also where it is too long."""
+    if len(body) > LARGEST:
+        raise UnreadableError(f"it has more than {LARGEST} bytes")
+    return read_document(unpacked(body, limit=LARGEST))
+
+
 def complaint(body: bytes) -> tuple[str | None, str]:
     """Return the code and the sentence in the body of an answer that is an error, as far as there are any."""
     try:
-        said = read_document(unpacked(body, limit=LARGEST))
+        said = _read(body)
     except UnreadableError:
         return None, ""
     return words_of(said)
@@ -161,10 +168,13 @@ def cleaned(text: str) -> str:
 def parameter_of(body: bytes) -> str:
     """Return what an error's document says of the request's fields, in lower case: to look for a name in."""
     try:
-        return msgspec.json.encode(read_document(unpacked(body, limit=LARGEST))).decode().lower()
+        return msgspec.json.encode(_read(body)).decode().lower()
     except UnreadableError:
         return body[:LONGEST_WORDS].decode("utf-8", "replace").lower()
 
+
+_REDIRECTION: Final = range(300, 400)
+_LONGEST_SHOWN: Final = 200
 
 _BY_STATUS: Final = {
     429: "rate_limited",
@@ -192,6 +202,11 @@ def check(service: str, path: str, answer: Answer) -> None:
     if not sentence:
         sentence = f"{service} answered {path.partition('?')[0]} with status {status}"
         sentence += ". Is its dialect the one in the settings?" if status in _NOT_THERE else "."
+        elsewhere = _header(answer, b"location") if status in _REDIRECTION else ""
+        if elsewhere:
+            sentence += (
+                f" That sends to {_without_query(elsewhere)}: is its url in the settings the right one?"
+            )
     raise ProblemError(code, sentence, service=service)
 
 
@@ -199,13 +214,30 @@ def document(service: str, path: str, answer: Answer) -> Any:
     """Return the answer's JSON, packed or not. Raises what its status means, or ``bad_gateway``."""
     check(service, path, answer)
     try:
-        return read_document(unpacked(answer.body, limit=LARGEST))
+        return _read(answer.body)
     except UnreadableError as error:
+        coding = _header(answer, b"content-encoding")
+        why = f"{cleaned(str(error))}{f' (it is packed with {coding})' if coding else ''}"
+        if answer.body.lstrip()[:1] == b"<":
+            why = "it is a web page or XML, not JSON"
         raise ProblemError(
             "bad_gateway",
-            f"{service} answered {path.partition('?')[0]} with what cannot be read: {cleaned(str(error))}",
+            f"{service} answered {path.partition('?')[0]} with what cannot be read: {why}",
             service=service,
         ) from error
+
+
+def _header(answer: Answer, name: bytes) -> str:
+    """Return what a header of an answer says, as one short line; "" where there is none."""
+    values = [value for known, value in answer.headers if known == name]
+    return cleaned(values[0].decode("ascii", "replace"))[:_LONGEST_SHOWN] if values else ""
+
+
+def _without_query(url: str) -> str:
+    """Return an address without what may hold a key: user, query and fragment."""
+    scheme, mark, rest = url.partition("?")[0].partition("#")[0].rpartition("//")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def table(service: str, path: str, answer: Answer) -> dict[str, Any]:

@@ -20,9 +20,11 @@ Confidence is what the back end says it is, else the mean of its words' probabil
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any, Final
 
 from orch.settings import Service
@@ -191,16 +193,26 @@ def _words(
 ) -> tuple[HeardWord, ...]:
     """Return the words that have times, but those of doubted segments."""
     listed = tables(said.get("words"))
+    spans = Spans(())
     if listed:
-        spans = [(number(segment.get("start")), number(segment.get("end"))) for segment in doubted]
+        spans = Spans((number(segment.get("start")), number(segment.get("end"))) for segment in doubted)
     else:
-        listed, spans = [word for segment in kept for word in tables(segment.get("words"))], []
+        listed = [word for segment in kept for word in tables(segment.get("words"))]
     found = [heard for word in listed[:MOST_WORDS] if (heard := _word(word)) is not None]
-    return tuple(word for word in found if not any(_is_within(word, *span) for span in spans))
+    return tuple(word for word in found if (word.start + word.end) / 2 not in spans)
 
 
-def _is_within(word: HeardWord, start: float | None, end: float | None) -> bool:
-    return start is not None and end is not None and start <= (word.start + word.end) / 2 <= end
+class Spans:
+    """Spans of time, in any order, that may overlap; a look takes about the same time however many."""
+
+    def __init__(self, spans: Iterable[tuple[float | None, float | None]]) -> None:
+        known = sorted((start, end) for start, end in spans if start is not None and end is not None)
+        self._starts = [start for start, _ in known]
+        self._latest = list(accumulate((end for _, end in known), max))
+
+    def __contains__(self, moment: float) -> bool:
+        begun = bisect_right(self._starts, moment)
+        return begun > 0 and moment <= self._latest[begun - 1]
 
 
 def _word(word: Mapping[str, Any]) -> HeardWord | None:

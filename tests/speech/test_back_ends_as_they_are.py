@@ -1,6 +1,7 @@
 """What servers really answer, and what is read of it."""
 
 import gzip
+import threading
 import zlib
 from functools import partial
 from typing import Any
@@ -9,8 +10,8 @@ import msgspec
 import pytest
 
 from orch.problems import ProblemError
-from orch.speech.backends import AUDIO, TRANSLATION, is_passing
-from orch.speech.transcriber import HeardWord, read_transcription
+from orch.speech.backends import AUDIO, TRANSLATION, Answer, Headers, Request, is_passing
+from orch.speech.transcriber import HeardWord, Spans, read_transcription
 from orch.speech.translator import (
     Translated,
     read_libretranslate,
@@ -20,6 +21,7 @@ from orch.speech.translator import (
     read_openai,
     without_reasoning,
 )
+from tests.fakes.running import run
 from tests.fakes.speech_back_ends import FakeAnswer
 from tests.speech.test_transcriber import Server, ask, ok, transcriber
 from tests.speech.test_translator import ask as translate
@@ -389,3 +391,83 @@ def test_whatever_is_answered_there_is_a_caption_or_a_problem(
 
 def test_a_transcriber_names_what_it_was_given() -> None:
     assert transcriber(Server()).back_end.name == AUDIO
+
+
+def test_an_answer_with_thousands_of_doubted_segments_is_read_in_its_own_length() -> None:
+    """Each word is looked up among them, not compared with each: all at once they would stop the service."""
+    doubted = [
+        {"start": at, "end": at + 1, "text": "Thank you.", "no_speech_prob": 0.9, "avg_logprob": -2}
+        for at in range(0, 8_000, 2)
+    ]
+    words = [{"word": f"w{at}", "start": at + 0.2, "end": at + 0.4} for at in range(2_000)]
+    document = {"segments": [*doubted, {"text": "kept", "start": 1, "end": 2}], "words": words}
+    compared = 0
+
+    class Counted(float):
+        def __le__(self, other: float) -> bool:
+            nonlocal compared
+            compared += 1
+            return float(self) <= other
+
+        def __lt__(self, other: float) -> bool:
+            nonlocal compared
+            compared += 1
+            return float(self) < other
+
+    spans = Spans((Counted(at), Counted(at + 1)) for at in range(0, 8_000, 2))
+    compared = 0
+    assert (1.5 in spans, 2.5 in spans, 2.0 in spans, -1 in spans) == (False, True, True, False)
+    assert compared < 4 * 16
+    heard = read_transcription("/", ok(document))
+    assert (heard.text, heard.doubted) == ("kept", 4_000)
+    assert [word.text for word in heard.words] == [f"w{at}" for at in range(1, 2_000, 2)]
+
+
+def test_spans_that_overlap_or_lack_an_end_are_looked_up_as_they_are() -> None:
+    spans = Spans([(5.0, 6.0), (0.0, 10.0), (2.0, 3.0), (None, 99.0), (50.0, None)])
+    assert [moment in spans for moment in (0.0, 4.0, 10.0, 10.1, 60.0)] == [True, True, True, False, False]
+    assert 1.0 not in Spans([])
+
+
+def test_an_endless_answer_is_refused_and_a_long_one_is_read_beside_the_loop() -> None:
+    """A word count of a long recording is read; a megabyte of numbers that nobody asked for is not."""
+    threads: list[str] = []
+
+    def read(answer: Answer) -> str:
+        threads.append(threading.current_thread().name)
+        return read_transcription("/", answer).text
+
+    subject = transcriber(Server())
+
+    async def asked(body: bytes) -> str:
+        subject.back_end._fetch = Server(FakeAnswer(200, body)).fetch
+        return await subject.back_end.ask(lambda _: Request("POST", "/"), read)
+
+    async def main() -> None:
+        assert await asked(b'{"text": "short"}') == "short"
+        assert await asked(b'{"text": "long", "tokens": [' + b"1," * 40_000 + b"1]}") == "long"
+        with pytest.raises(ProblemError, match="more than 1048576 bytes") as caught:
+            await asked(b'{"text": "endless", "tokens": [' + b"1," * 600_000 + b"1]}")
+        assert caught.value.code == "bad_gateway"
+
+    run(main, virtual=False)
+    assert threads[0] == "MainThread"
+    assert "MainThread" not in threads[1:]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "words"),
+    [
+        (302, ((b"location", b"/loop"),), b"", "with status 302. That sends to /loop: is its url in"),
+        (308, ((b"location", b"https://u:p@h/v1?key=x#y"),), b"", "sends to https://h/v1: is"),
+        (301, (), b"", "with status 301.$"),
+        (200, ((b"content-encoding", b"br"),), b"\x0b\x02\x80{", r"\(it is packed with br\)"),
+        (200, (), b"\n<!doctype html><title>Sign in</title>", "a web page or XML, not JSON"),
+        (204, (), b"", "with what cannot be read"),
+    ],
+)
+def test_what_is_no_answer_says_what_it_is(status: int, headers: Headers, body: bytes, words: str) -> None:
+    """A redirect, a packed body that was not asked for, the page of a proxy: so that the url is looked at."""
+    with pytest.raises(ProblemError, match=words) as caught:
+        read_transcription("/v1/audio", FakeAnswer(status, body, headers))
+    assert caught.value.code == "bad_gateway"
