@@ -84,15 +84,17 @@ def asked(way: str, number: int, joined: dict[str, object]) -> bytes:
 
 
 @contextmanager
-def unread(port: int, asks: list[bytes]) -> Iterator[None]:
+def unread(port: int, asks: list[bytes]) -> Iterator[list[socket.socket]]:
     """Have so many clients that ask and never read, with as little of the kernel's memory as there may be."""
     with ExitStack() as stack:
+        clients = []
         for ask in asks:
             client = stack.enter_context(socket.socket())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", port))
             client.sendall(ask)
-        yield
+            clients.append(client)
+        yield clients
 
 
 def measured(s: RunningService, asks: list[bytes]) -> tuple[int, int]:

@@ -152,6 +152,7 @@ def _fronts(
         "grace": grace,
         "admission": Admission(parts.capacity, parts.capacity.per_address, partial(_is_many, configuration)),
         "on_shortage": parts.shortages.note,
+        "outgoing": parts.hub.outgoing,
         "listen": listen,
     }
     front = kinds.make(

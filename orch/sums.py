@@ -40,6 +40,12 @@ def sums(
         is_shared=True,
     )
     yield Bounded(
+        name="outgoing_bytes",
+        taken=hub.outgoing.bytes,
+        limit=hub.outgoing.limit,
+        setting="websocket.outboxes_bytes",
+    )
+    yield Bounded(
         name="streams",
         taken=spoken.streams,
         limit=limits.speech.max_streams,

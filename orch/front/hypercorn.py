@@ -26,6 +26,7 @@ from orch.front.answers import problem
 from orch.front.hypercorn_connection import FIRST_BYTES, FORCED_CLOSE, Connection, Context
 from orch.front.listeners import NeighbourListener
 from orch.front.statistics import FrontStatistics
+from orch.outgoing import Outgoing
 from orch.shortages import Shortage
 from orch.workers.listening import BACKLOG, addresses
 
@@ -69,6 +70,7 @@ class Front:
         listen: Callable[[], Sequence[Listening]] | None = None,
         admission: Admission | None = None,
         on_shortage: Callable[[Shortage, str], None] | None = None,
+        outgoing: Outgoing | None = None,
         http2: bool = False,
     ) -> None:
         self._app = app
@@ -79,6 +81,7 @@ class Front:
         self._grace = grace
         self._heartbeat = heartbeat
         del heartbeat_timeout, deflate, on_shortage  # Trio's own accept loop waits where there is no room
+        del outgoing  # every send waits; what is to be sent waits in the application, and is counted there
         self._admission = admission
         self._tls = tls
         self._listen_given = listen

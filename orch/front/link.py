@@ -9,6 +9,7 @@ import socket as stdlib_socket
 import ssl
 import struct
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from typing import Final
@@ -38,7 +39,8 @@ class Link:
 
     Overflow rule: whoever writes reads :attr:`queued_bytes` and stops in time, or waits in :meth:`drained`;
     who does neither loses the connection at :data:`QUEUE_LIMIT`. A client that takes nothing for
-    ``patience.send`` seconds loses it as well.
+    ``patience.send`` seconds loses it as well. What is queued at all links is bounded by
+    :class:`orch.outgoing.Outgoing`: this one may have to give way, by ``on_excess`` where that is set.
 
     Resource handling: whoever made the link calls :meth:`close`; :meth:`abort` may have come first. Reading
     and waiting end at once when it is closed, with ``trio.ClosedResourceError`` and silently.
@@ -56,6 +58,7 @@ class Link:
         "_waiting",
         "blocked_since",
         "is_closed",
+        "on_excess",
         "queued_bytes",
     )
 
@@ -72,6 +75,7 @@ class Link:
         self.queued_bytes = 0
         self.blocked_since: float | None = None
         self.is_closed = False
+        self.on_excess: Callable[[], None] | None = None
         self._watch()
 
     def _watch(self) -> None:
@@ -165,6 +169,26 @@ class Link:
         self.queued_bytes += len(wire)
         if self.queued_bytes > QUEUE_LIMIT:
             self._running.refused["queue_overflow"] += 1
+            self.queued_bytes -= len(wire)
+            self.abort()
+        else:
+            self._running.outgoing.add(self, len(wire))
+
+    def _dequeued(self, size: int) -> None:
+        self.queued_bytes -= size
+        self._running.outgoing.remove(self, size)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes queued."""
+        return self.queued_bytes
+
+    def give_way(self) -> None:
+        """End, since all clients together have too much waiting and this one most."""
+        if self.on_excess is not None:
+            self.on_excess()
+        else:
+            self._running.refused["outgoing_overflow"] += 1
             self.abort()
 
     def _start_flushing(self) -> None:
@@ -197,7 +221,7 @@ class Link:
         except OSError:
             self.abort()
             return
-        self.queued_bytes -= sent
+        self._dequeued(sent)
         self.blocked_since = trio.current_time()
         while sent:
             first = self._queue[0]
@@ -221,10 +245,10 @@ class Link:
             rest = self._queue[0]
             self._queue.clear()
             self._queue.append(rest)
-            self.queued_bytes = len(rest)
+            self._dequeued(self.queued_bytes - len(rest))
         else:
             self._queue.clear()
-            self.queued_bytes = 0
+            self._dequeued(self.queued_bytes)
         self._tell_room()
 
     async def drained(self, below: int) -> None:
@@ -267,7 +291,8 @@ class Link:
             return
         self.is_closed = True
         self._queue = None
-        self.queued_bytes = 0
+        self.on_excess = None
+        self._dequeued(self.queued_bytes)
         self.blocked_since = None
         self._unwatch()
         trio.lowlevel.notify_closing(self._sock)
@@ -388,7 +413,7 @@ class TlsLink(Link):
     def _account(self, sent: int) -> None:
         if self._queue is None:
             return
-        self.queued_bytes -= sent
+        self._dequeued(sent)
         self.blocked_since = trio.current_time()
         if not self._queue:
             self._queue = None
@@ -398,8 +423,9 @@ class TlsLink(Link):
     def forget_queued(self) -> None:
         """Drop what is queued and not yet on its way."""
         if self._queue:
-            self.queued_bytes -= sum(map(len, self._queue))
+            size = sum(map(len, self._queue))
             self._queue.clear()
+            self._dequeued(size)
             self._tell_room()
 
     def end_output(self) -> None:

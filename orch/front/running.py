@@ -12,6 +12,7 @@ from orch.front.flooders import Flooders
 from orch.front.partial_messages import PartialMessages
 from orch.front.readiness import readiness
 from orch.front.wheel import Wheel
+from orch.outgoing import Outgoing
 
 TICK: Final = 0.25
 """Seconds by which a deadline may be noticed late."""
@@ -76,6 +77,7 @@ class Running:
         deflate: bool,
         refused: Counter[str],
         wall: Callable[[], float],
+        outgoing: Outgoing,
     ) -> None:
         self.app = app
         self.nursery = nursery
@@ -85,6 +87,7 @@ class Running:
         self.message_limit = message_limit
         self.deflate = deflate
         self.refused = refused
+        self.outgoing = outgoing
         self.is_stopping = False
         self.now = trio.current_time()
         self.date = b""

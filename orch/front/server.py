@@ -27,6 +27,7 @@ from orch.front.listeners import PATIENCE
 from orch.front.running import App, Patience, Running
 from orch.front.statistics import FrontStatistics
 from orch.front.websocket_connection import WebSocketConnection, shake_hands
+from orch.outgoing import Outgoing
 from orch.shortages import Shortage, own_shortage
 
 MESSAGE_LIMIT: Final = 2**20
@@ -40,6 +41,9 @@ FIRST_BYTES: Final = 65_536
 SHORTAGE: Final = 0.1
 """Seconds without accepting where the process has no file descriptors or memory left for it."""
 
+OUTGOING: Final = 2**28
+"""Bytes that may wait for all clients together, where nothing else is said."""
+
 _log = structlog.get_logger("front")
 
 
@@ -51,6 +55,8 @@ class Server:
     ``reuse_port`` lets other processes listen beside this one. ``tls`` gives the context of a new connection,
     at all of them. ``deflate``
     agrees to permessage-deflate: what is sent is compressed from a kilobyte on, what others offer is not.
+
+    ``outgoing``: counts and bounds what waits for all clients together.
 
     ``drain`` is called when stopping, after the last connection was accepted and has had a moment to ask; it
     has ``grace`` seconds together with what is in flight. Every ``heartbeat`` seconds a WebSocket is pinged;
@@ -79,6 +85,7 @@ class Server:
         patience: Patience | None = None,
         admission: Admission | None = None,
         on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _what: None,
+        outgoing: Outgoing | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
@@ -97,6 +104,7 @@ class Server:
         self._heartbeat_timeout = heartbeat_timeout or (lambda: self._patience.pong)
         self._admission = admission
         self._on_shortage = on_shortage
+        self._outgoing = outgoing or Outgoing(OUTGOING)
         self._wall = wall
         self._open: dict[Link, HttpConnection | None] = {}
         self._changed = trio.lowlevel.ParkingLot()
@@ -123,6 +131,7 @@ class Server:
                     deflate=self._deflate,
                     refused=self._refused,
                     wall=self._wall,
+                    outgoing=self._outgoing,
                 )
                 try:
                     async with trio.open_nursery() as ticking:

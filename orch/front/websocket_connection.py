@@ -4,7 +4,7 @@ What the application says through ASGI and what others say through the ``orch.li
 way, in the order it was said: straight to the socket.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -52,9 +52,9 @@ class WebSocketConnection:
     The mutable state is where the connection stands, the messages that came and were not asked for yet (those
     of one read), how the other side ended it, and what the last ping has led to.
 
-    ``offer``, ``queued_bytes``, ``blocked_since``, ``evict``, ``drained``, ``moved`` and ``encode_text``
-    are the extension's. Overflow rule: the :class:`~orch.front.link.Link`'s. What is offered after the close
-    frame is dropped.
+    ``offer``, ``queued_bytes``, ``blocked_since``, ``evict``, ``drained``, ``moved``, ``on_excess`` and
+    ``encode_text`` are the extension's. Overflow rule: the :class:`~orch.front.link.Link`'s. What is offered
+    after the close frame is dropped.
 
     Nothing is read unless the application asks for it; a client whose application is busy is not held to its
     pongs meanwhile. One pong is owed at most: of pings in a row the newest is answered.
@@ -155,6 +155,15 @@ class WebSocketConnection:
         if self._ended is None:
             self._ended = (code, reason)
         self._wake()
+
+    @property
+    def on_excess(self) -> Callable[[], None] | None:
+        """What is called where all clients together have too much waiting, and this one most."""
+        return self._link.on_excess
+
+    @on_excess.setter
+    def on_excess(self, ended: Callable[[], None] | None) -> None:
+        self._link.on_excess = ended
 
     async def drained(self, below: int) -> None:
         """Wait until fewer than ``below`` bytes are queued, or the connection has ended."""

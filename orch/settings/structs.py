@@ -73,6 +73,7 @@ class Websocket(Section, frozen=True):
     heartbeat_timeout: Positive = 10
     session_timeout: Positive = 1800
     outbox_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
+    outboxes_bytes: Annotated[int, Meta(ge=1_048_576)] = 268_435_456
     outbox_seconds: Positive = 120
     history_messages: Count = 10_000
     history_bytes: Annotated[int, Meta(ge=1_048_576)] = 8_388_608

@@ -78,6 +78,14 @@ WEBSOCKET_CLOSES: Final = Name(
     "orch_websocket_closes_total", "counter", "Connections that ended, by why they did.", ("reason",)
 )
 QUEUED_BYTES: Final = Name("orch_websocket_queued_bytes", "gauge", "Bytes waiting for clients to take.")
+OUTGOING_BYTES: Final = Name(
+    "orch_outgoing_bytes",
+    "gauge",
+    "Bytes waiting for all clients, WebSockets or not.",
+)
+OUTGOING_EVICTED: Final = Name(
+    "orch_outgoing_evicted_total", "counter", "Clients that had most waiting when all had too much."
+)
 SESSIONS: Final = Name("orch_sessions", "gauge", "Sessions that are live.")
 SUM_TAKEN: Final = Name("orch_sum_taken", "gauge", "What is taken of what is bounded in all.", ("what",))
 SUM_LIMIT: Final = Name("orch_sum_limit", "gauge", "How much of it may be taken.", ("what",))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 import trio
 
 from orch.access.actors import Actor
+from orch.outgoing import Outgoing
 from orch.problems import ProblemError
 from orch.settings.structs import Websocket
 from orch.websocket import closes
@@ -38,12 +39,12 @@ Handle = Callable[["Connection", str | bytes], Awaitable[None]]
 class Terms:
     """What all connections have in common, so that none has to carry it.
 
-    ``wall`` is for ages, ``now_ms`` for messages. ``outbox_bytes``: what may wait for one. ``messages`` and
-    ``bytes``: how fast one may send. ``on_closing`` is called once for each, as soon as nothing more will be
-    said to it.
+    ``wall`` is for ages, ``now_ms`` for messages. ``outbox_bytes``: what may wait for one, ``outgoing``: for
+    all. ``messages`` and ``bytes``: how fast one may send. ``on_closing`` is called once for each, as soon as
+    nothing more will be said to it.
     """
 
-    __slots__ = ("_settings", "bytes", "messages", "now_ms", "on_closing", "outbox_bytes", "wall")
+    __slots__ = ("_settings", "bytes", "messages", "now_ms", "on_closing", "outbox_bytes", "outgoing", "wall")
 
     def __init__(
         self,
@@ -52,10 +53,12 @@ class Terms:
         wall: Callable[[], float],
         now_ms: Callable[[], int],
         on_closing: Callable[["Connection"], None],
+        outgoing: Outgoing,
     ) -> None:
         self.wall = wall
         self.now_ms = now_ms
         self.on_closing = on_closing
+        self.outgoing = outgoing
         self._settings: Websocket | None = None
         self.follow(settings)
 
@@ -65,6 +68,7 @@ class Terms:
             return
         self._settings = settings
         self.outbox_bytes = settings.outbox_bytes
+        self.outgoing.limit = settings.outboxes_bytes
         messages, size = settings.max_messages_per_second, settings.max_bytes_per_second
         self.messages = Rate(messages, burst=messages * BURST_SECONDS)
         self.bytes = Rate(size, burst=max(size * BURST_SECONDS, BURST_BYTES))

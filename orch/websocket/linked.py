@@ -30,6 +30,9 @@ class Link(Protocol):
     def blocked_since(self) -> float | None:
         """Since when (``trio.current_time()``) nothing was taken of what is queued; None: nothing is."""
 
+    on_excess: Callable[[], None] | None
+    """Called where all clients together have too much waiting and this one most: it is to be ended."""
+
     def offer(self, wire: bytes) -> None:
         """Send an encoded frame: try the socket at once, queue the rest in order. Never waits."""
 
@@ -60,6 +63,7 @@ class Linked(Connection):
     def __init__(self, connection_id: str, terms: Terms, link: Link, **who: Any) -> None:
         super().__init__(connection_id, terms, **who)
         self._link = link
+        link.on_excess = self.overflow
         self._owed: Owed | None = None
         self._to_start: tuple[Callable[[], Awaitable[None]], ...] = ()
         self._is_over = False

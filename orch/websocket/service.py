@@ -15,12 +15,20 @@ from orch.access.actors import Actor, actor_of
 from orch.access.table import Right
 from orch.capacity import Capacity, CurrentCapacity
 from orch.cluster.asking import Asking
+from orch.outgoing import Outgoing
 from orch.problems import ProblemError
 from orch.stores.records import SessionStore
 from orch.stores.standing import StoreStanding
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.telemetry.metrics import WEBSOCKET_CLOSES, WEBSOCKET_PROBLEMS, Metrics, Reading
+from orch.telemetry.metrics import (
+    OUTGOING_BYTES,
+    OUTGOING_EVICTED,
+    WEBSOCKET_CLOSES,
+    WEBSOCKET_PROBLEMS,
+    Metrics,
+    Reading,
+)
 from orch.websocket import closes
 from orch.websocket.admission import Admission
 from orch.websocket.beginnings import Beginnings
@@ -156,11 +164,13 @@ class HubService:
             recordings=self._recordings,
             gateway=gateway,
         )
+        self.outgoing = Outgoing(settings.current.orchestration.websocket.outboxes_bytes)
         self._terms = Terms(
             settings.current.orchestration.websocket,
             wall=self._rooms.wall,
             now_ms=self._rooms.now_ms,
             on_closing=self._detach,
+            outgoing=self.outgoing,
         )
         metrics.read_from(self._readings)
 
@@ -522,6 +532,8 @@ class HubService:
     def _readings(self) -> Iterator[Reading]:
         for code, count in self._handlers.problems.items():
             yield Reading(WEBSOCKET_PROBLEMS, count, (code,))
+        yield Reading(OUTGOING_BYTES, self.outgoing.bytes)
+        yield Reading(OUTGOING_EVICTED, self.outgoing.evicted)
         for reason, count in self._closes.items():
             yield Reading(WEBSOCKET_CLOSES, count, (reason,))
 

@@ -17,7 +17,7 @@ _log = structlog.get_logger("websocket")
 class Written(Connection):
     """Two tasks: the reader, and a writer that sends what stands in the outbox."""
 
-    __slots__ = ("_outbox", "_send", "_sending", "_sending_since", "_work")
+    __slots__ = ("_counted", "_outbox", "_send", "_sending", "_sending_since", "_work")
 
     def __init__(self, connection_id: str, terms: Terms, send: Send, **who: Any) -> None:
         super().__init__(connection_id, terms, **who)
@@ -25,6 +25,7 @@ class Written(Connection):
         self._outbox = Outbox(terms.outbox_bytes)
         self._work = trio.lowlevel.ParkingLot()
         self._sending = 0
+        self._counted = 0
         self._sending_since: float | None = None
 
     @property
@@ -47,6 +48,7 @@ class Written(Connection):
                 await self._read(receive, handle)
             finally:
                 self.close(closes.NORMAL)
+                self._forget()
             self._nursery.cancel_scope.cancel()
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -72,7 +74,7 @@ class Written(Connection):
     def drop(self) -> None:
         """End the connection now."""
         self.close(closes.HEARTBEAT_TIMEOUT)
-        self._outbox.clear()
+        self._forget()
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
@@ -81,17 +83,47 @@ class Written(Connection):
         if outcome is Offer.TAKEN:
             self.said_bytes += offered.size
             self._work.unpark()
+            self._count()
         return outcome
 
     def _answer(self, answer: Frame) -> None:
         self._outbox.answer(answer)
         self.said_bytes += answer.size
         self._work.unpark()
+        self._count()
 
     def _end(self, close: Close, *, flush: bool) -> None:  # noqa: ARG002 - the writer reads it from _closing
         if not flush:
             self._outbox.clear()
+            self._count()
         self._work.unpark()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes queued and being sent, as they are counted with those of all clients."""
+        return self._counted
+
+    def give_way(self) -> None:
+        """End, since all clients together have too much waiting and this one most."""
+        self.overflow()
+
+    def abort(self) -> None:
+        """End now."""
+        self.drop()
+
+    def _count(self) -> None:
+        change = self._outbox.queued_bytes + self._sending - self._counted
+        self._counted += change
+        if change > 0:
+            self._terms.outgoing.add(self, change)
+        elif change < 0:
+            self._terms.outgoing.remove(self, -change)
+
+    def _forget(self) -> None:
+        """Let what is left not be counted any more: it is not sent."""
+        self._outbox.clear()
+        self._sending = 0
+        self._count()
 
     @property
     def _owes(self) -> bool:
@@ -111,6 +143,7 @@ class Written(Connection):
                     self._sending, self._sending_since = queued.size, trio.current_time()
                     await self._send({"type": "websocket.send", "text": queued.text})
                     self._sending, self._sending_since = 0, None
+                    self._count()
                     self.sent += 1
                     self._make_room()
                 elif self._closing is None:

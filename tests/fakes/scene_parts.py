@@ -336,6 +336,7 @@ def pool(now: float, connections: list[dict[str, Any]], **more: Any) -> dict[str
                 ("connections", 1458, 10_000, "websocket.max_connections", False),
                 ("sessions", 412, 100_000, "websocket.max_sessions", True),
                 ("stored_bytes", 988_000_000, 1_073_741_824, "session_management.max_bytes", True),
+                ("outgoing_bytes", 1_400_000, 268_435_456, "websocket.outboxes_bytes", False),
                 ("streams", 37, 256, "speech.max_streams", False),
                 ("waiting_speech_seconds", 41.5, 1800, "speech.max_waiting_seconds", False),
                 ("gateway_requests", 3, 1024, "gateway.max_requests", False),

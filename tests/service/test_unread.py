@@ -2,16 +2,45 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import trio
 
-from benchmarks.unread import MESSAGE, SETTINGS, asked, fill, first_kept, resident, unread
+from benchmarks.unread import HANDSHAKE, MESSAGE, SETTINGS, asked, fill, first_kept, frame, resident, unread
+from tests.fakes.client import connected
 from tests.fakes.service import RunningService, service
 
 CLIENTS = 100
 LIMIT = 60_000_000
 """Bytes of memory that so many may cost; one history each would be more than ten times as much."""
+
+
+def test_what_waits_for_all_clients_together_is_bounded_and_who_reads_is_served(tmp_path: Path) -> None:
+    """Whoever has most waiting is closed as too slow, over WebSockets and HTTP alike."""
+    limit = 2**20
+    settings = SETTINGS.replace("{max", f"{{outboxes_bytes: {limit}, max")
+    echo = frame(type="test_message", x="x" * 60_000)
+    with service("serve", tmp_path, settings=settings) as s:
+        with unread(s.port, [HANDSHAKE] * 8) as clients:
+            for client in clients:
+                client.settimeout(0.2)
+                with suppress(TimeoutError, ConnectionError):  # it is read from no more, or gone
+                    for _ in range(200):
+                        client.sendall(echo)
+                assert s.figure("orch_outgoing_bytes") <= limit * 9 / 8
+            assert s.figure("orch_outgoing_evicted_total") > 0
+            assert s.figure('orch_websocket_closes_total{reason="slow_client"}') > 0
+
+            async def talk() -> None:
+                async with connected(s.url) as ann:
+                    for number in range(20):
+                        answer = await ann.ask("test_message", type="test_message", n=number, x="x" * 60_000)
+                        assert answer["n"] == number
+
+            trio.run(talk)
+        pool = s.get("/api/connections").json()
+        assert next(each for each in pool["sums"] if each["name"] == "outgoing_bytes")["limit"] == limit
 
 
 def participants(s: RunningService) -> int:

@@ -28,6 +28,7 @@ PURE = (
     "web/openapi_extras.py",
     "problems.py",
     "shortages.py",
+    "outgoing.py",
     "capacity.py",
     "front/admission.py",
     "restarts.py",

@@ -27,6 +27,7 @@ const SUMS = {
   connections: "Connections",
   sessions: "Sessions",
   stored_bytes: "Stored of all sessions",
+  outgoing_bytes: "Waiting for all clients",
   streams: "Microphones",
   waiting_speech_seconds: "Speech that waits",
   gateway_requests: "Requests to back ends",
@@ -42,6 +43,7 @@ export function sumWords({ name, taken, limit }) {
 }
 
 const BEYOND = {
+  outgoing_bytes: "Beyond it the client that has most waiting is closed as too slow (4200), and connects again; then the next one.",
   stored_bytes: "From nine tenths on the oldest sessions in which nobody is are ended; once all is taken, new sessions, broadcasts and recordings are refused. Captions go on.",
   sessions: "Beyond it the oldest sessions in which nobody is are ended for new ones; where there is none, new ones are refused.",
 };

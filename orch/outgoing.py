@@ -1,0 +1,79 @@
+"""What waits for clients to take it, of all of them together, and who goes when that is too much. Pure."""
+
+from typing import Final, Protocol
+
+#: The part of the limit that those who are on their way out may still have, for their goodbye to arrive.
+_LEAVING: Final = 8
+
+
+class Holder(Protocol):
+    """A client that something waits for."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much."""
+
+    def give_way(self) -> None:
+        """Drop what waits and end, with a goodbye where there is one."""
+
+    def abort(self) -> None:
+        """End without a word; nothing waits any more."""
+
+
+class Outgoing:
+    """Bytes that wait for clients of this process: at their sockets, or where those are a server's, before.
+
+    Overflow rule: above ``limit`` whoever has most waiting gives way, and then the next one. A frame that was
+    sent in part is still sent to its end; if those who leave have an eighth of the limit in such frames, the
+    next ones are cut off.
+
+    The mutable state: the sum, those who have a part of it, and those who are leaving.
+    """
+
+    __slots__ = ("_holders", "_is_relieving", "_leaving", "_leaving_bytes", "bytes", "evicted", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bytes = 0
+        self.evicted = 0
+        self._holders: dict[Holder, None] = {}
+        self._leaving: dict[Holder, int] = {}
+        self._leaving_bytes = 0
+        self._is_relieving = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<Outgoing {self.bytes} of {self.limit} bytes for {len(self._holders)}, {self.evicted} evicted>"
+        )
+
+    def add(self, holder: Holder, size: int) -> None:
+        """Count bytes that wait for a holder. Where that is too much someone goes, perhaps this one."""
+        self.bytes += size
+        if holder not in self._leaving:
+            self._holders[holder] = None
+        if self.bytes - self._leaving_bytes > self.limit and not self._is_relieving:
+            self._is_relieving = True
+            try:
+                self._relieve()
+            finally:
+                self._is_relieving = False
+
+    def remove(self, holder: Holder, size: int) -> None:
+        """Count bytes that wait no more."""
+        self.bytes -= size
+        if not holder.waiting_bytes:
+            self._holders.pop(holder, None)
+            self._leaving_bytes -= self._leaving.pop(holder, 0)
+
+    def _relieve(self) -> None:
+        while self._holders and self.bytes - self._leaving_bytes > self.limit:
+            holder = max(self._holders, key=lambda each: each.waiting_bytes)
+            self.evicted += 1
+            holder.give_way()
+            self._holders.pop(holder, None)
+            left = holder.waiting_bytes
+            if (self._leaving_bytes + left) * _LEAVING > self.limit:
+                holder.abort()
+            elif left:
+                self._leaving[holder] = left
+                self._leaving_bytes += left
