@@ -23,6 +23,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from orch.websocket.parts import PART_BYTES
 from tests.fakes.scripted_service import scripted
 
 STARTED = 1_767_621_720_000
@@ -81,11 +82,24 @@ def line(number: int) -> list[dict[str, Any]]:
     return [segment | spoken, segment | read]
 
 
+def parts(history: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the history as the service sends it."""
+    found: list[list[dict[str, Any]]] = [[]]
+    size = 0
+    for message in history:
+        size += len(json.dumps(message))
+        if found[-1] and size > PART_BYTES:
+            found.append([])
+            size = len(json.dumps(message))
+        found[-1].append(message)
+    return found
+
+
 class Meeting:
     """The socket's other end: one session with a history."""
 
     def __init__(self, lines: int) -> None:
-        self._history = [message for number in range(lines) for message in line(number)]
+        self._parts = parts([message for number in range(lines) for message in line(number)])
         self._connection: ServerConnection | None = None
 
     def __call__(self, connection: ServerConnection) -> None:
@@ -107,6 +121,7 @@ class Meeting:
         self._connection.send(json.dumps({"timestamp": 0} | message))
 
     def _join(self, answers: int) -> None:
+        first, *others = self._parts
         self.say(
             type="session_joined",
             id=answers,
@@ -114,13 +129,27 @@ class Meeting:
             participant_id="p0",
             recovery_token="t",  # noqa: S106
             epoch="e",
-            offset=len(self._history),
+            offset=first[-1]["offset"],
             config={},
             participants=[ME],
             participant_count=1,
-            messages=self._history,
+            messages=first,
             complete=True,
+            more=bool(others),
         )
+        after = first[-1]["offset"]
+        for part in others:
+            self.say(
+                type="session_history",
+                session_id="meeting",
+                epoch="e",
+                after=after,
+                offset=part[-1]["offset"],
+                messages=part,
+                complete=True,
+                more=part is not others[-1],
+            )
+            after = part[-1]["offset"]
 
 
 def joined(page: Page, url: str, meeting: Meeting, *, lines: int, slowed: float) -> dict[str, float]:
