@@ -15,7 +15,8 @@ run: install ## install, then run the service with its own back ends on http://l
 	@scripts/apertium.sh
 	@exec $(BIN)/orch demo --log-format text $(ARGS)
 
-test: lint types test-py test-js test-browser ## run the whole gate: lint, types, Python, JavaScript and browser tests
+test: lint types test-js ## run the whole gate: lint, types, JavaScript, and Python beside browser tests
+	scripts/test-py.sh all $(ARGS)
 
 .PHONY: checkers tools
 checkers:
@@ -32,13 +33,13 @@ types: checkers ## check types
 	$(BIN)/mypy
 
 test-py: tools ## run the Python tests but for the browser's, and print what they cover
-	$(BIN)/pytest -m "not browser" --cov --cov-report=term $(ARGS)
+	scripts/test-py.sh rest $(ARGS)
 
 test-js: tools ## run the tests of the browser code in Node
 	scripts/test-js.sh
 
 test-browser: tools ## run the tests in Chromium
-	$(BIN)/pytest -m browser $(ARGS)
+	scripts/test-py.sh browser $(ARGS)
 
 bench: checkers ## measure captions, gateway, front, hub and sessions beside their peers; ARGS=--write keeps the figures
 	@scripts/install.sh bench

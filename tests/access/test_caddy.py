@@ -3,7 +3,6 @@
 import datetime as dt
 import io
 import re
-import socket
 import ssl
 import subprocess
 import wave
@@ -17,6 +16,7 @@ import trio
 
 from orch import self_made
 from tests.fakes.client import connected
+from tests.fakes.ports import free_port
 from tests.fakes.running import run
 from tests.fakes.tools import require
 from tests.fakes.whole import Whole, whole
@@ -47,8 +47,7 @@ def recording() -> bytes:
 @asynccontextmanager
 async def caddy(folder: Path, service: Whole, pair: tuple[Path, Path]) -> AsyncIterator[int]:
     """Run Caddy in front of a service, with a certificate that is there already; return its port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     site = recipe().replace("127.0.0.1:3000", service.url.removeprefix("http://"))
     certificate = f"https://localhost:{port} {{\n    tls {pair[0]} {pair[1]}\n    bind 127.0.0.1"
     site = site.replace("translate.example {", certificate)

@@ -12,6 +12,10 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from orch.web.pages import PAGES
 from tests.fakes.tools import require
 
+#: Milliseconds after which a page hangs: other tests run beside these.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
+
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 WATCH_POLICY = """
@@ -64,6 +68,7 @@ def page_at(browser_here: Browser) -> Iterator[Callable[..., Page]]:
             reduced_motion="reduce",  # colours are judged as they are, not on their way
             **more,
         )
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(f"threw: {error}"))

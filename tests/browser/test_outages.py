@@ -58,6 +58,7 @@ def transcript(page: Page, words: int) -> tuple[list[str], float]:
     return numbered_words.judged(json.loads(Path(download.value.path()).read_text())["lines"], words)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("network", ["frozen", "offline"])
 def test_no_word_is_lost_while_the_network_is_away(
     playwright_here: Playwright, numbers: RunningService, tmp_path: Path, network: str

@@ -104,6 +104,7 @@ def test_the_first_stop_leads_past_the_side_bar(full: Running, page_at: PageAt) 
     assert page.evaluate("document.activeElement.id") == "main"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("page_info", PAGES, ids=lambda page: page.name)
 def test_a_first_visit_is_light_and_quick(full: Running, page_at: PageAt, page_info: Any) -> None:
     """Without a cache, under 250 KB and 2 s, everything the page needs included."""

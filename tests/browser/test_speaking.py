@@ -88,6 +88,7 @@ def test_a_name_given_while_speaking_is_on_every_line_for_everyone(
     assert names(late) == {"Mollie"}
 
 
+@pytest.mark.timed
 def test_a_microphone_that_stops_is_said_and_goes_on(
     context: BrowserContext, numbers: RunningService
 ) -> None:

@@ -1,7 +1,6 @@
 """A health service with all it needs, and back ends at the network's edge."""
 
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -27,13 +26,6 @@ BACKEND = Path(__file__).with_name("backend.py")
 
 QUICK_POLICY = RecoveryPolicy(first=0.05, factor=2, longest=0.4, attempts=3, window=60)
 """The default policy's course, twenty times as fast: real seconds are dear."""
-
-
-def free_port() -> int:
-    """Return a port that is free on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def backend(port: int, *options: str) -> ProcessSpec:

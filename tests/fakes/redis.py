@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.fakes.ports import free_port
 from tests.fakes.tools import require
 
-READY_LIMIT = 20.0
+READY_LIMIT = 180.0
 
 
 class RedisServer:
@@ -19,9 +20,9 @@ class RedisServer:
     def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
         self._program = require("redis-server")
         self._folder = folder
-        self.tls_port = _free_port() if tls else 0
+        self.tls_port = free_port() if tls else 0
         self._options = ("--tls-port", str(self.tls_port), *options) if tls else options
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -48,7 +49,7 @@ class RedisServer:
     def ask(self, *words: str) -> bytes:
         """Say one command on a connection of its own and return what comes first."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=READY_LIMIT) as connection:
                 connection.sendall(
                     b"*%d\r\n" % len(words)
                     + b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
@@ -79,7 +80,7 @@ class ClusterNode(RedisServer):
 
     def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
         self._is_made = False
-        self.bus_port = _free_port()
+        self.bus_port = free_port()
         cluster = ("--cluster-enabled", "yes", "--cluster-port", str(self.bus_port))
         super().__init__(folder, *cluster, *options, tls=tls)
 
@@ -106,10 +107,3 @@ def redis_server(
         yield server
     finally:
         server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx2
 
-READY_LIMIT = 60.0
-STOP_LIMIT = 30.0
+# What takes longer hangs, also on a machine that does other things as well.
+READY_LIMIT = 180.0
+STOP_LIMIT = 90.0
 
 
 class RunningService:
@@ -69,15 +70,15 @@ class RunningService:
 
     def get(self, path: str) -> httpx2.Response:
         """Ask for a path."""
-        return httpx2.get(self.url + path, headers=self.headers, timeout=30)
+        return httpx2.get(self.url + path, headers=self.headers, timeout=READY_LIMIT)
 
     def post(self, path: str, **more: Any) -> httpx2.Response:
         """Post to a path."""
-        return httpx2.post(self.url + path, timeout=60, **more)
+        return httpx2.post(self.url + path, timeout=READY_LIMIT, **more)
 
     def delete(self, path: str) -> httpx2.Response:
         """Delete what is at a path."""
-        return httpx2.delete(self.url + path, timeout=60)
+        return httpx2.delete(self.url + path, timeout=READY_LIMIT)
 
     def figure(self, name: str) -> int:
         """Return a figure of ``/metrics``, labels included in its name; 0 for one that is not there."""

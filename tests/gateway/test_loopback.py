@@ -23,6 +23,7 @@ from orch.settings import decode
 from orch.telemetry.events import EventLog
 from orch.websocket.topics import Topics
 from tests.fakes.gateway import FakeHealth, FakeMetrics, Serve, answering, ok, read_request
+from tests.fakes.ports import free_port
 from tests.fakes.running import run
 from tests.fakes.settings import FakeConfiguration
 
@@ -169,10 +170,7 @@ def test_nobody_listening_is_refused_at_once() -> None:
     """And the reason is said without the address."""
 
     async def main() -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        upstream = Upstream(f"http://127.0.0.1:{port}", connect=Connector())
+        upstream = Upstream(f"http://127.0.0.1:{free_port()}", connect=Connector())
         with pytest.raises(UpstreamError, match=r"^the connection was refused$") as caught:
             await ask(upstream)
         assert caught.value.failure is Failure.REFUSED

@@ -238,6 +238,7 @@ def test_dot_segments_at_the_end_leave_a_directory() -> None:
     assert read_path("/a/.") == (("a",), ("a",), True)
 
 
+@pytest.mark.timed
 def test_a_route_is_found_in_under_a_millisecond() -> None:
     """The seed's floor (1 ms on average), with 1,000 routes instead of four."""
     table = RouteTable(

@@ -14,7 +14,7 @@ from orch.health.verdict import Observation, Seen
 from orch.settings import Service
 from orch.shortages import Shortage
 from tests.fakes.descriptors import take_all
-from tests.fakes.health import free_port
+from tests.fakes.ports import free_port
 from tests.fakes.running import run
 
 SERVICE = Service(url="http://unused")

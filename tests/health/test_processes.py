@@ -9,7 +9,8 @@ import trio
 
 from orch.health import processes
 from orch.health.processes import LONGEST_LINE, ProcessSpec, run_child
-from tests.fakes.health import backend, free_port
+from tests.fakes.health import backend
+from tests.fakes.ports import free_port
 from tests.fakes.running import run
 
 

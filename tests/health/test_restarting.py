@@ -15,7 +15,8 @@ from orch.health import processes, recovery, restarting
 from orch.health.processes import ProcessSpec
 from orch.health.recovery import RecoveryPolicy
 from orch.health.verdict import State
-from tests.fakes.health import QUICK_POLICY, Bench, backend, free_port
+from tests.fakes.health import QUICK_POLICY, Bench, backend
+from tests.fakes.ports import free_port
 from tests.fakes.running import run
 
 MONITORING: dict[str, Any] = {"monitoring": {"health_check_interval": 30, "health_check_timeout": 1}}

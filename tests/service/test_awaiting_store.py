@@ -1,6 +1,5 @@
 """While the store is awaited at the start, probes are answered, and everyone else is told to come again."""
 
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from orch.configuration import Configuration
 from orch.early import EarlyApplication
 from orch.telemetry.events import EventLog
 from orch.tree import build
+from tests.fakes.ports import free_port
 from tests.fakes.redis import RedisServer
 from tests.fakes.running import run
 from tests.fakes.service import READY_LIMIT, RunningService
@@ -45,14 +45,6 @@ class Starting(RunningService):
     def answer(self, path: str) -> httpx2.Response:
         """Return the answer to a GET on a connection of its own."""
         return httpx2.get(self.url + path, timeout=10)
-
-
-def free_port() -> int:
-    """Return a port at which nothing listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def redis_at(port: int) -> dict[str, str]:
@@ -144,6 +136,7 @@ def test_probes_are_answered_while_a_database_cannot_be_opened(tmp_path: Path) -
         assert path in ready.json()["reason"]
 
 
+@pytest.mark.timed
 def test_a_service_that_awaits_its_store_stops_when_asked_to(tmp_path: Path) -> None:
     """In time, with exit code 0, and with an answer for who has asked before."""
     with starting(tmp_path, 1, **redis_at(free_port())) as s:

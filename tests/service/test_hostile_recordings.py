@@ -100,6 +100,7 @@ def pinging(url: str) -> Iterator[list[float]]:
         thread.join()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", BOMBS)
 def test_ten_hostile_recordings_at_once_take_little_memory(
     tmp_path: Path, told: Callable[[str], None], name: str

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.health import backend, free_port
+from tests.fakes.health import backend
+from tests.fakes.ports import free_port
 from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
 

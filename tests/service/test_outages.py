@@ -17,10 +17,11 @@ from orch.client import Backoff
 from tests.fakes import numbered_words
 from tests.fakes.cutting import relay
 from tests.fakes.numbered_words import RATE
+from tests.fakes.ports import free_ports
 from tests.fakes.redis import redis_server
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
-from tests.service.test_several_workers import TwoWorkers, free_ports
+from tests.service.test_several_workers import TwoWorkers
 
 OUTAGE = float(os.environ.get("OUTAGE", "20"))
 BEFORE = 5.0

@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from tests.fakes.client import connected
+from tests.fakes.ports import free_port
 from tests.fakes.running import run
 from tests.fakes.service import service
 
@@ -25,8 +26,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 @contextmanager
 def under_hypercorn(folder: Path) -> Iterator[str]:
     """Run ``hypercorn -k trio orch.asgi:app`` until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "hypercorn", "-k", "trio", "-b", f"127.0.0.1:{port}", "orch.asgi:app"],
         cwd=folder,

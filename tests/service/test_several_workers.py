@@ -14,6 +14,7 @@ import httpx2
 import trio
 
 from tests.fakes.client import Client, connected
+from tests.fakes.ports import free_ports
 from tests.fakes.redis import redis_server
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
@@ -80,23 +81,6 @@ class TwoWorkers:
         while self.service.wait_for_line("worker started", worker=place)["pid"] == before:
             pass
         self.service.wait_for_line("ready", worker=place)
-
-
-def free_ports(count: int) -> int:
-    """Return the first of some ports in a row that nobody listens at."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if first + count > 65_535:
-            continue
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
 
 
 @contextmanager

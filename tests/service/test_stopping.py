@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.fakes.client import connected
 from tests.fakes.running import run
@@ -40,6 +41,7 @@ def test_sigterm_tells_clients_to_reconnect_and_exits_0(tmp_path: Path) -> None:
         assert s.process.wait(GRACE + 1) == 0
 
 
+@pytest.mark.timed
 def test_a_client_that_has_stopped_reading_does_not_outlast_the_grace(tmp_path: Path) -> None:
     """SIGTERM ends the process within the grace plus a second, though a client takes nothing."""
     with (

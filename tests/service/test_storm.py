@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 
+import pytest
+
 from tests.fakes.crowds import Crowd, ask_all, crowds, need_descriptors
 from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
@@ -77,6 +79,7 @@ def weather(speakers: Crowd, listeners: list[Crowd], count: int, pid: int) -> tu
     return lost, max(answer["back_at"] for answer in answers) - killed_at
 
 
+@pytest.mark.timed
 def test_thousands_who_lose_their_worker_are_all_back_and_have_everything_once(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:
@@ -92,6 +95,7 @@ def test_thousands_who_lose_their_worker_are_all_back_and_have_everything_once(
         assert active == CLIENTS + len(SESSIONS)
 
 
+@pytest.mark.timed
 def test_those_of_one_worker_of_a_service_come_back_to_the_same_address(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:

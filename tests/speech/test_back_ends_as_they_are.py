@@ -373,7 +373,7 @@ def test_odd_entries_of_a_list_of_languages_are_passed_over() -> None:
         b'{"error": {"error": [1]}}',
         b'"words"',
         b"9" * 9_000,
-        gzip.compress(b"x" * 20_000_000),
+        gzip.compress(b"x" * 20_000_000, mtime=0),
         b"\x1f\x8b",
     ],
 )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from orch.stores.redis import RedisStore
@@ -54,6 +55,7 @@ class _Path:
             scope.cancel()
 
 
+@pytest.mark.timed
 def test_connections_that_have_fallen_silent_are_replaced(tmp_path: Path) -> None:
     """What is said waits for less than 5 s, since the server answers on a new connection."""
     with redis_server(tmp_path / "redis") as server:

@@ -180,6 +180,7 @@ def test_a_count_is_null_while_a_worker_has_not_answered(tmp_path: Path) -> None
         run(main, server, virtual=False)
 
 
+@pytest.mark.timed
 def test_sessions_that_the_server_has_lost_are_said_to_be_lost(tmp_path: Path) -> None:
     """Within seconds, on every worker, to who only listens too; to operators with one event."""
 

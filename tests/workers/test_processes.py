@@ -137,6 +137,7 @@ def test_a_roll_to_workers_that_do_not_start_changes_nothing(tmp_path: Path) -> 
         assert not set(before.values()) & set(s.pids().values())
 
 
+@pytest.mark.timed
 def test_sigterm_ends_all_and_exits_0(tmp_path: Path) -> None:
     """In order and in time, with connections open."""
     with workers(2, tmp_path) as s, kept(s) as connection:

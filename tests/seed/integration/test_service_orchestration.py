@@ -7,7 +7,8 @@ import trio
 
 from orch.health.verdict import State
 from tests.fakes.client import connected
-from tests.fakes.health import backend, free_port
+from tests.fakes.health import backend
+from tests.fakes.ports import free_port
 from tests.fakes.running import run
 from tests.fakes.service import service
 from tests.fakes.whole import whole
