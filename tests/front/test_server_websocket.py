@@ -617,6 +617,7 @@ def test_a_link_works_under_tls() -> None:
     run(main, virtual=False, limit=30)
 
 
+@pytest.mark.timed
 def test_a_stop_ends_in_time_though_many_take_nothing() -> None:
     """The grace, and no more: 100 that are being sent to and read nothing, and one that asks for a page."""
 

@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
 
@@ -328,6 +329,7 @@ def test_redis_killed_and_started_again_under_load_loses_nothing_that_was_acknow
         run(look, virtual=False)
 
 
+@pytest.mark.timed
 def test_redis_that_hangs_for_five_seconds_under_load_costs_a_wait(tmp_path: Path) -> None:
     """Its connections stay open, and so do all clients'; who speaks is kept waiting; nothing is lost."""
     with cluster(tmp_path) as (redis, (a, b)), crowded(a, b) as (speaker, listeners):

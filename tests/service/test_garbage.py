@@ -4,7 +4,8 @@ import datetime as dt
 import random
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx2
@@ -94,8 +95,12 @@ def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield s
 
 
+#: Seconds after which a connection hangs that the service should end.
+PATIENCE = 120
+
+
 def connect(s: RunningService, *, protocol: str = "http/1.1", is_plain: bool = False) -> socket.socket:
-    sock = socket.create_connection(("127.0.0.1", s.port), timeout=30)
+    sock = socket.create_connection(("127.0.0.1", s.port), timeout=PATIENCE)
     if is_plain or s.url.startswith("http:"):
         return sock
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -104,50 +109,64 @@ def connect(s: RunningService, *, protocol: str = "http/1.1", is_plain: bool = F
     return context.wrap_socket(sock, server_hostname="localhost")
 
 
-def ask(s: RunningService, sent: bytes, **how: str | bool) -> bytes:
-    """Send bytes and return all that comes until the service ends the connection."""
-    received = b""
+def received(sock: socket.socket) -> bytes:
+    """Return all that comes until the service ends the connection."""
+    whole = b""
+    with suppress(ConnectionResetError):
+        while data := sock.recv(65536):
+            whole += data
+    return whole
+
+
+def say(s: RunningService, sent: bytes, **how: str | bool) -> None:
+    """Send bytes, see what comes until the service ends the connection, and leave."""
     with connect(s, **how) as sock, suppress(OSError):  # type: ignore[arg-type]  # a test's own words
         sock.sendall(sent)
         if isinstance(sock, ssl.SSLSocket):
             sock.settimeout(0.3)  # half an end is no end in TLS
         else:
             sock.shutdown(socket.SHUT_WR)
-        while data := sock.recv(65536):
-            received += data
-    return received
+        received(sock)
 
 
 def is_alive(s: RunningService) -> bool:
-    answer = ask(s, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    return s.process.poll() is None and answer.startswith(b"HTTP/1.1 200")
+    with connect(s) as sock:
+        sock.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return received(sock).startswith(b"HTTP/1.1 200") and s.process.poll() is None
+
+
+@pytest.fixture(scope="module")
+def answers(way: RunningService) -> Mapping[str, bytes]:
+    """Send all of them at once and wait until the service ends each: it lets clients read its last words."""
+
+    def answer(kind: str) -> bytes:
+        with connect(way) as sock:
+            sock.sendall(SMUGGLING[kind])
+            return received(sock)
+
+    with ThreadPoolExecutor(len(SMUGGLING)) as pool:
+        return dict(zip(SMUGGLING, pool.map(answer, SMUGGLING), strict=True))
 
 
 @pytest.mark.parametrize("kind", SMUGGLING)
-def test_no_request_hides_in_another(way: RunningService, kind: str) -> None:
+def test_no_request_hides_in_another(way: RunningService, answers: Mapping[str, bytes], kind: str) -> None:
     """It is refused, one answer alone is sent, and the connection ends."""
-    with connect(way) as sock:
-        sock.settimeout(20)  # the service ends it, not we
-        sock.sendall(SMUGGLING[kind])
-        received = b""
-        with suppress(ConnectionResetError):
-            while data := sock.recv(65536):
-                received += data
-    statuses = [line for line in received.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
-    assert len(statuses) == 1, received
-    assert statuses[0].split()[1] in {b"400", b"501"}, received
-    assert b'"status":"healthy"' not in received
+    answer = answers[kind]
+    statuses = [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+    assert len(statuses) == 1, answer
+    assert statuses[0].split()[1] in {b"400", b"501"}, answer
+    assert b'"status":"healthy"' not in answer
     assert is_alive(way)
 
 
 @pytest.mark.parametrize("kind", GARBAGE)
 def test_garbage_ends_its_own_connection_at_most(way: RunningService, kind: str) -> None:
     """Within TLS, beside it, and after HTTP/2 was agreed on."""
-    ask(way, GARBAGE[kind])
+    say(way, GARBAGE[kind])
     if way.url.startswith("https:"):
-        ask(way, GARBAGE[kind], is_plain=True)
+        say(way, GARBAGE[kind], is_plain=True)
         with suppress(ssl.SSLError):
-            ask(way, GARBAGE[kind], protocol="h2")
+            say(way, GARBAGE[kind], protocol="h2")
     assert is_alive(way)
 
 
@@ -158,10 +177,7 @@ def test_requests_cut_anywhere_are_served(way: RunningService) -> None:
     with connect(way) as sock:
         for byte in body + last:
             sock.sendall(bytes([byte]))
-        received = b""
-        while data := sock.recv(65536):
-            received += data
-    assert received.count(b"HTTP/1.1 200") == 2
+        assert received(sock).count(b"HTTP/1.1 200") == 2
 
 
 @pytest.mark.parametrize("way", ["hypercorn-http2", "hypercorn-http2-tls"], indirect=True)

@@ -160,6 +160,7 @@ def test_a_client_whose_link_is_cut_is_noticed_by_its_silence(
     assert counts == {NO_PONG: 1}
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("interval", "patience", "age", "reason"),
     [(1, 3, 120, STUCK), (60, 30, 2, SLOW)],

@@ -5,6 +5,8 @@ from pathlib import Path
 from statistics import median
 from time import monotonic
 
+import pytest
+
 from benchmarks.peers.use import quantile
 from tests.fakes.crowds import Crowd, crowds, need_descriptors
 from tests.fakes.service import RunningService, service
@@ -78,6 +80,7 @@ def is_slowed(undisturbed: list[float], disturbed: list[float]) -> bool:
     return found > 2 * usual + NOISE and min(disturbed) > max(undisturbed)
 
 
+@pytest.mark.timed
 def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:

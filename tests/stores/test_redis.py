@@ -159,8 +159,11 @@ def test_answers_that_are_lost_double_nothing(redis_address: str, shared_redis: 
                 given.append((await ticket.wait(), number))
 
             async def cut() -> None:
+                answered = -1
                 while True:
-                    await trio.to_thread.run_sync(shared_redis.ask, "CLIENT", "KILL", "TYPE", "normal")
+                    if len(given) > answered:  # on a busy machine, too, something gets through each time
+                        answered = len(given)
+                        await trio.to_thread.run_sync(shared_redis.ask, "CLIENT", "KILL", "TYPE", "normal")
                     await trio.sleep(0.05)
 
             async with trio.open_nursery() as cutting:
@@ -414,6 +417,7 @@ def test_keys_of_one_session_lie_together_in_a_cluster(redis_address: str, share
     assert len(others) == 7
 
 
+@pytest.mark.timed
 def test_ten_thousand_sessions_are_made_and_found_in_seconds(redis_address: str) -> None:
     """Operations that are asked for at once share their trips to the server."""
 

@@ -94,6 +94,7 @@ def frames(path: Path) -> int:
     return int(count)
 
 
+@pytest.mark.timed
 def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk: Path) -> None:
     """Nothing new is accepted; who is there may read and leave; with room again it goes on by itself."""
     path = disk / "s.sqlite3"
@@ -132,6 +133,7 @@ def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk: Path)
     assert frames(path) == acknowledged
 
 
+@pytest.mark.timed
 def test_a_disk_that_the_sessions_have_filled_is_freed_by_ending_them(disk: Path) -> None:
     """Deleting works on the full disk, and the file gives the room back."""
     path = disk / "s.sqlite3"
@@ -154,6 +156,7 @@ def test_a_disk_that_the_sessions_have_filled_is_freed_by_ending_them(disk: Path
     assert frames(path) == 2
 
 
+@pytest.mark.timed
 def test_nothing_but_a_sweep_is_needed_to_make_room(disk: Path) -> None:
     """What is too old goes on a full disk too, and with it the trouble."""
 
@@ -171,6 +174,7 @@ def test_nothing_but_a_sweep_is_needed_to_make_room(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.timed
 def test_a_service_that_starts_on_a_full_disk_waits_for_room(disk: Path, *, is_new: bool) -> None:
     """It says why and opens its file once there is room; it does not end. A file that is there is no help."""
 
@@ -280,6 +284,7 @@ def test_a_file_replaced_under_the_running_service_is_not_written_over(tmp_path:
     assert frames(path) == 2
 
 
+@pytest.mark.timed
 def test_a_disk_that_reports_errors_is_said_and_the_file_is_opened_again(tmp_path: Path) -> None:
     """The kernel refuses each byte beyond a size (RLIMIT_FSIZE, which SQLite reports as an I/O error)."""
     path = tmp_path / "s.sqlite3"
