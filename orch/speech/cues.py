@@ -26,6 +26,8 @@ _NAME: Final = 26
 """Columns that a name takes at most, with its colon."""
 AT_ONCE: Final = 16
 """Cues that are carried on while others begin; with more, those that are there longest end."""
+SHORT: Final = 1500
+"""While several speak, nothing changes for less than this (ms): readers would have to find the place."""
 
 
 class Pace(Protocol):
@@ -164,11 +166,11 @@ def apart(overlapping: Iterable[Cue], pace: Pace = iter) -> list[Cue]:
     """Return cues that do not overlap: players of SubRip stack those that do in any order, or drop one.
 
     While two people speak, one cue has the rows of both, each begun by a dash. Who stops or starts changes
-    the cue, so that every row is there from its start to its end.
+    the cue, unless that would last less than :data:`SHORT`: then rows are there so much earlier or later.
     """
     waiting = sorted(overlapping, key=lambda cue: cue.start)
     moments = sorted({moment for cue in waiting for moment in (cue.start, cue.end)})
-    flat: list[Cue] = []
+    spans: list[_Span] = []
     active: list[Cue] = []
     position = 0
     for start, end in pace(pairwise(moments)):
@@ -179,12 +181,57 @@ def apart(overlapping: Iterable[Cue], pace: Pace = iter) -> list[Cue]:
         begun = [cue for cue in active if cue.start == start]
         carried = [cue for cue in active if cue.start < start < cue.end]
         active = carried[-AT_ONCE:] + begun
-        if len(active) == 1:
-            flat.append(Cue(start, end, active[0].texts, active[0].speaker))
-        elif active:
-            texts = tuple(_dashed(cue.rows()) for cue in active)
-            flat.append(Cue(start, end, texts))
-    return flat
+        if active:
+            spans.append(_Span(start, end, tuple(active)))
+    return [span.cue() for span in _steady(spans)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What is shown of several cues from ``start`` to ``end`` (ms)."""
+
+    start: int
+    end: int
+    cues: tuple[Cue, ...]
+
+    def cue(self) -> Cue:
+        """Return it as one cue."""
+        if len(self.cues) == 1:
+            return Cue(self.start, self.end, self.cues[0].texts, self.cues[0].speaker)
+        return Cue(self.start, self.end, tuple(_dashed(cue.rows()) for cue in self.cues))
+
+    def has(self, cues: Iterable[Cue]) -> bool:
+        """Say whether it shows all of these."""
+        shown = {id(cue) for cue in self.cues}
+        return all(id(cue) in shown for cue in cues)
+
+
+def _steady(spans: Sequence[_Span]) -> list[_Span]:
+    """Return the spans without those, next to one of several cues, that are too short to be read.
+
+    A short one becomes part of the one before, or else of the one after it, where these show all it does; no
+    cue is lost by that.
+    """
+    steady: list[_Span] = []
+    early: int | None = None
+    for index, given in enumerate(spans):
+        span = given if early is None else _Span(early, given.end, given.cues)
+        early = None
+        before = steady[-1] if steady and steady[-1].end == span.start else None
+        after = spans[index + 1] if index + 1 < len(spans) and spans[index + 1].start == span.end else None
+        is_short = span.end - span.start < SHORT
+        if is_short and before and max(len(span.cues), len(before.cues)) > 1 and before.has(span.cues):
+            steady[-1] = _Span(before.start, span.end, before.cues)
+        elif is_short and after and max(len(span.cues), len(after.cues)) > 1 and _go_on(span, before, after):
+            early = span.start
+        else:
+            steady.append(span)
+    return steady
+
+
+def _go_on(span: _Span, before: _Span | None, after: _Span) -> bool:
+    """Say whether each cue of a span is shown in the one after it, or was in the one before."""
+    return all(after.has([cue]) or (before is not None and before.has([cue])) for cue in span.cues)
 
 
 def _dashed(rows: tuple[str, ...]) -> tuple[str, ...]:

@@ -165,6 +165,7 @@ def meeting(pages: Running, page_at: PageAt) -> Callable[..., tuple[Page, Hub]]:
         page.clock.set_fixed_time(STARTED / 1000 + 20)
         page.route_web_socket(re.compile("/ws$"), hub)
         page.route("**/api/languages", lambda route: route.fulfill(json=OFFER))
+        page.route("**/api/sessions/*/recordings", lambda route: route.fulfill(json={"recordings": []}))
         page.add_init_script(f"localStorage['translation:targets'] ??= 'en';{init}")
         page.goto(f"{pages.url}/translation#session=meeting")
         expect(page.locator("#read-head")).to_have_text("English")

@@ -93,11 +93,21 @@ test("cues of a long line follow one another without a hole, and change where a 
 });
 
 test("two at once are one cue with a dash each, and every row stands from its start to its end", () => {
-  const out = apart([{ start: 0, end: 10, texts: [["a"]], speaker: null }, { start: 5, end: 15, texts: [["b"], ["c"]], speaker: null }]);
+  const out = apart([{ start: 0, end: 10_000, texts: [["a"]], speaker: null }, { start: 5_000, end: 15_000, texts: [["b"], ["c"]], speaker: null }]);
   assert.deepEqual(out.map(({ start, end, texts }) => [start, end, texts.flat()]), [
-    [0, 5, ["a"]],
-    [5, 10, ["- a", "- b", "c"]],
-    [10, 15, ["b", "c"]],
+    [0, 5_000, ["a"]],
+    [5_000, 10_000, ["- a", "- b", "c"]],
+    [10_000, 15_000, ["b", "c"]],
+  ]);
+});
+
+test("while two speak nothing changes for a moment only: rows are there a little earlier or later", () => {
+  const cue = (start, end, row) => ({ start, end, texts: [[row]], speaker: null });
+  const out = apart([cue(0, 4_000, "a"), cue(3_500, 8_000, "b"), cue(8_400, 12_000, "c"), cue(8_900, 12_500, "d")]);
+  assert.deepEqual(out.map(({ start, end, texts }) => [start, end, texts.flat()]), [
+    [0, 3_500, ["a"]],
+    [3_500, 8_000, ["b"]],
+    [8_400, 12_500, ["- c", "- d"]],
   ]);
 });
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.problems import ProblemError
-from orch.speech.cues import Cue, apart, cues, parts, width, wrap
+from orch.speech.cues import SHORT, Cue, apart, cues, parts, width, wrap
 from orch.speech.exports import Choice, export, of_history, record, stamp
 from orch.speech.lines import flat
 from orch.speech.rows import is_plain
@@ -372,21 +372,48 @@ def test_srt_is_well_formed_whatever_is_said(spoken: list[tuple[tuple[int, int],
         assert len(block) > 2
 
 
+def test_two_who_speak_at_once_do_not_flicker() -> None:
+    """Rows are there up to 1.5 s earlier or later, rather than all of them again for a moment."""
+    text = body(
+        "srt",
+        said("One.", 0, 4, speaker="Ann"),
+        said("Two.", 3.5, 8, name="t-1", speaker="Bea"),
+        said("Three.", 8.4, 12, speaker="Ann", name="s-2"),
+        said("Four.", 8.9, 12.5, name="t-2", speaker="Bea"),
+    )
+    assert text == (
+        "1\n00:00:00,000 --> 00:00:03,500\nAnn: One.\n\n"
+        "2\n00:00:03,500 --> 00:00:08,000\nBea: Two.\n\n"
+        "3\n00:00:08,400 --> 00:00:12,500\n- Ann: Three.\n- Bea: Four.\n"
+    )
+
+
 @given(st.lists(TIMES, max_size=12))
 def test_apart_keeps_who_speaks_when(times: list[tuple[int, int]]) -> None:
-    """At every moment, what is shown is what was to be shown."""
+    """What was to be shown is shown, a little earlier or later where several speak, and nothing is lost."""
     given_cues = [
         Cue(start, start + length, ((f"<{index}>",),)) for index, (start, length) in enumerate(times)
     ]
     flat = apart(given_cues)
     assert all(earlier.end <= later.start for earlier, later in itertools.pairwise(flat))
-    moments = sorted({moment for cue in given_cues for moment in (cue.start, cue.end)})
-    for moment in moments:
-        expected = {cue.texts[0][0] for cue in given_cues if cue.start <= moment < cue.end}
-        shown = {
-            row.removeprefix("- ") for cue in flat if cue.start <= moment < cue.end for row in cue.rows()
-        }
-        assert shown == expected
+    for cue in given_cues:
+        name = cue.texts[0][0]
+        shown = [each for each in flat if name in {row.removeprefix("- ") for row in each.rows()}]
+        assert shown
+        assert all(earlier.end == later.start for earlier, later in itertools.pairwise(shown))
+        assert cue.start - 2 * SHORT < shown[0].start <= cue.start + SHORT
+        assert cue.end - SHORT <= shown[-1].end < cue.end + 2 * SHORT
+    covered = {(cue.start, cue.end) for cue in flat}
+    assert sum(end - start for start, end in covered) == _length_of_all(given_cues)
+
+
+def _length_of_all(cues: list[Cue]) -> int:
+    """Return for how long anything is shown."""
+    total, until = 0, 0
+    for cue in sorted(cues, key=lambda each: each.start):
+        total += max(0, cue.end - max(until, cue.start))
+        until = max(until, cue.end)
+    return total
 
 
 def test_the_newest_name_is_on_all_lines_of_a_participant() -> None:

@@ -17,6 +17,8 @@ const SHARE = 8;
 const NAME = 26;
 /** Cues that are carried on while others begin; with more, those that are there longest end. */
 const AT_ONCE = 16;
+/** While several speak, nothing changes for less than this (ms): who reads would have to find the place again. */
+const SHORT = 1_500;
 
 /** To the nearest whole number, halves to the even one, as the service rounds. */
 export function round(value) {
@@ -123,12 +125,13 @@ function changes(line, divided, isOriginal) {
 
 /**
  * Cues that do not overlap: players of SubRip stack those that do in any order, or drop one. While two people
- * speak, one cue has the rows of both, each begun by a dash.
+ * speak, one cue has the rows of both, each begun by a dash. Who stops or starts changes the cue, unless that would
+ * last less than SHORT: then rows are there so much earlier or later.
  */
 export function apart(overlapping) {
   const waiting = [...overlapping].sort((a, b) => a.start - b.start);
   const moments = [...new Set(waiting.flatMap(({ start, end }) => [start, end]))].sort((a, b) => a - b);
-  const out = [];
+  const spans = [];
   let active = [];
   let position = 0;
   for (let index = 0; index + 1 < moments.length; index += 1) {
@@ -137,8 +140,30 @@ export function apart(overlapping) {
     // Each cue stands at least from its own start; only then may it be one too many.
     const carried = active.filter((cue) => cue.start < start && cue.end > start);
     active = [...carried.slice(-AT_ONCE), ...active.filter((cue) => cue.start === start)];
-    if (active.length === 1) out.push({ ...active[0], start, end });
-    else if (active.length > 1) out.push({ start, end, texts: active.map(({ texts }) => dashed(texts.flat())), speaker: null });
+    if (active.length > 0) spans.push({ start, end, cues: [...active] });
+  }
+  return steady(spans).map(({ start, end, cues: shown }) =>
+    shown.length === 1 ? { ...shown[0], start, end } : { start, end, texts: shown.map(({ texts }) => dashed(texts.flat())), speaker: null },
+  );
+}
+
+/**
+ * The spans without those, next to one of several cues, that are too short to be read. A short one becomes part of
+ * the one before, or else of the one after it, where these show all it does; no cue is lost by that.
+ */
+function steady(spans) {
+  const out = [];
+  let early = null;
+  for (const [index, given] of spans.entries()) {
+    const span = early === null ? given : { ...given, start: early };
+    early = null;
+    const before = out.at(-1)?.end === span.start ? out.at(-1) : null;
+    const after = spans[index + 1]?.start === span.end ? spans[index + 1] : null;
+    const isShort = span.end - span.start < SHORT;
+    const isShared = (other) => Math.max(span.cues.length, other.cues.length) > 1;
+    if (isShort && before !== null && isShared(before) && span.cues.every((cue) => before.cues.includes(cue))) out.splice(-1, 1, { ...before, end: span.end });
+    else if (isShort && after !== null && isShared(after) && span.cues.every((cue) => after.cues.includes(cue) || before?.cues.includes(cue))) early = span.start;
+    else out.push(span);
   }
   return out;
 }

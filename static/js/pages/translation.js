@@ -521,10 +521,17 @@ new Shortcuts({
   keys: { m: () => speaking.toggle(), o: () => byId("open-file").disabled || recordings.choose(), l: large.toggle, j: () => transcript.jump(), c: copyAll },
 }).start();
 
-const isOperator = document.body.dataset.operator !== undefined;
-const shell = new Shell(socket, { isReady: () => !["idle", "opening"].includes(session.phase) && (services !== null || !isOperator) });
+const isOperator = "operator" in document.body.dataset;
+/** What is wrong comes with the session, over the same connection; it is waited for so long at most (ms). */
+const WRONG_AFTER = 500;
+let isWaitedFor = false;
+const isOpened = () => !["idle", "opening"].includes(session.phase);
+const shell = new Shell(socket, { isReady: () => isOpened() && (services !== null || !isOperator || isWaitedFor) });
 shell.start();
-session.addEventListener("phase", () => shell.reveal());
+session.addEventListener("phase", () => {
+  shell.reveal();
+  if (!isWaitedFor && isOpened()) setTimeout(() => ((isWaitedFor = true), shell.reveal()), WRONG_AFTER);
+});
 session.start();
 languages.start();
 speaking.start();
