@@ -33,7 +33,11 @@ LOST = ("WebSocket", "ERR_CONNECTION")
 
 PageAt = Callable[..., Page]
 
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+#: WCAG, and that everything stands in a landmark whose name no other one of its kind has.
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
+    "rules": {"region": {"enabled": True}, "landmark-unique": {"enabled": True}},
+}
 
 
 @pytest.fixture(scope="module")

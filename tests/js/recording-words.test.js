@@ -17,7 +17,7 @@ test("a length that is not known is not shown, and breaks nothing", () => {
 
 test("a length that is known is what the progress is measured by", () => {
   const entry = reading({ written: 5.4, length: 10.8, waitingFor: "audio-service" });
-  assert.equal(text(entry), "5.4 s of 11 s written; waiting for audio-service");
+  assert.equal(text(entry), "5.4 s of 11 s written; the rest waits to be transcribed");
   assert.equal(recordingState(entry).progress, 0.5);
   assert.equal(text(ended(entry, END)), "Done, 11 s");
 });

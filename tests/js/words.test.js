@@ -5,7 +5,7 @@ import { isolated } from "../../static/js/models/bidi.js";
 
 import { inItsPlace } from "../../static/js/models/answers.js";
 import { pieces } from "../../static/js/models/confidence.js";
-import { gap, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, whoYouAre } from "../../static/js/models/translation-words.js";
+import { WAITS_FOR, gap, goneWords, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, whoYouAre } from "../../static/js/models/translation-words.js";
 
 const word = (text, confidence) => ({ text, start: 0, end: 1, confidence });
 const QUIET = {
@@ -43,7 +43,7 @@ test("the sentence says how things are, whatever they are", () => {
   assert.equal(say({ microphone: "opening" }), "Opening the microphone.");
   const open = { microphone: "open", uplink: { state: "streaming", waiting: 0 } };
   assert.equal(say({ ...open, lag: 0.84, participants: [{}, {}, { role: "observer" }] }), "Listening. Three people here, one reading only; captions follow speech by 0.8 s.");
-  assert.equal(say({ ...open, waiting: { seconds: 12.2, service: "audio-service" } }), "Listening. One person here; captions are late: 12 s of speech wait for audio-service.");
+  assert.equal(say({ ...open, waiting: { seconds: 12.2, service: "audio-service" } }), "Listening. One person here; captions are late: 12 s of speech wait to be transcribed.");
   assert.equal(say({ ...open, uplink: { state: "starting" } }), "The microphone is open; the service is not listening yet. One person here.");
   const kept = (waiting, more = {}) => say({ ...open, uplink: { state: "streaming", waiting, ...more } });
   assert.equal(say({ ...open, connection: "waiting", uplink: { state: "waiting", waiting: 7.9 } }), "Not connected: 7 s of speech are kept and will be sent.");
@@ -140,4 +140,16 @@ test("a text from the right turns itself, and nothing around it", () => {
   assert.equal(isolated(`${arabic}\u2069 x`), `\u200e\u2068${arabic} x\u2069`, "it cannot be ended from within");
   assert.equal(whoYouAre(arabic), `You are \u200e\u2068${arabic}\u2069.`);
   assert.match(refusedUpload({ status: 0, detail: "", name: `${arabic}.wav` }), /^\u200e\u2068.*\u2069: the service/);
+});
+
+test("a session that could not be opened is not replaced by one that could not be either", () => {
+  const failed = goneWords({ phase: "failed", hasLines: false, mayBegin: true });
+  assert.match(failed, /Try again/);
+  assert.doesNotMatch(failed, /new one/);
+  assert.match(goneWords({ phase: "gone", hasLines: false, mayBegin: true }), /Start a new one/);
+  assert.match(goneWords({ phase: "gone", hasLines: false, mayBegin: false }), /Ask whoever/);
+});
+
+test("what speech waits for is said without the names of services", () => {
+  for (const words of Object.values(WAITS_FOR)) assert.doesNotMatch(words, /service/);
 });

@@ -1,6 +1,6 @@
 /** What a recording's card says. Pure: an entry in, {text, tone, progress, canCancel} out. */
 
-import { seconds } from "./translation-words.js";
+import { WAITS_FOR, seconds } from "./translation-words.js";
 
 /** A whole recording may be a little shorter than it says: encoders count their padding. */
 const SHORT = { seconds: 0.25, share: 0.01 };
@@ -50,7 +50,7 @@ export function recordingState(entry) {
     case "reading":
       if (entry.isFound && entry.written === 0) return { text: "Being read", tone: "", progress: null, canCancel: true };
       return {
-        text: `${seconds(entry.written)}${entry.length === null ? "" : ` of ${seconds(entry.length)}`} written${entry.waitingFor ? `; waiting for ${entry.waitingFor}` : ""}`,
+        text: `${seconds(entry.written)}${entry.length === null ? "" : ` of ${seconds(entry.length)}`} written${entry.waitingFor ? `; the rest waits ${WAITS_FOR[entry.waitingFor] ?? `for ${entry.waitingFor}`}` : ""}`,
         tone: "",
         progress: entry.length > 0 ? Math.min(1, entry.written / entry.length) : null,
         canCancel: true,

@@ -34,10 +34,13 @@ export function middle(values) {
   return sorted[Math.floor(sorted.length / 2)];
 }
 
+/** What speech waits for, said to everyone: names of services are operators'. */
+export const WAITS_FOR = { "audio-service": "to be transcribed", "translation-service": "to be translated" };
+
 /** How far captions are behind speech, as a clause; `isSpoken`: without figures, which change all the time. */
 function delay({ waiting, lag, isSpoken }) {
   if (waiting !== null) {
-    const who = waiting.service ? `for ${waiting.service}` : "to be written";
+    const who = WAITS_FOR[waiting.service] ?? "to be written";
     return isSpoken ? "captions are late" : `captions are late: ${seconds(waiting.seconds)} of speech wait ${who}`;
   }
   if (isSpoken) return "";
@@ -83,6 +86,15 @@ function notConnected(waiting) {
   const whole = Math.floor(waiting);
   const shown = whole < 10 ? whole : Math.floor(whole / 5) * 5;
   return `Not connected: ${shown} s of speech are kept and will be sent.`;
+}
+
+/** What may be done where the session could not be opened, or is no more. `hasLines`: something is shown of it. */
+export function goneWords({ phase, hasLines, mayBegin }) {
+  const stays = "What is shown stays on this page and can be taken with you.";
+  if (phase === "failed") return `${hasLines ? `${stays} ` : ""}The session itself is not lost by this. Try again in a moment.`;
+  if (hasLines) return stays;
+  if (phase === "uninvited") return "Open the whole link, with all that follows its #.";
+  return mayBegin ? "Start a new one and send its link to the others." : "Ask whoever sent you the link for a new one.";
 }
 
 /** Who one is here: others see it beside each line. `name` as the service has it, or null where it is not known. */

@@ -24,7 +24,7 @@ import { Lateness } from "../models/lateness.js";
 import { tabStorage } from "../models/session-memory.js";
 import { linkBase, readLink, writeLink } from "../models/session-link.js";
 import { TabSession } from "../models/tab-session.js";
-import { here, middle, missed, nothingYet, sentence, whoYouAre } from "../models/translation-words.js";
+import { goneWords, here, middle, missed, nothingYet, sentence, whoYouAre } from "../models/translation-words.js";
 import { socket } from "../page-socket.js";
 import { SessionClient } from "../session-client.js";
 import { Shell } from "../shell.js";
@@ -247,8 +247,9 @@ function showSession() {
       word: { gone: "ended", failed: "failed", uninvited: "no link" }[phase],
       tone: phase === "uninvited" ? "warn" : "bad",
       text: session.reason,
-      more: goneWords(),
-      actions: mayBegin ? [{ label: "Start a new one", run: begin }] : [],
+      more: goneWords({ phase, hasLines: transcript.length > 0, mayBegin }),
+      // What kept this session from being opened would keep a new one from it as well.
+      actions: phase === "failed" ? [{ label: "Try again", run: () => location.reload() }] : mayBegin ? [{ label: "Start a new one", run: begin }] : [],
       isDismissable: false,
     });
     speaking.abort();
@@ -318,12 +319,6 @@ async function copyLink({ reader = false } = {}) {
   const key = reader ? keys?.read : keys?.speak;
   if (!key) return;
   await copy(writeLink(links.base, { session_id, key }), reader && !session.isReadOnly ? "The reading-only link was" : "The link was");
-}
-
-function goneWords() {
-  if (transcript.length > 0) return "What is shown stays on this page and can be taken with you.";
-  if (session.phase === "uninvited") return "Open the whole link, with all that follows its #.";
-  return mayBegin ? "Start a new one and send its link to the others." : "Ask whoever sent you the link for a new one.";
 }
 
 /** Which links there are to hand on: who only reads hands on reading. */

@@ -4,7 +4,7 @@ import { Uplink } from "../../audio/uplink.js";
 import { Microphone } from "../../audio/microphone.js";
 import { RATE } from "../../audio/kernels/capture.js";
 import { SilenceWatch } from "../../models/levels.js";
-import { seconds } from "../../models/translation-words.js";
+import { WAITS_FOR, seconds } from "../../models/translation-words.js";
 import { byId, h, setAttribute, setText } from "../dom.js";
 import { MeterView } from "./level-meter.js";
 
@@ -263,7 +263,7 @@ export class Speaking extends EventTarget {
   }
 
   #showWaiting(waiting, service) {
-    setText(byId("fact-waiting"), waiting < 0.5 ? "nothing" : `${seconds(waiting)}${service ? `, for ${service}` : ""}`);
+    setText(byId("fact-waiting"), waiting < 0.5 ? "nothing" : `${seconds(waiting)}${service ? `, ${WAITS_FOR[service] ?? `for ${service}`}` : ""}`);
   }
 
   #showGranted({ echoCancellation, noiseSuppression, autoGainControl, label, contextRate }) {
