@@ -33,6 +33,21 @@ new PerformanceObserver((list) => {
 """
 
 
+_CANVAS: Final = """
+window.cutOnCanvas = [];
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...more) {
+  const { a, e } = this.getTransform();
+  const width = a * this.measureText(text).width;
+  const left = a * x + e - width * ({ center: 0.5, right: 1, end: 1 }[this.textAlign] ?? 0);
+  if (left < -0.5 || left + width > this.canvas.width + 0.5) {
+    window.cutOnCanvas.push(`${text}: ${left} to ${left + width} of ${this.canvas.width}`);
+  }
+  return fillText.call(this, text, x, y, ...more);
+};
+"""
+
+
 def layout_faults(page: Page, within: str | None = None) -> list[str]:
     """Return what is wrong with the layout, a line each; ``within``: a selector of what is looked at."""
     found: list[str] = page.evaluate(_FAULTS, within)
@@ -48,6 +63,11 @@ def share_of_height(page: Page, selector: str) -> float:
 def watch_shifts(page: Page) -> None:
     """Add up from the next load on how far the page moves by itself (cumulative layout shift)."""
     page.add_init_script(_SHIFTS)
+
+
+def watch_canvases(page: Page) -> None:
+    """Note from the next load on what is written past a picture's edge, into ``window.cutOnCanvas``."""
+    page.add_init_script(_CANVAS)
 
 
 def shifted(page: Page) -> tuple[float, list[str]]:

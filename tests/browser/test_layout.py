@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import settled
-from tests.browser.layout import layout_faults, share_of_height, shifted, watch_shifts
+from tests.browser.layout import layout_faults, share_of_height, shifted, watch_canvases, watch_shifts
 from tests.browser.test_translation_scenes import (
     LONG_WORD,
     MEETING,
@@ -176,6 +176,7 @@ def test_no_page_moves_while_it_loads_and_nothing_is_cut_at_any_size(page_at: Pa
     with scripted(scene) as running:
         page = page_at("about:blank", expects=AWAY)
         watch_shifts(page)
+        watch_canvases(page)
         for path in ("/", "/connections", "/gateway", "/tree", "/settings", "/nope"):
             for size in ("desk", "phone"):
                 width, height = SIZES[size]
@@ -186,6 +187,7 @@ def test_no_page_moves_while_it_loads_and_nothing_is_cut_at_any_size(page_at: Pa
                 page.wait_for_timeout(300)
                 total, moved = shifted(page)
                 assert total <= 0.05, f"{path}, {size}: {moved}"
+                assert page.evaluate("window.cutOnCanvas") == [], f"{path}, {size}"
             for size in sizes:
                 resize(page, size)
                 assert layout_faults(page) == [], f"{path}, {size}"

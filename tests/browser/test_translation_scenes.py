@@ -170,6 +170,7 @@ def meeting(pages: Running, page_at: PageAt) -> Callable[..., tuple[Page, Hub]]:
         page.goto(f"{pages.url}/translation#session=meeting")
         expect(page.locator("#read-head")).to_have_text("English")
         expect(page.locator("#here")).to_have_text("Three people here")
+        expect(page.locator("#scroll")).to_be_visible()
         return page, hub
 
     return join
@@ -394,6 +395,7 @@ def test_large_type_stays_after_a_reload(meeting: Callable[..., tuple[Page, Hub]
     page.get_by_role("button", name="Large type").click()
     expect(page.locator(".line-confidence").first).to_be_hidden()
     page.reload()
+    expect(page.locator("#here")).to_have_text("Three people here")
     expect(page.get_by_role("button", name="Leave large type")).to_be_visible()
 
 

@@ -99,7 +99,8 @@ export class Chart {
     const options = {
       width: Math.max(80, Math.floor(this.#box.clientWidth)),
       height: HEIGHT,
-      padding: [8, 20, 0, 0],
+      // On the right there is room for half of a time with its seconds.
+      padding: [8, 32, 0, 0],
       legend: { show: false },
       cursor: { y: false, sync: { key: "page", setSeries: false }, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : 1] } },
