@@ -165,6 +165,7 @@ def _fronts(
         deflate=frontend.compression,
         tls=None if certificate is None else certificate.context,
         **({"http2": True} if frontend.http2 else {}),
+        **({"http3": certificate.pair} if frontend.http3 and certificate is not None else {}),
         **both,
     )
     answering = EarlyApplication(parts, application)

@@ -36,8 +36,9 @@ class Certificate:
         self._key = key
         self._events = events
         self._protocols = protocols
-        self._context, self._context_http1 = self._read()
         self._seen = self._contents()
+        self._context, self._context_http1 = self._read()
+        self._pair = self._seen
         self.boundary = Boundary("certificate")
 
     def context(self) -> ssl.SSLContext:
@@ -47,6 +48,13 @@ class Certificate:
     def context_http1(self) -> ssl.SSLContext:
         """Return the context for a new connection to a server that speaks HTTP/1.1 alone."""
         return self._context_http1
+
+    def pair(self) -> tuple[bytes, bytes]:
+        """Return the certificate, its chain after it, and the key that are in use, in PEM."""
+        certificate, key = self._pair
+        assert certificate is not None  # noqa: S101 - both were read before they were used
+        assert key is not None  # noqa: S101
+        return certificate, key
 
     def _read(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         made = read_pair(self._certificate, self._key, self._protocols)
@@ -71,12 +79,13 @@ class Certificate:
                 f"The new TLS certificate cannot be used, the one before stays: {fault}",
             )
             return False
+        self._pair = seen
         _log.info("certificate replaced", path=self._certificate)
         self._events.record("ok", "service", "The TLS certificate was replaced; new connections get it.")
         return True
 
-    def _contents(self) -> tuple[bytes | None, ...]:
-        return tuple(_contents(Path(each)) for each in (self._certificate, self._key))
+    def _contents(self) -> tuple[bytes | None, bytes | None]:
+        return _contents(Path(self._certificate)), _contents(Path(self._key))
 
     async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Reload whenever a file changes, until cancelled.

@@ -23,6 +23,7 @@ from hypercorn.typing import ConnectionState
 from orch.front import plain_http
 from orch.front.admission import REFUSAL_WITHIN, REFUSALS, Admission, Place
 from orch.front.answers import problem
+from orch.front.http3 import Datagrams, bind
 from orch.front.hypercorn_connection import FIRST_BYTES, FORCED_CLOSE, Connection, Context
 from orch.front.listeners import NeighbourListener
 from orch.front.statistics import FrontStatistics
@@ -41,6 +42,9 @@ HANDSHAKE: Final = 10.0
 FIRST_REQUEST: Final = 1.0
 """Seconds that a stop leaves to a connection just accepted for its first request to come and be answered."""
 
+ALT_SVC: Final = 3600
+"""Seconds for which a client may come by HTTP/3 at once."""
+
 
 class Front:
     """Accepts connections for ``app`` until told to stop.
@@ -51,6 +55,7 @@ class Front:
     flight. ``heartbeat_timeout`` and ``deflate`` are not used: Hypercorn pings and never asks whether it was
     answered, and agrees to compression wherever it is offered.
     ``http2`` takes it where a client begins with its preface; over TLS ``tls`` has to offer it.
+    ``http3`` returns the certificate and key in use, in PEM; with it HTTP/3 is spoken at the same addresses.
     ``listen`` gives listeners on sockets that are there already, in place of ``host`` and ``port``.
     """
 
@@ -72,6 +77,7 @@ class Front:
         on_shortage: Callable[[Shortage, str], None] | None = None,
         outgoing: Outgoing | None = None,
         http2: bool = False,
+        http3: Callable[[], tuple[bytes, bytes]] | None = None,
     ) -> None:
         self._app = app
         self._host = host
@@ -92,6 +98,8 @@ class Front:
         self._accepted = 0
         self._forced = 0
         self._is_http2 = http2
+        self._http3 = http3
+        self._datagrams: Datagrams | None = None
         self._refused: Counter[str] = Counter()
         self._bound_to: frozenset[tuple[str, int]] = frozenset()
         self.bound: tuple[str, ...] = ()
@@ -100,29 +108,40 @@ class Front:
         """Serve until ``stopping`` is set and all connections have ended, or until cancelled."""
         listeners = await self._listen()
         context = WorkerContext(None)
+        datagram_sockets: list[stdlib_socket.socket] = []
         try:
-            async with trio.open_nursery() as connections:
-                try:
-                    async with trio.open_nursery() as accepting:
-                        accepting.start_soon(
-                            partial(
-                                trio.serve_listeners,
-                                partial(self._serve_connection, context),
-                                listeners,
-                                handler_nursery=connections,
+            if self._http3 is not None:
+                datagram_sockets = bind([_name(listener) for listener in listeners])
+                self._datagrams = self._make_datagrams(self._http3, context)
+            async with trio.open_nursery() as reading:
+                async with trio.open_nursery() as connections:
+                    if self._datagrams is not None:
+                        reading.start_soon(self._datagrams.serve, datagram_sockets, connections)
+                    try:
+                        async with trio.open_nursery() as accepting:
+                            accepting.start_soon(
+                                partial(
+                                    trio.serve_listeners,
+                                    partial(self._serve_connection, context),
+                                    listeners,
+                                    handler_nursery=connections,
+                                )
                             )
-                        )
-                        task_status.started()
-                        await self._stopping.wait()
-                        accepting.cancel_scope.cancel()
-                    # Who comes now is to be refused, or taken by another worker, rather than left to wait.
-                    for listener in listeners:
-                        await listener.aclose()
-                    with trio.move_on_after(self._grace()):
-                        await self._finish(context)
-                finally:
-                    self._close_all(connections)
+                            task_status.started()
+                            await self._stopping.wait()
+                            accepting.cancel_scope.cancel()
+                        # Who comes now is to be refused, or taken by another worker, not left to wait.
+                        for listener in listeners:
+                            await listener.aclose()
+                        with trio.move_on_after(self._grace()):
+                            await self._finish(context)
+                    finally:
+                        self._close_all(connections)
+                reading.cancel_scope.cancel()
         finally:
+            for each in datagram_sockets:
+                trio.lowlevel.notify_closing(each)
+                each.close()
             with trio.move_on_after(FORCED_CLOSE, shield=True):
                 for listener in listeners:
                     await listener.aclose()
@@ -132,9 +151,29 @@ class Front:
         await self._answer_first_requests()
         await context.terminated.set()
         await self._drain()
-        if self._sockets:
+        if self._datagrams is not None:
+            self._datagrams.leave()
+        if self._open:
             self._emptied = trio.Event()
             await self._emptied.wait()
+
+    @property
+    def _open(self) -> int:
+        return len(self._sockets) + (0 if self._datagrams is None else self._datagrams.open)
+
+    def _has_ended(self) -> None:
+        if self._emptied is not None and not self._open:
+            self._emptied.set()
+
+    def _make_datagrams(self, pair: Callable[[], tuple[bytes, bytes]], context: WorkerContext) -> Datagrams:
+        return Datagrams(
+            app_at=self._bound_app,
+            config=self._config,
+            context=context,
+            pair=pair,
+            admission=self._admission,
+            on_empty=self._has_ended,
+        )
 
     async def _answer_first_requests(self) -> None:
         """Wait until every connection has asked for something, or has had :data:`FIRST_REQUEST` to.
@@ -176,7 +215,7 @@ class Front:
         else:
             opened = await trio.open_tcp_listeners(self._port, host=self._host, backlog=BACKLOG)
         names = addresses((listener.socket for listener in opened), scheme="https" if self._tls else "http")
-        if self._port == 0:
+        if self._port == 0 or self._http3 is not None:
             self._port = opened[0].socket.getsockname()[1]
         self.bound = tuple(dict.fromkeys(names))
         self._bound_to = frozenset(listener.socket.getsockname()[:2] for listener in opened)
@@ -228,8 +267,7 @@ class Front:
         finally:
             self._sockets.discard(sock)
             self._has_asked(sock)
-            if self._emptied is not None and not self._sockets:
-                self._emptied.set()
+            self._has_ended()
 
     def _count_refused(self, kind: str) -> None:
         self._refused[kind] += 1
@@ -256,17 +294,24 @@ class Front:
         config.h11_max_incomplete_size = 32 * 1024
         config.include_server_header = False
         config.accesslog = None
+        if self._http3 is not None:
+            config.alt_svc_headers = [f'h3=":{self._port}"; ma={ALT_SVC}']
         return config
 
     def statistics(self) -> FrontStatistics:
         """Return what is open now."""
         return FrontStatistics(
             bound=self.bound,
-            open=len(self._sockets),
-            accepted=self._accepted,
+            open=self._open,
+            accepted=self._accepted + (0 if self._datagrams is None else self._datagrams.accepted),
             closed_by_force=self._forced,
             refused=dict(self._refused),
         )
+
+
+def _name(listener: Any) -> tuple[int, tuple[Any, ...]]:
+    """Return a listener's address, family first."""
+    return listener.socket.family, listener.socket.getsockname()
 
 
 async def _begins_with_tls(sock: trio.socket.SocketType) -> bool:

@@ -23,7 +23,10 @@ class Front(Protocol):
 
 
 def make(name: ServerName, app: Any, **given: Any) -> Front:
-    """Return a server of this name; both take the same arguments, but for ``http2``, which is Hypercorn's."""
+    """Return a server of this name; both take the same arguments.
+
+    ``http2`` and ``http3`` are Hypercorn's alone.
+    """
     if name == "hypercorn":
         from orch.front.hypercorn import Front as Hypercorn  # noqa: PLC0415 - not loaded where it is not used
 

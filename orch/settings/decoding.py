@@ -372,11 +372,19 @@ def _proxies(settings: Settings) -> list[Fault]:
 
 
 def _tls(settings: Settings) -> list[Fault]:
-    """Find a certificate without its key, the other way round, and HTTP/2 where it is not spoken."""
+    """Find a certificate without its key, the other way round, and protocols where they are not spoken."""
     frontend = settings.orchestration.frontend
-    if frontend.http2 and frontend.server != "hypercorn":
-        expected = "expected false; the service's own server speaks HTTP/1.1, frontend.server: hypercorn both"
-        return [Fault("orchestration.frontend.http2", expected)]
+    if frontend.server != "hypercorn":
+        for name, is_wanted in (("http2", frontend.http2), ("http3", frontend.http3)):
+            if is_wanted:
+                expected = "expected false; the own server speaks HTTP/1.1, frontend.server: hypercorn more"
+                return [Fault(f"orchestration.frontend.{name}", expected)]
+    if frontend.http3 and not frontend.tls_certificate:
+        expected = "expected false, or a certificate: see orchestration.frontend.tls_certificate"
+        return [Fault("orchestration.frontend.http3", expected)]
+    if frontend.http3 and frontend.workers > 1:
+        expected = "expected false, or one worker: datagrams of one client would come to several"
+        return [Fault("orchestration.frontend.http3", expected)]
     if bool(frontend.tls_certificate) == bool(frontend.tls_key):
         return []
     there, missing = "tls_certificate", "tls_key"

@@ -32,7 +32,7 @@ class Frontend(Section, frozen=True):
     loopback too, the next at the next. 0: they are not. ``allowed_hosts``: the names the service answers to
     beside loopback's, ``*.example.org`` for all below one. ``trusted_proxies``: addresses and networks whose
     ``X-Forwarded-For`` and ``-Proto`` are believed. ``tls_certificate``, ``tls_key``: PEM files; with them it
-    speaks TLS. ``http2``: spoken too, by Hypercorn. ``public_url``: where others open it,
+    speaks TLS. ``http2``, ``http3``: spoken too, by Hypercorn. ``public_url``: where others open it,
     ``https://HOST[:PORT]``; links that are copied on the machine itself lead there.
     """
 
@@ -48,6 +48,7 @@ class Frontend(Section, frozen=True):
     tls_key: FilePath = ""
     public_url: Url = ""
     http2: bool = False
+    http3: bool = False
 
 
 class Websocket(Section, frozen=True):

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from orch import self_made
 from tests.fakes.client import connected
+from tests.fakes.http3 import http3
 from tests.fakes.redis import redis_server
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
@@ -48,6 +50,14 @@ def served(port: int) -> bytes:
         shown = secure.getpeercert(binary_form=True)
         assert shown is not None
         return shown
+
+
+def wait_until_served(port: int, pair: tuple[Path, Path]) -> None:
+    """Wait for the pair in the files, which were written one after the other."""
+    deadline = time.monotonic() + 30
+    while served(port) != in_file(pair[0]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def in_file(path: Path) -> bytes:
@@ -95,10 +105,7 @@ def test_a_renewed_pair_is_taken_up_and_a_broken_one_is_not(
     assert served(secure.port) == first
     write_pair(pair)
     secure.wait_for_line("certificate replaced")
-    deadline = time.monotonic() + 30
-    while served(secure.port) != in_file(pair[0]):  # the two files were written one after the other
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until_served(secure.port, pair)
     assert served(secure.port) != first
 
 
@@ -213,3 +220,30 @@ session_management: {{persistence: redis, redis_url: "{redis.url}"}}
             while {served(s.port) for _ in range(8)} != {in_file(pair[0])}:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
+
+
+def test_http3_is_spoken_with_the_pair_in_use(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    """Pages and API at the same port over UDP; who comes over TCP is told; a renewed pair is shown next."""
+    environ = {
+        "TLS_CERTIFICATE": str(pair[0]),
+        "TLS_KEY": str(pair[1]),
+        "ORCH_FRONTEND__SERVER": "hypercorn",
+        "ORCH_FRONTEND__HTTP3": "true",
+    }
+
+    async def ask(port: int) -> tuple[int, str, bytes]:
+        async with http3(port) as client:
+            page, alive = await client.get("/"), await client.get("/livez")
+            shown = client.quic.tls._peer_certificate
+            assert shown is not None
+            return page.status, alive.body.decode(), shown.public_bytes(serialization.Encoding.DER)
+
+    with service("serve", tmp_path, environ=environ) as s:
+        told = httpx2.get(s.url + "/livez", verify=False).headers["alt-svc"]
+        assert told == f'h3=":{s.port}"; ma=3600'
+        status, alive, shown = run(ask, s.port, virtual=False)
+        assert (status, "alive" in alive) == (200, True), alive
+        assert shown == in_file(pair[0])
+        write_pair(pair)
+        wait_until_served(s.port, pair)
+        assert run(ask, s.port, virtual=False)[2] == in_file(pair[0])
