@@ -115,7 +115,10 @@ SPEECH_REFUSING: Final = Name(
 )
 SPEECH_WAITING: Final = Name("orch_speech_waiting_seconds", "gauge", "Speech that waits for a back end.")
 CAPTION_SECONDS: Final = Name(
-    "orch_speech_caption_seconds", "gauge", "End of speech to final caption, recent.", ("quantile",)
+    "orch_speech_caption_seconds",
+    "gauge",
+    "End of speech to final caption, in the last 15 minutes; absent without any.",
+    ("quantile",),
 )
 FRONT_OPEN: Final = Name("orch_front_connections", "gauge", "Sockets open now, of whatever kind.")
 FRONT_ACCEPTED: Final = Name("orch_front_connections_total", "counter", "Sockets accepted.")

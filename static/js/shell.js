@@ -168,7 +168,7 @@ export class Shell {
       const value = data[what];
       setText(element, value > 0 ? count(value) : "");
       const words = value > 0 ? counted(value, COUNTED[what]) : "";
-      setText(element.previousElementSibling, words === "" ? "" : `, ${words}`);
+      setText(element.previousElementSibling, words);
       setAttribute(element.closest("a"), "title", words || null);
     }
   }

@@ -284,6 +284,35 @@ def test_a_page_asks_for_the_token_once_and_stays_signed_in(page_at: PageAt, axe
         expect(page).to_have_url(running.url + "/sign-in?next=/tree")
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_numbers_in_the_side_bar_say_what_they_count(full: Running, page_at: PageAt, width: int) -> None:
+    """To screen readers in the link's name, and on hover."""
+    page = page_at(full.url + "/gateway", width=width)
+    settled(page)
+    link = page.get_by_role("navigation").get_by_role("link", name="Connections").first
+    expect(link).to_have_attribute("title", "1,458 connections")
+    if width > 600:
+        expect(link).to_have_accessible_name("Connections 1,458 connections")
+        other = page.get_by_role("navigation").get_by_role("link", name="Translation").first
+        expect(other).to_have_accessible_name("Translation 412 sessions")
+
+
+def test_how_many_match_is_read_out_when_others_are_chosen_and_not_at_each_change(
+    page_at: PageAt,
+) -> None:
+    with scripted("full") as running:
+        page = page_at(running.url + "/connections")
+        settled(page)
+        expect(page.locator("#pool-note")).not_to_be_empty()
+        expect(page.locator("#pool-count")).to_be_empty()
+        page.locator("#choices button").nth(1).click()
+        expect(page.locator("#pool-count")).to_contain_text("match")
+        before = page.locator("#pool-count").inner_text()
+        running.service.scene = "broken"
+        expect(page.locator("#pool-slot tbody tr")).to_have_count(0)
+        assert page.locator("#pool-count").inner_text() == before
+
+
 def test_guests_get_no_operators_navigation(page_at: PageAt, axe: str) -> None:
     """On a wide screen and on a phone: no side bar, no page that they may not open."""
     from tests.web.test_app import WIDE

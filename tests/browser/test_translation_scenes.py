@@ -233,6 +233,20 @@ def test_captions_grow_in_place_and_only_finals_are_read_out(
     expect(page.locator(".line")).to_have_count(1)
 
 
+def test_ones_own_words_are_not_read_out(meeting: Callable[..., tuple[Page, Hub]]) -> None:
+    """Read out they would go back into the microphone; others' are, and how sure the engine is never."""
+    page, hub = meeting([])
+    own = {"speaker": "Guest", "participant_id": "p0"}
+    hub.say(**transcript("c-0", "Lo digo yo.", start=0, **own), offset=1)
+    hub.say(**translation("c-0", "I say it."), offset=2)
+    expect(page.locator(".line")).to_have_count(1)
+    hub.say(**transcript("a-0", "Lo dice Ann.", start=5), offset=3)
+    hub.say(**translation("a-0", "Ann says it."), offset=4)
+    expect(page.locator("#announce")).to_have_text("Ann: Ann says it.")
+    for confidence in page.locator(".line-confidence").all():
+        expect(confidence).to_have_attribute("aria-hidden", "true")
+
+
 def test_a_gap_is_said_in_words_and_gives_way_to_the_text(meeting: Callable[..., tuple[Page, Hub]]) -> None:
     """So is a translation that is not there, in the translation's place."""
     page, hub = meeting(MEETING)

@@ -264,7 +264,9 @@ test("the connection's bar counts down, and says which kind of lost it is", () =
 
 test("figures are old once two beats have passed, and only where there is a beat", () => {
   assert.deepEqual(freshness({ state: "live", age: 12.7, limit: 6 }), { state: "stale", text: "12 s old" });
-  assert.deepEqual(freshness({ state: "live", age: 12.7, limit: null }), { state: "live", text: "live · updated now" });
+  assert.deepEqual(freshness({ state: "live", age: 12.7, limit: null }), { state: "live", text: "live" }, "silence means that nothing has changed");
+  assert.equal(freshness({ state: "live", age: 0.4, limit: 6 }).text, "live · updated now");
+  assert.equal(freshness({ state: "live", age: 4.2, limit: 6 }).text, "live · updated 4 s ago");
   assert.deepEqual(freshness({ state: "waiting", age: 1, limit: 6 }), { state: "waiting", text: "not connected" });
   assert.deepEqual(freshness({ state: "connecting", age: null, limit: 6 }), { state: "connecting", text: "connecting" });
 });

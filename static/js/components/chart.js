@@ -138,8 +138,10 @@ export class Chart {
 
   #say() {
     const words = this.#series.map(({ label }, which) => {
-      const { low, high, last, known } = extent(this.#data[which + 1] ?? []);
-      return known === 0 ? `${label}: nothing measured yet` : `${label}: now ${this.#format(last)}, between ${this.#format(low)} and ${this.#format(high)}`;
+      const column = this.#data[which + 1] ?? [];
+      const { low, high, known } = extent(column);
+      const now = column.at(-1) ?? null;
+      return known === 0 ? `${label}: nothing measured yet` : `${label}: ${now === null ? "nothing measured now" : `now ${this.#format(now)}`}, between ${this.#format(low)} and ${this.#format(high)}`;
     });
     setText(this.#summary, `${words.join(". ")}.`);
   }

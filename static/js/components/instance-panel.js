@@ -60,7 +60,7 @@ export class InstancePanel {
     setTime(since, row.since);
     showFacts(list, [
       ["Address", row.url],
-      ["In this state since", since],
+      ["State began", since],
       ["Engine", row.engine],
       ["Last check took", joined(latency(row.latency_ms))],
       ["Checks, p95", joined(latency(row.p95_ms))],

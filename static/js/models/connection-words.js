@@ -1,7 +1,7 @@
 /** What is said of the page's connection. Pure. */
 
 import { count } from "./figures.js";
-import { clockTime } from "./times.js";
+import { ago, clockTime } from "./times.js";
 
 /**
  * The bar's words, or null where there is nothing to say. `retryIn` in seconds or null; `asOf`: of when what is
@@ -29,5 +29,5 @@ export function freshness({ state, age, limit, isDoubted = false }) {
   if (state === "live" && isDoubted) return { state: "stale", text: "no answer" };
   if (state !== "live" || age === null) return { state: state === "live" ? "live" : "connecting", text: state === "live" ? "live" : "connecting" };
   if (limit !== null && age > limit) return { state: "stale", text: `${count(Math.floor(age))} s old` };
-  return { state: "live", text: "live · updated now" };
+  return { state: "live", text: limit === null ? "live" : `live · updated ${age < 2 ? "now" : ago(age)}` };
 }

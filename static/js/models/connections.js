@@ -88,7 +88,7 @@ export function chosen(connections, { doing: key, worker }) {
 }
 
 /** What the table's columns are called where the service sorts; those that are not here only the page can sort by. */
-const SORTS = { Who: "who", State: "doing", Sessions: "session", Since: "since", Waiting: "queued_bytes" };
+const SORTS = { Who: "who", State: "doing", Sessions: "session", Opened: "since", Waiting: "queued_bytes" };
 
 /**
  * What has to be asked of the service because the page was not told of all connections, as a query string, or

@@ -20,7 +20,7 @@ export function sentence(gateway, threshold = 0.05) {
   if (tried.size > 0) return `A few requests try whether ${listed([...tried])} works again; until one does, the rest are answered 503.`;
   if (open.length > 0) return `${open.length === 1 ? "One breaker is" : `${count(open.length)} breakers are`} not closed; requests go to the other instances.`;
   if (gateway.error_rate > threshold) return `More than ${percent(threshold)} of requests failed in the last minute.`;
-  if (gateway.requests_per_second === 0) return "Ready. No requests in the last moments.";
+  if (gateway.requests_per_second === 0) return "Ready. No requests in the last minute.";
   return "Requests are going through.";
 }
 

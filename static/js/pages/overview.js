@@ -18,7 +18,8 @@ import { control } from "../control.js";
 import { count, counted, duration, joined, latency, number } from "../models/figures.js";
 import { instances, problems, sentence } from "../models/overview.js";
 import { captionTile, clientsTile, connectionsTile, requestsTile } from "../models/tiles.js";
-import { socket } from "../page-socket.js";
+import { clockTime } from "../models/times.js";
+import { serverNow, socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
 /** A tab in the background shows how many problems there are. */
@@ -104,7 +105,7 @@ const topics = {
     state.tree = data;
     showTwigs(ready(byId("branches-slot"), null, "ol", "twigs"), data.branches);
     const restarts = data.branches.reduce((sum, branch) => sum + branch.restarts, 0);
-    setText(byId("branches-note"), restarts === 0 ? "no restarts" : counted(restarts, "restart"));
+    setText(byId("branches-note"), `${restarts === 0 ? "no restarts" : counted(restarts, "restart")} since the start`);
     showStatus();
   },
   workers({ workers }) {
@@ -123,9 +124,16 @@ throughput.start();
 latencies.start();
 for (const [topic, show] of Object.entries(topics)) socket.onTopic(topic, show);
 showWhose(socket, (who, many) => `Connections and sessions are those of all ${many} workers; everything else is that of ${who}, which this page talks to.`);
+/** When the sessions were last known, in seconds since the epoch. */
+let sessionsAt = null;
 // Only the newest sessions are shown here: the connections themselves are not asked for.
 new Polling({ fetch: (path) => control("GET", path), interval: 5_000 }).ask("/api/connections?limit=0", ({ answer, error }) => {
-  if (error !== null) return; // the bar that says that the connection is lost says it
+  if (error !== null) {
+    // The socket may live all the same: then nothing else says that these are old.
+    if (sessionsAt !== null) setText(byId("sessions-note"), `as of ${clockTime(sessionsAt)}`);
+    return;
+  }
+  sessionsAt = serverNow();
   showSessions(byId("sessions-slot"), answer.session_list.slice(0, 5), answer.sessions);
   setText(byId("sessions-note"), answer.sessions > 5 ? `5 of ${count(answer.sessions)}` : "");
 });

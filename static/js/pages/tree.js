@@ -108,10 +108,10 @@ function showPanel(isNew = false) {
   setPill(open.state, word(branch.state), branchTone(branch.state));
   setTime(open.since, branch.since);
   showFacts(open.list, [
-    ["In this state since", open.since],
+    ["State began", open.since],
     ["Says", branch.detail || null],
     ["Waits for", branch.waits_for],
-    ["Restarts", `${count(branch.restarts)}; more than ${count(branch.restart_limit)} failures in ${duration(branch.restart_window)} stop the service`],
+    ["Restarts", `${count(branch.restarts)} since the start; more than ${count(branch.restart_limit)} failures in ${duration(branch.restart_window)} stop the service`],
     ["Next attempt", branch.backoff_until === null ? null : stateWords(branch, serverNow()).replace("next attempt ", "")],
   ]);
   showQueues(branch.queues);
