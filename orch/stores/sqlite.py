@@ -36,6 +36,9 @@ QUEUE_BYTES: Final = 64 * 2**20
 #: What one transaction takes at most: enough to share the flush, not so much that others wait long.
 BATCH_LIMIT: Final = 1_000
 
+#: Bytes in the file that nothing is in, from which on they are given back without waiting for the next sweep.
+FREE_BYTES: Final = 4 * 2**20
+
 #: How long an operation waits for a store that is being started again.
 PATIENCE: Final = 5.0
 
@@ -321,8 +324,11 @@ class SqliteStore:
         return await self.execute(statements.count)
 
     async def used_bytes(self) -> int:
-        """Return how many bytes of the file are in use."""
-        return await self.execute(statements.used_bytes)
+        """Return how many bytes of the file are in use; much that is not any more is given back."""
+        used, free = await self.execute(statements.used_bytes)
+        if free >= FREE_BYTES:
+            self._file.is_reclaim_due = True
+        return used
 
     async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
         """Forget sessions, what was said in them and who was there; return those that there were."""

@@ -23,6 +23,9 @@ from orch.websocket.keys import Keys
 #: disk, and is given to nobody's disadvantage.
 PRUNE_EVERY: Final = 32
 
+#: Browsers that may be signed in. Only who has the token signs in: a program that does so each time, say.
+SIGN_INS_KEPT: Final = 1_000
+
 _SESSION: Final = (
     "session_id, epoch, last_offset, kept_first, config, created, last_active, speak_key, read_key"
 )
@@ -95,14 +98,13 @@ def count(database: sqlite3.Connection) -> int:
     return row[0]
 
 
-def used_bytes(database: sqlite3.Connection) -> int:
-    """Return how many bytes of the file are in use; what was deleted and not given back yet is not."""
+def used_bytes(database: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many bytes of the file are in use, and how many were and are not given back yet."""
     size, pages, free = (
         database.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("page_size", "page_count", "freelist_count")
     )
-    used: int = size * (pages - free)
-    return used
+    return size * (pages - free), size * free
 
 
 def delete(
@@ -295,8 +297,13 @@ def _note_oldest(database: sqlite3.Connection, session: int) -> None:
 
 
 def keep_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> None:
-    """Keep an operator's sign-in; those that are over go."""
+    """Keep an operator's sign-in; those that are over go, and of very many those that end first."""
     database.execute("DELETE FROM sign_ins WHERE expires <= ?", (now,))
+    database.execute(
+        "DELETE FROM sign_ins WHERE name IN"
+        " (SELECT name FROM sign_ins ORDER BY expires DESC LIMIT -1 OFFSET ?)",
+        (SIGN_INS_KEPT - 1,),
+    )
     database.execute("INSERT OR REPLACE INTO sign_ins (name, expires) VALUES (?, ?)", (name, now + seconds))
 
 

@@ -56,7 +56,7 @@ class Beginnings:
                 a_minute=limits.max_sessions_per_minute_per_address,
                 what="sessions were begun",
             )
-        self._rooms.space.require("A new session")
+        self._rooms.space.require_for_session()
         if self._rooms.count >= limits.max_sessions and not await self.make_room(1):
             raise ProblemError(
                 "sessions_full",

@@ -5,6 +5,7 @@ next look.
 """
 
 from collections.abc import Callable
+from math import ceil
 from typing import Final
 
 from orch.problems import ProblemError
@@ -20,6 +21,9 @@ BRIM: Final = 1.25
 
 #: What someone who may return to a session takes, about.
 PARTICIPANT_BYTES: Final = 256
+
+
+RETRY: Final = {"Retry-After": "60"}
 
 
 class Space:
@@ -57,6 +61,11 @@ class Space:
         """Whether enough room was made."""
         return self.taken <= self.limit * EASED
 
+    def surplus(self, sessions: int) -> int:
+        """Return how many of ``sessions`` of the usual size have to end so that enough room is made."""
+        over = self.taken - self.limit * EASED
+        return max(1, ceil(over * sessions / max(self.taken, 1)))
+
     @property
     def is_full(self) -> bool:
         """Whether no more may be taken by what clients write."""
@@ -70,24 +79,35 @@ class Space:
         """Note what was written since."""
         self._written += size
 
+    def require_for_session(self) -> None:
+        """Raise ``store_full`` where no session can begin; it says what an operator can do."""
+        if self.is_full:
+            raise ProblemError(
+                "store_full",
+                f"A new session cannot be stored: all sessions together take {_mib(self.taken)} of the "
+                f"{_mib(self.limit)} that they may (session_management.max_bytes). End sessions that are not "
+                "needed; those in which nobody is end by themselves.",
+                headers=RETRY,
+            )
+
     def require(self, what: str) -> None:
         """Raise ``store_full`` where ``what`` (a sentence's subject) cannot be stored."""
         if self.is_full:
-            raise self._full(what)
+            raise _full(what)
 
     def require_for_joining(self) -> None:
         """Raise ``store_full`` where so much more than may be is taken that nobody else may join."""
         if self.taken >= self.limit * BRIM:
-            raise self._full("Your place in the session")
+            raise _full("Your place in the session")
 
-    def _full(self, what: str) -> ProblemError:
-        return ProblemError(
-            "store_full",
-            f"{what} cannot be stored: all sessions together take {_mib(self.taken)} of the "
-            f"{_mib(self.limit)} that they may (session_management.max_bytes). Captions go on. End "
-            "sessions that are not needed; those in which nobody is end by themselves.",
-            headers={"Retry-After": "60"},
-        )
+
+def _full(what: str) -> ProblemError:
+    return ProblemError(
+        "store_full",
+        f"{what} cannot be stored now: all sessions together take as much room as they may. Captions go on. "
+        "Try again later, or tell whoever runs the service.",
+        headers=RETRY,
+    )
 
 
 def _mib(size: int) -> str:

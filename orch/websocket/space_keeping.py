@@ -69,7 +69,10 @@ class SpaceKeeper:
         space.measured(await self._rooms.store.used_bytes())
         if space.is_tight:
             ended = 0
-            while not space.is_eased and (gone := await self._beginnings.make_room(STEP)):
+            while not space.is_eased:
+                gone = await self._beginnings.make_room(min(space.surplus(self._rooms.count), STEP))
+                if not gone:
+                    break
                 ended += gone
                 space.measured(await self._rooms.store.used_bytes())
             if ended:

@@ -12,10 +12,12 @@ from orch.problems import ProblemError
 from orch.stores import sqlite as module
 from orch.stores.database import Migration, StoreError, migrations, open_database
 from orch.stores.sqlite import SqliteStore
+from orch.stores.statements import SIGN_INS_KEPT
 from orch.websocket.history import Limits
 from tests.fakes.hub import inline
 from tests.fakes.running import run
 from tests.fakes.stores import LIMITS, PARTICIPANT, append, record, running
+from tests.fakes.wires import eventually
 
 
 def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(tmp_path: Path) -> None:
@@ -364,3 +366,38 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
 def test_the_schema_s_files_are_numbered_without_gaps() -> None:
     """A forgotten or doubled number would make files of one version differ."""
     assert [step.version for step in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+def test_much_that_was_deleted_is_given_back_to_the_disk_at_once(tmp_path: Path) -> None:
+    """Where someone looks how much is in use; little waits for the next sweep."""
+    path = tmp_path / "s.sqlite3"
+
+    async def main() -> None:
+        store = SqliteStore(path)
+        async with running(store):
+            for name in ("small", "large"):
+                await store.create(record(name))
+            await append(store, "small", b'{"a":"%s"}' % (b"x" * 100_000))
+            for _ in range(12):
+                await append(store, "large", b'{"a":"%s"}' % (b"x" * 600_000), limits=LIMITS)
+            assert await store.used_bytes() > 7_000_000
+            await store.delete(["large"])
+            await store.used_bytes()
+            await eventually(lambda: path.stat().st_size < 1_000_000)
+
+    run(main, virtual=False, limit=60)
+
+
+def test_sign_ins_are_bounded(tmp_path: Path) -> None:
+    """The one that was used longest ago is over where there are too many."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "s.sqlite3")
+        async with running(store):
+            for number in range(SIGN_INS_KEPT + 1):
+                await store.keep_sign_in(str(number), now=1000.0 + number, seconds=1e6)
+            assert not await store.touch_sign_in("0", now=3000.0, seconds=1e6)
+            assert await store.touch_sign_in("1", now=3000.0, seconds=1e6)
+            assert await store.touch_sign_in(str(SIGN_INS_KEPT), now=3000.0, seconds=1e6)
+
+    run(main, virtual=False, limit=60)
