@@ -185,7 +185,8 @@ class SessionStore(Protocol):
     async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
         """Forget those who were in a crowded session longest ago; return how many.
 
-        Owners and those who are ``present`` (now, which is ``at``) are never forgotten.
+        Owners and those who are ``present`` (now, which is ``at``) are never forgotten, and those who have
+        spoken after all others.
         """
 
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
@@ -272,15 +273,19 @@ class ClusterStore(SessionStore, SettingsStore, Protocol):
 
 
 def surplus_participants(
-    there: Sequence[ParticipantRecord], present: frozenset[str], limit: int
+    there: Sequence[ParticipantRecord],
+    present: frozenset[str],
+    limit: int,
+    speakers: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
     """Return who of those who may return to a session is forgotten: the longest absent, beyond ``limit``.
 
-    Owners and those who are ``present`` count, and stay.
+    Owners and those who are ``present`` count, and stay. ``speakers``, whose words are in the history, are
+    forgotten after all others, so that nobody pushes them out by joining again and again.
     """
     surplus = len(there) - limit
     if surplus <= 0:
         return ()
     absent = [one for one in there if one.role != "owner" and one.participant_id not in present]
-    absent.sort(key=lambda one: one.seen)
+    absent.sort(key=lambda one: (one.participant_id in speakers, one.seen))
     return tuple(one.participant_id for one in absent[:surplus])

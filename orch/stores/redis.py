@@ -377,7 +377,8 @@ class RedisStore:
     async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
         """Forget those who were in a crowded session longest ago, other than owners and who is present."""
         there = await self._pipeline.execute(self._commands.participants(session_id))
-        late = surplus_participants(there, present, records.PARTICIPANTS_KEPT)
+        speakers = await self._pipeline.execute(self._commands.speakers(session_id))
+        late = surplus_participants(there, present, records.PARTICIPANTS_KEPT, speakers)
         if late:
             await self._pipeline.execute(self._commands.drop_participants(session_id, late))
         here = [one for one in there if one.participant_id in present and one.seen < at]

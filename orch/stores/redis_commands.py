@@ -33,6 +33,9 @@ from orch.websocket.keys import NO_KEYS, Keys
 SESSION_BYTES: Final = 1_024
 PARTICIPANT_BYTES: Final = 256
 
+#: The range of scores in which it is counted how many captions each has: see ``redis_scripts/book.lua``.
+CAPTION_SHARES: Final = (3 * 2**44, b"(%d" % (4 * 2**44))
+
 _FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active", "speak", "read")
 
 
@@ -399,6 +402,17 @@ class SessionCommands(ServerCommands):
             ((b"HGETALL", keys(session_id).participants),),
             lambda replies: list(
                 self._readable(keys(session_id).participants, _participant, _pairs(replies[0]))
+            ),
+            session_id,
+        )
+
+    def speakers(self, session_id: str) -> Call[frozenset[str]]:
+        """Return whose captions a session has."""
+        return Call(
+            ((b"ZRANGEBYSCORE", keys(session_id).shares, *CAPTION_SHARES),),
+            lambda replies: frozenset(
+                name.removeprefix("m:0:")
+                for name in self._readable(keys(session_id).shares, read_text, replies[0])
             ),
             session_id,
         )

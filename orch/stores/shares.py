@@ -124,6 +124,16 @@ def age(
     return dropped
 
 
+def speakers(database: sqlite3.Connection, session_id: str) -> frozenset[str]:
+    """Return whose captions a session has."""
+    rows = database.execute(
+        "SELECT p.sender FROM shares p JOIN sessions s ON s.number = p.session"
+        " WHERE s.session_id = ? AND p.kind = ?",
+        (session_id, Kind.CAPTION),
+    )
+    return frozenset(sender for (sender,) in rows)
+
+
 def losses(database: sqlite3.Connection, session_id: str) -> Losses | None:
     """Return what was dropped in a session; None: there is no such session."""
     row = database.execute(

@@ -222,7 +222,8 @@ def thin_out(database: sqlite3.Connection, session_id: str, present: frozenset[s
         (session_id,),
     ).fetchall()
     there = [_participant(row) for row in rows]
-    late = surplus_participants(there, present, records.PARTICIPANTS_KEPT)
+    speakers = shares.speakers(database, session_id)
+    late = surplus_participants(there, present, records.PARTICIPANTS_KEPT, speakers)
     for participant_id in late:
         drop_participant(database, session_id, participant_id)
     # Whoever falls silent later was there until now.

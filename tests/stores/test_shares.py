@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from orch.stores.database import close_database, migrations, open_database
-from orch.stores.records import SessionStore
+from orch.stores.records import ParticipantRecord, SessionStore
 from orch.stores.sqlite import SqliteStore
 from orch.websocket.history import Budget, Kind, Limits, Losses, Share, pressed
 from tests.fakes.hub import inline
@@ -221,6 +221,30 @@ def test_captions_find_room_in_a_queue_full_of_broadcasts(
                 assert accepted == 5  # it did not wait
                 assert await ticket.wait() <= 11
             assert accepted == 20
+
+    engine.run(main)
+
+
+def test_whoever_has_spoken_may_return_however_many_join_after_them(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those who are absent, who only came and went is forgotten first."""
+    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_KEPT", 5)
+
+    async def main() -> None:
+        store = engine.store()
+        async with running(store):
+            await store.create(record())
+            for place, name in enumerate(["ann", "bob", *(f"p{number}" for number in range(8))]):
+                someone = ParticipantRecord(name, name, "participant", (), b"h", 20.0 + place)
+                await store.put_participant("s", someone)
+            await append(store, limits=USUAL, share=Share(CAPTION, "ann"))
+            await append(store, limits=USUAL, share=Share(BROADCAST, "bob"))
+            await store.prune(1.0, USUAL)
+            assert await store.thin_out("s", frozenset(), 90.0) == 5
+            names = ["ann", "bob", *(f"p{number}" for number in range(8))]
+            found = [name for name in names if await store.participant("s", name) is not None]
+            assert found == ["ann", "p4", "p5", "p6", "p7"]
 
     engine.run(main)
 
