@@ -16,18 +16,17 @@ if mark and string.match(mark, '^%S+') == ARGV[1] then
 else
   mark = ARGV[1]
 end
-local session = redis.call('HMGET', KEYS[1], 'offset', 'active', 'epoch')
-if not session[1] then
+local book = open_book(KEYS[1], KEYS[2], KEYS[4], KEYS[5])
+if not book.offset then
   return -1
 end
 local publish = redis.REDIS_VERSION_NUM and 'SPUBLISH' or 'PUBLISH'
-local before = tonumber(session[1])
+local before = tonumber(book.offset)
 if not before or before < 0 or before > 9007199254740000 or before ~= math.floor(before) then
   return redis.error_reply('ERR the offset of the stored session is no number')
 end
-local book = open_book(KEYS[1], KEYS[2], KEYS[4], KEYS[5])
 local known = tonumber(ARGV[7])
-local came_back_with_less = session[3] == ARGV[6] and before < known
+local came_back_with_less = book.epoch == ARGV[6] and before < known
 if came_back_with_less then
   -- The server came back with less than it had answered. What was given is not given again (see raise.lua).
   before = known
@@ -81,13 +80,14 @@ end
 supersede(book, named)
 -- So many at once at most: the server does nothing else meanwhile. What is left goes with the next ones.
 spill(book, budgets, 2048)
-if math.floor(offset / 32) > math.floor(before / 32) then
+local is_aged = math.floor(offset / 32) > math.floor(before / 32)
+if is_aged then
   age(book, tonumber(ARGV[8]), now, 4096)
 end
-close_book(book, offset)
-local active = now > (tonumber(session[2]) or 0) and now_text or session[2] or now_text
-redis.call('HSET', KEYS[1], 'active', active)
-for place = 1, 5 do
+close_book(book, offset, now > (tonumber(book.active) or 0) and now_text or book.active or now_text)
+-- Of the index and the shares it is renewed with the age, and by touch.lua.
+local is_renewed = is_aged or book.is_remade or count_of(book) <= #fresh
+for place = 1, is_renewed and 5 or 3 do
   redis.call('PEXPIRE', KEYS[place], ARGV[4])
 end
 redis.call('SET', KEYS[6], mark .. ' ' .. ARGV[2] .. string.format('=%.0f', before + 1), 'PX', 30000)

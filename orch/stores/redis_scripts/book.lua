@@ -3,13 +3,12 @@
 --
 -- Beside the history (one entry a message) are two sorted sets: the index, "kind:sender:offset:size" for each
 -- message, ordered by text; and the shares, "b:kind:sender" and "m:kind:sender" with the bytes and messages that
--- someone holds, each kind and sort in a range of scores of its own. The session's fields have the sums of each
--- kind (n0, b0, …), the newest offsets that were dropped (gone, gone_others) and how far the index is (indexed).
+-- someone holds, each kind and sort in a range of scores of its own. The session's field "book" has nine
+-- numbers: messages and bytes of each kind, the newest offsets that were dropped (gone: of captions, gone_others),
+-- and how far the index is (indexed).
 -- What does not agree with the history (a former version wrote it, a full server dropped a part) is made anew.
 local SPAN = 17592186044416 -- 2^44: more than any sum
 local KINDS = 3
-local BOOK = {'n0', 'b0', 'n1', 'b1', 'n2', 'b2', 'gone', 'gone_others', 'indexed', 'first', 'offset'}
-
 local function whole(number)
   return string.format('%.0f', number)
 end
@@ -29,14 +28,18 @@ local function share_of(header, frame)
 end
 
 local function open_book(session, history, index, shares)
-  local read = redis.call('HMGET', session, unpack(BOOK))
+  local read = redis.call('HMGET', session, 'offset', 'first', 'active', 'epoch', 'book')
   local book = {session = session, history = history, index = index, shares = shares, n = {}, b = {},
-    deltas = {}, dropped = 0, added = {}, removed = {}}
-  for kind = 0, KINDS - 1 do
-    book.n[kind], book.b[kind] = tonumber(read[kind * 2 + 1]) or 0, tonumber(read[kind * 2 + 2]) or 0
+    deltas = {}, dropped = 0, added = {}, removed = {}, gone = 0, gone_others = 0,
+    offset = read[1], first = tonumber(read[2]), active = read[3], epoch = read[4]}
+  local sums = {}
+  for number in string.gmatch(read[5] or '', '%d+') do
+    sums[#sums + 1] = tonumber(number)
   end
-  book.gone, book.gone_others = tonumber(read[7]) or 0, tonumber(read[8]) or 0
-  book.indexed, book.first, book.offset = tonumber(read[9]), tonumber(read[10]), tonumber(read[11])
+  for kind = 0, KINDS - 1 do
+    book.n[kind], book.b[kind] = sums[kind * 2 + 1] or 0, sums[kind * 2 + 2] or 0
+  end
+  book.gone, book.gone_others, book.indexed = sums[7] or 0, sums[8] or 0, sums[9]
   return book
 end
 
@@ -88,15 +91,20 @@ local function flush(book)
   in_parts('ZREM', book.index, book.removed)
   book.added, book.removed = {}, {}
   for name, delta in pairs(book.deltas) do
-    for sort, change in pairs({b = delta.size, m = delta.count}) do
-      local base = ((sort == 'b' and 0 or KINDS) + delta.kind) * SPAN
-      local held = sort .. ':' .. name
-      local score = tonumber(redis.call('ZSCORE', book.shares, held) or base) + change
+    for place = 0, 1 do
+      local base, change = (place * KINDS + delta.kind) * SPAN, place == 0 and delta.size or delta.count
+      local held = (place == 0 and 'b:' or 'm:') .. name
+      local score = tonumber(redis.call('ZINCRBY', book.shares, whole(change), held))
+      if score < base then
+        -- There was none, or it holds nothing any more.
+        score = score + base
+        if change > 0 then
+          redis.call('ZADD', book.shares, whole(score), held)
+        end
+      end
       -- What holds no message any more holds no bytes either.
       if score <= base then
         redis.call('ZREM', book.shares, held)
-      else
-        redis.call('ZADD', book.shares, whole(score), held)
       end
     end
   end
@@ -268,16 +276,15 @@ local function age(book, seconds, now, most)
 end
 
 -- Writes the sums down, and how far the history goes back.
-local function close_book(book, offset)
+local function close_book(book, offset, active)
   flush(book)
   local first = book.first
   if first == nil or book.dropped > 0 or book.is_remade then
     local oldest = redis.call('XRANGE', book.history, '-', '+', 'COUNT', 1)
     first = oldest[1] and tonumber(string.match(oldest[1][1], '^%d+')) or offset + 1
   end
-  redis.call('HSET', book.session, 'offset', whole(offset), 'first', whole(first),
-    'bytes', whole(book.b[0] + book.b[1] + book.b[2]), 'indexed', whole(book.indexed),
-    'gone', whole(book.gone), 'gone_others', whole(book.gone_others),
-    'n0', whole(book.n[0]), 'b0', whole(book.b[0]), 'n1', whole(book.n[1]), 'b1', whole(book.b[1]),
-    'n2', whole(book.n[2]), 'b2', whole(book.b[2]))
+  local n, b = book.n, book.b
+  redis.call('HSET', book.session, 'active', active, 'offset', whole(offset), 'first', whole(first),
+    'bytes', whole(b[0] + b[1] + b[2]), 'book', string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f',
+      n[0], b[0], n[1], b[1], n[2], b[2], book.gone, book.gone_others, book.indexed))
 end

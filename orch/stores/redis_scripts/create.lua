@@ -9,7 +9,7 @@ end
 redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 redis.call('HSET', KEYS[1], 'token', ARGV[1], 'epoch', ARGV[3], 'offset', ARGV[4], 'first', ARGV[5],
   'config', ARGV[6], 'created', ARGV[7], 'active', ARGV[8], 'bytes', '0', 'speak', ARGV[9], 'read', ARGV[10],
-  'indexed', ARGV[4], 'gone', tonumber(ARGV[5]) - 1, 'gone_others', tonumber(ARGV[5]) - 1)
+  'book', string.format('0 0 0 0 0 0 %d %d %s', tonumber(ARGV[5]) - 1, tonumber(ARGV[5]) - 1, ARGV[4]))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 if ARGV[11] then
   redis.call('HSET', KEYS[3], ARGV[11], ARGV[12])

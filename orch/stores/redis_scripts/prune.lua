@@ -1,11 +1,11 @@
 -- KEYS: session, history, participants, index, shares
 -- ARGV: now, the limits: seconds, then messages and bytes of each kind
 -- Returns how many messages went, and how many participants may return.
-local offset = tonumber(redis.call('HGET', KEYS[1], 'offset'))
+local book = open_book(KEYS[1], KEYS[2], KEYS[4], KEYS[5])
+local offset = tonumber(book.offset)
 if not offset then
   return {0, 0}
 end
-local book = open_book(KEYS[1], KEYS[2], KEYS[4], KEYS[5])
 follow(book, offset, offset, {})
 local budgets = {}
 for place = 3, 8 do
@@ -14,6 +14,6 @@ end
 age(book, tonumber(ARGV[2]), (clock(ARGV[1])), math.huge)
 spill(book, budgets, math.huge)
 if book.dropped > 0 or book.is_remade then
-  close_book(book, offset)
+  close_book(book, offset, book.active or ARGV[1])
 end
 return {book.dropped, redis.call('HLEN', KEYS[3])}

@@ -9,7 +9,6 @@ if tonumber(session[2]) >= tonumber(ARGV[2]) then
   return tonumber(session[2])
 end
 redis.call('HSET', KEYS[1], 'offset', ARGV[2], 'first', string.format('%.0f', tonumber(ARGV[2]) + 1), 'bytes', '0',
-  'n0', '0', 'b0', '0', 'n1', '0', 'b1', '0', 'n2', '0', 'b2', '0',
-  'gone', ARGV[2], 'gone_others', ARGV[2], 'indexed', ARGV[2])
+  'book', string.format('0 0 0 0 0 0 %s %s %s', ARGV[2], ARGV[2], ARGV[2]))
 redis.call('UNLINK', KEYS[2], KEYS[4], KEYS[5])
 return tonumber(ARGV[2])
