@@ -10,6 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+from orch.shortages import own_shortage
+
+_log = structlog.get_logger("store")
+
 TARGET: Final = 8 * 2**20
 """Bytes put by; deleting the largest session writes about half of that."""
 
@@ -27,21 +33,35 @@ ENOUGH: Final = 2**20
 
 
 class Reserve:
-    """The file; the mutable state is its size, and the size that it had while there was enough."""
+    """The file.
+
+    The mutable state is its size, the size that it had while there was enough, and whether it can be made.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.size = 0
         self._wanted = 0
+        self._is_refused = False
 
     def fill(self, *, least: int = LEAST) -> None:
-        """Put by what is wanted. OSError: there is not that much room, or not ``least`` bytes beside it."""
+        """Put by what is wanted. OSError: there is not that much room, or not ``least`` bytes beside it.
+
+        What else stands in the way (a file of this name that is another user's, a limit of the size of files)
+        costs the reserve and nothing more; it is tried again when the database is opened again.
+        """
         free = free_bytes(self._path.parent)
         if free is not None:
             share = min(TARGET, (free + self.size) // SHARE)
             self._wanted = max(self._wanted, share - share % 4096)
-        if self.size < self._wanted:
-            self._allocate(self._wanted)
+        if self.size < self._wanted and not self._is_refused:
+            try:
+                self._allocate(self._wanted)
+            except OSError as error:
+                if own_shortage(error) is not None:
+                    raise
+                self._is_refused = True
+                _log.warning("no room can be put by", path=str(self._path), reason=str(error))
             free = free_bytes(self._path.parent)
         if free is not None and free < least:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
@@ -91,7 +111,7 @@ class Reserve:
 
     def drop(self) -> None:
         """Give all of it back."""
-        self.size = 0
+        self.size, self._is_refused = 0, False
         with suppress(OSError):  # another start of the service puts it to use or away
             self._path.unlink(missing_ok=True)
 

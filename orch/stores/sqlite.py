@@ -234,7 +234,8 @@ class SqliteStore:
                         await self._look()
         except StoreError as error:
             self._close_queue(error)
-            if trouble_of(error) not in REOPENING:
+            # Of an error of the system that names nothing, the look at the file has said what it means.
+            if (trouble_of(error) or self._condition.trouble) not in REOPENING:
                 raise
         except trio.Cancelled:
             self._opened = trio.Event()

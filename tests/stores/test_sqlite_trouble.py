@@ -19,7 +19,7 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores.sqlite import SqliteStore
+from orch.stores.sqlite import LOOK_EVERY, SqliteStore
 from orch.stores.sqlite_trouble import ADVICE, BRIEF, Steadied, Trouble, reason
 from orch.websocket.history import Limits
 from tests.fakes.hub import inline
@@ -306,6 +306,50 @@ def test_a_disk_that_reports_errors_is_said_and_the_file_is_opened_again(tmp_pat
                 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
             assert await until(store, "healthy") < SOON
             assert await append(store) == acknowledged + 1
+
+    run(main, virtual=False)
+
+
+def test_room_that_cannot_be_put_by_costs_the_store_nothing(tmp_path: Path) -> None:
+    """What has the reserve's name may be another user's file, left behind by a service that was killed."""
+    path = tmp_path / "s.sqlite3"
+    in_the_way = path.with_name("s.sqlite3-reserve")
+    in_the_way.mkdir()
+
+    async def main() -> None:
+        store = SqliteStore(path)
+        async with running(store):
+            await store.create(record())
+            for offset in range(1, 4):
+                await trio.sleep(LOOK_EVERY)
+                assert store.standing().state == "healthy"
+                assert await append(store) == offset
+        assert in_the_way.is_dir()
+
+    run(main, virtual=False)
+
+
+def test_a_limit_of_the_size_of_files_ends_no_branch(tmp_path: Path) -> None:
+    """It holds for the reserve as well, whose refusal is no error of SQLite's."""
+    path = tmp_path / "s.sqlite3"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    async def main() -> None:
+        store = SqliteStore(path)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
+        try:
+            async with running(store):
+                await store.create(record())
+                acknowledged = await append(store)
+                await trio.sleep(2 * LOOK_EVERY)
+                assert store.standing().state == "healthy"
+                acknowledged = await stuff(store, 50_000)
+                await trio.sleep(2 * LOOK_EVERY)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+                assert await until(store, "healthy") < SOON
+                assert await append(store) == acknowledged + 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     run(main, virtual=False)
 
