@@ -49,8 +49,15 @@ def hubs(request: pytest.FixtureRequest) -> Hubs:
     return found
 
 
-async def speak(hub: Hub, *numbers: int, participant_id: str = "ann", size: int = 0) -> None:
-    """Publish captions, each with a translation, as the speech pipeline does."""
+async def until_here(hub: Hub, offset: int) -> None:
+    """Wait until a worker has heard of what another has stored."""
+    async with hub.service._rooms.open("s") as session:
+        await hub.service._rooms.reach(session, offset)
+
+
+async def speak(hub: Hub, *numbers: int, participant_id: str = "ann", size: int = 0) -> int:
+    """Publish captions, each with a translation, as the speech pipeline does; return the newest offset."""
+    offset = 0
     for number in numbers:
         await hub.service._rooms.publish("s", said(number, participant_id, size))
         translated = Translation(
@@ -62,7 +69,8 @@ async def speak(hub: Hub, *numbers: int, participant_id: str = "ann", size: int 
             text=f"Zeile {number}",
             confidence=None,
         )
-        await hub.service._rooms.publish("s", translated, speaker=participant_id)
+        offset = await hub.service._rooms.publish("s", translated, speaker=participant_id)
+    return offset
 
 
 def said(number: int, participant_id: str, size: int = 0) -> Transcript:
@@ -154,7 +162,7 @@ def test_no_flood_of_broadcasts_changes_the_transcript(
                 assert len(refused) == (count if size > 65_536 else 0)
             for hub in {id(a): a, id(b): b}.values():
                 assert await transcript(hub) == before
-            await speak(a, 10)
+            offset = await speak(a, 10)
             async with a.connected() as alice:
                 answer = await alice.ask(recovery(joined, 18, broadcasts_optional=True), "session_recovered")
                 assert answer["recovered"] is True
@@ -166,6 +174,7 @@ def test_no_flood_of_broadcasts_changes_the_transcript(
             async with a.connected() as alice:
                 answer = await alice.ask(recovery(joined, 18), "session_recovered")
                 assert answer["recovered"] is (refused != [] or there == count)
+            await until_here(b, offset)
             async with b.connected() as bob:
                 late = await bob.ask({"type": "join_session", "session_id": "s", "history": True})
                 assert late["complete"] is True
@@ -201,7 +210,8 @@ def test_a_speaker_who_says_without_end_removes_only_what_they_said(hubs: Hubs, 
         async with hubs(tmp_path, **settings) as (a, b), a.connected() as alice:
             await alice.ask({"type": "create_session", "session_id": "s"})
             await speak(a, 1, 2, participant_id="ann")
-            await speak(b, *range(3, 40), participant_id="", size=60_000)
+            offset = await speak(b, *range(3, 40), participant_id="", size=60_000)
+            await until_here(a, offset)
             text, complete = await transcript(a)
             assert "line 1\n" in text
             assert "line 2\n" in text
@@ -226,9 +236,11 @@ def test_names_without_end_remove_no_caption(hubs: Hubs, tmp_path: Path) -> None
             assert session is not None
             member = session.member(joined["participant_id"])
             assert member is not None
+            offset = 0
             for number in range(50):
                 member.name = f"Eve {number}"
-                await b.service._rooms.publish("s", renamed(joined["participant_id"], member.name))
+                offset = await b.service._rooms.publish("s", renamed(joined["participant_id"], member.name))
+            await until_here(a, offset)
             text, complete = await transcript(a)
             assert complete is True
             assert all(f"line {number}\n" in text for number in range(10))
