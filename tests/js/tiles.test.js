@@ -32,7 +32,7 @@ test("where nothing was said lately there is no figure, and it is said", () => {
   assert.deepEqual([tile.value, plain(tile.note)], ["–", "no speech in the last 15 min"]);
   assert.equal(captionTile({ ...silent, utterances: 0, caption_ago: null }, series).note, "nothing has been said since the start");
   const hung = { ...silent, utterances_in_window: 3, lost_in_window: 1 };
-  assert.equal(plain(captionTile(hung, series).note), "3 utterances in the last 15 min, no caption measured · 1 lost");
+  assert.equal(plain(captionTile(hung, series).note), "no caption of live speech in the last 15 min, of 3 utterances · 1 lost");
 });
 
 test("clients' requests are compared with themselves, in words and in no colour", () => {

@@ -74,7 +74,7 @@ export function captionTile(speech, series) {
   const heard = speech.utterances_in_window;
   if (speech.utterances === 0) return { ...tile, value: UNKNOWN, note: "nothing has been said since the start" };
   if (heard === 0) return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no speech in the last ${window}`, lost]) };
-  return { ...tile, value: UNKNOWN, note: joinedNotes([late, `${counted(heard, "utterance")} in the last ${window}, no caption measured`, lost]) };
+  return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no caption of live speech in the last ${window}, of ${counted(heard, "utterance")}`, lost]) };
 }
 
 /** Requests under way, and how full the room for clients' requests is, where that is known. */
