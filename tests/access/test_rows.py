@@ -93,7 +93,7 @@ def test_each_route_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someon
         if someone.key is not None:
             headers["X-Session-Key"] = keys.get(someone.key, "x" * 22)
         wrong = []
-        async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
+        async with httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=120) as client:
             for method, path, need in requests():
                 response = await client.request(method, path, json=BODIES.get(path))
                 code = None
@@ -117,7 +117,7 @@ def test_only_operators_end_a_session(tmp_path: Path, someone: Someone) -> None:
             **await headers_of(service, someone),
             "X-Session-Key": keys.get(someone.key or "", "x" * 22),
         }
-        async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
+        async with httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=120) as client:
             answer = await client.delete("/api/sessions/s")
             assert (answer.status_code == 204) is (Need.OPERATOR in someone.may)
             assert answer.status_code in (204, 401)
@@ -197,7 +197,7 @@ async def headers_of(service: Whole, someone: Someone) -> dict[str, str]:
     """Return what someone sends with every request; who comes by cookie signs in first."""
     headers = dict(someone.headers)
     if headers.get("Cookie") == "signed in":
-        async with httpx2.AsyncClient(base_url=service.url, headers=FORWARDED) as client:
+        async with httpx2.AsyncClient(base_url=service.url, headers=FORWARDED, timeout=120) as client:
             answer = await client.post("/sign-in", data={"token": TOKEN})
         headers["Cookie"] = answer.headers["Set-Cookie"].partition(";")[0]
     return headers
@@ -213,7 +213,7 @@ def served(folder: Path, use: Any, token: str) -> None:
 
     async def main() -> None:
         async with whole(folder, **overlay) as service:
-            async with httpx2.AsyncClient(base_url=service.url) as client:
+            async with httpx2.AsyncClient(base_url=service.url, timeout=120) as client:
                 made = await client.post("/api/sessions/create", json={"session_id": "s"})
             await use(service, made.json()["keys"])
 

@@ -33,7 +33,7 @@ def using(folder: Path, use: Use, *, token: str = TOKEN, **overlay: Any) -> None
     async def main() -> None:
         async with (
             whole(folder, **(away | overlay)) as service,
-            httpx2.AsyncClient(base_url=service.url) as client,
+            httpx2.AsyncClient(base_url=service.url, timeout=120) as client,
         ):
             await use(service, client)
 
@@ -329,7 +329,7 @@ def test_another_token_ends_what_the_old_one_opened(tmp_path: Path) -> None:
 
         async with (
             whole(tmp_path, settings=file("old-token")) as service,
-            httpx2.AsyncClient(base_url=service.url) as client,
+            httpx2.AsyncClient(base_url=service.url, timeout=120) as client,
         ):
             answer = await sign_in(client, "old-token")
             cookie = answer.headers["Set-Cookie"].partition(";")[0]

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 T = TypeVar("T")
 
 #: Seconds of real time after which a test hangs: no machine that does other things as well is that slow.
-HANGS = 180.0
+HANGS = 600.0
 
 
 def run(test: Callable[..., Awaitable[T]], *args: Any, virtual: bool = True, limit: float = 120) -> T:

@@ -47,7 +47,7 @@ def test_routes_are_for_local_requests_and_operators(
     """Every method, on every route; a refusal acts on our origin no more than an answer does."""
 
     async def use(service: Whole) -> None:
-        async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
+        async with httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=120) as client:
             for path in ("/api/audio/transcribe", "/api/whisper/x", "/api/translate", "/api/translation/x"):
                 for method in ("GET", "POST", "DELETE", "OPTIONS"):
                     answer = await client.request(method, path)
@@ -62,7 +62,7 @@ def test_what_the_settings_list_is_open_to_all(tmp_path: Path) -> None:
     """And only that: not another method, not a path below, not the same back end by another route."""
 
     async def use(service: Whole) -> None:
-        async with httpx2.AsyncClient(base_url=service.url, headers=FORWARDED) as client:
+        async with httpx2.AsyncClient(base_url=service.url, headers=FORWARDED, timeout=120) as client:
             assert (await client.post("/api/translate", json={})).status_code == PASSED
             for method, path in (
                 ("GET", "/api/translate"),
@@ -94,7 +94,7 @@ def test_a_page_of_another_site_reads_nothing_of_a_back_end(
     """In the browser of someone who may: a back end may act on what is read. What is open to all stays so."""
 
     async def use(service: Whole) -> None:
-        async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
+        async with httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=120) as client:
             assert (await client.get("/api/audio/models")).status_code == status
             assert (await client.get("/api/audio/open")).status_code == PASSED
 
@@ -134,7 +134,7 @@ def test_a_path_that_can_be_read_in_two_ways_is_refused(tmp_path: Path, path: st
     """400, as the documentation says, and not handed to the pages."""
 
     async def use(service: Whole) -> None:
-        async with httpx2.AsyncClient(base_url=service.url) as client:
+        async with httpx2.AsyncClient(base_url=service.url, timeout=120) as client:
             answer = await client.get(httpx2.URL(service.url).copy_with(raw_path=path.encode()))
             assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 

@@ -19,7 +19,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel of this checkout."""
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)],
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
         check=True,
         capture_output=True,
     )
@@ -29,11 +29,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outside(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel into ``venv`` in a folder outside the checkout."""
+    """Install the wheel into ``venv`` in a folder outside the checkout, with what is locked and no more."""
     folder = tmp_path_factory.mktemp("outside")
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     pip = [str(folder / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, str(wheel)], check=True, cwd=folder)
+    lock = ROOT / "requirements" / "service.lock"
+    subprocess.run([*pip, "--no-compile", "--require-hashes", "-r", str(lock)], check=True, cwd=folder)
+    subprocess.run([*pip, "--no-index", str(wheel)], check=True, cwd=folder)
     return folder
 
 
@@ -114,7 +116,7 @@ def served(outside: Path) -> Iterator[str]:
 
 def test_it_serves_its_pages_outside_the_checkout(served: str) -> None:
     """The page, and each file that the page names."""
-    with httpx2.Client(base_url=served) as client:
+    with httpx2.Client(base_url=served, timeout=120) as client:
         page = client.get("/")
         assert page.status_code == 200
         assert page.headers["Content-Type"].startswith("text/html")

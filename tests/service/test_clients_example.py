@@ -71,7 +71,7 @@ async def running(s: RunningService, folder: Path) -> AsyncIterator[Printed]:
 
 async def begun(s: RunningService, people: int = 1) -> None:
     """Wait until the example's session is there, with so many in it."""
-    async with httpx2.AsyncClient(base_url=s.url) as http:
+    async with httpx2.AsyncClient(base_url=s.url, timeout=120) as http:
         for _ in range(600):
             answer = await http.get("/api/sessions/stand-up")
             if answer.status_code == 200 and answer.json()["participant_count"] >= people:
@@ -105,7 +105,7 @@ def test_the_example_ends_with_its_session_and_joins_one_that_is_there(tmp_path:
             for _ in range(2):
                 async with running(s, tmp_path) as printed, running(s, tmp_path) as second:
                     await begun(s, people=2)
-                    async with httpx2.AsyncClient(base_url=s.url) as http:
+                    async with httpx2.AsyncClient(base_url=s.url, timeout=120) as http:
                         assert (await http.delete("/api/sessions/stand-up")).status_code == 204
                     for each in (printed, second):
                         await each.until("The session is over: ended\n")

@@ -183,7 +183,7 @@ def test_requests_cut_anywhere_are_served(way: RunningService) -> None:
 @pytest.mark.parametrize("way", ["hypercorn-http2", "hypercorn-http2-tls"], indirect=True)
 def test_http2_is_spoken_where_it_is_asked_for(way: RunningService) -> None:
     """Pages and the API, over one connection; by its preface without TLS, by ALPN with it."""
-    with httpx2.Client(http1=way.url.startswith("https:"), http2=True, verify=False) as client:
+    with httpx2.Client(http1=way.url.startswith("https:"), http2=True, verify=False, timeout=120) as client:
         for path in ("/livez", "/translation"):
             answer = client.get(way.url + path)
             assert (answer.status_code, answer.http_version) == (200, "HTTP/2")

@@ -45,7 +45,7 @@ def test_stuck_and_failing_uploads_do_not_reach_captions(tmp_path: Path) -> None
                     await client.ask("audio_ended", type="audio_end")
                     assert client.finals()
                     assert not [m for m in client.messages if m.get("error") or m["type"] == "error"]
-                async with httpx2.AsyncClient(base_url=service.url) as http:
+                async with httpx2.AsyncClient(base_url=service.url, timeout=120) as http:
                     status = (await http.get("/api/gateway/status")).json()
                 [audio] = [each for each in status["instances"] if each["service"] == "audio-service"]
                 lanes = {lane["flow"]: lane for lane in audio["lanes"]}

@@ -30,8 +30,8 @@ def test_what_is_read_is_listed_and_cancelled_by_whoever_sent_it_or_an_operator(
     async def main() -> None:
         async with (
             whole(tmp_path, **AWAY) as service,
-            httpx2.AsyncClient(base_url=service.url) as operator,
-            httpx2.AsyncClient(base_url=service.url) as guest,
+            httpx2.AsyncClient(base_url=service.url, timeout=120) as operator,
+            httpx2.AsyncClient(base_url=service.url, timeout=120) as guest,
         ):
             operator.headers["Authorization"] = f"Bearer {TOKEN}"
             made = await operator.post("/api/sessions/create", json={"session_id": "s"})

@@ -24,7 +24,7 @@ def using(folder: Path, use: Use, **overlay: Any) -> None:
     async def main() -> None:
         async with (
             whole(folder, **away, **overlay) as service,
-            httpx2.AsyncClient(base_url=service.url) as client,
+            httpx2.AsyncClient(base_url=service.url, timeout=120) as client,
         ):
             await use(client)
 

@@ -198,7 +198,7 @@ def test_so_many_wait_and_the_next_are_told_to_come_again() -> None:
     codes: list[str] = []
 
     async def use() -> None:
-        transcripts = Transcripts(kept, patience=0.05)
+        transcripts = Transcripts(kept, patience=2)
 
         async def ask() -> None:
             try:

@@ -29,7 +29,7 @@ def test_full_orchestration_flow(tmp_path: Path) -> None:
         assert audio.stdout is not None
         try:
             assert await audio.stdout.receive_some() == b"ready\n"
-            async with httpx2.AsyncClient(base_url=url) as http:
+            async with httpx2.AsyncClient(base_url=url, timeout=120) as http:
                 assert (await http.get("/")).status_code == 200
                 async with connected(url) as client:
                     await client.ask("pong", type="ping")
