@@ -23,9 +23,11 @@ from hypercorn.typing import ConnectionState
 from orch.front import plain_http
 from orch.front.admission import REFUSAL_WITHIN, REFUSALS, Admission, Place
 from orch.front.answers import problem
+from orch.front.flooders import Flooders
 from orch.front.http3 import Datagrams, bind
 from orch.front.hypercorn_connection import FIRST_BYTES, FORCED_CLOSE, Connection, Context
 from orch.front.listeners import NeighbourListener
+from orch.front.small_frames import TOO_MANY
 from orch.front.statistics import FrontStatistics
 from orch.outgoing import Outgoing
 from orch.shortages import Shortage
@@ -101,6 +103,7 @@ class Front:
         self._http3 = http3
         self._datagrams: Datagrams | None = None
         self._refused: Counter[str] = Counter()
+        self._flooders = Flooders()
         self._bound_to: frozenset[tuple[str, int]] = frozenset()
         self.bound: tuple[str, ...] = ()
 
@@ -253,10 +256,11 @@ class Front:
         self._sockets.add(sock)
         self._fresh[sock] = trio.current_time()
         self._accepted += 1
-        app = ASGIWrapper(self._bound_app(sock.getsockname()[:2]))
+        host = _host(sock)
+        app = ASGIWrapper(self._bound_app(sock.getsockname()[:2], host))
         connection = Connection(app, self._config(), Context(context), ConnectionState({}), stream)
         connection.on_request = partial(self._has_asked, sock)
-        connection.on_refused = self._count_refused
+        connection.on_refused = partial(self._count_refused, host)
         connection.is_http2 = self._is_http2
         try:
             await connection
@@ -269,10 +273,12 @@ class Front:
             self._has_asked(sock)
             self._has_ended()
 
-    def _count_refused(self, kind: str) -> None:
+    def _count_refused(self, host: str, kind: str) -> None:
         self._refused[kind] += 1
+        if kind == TOO_MANY and host:
+            self._flooders.note(host, trio.current_time())
 
-    def _bound_app(self, own: tuple[str, int]) -> Any:
+    def _bound_app(self, own: tuple[str, int], host: str = "") -> Any:
         """Return the application, told of the address that is bound rather than the one that was reached.
 
         Who listens on every address is reached at loopback's as well, and yet is no service of this machine
@@ -282,6 +288,8 @@ class Front:
         bound = own if own in self._bound_to else (everywhere, own[1])
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "websocket":
+                await trio.sleep(self._flooders.wait(host, trio.current_time()))
             await self._app({**scope, "server": bound}, receive, send)
 
         return app
@@ -312,6 +320,14 @@ class Front:
 def _name(listener: Any) -> tuple[int, tuple[Any, ...]]:
     """Return a listener's address, family first."""
     return listener.socket.family, listener.socket.getsockname()
+
+
+def _host(sock: trio.socket.SocketType) -> str:
+    """Return where a client is; empty where it is gone already."""
+    try:
+        return str(sock.getpeername()[0])
+    except OSError:
+        return ""
 
 
 async def _begins_with_tls(sock: trio.socket.SocketType) -> bool:

@@ -110,6 +110,11 @@ def test_a_flooding_websocket_is_closed(flood: bytes) -> None:
                 assert frame[0] in (PING, PONG)
             assert frame[1][:2] == (1008).to_bytes(2, "big")
             assert b"250 a second" in frame[1]
+            async with await trio.open_tcp_stream("127.0.0.1", port) as again:
+                begun = trio.current_time()
+                await again.send_all(HANDSHAKE)
+                assert (await again.receive_some()).startswith(b"HTTP/1.1 101")
+                assert trio.current_time() - begun > 0.9
             assert front.statistics().refused == {"too_many_small_frames": 1}
 
     run(main, virtual=False, limit=30)
