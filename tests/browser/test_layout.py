@@ -87,6 +87,11 @@ def test_words_have_most_of_the_window_at_every_size(meeting: Callable[..., tupl
     expect(page.locator("#speak-label")).to_have_text("Stop microphone")
     hub.say(**transcript("m-0", "and then we", start=330, final=False, language="en"))
     expect(page.locator("#meter")).to_be_visible()
+    page.evaluate(
+        "(name) => { for (const id of ['page-title', 'session-name'])"
+        " document.getElementById(id).textContent = name; }",
+        LONG_SESSION,
+    )
     for size in SIZES:
         resize(page, size)
         assert share_of_height(page, "#scroll") >= 0.5, size
