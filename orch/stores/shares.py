@@ -45,7 +45,8 @@ def enter(database: sqlite3.Connection, session: int, share: Share, size: int) -
 def supersede(database: sqlite3.Connection, session: int, share: int, offset: int) -> int:
     """Drop what a share holds from before ``offset``: it is replaced, so that it is no loss."""
     rows = database.execute(
-        "SELECT number, length(frame) FROM history WHERE session = ? AND share = ? AND number < ?",
+        "SELECT number, length(frame) FROM history INDEXED BY history_by_share"
+        " WHERE session = ? AND share = ? AND number < ?",
         (session, share, offset),
     ).fetchall()
     went = [Kept(number, 0.0, size) for number, size in rows]
@@ -84,7 +85,8 @@ def _spill_once(
         _, other, messages, size = fullest[1]
         runner_up = (size if what == "bytes" else messages, other)
     rows = database.execute(
-        "SELECT number, length(frame) FROM history WHERE session = ? AND share = ? ORDER BY number LIMIT ?",
+        "SELECT number, length(frame) FROM history INDEXED BY history_by_share"
+        " WHERE session = ? AND share = ? ORDER BY number LIMIT ?",
         (session, share, BATCH),
     ).fetchall()
     gone = spilled(

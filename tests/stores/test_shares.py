@@ -7,6 +7,7 @@ from random import Random
 import pytest
 import trio
 
+from orch.stores import statements
 from orch.stores.database import close_database, migrations, open_database
 from orch.stores.records import ParticipantRecord, SessionStore
 from orch.stores.sqlite import SqliteStore
@@ -247,6 +248,38 @@ def test_whoever_has_spoken_may_return_however_many_join_after_them(
             assert found == ["ann", "p4", "p5", "p6", "p7"]
 
     engine.run(main)
+
+
+def test_an_append_costs_the_same_however_much_is_stored(tmp_path: Path) -> None:
+    """Also where what has to go lies behind thousands of captions; counted in the database's own steps."""
+    database = open_database(tmp_path / "s.sqlite3", migrations())
+    statements.create(database, record())
+
+    def put(share: Share) -> int:
+        steps = 0
+
+        def step() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        database.set_progress_handler(step, 20)
+        statements.append(database, "s", body(50), at=20.0, limits=USUAL, origin=None, share=share)
+        database.set_progress_handler(None, 20)
+        return steps
+
+    eve = Share(BROADCAST, "eve")
+    for _ in range(1_000):
+        put(eve)
+    few = max(put(eve) for _ in range(40))
+    database.execute("BEGIN")
+    for _ in range(4_000):
+        put(Share(CAPTION, "ann"))
+    for _ in range(1_000):
+        put(eve)
+    database.execute("COMMIT")
+    assert max(put(eve) for _ in range(40)) <= few * 2
+    database.close()
 
 
 def test_lower_limits_take_hold_with_the_next_message(engine: Engine) -> None:
