@@ -129,8 +129,9 @@ def test_a_service_that_stops_in_order_is_waited_for(tmp_path: Path) -> None:
         async def main() -> None:
             async with orch.client.connect(s.url) as client:
                 await client.create("s")
-                await trio.to_thread.run_sync(s.stop)
-                assert (await waiting(client)).reason.startswith("The service is stopping.")
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(trio.to_thread.run_sync, s.stop)
+                    assert (await waiting(client)).reason.startswith("The service is stopping.")
 
         run(main, virtual=False)
 
