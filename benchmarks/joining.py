@@ -24,6 +24,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from orch.websocket.parts import PART_BYTES
+from tests.fakes.scenes import SCENES
 from tests.fakes.scripted_service import scripted
 
 STARTED = 1_767_621_720_000
@@ -111,6 +112,9 @@ class Meeting:
                 message = json.loads(data)
                 if message["type"] == "join_session":
                     self._join(message["id"])
+                elif message["type"] == "subscribe" and message["topic"] == "services":
+                    # The page shows nothing before it knows them.
+                    self.say(type="update", topic="services", data=SCENES["full"](time.time())["services"])
         except ConnectionClosed:
             pass
 
