@@ -1,10 +1,11 @@
 """What clients that ask for much and read nothing cost: memory of `orch serve`, on loopback.
 
-    python -m benchmarks.unread [--clients N] [--limit MB] [--server own|hypercorn]
+    python -m benchmarks.unread [--clients N] [--limit MB]
 
 A session stores 8 MB. Each of N raw clients asks for all of it in one of the ways there are (a join with
-history, a recovery, an export over HTTP, all kinds of exports at once, the histories of many sessions) and
-never reads. Printed: the memory (VmRSS) before, the most while they are there, and the difference.
+history, a recovery again and again, the histories of many sessions, one export over HTTP, an export that
+nobody else asks for) and never reads. Printed: the memory (VmRSS) before, the most while they are there, and
+the difference.
 """
 
 import argparse
@@ -16,15 +17,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import trio
 
 from benchmarks.peers.dialects import masked
+from orch.stores.records import SessionRecord
+from orch.stores.sqlite import SqliteStore
+from orch.websocket.history import Limits
+from orch.websocket.keys import new_keys
+from orch.websocket.messages import Transcript, encode
 from tests.fakes.client import connected
 from tests.fakes.service import RunningService, service
 
 HISTORY = 8 * 2**20
-MESSAGE = 1_900
+MESSAGE = 8_000
 WATCHED = 6.0
 """Seconds that the memory is looked at."""
 SETTINGS = """\
@@ -38,6 +45,7 @@ HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
+WAYS = ("join", "recover", "join many", "export", "exports")
 SESSIONS = 16
 """Sessions of the way that asks for many."""
 
@@ -53,21 +61,56 @@ def resident(s: RunningService) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 
 
-async def fill(s: RunningService, session_id: str, size: int) -> dict[str, object]:
-    """Have a session store as much as one may; return how it was joined, to recover it."""
-    body = "x" * (size - 150)
+def caption(session_id: str, number: int) -> bytes:
+    """Return the stored text of a line."""
+    return encode(
+        Transcript(
+            timestamp=0,
+            session_id=session_id,
+            segment_id=f"a-{number}",
+            revision=1,
+            final=True,
+            text="x" * (MESSAGE - 400),
+            language="en",
+            confidence=0.9,
+            start=number * 3.0,
+            end=number * 3.0 + 2.0,
+            stream_started=1_767_621_720_000,
+            speaker="Ann",
+            participant_id="p1",
+        )
+    )
+
+
+async def fill(folder: Path, sessions: int = SESSIONS) -> None:
+    """Have sessions store nearly as many captions as one may, before the service starts."""
+    now = time.time()
+    (folder / "var").mkdir(exist_ok=True)
+    store = SqliteStore(folder / "var" / "sessions.sqlite3")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        for name in (f"s{number}" for number in range(sessions)):
+            await store.create(SessionRecord(name, "e", 0, 1, b"{}", now, now, new_keys()))
+            limits = Limits(messages=10_000, seconds=86_400)
+            for number in range(HISTORY // MESSAGE - 10):
+                ticket = await store.begin_append(name, caption(name, number), at=now, limits=limits)
+            await ticket.wait()
+        nursery.cancel_scope.cancel()
+
+
+async def join(s: RunningService) -> dict[str, Any]:
+    """Join the first session and leave; return the answer, to recover it."""
     async with connected(s.url) as ann:
-        await ann.ask("session_created", type="create_session", session_id=session_id)
-        joined = await ann.ask("session_joined", type="join_session", session_id=session_id)
-        for number in range(HISTORY // size + 20):
-            await ann.ask("session_message", type="broadcast", session_id=session_id, data=[number, body])
-    return joined
+        return await ann.ask("session_joined", type="join_session", session_id="s0")
 
 
-def asked(way: str, number: int, joined: dict[str, object]) -> bytes:
+def asked(way: str, number: int, joined: dict[str, Any]) -> bytes:
     """Return what client ``number`` sends."""
-    if way == "export":
-        return b"GET /api/sessions/s0/transcript?format=json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    if way in ("export", "exports"):
+        kind = "" if way == "export" else f"&languages=q{number}"
+        return (
+            f"GET /api/sessions/s0/transcript?format=json{kind} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+        )
     if way == "join many":
         joins = [
             frame(type="join_session", session_id=f"s{each % SESSIONS}", history=True)
@@ -76,9 +119,7 @@ def asked(way: str, number: int, joined: dict[str, object]) -> bytes:
         return HANDSHAKE + b"".join(joins)
     if way == "recover":
         names = ("session_id", "recovery_token", "epoch")
-        recovery = frame(
-            type="recover_session", offset=joined["from"], **{name: joined[name] for name in names}
-        )
+        recovery = frame(type="recover_session", offset=0, **{name: joined[name] for name in names})
         return HANDSHAKE + frame(type="join_session", session_id="s0") + recovery * 20
     return HANDSHAKE + frame(type="join_session", session_id="s0", history=True)
 
@@ -112,26 +153,19 @@ def measured(s: RunningService, asks: list[bytes]) -> tuple[int, int]:
 def figures(clients: int, command: str, tell: Callable[[str], None]) -> int:
     """Measure each way; return the largest difference in bytes."""
     largest = 0
-    with tempfile.TemporaryDirectory() as folder, service(command, Path(folder), settings=SETTINGS) as s:
-        joined = trio.run(fill, s, "s0", MESSAGE)
-        for number in range(1, SESSIONS):
-            trio.run(fill, s, f"s{number}", 30 * MESSAGE)
-        first = trio.run(first_kept, s)
-        for way in ("join", "recover", "join many", "export"):
-            asks = [asked(way, number, joined | {"from": first - 1}) for number in range(clients)]
-            before, most = measured(s, asks)
-            largest = max(largest, most - before)
-            tell(
-                f"  {way:10} {before / 1e6:6.0f} MB -> {most / 1e6:6.0f} MB: {(most - before) / 1e6:+6.0f} MB"
-            )
+    with tempfile.TemporaryDirectory() as folder:
+        trio.run(fill, Path(folder))
+        with service(command, Path(folder), settings=SETTINGS) as s:
+            joined = trio.run(join, s)
+            for way in WAYS:
+                asks = [asked(way, number, joined) for number in range(clients)]
+                before, most = measured(s, asks)
+                largest = max(largest, most - before)
+                tell(
+                    f"  {way:10} {before / 1e6:6.0f} MB -> {most / 1e6:6.0f} MB:"
+                    f" {(most - before) / 1e6:+6.0f} MB"
+                )
     return largest
-
-
-async def first_kept(s: RunningService) -> int:
-    """Return the oldest offset that the session stores."""
-    async with connected(s.url) as ann:
-        joined = await ann.ask("session_joined", type="join_session", session_id="s0", history=True)
-    return int(joined["messages"][0]["offset"])
 
 
 def main() -> int:

@@ -48,7 +48,7 @@ class Choice:
         return None if line.spoken_in(language) else line.translated(language)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class File:
     """A file to download."""
 

@@ -2,12 +2,14 @@
 
 import math
 import time
+import weakref
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import trio
+from quart.wrappers.response import DataBody
 
 from orch.problems import ProblemError
 from orch.speech.cues import Pace
@@ -18,6 +20,10 @@ _Item = TypeVar("_Item")
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
 """Files that are kept ready, in sum."""
+HELD_BYTES: Final = 64 * 1024 * 1024
+"""Files in memory, in sum: those that are kept ready, and those that clients are being sent."""
+SLICE: Final = 65_536
+"""Bytes of a file that are sent at a time."""
 WAITING: Final = 16
 """Requests that may wait for their file; each holds a request, none holds a history."""
 PATIENCE: Final = 20.0
@@ -76,8 +82,29 @@ class Pauses:
             yield item
 
 
+class FileBody(DataBody):
+    """The body of an answer: a file, sent a slice at a time, as the client takes it.
+
+    The file is in memory, and counted, for as long as this is.
+    """
+
+    def __init__(self, file: File) -> None:
+        super().__init__(file.content)
+        self._file = file
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._slices()
+
+    async def _slices(self) -> AsyncGenerator[bytes, None]:
+        for start in range(self.begin, self.end, SLICE):
+            yield self.data[start : min(start + SLICE, self.end)]
+
+
 class Transcripts:
-    """Makes transcripts. The mutable state is the files kept ready, and how many requests wait.
+    """Makes transcripts. The mutable state is the files in memory, kept ready or not, and who waits.
+
+    Overflow rule: no file is made while :data:`HELD_BYTES` are in memory already. Files of which a client
+    takes nothing are held by its request, so this is what bounds them in sum.
 
     One is made at a time, in a thread: writing is plain Python, and two at once would be no sooner done but
     take twice as much of the interpreter from the loop. The thread pauses each millisecond, so the loop never
@@ -93,6 +120,7 @@ class Transcripts:
         self._waiting = 0
         self._ready: OrderedDict[_Key, Transcript] = OrderedDict()
         self._bytes = 0
+        self._held_bytes = 0
 
     async def of(self, session_id: str, *, kind: str, choice: Choice) -> Transcript:
         """Return a session's transcript. Raises ``invalid_request``, ``unknown_session``, ``overloaded``."""
@@ -105,11 +133,23 @@ class Transcripts:
             key = _Key(session_id, *await self._histories.standing(session_id), kind, choice)
             if key in self._ready:
                 return self._again(key)
+            if self._held_bytes >= HELD_BYTES:
+                raise _busy()
             kept = await self._histories.messages(session_id)
             file = await trio.to_thread.run_sync(_written, kept, kind, choice, self._pace)
+            self._hold(file)
             made = Transcript(file, kept.complete)
             self._keep(key._replace(epoch=kept.epoch, offset=kept.offset), made)
             return made
+
+    def _hold(self, file: File) -> None:
+        """Count a file for as long as anyone has it."""
+        size = len(file.content)
+        self._held_bytes += size
+        weakref.finalize(file, self._let_go, size)
+
+    def _let_go(self, size: int) -> None:
+        self._held_bytes -= size
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

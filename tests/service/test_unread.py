@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from benchmarks.unread import HANDSHAKE, MESSAGE, SETTINGS, asked, fill, first_kept, frame, resident, unread
+from benchmarks.unread import HANDSHAKE, SETTINGS, asked, fill, frame, join, resident, unread
 from tests.fakes.client import connected
 from tests.fakes.service import RunningService, service
 
@@ -51,20 +51,22 @@ def test_a_hundred_that_join_a_long_session_and_do_not_read_cost_little_memory(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:
     """Whether they join it, recover it or export it: 8 MB of history stand nowhere a hundred times."""
+    trio.run(fill, tmp_path, 1)
     with service("serve", tmp_path, settings=SETTINGS) as s:
-        joined = trio.run(fill, s, "s0", MESSAGE)
-        joined["from"] = trio.run(first_kept, s) - 1
+        joined = trio.run(join, s)
         for way in ("join", "recover", "export"):
             before = most = resident(s)
             with unread(s.port, [asked(way, number, joined) for number in range(CLIENTS)]):
                 deadline = time.monotonic() + 60
-                while way != "export" and participants(s) < CLIENTS and time.monotonic() < deadline:
+                while way == "join" and participants(s) < CLIENTS and time.monotonic() < deadline:
                     most = max(most, resident(s))
                 for _ in range(30):
                     most = max(most, resident(s))
                     time.sleep(0.1)
-                assert way == "export" or participants(s) >= CLIENTS
+                assert way != "join" or participants(s) == CLIENTS
             told(f"{way}: {(most - before) / 1e6:+.0f} MB")
             assert most - before < LIMIT
-            while participants(s):
+            deadline = time.monotonic() + 60
+            while participants(s) and time.monotonic() < deadline:
                 time.sleep(0.1)
+            assert participants(s) == 0

@@ -6,8 +6,8 @@ import trio
 import trio.testing
 
 from orch.problems import ProblemError
-from orch.speech.exports import Choice
-from orch.web.transcripts import TURN, WAITING, Pauses, Transcripts
+from orch.speech.exports import Choice, File
+from orch.web.transcripts import SLICE, TURN, WAITING, FileBody, Pauses, Transcripts
 from orch.websocket.messages import Transcript, encode
 from orch.websocket.rooms import KeptMessages
 from tests.fakes.running import run
@@ -234,3 +234,36 @@ def test_another_kind_of_file_is_refused_before_anything_is_read() -> None:
 
     on_the_clock(use)
     assert kept.read == 0
+
+
+def test_files_that_clients_do_not_take_are_bounded_in_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While so much is held no other is made; what is kept ready is given, and what is let go makes room."""
+    monkeypatch.setattr("orch.web.transcripts.KEPT_BYTES", 0)
+
+    async def use() -> None:
+        transcripts = Transcripts(Kept(20))
+        held = []
+        monkeypatch.setattr("orch.web.transcripts.HELD_BYTES", 1)
+        made = await transcripts.of("budget", kind="txt", choice=Choice())
+        held.append(FileBody(made.file))
+        del made
+        with pytest.raises(ProblemError) as refused:
+            await transcripts.of("budget", kind="srt", choice=Choice())
+        assert refused.value.code == "overloaded"
+        held.clear()
+        assert (await transcripts.of("budget", kind="srt", choice=Choice())).file.content
+
+    on_the_clock(use)
+
+
+def test_a_file_is_sent_in_slices_that_are_the_whole_of_it() -> None:
+    """So that no more than one waits for a client that takes nothing."""
+
+    async def main() -> None:
+        for size in (0, 1, SLICE - 1, SLICE, SLICE + 1, 3 * SLICE + 7):
+            content = bytes(index % 251 for index in range(size))
+            found = [each async for each in FileBody(File("n", "text/plain", content))]
+            assert b"".join(found) == content
+            assert max(map(len, found), default=0) <= SLICE
+
+    trio.run(main)

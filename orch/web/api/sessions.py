@@ -14,7 +14,7 @@ from orch.problems import ProblemError
 from orch.speech.exports import Choice
 from orch.web.answers import answer, read_json, read_query
 from orch.web.audit import log_change
-from orch.web.transcripts import Transcripts
+from orch.web.transcripts import FileBody, Transcripts
 from orch.websocket.messages import Languages, SessionId
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary
 
@@ -117,6 +117,9 @@ def blueprint(parts: Parts) -> Blueprint:
             "Content-Disposition": f'attachment; filename="{file.name}"',
             "X-Transcript-Complete": str(complete).lower(),
         }
-        return Response(file.content, content_type=file.media_type, headers=headers)
+        response = Response(content_type=file.media_type, headers=headers)
+        response.response = FileBody(file)
+        response.content_length = len(file.content)
+        return response
 
     return api
