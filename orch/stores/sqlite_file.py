@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from time import time
+from typing import Final
 
 import structlog
 from msgspec import Struct
@@ -122,6 +123,8 @@ class SessionFile:
                 rescued, trouble = self._rescue()
                 if trouble is not None:
                     return Found(trouble=trouble)
+            if self._path.stat().st_size < _SMALLEST:  # not opened to see: its locks would go with it
+                return Found(trouble=Trouble.DAMAGED, detail="it was emptied while in use")
             self.reserve.fill(least=ENOUGH if is_troubled else LEAST)
             if is_troubled:
                 try_writing(self.database)
@@ -184,6 +187,10 @@ class SessionFile:
         self._identity = _identity(self._path)
         _log.error("store was deleted while in use and was written anew", path=str(self._path))
         return f"{self._path} was deleted while in use. It was written anew; nothing is missing.", None
+
+
+_SMALLEST: Final = 512
+"""Bytes of the smallest page; a file in use has at least one."""
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

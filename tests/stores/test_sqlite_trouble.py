@@ -252,6 +252,24 @@ def test_a_file_deleted_under_the_running_service_is_written_anew(
     assert oct(path.stat().st_mode & 0o777) == "0o600"
 
 
+def test_a_file_emptied_under_the_running_service_is_said(tmp_path: Path) -> None:
+    """It has its name and its place on the disk still, and nothing new is acknowledged into it."""
+    path = tmp_path / "s.sqlite3"
+
+    async def main() -> None:
+        store = SqliteStore(path)
+        async with running(store):
+            await store.create(record())
+            await append(store)
+            os.truncate(path, 0)
+            assert await until(store, "degraded") < SOON
+            assert "emptied while in use" in store.standing().reason
+            with pytest.raises(ProblemError):
+                await append(store)
+
+    run(main, virtual=False)
+
+
 def test_a_file_replaced_under_the_running_service_is_not_written_over(tmp_path: Path) -> None:
     """Nothing new is accepted, what was stored is saved beside it, and the other file stays as it is."""
     path = tmp_path / "s.sqlite3"
