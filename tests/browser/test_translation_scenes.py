@@ -129,6 +129,8 @@ class Hub:
         self.sent.append(message)
         if message["type"] == "join_session":
             self._join(message)
+        if message["type"] == "subscribe" and message["topic"] == "services":
+            self.say(type="update", topic="services", data={"services": []})
         if message["type"] == "audio_start":
             self.say(type="audio_started", id=message["id"], session_id="meeting", stream_id="m")
 

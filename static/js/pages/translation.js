@@ -517,16 +517,27 @@ new Shortcuts({
 }).start();
 
 const isOperator = "operator" in document.body.dataset;
-/** What is wrong comes with the session, over the same connection; it is waited for so long at most (ms). */
-const WRONG_AFTER = 500;
+/** What is wrong comes over the same connection as the session: once that is there it is waited for so long (ms). */
+const WRONG_AFTER = 3_000;
+/** Without a connection the page is shown all the same after this (ms). */
+const SHOWN_AFTER = 5_000;
 let isWaitedFor = false;
 const isOpened = () => !["idle", "opening"].includes(session.phase);
 const shell = new Shell(socket, { isReady: () => isOpened() && (services !== null || !isOperator || isWaitedFor) });
 shell.start();
-session.addEventListener("phase", () => {
+function showAfter(milliseconds) {
+  setTimeout(() => {
+    isWaitedFor = true;
+    shell.reveal();
+  }, milliseconds);
+}
+function showSoon() {
   shell.reveal();
-  if (!isWaitedFor && isOpened()) setTimeout(() => ((isWaitedFor = true), shell.reveal()), WRONG_AFTER);
-});
+  if (!isWaitedFor && isOpened() && socket.isLive) showAfter(WRONG_AFTER);
+}
+showAfter(SHOWN_AFTER);
+session.addEventListener("phase", showSoon);
+socket.addEventListener("state", showSoon);
 session.start();
 languages.start();
 speaking.start();
