@@ -20,7 +20,7 @@ _Item = TypeVar("_Item")
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
 """Files that are kept ready, in sum."""
-HELD_BYTES: Final = 64 * 1024 * 1024
+HELD_BYTES: Final = 24 * 1024 * 1024
 """Files in memory, in sum: those that are kept ready, and those that clients are being sent."""
 SLICE: Final = 65_536
 """Bytes of a file that are sent at a time."""
@@ -103,7 +103,8 @@ class FileBody(DataBody):
 class Transcripts:
     """Makes transcripts. The mutable state is the files in memory, kept ready or not, and who waits.
 
-    Overflow rule: no file is made while :data:`HELD_BYTES` are in memory already. Files of which a client
+    Overflow rule: no file is made while :data:`HELD_BYTES` are in memory already, other than those kept
+    ready, which are let go for it. Files of which a client
     takes nothing are held by its request, so this is what bounds them in sum.
 
     One is made at a time, in a thread: writing is plain Python, and two at once would be no sooner done but
@@ -133,6 +134,9 @@ class Transcripts:
             key = _Key(session_id, *await self._histories.standing(session_id), kind, choice)
             if key in self._ready:
                 return self._again(key)
+            if self._held_bytes >= HELD_BYTES:
+                self._ready.clear()
+                self._bytes = 0
             if self._held_bytes >= HELD_BYTES:
                 raise _busy()
             kept = await self._histories.messages(session_id)

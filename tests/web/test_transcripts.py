@@ -237,8 +237,7 @@ def test_another_kind_of_file_is_refused_before_anything_is_read() -> None:
 
 
 def test_files_that_clients_do_not_take_are_bounded_in_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While so much is held no other is made; what is kept ready is given, and what is let go makes room."""
-    monkeypatch.setattr("orch.web.transcripts.KEPT_BYTES", 0)
+    """While so much is held no other is made; what nobody is being sent makes room."""
 
     async def use() -> None:
         transcripts = Transcripts(Kept(20))
