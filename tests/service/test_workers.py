@@ -13,6 +13,7 @@ from tests.fakes.client import Client, connected
 from tests.fakes.redis import redis_server
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
+from tests.fakes.wires import eventually
 from tests.fakes.workers import is_alive
 
 SETTINGS = """\
@@ -106,8 +107,10 @@ def test_a_roll_serves_every_request_and_tells_clients_to_reconnect(tmp_path: Pa
                 clients = [await connected_to(s, stack, worker) for worker in (0, 1)]
                 for _ in range(2):
                     nursery.start_soon(visit)
+                await eventually(lambda: set(before.values()) <= answered)
                 s.process.send_signal(signal.SIGHUP)
                 await trio.to_thread.run_sync(s.wait_for_line, "workers replaced")
+                await eventually(lambda: started(s)[0] in answered)
                 rolled.set()
                 for client in clients:
                     await client.of_type("closing")
