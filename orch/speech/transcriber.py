@@ -24,7 +24,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Final
 
 from orch.settings import Service
@@ -64,6 +64,7 @@ LONGEST_TEXT: Final = 20_000  # characters; a minute of the fastest speech has 2
 LONGEST_WORD: Final = 200
 LONGEST_LANGUAGE: Final = 35  # RFC 5646 §4.4.1
 MOST_WORDS: Final = 2_000
+MOST_LANGUAGES: Final = 500  # each question looks through all of them
 FIRST_CJK: Final = "\u2e80"
 
 
@@ -239,7 +240,7 @@ def read_models(answer: Answer) -> tuple[str, ...]:
     lists = [said.get("languages"), *(model.get("languages") for model in tables(said.get("models")))]
     codes = [code for each in lists if isinstance(each, list) for code in each if isinstance(code, str)]
     found = (reported(code[:LONGEST_LANGUAGE]) for code in codes)
-    return tuple(sorted({code for code in found if code is not None}))
+    return tuple(sorted(islice(dict.fromkeys(code for code in found if code is not None), MOST_LANGUAGES)))
 
 
 class Transcriber:

@@ -51,7 +51,7 @@ TEMPERATURE: Final = "temperature"
 
 LONGEST_TEXT: Final = 40_000  # characters: twice a transcript's
 LONGEST_LANGUAGE: Final = 35  # RFC 5646 §4.4.1
-MOST_LANGUAGES: Final = 1_000
+MOST_LANGUAGES: Final = 500
 
 _TAGS: Final = "think|thinking|thought|reasoning|reason"
 _THOUGHT_BEGIN: Final = re.compile(rf"<(?:{_TAGS})>|\[THINK\]", re.IGNORECASE)

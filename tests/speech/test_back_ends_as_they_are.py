@@ -11,7 +11,7 @@ import pytest
 
 from orch.problems import ProblemError
 from orch.speech.backends import AUDIO, TRANSLATION, Answer, Headers, Request, is_passing
-from orch.speech.transcriber import HeardWord, Spans, read_transcription
+from orch.speech.transcriber import MOST_LANGUAGES, HeardWord, Spans, read_models, read_transcription
 from orch.speech.translator import (
     Translated,
     read_libretranslate,
@@ -471,3 +471,10 @@ def test_what_is_no_answer_says_what_it_is(status: int, headers: Headers, body: 
     with pytest.raises(ProblemError, match=words) as caught:
         read_transcription("/v1/audio", FakeAnswer(status, body, headers))
     assert caught.value.code == "bad_gateway"
+
+
+def test_of_endless_lists_of_languages_the_first_are_taken() -> None:
+    """Each question looks through them, and each page is sent them."""
+    models = [{"languages": [f"q{number:x}" for number in range(start, start + 900)]} for start in (0, 5_000)]
+    found = read_models(ok({"models": models}))
+    assert set(found) == set(models[0]["languages"][:MOST_LANGUAGES])
