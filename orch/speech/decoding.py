@@ -110,6 +110,7 @@ class Decoder:
         self._given = 0
         self._damage: _Damage | None = None
         self._is_limited = False
+        self._timeline = Timeline()
         self._name, self._begin = _recognise(file)
         source = self._open()
         tracks = list(source.streams.audio)
@@ -131,7 +132,7 @@ class Decoder:
         self._zero = _zero(source, self._track, self._name)
         self._cut = ""
         self.facts = self._facts(chosen, len(tracks))
-        self._timeline = Timeline(length=self.facts.seconds)
+        self._timeline = Timeline(length=self.facts.seconds, has_clock=self._name in _HAVE_CLOCK)
 
     @property
     def end(self) -> End:
@@ -187,7 +188,9 @@ class Decoder:
             whole = self._track_length()
         seconds = whole
         if seconds is None and self._name in {"matroska", "ogg"} and self._source.duration:
-            seconds = self._source.duration / av.time_base
+            # Matroska counts from the zero of its timestamps, which need not begin there.
+            before = self._zero if self._name == "matroska" else 0.0
+            seconds = self._source.duration / av.time_base - before
         return Facts(
             format=self._name,
             seconds=_sane(seconds),
@@ -199,7 +202,8 @@ class Decoder:
     def _track_length(self) -> float | None:
         """Return until when the track says that it lasts."""
         if self._name == "matroska":
-            return _tagged(self._track.metadata)
+            until = _tagged(self._track.metadata)
+            return None if until is None else until - self._zero
         track = self._track
         if self._name not in _SAY_LENGTH or not track.duration or track.time_base is None:
             return None
@@ -287,7 +291,8 @@ class Decoder:
 
     def _note_at(self, reason: str) -> None:
         if self._damage is None:
-            self._damage = _Damage(self._given / RATE, reason)
+            # What is given waits for a whole second.
+            self._damage = _Damage(max(self._given / RATE, self._timeline.end), reason)
 
 
 class _Converter:

@@ -15,6 +15,9 @@ ReadAt = Callable[[int, int], bytes]
 
 #: Programs that write to a pipe do not know the size and write the largest there is.
 _UNKNOWN_FROM: Final = 2**30
+# WAVE's format tags: PCM, float, A-law and µ-law have as many bytes for each sample.
+_EXTENSIBLE: Final = b"\xfe\xff"
+_UNCOMPRESSED: Final = frozenset({b"\x01\x00", b"\x03\x00", b"\x06\x00", b"\x07\x00"})
 _PAGE_HEAD: Final = 27
 _BOS: Final = 2
 _EOS: Final = 4
@@ -108,20 +111,30 @@ def _mp3(read: ReadAt, begin: int) -> Length:
 
 
 def _wav(read: ReadAt, size: int) -> Length | None:
-    """Walk to the chunk ``data``; what it says it holds, at the bytes a second that ``fmt`` says."""
-    at, per_second = 12, 0
+    """Walk to the chunk ``data``; what it says it holds, at the bytes a second that ``fmt`` says.
+
+    Of compressed sound those are an average at best: there the samples count that ``fact`` says.
+    """
+    at, per_second, rate, samples, is_compressed = 12, 0, 0, 0, False
     for _ in range(_CHUNKS):
         head = read(at, 8)
         if len(head) < 8:  # noqa: PLR2004 - a chunk's head
             return None
         length = int.from_bytes(head[4:8], "little")
         if head[:4] == b"fmt ":
+            tag, rate = read(at + 8, 2), int.from_bytes(read(at + 12, 4), "little")
             per_second = int.from_bytes(read(at + 16, 4), "little")
+            is_compressed = (read(at + 32, 2) if tag == _EXTENSIBLE else tag) not in _UNCOMPRESSED
+        if head[:4] == b"fact":
+            samples = int.from_bytes(read(at + 8, 4), "little")
         if head[:4] == b"data":
             if length >= _UNKNOWN_FROM or length == 0 or not per_second:
                 return None
             missing = at + 8 + length - size
             cut = f"{missing} bytes of its sound are missing" if missing > 0 else None
+            if is_compressed:
+                is_known = rate > 0 and 0 < samples < _UNKNOWN_FROM
+                return Length(seconds=samples / rate if is_known else None, cut=cut)
             return Length(seconds=length / per_second, cut=cut)
         at += 8 + length + length % 2
     return None

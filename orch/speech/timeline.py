@@ -29,11 +29,15 @@ class Placing:
 class Timeline:
     """Places blocks one after the other. ``length``: seconds that the container declares, where it does.
 
+    ``has_clock``: its timestamps are of a clock. Others only count what came before: none belongs where
+    another is, so that nothing is dropped.
+
     The mutable state is where the next block is expected, and how far the recording's clock was moved.
     """
 
-    def __init__(self, *, length: float | None = None) -> None:
+    def __init__(self, *, length: float | None = None, has_clock: bool = True) -> None:
         self._length = length
+        self._has_clock = has_clock
         self._end = 0.0
         self._moved = 0.0
 
@@ -48,7 +52,8 @@ class Timeline:
             self._end += seconds
             return Placing()
         difference = at + self._moved - self._end
-        if difference < -RESTART or self._is_beyond(at + self._moved):
+        is_uncounted = difference < 0 and not self._has_clock
+        if is_uncounted or difference < -RESTART or self._is_beyond(at + self._moved):
             self._moved -= difference
             difference = 0.0
         if difference > TOLERANCE:

@@ -159,3 +159,39 @@ def test_half_a_file_is_not_taken_for_a_whole_one(
     assert error.code == "not_audio"
     assert "could be read" in error.detail
     assert len(out) / 32_000 == pytest.approx(5, abs=1.5)
+
+
+def test_a_recording_whose_clock_was_running_before_is_whole(tmp_path: Path) -> None:
+    """As a recorder cut in the middle writes it: its times begin not at zero, and its end neither."""
+    data = made(tmp_path, "late.mkv", "-i", "a.wav", "-c:a", "libopus", "-output_ts_offset", "36000")
+    out, seconds, error = read(data)
+    assert error is None
+    assert seconds == pytest.approx(10, abs=0.2)
+    assert begins(out) == pytest.approx(FIRST, abs=0.1)
+
+
+@pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav", "pcm_alaw", "pcm_f32le"])
+def test_a_wave_file_of_compressed_sound_has_the_length_that_it_counts(tmp_path: Path, codec: str) -> None:
+    """What it says of its bytes a second is an average there, and no reason to call it damaged."""
+    out, seconds, error = read(made(tmp_path, "a-coded.wav", "-i", "a.wav", "-c:a", codec))
+    assert error is None
+    assert seconds == pytest.approx(10, abs=0.2)
+    assert len(out) / 32_000 == pytest.approx(10, abs=0.2)
+
+
+def test_recordings_glued_together_at_other_rates_and_channels_are_all_read(tmp_path: Path) -> None:
+    """AAC and MP3 count what came before and have no clock: at another rate nothing overlaps."""
+    first = made(tmp_path, "one.aac", "-i", "a.wav", "-ar", "44100", "-ac", "2")
+    second = made(tmp_path, "two.aac", "-i", "a.wav", "-ar", "22050", "-ac", "1")
+    out, _, error = read(first + second)
+    assert error is None
+    assert len(out) / 32_000 == pytest.approx(20, abs=0.4)
+    assert begins(out[32_000 * 10 :]) == pytest.approx(FIRST, abs=0.2)
+
+
+def test_damage_is_said_to_be_where_it_is(tmp_path: Path) -> None:
+    """Not at the last whole second before it."""
+    data = made(tmp_path, "one.mp3", "-i", "a.wav", "-b:a", "64k")
+    _, _, error = read(data + b"ID3\x03\0\0\0\0\x02\x01" + bytes(257) + data)
+    assert error is not None
+    assert "damaged at 10." in error.detail or "damaged at 9.9" in error.detail
