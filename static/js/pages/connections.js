@@ -248,7 +248,7 @@ function showWorkers() {
   byId("worker").value = wanted.worker;
   const isSilent = pool.workers.some((each) => !each.answered);
   silentSince = isSilent ? (silentSince ?? serverNow()) : null;
-  showBanners(byId("problems"), [...lowered(pool), ...crowded(pool), ...silence(pool.workers, "connections", silentSince)]);
+  showBanners(byId("problems"), [...silence(pool.workers, "connections", silentSince), ...crowded(pool), ...lowered(pool)]);
 }
 
 function showChoices() {
