@@ -21,10 +21,11 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from orch.problems import ProblemError
 from orch.sandbox.engines import whisper
-from orch.sandbox.engines.speech import BYTES_PER_SECOND, EngineFailed, Segment, SpeechEngine
+from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE, EngineFailed, Segment, SpeechEngine
 from orch.sandbox.serving import add_arguments, create_app, main, usage
 from orch.speech.languages import AUTO, closest, english_name
 from orch.speech.recordings import open_recording
+from orch.speech.wav import canonical_pcm
 from orch.web.answers import answer
 
 log = structlog.get_logger("audio-service")
@@ -349,21 +350,31 @@ async def _read_body() -> Upload:
     )
 
 
-async def decode(recording: bytes) -> bytes:
-    """Return all of a recording as 16 kHz mono 16-bit PCM.
+async def decode(recording: bytes, places: trio.CapacityLimiter) -> bytes:
+    """Return all of a recording as 16 kHz mono 16-bit PCM; a decoder takes one of ``places``.
 
-    Problems: ``not_audio``, ``empty_audio``, ``recording_too_large`` past :data:`LONGEST_RECORDING`.
+    What the service in front sends is that already: a process to read it would take longer than all else but
+    the engine. Problems: ``not_audio``, ``empty_audio``, ``recording_too_large`` past
+    :data:`LONGEST_RECORDING`.
     """
-    pcm = bytearray()
-    async with open_recording(BytesIO(recording), longest=LONGEST_RECORDING + 1) as opened:
+    pcm = canonical_pcm(recording, SAMPLE_RATE)
+    if pcm is not None:
+        _check_length(len(pcm))
+        return pcm
+    decoded = bytearray()
+    async with places, open_recording(BytesIO(recording), longest=LONGEST_RECORDING + 1) as opened:
         while chunk := await opened.read():
-            pcm += chunk
-            if len(pcm) > LONGEST_RECORDING * BYTES_PER_SECOND:
-                raise ProblemError(
-                    "recording_too_large",
-                    f"A recording may be {LONGEST_RECORDING // 60} minutes long here; send it in parts.",
-                )
-    return bytes(pcm)
+            decoded += chunk
+            _check_length(len(decoded))
+    return bytes(decoded)
+
+
+def _check_length(size: int) -> None:
+    if size > LONGEST_RECORDING * BYTES_PER_SECOND:
+        raise ProblemError(
+            "recording_too_large",
+            f"A recording may be {LONGEST_RECORDING // 60} minutes long here; send it in parts.",
+        )
 
 
 def _read_flag(text: str) -> bool:
@@ -396,8 +407,7 @@ def create(service: AudioService) -> QuartTrio:
     @app.post("/api/transcribe")
     async def transcribe() -> Response:
         upload = await read_upload()
-        async with decoding:
-            pcm = await decode(upload.recording)
+        pcm = await decode(upload.recording, decoding)
         transcript = await service.transcribe(
             pcm, language=upload.language, enable_vad=upload.enable_vad, session_id=upload.session_id
         )
