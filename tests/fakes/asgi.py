@@ -152,6 +152,15 @@ class FakeSocket:
             if message["type"] == kind:
                 return message
 
+    async def until_all(self, *kinds: str) -> dict[str, dict[str, Any]]:
+        """Return the next message of each type, in whichever order they come; others are dropped."""
+        heard: dict[str, dict[str, Any]] = {}
+        while len(heard) < len(kinds):
+            message = await self.hear()
+            if message["type"] in kinds:
+                heard.setdefault(message["type"], message)
+        return heard
+
     async def ask(self, message: dict[str, Any] | str | bytes, kind: str | None = None) -> dict[str, Any]:
         """Say something and return the next message (of a type)."""
         self.say(message)
