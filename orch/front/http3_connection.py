@@ -149,22 +149,20 @@ class Http3Connection:
 
     async def run(self) -> None:
         """Serve until the connection is over, or until cancelled."""
-        with trio.CancelScope() as scope:
+        with self._put, self._take, trio.CancelScope() as scope:
             async with self._group:
                 try:
                     while not self._is_over:
                         await self._step()
                 finally:
                     self._is_over = True
-                    self._confirmed.set()
+                    self._look_again()
                     self._quic.close(ErrorCode.H3_NO_ERROR)
                     self._transmit()
                     with trio.move_on_after(LAST_WORDS, shield=True):
                         for stream in tuple(self._streams.values()):
                             await stream.handle(StreamClosed(stream_id=stream.stream_id))
                     scope.deadline = trio.current_time() + LAST_WORDS
-        self._put.close()
-        self._take.close()
 
     async def _step(self) -> None:
         """Wait for datagrams or the time for something, and do what is to be done."""
@@ -190,6 +188,10 @@ class Http3Connection:
         while not self._is_over and (event := self._quic.next_event()) is not None:
             await self._handle(event)
         self._transmit()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Have those who wait for room look whether there is."""
         self._confirmed.set()
         self._confirmed = trio.Event()
 
@@ -232,7 +234,7 @@ class Http3Connection:
         """Tell an application that its client wants nothing more of it."""
         stream = self._streams.pop(stream_id, None)
         if stream is not None:
-            self._confirmed.set()
+            self._look_again()
             await self._give(stream, StreamClosed(stream_id=stream_id))
 
     async def _request(self, event: H3Event) -> None:
@@ -350,10 +352,6 @@ class Http3Connection:
         return True
 
     def _unsent(self) -> int:
-        """Return how many bytes of answers the client has not confirmed."""
-        streams = (self._quic._streams.get(each) for each in self._streams)  # noqa: SLF001 - aioquic does not say
-        return sum(
-            each.sender._buffer_stop - each.sender._buffer_start  # noqa: SLF001 - the same
-            for each in streams
-            if each is not None
-        )
+        """Return how many bytes the client has not confirmed, those of requests that are over included."""
+        senders = (each.sender for each in self._quic._streams.values())  # noqa: SLF001 - aioquic does not say
+        return sum(each._buffer_stop - each._buffer_start for each in senders)  # noqa: SLF001 - the same

@@ -21,6 +21,7 @@ from tests.fakes.running import run
 
 CERTIFICATE, KEY = self_made.make(["localhost"], now=dt.datetime.now(dt.UTC))
 LARGE = 8 * 2**20
+MEDIUM = 100_000
 
 
 class Application:
@@ -38,6 +39,7 @@ class Application:
         answers = {
             "/echo": self.echo,
             "/large": self.large,
+            "/medium": self.medium,
             "/early": self.early,
             "/broken": self.broken,
             "/wait": self.wait,
@@ -62,6 +64,10 @@ class Application:
             await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
             self.given += 65_536
         await send({"type": "http.response.body", "body": b""})
+
+    async def medium(self, _receive: Any, send: Any) -> None:
+        await _say(send, 200, bytes(MEDIUM))
+        self.given += MEDIUM
 
     async def early(self, _receive: Any, send: Any) -> None:
         await _say(send, 413, b"too much")
@@ -176,6 +182,21 @@ def test_an_answer_waits_for_its_client() -> None:
             await until(lambda: s.app.given >= UNSENT_BYTES)
             await wait_all_tasks_blocked(0.05)
             assert s.app.given < UNSENT_BYTES + 4 * 65_536
+
+    run(scenario, virtual=False)
+
+
+def test_answers_that_are_over_count_until_their_client_has_them() -> None:
+    """Many that are small enough by themselves are not held one beside the other."""
+
+    async def scenario() -> None:
+        async with serving() as s, http3(s.port, max_data=2**16, max_stream_data=2**16) as client:
+            client.is_reading = False
+            for _ in range(40):
+                await client.begin("/medium")
+            await until(lambda: s.app.given >= UNSENT_BYTES - MEDIUM)
+            await wait_all_tasks_blocked(0.05)
+            assert s.app.given <= UNSENT_BYTES + MEDIUM
 
     run(scenario, virtual=False)
 
