@@ -1,8 +1,6 @@
 // A classic script in the head, before the style sheets: the kept choices of colours and of large type are there
 // before the first paint. shell.js and components/translation/large-type.js let them be changed.
 (() => {
-  // shell.js shows what is filled in once it is, so that nothing is pushed away by what comes later.
-  document.documentElement.dataset.loading = "";
   try {
     const kept = localStorage.getItem("theme");
     if (kept === "dark" || kept === "light") document.documentElement.dataset.theme = kept;
