@@ -3,14 +3,14 @@
  * that the connection is lost, and how fresh the figures are.
  */
 
-import { Clock } from "./components/time.js";
+import { Clock } from "./components/time-element.js";
 import { byId, setAttribute, setText } from "./components/dom.js";
-import { signIn } from "./control.js";
-import { count, counted } from "./models/figures.js";
+import { signIn } from "./control-api.js";
+import { count, counted } from "./models/number-format.js";
 import { toast } from "./components/toasts.js";
-import { freshness, waiting } from "./models/connection-words.js";
-import { causeWords } from "./models/reach.js";
-import { whyNot } from "./reach.js";
+import { freshness, waiting } from "./models/connection-text.js";
+import { causeWords } from "./models/connection-diagnosis.js";
+import { whyNot } from "./connection-probe.js";
 
 const THEME = "theme";
 /** What the numbers in the side bar count, one of it. */

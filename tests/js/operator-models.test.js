@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { freshness, waiting } from "../../static/js/models/connection-words.js";
+import { freshness, waiting } from "../../static/js/models/connection-text.js";
 import { Rates } from "../../static/js/models/rates.js";
 import { activity, agentWords, announced, chosen, closing, countWords, crowded, doing, lowered, moreSessions, question, sentence as connectionsSentence, sumWords, tally } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
 import { breakerInWords, breakersInWords, checksInWords, instances, laneInWords, listed, problems, sentence } from "../../static/js/models/overview.js";
-import { filtered, held, sorted } from "../../static/js/models/rows.js";
+import { filtered, held, sorted } from "../../static/js/models/table-rows.js";
 import { extent, latest, runs, sparkline, usual, withGaps } from "../../static/js/models/series.js";
 import { grouped, isEditable, matching, othersWords, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
-import { absolute, relative } from "../../static/js/models/times.js";
+import { absolute, relative } from "../../static/js/models/time-format.js";
 import { fullness, sentence as treeSentence, stateWords } from "../../static/js/models/tree.js";
 import { briefWords, silence, workerLabel } from "../../static/js/models/workers.js";
 

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { attemptsNote, routed } from "../../static/js/models/gateway.js";
 import { answeredInWords, flowP95 } from "../../static/js/models/overview.js";
 import { captionTile, clientsTile, connectionsTile, errorsTile, flightTile, requestsTile } from "../../static/js/models/tiles.js";
-import { ago } from "../../static/js/models/times.js";
+import { ago } from "../../static/js/models/time-format.js";
 
 const plain = (text) => text.replaceAll("\u00a0", " ");
 const series = { connections: [], requests_per_second: [], errors_per_second: [], gateway_p95_ms: [], caption_p95_ms: [] };

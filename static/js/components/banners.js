@@ -2,7 +2,7 @@
 
 import { h, keyed, setAttribute, setText } from "./dom.js";
 import { pill, setPill } from "./pill.js";
-import { setTime, timeElement } from "./time.js";
+import { setTime, timeElement } from "./time-element.js";
 
 /** `problems` as models/overview.js gives them; `onRestart(service, button)` for those with that action. */
 export function showBanners(container, problems, { onRestart = null } = {}) {

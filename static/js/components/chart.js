@@ -6,7 +6,7 @@
 
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
 import { extent, withGaps } from "../models/series.js";
-import { clockTime } from "../models/times.js";
+import { clockTime } from "../models/time-format.js";
 import { h, setAttribute, setText } from "./dom.js";
 
 const HEIGHT = 190;

@@ -1,9 +1,9 @@
 /** The last checks as bars, oldest first; in words for those who do not see them, one by one on hover. */
 
-import { joined, latency } from "../models/figures.js";
+import { joined, latency } from "../models/number-format.js";
 import { checksInWords } from "../models/overview.js";
-import { word } from "../models/states.js";
-import { clockTime } from "../models/times.js";
+import { word } from "../models/state-tones.js";
+import { clockTime } from "../models/time-format.js";
 import { h, setAttribute } from "./dom.js";
 
 const BARS = 45;

@@ -1,16 +1,16 @@
 /** One back end's process in full, in the side panel. */
 
-import { count, joined, latency, percent } from "../models/figures.js";
+import { count, joined, latency, percent } from "../models/number-format.js";
 import { answeredInWords, flowP95, laneInWords } from "../models/overview.js";
-import { serviceTone, word } from "../models/states.js";
+import { serviceTone, word } from "../models/state-tones.js";
 import { h, setText } from "./dom.js";
-import { emptyState } from "./empty.js";
-import { facts, showFacts } from "./facts.js";
+import { emptyState } from "./empty-state.js";
+import { facts, showFacts } from "./fact-list.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
 import { Panel } from "./panel.js";
 import { pill, setPill } from "./pill.js";
-import { restartService } from "./restarts.js";
-import { setTime, timeElement } from "./time.js";
+import { restartService } from "./actions.js";
+import { setTime, timeElement } from "./time-element.js";
 
 export class InstancePanel {
   #panel;

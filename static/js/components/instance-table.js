@@ -1,13 +1,13 @@
 /** Back ends, one row an instance: state, reason, checks, latency, share, breaker, restart. */
 
-import { count, joined, latency, percent } from "../models/figures.js";
+import { count, joined, latency, percent } from "../models/number-format.js";
 import { answeredInWords, breakersInWords, flowP95 } from "../models/overview.js";
-import { badness, breakerTone, serviceTone, word } from "../models/states.js";
+import { badness, breakerTone, serviceTone, word } from "../models/state-tones.js";
 import { NOTEWORTHY } from "../models/tiles.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
 import { pill, setPill } from "./pill.js";
-import { restartService } from "./restarts.js";
+import { restartService } from "./actions.js";
 import { Table } from "./table.js";
 
 const flow = (label, name) => ({ label, number: true, sort: (row) => flowP95(row, name), text: (row) => joined(latency(flowP95(row, name))) });

@@ -1,10 +1,10 @@
 /** Sessions, newest first, each with a link to read along. */
 
 import { activity } from "../models/connections.js";
-import { count, counted } from "../models/figures.js";
+import { count, counted } from "../models/number-format.js";
 import { h, keyed, setText } from "./dom.js";
-import { emptyState } from "./empty.js";
-import { ready } from "./slot.js";
+import { emptyState } from "./empty-state.js";
+import { ready } from "./placeholder.js";
 
 /** What stands where no session is in use; `kept` is how many there are at rest. */
 export function noSessions(kept) {

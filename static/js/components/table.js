@@ -3,7 +3,7 @@
  * points at them or has the focus in them.
  */
 
-import { filtered, held, sorted } from "../models/rows.js";
+import { filtered, held, sorted } from "../models/table-rows.js";
 import { h, keyed, setAttribute, setText } from "./dom.js";
 
 /**

@@ -1,6 +1,6 @@
 /** A large figure with its unit or limit, its recent course, and a note; the frame is the macro `tile`. */
 
-import { UNKNOWN } from "../models/figures.js";
+import { UNKNOWN } from "../models/number-format.js";
 import { sparkline } from "../models/series.js";
 import { setAttribute, setText } from "./dom.js";
 

@@ -1,7 +1,7 @@
 /** What the Connections page says. Pure. */
 
 import { isolated } from "./bidi.js";
-import { bytes, count, counted, joined, latency } from "./figures.js";
+import { bytes, count, counted, joined, latency } from "./number-format.js";
 import { listed } from "./overview.js";
 
 /** One sentence on the pool. It is read out when it changes, so no figure that ticks is in it. */

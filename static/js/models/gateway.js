@@ -1,6 +1,6 @@
 /** What the Gateway page says. Pure. */
 
-import { count, counted, percent } from "./figures.js";
+import { count, counted, percent } from "./number-format.js";
 import { listed } from "./overview.js";
 
 /** One sentence on how requests are faring; read out when it changes, so no figure that ticks is in it. */

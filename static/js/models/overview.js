@@ -1,9 +1,9 @@
 /** What the Overview says: the sentence, what is wrong, and the table's rows. Pure: states in, words out. */
 
 import { isolated } from "./bidi.js";
-import { count, counted, duration, percent } from "./figures.js";
-import { word } from "./states.js";
-import { clockTime } from "./times.js";
+import { count, counted, duration, percent } from "./number-format.js";
+import { word } from "./state-tones.js";
+import { clockTime } from "./time-format.js";
 
 /** What it means for people when a back end is away, and while only some of it is. */
 const MEANING = {

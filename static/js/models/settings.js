@@ -1,7 +1,7 @@
 /** What the Settings page says. Pure. */
 
 import { isolated } from "./bidi.js";
-import { count, counted } from "./figures.js";
+import { count, counted } from "./number-format.js";
 import { listed } from "./overview.js";
 
 /** The words for where a value came from. */

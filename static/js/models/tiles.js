@@ -3,10 +3,10 @@
  * old it is. Pure. No figure has a colour without a reason in words beside it.
  */
 
-import { UNKNOWN, bytes, count, counted, duration, joined, latency, number, percent } from "./figures.js";
+import { UNKNOWN, bytes, count, counted, duration, joined, latency, number, percent } from "./number-format.js";
 import { LATE } from "./overview.js";
 import { usual } from "./series.js";
-import { ago } from "./times.js";
+import { ago } from "./time-format.js";
 
 /** Connections are called nearly full from this share of the limit on. */
 const NEARLY = 0.9;

@@ -1,9 +1,9 @@
 /** What the Tree page says. Pure. */
 
 import { isolated } from "./bidi.js";
-import { counted, duration } from "./figures.js";
+import { counted, duration } from "./number-format.js";
 import { listed } from "./overview.js";
-import { word } from "./states.js";
+import { word } from "./state-tones.js";
 
 /**
  * One sentence on the whole tree. It is read out when it changes, so nothing that ticks is in it.

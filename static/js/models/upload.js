@@ -3,7 +3,7 @@
  * can, and is passed in.
  */
 
-import { inItsPlace, objectIn, problemIn } from "./answers.js";
+import { inItsPlace, objectIn, problemIn } from "./responses.js";
 
 /** The largest recording the service takes. */
 export const LARGEST = 25 * 2 ** 20;

@@ -1,24 +1,24 @@
 /** Connections: the pool by state, sessions, who is behind and by how much. */
 
-import { announce } from "../components/announce.js";
+import { announce } from "../components/announcement-dialog.js";
 import { showBanners } from "../components/banners.js";
 import { byId, h, keyed, setAttribute, setText } from "../components/dom.js";
-import { emptyState } from "../components/empty.js";
-import { facts, showFacts } from "../components/facts.js";
+import { emptyState } from "../components/empty-state.js";
+import { facts, showFacts } from "../components/fact-list.js";
 import { Panel } from "../components/panel.js";
 import { pill, setPill } from "../components/pill.js";
 import { Polling } from "../components/polling.js";
-import { carryOut } from "../components/restarts.js";
+import { carryOut } from "../components/actions.js";
 import { noSessions } from "../components/session-list.js";
-import { ready } from "../components/slot.js";
+import { ready } from "../components/placeholder.js";
 import { Table } from "../components/table.js";
 import { Tile } from "../components/tile.js";
-import { setTime, timeElement } from "../components/time.js";
-import { confirm } from "../components/dialog.js";
-import { control } from "../control.js";
+import { setTime, timeElement } from "../components/time-element.js";
+import { confirm } from "../components/confirm-dialog.js";
+import { control } from "../control-api.js";
 import { isolated } from "../models/bidi.js";
 import { agentWords, chosen, closing, countWords, crowded, doing, lowered, moreSessions, question, sentence, sumWords, tally } from "../models/connections.js";
-import { bytes, count, number } from "../models/figures.js";
+import { bytes, count, number } from "../models/number-format.js";
 import { Rates } from "../models/rates.js";
 import { silence, workerLabel } from "../models/workers.js";
 import { serverNow, socket } from "../page-socket.js";

@@ -2,14 +2,14 @@
 
 import { Chart } from "../components/chart.js";
 import { byId, setText } from "../components/dom.js";
-import { emptyState } from "../components/empty.js";
+import { emptyState } from "../components/empty-state.js";
 import { InstancePanel } from "../components/instance-panel.js";
 import { InstanceTable } from "../components/instance-table.js";
-import { ready } from "../components/slot.js";
+import { ready } from "../components/placeholder.js";
 import { Table } from "../components/table.js";
 import { Tile } from "../components/tile.js";
-import { showWhose } from "../components/whose.js";
-import { count, joined, latency } from "../models/figures.js";
+import { showWhose } from "../components/worker-note.js";
+import { count, joined, latency } from "../models/number-format.js";
 import { attemptsNote, routed, sentence } from "../models/gateway.js";
 import { instances } from "../models/overview.js";
 import { clientsTile, errorsTile, flightTile, requestsTile } from "../models/tiles.js";

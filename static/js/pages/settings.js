@@ -2,16 +2,16 @@
 
 import { showBanners } from "../components/banners.js";
 import { byId, h, keyed, setText } from "../components/dom.js";
-import { importSettings } from "../components/import-settings.js";
-import { editSetting } from "../components/edit-setting.js";
-import { emptyState } from "../components/empty.js";
-import { ready } from "../components/slot.js";
+import { importSettings } from "../components/settings-import-dialog.js";
+import { editSetting } from "../components/setting-dialog.js";
+import { emptyState } from "../components/empty-state.js";
+import { ready } from "../components/placeholder.js";
 import { Table } from "../components/table.js";
-import { timeElement } from "../components/time.js";
+import { timeElement } from "../components/time-element.js";
 import { toast } from "../components/toasts.js";
-import { control } from "../control.js";
+import { control } from "../control-api.js";
 import { isolated } from "../models/bidi.js";
-import { counted } from "../models/figures.js";
+import { counted } from "../models/number-format.js";
 import { grouped, importedWords, isEditable, matching, othersWords, sentence, shown, SOURCES } from "../models/settings.js";
 import { serverNow, socket } from "../page-socket.js";
 import { Shell } from "../shell.js";

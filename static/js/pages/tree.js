@@ -1,19 +1,19 @@
 /** The nursery tree, live: an indented list; a branch opens to its tasks, queues and last error. */
 
 import { byId, h, keyed, setAttribute, setText } from "../components/dom.js";
-import { emptyState } from "../components/empty.js";
-import { facts, showFacts } from "../components/facts.js";
+import { emptyState } from "../components/empty-state.js";
+import { facts, showFacts } from "../components/fact-list.js";
 import { Panel } from "../components/panel.js";
 import { pill, setPill } from "../components/pill.js";
 import { Polling } from "../components/polling.js";
-import { restartBranch } from "../components/restarts.js";
-import { ready } from "../components/slot.js";
-import { setTime, timeElement } from "../components/time.js";
-import { rule } from "../components/twigs.js";
-import { control } from "../control.js";
+import { restartBranch } from "../components/actions.js";
+import { ready } from "../components/placeholder.js";
+import { setTime, timeElement } from "../components/time-element.js";
+import { rule } from "../components/branch-list.js";
+import { control } from "../control-api.js";
 import { isolated } from "../models/bidi.js";
-import { count, duration, percent } from "../models/figures.js";
-import { branchTone, word } from "../models/states.js";
+import { count, duration, percent } from "../models/number-format.js";
+import { branchTone, word } from "../models/state-tones.js";
 import { fullness, restartWords, sentence, stateWords } from "../models/tree.js";
 import { briefWords, workerLabel } from "../models/workers.js";
 import { serverNow, socket } from "../page-socket.js";

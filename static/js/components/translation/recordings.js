@@ -3,11 +3,11 @@
  * and those that are read in the session already, sent before a reload or by somebody else.
  */
 
-import { inItsPlace, problemIn } from "../../models/answers.js";
+import { inItsPlace, problemIn } from "../../models/responses.js";
 import { streamOf } from "../../models/exports.js";
 import { RecordingKeys } from "../../models/recording-keys.js";
-import { ended, entryOf, found, recordingState } from "../../models/recording-words.js";
-import { refusedUpload } from "../../models/translation-words.js";
+import { ended, entryOf, found, recordingState } from "../../models/recording-text.js";
+import { refusedUpload } from "../../models/translation-text.js";
 import { keyHeaders, recordingUrl, upload } from "../../models/upload.js";
 import { h, keyed, setAttribute, setText } from "../dom.js";
 

@@ -9,11 +9,11 @@
 
 import { pieces } from "../../models/confidence.js";
 import { languageName } from "../../models/languages.js";
-import { clockTime } from "../../models/times.js";
-import { gap, translated } from "../../models/translation-words.js";
+import { clockTime } from "../../models/time-format.js";
+import { gap, translated } from "../../models/translation-text.js";
 import { h, setAttribute, setText } from "../dom.js";
-import { Slices } from "../slices.js";
-import { Blocks } from "./blocks.js";
+import { Slices } from "../sliced-task.js";
+import { Blocks } from "./row-blocks.js";
 import { UnsureWords, unsureWord } from "./unsure-words.js";
 
 /** Nearer to the end than this (px) counts as at the end. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { causeWords, verdict } from "../../static/js/models/reach.js";
-import { whyNot } from "../../static/js/reach.js";
+import { causeWords, verdict } from "../../static/js/models/connection-diagnosis.js";
+import { whyNot } from "../../static/js/connection-probe.js";
 
 const ALIVE = { status: 200, text: '{"status":"alive"}' };
 const problem = (status, code, detail) => ({ status, text: JSON.stringify({ type: "about:blank", title: "T", status, code, detail }) });

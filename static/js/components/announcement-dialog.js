@@ -1,8 +1,8 @@
 /** The dialog in which something is said to everyone who is connected. */
 
-import { control, ProblemError } from "../control.js";
+import { control, ProblemError } from "../control-api.js";
 import { announced } from "../models/connections.js";
-import { counted } from "../models/figures.js";
+import { counted } from "../models/number-format.js";
 import { h, setText } from "./dom.js";
 import { toast } from "./toasts.js";
 

@@ -4,9 +4,9 @@ import { Uplink } from "../../audio/uplink.js";
 import { Microphone } from "../../audio/microphone.js";
 import { RATE } from "../../audio/kernels/capture.js";
 import { SilenceWatch } from "../../models/levels.js";
-import { WAITS_FOR, seconds } from "../../models/translation-words.js";
+import { WAITS_FOR, seconds } from "../../models/translation-text.js";
 import { byId, h, setAttribute, setText } from "../dom.js";
-import { MeterView } from "./level-meter.js";
+import { MeterView } from "./meter-view.js";
 
 const KEPT_DEVICE = "translation:device";
 /** While the microphone is open it is looked this often whether what is said of it is still true (ms). */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bytes, count, counted, duration, joined, latency, milliseconds, number, percent } from "../../static/js/models/figures.js";
+import { bytes, count, counted, duration, joined, latency, milliseconds, number, percent } from "../../static/js/models/number-format.js";
 
 const plain = (text) => text.replaceAll("\u00a0", " ");
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { control, controlText } from "../../static/js/control.js";
+import { control, controlText } from "../../static/js/control-api.js";
 
 const { fetch } = globalThis;
 afterEach(() => (globalThis.fetch = fetch));

@@ -1,8 +1,8 @@
 /** Starting something again: asked once, told how it went. */
 
-import { control, ProblemError } from "../control.js";
+import { control, ProblemError } from "../control-api.js";
 import { setAttribute } from "./dom.js";
-import { confirm } from "./dialog.js";
+import { confirm } from "./confirm-dialog.js";
 import { toast } from "./toasts.js";
 
 /** What happens to whom when a branch begins anew. */

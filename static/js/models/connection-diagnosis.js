@@ -4,7 +4,7 @@
  * it would, had the request been one for a WebSocket).
  */
 
-import { inItsPlace, objectIn, problemIn } from "./answers.js";
+import { inItsPlace, objectIn, problemIn } from "./responses.js";
 
 const TAKES_SOCKETS = "upgrade_required";
 

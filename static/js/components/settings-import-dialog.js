@@ -1,6 +1,6 @@
 /** The dialog that shows what a file of settings would change, and changes it. */
 
-import { controlText, ProblemError } from "../control.js";
+import { controlText, ProblemError } from "../control-api.js";
 import { isolated } from "../models/bidi.js";
 import { OUTCOMES, shown } from "../models/settings.js";
 import { h, setText } from "./dom.js";

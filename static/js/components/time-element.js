@@ -1,6 +1,6 @@
 /** `<time>` that says "12 s ago" and keeps saying it right; the moment itself on hover. */
 
-import { absolute, machine, relative } from "../models/times.js";
+import { absolute, machine, relative } from "../models/time-format.js";
 import { serverNow } from "../page-socket.js";
 import { h, setAttribute, setText } from "./dom.js";
 

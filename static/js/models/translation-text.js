@@ -1,7 +1,7 @@
 /** What the Translation page says about itself. Pure: states in, sentences out. */
 
 import { isolated } from "./bidi.js";
-import { UNKNOWN, count as figure } from "./figures.js";
+import { UNKNOWN, count as figure } from "./number-format.js";
 import { isSameLanguage, canTranslate, isNear, languageName } from "./languages.js";
 
 const NUMBERS = ["no one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];

@@ -1,6 +1,6 @@
 /** What a recording's card says. Pure: an entry in, {text, tone, progress, canCancel} out. */
 
-import { WAITS_FOR, seconds } from "./translation-words.js";
+import { WAITS_FOR, seconds } from "./translation-text.js";
 
 /** A whole recording may be a little shorter than it says: encoders count their padding. */
 const SHORT = { seconds: 0.25, share: 0.01 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ended, entryOf, found, recordingState, tracksRead } from "../../static/js/models/recording-words.js";
+import { ended, entryOf, found, recordingState, tracksRead } from "../../static/js/models/recording-text.js";
 
 const reading = (more) => ({ ...entryOf("a.webm"), phase: "reading", ...more });
 const END = { lost_seconds: 0, seconds: 10.8, speech_seconds: 6, tracks: 1, track: 1, cancelled: false };

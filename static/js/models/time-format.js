@@ -1,6 +1,6 @@
 /** Moments as people read them: relative below an hour, absolute from there on. Pure: `now` comes in. */
 
-import { UNKNOWN, duration } from "./figures.js";
+import { UNKNOWN, duration } from "./number-format.js";
 
 const HOUR = 3600;
 

@@ -1,6 +1,6 @@
 /** The dialog in which one value is changed while the service runs. */
 
-import { control, ProblemError } from "../control.js";
+import { control, ProblemError } from "../control-api.js";
 import { parsed } from "../models/settings.js";
 import { h, setText } from "./dom.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Slices } from "../../static/js/components/slices.js";
+import { Slices } from "../../static/js/components/sliced-task.js";
 import { Captions } from "../../static/js/models/captions.js";
 
 test("what is little is done before anything else runs, what is much in slices", async () => {

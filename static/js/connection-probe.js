@@ -1,13 +1,13 @@
 /** Asks the service over HTTP why the live connection to it does not come about. */
 
-import { verdict } from "./models/reach.js";
+import { verdict } from "./models/connection-diagnosis.js";
 
 /** An answer that takes longer is none (ms). */
 const PATIENCE = 5_000;
 /** Characters of an answer that are looked at: a proxy's page may be long. */
 const LOOKED_AT = 4_000;
 
-/** The verdict of models/reach.js. */
+/** The verdict of models/connection-diagnosis.js. */
 export async function whyNot(fetch = globalThis.fetch) {
   const alive = await asked(fetch, "/livez");
   return verdict({ alive, socket: alive === null ? null : await asked(fetch, "/ws") });

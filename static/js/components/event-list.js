@@ -1,8 +1,8 @@
 /** Recent events, newest first. */
 
 import { h, keyed, setAttribute } from "./dom.js";
-import { ready } from "./slot.js";
-import { setTime, timeElement } from "./time.js";
+import { ready } from "./placeholder.js";
+import { setTime, timeElement } from "./time-element.js";
 
 const SEVERITIES = { info: "Note", ok: "Good", warn: "Warning", bad: "Fault" };
 

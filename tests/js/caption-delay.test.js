@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Lateness } from "../../static/js/models/lateness.js";
-import { sentence } from "../../static/js/models/translation-words.js";
+import { Lateness } from "../../static/js/models/caption-delay.js";
+import { sentence } from "../../static/js/models/translation-text.js";
 import { captionTile } from "../../static/js/models/tiles.js";
 
 const status = (waiting_seconds, settled_seconds, waiting_for = null, stream_id = "a") => ({ stream_id, waiting_seconds, settled_seconds, waiting_for });

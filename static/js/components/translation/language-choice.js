@@ -1,6 +1,6 @@
 /** "I speak" and "Read in": what the back ends offer, what was chosen, and what cannot go together. */
 
-import { inItsPlace, objectIn, problemIn } from "../../models/answers.js";
+import { inItsPlace, objectIn, problemIn } from "../../models/responses.js";
 import { choices, firstTargets, impossible, languageName, list, readable, sources, unknown } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
 

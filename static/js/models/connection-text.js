@@ -1,7 +1,7 @@
 /** What is said of the page's connection. Pure. */
 
-import { count } from "./figures.js";
-import { ago, clockTime } from "./times.js";
+import { count } from "./number-format.js";
+import { ago, clockTime } from "./time-format.js";
 
 /**
  * The bar's words, or null where there is nothing to say. `retryIn` in seconds or null; `asOf`: of when what is

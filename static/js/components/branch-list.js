@@ -1,6 +1,6 @@
 /** The tree in brief: one line a branch, indented, its state only where it is not simply running. */
 
-import { branchTone, word } from "../models/states.js";
+import { branchTone, word } from "../models/state-tones.js";
 import { h, keyed, setAttribute, setText } from "./dom.js";
 
 export function showTwigs(list, branches) {

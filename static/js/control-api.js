@@ -3,7 +3,7 @@
  * control token, and comes back to this one.
  */
 
-import { inItsPlace, objectIn, problemIn } from "./models/answers.js";
+import { inItsPlace, objectIn, problemIn } from "./models/responses.js";
 
 /**
  * What was answered instead of doing it: the service's problem document (RFC 9457), or with the code `not_the_service`

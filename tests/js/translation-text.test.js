@@ -3,9 +3,9 @@ import { test } from "node:test";
 
 import { isolated } from "../../static/js/models/bidi.js";
 
-import { inItsPlace } from "../../static/js/models/answers.js";
+import { inItsPlace } from "../../static/js/models/responses.js";
 import { pieces } from "../../static/js/models/confidence.js";
-import { WAITS_FOR, gap, goneWords, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, whoYouAre } from "../../static/js/models/translation-words.js";
+import { WAITS_FOR, gap, goneWords, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, whoYouAre } from "../../static/js/models/translation-text.js";
 
 const word = (text, confidence) => ({ text, start: 0, end: 1, confidence });
 const QUIET = {
