@@ -1,7 +1,7 @@
 # Every target with a sentence: make help. What takes more than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test tools lint types test-py test-js test-browser bench soak outages fuzz wheel lock clean
+.PHONY: help install run test tools lint types test-py test-js test-browser coverage bench soak outages fuzz wheel lock clean
 
 BIN := .venv/bin
 
@@ -32,7 +32,7 @@ lint: checkers ## check style and format
 types: checkers ## check types
 	$(BIN)/mypy
 
-test-py: tools ## run the Python tests but for the browser's, and print what they cover
+test-py: tools ## run the Python tests but for the browser's
 	scripts/test-py.sh rest $(ARGS)
 
 test-js: tools ## run the tests of the browser code in Node
@@ -40,6 +40,9 @@ test-js: tools ## run the tests of the browser code in Node
 
 test-browser: tools ## run the tests in Chromium
 	scripts/test-py.sh browser $(ARGS)
+
+coverage: tools ## run all Python tests and print which lines of orch/ they ran, child processes included
+	COVERAGE=1 scripts/test-py.sh all $(ARGS)
 
 bench: checkers ## measure captions, gateway, front, hub and sessions beside their peers; ARGS=--write keeps the figures
 	@scripts/install.sh bench
