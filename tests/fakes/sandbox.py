@@ -13,12 +13,18 @@ from typing import Any
 import httpx2
 import trio
 
+from orch.sandbox.engines.speech import BYTES_PER_SECOND
 from tests.fakes.sounds import SPEECH, clip
 
 
 def pcm(name: str) -> bytes:
     """Return a clip's samples as an engine is given them."""
     return clip(name).astype("<i2").tobytes()
+
+
+def beginning(name: str, seconds: int = 2) -> bytes:
+    """Return the samples of a clip's first seconds: enough for words, and heard in a part of the time."""
+    return pcm(name)[: seconds * BYTES_PER_SECOND]
 
 
 def recording(name: str) -> bytes:

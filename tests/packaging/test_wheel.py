@@ -6,10 +6,12 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
 import httpx2
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,14 +31,44 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outside(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel into ``venv`` in a folder outside the checkout, with what is locked and no more."""
+    """Install the wheel into ``venv`` in a folder outside the checkout, beside what is locked and no more.
+
+    The locked packages are links to those that the tests run with; pip finds the wheel's requirements met.
+    """
     folder = tmp_path_factory.mktemp("outside")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    pip = [str(folder / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    lock = ROOT / "requirements" / "service.lock"
-    subprocess.run([*pip, "--no-compile", "--require-hashes", "-r", str(lock)], check=True, cwd=folder)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
+    [packages] = (folder / "venv").glob("lib/python*/site-packages")
+    for path in locked_files():
+        (packages / path.name).symlink_to(path)
+    python = str(folder / "venv/bin/python")
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     subprocess.run([*pip, "--no-index", str(wheel)], check=True, cwd=folder)
     return folder
+
+
+def locked_files() -> set[Path]:
+    """Return the folders and files in site-packages of what the service's lock names for this system."""
+    text = (ROOT / "requirements" / "service.lock").read_text(encoding="utf-8")
+    wanted = [Requirement(line.split(" \\")[0]) for line in text.splitlines() if re.match(r"\w", line)]
+    found = set()
+    for each in wanted:
+        if each.marker is None or each.marker.evaluate():
+            package = distribution(each.name)
+            assert each.specifier.contains(package.version), "make test installs what is locked"
+            tops = {
+                file.parts[0] for file in package.files or () if file.parts[0] not in ("..", "__pycache__")
+            }
+            found |= {Path(str(package.locate_file(top))) for top in tops}
+    return found
 
 
 def environment() -> dict[str, str]:

@@ -1,16 +1,20 @@
-"""The hub's tests run on two kinds of server: with the link to the socket, and with ASGI alone."""
+"""The hub's tests run on a server with the link to the socket; some of them also with ASGI alone."""
 
 import pytest
 
 from tests.fakes.asgi import FakeSocket
 
+#: What a connection's life depends on, and what goes wrong in it, is held for both kinds of server.
+ON_BOTH = ("test_hub_connections", "test_hub_faults")
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what connects fake clients to a hub both ways."""
+    """Choose the kinds of server for each module that connects fake clients to a hub."""
     name = metafunc.module.__name__.rpartition(".")[2]
     if name.startswith("test_hub_") and not name.startswith("test_hub_over_"):
+        kinds = ["asgi", "link"] if name in ON_BOTH else ["link"]
         metafunc.fixturenames.append("server")
-        metafunc.parametrize("server", ["asgi", "link"], indirect=True)
+        metafunc.parametrize("server", kinds, indirect=True)
 
 
 @pytest.fixture

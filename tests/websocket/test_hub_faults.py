@@ -1,4 +1,4 @@
-"""What thousands of clients, and clocks, do to a hub at the worst moment; on a virtual clock."""
+"""What hundreds of clients, and clocks, do to a hub at the worst moment; on a virtual clock."""
 
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,12 @@ async def joined(hub: Hub, session_id: str, **options: Any) -> tuple[FakeSocket,
     return socket, await socket.ask({"type": "join_session", "session_id": session_id}, "session_joined")
 
 
-def test_a_thousand_that_stop_reading_cost_a_thousand_others_nothing(tmp_path: Path) -> None:
+def test_a_hundred_that_stop_reading_cost_a_hundred_others_nothing(tmp_path: Path) -> None:
     """Nobody waits for them, not for an instant; they are closed with a code that says: come back."""
 
     async def main() -> None:
         async with running_hub(tmp_path, **SMALL) as hub:
-            names = [f"s{number}" for number in range(100)]
+            names = [f"s{number}" for number in range(10)]
             deaf, served = [], []
             for name in names:
                 await hub.service.create_session(name)
@@ -51,7 +51,7 @@ def test_a_thousand_that_stop_reading_cost_a_thousand_others_nothing(tmp_path: P
                 assert [message["offset"] for message in heard] == list(range(1, 41))
                 assert heard[-1]["session_id"] == names[index // 10]
             assert trio.current_time() == before
-            assert hub.service.statistics().evicted == 1000
+            assert hub.service.statistics().evicted == 100
             assert hub.service.statistics().queued_bytes == 0
             for socket in deaf:
                 with pytest.raises(trio.EndOfChannel):
@@ -59,7 +59,7 @@ def test_a_thousand_that_stop_reading_cost_a_thousand_others_nothing(tmp_path: P
             assert {socket.close_code for socket in deaf} == {4200}
             assert after(4200) == "now"
             await trio.sleep(5)
-            assert hub.service.statistics().active == 1000
+            assert hub.service.statistics().active == 100
 
     run(main)
 
@@ -96,12 +96,12 @@ async def say(hub: Hub, names: list[str], numbers: range) -> None:
             await hub.service.publish(name, said(name, number))
 
 
-def test_thousands_who_come_back_at_once_have_everything_once(tmp_path: Path, server: str) -> None:
-    """A process is gone with 5,000 connections; messages go on in the storm; none is lost or doubled."""
-    each = 20 if server == "link" else 4
+def test_hundreds_who_come_back_at_once_have_everything_once(tmp_path: Path) -> None:
+    """A process is gone with 500 connections; messages go on in the storm; none is lost or doubled."""
+    count, each = 50, 10
 
     async def main() -> None:
-        names = [f"s{number}" for number in range(250)]
+        names = [f"s{number}" for number in range(count)]
         clients: list[Returning] = []
         async with running_hub(tmp_path) as hub:
             for name in names:
@@ -117,7 +117,7 @@ def test_thousands_who_come_back_at_once_have_everything_once(tmp_path: Path, se
             for client in clients:
                 assert client.heard == list(range(client.offset + 1, 11))
             statistics = hub.service.statistics()
-            assert (statistics.active, statistics.evicted) == (250 * each, 0)
+            assert (statistics.active, statistics.evicted) == (count * each, 0)
             assert {line.participants for line in statistics.session_list} == {each}
 
     run(main)
