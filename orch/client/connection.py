@@ -248,7 +248,7 @@ class Connection:
     async def _converse(self) -> tuple[int, str]:
         """Have one connection, to its end; return the close code and reason."""
         ended = (ABNORMAL, "")
-        self._abandoned = "The service did not answer in time."
+        self._abandoned = "The service did not respond in time."
         try:
             within = CONNECT_WITHIN_SPEECH if self.speakers else CONNECT_WITHIN
             with trio.CancelScope(deadline=trio.current_time() + within) as self._attempt:

@@ -39,7 +39,7 @@ REFUSALS: Final = {
     "transfer_encoding_in_http10": (400, "HTTP/1.0 has no Transfer-Encoding."),
     "transfer_encoding_repeated": (400, "There is more than one Transfer-Encoding."),
     "transfer_encoding_unsupported": (501, "The Transfer-Encoding is not exactly chunked."),
-    "body_too_large": (413, "The body is larger than it may be."),
+    "body_too_large": (413, "The body is too large."),
     "body_incomplete": (400, "The connection ended within the body."),
     # Chunks.
     "chunk_size_invalid": (400, "A chunk's size is not a hexadecimal number."),

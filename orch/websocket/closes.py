@@ -23,38 +23,38 @@ class Close(Struct, frozen=True):
 
 
 # RFC 6455 §7.4.1 and the IANA registry.
-NORMAL: Final = Close(1000, "normal", "The connection was ended.", "back_off")
-GOING_AWAY: Final = Close(1001, "going_away", "The service is going away.", "back_off")
-UNSUPPORTED: Final = Close(1003, "unsupported", "Frames of this kind cannot be used.", "stop")
-NOT_TEXT: Final = Close(1007, "not_text", "The text was not UTF-8.", "back_off")
+NORMAL: Final = Close(1000, "normal", "The connection was closed.", "back_off")
+GOING_AWAY: Final = Close(1001, "going_away", "The service is stopping.", "back_off")
+UNSUPPORTED: Final = Close(1003, "unsupported", "This type of frame is not supported.", "stop")
+NOT_TEXT: Final = Close(1007, "not_text", "A text message was not valid UTF-8.", "back_off")
 POLICY: Final = Close(1008, "policy", "The service refused this connection.", "stop")
-TOO_LARGE: Final = Close(1009, "too_large", "A message may be 1 MiB at most.", "back_off")
-INTERNAL_ERROR: Final = Close(1011, "internal_error", "Something failed in the service.", "back_off")
+TOO_LARGE: Final = Close(1009, "too_large", "A message can have 1 MiB at most.", "back_off")
+INTERNAL_ERROR: Final = Close(1011, "internal_error", "The service had an internal error.", "back_off")
 RESTARTING: Final = Close(1012, "restarting", "The service is restarting.", "back_off")
 TRY_LATER: Final = Close(1013, "try_later", "The service is too busy.", "back_off")
 # Ours: stop.
-WRONG_ORIGIN: Final = Close(4000, "wrong_origin", "This page may not talk to the service.", "stop")
+WRONG_ORIGIN: Final = Close(4000, "wrong_origin", "Pages of this origin may not use the service.", "stop")
 CLOSED_BY_OPERATOR: Final = Close(4001, "closed_by_operator", "An operator closed the connection.", "stop")
 SIGNED_OUT: Final = Close(4002, "signed_out", "You signed out. Sign in again to go on.", "stop")
 # Ours: back off.
 TOO_MANY_CONNECTIONS: Final = Close(
-    4100, "too_many_connections", "As many connections as may be are open.", "back_off"
+    4100, "too_many_connections", "The connection limit has been reached.", "back_off"
 )
 RATE_LIMITED: Final = Close(
-    4101, "rate_limited", "Too much was sent in too short a time, also after being told.", "back_off"
+    4101, "rate_limited", "Too many messages were sent, also after a warning.", "back_off"
 )
 TOO_MANY_FROM_ADDRESS: Final = Close(
-    4102, "too_many_from_address", "As many connections as may be are open from this address.", "back_off"
+    4102, "too_many_from_address", "The connection limit of this address has been reached.", "back_off"
 )
 # Ours: come back at once.
 SLOW_CLIENT: Final = Close(
-    4200, "slow_client", "Messages were taken too slowly. Connect again and recover.", "now"
+    4200, "slow_client", "The client read too slowly. Connect again and recover.", "now"
 )
 HEARTBEAT_TIMEOUT: Final = Close(
-    4201, "heartbeat_timeout", "The connection stopped answering. Connect again and recover.", "now"
+    4201, "heartbeat_timeout", "The client stopped responding. Connect again and recover.", "now"
 )
 SHUTTING_DOWN: Final = Close(
-    4202, "shutting_down", "The service is stopping. Connect again after the time it named.", "now"
+    4202, "shutting_down", "The service is stopping. Connect again after the announced delay.", "now"
 )
 
 CLOSES: Final[Mapping[int, Close]] = {

@@ -178,7 +178,7 @@ export class LiveSocket extends EventTarget {
     if (!this.#running) return Promise.reject(new LiveSocketError("stopped", this.#state.reason || "The connection is closed."));
     const late = () => {
       this.#sessions.unanswered(message);
-      return this.isLive ? "The service did not answer in time." : "There is no connection to the service.";
+      return this.isLive ? "The service did not respond in time." : "There is no connection to the service.";
     };
     const answer = this.#requests.add({ ...message, id: this.#id() }, { timeout, late });
     if (this.isLive) this.#sendWaiting();
@@ -309,7 +309,7 @@ export class LiveSocket extends EventTarget {
     socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#receive(data));
     socket.addEventListener("close", ({ code, reason }) => socket === this.#socket && this.#closed(code, reason));
     this.#timers.clearTimeout(this.#connectTimer);
-    this.#connectTimer = this.#timers.setTimeout(() => this.#abandon("The service did not answer in time."), this.carriesSpeech ? CONNECT_LIMIT_SPEECH : CONNECT_LIMIT);
+    this.#connectTimer = this.#timers.setTimeout(() => this.#abandon("The service did not respond in time."), this.carriesSpeech ? CONNECT_LIMIT_SPEECH : CONNECT_LIMIT);
   }
 
   /** Give up on the socket without waiting for its close: a dead network never sends one. */

@@ -540,7 +540,7 @@ def test_options_name_the_methods_of_the_very_path() -> None:
 def test_the_socket_asked_for_as_a_page_says_why_it_is_refused() -> None:
     """A browser is told nothing of a handshake that fails: its page asks so, and blames nobody between."""
     service = ScriptedService("full")
-    full = ProblemError("too_many_connections", "As many connections as may be are open.")
+    full = ProblemError("too_many_connections", "The connection limit has been reached.")
     service.refused = Refused(full, closes.TOO_MANY_CONNECTIONS)
     answer = ask("GET", "/ws", service)
     assert answer.status_code == full.status

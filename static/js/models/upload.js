@@ -23,7 +23,7 @@ export class UploadError extends Error {
  * with an AbortError once `signal` fires.
  */
 export function upload(file, url, { headers = {}, onProgress = () => {}, signal = null, Request = globalThis.XMLHttpRequest } = {}) {
-  if (file.size > LARGEST) return Promise.reject(new UploadError(413, "A recording may be 25 MB at most.", "recording_too_large"));
+  if (file.size > LARGEST) return Promise.reject(new UploadError(413, "A recording can have 25 MB at most.", "recording_too_large"));
   if (file.size === 0) return Promise.reject(new UploadError(422, "The file is empty.", "empty_audio"));
   return new Promise((resolve, reject) => {
     const request = new Request();
