@@ -6,7 +6,7 @@ the heads of what comes are read here before; payloads are passed over.
 
 from typing import Final
 
-from orch.front.small_frames import SMALL, after, left
+from orch.front.small_frames import DEFAULT, SMALL
 
 _CONTINUATION: Final = 0x0
 _CONTROL: Final = 0x8
@@ -113,6 +113,6 @@ class Allowance:
         """Count so many; False: more than may be sent."""
         if not count:
             return True
-        is_fine = count <= left(self._full_at, now)
-        self._full_at = after(self._full_at, now, count)
+        is_fine = count <= DEFAULT.remaining(self._full_at, now)
+        self._full_at = DEFAULT.after(self._full_at, now, count)
         return is_fine

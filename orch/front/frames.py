@@ -46,7 +46,7 @@ UNLIMITED: Final = 2**63
 """An allowance of frames that nobody limits."""
 
 _WINDOW: Final = -15
-"""Raw deflate with the largest window, as both sides have agreed by default (RFC 7692 §7.1.2)."""
+"""Raw deflate with the largest window, which reads what was compressed with any (RFC 7692 §7.1.2)."""
 _FLUSHED: Final = b"\x00\x00\xff\xff"
 """The end of every flushed message, which is not sent (RFC 7692 §7.2.1)."""
 
@@ -116,12 +116,13 @@ def encode(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big") + payload
 
 
-def encode_deflated(opcode: int, payload: bytes) -> bytes:
+def encode_deflated(opcode: int, payload: bytes, *, window_bits: int = 15) -> bytes:
     """Return a compressed frame (RFC 7692 §7.2.1), for a client that has agreed to permessage-deflate.
 
-    Nothing of it is remembered for the next: a window kept for each client would cost more than it saves.
+    ``window_bits``: the base-2 logarithm of the window's size in bytes, 9 to 15. Each message is compressed
+    by itself: a window stored for each client would cost more memory than it saves bytes.
     """
-    deflate = zlib.compressobj(wbits=_WINDOW)
+    deflate = zlib.compressobj(wbits=-window_bits)
     data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
     return encode(opcode, data.removesuffix(_FLUSHED), compressed=True)
 

@@ -7,28 +7,24 @@ from typing import Final
 
 from msgspec import Struct
 
+from orch.front.deflate import Deflate, negotiate
 from orch.front.heads import RequestHead
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES: Final = 16
 VERSION: Final = b"13"
 
-DEFLATE: Final = "permessage-deflate"
-DEFLATE_AGREED: Final = b"permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-_WINDOWS: Final = frozenset(map(str, range(8, 16)))
-_NO_CONTEXT: Final = ("server_no_context_takeover", "client_no_context_takeover")
-
 
 class Accepted(Struct, frozen=True):
     """A handshake that can be answered.
 
     ``accept``: the value of Sec-WebSocket-Accept. ``subprotocols``: what the client offers, in its order.
-    ``deflate``: permessage-deflate is agreed to, without context takeover on either side.
+    ``deflate``: what was agreed about permessage-deflate; None: messages are not compressed.
     """
 
     accept: bytes
     subprotocols: tuple[str, ...]
-    deflate: bool = False
+    deflate: Deflate | None = None
 
     def headers(self, subprotocol: str | None = None) -> list[tuple[bytes, bytes]]:
         """Return the answer's headers. ValueError for a ``subprotocol`` that the client has not offered."""
@@ -37,8 +33,8 @@ class Accepted(Struct, frozen=True):
             (b"connection", b"Upgrade"),
             (b"sec-websocket-accept", self.accept),
         ]
-        if self.deflate:
-            answer.append((b"sec-websocket-extensions", DEFLATE_AGREED))
+        if self.deflate is not None:
+            answer.append((b"sec-websocket-extensions", self.deflate.header()))
         if subprotocol is not None:
             if subprotocol not in self.subprotocols:
                 raise ValueError(f"the client does not offer the subprotocol {subprotocol!r}")
@@ -57,7 +53,7 @@ class BadHandshakeError(Exception):
 
 
 def accept(head: RequestHead, *, deflate: bool = False) -> Accepted:
-    """Return how to answer the handshake; raise BadHandshakeError. ``deflate``: agree to compression.
+    """Return how to answer the handshake; raise BadHandshakeError. ``deflate``: accept compression.
 
     ``head`` has a Host, is HTTP/1.1 and names ``websocket`` in Upgrade and ``upgrade`` in Connection: what
     does not is no handshake and is served as any request.
@@ -77,32 +73,8 @@ def accept(head: RequestHead, *, deflate: bool = False) -> Accepted:
     return Accepted(
         accept=base64.b64encode(digest),
         subprotocols=tuple(name for each in offered.split(",") if (name := each.strip())),
-        deflate=deflate and _is_deflate_offered(_values(head, b"sec-websocket-extensions")),
+        deflate=negotiate(_values(head, b"sec-websocket-extensions")) if deflate else None,
     )
-
-
-def _is_deflate_offered(values: list[bytes]) -> bool:
-    """Return whether one of the offers can be agreed to as it is (RFC 7692 §5.1 and §7.1).
-
-    One that limits our window cannot: we use the largest. One with a parameter that nobody knows, or one
-    twice, is void.
-    """
-    for offer in b",".join(values).decode("latin-1").split(","):
-        name, *parameters = (part.strip() for part in offer.split(";"))
-        if (
-            name == DEFLATE
-            and len(set(parameters)) == len(parameters)
-            and all(map(_is_agreeable, parameters))
-        ):
-            return True
-    return False
-
-
-def _is_agreeable(parameter: str) -> bool:
-    key, _, value = parameter.partition("=")
-    if key.strip() == "client_max_window_bits":
-        return not value or value.strip().strip('"') in _WINDOWS
-    return parameter in _NO_CONTEXT or parameter.replace(" ", "") == "server_max_window_bits=15"
 
 
 def _values(head: RequestHead, wanted: bytes) -> list[bytes]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from orch.front.flooders import Flooders
 from orch.front.partial_messages import PartialMessages
 from orch.front.readiness import readiness
+from orch.front.small_frames import SmallFrameLimit
 from orch.front.wheel import Wheel
 from orch.outgoing import Outgoing
 
@@ -74,6 +75,7 @@ class Running:
         heartbeat_timeout: Callable[[], float],
         patience: Patience,
         message_limit: int,
+        small_frames: SmallFrameLimit,
         deflate: bool,
         refused: Counter[str],
         wall: Callable[[], float],
@@ -85,6 +87,7 @@ class Running:
         self.heartbeat_timeout = heartbeat_timeout
         self.patience = patience
         self.message_limit = message_limit
+        self.small_frames = small_frames
         self.deflate = deflate
         self.refused = refused
         self.outgoing = outgoing

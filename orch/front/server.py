@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 import trio
 
-from orch.front import binds
+from orch.front import binds, small_frames
 from orch.front.admission import REFUSALS, Admission, Place
 from orch.front.answers import problem
 from orch.front.binds import Bound, Listening
@@ -25,6 +25,7 @@ from orch.front.http_connection import HttpConnection
 from orch.front.link import ClientGoneError, Link, TlsLink, drain
 from orch.front.listeners import PATIENCE
 from orch.front.running import App, Patience, Running
+from orch.front.small_frames import SmallFrameLimit
 from orch.front.statistics import FrontStatistics
 from orch.front.websocket_connection import WebSocketConnection, shake_hands
 from orch.outgoing import Outgoing
@@ -53,8 +54,11 @@ class Server:
     Listens at ``host``:``port`` and at every one of ``binds`` (``HOST:PORT`` or ``unix:PATH``), or, with
     ``listen``, on sockets that are there already. Port 0 is chosen once and kept over restarts of the branch.
     ``reuse_port`` lets other processes listen beside this one. ``tls`` gives the context of a new connection,
-    at all of them. ``deflate``
-    agrees to permessage-deflate: what is sent is compressed from a kilobyte on, what others offer is not.
+    at all of them.
+
+    ``deflate`` accepts permessage-deflate: messages that the application sends are compressed from a kilobyte
+    on, encoded frames from ``orch.link`` never. ``message_limit``: bytes of one WebSocket message (close code 1009);
+    ``small_frames``: how many control frames and small fragments a client may send (close code 1008).
 
     ``outgoing``: counts and bounds what waits for all clients together.
 
@@ -82,6 +86,8 @@ class Server:
         binds: Sequence[str] = (),
         reuse_port: bool = False,
         deflate: bool = False,
+        message_limit: int = MESSAGE_LIMIT,
+        small_frames: SmallFrameLimit = small_frames.DEFAULT,
         patience: Patience | None = None,
         admission: Admission | None = None,
         on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _what: None,
@@ -100,6 +106,8 @@ class Server:
         self._binds = tuple(binds)
         self._reuse_port = reuse_port
         self._deflate = deflate
+        self._message_limit = message_limit
+        self._small_frames = small_frames
         self._patience = patience or Patience()
         self._heartbeat_timeout = heartbeat_timeout or (lambda: self._patience.pong)
         self._admission = admission
@@ -127,7 +135,8 @@ class Server:
                     heartbeat=self._heartbeat,
                     heartbeat_timeout=self._heartbeat_timeout,
                     patience=self._patience,
-                    message_limit=MESSAGE_LIMIT,
+                    message_limit=self._message_limit,
+                    small_frames=self._small_frames,
                     deflate=self._deflate,
                     refused=self._refused,
                     wall=self._wall,

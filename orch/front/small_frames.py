@@ -1,8 +1,8 @@
-"""How many frames a client may send that hand the application nothing by themselves. Pure.
+"""The rate limit for frames that give the application nothing by themselves. Pure.
 
 Control frames and small fragments cost their decoding, and a ping its pong, but never reach the application,
-which weighs messages only. They have a rate of their own, kept as one number a connection (GCRA, as in
-:mod:`orch.websocket.limits`).
+which limits messages only. They have a rate limit of their own, stored as one number for each connection
+(GCRA, as in :mod:`orch.websocket.limits`).
 
 Clients need far fewer: browsers never ping, common libraries do so every 20 s or so, and fragments are some
 kilobytes.
@@ -10,29 +10,37 @@ kilobytes.
 
 from typing import Final
 
-#: Frames a second on average. The clients that measure round trips send some ten pings a second.
-PER_SECOND: Final = 250
+from msgspec import Struct
 
-#: Frames at once: what was held back on the way may arrive together, and one message may have many parts.
-BURST: Final = 2_000
-
-#: Bytes from which on a fragment costs what its bytes do, which are weighed with the message.
 SMALL: Final = 1_024
-
-REASON: Final = f"Too many control frames and small fragments: {PER_SECOND} a second may be sent."
-"""The words beside close code 1008."""
+"""Bytes from which on a fragment is no small one: its cost is that of its bytes, which the message's limit
+bounds."""
 
 TOO_MANY: Final = "too_many_small_frames"
-"""What it is counted as."""
-
-_COST: Final = 1 / PER_SECOND
+"""What a refusal is counted as."""
 
 
-def left(full_at: float, now: float) -> int:
-    """Return how many may be sent now. ``full_at``: what :func:`after` has returned last; 0 at first."""
-    return int(BURST - max(full_at - now, 0.0) * PER_SECOND + 1e-6)
+class SmallFrameLimit(Struct, frozen=True):
+    """How many small frames a client may send: ``per_second`` on average, ``burst`` at once.
+
+    The clients that measure round trips send some ten pings a second. Frames that were delayed on the way may
+    arrive together, and one message may have many fragments.
+    """
+
+    per_second: int = 250
+    burst: int = 2_000
+
+    def remaining(self, full_at: float, now: float) -> int:
+        """Return how many may be sent now. ``full_at``: the last result of :meth:`after`; 0 at first."""
+        return int(self.burst - max(full_at - now, 0.0) * self.per_second + 1e-6)
+
+    def after(self, full_at: float, now: float, count: int) -> float:
+        """Return when the whole burst is available again, after ``count`` more frames."""
+        return max(full_at, now) + count / self.per_second
 
 
-def after(full_at: float, now: float, count: int) -> float:
-    """Return when all of the burst is allowed again once ``count`` frames have come."""
-    return max(full_at, now) + count * _COST
+DEFAULT: Final = SmallFrameLimit()
+"""The limit of the service. Only the conformance tests run with another."""
+
+REASON: Final = f"Too many control frames and small fragments: {DEFAULT.per_second} a second may be sent."
+"""The reason beside close code 1008."""

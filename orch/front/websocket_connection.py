@@ -68,7 +68,6 @@ class WebSocketConnection:
         "_ended",
         "_events",
         "_is_awaited",
-        "_is_deflating",
         "_is_heard",
         "_is_peer_done",
         "_is_pinged",
@@ -80,6 +79,7 @@ class WebSocketConnection:
         "_small_full_at",
         "_state",
         "_unyielded",
+        "_window_bits",
         "due_at",
         "slot",
     )
@@ -98,8 +98,10 @@ class WebSocketConnection:
         self._scope: dict[str, Any] | None = websocket_scope(head, accepted.subprotocols, self, base)
         self._accepted: Accepted | None = accepted
         self._encoder: ResponseEncoder | None = ResponseEncoder(head)
-        self._decoder = FrameDecoder(message_limit=running.message_limit, deflate=accepted.deflate)
-        self._is_deflating = accepted.deflate
+        self._decoder = FrameDecoder(
+            message_limit=running.message_limit, deflate=accepted.deflate is not None
+        )
+        self._window_bits = accepted.deflate.server_window_bits if accepted.deflate else 0
         self._events: list[frames.Event | None] = _NONE
         self._ended: tuple[int, str] | None = None
         self._state = _State.CONNECTING
@@ -232,8 +234,8 @@ class WebSocketConnection:
         await self._breathe()
 
     def _encoded(self, opcode: int, payload: bytes) -> bytes:
-        if self._is_deflating and len(payload) >= DEFLATED:
-            return frames.encode_deflated(opcode, payload)
+        if self._window_bits and len(payload) >= DEFLATED:
+            return frames.encode_deflated(opcode, payload, window_bits=self._window_bits)
         return frames.encode(opcode, payload)
 
     async def _breathe(self) -> None:
@@ -312,7 +314,8 @@ class WebSocketConnection:
     def _take(self, data: bytes) -> None:
         """Decode; a violation ends the connection once what came before it has been handed on."""
         decoder, now = self._decoder, self._running.now
-        allowed = decoder.allowance = small_frames.left(self._small_full_at, now)
+        limit = self._running.small_frames
+        allowed = decoder.allowance = limit.remaining(self._small_full_at, now)
         try:
             events: list[frames.Event | None] = [*decoder.feed(data)]
         except ProtocolViolationError as violation:
@@ -321,7 +324,7 @@ class WebSocketConnection:
             return
         self._note_partial()
         if decoder.allowance != allowed:
-            self._small_full_at = small_frames.after(self._small_full_at, now, allowed - decoder.allowance)
+            self._small_full_at = limit.after(self._small_full_at, now, allowed - decoder.allowance)
         if decoder.is_failed or decoder.has_more:
             events.append(None)
         events.reverse()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orch.front.frame_meters import Allowance, Http2Meter, WebSocketMeter
 from orch.front.frames import BINARY, CONTINUATION, PING, UNLIMITED, FrameDecoder
 from orch.front.sieve import PREFACE, Sieve
-from orch.front.small_frames import BURST, PER_SECOND
+from orch.front.small_frames import DEFAULT
 from tests.fakes.frames_judge import frame
 from tests.front.test_frames import conversations
 
@@ -63,7 +63,7 @@ def test_the_sieve_counts_after_the_preface(size: int) -> None:
 def test_an_allowance_comes_back_with_time() -> None:
     """All at once, then so many a second."""
     allowance = Allowance()
-    assert allowance.take(BURST, now=50.0)
+    assert allowance.take(DEFAULT.burst, now=50.0)
     assert not allowance.take(1, now=50.0)
-    assert allowance.take(PER_SECOND - 1, now=51.0)
-    assert not allowance.take(PER_SECOND, now=51.5)
+    assert allowance.take(DEFAULT.per_second - 1, now=51.0)
+    assert not allowance.take(DEFAULT.per_second, now=51.5)

@@ -74,6 +74,7 @@ PURE = (
     "gateway/bodies.py",
     "front/answers.py",
     "front/frames.py",
+    "front/deflate.py",
     "front/handshake.py",
     "front/wheel.py",
     "websocket/messages.py",
