@@ -19,5 +19,6 @@ locked() {
 # All of it first: what is in several files has the same version in each.
 locked bench --extra test --extra bench "$@"
 locked test --extra test --constraints requirements/bench.lock
+locked conformance --extra conformance --constraints requirements/bench.lock
 locked service --constraints requirements/bench.lock
 locked lock --extra lock --constraints requirements/bench.lock

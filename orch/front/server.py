@@ -57,8 +57,9 @@ class Server:
     at all of them.
 
     ``deflate`` accepts permessage-deflate: messages that the application sends are compressed from a kilobyte
-    on, encoded frames from ``orch.link`` never. ``message_limit``: bytes of one WebSocket message (close code 1009);
-    ``small_frames``: how many control frames and small fragments a client may send (close code 1008).
+    on, encoded frames from ``orch.link`` never. ``message_limit``: bytes of one WebSocket
+    message (close code 1009). ``small_frames``: how many control frames and small fragments a client may send
+    (close code 1008).
 
     ``outgoing``: counts and bounds what waits for all clients together.
 
