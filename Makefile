@@ -1,7 +1,7 @@
 # Every target with a sentence: make help. What takes more than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test tools lint types test-py test-js test-browser coverage bench soak outages fuzz wheel lock clean
+.PHONY: help install run test tools lint types test-py test-js test-browser coverage bench conformance soak outages fuzz wheel lock clean
 
 BIN := .venv/bin
 
@@ -59,6 +59,10 @@ bench: checkers ## measure captions, gateway, front, hub and sessions beside the
 fuzz: checkers ## feed the parsers what nobody would send for ten minutes each, with other parsers as judges
 	$(BIN)/python benchmarks/fuzz_http1.py $(ARGS)
 	$(BIN)/python benchmarks/fuzz_frames.py $(ARGS)
+
+conformance: ## run the WebSocket cases of the Autobahn test suite against our front
+	@scripts/install.sh conformance
+	$(BIN)/python tests/conformance/websocket.py $(ARGS)
 
 DURATION ?= 20m
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv with the service in it. With "test": and what the tests need. With "bench": and the
-# peers that the benchmarks measure. With "conformance": and the WebSocket cases of the Autobahn test suite. With "lock": and what writes the locks.
+# peers that the benchmarks measure. With "conformance": and the WebSocket cases of
+# the Autobahn test suite. With "lock": and what writes the locks.
 #
 # What comes is what requirements/*.lock names, file by file: what the tests ran with, from wherever pip is told
 # to look. What was installed is written down, so that a start with nothing to do takes milliseconds.

@@ -77,6 +77,7 @@ class Running:
         message_limit: int,
         small_frames: SmallFrameLimit,
         deflate: bool,
+        deflate_from: int,
         refused: Counter[str],
         wall: Callable[[], float],
         outgoing: Outgoing,
@@ -89,6 +90,7 @@ class Running:
         self.message_limit = message_limit
         self.small_frames = small_frames
         self.deflate = deflate
+        self.deflate_from = deflate_from
         self.refused = refused
         self.outgoing = outgoing
         self.is_stopping = False

@@ -33,6 +33,8 @@ from orch.shortages import Shortage, own_shortage
 
 MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
+DEFLATE_FROM: Final = 1024
+"""Bytes of a message from which on it is worth compressing."""
 ACCEPTED_AT_ONCE: Final = 64
 """Connections accepted in a row before those that are there have a turn."""
 FIRST_REQUEST: Final = 1.0
@@ -56,10 +58,10 @@ class Server:
     ``reuse_port`` lets other processes listen beside this one. ``tls`` gives the context of a new connection,
     at all of them.
 
-    ``deflate`` accepts permessage-deflate: messages that the application sends are compressed from a kilobyte
-    on, encoded frames from ``orch.link`` never. ``message_limit``: bytes of one WebSocket
-    message (close code 1009). ``small_frames``: how many control frames and small fragments a client may send
-    (close code 1008).
+    ``deflate`` accepts permessage-deflate: messages that the application sends are compressed from
+    ``deflate_from`` bytes on, encoded frames from ``orch.link`` never. ``message_limit``: bytes of one
+    WebSocket message (close code 1009). ``small_frames``: how many control frames and small fragments a
+    client may send (close code 1008).
 
     ``outgoing``: counts and bounds what waits for all clients together.
 
@@ -87,6 +89,7 @@ class Server:
         binds: Sequence[str] = (),
         reuse_port: bool = False,
         deflate: bool = False,
+        deflate_from: int = DEFLATE_FROM,
         message_limit: int = MESSAGE_LIMIT,
         small_frames: SmallFrameLimit = small_frames.DEFAULT,
         patience: Patience | None = None,
@@ -107,6 +110,7 @@ class Server:
         self._binds = tuple(binds)
         self._reuse_port = reuse_port
         self._deflate = deflate
+        self._deflate_from = deflate_from
         self._message_limit = message_limit
         self._small_frames = small_frames
         self._patience = patience or Patience()
@@ -139,6 +143,7 @@ class Server:
                     message_limit=self._message_limit,
                     small_frames=self._small_frames,
                     deflate=self._deflate,
+                    deflate_from=self._deflate_from,
                     refused=self._refused,
                     wall=self._wall,
                     outgoing=self._outgoing,

@@ -25,8 +25,6 @@ PING: Final = frames.encode(frames.PING, b"")
 #: Bytes queued from which on a ping waits for its pong, and with it all that was sent after it: the client
 #: does not read, and asks for more to read.
 PONGS_HELD: Final = 65_536
-#: Bytes of a message from which on it is worth compressing, where that was agreed on.
-DEFLATED: Final = 1024
 ABNORMAL: Final = 1006
 """The code the application is told where no close frame came (RFC 6455 §7.1.5)."""
 NORMAL: Final = 1000
@@ -234,7 +232,7 @@ class WebSocketConnection:
         await self._breathe()
 
     def _encoded(self, opcode: int, payload: bytes) -> bytes:
-        if self._window_bits and len(payload) >= DEFLATED:
+        if self._window_bits and len(payload) >= self._running.deflate_from:
             return frames.encode_deflated(opcode, payload, window_bits=self._window_bits)
         return frames.encode(opcode, payload)
 

@@ -13,7 +13,13 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 BUILD = (ROOT / "requirements" / "build.in").read_text(encoding="utf-8")
-EXTRAS = {"service": (), "test": ("test",), "bench": ("test", "bench"), "lock": ("lock",)}
+EXTRAS = {
+    "service": (),
+    "test": ("test",),
+    "bench": ("test", "bench"),
+    "lock": ("lock",),
+    "conformance": ("conformance",),
+}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SYSTEMS = (("Linux", "linux", "posix"), ("Darwin", "darwin", "posix"))
 
@@ -115,7 +121,7 @@ def test_a_package_has_one_version_in_all_locks() -> None:
     """The service runs with what the tests ran with."""
     for python in PYTHONS:
         there = environment(python, SYSTEMS[0])
-        everything = pinned("bench", there) | pinned("lock", there)
+        everything = pinned("bench", there) | pinned("lock", there) | pinned("conformance", there)
         for name in EXTRAS:
             for package, version in pinned(name, there).items():
                 assert everything[package] == version, (name, package)
