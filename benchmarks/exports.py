@@ -10,9 +10,9 @@ import time
 import msgspec
 import trio
 
+from orch.protocol.messages import Transcript, Translation, encode
 from orch.speech.exports import Choice
 from orch.web.transcripts import Transcripts
-from orch.websocket.messages import Transcript, Translation, encode
 from orch.websocket.rooms import KeptMessages
 
 SAID = "had he married a more amiable woman he might have been made still more respectable than he was "

@@ -40,7 +40,7 @@ from orch.gateway.service import GatewayService
 from orch.settings import Service, Settings
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
-from orch.websocket.topics import Topics
+from orch.telemetry.topics import Topics
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"hello":"you"}'
 PATH = "/api/audio/health"

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.peers import report
 from benchmarks.peers.servers import ROOT, Process, free_port, listens
-from orch.configuration import Configuration
+from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
 from orch.tree import build, running
@@ -86,7 +86,7 @@ async def measure(engine: str, overlay: dict[str, Any], count: int, kept: int) -
     """Measure one engine in this process."""
     events = EventLog(wall=time.time)
     overlay |= {"orchestration.monitoring.enabled": False}
-    configuration = Configuration(
+    configuration = LiveSettings(
         ROOT / "config" / "orchestration.yaml", {}, events=events, wall=time.time, overlay=overlay
     )
     configure("WARNING")

@@ -22,11 +22,11 @@ from typing import Any
 import trio
 
 from benchmarks.peers.dialects import masked
+from orch.protocol.identifiers import new_session_keys
+from orch.protocol.messages import Transcript, encode
+from orch.stores.history import Limits
 from orch.stores.records import SessionRecord
-from orch.stores.sqlite import SqliteStore
-from orch.websocket.history import Limits
-from orch.websocket.keys import new_keys
-from orch.websocket.messages import Transcript, encode
+from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.client import connected
 from tests.fakes.service import RunningService, service
 
@@ -90,7 +90,7 @@ async def fill(folder: Path, sessions: int = SESSIONS) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(store.run)
         for name in (f"s{number}" for number in range(sessions)):
-            await store.create(SessionRecord(name, "e", 0, 1, b"{}", now, now, new_keys()))
+            await store.create(SessionRecord(name, "e", 0, 1, b"{}", now, now, new_session_keys()))
             limits = Limits(messages=10_000, seconds=86_400)
             for number in range(HISTORY // MESSAGE - 10):
                 ticket = await store.begin_append(name, caption(name, number), at=now, limits=limits)

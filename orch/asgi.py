@@ -17,17 +17,17 @@ import trio
 from orch.access.actors import ACTOR
 from orch.access.origins import SAFE_METHODS, check_origin
 from orch.access.table import GATEWAY, passes_door, refusal
-from orch.configuration import Configuration, find_file
 from orch.descriptors import raise_limit
 from orch.gateway.answer_headers import SECURITY
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.protocol import closes
 from orch.settings import SettingsError
+from orch.settings.live import LiveSettings, find_file
 from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
 from orch.tree import build, running
 from orch.web.app import create_pages
-from orch.websocket import closes
 from orch.websocket.endpoint import refuse
 from orch.websocket.handshake import Refused
 
@@ -158,7 +158,7 @@ async def _lifespan(state: dict[str, Any], receive: Any, send: Any) -> None:
     await receive()  # lifespan.startup
     events = EventLog(wall=time.time)
     try:
-        configuration = Configuration(find_file(None, os.environ), os.environ, events=events, wall=time.time)
+        configuration = LiveSettings(find_file(None, os.environ), os.environ, events=events, wall=time.time)
     except SettingsError as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return

@@ -26,7 +26,7 @@ from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
-from orch.websocket.topics import Topics
+from orch.telemetry.topics import Topics
 
 PATIENCE: Final = 60.0
 """Seconds for one question: an engine may load its model at the first one."""

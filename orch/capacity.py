@@ -7,9 +7,10 @@ WebSockets are at their limit.
 """
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from orch.settings import Settings
+from orch.settings.source import SettingsSource
 
 BASE: Final = 96
 """For what every process has: standard streams, listening sockets, log, the store's files and reserve, the
@@ -98,19 +99,10 @@ def connections_per_address(setting: int, capacity: Capacity) -> int:
     return websockets_per_address(setting, capacity.websockets) + plain
 
 
-class CurrentSettings(Protocol):
-    """Holds the settings in force."""
-
-    @property
-    def current(self) -> Settings:
-        """The settings."""
-        ...
-
-
 class CurrentCapacity:
     """What fits with the settings in force, into a limit of ``files``; reckoned anew when they change."""
 
-    def __init__(self, settings: CurrentSettings, files: int) -> None:
+    def __init__(self, settings: SettingsSource, files: int) -> None:
         self._settings = settings
         self._files = files
         self._for: Settings | None = None

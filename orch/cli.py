@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from orch.settings import Fault, SettingsError, decode
 
 if TYPE_CHECKING:
-    from orch.configuration import Configuration
     from orch.health.processes import ProcessSpec
     from orch.settings import Orchestration
+    from orch.settings.live import LiveSettings
     from orch.sharing import Sharing
     from orch.telemetry.events import EventLog
 
@@ -115,9 +115,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from orch.configuration import find_file, read_file  # noqa: PLC0415 - a check starts nothing
-    from orch.tls import find_faults  # noqa: PLC0415 - the same
-    from orch.tls_pair import find_pair_faults  # noqa: PLC0415 - the same
+    from orch.settings.live import find_file, read_file  # noqa: PLC0415 - a check starts nothing
+    from orch.tls.pair import find_pair_faults  # noqa: PLC0415 - the same
+    from orch.tls.trust import find_faults  # noqa: PLC0415 - the same
 
     path = find_file(options.file, os.environ)
     decoded = decode(read_file(path), os.environ, name=str(path))
@@ -148,8 +148,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     """Start the sandbox's back ends for the services that nobody has said a place for."""
-    from orch.configuration import find_file, read_file  # noqa: PLC0415 - not needed for --help
     from orch.health.processes import ProcessSpec  # noqa: PLC0415 - the same
+    from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
 
     path = find_file(options.config, os.environ)
     settings = decode(read_file(path), os.environ, name=str(path)).settings
@@ -173,7 +173,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "Sharing":
     """Return how this run is shared, and put into ``overlay`` what that sets."""
-    from orch.configuration import find_file, read_file  # noqa: PLC0415 - not needed for --help
+    from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
     from orch.sharing import Sharing  # noqa: PLC0415 - the same
 
     path = find_file(options.config, os.environ)
@@ -311,17 +311,17 @@ def _greet(addresses: Sequence[str]) -> None:
 
 def _configuration(
     options: argparse.Namespace, overlay: dict[str, Any], events: "EventLog", *, is_said_later: bool
-) -> "Configuration":
+) -> "LiveSettings":
     """Read the settings, the command line on top; beyond loopback, make a control token where none is set.
 
     ``is_said_later``: the token is printed once the service runs.
     """
     from orch.access.addresses import is_loopback  # noqa: PLC0415 - see _run
-    from orch.configuration import Configuration, find_file  # noqa: PLC0415 - the same
+    from orch.settings.live import LiveSettings, find_file  # noqa: PLC0415 - the same
 
     overlay.update({f"orchestration.frontend.{key}": value for key, value in _given(options).items()})
     path = find_file(options.config, os.environ)
-    configuration = Configuration(path, os.environ, events=events, wall=time.time, overlay=overlay)
+    configuration = LiveSettings(path, os.environ, events=events, wall=time.time, overlay=overlay)
     orchestration = configuration.current.orchestration
     if is_loopback(orchestration.frontend.host) or orchestration.control_token:
         return configuration
@@ -333,4 +333,4 @@ def _configuration(
             file=sys.stderr,
         )
     overlay["orchestration.control_token"] = token
-    return Configuration(path, os.environ, events=events, wall=time.time, overlay=overlay)
+    return LiveSettings(path, os.environ, events=events, wall=time.time, overlay=overlay)

@@ -23,9 +23,9 @@ from orch.front.kinds import Front
 from orch.gateway.answer_headers import SECURITY
 from orch.parts import Parts
 from orch.problems import ProblemError
-from orch.supervision import State
+from orch.protocol import closes
+from orch.supervision.branches import State
 from orch.web.api.health import Ready
-from orch.websocket import closes
 from orch.websocket.endpoint import refuse
 from orch.websocket.handshake import Refused
 

@@ -5,24 +5,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orch.access.service import Access
+    from orch.analytics.dashboard import Dashboard
     from orch.bots.service import BotsService
     from orch.capacity import CurrentCapacity
     from orch.cluster.asking import Asking
     from orch.cluster.runtime_settings import RuntimeSettings
-    from orch.configuration import Configuration
-    from orch.dashboard import Dashboard
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
+    from orch.settings.live import LiveSettings
     from orch.speech.live import Speech
-    from orch.stores.redis import RedisStore
-    from orch.stores.sqlite import SqliteStore
-    from orch.supervision import Tree
+    from orch.stores.redis.store import RedisStore
+    from orch.stores.sqlite.store import SqliteStore
+    from orch.supervision.branches import Tree
     from orch.telemetry.events import EventLog
     from orch.telemetry.metrics import Metrics
     from orch.telemetry.pulse import Pulse
     from orch.telemetry.shortages import ShortageLog
+    from orch.telemetry.topics import Topics
     from orch.websocket.service import HubService
-    from orch.websocket.topics import Topics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Parts:
     """The long-lived objects of one process. Each outlives the restarts of its branch."""
 
     access: "Access"
-    settings: "Configuration"
+    settings: "LiveSettings"
     runtime: "RuntimeSettings"
     events: "EventLog"
     topics: "Topics"

@@ -1,4 +1,4 @@
-"""Every error that the HTTP API and the socket can answer, in one table.
+"""Every error that the HTTP API and the socket can answer, in one table. Pure.
 
 HTTP answers are ``application/problem+json`` (RFC 9457); the socket answers ``error`` with the same code.
 """

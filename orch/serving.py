@@ -11,7 +11,6 @@ import trio
 
 from orch.access.addresses import is_in, is_loopback, read_network
 from orch.asgi import Application
-from orch.configuration import Configuration
 from orch.early import Early, EarlyApplication
 from orch.front import kinds
 from orch.front.admission import Admission
@@ -22,7 +21,8 @@ from orch.front.listeners import listeners
 from orch.front.server import Server
 from orch.health.processes import ProcessSpec
 from orch.parts import Parts
-from orch.supervision import State
+from orch.settings.live import LiveSettings
+from orch.supervision.branches import State
 from orch.telemetry.events import EventLog
 from orch.tree import build, running
 from orch.workers.lifeline import Lifeline
@@ -33,7 +33,7 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 async def serve(
-    configuration: Configuration,
+    configuration: LiveSettings,
     events: EventLog,
     processes: Mapping[str, ProcessSpec],
     sockets: Sequence[socket.socket],
@@ -132,7 +132,7 @@ async def _invite(
 
 
 def _fronts(
-    configuration: Configuration,
+    configuration: LiveSettings,
     parts: Parts,
     *,
     listen: Callable[[], Sequence[Listening]],
@@ -178,13 +178,13 @@ def _awaits_store(states: Mapping[str, State]) -> bool:
     return all(state is not State.RUNNING for state in states.values())
 
 
-def _is_many(configuration: Configuration, address: str) -> bool:
+def _is_many(configuration: LiveSettings, address: str) -> bool:
     """Return whether an address stands for many clients: this machine, or a proxy that is trusted."""
     proxies = configuration.current.orchestration.frontend.trusted_proxies
     return is_loopback(address) or is_in(address, tuple(map(read_network, proxies)))
 
 
-def _reload(configuration: Configuration, certificate: Certificate | None) -> None:
+def _reload(configuration: LiveSettings, certificate: Certificate | None) -> None:
     configuration.reload()
     if certificate is not None:
         certificate.reload()

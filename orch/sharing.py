@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from cryptography import x509
 
-from orch import self_made
 from orch.access.addresses import is_loopback
 from orch.greeting import Invitation, invitation, others_address
 from orch.lan import lan_addresses, own_names
 from orch.settings import Fault, Settings, SettingsError
+from orch.tls import self_signed as self_made
 
 USUAL: Final[dict[str, Any]] = {
     # Seconds that a session without anyone in it is kept: a link that was sent before lunch holds after it.

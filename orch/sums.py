@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 from orch.capacity import CurrentCapacity
-from orch.configuration import Configuration
 from orch.gateway.service import GatewayService
+from orch.settings.live import LiveSettings
 from orch.speech.live import Speech
 from orch.websocket.figures import Bounded
 from orch.websocket.service import HubService
 
 
 def sums(
-    configuration: Configuration,
+    configuration: LiveSettings,
     capacity: CurrentCapacity,
     hub: HubService,
     gateway: GatewayService,

@@ -24,14 +24,13 @@ import trio
 
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
+from orch.analytics.dashboard import Dashboard
 from orch.bots.service import BotsService
 from orch.capacity import CurrentCapacity
 from orch.cluster.asking import Asking
 from orch.cluster.holding import Leases, LeaseStore
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.workers import Brief, Counts
-from orch.configuration import Configuration
-from orch.dashboard import Dashboard
 from orch.descriptors import limit
 from orch.front.kinds import Front
 from orch.gateway.service import GatewayService
@@ -41,31 +40,32 @@ from orch.masking import mask_url
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.settings import Change
+from orch.settings.live import LiveSettings
 from orch.shortages import Shortage
 from orch.speech.live import Speech
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
-from orch.stores.sqlite import SqliteStore, StoreStatistics
+from orch.stores.sqlite.store import SqliteStore, StoreStatistics
 from orch.sums import sums
-from orch.supervision import Detail, Queue, Run, State, Tree
+from orch.supervision.branches import Detail, Queue, Run, State, Tree
 from orch.telemetry import metrics as names
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics, Reading
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
+from orch.telemetry.topics import Topics
 from orch.websocket.pool import NOBODY
 from orch.websocket.service import HubService
-from orch.websocket.topics import Topics
 
 if TYPE_CHECKING:
-    from orch.stores.redis import RedisStore
+    from orch.stores.redis.store import RedisStore
 
 log = structlog.get_logger("tree")
 
 
 def build(
-    configuration: Configuration,
+    configuration: LiveSettings,
     events: EventLog,
     processes: Mapping[str, ProcessSpec],
     *,
@@ -153,13 +153,13 @@ def build(
     return parts
 
 
-def _store(configuration: Configuration) -> "SqliteStore | RedisStore":
+def _store(configuration: LiveSettings) -> "SqliteStore | RedisStore":
     settings = configuration.current.session_management
     if settings.persistence == "sqlite":
         return SqliteStore(Path(settings.sqlite_path))
 
     # A service of one process does without what its client for Redis weighs.
-    from orch.stores.redis import RedisStore  # noqa: PLC0415 - see above
+    from orch.stores.redis.store import RedisStore  # noqa: PLC0415 - see above
 
     def lifetime() -> float:
         # The sweep ends what is silent. This is for what no worker is left to sweep.
@@ -170,7 +170,7 @@ def _store(configuration: Configuration) -> "SqliteStore | RedisStore":
     return RedisStore(settings.redis_url, lifetime=lifetime)
 
 
-def _instances(configuration: Configuration) -> dict[str, set[str]]:
+def _instances(configuration: LiveSettings) -> dict[str, set[str]]:
     """Return the instances of each service as the settings are now, as they are shown."""
     services = configuration.current.services
     return {

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from orch import self_made
 from orch.greeting import Invitation, greeting, invitation, others_address, own_address
 from orch.settings import decode
+from orch.tls import self_signed as self_made
 
 LAN = ("192.168.1.5", "10.0.0.7")
 

@@ -14,7 +14,7 @@ from orch.gateway.upstream import Request, Upstream, UpstreamError
 from orch.health.probes import open_client, probe
 from orch.health.verdict import Observation, Seen
 from orch.settings import Service, Settings
-from orch.tls import TrustStore, find_faults
+from orch.tls.trust import TrustStore, find_faults
 from tests.fakes.gateway import answering, ok
 from tests.fakes.running import run
 from tests.gateway.test_loopback import CERTIFICATE, back_end, server_tls

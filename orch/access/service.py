@@ -3,7 +3,7 @@
 import hmac
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 import trio
@@ -23,7 +23,7 @@ from orch.access.addresses import Proxies, group
 from orch.access.sign_ins import IDLE, SignIns
 from orch.access.throttle import Throttle
 from orch.problems import ProblemError
-from orch.settings import Settings
+from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 
 #: The cookie's name; over TLS with the prefix that makes browsers take it from this very host alone.
@@ -33,15 +33,6 @@ SECURE_COOKIE: Final = f"__Host-{COOKIE}"
 _log = structlog.get_logger("access")
 
 
-class CurrentSettings(Protocol):
-    """Where the settings of the moment are."""
-
-    @property
-    def current(self) -> Settings:
-        """The settings now; another object after each change."""
-        ...
-
-
 class Access:
     """Says who sends a request or opens a connection, and signs browsers in and out.
 
@@ -49,7 +40,7 @@ class Access:
     networks of the settings last seen.
     """
 
-    def __init__(self, *, settings: CurrentSettings, sign_ins: SignIns) -> None:
+    def __init__(self, *, settings: SettingsSource, sign_ins: SignIns) -> None:
         self._settings = settings
         self._throttle = Throttle()
         self._proxies: tuple[str, ...] = ()

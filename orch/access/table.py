@@ -9,6 +9,7 @@ from typing import Final
 
 from orch.access.actors import Actor
 from orch.problems import ProblemError
+from orch.protocol.session_keys import Right
 
 
 class Need(Enum):
@@ -26,14 +27,6 @@ class Need(Enum):
     GATEWAY = "gateway"
     MACHINE = "machine"
     OPERATOR = "operator"
-
-
-class Right(Enum):
-    """What a session's key gives."""
-
-    NONE = "none"
-    READ = "read"
-    SPEAK = "speak"
 
 
 #: By method and rule, as the application's routes spell it.

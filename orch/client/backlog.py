@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from orch.client.events import Event, Lost, StateChanged
-from orch.websocket.messages import AudioStatus, Presence, Update
+from orch.protocol.messages import AudioStatus, Presence, Update
 
 #: Events, and bytes of the frames they came in.
 COUNT_LIMIT: Final = 4_096

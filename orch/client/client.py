@@ -20,7 +20,7 @@ from orch.client.events import (
 from orch.client.reconnecting import Backoff
 from orch.client.speech import SpeechStream, speaking
 from orch.client.transport import Dial, dial
-from orch.websocket.messages import (
+from orch.protocol.messages import (
     AnyClientMessage,
     AudioStart,
     Broadcast,

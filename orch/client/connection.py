@@ -22,8 +22,8 @@ from orch.client.reconnecting import ABNORMAL, SPEECH_RETRY, Backoff, Liveness, 
 from orch.client.sessions import SessionStatistics
 from orch.client.state import Action, ClientState, Hear, Send, Settle
 from orch.client.transport import Dial, DialError, Socket, SocketClosedError, address
-from orch.websocket import closes
-from orch.websocket.messages import (
+from orch.protocol import closes
+from orch.protocol.messages import (
     AnyClientMessage,
     AudioEnded,
     AudioStatus,

@@ -5,8 +5,8 @@ from typing import Any, Final, Literal, Union
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from orch.websocket import messages
-from orch.websocket.messages import MessageId, ServerMessage
+from orch.protocol import messages
+from orch.protocol.messages import MessageId, ServerMessage
 
 State = Literal["connecting", "live", "waiting", "stopped"]
 

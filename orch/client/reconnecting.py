@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from orch.websocket import closes
+from orch.protocol import closes
 
 #: A connection that lasted so many seconds was a good one: the next loss starts the back-off anew.
 STEADY_AFTER: Final = 5.0

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct
 from orch.client.backlog import Backlog
 from orch.client.events import HistoryDelivered, Lost, Message, Recovered, decode
 from orch.client.recovery import Numbered, SessionLog
-from orch.websocket.messages import (
+from orch.protocol.messages import (
     Error,
     RecoverSession,
     SessionCreated,

@@ -9,7 +9,7 @@ import trio
 from orch.client.connection import Connection
 from orch.client.events import ClientError, ConnectionLostError, RefusedError
 from orch.client.stored_speech import LIMIT, StoredSpeech
-from orch.websocket.messages import (
+from orch.protocol.messages import (
     AudioEnd,
     AudioEnded,
     AudioStart,

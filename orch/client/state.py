@@ -22,7 +22,7 @@ from orch.client.events import (
     decode,
 )
 from orch.client.sessions import Sessions, SessionStatistics, offset_of
-from orch.websocket.messages import (
+from orch.protocol.messages import (
     AnyClientMessage,
     AudioEnded,
     AudioStatus,

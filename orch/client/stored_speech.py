@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from orch.websocket.messages import AudioStart, AudioStarted, AudioStatus
+from orch.protocol.messages import AudioStart, AudioStarted, AudioStatus
 
 #: Seconds of speech that are stored.
 LIMIT: Final = 60.0

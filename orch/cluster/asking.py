@@ -18,9 +18,9 @@ from msgspec import Struct
 
 from orch.cluster.workers import Answer, Asked, Brief, Present, Worker, WorkersStatistics, described, order
 from orch.problems import ProblemError
+from orch.protocol.identifiers import new_name
 from orch.stores.records import Answers, ClusterStore, SessionStore
 from orch.telemetry.boundaries import Boundary
-from orch.websocket.tokens import new_name
 
 #: Seconds that answers are collected for where nothing else is asked for.
 WITHIN: Final = 2.0

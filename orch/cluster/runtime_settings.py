@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from orch.cluster.asking import Asking
 from orch.cluster.workers import Answer, described
-from orch.configuration import Configuration
 from orch.problems import ProblemError
 from orch.settings import Change, Fault, SettingsError
+from orch.settings.live import LiveSettings
 from orch.stores.records import KeptSettings, SettingsStore
 from orch.telemetry.boundaries import Boundary
 
@@ -71,12 +71,12 @@ _values: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class RuntimeSettings:
-    """Changes settings on all workers. What has been changed is :class:`Configuration`'s to hold.
+    """Changes settings on all workers. What has been changed is :class:`LiveSettings`'s to hold.
 
     ``store``: where the service keeps things; one that is no :class:`SettingsStore` is of one process.
     """
 
-    def __init__(self, *, configuration: Configuration, store: object, asking: Asking) -> None:
+    def __init__(self, *, configuration: LiveSettings, store: object, asking: Asking) -> None:
         self._configuration = configuration
         self._store = store if isinstance(store, SettingsStore) else None
         self._asking = asking
@@ -115,11 +115,11 @@ class RuntimeSettings:
         configuration = self._configuration
         if self._store is None:
             await trio.lowlevel.checkpoint()
-            runtime = configuration.changed(configuration.runtime, wanted)
+            runtime = configuration.with_changes(configuration.runtime, wanted)
             return Changed(configuration.adopt(runtime, configuration.revision + 1))
         for _ in range(ATTEMPTS):
             known = await self._follow(self._store)
-            runtime = configuration.changed(_read(known), wanted)
+            runtime = configuration.with_changes(_read(known), wanted)
             kept = KeptSettings(known.revision + 1, msgspec.json.encode(runtime))
             if await self._store.keep_settings(known.revision, kept):
                 changes = configuration.adopt(runtime, kept.revision)

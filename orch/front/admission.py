@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Final
 
+from orch.access.rate_limits import Addresses
 from orch.capacity import Capacity, connections_per_address
 from orch.problems import ProblemError
-from orch.websocket.limits import Addresses
 
 REFUSALS_AT_ONCE: Final = 32
 """Connections that are being told to come later; they are within the service's own reserve."""

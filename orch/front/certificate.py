@@ -15,7 +15,7 @@ import watchfiles
 from orch.settings import SettingsError
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.tls_pair import read_pair
+from orch.tls.pair import read_pair
 
 HTTP1: Final = ("http/1.1",)
 

@@ -1,4 +1,4 @@
-"""Reads the chunked coding (RFC 9112, 7.1), strictly.
+"""Reads the chunked coding (RFC 9112, 7.1), strictly. Pure.
 
 Not llhttp's part: it does not stop where a message ends, and what follows is the next request's.
 """

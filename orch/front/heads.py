@@ -1,4 +1,4 @@
-"""Reads the head of a request: llhttp splits it, and what llhttp lets pass is refused here.
+"""Reads the head of a request: llhttp splits it, and what llhttp lets pass is refused here. Pure.
 
 A head goes through four sieves, each of which sees only what passed the one before:
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 and 1.0 as a server reads and writes them: bytes in, events and bytes out, no I/O.
+"""HTTP/1.1 and 1.0 as a server reads and writes them: bytes in, events and bytes out, no I/O. Pure.
 
 The contract is four calls on two objects. One parser a connection, one encoder a request::
 

@@ -1,4 +1,4 @@
-"""Every way in which a request is refused before an application sees it, in one table.
+"""Every way in which a request is refused before an application sees it, in one table. Pure.
 
 The kinds are stable words: they are counted, logged and tested for. Each has the status it is answered with;
 after any of them the connection is closed, because where the next request begins can no longer be known.

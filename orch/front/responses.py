@@ -1,4 +1,4 @@
-"""Writes an answer: where it ends is decided here, never by the application."""
+"""Writes an answer: where it ends is decided here, never by the application. Pure."""
 
 from collections.abc import Iterable
 from enum import Enum, auto

@@ -2,7 +2,7 @@
 
 Control frames and small fragments cost their decoding, and a ping its pong, but never reach the application,
 which limits messages only. They have a rate limit of their own, stored as one number for each connection
-(GCRA, as in :mod:`orch.websocket.limits`).
+(GCRA, as in :mod:`orch.access.rate_limits`).
 
 Clients need far fewer: browsers never ping, common libraries do so every 20 s or so, and fragments are some
 kilobytes.

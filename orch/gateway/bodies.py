@@ -1,4 +1,4 @@
-"""A request's body on its way to a back end: whole, in memory or on the disk; it can be sent again.
+"""A request's body on its way to a back end: whole, in memory or on the disk; it can be sent again. Pure.
 
 Pure, but for the type of the function that reads it.
 """

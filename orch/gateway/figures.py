@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from orch.analytics.latencies import quantile_ms, step_of
+from orch.telemetry.percentiles import quantile_ms, step_of
 
 WINDOW: Final = 60
 """Seconds that a window reaches back."""

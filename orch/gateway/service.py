@@ -31,12 +31,13 @@ from orch.gateway.transport import Connect, Connector
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Gateway, Settings
+from orch.settings.source import SettingsSource
 from orch.shortages import Shortage
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
-from orch.websocket.topics import Topics
+from orch.telemetry.topics import Topics
 
 TOPIC: Final = "gateway"
 SWEEP_SECONDS: Final = 1.0
@@ -45,15 +46,6 @@ _FIRST_ERROR: Final = 500
 _OF: Final = {Flow.CAPTIONS: "captions", Flow.REQUESTS: "requests of clients"}
 
 log = structlog.get_logger(__name__)
-
-
-class SettingsSource(Protocol):
-    """Where the settings of the moment are."""
-
-    @property
-    def current(self) -> Settings:
-        """The settings now; another object after each change."""
-        ...
 
 
 class Health(Protocol):

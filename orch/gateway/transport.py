@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import trio
 
 from orch.settings.addresses import PORTS, read_address
-from orch.tls import TrustStore
+from orch.tls.trust import TrustStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from orch.gateway.http1 import (
 from orch.gateway.retries import Failure
 from orch.gateway.transport import Address, Connect, Transport
 from orch.shortages import WORDS, Shortage, own_shortage
-from orch.tls import in_words as tls_in_words
+from orch.tls.trust import in_words as tls_in_words
 
 CONNECTIONS: Final = 64
 """Open connections of one flow to one instance. nginx and Go keep 32 to 100 per host."""

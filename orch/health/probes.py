@@ -22,8 +22,8 @@ from orch.settings.addresses import read_address
 from orch.settings.credentials import all_headers, with_query
 from orch.settings.structs import HEALTH_ENDPOINT
 from orch.shortages import WORDS, Shortage, causes, own_shortage
-from orch.tls import TrustStore
-from orch.tls import in_words as tls_in_words
+from orch.tls.trust import TrustStore
+from orch.tls.trust import in_words as tls_in_words
 
 log = structlog.get_logger("health")
 

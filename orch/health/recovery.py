@@ -1,4 +1,4 @@
-"""When what died is started again, and when that is tried only now and then.
+"""When what died is started again, and when that is tried only now and then. Pure.
 
 Pure: the state goes in with ``now`` (monotonic seconds), a decision comes out as a value. The wait before an
 attempt doubles with each attempt within the window, so that a back end that dies at once does not take the

@@ -8,7 +8,7 @@ none.
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final, Never, Protocol
+from typing import Final, Never
 
 import httpx2
 import structlog
@@ -38,12 +38,13 @@ from orch.health.words import change_in_words, severity_of
 from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.settings import Instance, Settings
+from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog, Severity
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
-from orch.websocket.topics import Topics
+from orch.telemetry.topics import Topics
 
 log = structlog.get_logger("health")
 
@@ -60,22 +61,13 @@ _ANSWERED: Final = frozenset({Seen.GOOD, Seen.SLOW, Seen.IMPAIRED, Seen.STARTING
 _WELL: Final = frozenset({State.HEALTHY, State.DEGRADED})
 
 
-class CurrentSettings(Protocol):
-    """Holds the settings in force; read anew at each use."""
-
-    @property
-    def current(self) -> Settings:
-        """The settings."""
-        ...
-
-
 class HealthService:
     """Knows how every back end is. The mutable state is the table of services."""
 
     def __init__(
         self,
         *,
-        settings: CurrentSettings,
+        settings: SettingsSource,
         events: EventLog,
         topics: Topics,
         metrics: Metrics,

@@ -1,4 +1,4 @@
-"""How an instance is, from what its checks say: a table of transitions, and the reasons in words.
+"""How an instance is, from what its checks say: a table of transitions, and the reasons in words. Pure.
 
 Pure: what was seen goes in as :class:`Observation`, a new :class:`Verdict` comes out. Two clocks come in:
 ``now`` (monotonic seconds, for what is counted) and ``at`` (seconds since the epoch, for what is shown).

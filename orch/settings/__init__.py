@@ -1,6 +1,6 @@
 """What the service is told: YAML and environment in, frozen structs out, and what a change of them needs.
 
-Pure. :mod:`orch.configuration` reads the file and watches it.
+Pure. :mod:`orch.settings.live` reads the file and watches it.
 """
 
 from orch.settings.decoding import Decoded, decode

@@ -1,4 +1,4 @@
-"""From YAML text and the environment to :class:`Settings`, or to every reason why not.
+"""From YAML text and the environment to :class:`Settings`, or to every reason why not. Pure.
 
 A decoder that stops at its first fault makes people repair a file one run at a time. Here each field is
 decoded on its own, so that one reading names all faults; the checks that span fields follow once every field
@@ -21,9 +21,9 @@ from orch.settings.addresses import trimmed
 from orch.settings.back_ends import find_faults, normalized
 from orch.settings.environment import links, overrides, type_at
 from orch.settings.kinds import given, masked, type_words
+from orch.settings.redis_url import read_address
 from orch.settings.structs import DIALECTS, Fault, Gateway, Section, Service, Settings
 from orch.settings.yaml_reading import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
-from orch.stores.redis_address import read_address
 
 _LAST_PORT: Final = 65535
 # Nothing in it that is encoded, and no dot segment: it names one path, to whoever reads it.

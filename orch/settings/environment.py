@@ -1,4 +1,4 @@
-"""Settings in the environment: the short names, and ORCH_SECTION__KEY for any other."""
+"""Settings in the environment: the short names, and ORCH_SECTION__KEY for any other. Pure."""
 
 import re
 from collections.abc import Mapping

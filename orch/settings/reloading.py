@@ -1,4 +1,4 @@
-"""What a change of settings needs: which values apply at once, and which wait for a restart."""
+"""What a change of settings needs: which values apply at once, and which wait for a restart. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final

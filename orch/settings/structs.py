@@ -1,4 +1,4 @@
-"""The file's sections as frozen structs, with every default and limit."""
+"""The file's sections as frozen structs, with every default and limit. Pure."""
 
 from typing import Annotated, Final, Literal
 

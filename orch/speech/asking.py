@@ -1,15 +1,16 @@
 """One back end, as the speech flow asks it."""
 
 from collections.abc import Callable, Collection
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 import trio
 
 from orch.masking import without_secrets
 from orch.problems import ProblemError
-from orch.settings import Service, Settings
+from orch.settings import Service
 from orch.settings.kinds import secrets_of
+from orch.settings.source import SettingsSource
 from orch.speech.backends import SUCCESS, Answer, Fetch, Request, parameter_of
 from orch.speech.patience import Patience, retry_after
 from orch.speech.standing import BackEndStatistics, Standing
@@ -31,14 +32,6 @@ READ_AT_ONCE: Final = 32 * 2**10
 log = structlog.get_logger("speech")
 
 
-class CurrentSettings(Protocol):
-    """Where the settings of the moment are."""
-
-    @property
-    def current(self) -> Settings:
-        """The settings now."""
-
-
 class BackEnd:
     """Asks one back end through ``fetch``, keeps to what it has asked for, and notes how it answers.
 
@@ -50,7 +43,7 @@ class BackEnd:
     """
 
     def __init__(
-        self, name: str, *, fetch: Fetch, settings: CurrentSettings, wall: Callable[[], float]
+        self, name: str, *, fetch: Fetch, settings: SettingsSource, wall: Callable[[], float]
     ) -> None:
         self.name: Final = name
         self.on_standing: Callable[[str, str | None], None] = lambda _service, _refusal: None

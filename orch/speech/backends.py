@@ -1,4 +1,4 @@
-"""What transcribers and translators share: a request as a value, and what an answer's status means.
+"""What transcribers and translators share: a request as a value, and what an answer's status means. Pure.
 
 Pure, but for the type of the function that carries a request out.
 """

@@ -1,4 +1,4 @@
-"""What to ask the transcriber next, and what to give up.
+"""What to ask the transcriber next, and what to give up. Pure.
 
 A stream has one request under way at a time, so that its finals come in the order they were spoken, and so
 that an engine slower than speech is never asked two things at once by one speaker. Which one, in this

@@ -1,4 +1,4 @@
-"""The messages a stream's utterances become.
+"""The messages a stream's utterances become. Pure.
 
 Seconds count from the stream's first sample, to the millisecond. Confidence is the back end's, or null.
 """
@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from orch.problems import ProblemError
+from orch.protocol.messages import CaptionError, Transcript, Translation, Word
 from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.guest_words import guest_words
 from orch.speech.languages import AUTO
 from orch.speech.resampling import BACK_END_RATE
-from orch.speech.transcriber import Heard
-from orch.speech.translator import Translated
-from orch.websocket.messages import CaptionError, Transcript, Translation, Word
+from orch.speech.results import Transcription, TranslatedText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +47,8 @@ class Segment:
     pcm: bytes = b""
     is_cut: bool = False
     pause: tuple[int, bytes] | None = None
-    guess: tuple[int, Heard] | None = None
-    heard: Heard | None = None
+    guess: tuple[int, Transcription] | None = None
+    heard: Transcription | None = None
     heard_at: float = 0.0
     error: ProblemError | None = None
     revision: int = 0
@@ -73,7 +72,7 @@ def segment_id(origin: Origin, number: int) -> str:
 
 
 def transcript(
-    origin: Origin, segment: Segment, heard: Heard, *, end: int, is_final: bool, timestamp: int
+    origin: Origin, segment: Segment, heard: Transcription, *, end: int, is_final: bool, timestamp: int
 ) -> Transcript:
     """Return the next revision of an utterance up to sample ``end``."""
     segment.revision += 1
@@ -134,7 +133,7 @@ def gap(
     )
 
 
-def translation(final: Transcript, target: str, translated: Translated, *, timestamp: int) -> Translation:
+def translation(final: Transcript, target: str, translated: TranslatedText, *, timestamp: int) -> Translation:
     """Return what a final says in another language."""
     return Translation(
         timestamp=timestamp,
@@ -173,7 +172,7 @@ def caption_error(error: ProblemError, *, service: str, is_final: bool) -> Capti
     )
 
 
-def language_of(origin: Origin, heard: Heard) -> str | None:
+def language_of(origin: Origin, heard: Transcription) -> str | None:
     """Return the language heard: what the back end says, else what the speaker said, else None."""
     if heard.language is not None:
         return heard.language

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from orch.speech.languages import AUTO
-from orch.speech.transcriber import Heard, HeardWord
+from orch.speech.results import TranscribedWord, Transcription
 
 #: A word that ends this close to the end of the sound may go on, in seconds.
 CUT: Final = 0.3
@@ -22,7 +22,7 @@ _ELLIPSES: Final = ("...", "…")
 _HYPHENS: Final = ("-", "\u2010", "\u2013", "\u2014")  # hyphens, en and em dash
 
 
-def is_guess(heard: Heard, *, asked: str, seconds: float) -> bool:
+def is_guess(heard: Transcription, *, asked: str, seconds: float) -> bool:
     """Whether the language of an answer about ``seconds`` of sound is a guess.
 
     ``asked``: a code, or ``auto``.
@@ -34,7 +34,7 @@ def is_guess(heard: Heard, *, asked: str, seconds: float) -> bool:
     return seconds < LONG_ENOUGH
 
 
-def settled_part(heard: Heard, *, seconds: float) -> Heard:
+def settled_part(heard: Transcription, *, seconds: float) -> Transcription:
     """Return an answer about ``seconds`` of sound without what its end has cut.
 
     A word that ends within :data:`CUT` of the end of the sound is left out, and one that the engine has
@@ -49,7 +49,7 @@ def settled_part(heard: Heard, *, seconds: float) -> Heard:
     return replace(heard, text=_without_marks(text), words=words)
 
 
-def _without_last(text: str, word: HeardWord) -> str | None:
+def _without_last(text: str, word: TranscribedWord) -> str | None:
     """Return the text without its last word, or None where that is not how it ends."""
     last = word.text.strip()
     ending = text.rstrip("".join((*_HYPHENS, ".", "…", ",", "!", "?", '"')))

@@ -2,6 +2,8 @@
 
 FFmpeg guesses a length from the bit rate where a file says none, and takes what is left of a file for the
 whole. Here only what stands in the file counts.
+
+Pure.
 """
 
 from collections.abc import Callable

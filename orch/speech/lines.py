@@ -13,8 +13,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from orch.protocol.messages import CaptionError, ParticipantRenamed, Transcript, Translation, Word
 from orch.speech.languages import closest, is_near, is_same
-from orch.websocket.messages import CaptionError, ParticipantRenamed, Transcript, Translation, Word
 
 # Those that are no space.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")

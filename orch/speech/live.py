@@ -8,7 +8,8 @@ import trio
 from msgspec import Struct
 
 from orch.problems import ProblemError
-from orch.speech.asking import CurrentSettings
+from orch.protocol.messages import AudioStatus, CaptionError
+from orch.settings.source import SettingsSource
 from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
@@ -18,7 +19,6 @@ from orch.speech.tally import SpeechStatistics, Tally
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
 from orch.speech.turns import Asker, Turns
-from orch.websocket.messages import AudioStatus, CaptionError
 
 __all__ = ["LanguagesOffered", "Speech", "SpeechStatistics", "SpeechStream"]
 
@@ -54,7 +54,7 @@ class Speech:
         *,
         transcriber: Transcriber,
         translator: Translator,
-        settings: CurrentSettings,
+        settings: SettingsSource,
         wall: Callable[[], float],
         clock: Callable[[], float] = trio.current_time,
     ) -> None:

@@ -1,4 +1,4 @@
-"""From the rate a microphone gives to the rate the back ends take.
+"""From the rate a microphone gives to the rate the back ends take. Pure.
 
 y[n] = sum over k of h(n M / L - k) x[k], with M / L = source rate / target rate: band-limited interpolation
 with a Kaiser-windowed sinc h, whose pass band ends below half of the *lower* of the two rates, so that

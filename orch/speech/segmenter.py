@@ -1,4 +1,4 @@
-"""Where speech begins and ends in a stream of samples.
+"""Where speech begins and ends in a stream of samples. Pure.
 
 The problem: an engine is asked about *utterances*, but a microphone gives samples without end. An utterance
 that begins late loses its first consonant; one that ends early loses its last; one that ends late makes the

@@ -6,7 +6,7 @@ from typing import Final, Never
 import msgspec
 import trio
 
-from orch.websocket.messages import AudioStatus
+from orch.protocol.messages import AudioStatus
 
 INTERVAL: Final = 1.0  # s
 

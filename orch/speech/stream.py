@@ -18,20 +18,21 @@ from typing import Final
 import trio
 
 from orch.problems import ProblemError
+from orch.protocol.messages import AudioStatus, Transcript, Translation
 from orch.settings import Speech as SpeechSettings
 from orch.speech.backends import AUDIO, TRANSLATION, is_away, is_passing
 from orch.speech.backlog import Ask, Backlog, Finished, GiveUp, Guessed, MarkGap, Publish, Wait
 from orch.speech.captions import Origin, Segment, gap, transcript
 from orch.speech.growing import is_guess, settled_part
 from orch.speech.resampling import BACK_END_RATE, Resampler
+from orch.speech.results import Transcription
 from orch.speech.segmenter import Event, Pause, Resumed, Segmenter, SpeechStarted, Utterance
 from orch.speech.status import StatusTeller
 from orch.speech.tally import Tally
-from orch.speech.transcriber import Heard, Transcriber
+from orch.speech.transcriber import Transcriber
 from orch.speech.translating import Translations
 from orch.speech.translator import Translator
 from orch.speech.turns import Asker, Turn, Turns
-from orch.websocket.messages import AudioStatus, Transcript, Translation
 
 PACED_STEP: Final = 0.2  # s of a recording taken at a time
 PACED_WAITING: Final = 2  # utterances: one that is asked, and the next, so that the engine never idles
@@ -266,7 +267,7 @@ class SpeechStream:
         at = self._segmenter.drop()
         if spoken is not None:
             self._spoken = None
-            spoken.end, spoken.heard = at, Heard(text="")
+            spoken.end, spoken.heard = at, Transcription(text="")
             spoken.guess = spoken.pause = None
             now = trio.current_time()
             self._take_back(self._backlog.ended(spoken.number, seconds=0.0, now=now, guessed="known"))
@@ -408,7 +409,7 @@ class SpeechStream:
         """Ask the back end; note how it went."""
         segment = self._segments[ask.number]
         end, pcm = self._extent(ask, segment)
-        heard: Heard | None = None
+        heard: Transcription | None = None
         error: ProblemError | None = None
         self._backlog.asked(ask, trio.current_time(), seconds=len(pcm) / 2 / BACK_END_RATE)
         if ask.kind == "revision":
@@ -458,7 +459,7 @@ class SpeechStream:
         assert growing is not None, self  # noqa: S101 - the backlog asks for revisions while someone speaks
         return growing[1], growing[2]
 
-    def _show(self, segment: Segment, heard: Heard, end: int) -> None:
+    def _show(self, segment: Segment, heard: Transcription, end: int) -> None:
         """Tell a revision, if it has anything new to say.
 
         Nothing is shown while it is a guess which language is spoken: the words of another are none of it.
@@ -472,7 +473,7 @@ class SpeechStream:
                 transcript(self.origin, segment, shown, end=end, is_final=False, timestamp=self._timestamp())
             )
 
-    def _with_known_language(self, heard: Heard, *, seconds: float) -> Heard:
+    def _with_known_language(self, heard: Transcription, *, seconds: float) -> Transcription:
         """Return an answer whose language, where it is a guess, is what was spoken before, or unknown."""
         if not is_guess(heard, asked=self.origin.source_language, seconds=seconds):
             self._language = heard.language or self._language

@@ -1,4 +1,4 @@
-"""Counts what all streams do, for operators."""
+"""Counts what all streams do, for operators. Pure."""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from orch.analytics.latencies import quantile_ms, step_of
 from orch.speech.standing import BackEndStatistics
+from orch.telemetry.percentiles import quantile_ms, step_of
 
 WINDOW: Final = 900.0
 """Seconds that the figures of captions reach back: what was slow longer ago says nothing of now."""

@@ -22,14 +22,14 @@ import secrets
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, islice
 from typing import Any, Final
 
 from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
-from orch.speech.asking import BackEnd, CurrentSettings
+from orch.settings.source import SettingsSource
+from orch.speech.asking import BackEnd
 from orch.speech.backends import (
     AUDIO,
     Answer,
@@ -44,6 +44,7 @@ from orch.speech.backends import (
     unusable,
 )
 from orch.speech.languages import AUTO, closest, reported, whisper_code
+from orch.speech.results import TranscribedWord, Transcription
 from orch.speech.wav import wav
 
 DEFAULT_MODEL: Final = "whisper-1"  # OpenAI's dialect requires one; servers with a single model ignore it
@@ -66,34 +67,6 @@ LONGEST_LANGUAGE: Final = 35  # RFC 5646 §4.4.1
 MOST_WORDS: Final = 2_000
 MOST_LANGUAGES: Final = 500  # each question looks through all of them
 FIRST_CJK: Final = "\u2e80"
-
-
-@dataclass(frozen=True, slots=True)
-class HeardWord:
-    """A word; seconds from the beginning of the audio."""
-
-    text: str
-    start: float
-    end: float
-    confidence: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What the back end heard. ``language``: its own report, or None. ``seconds``: its own time, or None.
-
-    ``language_probability``: how sure it is of a language that it detected, or None where it does not say.
-    ``doubted``: segments that were left out since the engine doubts them itself.
-    """
-
-    text: str
-    language: str | None = None
-    confidence: float | None = None
-    words: tuple[HeardWord, ...] = ()
-    model: str | None = None
-    seconds: float | None = None
-    doubted: int = 0
-    language_probability: float | None = None
 
 
 def livetranslate_request(
@@ -131,7 +104,7 @@ def openai_request(
     return Request("POST", path, (*headers, *own_headers(service)), body)
 
 
-def read_transcription(path: str, answer: Answer) -> Heard:
+def read_transcription(path: str, answer: Answer) -> Transcription:
     """Return what an answer says; ProblemError in the back end's words where it says an error."""
     said = table(AUDIO, path, answer)
     segments = tables(said.get("segments"))
@@ -140,7 +113,7 @@ def read_transcription(path: str, answer: Answer) -> Heard:
     words = _words(said, kept, doubted)
     confidence = share(said.get("confidence"))
     language = text(said.get("detected_language")) or text(said.get("language"))
-    return Heard(
+    return Transcription(
         text=" ".join(_text(path, said, segments, kept).split()),
         language=reported(None if language is None else language[:LONGEST_LANGUAGE]),
         confidence=confidence if confidence is not None else _mean(words),
@@ -191,7 +164,7 @@ def _joined(parts: Sequence[str]) -> str:
 
 def _words(
     said: dict[str, Any], kept: Sequence[Mapping[str, Any]], doubted: Sequence[Mapping[str, Any]]
-) -> tuple[HeardWord, ...]:
+) -> tuple[TranscribedWord, ...]:
     """Return the words that have times, but those of doubted segments."""
     listed = tables(said.get("words"))
     spans = Spans(())
@@ -216,7 +189,7 @@ class Spans:
         return begun > 0 and moment <= self._latest[begun - 1]
 
 
-def _word(word: Mapping[str, Any]) -> HeardWord | None:
+def _word(word: Mapping[str, Any]) -> TranscribedWord | None:
     """Return a word that has its times; others are in the text alone."""
     said = text(word.get("word"))
     said = (said if said is not None else text(word.get("text")) or "").strip()[:LONGEST_WORD]
@@ -224,12 +197,12 @@ def _word(word: Mapping[str, Any]) -> HeardWord | None:
     if not said or start is None or end is None or not 0 <= start <= end:
         return None
     confidence = share(word.get("confidence"))
-    return HeardWord(
+    return TranscribedWord(
         said, start, end, confidence if confidence is not None else share(word.get("probability"))
     )
 
 
-def _mean(words: Sequence[HeardWord]) -> float | None:
+def _mean(words: Sequence[TranscribedWord]) -> float | None:
     known = [word.confidence for word in words if word.confidence is not None]
     return round(sum(known) / len(known), 3) if known else None
 
@@ -247,7 +220,7 @@ class Transcriber:
     """Asks the audio-service through ``fetch``. The settings are read at each question."""
 
     def __init__(
-        self, *, fetch: Fetch, settings: CurrentSettings, wall: Callable[[], float] = time.time
+        self, *, fetch: Fetch, settings: SettingsSource, wall: Callable[[], float] = time.time
     ) -> None:
         self.back_end: Final = BackEnd(AUDIO, fetch=fetch, settings=settings, wall=wall)
         self.offered: tuple[str, ...] | None = None
@@ -262,7 +235,9 @@ class Transcriber:
         self.offered = await self.back_end.ask(lambda _: request, read_models) or None
         return self.offered
 
-    async def transcribe(self, pcm: bytes, *, sample_rate: int, language: str, session_id: str) -> Heard:
+    async def transcribe(
+        self, pcm: bytes, *, sample_rate: int, language: str, session_id: str
+    ) -> Transcription:
         """Return what was said in 16-bit mono PCM. ``language``: a code, or ``auto``.
 
         ProblemError: the gateway's, or what the back end said. A cancelled question leaves nothing behind.

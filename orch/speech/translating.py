@@ -6,12 +6,12 @@ from typing import Final
 import trio
 
 from orch.problems import ProblemError
+from orch.protocol.messages import Transcript, Translation
 from orch.speech.backends import TRANSLATION, is_away, is_passing
 from orch.speech.backlog import Backoff
 from orch.speech.captions import translation, translation_gap
 from orch.speech.languages import AUTO, is_near, is_same
 from orch.speech.translator import Translator
-from orch.websocket.messages import Transcript, Translation
 
 AT_ONCE: Final = 8  # requests of one stream; a final in eight languages goes out whole
 MOST: Final = 256  # a minute of short utterances, each in eight languages

@@ -16,7 +16,6 @@ Confidence is what the back end says it is; the last two say none, so it is null
 import re
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec import Struct
@@ -24,7 +23,8 @@ from msgspec import Struct
 from orch.problems import ProblemError
 from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
-from orch.speech.asking import BackEnd, CurrentSettings
+from orch.settings.source import SettingsSource
+from orch.speech.asking import BackEnd
 from orch.speech.backends import (
     TRANSLATION,
     Answer,
@@ -40,6 +40,7 @@ from orch.speech.backends import (
     unusable,
 )
 from orch.speech.languages import AUTO, closest, english_name, is_same, reported
+from orch.speech.results import TranslatedText
 
 LIVETRANSLATE_PATH: Final = "/api/translate"
 LIVETRANSLATE_LANGUAGES: Final = "/api/languages"
@@ -56,15 +57,6 @@ MOST_LANGUAGES: Final = 500
 _TAGS: Final = "think|thinking|thought|reasoning|reason"
 _THOUGHT_BEGIN: Final = re.compile(rf"<(?:{_TAGS})>|\[THINK\]", re.IGNORECASE)
 _THOUGHT_END: Final = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Translated:
-    """The text in the other language. ``source``: what the back end says it was in."""
-
-    text: str
-    source: str | None = None
-    confidence: float | None = None
 
 
 class Pairs(Struct, frozen=True):
@@ -120,23 +112,25 @@ def openai_request(
     return json_request(path, question, headers=own_headers(service))
 
 
-def read_livetranslate(answer: Answer, path: str = LIVETRANSLATE_PATH) -> Translated:
+def read_livetranslate(answer: Answer, path: str = LIVETRANSLATE_PATH) -> TranslatedText:
     """Return what the answer says; ProblemError where it says an error."""
     said = table(TRANSLATION, path, answer)
     translated = _text(path, said, said.get("translated_text"), "translated_text")
-    return Translated(translated, _language(said.get("source_language")), share(said.get("confidence_score")))
+    return TranslatedText(
+        translated, _language(said.get("source_language")), share(said.get("confidence_score"))
+    )
 
 
-def read_libretranslate(answer: Answer, path: str = LIBRETRANSLATE_PATH) -> Translated:
+def read_libretranslate(answer: Answer, path: str = LIBRETRANSLATE_PATH) -> TranslatedText:
     """Return what the answer says; ProblemError where it says an error."""
     said = table(TRANSLATION, path, answer)
     translated = _text(path, said, said.get("translatedText"), "translatedText")
     detected = said.get("detectedLanguage")
     first = detected if isinstance(detected, dict) else next(iter(tables(detected)), {})
-    return Translated(translated, _language(first.get("language")))
+    return TranslatedText(translated, _language(first.get("language")))
 
 
-def read_openai(answer: Answer, path: str = OPENAI_PATH, *, original: str = "") -> Translated:
+def read_openai(answer: Answer, path: str = OPENAI_PATH, *, original: str = "") -> TranslatedText:
     """Return what the answer says; ProblemError where it says an error, refuses, or was cut off.
 
     ``original``: what was to be translated; where it speaks of ``<think>`` itself, nothing is cut.
@@ -162,7 +156,7 @@ def read_openai(answer: Answer, path: str = OPENAI_PATH, *, original: str = "") 
         if thought_through is None:
             raise _unreadable("that ends within its reasoning")
         answered = thought_through
-    return Translated(_text(path, said, answered, "content"))
+    return TranslatedText(_text(path, said, answered, "content"))
 
 
 def without_reasoning(answer: str) -> str | None:
@@ -252,7 +246,7 @@ class Translator:
     """Asks the translation-service through ``fetch``. The settings are read at each question."""
 
     def __init__(
-        self, *, fetch: Fetch, settings: CurrentSettings, wall: Callable[[], float] = time.time
+        self, *, fetch: Fetch, settings: SettingsSource, wall: Callable[[], float] = time.time
     ) -> None:
         self.back_end: Final = BackEnd(TRANSLATION, fetch=fetch, settings=settings, wall=wall)
         self.offered: Pairs | None = None
@@ -271,7 +265,7 @@ class Translator:
             self.offered = await self.back_end.ask(lambda _: request, read)
         return self.offered
 
-    async def translate(self, text: str, *, source: str, target: str, session_id: str) -> Translated:
+    async def translate(self, text: str, *, source: str, target: str, session_id: str) -> TranslatedText:
         """Return ``text`` in ``target``. ``source``: a code, or ``auto`` where nobody knows.
 
         ProblemError: the gateway's, or what the back end said. A cancelled question leaves nothing behind.
@@ -288,7 +282,7 @@ class Translator:
                 text, source=source, target=target, session_id=session_id, service=service
             )
 
-        def read(answer: Answer) -> Translated:
+        def read(answer: Answer) -> TranslatedText:
             if service.dialect == "openai":
                 return read_openai(answer, service.path or OPENAI_PATH, original=text)
             if service.dialect == "libretranslate":
@@ -298,7 +292,7 @@ class Translator:
         optional = (TEMPERATURE,) if service.dialect == "openai" else ()
         translated = await self.back_end.ask(make, read, optional=optional)
         # What has no other words in the language keeps its own.
-        return translated if translated.text else Translated(text.strip(), translated.source)
+        return translated if translated.text else TranslatedText(text.strip(), translated.source)
 
     def knows_scripts(self, source: str, target: str) -> bool:
         """Say whether a language can be had in another script of its own, or that is not known."""

@@ -1,7 +1,7 @@
 """What a store of sessions keeps, and what it promises whoever keeps it. Pure.
 
-:class:`orch.stores.sqlite.SqliteStore` is the store of a single process,
-:class:`orch.stores.redis.RedisStore` that of several.
+:class:`orch.stores.sqlite.store.SqliteStore` is the store of a single process,
+:class:`orch.stores.redis.store.RedisStore` that of several.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +9,9 @@ from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from orch.websocket.history import NOBODYS_CAPTION, Limits, Losses, Share
-from orch.websocket.keys import NO_KEYS, Keys
-from orch.websocket.messages import MessageId, Role
+from orch.protocol.messages import MessageId, Role
+from orch.protocol.session_keys import NO_KEYS, Keys
+from orch.stores.history import NOBODYS_CAPTION, Limits, Losses, Share
 
 #: So many may return to one session. Beyond, those who were there longest ago may not, unless they are there
 #: now or own it.
@@ -22,7 +22,7 @@ class SessionRecord(Struct, frozen=True):
     """A session at rest. ``config`` is JSON; times are seconds since the epoch.
 
     ``offset`` is the newest message's; ``kept_first`` the oldest stored one's (``offset`` + 1: none is
-    stored). Messages between the two may have been dropped: :class:`orch.websocket.history.Losses`.
+    stored). Messages between the two may have been dropped: :class:`orch.stores.history.Losses`.
     """
 
     session_id: str

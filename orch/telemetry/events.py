@@ -1,4 +1,4 @@
-"""What happened lately, in words, for an operator."""
+"""What happened lately, in words, for an operator. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from typing import Final
 
+from orch.access.rate_limits import Rate, Verdict
 from orch.problems import ProblemError
-from orch.websocket.limits import Rate, Verdict
 
 #: Addresses that are counted; beyond, those that did it longest ago are forgotten.
 ADDRESSES: Final = 10_000

@@ -9,10 +9,11 @@ import trio
 from orch.access.actors import Actor
 from orch.access.addresses import group
 from orch.access.guesses import Guesses
-from orch.access.table import Need, Right, allowed
+from orch.access.rights import right_of
+from orch.access.table import Need, allowed
 from orch.problems import ProblemError
+from orch.protocol.session_keys import NO_KEYS, Right
 from orch.websocket.address_rates import AddressRates
-from orch.websocket.keys import NO_KEYS, right_of
 from orch.websocket.rooms import Rooms
 
 _log = structlog.get_logger("websocket")

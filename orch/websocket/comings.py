@@ -3,7 +3,7 @@
 from collections.abc import Container
 from typing import Final
 
-from orch.websocket.messages import Change, Participant, PresenceChange
+from orch.protocol.messages import Change, Participant, PresenceChange
 
 #: So many changes are named at a time; of a crowd that comes at once, how many are there says enough.
 CHANGES_TOLD: Final = 50

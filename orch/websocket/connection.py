@@ -11,15 +11,15 @@ from typing import Any, ClassVar, Final
 import trio
 
 from orch.access.actors import Actor
+from orch.access.rate_limits import BURST_BYTES, BURST_SECONDS, Rate, Verdict
 from orch.outgoing import Outgoing
 from orch.problems import ProblemError
+from orch.protocol import closes
+from orch.protocol.closes import Close
+from orch.protocol.messages import Error, MessageId, ServerMessage
 from orch.settings.structs import Websocket
-from orch.websocket import closes
-from orch.websocket.closes import Close
 from orch.websocket.decoding import is_too_large
-from orch.websocket.limits import BURST_BYTES, BURST_SECONDS, Rate, Verdict
 from orch.websocket.members import Member
-from orch.websocket.messages import Error, MessageId, ServerMessage
 from orch.websocket.outbox import Frame, Offer, frame
 from orch.websocket.pacing import PACE
 from orch.websocket.parts import Feed

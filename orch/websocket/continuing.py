@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from orch.problems import ProblemError
-from orch.websocket.messages import AudioStart
+from orch.protocol.messages import AudioStart
 
 #: Seconds: clocks of sound cards and of machines differ, and messages take time.
 SLACK: Final = 5.0

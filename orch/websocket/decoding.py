@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from orch.problems import ProblemError
-from orch.websocket.messages import AnyClientMessage, ClientMessage, MessageId
-from orch.websocket.messages import TestMessage as _TestMessage
+from orch.protocol.messages import AnyClientMessage, ClientMessage, MessageId
+from orch.protocol.messages import TestMessage as _TestMessage
 
 #: Bytes of UTF-8 in a text frame, and of a binary frame; more closes the connection (1009).
 FRAME_LIMIT: Final = 2**20

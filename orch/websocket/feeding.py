@@ -15,9 +15,9 @@ import trio
 from msgspec import UNSET
 
 from orch.problems import ProblemError
+from orch.protocol.messages import SessionHistory
 from orch.websocket.connection import Connection
 from orch.websocket.members import Member
-from orch.websocket.messages import SessionHistory
 from orch.websocket.outbox import Frame, frame
 from orch.websocket.parts import PART_BYTES, Cursor, Feed, Part, nothing_more, nothing_yet
 from orch.websocket.rooms import Rooms

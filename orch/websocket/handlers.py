@@ -10,16 +10,12 @@ import trio
 from msgspec import UNSET, Raw
 
 from orch.access.addresses import group
+from orch.access.rate_limits import Verdict
 from orch.access.table import need_of_message, passes_door, refusal
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
-from orch.stores.records import Origin, Ticket
-from orch.websocket import closes
-from orch.websocket.connection import Connection
-from orch.websocket.decoding import FRAME_LIMIT, Echo, decode, identity, type_name
-from orch.websocket.limits import Verdict
-from orch.websocket.membership import Membership
-from orch.websocket.messages import (
+from orch.protocol import closes
+from orch.protocol.messages import (
     AudioEnd,
     AudioStart,
     Broadcast,
@@ -38,6 +34,10 @@ from orch.websocket.messages import (
     Subscribe,
     Unsubscribe,
 )
+from orch.stores.records import Origin, Ticket
+from orch.websocket.connection import Connection
+from orch.websocket.decoding import FRAME_LIMIT, Echo, decode, identity, type_name
+from orch.websocket.membership import Membership
 from orch.websocket.outbox import Frame
 from orch.websocket.publisher import TopicPublisher
 from orch.websocket.recordings import Recordings

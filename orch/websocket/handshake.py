@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from orch.access.origins import check_origin
 from orch.problems import ProblemError
-from orch.websocket import closes
-from orch.websocket.closes import Close
+from orch.protocol import closes
+from orch.protocol.closes import Close
 
 _AGENT_SHOWN: Final = 200
 

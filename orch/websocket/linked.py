@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final, Protocol
 
 import trio
 
-from orch.websocket import closes
-from orch.websocket.closes import Close
+from orch.protocol import closes
+from orch.protocol.closes import Close
 from orch.websocket.connection import CLOSE_PATIENCE, Connection, Handle, Receive, Terms
 from orch.websocket.outbox import Frame, Offer, Owed, verdict
 

@@ -1,13 +1,16 @@
-"""One who is in a session through a connection here. Pure: what is decided here is carried out by the hub."""
+"""One who is in a session through a connection here. Pure: what is decided here is carried out by the hub.
+
+Pure.
+"""
 
 from typing import Final, Protocol
 
-from orch.access.table import Right
 from orch.problems import ProblemError
+from orch.protocol.messages import Participant, Role
+from orch.protocol.recovery_token import Token
+from orch.protocol.session_keys import Right
 from orch.stores.records import ParticipantRecord
-from orch.websocket.messages import Participant, Role
 from orch.websocket.outbox import Frame
-from orch.websocket.tokens import Token
 
 MAY_SPEAK: Final[frozenset[Role]] = frozenset(("owner", "participant"))
 

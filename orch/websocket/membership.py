@@ -6,16 +6,9 @@ from contextlib import contextmanager
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from orch.access.table import Right
 from orch.problems import ProblemError
-from orch.websocket.admission import Admission
-from orch.websocket.beginnings import Beginnings
-from orch.websocket.connection import Connection
-from orch.websocket.feeding import Feeding
-from orch.websocket.history import Refusal, refusal
-from orch.websocket.keys import given
-from orch.websocket.members import MAY_SPEAK, Member, default_name
-from orch.websocket.messages import (
+from orch.protocol.identifiers import new_name, new_token
+from orch.protocol.messages import (
     CreateSession,
     JoinSession,
     LeaveSession,
@@ -27,13 +20,20 @@ from orch.websocket.messages import (
     SessionLeft,
     SessionRecovered,
 )
+from orch.protocol.recovery_token import Token, read_token
+from orch.protocol.session_keys import Right, given
+from orch.websocket.admission import Admission
+from orch.websocket.beginnings import Beginnings
+from orch.websocket.connection import Connection
+from orch.websocket.feeding import Feeding
+from orch.websocket.members import MAY_SPEAK, Member, default_name
 from orch.websocket.names import clean
 from orch.websocket.outbox import frame
 from orch.websocket.parts import Cursor, Needs, Part
+from orch.websocket.recovery import Refusal, refusal
 from orch.websocket.rooms import Rooms
 from orch.websocket.sessions import Session
 from orch.websocket.space import PARTICIPANT_BYTES
-from orch.websocket.tokens import Token, new_name, new_token, read_token
 
 
 class Membership:

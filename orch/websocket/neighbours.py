@@ -7,8 +7,8 @@ import msgspec
 import structlog
 import trio
 
+from orch.protocol.messages import Change
 from orch.telemetry.boundaries import Boundary
-from orch.websocket.messages import Change
 from orch.websocket.others import Going, Seen, Told, parts
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.resident import Resident

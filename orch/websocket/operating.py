@@ -11,10 +11,10 @@ from msgspec import Struct
 from orch.cluster.asking import Asking
 from orch.cluster.workers import described
 from orch.problems import ProblemError
+from orch.protocol import closes
+from orch.protocol.messages import SystemAnnouncement
 from orch.telemetry.events import EventLog
-from orch.websocket import closes
 from orch.websocket.connection import Connection
-from orch.websocket.messages import SystemAnnouncement
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Rooms
 

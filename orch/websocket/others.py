@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from orch.websocket.messages import Change, Participant
+from orch.protocol.messages import Change, Participant
 
 #: So many participants are told of in one message between workers.
 TOLD_AT_ONCE: Final = 500

@@ -7,7 +7,7 @@ from enum import Enum, auto
 import msgspec
 from msgspec import Struct
 
-from orch.websocket.messages import MessageId, ServerMessage, encode
+from orch.protocol.messages import MessageId, ServerMessage, encode
 
 
 class Frame:

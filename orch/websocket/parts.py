@@ -6,8 +6,8 @@ from typing import Final
 
 from msgspec import Raw, Struct
 
+from orch.stores.history import Losses
 from orch.stores.records import KeptFrame
-from orch.websocket.history import Losses
 from orch.websocket.members import Member
 
 #: Bytes of history in one message, unless one message of the history alone is larger. A browser on a slow

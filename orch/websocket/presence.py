@@ -7,10 +7,10 @@ from typing import Never
 
 import trio
 
+from orch.protocol.messages import Change, Participant, Presence
 from orch.telemetry.boundaries import Boundary
 from orch.websocket.comings import Comings
 from orch.websocket.members import Member
-from orch.websocket.messages import Change, Participant, Presence
 from orch.websocket.outbox import frame
 from orch.websocket.sessions import Session, presence_interval
 

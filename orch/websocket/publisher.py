@@ -10,11 +10,11 @@ from msgspec import UNSET, Raw
 
 from orch.access.table import allowed, need_of_topic, refusal
 from orch.problems import ProblemError
+from orch.protocol.messages import Subscribe, Subscribed, Unsubscribe, Unsubscribed, Update
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.topics import Topics
 from orch.websocket.connection import Connection
-from orch.websocket.messages import Subscribe, Subscribed, Unsubscribe, Unsubscribed, Update
 from orch.websocket.outbox import Frame, frame
-from orch.websocket.topics import Topics
 
 #: Every topic is looked at so often, in seconds, and told where it has changed.
 BEAT: Final = 1.0

@@ -13,15 +13,14 @@ from msgspec import Struct
 
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
+from orch.protocol.identifiers import new_session_key, new_stream_name
+from orch.protocol.messages import CancelRecording, RecordingCancelled
 from orch.websocket.connection import Connection
-from orch.websocket.keys import new_key
-from orch.websocket.messages import CancelRecording, RecordingCancelled
 from orch.websocket.names import clean
 from orch.websocket.rooms import Rooms
 from orch.websocket.sessions import Session
 from orch.websocket.speaking import Speaking
 from orch.websocket.streams import RecordingFacts, Stream
-from orch.websocket.tokens import new_stream_name
 
 #: What a recording is fed at: 16-bit mono samples a second.
 RECORDING_RATE: Final = 16_000
@@ -128,7 +127,7 @@ class Recordings:
                     speaker=named,
                 )
                 stream.recording = msgspec.structs.replace(
-                    facts or RecordingFacts(), name=named, key=new_key()
+                    facts or RecordingFacts(), name=named, key=new_session_key()
                 )
                 await self._speaking.launch(stream, partial(self._read, stream, chunks, place))
         except BaseException:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 import trio
@@ -10,7 +10,19 @@ from msgspec import UNSET, Struct
 
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
+from orch.protocol.identifiers import new_name, new_session_keys
+from orch.protocol.messages import (
+    ParticipantRenamed,
+    ServerMessage,
+    SessionLeft,
+    SessionMessage,
+    Transcript,
+    Translation,
+    encode,
+)
 from orch.settings import Settings
+from orch.settings.source import SettingsSource
+from orch.stores.history import Budget, Kind, Limits, Losses, Share, is_whole
 from orch.stores.records import (
     Appended,
     ClusterStore,
@@ -21,18 +33,7 @@ from orch.stores.records import (
     Ticket,
 )
 from orch.websocket.elsewhere import Elsewhere
-from orch.websocket.history import Budget, Kind, Limits, Losses, Share, is_whole
-from orch.websocket.keys import new_keys
 from orch.websocket.members import Member
-from orch.websocket.messages import (
-    ParticipantRenamed,
-    ServerMessage,
-    SessionLeft,
-    SessionMessage,
-    Transcript,
-    Translation,
-    encode,
-)
 from orch.websocket.outbox import frame
 from orch.websocket.pacing import PACE, UnderWay
 from orch.websocket.parts import Part, part
@@ -50,21 +51,12 @@ from orch.websocket.sessions import (
 )
 from orch.websocket.space import Space
 from orch.websocket.steady import SteadyWall
-from orch.websocket.tokens import new_name
 
 #: Sessions in memory that nobody is in; the others are read from the store when they are asked for.
 IDLE_RESIDENT: Final = 20_000
 
 #: What ``publish`` takes: the messages with an offset.
 Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed
-
-
-class CurrentSettings(Protocol):
-    """Where the settings are read from, at every use."""
-
-    @property
-    def current(self) -> Settings:
-        """The settings now."""
 
 
 class KeptMessages(Struct, frozen=True, kw_only=True):
@@ -102,7 +94,7 @@ class Rooms:
     def __init__(
         self,
         *,
-        settings: CurrentSettings,
+        settings: SettingsSource,
         store: SessionStore,
         asking: Asking,
         presence: PresenceTeller,
@@ -208,7 +200,7 @@ class Rooms:
             config=encoded,
             created=now,
             last_active=now,
-            keys=new_keys(),
+            keys=new_session_keys(),
         )
         there = member.record(now) if member else None
         if not await self.store.create(record, there, begun_from=begun_from):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Final, Protocol
 
-from orch.websocket.messages import Participant, Role
+from orch.protocol.messages import Participant, Role
 
 #: So many participants are named at most: a meeting of a hundred sees all its names.
 PARTICIPANTS_LISTED: Final = 100

@@ -12,13 +12,18 @@ import structlog
 import trio
 
 from orch.access.actors import Actor, actor_of
-from orch.access.table import Right
+from orch.access.rate_limits import Addresses, address_limit
 from orch.capacity import Capacity, CurrentCapacity
 from orch.cluster.asking import Asking
 from orch.outgoing import Outgoing
 from orch.problems import ProblemError
+from orch.protocol import closes
+from orch.protocol.identifiers import new_name
+from orch.protocol.messages import Closing, Connected, ServerMessage
+from orch.protocol.session_keys import Right, given
+from orch.settings.source import SettingsSource
 from orch.stores.records import SessionStore
-from orch.stores.standing import StoreStanding
+from orch.stores.status import StoreStanding
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import (
@@ -29,7 +34,7 @@ from orch.telemetry.metrics import (
     Metrics,
     Reading,
 )
-from orch.websocket import closes
+from orch.telemetry.topics import Topics
 from orch.websocket.admission import Admission
 from orch.websocket.beginnings import Beginnings
 from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
@@ -43,27 +48,22 @@ from orch.websocket.figures import (
 )
 from orch.websocket.handlers import Gateway, Handlers
 from orch.websocket.handshake import Refused, agent, peer, refusal
-from orch.websocket.keys import given
 from orch.websocket.lateness import Lateness
-from orch.websocket.limits import Addresses, address_limit
 from orch.websocket.linked import LINK, Linked
 from orch.websocket.membership import Membership
-from orch.websocket.messages import Closing, Connected, ServerMessage
 from orch.websocket.operating import Announced, Operating
 from orch.websocket.pool import NEWEST, PoolQuery, choose
 from orch.websocket.pooling import Pool
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.publisher import TopicPublisher
 from orch.websocket.recordings import RecordingListed, RecordingOpened, Recordings
-from orch.websocket.rooms import CurrentSettings, KeptMessages, Numbered, Rooms
+from orch.websocket.rooms import KeptMessages, Numbered, Rooms
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary, summary
 from orch.websocket.space import Space
 from orch.websocket.space_keeping import SpaceKeeper
 from orch.websocket.speaking import Speaking
 from orch.websocket.streams import RecordingFacts, Speech
 from orch.websocket.sweeping import Sweeper
-from orch.websocket.tokens import new_name
-from orch.websocket.topics import Topics
 from orch.websocket.written import Written
 
 #: Seconds between looks at what hangs, and between samples of the rates.
@@ -100,7 +100,7 @@ class HubService:
     def __init__(
         self,
         *,
-        settings: CurrentSettings,
+        settings: SettingsSource,
         store: SessionStore,
         asking: Asking,
         gateway: Gateway,

@@ -1,4 +1,4 @@
-"""Sessions and who is in them. Pure: what is decided here is carried out by the hub."""
+"""Sessions and who is in them. Pure: what is decided here is carried out by the hub. Pure."""
 
 from collections.abc import Container, Iterable, Iterator
 from typing import Final
@@ -7,10 +7,10 @@ import msgspec
 from msgspec import Struct
 
 from orch.problems import ProblemError
+from orch.protocol.messages import Change, Participant
+from orch.protocol.session_keys import GivenKeys
 from orch.stores.records import Appended, SessionRecord
-from orch.websocket.keys import GivenKeys
 from orch.websocket.members import Member
-from orch.websocket.messages import Change, Participant
 from orch.websocket.names import Names
 from orch.websocket.others import Others, Seen, Told
 from orch.websocket.outbox import Frame

@@ -16,14 +16,11 @@ import structlog
 import trio
 from msgspec import UNSET, Struct
 
+from orch.access.rate_limits import address_of
 from orch.cluster.asking import Asking
 from orch.problems import ProblemError
-from orch.websocket import continuing
-from orch.websocket.connection import Connection
-from orch.websocket.continuing import GAP, Beginning, Progress
-from orch.websocket.limits import address_of
-from orch.websocket.members import Member
-from orch.websocket.messages import (
+from orch.protocol.identifiers import new_stream_name
+from orch.protocol.messages import (
     AudioEnd,
     AudioEnded,
     AudioStart,
@@ -32,12 +29,15 @@ from orch.websocket.messages import (
     Error,
     ParticipantRenamed,
 )
+from orch.websocket import continuing
+from orch.websocket.connection import Connection
+from orch.websocket.continuing import GAP, Beginning, Progress
+from orch.websocket.members import Member
 from orch.websocket.outbox import frame
 from orch.websocket.rooms import Numbered, Rooms
 from orch.websocket.sessions import Session
 from orch.websocket.stream_shares import Limits, admit
 from orch.websocket.streams import Speech, Stream
-from orch.websocket.tokens import new_stream_name
 
 #: Seconds for which a caption is tried again while the store cannot be written, and between two tries.
 PUBLISH_WITHIN: Final = 60.0

@@ -6,11 +6,11 @@ from typing import Any, Final, Protocol
 import trio
 from msgspec import Struct
 
+from orch.access.rate_limits import address_of
 from orch.problems import ProblemError
+from orch.protocol.messages import AudioStatus, MessageId, ServerMessage
 from orch.websocket.connection import Connection
-from orch.websocket.limits import address_of
 from orch.websocket.members import Member
-from orch.websocket.messages import AudioStatus, MessageId, ServerMessage
 from orch.websocket.rooms import Numbered
 from orch.websocket.sessions import Session
 

@@ -6,8 +6,8 @@ from typing import Any
 import structlog
 import trio
 
-from orch.websocket import closes
-from orch.websocket.closes import Close
+from orch.protocol import closes
+from orch.protocol.closes import Close
 from orch.websocket.connection import CLOSE_PATIENCE, Connection, Handle, Receive, Send, Terms
 from orch.websocket.outbox import Frame, Offer, Outbox
 

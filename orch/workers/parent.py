@@ -21,8 +21,8 @@ import msgspec
 import structlog
 import trio
 
-from orch.restarts import RestartPolicy
 from orch.shortages import in_words, own_shortage
+from orch.supervision.restart_policy import RestartPolicy
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse

@@ -18,7 +18,7 @@ from enum import StrEnum
 from math import inf
 from typing import Final
 
-from orch.restarts import RestartPolicy
+from orch.supervision.restart_policy import RestartPolicy
 
 START_LIMIT: Final = 60.0
 """Seconds a worker has to get ready before it is taken for stuck."""

@@ -9,7 +9,7 @@ from orch.access.addresses import Proxies, host_name, is_listed, is_loopback
 from orch.problems import ProblemError
 from tests.fakes.access import access_over
 from tests.fakes.running import run
-from tests.fakes.settings import FakeConfiguration
+from tests.fakes.settings import FakeSettings
 
 TOKEN = "s3cret-token"  # noqa: S105 - a test's own
 LOOPBACK = Proxies(("127.0.0.0/8", "::1"))
@@ -37,7 +37,7 @@ def scope(
 
 def asks(token: str = "", *, trusts_local: bool = True, frontend: Any = None, **more: Any) -> Actor:
     orchestration = {"control_token": token, "frontend": frontend or {}}
-    access = access_over(FakeConfiguration(orchestration=orchestration))
+    access = access_over(FakeSettings(orchestration=orchestration))
 
     async def main() -> Actor:
         return access.actor(scope(**more), trusts_local=trusts_local)
@@ -186,7 +186,7 @@ def test_the_token_opens_from_everywhere(beyond: dict[str, Any]) -> None:
 def test_a_token_of_any_letters_is_compared_as_it_was_sent(given: str, is_right: bool) -> None:  # noqa: FBT001 - a column
     """Headers are bytes; what is no text opens nothing and breaks nothing."""
     sent = f"Bearer {given}".encode("utf-8" if is_right else "latin-1")
-    access = access_over(FakeConfiguration(orchestration={"control_token": "schlüssel"}))
+    access = access_over(FakeSettings(orchestration={"control_token": "schlüssel"}))
 
     async def main() -> Actor:
         asked = scope()

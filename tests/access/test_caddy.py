@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import trio
 
-from orch import self_made
+from orch.tls import self_signed as self_made
 from tests.fakes.client import connected
 from tests.fakes.ports import free_port
 from tests.fakes.running import run

@@ -12,14 +12,14 @@ from orch.access.table import (
     ROUTES,
     TOPICS,
     Need,
-    Right,
     allowed,
     need_of_message,
     need_of_route,
     need_of_topic,
     passes_door,
 )
-from orch.configuration import Configuration
+from orch.protocol.session_keys import Right
+from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.tree import build
 from orch.websocket.decoding import TYPES
@@ -55,7 +55,7 @@ def test_every_topic_has_a_row_and_every_row_a_topic(tmp_path: Path) -> None:
     path = tmp_path / "orchestration.yaml"
     path.write_text("{}", encoding="utf-8")
     events = EventLog(wall=time.time)
-    parts = build(Configuration(path, {}, events=events, wall=time.time), events, {})
+    parts = build(LiveSettings(path, {}, events=events, wall=time.time), events, {})
     assert set(parts.topics.names()) == set(TOPICS)
 
 

@@ -20,7 +20,7 @@ from orch.client import (
     Unrecognized,
 )
 from orch.client.transport import DialError, address
-from orch.websocket.messages import Error, Ping, SessionMessage, TestMessage, Update
+from orch.protocol.messages import Error, Ping, SessionMessage, TestMessage, Update
 from tests.fakes.dialing import FakeNetwork, FakeSocket
 from tests.fakes.running import run
 

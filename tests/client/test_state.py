@@ -23,7 +23,7 @@ from orch.client.events import (
     decode,
 )
 from orch.client.state import Action, ClientState, Send, Settle
-from orch.websocket.messages import (
+from orch.protocol.messages import (
     Broadcast,
     JoinSession,
     Ping,

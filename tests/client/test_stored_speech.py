@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.client.stored_speech import BLOCK_LIMIT, LIMIT, StoredSpeech
-from orch.websocket.messages import AudioStart, AudioStarted, AudioStatus
+from orch.protocol.messages import AudioStart, AudioStarted, AudioStatus
 
 RATE = 16_000
 

@@ -12,7 +12,7 @@ from orch.client.events import HistoryDelivered, Lost, Recovered, decode
 from orch.client.reconnecting import Backoff, Liveness, Reconnection, Stop
 from orch.client.recovery import SessionLog
 from orch.client.state import Action, ClientState, Send
-from orch.websocket.messages import JoinSession, SessionMessage, Subscribe
+from orch.protocol.messages import JoinSession, SessionMessage, Subscribe
 
 FOLDER = Path(__file__).parents[1] / "data" / "recovery"
 

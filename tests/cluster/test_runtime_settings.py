@@ -8,9 +8,9 @@ import trio
 import trio.testing
 
 from orch.cluster.runtime_settings import LOOK_EVERY, RuntimeSettings
-from orch.configuration import Configuration
 from orch.problems import ProblemError
 from orch.settings import SettingsError
+from orch.settings.live import LiveSettings
 from orch.stores.records import KeptSettings
 from orch.telemetry.events import EventLog
 from tests.fakes.asking import Wire
@@ -29,7 +29,7 @@ class FakeWorker:
         name = f"w{place}"
         asking = wire.worker(name, place)
         self.path = path
-        self.configuration = Configuration(path, {}, events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
+        self.configuration = LiveSettings(path, {}, events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
         self.runtime = RuntimeSettings(
             configuration=self.configuration, store=wire.store(name), asking=asking
         )

@@ -19,7 +19,7 @@ import trio
 
 import orch.client
 from orch.client import Backoff, ConnectionLostError, Lost, Recovered, StateChanged
-from orch.websocket.messages import SessionMessage
+from orch.protocol.messages import SessionMessage
 
 NAME: Final = "Bob"
 _ROOT: Final = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import trio
 
-from orch.sandbox.engines.speech import Heard, Segment, Word
+from orch.sandbox.engines.speech import Segment, Transcription, Word
 from orch.sandbox.engines.translation import Pair
 
 SAID = Segment(0.5, 1.5, "hello there", 0.75, (Word("hello", 0.5, 1.0, 0.9), Word("there", 1.0, 1.5, 0.6)))
@@ -32,7 +32,7 @@ class ScriptedSpeechEngine:
         task_status.started()
         await trio.sleep_forever()
 
-    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Heard:
+    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
         self.asked.append((len(pcm), language, skip_silence))
         if self.failure:
             raise self.failure
@@ -41,7 +41,7 @@ class ScriptedSpeechEngine:
         except trio.Cancelled:
             self.cancelled += 1
             raise
-        return Heard((SAID,), language or "en")
+        return Transcription((SAID,), language or "en")
 
 
 class ScriptedTranslationEngine:

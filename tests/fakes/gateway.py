@@ -14,8 +14,8 @@ from orch.gateway.service import GatewayService
 from orch.gateway.transport import Address, Transport
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
-from orch.websocket.topics import Topics
-from tests.fakes.settings import FakeConfiguration
+from orch.telemetry.topics import Topics
+from tests.fakes.settings import FakeSettings
 
 # On a busy machine an example may take long; how long says nothing about what it shows.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -164,7 +164,7 @@ class GatewayRig:
 
     gateway: GatewayService
     network: MemoryNetwork
-    settings: FakeConfiguration
+    settings: FakeSettings
     health: FakeHealth
     metrics: FakeMetrics
     events: EventLog
@@ -181,7 +181,7 @@ async def gateway_rig(
     connections.
     """
     instances = urls or ("http://a:1",)
-    configuration = FakeConfiguration(
+    configuration = FakeSettings(
         orchestration={"gateway": gateway},
         services={
             "audio-service": {"url": instances[0], "instances": [{"url": url} for url in instances[1:]]},

@@ -19,8 +19,8 @@ from orch.telemetry.events import Event, EventLog
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
-from orch.websocket.topics import Topics
-from tests.fakes.settings import FakeConfiguration
+from orch.telemetry.topics import Topics
+from tests.fakes.settings import FakeSettings
 
 BACKEND = Path(__file__).with_name("backend.py")
 
@@ -107,7 +107,7 @@ class Bench:
         **document: Any,
     ) -> None:
         clock = wall or (time.time if network is None else trio.current_time)
-        self.settings = FakeConfiguration(**document)
+        self.settings = FakeSettings(**document)
         self.events = EventLog(wall=clock)
         self.topics = Topics()
         self.metrics = Metrics()

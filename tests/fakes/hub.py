@@ -12,17 +12,17 @@ import trio.testing
 from orch.cluster.asking import Asking
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
-from orch.stores.redis import RedisStore
-from orch.stores.sqlite import SqliteStore
+from orch.protocol.messages import AudioStatus, ServerMessage, Transcript
+from orch.stores.redis.store import RedisStore
+from orch.stores.sqlite.store import SqliteStore
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
-from orch.websocket.messages import AudioStatus, ServerMessage, Transcript
+from orch.telemetry.topics import Topics
 from orch.websocket.rooms import Numbered
 from orch.websocket.service import HubService
 from orch.websocket.streams import Speech
-from orch.websocket.topics import Topics
 from tests.fakes.asgi import FakeSocket, connected
-from tests.fakes.settings import FakeConfiguration
+from tests.fakes.settings import FakeSettings
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -246,7 +246,7 @@ class Hub:
     service: HubService
     asking: Asking
     store: SqliteStore | RedisStore
-    settings: FakeConfiguration
+    settings: FakeSettings
     gateway: FakeGateway
     speech: FakeSpeech
     topics: Topics
@@ -309,7 +309,7 @@ async def running_hub(
 
     ``settings``: the document's sections.
     """
-    configuration = FakeConfiguration(**settings)
+    configuration = FakeSettings(**settings)
     gateway, speech, topics, events = FakeGateway(), FakeSpeech(), Topics(), EventLog(wall=wall)
     store = shared_store or SqliteStore(folder / "sessions.sqlite3", offload=inline)
     asking = Asking.over(store)

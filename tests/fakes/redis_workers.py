@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from orch.stores.records import Appended
-from orch.stores.redis import RedisStore
+from orch.stores.redis.store import RedisStore
 
 
 class Worker:

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
+from orch.analytics.dashboard import DashboardStatistics
 from orch.cluster.workers import Counts, WorkersStatistics
-from orch.configuration import ConfigurationStatistics
-from orch.dashboard import DashboardStatistics
 from orch.gateway.figures import GatewayStatistics
 from orch.health.statistics import ServicesStatistics
-from orch.stores.standing import StoreStanding
-from orch.supervision import TreeStatistics
+from orch.settings.live import LiveSettingsStatistics
+from orch.stores.status import StoreStanding
+from orch.supervision.branches import TreeStatistics
 from orch.websocket.figures import ConnectionsStatistics
 from tests.fakes.scene_parts import (
     AUDIO,
@@ -50,19 +50,19 @@ KINDS: Final[dict[str, type]] = {
     "workers": WorkersStatistics,
     "metrics": DashboardStatistics,
     "tree": TreeStatistics,
-    "config": ConfigurationStatistics,
+    "config": LiveSettingsStatistics,
 }
 
 HOSTILE: Final = '<img src=x onerror="document.title=1">'
 
 TRACEBACK: Final = """Traceback (most recent call last):
-  File "/srv/orch/supervision.py", line 262, in _attempt
+  File "/srv/orch/supervision/branches.py", line 262, in _attempt
     await branch.run(task_status=_Started(usable))
   File "/srv/orch/websocket/service.py", line 141, in run
     await nursery.start(self._sweep)
   File "/srv/orch/websocket/sweeping.py", line 58, in _sweep
     await self._store.delete(expired)
-  File "/srv/orch/stores/sqlite.py", line 203, in delete
+  File "/srv/orch/stores/sqlite/store.py", line 203, in delete
     raise ProblemError("store_unavailable", "The store does not answer.")
 orch.problems.ProblemError: The store does not answer."""
 

@@ -7,7 +7,7 @@ from msgspec import convert, to_builtins
 from orch.settings import Settings
 
 
-class FakeConfiguration:
+class FakeSettings:
     """Holds settings as the real one does; ``change`` replaces them whole, as a changed file does."""
 
     def __init__(self, **document: Any) -> None:

@@ -12,13 +12,13 @@ import msgspec
 import trio
 
 from orch.problems import ProblemError
+from orch.protocol.messages import AudioStatus, Transcript, Translation
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.speech.backends import AUDIO, TRANSLATION, Headers
 from orch.speech.live import Speech, SpeechStream
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
-from orch.websocket.messages import AudioStatus, Transcript, Translation
 
 
 @dataclass(frozen=True)

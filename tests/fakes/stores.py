@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import pytest
 import trio
 
-from orch.stores import redis_pipeline
-from orch.stores import sqlite as sqlite_module
+from orch.protocol.session_keys import Keys
+from orch.stores.history import Limits
 from orch.stores.records import ParticipantRecord, SessionRecord, SessionStore
-from orch.stores.redis import RedisStore
-from orch.stores.sqlite import SqliteStore
-from orch.websocket.history import Limits
-from orch.websocket.keys import Keys
+from orch.stores.redis import pipeline as redis_pipeline
+from orch.stores.redis.store import RedisStore
+from orch.stores.sqlite import store as sqlite_module
+from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.running import run
 

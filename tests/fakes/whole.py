@@ -10,10 +10,10 @@ from typing import Any
 import trio
 
 from orch.asgi import Application
-from orch.configuration import Configuration
 from orch.front import kinds
 from orch.health.processes import ProcessSpec
 from orch.parts import Parts
+from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.tree import build, running
 
@@ -44,7 +44,7 @@ async def whole(
     events = EventLog(wall=time.time)
     database = {"session_management.sqlite_path": str(folder / "sessions.sqlite3")}
     listen = {"orchestration.frontend.port": 0, "orchestration.shutdown_grace": 2}
-    configuration = Configuration(
+    configuration = LiveSettings(
         path, {}, events=events, wall=time.time, overlay={**database, **listen, **overlay}
     )
     parts = build(configuration, events, processes or {})

@@ -26,7 +26,7 @@ import trio
 from orch.front.hypercorn import Front
 from orch.front.listeners import listeners
 from orch.front.server import Server
-from orch.restarts import RestartPolicy
+from orch.supervision.restart_policy import RestartPolicy
 from orch.telemetry.logs import configure
 from orch.workers.lifeline import FLAG, Lifeline
 from orch.workers.listening import open_groups

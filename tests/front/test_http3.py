@@ -11,11 +11,11 @@ import trio
 from aioquic.h3.connection import ErrorCode, FrameType, encode_frame
 from trio.testing import wait_all_tasks_blocked
 
-from orch import self_made
 from orch.capacity import Capacity
 from orch.front.admission import Admission
 from orch.front.http3_connection import HEADER_BYTES, UNSENT_BYTES
 from orch.front.hypercorn import Front
+from orch.tls import self_signed as self_made
 from tests.fakes.http3 import garbage, http3
 from tests.fakes.running import run
 

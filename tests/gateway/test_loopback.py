@@ -21,11 +21,11 @@ from orch.gateway.transport import Connector
 from orch.gateway.upstream import Request, Upstream, UpstreamError
 from orch.settings import decode
 from orch.telemetry.events import EventLog
-from orch.websocket.topics import Topics
+from orch.telemetry.topics import Topics
 from tests.fakes.gateway import FakeHealth, FakeMetrics, Serve, answering, ok, read_request
 from tests.fakes.ports import free_port
 from tests.fakes.running import run
-from tests.fakes.settings import FakeConfiguration
+from tests.fakes.settings import FakeSettings
 
 # Made with: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500
 #   -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1
@@ -257,7 +257,7 @@ async def hosted(serve: Serve) -> AsyncIterator[tuple[GatewayService, str, int]]
     """Host a gateway to ``serve`` as the service does; gives it, and where it listens."""
     async with back_end(serve) as port:
         gateway = GatewayService(
-            settings=FakeConfiguration(services={"audio-service": {"url": f"http://127.0.0.1:{port}"}}),
+            settings=FakeSettings(services={"audio-service": {"url": f"http://127.0.0.1:{port}"}}),
             health=FakeHealth(),
             events=EventLog(wall=lambda: 0.0),
             topics=Topics(),
@@ -455,7 +455,7 @@ def test_a_user_in_the_url_is_sent_unless_the_request_brings_its_own(
     async def main() -> None:
         async with back_end(serve) as port:
             text = f"services: {{audio-service: {{url: 'http://user:p%40ss@127.0.0.1:{port}/base'}}}}"
-            settings = FakeConfiguration()
+            settings = FakeSettings()
             settings.current = decode(text, {}).settings
             gateway = GatewayService(
                 settings=settings,

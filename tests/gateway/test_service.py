@@ -488,15 +488,15 @@ def test_routes_need_no_health_and_no_back_end() -> None:
     """The seed's discovery failure: cached service information goes on to answer, outside any event loop."""
     from orch.gateway.service import GatewayService
     from orch.telemetry.events import EventLog
-    from orch.websocket.topics import Topics
-    from tests.fakes.settings import FakeConfiguration
+    from orch.telemetry.topics import Topics
+    from tests.fakes.settings import FakeSettings
 
     class NoHealth(FakeHealth):
         def is_usable(self, service: str, url: str) -> bool:
             raise ConnectionError
 
     gateway = GatewayService(
-        settings=FakeConfiguration(),
+        settings=FakeSettings(),
         health=NoHealth(),
         events=EventLog(wall=lambda: 0.0),
         topics=Topics(),

@@ -12,7 +12,7 @@ import trio
 from orch.health.probes import open_client, probe
 from orch.health.verdict import Observation, Seen, State
 from orch.settings import Service
-from orch.tls import TrustStore
+from orch.tls.trust import TrustStore
 from tests.fakes.health import Bench, Network, healthy, refused
 from tests.fakes.running import run
 from tests.health.test_probes import ask, raw, serving

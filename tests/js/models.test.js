@@ -147,7 +147,7 @@ test("close codes: what to do, the service's reason first", () => {
 });
 
 test("every close code of the service's table is followed as the table says", () => {
-  const table = readFileSync(new URL("../../orch/websocket/closes.py", import.meta.url), "utf8");
+  const table = readFileSync(new URL("../../orch/protocol/closes.py", import.meta.url), "utf8");
   const rows = [...table.matchAll(/Close\(\s*(\d{4}),[^)]*?"(stop|back_off|now)"\s*\)/g)];
   assert.ok(rows.length >= 10);
   for (const [, code, next] of rows) assert.equal(afterClose(Number(code)).next, next, code);

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orch.sandbox.engines.pocketsphinx import PocketSphinx
 from orch.sandbox.engines.pocketsphinx_worker import is_filler, spoken
-from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE, EngineFailed, Heard, cut
+from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE, EngineFailed, Transcription, cut
 from tests.fakes.running import run
 from tests.fakes.sandbox import alone, beginning, children, pcm
 from tests.fakes.sounds import CLIPS, SPEECH, noise
@@ -52,11 +52,11 @@ def with_engine(test: Callable[[PocketSphinx], Awaitable[None]], *, capacity: in
     run(main, virtual=False)
 
 
-async def hear(engine: PocketSphinx, sound: bytes, *, skip_silence: bool = False) -> Heard:
+async def hear(engine: PocketSphinx, sound: bytes, *, skip_silence: bool = False) -> Transcription:
     return await engine.hear(sound, language="en", skip_silence=skip_silence)
 
 
-def text(heard: Heard) -> str:
+def text(heard: Transcription) -> str:
     return " ".join(segment.text for segment in heard.segments)
 
 
@@ -100,7 +100,7 @@ def test_words_have_their_times_in_order_and_posteriors_that_differ() -> None:
 def test_utterances_heard_at_once_do_not_mix() -> None:
     async def crowd(engine: PocketSphinx) -> None:
         expected = {clip: await hear(engine, beginning(clip)) for clip in CLIPS}
-        answers: list[tuple[str, Heard]] = []
+        answers: list[tuple[str, Transcription]] = []
 
         async def ask(clip: str) -> None:
             answers.append((clip, await hear(engine, beginning(clip))))

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from orch.sandbox.engines import whisper
-from orch.sandbox.engines.speech import Heard
+from orch.sandbox.engines.speech import Transcription
 from tests.fakes.engines import ScriptedWhisper
 from tests.fakes.running import run
 
@@ -55,7 +55,7 @@ def test_a_fetch_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch
 def test_segments_words_and_probabilities_are_the_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     package = install(monkeypatch, ScriptedWhisper())
 
-    async def hear() -> Heard:
+    async def hear() -> Transcription:
         package.go.release(3)
         return await (await _loaded()).hear(SOUND, language=None, skip_silence=True)
 
@@ -74,7 +74,7 @@ def test_what_is_heard_can_be_sent_as_json(monkeypatch: pytest.MonkeyPatch) -> N
     """The engine's numbers are NumPy's, which JSON does not know."""
     package = install(monkeypatch, ScriptedWhisper())
 
-    async def hear() -> Heard:
+    async def hear() -> Transcription:
         package.go.release(3)
         return await (await _loaded()).hear(SOUND, language=None, skip_silence=False)
 
@@ -90,7 +90,7 @@ def test_a_text_that_the_engine_doubts_is_not_shown(monkeypatch: pytest.MonkeyPa
         2: {"compression_ratio": 9.0},
     }
 
-    async def hear() -> Heard:
+    async def hear() -> Transcription:
         package.go.release(3)
         return await (await _loaded()).hear(SOUND, language="en", skip_silence=False)
 
@@ -101,7 +101,7 @@ def test_the_engine_is_asked_for_a_bounded_amount_of_work(monkeypatch: pytest.Mo
     """Nothing stops it while it decodes: a second of noise must not keep everyone waiting."""
     package = install(monkeypatch, ScriptedWhisper())
 
-    async def hear() -> Heard:
+    async def hear() -> Transcription:
         package.go.release(3)
         return await (await _loaded()).hear(SOUND, language="en", skip_silence=False)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orch.sandbox.engines.speech import Heard
+from orch.sandbox.engines.speech import Transcription
 from orch.sandbox.engines.whisper import Whisper, load
 from orch.speech.wav import wav
 from tests.fakes.running import run
@@ -63,7 +63,7 @@ def test_speech_becomes_its_words_over_http(model: Path) -> None:
 
 @pytest.mark.sandbox
 def test_a_detected_language_comes_with_its_probability(model: Path) -> None:
-    async def main() -> Heard:
+    async def main() -> Transcription:
         engine = await load(str(model), fetch_seconds=0)
         return await engine.hear(pcm("austen-0920"), language=None, skip_silence=False)
 

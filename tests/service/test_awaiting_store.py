@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from orch.asgi import Application
-from orch.configuration import Configuration
 from orch.early import EarlyApplication
+from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.tree import build
 from tests.fakes.ports import free_port
@@ -159,7 +159,7 @@ def test_only_operators_are_told_where_the_store_is(tmp_path: Path, address: str
             "session_management.persistence": "redis",
             "session_management.redis_url": "redis://inside.example:6379",
         }
-        configuration = Configuration(path, {}, events=events, wall=time.time, overlay=settings)
+        configuration = LiveSettings(path, {}, events=events, wall=time.time, overlay=settings)
         parts = build(configuration, events, {})
         application = EarlyApplication(parts, Application(parts))
         for asked in ("/readyz", "/api/sessions"):

@@ -10,7 +10,7 @@ import trio
 
 import orch.client
 from orch.client import Backoff, Client, ConnectionLostError, Lost, RefusedError, StateChanged, StoppedError
-from orch.websocket.messages import SessionMessage, Transcript, Update
+from orch.protocol.messages import SessionMessage, Transcript, Update
 from tests.fakes.client import clip
 from tests.fakes.cutting import relay
 from tests.fakes.running import run

@@ -11,7 +11,7 @@ from contextlib import suppress
 import httpx2
 import pytest
 
-from orch import self_made
+from orch.tls import self_signed as self_made
 from tests.fakes.service import RunningService, service
 
 WAYS = {

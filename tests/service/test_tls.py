@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from orch import self_made
+from orch.tls import self_signed as self_made
 from tests.fakes.client import connected
 from tests.fakes.http3 import http3
 from tests.fakes.redis import redis_server

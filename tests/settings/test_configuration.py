@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import trio
 
-from orch.configuration import Configuration, find_file
 from orch.settings import SettingsError
+from orch.settings.live import LiveSettings, find_file
 from orch.telemetry.events import EventLog
 from tests.fakes.running import run
 
 
-def configuration(path: Path, **environ: str) -> Configuration:
-    return Configuration(path, environ, events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
+def configuration(path: Path, **environ: str) -> LiveSettings:
+    return LiveSettings(path, environ, events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
 
 
 def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
@@ -64,16 +64,16 @@ def test_an_operators_change_holds_over_the_file_and_can_be_taken_back(tmp_path:
     path = tmp_path / "orchestration.yaml"
     path.write_text("orchestration: {gateway: {timeout: 5}}")
     held = configuration(path)
-    held.adopt(held.changed({}, {"orchestration.gateway.timeout": 9}), 1)
+    held.adopt(held.with_changes({}, {"orchestration.gateway.timeout": 9}), 1)
     held.reload()
     assert held.current.orchestration.gateway.timeout == 9
     assert held.statistics().sources["orchestration.gateway.timeout"] == "runtime"
     assert held.statistics().runtime == ("orchestration.gateway.timeout",)
-    held.adopt(held.changed(held.runtime, {"orchestration.gateway.timeout": None}), 2)
+    held.adopt(held.with_changes(held.runtime, {"orchestration.gateway.timeout": None}), 2)
     assert held.revision == 2
     assert held.current.orchestration.gateway.timeout == 5
     with pytest.raises(SettingsError):
-        held.changed({}, {"orchestration.gateway.timeout": "soon"})
+        held.with_changes({}, {"orchestration.gateway.timeout": "soon"})
     assert held.current.orchestration.gateway.timeout == 5
     assert path.read_text() == "orchestration: {gateway: {timeout: 5}}"
 
@@ -115,8 +115,8 @@ def test_what_starts_programs_or_is_sent_keys_is_not_changed_whoever_stored_it(t
         assert held.current.orchestration.gateway.timeout == 9
         assert held.runtime == {"orchestration.gateway.timeout": 9}
         with pytest.raises(SettingsError):
-            held.changed({}, stored)
-        assert held.changed(stored, {"orchestration.gateway.timeout": 8}) == {
+            held.with_changes({}, stored)
+        assert held.with_changes(stored, {"orchestration.gateway.timeout": 8}) == {
             "orchestration.gateway.timeout": 8
         }
     held.adopt({}, held.revision + 1)

@@ -10,8 +10,8 @@ from orch.settings.decoding import values
 from orch.settings.environment import for_child
 from orch.settings.kinds import masked, secrets_of, why_fixed
 from orch.settings.structs import Service
-from orch.tls import find_faults
-from orch.tls_pair import find_pair_faults
+from orch.tls.pair import find_pair_faults
+from orch.tls.trust import find_faults
 
 SECRET = "hush-7777777001"  # noqa: S105 - a test's own
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orch.access.rate_limits import address_limit
 from orch.capacity import CurrentCapacity, connections_per_address, fit, needs, websockets_per_address
 from orch.descriptors import limit, raise_limit
 from orch.front.admission import REFUSALS_AT_ONCE, Admission, Place
-from orch.websocket.limits import address_limit
-from tests.fakes.settings import FakeConfiguration
+from tests.fakes.settings import FakeSettings
 
 
 def test_what_fits_is_what_was_asked_for() -> None:
@@ -43,7 +43,7 @@ def test_the_reserve_grows_with_the_back_ends() -> None:
     """Each instance may have as many connections as its shares say, and they are not clients' to take."""
     one = {"audio-service": {"url": "http://one:1"}}
     two = {"audio-service": {"url": "http://one:1", "instances": [{"url": "http://two:1", "weight": 1}]}}
-    reserves = [CurrentCapacity(FakeConfiguration(services=each), 100_000)().reserve for each in (one, two)]
+    reserves = [CurrentCapacity(FakeSettings(services=each), 100_000)().reserve for each in (one, two)]
     assert reserves[1] - reserves[0] == needs(128, 0) - needs(0, 0)
 
 

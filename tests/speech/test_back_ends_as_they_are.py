@@ -11,9 +11,9 @@ import pytest
 
 from orch.problems import ProblemError
 from orch.speech.backends import AUDIO, TRANSLATION, Answer, Headers, Request, is_passing
-from orch.speech.transcriber import MOST_LANGUAGES, HeardWord, Spans, read_models, read_transcription
+from orch.speech.results import TranscribedWord, TranslatedText
+from orch.speech.transcriber import MOST_LANGUAGES, Spans, read_models, read_transcription
 from orch.speech.translator import (
-    Translated,
     read_libretranslate,
     read_libretranslate_languages,
     read_livetranslate,
@@ -142,7 +142,7 @@ def test_what_the_engine_doubts_itself_is_left_out() -> None:
     assert [word.text for word in heard.words] == ["Good"]
     inner = [dict(segments[0], words=words[:1]), dict(segments[1], words=words[1:])]
     assert read_transcription("/", ok({"text": "x", "segments": inner})).words == (
-        HeardWord("Good", 1.1, 1.4, None),
+        TranscribedWord("Good", 1.1, 1.4, None),
     )
 
 
@@ -285,7 +285,7 @@ def chat(content: Any, **choice: Any) -> FakeAnswer:
     ],
 )
 def test_of_a_chat_the_answer_is_read_and_not_the_reasoning(content: Any) -> None:
-    assert read_openai(chat(content)) == Translated("Buenos días")
+    assert read_openai(chat(content)) == TranslatedText("Buenos días")
 
 
 def test_reasoning_that_never_ends_is_no_translation() -> None:
@@ -343,7 +343,7 @@ def test_an_empty_translation_is_an_answer_and_readers_see_the_original(
 @pytest.mark.parametrize("detected", ["[]", '"en"', "null", '{"language": 5}', "[1, {}]"])
 def test_an_odd_detected_language_costs_no_translation(detected: str) -> None:
     answer = raw('{"translatedText": "Hola", "alternatives": 1, "detectedLanguage": ' + detected + "}")
-    assert read_libretranslate(answer) == Translated("Hola")
+    assert read_libretranslate(answer) == TranslatedText("Hola")
 
 
 def test_odd_entries_of_a_list_of_languages_are_passed_over() -> None:

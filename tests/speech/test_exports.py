@@ -12,11 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.problems import ProblemError
-from orch.speech.cues import SHORT, Cue, apart, cues, parts, width, wrap
-from orch.speech.exports import Choice, export, of_history, record, stamp
-from orch.speech.lines import flat
-from orch.speech.rows import is_plain
-from orch.websocket.messages import (
+from orch.protocol.messages import (
     CaptionError,
     ParticipantRenamed,
     Pong,
@@ -25,6 +21,10 @@ from orch.websocket.messages import (
     Word,
     encode,
 )
+from orch.speech.cues import SHORT, Cue, apart, cues, parts, width, wrap
+from orch.speech.exports import Choice, export, of_history, record, stamp
+from orch.speech.lines import flat
+from orch.speech.rows import is_plain
 
 FFMPEG = shutil.which("ffmpeg") or "ffmpeg"
 STARTED = 1_700_000_000_000

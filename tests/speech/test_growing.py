@@ -3,17 +3,17 @@ from typing import Any
 import pytest
 
 from orch.speech.growing import is_guess, settled_part
-from orch.speech.transcriber import Heard, HeardWord
+from orch.speech.results import TranscribedWord, Transcription
 
 
-def heard(text: str, *, last_ends: float) -> Heard:
+def heard(text: str, *, last_ends: float) -> Transcription:
     """Return an answer with a word each half second, of which the last ends then."""
     said = text.split()
     words = tuple(
-        HeardWord(word, last_ends - (len(said) - at) * 0.5, last_ends - (len(said) - at - 1) * 0.5, 0.9)
+        TranscribedWord(word, last_ends - (len(said) - at) * 0.5, last_ends - (len(said) - at - 1) * 0.5, 0.9)
         for at, word in enumerate(said)
     )
-    return Heard(text=text, words=words)
+    return Transcription(text=text, words=words)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def heard(text: str, *, last_ends: float) -> Heard:
 )
 def test_what_the_clock_has_cut_is_not_shown(text: str, shown: str) -> None:
     """An engine's marks of a cut are no words, and half a word is none."""
-    assert settled_part(Heard(text=text), seconds=5).text == shown
+    assert settled_part(Transcription(text=text), seconds=5).text == shown
 
 
 def test_a_word_that_may_go_on_is_held_back() -> None:
@@ -50,13 +50,15 @@ def test_a_word_that_a_pause_follows_is_shown() -> None:
 
 def test_punctuation_at_the_end_goes_with_its_word() -> None:
     words = heard("yes of course", last_ends=1.95)
-    assert settled_part(Heard(text="Yes, of course!", words=words.words), seconds=2.0).text == "Yes, of"
+    assert (
+        settled_part(Transcription(text="Yes, of course!", words=words.words), seconds=2.0).text == "Yes, of"
+    )
 
 
 def test_a_text_that_does_not_end_in_its_last_word_stays_whole() -> None:
     """Some engines write the words in another script or case than the text."""
     words = heard("ichi ni", last_ends=1.95).words
-    assert settled_part(Heard(text="一二", words=words), seconds=2.0).text == "一二"
+    assert settled_part(Transcription(text="一二", words=words), seconds=2.0).text == "一二"
 
 
 @pytest.mark.parametrize(
@@ -72,5 +74,5 @@ def test_a_text_that_does_not_end_in_its_last_word_stays_whole() -> None:
 def test_a_language_is_a_guess_until_the_engine_is_sure_or_has_heard_enough(
     asked: str, probability: float | None, seconds: float, expected: Any
 ) -> None:
-    answer = Heard(text="hello", language="en", language_probability=probability)
+    answer = Transcription(text="hello", language="en", language_probability=probability)
     assert is_guess(answer, asked=asked, seconds=seconds) is expected

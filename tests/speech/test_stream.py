@@ -9,9 +9,9 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
+from orch.protocol.messages import AudioStatus, Transcript
 from orch.settings import Orchestration
 from orch.settings import Speech as SpeechSettings
-from orch.websocket.messages import AudioStatus, Transcript
 from tests.fakes.running import run
 from tests.fakes.sounds import Samples, noise, pcm, silence, voice
 from tests.fakes.speech_back_ends import BackEnds, FakeAnswer, Room, Session, play, speak, words_of

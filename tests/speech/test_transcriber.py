@@ -8,7 +8,8 @@ import trio
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.backends import AUDIO, Headers, complaint, is_away, is_passing
-from orch.speech.transcriber import Heard, HeardWord, Transcriber, read_models, read_transcription
+from orch.speech.results import TranscribedWord, Transcription
+from orch.speech.transcriber import Transcriber, read_models, read_transcription
 from tests.fakes.running import run
 from tests.fakes.speech_back_ends import FakeAnswer, Holder, form, pcm_of
 
@@ -47,10 +48,10 @@ def transcriber(server: Server, **service: Any) -> Transcriber:
     return Transcriber(fetch=server.fetch, settings=Holder(settings))
 
 
-def ask(server: Server, *, language: str = "auto", times: int = 1, **service: Any) -> Heard:
+def ask(server: Server, *, language: str = "auto", times: int = 1, **service: Any) -> Transcription:
     subject = transcriber(server, **service)
 
-    async def main() -> Heard:
+    async def main() -> Transcription:
         for _ in range(times - 1):
             await subject.transcribe(PCM, sample_rate=16_000, language=language, session_id="s")
         return await subject.transcribe(PCM, sample_rate=16_000, language=language, session_id="s")
@@ -77,11 +78,11 @@ def test_the_systems_own_dialect() -> None:
     assert (service, method, path) == (AUDIO, "POST", "/api/transcribe")
     assert headers["authorization"] == "Bearer k"
     assert server.form() == {"": "audio", "language": "en", "session_id": "s", "enable_vad": "false"}
-    assert heard == Heard(
+    assert heard == Transcription(
         text="and mister john",
         language="en",
         confidence=0.83,
-        words=(HeardWord("and", 0.1, 0.3, None),),
+        words=(TranscribedWord("and", 0.1, 0.3, None),),
         model="pocketsphinx",
         seconds=0.5,
     )
@@ -118,7 +119,7 @@ def test_words_of_faster_whispers_servers_keep_their_probability() -> None:
         "segments": [{"words": [{"word": " Hi", "start": 0, "end": 1, "probability": 0.9}]}],
     }
     heard = ask(Server(ok(document)), dialect="openai", model="base", language="pt-BR")
-    assert heard.words == (HeardWord("Hi", 0, 1, 0.9),)
+    assert heard.words == (TranscribedWord("Hi", 0, 1, 0.9),)
 
 
 def test_the_language_goes_as_its_primary_subtag() -> None:

@@ -6,9 +6,9 @@ import pytest
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.backends import TRANSLATION
+from orch.speech.results import TranslatedText
 from orch.speech.translator import (
     Pairs,
-    Translated,
     Translator,
     read_libretranslate,
     read_libretranslate_languages,
@@ -26,8 +26,8 @@ def translator(server: Server, **service: Any) -> Translator:
     return Translator(fetch=server.fetch, settings=Holder(settings))
 
 
-def ask(server: Server, *, source: str = "en", target: str = "es", **service: Any) -> Translated:
-    async def main() -> Translated:
+def ask(server: Server, *, source: str = "en", target: str = "es", **service: Any) -> TranslatedText:
+    async def main() -> TranslatedText:
         return await translator(server, **service).translate(
             "Good morning", source=source, target=target, session_id="s"
         )
@@ -49,7 +49,7 @@ def test_the_systems_own_dialect() -> None:
         "backend_used": "apertium",
     }
     server = Server(ok(document))
-    assert ask(server, api_key="k") == Translated("Buenos días", "en", 0.7)
+    assert ask(server, api_key="k") == TranslatedText("Buenos días", "en", 0.7)
     service, method, path, headers, _ = server.asked[0]
     assert (service, method, path) == (TRANSLATION, "POST", "/api/translate")
     assert headers == {"content-type": "application/json", "authorization": "Bearer k"}
@@ -65,7 +65,7 @@ def test_libretranslates_dialect() -> None:
     """The key goes into the body; how sure it is of the language is no confidence in the translation."""
     document = {"translatedText": "Buenos días", "detectedLanguage": {"confidence": 90, "language": "en"}}
     server = Server(ok(document))
-    assert ask(server, dialect="libretranslate", source="auto", api_key="k") == Translated(
+    assert ask(server, dialect="libretranslate", source="auto", api_key="k") == TranslatedText(
         "Buenos días", "en"
     )
     assert server.asked[0][2] == "/translate"
@@ -84,7 +84,7 @@ def test_openais_dialect() -> None:
         "choices": [{"message": {"role": "assistant", "content": "Buenos días\n"}, "finish_reason": "stop"}]
     }
     server = Server(ok(document))
-    assert ask(server, dialect="openai", model="m", api_key="k") == Translated("Buenos días")
+    assert ask(server, dialect="openai", model="m", api_key="k") == TranslatedText("Buenos días")
     assert server.asked[0][2] == "/v1/chat/completions"
     assert server.asked[0][3]["authorization"] == "Bearer k"
     asked = question(server)

@@ -8,9 +8,9 @@ import trio
 import trio.testing
 
 from orch.problems import ProblemError
+from orch.protocol.session_keys import Keys
+from orch.stores.history import Limits
 from orch.stores.records import Appended, Origin, ParticipantRecord
-from orch.websocket.history import Limits
-from orch.websocket.keys import Keys
 from tests.fakes.stores import LIMITS, PARTICIPANT, Engine, append, record, running
 
 

@@ -8,10 +8,12 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores import redis_connecting, redis_feed, redis_words
-from orch.stores.redis import RedisStore
-from orch.stores.redis_commands import SessionCommands
-from orch.stores.sqlite import LOOK_EVERY, SqliteStore
+from orch.stores.redis import connector as redis_connecting
+from orch.stores.redis import diagnosis as redis_words
+from orch.stores.redis import feed as redis_feed
+from orch.stores.redis.commands import SessionCommands
+from orch.stores.redis.store import RedisStore
+from orch.stores.sqlite.store import LOOK_EVERY, SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers

@@ -6,13 +6,14 @@ import pytest
 import trio
 import trio.testing
 
-from orch.stores import redis_asking, redis_feed
+from orch.stores.history import Limits
 from orch.stores.records import ClusterStore, KeptSettings, Origin
-from orch.stores.redis import RedisStore
-from orch.stores.redis_calls import load_scripts
-from orch.stores.redis_link import Link
-from orch.stores.sqlite import SqliteStore
-from orch.websocket.history import Limits
+from orch.stores.redis import feed as redis_feed
+from orch.stores.redis import survey as redis_asking
+from orch.stores.redis.calls import load_scripts
+from orch.stores.redis.connection import Link
+from orch.stores.redis.store import RedisStore
+from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import Worker, workers
 from tests.fakes.running import run
@@ -463,7 +464,7 @@ def test_a_server_without_sharded_channels_does_as_well(
     choice = b"redis.REDIS_VERSION_NUM and 'SPUBLISH' or 'PUBLISH'"
     scripts = {name: text.replace(choice, b"'PUBLISH'") for name, text in load_scripts().items()}
     assert sum(choice in text for text in load_scripts().values()) == 3
-    monkeypatch.setattr("orch.stores.redis.load_scripts", lambda: scripts)
+    monkeypatch.setattr("orch.stores.redis.store.load_scripts", lambda: scripts)
     monkeypatch.setattr(Link, "is_sharded", property(lambda _: False))
 
     async def main() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from orch.masking import mask_url
-from orch.stores.redis_address import Address, Tls, read_address, shown
+from orch.settings.redis_url import Address, Tls, read_address, shown
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import trio
 import trio.lowlevel
 
 from orch.problems import ProblemError
-from orch.stores import redis_pipeline
-from orch.stores.redis import RedisStore
-from orch.websocket.history import Limits
+from orch.stores.history import Limits
+from orch.stores.redis import pipeline as redis_pipeline
+from orch.stores.redis.store import RedisStore
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import Worker, workers
 from tests.fakes.running import run

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.stores import redis_following as module
+from orch.stores.history import NOBODYS_CAPTION
 from orch.stores.records import Appended
-from orch.stores.redis_following import Follower
-from orch.stores.redis_keys import (
+from orch.stores.redis import sequencer as module
+from orch.stores.redis.keys import (
     Told,
     appended,
     channel,
@@ -16,7 +16,7 @@ from orch.stores.redis_keys import (
     encode_told,
     keys,
 )
-from orch.websocket.history import NOBODYS_CAPTION
+from orch.stores.redis.sequencer import Follower
 
 
 def news(offset: int) -> Appended:

@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from orch.websocket.history import Limits
+from orch.stores.history import Limits
 from tests.fakes.redis import redis_server
 from tests.fakes.redis_workers import workers
 from tests.fakes.running import run

@@ -9,7 +9,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.stores.records import KeptSettings
-from orch.stores.redis_keys import channel, keys
+from orch.stores.redis.keys import channel, keys
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers
 from tests.fakes.running import run

@@ -6,8 +6,9 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores import redis_connecting, redis_feed
-from orch.websocket.history import Limits
+from orch.stores.history import Limits
+from orch.stores.redis import connector as redis_connecting
+from orch.stores.redis import feed as redis_feed
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import workers
 from tests.fakes.running import run

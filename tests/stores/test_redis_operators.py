@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores import redis_connecting
-from orch.stores.redis import RedisStatistics, RedisStore
+from orch.stores.redis import connector as redis_connecting
+from orch.stores.redis.store import RedisStatistics, RedisStore
 from tests.fakes.redis import ClusterNode, RedisServer, redis_server
 from tests.fakes.redis_workers import workers
 from tests.fakes.running import run

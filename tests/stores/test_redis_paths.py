@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from orch.stores.redis import RedisStore
-from orch.websocket.history import Limits
+from orch.stores.history import Limits
+from orch.stores.redis.store import RedisStore
 from tests.fakes.cutting import relay
 from tests.fakes.redis import redis_server
 from tests.fakes.running import run

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from orch.stores import redis_connecting
-from orch.stores.redis import RedisStore
-from orch.stores.redis_troubles import Damage, Damper, Seldom
-from orch.stores.redis_words import clock_caution
+from orch.stores.redis import connector as redis_connecting
+from orch.stores.redis.diagnosis import clock_caution
+from orch.stores.redis.store import RedisStore
+from orch.stores.redis.troubles import Damage, Damper, Seldom
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import workers
 from tests.fakes.running import run

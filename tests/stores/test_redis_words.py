@@ -2,7 +2,7 @@
 
 import pytest
 
-from orch.stores.redis_words import (
+from orch.stores.redis.diagnosis import (
     cautions,
     explain,
     is_forbidden,

@@ -7,11 +7,11 @@ from random import Random
 import pytest
 import trio
 
-from orch.stores import statements
-from orch.stores.database import close_database, migrations, open_database
+from orch.stores.history import Budget, Kind, Limits, Losses, Share, pressed
 from orch.stores.records import ParticipantRecord, SessionStore
-from orch.stores.sqlite import SqliteStore
-from orch.websocket.history import Budget, Kind, Limits, Losses, Share, pressed
+from orch.stores.sqlite import statements
+from orch.stores.sqlite.database import close_database, migrations, open_database
+from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers

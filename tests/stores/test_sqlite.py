@@ -9,11 +9,11 @@ import trio
 import trio.testing
 
 from orch.problems import ProblemError
-from orch.stores import sqlite as module
-from orch.stores.database import Migration, StoreError, migrations, open_database
-from orch.stores.sqlite import SqliteStore
-from orch.stores.statements import SIGN_INS_KEPT
-from orch.websocket.history import Limits
+from orch.stores.history import Limits
+from orch.stores.sqlite import store as module
+from orch.stores.sqlite.database import Migration, StoreError, migrations, open_database
+from orch.stores.sqlite.statements import SIGN_INS_KEPT
+from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.running import run
 from tests.fakes.stores import LIMITS, PARTICIPANT, append, record, running
@@ -259,7 +259,7 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_two_services_cannot_share_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two writers would give one offset to two messages: the second one is told, the first one goes on."""
-    monkeypatch.setattr("orch.stores.database.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("orch.stores.sqlite.database.BUSY_TIMEOUT", 0.05)
 
     async def main() -> None:
         first = SqliteStore(tmp_path / "s.sqlite3", offload=inline)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from orch.stores.sqlite import SqliteStore
+from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.running import run
 
 WRITER = """
 import sys
 import trio
 from orch.stores.records import SessionRecord
-from orch.stores.sqlite import SqliteStore
-from orch.websocket.history import Limits
+from orch.stores.sqlite.store import SqliteStore
+from orch.stores.history import Limits
 
 async def main():
     store = SqliteStore(sys.argv[1])

@@ -19,9 +19,9 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores.sqlite import LOOK_EVERY, SqliteStore
-from orch.stores.sqlite_trouble import ADVICE, BRIEF, Steadied, Trouble, reason
-from orch.websocket.history import Limits
+from orch.stores.history import Limits
+from orch.stores.sqlite.diagnosis import ADVICE, BRIEF, Steadied, Trouble, reason
+from orch.stores.sqlite.store import LOOK_EVERY, SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.running import run
 from tests.fakes.stores import PARTICIPANT, append, record, running
@@ -497,7 +497,7 @@ def test_a_quota_that_is_used_up_is_a_full_disk(
 
             with monkeypatch.context() as broken:
                 broken.setattr(os, "posix_fallocate", used_up)
-                broken.setattr("orch.stores.sqlite.transact", transact)
+                broken.setattr("orch.stores.sqlite.store.transact", transact)
                 with pytest.raises(ProblemError, match="the disk is full"):
                     await store.create(record())
                 assert store.standing().brief == "the disk is full"

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 import trio
 
-from orch.configuration import Configuration
 from orch.health.verdict import State
 from orch.problems import ProblemError
+from orch.settings.live import LiveSettings
 from orch.speech.standing import ENOUGH
 from orch.telemetry.events import EventLog
 from orch.tree import build
@@ -36,7 +36,7 @@ def test_a_wrong_key_is_degraded_for_operators_until_another_one_is_set(tmp_path
 
             write("sk-verysecret123")
             events = EventLog(wall=trio.current_time)
-            configuration = Configuration(file, {}, events=events, wall=trio.current_time)
+            configuration = LiveSettings(file, {}, events=events, wall=trio.current_time)
             parts = build(configuration, events, {})
             async with trio.open_nursery() as nursery:
                 await nursery.start(parts.health.run)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.restarts import RestartPolicy
+from orch.supervision.restart_policy import RestartPolicy
 
 
 def test_each_failure_within_the_window_doubles_the_wait() -> None:

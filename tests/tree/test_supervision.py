@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from orch.restarts import RestartPolicy
-from orch.supervision import Detail, Queue, State, Tree
+from orch.supervision.branches import Detail, Queue, State, Tree
+from orch.supervision.restart_policy import RestartPolicy
 from orch.telemetry.events import EventLog
 from tests.fakes.running import run
 

@@ -8,10 +8,10 @@ from msgspec import Struct
 from orch.access.actors import ACTOR
 from orch.access.table import Need, need_of_route
 from orch.problems import TYPE_PREFIX, ProblemError
+from orch.protocol import closes
 from orch.settings import Frontend, Monitoring, Orchestration, Settings
 from orch.web.app import create_pages
 from orch.web.pages import PAGES
-from orch.websocket import closes
 from orch.websocket.handshake import Refused
 from tests.fakes.running import run
 from tests.fakes.scripted_service import ScriptedService

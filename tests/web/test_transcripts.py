@@ -6,9 +6,9 @@ import trio
 import trio.testing
 
 from orch.problems import ProblemError
+from orch.protocol.messages import Transcript, encode
 from orch.speech.exports import Choice, File
 from orch.web.transcripts import SLICE, TURN, WAITING, FileBody, Pauses, Transcripts
-from orch.websocket.messages import Transcript, encode
 from orch.websocket.rooms import KeptMessages
 from tests.fakes.running import run
 

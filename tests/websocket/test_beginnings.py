@@ -9,8 +9,8 @@ import trio
 
 from orch.access.actors import Actor
 from orch.problems import ProblemError
+from orch.protocol.messages import Participant
 from orch.websocket.address_rates import ADDRESSES, AddressRates
-from orch.websocket.messages import Participant
 from orch.websocket.sessions import PARTICIPANTS_BYTES, SessionListed, within_bytes
 from tests.fakes.hub import running_hub
 from tests.fakes.running import run

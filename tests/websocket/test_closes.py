@@ -1,6 +1,6 @@
 import pytest
 
-from orch.websocket.closes import CLOSES, after
+from orch.protocol.closes import CLOSES, after
 
 
 @pytest.mark.parametrize(

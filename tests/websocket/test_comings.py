@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orch.protocol.messages import Change, Participant
 from orch.websocket.comings import CHANGES_TOLD, Comings
-from orch.websocket.messages import Change, Participant
 
 
 def someone(name: str) -> Participant:

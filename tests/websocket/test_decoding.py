@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.problems import ProblemError
+from orch.protocol.messages import Broadcast, ClientMessage, JoinSession, Ping
 from orch.websocket.decoding import FRAME_LIMIT, TYPES, Echo, decode, is_too_large
-from orch.websocket.messages import Broadcast, ClientMessage, JoinSession, Ping
 
 DEEP = 100_000
 

@@ -10,10 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orch.stores import shares, statements
-from orch.stores.database import close_database, migrations, open_database
-from orch.stores.records import SessionRecord
-from orch.websocket.history import (
+from orch.stores.history import (
     Budget,
     Kept,
     Kind,
@@ -23,11 +20,14 @@ from orch.websocket.history import (
     is_whole,
     numbered,
     pressed,
-    refusal,
     share_of,
     spilled,
     too_old,
 )
+from orch.stores.records import SessionRecord
+from orch.stores.sqlite import shares, statements
+from orch.stores.sqlite.database import close_database, migrations, open_database
+from orch.websocket.recovery import refusal
 
 EPOCH = "e1"
 

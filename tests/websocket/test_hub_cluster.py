@@ -9,9 +9,9 @@ import pytest
 import trio
 
 from orch.cluster import asking
-from orch.stores.redis import RedisStore
+from orch.protocol.messages import Role, Transcript
+from orch.stores.redis.store import RedisStore
 from orch.websocket import elsewhere, others, roster, survey, sweeping
-from orch.websocket.messages import Role, Transcript
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.redis import RedisServer, redis_server

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores.redis import RedisStore
+from orch.stores.redis.store import RedisStore
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import running_hub
 from tests.fakes.redis import RedisServer, redis_server

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import trio
 
+from orch.protocol.identifiers import new_token
+from orch.protocol.messages import Role
 from orch.websocket.comings import CHANGES_TOLD
 from orch.websocket.members import Member
-from orch.websocket.messages import Role
 from orch.websocket.outbox import Frame
 from orch.websocket.roster import PARTICIPANTS_LISTED
 from orch.websocket.sessions import PARTICIPANTS_IN_LISTS, Session
-from orch.websocket.tokens import new_token
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.running import run
 

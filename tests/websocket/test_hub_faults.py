@@ -8,8 +8,8 @@ import trio
 import trio.testing
 from msgspec import Raw
 
-from orch.websocket.closes import after
-from orch.websocket.messages import SessionMessage
+from orch.protocol.closes import after
+from orch.protocol.messages import SessionMessage
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import EPOCH, Hub, running_hub
 from tests.fakes.running import run

@@ -11,8 +11,8 @@ import trio.testing
 from msgspec import Raw
 
 from orch.problems import ProblemError
-from orch.websocket.history import Budget, Kind, Limits, Share
-from orch.websocket.messages import SessionMessage
+from orch.protocol.messages import SessionMessage
+from orch.stores.history import Budget, Kind, Limits, Share
 from orch.websocket.parts import PART_BYTES
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from orch.problems import ProblemError
-from orch.websocket.messages import SessionMessage
+from orch.protocol.messages import SessionMessage
 from tests.fakes.hub import FakeAnswer, running_hub
 from tests.fakes.running import run
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 import trio
 
+from orch.protocol.messages import ParticipantRenamed, SessionMessage, Transcript, Translation
 from orch.speech.exports import Choice
-from orch.stores.redis import RedisStore
+from orch.stores.redis.store import RedisStore
 from orch.web.transcripts import Transcripts
-from orch.websocket.messages import ParticipantRenamed, SessionMessage, Transcript, Translation
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.redis import redis_server

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.websocket.messages import Transcript
+from orch.protocol.messages import Transcript
 from orch.websocket.space import Space
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.running import run

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.websocket.limits import Addresses, Rate, Verdict, address_of
+from orch.access.rate_limits import Addresses, Rate, Verdict, address_of
 
 
 def verdicts(rate: Rate, amounts: Sequence[tuple[float, float]]) -> list[str]:

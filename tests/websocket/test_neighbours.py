@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import trio
 
+from orch.protocol.identifiers import new_token
 from orch.stores.records import SessionRecord
 from orch.websocket.members import Member
 from orch.websocket.neighbours import TOLD_EVERY, Neighbours
@@ -13,7 +14,6 @@ from orch.websocket.outbox import Frame
 from orch.websocket.presence import PresenceTeller
 from orch.websocket.resident import Resident
 from orch.websocket.sessions import Session
-from orch.websocket.tokens import new_token
 from tests.fakes.running import run
 
 #: Bytes of a participant between workers, and of what stands around them.

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orch.protocol.identifiers import new_token
+from orch.protocol.messages import Participant
 from orch.stores.records import SessionRecord
 from orch.websocket import others as module
 from orch.websocket.members import Member
-from orch.websocket.messages import Participant
 from orch.websocket.others import TOLD_AT_ONCE, Going, Others, Told, parts
 from orch.websocket.outbox import Frame
 from orch.websocket.sessions import Session
-from orch.websocket.tokens import new_token
 
 
 def someone(name: str, called: str = "Ann") -> Participant:

@@ -3,7 +3,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.websocket.messages import Pong
+from orch.protocol.messages import Pong
 from orch.websocket.outbox import Frame, Offer, Outbox, Owed, frame
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orch.protocol.messages import Participant, Role
 from orch.websocket import roster as module
-from orch.websocket.messages import Participant, Role
 from orch.websocket.roster import PARTICIPANTS_LISTED, RANKS, Roster
 
 LIMIT = 4

@@ -3,10 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.problems import ProblemError
+from orch.protocol.identifiers import new_token
+from orch.protocol.messages import Role
+from orch.protocol.recovery_token import Token, read_token
 from orch.stores.records import Appended, Origin, SessionRecord
 from orch.websocket.figures import Rates
 from orch.websocket.members import Member
-from orch.websocket.messages import Role
 from orch.websocket.outbox import Frame
 from orch.websocket.resident import Resident
 from orch.websocket.sessions import (
@@ -17,7 +19,6 @@ from orch.websocket.sessions import (
     presence_interval,
     summary,
 )
-from orch.websocket.tokens import Token, new_token, read_token
 
 
 class FakeReceiver:

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orch.restarts import RestartPolicy
+from orch.supervision.restart_policy import RestartPolicy
 from orch.workers.rolling import (
     HUNG,
     HUNG_AFTER,

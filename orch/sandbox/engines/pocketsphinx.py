@@ -13,8 +13,8 @@ from orch.sandbox.engines.pocketsphinx_worker import FRAME, READ_SIZE
 from orch.sandbox.engines.speech import (
     BYTES_PER_SECOND,
     EngineFailed,
-    Heard,
     Segment,
+    Transcription,
     Word,
     cut,
     mean_confidence,
@@ -79,7 +79,7 @@ class PocketSphinx:
                 await _end(process)
             process.kill()
 
-    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Heard:
+    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
         """Write down a recording, one utterance after the other."""
         segments = []
         for start, end in cut(pcm, longest=LONGEST_UTTERANCE):
@@ -87,7 +87,9 @@ class PocketSphinx:
             if words:
                 segments.append(_segment(words, start / BYTES_PER_SECOND))
         # Whatever was said is written in the one language there is: nothing was detected that could be wrong.
-        return Heard(segments=tuple(segments), language="en", language_probability=None if language else 1.0)
+        return Transcription(
+            segments=tuple(segments), language="en", language_probability=None if language else 1.0
+        )
 
     async def _hear_utterance(self, pcm: bytes, *, kind: bytes) -> list[tuple[str, float, float, float]]:
         async with self._places:

@@ -33,7 +33,7 @@ class Segment(Struct, frozen=True):
     words: tuple[Word, ...]
 
 
-class Heard(Struct, frozen=True):
+class Transcription(Struct, frozen=True):
     """What an engine made of a recording. ``language`` is the one that was spoken, as the engine knows it.
 
     ``language_probability``: how sure the engine is of a language that it detected; None where it was told.
@@ -57,7 +57,7 @@ class SpeechEngine(Protocol):
     async def run(self, *, task_status: trio.TaskStatus[None] = ...) -> None:
         """Keep the engine loaded until cancelled. Raises :class:`EngineFailed` when it dies under us."""
 
-    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Heard:
+    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
         """Write down a recording. ``language``: one of :attr:`languages`, or None to let the engine find out.
 
         ``skip_silence``: stretches without speech are not decoded. A cancel stops the work itself, not only

@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 import trio
 
-from orch.sandbox.engines.speech import SAMPLE_RATE, Heard, Segment, Word, mean_confidence
+from orch.sandbox.engines.speech import SAMPLE_RATE, Segment, Transcription, Word, mean_confidence
 
 log = structlog.get_logger("whisper")
 
@@ -142,7 +142,7 @@ class Whisper:
         task_status.started()
         await trio.sleep_forever()
 
-    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Heard:
+    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
         """Write down a recording in a thread."""
         stopped = threading.Event()
         work = partial(
@@ -155,7 +155,7 @@ class Whisper:
 
     def _transcribe(
         self, pcm: bytes, *, language: str | None, skip_silence: bool, is_stopped: Callable[[], bool]
-    ) -> Heard:
+    ) -> Transcription:
         audio = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32_768
         segments, info = self._loaded.transcribe(
             audio,
@@ -180,7 +180,7 @@ class Whisper:
                 continue
             heard.append(_segment(segment))
         probability = None if language else round(float(info.language_probability), 6)
-        return Heard(segments=tuple(heard), language=info.language, language_probability=probability)
+        return Transcription(segments=tuple(heard), language=info.language, language_probability=probability)
 
 
 def token_limit(seconds: float) -> int:

@@ -1,6 +1,6 @@
 -- Whose part of which budget each stored message takes, so that what anyone may write never removes captions.
 
--- One row for each participant and kind of message (orch.websocket.history.Kind) with something stored.
+-- One row for each participant and kind of message (orch.stores.history.Kind) with something stored.
 CREATE TABLE shares (
     number   INTEGER PRIMARY KEY AUTOINCREMENT,
     session  INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
@@ -25,7 +25,7 @@ ALTER TABLE sessions ADD COLUMN dropped_captions INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN dropped_others INTEGER NOT NULL DEFAULT 0;
 UPDATE sessions SET dropped_captions = kept_first - 1, dropped_others = kept_first - 1;
 
--- share_kind(frame), share_sender(frame): orch.websocket.history.share_of.
+-- share_kind(frame), share_sender(frame): orch.stores.history.share_of.
 ALTER TABLE history ADD COLUMN share INTEGER NOT NULL DEFAULT 0;
 INSERT INTO shares (session, kind, sender, messages, bytes)
     SELECT session, share_kind(frame), share_sender(frame), count(*), sum(length(frame))

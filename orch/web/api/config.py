@@ -8,11 +8,11 @@ from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_request, document_response
 
 from orch.cluster.runtime_settings import Changed, WorkerChanged
-from orch.configuration import ConfigurationStatistics
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.settings import SettingsError
 from orch.settings.kinds import masked, why_fixed
+from orch.settings.live import LiveSettingsStatistics
 from orch.settings.portable import ImportedChange, exported, imported
 from orch.web.answers import JSON_LIMIT, answer, read_json, read_query
 from orch.web.audit import log_change
@@ -33,7 +33,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     applied: tuple[str, ...]
     waiting: tuple[str, ...]
     workers: tuple[WorkerChanged, ...]
-    config: ConfigurationStatistics
+    config: LiveSettingsStatistics
 
 
 class ImportQuery(Struct, frozen=True):
@@ -79,7 +79,7 @@ def blueprint(parts: Parts) -> Blueprint:
     api = Blueprint("config", __name__, url_prefix="/api/config")
 
     @api.get("")
-    @document_response(ConfigurationStatistics)
+    @document_response(LiveSettingsStatistics)
     async def config() -> Response:
         """Return every value in force with its source, and what waits for a restart. Secrets are masked."""
         return answer(parts.settings.statistics())

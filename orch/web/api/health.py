@@ -8,8 +8,8 @@ from quart_schema import document_response
 
 from orch.access.actors import actor_of
 from orch.parts import Parts
-from orch.stores.standing import StoreStanding
-from orch.supervision import State
+from orch.stores.status import StoreStanding
+from orch.supervision.branches import State
 from orch.web.answers import answer
 from orch.websocket.pool import NOBODY
 

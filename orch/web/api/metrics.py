@@ -3,7 +3,7 @@
 from quart import Blueprint, Response
 from quart_schema import document_response
 
-from orch.dashboard import DashboardStatistics
+from orch.analytics.dashboard import DashboardStatistics
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.web.answers import answer

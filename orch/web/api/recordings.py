@@ -8,14 +8,14 @@ from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_response
 
 from orch.access.actors import actor_of
+from orch.access.rate_limits import address_of
 from orch.access.table import Need
 from orch.parts import Parts
+from orch.protocol.messages import Language, Name
 from orch.settings.structs import Speech
 from orch.web.answers import answer, read_query
 from orch.web.api.sessions import codes, require
 from orch.web.uploads import Uploads
-from orch.websocket.limits import address_of
-from orch.websocket.messages import Language, Name
 from orch.websocket.recordings import RecordingListed
 
 RECORDING_KEY_HEADER: Final = "X-Recording-Key"

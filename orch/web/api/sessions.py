@@ -11,11 +11,11 @@ from orch.access.actors import actor_of
 from orch.access.table import Need
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.protocol.messages import Languages, SessionId
 from orch.speech.exports import Choice
 from orch.web.answers import answer, read_json, read_query
 from orch.web.audit import log_change
 from orch.web.transcripts import FileBody, Transcripts
-from orch.websocket.messages import Languages, SessionId
 from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary
 
 KEY_HEADER: Final = "X-Session-Key"

@@ -10,7 +10,7 @@ from quart_schema import document_querystring, document_response
 
 from orch.parts import Parts
 from orch.problems import ProblemError
-from orch.supervision import TreeStatistics
+from orch.supervision.branches import TreeStatistics
 from orch.web.answers import answer, read_query
 from orch.web.audit import log_change
 

@@ -1,5 +1,5 @@
 /**
- * What a client does after a close code: the browser's side of orch/websocket/closes.py, which a test compares.
+ * What a client does after a close code: the browser's side of orch/protocol/closes.py, which a test compares.
  *
  * The service's own codes follow Pusher's ranges: 4000–4099 stop, 4100–4199 back off, 4200–4299 come back at once.
  */

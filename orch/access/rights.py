@@ -1,0 +1,12 @@
+"""What an actor may do in a session. Pure."""
+
+from orch.access.actors import Actor
+from orch.access.table import Need, allowed
+from orch.protocol.session_keys import Keys, Right
+
+
+def right_of(actor: Actor, keys: Keys, shown: str | None) -> Right:
+    """Return what someone may do in a session. A key that is shown decides alone."""
+    if shown:
+        return keys.opens(shown)
+    return Right.SPEAK if allowed(actor, Need.SPEAK) else Right.NONE

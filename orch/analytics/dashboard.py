@@ -1,0 +1,193 @@
+"""The figures of the overview page: sampled on a beat, kept for a quarter of an hour."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from msgspec import Struct
+
+from orch.analytics.series import Series
+from orch.cluster.workers import Brief, WorkersStatistics
+from orch.telemetry.boundaries import Boundary
+
+if TYPE_CHECKING:
+    from orch.gateway.service import GatewayService
+    from orch.settings.live import LiveSettings
+    from orch.speech.live import Speech
+    from orch.telemetry.events import EventLog
+    from orch.websocket.service import HubService
+
+FIGURES: Final = (
+    "requests_per_second",
+    "errors_per_second",
+    "gateway_p50_ms",
+    "gateway_p95_ms",
+    "caption_requests_p95_ms",
+    "connections",
+    "sessions",
+    "messages_out_per_second",
+    "caption_p95_ms",
+)
+
+
+class ProcessStatistics(Struct, frozen=True, kw_only=True):
+    """What the process uses. ``cpu_share``: of one core, since the last sample; null where unknown."""
+
+    rss_bytes: int | None
+    cpu_share: float | None
+    open_files: int | None
+    tasks: int
+
+
+class DashboardStatistics(Struct, frozen=True, kw_only=True):
+    """One page's worth of figures. ``series`` holds columns, oldest first, null for a gap.
+
+    Connections, sessions and messages are all workers', everything else is this worker's; of a worker that
+    did not answer the last roll call (``connections["unanswered"]`` of them) it is what it said before.
+    ``gateway_p50_ms`` and ``gateway_p95_ms`` are of clients' requests alone: what a request for captions
+    takes is for the most part the length of what was said.
+    """
+
+    uptime: float
+    now: float
+    interval: float
+    series: dict[str, list[float | None]]
+    gateway: dict[str, Any]
+    speech: Any
+    connections: dict[str, Any]
+    events: tuple[Any, ...]
+    process: ProcessStatistics
+
+
+class Dashboard:
+    """Samples the parts' statistics. The mutable state is the series and the counters of the last sample."""
+
+    def __init__(
+        self,
+        *,
+        settings: "LiveSettings",
+        gateway: "GatewayService",
+        speech: "Speech",
+        hub: "HubService",
+        workers: Callable[[], WorkersStatistics],
+        events: "EventLog",
+        wall: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._speech = speech
+        self._hub = hub
+        self._workers = workers
+        self._events = events
+        self._wall = wall
+        self._began = wall()
+        self._series = Series(FIGURES)
+        self._last: tuple[float, int, int, float] | None = None
+        self._cpu_share: float | None = None
+        self.boundary = Boundary("dashboard")
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Sample every ``metrics_collection_interval`` until cancelled."""
+        with self.boundary.item():
+            self._sample()
+        task_status.started()
+        while True:
+            await trio.sleep(self._interval())
+            with self.boundary.item():
+                self._sample()
+
+    def _interval(self) -> float:
+        return self._settings.current.orchestration.monitoring.metrics_collection_interval
+
+    def _sample(self) -> None:
+        gateway, workers = self._gateway.statistics(), self._briefs()
+        now, cpu = trio.current_time(), time.process_time()
+        requests = errors = None
+        if self._last is not None:
+            then, requests_then, errors_then, cpu_then = self._last
+            passed = now - then
+            if passed > 0:
+                requests = (gateway.requests - requests_then) / passed
+                errors = (gateway.errors - errors_then) / passed
+                self._cpu_share = (cpu - cpu_then) / passed
+        self._last = (now, gateway.requests, gateway.errors, cpu)
+        self._series.add(
+            self._wall(),
+            {
+                "requests_per_second": requests,
+                "errors_per_second": errors,
+                "gateway_p50_ms": gateway.clients.p50_ms,
+                "gateway_p95_ms": gateway.clients.p95_ms,
+                "caption_requests_p95_ms": gateway.captions.p95_ms,
+                "connections": sum(brief.connections for brief in workers),
+                "sessions": self._hub.sessions,
+                "messages_out_per_second": sum(brief.messages_out_per_second for brief in workers),
+                "caption_p95_ms": self._speech.statistics().caption_p95_ms,
+            },
+        )
+
+    def _briefs(self) -> tuple[Brief, ...]:
+        return tuple(each.brief for each in self._workers().workers)
+
+    def statistics(self) -> DashboardStatistics:
+        """Return what the overview shows."""
+        gateway, workers = self._gateway.statistics(), self._briefs()
+        return DashboardStatistics(
+            uptime=self._wall() - self._began,
+            now=self._wall(),
+            interval=self._interval(),
+            series=self._series.columns(),
+            gateway={
+                name: getattr(gateway, name)
+                for name in (
+                    "requests",
+                    "errors",
+                    "retries",
+                    "requests_last_minute",
+                    "errors_last_minute",
+                    "in_flight",
+                    "requests_per_second",
+                    "error_rate",
+                    "clients",
+                    "captions",
+                )
+            },
+            speech=self._speech.statistics(),
+            connections={
+                "active": sum(brief.connections for brief in workers),
+                "unanswered": sum(not each.answered for each in self._workers().workers),
+                "limit": sum(brief.limit for brief in workers),
+                "sessions": self._hub.sessions,
+                "evicted": sum(brief.evicted for brief in workers),
+                "messages_out_per_second": sum(brief.messages_out_per_second for brief in workers),
+            },
+            events=self._events.latest(),
+            process=self._process(),
+        )
+
+    def _process(self) -> ProcessStatistics:
+        return ProcessStatistics(
+            rss_bytes=_resident_bytes(),
+            cpu_share=self._cpu_share,
+            open_files=_open_files(),
+            tasks=trio.lowlevel.current_statistics().tasks_living,
+        )
+
+
+def _resident_bytes() -> int | None:
+    """Return the resident set, or None where there is no /proc to ask."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _open_files() -> int | None:
+    try:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough, and it is called often
+    except OSError:
+        return None

@@ -1,0 +1,295 @@
+"""The configuration file while the service runs: read, watched, applied."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import trio
+import watchfiles
+from msgspec import Struct
+
+from orch.resources import resource
+from orch.settings import Change, Decoded, Fault, Settings, SettingsError, changes, decode
+from orch.settings.decoding import Source, values
+from orch.settings.kinds import Kind, kind_at, masked, why_fixed
+from orch.settings.reloading import applicable
+from orch.telemetry.boundaries import Boundary
+from orch.telemetry.events import EventLog
+from orch.tls.pair import find_pair_faults
+from orch.tls.trust import find_faults
+
+log = structlog.get_logger("configuration")
+
+FILE_NAME: Final = "orchestration.yaml"
+
+
+class FileStatistics(Struct, frozen=True, kw_only=True):
+    """The file, when it was last read, and what was wrong with it then (it was not applied)."""
+
+    path: str
+    read_at: float
+    faults: tuple[Fault, ...]
+
+
+class Pending(Struct, frozen=True, kw_only=True):
+    """A change that waits for a restart, and why."""
+
+    path: str
+    old: Any
+    new: Any
+    reason: str
+
+
+class LiveSettingsStatistics(Struct, frozen=True, kw_only=True):
+    """Every value with its source, what waits for a restart, and the file's state.
+
+    ``fixed``: the paths that cannot be changed while the service runs, each with the reason.
+    ``runtime``: the paths that operators have changed, at their ``revision``. Where that is ``shared`` by
+    several workers, ``refused`` has what stands in the way of a later one here.
+    """
+
+    values: dict[str, Any]
+    sources: dict[str, Source]
+    pending: tuple[Pending, ...]
+    file: FileStatistics
+    environment: tuple[str, ...]
+    runtime: tuple[str, ...]
+    fixed: dict[str, str] = {}
+    revision: int = 0
+    shared: bool = False
+    refused: tuple[Fault, ...] = ()
+
+
+def find_file(given: str | None, environ: Mapping[str, str]) -> Path:
+    """Return the file to read: the one named, ``ORCH_CONFIG``, ``config/`` here, or the one we carry."""
+    named = given or environ.get("ORCH_CONFIG")
+    if named:
+        return Path(named)
+    here = Path("config") / FILE_NAME
+    return here if here.is_file() else resource("config") / FILE_NAME
+
+
+def read_file(path: Path) -> str:
+    """Return the file's text; SettingsError says what stands in the way."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError([Fault(str(path), f"expected a file to read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError([Fault(str(path), f"expected UTF-8 text: {error}")]) from error
+
+
+def _changeable(runtime: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: value for path, value in runtime.items() if why_fixed(path) is None}
+
+
+class LiveSettings:
+    """Holds the settings that are in force.
+
+    Read ``current`` when a value is needed, rather than keeping it: it is replaced, whole, when the file
+    changes or an operator changes a value. The mutable state is ``current``, the last reading, and what
+    operators have changed, with its ``revision``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        environ: Mapping[str, str],
+        *,
+        events: EventLog,
+        wall: Callable[[], float],
+        overlay: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Read the file; SettingsError where it cannot be used. ``overlay``: what the command line says."""
+        self._path = path
+        self._environ = dict(environ)
+        self._events = events
+        self._wall = wall
+        self._command_line: dict[str, Any] = dict(overlay or {})
+        self._runtime: dict[str, Any] = {}
+        self._refused: tuple[Fault, ...] = ()
+        self._pair: tuple[str, str] = ("", "")
+        self._decoded = self._decode(self._runtime)
+        if self._decoded.ignored:
+            log.info(
+                "variables ignored",
+                variables=list(self._decoded.ignored),
+                reason="they are links of Kubernetes or Docker, and no settings",
+            )
+        self._wanted = self._decoded.settings
+        self._read_at = wall()
+        self._faults: tuple[Fault, ...] = ()
+        self.current: Settings = self._decoded.settings
+        self.revision = 0
+        self.is_shared = False
+        self.boundary = Boundary("settings file")
+        self.on_applied: Callable[[tuple[Change, ...]], None] = lambda _changed: None
+
+    def _decode(self, runtime: Mapping[str, Any]) -> Decoded:
+        text = read_file(self._path)
+        overlay = self._command_line | dict(runtime)
+        decoded = decode(text, self._environ, name=str(self._path), overlay=overlay)
+        faults = [*decoded.faults, *find_faults(decoded.settings, self._environ), *self._pair_faults(decoded)]
+        if faults:
+            raise SettingsError(faults)
+        return decoded
+
+    def _pair_faults(self, decoded: Decoded) -> list[Fault]:
+        """Look at the service's own certificate where it is a new one: the one in use is its watcher's."""
+        frontend = decoded.settings.orchestration.frontend
+        pair = (frontend.tls_certificate, frontend.tls_key)
+        if decoded.faults or pair == self._pair:
+            return []
+        found = find_pair_faults(*pair)
+        if not found:
+            self._pair = pair
+        return found
+
+    def reload(self) -> tuple[Change, ...]:
+        """Read the file again and apply what can be applied; a broken file changes nothing and says so."""
+        self._read_at = self._wall()
+        try:
+            decoded = self._decode(self._runtime)
+        except SettingsError as error:
+            self._faults = tuple(error.faults)
+            for fault in error.faults:
+                log.error("settings not applied", path=fault.path, expected=fault.expected)  # noqa: TRY400 - the fault says it all
+            self._events.record(
+                "bad", "settings", f"{self._path.name} was changed but cannot be used: {error.faults[0]}"
+            )
+            self.on_applied(())
+            return ()
+        self._faults = ()
+        return self._apply(decoded)
+
+    def with_changes(self, runtime: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what operators have changed, ``runtime``, with ``wanted`` as well.
+
+        A value of None takes an earlier change back. SettingsError names each fault; nothing is applied yet.
+        What cannot be changed while the service runs is a fault where it is wanted, and is dropped from what
+        was changed before.
+        """
+        faults = [
+            Fault(path, fixed)
+            for path, value in wanted.items()
+            if value is not None and (fixed := why_fixed(path))
+        ]
+        if faults:
+            raise SettingsError(faults)
+        merged = {**_changeable(runtime), **wanted}
+        result = {path: value for path, value in merged.items() if value is not None}
+        self._decode(result)
+        return result
+
+    def adopt(self, runtime: Mapping[str, Any], revision: int) -> tuple[Change, ...]:
+        """Have what operators have changed be this and nothing else; the file is left alone.
+
+        SettingsError names each fault; everything stays as it was then, and is shown to. A value that cannot
+        be changed while the service runs (a command, an address, a secret, a file) is left out and shown as
+        refused, whoever has stored it: who can write to the store is not thereby who starts programs here.
+        """
+        kept = _changeable(runtime)
+        try:
+            decoded = self._decode(kept)
+        except SettingsError as error:
+            if self._refused != tuple(error.faults):
+                self._refused = tuple(error.faults)
+                log.error("settings of other workers not applied", fault=str(error.faults[0]))  # noqa: TRY400 - the fault says it all
+                text = f"What was changed on another worker cannot be used here: {error.faults[0]}"
+                self._events.record("bad", "settings", text)
+                self.on_applied(())
+            raise
+        refused = tuple(Fault(path, str(why_fixed(path))) for path in sorted(runtime.keys() - kept.keys()))
+        if refused and refused != self._refused:
+            log.warning(
+                "settings refused that do not change at run time", paths=[each.path for each in refused]
+            )
+            text = f"A change that came through the store was refused: {refused[0]}."
+            self._events.record("bad", "settings", text)
+        self._refused = refused
+        self._runtime, self.revision = dict(kept), revision
+        return self._apply(decoded)
+
+    @property
+    def runtime(self) -> Mapping[str, Any]:
+        """What operators have changed, by path."""
+        return self._runtime
+
+    def _apply(self, decoded: Decoded) -> tuple[Change, ...]:
+        changed = changes(self._wanted, decoded.settings)
+        self._decoded, self._wanted = decoded, decoded.settings
+        self.current = applicable(self.current, decoded.settings)
+        for change in changed:
+            shown = (
+                {}
+                if kind_at(change.path) is Kind.SECRET
+                else {
+                    "old": masked(change.path, change.old),
+                    "new": masked(change.path, change.new),
+                }
+            )
+            if change.reason is None:
+                log.info("setting applied", path=change.path, **shown)
+            else:
+                log.warning("setting waits for a restart", path=change.path, reason=change.reason, **shown)
+        if changed:
+            waiting = [change.path for change in changed if change.reason is not None]
+            applied = [change.path for change in changed if change.reason is None]
+            if applied:
+                self._events.record("info", "settings", f"Applied: {', '.join(applied)}.")
+            if waiting:
+                self._events.record("warn", "settings", f"Needs a restart: {', '.join(waiting)}.")
+        self.on_applied(changed)
+        return changed
+
+    async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Reload whenever the file changes, until cancelled.
+
+        The folder is watched, since editors replace a file rather than write into it.
+        """
+        path = self._path.resolve()
+        stop = trio.Event()
+
+        async def stop_when_cancelled() -> None:
+            # The watcher's thread cannot be cancelled; it looks at this event every step.
+            try:
+                await trio.sleep_forever()
+            finally:
+                stop.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_when_cancelled)
+            task_status.started()
+            async for batch in watchfiles.awatch(
+                path.parent, recursive=False, step=100, debounce=400, stop_event=stop
+            ):
+                with self.boundary.item(path=str(path)):
+                    if any(Path(changed).name == path.name for _, changed in batch) and path.is_file():
+                        self.reload()
+
+    def statistics(self) -> LiveSettingsStatistics:
+        """Return every value in force, and what waits."""
+        pending = tuple(
+            Pending(
+                path=change.path,
+                old=masked(change.path, change.old),
+                new=masked(change.path, change.new),
+                reason=change.reason or "",
+            )
+            for change in changes(self.current, self._wanted)
+            if kind_at(change.path) is not Kind.SECRET
+        )
+        in_force = values(self.current)
+        return LiveSettingsStatistics(
+            values=in_force,
+            sources={path: self._decoded.sources.get(path, "default") for path in in_force},
+            pending=pending,
+            file=FileStatistics(path=str(self._path), read_at=self._read_at, faults=self._faults),
+            environment=self._decoded.environment,
+            runtime=tuple(sorted(self._runtime)),
+            fixed={path: why for path in in_force if (why := why_fixed(path)) is not None},
+            revision=self.revision,
+            shared=self.is_shared,
+            refused=self._refused,
+        )

@@ -1,0 +1,40 @@
+"""What the back ends return for a piece of speech and for a text. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribedWord:
+    """A word; seconds from the beginning of the audio."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """What the back end heard. ``language``: its own report, or None. ``seconds``: its own time, or None.
+
+    ``language_probability``: how sure it is of a language that it detected, or None where it does not say.
+    ``doubted``: segments that were left out since the engine doubts them itself.
+    """
+
+    text: str
+    language: str | None = None
+    confidence: float | None = None
+    words: tuple[TranscribedWord, ...] = ()
+    model: str | None = None
+    seconds: float | None = None
+    doubted: int = 0
+    language_probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedText:
+    """The text in the other language. ``source``: what the back end says it was in."""
+
+    text: str
+    source: str | None = None
+    confidence: float | None = None

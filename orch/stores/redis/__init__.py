@@ -1,0 +1,1 @@
+"""Sessions in Redis: shared by several workers and machines."""

@@ -1,0 +1,243 @@
+"""What is said to Redis as values, and what is said that is not about one session. Pure."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import resources
+from typing import Any, Final, Generic, TypeVar
+
+from msgspec import Struct
+
+from orch.stores.history import Share
+from orch.stores.records import KeptSettings, Origin
+from orch.stores.redis.keys import (
+    OWN_CHANNELS,
+    RENEWAL,
+    SERVER_RUN,
+    SETTINGS,
+    TELL_TRIAL,
+    TRIAL,
+    WRITE_TRIAL,
+    Told,
+    UnreadableError,
+    channel,
+    channel_worker,
+    encode_header,
+    encode_told,
+    keys,
+    lease_keys,
+    off_wire,
+    on_wire,
+    read_number,
+    sign_in_key,
+)
+
+T = TypeVar("T")
+A = TypeVar("A")
+R = TypeVar("R")
+Unreadable = Callable[[bytes, Exception], None]
+Command = tuple[bytes | str | int, ...]
+
+#: How long the last fence of a lease is stored that nobody takes any more: beyond any holder's life.
+FENCE_MS: Final = 86_400_000
+
+#: Keys that are named in one sentence.
+NAMED: Final = 4
+
+#: What scripts begin with.
+_SHARED: Final = {
+    "append": ("clock", "book"),
+    "prune": ("clock", "book"),
+    "losses": ("book",),
+    "touch": ("clock",),
+}
+
+
+class Call(Struct, Generic[T], frozen=True):
+    """Commands that belong together, and what their answers say.
+
+    ``session_id``: all of it is about this session, so calls about others need not wait for it. Each may be
+    said again where no answer came: that changes nothing more. ``decisive``: so many of the answers say
+    whether it was done; the others are about the index, which is mended by whoever reads it. ``is_partial``:
+    each command is about another session, and ``read`` is given errors among the answers: what cannot be
+    done for one is done for the others.
+
+    ``read`` raises where an answer cannot be read; then this call has failed, and no other.
+    """
+
+    commands: tuple[Command, ...]
+    read: Callable[[Sequence[Any]], T]
+    session_id: str | None = None
+    size: int = 0
+    decisive: int | None = None
+    is_partial: bool = False
+
+
+def key_names(commands: Sequence[Command]) -> str:
+    """Return the names of what some commands are about, for an operator: keys, or a channel."""
+    found: dict[str, None] = {}
+    for name, *arguments in commands:
+        if name == b"EVALSHA":
+            names = arguments[2 : 2 + int(arguments[1])]
+        else:
+            names = arguments[1:2] if name == b"PUBSUB" else arguments[:1]
+        found |= dict.fromkeys(_text(each) for each in names)
+    shown = list(found)[:NAMED]
+    return ", ".join(shown) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
+
+
+def _text(name: bytes | str | int) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+
+
+class Message(Struct, frozen=True):
+    """A message without its offset."""
+
+    body: bytes
+    at: float
+    header: bytes
+
+
+def message(body: bytes, at: float, share: Share, origin: Origin | None) -> Message:
+    """Return a message on its way into the history."""
+    return Message(body, at, encode_header(at, share, origin))
+
+
+def load_scripts() -> Mapping[str, bytes]:
+    """Return the scripts by name."""
+    folder = resources.files("orch.stores.redis").joinpath("scripts")
+    texts = {
+        file.name.removesuffix(".lua"): file.read_bytes()
+        for file in folder.iterdir()
+        if file.name.endswith(".lua")
+    }
+    shared = {name: texts.pop(name) for name in ("clock", "book")}
+    return {
+        name: b"".join(shared[each] for each in _SHARED.get(name, ())) + text for name, text in texts.items()
+    }
+
+
+class ServerCommands:
+    """Says what a store does beside keeping sessions. It keeps no state beyond what it is given.
+
+    ``scripts``: by name; ``writer``: whose steps these are; ``database``: the number of the server's;
+    ``unreadable`` is called with the key and the error of what is left out because it cannot be read.
+    """
+
+    def __init__(
+        self,
+        scripts: Mapping[str, bytes],
+        *,
+        writer: str,
+        database: int = 0,
+        unreadable: Unreadable = lambda _key, _error: None,
+    ) -> None:
+        self._shas = {
+            name: hashlib.sha1(text, usedforsecurity=False).hexdigest() for name, text in scripts.items()
+        }
+        self._writer = writer
+        self._database = database
+        self._unreadable = unreadable
+
+    def _script(self, name: str, names: Sequence[bytes], *arguments: bytes | str | int) -> Command:
+        return (b"EVALSHA", self._shas[name], len(names), *names, *arguments)
+
+    def _channel(self, session_id: str) -> bytes:
+        return on_wire(channel(session_id), self._database)
+
+    def renewal(self, token: str, milliseconds: int) -> Call[Any]:
+        """Be the one that gives all sessions new epochs; None: someone else does."""
+        return Call(((b"SET", RENEWAL, token, b"NX", b"PX", milliseconds),), lambda replies: replies[0])
+
+    def renewed(self) -> Call[None]:
+        """Have done so."""
+        return Call(((b"DEL", RENEWAL),), lambda _: None)
+
+    def take_lease(self, name: str, holder: str, milliseconds: int) -> Call[int | None]:
+        """Take or renew a lease; return the fence, or None: another has it."""
+        return Call(
+            (self._script("lease", lease_keys(name), holder, milliseconds, FENCE_MS),),
+            lambda replies: int(replies[0]) or None,
+        )
+
+    def drop_lease(self, name: str, holder: str) -> Call[None]:
+        """Give a lease back, if it is the holder's."""
+        return Call((self._script("release", lease_keys(name)[:1], holder),), lambda _: None)
+
+    def write_trial(self, run: str) -> Call[None]:
+        """Write something that nobody reads; and note anew, where that was flushed, which server it is."""
+        return Call(
+            ((b"SET", WRITE_TRIAL, b"", b"PX", 60_000), (b"SET", SERVER_RUN, run, b"NX")),
+            lambda _: None,
+        )
+
+    def tell_trial(self) -> Call[None]:
+        """Tell something to those who do not mind."""
+        said = encode_told(Told("told", self._writer, b""))
+        return Call(
+            (
+                self._script("tell", keys(TRIAL)[:1], self._channel(TRIAL), said),
+                (b"PUBLISH", TELL_TRIAL, b""),
+            ),
+            lambda _: None,
+        )
+
+    def settings(self) -> Call[KeptSettings]:
+        """Return what operators have changed."""
+        return Call(
+            ((b"HMGET", SETTINGS, b"revision", b"values"),),
+            lambda replies: _kept_settings(*replies[0]),
+        )
+
+    def keep_settings(self, known: int, kept: KeptSettings, *, token: str) -> Call[bool]:
+        """Keep what operators have changed, where its revision is still the one that is ``known``."""
+        return Call(
+            (self._script("settings", (SETTINGS,), known, kept.revision, token, kept.values),),
+            lambda replies: replies[0] == 1,
+            size=len(kept.values),
+        )
+
+    def keep_sign_in(self, name: str, seconds: float) -> Call[None]:
+        """Keep an operator's sign-in for so long."""
+        return Call(((b"SET", sign_in_key(name), b"1", b"PX", int(seconds * 1000)),), lambda _: None)
+
+    def touch_sign_in(self, name: str, seconds: float) -> Call[bool]:
+        """Keep a sign-in for so much longer. False: there is none."""
+        return Call(((b"PEXPIRE", sign_in_key(name), int(seconds * 1000)),), lambda replies: replies[0] == 1)
+
+    def drop_sign_in(self, name: str) -> Call[None]:
+        """End a sign-in."""
+        return Call(((b"DEL", sign_in_key(name)),), lambda _: None)
+
+    def ask(self, where: bytes, payload: bytes) -> Call[frozenset[str]]:
+        """Tell whoever listens there; return the names of all workers that listen at all."""
+        return Call(
+            (
+                (b"PUBSUB", b"CHANNELS", on_wire(OWN_CHANNELS, self._database)),
+                (b"PUBLISH", on_wire(where, self._database), payload),
+            ),
+            lambda replies: frozenset(
+                self._readable(
+                    on_wire(OWN_CHANNELS, self._database),
+                    lambda name: channel_worker(off_wire(name)),
+                    replies[0],
+                )
+            ),
+            size=len(payload),
+        )
+
+    def publish(self, where: bytes, payload: bytes) -> Call[int]:
+        """Tell whoever listens there; return how many that were (on this node)."""
+        where = on_wire(where, self._database)
+        return Call(((b"PUBLISH", where, payload),), lambda replies: int(replies[0]), size=len(payload))
+
+    def _readable(self, key: bytes, read: Callable[[A], R], found: Iterable[A]) -> Iterator[R]:
+        """Go through what can be read of what was found."""
+        for each in found:
+            try:
+                yield read(each)
+            except UnreadableError as error:
+                self._unreadable(key, error)
+
+
+def _kept_settings(revision: bytes | None, values: bytes | None) -> KeptSettings:
+    return KeptSettings(read_number(revision or b"0"), values or b"{}")

@@ -1,0 +1,511 @@
+"""What is said to Redis for each thing a store of sessions does, and how its answers are read. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from orch.protocol.session_keys import NO_KEYS, Keys
+from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses
+from orch.stores.records import KeptFrame, ParticipantRecord, SessionRecord
+from orch.stores.redis.calls import Call, Command, Message, ServerCommands, Unreadable
+from orch.stores.redis.keys import (
+    INDEX,
+    TRIAL,
+    Told,
+    UnreadableError,
+    begun_key,
+    decode_entry,
+    decode_participant,
+    encode_header,
+    encode_participant,
+    encode_told,
+    keys,
+    mark,
+    number,
+    read_entry,
+    read_number,
+    read_text,
+    read_time,
+)
+
+#: What a session takes beside its history and its config, and what someone who may return to it takes.
+SESSION_BYTES: Final = 1_024
+PARTICIPANT_BYTES: Final = 256
+
+#: The range of scores in which it is counted how many captions each has: see ``scripts/book.lua``.
+CAPTION_SHARES: Final = (3 * 2**44, b"(%d" % (4 * 2**44))
+
+_FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active", "speak", "read")
+
+
+class SessionCommands(ServerCommands):
+    """Says what a store does in Redis's words. It keeps no state beyond what it is given.
+
+    ``scripts``: by name; ``writer``: whose steps these are; ``lifetime``: seconds a session stays that nobody
+    uses, longer than the time after which it is ended; ``database``: the number of the server's;
+    ``unreadable`` is called with the key and the error of what is left out because it cannot be read.
+    """
+
+    def __init__(
+        self,
+        scripts: Mapping[str, bytes],
+        *,
+        writer: str,
+        lifetime: Callable[[], float],
+        database: int = 0,
+        unreadable: Unreadable = lambda _key, _error: None,
+    ) -> None:
+        super().__init__(scripts, writer=writer, database=database, unreadable=unreadable)
+        self._lifetime = lifetime
+
+    def _ttl(self) -> int:
+        return int(self._lifetime() * 1000)
+
+    def create(self, record: SessionRecord, owner: ParticipantRecord | None, *, token: str) -> Call[bool]:
+        """Keep a new session. False: there is one of this name."""
+        there = () if owner is None else (owner.participant_id, encode_participant(owner))
+        return Call(
+            (
+                self._script(
+                    "create",
+                    keys(record.session_id),
+                    token,
+                    self._ttl(),
+                    record.epoch,
+                    record.offset,
+                    record.kept_first,
+                    record.config,
+                    number(record.created),
+                    number(record.last_active),
+                    record.keys.speak,
+                    record.keys.read,
+                    *there,
+                ),
+                (b"ZADD", INDEX, b"NX", number(record.last_active), record.session_id),
+            ),
+            lambda replies: replies[0] == 1,
+            record.session_id,
+            len(record.config),
+            decisive=1,
+        )
+
+    def note_begun(self, address: str, record: SessionRecord) -> Call[None]:
+        """Note from which address a session was begun, for as long as one lives that nobody uses."""
+        key = begun_key(address)
+        return Call(
+            (
+                (b"ZADD", key, number(record.created), record.session_id),
+                (b"PEXPIRE", key, self._ttl()),
+            ),
+            lambda _: None,
+        )
+
+    def count_begun(self, address: str) -> Call[int]:
+        """Return how many sessions were begun from an address; some of them may have ended."""
+        return Call(((b"ZCARD", begun_key(address)),), lambda replies: int(replies[0]))
+
+    def begun(self, address: str) -> Call[list[str]]:
+        """Return the names of the sessions that were begun from an address."""
+        return Call(((b"ZRANGE", begun_key(address), 0, -1),), lambda replies: self._names(replies[0]))
+
+    def forget_begun(self, address: str, session_ids: Sequence[str]) -> Call[None]:
+        """Forget sessions that have ended."""
+        return Call(((b"ZREM", begun_key(address), *session_ids),), lambda _: None)
+
+    def indexed(self, session_ids: Sequence[str]) -> Call[list[bool]]:
+        """Return of each of some sessions whether there is one."""
+        return Call(
+            ((b"ZMSCORE", INDEX, *session_ids),),
+            lambda replies: [score is not None for score in replies[0]],
+        )
+
+    def trial(self, token: str) -> Call[None]:
+        """Do with a session that there is none of all that is done with one, but for the index.
+
+        ``token``: another one each time, or it would be taken for what was done already.
+        """
+        made = SessionRecord(TRIAL, "", 0, 1, b"{}", 0.0, 0.0)
+        someone = ParticipantRecord("p", "", "observer", (), b"", 0.0)
+        said = Message(b"{}", 0.0, encode_header(0.0, NOBODYS_CAPTION, None))
+        limits = Limits(messages=1, seconds=1)
+        calls: tuple[Call[Any], ...] = (
+            self.create(made, someone, token=token),
+            self.give_keys(TRIAL, NO_KEYS),
+            self.append(TRIAL, [said], limits, batch=token, place=0, known=("", 0)),
+            self.read(TRIAL, 0, 1),
+            self.losses(TRIAL),
+            self.read(TRIAL, 0, 1, 1),
+            self.prune([TRIAL], 0.0, limits),
+            self.put_participant(TRIAL, someone),
+            self.see(TRIAL, [someone], 0.0),
+            self.participants(TRIAL),
+            self.drop_participants(TRIAL, ["p"]),
+            self.delete([TRIAL], token=token, idle_since=None),
+        )
+        return Call(tuple(call.commands[0] for call in calls), lambda _: None)
+
+    def look(self) -> Call[tuple[str, float]]:
+        """Return what the server says of itself (``INFO``), and its time in seconds since the epoch."""
+        return Call(
+            ((b"INFO",), (b"TIME",)),
+            lambda replies: (
+                replies[0].decode(errors="replace"),
+                read_number(replies[1][0]) + read_number(replies[1][1]) / 1e6,
+            ),
+        )
+
+    def load(self, session_id: str) -> Call[SessionRecord | None]:
+        """Return a session, or None."""
+        return Call((_fields(session_id),), lambda replies: _session(session_id, replies[0]), session_id)
+
+    def give_keys(self, session_id: str, given: Keys) -> Call[bool]:
+        """Give a session keys that has none. False: there is no such session."""
+        return Call(
+            (self._script("keys", keys(session_id)[:1], given.speak, given.read),),
+            lambda replies: replies[0] == 1,
+            session_id,
+        )
+
+    def heads(self, session_ids: Sequence[str]) -> Call[dict[str, SessionRecord | None]]:
+        """Return several sessions by name; those that cannot be read are left out."""
+        return Call(
+            tuple(_fields(session_id) for session_id in session_ids),
+            lambda replies: dict(self._sessions(session_ids, replies)),
+            is_partial=True,
+        )
+
+    def newest(self, limit: int) -> Call[list[str]]:
+        """Return the names of the sessions last active, newest first; some may be gone."""
+        return Call(((b"ZREVRANGE", INDEX, 0, limit - 1),), lambda replies: self._names(replies[0]))
+
+    def count(self) -> Call[int]:
+        """Return how many sessions there are."""
+        return Call(((b"ZCARD", INDEX),), lambda replies: int(replies[0]))
+
+    def used_bytes(self, session_ids: Sequence[str]) -> Call[int]:
+        """Return how many bytes some sessions take: their text, and a flat rate for what goes with it."""
+        return Call(
+            tuple(
+                command
+                for session_id in session_ids
+                for command in (
+                    (b"HGET", keys(session_id).session, b"bytes"),
+                    (b"HSTRLEN", keys(session_id).session, b"config"),
+                    (b"HLEN", keys(session_id).participants),
+                )
+            ),
+            lambda replies: sum(
+                SESSION_BYTES + _size(history) + _size(config) + PARTICIPANT_BYTES * _size(participants)
+                for history, config, participants in zip(*[iter(replies)] * 3, strict=True)
+            ),
+            is_partial=True,
+        )
+
+    def idle(self, before: float, limit: int) -> Call[list[str]]:
+        """Return the names of sessions that seem to have been active last before then."""
+        return Call(
+            ((b"ZRANGEBYSCORE", INDEX, b"-inf", b"(" + number(before), b"LIMIT", 0, limit),),
+            lambda replies: self._names(replies[0]),
+        )
+
+    def between(self, first: int, last: int) -> Call[list[str]]:
+        """Return the names from one place in the index to another."""
+        return Call(((b"ZRANGE", INDEX, first, last),), lambda replies: self._names(replies[0]))
+
+    def mend_index(self, seen: Mapping[str, SessionRecord | None]) -> Call[None]:
+        """Have the index say what the sessions say."""
+        commands: list[Command] = [
+            (b"ZREM", INDEX, session_id)
+            if record is None
+            else (b"ZADD", INDEX, b"XX", b"GT", number(record.last_active), session_id)
+            for session_id, record in seen.items()
+        ]
+        return Call(tuple(commands), lambda _: None)
+
+    def delete(
+        self, session_ids: Sequence[str], *, token: str, idle_since: float | None
+    ) -> Call[tuple[str, ...]]:
+        """Forget sessions; the workers with someone in one are told. Return those that there were.
+
+        ``idle_since``: only those that were last active before then.
+        """
+        ended = encode_told(Told("ended", self._writer, b""))
+        before = b"inf" if idle_since is None else number(idle_since)
+        scripts = [
+            self._script(
+                "delete",
+                (*keys(session_id), mark(session_id, f"{self._writer}:deleted")),
+                token,
+                self._channel(session_id),
+                ended,
+                before,
+            )
+            for session_id in session_ids
+        ]
+        return Call(
+            tuple(scripts),
+            lambda replies: tuple(name for name, gone in zip(session_ids, replies, strict=True) if gone == 1),
+            is_partial=True,
+        )
+
+    def unindex(self, session_ids: Sequence[str]) -> Call[None]:
+        """Have the index forget sessions."""
+        return Call(((b"ZREM", INDEX, *session_ids),), lambda _: None)
+
+    def touch(self, session_ids: Sequence[str], at: float) -> Call[dict[str, bool]]:
+        """Note that sessions are in use; return which of them there are, as far as that can be read."""
+        return Call(
+            tuple(
+                self._script("touch", keys(session_id), self._ttl(), number(at)) for session_id in session_ids
+            ),
+            lambda replies: {
+                name: found == 1
+                for name, found in zip(session_ids, replies, strict=True)
+                if not isinstance(found, Exception)
+            },
+            is_partial=True,
+        )
+
+    def index(self, session_ids: Sequence[str], at: float) -> Call[None]:
+        """Have the index say that sessions are in use, those that it has lost among them."""
+        members = [part for session_id in session_ids for part in (number(at), session_id)]
+        return Call(((b"ZADD", INDEX, b"GT", *members),), lambda _: None)
+
+    def append(
+        self,
+        session_id: str,
+        messages: Sequence[Message],
+        limits: Limits,
+        *,
+        batch: str,
+        place: int,
+        known: tuple[str, int],
+    ) -> Call[int | None]:
+        """Keep messages, in order; return the first one's offset, or None where there is no session.
+
+        ``batch``: what a writer says at once, and says again as a whole; ``place``: where in it. ``known``:
+        an epoch and an offset that was given in it, so that it is never given again.
+        """
+        now = max(each.at for each in messages)
+        pairs = [part for each in messages for part in (each.header, each.body)]
+        return Call(
+            (
+                self._script(
+                    "append",
+                    (*keys(session_id), mark(session_id, self._writer)),
+                    batch,
+                    place,
+                    self._channel(session_id),
+                    self._ttl(),
+                    number(now),
+                    *known,
+                    *_limits(limits),
+                    *pairs,
+                ),
+                _used(session_id, now),
+            ),
+            lambda replies: None if replies[0] < 0 else int(replies[0]),
+            session_id,
+            decisive=1,
+        )
+
+    def read(
+        self, session_id: str, after: int, until: int, size: int | None = None
+    ) -> Call[tuple[KeptFrame, ...]]:
+        """Return what is kept between two offsets, in order: the oldest ``size`` bytes, at least one."""
+        first, last = b"%d-0" % (after + 1), b"%d-0" % max(until, 0)
+        history = keys(session_id).history
+        command: Command = (b"XRANGE", history, first, last)
+        if size is not None:
+            command = self._script("read", (history,), first, last, size)
+        return Call(
+            (command,),
+            lambda replies: tuple(self._readable(keys(session_id).history, decode_entry, replies[0])),
+            session_id,
+        )
+
+    def entries(self, session_id: str, after: int, until: int) -> Call[list[tuple[int, bytes, bytes]]]:
+        """Return what is kept between two offsets: offset, header, frame."""
+        return Call(
+            ((b"XRANGE", keys(session_id).history, b"%d-0" % (after + 1), b"%d-0" % until),),
+            lambda replies: list(self._readable(keys(session_id).history, read_entry, replies[0])),
+            session_id,
+        )
+
+    def losses(self, session_id: str) -> Call[Losses | None]:
+        """Return what was dropped of a session's history, or None: there is no such session."""
+        return Call(
+            (self._script("losses", keys(session_id)),),
+            lambda replies: Losses(*map(int, replies[0])) if replies[0] else None,
+            session_id,
+        )
+
+    def prune(self, session_ids: Sequence[str], now: float, limits: Limits) -> Call[list[tuple[int, int]]]:
+        """Drop what is over the limits; return for each how many went and how many may return to it."""
+        return Call(
+            tuple(
+                self._script(
+                    "prune",
+                    keys(session_id),
+                    number(now),
+                    *_limits(limits),
+                )
+                for session_id in session_ids
+            ),
+            lambda replies: [(0, 0) if isinstance(each, Exception) else tuple(each) for each in replies],
+            is_partial=True,
+        )
+
+    def raise_offset(self, session_id: str, epoch: str, offset: int) -> Call[int]:
+        """Never give an offset again that was given; return the session's, or -1: it is another session."""
+        return Call(
+            (self._script("raise", keys(session_id), epoch, offset),),
+            lambda replies: int(replies[0]),
+            session_id,
+        )
+
+    def renew(self, session_id: str, epoch: str) -> Command:
+        """Give a session another epoch."""
+        return self._script("renew", keys(session_id)[:1], epoch)
+
+    def put_participant(self, session_id: str, participant: ParticipantRecord) -> Call[bool]:
+        """Keep a participant; the session is in use. False: there is no such session."""
+        return Call(
+            (
+                self._script(
+                    "touch",
+                    keys(session_id),
+                    self._ttl(),
+                    number(participant.seen),
+                    participant.participant_id,
+                    encode_participant(participant),
+                ),
+                _used(session_id, participant.seen),
+            ),
+            lambda replies: replies[0] == 1,
+            session_id,
+            decisive=1,
+        )
+
+    def participant(self, session_id: str, participant_id: str) -> Call[ParticipantRecord | None]:
+        """Return a participant, or None."""
+        return Call(
+            ((b"HGET", keys(session_id).participants, participant_id),),
+            lambda replies: None if replies[0] is None else decode_participant(participant_id, replies[0]),
+            session_id,
+        )
+
+    def participants(self, session_id: str) -> Call[list[ParticipantRecord]]:
+        """Return all who may return, but for those that another version has stored and this cannot read."""
+        return Call(
+            ((b"HGETALL", keys(session_id).participants),),
+            lambda replies: list(
+                self._readable(keys(session_id).participants, _participant, _pairs(replies[0]))
+            ),
+            session_id,
+        )
+
+    def speakers(self, session_id: str) -> Call[frozenset[str]]:
+        """Return whose captions a session has."""
+        return Call(
+            ((b"ZRANGEBYSCORE", keys(session_id).shares, *CAPTION_SHARES),),
+            lambda replies: frozenset(
+                name.removeprefix("m:0:")
+                for name in self._readable(keys(session_id).shares, read_text, replies[0])
+            ),
+            session_id,
+        )
+
+    def see(self, session_id: str, there: Sequence[ParticipantRecord], at: float) -> Call[None]:
+        """Note that participants are there now."""
+        pairs = [
+            part
+            for one in there
+            for part in (one.participant_id, encode_participant(msgspec.structs.replace(one, seen=at)))
+        ]
+        return Call(
+            (self._script("see", (keys(session_id).participants,), *pairs),),
+            lambda _: None,
+            session_id,
+        )
+
+    def drop_participants(self, session_id: str, participant_ids: Sequence[str]) -> Call[None]:
+        """Forget participants."""
+        return Call(((b"HDEL", keys(session_id).participants, *participant_ids),), lambda _: None, session_id)
+
+    def tell(self, session_id: str, payload: bytes) -> Call[int]:
+        """Tell the workers that follow the session something transient; return how many do."""
+        said = encode_told(Told("told", self._writer, payload))
+        return Call(
+            (self._script("tell", keys(session_id)[:1], self._channel(session_id), said),),
+            lambda replies: int(replies[0]),
+            session_id,
+            len(payload),
+        )
+
+    def _sessions(
+        self, session_ids: Sequence[str], replies: Sequence[Any]
+    ) -> Iterator[tuple[str, SessionRecord | None]]:
+        for session_id, fields in zip(session_ids, replies, strict=True):
+            if isinstance(fields, Exception):
+                continue  # it was reported as what the server said
+            try:
+                yield session_id, _session(session_id, fields)
+            except UnreadableError as error:
+                self._unreadable(keys(session_id).session, error)
+
+    def _names(self, reply: Sequence[bytes]) -> list[str]:
+        return list(self._readable(INDEX, read_text, reply))
+
+
+def _size(reply: object) -> int:
+    """Return a number of the server's; 0 where it gave an error, or where it is none."""
+    if isinstance(reply, bytes):
+        return int(reply) if reply.isdigit() else 0
+    return reply if isinstance(reply, int) else 0
+
+
+def _limits(limits: Limits) -> list[bytes | int]:
+    return [number(limits.seconds), *(part for kind in Kind for part in limits.budget(kind))]
+
+
+def _fields(session_id: str) -> Command:
+    return (b"HMGET", keys(session_id).session, *_FIELDS)
+
+
+def _used(session_id: str, at: float) -> Command:
+    return (b"ZADD", INDEX, b"XX", b"GT", number(at), session_id)
+
+
+def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord | None:
+    epoch, offset, first, config, created, active, speak, read = fields
+    if (
+        epoch is None
+        or offset is None
+        or first is None
+        or config is None
+        or created is None
+        or active is None
+    ):
+        return None
+    return SessionRecord(
+        session_id,
+        read_text(epoch),
+        read_number(offset),
+        read_number(first),
+        config,
+        read_time(created),
+        read_time(active),
+        Keys(read_text(speak or b""), read_text(read or b"")),
+    )
+
+
+def _participant(pair: tuple[bytes, bytes]) -> ParticipantRecord:
+    return decode_participant(read_text(pair[0]), pair[1])
+
+
+def _pairs(reply: Any) -> list[tuple[bytes, bytes]]:
+    if isinstance(reply, Mapping):
+        return list(reply.items())
+    return list(zip(reply[::2], reply[1::2], strict=True))

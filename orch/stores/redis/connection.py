@@ -1,0 +1,203 @@
+"""One connection to Redis, used by whoever opened it and by nobody else.
+
+A connection that is lent from a pool and given back by a task that was cancelled in between may still have
+somebody's answer in it. So none is lent here: callers wait for their answers elsewhere, and one task speaks
+on the connection for all of them.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+import trio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from coredis.connection import BaseConnection, TCPConnection, UnixDomainSocketConnection
+from coredis.connection import TCPLocation as Tcp
+from coredis.connection import UnixDomainSocketLocation as Unix
+from coredis.exceptions import (
+    ClusterDownError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
+from coredis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+
+from orch.settings.redis_url import Address, Tls
+from orch.stores.redis.calls import Command
+from orch.stores.redis.diagnosis import explain, is_forbidden
+
+#: How long opening a connection may take, and how long an answer. A server that is busy or stopped for less
+#: costs a wait; one that says nothing for longer is taken for gone.
+CONNECT_WITHIN: Final = 3.0
+ANSWER_WITHIN: Final = 10.0
+
+# What says that the server, not the command, is not as it should be: loading, a replica, without our scripts.
+_NOT_NOW: Final = (
+    RedisConnectionError,
+    NoScriptError,
+    ReadOnlyError,
+    ClusterDownError,
+    TryAgainError,
+    MovedError,
+)
+
+
+class LinkLostError(Exception):
+    """The connection is of no use any more. What was not answered may have been done or not.
+
+    It says why and what to do, in words.
+    """
+
+
+class Link:
+    """A connection. It lives in the nursery of whoever opened it; where it is lost, that nursery is told.
+
+    Raises LinkLostError where a file that the address names cannot be used.
+    """
+
+    def __init__(self, address: Address) -> None:
+        known: dict[str, Any] = {
+            "db": address.database,
+            "username": address.username,
+            "password": address.password,
+        }
+        self._asked_at: float | None = None
+        self._connection: BaseConnection
+        if address.path is not None:
+            self._connection = UnixDomainSocketConnection(Unix(address.path), **known)
+        else:
+            context = None if address.tls is None else _context(address.tls)
+            self._connection = TCPConnection(Tcp(address.host, address.port), ssl_context=context, **known)
+
+    async def open(self, nursery: trio.Nursery) -> None:
+        """Connect. Raises LinkLostError, also later in ``nursery``."""
+        try:
+            with trio.fail_after(CONNECT_WITHIN):
+                await nursery.start(self._run)
+        except trio.TooSlowError:
+            raise LinkLostError(explain(f"no answer within {CONNECT_WITHIN:g} s")) from None
+
+    async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        try:
+            await self._connection.run(task_status=task_status)
+        except RedisError as error:
+            words = said(error)
+            if not words or "reset by peer" in words:
+                words = "the connection was closed at once"
+            raise LinkLostError(explain(words)) from error
+        finally:
+            # A connection that was never made leaves its buffers open.
+            for each in vars(self._connection).values():
+                if isinstance(each, MemoryObjectSendStream | MemoryObjectReceiveStream):
+                    each.close()
+        raise LinkLostError(explain(""))
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether the server has sharded channels (Redis 7 and later)."""
+        version = self._connection.server_version or "0"
+        return int(version.partition(".")[0]) >= 7  # noqa: PLR2004 - the version in the sentence above
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """Say commands at once and return the answers, errors among them, in order.
+
+        Raises LinkLostError where one is missing, or the server is not in a state to answer; all of them may
+        have been done then, or none. Cancelled, it leaves the connection of no use.
+        """
+        answers: list[Any] = []
+        self._asked_at = trio.current_time()
+        try:
+            requests = [
+                self._connection.create_request(*_words(command), decode=False, raise_exceptions=False)
+                for command in commands
+            ]
+            with trio.fail_after(ANSWER_WITHIN):
+                for request in requests:
+                    answer: Any = await request
+                    if isinstance(answer, _NOT_NOW) or (
+                        isinstance(answer, RedisError) and is_forbidden(said(answer))
+                    ):
+                        raise _lost(answer) from answer
+                    answers.append(answer)
+        except trio.TooSlowError:
+            self._connection.invalidate()
+            raise LinkLostError(explain(f"no answer within {ANSWER_WITHIN:g} s")) from None
+        except trio.Cancelled:
+            self._connection.invalidate()
+            raise
+        except RedisConnectionError as error:
+            raise _lost(error) from error
+        finally:
+            self._asked_at = None
+        return answers
+
+    @property
+    def asked_at(self) -> float | None:
+        """Since when an answer is waited for, in monotonic seconds; None: none is."""
+        return self._asked_at
+
+    def say(self, *command: bytes) -> None:
+        """Say a command whose answer comes as news: a subscription. Raises LinkLostError."""
+        try:
+            self._connection.send_command(command[0], *command[1:])
+        except RedisConnectionError as error:
+            raise _lost(error) from error
+
+    async def news(self) -> AsyncIterator[list[Any]]:
+        """Yield what the server says unasked, until it is lost (LinkLostError)."""
+        try:
+            async for push in self._connection.push_messages:
+                yield push
+        except RedisConnectionError as error:
+            raise _lost(error) from error
+
+    async def objections(self) -> None:
+        """Wait for the server to refuse what was only said (:meth:`say`); then the connection is lost."""
+        try:
+            async with aclosing(self._connection.streamed_messages) as answers:
+                async for answer in answers:
+                    if isinstance(answer, RedisError):
+                        raise _lost(answer) from answer
+        except RedisConnectionError as error:
+            raise _lost(error) from error
+
+
+def said(error: BaseException) -> str:
+    """Return what is known of an error: the words of whatever has caused it in the end."""
+    words = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        words = str(cause) or words
+        if isinstance(cause, MovedError):
+            words = f"MOVED {words}"
+        group = cause.exceptions if isinstance(cause, BaseExceptionGroup) else ()
+        cause = group[0] if group else cause.__cause__
+    return words
+
+
+def _lost(error: BaseException) -> LinkLostError:
+    return LinkLostError(explain(said(error)))
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.trusts)
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+    except OSError as error:  # ssl.SSLError is one
+        raise LinkLostError(explain(f"The TLS files of the address cannot be used: {error}")) from error
+    context.check_hostname = tls.checks_name
+    if not tls.checks_certificate:
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _words(command: Command) -> tuple[bytes, *tuple[bytes | str | int, ...]]:
+    name, *arguments = command
+    assert isinstance(name, bytes)  # noqa: S101 - every command's first word is
+    return (name, *arguments)

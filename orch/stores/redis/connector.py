@@ -1,0 +1,424 @@
+"""Keeping in touch with the server: connecting, seeing whether it can be relied on, and connecting again.
+
+Two connections: one task speaks on the first for all who ask, on the second the news is heard. Where either
+is lost, both are opened anew, sooner at first and then less often. A server that answers but takes no writes
+(full, its disk full) is *refusing*: what is kept can be read meanwhile.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, Never
+
+import structlog
+import trio
+
+from orch.problems import ProblemError
+from orch.settings.redis_url import Address, read_address, shown
+from orch.stores.redis.commands import SessionCommands
+from orch.stores.redis.connection import CONNECT_WITHIN, Link, LinkLostError, said
+from orch.stores.redis.diagnosis import (
+    cautions,
+    clock_caution,
+    damage,
+    explain,
+    is_refusing,
+    is_the_same,
+    may_have_lost,
+    read_info,
+    refusal,
+)
+from orch.stores.redis.feed import Feed
+from orch.stores.redis.keys import SERVER_RUN
+from orch.stores.redis.pipeline import Pipeline
+from orch.stores.redis.troubles import Damage, Seldom
+from orch.telemetry.boundaries import Boundary
+
+#: Pauses between attempts to connect, in seconds: the first, and the longest. Each is half by chance, so that
+#: workers do not come back all at once.
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 3.0
+
+#: How long what was taken in may take to be kept when the store is stopped.
+FLUSH_WITHIN: Final = 5.0
+
+#: A connection that lives for less than so many seconds is followed by a longer pause each time.
+BRIEF: Final = 3.0
+
+#: Seconds after which an answer is late; after which another connection is tried; between looks at that.
+SLOW_AFTER: Final = 2.0
+TRY_ANOTHER_AFTER: Final = 2.5
+WATCH_EVERY: Final = 0.25
+
+#: Seconds between looks at the server's settings and clock; a reading of the clock may take so long.
+LOOK_EVERY: Final = 30.0
+CLOCK_READ_WITHIN: Final = 1.0
+
+#: Seconds between looks at whether the server takes writes, and until the same trouble is logged again.
+TRY_EVERY: Final = 1.0
+SAY_AGAIN: Final = 60.0
+
+#: How long one worker may take to give sessions new epochs before another does it, in milliseconds.
+RENEWAL_MS: Final = 60_000
+#: Sessions that are given new epochs in one step.
+STEP: Final = 500
+
+State = Literal["open", "refusing", "connecting", "stopped"]
+
+_log = structlog.get_logger("orch.stores.redis.store")
+
+
+class Connecting:
+    """Keeps in touch with one server.
+
+    The mutable state is how that goes: ``state``, ``trouble`` (what is the matter now, in words),
+    ``cautions`` (see there), ``since`` when it is open or is not (seconds since
+    the epoch), ``last_error`` and the count of connections.
+
+    ``changed`` is told when the server can be written to (True) and when it cannot.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        scripts: Mapping[str, bytes],
+        commands: SessionCommands,
+        pipeline: Pipeline,
+        feed: Feed,
+        changed: Callable[[bool], None],
+        wall: Callable[[], float],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.url = shown(url)
+        self.state: State = "stopped"
+        self.trouble: str | None = None
+        self.last_error: str | None = None
+        self.since = wall()
+        self.connections = 0
+        self._url = url
+        self._scripts = scripts
+        self._commands = commands
+        self._pipeline = pipeline
+        self._feed = feed
+        self._changed = changed
+        self._wall = wall
+        self._ahead = 0.0
+        self._clock: tuple[float, float] | None = None
+        self.is_slow = False
+        self.boundary = Boundary("store connection")
+        self._draw = draw
+        self._run = ""
+        self._found: tuple[str, ...] = ()
+        self._said = Seldom(SAY_AGAIN)
+        self._damage = Damage(SAY_AGAIN)
+
+    async def run(self, opened: Callable[[], None]) -> Never:
+        """Keep connected until cancelled; ``opened`` is called after each time the server was reached.
+
+        Cancelled, what was taken in is still kept, where the server can be reached.
+        """
+        self._enter("connecting")
+        try:
+            attempt = 0
+            while True:
+                done, before, began = self._pipeline.exchanges, self.connections, trio.current_time()
+                reason = await self._connected(opened)
+                # One that did nothing, or not for long, was no better than none: it must not be tried all the
+                # time.
+                was_of_use = (
+                    self.connections > before
+                    and self._pipeline.exchanges > done
+                    and trio.current_time() - began > BRIEF
+                )
+                attempt = 1 if was_of_use else attempt + 1
+                self._note(reason, "store lost" if self.connections > before else "store not reached")
+                self._enter("connecting")
+                await trio.sleep(_pause(attempt, self._draw()))
+        finally:
+            self.trouble = None
+            self._enter("stopped")
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What works and may cost messages later, and what is stored and cannot be used, in words."""
+        return (*self._found, *self._damage.shown(trio.current_time()))
+
+    def failed(self, reason: str) -> None:
+        """Take in what the server said instead of doing something."""
+        words = explain(reason)
+        if not is_refusing(reason):
+            self._say_once("store operation failed", words)
+            self.last_error = f"{self.url}: {words}"
+        elif self.state in ("open", "refusing"):
+            self._note(words, "store takes no writes")
+            self._enter("refusing")
+
+    def damaged(self, keys: str, reason: str) -> None:
+        """Take in that something stored under these keys cannot be worked with."""
+        words = damage(keys, reason)
+        self._say_once("stored data cannot be used", words)
+        self.last_error = f"{self.url}: {words}"
+        self._damage.note(words, trio.current_time())
+
+    def _note(self, words: str, event: str) -> None:
+        self.trouble = words
+        self.last_error = f"{self.url}: {words}"
+        self._say_once(event, words)
+
+    def _say_once(self, event: str, words: str) -> None:
+        """Log what is the matter; the same again only after a while."""
+        if self._said.is_new(words, trio.current_time()):
+            _log.warning(event, url=self.url, reason=words)
+
+    def _enter(self, state: State) -> None:
+        was_open, self.state = self.state == "open", state
+        if was_open != (state == "open"):
+            self.since = self._wall()
+            if state == "open":
+                self.trouble = None
+                self._said.clear()
+                _log.info("store open", url=self.url)
+            self._changed(state == "open")
+
+    async def _connected(self, opened: Callable[[], None]) -> str:
+        """Connect, and work until the connection is lost; return why."""
+        reason = ""
+        try:
+            async with trio.open_nursery() as nursery:
+                scope: trio.CancelScope = await nursery.start(self._serve)
+                opened()
+                try:
+                    await trio.sleep_forever()
+                except trio.Cancelled:
+                    if self._pipeline.is_connected:
+                        with trio.move_on_after(FLUSH_WITHIN, shield=True):
+                            await self._pipeline.drain()
+                    raise
+                finally:
+                    scope.cancel()
+        except* LinkLostError as lost:
+            reason = str(_first(lost))
+        except* Exception as odd:  # noqa: BLE001 - a boundary: what a server may answer is not known
+            # An answer that nobody expected: as with a connection that is lost, another one is tried.
+            self.boundary.note(odd, step="connect")
+            reason = reason or f"An answer of the server was not understood: {said(_first(odd))}."
+        return reason
+
+    async def _serve(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        try:
+            address = read_address(self._url)
+        except ValueError as error:
+            raise LinkLostError(f"The address cannot be used: {error}.") from None
+        try:
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    spoken = Link(address)
+                    await spoken.open(nursery)
+                    heard = Link(address)
+                    await heard.open(nursery)
+                    trouble = await self._prepare(spoken)
+                    nursery.start_soon(heard.objections)
+                    begun: trio.Event = await nursery.start(self._feed.listen, heard)
+                    with trio.move_on_after(CONNECT_WITHIN):
+                        await begun.wait()
+                    if not begun.is_set():
+                        raise LinkLostError(explain(f"no answer within {CONNECT_WITHIN:g} s"))
+                    # From here on it ends when what was taken in is kept, not sooner.
+                    scope.shield = True
+                    self._pipeline.is_connected = True
+                    self.connections += 1
+                    if trouble is None:
+                        self._enter("open")
+                    else:
+                        self._note(trouble, "store takes no writes")
+                        self._enter("refusing")
+                    task_status.started(scope)
+                    nursery.start_soon(self._pipeline.write, spoken)
+                    nursery.start_soon(self._try_writes)
+                    nursery.start_soon(self._look_again)
+                    nursery.start_soon(self._watch, address, (spoken, heard))
+                    nursery.start_soon(self._feed.ping, heard)
+                    nursery.start_soon(self._feed.catch_up)
+                    nursery.start_soon(self._feed.audit)
+                    nursery.start_soon(self._feed.let_go)
+        finally:
+            self._pipeline.is_connected = False
+            self.is_slow = False
+            if self.state in ("open", "refusing"):
+                self._enter("connecting")
+
+    async def _try_writes(self) -> Never:
+        """See now and then whether the server takes writes, also when nobody has anything to say."""
+        while True:
+            await trio.sleep(TRY_EVERY)
+            with self.boundary.item(LinkLostError, step="try writes"):
+                try:
+                    await self._pipeline.execute(self._commands.write_trial(self._run))
+                except ProblemError:
+                    continue  # what the server said was noted; that it says nothing is found out elsewhere
+                if self.state == "refusing":
+                    self._enter("open")
+
+    async def _prepare(self, link: Link) -> str | None:
+        """Give the server our scripts, and see whether it can be relied on and still has what it had.
+
+        Return why it takes no writes now, in words, or None. Raises LinkLostError where it cannot be used.
+        """
+        loads = [(b"SCRIPT", b"LOAD", text) for text in self._scripts.values()]
+        answers = await link.exchange([(b"INFO",), (b"GET", SERVER_RUN), *loads])
+        _require(answers)
+        info = read_info(answers[0].decode(errors="replace"))
+        if info.get("cluster_enabled") == "1":
+            (cluster,) = _require(await link.exchange([(b"CLUSTER", b"INFO")]))
+            info |= read_info(cluster.decode(errors="replace"))
+        asked_at = self._wall()
+        (time,) = _require(await link.exchange([(b"TIME",)]))
+        self._compare_clocks(int(time[0]) + int(time[1]) / 1e6, asked_at)
+        if (words := refusal(info)) is not None:
+            raise LinkLostError(words)
+        self._beware((*cautions(info), *clock_caution(self._ahead)))
+        _require(await link.exchange(self._commands.tell_trial().commands))
+        self._run = info.get("run_id", "")
+        tried = await link.exchange(self._commands.trial(secrets.token_hex(8)).commands)
+        known = (answers[1] or b"").decode()
+        if not is_the_same(info, known):
+            _require(tried)
+            await self._meet_anew(link, info, is_known=bool(known))
+        errors = [said(answer) for answer in tried if isinstance(answer, Exception)]
+        if errors and is_refusing(errors[0]):
+            return explain(errors[0])
+        _require(tried)
+        return None
+
+    def _compare_clocks(self, server: float, asked_at: float) -> None:
+        """Take in the server's time; ``asked_at``: this machine's when it was asked for."""
+        now = self._wall()
+        self._ahead = (asked_at + now) / 2 - server
+        self._clock = (server + (now - asked_at) / 2, trio.current_time())
+
+    def wall(self) -> float:
+        """Return the time by the server's clock, as far as it is known: all workers have the same one."""
+        if self._clock is None:
+            return self._wall()
+        server, at = self._clock
+        return server + trio.current_time() - at
+
+    async def _look_again(self) -> Never:
+        """See now and then whether the server still is as it has to be: settings may change at run time."""
+        while True:
+            await trio.sleep(LOOK_EVERY)
+            asked_at = self._wall()
+            with self.boundary.item(LinkLostError, step="look again"):
+                try:
+                    text, time = await self._pipeline.execute(self._commands.look())
+                except ProblemError:
+                    continue  # found out elsewhere
+                if self._wall() - asked_at < CLOCK_READ_WITHIN:
+                    self._compare_clocks(time, asked_at)
+                self._beware((*cautions(read_info(text)), *clock_caution(self._ahead)))
+
+    async def _watch(self, address: Address, links: tuple[Link, Link]) -> Never:
+        """Say that answers are late; where a new connection is answered meanwhile, give the old one up.
+
+        A connection whose peer is gone without a word looks like a server that is busy.
+        """
+        tried: float | None = None
+        while True:
+            await trio.sleep(WATCH_EVERY)
+            now = trio.current_time()
+            waiting = [link.asked_at for link in links if link.asked_at is not None]
+            asked_at = min(waiting, default=None)
+            self.is_slow = asked_at is not None and now - asked_at > SLOW_AFTER
+            if asked_at is None or now - asked_at < TRY_ANOTHER_AFTER or tried == asked_at:
+                continue
+            tried = asked_at
+            is_answered = False
+            with self.boundary.item(LinkLostError, step="try another"):
+                is_answered = await _answers(address)
+            if not is_answered:
+                tried = None if now - asked_at > 2 * TRY_ANOTHER_AFTER else tried
+                continue
+            await trio.sleep(WATCH_EVERY)
+            if any(link.asked_at == asked_at for link in links):
+                raise LinkLostError("The connection was silent while a new one was answered.")
+
+    def _beware(self, found: tuple[str, ...]) -> None:
+        for words in found:
+            if words not in self._found:
+                _log.warning("store may lose messages", url=self.url, reason=words)
+        self._found = found
+
+    async def _meet_anew(self, link: Link, info: Mapping[str, str], *, is_known: bool) -> None:
+        """See to a server that is another process than the one that was spoken to before.
+
+        One worker does it, the others wait: an epoch that was renewed twice would send those away who have
+        come back in between.
+        """
+        (sessions,) = _require(await link.exchange(self._commands.count().commands))
+        if sessions and (not is_known or may_have_lost(info)):
+            token = secrets.token_hex(8)
+            (taken,) = _require(await link.exchange(self._commands.renewal(token, RENEWAL_MS).commands))
+            if taken is None:
+                raise LinkLostError("Another worker is giving sessions new epochs; that takes a moment.")
+            renewed = await self._renew_epochs(link)
+            if renewed:
+                _log.warning(
+                    "sessions renewed",
+                    url=self.url,
+                    count=renewed,
+                    reason="The server is another process than before and may have lost what it had answered:"
+                    " it keeps no log, or was a replica until now.",
+                )
+        _require(await link.exchange([(b"SET", SERVER_RUN, self._run), *self._commands.renewed().commands]))
+
+    async def _renew_epochs(self, link: Link) -> int:
+        renewed = 0
+        while True:
+            (names,) = _require(
+                await link.exchange(self._commands.between(renewed, renewed + STEP - 1).commands)
+            )
+            if not names:
+                return renewed
+            _require(
+                await link.exchange(
+                    [self._commands.renew(name.decode(), secrets.token_hex(8)) for name in names]
+                )
+            )
+            renewed += len(names)
+
+
+async def _answers(address: Address) -> bool:
+    """Whether the server answers on a new connection within :data:`CONNECT_WITHIN`."""
+    is_answered = False
+    try:
+        async with trio.open_nursery() as nursery:
+            link = Link(address)
+            with trio.move_on_after(CONNECT_WITHIN):
+                await link.open(nursery)
+                await link.exchange([(b"PING",)])
+                is_answered = True
+            nursery.cancel_scope.cancel()
+    except* LinkLostError as lost:
+        _log.debug("another connection failed", reason=str(_first(lost)))
+    return is_answered
+
+
+def _require(answers: list[Any]) -> list[Any]:
+    """Return answers that are none of them errors. Raises LinkLostError."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise LinkLostError(explain(said(answer)))
+    return answers
+
+
+def _pause(attempt: int, drawn: float) -> float:
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 10))
+    return longest * (0.5 + drawn / 2)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

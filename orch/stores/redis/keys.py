@@ -1,0 +1,272 @@
+"""Where in Redis what is kept, and what workers tell each other there. Pure.
+
+What belongs to one session has its name in braces, so that in a cluster all of it lies on one node and one
+script can work on it. The index of sessions is a key of its own: it is written after the session, and may be
+behind it for a moment; whoever reads it asks the session.
+"""
+
+from contextlib import suppress
+from math import isfinite, nan
+from typing import Final, Literal, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from orch.protocol.messages import MessageId, Role
+from orch.stores.history import Share
+from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord
+
+T = TypeVar("T")
+
+#: Every session's name, by when it was last active (seconds since the epoch).
+INDEX: Final = b"orch:sessions"
+#: What all workers are told.
+CONTROL: Final = b"orch:control"
+_OWN: Final = b"orch:worker:"
+#: Every worker's own channel.
+OWN_CHANNELS: Final = _OWN + b"*"
+#: What operators have changed while the service runs.
+SETTINGS: Final = b"orch:settings"
+#: The run of the server that what is kept was last seen whole on.
+SERVER_RUN: Final = b"orch:server_run"
+#: Who gives all sessions new epochs just now.
+RENEWAL: Final = b"orch:renewal"
+#: Written, and told on, to see whether the server allows it.
+WRITE_TRIAL: Final = b"orch:trial"
+TELL_TRIAL: Final = b"orch:trial"
+#: A session that there is none of: no session has such a name.
+TRIAL: Final = "?"
+#: No offset or revision is higher: scripts calculate with doubles, and browsers do.
+NUMBER_MAX: Final = 2**53
+
+
+class UnreadableError(ValueError):
+    """What Redis has stored or published is not of the form that this version reads."""
+
+
+def read_number(data: object) -> int:
+    """Return an offset or a revision. Raises UnreadableError unless it is 0 to :data:`NUMBER_MAX`."""
+    if isinstance(data, bytes) and data.isdigit() and len(data) <= len(str(NUMBER_MAX)):
+        found = int(data)
+        if found <= NUMBER_MAX:
+            return found
+    raise UnreadableError(f"expected a number from 0 to {NUMBER_MAX}, found {_shown(data)}")
+
+
+def read_time(data: object) -> float:
+    """Return a time in seconds since the epoch. Raises UnreadableError where it is none."""
+    try:
+        found = float(data)  # type: ignore[arg-type]  # whatever it is
+    except (TypeError, ValueError):
+        found = nan
+    if isfinite(found) and isinstance(data, bytes):
+        return found
+    raise UnreadableError(f"expected a time in seconds, found {_shown(data)}")
+
+
+def read_text(data: object) -> str:
+    """Return a name. Raises UnreadableError where it is not UTF-8."""
+    if isinstance(data, bytes):
+        with suppress(UnicodeDecodeError):
+            return data.decode()
+    raise UnreadableError(f"expected UTF-8 text, found {_shown(data)}")
+
+
+def _shown(data: object) -> str:
+    return repr(data[:40] if isinstance(data, bytes) else data)[:60]
+
+
+class SessionKeys(NamedTuple):
+    """A session's fields, its stream of messages, who may return to it, and whose message is which.
+
+    ``by_sender`` and ``shares``: the index and the sums of ``scripts/book.lua``.
+    """
+
+    session: bytes
+    history: bytes
+    participants: bytes
+    by_sender: bytes
+    shares: bytes
+
+
+def keys(session_id: str) -> SessionKeys:
+    """Return a session's keys."""
+    root = b"orch:{%s}" % session_id.encode()
+    return SessionKeys(root, root + b":history", root + b":participants", root + b":index", root + b":shares")
+
+
+def mark(session_id: str, writer: str) -> bytes:
+    """Return where it is noted which of a writer's steps was done last."""
+    return b"orch:{%s}:done:%s" % (session_id.encode(), writer.encode())
+
+
+def sign_in_key(name: str) -> bytes:
+    """Return where it is noted that a browser has signed in; ``name`` is a hash."""
+    return b"orch:sign_in:" + name.encode()
+
+
+def begun_key(address: str) -> bytes:
+    """Return where it is noted which sessions were begun from an address."""
+    return b"orch:begun:" + address.encode()
+
+
+def lease_keys(name: str) -> tuple[bytes, bytes]:
+    """Return where it is noted who has a lease, and the last fence; both on one node of a cluster."""
+    root = b"orch:lease:{%s}" % name.encode()
+    return root, root + b":fence"
+
+
+def channel(session_id: str) -> bytes:
+    """Return where the workers with someone in the session hear of it."""
+    return b"orch:{%s}:feed" % session_id.encode()
+
+
+def channel_session(name: bytes) -> str:
+    """Return whose channel it is. Raises UnreadableError where the name is not UTF-8."""
+    return read_text(name[len(b"orch:{") : -len(b"}:feed")])
+
+
+def on_wire(name: bytes, database: int) -> bytes:
+    """Return a channel as the server knows it: what is told knows no databases, those who share one do."""
+    return name if database == 0 else b"orch@%d:%s" % (database, name.removeprefix(b"orch:"))
+
+
+def off_wire(name: bytes) -> bytes:
+    """Return the channel that the server knows by this name."""
+    return b"orch:" + name.partition(b":")[2] if name.startswith(b"orch@") else name
+
+
+def own_channel(worker: str) -> bytes:
+    """Return where a worker hears what is meant for it alone."""
+    return _OWN + worker.encode()
+
+
+def channel_worker(name: bytes) -> str:
+    """Return whose own channel it is. Raises UnreadableError where the name is not UTF-8."""
+    return read_text(name[len(_OWN) :])
+
+
+class _Participant(Struct, array_like=True, frozen=True):
+    name: str
+    role: Role
+    languages: tuple[str, ...]
+    token_hash: bytes
+    seen: float
+
+
+class _Header(Struct, array_like=True, frozen=True, omit_defaults=True):
+    """Beside a frame: when, and whose it is. The scripts read the first number, and the share behind."""
+
+    at: float
+    connection_id: str | None = None
+    message_id: MessageId | None = None
+
+
+class _Frame(Struct):
+    """What is checked of a frame: that it is a JSON object, and where it belongs."""
+
+    offset: int | None = None
+
+
+_frames: Final = msgspec.json.Decoder(_Frame)
+_participants: Final = msgspec.json.Decoder(_Participant)
+_headers: Final = msgspec.json.Decoder(_Header)
+
+
+def number(value: float) -> bytes:
+    """Return a time as it is kept: to the last bit."""
+    return repr(value).encode()
+
+
+def encode_participant(participant: ParticipantRecord) -> bytes:
+    """Return a participant as it is kept under its id."""
+    return msgspec.json.encode(
+        _Participant(
+            participant.name,
+            participant.role,
+            participant.languages,
+            participant.token_hash,
+            participant.seen,
+        )
+    )
+
+
+def decode_participant(participant_id: str, data: bytes) -> ParticipantRecord:
+    """Return a participant from what is kept.
+
+    Raises UnreadableError where this version cannot read it: another version may have stored it.
+    """
+    kept = _decoded(_participants, data)
+    return ParticipantRecord(participant_id, kept.name, kept.role, kept.languages, kept.token_hash, kept.seen)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise UnreadableError(str(error)[:200]) from error
+
+
+def encode_header(at: float, share: Share, origin: Origin | None) -> bytes:
+    """Return what stands beside a frame. A former version reads what it knows of it, the first three."""
+    who = (None, None) if origin is None else (origin.connection_id, origin.message_id)
+    return msgspec.json.encode([at, *who, int(share.kind), share.sender])
+
+
+def decode_entry(entry: tuple[bytes, list[bytes]]) -> KeptFrame:
+    """Return a message from an entry of the stream. Raises UnreadableError where it is none of ours."""
+    offset, header, frame = read_entry(entry)
+    return KeptFrame(offset, _decoded(_headers, header).at, frame)
+
+
+def read_entry(entry: tuple[bytes, list[bytes]]) -> tuple[int, bytes, bytes]:
+    """Return an entry's offset, header and frame. Raises UnreadableError where it is none of ours."""
+    name, fields = entry
+    if len(fields) != 4 or (fields[0], fields[2]) != (b"h", b"f"):  # noqa: PLR2004 - as append.lua stores it
+        raise UnreadableError(f"expected an entry with h and f at {name!r}")
+    return read_number(name.partition(b"-")[0]), fields[1], fields[3]
+
+
+def appended(session_id: str, offset: int, header: bytes, frame: bytes) -> Appended:
+    """Return a message that is kept, with whose it is."""
+    known = _decoded(_headers, header)
+    origin = None
+    if known.connection_id is not None and known.message_id is not None:
+        origin = Origin(known.connection_id, known.message_id)
+    return Appended(session_id=session_id, offset=offset, frame=frame, at=known.at, origin=origin)
+
+
+class Told(Struct, frozen=True):
+    """What a worker told the others in a session: something passing, or that the epoch has ended."""
+
+    kind: Literal["told", "ended"]
+    worker: str
+    payload: bytes
+
+
+_KINDS: Final[dict[bytes, Literal["told", "ended"]]] = {b"T": "told", b"E": "ended"}
+
+
+def encode_told(told: Told) -> bytes:
+    """Return it as it is published; a message that is kept is published by ``append.lua``."""
+    letter = next(letter for letter, kind in _KINDS.items() if kind == told.kind)
+    return letter + told.worker.encode() + b"\n" + told.payload
+
+
+def decode_published(session_id: str, data: bytes) -> Appended | Told:
+    """Return what arrived on a session's channel. Raises UnreadableError where it is nothing of ours.
+
+    An offset says where the message belongs; whether the store has it is not known from that.
+    """
+    head, separator, rest = data.partition(b"\n")
+    if not separator:
+        raise UnreadableError("no header line")
+    if head[:1] == b"A":
+        header, _, frame = rest.partition(b"\n")
+        if _decoded(_frames, frame).offset not in (None, read_number(head[1:])):
+            raise UnreadableError("the frame has another offset than its header")
+        read_text(frame)
+        return appended(session_id, read_number(head[1:]), header, frame)
+    if head[:1] in _KINDS:
+        return Told(_KINDS[head[:1]], read_text(head[1:]), rest)
+    raise UnreadableError(f"unknown kind {head[:1]!r}")

@@ -1,0 +1,387 @@
+"""What is asked of Redis, on its way there: many operations at a time, in the order they were asked for.
+
+One writer takes what has queued up, says all of it at once and waits for the answers: while one batch is on
+its way, whatever is asked for meanwhile becomes the next one. Where the connection is lost in between, nobody
+knows what of the batch was done; the same batch is said again, word for word, on the next connection, and its
+tokens see to it that nothing is done twice.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, Never, TypeVar
+
+import structlog
+import trio
+
+from orch.problems import ProblemError
+from orch.stores.history import Limits, numbered
+from orch.stores.records import Appended
+from orch.stores.redis.calls import Call, Command, Message, key_names
+from orch.stores.redis.commands import SessionCommands
+from orch.stores.redis.connection import Link, said
+from orch.stores.redis.diagnosis import is_about_data, is_refusing, refused, unreadable
+from orch.stores.redis.keys import appended
+
+#: Operations and their bytes that may wait; half of it at most of what clients say.
+QUEUE_LIMIT: Final = 20_000
+QUEUE_BYTES: Final = 64 * 2**20
+
+#: What is said at once at most. The server does nothing else meanwhile.
+BATCH_LIMIT: Final = 1_000
+BATCH_BYTES: Final = 4 * 2**20
+
+#: How long an operation waits for a server that is away before it is refused.
+PATIENCE: Final = 10.0
+
+T = TypeVar("T")
+
+_log = structlog.get_logger("store")
+
+
+class Operation(Generic[T]):
+    """Something that was asked for. Finished once, with a value or an error.
+
+    ``after`` is called then, before whoever waits goes on: with the value, or with None after an error.
+    """
+
+    __slots__ = ("after", "call", "deadline", "done", "error", "value")
+
+    def __init__(self, call: Call[T], after: Callable[[T | None], None] | None = None) -> None:
+        self.call = call
+        self.after = after
+        self.deadline = trio.current_time() + PATIENCE
+        self.done = trio.Event()
+        self.value: T | None = None
+        self.error: BaseException | None = None
+
+    def finish(self, value: T | None, error: BaseException | None = None) -> None:
+        """Tell whoever waits; a second time changes nothing."""
+        if self.done.is_set():
+            return
+        self.value, self.error = value, error
+        if self.after is not None:
+            self.after(value)
+        self.done.set()
+
+    async def result(self) -> T:
+        """Wait, and return the value or raise the error."""
+        await self.done.wait()
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]  # set together with done where error is not
+
+
+class Append(Operation[Appended | None]):
+    """A message on its way into a session's history. Those that follow each other go there in one step."""
+
+    __slots__ = ("limits", "message", "session_id")
+
+    def __init__(
+        self,
+        session_id: str,
+        message: Message,
+        limits: Limits,
+        after: Callable[[Appended | None], None] | None = None,
+    ) -> None:
+        super().__init__(Call((), lambda _: None, session_id, len(message.body)), after)
+        self.session_id = session_id
+        self.message = message
+        self.limits = limits
+
+
+class _Batch:
+    """What is said at once: groups of operations, and the words for each group when it was said last."""
+
+    __slots__ = ("calls", "groups", "number", "places")
+
+    def __init__(self, number: int) -> None:
+        self.number = str(number)
+        self.groups: list[list[Operation[Any]]] = []
+        self.calls: list[Call[Any]] = []
+        #: Of each group, what it was called to the server the first time.
+        self.places: list[int] = []
+
+    def operations(self) -> list[Operation[Any]]:
+        return [operation for group in self.groups for operation in group]
+
+    def commands(self) -> list[Command]:
+        return [command for call in self.calls for command in call.commands]
+
+
+class Pipeline:
+    """The queue of operations and its one writer.
+
+    The mutable state is the queue, bounded by :data:`QUEUE_LIMIT` and :data:`QUEUE_BYTES` (whoever finds it
+    full waits for room), and the batch that is on its way. ``passed_on``: what is done with a message that is
+    kept; it is given what to call once whoever is to hear of it has. ``failed`` is told what the server said
+    instead of doing something, ``damaged`` the keys of an operation that the server could not do with what is
+    stored there, or whose answer could not be read, and why; ``missing`` that a session was asked for that it
+    does not have. ``known`` says a session's epoch and the newest offset that was surely given in it.
+    """
+
+    def __init__(
+        self,
+        commands: SessionCommands,
+        *,
+        passed_on: Callable[[Appended, Callable[[], None]], None],
+        failed: Callable[[str], None],
+        damaged: Callable[[str, str], None],
+        missing: Callable[[str], None],
+        known: Callable[[str], tuple[str, int]],
+    ) -> None:
+        self._commands = commands
+        self._passed_on = passed_on
+        self._failed = failed
+        self._damaged = damaged
+        self._missing = missing
+        self._known = known
+        self._queue: deque[Operation[Any]] = deque()
+        self._queued_bytes = 0
+        self._on_its_way: _Batch | None = None
+        self._batches = 0
+        self._work = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
+        self._idle = trio.lowlevel.ParkingLot()
+        self._opened = trio.Event()
+        self.is_connected = False
+        self.operations = self.exchanges = self.failures = 0
+        self.exchange_seconds: float | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many operations wait, those on their way among them."""
+        said = self._on_its_way.operations() if self._on_its_way else ()
+        return len(self._queue) + sum(not operation.done.is_set() for operation in said)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What those that are not on their way yet hold."""
+        return self._queued_bytes
+
+    async def execute(self, call: Call[T]) -> T:
+        """Have something done and return what came of it. ProblemError: store_unavailable."""
+        operation = Operation(call)
+        await self.enqueue(operation)
+        return await operation.result()
+
+    async def enqueue(self, operation: Operation[Any], *, leaves_room: bool = False) -> None:
+        """Take an operation in, at once where there is room: callers rely on the order of their calls.
+
+        ``leaves_room``: half of the room is for captions, so that they need not wait for this.
+        """
+        if not self._opened.is_set():
+            with trio.move_on_after(PATIENCE):
+                await self._opened.wait()
+        while self._opened.is_set() and self._is_full(leaves_room=leaves_room):
+            await self._room.park()
+        if not self._opened.is_set():
+            raise _unavailable("The store of sessions is not open. Try again soon.")
+        operation.deadline = trio.current_time() + PATIENCE
+        self._put(operation)
+
+    def offer(self, call: Call[Any]) -> bool:
+        """Have something done now that nobody waits for. False: there is no room for it, or no connection."""
+        if not self.is_connected or not self._opened.is_set() or self._is_full():
+            return False
+        self._put(Operation(call))
+        return True
+
+    def _put(self, operation: Operation[Any]) -> None:
+        self._queue.append(operation)
+        self._queued_bytes += operation.call.size
+        self._work.unpark()
+
+    def _is_full(self, *, leaves_room: bool = False) -> bool:
+        parts = 2 if leaves_room else 1
+        return len(self._queue) * parts >= QUEUE_LIMIT or self._queued_bytes * parts >= QUEUE_BYTES
+
+    def open(self) -> None:
+        """Take operations in from here on."""
+        self._opened.set()
+
+    def close(self) -> None:
+        """Take nothing in any more; refuse what is left."""
+        if self._opened.is_set():
+            self._opened = trio.Event()
+        left = [*(self._on_its_way.operations() if self._on_its_way else ()), *self._queue]
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._on_its_way = None
+        self._room.unpark_all()
+        for operation in left:
+            self._refuse(operation, "The store of sessions was closed.")
+
+    async def drain(self) -> None:
+        """Take nothing in any more, and wait until what was taken in is done."""
+        if self._opened.is_set():
+            self._opened = trio.Event()
+        self._room.unpark_all()
+        while self._queue or self._on_its_way:
+            await self._idle.park()
+
+    async def write(self, link: Link) -> Never:
+        """Say what queues up on a connection, until that is lost (LinkLostError) or this is cancelled."""
+        while True:
+            batch = self._on_its_way
+            if batch is None or all(operation.done.is_set() for operation in batch.operations()):
+                batch = await self._next()
+            # Said again, it is the same batch to the server; what is known of its sessions may have grown.
+            self._write_words(batch)
+            if not batch.groups:
+                self._on_its_way = None
+                continue
+            started = trio.current_time()
+            answers = await link.exchange(batch.commands())
+            self.exchange_seconds = trio.current_time() - started
+            self.exchanges += 1
+            self._settle(batch, answers)
+            self._on_its_way = None
+
+    async def refuse_overdue(self) -> Never:
+        """Refuse what has waited for :data:`PATIENCE`, whether it was said to the server or not."""
+        while True:
+            await trio.sleep(min(PATIENCE / 4, 0.5))
+            now = trio.current_time()
+            overdue = [
+                operation
+                for operation in (self._on_its_way.operations() if self._on_its_way else ())
+                if operation.deadline <= now
+            ]
+            while self._queue and self._queue[0].deadline <= now:
+                operation = self._queue.popleft()
+                self._queued_bytes -= operation.call.size
+                overdue.append(operation)
+            for operation in overdue:
+                self._refuse(operation, "What must be kept cannot be written now. Try again soon.")
+            if overdue:
+                self._room.unpark_all()
+
+    async def _next(self) -> _Batch:
+        self._on_its_way = None
+        while True:
+            while not self._queue:
+                self._idle.unpark_all()
+                await self._work.park()
+            batch = self._take()
+            if batch.groups:
+                self._on_its_way = batch
+                return batch
+
+    def _take(self) -> _Batch:
+        self._batches += 1
+        batch = _Batch(self._batches)
+        # Messages of one session share a step, unless something else about it was asked for in between.
+        joined: dict[str, list[Operation[Any]]] = {}
+        taken = size = 0
+        while self._queue and taken < BATCH_LIMIT and size < BATCH_BYTES:
+            operation = self._queue.popleft()
+            self._queued_bytes -= operation.call.size
+            if operation.done.is_set():
+                continue
+            taken += 1
+            size += operation.call.size
+            session_id = operation.call.session_id
+            if isinstance(operation, Append) and operation.session_id in joined:
+                joined[operation.session_id].append(operation)
+                continue
+            group: list[Operation[Any]] = [operation]
+            batch.groups.append(group)
+            if isinstance(operation, Append):
+                joined[operation.session_id] = group
+            elif session_id is None:
+                joined.clear()
+            else:
+                joined.pop(session_id, None)
+        self._room.unpark_all()
+        return batch
+
+    def _write_words(self, batch: _Batch) -> None:
+        """Put a batch into the server's words; what has none is refused alone."""
+        groups, batch.groups, batch.calls = batch.groups, [], []
+        places, batch.places = batch.places or list(range(len(groups))), []
+        for place, group in zip(places, groups, strict=True):
+            try:
+                batch.calls.append(self._words(batch, group, place))
+            except Exception as error:  # noqa: BLE001 - a boundary: one operation is no other's
+                _log.error("store operation has no words", exc_info=error)
+                for operation in group:
+                    self._refuse(operation, "What must be stored cannot be put into words for Redis.", error)
+            else:
+                batch.groups.append(group)
+                batch.places.append(place)
+
+    def _words(self, batch: _Batch, group: list[Operation[Any]], place: int) -> Call[Any]:
+        first = group[0]
+        if not isinstance(first, Append):
+            return first.call
+        messages = [each.message for each in group if isinstance(each, Append)]
+        return self._commands.append(
+            first.session_id,
+            messages,
+            first.limits,
+            batch=batch.number,
+            place=place,
+            known=self._known(first.session_id),
+        )
+
+    def _settle(self, batch: _Batch, answers: list[Any]) -> None:
+        """Finish each group of operations; what goes wrong with one is that one's alone."""
+        at = 0
+        for group, call in zip(batch.groups, batch.calls, strict=True):
+            mine = answers[at : at + len(call.commands)]
+            at += len(call.commands)
+            self.operations += len(group)
+            try:
+                self._finish(group, call, mine)
+            except Exception as error:  # noqa: BLE001 - a boundary: one operation's answer is no other's
+                names = key_names(call.commands)
+                self._damaged(names, f"the answer cannot be read: {said(error)}")
+                for operation in group:
+                    self._refuse(operation, unreadable(names), error)
+
+    def _finish(self, group: list[Operation[Any]], call: Call[Any], mine: list[Any]) -> None:
+        failures = [(place, answer) for place, answer in enumerate(mine) if isinstance(answer, Exception)]
+        for place, failure in failures:
+            self._note(call.commands[place : place + 1], said(failure))
+        first = failures[0][1] if failures and failures[0][0] < (call.decisive or len(mine)) else None
+        if first is not None and not (call.is_partial and len(failures) < len(mine)):
+            words = refused(said(first), key_names(call.commands[failures[0][0] : failures[0][0] + 1]))
+            for operation in group:
+                self._refuse(operation, words, first)
+        elif isinstance(group[0], Append):
+            self._kept(group, call.read(mine))
+        else:
+            group[0].finish(call.read(mine))
+
+    def _note(self, commands: Sequence[Command], words: str) -> None:
+        if is_about_data(words) and not is_refusing(words):
+            self._damaged(key_names(commands), words)
+        else:
+            self._failed(words)
+
+    def _kept(self, group: list[Operation[Any]], first: int | None) -> None:
+        if first is None and group[0].call.session_id is not None:
+            self._missing(group[0].call.session_id)
+        for place, operation in enumerate(group):
+            if first is None or not isinstance(operation, Append):
+                operation.finish(None)
+                continue
+            offset = first + place
+            message = appended(
+                operation.session_id,
+                offset,
+                operation.message.header,
+                numbered(operation.message.body, offset),
+            )
+            self._passed_on(message, lambda operation=operation, message=message: operation.finish(message))  # type: ignore[misc]  # bound now, not when called
+
+    def _refuse(self, operation: Operation[Any], words: str, cause: BaseException | None = None) -> None:
+        if not operation.done.is_set():
+            self.failures += 1
+            problem = _unavailable(words)
+            problem.__cause__ = cause
+            operation.finish(None, problem)
+
+
+def _unavailable(words: str) -> ProblemError:
+    return ProblemError("store_unavailable", words)

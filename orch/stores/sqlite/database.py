@@ -1,0 +1,246 @@
+"""Opening an SQLite file: rights, settings, schema. Called in the store's thread; knows nothing of Trio."""
+
+import re
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from msgspec import Struct
+
+from orch.protocol.identifiers import new_session_key
+from orch.stores.history import share_of
+from orch.stores.sqlite.reserve import free_bytes
+
+#: How long to wait for another process that still has the file open: the one before a restart may be writing
+#: its last messages.
+BUSY_TIMEOUT: Final = 5.0
+
+#: A file up to so many bytes is written anew where that lets it give room back; it takes a second or two.
+LARGEST_REWRITTEN: Final = 256 * 2**20
+
+#: Pages given back between two checkpoints.
+VACUUM_STEP: Final = 256
+
+#: Pages given back at once on a full disk; they are in memory meanwhile.
+CUT: Final = 8_192
+
+_INCREMENTAL: Final = 2
+
+# synchronous=NORMAL: a commit is with the operating system before anyone is told of it, so a process that is
+# killed loses nothing. It is on the disk a little later: a power cut may lose the last moments. That is found
+# out and said, see begin_opening(), and saves every message a wait of up to some milliseconds for the disk.
+# locking_mode=EXCLUSIVE: two services on one file would give one offset to two messages.
+_SETTINGS: Final = (
+    "PRAGMA auto_vacuum = INCREMENTAL",  # of a new file; of another one see use_incremental_vacuum
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+class StoreError(Exception):
+    """The file cannot be used. The message names it and says why."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class Migration(Struct, frozen=True):
+    """One step of the schema; ``version`` is the file's ``user_version`` once it is done."""
+
+    version: int
+    name: str
+    script: str
+
+
+def migrations() -> tuple[Migration, ...]:
+    """Return the steps in ``schema/``, oldest first. A file is called ``0001_what_it_adds.sql``."""
+    steps = [
+        Migration(int(match[1]), match[2], file.read_text(encoding="utf-8"))
+        for file in resources.files("orch.stores").joinpath("schema").iterdir()
+        if (match := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name))
+    ]
+    return tuple(sorted(steps, key=lambda step: step.version))
+
+
+def open_database(path: Path, steps: Sequence[Migration]) -> sqlite3.Connection:
+    """Return the file's connection, its schema brought up to date. The caller closes it.
+
+    Raises :class:`StoreError` where the file cannot be made, read or written, is no database, is in use by
+    another process, or was written by a newer version of this program.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # What is said in sessions is nobody else's to read.
+        path.touch(mode=0o600, exist_ok=True)
+        database = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(path, f"cannot be opened: {error}") from error
+    try:
+        for setting in _SETTINGS:
+            database.execute(setting)
+        _migrate(database, path, steps)
+        # Takes the lock, and finds out now rather than at the first message that nothing can be written.
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("COMMIT")
+    except BaseException as error:
+        database.close()
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(path, explain(error)) from error
+        raise
+    return database
+
+
+def begin_opening(database: sqlite3.Connection, boot: str) -> bool:
+    """Note in the file that it is open; return whether something that was committed may be missing from it.
+
+    That is so where it was not closed and the machine has been started anew since. ``boot`` names the
+    machine's run. The note is on the disk when this returns: before anything that it is about.
+    """
+    row = database.execute("SELECT boot, is_closed FROM openings").fetchone()
+    database.execute("INSERT OR REPLACE INTO openings VALUES (1, ?, 0)", (boot,))
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return row is not None and not row[1] and row[0] != boot
+
+
+def close_database(database: sqlite3.Connection) -> None:
+    """Close the file; all that was committed is in it, and on the disk."""
+    with closing(database):
+        database.execute("UPDATE openings SET is_closed = 1")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def current_boot() -> str:
+    """Return the name of the machine's run since it was started.
+
+    Where the system has none to tell, each opening is its own run: what was not closed is then taken for
+    incomplete even after a mere crash of the process, which is true to the letter of what is known.
+    """
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return secrets.token_hex(16)
+
+
+def explain(error: sqlite3.Error) -> str:
+    """Return what is wrong with the file, and what to do where there is something to do."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return "is in use by another process; one service may use a file at a time"
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return f"is damaged or no SQLite database ({error}); move it away or restore it from a backup"
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return f"cannot be written ({error})"
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):
+        return "cannot grow: the disk is full"
+    return str(error)
+
+
+def use_incremental_vacuum(database: sqlite3.Connection, path: Path) -> bool:
+    """Let an older file give room back too; return whether it was changed. It is written anew once for that.
+
+    A large file, or one without room for a copy beside it, stays as it is: what it holds is used again.
+    """
+    if database.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
+        return False
+    size = path.stat().st_size
+    free = free_bytes(path.parent)
+    if size > LARGEST_REWRITTEN or (free is not None and free < 3 * size):
+        return False
+    database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    database.execute("VACUUM")
+    return True
+
+
+def reclaim(database: sqlite3.Connection, *, seconds: float = 0.2) -> int:
+    """Give pages that nothing is in back to the disk; return how many. Takes about ``seconds`` at most.
+
+    In small steps, each checkpointed, so that the write-ahead log does not grow by what the file shrinks.
+    """
+    until = monotonic() + seconds
+    before = left = _free_pages(database)
+    while left and monotonic() < until:
+        database.executescript(f"PRAGMA incremental_vacuum({VACUUM_STEP})")
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        now_left = _free_pages(database)
+        if now_left >= left:
+            break  # the file is not one that gives room back
+        left = now_left
+    if before != left:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return before - left
+
+
+def cut_short(database: sqlite3.Connection) -> None:
+    """Give free pages back on a full disk; sqlite3.Error where there is no room even for that.
+
+    :data:`CUT` pages go in one transaction, which writes a few: those behind the file's new end are not
+    written at all as long as the cache does not spill, nor are they taken from the log into the file any
+    more, so that the checkpoint after it needs no room.
+    """
+    (spill,) = database.execute("PRAGMA cache_spill").fetchone()
+    database.execute("PRAGMA cache_spill = OFF")
+    try:
+        if _free_pages(database):
+            # By executescript: execute() takes one page and ends.
+            database.executescript(f"PRAGMA incremental_vacuum({CUT})")
+    finally:
+        database.execute(f"PRAGMA cache_spill = {int(spill)}")
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def try_writing(database: sqlite3.Connection) -> None:
+    """Write a little that changes nothing, through to the file. sqlite3.Error where that fails."""
+    database.execute("BEGIN IMMEDIATE")
+    database.execute("UPDATE openings SET is_closed = 0")
+    database.execute("COMMIT")
+    database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def copy_to(database: sqlite3.Connection, path: Path) -> None:
+    """Write all that the open file holds to ``path``, which is there in full or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    try:
+        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+            database.backup(copy)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _free_pages(database: sqlite3.Connection) -> int:
+    row: tuple[int] = database.execute("PRAGMA freelist_count").fetchone()
+    return row[0]
+
+
+def _migrate(database: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> None:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    newest = steps[-1].version if steps else 0
+    if version > newest:
+        raise StoreError(
+            path,
+            f"was written by a newer version of this program (schema {version}, known {newest})",
+        )
+    database.create_function("new_key", 0, new_session_key)
+    database.create_function("share_kind", 1, lambda frame: int(share_of(frame).kind), deterministic=True)
+    database.create_function("share_sender", 1, lambda frame: share_of(frame).sender, deterministic=True)
+    for step in steps:
+        if step.version > version:
+            # One transaction each: a process that is killed here finds the step done or not begun.
+            database.executescript(
+                f"BEGIN IMMEDIATE;\n{step.script}\nPRAGMA user_version = {step.version};\nCOMMIT;"
+            )

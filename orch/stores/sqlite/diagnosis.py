@@ -1,0 +1,199 @@
+"""What is the matter with the SQLite file, in words, and when that is said. Pure.
+
+Each kind has two sentences: one for who runs the service (what, what it means, what to do), and a few words
+for who is in a session.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from orch.shortages import Shortage, causes, own_shortage
+from orch.stores.status import StoreStanding
+
+STEADY: Final = 1.0
+"""Seconds that a state lasts before it is announced: what comes and goes within a second is noise."""
+
+SLOW: Final = 2.0
+"""Seconds of one commit from which on the store is slow; a disk that is well takes milliseconds."""
+
+
+class Trouble(StrEnum):
+    """Why the file cannot be relied on now."""
+
+    FULL = "full"
+    SHORT = "short"
+    FAILING = "failing"
+    READ_ONLY = "read_only"
+    BUSY = "busy"
+    SLOW = "slow"
+    DELETED = "deleted"
+    REPLACED = "replaced"
+    DAMAGED = "damaged"
+
+
+BRIEF: Final[Mapping[Trouble, str]] = {
+    Trouble.FULL: "the disk is full",
+    Trouble.SHORT: "the service is short of memory or file descriptors",
+    Trouble.FAILING: "the disk reports errors",
+    Trouble.READ_ONLY: "the disk cannot be written",
+    Trouble.BUSY: "their file is in use by another program",
+    Trouble.SLOW: "the disk takes seconds for each write",
+    Trouble.DELETED: "their file was deleted",
+    Trouble.REPLACED: "their file was replaced",
+    Trouble.DAMAGED: "their file is damaged",
+}
+"""Completes "Sessions cannot be stored right now: …"."""
+
+ADVICE: Final[Mapping[Trouble, str]] = {
+    Trouble.FULL: (
+        "Free space on it: end sessions that are not needed (leaving and ending still work), or remove other"
+        " files. The service goes on by itself within 3 s."
+    ),
+    Trouble.SHORT: "See what the service is short of; it goes on by itself.",
+    Trouble.FAILING: "Look at the log of the machine for errors of the disk. The file is opened again soon.",
+    Trouble.READ_ONLY: "Mount the disk for writing, or give the service the right to write there.",
+    Trouble.BUSY: "End the other program; one service may use a file at a time.",
+    Trouble.SLOW: "Look at what else uses the disk. What is sent waits for it.",
+    Trouble.DELETED: "The file is written anew from what is still open; give the service the right to do so.",
+    Trouble.REPLACED: (
+        "What was stored until now was saved beside it. Start the service again to use the new file, or move"
+        " the old one back."
+    ),
+    Trouble.DAMAGED: "Move it away or restore it from a backup.",
+}
+
+GOOD_LOOKS: Final = 2
+"""Looks in a row that have to find all well before anything new is accepted again."""
+
+REFUSING: Final = frozenset(Trouble) - {Trouble.SLOW}
+"""While these last nothing new is accepted: what was acknowledged must not be lost."""
+
+REOPENING: Final = frozenset({Trouble.FAILING, Trouble.READ_ONLY, Trouble.BUSY, Trouble.SHORT})
+"""After these the connection is not trusted any more; the file is opened again."""
+
+_BY_NAME: Final = (
+    # The index of the log cannot be made: how a full disk shows at the opening.
+    (("SQLITE_IOERR_SHMSIZE",), Trouble.FULL),
+    (("SQLITE_NOTADB", "SQLITE_CORRUPT"), Trouble.DAMAGED),
+    (("SQLITE_READONLY", "SQLITE_PERM"), Trouble.READ_ONLY),
+    (("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"), Trouble.BUSY),
+    (("SQLITE_IOERR", "SQLITE_CANTOPEN"), Trouble.FAILING),
+)
+
+
+def trouble_of(error: BaseException | None) -> Trouble | None:
+    """Return what an error says about the file; None: it is the operation's own."""
+    shortage = own_shortage(error)
+    if shortage is Shortage.DISK:
+        return Trouble.FULL
+    if shortage is not None:
+        return Trouble.SHORT
+    names = [getattr(each, "sqlite_errorname", None) or "" for each in causes(error)]
+    found = (trouble for prefixes, trouble in _BY_NAME for name in names if name.startswith(prefixes))
+    return next(found, None)
+
+
+def reason(trouble: Trouble, path: str, *, detail: str = "") -> str:
+    """Return the sentences for who runs the service."""
+    more = f" ({detail})" if detail else ""
+    if trouble is Trouble.SLOW:
+        return f"Sessions are stored slowly: {BRIEF[trouble]}{more}, {path}. {ADVICE[trouble]}"
+    return f"Sessions cannot be stored right now: {BRIEF[trouble]}{more}, {path}. {ADVICE[trouble]}"
+
+
+def refused(trouble: Trouble) -> str:
+    """Return the sentence for a client whose message or session is not accepted."""
+    return f"Sessions cannot be stored right now: {BRIEF[trouble]}. Try again in a moment."
+
+
+class Steadied:
+    """A state as it is announced: only after it has lasted for :data:`STEADY` seconds.
+
+    The mutable state is what was announced and since when the state has been another one.
+    """
+
+    def __init__(self) -> None:
+        self.announced: bool = True
+        self._differs_since: float | None = None
+
+    def changed(self, is_well: bool, now: float) -> bool:  # noqa: FBT001 - the state is the point of the call
+        """Take in the state now; return whether it is to be announced."""
+        if is_well is self.announced:
+            self._differs_since = None
+            return False
+        if self._differs_since is None:
+            self._differs_since = now
+        if now - self._differs_since < STEADY:
+            return False
+        self.announced, self._differs_since = is_well, None
+        return True
+
+
+class Condition:
+    """How the file is, from what commits and looks say.
+
+    The mutable state: what is the matter, since when, how many looks in a row have found all well, the commit
+    that is under way, and what was announced. ``now``: monotonic seconds; ``at``: seconds since the epoch.
+    """
+
+    def __init__(self) -> None:
+        self.trouble: Trouble | None = None
+        self.detail = ""
+        self.since: float | None = None
+        self.commit_began: float | None = None
+        self._good_looks = 0
+        self._steadied = Steadied()
+
+    def now(self, now: float) -> Trouble | None:
+        """Return what is the matter; a commit that takes too long counts before it has ended."""
+        if self.trouble is None and self.commit_began is not None:
+            return Trouble.SLOW if now - self.commit_began > SLOW else None
+        return self.trouble
+
+    def note(self, trouble: Trouble, detail: str, *, at: float) -> bool:
+        """Note what is the matter, until :data:`GOOD_LOOKS` have found all well; return whether it is new."""
+        self._good_looks = 0
+        if self.trouble is None:
+            self.since = at
+        is_new = trouble is not self.trouble
+        self.trouble, self.detail = trouble, detail
+        return is_new
+
+    def looked_well(self) -> bool:
+        """Note that a look has found all well; return whether what was the matter is over with it."""
+        self._good_looks += 1
+        if self._good_looks < GOOD_LOOKS:
+            return False
+        self.trouble, self.detail, self.since = None, "", None
+        return True
+
+    def is_announced_now(self, now: float) -> bool:
+        """Return whether the state has lasted, and differs from what was announced last."""
+        return self._steadied.changed(self.now(now) is None, now)
+
+    def refusal(self) -> str:
+        """Return why nothing new is accepted, for the client; empty: it is."""
+        return refused(self.trouble) if self.trouble is not None and self.trouble in REFUSING else ""
+
+    def standing(self, path: str, *, is_open: bool, last_error: str, now: float) -> StoreStanding:
+        """Return how the store is, in words."""
+        trouble = self.now(now)
+        if trouble is not None:
+            why, brief, since = reason(trouble, path, detail=self.detail), BRIEF[trouble], self.since
+        elif is_open:
+            why, brief, since = "", "", None
+        else:
+            why, brief, since = (
+                f"{path} is not open. {last_error}".rstrip(),
+                "their file is being opened",
+                None,
+            )
+        return StoreStanding(
+            engine="sqlite",
+            state="degraded" if why else "healthy",
+            reason=why,
+            since=since,
+            cautions=(),
+            brief=brief,
+        )

@@ -1,0 +1,177 @@
+"""Whose part of which budget of a session's history is how large, in the SQLite file.
+
+Called in the store's thread, inside a transaction. Nothing here takes longer the more is stored: the sums are
+rows of their own, and what has to go is found by indexes. The rule is :mod:`orch.stores.history`'s.
+"""
+
+import sqlite3
+from typing import Final
+
+from orch.stores.history import Budget, Kept, Kind, Limits, Losses, Share, pressed, spilled, too_old
+
+#: Looked at when something has to go.
+BATCH: Final = 128
+
+#: Dropped by one append at most; what is left then goes with the next ones.
+DROPPED_AT_ONCE: Final = 2_048
+
+#: The two fullest shares of a kind, by what is exceeded. Ties as in :func:`orch.stores.history.spilled`.
+_FULLEST: Final = {
+    "bytes": "SELECT number, sender, messages, bytes FROM shares WHERE session = ? AND kind = ?"
+    " ORDER BY bytes DESC, sender DESC LIMIT 2",
+    "messages": "SELECT number, sender, messages, bytes FROM shares WHERE session = ? AND kind = ?"
+    " ORDER BY messages DESC, sender DESC LIMIT 2",
+}
+
+
+def enter(database: sqlite3.Connection, session: int, share: Share, size: int) -> tuple[int, Budget, Budget]:
+    """Count a message in; return its share's number, what that holds now, and what its kind does."""
+    number, *held = database.execute(
+        "INSERT INTO shares (session, kind, sender, messages, bytes) VALUES (?, ?, ?, 1, ?)"
+        " ON CONFLICT (session, kind, sender)"
+        " DO UPDATE SET messages = messages + 1, bytes = bytes + excluded.bytes"
+        " RETURNING number, messages, bytes",
+        (session, share.kind, share.sender, size),
+    ).fetchone()
+    total = database.execute(
+        "INSERT INTO budgets (session, kind, messages, bytes) VALUES (?, ?, 1, ?)"
+        " ON CONFLICT (session, kind)"
+        " DO UPDATE SET messages = messages + 1, bytes = bytes + excluded.bytes RETURNING messages, bytes",
+        (session, share.kind, size),
+    ).fetchone()
+    return number, Budget(*held), Budget(*total)
+
+
+def supersede(database: sqlite3.Connection, session: int, share: int, offset: int) -> int:
+    """Drop what a share holds from before ``offset``: it is replaced, so that it is no loss."""
+    rows = database.execute(
+        "SELECT number, length(frame) FROM history INDEXED BY history_by_share"
+        " WHERE session = ? AND share = ? AND number < ?",
+        (session, share, offset),
+    ).fetchall()
+    went = [Kept(number, 0.0, size) for number, size in rows]
+    _delete(database, session, Kind.NAME, share, went, is_loss=False)
+    return len(rows)
+
+
+def spill(database: sqlite3.Connection, session: int, limits: Limits, *, most: int | None = None) -> int:
+    """Drop what is over a session's budgets; return how many messages went. ``most``: so many at most."""
+    totals = database.execute(
+        "SELECT kind, messages, bytes FROM budgets WHERE session = ?", (session,)
+    ).fetchall()
+    dropped = 0
+    for kind, *sums in totals:
+        total, budget = Budget(*sums), limits.budget(Kind(kind))
+        while pressed(total, budget) and (most is None or dropped < most):
+            went = _spill_once(database, session, Kind(kind), total, budget)
+            if not went:
+                break  # the sums say more than there is
+            total = Budget(total.messages - len(went), total.bytes - sum(each.size for each in went))
+            dropped += len(went)
+    return dropped
+
+
+def _spill_once(
+    database: sqlite3.Connection, session: int, kind: Kind, total: Budget, budget: Budget
+) -> list[Kept]:
+    """Drop the oldest of the fullest share, as many as have to go at once; return them."""
+    what = pressed(total, budget) or "bytes"
+    fullest = database.execute(_FULLEST[what], (session, kind)).fetchall()
+    if not fullest:
+        return []
+    share, sender, *held = fullest[0]
+    runner_up = None
+    if len(fullest) > 1:
+        _, other, messages, size = fullest[1]
+        runner_up = (size if what == "bytes" else messages, other)
+    rows = database.execute(
+        "SELECT number, length(frame) FROM history INDEXED BY history_by_share"
+        " WHERE session = ? AND share = ? ORDER BY number LIMIT ?",
+        (session, share, BATCH),
+    ).fetchall()
+    gone = spilled(
+        [size for _, size in rows],
+        total=total,
+        budget=budget,
+        held=Budget(*held),
+        sender=sender,
+        runner_up=runner_up,
+    )
+    went = [Kept(number, 0.0, size) for number, size in rows[:gone]]
+    if went:
+        _delete(database, session, kind, share, went)
+    return went
+
+
+def age(
+    database: sqlite3.Connection, session: int, limits: Limits, now: float, *, most: int | None = None
+) -> int:
+    """Drop what is too old in a session; return how many messages went. ``most``: so many at most."""
+    dropped = 0
+    while most is None or dropped < most:
+        rows = database.execute(
+            "SELECT h.number, h.at, length(h.frame), h.share, s.kind FROM history h"
+            " JOIN shares s ON s.number = h.share WHERE h.session = ? ORDER BY h.number LIMIT ?",
+            (session, BATCH),
+        ).fetchall()
+        gone = too_old([Kept(*row[:3]) for row in rows], seconds=limits.seconds, now=now)
+        went: dict[tuple[int, int], list[Kept]] = {}
+        for number, at, size, share, kind in rows[:gone]:
+            went.setdefault((share, kind), []).append(Kept(number, at, size))
+        for (share, kind), each in went.items():
+            _delete(database, session, Kind(kind), share, each)
+        dropped += gone
+        if gone < len(rows) or not rows:
+            break
+    return dropped
+
+
+def speakers(database: sqlite3.Connection, session_id: str) -> frozenset[str]:
+    """Return whose captions a session has."""
+    rows = database.execute(
+        "SELECT p.sender FROM shares p JOIN sessions s ON s.number = p.session"
+        " WHERE s.session_id = ? AND p.kind = ?",
+        (session_id, Kind.CAPTION),
+    )
+    return frozenset(sender for (sender,) in rows)
+
+
+def losses(database: sqlite3.Connection, session_id: str) -> Losses | None:
+    """Return what was dropped in a session; None: there is no such session."""
+    row = database.execute(
+        "SELECT dropped_captions, dropped_others FROM sessions WHERE session_id = ?", (session_id,)
+    ).fetchone()
+    return None if row is None else Losses(*row)
+
+
+def _delete(
+    database: sqlite3.Connection,
+    session: int,
+    kind: Kind,
+    share: int,
+    went: list[Kept],
+    *,
+    is_loss: bool = True,
+) -> None:
+    """Take the oldest messages out of a share, and of the sums; note what is missed from now on."""
+    if not went:
+        return
+    count, size, last = len(went), sum(message.size for message in went), went[-1].offset
+    database.execute(
+        "DELETE FROM history WHERE session = ? AND share = ? AND number <= ?", (session, share, last)
+    )
+    database.execute(
+        "UPDATE shares SET messages = messages - ?, bytes = bytes - ? WHERE number = ?", (count, size, share)
+    )
+    database.execute("DELETE FROM shares WHERE number = ? AND messages <= 0", (share,))
+    database.execute(
+        "UPDATE budgets SET messages = messages - ?, bytes = bytes - ? WHERE session = ? AND kind = ?",
+        (count, size, session, kind),
+    )
+    captions, others = (last, 0) if kind is Kind.CAPTION else (0, last)
+    database.execute(
+        "UPDATE sessions SET kept_bytes = kept_bytes - ?,"
+        " dropped_captions = max(dropped_captions, ?), dropped_others = max(dropped_others, ?)"
+        " WHERE number = ?",
+        (size, captions if is_loss else 0, others if is_loss else 0, session),
+    )

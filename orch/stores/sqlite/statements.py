@@ -1,0 +1,322 @@
+"""What is done to the SQLite file, one function each. Called in the store's thread, inside a transaction."""
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from orch.protocol.session_keys import Keys
+from orch.stores import records
+from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Share, numbered, pressed
+from orch.stores.records import (
+    Appended,
+    KeptFrame,
+    Origin,
+    ParticipantRecord,
+    SessionRecord,
+    surplus_participants,
+)
+from orch.stores.sqlite import shares
+
+#: How many appends pass before a history's age is looked at: a little more than what is allowed may be on the
+#: disk, and is given to nobody's disadvantage.
+PRUNE_EVERY: Final = 32
+
+#: Browsers that may be signed in. Only who has the token signs in: a program that does so each time, say.
+SIGN_INS_KEPT: Final = 1_000
+
+_SESSION: Final = (
+    "session_id, epoch, last_offset, kept_first, config, created, last_active, speak_key, read_key"
+)
+
+
+def create(
+    database: sqlite3.Connection,
+    record: SessionRecord,
+    owner: ParticipantRecord | None = None,
+    begun_from: str = "",
+) -> bool:
+    """Insert a session; False: its name is taken."""
+    cursor = database.execute(
+        f"INSERT INTO sessions ({_SESSION}, dropped_captions, dropped_others)"  # noqa: S608 - a constant
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?4 - 1, ?4 - 1) ON CONFLICT (session_id) DO NOTHING",
+        (
+            record.session_id,
+            record.epoch,
+            record.offset,
+            record.kept_first,
+            record.config,
+            record.created,
+            record.last_active,
+            record.keys.speak,
+            record.keys.read,
+        ),
+    )
+    if cursor.rowcount == 0:
+        return False
+    if begun_from:
+        database.execute("INSERT INTO begun VALUES (?, ?)", (cursor.lastrowid, begun_from))
+    return owner is None or put_participant(database, record.session_id, owner)
+
+
+def count_begun(database: sqlite3.Connection, address: str) -> int:
+    """Return how many sessions there are that were begun from an address."""
+    row: tuple[int] = database.execute("SELECT count(*) FROM begun WHERE address = ?", (address,)).fetchone()
+    return row[0]
+
+
+def renew_epochs(database: sqlite3.Connection) -> int:
+    """Give every session a new epoch: offsets that were given before may be given again from here on.
+
+    Whoever comes to recover is told that the epoch has changed, instead of being led into another past.
+    """
+    return database.execute("UPDATE sessions SET epoch = lower(hex(randomblob(8)))").rowcount
+
+
+def load(database: sqlite3.Connection, session_id: str) -> SessionRecord | None:
+    """Return the session, or None."""
+    row = database.execute(
+        f"SELECT {_SESSION} FROM sessions WHERE session_id = ?",  # noqa: S608 - a constant
+        (session_id,),
+    ).fetchone()
+    return None if row is None else _session(row)
+
+
+def newest(database: sqlite3.Connection, limit: int) -> tuple[SessionRecord, ...]:
+    """Return the sessions last active, newest first."""
+    rows = database.execute(
+        f"SELECT {_SESSION} FROM sessions ORDER BY last_active DESC, number DESC LIMIT ?",  # noqa: S608 - a constant
+        (limit,),
+    )
+    return tuple(_session(row) for row in rows)
+
+
+def count(database: sqlite3.Connection) -> int:
+    """Return how many sessions there are."""
+    row: tuple[int] = database.execute("SELECT count(*) FROM sessions").fetchone()
+    return row[0]
+
+
+def used_bytes(database: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many bytes of the file are in use, and how many were and are not given back yet."""
+    size, pages, free = (
+        database.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_size", "page_count", "freelist_count")
+    )
+    return size * (pages - free), size * free
+
+
+def delete(
+    database: sqlite3.Connection, session_ids: Sequence[str], idle_since: float | None
+) -> tuple[str, ...]:
+    """Delete sessions and what hangs on them; return those that there were and that were idle."""
+    statement = "DELETE FROM sessions WHERE session_id = ? AND last_active < ?"
+    before = math.inf if idle_since is None else idle_since
+    return tuple(
+        session_id for session_id in session_ids if database.execute(statement, (session_id, before)).rowcount
+    )
+
+
+def touch(database: sqlite3.Connection, session_ids: Sequence[str], at: float) -> None:
+    """Note that sessions are in use. A clock set back never makes one older."""
+    database.executemany(
+        "UPDATE sessions SET last_active = max(last_active, ?) WHERE session_id = ?",
+        [(at, session_id) for session_id in session_ids],
+    )
+
+
+def idle(database: sqlite3.Connection, before: float, limit: int) -> tuple[str, ...]:
+    """Return sessions last active before then, oldest first."""
+    rows = database.execute(
+        "SELECT session_id FROM sessions WHERE last_active < ? ORDER BY last_active LIMIT ?", (before, limit)
+    )
+    return tuple(session_id for (session_id,) in rows)
+
+
+def append(
+    database: sqlite3.Connection,
+    session_id: str,
+    body: bytes,
+    *,
+    at: float,
+    limits: Limits,
+    origin: Origin | None,
+    share: Share = NOBODYS_CAPTION,
+) -> Appended | None:
+    """Give a message its offset and store it; None: there is no such session."""
+    row = database.execute(
+        "UPDATE sessions SET last_offset = last_offset + 1, last_active = max(last_active, ?),"
+        " kept_bytes = kept_bytes + ? + length(last_offset + 1)"
+        " WHERE session_id = ? RETURNING number, last_offset",
+        (at, len(numbered(body, 0)) - 1, session_id),
+    ).fetchone()
+    if row is None:
+        return None
+    session, offset = row
+    frame = numbered(body, offset)
+    number, held, total = shares.enter(database, session, share, len(frame))
+    database.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", (session, offset, at, frame, number))
+    dropped = 0
+    if share.kind is Kind.NAME and held.messages > 1:
+        dropped += shares.supersede(database, session, number, offset)
+    if pressed(total, limits.budget(share.kind)):
+        dropped += shares.spill(database, session, limits, most=shares.DROPPED_AT_ONCE)
+    if offset % PRUNE_EVERY == 0:
+        dropped += shares.age(database, session, limits, at, most=shares.DROPPED_AT_ONCE)
+    if dropped:
+        _note_oldest(database, session)
+    return Appended(session_id=session_id, offset=offset, frame=frame, at=at, origin=origin)
+
+
+def read(
+    database: sqlite3.Connection, session_id: str, after: int, until: int, size: int | None = None
+) -> tuple[KeptFrame, ...]:
+    """Return what is kept between two offsets, in order: the oldest ``size`` bytes, at least one message."""
+    rows = database.execute(
+        "SELECT h.number, h.at, h.frame FROM history h JOIN sessions s ON s.number = h.session"
+        " WHERE s.session_id = ? AND h.number > ? AND h.number <= ? ORDER BY h.number",
+        (session_id, after, until),
+    )
+    if size is None:
+        return tuple(KeptFrame(*row) for row in rows)
+    found: list[KeptFrame] = []
+    for row in rows:
+        size -= len(row[2])
+        if found and size < 0:
+            break
+        found.append(KeptFrame(*row))
+    return tuple(found)
+
+
+def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:
+    """Drop what is too old in every session, and what is over the limits where something is."""
+    cutoff = now - limits.seconds
+    rows = database.execute(
+        "SELECT s.number FROM sessions s"
+        " JOIN history h ON h.session = s.number AND h.number = s.kept_first WHERE h.at < ?",
+        (cutoff,),
+    ).fetchall()
+    dropped = 0
+    for (session,) in rows:
+        dropped += shares.age(database, session, limits, now) + shares.spill(database, session, limits)
+        _note_oldest(database, session)
+    return dropped
+
+
+def crowded(database: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the sessions with more participants than are kept."""
+    rows = database.execute(
+        "SELECT s.session_id FROM participants p JOIN sessions s ON s.number = p.session"
+        " GROUP BY p.session HAVING count(*) > ?",
+        (records.PARTICIPANTS_KEPT,),
+    )
+    return tuple(session_id for (session_id,) in rows)
+
+
+def thin_out(database: sqlite3.Connection, session_id: str, present: frozenset[str], at: float) -> int:
+    """Delete the participants beyond what is kept who are absent and were there longest ago."""
+    rows = database.execute(
+        "SELECT p.participant_id, p.name, p.role, p.languages, p.token_hash, p.seen FROM participants p"
+        " JOIN sessions s ON s.number = p.session WHERE s.session_id = ?",
+        (session_id,),
+    ).fetchall()
+    there = [_participant(row) for row in rows]
+    speakers = shares.speakers(database, session_id)
+    late = surplus_participants(there, present, records.PARTICIPANTS_KEPT, speakers)
+    for participant_id in late:
+        drop_participant(database, session_id, participant_id)
+    # Whoever falls silent later was there until now.
+    database.executemany(
+        "UPDATE participants SET seen = max(seen, ?) WHERE participant_id = ? AND session ="
+        " (SELECT number FROM sessions WHERE session_id = ?)",
+        [(at, one.participant_id, session_id) for one in there if one.participant_id in present],
+    )
+    return len(late)
+
+
+def put_participant(database: sqlite3.Connection, session_id: str, participant: ParticipantRecord) -> bool:
+    """Keep a participant, or change one; the session is in use. False: there is no such session."""
+    cursor = database.execute(
+        "INSERT INTO participants SELECT number, ?, ?, ?, ?, ?, ? FROM sessions WHERE session_id = ?"
+        " ON CONFLICT (session, participant_id) DO UPDATE SET name = excluded.name, role = excluded.role,"
+        " languages = excluded.languages, token_hash = excluded.token_hash, seen = excluded.seen",
+        (
+            participant.participant_id,
+            participant.name,
+            participant.role,
+            msgspec.json.encode(participant.languages).decode(),
+            participant.token_hash,
+            participant.seen,
+            session_id,
+        ),
+    )
+    touch(database, [session_id], participant.seen)
+    return cursor.rowcount > 0
+
+
+def participant(
+    database: sqlite3.Connection, session_id: str, participant_id: str
+) -> ParticipantRecord | None:
+    """Return a participant, or None."""
+    row = database.execute(
+        "SELECT p.participant_id, p.name, p.role, p.languages, p.token_hash, p.seen FROM participants p"
+        " JOIN sessions s ON s.number = p.session WHERE s.session_id = ? AND p.participant_id = ?",
+        (session_id, participant_id),
+    ).fetchone()
+    return None if row is None else _participant(row)
+
+
+def drop_participant(database: sqlite3.Connection, session_id: str, participant_id: str) -> None:
+    """Delete a participant."""
+    database.execute(
+        "DELETE FROM participants WHERE participant_id = ? AND session ="
+        " (SELECT number FROM sessions WHERE session_id = ?)",
+        (participant_id, session_id),
+    )
+
+
+def _session(row: tuple[Any, ...]) -> SessionRecord:
+    session_id, epoch, offset, kept_first, config, created, last_active, speak, read = row
+    keys = Keys(speak, read)
+    return SessionRecord(session_id, epoch, offset, kept_first, config, created, last_active, keys)
+
+
+def _participant(row: tuple[Any, ...]) -> ParticipantRecord:
+    participant_id, name, role, languages, token_hash, seen = row
+    return ParticipantRecord(
+        participant_id, name, role, msgspec.json.decode(languages, type=tuple[str, ...]), token_hash, seen
+    )
+
+
+def _note_oldest(database: sqlite3.Connection, session: int) -> None:
+    database.execute(
+        "UPDATE sessions SET kept_first = coalesce("
+        "(SELECT min(number) FROM history WHERE session = ?1), last_offset + 1) WHERE number = ?1",
+        (session,),
+    )
+
+
+def keep_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> None:
+    """Keep an operator's sign-in; those that are over go, and of very many those that end first."""
+    database.execute("DELETE FROM sign_ins WHERE expires <= ?", (now,))
+    database.execute(
+        "DELETE FROM sign_ins WHERE name IN"
+        " (SELECT name FROM sign_ins ORDER BY expires DESC LIMIT -1 OFFSET ?)",
+        (SIGN_INS_KEPT - 1,),
+    )
+    database.execute("INSERT OR REPLACE INTO sign_ins (name, expires) VALUES (?, ?)", (name, now + seconds))
+
+
+def touch_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> bool:
+    """Keep a sign-in for longer; False: there is none, or it is over."""
+    cursor = database.execute(
+        "UPDATE sign_ins SET expires = ? WHERE name = ? AND expires > ?", (now + seconds, name, now)
+    )
+    return cursor.rowcount == 1
+
+
+def drop_sign_in(database: sqlite3.Connection, name: str) -> None:
+    """End a sign-in."""
+    database.execute("DELETE FROM sign_ins WHERE name = ?", (name,))

@@ -1,0 +1,561 @@
+"""Sessions in one SQLite file: the store of a service that runs as a single process.
+
+A commit costs the way to a thread and into the file whether it holds one message or a thousand. So there is
+one writer and *group commit*: while one transaction is on its way, whatever is asked for meanwhile queues up
+and becomes the next one. Nobody waits longer than two commits, and the more there is to do, the less each
+costs. Reads go the same way and so always see what was written before them.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from time import time
+from typing import Any, Final, Never, Protocol, TypeVar, TypeVarTuple, Unpack
+
+import structlog
+import trio
+from msgspec import Struct
+
+from orch.problems import ProblemError
+from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
+from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.sqlite import shares, statements
+from orch.stores.sqlite.database import StoreError, current_boot, explain
+from orch.stores.sqlite.diagnosis import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
+from orch.stores.sqlite.file import SessionFile
+from orch.stores.sqlite.transactions import Operation, Work, transact
+from orch.stores.status import StoreStanding
+from orch.telemetry.boundaries import Boundary
+
+#: Operations and their bytes that may wait for a commit; half of it at most of what clients say.
+QUEUE_LIMIT: Final = 10_000
+QUEUE_BYTES: Final = 64 * 2**20
+
+#: What one transaction takes at most: enough to share the flush, not so much that others wait long.
+BATCH_LIMIT: Final = 1_000
+
+#: Bytes in the file that nothing is in, from which on they are given back without waiting for the next sweep.
+FREE_BYTES: Final = 4 * 2**20
+
+#: How long an operation waits for a store that is being started again.
+PATIENCE: Final = 5.0
+
+#: How often the file is looked at: whether it is still there, whether the disk has room, and, while something
+#: is the matter, whether it can be written again.
+LOOK_EVERY: Final = 1.0
+LOOK_AGAIN: Final = 0.5
+
+#: Who has left while the file could not be written, to be taken out of it later.
+OWED_LIMIT: Final = 10_000
+
+#: How long the last operations may take when the store is stopped, and closing the file after them.
+FLUSH_WITHIN: Final = 5.0
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
+
+_log = structlog.get_logger(__name__)
+
+
+class Offload(Protocol):
+    """Runs a function that blocks, and is not cancelled once it has begun: ``trio.to_thread.run_sync``."""
+
+    def __call__(self, work: Callable[[Unpack[Arguments]], T], /, *args: *Arguments) -> Awaitable[T]:
+        """Run ``work(*args)``."""
+
+
+class StoreStatistics(Struct, frozen=True):
+    """The store now. ``commit_ms``: what the last transaction took, the thread's hand-over included."""
+
+    path: str
+    open: bool
+    waiting: int
+    limit: int
+    waiting_bytes: int
+    operations: int
+    commits: int
+    failures: int
+    commit_ms: float | None
+    last_error: str | None
+
+
+class _AppendTicket:
+    """A message in the queue; see :class:`orch.stores.records.Ticket`."""
+
+    __slots__ = ("_operation", "_session_id")
+
+    def __init__(self, operation: Operation[Appended | None], session_id: str) -> None:
+        self._operation = operation
+        self._session_id = session_id
+
+    async def wait(self) -> int:
+        appended = await self._operation.result()
+        if appended is None:
+            raise ProblemError("unknown_session", f"There is no session {self._session_id}.")
+        return appended.offset
+
+
+class SqliteStore:
+    """Keeps sessions in the file at ``path``; see :class:`orch.stores.records.SessionStore`.
+
+    The mutable state is the queue of operations, bounded by :data:`QUEUE_LIMIT` and :data:`QUEUE_BYTES`:
+    whoever finds it full waits for room. While :meth:`run` does not run, an operation waits up to
+    :data:`PATIENCE` and is then refused with ``store_unavailable``.
+
+    A process that is killed loses nothing that was acknowledged. A machine that stops without warning may
+    lose the last moments; then every session gets a new epoch, so that no recovery pretends otherwise.
+
+    Error handling: a file that is damaged fails what was asked of it and ends :meth:`run` with
+    :class:`StoreError`, so that it is opened anew. Everything else that is the file's (:class:`Trouble`: a
+    full or broken disk, a file that was deleted) is looked at every :data:`LOOK_AGAIN` until it has passed;
+    meanwhile nothing new is accepted, what is stored can be read, and leaving and deleting go on as far as
+    possible. ``on_state`` is called with False when that begins and with True when it is over, each once it
+    has lasted for a second.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        offload: Offload = trio.to_thread.run_sync,
+        boot: str | None = None,
+        wall: Callable[[], float] = time,
+    ) -> None:
+        self._path = Path(path)
+        self._file = SessionFile(self._path, boot or current_boot())
+        self._offload = offload
+        self._wall = wall
+        self._queue: deque[Operation[Any]] = deque()
+        self._queued_bytes = 0
+        self._work = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
+        self._opened = trio.Event()
+        self._operations = self._commits = self._failures = 0
+        self._commit_seconds: float | None = None
+        self._last_error: str | None = None
+        self._condition = Condition()
+        self._boundary = Boundary("store")
+        self._looked_at = 0.0
+        self._owed: dict[tuple[str, str], None] = {}
+        self.on_appended: Callable[[Appended], None] | None = None
+        self.on_state: Callable[[bool], None] | None = None
+        self.on_rescued: Callable[[str], None] | None = None
+
+    def __repr__(self) -> str:
+        state = "open" if self._opened.is_set() else "closed"
+        return f"<SqliteStore {self._path} {state}, {len(self._queue)} queued, {self._commits} commits>"
+
+    @property
+    def boundaries(self) -> tuple[Boundary, ...]:
+        """The loops that go on although one of their items failed."""
+        return (self._boundary,)
+
+    def statistics(self) -> StoreStatistics:
+        """Return the store's figures."""
+        return StoreStatistics(
+            path=str(self._path),
+            open=self._opened.is_set(),
+            waiting=len(self._queue),
+            limit=QUEUE_LIMIT,
+            waiting_bytes=self._queued_bytes,
+            operations=self._operations,
+            commits=self._commits,
+            failures=self._failures,
+            commit_ms=None if self._commit_seconds is None else self._commit_seconds * 1000,
+            last_error=self._last_error,
+        )
+
+    def standing(self) -> StoreStanding:
+        """Return how the store is, in words; whether its branch fails the tree says."""
+        return self._condition.standing(
+            str(self._path),
+            is_open=self._opened.is_set(),
+            last_error=self._last_error or "",
+            now=trio.current_time(),
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep the file open and commit what is asked for, until cancelled; may be run again afterwards.
+
+        Raises :class:`StoreError` where the file cannot be used. Cancelled, it still commits what is queued.
+        """
+        failure: StoreError | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch)
+            try:
+                await self._keep(task_status)
+            except StoreError as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _keep(self, task_status: trio.TaskStatus[None]) -> None:
+        """Open the file, again and again where that is all there is to do about it, and commit."""
+        is_started = False
+        while True:
+            try:
+                await self._offload(self._file.open)
+            except StoreError as error:
+                trouble = trouble_of(error)
+                # What this process is short of passes; anything else at the start an operator has to see.
+                if trouble not in (REOPENING if is_started else {Trouble.SHORT}) | {Trouble.FULL}:
+                    raise
+                self._last_error = str(error)
+                self._note(trouble or Trouble.FAILING, error.reason)
+            else:
+                await self._serve(task_status, is_started=is_started)
+                is_started = True
+            if not is_started:
+                task_status.started()
+                is_started = True
+            await trio.sleep(LOOK_AGAIN)
+
+    async def _serve(self, task_status: trio.TaskStatus[None], *, is_started: bool) -> None:
+        """Commit until cancelled; returns where the file is to be opened again."""
+        try:
+            self._opened.set()
+            if not is_started:
+                task_status.started()
+            while True:
+                if not self._queue:
+                    with trio.move_on_after(LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN):
+                        await self._work.park()
+                if self._queue:
+                    with self._boundary.item(StoreError, step="commit"):
+                        await self._commit()
+                if trio.current_time() - self._looked_at >= (
+                    LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN
+                ):
+                    self._looked_at = trio.current_time()
+                    with self._boundary.item(StoreError, step="look"):
+                        await self._look()
+        except StoreError as error:
+            self._close_queue(error)
+            # Of an error of the system that names nothing, the look at the file has said what it means.
+            if (trouble_of(error) or self._condition.trouble) not in REOPENING:
+                raise
+        except trio.Cancelled:
+            self._opened = trio.Event()
+            with trio.move_on_after(FLUSH_WITHIN, shield=True):
+                while self._queue:
+                    await self._commit()
+            self._close_queue(StoreError(self._path, "was closed"))
+            raise
+        finally:
+            self._opened = trio.Event()
+            with trio.move_on_after(FLUSH_WITHIN, shield=True):
+                await self._close()
+
+    # What is the matter.
+
+    def _note(self, trouble: Trouble, detail: str = "") -> None:
+        if self._condition.note(trouble, detail, at=self._wall()):
+            _log.error("store in trouble", path=str(self._path), trouble=str(trouble), detail=detail)
+
+    async def _look(self) -> None:
+        """See whether the file is still there, and, where something was the matter, whether it is over."""
+        owed = tuple(self._owed)
+        is_troubled = self._condition.now(trio.current_time()) is not None
+        began = trio.current_time()
+        found = await self._offload(self._file.look, is_troubled, owed)
+        self._looked_at = trio.current_time()
+        if found.rescued and self.on_rescued is not None:
+            self.on_rescued(found.rescued)
+        if found.trouble is not None:
+            self._note(found.trouble, found.detail)
+            if found.trouble in REOPENING:
+                raise StoreError(self._path, found.detail) from found.error
+        elif self._looked_at - began > SLOW:
+            self._note(Trouble.SLOW, f"{self._looked_at - began:.2g} s for one write")
+        elif is_troubled:
+            for each in owed:
+                self._owed.pop(each, None)
+            if self._condition.looked_well():
+                _log.info("store out of trouble", path=str(self._path))
+
+    async def _watch(self) -> Never:
+        """Announce what lasts."""
+        while True:
+            await trio.sleep(LOOK_AGAIN / 2)
+            now = trio.current_time()
+            with self._boundary.item(step="announce"):
+                if self._condition.is_announced_now(now) and self.on_state is not None:
+                    self.on_state(self._condition.now(now) is None)
+
+    async def execute(self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False) -> T:
+        """Do ``work`` in the next transaction and return what it returns once that is on the disk.
+
+        An exception leaves nothing of the work behind. ``size``: bytes it holds while it waits. ``adds``: it
+        is refused while nothing new is accepted; ``frees``: it may use up the reserve of a full disk,
+        because it makes room, or is needed for that, or goes with someone who leaves.
+        """
+        operation = await self._enqueue(work, size, adds=adds, frees=frees)
+        return await operation.result()
+
+    # What a store of sessions does.
+
+    async def create(
+        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
+    ) -> bool:
+        """Keep a new session, and who it belongs to. False: there is one of this name."""
+        return await self.execute(
+            lambda database: statements.create(database, record, owner, begun_from),
+            size=len(record.config),
+            adds=True,
+        )
+
+    async def begun_from(self, address: str, most: int) -> int:
+        """Return how many sessions there are that were begun from an address."""
+        del most  # it is always exact
+        return await self.execute(lambda database: statements.count_begun(database, address))
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        """Return the session, or None."""
+        return await self.execute(lambda database: statements.load(database, session_id))
+
+    async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
+        """Return the sessions that were last active, newest first."""
+        return await self.execute(lambda database: statements.newest(database, limit))
+
+    async def count(self) -> int:
+        """Return how many sessions are kept."""
+        return await self.execute(statements.count)
+
+    async def used_bytes(self) -> int:
+        """Return how many bytes of the file are in use; much that is not any more is given back."""
+        used, free = await self.execute(statements.used_bytes)
+        if free >= FREE_BYTES:
+            self._file.is_reclaim_due = True
+        return used
+
+    async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
+        """Forget sessions, what was said in them and who was there; return those that there were."""
+        return await self.execute(
+            lambda database: statements.delete(database, session_ids, idle_since), frees=True
+        )
+
+    async def touch(self, session_ids: Sequence[str], at: float) -> None:
+        """Note that the sessions are in use."""
+        await self.execute(lambda database: statements.touch(database, session_ids, at), frees=True)
+
+    async def idle(self, before: float, limit: int) -> tuple[str, ...]:
+        """Return sessions last active before then, oldest first."""
+        return await self.execute(lambda database: statements.idle(database, before, limit))
+
+    async def begin_append(
+        self,
+        session_id: str,
+        body: bytes,
+        *,
+        at: float,
+        limits: Limits,
+        share: Share = NOBODYS_CAPTION,
+        origin: Origin | None = None,
+        settled: Callable[[], None] | None = None,
+    ) -> _AppendTicket:
+        """Take a message in, in the order of the calls, and return at once where there is room."""
+        operation = await self._enqueue(
+            lambda database: statements.append(
+                database, session_id, body, at=at, limits=limits, origin=origin, share=share
+            ),
+            len(body),
+            partial(self._report, settled),
+            adds=True,
+            leaves_room=share.kind is not Kind.CAPTION,
+        )
+        return _AppendTicket(operation, session_id)
+
+    async def read(
+        self, session_id: str, *, after: int, until: int, size: int | None = None
+    ) -> tuple[KeptFrame, ...]:
+        """Return what is kept of the offsets after ``after`` up to ``until``: the oldest ``size`` bytes."""
+        return await self.execute(lambda database: statements.read(database, session_id, after, until, size))
+
+    async def losses(self, session_id: str) -> Losses | None:
+        """Return what was dropped of a session's history so far; None: there is no such session."""
+        return await self.execute(lambda database: shares.losses(database, session_id))
+
+    async def prune(self, now: float, limits: Limits) -> int:
+        """Drop what is too old in every session, and give the room back to the disk, a piece at a time."""
+        dropped = await self.execute(lambda database: statements.prune(database, now, limits), frees=True)
+        self._file.is_reclaim_due = True
+        return dropped
+
+    async def crowded(self) -> tuple[str, ...]:
+        """Return the sessions that more may return to than are kept."""
+        return await self.execute(statements.crowded)
+
+    async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
+        """Forget those who were in a crowded session longest ago, other than owners and who is present."""
+        return await self.execute(
+            lambda database: statements.thin_out(database, session_id, present, at), frees=True
+        )
+
+    async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
+        """Keep someone's right to return, or change it."""
+        kept = await self.execute(
+            lambda database: statements.put_participant(database, session_id, participant), adds=True
+        )
+        self._owed.pop((session_id, participant.participant_id), None)
+        return kept
+
+    async def participant(self, session_id: str, participant_id: str) -> ParticipantRecord | None:
+        """Return someone who may return, or None."""
+        if (session_id, participant_id) in self._owed:
+            return None
+        return await self.execute(
+            lambda database: statements.participant(database, session_id, participant_id)
+        )
+
+    async def drop_participant(self, session_id: str, participant_id: str) -> None:
+        """Forget someone; where the file cannot be written, in memory first, and in the file once it can."""
+        try:
+            await self.execute(
+                lambda database: statements.drop_participant(database, session_id, participant_id), frees=True
+            )
+        except ProblemError:
+            if self._condition.trouble is None or len(self._owed) >= OWED_LIMIT:
+                raise
+            self._owed[session_id, participant_id] = None
+
+    # Operators' sign-ins: orch.access.sign_ins.
+
+    async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
+        """Keep a sign-in for so many seconds from now."""
+        # An operator who has come to free a full disk has to be let in first.
+        await self.execute(lambda database: statements.keep_sign_in(database, name, now, seconds), frees=True)
+
+    async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
+        """Keep a sign-in for so many seconds more; False: there is none."""
+        return await self.execute(
+            lambda database: statements.touch_sign_in(database, name, now, seconds), frees=True
+        )
+
+    async def drop_sign_in(self, name: str) -> None:
+        """End a sign-in."""
+        await self.execute(lambda database: statements.drop_sign_in(database, name), frees=True)
+
+    # The queue and its one writer.
+
+    async def _enqueue(
+        self,
+        work: Work[T],
+        size: int,
+        after: Callable[[T | None], None] | None = None,
+        *,
+        adds: bool = False,
+        frees: bool = False,
+        leaves_room: bool = False,
+    ) -> Operation[T]:
+        # Without a checkpoint where there is room: callers rely on the queue having the order of the calls.
+        if adds and (why := self._condition.refusal()):
+            raise ProblemError("store_unavailable", why)
+        if not self._opened.is_set():
+            with trio.move_on_after(PATIENCE):
+                await self._opened.wait()
+        while self._opened.is_set() and self._is_full(leaves_room=leaves_room):
+            await self._room.park()
+        if not self._opened.is_set():
+            raise ProblemError("store_unavailable", "The store of sessions is not open. Try again soon.")
+        operation = Operation(work, size, after, frees=frees)
+        self._queue.append(operation)
+        self._queued_bytes += size
+        self._work.unpark()
+        return operation
+
+    def _is_full(self, *, leaves_room: bool) -> bool:
+        """Whether there is no room. ``leaves_room``: half of it is for captions, which need not wait."""
+        parts = 2 if leaves_room else 1
+        return len(self._queue) * parts >= QUEUE_LIMIT or self._queued_bytes * parts >= QUEUE_BYTES
+
+    async def _commit(self) -> None:
+        """Take what is queued through one transaction, and tell whoever waits for it."""
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_LIMIT))]
+        self._condition.commit_began = started = trio.current_time()
+        try:
+            failure = await self._offload(self._transact, batch)
+        except trio.Cancelled:
+            # Only ever before it has begun.
+            self._queue.extendleft(reversed(batch))
+            raise
+        except Exception as error:
+            # Nobody is left waiting for it, whatever it is.
+            self._queued_bytes -= sum(operation.size for operation in batch)
+            self._room.unpark_all()
+            for operation in batch:
+                operation.value, operation.error = None, error
+                self._finish(operation)
+            raise
+        finally:
+            self._condition.commit_began = None
+        self._commit_seconds = trio.current_time() - started
+        self._commits += 1
+        self._operations += len(batch)
+        self._queued_bytes -= sum(operation.size for operation in batch)
+        self._room.unpark_all()
+        trouble = trouble_of(failure)
+        if failure is not None and trouble is not None:
+            self._note(trouble, "" if trouble is Trouble.FULL else explain(failure))
+        elif self._commit_seconds > SLOW:
+            self._note(Trouble.SLOW, f"{self._commit_seconds:.2g} s for one commit")
+        for operation in batch:
+            self._finish(operation)
+        if failure is not None and trouble in REOPENING | {Trouble.DAMAGED}:
+            raise StoreError(self._path, explain(failure)) from failure
+
+    def _transact(self, batch: Sequence[Operation[Any]]) -> sqlite3.Error | None:
+        """Do a batch, in the thread."""
+        failure = transact(self._file.database, batch, self._file.reserve)
+        if failure is not None and trouble_of(failure) is Trouble.FAILING and failure.__cause__ is None:
+            failure.__cause__ = self._file.reserve.try_room()
+        if self._condition.trouble is Trouble.FULL and any(operation.frees for operation in batch):
+            self._file.is_reclaim_due = True
+        return failure
+
+    def _finish(self, operation: Operation[Any]) -> None:
+        if operation.error is not None:
+            self._failures += 1
+        if isinstance(operation.error, sqlite3.Error):
+            self._last_error = f"{self._path}: {explain(operation.error)}"
+            _log.error("store operation failed", path=str(self._path), reason=explain(operation.error))
+            trouble = trouble_of(operation.error)
+            words = "What must be stored cannot be written now." if trouble is None else refused(trouble)
+            problem = ProblemError("store_unavailable", words)
+            problem.__cause__ = operation.error
+            operation.error = problem
+        if operation.after is not None:
+            operation.after(operation.value)
+        operation.done.set()
+
+    def _report(self, settled: Callable[[], None] | None, appended: Appended | None) -> None:
+        try:
+            if appended is not None and self.on_appended is not None:
+                self.on_appended(appended)
+            if settled is not None:
+                settled()
+        except Exception:  # noqa: BLE001 - a boundary: the listener is another room
+            # Whoever listens must not stop what is kept for everyone else.
+            self._failures += 1
+            _log.exception("listener to appended messages failed")
+
+    def _close_queue(self, error: StoreError) -> None:
+        """Refuse what is still queued, and whoever waits for room."""
+        self._opened = trio.Event()
+        self._last_error = str(error)
+        while self._queue:
+            operation = self._queue.popleft()
+            operation.error = ProblemError("store_unavailable", "The store of sessions was closed.")
+            self._finish(operation)
+        self._queued_bytes = 0
+        self._room.unpark_all()
+
+    async def _close(self) -> None:
+        try:
+            await self._offload(self._file.close)
+        except sqlite3.Error as error:
+            # What was committed is in the write-ahead log and is found by the next opening.
+            self._last_error = f"{self._path}: {explain(error)}"
+            _log.warning("store closed without a checkpoint", path=str(self._path), reason=explain(error))

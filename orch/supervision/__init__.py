@@ -1,0 +1,1 @@
+"""Branches of the nursery tree: started, watched, restarted by their written policy, and described."""

@@ -1,0 +1,38 @@
+"""What pages can be kept told of, and who tells it. Pure."""
+
+from collections.abc import Callable
+from typing import Any
+
+Provider = Callable[[], Any]
+
+
+class Topics:
+    """Names of topics and how each one's state is read.
+
+    A provider returns a struct or plain data; it is called only while someone is subscribed. ``touch`` says
+    that a topic has changed and should be told at once rather than at the next beat.
+    """
+
+    def __init__(self) -> None:
+        self._providers: dict[str, Provider] = {}
+        self.on_touch: Callable[[str], None] | None = None
+
+    def __contains__(self, topic: str) -> bool:
+        return topic in self._providers
+
+    def register(self, topic: str, provider: Provider) -> None:
+        """Add a topic."""
+        self._providers[topic] = provider
+
+    def names(self) -> tuple[str, ...]:
+        """Return the topics there are."""
+        return tuple(sorted(self._providers))
+
+    def read(self, topic: str) -> Any:
+        """Return the topic's state now."""
+        return self._providers[topic]()
+
+    def touch(self, topic: str) -> None:
+        """Have the topic told at once."""
+        if self.on_touch is not None:
+            self.on_touch(topic)
