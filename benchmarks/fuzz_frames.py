@@ -27,7 +27,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from orch.front.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Binary, Text
+from orch.front.websocket.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Binary, Text
 from tests.fakes.frames_judge import UNLIMITED, Verdict, decode, deflated, differs, frame
 
 MOST_FINDINGS: Final = 5

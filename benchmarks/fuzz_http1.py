@@ -22,7 +22,7 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from orch.front.http1 import Limits
+from orch.front.http1.request_parser import Limits
 from tests.fakes.http1_judge import Reading, check_cuts, judge
 from tests.fakes.http1_samples import BAD, GOOD, ODD
 

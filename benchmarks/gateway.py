@@ -34,7 +34,7 @@ from quart import Response, request
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.peers import report
-from orch.front.hypercorn import Front
+from orch.front.hypercorn.server import Front
 from orch.front.server import Server
 from orch.gateway.service import GatewayService
 from orch.settings import Service, Settings

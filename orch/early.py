@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from orch.front.kinds import Front
+from orch.front.servers import Front
 from orch.gateway.answer_headers import SECURITY
 from orch.parts import Parts
 from orch.problems import ProblemError

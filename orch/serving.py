@@ -12,13 +12,13 @@ import trio
 from orch.access.addresses import is_in, is_loopback, read_network
 from orch.asgi import Application
 from orch.early import Early, EarlyApplication
-from orch.front import kinds
+from orch.front import servers
 from orch.front.admission import Admission
-from orch.front.binds import Listening
 from orch.front.certificate import Certificate
-from orch.front.kinds import Front
 from orch.front.listeners import listeners
 from orch.front.server import Server
+from orch.front.servers import Front
+from orch.front.sockets import Listening
 from orch.health.processes import ProcessSpec
 from orch.parts import Parts
 from orch.settings.live import LiveSettings
@@ -155,7 +155,7 @@ def _fronts(
         "outgoing": parts.hub.outgoing,
         "listen": listen,
     }
-    front = kinds.make(
+    front = servers.make(
         frontend.server,
         application,
         stopping=parts.tree.stopping,

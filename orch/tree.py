@@ -32,7 +32,7 @@ from orch.cluster.holding import Leases, LeaseStore
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.workers import Brief, Counts
 from orch.descriptors import limit
-from orch.front.kinds import Front
+from orch.front.servers import Front
 from orch.gateway.service import GatewayService
 from orch.health.processes import ProcessSpec
 from orch.health.service import HealthService

@@ -16,8 +16,8 @@ from typing import Final
 
 import trio
 
-from orch.front import plain_http
-from orch.front.running import Running
+from orch.front.context import Running
+from orch.front.http1 import plain_http
 
 READ: Final = 65_536
 """Bytes asked of the kernel at a time."""

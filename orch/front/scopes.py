@@ -6,7 +6,7 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from orch.front.heads import RequestHead
+from orch.front.http1.request_head import RequestHead
 
 _ASGI: Final = {"version": "3.0", "spec_version": "2.4"}
 

@@ -2,7 +2,7 @@
 
 One task for each connection, which is the application's as well: what the application asks for is read and
 parsed where it asks. What it says goes straight to the socket (see :mod:`orch.front.link`). Deadlines stand
-in one timer wheel (:mod:`orch.front.running`). So an idle connection costs a task that waits, a socket and a
+in one timer wheel (:mod:`orch.front.context`). So an idle connection costs a task that waits, a socket and a
 few small objects; and no client can hold up anything but itself.
 """
 
@@ -17,17 +17,18 @@ from typing import Any, Final
 import structlog
 import trio
 
-from orch.front import binds, small_frames
+from orch.front import sockets
 from orch.front.admission import REFUSALS, Admission, Place
-from orch.front.answers import problem
-from orch.front.binds import Bound, Listening
-from orch.front.http_connection import HttpConnection
+from orch.front.context import App, Patience, Running
+from orch.front.http1.connection import HttpConnection
+from orch.front.http1.error_responses import problem
 from orch.front.link import ClientGoneError, Link, TlsLink, drain
 from orch.front.listeners import PATIENCE
-from orch.front.running import App, Patience, Running
-from orch.front.small_frames import SmallFrameLimit
+from orch.front.sockets import Bound, Listening
 from orch.front.statistics import FrontStatistics
-from orch.front.websocket_connection import WebSocketConnection, shake_hands
+from orch.front.websocket import small_frames
+from orch.front.websocket.connection import WebSocketConnection, shake_hands
+from orch.front.websocket.small_frames import SmallFrameLimit
 from orch.outgoing import Outgoing
 from orch.shortages import Shortage, own_shortage
 
@@ -160,24 +161,24 @@ class Server:
                             await self._stopping.wait()
                             accepting.cancel_scope.cancel()
                         # Who comes now is refused, or taken by another worker, rather than left to wait.
-                        binds.close(listening)
+                        sockets.close(listening)
                         with trio.move_on_after(self._grace()):
                             await self._finish(running)
                         ticking.cancel_scope.cancel()
                 finally:
                     self._close_all(connections)
         finally:
-            binds.close(listening)
+            sockets.close(listening)
 
     # Listening and accepting.
 
     async def _listen(self) -> list[Bound]:
         scheme = "http" if self._tls is None else "https"
         if self._listen_given is not None:
-            listening = binds.take(self._listen_given(), scheme=scheme)
+            listening = sockets.take(self._listen_given(), scheme=scheme)
         else:
             places = (f"{self._host}:{self._port}", *self._binds)
-            listening = await binds.bind(places, scheme=scheme, reuse_port=self._reuse_port)
+            listening = await sockets.bind(places, scheme=scheme, reuse_port=self._reuse_port)
             if self._port == 0:
                 self._port = listening[0].socket.getsockname()[1]
         self.bound = tuple(dict.fromkeys(bound.name for bound in listening))

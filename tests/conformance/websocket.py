@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from orch.front.server import Server  # noqa: E402 - found by the line above
-from orch.front.small_frames import SmallFrameLimit  # noqa: E402
+from orch.front.websocket.small_frames import SmallFrameLimit  # noqa: E402
 from tests.conformance import verdicts  # noqa: E402
 
 TABLE: Final = Path(__file__).with_suffix(".tsv")

@@ -13,7 +13,14 @@ from collections.abc import Iterable
 import h11
 from msgspec import Struct
 
-from orch.front.http1 import BadRequestError, Data, EndOfMessage, Limits, RequestHead, RequestParser
+from orch.front.http1.request_parser import (
+    BadRequestError,
+    Data,
+    EndOfMessage,
+    Limits,
+    RequestHead,
+    RequestParser,
+)
 
 
 class Message(Struct):

@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from orch.asgi import Application
-from orch.front import kinds
+from orch.front import servers
 from orch.health.processes import ProcessSpec
 from orch.parts import Parts
 from orch.settings.live import LiveSettings
@@ -48,7 +48,7 @@ async def whole(
         path, {}, events=events, wall=time.time, overlay={**database, **listen, **overlay}
     )
     parts = build(configuration, events, processes or {})
-    front = kinds.make(
+    front = servers.make(
         configuration.current.orchestration.frontend.server,
         Application(parts),
         host="127.0.0.1",

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from orch.front.running import Patience
+from orch.front.context import Patience
 from orch.front.server import Server
 
 HANDSHAKE = (

@@ -23,7 +23,7 @@ import msgspec
 import structlog
 import trio
 
-from orch.front.hypercorn import Front
+from orch.front.hypercorn.server import Front
 from orch.front.listeners import listeners
 from orch.front.server import Server
 from orch.supervision.restart_policy import RestartPolicy

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 
-from orch.front.hypercorn import Front
+from orch.front.hypercorn.server import Front
 from orch.front.server import Server
 from tests.fakes.running import run
 

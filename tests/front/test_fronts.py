@@ -10,7 +10,7 @@ import trio
 
 from orch.capacity import fit
 from orch.front.admission import Admission
-from orch.front.hypercorn import Front
+from orch.front.hypercorn.server import Front
 from orch.front.server import Server
 from tests.fakes.running import run
 

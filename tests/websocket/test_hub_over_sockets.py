@@ -10,27 +10,27 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
-from orch.front import kinds
+from orch.front import servers
 from tests.fakes.asgi import as_actor
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.running import run
 
 
 @pytest.fixture(params=["orch", "hypercorn"])
-def name(request: pytest.FixtureRequest) -> kinds.ServerName:
+def name(request: pytest.FixtureRequest) -> servers.ServerName:
     """Return the name of each server in turn."""
-    server: kinds.ServerName = request.param
+    server: servers.ServerName = request.param
     return server
 
 
 @asynccontextmanager
 async def served(
-    name: kinds.ServerName, folder: Path, **websocket: int
+    name: servers.ServerName, folder: Path, **websocket: int
 ) -> AsyncIterator[tuple[Hub, str, trio.Event]]:
     """Serve a hub on a free port; the event stops the front as the tree does."""
     stopping = trio.Event()
     async with running_hub(folder, orchestration={"websocket": websocket}) as hub:
-        front = kinds.make(
+        front = servers.make(
             name,
             as_actor(hub.service.endpoint),
             host="127.0.0.1",
@@ -64,7 +64,7 @@ async def closed_with(socket: WebSocketConnection) -> int:
     return int(caught.value.reason.code)
 
 
-def test_a_session_over_real_sockets(tmp_path: Path, name: kinds.ServerName) -> None:
+def test_a_session_over_real_sockets(tmp_path: Path, name: servers.ServerName) -> None:
     """Greeting, session, message, orderly end."""
 
     async def main() -> None:
@@ -80,7 +80,7 @@ def test_a_session_over_real_sockets(tmp_path: Path, name: kinds.ServerName) -> 
     run(main, virtual=False)
 
 
-def test_a_message_that_is_too_large_is_answered_with_1009(tmp_path: Path, name: kinds.ServerName) -> None:
+def test_a_message_that_is_too_large_is_answered_with_1009(tmp_path: Path, name: servers.ServerName) -> None:
     """In characters or only in bytes: the close code is the same."""
 
     async def main() -> None:
@@ -113,7 +113,7 @@ async def handshake(url: str, *headers: str) -> tuple[trio.SocketStream, bytes]:
     return stream, await stream.receive_some()
 
 
-def test_refusals_are_http_answers_with_a_problem(tmp_path: Path, name: kinds.ServerName) -> None:
+def test_refusals_are_http_answers_with_a_problem(tmp_path: Path, name: servers.ServerName) -> None:
     """A page of another site reads 403, who comes to a full house 503; both as problem+json."""
 
     async def main() -> None:
@@ -148,7 +148,7 @@ async def stalled(url: str) -> trio.SocketStream:
 
 
 def test_a_stalled_socket_costs_only_itself_and_shutdown_waits_for_no_one(
-    tmp_path: Path, name: kinds.ServerName
+    tmp_path: Path, name: servers.ServerName
 ) -> None:
     """It is evicted while the other has every message; the front then stops well within its grace."""
 

@@ -1,0 +1,276 @@
+"""One request and its answer, between the application and the connection."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+import trio
+
+from orch.front.context import NEVER
+from orch.front.http1 import small_chunks
+from orch.front.http1.error_responses import problem
+from orch.front.http1.request_parser import (
+    BadRequestError,
+    Data,
+    EndOfMessage,
+    Event,
+    RequestHead,
+    ResponseEncoder,
+)
+from orch.front.link import BREATH, ClientGoneError, drain
+from orch.front.scopes import http_scope
+from orch.problems import ProblemError
+
+if TYPE_CHECKING:
+    from orch.front.http1.connection import HttpConnection
+
+#: Bytes of a body that the application did not want which are read and dropped so that the connection can be
+#: kept; with more to come the connection ends with the answer.
+DISCARDED: Final = 65_536
+#: Bytes of a body up to which it is copied to go out with the head in one call.
+COPIED: Final = 65_536
+
+_log = structlog.get_logger("front")
+
+
+class Exchange:
+    """One request and its answer: the application's ``receive`` and ``send``.
+
+    ``receive`` reads the socket in the task that calls it, so that nothing is read which nobody asks for.
+    After the body it waits for the client's end; what comes instead is the next request, which is kept up to
+    the parser's bound.
+    """
+
+    __slots__ = (
+        "_conn",
+        "_continued",
+        "_encoder",
+        "_events",
+        "_head",
+        "_is_broken",
+        "_is_read",
+        "_is_received",
+        "_is_watching",
+        "_is_written",
+        "_parked",
+        "_started",
+        "_unyielded",
+    )
+
+    def __init__(self, conn: "HttpConnection", head: RequestHead, events: list[Event]) -> None:
+        self._conn = conn
+        self._head = head
+        self._events = events
+        self._encoder = ResponseEncoder(head)
+        self._started: tuple[int, Any] | None = None
+        self._continued = not head.expects_continue or bool(events)
+        self._is_read = bool(events) and isinstance(events[-1], EndOfMessage)
+        self._is_received = False
+        self._is_broken = False
+        self._is_watching = False
+        self._is_written = False
+        self._parked: trio.Event | None = None
+        self._unyielded = 0
+
+    async def serve(self) -> bool:
+        """Run the application; return whether the connection can be used again."""
+        conn = self._conn
+        head = self._head
+        scope = http_scope(head, conn.base)
+        try:
+            await conn.running.app(scope, self.receive, self.send)
+        except* ClientGoneError:
+            _log.debug("client gone", path=head.path)
+        except* Exception:  # noqa: BLE001 - the boundary of one request
+            _log.exception("request failed", path=head.path, method=scope["method"])
+        structlog.contextvars.clear_contextvars()
+        return await self._end()
+
+    # What the application calls.
+
+    async def receive(self) -> dict[str, Any]:
+        """Return the next part of the body, or the end of the client."""
+        if self._is_received:
+            await self._watch()
+            return {"type": "http.disconnect"}
+        while not self._events:
+            if self._conn.is_gone or self._is_broken or self._encoder.is_done or not await self._read_body():
+                return {"type": "http.disconnect"}
+        event = self._events.pop(0)
+        body = b""
+        if isinstance(event, Data):
+            body = event.data
+            if self._events and isinstance(self._events[0], EndOfMessage):
+                event = self._events.pop(0)
+        self._is_received = isinstance(event, EndOfMessage)
+        return {"type": "http.request", "body": body, "more_body": not self._is_received}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Take a part of the answer; it waits while the client takes less than it is given."""
+        if message["type"] == "http.response.body":
+            body = message.get("body", b"")
+            more = message.get("more_body", False)
+            head = b"" if self._started is None else self._start(None if more else len(body))
+            wire = self._encoder.data(body, more=more)
+            if len(wire) > COPIED:
+                await self._write(head, is_last=False)
+            else:
+                wire = head + wire
+            await self._write(wire, is_last=not more)
+        elif message["type"] == "http.response.start":
+            if self._started is not None or self._encoder.has_started:
+                raise RuntimeError("The answer has begun already.")
+            self._started = (message["status"], message.get("headers", ()))
+        else:
+            raise RuntimeError(f"There is no {message['type']} in an answer.")
+
+    # How it is done.
+
+    def _start(self, length: int | None) -> bytes:
+        assert self._started is not None  # noqa: S101 - the caller has looked
+        status, headers = self._started
+        self._started = None
+        return self._encoder.start(
+            status,
+            headers,
+            close=self._conn.running.is_stopping or self._is_too_much_unread(),
+            date=self._conn.running.date,
+            length=length,
+        )
+
+    def _is_too_much_unread(self) -> bool:
+        """Return whether so much of the body is still to come that the connection is better ended."""
+        if self._is_read:
+            return False
+        if not self._continued:
+            return True
+        return self._head.is_chunked or (self._head.content_length or 0) > DISCARDED
+
+    async def _write(self, wire: bytes, *, is_last: bool) -> None:
+        """Hand ``wire`` on; raise ClientGoneError where nobody takes it."""
+        conn = self._conn
+        link = conn.link
+        if link.is_closed or self._is_broken:
+            raise ClientGoneError("the client is gone")
+        if wire:
+            self._is_written = True
+            link.offer(wire)
+        if is_last:
+            self._end_watch()
+        if link.queued_bytes:
+            await drain(link, conn.running)
+        elif not is_last:
+            self._unyielded += 1
+            if self._unyielded % BREATH == 0:
+                await trio.lowlevel.checkpoint()
+        if link.is_closed:
+            raise ClientGoneError("the client is gone")
+
+    async def _read_body(self) -> bool:
+        """Read more of the body into the events; return whether there is more to hope for."""
+        conn = self._conn
+        if not self._continued:
+            self._continued = True
+            if not self._encoder.has_started:
+                conn.link.offer(self._encoder.start(100, []))
+        conn.set_deadline(conn.running.now + conn.running.patience.body)
+        try:
+            data = b"" if conn.parser.has_more else await conn.read()
+            if data or conn.parser.has_more:
+                await self._take(data)
+                self._is_read = bool(self._events) and isinstance(self._events[-1], EndOfMessage)
+                return True
+            if conn.is_expired:
+                self._is_broken = True
+                if not self._is_written:
+                    conn.say_timeout("The request's body did not come in full in time.")
+            else:
+                conn.is_gone = True
+                conn.parser.eof()
+        except BadRequestError as error:
+            self._break(error)
+        finally:
+            conn.set_deadline(NEVER)
+        return False
+
+    async def _take(self, data: bytes) -> None:
+        """Read a body's bytes, at the pace that small chunks are read with."""
+        conn = self._conn
+        while True:
+            before = conn.parser.small_chunks
+            self._events += conn.parser.feed(data)
+            count = conn.parser.small_chunks - before
+            if count:
+                now = trio.current_time()
+                conn.small_full_at = small_chunks.after(conn.small_full_at, now, count)
+                await trio.sleep(small_chunks.pause(conn.small_full_at, now))
+            if not conn.parser.has_more:
+                return
+            data = b""
+
+    def _break(self, error: BadRequestError) -> None:
+        """End an exchange whose body turned out wrong; the application is told that its client is gone."""
+        self._is_broken = True
+        if self._is_written:
+            self._conn.running.refused[error.kind] += 1
+        else:
+            self._conn.refuse(error)
+
+    async def _watch(self) -> None:
+        """Wait until the client is gone or the answer is complete."""
+        conn = self._conn
+        self._is_watching = True
+        try:
+            while not (conn.is_gone or self._encoder.is_done or conn.link.is_closed):
+                if conn.parser.is_full:
+                    self._parked = trio.Event()
+                    await self._parked.wait()
+                    continue
+                try:
+                    data = await conn.link.receive()
+                except trio.ClosedResourceError:
+                    continue
+                if data:
+                    conn.parser.feed(data)
+                else:
+                    conn.is_gone = True
+        finally:
+            self._is_watching = False
+
+    def _end_watch(self) -> None:
+        """Let whoever waits for the client's end know that the answer is complete."""
+        if self._is_watching:
+            if self._parked is not None:
+                self._parked.set()
+            self._conn.link.wake()
+
+    async def _end(self) -> bool:
+        """Complete what the application has left; return whether the connection can be used again."""
+        conn = self._conn
+        if self._is_broken:
+            await conn.linger()
+            return False
+        if conn.link.is_closed or conn.is_gone:
+            return False
+        if not self._is_written:
+            error = ProblemError("internal_error", "The service could not answer this request.")
+            is_head = self._head.method == b"HEAD"
+            conn.link.offer(problem(error, conn.running.date, is_head=is_head))
+            await conn.linger()
+            return False
+        if not self._encoder.is_done:
+            _log.error("answer not completed", path=self._head.path)
+            return False
+        if not self._encoder.keep_alive:
+            if not self._is_read:
+                await conn.linger()
+            return False
+        return self._is_read or await self._discard()
+
+    async def _discard(self) -> bool:
+        """Read the rest of a short body that the application did not want."""
+        with trio.move_on_after(self._conn.running.patience.close):
+            while await self._read_body():
+                if self._is_read:
+                    return True
+                self._events.clear()
+        return False

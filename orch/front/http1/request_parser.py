@@ -1,0 +1,297 @@
+"""HTTP/1.1 and 1.0 as a server reads and writes them: bytes in, events and bytes out, no I/O. Pure.
+
+The contract is four calls on two objects. One parser a connection, one encoder a request::
+
+    parser = RequestParser(Limits())
+    events = parser.feed(await stream.receive_some())    # 1. bytes in
+    for event in events:
+        match event:
+            case RequestHead(): encoder = ResponseEncoder(event)
+            case Data(): ...                             # event.data, the body as it comes
+            case EndOfMessage(): ...                     # feed() goes no further than this
+    await stream.send_all(encoder.start(200, headers, date=date))    # 2. the answer's head
+    await stream.send_all(encoder.data(b"...", more=False))          # 3. its body
+    events = parser.next_request()                       # 4. what the client sent ahead (pipelining)
+
+What the shell keeps to:
+
+- It calls ``next_request()`` once, when the answer is complete and ``encoder.keep_alive``, and then treats
+  the events as those of ``feed()``. Bytes that come before that are kept; when ``is_full``, it stops reading.
+- An answer that is complete before ``EndOfMessage`` has come: close, or read the rest and drop it, in bounds.
+- ``head.expects_continue``: it sends ``encoder.start(100, [])`` when the application first asks for the body,
+  and not at all when it answers without. (It is an empty string where there is nothing to say.)
+- ``head.upgrade == b"websocket"``: after ``EndOfMessage``, ``encoder.start(101, ...)`` ends HTTP;
+  ``parser.trailing()`` are the first bytes of the other protocol.
+- :class:`BadRequestError`: it sends ``refuse(error)`` if no answer has begun, counts ``error.kind``, closes.
+  Events of a refused message that were not returned yet are dropped with it.
+- At the end of the stream it calls ``eof()``: a message cut short raises, between messages nothing does.
+- ``is_idle`` tells which time-out holds: nothing of a next request has come (keep-alive), or some has (the
+  head's or the body's).
+- When start and whole body are at hand together, ``start(..., length=len(body))`` saves the chunking.
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+from msgspec import Struct
+
+from orch.front.http1.chunk_decoder import ChunkDecoder
+from orch.front.http1.refusals import FAULT, REFUSALS, BadRequestError
+from orch.front.http1.request_head import Limits, RequestHead, read_head
+from orch.front.http1.responses import ResponseEncoder, ResponseError, refuse
+
+__all__ = [
+    "REFUSALS",
+    "BadRequestError",
+    "Data",
+    "EndOfMessage",
+    "Event",
+    "Limits",
+    "RequestHead",
+    "RequestParser",
+    "ResponseEncoder",
+    "ResponseError",
+    "refuse",
+]
+
+
+class Data(Struct, frozen=True):
+    """A piece of the body, without its chunking; never empty."""
+
+    data: bytes
+
+
+class EndOfMessage(Struct, frozen=True):
+    """The request is complete. Trailers were checked and left out."""
+
+
+Event = RequestHead | Data | EndOfMessage
+
+_END: Final = EndOfMessage()
+_USUAL: Final = Limits()
+_REMEMBERED: Final = 2048
+"""Bytes of the head that a connection remembers at most."""
+_AROUND_TARGET: Final = 64
+"""Bytes of a first line beside its target: a method, a version, two spaces."""
+_CLEAN: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+
+
+class _Part(Enum):
+    HEAD = auto()
+    BODY = auto()
+    CHUNKS = auto()
+    DONE = auto()
+    TRAILING = auto()
+
+
+class RequestParser:
+    """Reads the requests of one connection, one at a time.
+
+    The mutable state is the part that is being read and the bytes that came but could not be used yet: a head
+    or a chunk's line that is not complete (bounded by ``limits``), or what follows a complete request, which
+    the shell bounds by not reading while ``is_full``. How the bytes are cut into calls changes nothing but
+    where the body's pieces end.
+
+    Who asks again on a kept connection often says the same head, byte for byte: probes, scrapes, whoever
+    polls. So the last one is remembered, and what begins with its bytes has it for its head.
+    """
+
+    __slots__ = (
+        "_checked",
+        "_chunks",
+        "_error",
+        "_last",
+        "_last_block",
+        "_left",
+        "_limits",
+        "_part",
+        "_pending",
+        "_skipped",
+        "small_chunks",
+    )
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or _USUAL
+        self._part = _Part.HEAD
+        self._pending = b""
+        self._checked = 0
+        self._left = 0
+        self._skipped = False
+        self._chunks: ChunkDecoder | None = None
+        self._error: BadRequestError | None = None
+        #: Small chunks that were read so far, of all requests.
+        self.small_chunks = 0
+        self._last: RequestHead | None = None
+        self._last_block = b""
+
+    def __repr__(self) -> str:
+        """Tell what comes next."""
+        kind = f" refused={self._error.kind}" if self._error else ""
+        return f"<RequestParser {self._part.name} pending={len(self._pending)}{kind}>"
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request has come since the last one was complete."""
+        return self._part is _Part.HEAD and not self._pending
+
+    @property
+    def has_more(self) -> bool:
+        """Whether :meth:`feed` has stopped so that others have a turn: call it again, with nothing."""
+        return self._chunks is not None and self._chunks.has_more
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much as a head's limit waits behind a complete request: read on after it is answered."""
+        return self._part is _Part.DONE and len(self._pending) >= self._limits.head_bytes
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take bytes as they came; return what they complete, up to the end of one request.
+
+        Raises :class:`BadRequestError`, and the same again on every later call.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._part is _Part.TRAILING:
+            raise RuntimeError("The bytes after the request were taken: this is no longer HTTP.")
+        if self._pending:
+            data = self._pending + data
+        if self._part is _Part.DONE:
+            self._pending = data
+            return []
+        events: list[Event] = []
+        try:
+            self._pending = self._read(data, events)
+        except BadRequestError as error:
+            self._error = error
+            self._pending = b""
+            raise
+        return events
+
+    def next_request(self) -> list[Event]:
+        """Go on to the next request; return what has come of it already, as ``feed`` does."""
+        if self._part is not _Part.DONE:
+            raise RuntimeError(f"There is a request that is not complete ({self._part.name}).")
+        self._part = _Part.HEAD
+        self._skipped = False
+        self._checked = 0
+        return self.feed(b"") if self._pending else []
+
+    def trailing(self) -> bytes:
+        """Give up reading HTTP and return what follows the complete request."""
+        if self._part is not _Part.DONE:
+            raise RuntimeError(f"There is a request that is not complete ({self._part.name}).")
+        self._part = _Part.TRAILING
+        trailing, self._pending = self._pending, b""
+        return trailing
+
+    def eof(self) -> None:
+        """Say that nothing more will come; raises :class:`BadRequestError` where more was announced."""
+        if self._error is not None:
+            raise self._error
+        if self._part in (_Part.BODY, _Part.CHUNKS):
+            self._error = BadRequestError("body_incomplete")
+        elif self._part is _Part.HEAD and self._pending:
+            self._error = BadRequestError("head_incomplete")
+        if self._error is not None:
+            raise self._error
+
+    def _read(self, data: bytes, events: list[Event]) -> bytes:
+        """Read what ``data`` has, from the current part on; return what could not be used."""
+        if self._part is not _Part.HEAD:
+            return self._read_body(data, events)
+        if not self._skipped and data.startswith(b"\r\n"):
+            # "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty
+            # line (CRLF) received prior to the request-line" (RFC 9112, 2.2). One it is.
+            self._skipped = True
+            self._checked = 0
+            data = data[2:]
+        head = self._last
+        if head is not None and data.startswith(self._last_block):
+            used = len(self._last_block)
+        else:
+            used = self._find_head(data)
+            if not used:
+                return data
+            head = self._read_head(data[:used])
+        events.append(head)
+        data = data[used:]
+        if not head.has_body:
+            self._finish(events)
+            return data
+        self._begin_body(head)
+        return self._read_body(data, events)
+
+    def _read_body(self, data: bytes, events: list[Event]) -> bytes:
+        if self._part is _Part.BODY:
+            piece = data if len(data) <= self._left else data[: self._left]
+            if piece:
+                self._left -= len(piece)
+                events.append(Data(piece))
+                data = data[len(piece) :]
+            if not self._left:
+                self._finish(events)
+        elif self._chunks is not None:
+            before = self._chunks.small
+            piece, used = self._chunks.feed(data)
+            self.small_chunks += self._chunks.small - before
+            if piece:
+                events.append(Data(piece))
+            data = data[used:]
+            if self._chunks.is_done:
+                self._finish(events)
+        return data
+
+    def _read_head(self, block: bytes) -> RequestHead:
+        try:
+            head = read_head(block, self._limits)
+        except BadRequestError:
+            # A folded line is refused below, by llhttp or because there are fewer headers than lines. That it
+            # is one comes first among what is wrong with a head, as it does when it is seen before the end.
+            if FAULT.search(block, 0, len(block) - 2):
+                raise BadRequestError("folded_line") from None
+            raise
+        if len(block) <= _REMEMBERED:
+            self._last, self._last_block = head, block
+        return head
+
+    def _begin_body(self, head: RequestHead) -> None:
+        limits = self._limits
+        if head.is_chunked:
+            self._chunks = ChunkDecoder(
+                body_bytes=limits.body_bytes, trailer_bytes=limits.head_bytes, trailers=limits.headers
+            )
+            self._part = _Part.CHUNKS
+            return
+        self._left = head.content_length or 0
+        if limits.body_bytes is not None and self._left > limits.body_bytes:
+            raise BadRequestError("body_too_large")
+        self._part = _Part.BODY
+
+    def _finish(self, events: list[Event]) -> None:
+        self._part = _Part.DONE
+        self._chunks = None
+        events.append(_END)
+
+    def _find_head(self, data: bytes) -> int:
+        """Return where the head ends, its empty line included, or 0 when it has not come in full.
+
+        Its bytes are judged in the order they came, up to the limit that holds there, so that the verdict
+        is the same however they were cut.
+        """
+        limits = self._limits
+        line_limit = min(limits.target_bytes + _AROUND_TARGET, limits.head_bytes)
+        line_end = data.find(b"\r\n", 0, line_limit)
+        is_line_long = line_end < 0 and len(data) >= line_limit
+        bound = line_limit if is_line_long else limits.head_bytes
+        end = data.find(b"\r\n\r\n", max(0, self._checked - 3), bound)
+        if end >= 0:
+            if len(data[:end].translate(None, _CLEAN)) == 2 * data.count(b"\r\n", 0, end):
+                return end + 4  # what is left are the ends of lines, and nothing else
+            bound = end + 2
+        fault = FAULT.search(data, max(0, self._checked - 1), bound)
+        if fault is not None:
+            raise BadRequestError(fault.lastgroup or "malformed")
+        if len(data) >= bound:
+            raise BadRequestError("target_too_long" if is_line_long else "head_too_large")
+        self._checked = len(data)
+        return 0

@@ -1,0 +1,1 @@
+"""One WebSocket: the pure codec (frames, handshake, deflate, limits), and the connection that drives it."""

@@ -1,0 +1,88 @@
+"""The opening handshake of a WebSocket, the server's side (RFC 6455 §4.2). Pure."""
+
+import base64
+import binascii
+import hashlib
+from typing import Final
+
+from msgspec import Struct
+
+from orch.front.http1.request_head import RequestHead
+from orch.front.websocket.deflate import Deflate, negotiate
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_BYTES: Final = 16
+VERSION: Final = b"13"
+
+
+class Accepted(Struct, frozen=True):
+    """A handshake that can be answered.
+
+    ``accept``: the value of Sec-WebSocket-Accept. ``subprotocols``: what the client offers, in its order.
+    ``deflate``: what was agreed about permessage-deflate; None: messages are not compressed.
+    """
+
+    accept: bytes
+    subprotocols: tuple[str, ...]
+    deflate: Deflate | None = None
+
+    def headers(self, subprotocol: str | None = None) -> list[tuple[bytes, bytes]]:
+        """Return the answer's headers. ValueError for a ``subprotocol`` that the client has not offered."""
+        answer = [
+            (b"upgrade", b"websocket"),
+            (b"connection", b"Upgrade"),
+            (b"sec-websocket-accept", self.accept),
+        ]
+        if self.deflate is not None:
+            answer.append((b"sec-websocket-extensions", self.deflate.header()))
+        if subprotocol is not None:
+            if subprotocol not in self.subprotocols:
+                raise ValueError(f"the client does not offer the subprotocol {subprotocol!r}")
+            answer.append((b"sec-websocket-protocol", subprotocol.encode("ascii")))
+        return answer
+
+
+class BadHandshakeError(Exception):
+    """What asks for a WebSocket does so wrongly: answered with ``status`` (400, 405 or 426) and closed."""
+
+    def __init__(self, status: int, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+
+
+def accept(head: RequestHead, *, deflate: bool = False) -> Accepted:
+    """Return how to answer the handshake; raise BadHandshakeError. ``deflate``: accept compression.
+
+    ``head`` has a Host, is HTTP/1.1 and names ``websocket`` in Upgrade and ``upgrade`` in Connection: what
+    does not is no handshake and is served as any request.
+    """
+    if head.method != b"GET":
+        raise BadHandshakeError(405, "handshake_method", "A WebSocket is asked for with GET.")
+    if head.content_length or head.is_chunked:
+        raise BadHandshakeError(400, "handshake_body", "A WebSocket's handshake has no body.")
+    versions = _values(head, b"sec-websocket-version")
+    if versions != [VERSION]:
+        raise BadHandshakeError(426, "handshake_version", "This service speaks version 13 of the protocol.")
+    keys = _values(head, b"sec-websocket-key")
+    if len(keys) != 1 or not _is_key(keys[0]):
+        raise BadHandshakeError(400, "handshake_key", "Sec-WebSocket-Key is the base64 of 16 bytes.")
+    digest = hashlib.sha1(keys[0] + _GUID, usedforsecurity=False).digest()
+    offered = b",".join(_values(head, b"sec-websocket-protocol")).decode("latin-1")
+    return Accepted(
+        accept=base64.b64encode(digest),
+        subprotocols=tuple(name for each in offered.split(",") if (name := each.strip())),
+        deflate=negotiate(_values(head, b"sec-websocket-extensions")) if deflate else None,
+    )
+
+
+def _values(head: RequestHead, wanted: bytes) -> list[bytes]:
+    return [value for name, value in head.headers if name == wanted]
+
+
+def _is_key(key: bytes) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == _KEY_BYTES
+    except binascii.Error:
+        return False
