@@ -1,9 +1,20 @@
 """A conformance run fails where a case is lost or no longer passes, and only there."""
 
-from tests.conformance.verdicts import Result, faults, read_table, summary, write_table
+from pathlib import Path
+
+from tests.conformance.verdicts import (
+    DEVIATIONS,
+    Result,
+    deviation,
+    faults,
+    read_table,
+    summary,
+    write_table,
+)
 
 OK = Result("OK", "OK")
 FAILED = Result("FAILED", "OK")
+TABLE = Path(__file__).with_name("websocket.tsv")
 
 
 def test_a_case_that_passed_and_does_not_is_a_fault() -> None:
@@ -33,3 +44,10 @@ def test_the_table_is_read_as_it_was_written() -> None:
         *("case", "9.2.9", "9.2.10", "10.1.1")
     ]
     assert summary(found) == [("9", "2", "1"), ("10", "1", "1"), ("all", "3", "2")]
+
+
+def test_every_case_of_the_table_passes_or_has_a_reason() -> None:
+    """And every reason stands for a case."""
+    table = read_table(TABLE.read_text())
+    assert [case for case, result in table.items() if result.is_passed != (deviation(case) is None)] == []
+    assert DEVIATIONS.keys() <= table.keys()
