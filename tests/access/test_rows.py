@@ -8,10 +8,11 @@ from typing import Any, Final
 import httpx2
 import pytest
 from msgspec import Struct
-from websockets.trio.client import ClientConnection, connect
+from websockets.trio.client import ClientConnection
 
 from orch.access.table import MESSAGES, ROUTES, TOPICS, Need
 from tests.fakes.running import run
+from tests.fakes.websocket_client import connect
 from tests.fakes.whole import Whole, whole
 
 TOKEN: Final = "control-token-of-the-test"  # noqa: S105 - made up

@@ -8,7 +8,6 @@ from typing import Any
 import httpx2
 import pytest
 import trio
-from websockets.trio.client import connect
 
 from orch.access.sign_ins import FRESH, IDLE, STALE, WATCH, SignIns
 from orch.cluster.asking import Asking
@@ -16,6 +15,7 @@ from tests.fakes.access import FakeSignInStore
 from tests.fakes.asking import Wire
 from tests.fakes.client import Client
 from tests.fakes.running import run
+from tests.fakes.websocket_client import connect
 from tests.fakes.whole import Whole, whole
 
 TOKEN = "s3cret-token"  # noqa: S105 - a test's own
@@ -100,7 +100,7 @@ def test_the_cookie_stands_for_the_token_until_it_is_signed_out(tmp_path: Path) 
 async def socket_with(service: Whole, cookie: str) -> AsyncIterator[Client]:
     """Connect as a browser that has the cookie."""
     headers = {"Cookie": cookie}
-    async with connect(service.socket_url, additional_headers=headers, close_timeout=2) as socket:
+    async with connect(service.socket_url, additional_headers=headers) as socket:
         client = Client(socket)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.read)

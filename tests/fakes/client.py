@@ -14,7 +14,12 @@ from typing import Any
 
 import trio
 from websockets.exceptions import ConnectionClosed
-from websockets.trio.client import ClientConnection, connect
+from websockets.trio.client import ClientConnection
+
+from tests.fakes.websocket_client import connect
+
+#: Seconds after which an answer does not come any more, also on a busy machine.
+ANSWER_LIMIT = 180.0
 
 CLIPS = Path(__file__).parents[1] / "data" / "speech"
 
@@ -63,7 +68,7 @@ class Client:
         await self._socket.send(block)
 
     async def until(
-        self, wanted: Callable[[dict[str, Any]], bool], *, limit: float = 60, start: int = 0
+        self, wanted: Callable[[dict[str, Any]], bool], *, limit: float = ANSWER_LIMIT, start: int = 0
     ) -> dict[str, Any]:
         """Return the first message from number ``start`` on that is ``wanted``; wait for it."""
         with trio.fail_after(limit):
@@ -76,7 +81,7 @@ class Client:
                 assert not self.is_closed, self.messages[-5:]
                 await self._arrived.wait()
 
-    async def of_type(self, kind: str, *, limit: float = 60, start: int = 0) -> dict[str, Any]:
+    async def of_type(self, kind: str, *, limit: float = ANSWER_LIMIT, start: int = 0) -> dict[str, Any]:
         """Return the first message of a type from number ``start`` on; wait for it."""
         return await self.until(lambda message: message["type"] == kind, limit=limit, start=start)
 
@@ -88,7 +93,7 @@ class Client:
         assert found["type"] == answer, found
         return found
 
-    async def closed(self, *, limit: float = 30) -> None:
+    async def closed(self, *, limit: float = ANSWER_LIMIT) -> None:
         """Wait until the service has closed the connection."""
         with trio.fail_after(limit):
             while not self.is_closed:
@@ -117,7 +122,7 @@ async def connected(
 ) -> AsyncIterator[Client]:
     """Connect to ``ws://…/ws`` for the block; ``url`` is the service's http address, or its https one."""
     address = url.replace("http", "ws", 1) + "/ws"
-    async with connect(address, additional_headers=headers, close_timeout=2, ssl=ssl_context) as socket:
+    async with connect(address, additional_headers=headers, ssl=ssl_context) as socket:
         client = Client(socket)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.read)

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import httpx2
 import pytest
-from websockets.trio.client import connect
 
 from orch.gateway.answer_headers import SECURITY
 from tests.fakes.running import run
+from tests.fakes.websocket_client import connect
 from tests.fakes.whole import Whole, whole
 
 TOKEN: Final = "control-token-of-the-test"  # noqa: S105 - made up

@@ -83,11 +83,11 @@ def pinging(url: str) -> Iterator[list[float]]:
     done = threading.Event()
 
     def ask() -> None:
-        with connect(url) as socket:
+        with connect(url, open_timeout=None, ping_interval=None) as socket:
             while not done.wait(0.02):
                 began = time.perf_counter()
                 socket.send(json.dumps({"type": "ping"}))
-                while json.loads(socket.recv(timeout=30))["type"] != "pong":
+                while json.loads(socket.recv())["type"] != "pong":
                     pass
                 waits.append(time.perf_counter() - began)
 

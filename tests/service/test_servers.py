@@ -10,11 +10,13 @@ from pathlib import Path
 import httpx2
 import pytest
 import trio
+from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.client import connected
 from tests.fakes.ports import free_port
 from tests.fakes.running import run
 from tests.fakes.service import service
+from tests.fakes.websocket_client import connect
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,9 +106,6 @@ def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) ->
 @pytest.mark.parametrize("environ", [{}, HYPERCORN], ids=["orch", "hypercorn"])
 def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path, environ: dict[str, str]) -> None:
     """What is too large ends its own connection, with the code for it."""
-    from websockets.exceptions import ConnectionClosed
-    from websockets.trio.client import connect
-
     with service("serve", tmp_path, environ=environ) as s:
 
         async def main() -> None:

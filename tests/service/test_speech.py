@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from orch.speech.segmenter import Segmenter, Utterance
 from orch.speech.wav import wav
 from tests.fakes.client import CLIPS, Client, clip, connected
 from tests.fakes.running import run
-from tests.fakes.service import RunningService, service
+from tests.fakes.service import READY_LIMIT, RunningService, service
 
 SECOND = b"\0\0" * 16_000
 
@@ -31,6 +32,16 @@ async def healthy(client: Client) -> None:
             and all(s["state"] == "healthy" for s in m["data"]["services"])
         )
     )
+
+
+def languages_known(s: RunningService) -> None:
+    """Wait until both back ends have said which languages they offer: until then no upload is refused."""
+    give_up_at = time.monotonic() + READY_LIMIT
+    while (said := s.get("/api/languages").json())["errors"]:
+        assert time.monotonic() < give_up_at, said
+        time.sleep(0.2)
+    assert "en" in said["source"]
+    assert "es" in said["targets"]
 
 
 async def talk(client: Client, pcm: bytes, *, pace: float = 0, targets: tuple[str, ...] = ("es",)) -> None:
@@ -106,6 +117,7 @@ def test_an_upload_in_a_language_that_nobody_offers_is_refused(tmp_path: Path) -
                 await healthy(client)
 
         run(main, virtual=False)
+        languages_known(s)
         s.post("/api/sessions/create", json={"session_id": "s"}).raise_for_status()
         body = (CLIPS / "austen-0920.wav").read_bytes()
         for query, known in (

@@ -14,7 +14,7 @@ import pytest
 
 from tests.fakes.client import connected
 from tests.fakes.running import run
-from tests.fakes.service import service
+from tests.fakes.service import STOP_LIMIT, service
 
 GRACE = 4
 SETTINGS = f"""\
@@ -35,10 +35,10 @@ def test_sigterm_tells_clients_to_reconnect_and_exits_0(tmp_path: Path) -> None:
                 s.process.send_signal(signal.SIGTERM)
                 closing = await client.of_type("closing")
                 assert closing["reconnect_after"] >= 0
-                await client.closed(limit=GRACE + 1)
+                await client.closed()
 
         run(main, virtual=False)
-        assert s.process.wait(GRACE + 1) == 0
+        assert s.process.wait(STOP_LIMIT) == 0
 
 
 @pytest.mark.timed
@@ -86,7 +86,7 @@ def test_a_person_at_a_terminal_is_told_where_to_go(tmp_path: Path) -> None:
         assert found, line
         assert httpx2.get(found[1] + "/livez").status_code == 200
         process.terminate()
-        assert process.wait(GRACE + 1) == 0
+        assert process.wait(STOP_LIMIT) == 0
 
 
 def test_what_is_wrong_with_the_settings_is_exit_2_with_a_line_each(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
-from websockets.trio.client import connect
 
 from orch.front import context
 from orch.front.context import Patience
@@ -18,6 +17,7 @@ from orch.front.server import Server
 from orch.front.websocket.handshake import accept
 from orch.front.websocket.partial_messages import PartialMessages
 from tests.fakes.running import run
+from tests.fakes.websocket_client import connect
 from tests.fakes.wires import HANDSHAKE, SHORT, answer, eventually, masked, port, serving, websocket, wire
 
 TLS = Path(__file__).parents[2] / "data" / "tls" / "localhost.pem"
@@ -228,7 +228,7 @@ def test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection() -> None
     async def main() -> None:
         async with (
             serving(app, patience=SHORT, heartbeat=lambda: 1.0) as server,
-            connect(url(server), ping_interval=None),
+            connect(url(server)),
             websocket(server) as silent,
         ):
             assert await silent.frame() == (PING, b"")
@@ -520,7 +520,7 @@ def test_who_pings_now_and_then_or_sends_in_parts_is_served() -> None:
     """A message in a thousand small parts, and a hundred pings after one another."""
 
     async def main() -> None:
-        async with serving(echo) as server, connect(url(server), ping_interval=None) as client:
+        async with serving(echo) as server, connect(url(server)) as client:
             await client.send([b"x"] * 1000)
             assert await client.recv() == b"x" * 1000
             for _ in range(100):
