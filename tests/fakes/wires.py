@@ -15,7 +15,8 @@ HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-SHORT = Patience(head=0.5, idle=0.5, body=0.5, send=0.5, pong=0.5, close=0.5)
+#: For all but a request's head: a busy machine may need longer than that for an honest one.
+SHORT = Patience(idle=0.5, body=0.5, send=0.5, pong=0.5, close=0.5)
 
 
 @asynccontextmanager
@@ -144,8 +145,8 @@ def masked(opcode: int, payload: bytes, *, is_last: bool = True) -> bytes:
 
 async def eventually(holds: Callable[[], bool]) -> None:
     """Wait until it holds; the test's limit is the limit."""
-    while not holds():
-        await trio.lowlevel.checkpoint()
+    while not holds():  # noqa: ASYNC110 - nothing tells when it does
+        await trio.sleep(0.005)
 
 
 async def answer(send: Any, body: bytes, *, status: int = 200, headers: Any = ()) -> None:

@@ -52,9 +52,20 @@ def test_what_its_own_worker_has_taken_is_left_alone() -> None:
                         taken.set()
 
                 nursery.start_soon(wait)
-                for _ in range(3):
-                    async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)), await own.accept():
+                accepted = trio.Event()
+
+                async def accept() -> None:
+                    async with await own.accept():
+                        accepted.set()
                         await trio.sleep(2 * PATIENCE)
+
+                for _ in range(3):
+                    accepted = trio.Event()
+                    async with trio.open_nursery() as accepting:
+                        accepting.start_soon(accept)
+                        await trio.testing.wait_all_tasks_blocked()
+                        async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)):
+                            await accepted.wait()
                 assert not taken.is_set()
                 async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)):
                     await taken.wait()

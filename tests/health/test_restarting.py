@@ -19,7 +19,7 @@ from tests.fakes.health import QUICK_POLICY, Bench, backend
 from tests.fakes.ports import free_port
 from tests.fakes.running import run
 
-MONITORING: dict[str, Any] = {"monitoring": {"health_check_interval": 30, "health_check_timeout": 1}}
+MONITORING: dict[str, Any] = {"monitoring": {"health_check_interval": 30, "health_check_timeout": 30}}
 
 
 def bench_with_child(port: int, *options: str, policy: RecoveryPolicy = QUICK_POLICY) -> Bench:

@@ -324,7 +324,7 @@ def test_one_byte_at_a_time_is_not_enough() -> None:
             pass
 
     async def main() -> None:
-        async with serving(echo, patience=SHORT) as server:
+        async with serving(echo, patience=Patience(head=2.0, body=0.5)) as server:
             for data, status in (
                 (get("/" + "x" * 100), b"HTTP/1.1 408 "),
                 (b"", b""),
@@ -403,7 +403,7 @@ def test_stalled_readers_cost_only_themselves() -> None:
             await send({"type": "http.response.body", "body": block, "more_body": True})
 
     async def main() -> None:
-        async with serving(app, patience=Patience(send=3.0)) as server, trio.open_nursery() as nursery:
+        async with serving(app, patience=Patience(send=8.0)) as server, trio.open_nursery() as nursery:
 
             async def stall() -> None:
                 async with wire(server, buffer=4096) as client:

@@ -9,7 +9,7 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
 
-from orch.front import context
+from orch.front import context, flooders
 from orch.front.context import Patience
 from orch.front.flooders import Flooders
 from orch.front.http1.request_parser import RequestHead, RequestParser
@@ -227,14 +227,15 @@ def test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection() -> None
 
     async def main() -> None:
         async with (
-            serving(app, patience=SHORT, heartbeat=lambda: 1.0) as server,
-            connect(url(server)),
+            serving(app, patience=Patience(pong=2.0), heartbeat=lambda: 1.0) as server,
+            connect(url(server)) as honest,
             websocket(server) as silent,
         ):
             assert await silent.frame() == (PING, b"")
             assert await silent.rest() == b""
             await eventually(lambda: len(app.ended) == 1)
-            await trio.sleep(2)
+            await trio.sleep(1)
+            await (await honest.ping()).wait()
             assert server.statistics().open == 1
             assert server.statistics().refused == {"no_pong": 1}
 
@@ -377,24 +378,26 @@ def test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not() -> None:
     app = Linked()
 
     async def main() -> None:
-        async with serving(app, patience=Patience(close=0.5)) as server:
-            for reads in (True, False):
-                async with websocket(server, buffer=4096) as client:
-                    await eventually(lambda: len(app.links) == 1)
-                    link = app.links.pop()
-                    for _ in range(100):
-                        link.offer(link.encode_text(bytes(100_000)))
-                    link.evict(4200, "too slow")
-                    assert link.queued_bytes < 200_000
-                    link.offer(link.encode_text(b"late"))
-                    await eventually(lambda: len(app.ended) == 1)
-                    ended = app.ended.pop()
-                    assert (ended["code"], ended["reason"]) == (4200, "too slow")
-                    if reads:
-                        assert await client.close_code() == 4200
-                        await client.send(masked(CLOSE, b"\x10\x68"))
-                        assert await client.rest() == b""
-                    await eventually(lambda: server.statistics().open == 0)
+        for reads, close in ((True, 60.0), (False, 0.5)):
+            async with (
+                serving(app, patience=Patience(close=close)) as server,
+                websocket(server, buffer=4096) as client,
+            ):
+                await eventually(lambda: len(app.links) == 1)
+                link = app.links.pop()
+                for _ in range(100):
+                    link.offer(link.encode_text(bytes(100_000)))
+                link.evict(4200, "too slow")
+                assert link.queued_bytes < 200_000
+                link.offer(link.encode_text(b"late"))
+                await eventually(lambda: len(app.ended) == 1)
+                ended = app.ended.pop()
+                assert (ended["code"], ended["reason"]) == (4200, "too slow")
+                if reads:
+                    assert await client.close_code() == 4200
+                    await client.send(masked(CLOSE, b"\x10\x68"))
+                    assert await client.rest() == b""
+                await eventually(lambda: server.statistics().open == 0)
 
     run(main, virtual=False, limit=20)
 
@@ -447,10 +450,13 @@ def test_a_flood_of_frames_that_say_nothing_is_ended(flood: bytes) -> None:
     run(main, virtual=False, limit=30)
 
 
-def test_who_has_flooded_connects_again_a_moment_later() -> None:
-    """Whoever comes from the same address waits a second, for ten; requests do not."""
+def test_who_has_flooded_connects_again_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A WebSocket from the same address waits, for ten seconds; a request that comes after it does not."""
+    monkeypatch.setattr(flooders, "WAIT", 3.0)
+    order: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        order.append(scope["type"])
         await (echo(scope, receive, send) if scope["type"] == "websocket" else answer(send, b"hello"))
 
     async def main() -> None:
@@ -459,31 +465,31 @@ def test_who_has_flooded_connects_again_a_moment_later() -> None:
                 await client.send(masked(PING, b"") * 10_000)
                 assert await client.close_code() == 1008
             await eventually(lambda: server.statistics().open == 0)
-            begun = trio.current_time()
-            async with wire(server) as other:
+            order.clear()
+            async with wire(server) as again, wire(server) as other:
+                await again.send(HANDSHAKE)
                 await other.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
                 assert await other.answer() == (200, b"hello")
-            assert trio.current_time() - begun < 0.8
-            async with connect(url(server)) as client:
-                assert trio.current_time() - begun > 0.9
-                await client.send("after all")
-                assert await client.recv() == "after all"
+                assert (await again.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+                assert order == ["http", "websocket"]
+                await again.send(masked(TEXT, b"after all"))
+                assert await again.frame() == (TEXT, b"after all")
 
     run(main, virtual=False, limit=20)
 
 
 def test_flooders_are_forgotten() -> None:
     """After ten seconds, and the first of very many."""
-    flooders = Flooders()
-    flooders.note("a", 100.0)
-    assert flooders.wait("a", 109.0) > 0
-    assert flooders.wait("b", 101.0) == 0
-    assert flooders.wait("a", 110.0) == 0
+    noted = Flooders()
+    noted.note("a", 100.0)
+    assert noted.wait("a", 109.0) > 0
+    assert noted.wait("b", 101.0) == 0
+    assert noted.wait("a", 110.0) == 0
     for number in range(5_000):
-        flooders.note(str(number), 200.0)
-    assert len(flooders) == 4_096
-    assert flooders.wait("0", 201.0) == 0
-    assert flooders.wait("4999", 201.0) > 0
+        noted.note(str(number), 200.0)
+    assert len(noted) == 4_096
+    assert noted.wait("0", 201.0) == 0
+    assert noted.wait("4999", 201.0) > 0
 
 
 def test_messages_that_never_become_whole_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,7 +510,7 @@ def test_messages_that_never_become_whole_are_bounded_together(monkeypatch: pyte
             await small.send(begun(1_000, 70_000))
             for client in (first, second):
                 await client.send(begun(90_000, 1_000_000))
-                await trio.sleep(0.2)
+                await trio.testing.wait_all_tasks_blocked(0.05)  # it has been read
             await third.send(begun(90_000, 100_000))
             assert await first.close_code() == 1013
             await third.send(bytes(10_000))
