@@ -11,7 +11,7 @@ import trio
 
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
-from orch.cluster.asking import Asking
+from orch.cluster.survey import Asking
 from orch.settings import Frontend, Orchestration, Settings
 
 REPEATS = 20_000

@@ -23,7 +23,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from orch.websocket.parts import PART_BYTES
+from orch.websocket.history.parts import PART_BYTES
 from tests.fakes.scenes import SCENES
 from tests.fakes.scripted_service import scripted
 

@@ -28,8 +28,8 @@ from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
 from orch.tree import build, running
 from orch.web.app import create_pages
-from orch.websocket.endpoint import refuse
-from orch.websocket.handshake import Refused
+from orch.websocket.connections.endpoint import refuse
+from orch.websocket.connections.handshake import Refused
 
 log = structlog.get_logger("asgi")
 

@@ -26,8 +26,8 @@ from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.supervision.branches import State
 from orch.web.api.health import Ready
-from orch.websocket.endpoint import refuse
-from orch.websocket.handshake import Refused
+from orch.websocket.connections.endpoint import refuse
+from orch.websocket.connections.handshake import Refused
 
 EARLY_AFTER: Final = 1.0
 """Seconds that a start may take before anything is answered. Most take less, and nobody sees a 503."""

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from orch.analytics.dashboard import Dashboard
     from orch.bots.service import BotsService
     from orch.capacity import CurrentCapacity
-    from orch.cluster.asking import Asking
     from orch.cluster.runtime_settings import RuntimeSettings
+    from orch.cluster.survey import Asking
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
     from orch.settings.live import LiveSettings

@@ -6,8 +6,8 @@ from orch.capacity import CurrentCapacity
 from orch.gateway.service import GatewayService
 from orch.settings.live import LiveSettings
 from orch.speech.live import Speech
-from orch.websocket.figures import Bounded
 from orch.websocket.service import HubService
+from orch.websocket.statistics import Bounded
 
 
 def sums(

@@ -27,9 +27,9 @@ from orch.access.sign_ins import SignIns
 from orch.analytics.dashboard import Dashboard
 from orch.bots.service import BotsService
 from orch.capacity import CurrentCapacity
-from orch.cluster.asking import Asking
-from orch.cluster.holding import Leases, LeaseStore
+from orch.cluster.lease import Leases, LeaseStore
 from orch.cluster.runtime_settings import RuntimeSettings
+from orch.cluster.survey import Asking
 from orch.cluster.workers import Brief, Counts
 from orch.descriptors import limit
 from orch.front.servers import Front
@@ -55,7 +55,7 @@ from orch.telemetry.metrics import Metrics, Reading
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
-from orch.websocket.pool import NOBODY
+from orch.websocket.connections.connection_query import NOBODY
 from orch.websocket.service import HubService
 
 if TYPE_CHECKING:

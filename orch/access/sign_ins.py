@@ -17,7 +17,7 @@ import msgspec
 import structlog
 import trio
 
-from orch.cluster.asking import Asking
+from orch.cluster.survey import Asking
 from orch.problems import ProblemError
 from orch.telemetry.boundaries import Boundary
 

@@ -15,7 +15,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.cluster.asking import Asking
+from orch.cluster.survey import Asking
 from orch.cluster.workers import Answer, described
 from orch.problems import ProblemError
 from orch.settings import Change, Fault, SettingsError

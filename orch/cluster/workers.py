@@ -1,4 +1,4 @@
-"""The workers of one service, and what is known of them. Pure; :mod:`orch.cluster.asking` asks them. Pure."""
+"""The workers of one service, and what is known of them. Pure; :mod:`orch.cluster.survey` asks them. Pure."""
 
 from msgspec import Struct
 

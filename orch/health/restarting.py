@@ -11,7 +11,7 @@ from typing import Final, Never
 import structlog
 import trio
 
-from orch.cluster.holding import Held
+from orch.cluster.lease import Held
 from orch.health import recovery
 from orch.health.answers import in_words
 from orch.health.processes import ProcessSpec, run_child

@@ -15,7 +15,7 @@ import structlog
 import trio
 from msgspec import UNSET
 
-from orch.cluster.holding import Leases
+from orch.cluster.lease import Leases
 from orch.health.history import Check, check_state, next_check
 from orch.health.probes import open_client, probe
 from orch.health.processes import ProcessSpec

@@ -19,7 +19,7 @@ from quart import Request
 from orch.problems import ProblemError
 from orch.settings.structs import Speech
 from orch.speech.recordings import Recording, open_recording
-from orch.websocket.streams import RecordingFacts
+from orch.websocket.speech.stream import RecordingFacts
 
 RECORDING_LIMIT: Final = 25 * 2**20
 """Bytes of a recording."""

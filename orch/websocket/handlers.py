@@ -35,15 +35,15 @@ from orch.protocol.messages import (
     Unsubscribe,
 )
 from orch.stores.records import Origin, Ticket
-from orch.websocket.connection import Connection
-from orch.websocket.decoding import FRAME_LIMIT, Echo, decode, identity, type_name
-from orch.websocket.membership import Membership
-from orch.websocket.outbox import Frame
-from orch.websocket.publisher import TopicPublisher
-from orch.websocket.recordings import Recordings
-from orch.websocket.rooms import Rooms
-from orch.websocket.sessions import Session
-from orch.websocket.speaking import Speaking
+from orch.websocket.connections.connection import Connection
+from orch.websocket.connections.decoding import FRAME_LIMIT, Echo, decode, identity, type_name
+from orch.websocket.connections.outbox import Frame
+from orch.websocket.sessions.membership import Membership
+from orch.websocket.sessions.session import Session
+from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.speech.recordings import Recordings
+from orch.websocket.speech.speech_streams import Speaking
+from orch.websocket.topic_publisher import TopicPublisher
 
 #: Seconds a message may take to be handled, those to back ends aside: the gateway has its own time-out. What
 #: takes longer waits for a store that does not answer.

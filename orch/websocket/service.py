@@ -14,7 +14,7 @@ import trio
 from orch.access.actors import Actor, actor_of
 from orch.access.rate_limits import Addresses, address_limit
 from orch.capacity import Capacity, CurrentCapacity
-from orch.cluster.asking import Asking
+from orch.cluster.survey import Asking
 from orch.outgoing import Outgoing
 from orch.problems import ProblemError
 from orch.protocol import closes
@@ -35,36 +35,36 @@ from orch.telemetry.metrics import (
     Reading,
 )
 from orch.telemetry.topics import Topics
-from orch.websocket.admission import Admission
-from orch.websocket.beginnings import Beginnings
-from orch.websocket.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
-from orch.websocket.endpoint import serve
-from orch.websocket.figures import (
+from orch.websocket.announcements import Announced, Operating
+from orch.websocket.cluster.cluster_connections import Pool
+from orch.websocket.connections.asgi_connection import Written
+from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
+from orch.websocket.connections.connection_query import NEWEST, PoolQuery, choose
+from orch.websocket.connections.endpoint import serve
+from orch.websocket.connections.handshake import Refused, agent, peer, refusal
+from orch.websocket.connections.queue_age import Lateness
+from orch.websocket.connections.socket_connection import LINK, Linked
+from orch.websocket.handlers import Gateway, Handlers
+from orch.websocket.participants.presence import PresenceTeller
+from orch.websocket.sessions.creation_limits import Beginnings
+from orch.websocket.sessions.expiry import Sweeper
+from orch.websocket.sessions.membership import Membership
+from orch.websocket.sessions.quota_enforcement import SpaceKeeper
+from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary, summary
+from orch.websocket.sessions.session_access import Admission
+from orch.websocket.sessions.sessions import KeptMessages, Numbered, Rooms
+from orch.websocket.sessions.storage_quota import Space
+from orch.websocket.speech.recordings import RecordingListed, RecordingOpened, Recordings
+from orch.websocket.speech.speech_streams import Speaking
+from orch.websocket.speech.stream import RecordingFacts, Speech
+from orch.websocket.statistics import (
     SESSIONS_LISTED,
     Bounded,
     ConnectionsStatistics,
     Rates,
     SessionLine,
 )
-from orch.websocket.handlers import Gateway, Handlers
-from orch.websocket.handshake import Refused, agent, peer, refusal
-from orch.websocket.lateness import Lateness
-from orch.websocket.linked import LINK, Linked
-from orch.websocket.membership import Membership
-from orch.websocket.operating import Announced, Operating
-from orch.websocket.pool import NEWEST, PoolQuery, choose
-from orch.websocket.pooling import Pool
-from orch.websocket.presence import PresenceTeller
-from orch.websocket.publisher import TopicPublisher
-from orch.websocket.recordings import RecordingListed, RecordingOpened, Recordings
-from orch.websocket.rooms import KeptMessages, Numbered, Rooms
-from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary, summary
-from orch.websocket.space import Space
-from orch.websocket.space_keeping import SpaceKeeper
-from orch.websocket.speaking import Speaking
-from orch.websocket.streams import RecordingFacts, Speech
-from orch.websocket.sweeping import Sweeper
-from orch.websocket.written import Written
+from orch.websocket.topic_publisher import TopicPublisher
 
 #: Seconds between looks at what hangs, and between samples of the rates.
 BEAT: Final = 1.0

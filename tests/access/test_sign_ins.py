@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from orch.access.sign_ins import FRESH, IDLE, STALE, WATCH, SignIns
-from orch.cluster.asking import Asking
+from orch.cluster.survey import Asking
 from tests.fakes.access import FakeSignInStore
 from tests.fakes.asking import Wire
 from tests.fakes.client import Client

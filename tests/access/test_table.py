@@ -22,7 +22,7 @@ from orch.protocol.session_keys import Right
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.tree import build
-from orch.websocket.decoding import TYPES
+from orch.websocket.connections.decoding import TYPES
 from tests.fakes.asgi import LOCAL_OPERATOR, STRANGER
 from tests.fakes.scripted_service import ScriptedService
 

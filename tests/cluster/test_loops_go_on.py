@@ -7,11 +7,11 @@ import msgspec
 import pytest
 import trio
 
-from orch.cluster import asking as cluster_asking
-from orch.cluster.asking import ROLL_CALL, Asking
-from orch.cluster.holding import Leases
-from orch.cluster.leases import Terms
+from orch.cluster import survey
+from orch.cluster.lease import Leases
+from orch.cluster.lease_state import Terms
 from orch.cluster.runtime_settings import LOOK_EVERY
+from orch.cluster.survey import ROLL_CALL, Asking
 from tests.cluster.test_runtime_settings import FakeWorker
 from tests.fakes.asking import Wire
 from tests.fakes.leases import MemoryLeases
@@ -94,14 +94,14 @@ def test_an_answer_that_is_odd_leaves_its_worker_unheard_and_the_roll_is_called_
         one, two = (wire.worker(f"w{place}", place) for place in range(2))
         for each in (one, two):
             each.answer("twice", lambda question: msgspec.json.encode(2 * int(question)))
-        usual = cluster_asking._envelope
-        monkeypatch.setattr(cluster_asking, "_envelope", Odd())
+        usual = survey._envelope
+        monkeypatch.setattr(survey, "_envelope", Odd())
         asked = await one.ask("twice", b"2")
         assert (len(asked.answers), [each.name for each in asked.missing]) == (1, ["w1"])
         async with trio.open_nursery() as nursery:
             await nursery.start(one.run)
             await trio.sleep(ROLL_CALL / 2)
-            monkeypatch.setattr(cluster_asking, "_envelope", usual)
+            monkeypatch.setattr(survey, "_envelope", usual)
             await trio.sleep(2 * ROLL_CALL)
             assert [each.answered for each in one.statistics().workers] == [True, True]
             nursery.cancel_scope.cancel()

@@ -4,7 +4,7 @@ from typing import Any
 
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
-from orch.cluster.asking import Asking
+from orch.cluster.survey import Asking
 from orch.problems import ProblemError
 
 

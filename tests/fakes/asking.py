@@ -5,7 +5,7 @@ from typing import cast
 
 import trio
 
-from orch.cluster.asking import Asking
+from orch.cluster.survey import Asking
 from orch.problems import ProblemError
 from orch.stores.records import Answers, ClusterStore, KeptSettings
 

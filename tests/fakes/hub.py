@@ -9,7 +9,7 @@ from typing import Any, TypeVar, TypeVarTuple
 import trio
 import trio.testing
 
-from orch.cluster.asking import Asking
+from orch.cluster.survey import Asking
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, ServerMessage, Transcript
@@ -18,9 +18,9 @@ from orch.stores.sqlite.store import SqliteStore
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.topics import Topics
-from orch.websocket.rooms import Numbered
 from orch.websocket.service import HubService
-from orch.websocket.streams import Speech
+from orch.websocket.sessions.sessions import Numbered
+from orch.websocket.speech.stream import Speech
 from tests.fakes.asgi import FakeSocket, connected
 from tests.fakes.settings import FakeSettings
 

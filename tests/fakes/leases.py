@@ -5,8 +5,8 @@ from typing import Never
 
 import trio
 
-from orch.cluster.holding import Lease, LeaseStore
-from orch.cluster.leases import Terms
+from orch.cluster.lease import Lease, LeaseStore
+from orch.cluster.lease_state import Terms
 from orch.problems import ProblemError
 
 

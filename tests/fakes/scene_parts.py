@@ -4,7 +4,7 @@ import math
 from typing import Any, Final
 
 from orch.settings.kinds import why_fixed
-from orch.websocket.figures import DOINGS
+from orch.websocket.statistics import DOINGS
 
 
 def checks(now: float, states: str, latency: float) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from orch.health.statistics import ServicesStatistics
 from orch.settings.live import LiveSettingsStatistics
 from orch.stores.status import StoreStanding
 from orch.supervision.branches import TreeStatistics
-from orch.websocket.figures import ConnectionsStatistics
+from orch.websocket.statistics import ConnectionsStatistics
 from tests.fakes.scene_parts import (
     AUDIO,
     AUDIO_2,
@@ -60,7 +60,7 @@ TRACEBACK: Final = """Traceback (most recent call last):
     await branch.run(task_status=_Started(usable))
   File "/srv/orch/websocket/service.py", line 141, in run
     await nursery.start(self._sweep)
-  File "/srv/orch/websocket/sweeping.py", line 58, in _sweep
+  File "/srv/orch/websocket/sessions/expiry.py", line 58, in _sweep
     await self._store.delete(expired)
   File "/srv/orch/stores/sqlite/store.py", line 203, in delete
     raise ProblemError("store_unavailable", "The store does not answer.")

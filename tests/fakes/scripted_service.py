@@ -26,10 +26,10 @@ from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
 from orch.web.app import create_pages
-from orch.websocket.figures import ConnectionsStatistics
-from orch.websocket.handshake import Refused
-from orch.websocket.operating import Announced
-from orch.websocket.pool import PoolQuery
+from orch.websocket.announcements import Announced
+from orch.websocket.connections.connection_query import PoolQuery
+from orch.websocket.connections.handshake import Refused
+from orch.websocket.statistics import ConnectionsStatistics
 from tests.fakes.access import access_over
 from tests.fakes.scenes import SCENES, Scene, statistics
 

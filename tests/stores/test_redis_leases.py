@@ -2,7 +2,7 @@
 
 import trio
 
-from orch.cluster.leases import Terms
+from orch.cluster.lease_state import Terms
 from tests.fakes.leases import Actor
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers

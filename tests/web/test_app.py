@@ -12,7 +12,7 @@ from orch.protocol import closes
 from orch.settings import Frontend, Monitoring, Orchestration, Settings
 from orch.web.app import create_pages
 from orch.web.pages import PAGES
-from orch.websocket.handshake import Refused
+from orch.websocket.connections.handshake import Refused
 from tests.fakes.running import run
 from tests.fakes.scripted_service import ScriptedService
 

@@ -9,7 +9,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Transcript, encode
 from orch.speech.exports import Choice, File
 from orch.web.transcripts import SLICE, TURN, WAITING, FileBody, Pauses, Transcripts
-from orch.websocket.rooms import KeptMessages
+from orch.websocket.sessions.sessions import KeptMessages
 from tests.fakes.running import run
 
 WORDS = "had he married a more amiable woman he might have been made still more respectable "

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from orch.problems import ProblemError
 from orch.protocol.messages import Broadcast, ClientMessage, JoinSession, Ping
-from orch.websocket.decoding import FRAME_LIMIT, TYPES, Echo, decode, is_too_large
+from orch.websocket.connections.decoding import FRAME_LIMIT, TYPES, Echo, decode, is_too_large
 
 DEEP = 100_000
 

@@ -1,6 +1,6 @@
 import pytest
 
-from orch.websocket.handshake import agent, peer, refusal
+from orch.websocket.connections.handshake import agent, peer, refusal
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from orch.stores.history import (
 from orch.stores.records import SessionRecord
 from orch.stores.sqlite import shares, statements
 from orch.stores.sqlite.database import close_database, migrations, open_database
-from orch.websocket.recovery import refusal
+from orch.websocket.history.recovery import refusal
 
 EPOCH = "e1"
 

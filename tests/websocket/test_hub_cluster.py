@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import trio
 
-from orch.cluster import asking
+from orch.cluster import survey
 from orch.protocol.messages import Role, Transcript
 from orch.stores.redis.store import RedisStore
-from orch.websocket import elsewhere, others, roster, survey, sweeping
+from orch.websocket.cluster import cluster_link, participant_survey, remote_participants
+from orch.websocket.participants import roster
+from orch.websocket.sessions import expiry
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.redis import RedisServer, redis_server
@@ -52,7 +54,7 @@ def test_who_is_in_a_session_is_the_same_on_every_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those elsewhere are seen with name, role and languages; they go when they leave."""
-    monkeypatch.setattr(asking, "ROLL_CALL", 0.1)
+    monkeypatch.setattr(survey, "ROLL_CALL", 0.1)
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
@@ -83,7 +85,7 @@ def test_a_crowd_on_several_workers_is_counted_on_each(
 ) -> None:
     """Every worker names the owner and whoever asks; one that nobody is in it through does not guess."""
     monkeypatch.setattr(roster, "PARTICIPANTS_LISTED", 3)
-    monkeypatch.setattr(others, "TOLD_AT_ONCE", 2)
+    monkeypatch.setattr(remote_participants, "TOLD_AT_ONCE", 2)
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
@@ -118,7 +120,7 @@ def test_how_many_are_in_a_session_is_right_in_the_first_answer_on_another_worke
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever joins through a worker that has not had the session yet is told of all who are in it."""
-    monkeypatch.setattr(elsewhere, "LEARN_WITHIN", 20.0)  # a busy machine answers late
+    monkeypatch.setattr(cluster_link, "LEARN_WITHIN", 20.0)  # a busy machine answers late
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
@@ -140,7 +142,7 @@ def test_a_worker_that_follows_a_session_with_nobody_in_it_answers_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that nobody waits for it."""
-    monkeypatch.setattr(elsewhere, "LEARN_WITHIN", 20.0)  # a busy machine answers late
+    monkeypatch.setattr(cluster_link, "LEARN_WITHIN", 20.0)  # a busy machine answers late
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
@@ -174,7 +176,7 @@ def test_a_count_is_null_while_a_worker_has_not_answered(tmp_path: Path) -> None
                 joined = await join(bob, name="Bob")
                 assert joined["participant_count"] is None
                 assert (await b.service.get_session("s")).participant_count is None
-                await trio.sleep(survey.SURE_AFTER)
+                await trio.sleep(participant_survey.SURE_AFTER)
                 assert (await b.service.get_session("s")).participant_count == 2
                 assert (await join(bob, name="Bob"))["participant_count"] == 2
 
@@ -198,7 +200,7 @@ def test_sessions_that_the_server_has_lost_are_said_to_be_lost(tmp_path: Path) -
                 assert {each["reason"] for each in left} == {"lost"}
                 assert {each["session_id"] for each in left} == {f"s{number}" for number in range(5)}
             assert trio.current_time() - began < 15
-            await trio.sleep(sweeping._COUNT_EVERY + 1)
+            await trio.sleep(expiry._COUNT_EVERY + 1)
             assert any("5 sessions were lost" in event.text for event in a.events.latest())
             # Whoever may begins it anew, by the same name.
             await create(ann, session_id="s0")
@@ -226,7 +228,7 @@ def test_a_session_that_was_ended_is_not_said_to_be_lost(tmp_path: Path) -> None
 
 def test_those_on_a_worker_that_is_gone_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that was killed says nothing more; the others notice by that."""
-    monkeypatch.setattr(asking, "ROLL_CALL", 0.1)
+    monkeypatch.setattr(survey, "ROLL_CALL", 0.1)
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
@@ -301,7 +303,7 @@ def test_a_session_in_use_on_one_worker_is_not_ended_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever sweeps asks the store, and whoever has members says so there often enough."""
-    monkeypatch.setattr(sweeping, "_COUNT_EVERY", 0.05)
+    monkeypatch.setattr(expiry, "_COUNT_EVERY", 0.05)
 
     async def main(server: RedisServer) -> None:
         settings = {"orchestration": {"websocket": {"session_timeout": 1.0}}}

@@ -8,8 +8,8 @@ import trio.testing
 
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
-from orch.websocket.connection import CLOSE_PATIENCE, TASKS_LIMIT
-from orch.websocket.decoding import FRAME_LIMIT
+from orch.websocket.connections.connection import CLOSE_PATIENCE, TASKS_LIMIT
+from orch.websocket.connections.decoding import FRAME_LIMIT
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import FakeAnswer, Hub, running_hub
 from tests.fakes.running import run

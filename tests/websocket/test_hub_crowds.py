@@ -7,11 +7,11 @@ import trio
 
 from orch.protocol.identifiers import new_token
 from orch.protocol.messages import Role
-from orch.websocket.comings import CHANGES_TOLD
-from orch.websocket.members import Member
-from orch.websocket.outbox import Frame
-from orch.websocket.roster import PARTICIPANTS_LISTED
-from orch.websocket.sessions import PARTICIPANTS_IN_LISTS, Session
+from orch.websocket.connections.outbox import Frame
+from orch.websocket.participants.comings import CHANGES_TOLD
+from orch.websocket.participants.member import Member
+from orch.websocket.participants.roster import PARTICIPANTS_LISTED
+from orch.websocket.sessions.session import PARTICIPANTS_IN_LISTS, Session
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.running import run
 

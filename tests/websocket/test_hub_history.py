@@ -13,7 +13,7 @@ from msgspec import Raw
 from orch.problems import ProblemError
 from orch.protocol.messages import SessionMessage
 from orch.stores.history import Budget, Kind, Limits, Share
-from orch.websocket.parts import PART_BYTES
+from orch.websocket.history.parts import PART_BYTES
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.running import run

@@ -9,7 +9,7 @@ import trio.testing
 from orch.access.actors import Actor
 from orch.problems import ProblemError
 from orch.websocket.service import SPEECH_PATIENCE
-from orch.websocket.speaking import PUBLISH_WITHIN
+from orch.websocket.speech.speech_streams import PUBLISH_WITHIN
 from tests.fakes.hub import running_hub
 from tests.fakes.running import run
 

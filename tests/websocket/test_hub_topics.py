@@ -4,7 +4,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from orch.websocket.publisher import BEAT, COALESCED
+from orch.websocket.topic_publisher import BEAT, COALESCED
 from tests.fakes.hub import running_hub
 from tests.fakes.running import run
 

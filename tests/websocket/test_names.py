@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.websocket.names import NAME_LENGTH, SILENT_NAMES, Names, clean, folded
+from orch.websocket.participants.names import NAME_LENGTH, SILENT_NAMES, Names, clean, folded
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.protocol.messages import Pong
-from orch.websocket.outbox import Frame, Offer, Outbox, Owed, frame
+from orch.websocket.connections.outbox import Frame, Offer, Outbox, Owed, frame
 
 
 def lasting(size: int) -> Frame:

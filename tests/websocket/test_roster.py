@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.protocol.messages import Participant, Role
-from orch.websocket import roster as module
-from orch.websocket.roster import PARTICIPANTS_LISTED, RANKS, Roster
+from orch.websocket.participants import roster as module
+from orch.websocket.participants.roster import PARTICIPANTS_LISTED, RANKS, Roster
 
 LIMIT = 4
 ROLES: tuple[Role, ...] = ("owner", "participant", "observer")

@@ -9,9 +9,9 @@ from quart_schema import document_querystring, document_request, document_respon
 from orch.parts import Parts
 from orch.web.answers import answer, read_json, read_query
 from orch.web.audit import log_change
-from orch.websocket.figures import ConnectionsStatistics
-from orch.websocket.operating import Announced
-from orch.websocket.pool import PoolQuery
+from orch.websocket.announcements import Announced
+from orch.websocket.connections.connection_query import PoolQuery
+from orch.websocket.statistics import ConnectionsStatistics
 
 
 class Announcement(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from orch.parts import Parts
 from orch.stores.status import StoreStanding
 from orch.supervision.branches import State
 from orch.web.answers import answer
-from orch.websocket.pool import NOBODY
+from orch.websocket.connections.connection_query import NOBODY
 
 # The back ends' states, best first; the service is as well as the worst of them.
 ORDER: Final = ("healthy", "unknown", "degraded", "recovering", "unhealthy")

@@ -16,7 +16,7 @@ from orch.settings.structs import Speech
 from orch.web.answers import answer, read_query
 from orch.web.api.sessions import codes, require
 from orch.web.uploads import Uploads
-from orch.websocket.recordings import RecordingListed
+from orch.websocket.speech.recordings import RecordingListed
 
 RECORDING_KEY_HEADER: Final = "X-Recording-Key"
 """Where a request carries the key of a recording."""

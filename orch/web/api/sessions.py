@@ -16,7 +16,7 @@ from orch.speech.exports import Choice
 from orch.web.answers import answer, read_json, read_query
 from orch.web.audit import log_change
 from orch.web.transcripts import FileBody, Transcripts
-from orch.websocket.sessions import SessionListed, SessionMade, SessionSummary
+from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary
 
 KEY_HEADER: Final = "X-Session-Key"
 """Where a request carries the key of the session; never in the query string, which logs and proxies keep."""

@@ -1,0 +1,103 @@
+"""The connections of all workers: asked for when someone wants to see them, and only then."""
+
+from collections.abc import Callable
+from typing import Final, Never
+
+import msgspec
+import structlog
+import trio
+
+from orch.cluster.survey import Asking
+from orch.cluster.workers import Worker
+from orch.telemetry.boundaries import Boundary
+from orch.websocket.connections.connection_query import NEWEST, PoolQuery, together
+from orch.websocket.statistics import ConnectionsStatistics
+
+SUBJECT: Final = "connections"
+
+#: Seconds that the other workers have to answer.
+WITHIN: Final = 1.5
+
+#: Seconds between looks at the other workers while someone is shown them.
+LOOK_EVERY: Final = 2.0
+
+#: Seconds after which what was last seen is not shown any more to someone who comes.
+STALE: Final = 6.0
+
+#: Bytes of one worker's answer. What is beyond is left out, and counted all the same.
+PART_BYTES: Final = 900_000
+
+_log = structlog.get_logger("websocket")
+
+_part: Final = msgspec.json.Decoder(ConnectionsStatistics)
+_query: Final = msgspec.json.Decoder(PoolQuery)
+
+
+class Pool:
+    """Shows the connections of all workers.
+
+    ``own``: chooses among those of this worker. The mutable state is what was last seen of all of them, and
+    whether anyone wants to see more.
+    """
+
+    def __init__(
+        self,
+        *,
+        asking: Asking,
+        own: Callable[[PoolQuery], ConnectionsStatistics],
+        touch: Callable[[], None],
+    ) -> None:
+        self._asking = asking
+        self._own = own
+        self._touch = touch
+        self._seen: ConnectionsStatistics | None = None
+        self._seen_at = float("-inf")
+        self._is_wanted = trio.Event()
+        self.boundary = Boundary("connections of other workers")
+        asking.answer(SUBJECT, self._answer)
+
+    def latest(self) -> ConnectionsStatistics:
+        """Return what was last seen of all workers; being asked for it, look again before long."""
+        if not self._asking.is_shared:
+            return together(self._own(NEWEST), (), me=self._asking.me)
+        self._is_wanted.set()
+        if self._seen is None or trio.current_time() - self._seen_at > STALE:
+            return together(self._own(NEWEST), (), me=self._asking.me, pending=True)
+        return self._seen
+
+    async def look(self, query: PoolQuery = NEWEST) -> ConnectionsStatistics:
+        """Ask all workers now. A worker that does not answer in time is among ``workers``, not answered."""
+        asked = await self._asking.ask(SUBJECT, msgspec.json.encode(query), within=WITHIN)
+        here, *others = asked.answers
+        there: list[tuple[Worker, ConnectionsStatistics]] = []
+        missing = list(asked.missing)
+        for answer in others:
+            understood = len(there)
+            # While workers are replaced, some are of another version.
+            with self.boundary.item(worker=answer.worker.name):
+                there.append((answer.worker, _part.decode(answer.data)))
+            if len(there) == understood:
+                missing.append(answer.worker)
+        return together(_part.decode(here.data), there, me=self._asking.me, missing=missing, query=query)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Look while someone is shown it, until cancelled."""
+        task_status.started()
+        while True:
+            await self._is_wanted.wait()
+            with self.boundary.item():
+                self._seen = await self.look()
+                self._seen_at = trio.current_time()
+                self._touch()
+            self._is_wanted = trio.Event()
+            await trio.sleep(LOOK_EVERY)
+
+    def _answer(self, question: bytes) -> bytes:
+        part = self._own(_query.decode(question))
+        while len(encoded := msgspec.json.encode(part)) > PART_BYTES:
+            part = msgspec.structs.replace(
+                part,
+                connections=part.connections[: len(part.connections) // 2],
+                session_list=part.session_list[: len(part.session_list) // 2],
+            )
+        return encoded

@@ -1,0 +1,75 @@
+"""The ASGI ``websocket`` scope: one client, from handshake to end."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+import trio
+
+from orch.websocket.connections.connection import Connection, Receive, Send
+from orch.websocket.connections.handshake import Refused
+from orch.websocket.handlers import Handlers
+
+#: Seconds a client may take to be told that it is let in.
+HANDSHAKE_WITHIN: Final = 10.0
+
+_log = structlog.get_logger("websocket")
+
+
+async def serve(
+    scope: Any,
+    receive: Receive,
+    send: Send,
+    *,
+    admit: Callable[[Any, Send], Connection | Refused],
+    greet: Callable[[Connection], None],
+    forget: Callable[[Connection], None],
+    handlers: Handlers,
+) -> None:
+    """Serve one client.
+
+    ``admit`` lets it in or not; ``greet`` says the first words; ``forget`` is called in the end, whatever
+    happened. A failure of ours ends this connection alone and is logged.
+    """
+    if (await receive())["type"] != "websocket.connect":
+        return  # the client was gone before it had come
+    connection = admit(scope, send)
+    if isinstance(connection, Refused):
+        await refuse(scope, send, connection)
+        return
+    # A scope is as large as all else that an idle connection needs: let go of what is not needed again.
+    del scope
+    try:
+        if await _accept(send):
+            del send
+            greet(connection)
+            await connection.run(receive, handlers.handle)
+    except* OSError as errors:
+        _log.debug("client gone", connection_id=connection.connection_id, reason=str(errors.exceptions[0]))
+    except* Exception:  # noqa: BLE001 - one connection's boundary
+        _log.exception("connection failed", connection_id=connection.connection_id)
+    finally:
+        forget(connection)
+
+
+async def _accept(send: Send) -> bool:
+    with trio.move_on_after(HANDSHAKE_WITHIN):
+        await send({"type": "websocket.accept"})
+        return True
+    return False
+
+
+async def refuse(scope: Any, send: Send, refused: Refused) -> None:
+    """Answer the handshake with the problem, or with the close code where the server cannot."""
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        problem = refused.problem
+        await send(
+            {
+                "type": "websocket.http.response.start",
+                "status": problem.status,
+                "headers": [(b"content-type", b"application/problem+json")],
+            }
+        )
+        await send({"type": "websocket.http.response.body", "body": problem.body()})
+    else:
+        await send({"type": "websocket.close", "code": refused.close.code, "reason": refused.close.reason})

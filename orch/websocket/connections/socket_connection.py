@@ -1,0 +1,215 @@
+"""A connection whose server gives a link to the socket: an ASGI extension, ``orch.link``.
+
+ASGI's ``send`` waits, so that a client needs a task that waits for it, and every client's frame is encoded
+anew. Through the link a frame that was encoded once is offered to the socket without waiting, and what the
+kernel does not take is queued at the socket, where it can be counted and dropped.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Final, Protocol
+
+import trio
+
+from orch.protocol import closes
+from orch.protocol.closes import Close
+from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, Handle, Receive, Terms
+from orch.websocket.connections.outbox import Frame, Offer, Owed, verdict
+
+#: The extension's name in ``scope["extensions"]``.
+LINK: Final = "orch.link"
+
+
+class Link(Protocol):
+    """The socket, beyond what ASGI can say. What is offered and what is sent keep their order."""
+
+    @property
+    def queued_bytes(self) -> int:
+        """Encoded bytes that the kernel has not taken yet."""
+
+    @property
+    def blocked_since(self) -> float | None:
+        """Since when (``trio.current_time()``) nothing was taken of what is queued; None: nothing is."""
+
+    on_excess: Callable[[], None] | None
+    """Called where all clients together have too much waiting and this one most: it is to be ended."""
+
+    def offer(self, wire: bytes) -> None:
+        """Send an encoded frame: try the socket at once, queue the rest in order. Never waits."""
+
+    def evict(self, code: int, reason: str) -> None:
+        """Drop what is queued and end the connection, with the close code if it can be said. Bounded."""
+
+    async def drained(self, below: int) -> None:
+        """Wait until fewer than ``below`` bytes are queued, or the connection is over."""
+
+    async def moved(self) -> None:
+        """Wait until some of what is queued was taken or dropped, or the connection is over."""
+
+    def encode_text(self, payload: bytes) -> bytes:
+        """Return a text frame, the same for every connection."""
+
+
+class Linked(Connection):
+    """One task, the server's own, and no queue here: the outbox's rules by the bytes queued at the socket.
+
+    A nursery is open only while something is done beside the client's messages.
+    """
+
+    #: A server with a link pings, and ends who does not answer.
+    answers_heartbeats: ClassVar[bool] = True
+
+    __slots__ = ("_is_over", "_link", "_owed", "_to_start")
+
+    def __init__(self, connection_id: str, terms: Terms, link: Link, **who: Any) -> None:
+        super().__init__(connection_id, terms, **who)
+        self._link = link
+        link.on_excess = self.overflow
+        self._owed: Owed | None = None
+        self._to_start: tuple[Callable[[], Awaitable[None]], ...] = ()
+        self._is_over = False
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait for the client to take them."""
+        return self._link.queued_bytes
+
+    async def caught_up(self) -> None:
+        """Wait until all that has been said so far was taken, or the connection is being closed."""
+        await trio.lowlevel.checkpoint()
+        said = self.said_bytes
+        while self._closing is None and self._link.queued_bytes > self.said_bytes - said:
+            await self._link.moved()
+
+    async def run(self, receive: Receive, handle: Handle) -> None:
+        """Serve the client to the end."""
+        try:
+            while await self._read(receive, handle):
+                if not await self._read_beside(receive, handle):
+                    break
+            self._is_over = True
+        except trio.Cancelled:
+            self.close(closes.GOING_AWAY)
+            raise
+        except Exception:
+            self.close(closes.INTERNAL_ERROR)
+            raise
+        finally:
+            self.close(closes.NORMAL)
+
+    async def _read_beside(self, receive: Receive, handle: Handle) -> bool:
+        """Read while there is work beside; False: the client is gone."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                waiting, self._to_start = self._to_start, ()
+                for work in waiting:
+                    nursery.start_soon(self._do, work)
+                await self._wait_for_room()
+                is_here = await self._read(receive, handle)
+                if not is_here:
+                    nursery.cancel_scope.cancel()
+            finally:
+                self._nursery = None
+        return is_here
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done beside this client's next messages."""
+        if self._closing is not None:
+            return
+        self._tasks += 1
+        if self._nursery is not None:
+            self._nursery.start_soon(self._do, work)
+        else:
+            self._to_start = (*self._to_start, work)  # the reader sees to it before it reads on
+
+    async def finish(self) -> None:
+        """Wait until what is queued has gone out, then end the connection."""
+        if self._closing is not None and not self._is_over:
+            with trio.move_on_after(CLOSE_PATIENCE):
+                await self._link.drained(1)
+            self._evict(self._closing)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it has taken all it was sent, and is not being closed."""
+        return self._closing is None and not self._link.queued_bytes
+
+    def is_stuck(self, now: float, *, send_limit: float) -> bool:
+        """Return whether nothing was taken for ``send_limit``, or the close was not."""
+        if self._closing is not None:
+            return now - self._closing_at >= CLOSE_PATIENCE
+        since = self._link.blocked_since
+        return since is not None and now - since >= send_limit
+
+    def drop(self) -> None:
+        """End the connection now."""
+        self.close(closes.HEARTBEAT_TIMEOUT)
+        self._evict(self.closed_as or closes.HEARTBEAT_TIMEOUT)
+
+    def _evict(self, close: Close) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._link.evict(close.code, close.reason)
+
+    def offer(self, offered: Frame) -> bool:
+        """Send a frame the client did not ask for, or close the client. False: it was shed."""
+        link = self._link
+        if self._closing is not None or link.queued_bytes:
+            return super().offer(offered)
+        # Nearly always, for each of thousands: here, and in no further call.
+        wire = offered.wire(link.encode_text)
+        link.offer(wire)
+        self.said_bytes += len(wire)
+        self.sent += 1
+        return True
+
+    def _offer(self, offered: Frame) -> Offer:
+        wire = offered.wire(self._link.encode_text)
+        queued = self._link.queued_bytes
+        if queued:
+            outcome = verdict(
+                max(queued - self._owed_bytes(), 0),
+                len(wire),
+                is_lasting=offered.is_lasting,
+                limit=self._terms.outbox_bytes,
+            )
+            if outcome is not Offer.TAKEN:
+                return outcome
+        self._say(wire)
+        return Offer.TAKEN
+
+    def _answer(self, answer: Frame) -> None:
+        wire = answer.wire(self._link.encode_text)
+        self._say(wire)
+        if self._link.queued_bytes:
+            self._owed = self._owed or Owed()
+            self._owed.add(self.said_bytes, len(wire))
+
+    def _say(self, wire: bytes) -> None:
+        self._link.offer(wire)
+        self.said_bytes += len(wire)
+        self.sent += 1
+
+    def _end(self, close: Close, *, flush: bool) -> None:
+        if not flush or not self._link.queued_bytes:
+            self._evict(close)
+
+    def _owed_bytes(self) -> int:
+        """Return how many of the queued bytes are answers."""
+        if self._owed is None:
+            return 0
+        left = self._owed.left(self.said_bytes - self._link.queued_bytes)
+        if not left:
+            self._owed = None
+        return left
+
+    @property
+    def _owes(self) -> bool:
+        return self._owed_bytes() * 2 > self._terms.outbox_bytes
+
+    async def _taken(self, below: int) -> None:
+        await self._link.drained(below)
+
+    def _is_to_pause(self) -> bool:
+        """Return whether the nursery is to be opened, or to be done without."""
+        return bool(self._to_start) if self._nursery is None else self._tasks == 0

@@ -1,0 +1,130 @@
+"""Sends clients the history of sessions as they take it.
+
+An answer to ``join_session`` or ``recover_session`` carries the first part of what was asked for. The others
+follow as messages of their own, each read from the store once the client has taken the one before. So a
+client that reads nothing costs one part, however many sessions it joins, and one that reads is sent as much
+as its network carries. What is said meanwhile is sent as always, and is not held up.
+"""
+
+from functools import partial
+from typing import Final
+
+import msgspec
+import structlog
+import trio
+from msgspec import UNSET
+
+from orch.problems import ProblemError
+from orch.protocol.messages import SessionHistory
+from orch.websocket.connections.connection import Connection
+from orch.websocket.connections.outbox import Frame, frame
+from orch.websocket.history.parts import PART_BYTES, Cursor, Feed, Part, nothing_more, nothing_yet
+from orch.websocket.participants.member import Member
+from orch.websocket.sessions.sessions import Rooms
+
+#: Seconds the store may take for one part; then the client is told, and may ask again.
+READ_WITHIN: Final = 30.0
+
+_log = structlog.get_logger("websocket")
+
+
+class Feeding:
+    """Sends histories in parts. It keeps no state of its own: cursors are the connections'.
+
+    A connection has one task for all the histories that it is sent, and one cursor for each of its sessions
+    at most. Both end with the connection; a cursor ends when its participant leaves the session, joins it
+    anew with history or recovers it, and when the session ends.
+    """
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def first(self, connection: Connection, session_id: str, *, after: int, until: int) -> Part:
+        """Return the first part: as much as fits beside what the client has yet to take.
+
+        What is missing from it is what is missing now from all that is to be sent.
+        """
+        room = PART_BYTES - connection.queued_bytes
+        if room <= 0 or after >= until:
+            first = nothing_yet(after=after, until=until)
+        else:
+            first = await self._rooms.part(session_id, after=after, until=until, size=room)
+        if not first.more:
+            return first
+        losses = await self._rooms.losses(session_id, until=until)
+        return msgspec.structs.replace(
+            first,
+            complete=losses.captions <= after,
+            broadcasts_complete=losses.others <= after,
+        )
+
+    def follow(self, connection: Connection, member: Member, session_id: str, cursor: Cursor) -> None:
+        """Send what comes after a first part. It takes the place of what was being sent of that history."""
+        if connection.feeds is not None:  # and a task
+            connection.feeds[session_id] = Feed(member, cursor)
+            return
+        connection.feeds = {session_id: Feed(member, cursor)}
+        connection.start(partial(self._feed, connection, connection.feeds))
+
+    @staticmethod
+    def stop(connection: Connection, session_id: str) -> None:
+        """Send no more of a session's history."""
+        if connection.feeds:
+            connection.feeds.pop(session_id, None)
+
+    async def _feed(self, connection: Connection, feeds: dict[str, Feed]) -> None:
+        """Send parts, of each session in turn, until there is nothing left to send."""
+        while feeds:
+            await connection.caught_up()
+            if connection.is_closing or not feeds:
+                break
+            session_id = next(iter(feeds))
+            feed = feeds.pop(session_id)
+            if connection.members.get(session_id) is not feed.member:
+                continue
+            feeds[session_id] = feed
+            read, reason = await self._read(connection, session_id, feed.cursor)
+            if feeds.get(session_id) is not feed or connection.members.get(session_id) is not feed.member:
+                continue
+            connection.answer(self._frame(session_id, feed.cursor, read, reason))
+            del feeds[session_id]
+            if read.more:
+                feed.cursor = msgspec.structs.replace(feed.cursor, after=read.offset)
+                feeds[session_id] = feed
+        connection.feeds = None
+
+    async def _read(self, connection: Connection, session_id: str, cursor: Cursor) -> tuple[Part, str | None]:
+        """Return the next part; where there can be none, one that is empty and the last, and the reason."""
+        try:
+            with trio.fail_after(READ_WITHIN):
+                read = await self._rooms.part(
+                    session_id, after=cursor.after, until=cursor.until, size=PART_BYTES
+                )
+        except ProblemError as error:
+            reason = error.code
+        except trio.TooSlowError:
+            reason = "store_unavailable"
+        except Exception:  # noqa: BLE001 - one history's boundary: the connection and its sessions stay
+            _log.exception("history failed", connection_id=connection.connection_id, session_id=session_id)
+            reason = "internal_error"
+        else:
+            if read.gives(cursor.needs):
+                return read, None
+            reason = "history_expired"
+        return nothing_more(cursor.after), reason
+
+    def _frame(self, session_id: str, cursor: Cursor, read: Part, reason: str | None) -> Frame:
+        return frame(
+            SessionHistory(
+                timestamp=self._rooms.now_ms(),
+                session_id=session_id,
+                epoch=cursor.epoch,
+                after=read.after,
+                offset=read.offset,
+                messages=read.messages,
+                complete=read.complete,
+                broadcasts_complete=read.broadcasts_complete,
+                more=read.more,
+                reason=UNSET if reason is None else reason,
+            )
+        )

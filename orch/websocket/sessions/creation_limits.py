@@ -1,0 +1,119 @@
+"""Whether one more session may begin: how fast, how many from one address, and how many in all."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+import trio
+
+from orch.access.actors import Actor
+from orch.access.addresses import group
+from orch.problems import ProblemError
+from orch.websocket.sessions.address_rates import AddressRates
+from orch.websocket.sessions.sessions import Rooms
+
+#: Seconds for which nobody has to have been in a session before it is ended to make room: whoever has lost
+#: the connection comes back sooner.
+UNATTENDED: Final = 60.0
+
+#: The oldest sessions that are looked at for one that may be ended.
+_LOOKED_AT: Final = 2_000
+
+#: What may begin sessions is this machine and operators: all that is on this machine counts as one.
+THIS_MACHINE: Final = "this machine"
+
+_log = structlog.get_logger("websocket")
+
+
+class Beginnings:
+    """Admits new sessions, and ends the oldest in which nobody is where that makes room for one.
+
+    The mutable state is the rates of the addresses, bounded, and how many are being begun from each.
+    """
+
+    def __init__(self, rooms: Rooms, *, now: Callable[[], float] = trio.current_time) -> None:
+        self._rooms = rooms
+        self._now = now
+        self._rates = AddressRates()
+        self._under_way: Counter[str] = Counter()
+        self.ended_early = 0
+
+    @asynccontextmanager
+    async def place(self, actor: Actor | None) -> AsyncIterator[str]:
+        """Hold a place for a session that is begun in the block; gives what the session's address is.
+
+        ``actor`` None: the service itself, which is not counted. Raises ``rate_limited``,
+        ``too_many_sessions_from_address``, ``sessions_full`` and ``store_full``.
+        """
+        address = "" if actor is None else THIS_MACHINE if actor.is_local else group(actor.address)
+        limits = self._rooms.settings.orchestration.websocket
+        if address:
+            self._rates.take(
+                address,
+                self._now(),
+                a_minute=limits.max_sessions_per_minute_per_address,
+                what="sessions were begun",
+            )
+        self._rooms.space.require_for_session()
+        if self._rooms.count >= limits.max_sessions and not await self.make_room(1):
+            raise ProblemError(
+                "sessions_full",
+                f"There are {self._rooms.count} sessions, as many as may be (websocket.max_sessions), and "
+                "someone is in each of them or was within the last minute. End one that is not needed, or "
+                "try again in a minute.",
+                headers={"Retry-After": f"{UNATTENDED:.0f}"},
+            )
+        if not address:
+            yield ""
+            return
+        self._under_way[address] += 1
+        try:
+            await self._check_address(address, limits.max_sessions_per_address)
+            yield address
+        finally:
+            self._under_way[address] -= 1
+            if not self._under_way[address]:
+                del self._under_way[address]
+
+    async def _check_address(self, address: str, most: int) -> None:
+        """Raise where one address has begun too many, those counted that are being begun just now."""
+        there = await self._rooms.store.begun_from(address, most)
+        if there + self._under_way[address] > most:
+            minutes = self._rooms.settings.orchestration.websocket.session_timeout / 60
+            raise ProblemError(
+                "too_many_sessions_from_address",
+                f"{there} sessions were begun from your address and have not ended, as many as may be "
+                "(websocket.max_sessions_per_address). End some that are not needed, or wait: a session ends "
+                f"{minutes:.0f} minutes after the last has left it.",
+                headers={"Retry-After": "60"},
+            )
+
+    async def make_room(self, most: int) -> int:
+        """End the oldest sessions in which nobody is; return how many."""
+        rooms = self._rooms
+        before = rooms.wall() - self._unattended()
+        unused: list[str] = []
+        for session_id in await rooms.store.idle(before, _LOOKED_AT):
+            session = rooms.resident.peek(session_id)
+            if session is None or (session.is_idle and session.was_active() < before):
+                unused.append(session_id)
+                if len(unused) == most:
+                    break
+        ended = await rooms.expire(unused, before) if unused else 0
+        if ended:
+            self.ended_early += ended
+            _log.warning("sessions ended early to make room", count=ended)
+        return ended
+
+    def _unattended(self) -> float:
+        """Return how long nobody has to have used a session for it to be sure that nobody is in it."""
+        settings = self._rooms.settings
+        if self._rooms.elsewhere is None:
+            return UNATTENDED
+        # Other workers note only so often that someone is in it.
+        return UNATTENDED + 2 * min(
+            settings.session_management.cleanup_interval,
+            settings.orchestration.websocket.session_timeout / 4,
+        )

@@ -1,0 +1,395 @@
+"""Creating, joining, leaving and recovering sessions: what a client may ask about being in one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from orch.problems import ProblemError
+from orch.protocol.identifiers import new_name, new_token
+from orch.protocol.messages import (
+    CreateSession,
+    JoinSession,
+    LeaveSession,
+    MessageId,
+    RecoverSession,
+    Role,
+    SessionCreated,
+    SessionJoined,
+    SessionLeft,
+    SessionRecovered,
+)
+from orch.protocol.recovery_token import Token, read_token
+from orch.protocol.session_keys import Right, given
+from orch.websocket.connections.connection import Connection
+from orch.websocket.connections.outbox import frame
+from orch.websocket.history.parts import Cursor, Needs, Part
+from orch.websocket.history.recovery import Refusal, refusal
+from orch.websocket.history.sender import Feeding
+from orch.websocket.participants.member import MAY_SPEAK, Member, default_name
+from orch.websocket.participants.names import clean
+from orch.websocket.sessions.creation_limits import Beginnings
+from orch.websocket.sessions.session import Session
+from orch.websocket.sessions.session_access import Admission
+from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.sessions.storage_quota import PARTICIPANT_BYTES
+
+
+class Membership:
+    """Lets clients into sessions and out of them. It keeps no state of its own."""
+
+    def __init__(self, rooms: Rooms, admission: Admission, beginnings: Beginnings) -> None:
+        self._rooms = rooms
+        self._admission = admission
+        self._beginnings = beginnings
+        self._feeding = Feeding(rooms)
+
+    async def create(self, connection: Connection, message: CreateSession) -> None:
+        """Answer ``session_created``."""
+        self._may_join(connection)
+        token = new_token(new_name())
+        async with self._beginnings.place(connection.actor) as begun_from:
+            session, owner = await self._rooms.create(
+                message.session_id,
+                message.config,
+                lambda: self._member(
+                    connection,
+                    token,
+                    name=_called(message.name, token),
+                    role="owner",
+                    right=Right.SPEAK,
+                    languages=message.languages,
+                ),
+                begun_from=begun_from,
+            )
+        assert owner is not None  # noqa: S101 - one was asked for
+        self._let_in(session, owner, connection)
+        connection.answer(
+            SessionCreated(
+                timestamp=self._rooms.now_ms(),
+                id=_answering(message.id),
+                session_id=session.session_id,
+                participant_id=owner.participant_id,
+                recovery_token=str(owner.token),
+                keys=given(session.keys, owner.right),
+                role=owner.role,
+                epoch=session.epoch,
+                offset=session.offset,
+                config=msgspec.json.decode(session.config),
+                participants=session.participants(owner.participant_id),
+                participant_count=session.participant_count,
+            )
+        )
+
+    async def join(self, connection: Connection, message: JoinSession) -> None:
+        """Answer ``session_joined``; one who is in the session already changes name and languages.
+
+        The key decides the role: whoever may only read is an observer, whatever they ask for. One who is in
+        it already needs no key, and none changes what they may do.
+        """
+        is_new = message.session_id not in connection.members
+        right = Right.NONE
+        if is_new:
+            self._rooms.space.require_for_joining()
+            self._may_join(connection)
+            right = await self._admission.right(connection.actor, message.session_id, message.key)
+            self._admission.may_join(connection.actor)
+        async with self._rooms.open(message.session_id) as session:
+            member = connection.members.get(message.session_id)
+            former: str | None = None
+            if member is not None:
+                is_new, former = False, member.name
+                if message.name is not None and (name := clean(message.name)):
+                    member.name = session.take_name(member.participant_id, name)
+                member.languages = message.languages
+            elif right is Right.NONE:  # it was let out while its session was looked for
+                raise ProblemError("not_in_session", f"You are not in session {message.session_id} any more.")
+            else:
+                token = new_token(new_name())
+                member = self._member(
+                    connection,
+                    token,
+                    name=session.take_name(token.participant_id, _called(message.name, token)),
+                    role="observer" if right is Right.READ else message.role,
+                    right=right,
+                    languages=message.languages,
+                )
+            try:
+                await self._keep(session, member)
+            except BaseException:
+                session.drop_name(member.participant_id)
+                raise
+            if is_new:
+                self._let_in(session, member, connection)
+            else:
+                self._rooms.presence.refresh(session, member)
+                if member.name != former and member.role in MAY_SPEAK:  # who only reads has said nothing
+                    self._rooms.on_renamed(session, member)
+            offset = session.offset
+            with self._catching_up(connection, session, member, is_new=is_new):
+                history = None
+                if message.history:
+                    history = await self._feeding.first(connection, session.session_id, after=0, until=offset)
+                connection.answer(
+                    SessionJoined(
+                        timestamp=self._rooms.now_ms(),
+                        id=_answering(message.id),
+                        session_id=session.session_id,
+                        participant_id=member.participant_id,
+                        recovery_token=str(member.token),
+                        keys=given(session.keys, member.right),
+                        role=member.role,
+                        epoch=session.epoch,
+                        offset=offset if history is None else history.offset,
+                        config=msgspec.json.decode(session.config),
+                        participants=session.participants(member.participant_id),
+                        participant_count=self._rooms.participant_count(session),
+                        messages=UNSET if history is None else history.messages,
+                        complete=UNSET if history is None else history.complete,
+                        broadcasts_complete=UNSET if history is None else history.broadcasts_complete,
+                        more=UNSET if history is None or not history.more else True,
+                    )
+                )
+                if history is not None:
+                    self._follow(connection, member, session, history, until=offset, needs=Needs.NOTHING)
+
+    async def leave(self, connection: Connection, message: LeaveSession) -> None:
+        """Answer ``session_left``. The recovery token is worth nothing from now on."""
+        member = connection.members.get(message.session_id)
+        if member is None:
+            raise ProblemError("not_in_session", f"You are not in session {message.session_id}.")
+        await self._rooms.store.drop_participant(message.session_id, member.participant_id)
+        session = self._rooms.resident.peek(message.session_id)
+        if session is not None:
+            session.remove(member, for_good=True)
+            self._rooms.presence.note(session, member, "left")
+        connection.members.pop(message.session_id, None)
+        if message.end_if_empty and member.role == "owner" and session is not None and session.is_blank:
+            await self._rooms.end([message.session_id])
+        connection.answer(
+            SessionLeft(
+                timestamp=self._rooms.now_ms(), id=_answering(message.id), session_id=message.session_id
+            )
+        )
+
+    async def recover(self, connection: Connection, message: RecoverSession) -> None:
+        """Answer ``session_recovered``: with all that was missed, or false with the reason.
+
+        With false the client is not let in: it does not know where it stands, so it has to join anew.
+        """
+        if not self._rooms.settings.session_management.recovery_enabled:
+            self._not_recovered(connection, message, "recovery_disabled")
+            return
+        try:
+            async with self._rooms.open(message.session_id) as session:
+                await self._recover(connection, session, message)
+        except ProblemError as error:
+            if error.code != "unknown_session":
+                raise
+            self._not_recovered(connection, message, _unknown(connection, message))
+
+    async def _recover(self, connection: Connection, session: Session, message: RecoverSession) -> None:
+        token = read_token(message.recovery_token) if message.recovery_token else None
+        if token is None:
+            self._not_recovered(
+                connection, message, "wrong_token" if message.recovery_token else "token_required"
+            )
+            return
+        known = await self._rooms.store.participant(session.session_id, token.participant_id)
+        if known is None or not token.opens(known.token_hash):
+            self._not_recovered(connection, message, "wrong_token")
+            return
+        offset = message.offset or 0
+        await self._rooms.reach(session, offset)
+        reason = refusal(
+            epoch=session.epoch,
+            last=session.offset,
+            asked_epoch=message.epoch,
+            asked_offset=message.offset,
+        )
+        if reason is not None:
+            self._not_recovered(connection, message, reason)
+            return
+        other = connection.members.get(session.session_id)
+        if other is not None and other.participant_id != token.participant_id:
+            # One connection is one participant of a session: it is the one that it recovers from now on.
+            self._let_out(connection, session, other)
+        member = session.member(token.participant_id)
+        is_new = member is None
+        if member is None:
+            self._may_join(connection)
+            member = self._member(
+                connection,
+                token,
+                name=session.take_name(token.participant_id, known.name),
+                role=known.role,
+                right=Right.SPEAK if known.role in MAY_SPEAK else Right.READ,
+                languages=known.languages,
+            )
+            self._let_in(session, member, connection)
+        else:
+            self._move(session, member, connection)
+        until = session.offset
+        with self._catching_up(connection, session, member, is_new=is_new):
+            missed = await self._feeding.first(connection, session.session_id, after=offset, until=until)
+            needs = Needs.CAPTIONS if message.broadcasts_optional else Needs.ALL
+            if not missed.gives(needs):
+                if is_new:
+                    self._let_out(connection, session, member)
+                    member.forget_held()
+                self._not_recovered(connection, message, "history_expired")
+                return
+            connection.answer(
+                SessionRecovered(
+                    timestamp=self._rooms.now_ms(),
+                    id=_answering(message.id),
+                    session_id=session.session_id,
+                    recovered=True,
+                    participant_id=member.participant_id,
+                    keys=given(session.keys, member.right),
+                    role=member.role,
+                    epoch=session.epoch,
+                    offset=missed.offset,
+                    participants=session.participants(member.participant_id),
+                    participant_count=self._rooms.participant_count(session),
+                    messages=missed.messages,
+                    broadcasts_complete=missed.broadcasts_complete,
+                    more=True if missed.more else UNSET,
+                )
+            )
+            self._follow(connection, member, session, missed, until=until, needs=needs)
+
+    def detach(self, connection: Connection) -> None:
+        """Take a connection that is closing out of its sessions. Its participants may return."""
+        for session_id, member in connection.members.items():
+            session = self._rooms.resident.peek(session_id)
+            if session is not None and session.remove(member):
+                self._rooms.presence.note(session, member, "silent")
+        connection.members.clear()
+
+    @contextmanager
+    def _catching_up(
+        self, connection: Connection, session: Session, member: Member, *, is_new: bool
+    ) -> Iterator[None]:
+        """Hold back what the session says while what was said before is fetched and queued.
+
+        Where that fails, a member who is new is not in the session after all.
+        """
+        member.hold()
+        try:
+            yield
+        except BaseException:
+            if is_new:
+                self._let_out(connection, session, member)
+                member.forget_held()
+            raise
+        finally:
+            member.release()
+
+    def _follow(
+        self,
+        connection: Connection,
+        member: Member,
+        session: Session,
+        first: Part,
+        *,
+        until: int,
+        needs: Needs,
+    ) -> None:
+        """Send what follows a first part; what was being sent of the session's history before is not."""
+        self._feeding.stop(connection, session.session_id)
+        if first.more:
+            cursor = Cursor(session.epoch, first.offset, until, needs)
+            self._feeding.follow(connection, member, session.session_id, cursor)
+
+    def _may_join(self, connection: Connection) -> None:
+        limit = self._rooms.settings.orchestration.websocket.max_sessions_per_connection
+        if len(connection.members) >= limit:
+            raise ProblemError("too_many_sessions", f"This connection is in {limit} sessions already.")
+
+    def _member(
+        self,
+        connection: Connection,
+        token: Token,
+        *,
+        name: str,
+        role: Role,
+        right: Right,
+        languages: tuple[str, ...],
+    ) -> Member:
+        return Member(
+            connection,
+            token,
+            name=name,
+            role=role,
+            right=right,
+            languages=languages,
+            limit=self._rooms.settings.orchestration.websocket.outbox_bytes,
+        )
+
+    async def _keep(self, session: Session, member: Member) -> None:
+        kept = await self._rooms.store.put_participant(session.session_id, member.record(self._rooms.wall()))
+        self._rooms.space.wrote(PARTICIPANT_BYTES)
+        if not kept or session.has_ended:
+            raise ProblemError("unknown_session", f"There is no session {session.session_id}. It has ended.")
+
+    def _let_in(self, session: Session, member: Member, connection: Connection) -> None:
+        if connection.is_closing:
+            # It closed while the store was asked, and has been taken out of its sessions already.
+            session.drop_name(member.participant_id)
+            return
+        session.add(member)
+        session.last_active = self._rooms.wall()
+        connection.members[session.session_id] = member
+        if session.is_elsewhere(member.participant_id):
+            # Who has come over from another worker was here all along.
+            self._rooms.presence.refresh(session, member)
+        else:
+            self._rooms.presence.note(session, member, "joined")
+
+    def _let_out(self, connection: Connection, session: Session, member: Member) -> None:
+        session.remove(member)
+        connection.members.pop(session.session_id, None)
+        self._rooms.presence.note(session, member, "silent")
+
+    def _move(self, session: Session, member: Member, connection: Connection) -> None:
+        """Give a member that is in the session another connection: its old one is lost or left behind."""
+        old = member.receiver
+        if old.connection_id == connection.connection_id or connection.is_closing:
+            return
+        self._may_join(connection)
+        left = SessionLeft(timestamp=self._rooms.now_ms(), session_id=session.session_id)
+        old.dismiss(frame(left), session.session_id)
+        member.receiver = connection
+        connection.members[session.session_id] = member
+
+    def _not_recovered(self, connection: Connection, message: RecoverSession, reason: Refusal) -> None:
+        connection.answer(
+            SessionRecovered(
+                timestamp=self._rooms.now_ms(),
+                id=_answering(message.id),
+                session_id=message.session_id,
+                recovered=False,
+                reason=reason,
+            )
+        )
+
+
+def _unknown(connection: Connection, message: RecoverSession) -> Refusal:
+    """Return why a session that there is none of is not recovered.
+
+    A stranger is answered the same as for a session that there is: the token is wrong, or missing.
+    """
+    if connection.actor.is_local or connection.actor.is_operator:
+        return "unknown_session"
+    return "wrong_token" if message.recovery_token else "token_required"
+
+
+def _called(name: str | None, token: Token) -> str:
+    """Return what someone is called who gives this name, or none."""
+    return clean(name or "") or default_name(token.participant_id)
+
+
+def _answering(identity: MessageId | None) -> MessageId | UnsetType:
+    return UNSET if identity is None else identity

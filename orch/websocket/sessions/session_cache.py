@@ -1,0 +1,77 @@
+"""The sessions in memory. Pure."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from orch.websocket.sessions.session import Session
+
+
+class Resident:
+    """The sessions in memory: those in use, and the last ``limit`` others.
+
+    Overflow rule: beyond ``limit``, sessions that are idle leave, those used longest ago first; they are in
+    the store. Those in use always stay: they are bounded by the connections.
+    """
+
+    #: How many are looked at when one comes; those in use are moved to the young end on the way.
+    _LOOKED_AT: Final = 16
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._sessions: dict[str, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._sessions.values()))
+
+    def latest(self, limit: int) -> tuple[Session, ...]:
+        """Return the sessions that were asked for last, newest first."""
+        return tuple(islice(reversed(self._sessions.values()), limit))
+
+    def peek(self, session_id: str) -> Session | None:
+        """Return the session, if it is here, to be looked at: its place in the order stays."""
+        return self._sessions.get(session_id)
+
+    def get(self, session_id: str) -> Session | None:
+        """Return the session, if it is here, to be used: it is the last used one from now on."""
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            self._sessions[session_id] = session
+        return session
+
+    def let_go(self, session_id: str) -> bool:
+        """Let a session go that is idle; it is in the store. False: it is in use."""
+        session = self._sessions.get(session_id)
+        if session is not None and not session.is_idle:
+            return False
+        self._sessions.pop(session_id, None)
+        return True
+
+    def add(self, session: Session) -> Session:
+        """Take a session in; return the one that is here if it has come in the meantime."""
+        known = self._sessions.setdefault(session.session_id, session)
+        if known is session and len(self._sessions) > self._limit:
+            self._thin(session)
+        return known
+
+    def remove(self, session_ids: Iterable[str]) -> None:
+        """Let sessions go that have ended."""
+        for session_id in session_ids:
+            session = self._sessions.pop(session_id, None)
+            if session is not None:
+                session.has_ended = True
+
+    def _thin(self, newcomer: Session) -> None:
+        for session in [
+            session for session, _ in zip(self._sessions.values(), range(self._LOOKED_AT), strict=False)
+        ]:
+            if session is newcomer:
+                continue
+            del self._sessions[session.session_id]
+            if not session.is_idle:
+                self._sessions[session.session_id] = session
+            elif len(self._sessions) <= self._limit:
+                break

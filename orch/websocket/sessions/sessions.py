@@ -1,0 +1,428 @@
+"""The sessions that are in use, and the store they rest in."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+import trio
+from msgspec import UNSET, Struct
+
+from orch.cluster.survey import Asking
+from orch.problems import ProblemError
+from orch.protocol.identifiers import new_name, new_session_keys
+from orch.protocol.messages import (
+    ParticipantRenamed,
+    ServerMessage,
+    SessionLeft,
+    SessionMessage,
+    Transcript,
+    Translation,
+    encode,
+)
+from orch.settings import Settings
+from orch.settings.source import SettingsSource
+from orch.stores.history import Budget, Kind, Limits, Losses, Share, is_whole
+from orch.stores.records import (
+    Appended,
+    ClusterStore,
+    KeptFrame,
+    Origin,
+    SessionRecord,
+    SessionStore,
+    Ticket,
+)
+from orch.websocket.cluster.cluster_link import Elsewhere
+from orch.websocket.connections.outbox import frame
+from orch.websocket.history.parts import Part, part
+from orch.websocket.participants.member import Member
+from orch.websocket.participants.presence import PresenceTeller
+from orch.websocket.sessions.clock import SteadyWall
+from orch.websocket.sessions.in_flight import PACE, UnderWay
+from orch.websocket.sessions.session import (
+    PARTICIPANTS_IN_LISTS,
+    Session,
+    SessionListed,
+    SessionSummary,
+    encoded_config,
+    listed,
+    summary,
+    within_bytes,
+)
+from orch.websocket.sessions.session_cache import Resident
+from orch.websocket.sessions.storage_quota import Space
+
+#: Sessions in memory that nobody is in; the others are read from the store when they are asked for.
+IDLE_RESIDENT: Final = 20_000
+
+#: What ``publish`` takes: the messages with an offset.
+Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed
+
+
+class KeptMessages(Struct, frozen=True, kw_only=True):
+    """What a session keeps of what was said: JSON objects in order, the newest at ``offset``.
+
+    ``complete``: no caption is missing; ``broadcasts_complete``: no broadcast is.
+    """
+
+    session_id: str
+    epoch: str
+    offset: int
+    messages: tuple[msgspec.Raw, ...]
+    complete: bool
+    broadcasts_complete: bool = True
+
+
+class Missed(NamedTuple):
+    """What was missed, as far as it is stored; whether all captions are among it, and all else."""
+
+    messages: tuple[msgspec.Raw, ...]
+    has_captions: bool
+    has_others: bool
+
+
+class Rooms:
+    """Opens sessions, speaks in them and ends them.
+
+    A message is in the history before anyone is sent it, and is sent in the order of its offset: the store
+    gives the offset, and calls :meth:`_appended` when it is kept.
+
+    The mutable state is the sessions in memory and ``count``, how many there are altogether. ``wall`` is the
+    clock that ages are reckoned by; what messages carry is the wall's own time.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: SettingsSource,
+        store: SessionStore,
+        asking: Asking,
+        presence: PresenceTeller,
+        wall: Callable[[], float],
+    ) -> None:
+        self.store = store
+        self.presence = presence
+        self.wall = SteadyWall(wall, trio.current_time)
+        self._now = wall
+        self.resident = Resident(IDLE_RESIDENT)
+        self.count = 0
+        self.on_ended: Callable[[Session], None] | None = None
+        self.on_renamed: Callable[[Session, Member], None] = lambda _session, _member: None
+        self._settings = settings
+        self.on_lost: Callable[[int], None] = lambda _count: None
+        self._lost_count = 0
+        self._deletions = 0
+        self._expiring: set[str] = set()
+        self.space = Space(lambda: self.settings.session_management.max_bytes)
+        # Apart, so that captions do not wait for what clients send.
+        self._under_way = {
+            kind: UnderWay(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
+            for kind in Kind
+        }
+        store.on_appended = self._appended
+        self.elsewhere: Elsewhere | None = None
+        if isinstance(store, ClusterStore):
+            self.elsewhere = Elsewhere(store, asking, resident=self.resident, presence=presence)
+            self.elsewhere.on_ended = self._ended_elsewhere
+            self.elsewhere.on_lost = self._lost
+
+    @property
+    def settings(self) -> Settings:
+        """The settings now."""
+        return self._settings.current
+
+    def now_ms(self) -> int:
+        """Return the time as messages carry it."""
+        return int(self._now() * 1000)
+
+    def history_limits(self) -> Limits:
+        """Return how much of a session is kept."""
+        websocket = self.settings.orchestration.websocket
+        return Limits(
+            messages=websocket.history_messages,
+            seconds=websocket.history_seconds,
+            bytes=websocket.history_bytes,
+            broadcasts=Budget(
+                messages=min(websocket.history_broadcasts, websocket.history_messages),
+                bytes=websocket.history_broadcast_bytes,
+            ),
+        )
+
+    async def count_all(self) -> None:
+        """Learn from the store how many sessions there are."""
+        self.count = await self.store.count()
+
+    @asynccontextmanager
+    async def open(self, session_id: str) -> AsyncIterator[Session]:
+        """Have a session in memory for the length of the block. Raises ``unknown_session``."""
+        session = self.resident.get(session_id) or await self._load(session_id)
+        session.pins += 1
+        try:
+            if self.elsewhere is not None and not self.elsewhere.is_known(session_id):
+                await self.elsewhere.learn(session_id)
+                if session.has_ended:
+                    raise _unknown(session_id)
+            yield session
+        finally:
+            session.pins -= 1
+
+    async def look(self, session_id: str) -> Session:
+        """Return a session as it is now, only to be read. Raises ``unknown_session``."""
+        session = self.resident.peek(session_id)
+        if session is None:
+            # What is only looked at need not be watched, and so takes no place in memory.
+            record = await self.store.load(session_id)
+            if record is None:
+                raise _unknown(session_id)
+            session = Session(record)
+        return session
+
+    async def create(
+        self,
+        session_id: str | None,
+        config: dict[str, Any],
+        owner: Callable[[], Member] | None = None,
+        *,
+        begun_from: str = "",
+    ) -> tuple[Session, Member | None]:
+        """Begin a session; its owner is kept with it, but not in it yet. Raises ``session_exists``.
+
+        ``begun_from``: the address that it counts for.
+        """
+        encoded = encoded_config(config)
+        now = self.wall()
+        member = owner() if owner else None
+        record = SessionRecord(
+            session_id=session_id or new_name(),
+            epoch=new_name(),
+            offset=0,
+            kept_first=1,
+            config=encoded,
+            created=now,
+            last_active=now,
+            keys=new_session_keys(),
+        )
+        there = member.record(now) if member else None
+        if not await self.store.create(record, there, begun_from=begun_from):
+            raise ProblemError("session_exists", f"There is a session {record.session_id} already.")
+        self.count += 1
+        self.space.wrote(len(encoded))
+        if self.elsewhere is None:
+            return self.resident.add(Session(record)), member
+        # What is in memory is watched, and only what someone is in need be.
+        return Session(record) if member is None else await self._load(record.session_id, is_new=True), member
+
+    async def end(self, session_ids: Sequence[str]) -> int:
+        """End sessions: their members are told, nothing of them is kept. Return how many there were."""
+        # Whoever is loading one of them meanwhile must not bring it back: see _load.
+        self._deletions += 1
+        self._dismiss(session_ids, "ended")
+        try:
+            ended = await self.store.delete(session_ids)
+        finally:
+            self._deletions += 1
+            self._dismiss(session_ids, "ended")
+        self.count -= len(ended)
+        return len(ended)
+
+    async def expire(self, session_ids: Sequence[str], before: float) -> int:
+        """End those of some sessions that nobody, on any worker, has used since ``before``; return how many.
+
+        Someone may have come into one of them just now, elsewhere: the store looks as it deletes. Where there
+        is no other worker it is known here best, sooner than in the store.
+        """
+        self._deletions += 1
+        self._expiring |= set(session_ids)
+        expired: Sequence[str] = session_ids if self.elsewhere is None else ()
+        try:
+            idle_since = None if self.elsewhere is None else before
+            expired = await self.store.delete(session_ids, idle_since=idle_since)
+        finally:
+            self._expiring -= set(session_ids)
+            self._deletions += 1
+            self._dismiss(expired, "expired")
+        self.count -= len(expired)
+        return len(expired)
+
+    async def begin_publish(
+        self, session: Session, message: Numbered, origin: Origin | None = None, *, speaker: str = ""
+    ) -> Ticket:
+        """Take a message on its way to all in the session; it gets its time and, once kept, its offset.
+
+        ``speaker``: whose share of the history a caption takes; a translation does not say it itself.
+        """
+        body = encode(msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET))
+        if isinstance(message, SessionMessage):
+            self.space.require("What you have sent")
+        share = share_of_message(message, speaker)
+        under_way = self._under_way[share.kind]
+        settled = await under_way.admit(session.session_id, len(body))
+        self.space.wrote(len(body))
+        try:
+            return await self.store.begin_append(
+                session.session_id,
+                body,
+                at=self.wall(),
+                limits=self.history_limits(),
+                share=share,
+                origin=origin,
+                settled=settled,
+            )
+        except BaseException:
+            settled()
+            raise
+
+    async def publish(self, session_id: str, message: Numbered, *, speaker: str = "") -> int:
+        """Say a message to all in the session, and return its offset once it is kept and queued for all."""
+        async with self.open(session_id) as session:
+            ticket = await self.begin_publish(session, message, speaker=speaker)
+            return await ticket.wait()
+
+    def tell(self, session_id: str, message: ServerMessage, *, is_lasting: bool = False) -> None:
+        """Say a message to those in the session now; it is not kept, and slow clients may miss it.
+
+        ``is_lasting``: a client without room for it is closed instead.
+        """
+        session = self.resident.get(session_id)
+        has_members = session is not None and session.count
+        if not has_members and self.elsewhere is None:
+            return
+        said = frame(msgspec.structs.replace(message, timestamp=self.now_ms()), is_lasting=is_lasting)
+        if session is not None:
+            session.deliver(said)
+        if self.elsewhere is not None:
+            self.elsewhere.tell(session_id, said)
+
+    async def reach(self, session: Session, offset: int) -> None:
+        """Have a session here be as far as someone who comes from another worker says it is, if it is."""
+        if self.elsewhere is not None and offset > session.offset:
+            await self.elsewhere.reach(session.session_id, offset)
+
+    async def part(self, session_id: str, *, after: int, until: int, size: int) -> Part:
+        """Return the oldest ``size`` bytes of what is stored between two offsets, at least one message."""
+        kept = await self.store.read(session_id, after=after, until=until, size=size)
+        last = kept[-1].offset if kept else until
+        losses = await self._losses(session_id, kept, after=after, last=last)
+        return part(kept, losses, after=after, until=until)
+
+    async def missed(self, session: Session, *, after: int, until: int) -> Missed:
+        """Return what is stored after one offset up to another, in order, and what of it is not."""
+        kept = await self.store.read(session.session_id, after=after, until=until) if after < until else ()
+        losses = await self._losses(session.session_id, kept, after=after, last=until)
+        return Missed(
+            tuple(msgspec.Raw(message.frame) for message in kept),
+            has_captions=losses.captions <= after,
+            has_others=losses.others <= after,
+        )
+
+    async def _losses(self, session_id: str, kept: Sequence[KeptFrame], *, after: int, last: int) -> Losses:
+        """Return what was dropped of a history of which so much was read."""
+        if is_whole([message.offset for message in kept], after=after, last=last):
+            return Losses(0, 0)
+        # After reading: what was not there then had been dropped, and this says so.
+        return await self.losses(session_id, until=last)
+
+    async def losses(self, session_id: str, *, until: int) -> Losses:
+        """Return what was dropped of a session's history; of one that has ended, all up to ``until``."""
+        return await self.store.losses(session_id) or Losses(until, until)
+
+    async def messages(self, session_id: str) -> KeptMessages:
+        """Return a session's history. Raises ``unknown_session``."""
+        session = await self.look(session_id)
+        offset = session.offset
+        kept = await self.missed(session, after=0, until=offset)
+        return KeptMessages(
+            session_id=session_id,
+            epoch=session.epoch,
+            offset=offset,
+            messages=kept.messages,
+            complete=kept.has_captions,
+            broadcasts_complete=kept.has_others,
+        )
+
+    async def listed(self, limit: int) -> tuple[SessionListed, ...]:
+        """Return the sessions last active, newest first."""
+        records = await self.store.newest(limit)
+        sessions = [self.resident.peek(record.session_id) or record for record in records]
+        return within_bytes(
+            listed(session, PARTICIPANTS_IN_LISTS, is_known=self._is_known(session)) for session in sessions
+        )
+
+    async def summary(self, session_id: str) -> SessionSummary:
+        """Return a session as it is now. Raises ``unknown_session``."""
+        session = await self.look(session_id)
+        return summary(session, is_known=self._is_known(session))
+
+    def participant_count(self, session: Session) -> int | None:
+        """Return how many are in a session in memory, on all workers; None while that is not known."""
+        return session.participant_count if self._is_known(session) else None
+
+    def _is_known(self, session: Session | SessionRecord) -> bool:
+        # What is not in memory is not watched: others may be in it, where workers share the sessions.
+        if self.elsewhere is None:
+            return True
+        is_here = self.resident.peek(session.session_id) is session
+        return is_here and self.elsewhere.is_known(session.session_id)
+
+    async def _load(self, session_id: str, *, is_new: bool = False) -> Session:
+        while True:
+            deletions = self._deletions
+            load = self.store.load if self.elsewhere is None else self.elsewhere.load
+            record = await load(session_id)
+            known = self.resident.get(session_id)
+            if known is not None:
+                return known
+            if record is None:
+                raise _unknown(session_id)
+            if deletions == self._deletions:
+                if self.elsewhere is not None and not is_new:
+                    self.elsewhere.begin(session_id)
+                return self.resident.add(Session(record))
+
+    def _ended_elsewhere(self, session_id: str) -> None:
+        self._dismiss([session_id], "expired" if session_id in self._expiring else "ended")
+
+    def _lost(self, session_id: str) -> None:
+        session = self.resident.peek(session_id)
+        if session is not None and session.count:
+            self._lost_count += 1
+        self._dismiss([session_id], "lost")
+
+    def report_lost(self) -> None:
+        """Report how many sessions with someone in them were lost since it was last reported, if any."""
+        lost, self._lost_count = self._lost_count, 0
+        if lost:
+            self.on_lost(lost)
+
+    def _dismiss(self, session_ids: Sequence[str], reason: Literal["ended", "expired", "lost"]) -> None:
+        for session_id in session_ids:
+            session = self.resident.peek(session_id)
+            if session is None:
+                continue
+            self.resident.remove([session_id])
+            left = frame(SessionLeft(timestamp=self.now_ms(), session_id=session_id, reason=reason))
+            for member in session.members():
+                session.remove(member)
+                member.receiver.dismiss(left, session_id)
+            if self.on_ended is not None:
+                self.on_ended(session)
+
+    def _appended(self, message: Appended) -> None:
+        session = self.resident.get(message.session_id)
+        if session is not None:
+            session.appended(message)
+
+
+def share_of_message(message: Numbered, speaker: str) -> Share:
+    """Return whose part of which budget a message takes."""
+    if isinstance(message, SessionMessage):
+        return Share(Kind.BROADCAST, message.sender)
+    if isinstance(message, ParticipantRenamed):
+        return Share(Kind.NAME, message.participant_id)
+    if isinstance(message, Transcript) and message.participant_id is not None:
+        return Share(Kind.CAPTION, message.participant_id)
+    return Share(Kind.CAPTION, speaker)
+
+
+def _unknown(session_id: str) -> ProblemError:
+    return ProblemError("unknown_session", f"There is no session {session_id}. It may have ended.")

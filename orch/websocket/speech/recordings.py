@@ -1,0 +1,269 @@
+"""Recordings that are read into sessions: opened, listed and cancelled, on whichever worker they are read."""
+
+import hmac
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from contextlib import ExitStack, aclosing, nullcontext
+from functools import partial
+from typing import Final, TypeVar
+
+import msgspec
+import structlog
+import trio
+from msgspec import Struct
+
+from orch.cluster.survey import Asking
+from orch.problems import ProblemError
+from orch.protocol.identifiers import new_session_key, new_stream_name
+from orch.protocol.messages import CancelRecording, RecordingCancelled
+from orch.websocket.connections.connection import Connection
+from orch.websocket.participants.names import clean
+from orch.websocket.sessions.session import Session
+from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.speech.speech_streams import Speaking
+from orch.websocket.speech.stream import RecordingFacts, Stream
+
+#: What a recording is fed at: 16-bit mono samples a second.
+RECORDING_RATE: Final = 16_000
+
+#: Seconds that other workers are given to answer about the recordings that they read.
+ANSWER_WITHIN: Final = 1.0
+
+_CANCEL: Final = "cancel_recording"
+_LIST: Final = "list_recordings"
+
+_Understood = TypeVar("_Understood")
+
+_log = structlog.get_logger("websocket")
+
+
+class RecordingOpened(Struct, frozen=True):
+    """A recording is being read; its captions' ``segment_id`` begins with ``stream_id``.
+
+    ``recording_key``: who shows it may cancel the recording.
+    """
+
+    session_id: str
+    stream_id: str
+    recording_key: str
+
+
+class RecordingListed(Struct, frozen=True, kw_only=True):
+    """A recording that is being read. ``name``: the speaker of its lines.
+
+    ``seconds``: its length, null where it does not say it; ``read_seconds``: how much of it has been read.
+    ``started``: when it was begun, ms since the epoch.
+    """
+
+    stream_id: str
+    name: str | None
+    seconds: float | None
+    read_seconds: float
+    started: int
+
+
+class _Cancel(Struct, frozen=True):
+    """Asks other workers to cancel a recording. ``key``: its own, or None where none is needed."""
+
+    session_id: str
+    stream_id: str
+    key: str | None
+
+
+class _Outcome(Struct, frozen=True):
+    """Whether a recording is read here, and whether it was cancelled."""
+
+    is_known: bool
+    is_cancelled: bool
+
+
+class _List(Struct, frozen=True):
+    """Asks other workers what they read in a session."""
+
+    session_id: str
+
+
+class Recordings:
+    """Opens, lists and cancels recordings. The mutable state is how many are being read."""
+
+    def __init__(self, *, rooms: Rooms, speaking: Speaking, asking: Asking) -> None:
+        self._rooms = rooms
+        self._speaking = speaking
+        self._asking = asking
+        self._count = 0
+        asking.answer(_CANCEL, self._cancelled)
+        asking.answer(_LIST, self._listed)
+
+    async def open(
+        self,
+        session_id: str,
+        *,
+        name: str | None,
+        source_language: str,
+        target_languages: Collection[str],
+        chunks: AsyncIterator[bytes],
+        facts: RecordingFacts | None = None,
+        held: Callable[[], None] | None = None,
+    ) -> RecordingOpened:
+        """Have a recording transcribed in a session, as fast as the back ends take it.
+
+        ``chunks``: 16-bit mono PCM at :data:`RECORDING_RATE`; closed here once it is opened. Returns when the
+        stream has begun; ``held`` is called once all of it is transcribed. Raises
+        ``unknown_session``, ``too_many_recordings``, ``unsupported_language``.
+        """
+        limit = self._rooms.settings.orchestration.speech.concurrent_recordings
+        if self._count >= limit:
+            raise ProblemError("too_many_recordings", f"{limit} recordings are being read now.")
+        self._count += 1
+        place = ExitStack()
+        place.callback(self._give_back_place)
+        try:
+            async with self._rooms.open(session_id) as session:
+                named = self._name(session, name)
+                stream = self._speaking.open_stream(
+                    session,
+                    sample_rate=RECORDING_RATE,
+                    source_language=source_language,
+                    target_languages=target_languages,
+                    speaker=named,
+                )
+                stream.recording = msgspec.structs.replace(
+                    facts or RecordingFacts(), name=named, key=new_session_key()
+                )
+                await self._speaking.launch(stream, partial(self._read, stream, chunks, place))
+        except BaseException:
+            place.close()
+            raise
+        if held is not None:
+            if self._speaking.stream(stream.stream_id) is not None:
+                place.callback(held)
+            else:
+                held()
+        return RecordingOpened(session_id, stream.stream_id, stream.recording.key)
+
+    async def of(self, session_id: str) -> tuple[RecordingListed, ...]:
+        """Return what is being read in a session on any worker that answers in time, the oldest first."""
+        found = self._of(session_id)
+        if self._asking.is_shared:
+            asked = msgspec.json.encode(_List(session_id))
+            for answer in (await self._asking.ask(_LIST, asked, within=ANSWER_WITHIN)).answers:
+                found += self._understood(answer.data, tuple[RecordingListed, ...]) or ()
+        by_stream = {each.stream_id: each for each in found}
+        return tuple(sorted(by_stream.values(), key=lambda each: each.started))
+
+    async def cancel(self, session_id: str, stream_id: str, *, key: str | None) -> None:
+        """Cancel a recording, on whichever worker it is read. ``key``: its own; None: none is needed.
+
+        Raises ``unknown_recording``, ``not_your_recording``.
+        """
+        wanted = _Cancel(session_id, stream_id, key)
+        outcomes = [self._cancel(wanted)]
+        if not outcomes[0].is_known and self._asking.is_shared:
+            found = await self._asking.ask(_CANCEL, msgspec.json.encode(wanted), within=ANSWER_WITHIN)
+            outcomes += [
+                outcome
+                for answer in found.answers
+                if (outcome := self._understood(answer.data, _Outcome)) is not None
+            ]
+        if any(outcome.is_cancelled for outcome in outcomes):
+            return
+        if any(outcome.is_known for outcome in outcomes):
+            raise ProblemError(
+                "not_your_recording",
+                "A recording is cancelled by whoever sent it, by the session's owner or by an operator.",
+            )
+        raise ProblemError("unknown_recording", f"No recording {stream_id} is being read in {session_id}.")
+
+    async def asked(self, connection: Connection, message: CancelRecording) -> None:
+        """Cancel a recording for the owner of its session, or for whoever shows its key."""
+        member = connection.members.get(message.session_id)
+        if member is None:
+            raise ProblemError(
+                "not_in_session", f"Join session {message.session_id} before cancelling in it."
+            )
+        member.may_speak()
+        may = member.role == "owner" or connection.actor.is_operator
+        await self.cancel(message.session_id, message.stream_id, key=None if may else message.key or "")
+        connection.answer(
+            RecordingCancelled(
+                timestamp=self._rooms.now_ms(),
+                id=msgspec.UNSET if message.id is None else message.id,
+                session_id=message.session_id,
+                stream_id=message.stream_id,
+            )
+        )
+
+    def _cancelled(self, payload: bytes) -> bytes:
+        return msgspec.json.encode(self._cancel(msgspec.json.decode(payload, type=_Cancel)))
+
+    def _cancel(self, wanted: _Cancel) -> _Outcome:
+        stream = self._speaking.stream(wanted.stream_id)
+        if stream is None or stream.recording is None or stream.session_id != wanted.session_id:
+            return _Outcome(is_known=False, is_cancelled=False)
+        own = stream.recording.key.encode()
+        if wanted.key is not None and not hmac.compare_digest(wanted.key.encode(), own):
+            return _Outcome(is_known=True, is_cancelled=False)
+        stream.is_cancelled = True
+        stream.scope.cancel()
+        return _Outcome(is_known=True, is_cancelled=True)
+
+    def _listed(self, payload: bytes) -> bytes:
+        return msgspec.json.encode(self._of(msgspec.json.decode(payload, type=_List).session_id))
+
+    def _of(self, session_id: str) -> tuple[RecordingListed, ...]:
+        return tuple(
+            RecordingListed(
+                stream_id=stream.stream_id,
+                name=stream.recording.name,
+                seconds=stream.recording.seconds,
+                read_seconds=round(stream.speech.received_seconds, 3),
+                started=round(stream.started * 1000),
+            )
+            for stream in self._speaking.streams_of(session_id)
+            if stream.recording is not None
+        )
+
+    def _understood(self, data: bytes | msgspec.Raw, kind: type[_Understood]) -> _Understood | None:
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError as error:  # of a worker of another version
+            _log.warning("answer not understood", reason=str(error))
+            return None
+
+    def _name(self, session: Session, name: str | None) -> str | None:
+        """Return what a recording's lines are said by: never a participant, here now or later."""
+        cleaned = clean(name or "")
+        return session.name_recording(new_stream_name(), cleaned) if cleaned else None
+
+    def _give_back_place(self) -> None:
+        self._count -= 1
+
+    async def _read(
+        self,
+        stream: Stream,
+        chunks: AsyncIterator[bytes],
+        place: ExitStack,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Feed a recording and run its stream to the end; then another may take its place."""
+        with place:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._speaking.run_stream, stream)
+                task_status.started()
+                with stream.feeding:
+                    await self._feed(stream, chunks)
+                self._speaking.end_stream(stream)
+
+    async def _feed(self, stream: Stream, chunks: AsyncIterator[bytes]) -> None:
+        """Feed a recording to its end, or to where it can no longer be read."""
+        try:
+            async with aclosing(chunks) if isinstance(chunks, AsyncGenerator) else nullcontext():
+                async for chunk in chunks:
+                    await stream.speech.feed_paced(chunk)
+        except ProblemError as error:
+            self._speaking.complain(stream, error.code, error.detail)
+        except trio.BrokenResourceError:
+            return  # the stream has ended, and said why
+        except Exception:  # noqa: BLE001 - what a broken file does to its decoder is not known in advance
+            _log.exception("recording failed", session_id=stream.session.session_id)
+            self._speaking.complain(stream, "internal_error", "The recording could not be read to its end.")

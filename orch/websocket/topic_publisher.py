@@ -1,0 +1,169 @@
+"""Tells clients of the topics they have subscribed to."""
+
+from collections.abc import Callable
+from typing import Final, Never
+
+import msgspec
+import structlog
+import trio
+from msgspec import UNSET, Raw
+
+from orch.access.table import allowed, need_of_topic, refusal
+from orch.problems import ProblemError
+from orch.protocol.messages import Subscribe, Subscribed, Unsubscribe, Unsubscribed, Update
+from orch.telemetry.boundaries import Boundary
+from orch.telemetry.topics import Topics
+from orch.websocket.connections.connection import Connection
+from orch.websocket.connections.outbox import Frame, frame
+
+#: Every topic is looked at so often, in seconds, and told where it has changed.
+BEAT: Final = 1.0
+#: A topic that is touched is told at once, but not sooner than this after the last time.
+COALESCED: Final = 0.1
+
+_log = structlog.get_logger("websocket")
+
+
+class TopicPublisher:
+    """Sends ``update`` to subscribers, encoded once for all of them.
+
+    The mutable state: the subscribers of each topic (bounded by the connections), what each topic's last
+    update said, what was read for a subscriber within :data:`COALESCED`, and the topics touched since. A
+    client that is behind misses updates (an update is a whole state) and is sent the topic again at a later
+    beat, even where it has not changed since.
+    """
+
+    def __init__(self, *, topics: Topics, wall: Callable[[], float]) -> None:
+        self._topics = topics
+        self._wall = wall
+        self._subscribers: dict[str, set[Connection]] = {}
+        self._last: dict[str, bytes] = {}
+        self._lately: dict[str, tuple[float, bytes]] = {}
+        self._told_at: dict[str, float] = {}
+        self._touched: set[str] = set()
+        self._work = trio.lowlevel.ParkingLot()
+        self.boundary = Boundary("topics")
+        topics.on_touch = self.touch
+
+    def subscribe(self, connection: Connection, message: Subscribe) -> None:
+        """Answer ``subscribed`` and the topic's state now. Raises ``unknown_topic``, ``token_required``."""
+        self._check(message.topic)
+        need = need_of_topic(message.topic)
+        if not allowed(connection.actor, need):
+            raise refusal(need)
+        data = self._read_lately(message.topic)
+        identity = UNSET if message.id is None else message.id
+        if data is None:
+            raise ProblemError("internal_error", f"The state of {message.topic} cannot be read now.")
+        if message.topic not in connection.topics:
+            connection.topics = (*connection.topics, message.topic)
+        self._subscribers.setdefault(message.topic, set()).add(connection)
+        connection.answer(Subscribed(timestamp=self._now_ms(), id=identity, topic=message.topic))
+        connection.answer(self._update(message.topic, data))
+
+    def unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
+        """Answer ``unsubscribed``. Raises ``unknown_topic``."""
+        self._check(message.topic)
+        self._forget(connection, message.topic)
+        identity = UNSET if message.id is None else message.id
+        connection.answer(Unsubscribed(timestamp=self._now_ms(), id=identity, topic=message.topic))
+
+    def detach(self, connection: Connection) -> None:
+        """Tell a connection that is closing nothing more."""
+        for topic in connection.topics:
+            self._forget(connection, topic)
+
+    def touch(self, topic: str) -> None:
+        """Have the topic told at once."""
+        self._lately.pop(topic, None)
+        if topic in self._subscribers:
+            self._touched.add(topic)
+            self._work.unpark()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Tell topics until cancelled."""
+        task_status.started()
+        beat_at = trio.current_time() + BEAT
+        while True:
+            with trio.move_on_at(min([beat_at, *(self._due_at(topic) for topic in self._touched)])):
+                await self._work.park()
+            now = trio.current_time()
+            if now >= beat_at:
+                due = list(self._subscribers)
+                beat_at = now + BEAT
+            else:
+                due = [topic for topic in self._touched if self._due_at(topic) <= now]
+            for topic in due:
+                self._touched.discard(topic)
+                self._told_at[topic] = now
+                with self.boundary.item(topic=topic):
+                    self._tell(topic)
+
+    def _due_at(self, topic: str) -> float:
+        return self._told_at.get(topic, float("-inf")) + COALESCED
+
+    def _tell(self, topic: str) -> None:
+        data = self._read(topic)
+        if data is None:
+            return
+        has_changed = data != self._last.get(topic)
+        self._last[topic] = data
+        update: Frame | None = None
+        for connection in tuple(self._subscribers.get(topic, ())):
+            if has_changed or topic in connection.stale_topics:
+                update = update or self._update(topic, data)
+                arrived = connection.offer(update)
+                if arrived == (topic in connection.stale_topics):
+                    stale = _without(connection.stale_topics, topic)
+                    connection.stale_topics = stale if arrived else (*stale, topic)
+
+    def _read_lately(self, topic: str) -> bytes | None:
+        """Return the topic's state as it was within the last :data:`COALESCED` seconds.
+
+        Reading one takes milliseconds: a client that subscribes again and again costs others no more.
+        """
+        now = trio.current_time()
+        read = self._lately.get(topic)
+        if read is not None and now - read[0] < COALESCED:
+            return read[1]
+        data = self._read(topic)
+        if data is not None:
+            self._lately[topic] = (now, data)
+        return data
+
+    def _read(self, topic: str) -> bytes | None:
+        """Return the topic's state as JSON; None: it cannot be read, the log has the reason."""
+        try:
+            return msgspec.json.encode(self._topics.read(topic))
+        except Exception:  # noqa: BLE001 - reason below
+            # A boundary: each topic is another room's, and the others must still be told.
+            _log.exception("topic cannot be read", topic=topic)
+            return None
+
+    def _update(self, topic: str, data: bytes) -> Frame:
+        return frame(Update(timestamp=self._now_ms(), topic=topic, data=Raw(data)), is_lasting=False)
+
+    def _check(self, topic: str) -> None:
+        if topic not in self._topics:
+            names = ", ".join(self._topics.names())
+            raise ProblemError("unknown_topic", f"There is no topic {topic}. There are: {names}.")
+
+    def _forget(self, connection: Connection, topic: str) -> None:
+        connection.topics = _without(connection.topics, topic)
+        connection.stale_topics = _without(connection.stale_topics, topic)
+        subscribers = self._subscribers.get(topic)
+        if subscribers is None:
+            return
+        subscribers.discard(connection)
+        if not subscribers:
+            del self._subscribers[topic]
+            self._last.pop(topic, None)
+            self._told_at.pop(topic, None)
+            self._touched.discard(topic)
+
+    def _now_ms(self) -> int:
+        return int(self._wall() * 1000)
+
+
+def _without(topics: tuple[str, ...], topic: str) -> tuple[str, ...]:
+    return tuple(each for each in topics if each != topic)

@@ -1,0 +1,127 @@
+"""What must be done once is done by one worker at a time, and by another when that one is gone."""
+
+import trio
+
+from orch.cluster import lease_state
+from orch.cluster.lease import Granted, Leases
+from orch.cluster.lease_state import Tenure, Terms
+from tests.fakes.leases import Actor, MemoryLeases
+from tests.fakes.running import run
+
+TERMS = Terms(lasts=20, margin=8, renew_every=4, ask_every=2)
+
+
+def test_a_holder_stops_before_another_may_begin() -> None:
+    """It counts from before it asked, and less than the store does."""
+    tenure = lease_state.answered(Tenure(), TERMS, asked_at=100.0, fence=7)
+    assert lease_state.is_held(tenure, 111.9)
+    assert not lease_state.is_held(tenure, 112.0)
+    assert lease_state.ask_at(tenure, TERMS, asked_at=100.0) == 104.0
+
+
+def test_a_store_that_does_not_answer_costs_a_lease_at_its_end() -> None:
+    """Not before: a Redis that is restarted takes a second or two."""
+    tenure = lease_state.answered(Tenure(), TERMS, asked_at=100.0, fence=7)
+    assert lease_state.unanswered(tenure, 111.0) == tenure
+    lost = lease_state.unanswered(tenure, 112.0)
+    assert (lost.until, lost.is_elsewhere) == (None, None)
+
+
+def test_another_s_lease_is_asked_for_again() -> None:
+    """And is known to be another's."""
+    tenure = lease_state.answered(Tenure(), TERMS, asked_at=100.0, fence=None)
+    assert not lease_state.is_held(tenure, 100.0)
+    assert tenure.is_elsewhere
+    assert lease_state.ask_at(tenure, TERMS, asked_at=100.0) == 102.0
+
+
+def test_one_acts_and_the_next_when_it_ends() -> None:
+    """Who ends in order gives the lease back, so that nobody waits for its time to be over."""
+
+    async def main() -> None:
+        store = MemoryLeases()
+        log: list[tuple[str, str, int]] = []
+        a, b = (Actor(name, store, TERMS, log) for name in "ab")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.run)
+            await a.acting.wait()
+            nursery.start_soon(b.run)
+            await trio.sleep(100)
+            assert log == [("a", "begins", 1)]
+            assert b.lease.is_elsewhere
+            a.end()
+            began = trio.current_time()
+            await b.acting.wait()
+            assert trio.current_time() - began <= TERMS.ask_every
+            b.end()
+        assert log == [("a", "begins", 1), ("a", "ends", 1), ("b", "begins", 2), ("b", "ends", 2)]
+
+    run(main, limit=1_000)
+
+
+def test_a_holder_that_cannot_reach_the_store_stops_in_time() -> None:
+    """Before its lease is over there; back again, it is one of those who ask."""
+
+    async def main() -> None:
+        store, cut = MemoryLeases(), MemoryLeases()
+        log: list[tuple[str, str, int]] = []
+        a, b = Actor("a", store, TERMS, log), Actor("b", store, TERMS, log)
+        cut.is_away = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.run)
+            await a.acting.wait()
+            nursery.start_soon(b.run)
+            a.lease._store = cut
+            began = trio.current_time()
+            while ("a", "ends", 1) not in log:  # noqa: ASYNC110 - on a virtual clock
+                await trio.sleep(0.1)
+            assert trio.current_time() - began <= TERMS.lasts - TERMS.margin + 0.1
+            assert "nobody's" in repr(a.lease)
+            await b.acting.wait()
+            assert trio.current_time() - began <= TERMS.lasts + TERMS.ask_every
+            a.lease._store = store
+            await trio.sleep(10)
+            assert a.lease.is_elsewhere
+            a.end()
+            b.end()
+        assert [who for who, what, _ in log if what == "begins"] == ["a", "b"]
+
+    run(main, limit=1_000)
+
+
+def test_a_lease_that_the_store_has_forgotten_is_taken_anew() -> None:
+    """Its holder finds out at the next renewal; whoever comes second waits."""
+
+    async def main() -> None:
+        store = MemoryLeases()
+        log: list[tuple[str, str, int]] = []
+        a = Actor("a", store, TERMS, log)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.run)
+            await a.acting.wait()
+            store.forget()
+            await trio.sleep(TERMS.renew_every + 1)
+            assert log == [("a", "begins", 1), ("a", "ends", 1), ("a", "begins", 2)]
+            a.end()
+
+    run(main, limit=1_000)
+
+
+def test_a_service_of_one_process_holds_every_lease() -> None:
+    """At once, with nobody to ask."""
+
+    async def main() -> None:
+        lease = Leases().lease("work")
+        assert isinstance(lease, Granted)
+        assert (lease.is_held, lease.is_shared) == (True, False)
+        begun: list[int] = []
+
+        async def act(fence: int) -> None:
+            begun.append(fence)
+            await trio.sleep_forever()
+
+        with trio.move_on_after(1):
+            await lease.hold(act)  # type: ignore[arg-type]  # it ends with the test
+        assert begun == [0]
+
+    run(main)
