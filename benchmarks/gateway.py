@@ -34,7 +34,7 @@ from quart import Response, request
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.peers import report
-from orch.front.hypercorn.server import Front
+from orch.front.hypercorn.server import HypercornServer
 from orch.front.server import Server
 from orch.gateway.service import GatewayService
 from orch.settings import Service, Settings
@@ -107,7 +107,9 @@ async def serve_back_end() -> None:
     await trio.serve_listeners(handle, [listener])
 
 
-async def host(server: type[Server | Front], app: Any, run: Callable[..., Awaitable[None]] | None) -> None:
+async def host(
+    server: type[Server | HypercornServer], app: Any, run: Callable[..., Awaitable[None]] | None
+) -> None:
     """Serve an ASGI application as the service does."""
     front = server(
         app,
@@ -124,7 +126,7 @@ async def host(server: type[Server | Front], app: Any, run: Callable[..., Awaita
         print(front.bound[0].rpartition(":")[2], flush=True)
 
 
-async def serve_gateway(server: type[Server | Front], url: str) -> None:
+async def serve_gateway(server: type[Server | HypercornServer], url: str) -> None:
     """Serve the gateway alone."""
     gateway = gateway_to(url)
 
@@ -150,7 +152,7 @@ async def serve_peer(url: str) -> None:
             answer = await client.send(asked)
             return Response(answer.content, answer.status_code, dict(answer.headers))
 
-        await host(Front, app, None)
+        await host(HypercornServer, app, None)
 
 
 @contextmanager
@@ -305,7 +307,7 @@ def main() -> None:
         case "peer, Hypercorn":
             trio.run(serve_peer, options.url)
         case role:
-            trio.run(serve_gateway, Server if role == "gateway" else Front, options.url)
+            trio.run(serve_gateway, Server if role == "gateway" else HypercornServer, options.url)
 
 
 if __name__ == "__main__":

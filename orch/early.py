@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from orch.front.servers import Front
+from orch.front.servers import FrontServer
 from orch.gateway.answer_headers import SECURITY
 from orch.parts import Parts
 from orch.problems import ProblemError
@@ -108,7 +108,7 @@ class Early:
         """Accept no more; what was accepted is answered."""
         self.over.set()
 
-    async def run(self, front: Front) -> None:
+    async def run(self, front: FrontServer) -> None:
         """Answer from :data:`EARLY_AFTER` on until :meth:`end`."""
         with trio.move_on_after(EARLY_AFTER):
             await self.over.wait()

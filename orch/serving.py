@@ -17,7 +17,7 @@ from orch.front.admission import Admission
 from orch.front.certificate import Certificate
 from orch.front.listeners import listeners
 from orch.front.server import Server
-from orch.front.servers import Front
+from orch.front.servers import FrontServer
 from orch.front.sockets import Listening
 from orch.health.processes import ProcessSpec
 from orch.parts import Parts
@@ -138,7 +138,7 @@ def _fronts(
     listen: Callable[[], Sequence[Listening]],
     certificate: Certificate | None,
     early: Early,
-) -> tuple[Front, Front]:
+) -> tuple[FrontServer, FrontServer]:
     """Return the front of the tree, and the small one that answers at the same sockets before it is up."""
     frontend = configuration.current.orchestration.frontend
     application = Application(parts)
@@ -155,7 +155,7 @@ def _fronts(
         "outgoing": parts.hub.outgoing,
         "listen": listen,
     }
-    front = servers.make(
+    front = servers.create_server(
         frontend.server,
         application,
         stopping=parts.tree.stopping,

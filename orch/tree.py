@@ -32,7 +32,7 @@ from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Asking
 from orch.cluster.workers import Brief, Counts
 from orch.descriptors import limit
-from orch.front.servers import Front
+from orch.front.servers import FrontServer
 from orch.gateway.service import GatewayService
 from orch.health.processes import ProcessSpec
 from orch.health.service import HealthService
@@ -269,7 +269,7 @@ def _counts(parts: Parts) -> Counts:
 
 @asynccontextmanager
 async def running(
-    parts: Parts, front: Front | None, *, before_front: Callable[[], None] = lambda: None
+    parts: Parts, front: FrontServer | None, *, before_front: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Tree]:
     """Run the tree for the length of the block; without ``front`` someone else accepts connections.
 
@@ -367,12 +367,12 @@ def _gateway_words(parts: Parts) -> str:
     return f"{parts.gateway.statistics().requests_per_second:.2g} requests/s"
 
 
-def _front_words(front: Front) -> str:
+def _front_words(front: FrontServer) -> str:
     statistics = front.statistics()
     return f"{', '.join(statistics.bound)}, {statistics.open} open"
 
 
-def _front_readings(front: Front) -> Iterator[Reading]:
+def _front_readings(front: FrontServer) -> Iterator[Reading]:
     """Read what Prometheus asks for from the front's own statistics."""
     statistics = front.statistics()
     yield Reading(names.FRONT_OPEN, statistics.open)

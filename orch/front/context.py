@@ -1,4 +1,4 @@
-"""What the connections of one run of the server share."""
+"""What all connections of a server share: its nursery, time limits, deadlines, clock and counts."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,60 +10,61 @@ from msgspec import Struct
 
 from orch.front.flooders import Flooders
 from orch.front.readiness import readiness
-from orch.front.timer_wheel import Wheel
+from orch.front.timer_wheel import TimerWheel
 from orch.front.websocket.partial_messages import PartialMessages
 from orch.front.websocket.small_frames import SmallFrameLimit
 from orch.outgoing import Outgoing
 
 TICK: Final = 0.25
-"""Seconds by which a deadline may be noticed late."""
+"""Seconds between two looks at the deadlines, and by which one may be noticed late."""
 STANDSTILL: Final = 2.0
-"""Seconds between two ticks from which on this process is taken to have stood still."""
+"""Seconds between two ticks from which on this process counts as having been suspended."""
 READ_FIRST: Final = 1.0
-"""Seconds that connections then have to read what has come."""
+"""Seconds that connections then have to read what arrived meanwhile."""
 SLOTS: Final = 512
 """Slots of the wheel: two minutes, more than any usual deadline."""
 BREATH: Final = 64
-"""Deadlines met in a row before others have a turn."""
+"""Deadlines handled in a row before other tasks run."""
 
 NEVER: Final = float("inf")
 
 App = Callable[[Any, Any, Any], Any]
 
 
-class Patience(Struct, frozen=True, kw_only=True):
-    """How long clients are waited for, in seconds."""
+class Timeouts(Struct, frozen=True, kw_only=True):
+    """Time limits for clients, in seconds."""
 
     head: float = 10.0
     """For a request's head, from its first byte or from the connection's beginning."""
     idle: float = 75.0
     """For the next request on a kept connection."""
     body: float = 60.0
-    """For the next part of a body that the application waits for."""
+    """For the next part of a body, while the application waits for it."""
     send: float = 30.0
-    """For the client to take anything of what it is sent."""
+    """For the client to read anything of what is sent."""
     slowest: float = 4096.0
-    """Bytes a second that a client has to take of one send, beyond :attr:`send`."""
+    """Bytes a second that a client has to read of one send, after :attr:`send`. (Not a time.)"""
     pong: float = 10.0
-    """For anything to be heard after a ping."""
+    """For any data to arrive after a ping."""
     close: float = 2.0
-    """For the other side's part in an orderly end."""
+    """For the client's part in an orderly end of the connection."""
 
 
 class Timed(Protocol):
-    """Something with a deadline. ``slot`` and ``due_at`` are the wheel's: where it stands, and for when."""
+    """Something with a deadline. The timer wheel sets ``slot``, its place, and ``due_at``, its time."""
 
     slot: int
     due_at: float
 
     def on_due(self, now: float) -> float | None:
-        """Do what is due; return when to be asked again, or None."""
+        """Handle the deadline; return the time of the next one, or None."""
 
 
-class Running:
-    """One run of the server: its nursery, its deadlines, its clock and its counts.
+class ServerContext:
+    """The shared state of one run of the server.
 
-    ``now`` is the time of the last tick; deadlines are reckoned from it, so that setting one costs nothing.
+    ``now`` is the time of the last tick (:data:`TICK`). Deadlines are computed from it, so that setting one
+    reads no clock. ``date`` is the value of the Date header.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Running:
         *,
         heartbeat: Callable[[], float],
         heartbeat_timeout: Callable[[], float],
-        patience: Patience,
+        timeouts: Timeouts,
         message_limit: int,
         small_frames: SmallFrameLimit,
         deflate: bool,
@@ -86,7 +87,7 @@ class Running:
         self.nursery = nursery
         self.heartbeat = heartbeat
         self.heartbeat_timeout = heartbeat_timeout
-        self.patience = patience
+        self.timeouts = timeouts
         self.message_limit = message_limit
         self.small_frames = small_frames
         self.deflate = deflate
@@ -102,29 +103,32 @@ class Running:
         self.flooders = Flooders()
         self._wall = wall
         self._second = -1
-        self._wheel: Wheel[Timed] = Wheel(span=TICK, slots=SLOTS, now=self.now)
+        self._wheel: TimerWheel[Timed] = TimerWheel(span=TICK, slots=SLOTS, now=self.now)
         self._read_clocks()
 
     def arm(self, timed: Timed, at: float) -> None:
-        """Have ``timed`` asked at ``at`` at the latest; a later time than it has is left to its answer."""
+        """Call ``timed.on_due`` at ``at`` or earlier.
+
+        An earlier deadline that it has already stays: ``on_due`` then returns the later one.
+        """
         if at < timed.due_at:
             self._wheel.remove(timed, timed.slot)
             timed.due_at = at
             timed.slot = self._wheel.put(timed, at)
 
     def disarm(self, timed: Timed) -> None:
-        """Ask ``timed`` no more."""
+        """Remove the deadline of ``timed``."""
         self._wheel.remove(timed, timed.slot)
         timed.due_at = NEVER
 
     async def tick(self) -> None:
-        """Meet deadlines until cancelled."""
+        """Handle deadlines until cancelled."""
         while True:
             before = self.now
             await trio.sleep(TICK)
             self._read_clocks()
             if self.now - before > STANDSTILL:
-                # This process stood still. What clients have sent meanwhile is read before anyone is judged.
+                # This process was suspended. Data that clients sent meanwhile is read before any deadline counts.
                 await trio.sleep(READ_FIRST)
                 self._read_clocks()
             for number, timed in enumerate(self._wheel.advance(self.now), 1):

@@ -16,7 +16,7 @@ from typing import Final
 
 import trio
 
-from orch.front.context import Running
+from orch.front.context import ServerContext
 from orch.front.http1 import plain_http
 
 READ: Final = 65_536
@@ -39,7 +39,7 @@ class Link:
 
     Overflow rule: whoever writes reads :attr:`queued_bytes` and stops in time, or waits in :meth:`drained`;
     who does neither loses the connection at :data:`QUEUE_LIMIT`. A client that takes nothing for
-    ``patience.send`` seconds loses it as well. What is queued at all links is bounded by
+    ``timeouts.send`` seconds loses it as well. What is queued at all links is bounded by
     :class:`orch.outgoing.Outgoing`: this one may have to give way, by ``on_excess`` where that is set.
 
     Resource handling: whoever made the link calls :meth:`close`; :meth:`abort` may have come first. Reading
@@ -47,13 +47,13 @@ class Link:
     """
 
     __slots__ = (
+        "_context",
         "_has_ended",
         "_is_cut",
         "_is_readable",
         "_is_woken",
         "_queue",
         "_room",
-        "_running",
         "_sock",
         "_waiting",
         "blocked_since",
@@ -62,9 +62,9 @@ class Link:
         "queued_bytes",
     )
 
-    def __init__(self, sock: stdlib_socket.socket, running: Running) -> None:
+    def __init__(self, sock: stdlib_socket.socket, context: ServerContext) -> None:
         self._sock = sock
-        self._running = running
+        self._context = context
         self._queue: deque[bytes | memoryview] | None = None
         self._is_cut = False
         self._is_readable = False
@@ -79,8 +79,8 @@ class Link:
         self._watch()
 
     def _watch(self) -> None:
-        if self._running.readiness is not None:
-            self._running.readiness.add(self._sock.fileno(), self)
+        if self._context.readiness is not None:
+            self._context.readiness.add(self._sock.fileno(), self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.is_closed else 'open'}, {self.queued_bytes} queued>"
@@ -94,7 +94,7 @@ class Link:
         has_waited = False
         while not self.is_closed:
             if not self._is_readable:
-                if self._running.readiness is None:
+                if self._context.readiness is None:
                     await trio.lowlevel.wait_readable(self._sock)
                 else:
                     if self._waiting is not None:
@@ -138,7 +138,7 @@ class Link:
 
     def wake(self) -> None:
         """Have whoever waits in :meth:`receive` look again at why."""
-        if self._running.readiness is not None:
+        if self._context.readiness is not None:
             self._is_woken = self._reschedule()
         elif not self.is_closed:
             trio.lowlevel.notify_closing(self._sock)
@@ -168,15 +168,15 @@ class Link:
         self._queue.append(wire)
         self.queued_bytes += len(wire)
         if self.queued_bytes > QUEUE_LIMIT:
-            self._running.refused["queue_overflow"] += 1
+            self._context.refused["queue_overflow"] += 1
             self.queued_bytes -= len(wire)
             self.abort()
         else:
-            self._running.outgoing.add(self, len(wire))
+            self._context.outgoing.add(self, len(wire))
 
     def _dequeued(self, size: int) -> None:
         self.queued_bytes -= size
-        self._running.outgoing.remove(self, size)
+        self._context.outgoing.remove(self, size)
 
     @property
     def waiting_bytes(self) -> int:
@@ -188,24 +188,24 @@ class Link:
         if self.on_excess is not None:
             self.on_excess()
         else:
-            self._running.refused["outgoing_overflow"] += 1
+            self._context.refused["outgoing_overflow"] += 1
             self.abort()
 
     def _start_flushing(self) -> None:
         if not self.is_closed:
             self.blocked_since = trio.current_time()
-            self._running.nursery.start_soon(self._flush, name="flush")
+            self._context.nursery.start_soon(self._flush, name="flush")
 
     async def _flush(self) -> None:
         """Hand the kernel what is queued as it takes it; the connection ends where it takes nothing."""
         while self._queue is not None:
-            with trio.move_on_after(self._running.patience.send) as waiting:
+            with trio.move_on_after(self._context.timeouts.send) as waiting:
                 try:
                     await trio.lowlevel.wait_writable(self._sock)
                 except trio.ClosedResourceError:
                     continue  # closed, which the loop sees, or a reader was woken
             if waiting.cancelled_caught:
-                self._running.refused["stalled_reader"] += 1
+                self._context.refused["stalled_reader"] += 1
                 self.abort()
             else:
                 self._push()
@@ -300,8 +300,8 @@ class Link:
         self._tell_room()
 
     def _unwatch(self) -> None:
-        if self._running.readiness is not None:
-            self._running.readiness.remove(self._sock.fileno())
+        if self._context.readiness is not None:
+            self._context.readiness.remove(self._sock.fileno())
             self._is_woken = self._reschedule()
 
 
@@ -313,11 +313,11 @@ class TlsLink(Link):
 
     __slots__ = ("_reading", "_stream")
 
-    def __init__(self, sock: stdlib_socket.socket, running: Running, context: ssl.SSLContext) -> None:
-        super().__init__(sock, running)
+    def __init__(self, sock: stdlib_socket.socket, context: ServerContext, tls: ssl.SSLContext) -> None:
+        super().__init__(sock, context)
         transport = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         self._stream: trio.SSLStream[trio.SocketStream] = trio.SSLStream(
-            transport, context, server_side=True, https_compatible=True
+            transport, tls, server_side=True, https_compatible=True
         )
         self._reading: trio.CancelScope | None = None
 
@@ -326,7 +326,7 @@ class TlsLink(Link):
 
     async def handshake(self) -> bool:
         """Agree on keys; return whether that was possible in time."""
-        with trio.move_on_after(self._running.patience.head):
+        with trio.move_on_after(self._context.timeouts.head):
             try:
                 await trio.lowlevel.wait_readable(self._sock)
                 if not plain_http.is_tls(self._peek()):
@@ -345,11 +345,11 @@ class TlsLink(Link):
 
     async def say_plainly(self) -> None:
         """End, once :meth:`handshake` has failed: with an answer for who speaks HTTP without TLS."""
-        wire = b"" if self.is_closed else plain_http.answer(self._peek(), self._running.date)
+        wire = b"" if self.is_closed else plain_http.answer(self._peek(), self._context.date)
         if not wire:
             self.abort()
             return
-        with trio.move_on_after(self._running.patience.close), suppress(OSError, trio.ClosedResourceError):
+        with trio.move_on_after(self._context.timeouts.close), suppress(OSError, trio.ClosedResourceError):
             self._sock.recv(READ)  # closing with bytes unread would reset the connection
             self._sock.send(wire)
             self._sock.shutdown(stdlib_socket.SHUT_WR)
@@ -391,7 +391,7 @@ class TlsLink(Link):
         while self._queue is not None:
             batch = self._gather()
             with trio.move_on_after(
-                self._running.patience.send + len(batch) / self._running.patience.slowest
+                self._context.timeouts.send + len(batch) / self._context.timeouts.slowest
             ) as sending:
                 try:
                     await self._stream.send_all(batch)
@@ -399,7 +399,7 @@ class TlsLink(Link):
                     self.abort()
                     return
             if sending.cancelled_caught:
-                self._running.refused["stalled_reader"] += 1
+                self._context.refused["stalled_reader"] += 1
                 self.abort()
                 return
             self._account(len(batch))
@@ -434,17 +434,17 @@ class TlsLink(Link):
     async def farewell(self) -> None:
         """Say goodbye as TLS does (close_notify), as far as that is possible at once."""
         if not self.is_closed:
-            with trio.move_on_after(self._running.patience.close):
+            with trio.move_on_after(self._context.timeouts.close):
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
                     await self._stream.aclose()
         self.close()
 
 
-async def drain(link: Link, running: Running) -> None:
+async def drain(link: Link, context: ServerContext) -> None:
     """Wait until the client has taken what is queued; one that takes too long is cut off."""
-    allowed = running.patience.send + link.queued_bytes / running.patience.slowest
+    allowed = context.timeouts.send + link.queued_bytes / context.timeouts.slowest
     with trio.move_on_after(allowed) as waiting:
         await link.drained(1)
     if waiting.cancelled_caught:
-        running.refused["slow_reader"] += 1
+        context.refused["slow_reader"] += 1
         link.abort()

@@ -7,7 +7,7 @@ to the socket of a worker that has died or is stuck, and resets what waits there
 
 So the parent opens one socket for each worker, and keeps all of them open: nothing is ever reset. Every
 worker gets all of them. From its own it accepts at once; from its neighbours' only what has waited there for
-:data:`PATIENCE` seconds, which nobody leaves waiting who is well.
+:data:`NEIGHBOUR_WAIT` seconds, which nobody leaves waiting who is well.
 
 What we leave out: who takes what from a neighbour is left to chance.
 """
@@ -18,7 +18,7 @@ from typing import Final
 
 import trio
 
-PATIENCE: Final = 0.05
+NEIGHBOUR_WAIT: Final = 0.05
 """Seconds that a connection waits for the worker whose socket it came to, before any other takes it."""
 
 
@@ -30,7 +30,7 @@ class NeighbourListener(trio.abc.Listener[trio.SocketStream]):
         self._is_helping = False
 
     async def accept(self) -> trio.SocketStream:
-        """Return a connection that has waited for :data:`PATIENCE`, or was behind one that has.
+        """Return a connection that has waited for :data:`NEIGHBOUR_WAIT`, or was behind one that has.
 
         Error handling: ``trio.ClosedResourceError`` where this listener was closed; OSError as ``accept``.
         """
@@ -52,7 +52,7 @@ class NeighbourListener(trio.abc.Listener[trio.SocketStream]):
         if self.socket.fileno() < 0:
             raise trio.ClosedResourceError("this listener was closed")
         await trio.lowlevel.wait_readable(self.socket)
-        await trio.sleep(PATIENCE)
+        await trio.sleep(NEIGHBOUR_WAIT)
 
     async def aclose(self) -> None:
         """Close this process's hold of the socket; others keep theirs."""

@@ -19,11 +19,11 @@ import trio
 
 from orch.front import sockets
 from orch.front.admission import REFUSALS, Admission, Place
-from orch.front.context import App, Patience, Running
+from orch.front.context import App, ServerContext, Timeouts
 from orch.front.http1.connection import HttpConnection
 from orch.front.http1.error_responses import problem
 from orch.front.link import ClientGoneError, Link, TlsLink, drain
-from orch.front.listeners import PATIENCE
+from orch.front.listeners import NEIGHBOUR_WAIT
 from orch.front.sockets import Bound, Listening
 from orch.front.statistics import FrontStatistics
 from orch.front.websocket import small_frames
@@ -93,7 +93,7 @@ class Server:
         deflate_from: int = DEFLATE_FROM,
         message_limit: int = MESSAGE_LIMIT,
         small_frames: SmallFrameLimit = small_frames.DEFAULT,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
         admission: Admission | None = None,
         on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _what: None,
         outgoing: Outgoing | None = None,
@@ -114,8 +114,8 @@ class Server:
         self._deflate_from = deflate_from
         self._message_limit = message_limit
         self._small_frames = small_frames
-        self._patience = patience or Patience()
-        self._heartbeat_timeout = heartbeat_timeout or (lambda: self._patience.pong)
+        self._timeouts = timeouts or Timeouts()
+        self._heartbeat_timeout = heartbeat_timeout or (lambda: self._timeouts.pong)
         self._admission = admission
         self._on_shortage = on_shortage
         self._outgoing = outgoing or Outgoing(OUTGOING)
@@ -135,12 +135,12 @@ class Server:
         listening = await self._listen()
         try:
             async with trio.open_nursery() as connections:
-                running = Running(
+                context = ServerContext(
                     self._app,
                     connections,
                     heartbeat=self._heartbeat,
                     heartbeat_timeout=self._heartbeat_timeout,
-                    patience=self._patience,
+                    timeouts=self._timeouts,
                     message_limit=self._message_limit,
                     small_frames=self._small_frames,
                     deflate=self._deflate,
@@ -151,19 +151,19 @@ class Server:
                 )
                 try:
                     async with trio.open_nursery() as ticking:
-                        ticking.start_soon(running.tick)
-                        if running.readiness is not None:
-                            ticking.start_soon(running.readiness.run)
+                        ticking.start_soon(context.tick)
+                        if context.readiness is not None:
+                            ticking.start_soon(context.readiness.run)
                         async with trio.open_nursery() as accepting:
                             for bound in listening:
-                                accepting.start_soon(self._accept, bound, running)
+                                accepting.start_soon(self._accept, bound, context)
                             task_status.started()
                             await self._stopping.wait()
                             accepting.cancel_scope.cancel()
                         # Who comes now is refused, or taken by another worker, rather than left to wait.
                         sockets.close(listening)
                         with trio.move_on_after(self._grace()):
-                            await self._finish(running)
+                            await self._finish(context)
                         ticking.cancel_scope.cancel()
                 finally:
                     self._close_all(connections)
@@ -185,7 +185,7 @@ class Server:
         _log.info("listening", addresses=self.bound)
         return listening
 
-    async def _accept(self, bound: Bound, running: Running) -> None:
+    async def _accept(self, bound: Bound, context: ServerContext) -> None:
         """Accept from one socket until cancelled."""
         base = {
             "scheme": "http" if self._tls is None else "https",
@@ -194,7 +194,7 @@ class Server:
         while True:
             await trio.lowlevel.wait_readable(bound.socket)
             if bound.is_neighbours:
-                await trio.sleep(PATIENCE)
+                await trio.sleep(NEIGHBOUR_WAIT)
                 if self._admission is not None and self._admission.is_full:
                     await trio.sleep(SHORTAGE)
                     continue  # the neighbour, or a third, may have room
@@ -212,20 +212,20 @@ class Server:
                         await trio.sleep(SHORTAGE)
                         break
                     continue  # this one was gone while it waited
-                self._welcome(sock, address[:2] if bound.path is None else None, running, base)
+                self._welcome(sock, address[:2] if bound.path is None else None, context, base)
 
     def _welcome(
         self,
         sock: stdlib_socket.socket,
         client: tuple[str, int] | None,
-        running: Running,
+        context: ServerContext,
         base: dict[str, Any],
     ) -> None:
         """Have a connection served, or turn it away."""
         self._accepted += 1
         place = self._place(client)
         if place is Place.CLOSED:
-            self._turn_away(sock, running)
+            self._turn_away(sock, context)
             return
         try:
             sock.settimeout(0.0)
@@ -235,9 +235,9 @@ class Server:
             self._give_up(client, place)
             sock.close()
             return
-        link = Link(sock, running) if self._tls is None else TlsLink(sock, running, self._tls())
+        link = Link(sock, context) if self._tls is None else TlsLink(sock, context, self._tls())
         self._open[link] = None
-        running.nursery.start_soon(self._serve, link, running, base, client, place, name="connection")
+        context.nursery.start_soon(self._serve, link, context, base, client, place, name="connection")
 
     def _place(self, client: tuple[str, int] | None) -> Place:
         """Return whether there is room for a connection; where there is none, count that it was refused."""
@@ -249,7 +249,7 @@ class Server:
             self._refused["too_many_from_address" if of_address else "too_many_connections"] += 1
         return place
 
-    def _turn_away(self, sock: stdlib_socket.socket, running: Running) -> None:
+    def _turn_away(self, sock: stdlib_socket.socket, context: ServerContext) -> None:
         """Close a connection that has no place, with an answer where one can be given without waiting.
 
         What has come is read first: closing a socket with bytes unread may lose the answer.
@@ -260,7 +260,7 @@ class Server:
                 with suppress(OSError):  # nothing has come yet, or the client is gone
                     sock.recv(FIRST_BYTES)
                 with suppress(OSError):
-                    sock.send(problem(REFUSALS[Place.REFUSED], running.date))
+                    sock.send(problem(REFUSALS[Place.REFUSED], context.date))
 
     def _give_up(self, client: tuple[str, int] | None, place: Place) -> None:
         if self._admission is not None:
@@ -271,7 +271,7 @@ class Server:
     async def _serve(
         self,
         link: Link,
-        running: Running,
+        context: ServerContext,
         base: dict[str, Any],
         client: tuple[str, int] | None,
         place: Place,
@@ -280,10 +280,10 @@ class Server:
         websocket: WebSocketConnection | None = None
         try:
             if isinstance(link, TlsLink) and not await link.handshake():
-                running.refused["tls_handshake"] += 1
+                context.refused["tls_handshake"] += 1
                 await link.say_plainly()
                 return
-            websocket = await self._serve_http(link, running, {"client": client, **base}, place)
+            websocket = await self._serve_http(link, context, {"client": client, **base}, place)
             del base
             if websocket is not None:
                 is_failed = False
@@ -297,7 +297,7 @@ class Server:
                     _log.exception("connection failed")
                 await websocket.end(is_failed=is_failed)
             if link.queued_bytes:
-                await drain(link, running)
+                await drain(link, context)
             if isinstance(link, TlsLink):
                 await link.farewell()
         except* OSError as errors:
@@ -306,42 +306,42 @@ class Server:
             _log.exception("connection failed")
         finally:
             if websocket is not None:
-                _forget(websocket, running, client)
+                _forget(websocket, context, client)
             link.close()
             self._give_up(client, place)
             del self._open[link]
             self._changed.unpark_all()
 
     async def _serve_http(
-        self, link: Link, running: Running, base: dict[str, Any], place: Place
+        self, link: Link, context: ServerContext, base: dict[str, Any], place: Place
     ) -> WebSocketConnection | None:
         """Serve requests; return the WebSocket that the connection has become, if it has."""
-        connection = HttpConnection(link, running, base, REFUSALS.get(place))
+        connection = HttpConnection(link, context, base, REFUSALS.get(place))
         self._open[link] = connection
         head = await connection.run()
         client = base["client"]
         if (
             head is not None
             and client is not None
-            and (wait := running.flooders.wait(client[0], running.now))
+            and (wait := context.flooders.wait(client[0], context.now))
         ):
             await trio.sleep(wait)
         self._open[link] = None
         self._changed.unpark_all()
         if head is None:
             return None
-        accepted = shake_hands(head, link, running)
+        accepted = shake_hands(head, link, context)
         if accepted is None:
             await connection.linger()
             return None
         base["scheme"] = "wss" if base["scheme"] == "https" else "ws"
-        return WebSocketConnection(link, running, accepted, head, base, connection.parser.trailing())
+        return WebSocketConnection(link, context, accepted, head, base, connection.parser.trailing())
 
     # The end.
 
-    async def _finish(self, running: Running) -> None:
+    async def _finish(self, context: ServerContext) -> None:
         """Answer who has just come, tell clients to go, then wait until the last has."""
-        running.is_stopping = True
+        context.is_stopping = True
         for connection in list(self._open.values()):
             if connection is not None:
                 connection.retire()
@@ -378,8 +378,8 @@ class Server:
         )
 
 
-def _forget(websocket: WebSocketConnection, running: Running, client: tuple[str, int] | None) -> None:
+def _forget(websocket: WebSocketConnection, context: ServerContext, client: tuple[str, int] | None) -> None:
     """Have nothing of a WebSocket left but that it has flooded, where it has."""
     websocket.forget()
     if websocket.has_flooded and client is not None:
-        running.flooders.note(client[0], running.now)
+        context.flooders.note(client[0], context.now)

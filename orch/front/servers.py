@@ -1,4 +1,4 @@
-"""The servers that can be chosen, and what each of them is to the rest of the service."""
+"""The two servers that can be chosen (``--server``), and the interface that both have."""
 
 from typing import Any, Final, Literal, Protocol
 
@@ -10,27 +10,24 @@ ServerName = Literal["orch", "hypercorn"]
 DEFAULT: Final[ServerName] = "orch"
 
 
-class Front(Protocol):
-    """Accepts connections for an ASGI application until told to stop; a branch of the tree."""
+class FrontServer(Protocol):
+    """A server that accepts connections for an ASGI application; a branch of the tree."""
 
     bound: tuple[str, ...]
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until stopped or cancelled."""
+        """Serve until the stop event is set and the last request has ended, or until cancelled."""
 
     def statistics(self) -> FrontStatistics:
-        """Return what is open now."""
+        """Return the number of open connections and the other counts."""
 
 
-def make(name: ServerName, app: Any, **given: Any) -> Front:
-    """Return a server of this name; both take the same arguments.
-
-    ``http2`` and ``http3`` are Hypercorn's alone.
-    """
+def create_server(name: ServerName, app: Any, **given: Any) -> FrontServer:
+    """Return a new server by name. Both accept the same arguments, but for ``http2`` and ``http3`` (Hypercorn)."""
     if name == "hypercorn":
-        from orch.front.hypercorn.server import Front as Hypercorn  # noqa: PLC0415 - not loaded where it is not used
+        from orch.front.hypercorn.server import HypercornServer  # noqa: PLC0415 - not loaded where it is not used
 
-        return Hypercorn(app, **given)
+        return HypercornServer(app, **given)
     from orch.front.server import Server  # noqa: PLC0415 - the same
 
     return Server(app, **given)

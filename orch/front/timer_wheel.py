@@ -1,9 +1,10 @@
 """A timer wheel: thousands of deadlines, looked at only when they are due. Pure.
 
-A heap pays for every deadline that is moved; nearly all of ours are moved before they come (each request
-moves one), and none needs to be exact. So a deadline stands in the slot of its time, a slot is taken out as a
-whole when its time has come, and whoever is in it says what it wants next. What is further away than the
-wheel reaches stands in the last slot and is asked early; it simply says its time again.
+A heap costs work for every deadline that is moved. Nearly all of ours are moved before they are due (each
+request moves one), and none needs to be exact. So a deadline is put into the slot of its time, and when that
+time comes the whole slot is removed and its entries are returned. An entry whose deadline was moved meanwhile
+is put back by its owner. A deadline beyond the wheel's reach is put into the last slot, returned early, and
+put back in the same way.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Wheel(Generic[T]):
+class TimerWheel(Generic[T]):
     """Things that want to be looked at at a time, found without looking at the others.
 
     ``span``: seconds of one slot, by which a deadline may be late; never is it early, but for what lies

@@ -48,7 +48,7 @@ async def whole(
         path, {}, events=events, wall=time.time, overlay={**database, **listen, **overlay}
     )
     parts = build(configuration, events, processes or {})
-    front = servers.make(
+    front = servers.create_server(
         configuration.current.orchestration.frontend.server,
         Application(parts),
         host="127.0.0.1",

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from orch.front.context import Patience
+from orch.front.context import Timeouts
 from orch.front.server import Server
 
 HANDSHAKE = (
@@ -16,12 +16,12 @@ HANDSHAKE = (
     b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 #: For all but a request's head: a busy machine may need longer than that for an honest one.
-SHORT = Patience(idle=0.5, body=0.5, send=0.5, pong=0.5, close=0.5)
+SHORT = Timeouts(idle=0.5, body=0.5, send=0.5, pong=0.5, close=0.5)
 
 
 @asynccontextmanager
 async def serving(
-    app: Any, *, patience: Patience | None = None, grace: float = 0.2, port: int = 0, **options: Any
+    app: Any, *, timeouts: Timeouts | None = None, grace: float = 0.2, port: int = 0, **options: Any
 ) -> AsyncIterator[Server]:
     """Run a server until the block ends; it is stopped in order and everything is closed then."""
     stopping = trio.Event()
@@ -32,7 +32,7 @@ async def serving(
         stopping=stopping,
         drain=trio.lowlevel.checkpoint,
         grace=lambda: grace,
-        patience=patience,
+        timeouts=timeouts,
         **options,
     )
     async with trio.open_nursery() as nursery:

@@ -23,7 +23,7 @@ import msgspec
 import structlog
 import trio
 
-from orch.front.hypercorn.server import Front
+from orch.front.hypercorn.server import HypercornServer
 from orch.front.listeners import listeners
 from orch.front.server import Server
 from orch.supervision.restart_policy import RestartPolicy
@@ -51,7 +51,7 @@ async def answer(place: int, scope: Any, receive: Any, send: Any) -> None:
 async def work(lifeline: Lifeline, server: str, *, is_stuck: bool) -> None:
     """Serve as one worker until asked to leave or without a parent."""
     stopping = trio.Event()
-    front = (Front if server == "hypercorn" else Server)(
+    front = (HypercornServer if server == "hypercorn" else Server)(
         partial(answer, lifeline.place),
         host="",
         port=0,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 
-from orch.front.hypercorn.server import Front
+from orch.front.hypercorn.server import HypercornServer
 from orch.front.server import Server
 from tests.fakes.running import run
 
@@ -15,10 +15,10 @@ async def answer(scope: object, receive: object, send: object) -> None:
     raise AssertionError
 
 
-@pytest.mark.parametrize("serving", [Front, Server])
+@pytest.mark.parametrize("serving", [HypercornServer, Server])
 @pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
 def test_a_client_that_leaves_without_a_request_leaves_nothing_behind(
-    said: bytes, serving: type[Front | Server]
+    said: bytes, serving: type[HypercornServer | Server]
 ) -> None:
     """Its connection does not wait for the time-out of idle ones."""
 
@@ -52,8 +52,8 @@ async def come_and_go(port: int) -> None:
             pass
 
 
-@pytest.mark.parametrize("serving", [Front, Server])
-def test_a_stop_refuses_who_comes_and_answers_who_is_there(serving: type[Front | Server]) -> None:
+@pytest.mark.parametrize("serving", [HypercornServer, Server])
+def test_a_stop_refuses_who_comes_and_answers_who_is_there(serving: type[HypercornServer | Server]) -> None:
     """A new connection does not hang until the last answer is given; that answer is given."""
     asked, may_answer = trio.Event(), trio.Event()
 

@@ -10,14 +10,14 @@ import trio
 
 from orch.capacity import fit
 from orch.front.admission import Admission
-from orch.front.hypercorn.server import Front
+from orch.front.hypercorn.server import HypercornServer
 from orch.front.server import Server
 from tests.fakes.running import run
 
-Kind = type[Front] | type[Server]
+Kind = type[HypercornServer] | type[Server]
 
 
-@pytest.fixture(params=[Front, Server], ids=["hypercorn", "orch"])
+@pytest.fixture(params=[HypercornServer, Server], ids=["hypercorn", "orch"])
 def kind(request: pytest.FixtureRequest) -> Any:
     """Return each of the fronts in turn."""
     return request.param
@@ -48,7 +48,7 @@ async def flood(scope: Any, receive: Any, send: Any) -> None:
 @asynccontextmanager
 async def front(
     kind: Kind, app: Any, *, grace: float = 0.2, admission: Admission | None = None
-) -> AsyncIterator[tuple[Front | Server, trio.Event]]:
+) -> AsyncIterator[tuple[HypercornServer | Server, trio.Event]]:
     """Run a front on a free port until the block ends."""
     stopping = trio.Event()
     drained = trio.Event()
@@ -72,11 +72,11 @@ async def front(
         stopping.set()
 
 
-def port(serving: Front | Server) -> int:
+def port(serving: HypercornServer | Server) -> int:
     return int(serving.bound[0].rpartition(":")[2])
 
 
-def client(serving: Front | Server) -> Any:
+def client(serving: HypercornServer | Server) -> Any:
     """Return a connection to the front, as a context."""
 
     @asynccontextmanager

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 import pytest
 import trio
 
-from orch.front.listeners import PATIENCE, NeighbourListener, listeners
+from orch.front.listeners import NEIGHBOUR_WAIT, NeighbourListener, listeners
 from orch.workers.listening import AddressError, addresses, open_groups
 from tests.fakes.running import run
 
@@ -25,7 +25,7 @@ def test_a_neighbours_connection_is_taken_only_after_it_has_waited() -> None:
                 came = trio.current_time()
                 streams = [await trio.open_tcp_stream("127.0.0.1", port_of(bound)) for _ in range(3)]
                 accepted = [await listener.accept()]
-                assert trio.current_time() - came >= PATIENCE
+                assert trio.current_time() - came >= NEIGHBOUR_WAIT
                 with trio.fail_after(20):
                     accepted += [await listener.accept() for _ in range(2)]
                 for stream in streams:
@@ -57,7 +57,7 @@ def test_what_its_own_worker_has_taken_is_left_alone() -> None:
                 async def accept() -> None:
                     async with await own.accept():
                         accepted.set()
-                        await trio.sleep(2 * PATIENCE)
+                        await trio.sleep(2 * NEIGHBOUR_WAIT)
 
                 for _ in range(3):
                     accepted = trio.Event()

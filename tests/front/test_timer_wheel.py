@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.front.timer_wheel import Wheel
+from orch.front.timer_wheel import TimerWheel
 
 
 def test_what_is_due_is_taken_once_and_what_was_removed_is_not() -> None:
     """Each in its slot, whatever order they were put in."""
-    wheel: Wheel[str] = Wheel(span=0.25, slots=512, now=100.0)
+    wheel: TimerWheel[str] = TimerWheel(span=0.25, slots=512, now=100.0)
     wheel.put("late", 110.0)
     wheel.put("soon", 100.5)
     slot = wheel.put("removed", 100.5)
@@ -23,7 +23,7 @@ def test_what_is_due_is_taken_once_and_what_was_removed_is_not() -> None:
 
 def test_what_lies_beyond_the_wheel_is_asked_early() -> None:
     """It stands in the last slot, so that it is not asked at once."""
-    wheel: Wheel[str] = Wheel(span=1.0, slots=8, now=0.0)
+    wheel: TimerWheel[str] = TimerWheel(span=1.0, slots=8, now=0.0)
     wheel.put("far", 1000.0)
     assert wheel.advance(7.0) == []
     assert wheel.advance(8.0) == ["far"]
@@ -31,7 +31,7 @@ def test_what_lies_beyond_the_wheel_is_asked_early() -> None:
 
 def test_what_is_due_already_is_taken_at_the_next_turn() -> None:
     """A deadline in the past is not lost for a round."""
-    wheel: Wheel[str] = Wheel(span=1.0, slots=8, now=50.0)
+    wheel: TimerWheel[str] = TimerWheel(span=1.0, slots=8, now=50.0)
     wheel.put("past", 3.0)
     assert wheel.advance(51.0) == ["past"]
 
@@ -39,7 +39,7 @@ def test_what_is_due_already_is_taken_at_the_next_turn() -> None:
 @given(st.lists(st.floats(0, 100), max_size=30), st.lists(st.floats(0, 5), min_size=1, max_size=200))
 def test_none_is_early_and_none_is_lost(times: list[float], steps: list[float]) -> None:
     """However time passes."""
-    wheel: Wheel[int] = Wheel(span=0.5, slots=256, now=0.0)
+    wheel: TimerWheel[int] = TimerWheel(span=0.5, slots=256, now=0.0)
     for number, at in enumerate(times):
         wheel.put(number, at)
     taken: set[int] = set()

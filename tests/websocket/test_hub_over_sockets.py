@@ -30,7 +30,7 @@ async def served(
     """Serve a hub on a free port; the event stops the front as the tree does."""
     stopping = trio.Event()
     async with running_hub(folder, orchestration={"websocket": websocket}) as hub:
-        front = servers.make(
+        front = servers.create_server(
             name,
             as_actor(hub.service.endpoint),
             host="127.0.0.1",

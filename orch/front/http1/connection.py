@@ -6,7 +6,7 @@ from typing import Any
 import trio
 
 from orch.front.admission import OPEN_PATHS, REFUSAL_WITHIN
-from orch.front.context import NEVER, Running
+from orch.front.context import NEVER, ServerContext
 from orch.front.http1.error_responses import problem
 from orch.front.http1.exchange import Exchange
 from orch.front.http1.request_parser import BadRequestError, Event, RequestHead, RequestParser, refuse
@@ -29,13 +29,13 @@ class HttpConnection:
         "_has_served",
         "_is_working",
         "base",
+        "context",
         "due_at",
         "is_expired",
         "is_gone",
         "link",
         "parser",
         "refused",
-        "running",
         "slot",
         "small_full_at",
     )
@@ -43,12 +43,12 @@ class HttpConnection:
     def __init__(
         self,
         link: Link,
-        running: Running,
+        context: ServerContext,
         base: Mapping[str, Any],
         refused: ProblemError | None = None,
     ) -> None:
         self.link = link
-        self.running = running
+        self.context = context
         self.base = base
         self.parser = RequestParser()
         self.refused = refused
@@ -66,8 +66,8 @@ class HttpConnection:
 
     async def run(self) -> RequestHead | None:
         """Serve until the end; return the request that asks for a WebSocket, the last one then."""
-        patience = self.running.patience.head if self.refused is None else REFUSAL_WITHIN
-        self.set_deadline(self.running.now + patience)
+        timeouts = self.context.timeouts.head if self.refused is None else REFUSAL_WITHIN
+        self.set_deadline(self.context.now + timeouts)
         try:
             return await self._serve_requests()
         except BadRequestError as error:
@@ -75,7 +75,7 @@ class HttpConnection:
             await self.linger()
             return None
         finally:
-            self.running.disarm(self)
+            self.context.disarm(self)
 
     async def _serve_requests(self) -> RequestHead | None:
         events = await self._read_head([])
@@ -84,7 +84,7 @@ class HttpConnection:
             assert isinstance(head, RequestHead)  # noqa: S101 - a request begins with it
             if self.refused is not None and head.path not in OPEN_PATHS:
                 is_head = head.method == b"HEAD"
-                self.link.offer(problem(self.refused, self.running.date, is_head=is_head))
+                self.link.offer(problem(self.refused, self.context.date, is_head=is_head))
                 await self.linger()
                 return None
             if head.upgrade == b"websocket" and not head.has_body:
@@ -94,10 +94,10 @@ class HttpConnection:
             is_kept = await Exchange(self, head, events[1:]).serve()
             self._is_working = False
             self._has_served = True
-            is_last = self.refused is not None or self.running.is_stopping
+            is_last = self.refused is not None or self.context.is_stopping
             if not is_kept or is_last or self.link.is_closed:
                 return None
-            self._deadline = self.running.now + self.running.patience.idle
+            self._deadline = self.context.now + self.context.timeouts.idle
             events = self.parser.next_request()
             if events:
                 await trio.lowlevel.checkpoint()  # sent ahead: others have a turn all the same
@@ -108,7 +108,7 @@ class HttpConnection:
         """Return the events of the next request, or none at the end."""
         while not events:
             if not self.parser.is_idle and self._has_served:
-                self.set_deadline(min(self._deadline, self.running.now + self.running.patience.head))
+                self.set_deadline(min(self._deadline, self.context.now + self.context.timeouts.head))
             data = await self.read()
             if not data:
                 if not self.is_expired:
@@ -121,7 +121,7 @@ class HttpConnection:
         return events
 
     async def read(self) -> bytes:
-        """Return what has come; nothing at the end, whether of the other side or of our patience."""
+        """Return the bytes that have come; none at the end of the stream or of the time limit."""
         while not (self.link.is_closed or self.is_expired):
             try:
                 return await self.link.receive()
@@ -135,28 +135,28 @@ class HttpConnection:
         """Give up waiting at ``at``."""
         self._deadline = at
         if at < self.due_at:
-            self.running.arm(self, at)
+            self.context.arm(self, at)
 
     def on_due(self, now: float) -> float | None:
         """End the connection if what it waits for has not come."""
         if self.link.is_closed:
             return None
         if now < self._deadline:
-            return min(self._deadline, now + self.running.patience.body)
+            return min(self._deadline, now + self.context.timeouts.body)
         self.is_expired = True
         if self._is_working:
-            self.running.refused["slow_body"] += 1
+            self.context.refused["slow_body"] += 1
         elif not self.parser.is_idle:
-            self.running.refused["slow_head"] += 1
+            self.context.refused["slow_head"] += 1
             self.say_timeout("The request's head did not come in full in time.")
         elif not self._has_served:
-            self.running.refused["silent"] += 1
+            self.context.refused["silent"] += 1
         self.link.wake()
         return None
 
     def say_timeout(self, detail: str) -> None:
         """Tell the client that it has been waited for long enough."""
-        self.link.offer(problem(ProblemError("request_timeout", detail), self.running.date))
+        self.link.offer(problem(ProblemError("request_timeout", detail), self.context.date))
 
     @property
     def is_fresh(self) -> bool:
@@ -173,16 +173,16 @@ class HttpConnection:
 
     def refuse(self, error: BadRequestError) -> None:
         """Count a request that cannot be read, and say why where someone is there to be told."""
-        self.running.refused[error.kind] += 1
+        self.context.refused[error.kind] += 1
         if not self.is_gone and not self.is_expired:
-            self.link.offer(refuse(error, date=self.running.date))
+            self.link.offer(refuse(error, date=self.context.date))
 
     async def linger(self) -> None:
         """Let the client read our last words.
 
         Closing a socket with bytes unread resets the connection, and what was answered may be lost with it.
         """
-        with trio.move_on_after(self.running.patience.close):
+        with trio.move_on_after(self.context.timeouts.close):
             await self.link.drained(1)
             self.link.end_output()
             while not self.is_gone:

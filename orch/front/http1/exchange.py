@@ -77,7 +77,7 @@ class Exchange:
         head = self._head
         scope = http_scope(head, conn.base)
         try:
-            await conn.running.app(scope, self.receive, self.send)
+            await conn.context.app(scope, self.receive, self.send)
         except* ClientGoneError:
             _log.debug("client gone", path=head.path)
         except* Exception:  # noqa: BLE001 - the boundary of one request
@@ -132,8 +132,8 @@ class Exchange:
         return self._encoder.start(
             status,
             headers,
-            close=self._conn.running.is_stopping or self._is_too_much_unread(),
-            date=self._conn.running.date,
+            close=self._conn.context.is_stopping or self._is_too_much_unread(),
+            date=self._conn.context.date,
             length=length,
         )
 
@@ -157,7 +157,7 @@ class Exchange:
         if is_last:
             self._end_watch()
         if link.queued_bytes:
-            await drain(link, conn.running)
+            await drain(link, conn.context)
         elif not is_last:
             self._unyielded += 1
             if self._unyielded % BREATH == 0:
@@ -172,7 +172,7 @@ class Exchange:
             self._continued = True
             if not self._encoder.has_started:
                 conn.link.offer(self._encoder.start(100, []))
-        conn.set_deadline(conn.running.now + conn.running.patience.body)
+        conn.set_deadline(conn.context.now + conn.context.timeouts.body)
         try:
             data = b"" if conn.parser.has_more else await conn.read()
             if data or conn.parser.has_more:
@@ -211,7 +211,7 @@ class Exchange:
         """End an exchange whose body turned out wrong; the application is told that its client is gone."""
         self._is_broken = True
         if self._is_written:
-            self._conn.running.refused[error.kind] += 1
+            self._conn.context.refused[error.kind] += 1
         else:
             self._conn.refuse(error)
 
@@ -254,7 +254,7 @@ class Exchange:
         if not self._is_written:
             error = ProblemError("internal_error", "The service could not answer this request.")
             is_head = self._head.method == b"HEAD"
-            conn.link.offer(problem(error, conn.running.date, is_head=is_head))
+            conn.link.offer(problem(error, conn.context.date, is_head=is_head))
             await conn.linger()
             return False
         if not self._encoder.is_done:
@@ -268,7 +268,7 @@ class Exchange:
 
     async def _discard(self) -> bool:
         """Read the rest of a short body that the application did not want."""
-        with trio.move_on_after(self._conn.running.patience.close):
+        with trio.move_on_after(self._conn.context.timeouts.close):
             while await self._read_body():
                 if self._is_read:
                     return True

@@ -48,7 +48,7 @@ ALT_SVC: Final = 3600
 """Seconds for which a client may come by HTTP/3 at once."""
 
 
-class Front:
+class HypercornServer:
     """Accepts connections for ``app`` until told to stop.
 
     The mutable state is the set of open sockets, and which of them have not asked for anything yet. Port 0 is

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 import trio
 
-from orch.front.context import NEVER, Running
+from orch.front.context import NEVER, ServerContext
 from orch.front.http1.error_responses import refused_handshake
 from orch.front.http1.request_parser import RequestHead, ResponseEncoder
 from orch.front.link import BREATH, ClientGoneError, Link, drain
@@ -61,6 +61,7 @@ class WebSocketConnection:
     __slots__ = (
         "_accepted",
         "_close_by",
+        "_context",
         "_decoder",
         "_encoder",
         "_ended",
@@ -72,7 +73,6 @@ class WebSocketConnection:
         "_is_reading",
         "_link",
         "_partial",
-        "_running",
         "_scope",
         "_small_full_at",
         "_state",
@@ -85,19 +85,19 @@ class WebSocketConnection:
     def __init__(
         self,
         link: Link,
-        running: Running,
+        context: ServerContext,
         accepted: Accepted,
         head: RequestHead,
         base: Mapping[str, Any],
         early: bytes,
     ) -> None:
         self._link = link
-        self._running = running
+        self._context = context
         self._scope: dict[str, Any] | None = websocket_scope(head, accepted.subprotocols, self, base)
         self._accepted: Accepted | None = accepted
         self._encoder: ResponseEncoder | None = ResponseEncoder(head)
         self._decoder = FrameDecoder(
-            message_limit=running.message_limit, deflate=accepted.deflate is not None
+            message_limit=context.message_limit, deflate=accepted.deflate is not None
         )
         self._window_bits = accepted.deflate.server_window_bits if accepted.deflate else 0
         self._events: list[frames.Event | None] = _NONE
@@ -232,14 +232,14 @@ class WebSocketConnection:
         await self._breathe()
 
     def _encoded(self, opcode: int, payload: bytes) -> bytes:
-        if self._window_bits and len(payload) >= self._running.deflate_from:
+        if self._window_bits and len(payload) >= self._context.deflate_from:
             return frames.encode_deflated(opcode, payload, window_bits=self._window_bits)
         return frames.encode(opcode, payload)
 
     async def _breathe(self) -> None:
         """Wait where the client takes less than it is given; give others a turn now and then."""
         if self._link.queued_bytes:
-            await drain(self._link, self._running)
+            await drain(self._link, self._context)
             if self._link.is_closed:
                 raise ClientGoneError("the client takes nothing")
             return
@@ -260,14 +260,14 @@ class WebSocketConnection:
         self._state = _State.OPEN
         self._accepted = self._encoder = None
         # Those who came together are not pinged together: from half an interval on, each at its own time.
-        self._running.served += 1
-        share = 0.5 + self._running.served % 64 / 128
-        self._running.arm(self, self._running.now + share * self._running.heartbeat())
+        self._context.served += 1
+        share = 0.5 + self._context.served % 64 / 128
+        self._context.arm(self, self._context.now + share * self._context.heartbeat())
 
     def _refuse(self, status: int, headers: Any) -> None:
         if self._state is not _State.CONNECTING or self._encoder is None:
             raise RuntimeError("The WebSocket has been answered already.")
-        self._link.offer(self._encoder.start(status, headers, close=True, date=self._running.date))
+        self._link.offer(self._encoder.start(status, headers, close=True, date=self._context.date))
         self._state = _State.REFUSING
 
     def _close(self, code: int, reason: str) -> None:
@@ -287,8 +287,8 @@ class WebSocketConnection:
         """Say our close frame; from now on there is a limit to how long the end takes."""
         self._link.offer(frames.encode_close(code, reason))
         self._state = _State.CLOSING
-        self._close_by = self._running.now + self._running.patience.close
-        self._running.arm(self, self._close_by)
+        self._close_by = self._context.now + self._context.timeouts.close
+        self._context.arm(self, self._close_by)
 
     # What comes.
 
@@ -311,8 +311,8 @@ class WebSocketConnection:
 
     def _take(self, data: bytes) -> None:
         """Decode; a violation ends the connection once what came before it has been handed on."""
-        decoder, now = self._decoder, self._running.now
-        limit = self._running.small_frames
+        decoder, now = self._decoder, self._context.now
+        limit = self._context.small_frames
         allowed = decoder.allowance = limit.remaining(self._small_full_at, now)
         try:
             events: list[frames.Event | None] = [*decoder.feed(data)]
@@ -338,7 +338,7 @@ class WebSocketConnection:
         held, before = self._decoder.partial_bytes, self._partial
         if held != before:
             self._partial = held
-            self._running.partial.note(self, before, held)
+            self._context.partial.note(self, before, held)
 
     def give_up_message(self) -> None:
         """Close the connection: its message takes too long, and others need the room."""
@@ -351,7 +351,7 @@ class WebSocketConnection:
         self._wake()
 
     def _on_violation(self, violation: ProtocolViolationError) -> None:
-        self._running.refused[violation.kind] += 1
+        self._context.refused[violation.kind] += 1
         _log.debug("protocol violation", kind=violation.kind, detail=violation.detail)
         if self._state is _State.OPEN:
             self._say_close(violation.close_code, violation.detail)
@@ -390,16 +390,16 @@ class WebSocketConnection:
     def _ping(self, now: float) -> float:
         if self._link.queued_bytes:
             # It is behind: a ping would wait with the rest. Whether it takes anything is judged by the sends.
-            return now + self._running.heartbeat()
+            return now + self._context.heartbeat()
         self._is_pinged, self._is_heard = True, False
         self._link.offer(PING)
-        return now + self._running.heartbeat_timeout()
+        return now + self._context.heartbeat_timeout()
 
     def _judge_ping(self, now: float) -> float | None:
         self._is_pinged = False
         if self._is_heard or not self._is_reading or self._link.queued_bytes:
-            return now + max(self._running.heartbeat() - self._running.heartbeat_timeout(), 0.0)
-        self._running.refused["no_pong"] += 1
+            return now + max(self._context.heartbeat() - self._context.heartbeat_timeout(), 0.0)
+        self._context.refused["no_pong"] += 1
         self._link.abort()
         return None
 
@@ -412,22 +412,22 @@ class WebSocketConnection:
     def application(self) -> Awaitable[None]:
         """Return the application's run, which alone has the scope then: it is larger than all else here."""
         scope, self._scope = self._scope, None
-        run: Awaitable[None] = self._running.app(scope, self.receive, self.send)
+        run: Awaitable[None] = self._context.app(scope, self.receive, self.send)
         return run
 
     async def end(self, *, is_failed: bool) -> None:
         """End the connection in order after the application has ended."""
         self._finish(is_failed=is_failed)
-        with trio.move_on_after(self._running.patience.close) as ending:
+        with trio.move_on_after(self._context.timeouts.close) as ending:
             await self._await_end()
         if ending.cancelled_caught:
             self._link.abort()
 
     def forget(self) -> None:
         """Have no deadline and hold no message any more."""
-        self._running.disarm(self)
+        self._context.disarm(self)
         if self._partial:
-            self._running.partial.note(self, self._partial, 0)
+            self._context.partial.note(self, self._partial, 0)
             self._partial = 0
 
     def _finish(self, *, is_failed: bool) -> None:
@@ -464,11 +464,11 @@ class WebSocketConnection:
                 link.end_output()  # what comes after our close frame is read so that it arrives, not judged
 
 
-def shake_hands(head: RequestHead, link: Link, running: Running) -> Accepted | None:
+def shake_hands(head: RequestHead, link: Link, context: ServerContext) -> Accepted | None:
     """Return how to accept the handshake; answer one that is wrong."""
     try:
-        return accept(head, deflate=running.deflate)
+        return accept(head, deflate=context.deflate)
     except BadHandshakeError as error:
-        running.refused[error.kind] += 1
-        link.offer(refused_handshake(error, date=running.date))
+        context.refused[error.kind] += 1
+        link.offer(refused_handshake(error, date=context.date))
         return None

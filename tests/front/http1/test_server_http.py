@@ -14,7 +14,7 @@ import trio
 from orch.capacity import fit
 from orch.front import context
 from orch.front.admission import Admission
-from orch.front.context import Patience
+from orch.front.context import Timeouts
 from orch.front.server import Server
 from orch.shortages import Shortage
 from tests.fakes.descriptors import take_all
@@ -324,7 +324,7 @@ def test_one_byte_at_a_time_is_not_enough() -> None:
             pass
 
     async def main() -> None:
-        async with serving(echo, patience=Patience(head=2.0, body=0.5)) as server:
+        async with serving(echo, timeouts=Timeouts(head=2.0, body=0.5)) as server:
             for data, status in (
                 (get("/" + "x" * 100), b"HTTP/1.1 408 "),
                 (b"", b""),
@@ -350,7 +350,7 @@ def test_a_kept_connection_that_is_idle_is_ended() -> None:
     """Without a word, after the last answer's time-out."""
 
     async def main() -> None:
-        async with serving(echo, patience=SHORT) as server, wire(server) as client:
+        async with serving(echo, timeouts=SHORT) as server, wire(server) as client:
             await client.send(get("/"))
             await client.answer()
             assert await client.rest() == b""
@@ -403,7 +403,7 @@ def test_stalled_readers_cost_only_themselves() -> None:
             await send({"type": "http.response.body", "body": block, "more_body": True})
 
     async def main() -> None:
-        async with serving(app, patience=Patience(send=8.0)) as server, trio.open_nursery() as nursery:
+        async with serving(app, timeouts=Timeouts(send=8.0)) as server, trio.open_nursery() as nursery:
 
             async def stall() -> None:
                 async with wire(server, buffer=4096) as client:

@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 from orch.capacity import Capacity
 from orch.front.admission import Admission
 from orch.front.hypercorn.http3_connection import HEADER_BYTES, UNSENT_BYTES
-from orch.front.hypercorn.server import Front
+from orch.front.hypercorn.server import HypercornServer
 from orch.tls import self_signed as self_made
 from tests.fakes.http3 import garbage, http3
 from tests.fakes.running import run
@@ -103,7 +103,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 class Serving:
     """A front that runs, and its application."""
 
-    def __init__(self, front: Front, app: Application, stopping: trio.Event) -> None:
+    def __init__(self, front: HypercornServer, app: Application, stopping: trio.Event) -> None:
         self.front = front
         self.app = app
         self.stopping = stopping
@@ -123,7 +123,7 @@ async def serving(
     admission: Admission | None = None, grace: Callable[[], float] = lambda: 0.5
 ) -> AsyncIterator[Serving]:
     app, stopping = Application(), trio.Event()
-    front = Front(
+    front = HypercornServer(
         app,
         host="127.0.0.1",
         port=0,

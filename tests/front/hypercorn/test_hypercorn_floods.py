@@ -11,7 +11,7 @@ import h2.events
 import pytest
 import trio
 
-from orch.front.hypercorn.server import Front
+from orch.front.hypercorn.server import HypercornServer
 from tests.fakes.running import run
 from tests.fakes.wires import HANDSHAKE, Wire, masked
 
@@ -40,10 +40,10 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[tuple[Front, int]]:
+async def serving() -> AsyncIterator[tuple[HypercornServer, int]]:
     """Run the front, with HTTP/2, until the block ends."""
     stopping = trio.Event()
-    front = Front(
+    front = HypercornServer(
         echo,
         host="127.0.0.1",
         port=0,

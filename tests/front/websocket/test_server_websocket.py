@@ -10,7 +10,7 @@ import trio
 from websockets.exceptions import ConnectionClosed
 
 from orch.front import context, flooders
-from orch.front.context import Patience
+from orch.front.context import Timeouts
 from orch.front.flooders import Flooders
 from orch.front.http1.request_parser import RequestHead, RequestParser
 from orch.front.server import Server
@@ -227,7 +227,7 @@ def test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection() -> None
 
     async def main() -> None:
         async with (
-            serving(app, patience=Patience(pong=2.0), heartbeat=lambda: 1.0) as server,
+            serving(app, timeouts=Timeouts(pong=2.0), heartbeat=lambda: 1.0) as server,
             connect(url(server)) as honest,
             websocket(server) as silent,
         ):
@@ -257,7 +257,7 @@ def test_an_application_that_is_busy_is_not_its_client_s_fault() -> None:
         await send({"type": "websocket.send", "text": message["text"]})
 
     async def main() -> None:
-        async with serving(app, patience=SHORT, heartbeat=lambda: 0.5) as server, websocket(server) as client:
+        async with serving(app, timeouts=SHORT, heartbeat=lambda: 0.5) as server, websocket(server) as client:
             await client.send(masked(TEXT, b"patient"))
             for _ in range(3):
                 assert await client.frame() == (PING, b"")
@@ -380,7 +380,7 @@ def test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not() -> None:
     async def main() -> None:
         for reads, close in ((True, 60.0), (False, 0.5)):
             async with (
-                serving(app, patience=Patience(close=close)) as server,
+                serving(app, timeouts=Timeouts(close=close)) as server,
                 websocket(server, buffer=4096) as client,
             ):
                 await eventually(lambda: len(app.links) == 1)
@@ -407,7 +407,7 @@ def test_a_client_that_takes_nothing_is_cut_off() -> None:
     app = Linked()
 
     async def main() -> None:
-        async with serving(app, patience=SHORT) as server, websocket(server, buffer=4096):
+        async with serving(app, timeouts=SHORT) as server, websocket(server, buffer=4096):
             await eventually(lambda: len(app.links) == 1)
             link = app.links[0]
             for _ in range(100):
