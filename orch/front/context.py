@@ -128,7 +128,7 @@ class ServerContext:
             await trio.sleep(TICK)
             self._read_clocks()
             if self.now - before > STANDSTILL:
-                # This process was suspended. Data that clients sent meanwhile is read before any deadline counts.
+                # This process was suspended. Data that arrived meanwhile is read before any deadline counts.
                 await trio.sleep(READ_FIRST)
                 self._read_clocks()
             for number, timed in enumerate(self._wheel.advance(self.now), 1):
