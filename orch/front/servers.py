@@ -23,7 +23,7 @@ class FrontServer(Protocol):
 
 
 def create_server(name: ServerName, app: Any, **given: Any) -> FrontServer:
-    """Return a new server by name. Both accept the same arguments, but for ``http2`` and ``http3`` (Hypercorn)."""
+    """Return a new server. Both accept the same arguments, but for Hypercorn's ``http2`` and ``http3``."""
     if name == "hypercorn":
         from orch.front.hypercorn.server import HypercornServer  # noqa: PLC0415 - not loaded where it is not used
 
