@@ -24,9 +24,9 @@ import trio
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.peers import report
+from orch.audio.segmenter import Segmenter, Utterance
+from orch.audio.wav import wav
 from orch.settings import Vad
-from orch.speech.segmenter import Segmenter, Utterance
-from orch.speech.wav import wav
 from tests.fakes.client import Client, clip, connected
 from tests.fakes.service import RunningService, service
 

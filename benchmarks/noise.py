@@ -23,9 +23,9 @@ import trio
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.peers import report
+from orch.audio.segmenter import Segmenter, Utterance
 from orch.sandbox.engines import whisper
 from orch.settings import Vad
-from orch.speech.segmenter import Segmenter, Utterance
 from tests.fakes.sounds import CLIPS, Samples, clip, pcm, pink, silence
 from tests.fakes.whisper_model import unpack
 

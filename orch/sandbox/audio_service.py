@@ -19,13 +19,13 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from orch.audio.recordings import open_recording
+from orch.audio.wav import canonical_pcm
 from orch.problems import ProblemError
 from orch.sandbox.engines import whisper
 from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE, EngineFailed, Segment, SpeechEngine
 from orch.sandbox.serving import add_arguments, create_app, main, usage
 from orch.speech.languages import AUTO, closest, english_name
-from orch.speech.recordings import open_recording
-from orch.speech.wav import canonical_pcm
 from orch.web.answers import answer
 
 log = structlog.get_logger("audio-service")

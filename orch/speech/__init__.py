@@ -1,1 +1,1 @@
-"""From PCM to captions: segmenting, transcribing, translating."""
+"""From speech to captions: streams, transcription, translation, exports."""

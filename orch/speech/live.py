@@ -7,13 +7,13 @@ import msgspec
 import trio
 from msgspec import Struct
 
+from orch.audio.resampling import check_rate
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, CaptionError
 from orch.settings.source import SettingsSource
 from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
-from orch.speech.resampling import check_rate
 from orch.speech.stream import Publisher, SpeechStream, Teller
 from orch.speech.tally import SpeechStatistics, Tally
 from orch.speech.transcriber import Transcriber

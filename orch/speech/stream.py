@@ -17,6 +17,8 @@ from typing import Final
 
 import trio
 
+from orch.audio.resampling import BACK_END_RATE, Resampler
+from orch.audio.segmenter import Event, Pause, Resumed, Segmenter, SpeechStarted, Utterance
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, Transcript, Translation
 from orch.settings import Speech as SpeechSettings
@@ -24,9 +26,7 @@ from orch.speech.backends import AUDIO, TRANSLATION, is_away, is_passing
 from orch.speech.backlog import Ask, Backlog, Finished, GiveUp, Guessed, MarkGap, Publish, Wait
 from orch.speech.captions import Origin, Segment, gap, transcript
 from orch.speech.growing import is_guess, settled_part
-from orch.speech.resampling import BACK_END_RATE, Resampler
 from orch.speech.results import Transcription
-from orch.speech.segmenter import Event, Pause, Resumed, Segmenter, SpeechStarted, Utterance
 from orch.speech.status import StatusTeller
 from orch.speech.tally import Tally
 from orch.speech.transcriber import Transcriber

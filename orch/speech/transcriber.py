@@ -26,6 +26,7 @@ from functools import partial
 from itertools import accumulate, islice
 from typing import Any, Final
 
+from orch.audio.wav import wav
 from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
 from orch.settings.source import SettingsSource
@@ -45,7 +46,6 @@ from orch.speech.backends import (
 )
 from orch.speech.languages import AUTO, closest, reported, whisper_code
 from orch.speech.results import TranscribedWord, Transcription
-from orch.speech.wav import wav
 
 DEFAULT_MODEL: Final = "whisper-1"  # OpenAI's dialect requires one; servers with a single model ignore it
 LIVETRANSLATE_PATH: Final = "/api/transcribe"

@@ -16,9 +16,9 @@ import trio
 from msgspec import Struct
 from quart import Request
 
+from orch.audio.recordings import Recording, open_recording
 from orch.problems import ProblemError
 from orch.settings.structs import Speech
-from orch.speech.recordings import Recording, open_recording
 from orch.websocket.speech.stream import RecordingFacts
 
 RECORDING_LIMIT: Final = 25 * 2**20

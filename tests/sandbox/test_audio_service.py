@@ -12,12 +12,12 @@ import trio
 from quart.datastructures import FileStorage
 from quart_trio.testing import TrioClient
 
+from orch.audio.wav import wav
 from orch.problems import ProblemError
 from orch.sandbox import audio_service
 from orch.sandbox.audio_service import WAITING_PER_PLACE, AudioService, Loaded, Wanted, create
 from orch.sandbox.engines import whisper
 from orch.sandbox.engines.speech import EngineFailed
-from orch.speech.wav import wav
 from tests.fakes.engines import SAID, ScriptedSpeechEngine, ScriptedWhisper
 from tests.fakes.running import run
 from tests.fakes.sandbox import alone, beginning, children, recording, running

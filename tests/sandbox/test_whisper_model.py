@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orch.audio.wav import wav
 from orch.sandbox.engines.speech import Transcription
 from orch.sandbox.engines.whisper import Whisper, load
-from orch.speech.wav import wav
 from tests.fakes.running import run
 from tests.fakes.sandbox import pcm, recording, running
 from tests.fakes.sounds import noise

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 import trio
 
+from orch.audio.segmenter import Segmenter, Utterance
+from orch.audio.wav import wav
 from orch.settings import Vad
-from orch.speech.segmenter import Segmenter, Utterance
-from orch.speech.wav import wav
 from tests.fakes.client import CLIPS, Client, clip, connected
 from tests.fakes.running import run
 from tests.fakes.service import READY_LIMIT, RunningService, service

@@ -16,7 +16,7 @@ LAYERS = (
     ("settings",),
     ("tls",),
     ("settings.live",),
-    ("capacity", "supervision"),
+    ("capacity", "supervision", "audio"),
     ("stores",),
     ("cluster",),
     ("access",),

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import trio
 
+from orch.audio.recordings import open_recording
+from orch.audio.wav import wav
 from orch.problems import ProblemError
-from orch.speech.recordings import open_recording
-from orch.speech.wav import wav
 from tests.fakes.recordings import recording
 from tests.fakes.running import run
 from tests.fakes.sounds import pcm, silence, voice
@@ -164,7 +164,7 @@ def test_a_decoder_ends_when_the_service_does() -> None:
         file.flush()
         file.seek(0)
         with subprocess.Popen(
-            [sys.executable, "-m", "orch.speech.decoder_process", "600"], stdin=file, stdout=subprocess.PIPE
+            [sys.executable, "-m", "orch.audio.decoder_process", "600"], stdin=file, stdout=subprocess.PIPE
         ) as decoder:
             assert decoder.stdout is not None
             assert decoder.stdout.read(1)

@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.settings import Vad
-from orch.speech.segmenter import (
+from orch.audio.segmenter import (
     PRE_ROLL,
     TAIL,
     Event,
@@ -16,6 +15,7 @@ from orch.speech.segmenter import (
     Utterance,
     is_periodic,
 )
+from orch.settings import Vad
 from tests.fakes.sounds import CLIPS, clicks, clip, hum, noise, pcm, pink, silence, typing, voice
 
 RATES = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)

@@ -9,7 +9,7 @@ below it, and every stop consonant ("t" is 60 ms of nothing) ends a word. So, fr
 (``frame_duration`` ms):
 
 1. *Level*: RMS of the frame, its mean removed (a DC offset is not sound).
-2. *Noise*: how far the frame stands above the noise, over eight bands (:mod:`orch.speech.noise_floor`). It
+2. *Noise*: how far the frame stands above the noise, over eight bands (:mod:`orch.audio.noise_floor`). It
    is trusted once 2 s were heard; until then the level alone counts, so that one who speaks at once is heard.
 3. *Two thresholds*: a frame is **loud** at ``energy_threshold`` where it stands ``onset`` dB above the noise;
    it is **active** at 40 % of ``energy_threshold`` and ``release`` dB. Speech begins with loud frames and
@@ -47,8 +47,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from orch.audio.noise_floor import NoiseFloor
 from orch.settings import Vad
-from orch.speech.noise_floor import NoiseFloor
 
 
 @dataclass(frozen=True, slots=True)

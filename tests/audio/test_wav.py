@@ -3,7 +3,7 @@ import wave
 
 import pytest
 
-from orch.speech.wav import canonical_pcm, wav
+from orch.audio.wav import canonical_pcm, wav
 
 
 def test_a_wav_file_holds_exactly_the_samples() -> None:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from orch.speech.noise_floor import NoiseFloor
+from orch.audio.noise_floor import NoiseFloor
 from tests.fakes.sounds import Samples, noise, pink, voice
 
 

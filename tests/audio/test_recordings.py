@@ -12,10 +12,10 @@ import trio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from orch.audio.containers import container, id3_length
+from orch.audio.recordings import open_recording
+from orch.audio.wav import wav
 from orch.problems import ProblemError
-from orch.speech.containers import container, id3_length
-from orch.speech.recordings import open_recording
-from orch.speech.wav import wav
 from tests.fakes.recordings import KINDS, flac_that_unpacks, m4a_that_indexes, recording, video_only, wav_of
 from tests.fakes.running import run
 from tests.fakes.sounds import CLIPS, SPEECH, clip, pcm, silence, voice

@@ -15,11 +15,11 @@ from typing import Any, BinaryIO, Final
 import av
 import numpy as np
 
-from orch.speech.containers import HEAD_BYTES, SCANNED_BYTES, ape_length, container, find_mpeg, id3_length
-from orch.speech.decoder_frames import RATE, End, Facts
-from orch.speech.downmix import AUDIBLE, Downmix, Samples
-from orch.speech.lengths import declared
-from orch.speech.timeline import Timeline
+from orch.audio.containers import HEAD_BYTES, SCANNED_BYTES, ape_length, container, find_mpeg, id3_length
+from orch.audio.decoder_frames import RATE, End, Facts
+from orch.audio.downmix import AUDIBLE, Downmix, Samples
+from orch.audio.lengths import declared
+from orch.audio.timeline import Timeline
 
 KINDS: Final = "WAV, MP3, FLAC, Ogg, WebM, Matroska, MP4, MOV, M4A, 3GP, AAC, AIFF, CAF, AMR and AU"
 

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 import pytest
 
+from orch.audio.wav import wav
 from orch.problems import ProblemError
-from orch.speech.wav import wav
+from tests.audio.test_recordings import read
 from tests.fakes.sounds import CLIPS, clip, pcm
-from tests.speech.test_recordings import read
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from orch.speech.containers import mpeg_frame
+from orch.audio.containers import mpeg_frame
 
 ReadAt = Callable[[int, int], bytes]
 """Returns up to so many bytes from a place."""

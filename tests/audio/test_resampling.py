@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orch.audio.resampling import SUPPORTED_RATES, Resampler, check_rate
 from orch.problems import ProblemError
-from orch.speech.resampling import SUPPORTED_RATES, Resampler, check_rate
 from tests.fakes.sounds import CLIPS, Samples, clip, noise, pcm
 
 

@@ -1,4 +1,4 @@
-"""``python -m orch.speech.decoder_process SECONDS``: reads a recording from its input, in bounds.
+"""``python -m orch.audio.decoder_process SECONDS``: reads a recording from its input, in bounds.
 
 The service starts one for each recording, and never opens one itself: what decodes hostile files may crash,
 loop, or ask for all memory there is, and then it is this process that ends. Before the first byte of the file
@@ -15,8 +15,8 @@ import sys
 from dataclasses import asdict
 from typing import Final
 
-from orch.speech import decoder_frames as frames
-from orch.speech import decoding
+from orch.audio import decoder_frames as frames
+from orch.audio import decoding
 
 MEMORY: Final = 64 * 2**20
 """Bytes that a recording may take beyond what the libraries themselves take."""

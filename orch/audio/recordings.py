@@ -18,10 +18,10 @@ from typing import IO, BinaryIO, Final
 import structlog
 import trio
 
+from orch.audio import decoder_frames as frames
+from orch.audio.decoder_frames import RATE
 from orch.problems import ProblemError
 from orch.shortages import WORDS, own_shortage
-from orch.speech import decoder_frames as frames
-from orch.speech.decoder_frames import RATE
 
 LONGEST: Final = 21_600.0
 """Seconds that a recording may last where nobody says otherwise."""
@@ -146,7 +146,7 @@ def _for_reading(file: BinaryIO | IO[bytes], stack: ExitStack) -> int:
 async def _start(descriptor: int, longest: float) -> trio.Process:
     try:
         return await trio.lowlevel.open_process(
-            [sys.executable, "-P", "-m", "orch.speech.decoder_process", f"{longest:g}"],
+            [sys.executable, "-P", "-m", "orch.audio.decoder_process", f"{longest:g}"],
             stdin=descriptor,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

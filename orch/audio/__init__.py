@@ -1,0 +1,1 @@
+"""Sound as samples and files: reading recordings, resampling, finding speech in a stream."""
