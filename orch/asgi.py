@@ -135,7 +135,7 @@ async def _refuse(scope: Any, receive: Any, send: Any, error: ProblemError) -> N
 
 async def _refuse_websocket(receive: Any, send: Any) -> None:
     await receive()
-    await send({"type": "websocket.close", "code": 1008, "reason": "There is no socket at this path."})
+    await send({"type": "websocket.close", "code": 1008, "reason": "No WebSocket is served at this path."})
 
 
 async def _answer_lifespan(receive: Any, send: Any) -> None:
@@ -166,7 +166,7 @@ async def _lifespan(state: dict[str, Any], receive: Any, send: Any) -> None:
     raise_limit()
     parts = build(configuration, events, {})
     if not parts.access.has_token:
-        log.warning("no control token is set: nobody is an operator", set="ORCH_CONTROL_TOKEN")
+        log.warning("no control token is set, so no request has operator rights", set="ORCH_CONTROL_TOKEN")
     application = Application(parts, trusts_local=False)
     async with running(parts, None) as tree, trio.open_nursery() as nursery:
         if tree.stopping.is_set():

@@ -59,10 +59,10 @@ class Capacity:
         if not self.is_lowered:
             return ""
         return (
-            f"{self.asked:,} connections were asked for (max_connections); {self.websockets:,} fit into the"
-            f" limit of {self.files:,} open files, of which {self.reserve:,} are kept for the service's own"
-            " needs. Raise the limit of open files (LimitNOFILE= of systemd, ulimit -Hn, --ulimit nofile= of"
-            " Docker)."
+            f"max_connections is {self.asked:,}, but only {self.websockets:,} connections fit into "
+            f"the limit of {self.files:,} open files, of which the service reserves {self.reserve:,} "
+            "for itself. Raise the limit of open files (LimitNOFILE= of systemd, ulimit -Hn, "
+            "--ulimit nofile= of Docker)."
         )
 
 

@@ -34,7 +34,7 @@ EARLY_AFTER: Final = 1.0
 RETRY_AFTER: Final = 2
 """Seconds after which clients are asked to try again."""
 GENERAL: Final = "The service is starting. Try again soon."
-STORE: Final = "The service is starting: the store of sessions cannot be used yet. Try again soon."
+STORE: Final = "The service is starting: its session store is not available yet. Try again soon."
 
 
 class EarlyApplication:

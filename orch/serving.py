@@ -220,4 +220,4 @@ async def _obey_signals(
                 root.cancel()
             else:
                 asked = True
-                stop(f"Asked to by {signal.Signals(number).name}.")
+                stop(f"Received {signal.Signals(number).name}.")

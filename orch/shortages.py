@@ -35,10 +35,10 @@ ADVICE: Final[Mapping[Shortage, str]] = {
         "Raise the limit of open files (LimitNOFILE= of systemd, ulimit -n), or lower"
         " orchestration.websocket.max_connections."
     ),
-    Shortage.MEMORY: "Free memory on this machine, or raise the service's limit of memory.",
+    Shortage.MEMORY: "Free memory on this machine, or raise the service's memory limit.",
     Shortage.PORTS: (
-        "Check that the address of the back end belongs to a reachable network; where thousands of"
-        " connections are open, widen net.ipv4.ip_local_port_range."
+        "Check that the back end's address belongs to a reachable network. With thousands of "
+        "open connections, widen net.ipv4.ip_local_port_range."
     ),
     Shortage.DISK: "Free space on the disk that holds the service's files, or raise its quota.",
     Shortage.PROCESSES: "Raise the limit of processes (TasksMax= of systemd, ulimit -u).",
@@ -87,7 +87,7 @@ def own_shortage(error: BaseException | None, *, starting: bool = False) -> Shor
 
 def in_words(shortage: Shortage) -> str:
     """Return what has happened and what to do, in two sentences."""
-    return f"The service itself is {WORDS[shortage]}. {ADVICE[shortage]}"
+    return f"The orchestration service is {WORDS[shortage]}. {ADVICE[shortage]}"
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -28,10 +28,8 @@ def check_origin(headers: Iterable[Header]) -> None:
             sites.append(value)
     if not origins:
         if b"cross-site" in sites or b"same-site" in sites:
-            raise ProblemError("wrong_origin", "The request comes from another site's page.")
+            raise ProblemError("wrong_origin", "The request was sent by a page of another site.")
         return
     if len(origins) != 1 or len(hosts) != 1 or not is_same_origin(hosts[0], origins[0]):
         host = hosts[0][:_SHOWN] if hosts else "this service"
-        raise ProblemError(
-            "wrong_origin", f"A page of {origins[0][:_SHOWN]} may not change anything at {host}."
-        )
+        raise ProblemError("wrong_origin", f"Pages of {origins[0][:_SHOWN]} may not make changes at {host}.")

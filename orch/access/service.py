@@ -89,8 +89,8 @@ class Access:
         if not may_serve(scope, allowed=allowed, token=token, trusts_local=trusts_local):
             raise ProblemError(
                 "misdirected_request",
-                "The service does not answer to the host name in this request. Open it as localhost, or name "
-                "the host in orchestration.frontend.allowed_hosts.",
+                "The service does not accept the host name of this request. Open it as localhost, or add "
+                "the host name to orchestration.frontend.allowed_hosts.",
             )
         address = client_address(scope, self._trusted())
         given = bearer(headers) if token else None

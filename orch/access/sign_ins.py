@@ -87,7 +87,7 @@ class SignIns:
             await self._store.keep_sign_in(name, now=now, seconds=IDLE)
             self._note(name)
             return cookie
-        raise ProblemError("store_unavailable", "The sign-in cannot be stored now. Try again soon.")
+        raise ProblemError("store_unavailable", "The sign-in cannot be stored right now. Try again soon.")
 
     def is_fresh(self, name: str) -> bool:
         """Return whether a sign-in was found valid a moment ago."""

@@ -156,12 +156,12 @@ def passes_door(actor: Actor, need: Need, *, is_public: bool = False) -> bool:
 def refusal(need: Need) -> ProblemError:
     """Return what someone is answered who may not use an entry."""
     if need in (Need.READ, Need.SPEAK):
-        return ProblemError("read_only", "The key of this session does not allow that.")
+        return ProblemError("read_only", "This key does not allow that in the session.")
     if need is Need.LOCAL:
         return ProblemError(
             "token_required",
-            "From another machine only operators begin sessions. Open a link that you were given, or sign in "
-            "with the control token.",
+            "Only operators can create sessions from another machine. Open a link that you were "
+            "given, or sign in with the control token.",
             headers={"WWW-Authenticate": "Bearer"},
         )
     return ProblemError(

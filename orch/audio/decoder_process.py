@@ -64,7 +64,7 @@ def main(seconds: float) -> int:
         except MemoryError:
             _write(
                 frames.FAILURE,
-                {"code": "recording_too_costly", "detail": "It takes more memory than a recording may take."},
+                {"code": "recording_too_costly", "detail": "Decoding it takes too much memory."},
             )
     except BrokenPipeError:
         os._exit(1)  # nobody reads any more

@@ -57,7 +57,7 @@ def nothing_read(end: End, whole: float | None) -> RefusedError:
         return RefusedError("not_audio", f"The recording cannot be read: {end.cut}.")
     if whole:
         return RefusedError(
-            "not_audio", f"The recording says that it is {whole:.1f} s long, and nothing of it can be read."
+            "not_audio", f"The recording claims to be {whole:.1f} s long, but nothing of it can be read."
         )
     return RefusedError("empty_audio", "The recording has no samples.")
 
@@ -115,10 +115,10 @@ class Decoder:
         source = self._open()
         tracks = list(source.streams.audio)
         if not tracks:
-            raise RefusedError("not_audio", "The recording holds no sound track.")
+            raise RefusedError("not_audio", "The recording has no audio track.")
         readable = [number for number, track in enumerate(tracks) if track.codec_context is not None]
         if not readable:
-            raise RefusedError("not_audio", "The sound of the recording is coded in a way that is not read.")
+            raise RefusedError("not_audio", "The recording's audio codec is not supported.")
         best = source.streams.best("audio")
         chosen = tracks.index(best) if best in tracks else readable[0]
         chosen = chosen if chosen in readable else readable[0]
@@ -387,11 +387,11 @@ def _check(rate: int, channels: int) -> None:
     if rate and not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise RefusedError(
             "unsupported_sample_rate",
-            f"The recording has {rate} samples a second; {LOWEST_RATE} to {HIGHEST_RATE} can be read.",
+            f"The recording has {rate} samples a second; {LOWEST_RATE} to {HIGHEST_RATE} are supported.",
         )
     if channels > MOST_CHANNELS:
         raise RefusedError(
-            "not_audio", f"The recording has {channels} channels; up to {MOST_CHANNELS} can be read."
+            "not_audio", f"The recording has {channels} channels; up to {MOST_CHANNELS} are supported."
         )
 
 
@@ -411,7 +411,7 @@ def _recognise(file: BinaryIO) -> tuple[str, int]:
         file.seek(begin)
         head = file.read(HEAD_BYTES)
         if not head and not begin:
-            raise RefusedError("empty_audio", "The upload has no bytes.")
+            raise RefusedError("empty_audio", "The upload is empty.")
         tag = id3_length(head) or ape_length(head)
         if not tag:
             break
@@ -428,7 +428,9 @@ def _recognise(file: BinaryIO) -> tuple[str, int]:
     if begin:
         # No other container is tagged so by anyone.
         return "mp3", begin
-    raise RefusedError("not_audio", f"The upload is no recording that can be read. Those are: {KINDS}.")
+    raise RefusedError(
+        "not_audio", f"The upload is not a recording in a supported format. Supported are: {KINDS}."
+    )
 
 
 def _tagged(metadata: Any) -> float | None:
@@ -463,7 +465,7 @@ def _sound_decoders() -> str:
 
 def _no_memory(error: Exception) -> RefusedError | None:
     if getattr(error, "errno", None) == 12:  # noqa: PLR2004 - ENOMEM
-        return RefusedError("recording_too_costly", "It takes more memory than a recording may take.")
+        return RefusedError("recording_too_costly", "Decoding it takes too much memory.")
     return None
 
 

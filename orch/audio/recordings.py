@@ -157,7 +157,7 @@ async def _start(descriptor: int, longest: float) -> trio.Process:
         if shortage is None:
             raise
         raise ProblemError(
-            "own_shortage", f"The recording cannot be read now: this service is {WORDS[shortage]}."
+            "own_shortage", f"The recording cannot be decoded right now: the service is {WORDS[shortage]}."
         ) from error
 
 
@@ -238,11 +238,11 @@ class _Decoder:
         _log.warning("a recording ended its decoder", code=code)
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
             return ProblemError(
-                "recording_too_costly", "Reading it takes more processor time or memory than a recording may."
+                "recording_too_costly", "Decoding it takes too much processor time or memory."
             )
-        return ProblemError("not_audio", "The recording is damaged: the decoder broke off in it.")
+        return ProblemError("not_audio", "The recording is damaged: the decoder crashed on it.")
 
     def _broken(self, reason: str) -> ProblemError:
         self._has_ended = True
         _log.warning("a decoder gave what cannot be read", reason=reason)
-        return ProblemError("not_audio", "The recording is damaged: the decoder broke off in it.")
+        return ProblemError("not_audio", "The recording is damaged: the decoder crashed on it.")

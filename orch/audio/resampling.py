@@ -31,7 +31,8 @@ def check_rate(sample_rate: int) -> None:
     if sample_rate not in SUPPORTED_RATES:
         rates = ", ".join(str(rate) for rate in SUPPORTED_RATES)
         raise ProblemError(
-            "unsupported_sample_rate", f"Audio of {sample_rate} Hz cannot be used. Use one of {rates} Hz."
+            "unsupported_sample_rate",
+            f"A sample rate of {sample_rate} Hz is not supported. Use one of {rates} Hz.",
         )
 
 

@@ -283,7 +283,7 @@ class Connection:
             except SocketClosedError as error:
                 return error.code, error.reason
             except BadMessageError as error:
-                return _PROTOCOL_ERROR, f"The service sent what is no message: {error}."
+                return _PROTOCOL_ERROR, f"The service sent an invalid message: {error}."
             now = trio.current_time()
             if self._liveness is not None:
                 self._liveness.heard(now)
@@ -314,7 +314,7 @@ class Connection:
                     except SocketClosedError:
                         return  # the reader is told why
                 if limit.cancelled_caught:
-                    self._abandon("The service takes nothing any more.")
+                    self._abandon("The service stopped reading.")
                     return
                 self._outgoing.popleft()
                 if isinstance(item, _Block):
@@ -335,7 +335,7 @@ class Connection:
                 case "ask":
                     self.do([self.core.ping()])
                 case "die":
-                    self._abandon("The service fell silent.")
+                    self._abandon("The service stopped responding.")
                     return
                 case None:
                     pass

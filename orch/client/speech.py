@@ -190,7 +190,7 @@ class SpeechStream:
 
 def _check(pcm: bytes) -> None:
     if len(pcm) % 2:
-        raise ValueError(f"{len(pcm)} bytes: a sample has two, so that the number must be even.")
+        raise ValueError(f"{len(pcm)} bytes: a sample has two bytes, so their number must be even.")
 
 
 @asynccontextmanager

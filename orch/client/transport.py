@@ -67,7 +67,7 @@ def address(url: str) -> str:
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None or not parts.hostname:
         raise ValueError(
-            f"{url!r} is no service's address: one begins with http://, https://, ws:// or wss://."
+            f"{url!r} is not the address of a service: it must begin with http://, https://, ws:// or wss://."
         )
     path = parts.path if scheme == parts.scheme and parts.path.strip("/") else parts.path.rstrip("/") + "/ws"
     return urlunsplit((scheme, parts.netloc, path, parts.query, ""))

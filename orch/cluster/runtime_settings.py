@@ -124,7 +124,9 @@ class RuntimeSettings:
             if await self._store.keep_settings(known.revision, kept):
                 changes = configuration.adopt(runtime, kept.revision)
                 return Changed(changes, await self._tell(kept))
-        raise ProblemError("store_unavailable", "Others change the settings all the time. Try again.")
+        raise ProblemError(
+            "store_unavailable", "Another change to the settings was made at the same time. Try again."
+        )
 
     async def _tell(self, kept: KeptSettings) -> tuple[WorkerChanged, ...]:
         """Have the others look at what is kept, and return what has become of it on each."""
@@ -174,8 +176,8 @@ def _read(kept: KeptSettings) -> dict[str, Any]:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ProblemError(
             "store_unavailable",
-            f"What operators have changed cannot be read in the store ({str(error)[:200]}). The settings stay"
-            " as they are; an operator has to look at what is stored (in Redis: orch:settings).",
+            f"The settings that operators changed cannot be read from the store ({str(error)[:200]}). "
+            "The current settings stay in force; check the stored value (in Redis: orch:settings).",
         ) from error
 
 

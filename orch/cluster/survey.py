@@ -126,9 +126,7 @@ class Asking:
         if answers:
             return answers[0].data
         if missing:
-            raise ProblemError(
-                "worker_silent", f"{described(missing[0])} did not answer within {within:g} s."
-            )
+            raise ProblemError("worker_silent", f"{described(missing[0])} did not reply within {within:g} s.")
         raise _unknown(worker)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
@@ -202,4 +200,4 @@ def _question(subject: str, question: bytes) -> bytes:
 
 
 def _unknown(worker: str) -> ProblemError:
-    return ProblemError("unknown_worker", f"There is no worker {worker[:100]}. It may have ended.")
+    return ProblemError("unknown_worker", f"No worker is called {worker[:100]}. It may have ended.")

@@ -74,7 +74,7 @@ def described(worker: Worker) -> str:
     """Return what a person calls a worker: ``Worker 1 at host (process 4711)``."""
     number = "A worker" if worker.place is None else f"Worker {worker.place}"
     if worker.host is None:
-        return f"{number} that has not said where it is"
+        return f"{number} (address unknown)"
     return f"{number} at {worker.host} (process {worker.pid})"
 
 

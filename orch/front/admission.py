@@ -38,10 +38,10 @@ class Place(Enum):
 
 REFUSALS: Final[Mapping[Place, ProblemError]] = {
     Place.REFUSED: ProblemError(
-        "too_many_connections", "As many connections are open as this service has room for. Try again soon."
+        "too_many_connections", "The service has reached its connection limit. Try again soon."
     ),
     Place.REFUSED_ADDRESS: ProblemError(
-        "too_many_from_address", "As many connections are open from your address as one may have."
+        "too_many_from_address", "Your address has reached its connection limit."
     ),
 }
 

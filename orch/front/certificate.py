@@ -76,12 +76,12 @@ class Certificate:
             self._events.record(
                 "bad",
                 "service",
-                f"The new TLS certificate cannot be used, the one before stays: {fault}",
+                f"The new TLS certificate cannot be used, so the previous one stays in use: {fault}",
             )
             return False
         self._pair = seen
         _log.info("certificate replaced", path=self._certificate)
-        self._events.record("ok", "service", "The TLS certificate was replaced; new connections get it.")
+        self._events.record("ok", "service", "The TLS certificate was replaced. New connections use it.")
         return True
 
     def _contents(self) -> tuple[bytes | None, bytes | None]:

@@ -99,5 +99,6 @@ class AnswerBuffer:
         self._waited += trio.current_time() - began
         if limit.cancelled_caught:
             raise ProblemError(
-                "request_timeout", f"The client takes less than {self._rate:g} bytes of the answer a second."
+                "request_timeout",
+                f"The client reads the response at less than {self._rate:g} bytes a second.",
             )

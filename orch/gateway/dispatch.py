@@ -147,7 +147,7 @@ class Dispatcher:
         """
         backend = self._backends.get(service)
         if backend is None:
-            raise ProblemError("unknown_service", f"There is no service named {service}.", service=service)
+            raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
         deadline = trio.current_effective_deadline()
         tried: set[str] = set()
         stale: Lane | None = None
@@ -172,7 +172,7 @@ class Dispatcher:
                     raise _problem(service, error) from error
                 stale = lane if is_replaced else stale
             except UnsendableError as error:
-                raise ProblemError("invalid_request", f"The request cannot be passed on: {error}.") from error
+                raise ProblemError("invalid_request", f"The request cannot be forwarded: {error}.") from error
             self._on_retry(service)
             if not is_replaced:
                 await trio.sleep(backoff(trace.attempts, self._jitter()))
@@ -290,15 +290,15 @@ def overloaded(service: str) -> ProblemError:
     """Return the problem of a request that found no free connection in time."""
     return ProblemError(
         "overloaded",
-        f"As many requests to the {service} as may be are under way. Try again in a moment.",
+        f"The limit of requests to the {service} has been reached. Try again in a moment.",
         headers=RETRY_AFTER,
         service=service,
     )
 
 
 def short(
-    detail: str = "The request could not be carried out: this service itself is short of resources now. "
-    "Try again in a few seconds.",
+    detail: str = "The request failed because the orchestration service is out of resources. Try again in "
+    "a few seconds.",
 ) -> ProblemError:
     """Return the problem of a request that failed for want of something of our own."""
     return ProblemError("own_shortage", detail, headers={"Retry-After": "5"})
@@ -322,7 +322,7 @@ def _problem(service: str, error: UpstreamError) -> ProblemError:
     if code == "service_unavailable":
         detail = f"The {service} is not answering: {error}."
     else:
-        detail = f"The {service} gave no answer that can be read: {error}."
+        detail = f"The {service} sent an invalid response: {error}."
     return ProblemError(code, detail, service=service)
 
 
@@ -337,7 +337,7 @@ def _unavailable(backend: Backend, flow: Flow, now: float) -> ProblemError:
     seconds = max(1, math.ceil(wait))
     return ProblemError(
         "service_unavailable",
-        f"The {backend.name} has failed too often just now. It is tried again in {seconds} s.",
+        f"The {backend.name} failed too often. It is tried again in {seconds} s.",
         headers={"Retry-After": str(seconds)},
         service=backend.name,
     )

@@ -24,15 +24,15 @@ class Places:
         if self._callers[caller] >= of_caller:
             raise ProblemError(
                 "too_many_requests",
-                f"{of_caller} requests from your address are under way, which is as many as may be. "
-                "Wait for one to end.",
+                f"Your address has {of_caller} requests in progress, which is the limit. Wait for one to "
+                "end.",
                 headers={"Retry-After": "1"},
                 limit=of_caller,
             )
         if self.taken >= limit:
             raise ProblemError(
                 "overloaded",
-                "As many requests as may be are under way. Try again in a moment.",
+                "The limit of requests in progress has been reached. Try again in a moment.",
                 headers={"Retry-After": "1"},
             )
         self.taken += 1

@@ -254,11 +254,11 @@ class Proxy:
         try:
             match = call.match = self._find(call.path)
         except UnroutableError as error:
-            raise ProblemError("invalid_request", f"This address cannot be passed on: {error}.") from error
+            raise ProblemError("invalid_request", f"This path cannot be forwarded: {error}.") from error
         if match is None:
-            raise ProblemError("not_found", "No back end answers at this address.")
+            raise ProblemError("not_found", "No back end is routed at this path.")
         if call.method in _REFUSED_METHODS:
-            raise ProblemError("method_not_allowed", f"{call.method} does not go through the gateway.")
+            raise ProblemError("method_not_allowed", f"The gateway does not forward {call.method}.")
         self._spool.disk_limit = policy.spool_bytes
         with self._places.taking(
             call.caller, limit=policy.max_requests, of_caller=policy.max_requests_per_address
@@ -296,8 +296,8 @@ class Proxy:
         if limit.cancelled_caught:
             raise ProblemError(
                 "request_timeout",
-                f"The request had not come in full after {call.elapsed:.0f} s. "
-                f"At least {policy.client_rate:g} bytes a second have to come.",
+                f"The request did not arrive completely within {call.elapsed:.0f} s. Send at least "
+                f"{policy.client_rate:g} bytes a second.",
             )
         nursery.start_soon(inbound.watch, nursery.cancel_scope)
         return await incoming.end()
@@ -380,12 +380,12 @@ class Proxy:
             request_id, path = call.request_id.decode(), call.scope["path"]
             log.error("gateway.failed", request_id=request_id, path=path, exc_info=error)
             if isinstance(error, OSError):  # a folder for temporary files that is missing, or read-only
-                return short("What you send cannot be stored here now. Send less, or tell the operators.")
+                return short("Your request cannot be stored right now. Send less, or tell the operators.")
             return ProblemError("internal_error", "The gateway failed. The log has the reason.")
         self._on_shortage(shortage, call.match.service if call.match else "")
         return short(
-            "There is no room to store what you send: this service itself is short of resources now. "
-            "Try again in a few seconds, or with less."
+            "Your request cannot be stored: the orchestration service is out of disk space or other "
+            "resources. Try again in a few seconds, or send less."
         )
 
     def _finish(self, call: Call, problem: ProblemError | None) -> None:
@@ -410,7 +410,7 @@ def encoded_path(scope: Scope) -> str:
 
 def too_large(limit: int) -> ProblemError:
     """Return the problem of a body over ``limit`` bytes."""
-    return ProblemError("body_too_large", f"A body may have {limit} bytes at most.", limit=limit)
+    return ProblemError("body_too_large", f"A body can have {limit} bytes at most.", limit=limit)
 
 
 async def _refuse(call: Call, problem: ProblemError) -> None:
@@ -440,7 +440,7 @@ def _too_slow(call: Call, seconds: float) -> ProblemError:
 
 def _takes_too_long(seconds: float) -> ProblemError:
     return ProblemError(
-        "request_timeout", f"The client had not taken the answer in full after {seconds:g} s."
+        "request_timeout", f"The client did not read the response completely within {seconds:g} s."
     )
 
 

@@ -382,7 +382,7 @@ class GatewayService:
         self._follow()
         backend = self._backends.get(service)
         if backend is None:
-            raise ProblemError("unknown_service", f"There is no service named {service}.", service=service)
+            raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
         return backend.instances.values()
 
     def _follow_routes(self) -> None:
@@ -428,15 +428,15 @@ class GatewayService:
             self._events.record(
                 "bad",
                 lane.service,
-                f"{lane.shown} failed {times} and gets no {_OF[lane.flow]} for "
-                f"{lane.breaker.policy.cooldown:g} s; last: {lane.last_failure}.",
+                f"{lane.shown} failed {times}. It gets no {_OF[lane.flow]} for "
+                f"{lane.breaker.policy.cooldown:g} s. Last failure: {lane.last_failure}.",
             )
         elif state is State.CLOSED:
             self._events.record("ok", lane.service, f"{lane.shown} answers again and gets {_OF[lane.flow]}.")
         self._topics.touch(TOPIC)
 
     def _short(self, shortage: Shortage, service: str) -> None:
-        self._shortages.note(shortage, f"A request to the {service} could not be carried out.")
+        self._shortages.note(shortage, f"A request to the {service} failed.")
 
     def _retried(self, service: str) -> None:
         self._retries += 1
@@ -479,7 +479,7 @@ async def _collect(reply: Reply, limit: int) -> bytes:
         if size > limit:
             raise ProblemError(
                 "bad_gateway",
-                f"The {reply.service} gave an answer of more than {limit} bytes.",
+                f"The {reply.service} sent a response of more than {limit} bytes.",
                 service=reply.service,
             )
         pieces.append(data)

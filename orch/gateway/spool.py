@@ -124,7 +124,7 @@ class IncomingBody:
         if spool.on_disk + len(data) > spool.disk_limit:
             raise ProblemError(
                 "overloaded",
-                "The uploads that are under way take all the room there is for them. Try again in a moment.",
+                "Uploads in progress use all the space reserved for them. Try again in a moment.",
                 headers={"Retry-After": "5"},
             )
         spool.on_disk += len(data)  # before it is there, so that writers at the same time do not exceed it

@@ -191,7 +191,7 @@ class Upstream:
         if self._busy < self.limit and not self._queue:
             self._busy += 1
         elif len(self._queue) >= self.waiting_limit:
-            raise UpstreamError(Failure.OVERLOADED, "too many requests are waiting for it")
+            raise UpstreamError(Failure.OVERLOADED, "too many requests are queued for it")
         else:
             await self._queue.park()  # whoever unparks it hands over a slot
 
@@ -368,7 +368,9 @@ def _ending() -> Iterator[None]:
 
 
 def _short(shortage: Shortage) -> UpstreamError:
-    return UpstreamError(Failure.SHORTAGE, f"this service itself is {WORDS[shortage]}", shortage=shortage)
+    return UpstreamError(
+        Failure.SHORTAGE, f"the orchestration service is {WORDS[shortage]}", shortage=shortage
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -383,6 +385,6 @@ def _reason(error: BaseException) -> str:
         if isinstance(reason, ConnectionRefusedError):
             return "the connection was refused"
         if isinstance(reason, socket.gaierror):
-            return "there is no host of this name"
+            return "its host name does not resolve"
         reason = reason.__cause__
     return "no connection could be made"

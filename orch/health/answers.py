@@ -75,7 +75,7 @@ def _judge_status(
     if status in _NOT_THERE:
         return Seen.IMPAIRED, (f"has no {endpoint}; set services.{service}.health_endpoint",)
     if status in _KEY_WANTED:
-        return Seen.IMPAIRED, (f"wants a key at {endpoint}; set services.{service}.api_key",)
+        return Seen.IMPAIRED, (f"requires a key at {endpoint}; set services.{service}.api_key",)
     answered = f"answers {status} to GET {endpoint}" + (f": {detail}" if detail else "")
     return (Seen.MISSED if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Seen.IMPAIRED), (answered,)
 

@@ -41,7 +41,7 @@ _SPECIAL: Final = (socket.gaierror, ssl.SSLError)
 _CA_FILE: Final = "ca_file"
 _WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (httpx2.InvalidURL, ""),  # the words are ours, see _get
-    (httpx2.LocalProtocolError, "cannot be asked: a header of the settings cannot be sent"),
+    (httpx2.LocalProtocolError, "cannot be checked: a configured header cannot be sent"),
     (httpx2.RemoteProtocolError, "closed the connection without an answer"),
     (httpx2.ReadError, "closed the connection without an answer"),
 )
@@ -129,7 +129,7 @@ async def probe(
             if own_shortage(error) is not None:
                 return _failure(error)
             log.exception("check failed", service=name, instance=mask_url(url))
-            return Observation(Seen.MISSED, (f"cannot be asked: {type(error).__name__}",))
+            return Observation(Seen.MISSED, (f"cannot be checked: {type(error).__name__}",))
     return Observation(Seen.MISSED, (f"no answer in {in_words(patience)}",))
 
 
@@ -185,7 +185,7 @@ def _failure(error: Exception) -> Observation:
     shortage = own_shortage(error) or _hidden_shortage(error)
     if shortage is not None:
         return Observation(
-            Seen.UNSEEN, (f"not checked: the service itself is {WORDS[shortage]}",), shortage=shortage
+            Seen.UNSEEN, (f"not checked: the orchestration service is {WORDS[shortage]}",), shortage=shortage
         )
     found = tuple(causes(error))
     plain = [cause for cause in found if isinstance(cause, OSError) and not isinstance(cause, _SPECIAL)]
@@ -217,4 +217,4 @@ def _reason(error: Exception, found: tuple[BaseException, ...]) -> str:
     for kind, words in _WORDS:
         if isinstance(error, kind):
             return words or str(error)
-    return f"cannot be asked: {type(error).__name__}"
+    return f"cannot be checked: {type(error).__name__}"

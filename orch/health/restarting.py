@@ -84,16 +84,16 @@ class Restarter:
                 text = f"{self._given_up(attempts)} The next attempt is in {in_words(until - now)}."
                 return RecoveryStatistics(attempt=attempts, limit=limit, next_in=until - now, text=text)
             case Wait(until, number):
-                text = f"Is started again in {in_words(until - now)}, attempt {number} of {limit}."
+                text = f"Restarts in {in_words(until - now)}, attempt {number} of {limit}."
                 return RecoveryStatistics(attempt=number, limit=limit, next_in=until - now, text=text)
             case Attempt(number):
-                text = f"Is started again now{self._which(number)}."
+                text = f"Is being restarted{self._which(number)}."
                 return RecoveryStatistics(attempt=number or limit, limit=limit, next_in=0.0, text=text)
             case Nothing():
                 made = recovery.attempts_made(self._recovery, self._policy, now)
                 if is_well or not made:
                     return None
-                text = f"Was started again, attempt {made} of {limit}. Waiting for its answers."
+                text = f"Was restarted, attempt {made} of {limit}. Waiting for it to respond."
                 return RecoveryStatistics(attempt=made, limit=limit, next_in=None, text=text)
 
     async def _turn(self) -> str:
@@ -115,7 +115,7 @@ class Restarter:
                     if announced != until and self._recovery.short_until <= now:
                         announced = until
                         which = f"attempt {number} of {self._policy.attempts}"
-                        self._say("info", f"Is started again in {in_words(until - now)}, {which}.")
+                        self._say("info", f"Restarts in {in_words(until - now)}, {which}.")
                     await self._stirred(until)
                 case GiveUp(attempts, until):
                     if not self._recovery.given_up:
@@ -128,8 +128,8 @@ class Restarter:
     def _given_up(self, attempts: int) -> str:
         window, again = in_words(self._policy.window), in_words(self._policy.again)
         return (
-            f"Was started again {attempts} times within {window} and did not stay up. "
-            f"It is tried again every {again}; restart it once the cause is mended."
+            f"Was restarted {attempts} times within {window} and did not stay up. It is tried again "
+            f"every {again}; restart it once the cause is fixed."
         )
 
     def _which(self, number: int) -> str:
@@ -187,7 +187,7 @@ class KeptProcess(Restarter):
     def restart(self) -> None:
         """Stop the child if it runs, and start it at once."""
         super().restart()
-        self._observe(Observation(Seen.BEGUN, ("stopped, to be started again",)))
+        self._observe(Observation(Seen.BEGUN, ("stopped, to be restarted",)))
         self._end()
 
     def trouble(self) -> None:
@@ -210,7 +210,7 @@ class KeptProcess(Restarter):
     async def _live(self, how: str, *, is_again: bool) -> None:
         """Run the child once, to its end; where it cannot be started for a shortage of ours, not at all."""
         self._observe(Observation(Seen.BEGUN, (f"{how}, no answer yet",)))
-        ended = "was stopped because it did not answer"
+        ended = "was stopped because it did not respond"
         self._scope = scope = trio.CancelScope()
         shortage: Shortage | None = None
         self._is_uncounted = is_again
@@ -285,9 +285,9 @@ class RestartCommand(Restarter):
         if is_well or not self._argv():
             return None
         text = (
-            "Another worker sees to it."
+            "Another worker is responsible for restarting it."
             if self._lease.is_elsewhere
-            else "Which worker starts it again is agreed on through Redis, which does not answer. It waits."
+            else "Restart is on hold: Redis, which decides which worker restarts it, is unreachable."
         )
         return RecoveryStatistics(attempt=0, limit=self._policy.attempts, next_in=None, text=text)
 

@@ -145,7 +145,7 @@ class HealthService:
         known.refusal = refusal
         self._review(known)
         if refusal is None:
-            self._say(known, "ok", "Answers what is asked of it again.")
+            self._say(known, "ok", "Accepts requests again.")
         else:
             self._say(known, "bad", f"{refusal[0].upper()}{refusal[1:]}.")
         self._tell()
@@ -164,7 +164,7 @@ class HealthService:
         if self.elsewhere is None or not await self.elsewhere(service, reason):
             raise ProblemError(
                 "service_unavailable",
-                f"Which worker starts {service} again is not agreed on now. Try again soon.",
+                f"No worker is responsible for restarting {service} right now. Try again soon.",
                 service=service,
             )
 
@@ -172,18 +172,19 @@ class HealthService:
         """Begin to start a back end again if that is for this worker to do. ProblemError: as restart."""
         known = self._services.get(service)
         if known is None:
-            raise ProblemError("unknown_service", f"There is no service called {service}.", service=service)
+            raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
         if known.restarter is None or not self._is_restartable(known):
             raise ProblemError(
                 "not_restartable",
-                f"{service} was not started by this service and has no restart_command.",
+                f"{service} cannot be restarted from here: it is not a child process and has no "
+                "restart_command.",
                 service=service,
             )
         if not self._is_running:
-            raise ProblemError("service_unavailable", "Health checks are not running now.", service=service)
+            raise ProblemError("service_unavailable", "Health checks are not running.", service=service)
         if isinstance(known.restarter, RestartCommand) and not known.restarter.is_ours:
             return False
-        self._say(known, "info", f"Is being started again. {reason}")
+        self._say(known, "info", f"Is being restarted. {reason}")
         known.restarter.restart()
         return True
 
@@ -353,7 +354,7 @@ class HealthService:
         )
         took = trio.current_time() - began
         if self._pulse.was_stopped_since(began) and observation.seen is not Seen.GOOD:
-            observation = Observation(Seen.UNSEEN, ("not checked: the service itself stood still",))
+            observation = Observation(Seen.UNSEEN, ("not checked: the orchestration service was suspended",))
         if observation.seen is Seen.UNSEEN:
             if observation.shortage is not None:
                 self._shortages.note(observation.shortage, f"{instance.shown} cannot be checked.")
@@ -390,7 +391,7 @@ class HealthService:
 
     def _stood_still(self, _seconds: float) -> None:
         """Give what is being started time anew: this process was not there to see its first answer."""
-        unseen = Observation(Seen.UNSEEN, ("not checked: the service itself stood still",))
+        unseen = Observation(Seen.UNSEEN, ("not checked: the orchestration service was suspended",))
         for service in self._services.values():
             for instance in service.instances.values():
                 if instance.verdict.start_by is not None:

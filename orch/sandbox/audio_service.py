@@ -205,7 +205,7 @@ class AudioService:
             except EngineFailed as error:
                 log.error("engine failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's words say it, our stack does not
                 raise ProblemError(
-                    "service_unavailable", "The engine broke off. The log says why."
+                    "service_unavailable", "The engine failed. The log has the reason."
                 ) from error
             return Transcript(
                 text=" ".join(segment.text for segment in heard.segments if segment.text),
@@ -224,7 +224,8 @@ class AudioService:
         waiting_limit = engine.capacity * WAITING_PER_PLACE
         busy = ProblemError(
             "too_many_recordings",
-            f"{engine.capacity} are heard at the same time; {waiting_limit} more may wait.",
+            f"{engine.capacity} recordings are transcribed at the same time and {waiting_limit} more "
+            "can be queued. Try again soon.",
             headers={"Retry-After": "2"},
         )
         if self._recordings >= engine.capacity + waiting_limit:
@@ -279,7 +280,7 @@ def choose(language: str, engine: SpeechEngine) -> str | None:
         offered = ", ".join(english_name(code) for code in engine.languages)
         raise ProblemError(
             "unsupported_language",
-            f"{engine.name} does not know {english_name(language)}. It knows: {offered}.",
+            f"{engine.name} does not support {english_name(language)}. It supports: {offered}.",
             languages=list(engine.languages),
         )
     return found
@@ -317,7 +318,7 @@ async def read_upload() -> Upload:
     if len(upload.recording) > RECORDING_LIMIT:
         raise _too_large()
     if not upload.recording:
-        raise ProblemError("empty_audio", "The upload has no bytes.")
+        raise ProblemError("empty_audio", "The upload is empty.")
     return upload
 
 
@@ -327,7 +328,7 @@ async def _read_body() -> Upload:
         file = files.get("audio")
         if file is None:
             raise ProblemError(
-                "invalid_request", "The form needs the recording in a field named audio.", path="audio"
+                "invalid_request", 'The form must have the recording in the field "audio".', path="audio"
             )
         with closing(file):
             recording = file.read()
@@ -373,7 +374,7 @@ def _check_length(size: int) -> None:
     if size > LONGEST_RECORDING * BYTES_PER_SECOND:
         raise ProblemError(
             "recording_too_large",
-            f"A recording may be {LONGEST_RECORDING // 60} minutes long here; send it in parts.",
+            f"A recording can be {LONGEST_RECORDING // 60} minutes long at most; send it in parts.",
         )
 
 
@@ -381,7 +382,7 @@ def _read_flag(text: str) -> bool:
     flags = {"true": True, "1": True, "false": False, "0": False}
     if text.lower() not in flags:
         raise ProblemError(
-            "invalid_request", "enable_vad is true or false.", path="enable_vad", expected="bool"
+            "invalid_request", "enable_vad must be true or false.", path="enable_vad", expected="bool"
         )
     return flags[text.lower()]
 

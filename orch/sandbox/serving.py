@@ -80,7 +80,9 @@ def create_app(name: str) -> QuartTrio:
 
     async def answer_failure(error: Exception) -> Response:
         log.error("request failed", path=request.path, request_id=g.request_id, exc_info=error)
-        return await answer_problem(ProblemError("internal_error", "The request failed. The log says why."))
+        return await answer_problem(
+            ProblemError("internal_error", "The request failed. The log has the reason.")
+        )
 
     app.register_error_handler(ProblemError, answer_problem)
     app.register_error_handler(HTTPException, answer_http)

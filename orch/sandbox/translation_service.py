@@ -137,7 +137,7 @@ class TranslationService:
             ) from error
         except TranslationFailed as error:
             log.error("translation failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's words say it, our stack does not
-            raise ProblemError("service_unavailable", "The engine broke off. The log says why.") from error
+            raise ProblemError("service_unavailable", "The engine failed. The log has the reason.") from error
         return Translation(
             translated_text=text,
             source_language=pair.source,
@@ -158,7 +158,7 @@ def choose(source: str, target: str, pairs: tuple[Pair, ...]) -> Pair:
     if source in {"", AUTO}:
         raise ProblemError(
             "unsupported_language",
-            f"Say in source_language what the text is in; this engine cannot tell. There is: {offered}.",
+            f"source_language is required: this engine cannot detect the language. Available: {offered}.",
             pairs=listed,
         )
     found_source = closest(source, {pair.source for pair in pairs})
@@ -166,7 +166,7 @@ def choose(source: str, target: str, pairs: tuple[Pair, ...]) -> Pair:
     if found_source is None or found_target is None:
         raise ProblemError(
             "unsupported_language",
-            f"There is no translation from {source!r} to {target!r}. There is: {offered}.",
+            f"No translation from {source!r} to {target!r} is available. Available: {offered}.",
             pairs=listed,
         )
     return Pair(found_source, found_target)
@@ -175,10 +175,10 @@ def choose(source: str, target: str, pairs: tuple[Pair, ...]) -> Pair:
 def _check_text(text: str) -> None:
     if len(text) > LONGEST_TEXT:
         raise ProblemError(
-            "body_too_large", f"A text may have {LONGEST_TEXT} characters; this one has {len(text)}."
+            "body_too_large", f"A text can have {LONGEST_TEXT} characters at most; this one has {len(text)}."
         )
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ProblemError("invalid_request", "The text holds half of a surrogate pair.", path="$.text")
+        raise ProblemError("invalid_request", "The text contains a lone surrogate.", path="$.text")
 
 
 def create(service: TranslationService) -> QuartTrio:

@@ -156,7 +156,7 @@ class LiveSettings:
             for fault in error.faults:
                 log.error("settings not applied", path=fault.path, expected=fault.expected)  # noqa: TRY400 - the fault says it all
             self._events.record(
-                "bad", "settings", f"{self._path.name} was changed but cannot be used: {error.faults[0]}"
+                "bad", "settings", f"The changed file {self._path.name} was not applied: {error.faults[0]}"
             )
             self.on_applied(())
             return ()
@@ -196,7 +196,7 @@ class LiveSettings:
             if self._refused != tuple(error.faults):
                 self._refused = tuple(error.faults)
                 log.error("settings of other workers not applied", fault=str(error.faults[0]))  # noqa: TRY400 - the fault says it all
-                text = f"What was changed on another worker cannot be used here: {error.faults[0]}"
+                text = f"Settings changed on another worker cannot be applied on this one: {error.faults[0]}"
                 self._events.record("bad", "settings", text)
                 self.on_applied(())
             raise
@@ -205,7 +205,7 @@ class LiveSettings:
             log.warning(
                 "settings refused that do not change at run time", paths=[each.path for each in refused]
             )
-            text = f"A change that came through the store was refused: {refused[0]}."
+            text = f"A change of settings from the store was refused: {refused[0]}."
             self._events.record("bad", "settings", text)
         self._refused = refused
         self._runtime, self.revision = dict(kept), revision

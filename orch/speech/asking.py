@@ -62,7 +62,7 @@ class BackEnd:
         """What the settings say of it now. ProblemError ``unknown_service``."""
         service = self._settings.current.services.get(self.name)
         if service is None:
-            raise ProblemError("unknown_service", f"The settings name no {self.name}.", service=self.name)
+            raise ProblemError("unknown_service", f"No {self.name} is configured.", service=self.name)
         if service != self._of:
             self._of = service
             self._left_out = frozenset()
@@ -132,7 +132,9 @@ class BackEnd:
             except Exception as error:
                 log.exception("request failed", service=self.name)
                 raise ProblemError(
-                    "internal_error", f"{self.name} could not be asked; the log says why.", service=self.name
+                    "internal_error",
+                    f"The request to {self.name} failed. The log has the reason.",
+                    service=self.name,
                 ) from error
             self.last_status = answer.status
             rest = [name for name in optional if name not in left_out]
@@ -151,7 +153,7 @@ class BackEnd:
         except Exception as error:
             log.exception("answer cannot be read", service=self.name, status=answer.status)
             raise ProblemError(
-                "bad_gateway", f"{self.name} gave an answer that cannot be read.", service=self.name
+                "bad_gateway", f"{self.name} sent an invalid response.", service=self.name
             ) from error
 
     def _note_failure(
@@ -176,7 +178,7 @@ class BackEnd:
     def _not_yet(self, wait: float) -> ProblemError:
         return ProblemError(
             "rate_limited",
-            f"{self.name} has asked to be left alone; it is asked again in {max(1, round(wait))} s.",
+            f"{self.name} asked for a pause. Requests continue in {max(1, round(wait))} s.",
             headers={"Retry-After": f"{max(1, round(wait))}"},
             service=self.name,
         )

@@ -222,7 +222,7 @@ def document(service: str, path: str, answer: Answer) -> Any:
             why = "it is a web page or XML, not JSON"
         raise ProblemError(
             "bad_gateway",
-            f"{service} answered {path.partition('?')[0]} with what cannot be read: {why}",
+            f"{service} sent an invalid response to {path.partition('?')[0]}: {why}",
             service=service,
         ) from error
 
@@ -256,11 +256,11 @@ def unusable(service: str, path: str, said: dict[str, Any], missing: str) -> Pro
     if said.get("error"):
         _, sentence = words_of(said)
         return ProblemError(
-            "bad_gateway", sentence or f"{service} answered with an error of no words.", service=service
+            "bad_gateway", sentence or f"{service} answered with an error without a message.", service=service
         )
     return ProblemError(
         "bad_gateway",
-        f"{service} answered {path.partition('?')[0]} with what cannot be read: {missing} is missing.",
+        f"{service} sent an invalid response to {path.partition('?')[0]}: {missing} is missing.",
         service=service,
     )
 

@@ -162,7 +162,9 @@ def export(
     name = session_id
     if choice.stream is not None:
         if said.started is None:
-            raise ProblemError("not_found", f"Nothing of a stream {choice.stream[:128]} is in this session.")
+            raise ProblemError(
+                "not_found", f"This session has no transcript of a stream {choice.stream[:128]}."
+            )
         name = f"{session_id}-{choice.stream}"
     text = form.write(said, choice, pace)
     return File(f"translation-{name}.{form.extension}", form.media_type, text.encode())

@@ -158,7 +158,7 @@ class Speech:
                 known = ", ".join(offered.targets)
                 raise ProblemError(
                     "unsupported_language",
-                    f"{TRANSLATION} does not know {target!r}. It knows: {known}.",
+                    f"{TRANSLATION} does not support {target!r}. It supports: {known}.",
                     service=TRANSLATION,
                 )
 
@@ -186,7 +186,7 @@ class Speech:
             known = ", ".join(offered.source)
             raise ProblemError(
                 "unsupported_language",
-                f"{AUDIO} does not know {language!r}. It knows: {known}.",
+                f"{AUDIO} does not support {language!r}. It supports: {known}.",
                 service=AUDIO,
             )
 

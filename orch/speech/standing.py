@@ -86,7 +86,7 @@ def in_words(service: str, error: ProblemError, status: int | None) -> str:
     said = error.detail.rstrip(".")
     setting = f"services.{service}"
     if status is None:
-        return f"does not answer what is asked of it: {said}"
+        return f"does not answer requests: {said}"
     if status in _KEY:
         return f"refuses requests with {status}: {said}; check {setting}.api_key (or headers)"
     if status in _PATH:
@@ -95,4 +95,4 @@ def in_words(service: str, error: ProblemError, status: int | None) -> str:
         return f"refuses requests with {status}: {said}; check its limits and the account's quota"
     if status in _OF_THE_CONTENT:
         return f"refuses requests with {status}: {said}; check {setting}.dialect and .model"
-    return f"gives answers of no use ({status}): {said}"
+    return f"sends unusable responses ({status}): {said}"

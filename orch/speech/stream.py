@@ -512,7 +512,7 @@ class SpeechStream:
         for segment in self._segments.values():
             if segment.error is not None:
                 return segment.error
-        return ProblemError("service_unavailable", f"{AUDIO} is not answering.", service=AUDIO)
+        return ProblemError("service_unavailable", f"{AUDIO} is not responding.", service=AUDIO)
 
     async def _give_up(self, decision: GiveUp) -> None:
         segment = self._segments[decision.number]
@@ -521,8 +521,8 @@ class SpeechStream:
             why = f" {error.detail}" if error is not None else ""
             error = ProblemError(
                 "speech_lost",
-                f"{segment.seconds:.1f} s of speech were not written down: {AUDIO} did not do it within "
-                f"{self._settings.buffer_seconds:g} s.{why}",
+                f"{segment.seconds:.1f} s of speech could not be transcribed: {AUDIO} did not do it "
+                f"within {self._settings.buffer_seconds:g} s.{why}",
                 service=AUDIO,
             )
         await self._publish(gap(self.origin, segment, error, is_final=True, timestamp=self._timestamp()))

@@ -78,7 +78,7 @@ class Translations:
     async def _turn_away(self, final: Transcript, target: str) -> None:
         error = ProblemError(
             "service_unavailable",
-            f"{TRANSLATION} is too far behind: {MOST} translations wait.",
+            f"{TRANSLATION} is too far behind: {MOST} translations are queued.",
             service=TRANSLATION,
         )
         await self._publish(translation_gap(final, target, error, is_final=True, timestamp=self._timestamp()))

@@ -204,7 +204,7 @@ def _language(value: Any) -> str | None:
 
 
 def _unreadable(what: str) -> ProblemError:
-    return ProblemError("bad_gateway", f"{TRANSLATION} gave an answer {what}.", service=TRANSLATION)
+    return ProblemError("bad_gateway", f"{TRANSLATION} sent a response {what}.", service=TRANSLATION)
 
 
 def _codes(value: Any) -> list[str]:

@@ -297,7 +297,7 @@ class Tree:
             branch.state = State.FAILED
             reason = (
                 f"The branch {branch.name} failed more than {branch.policy.limit} times in "
-                f"{branch.policy.window:g} s; the last time with {branch.last_error.type}: {cause}"
+                f"{branch.policy.window:g} s. Last error: {branch.last_error.type}: {cause}"
             )
             self._events.record("bad", branch.name, reason)
             self.fail(reason)
@@ -306,7 +306,7 @@ class Tree:
         branch.backoff_until = self._wall() + delay
         self._enter(branch, State.BACKING_OFF)
         self._events.record(
-            "bad", branch.name, f"Failed ({branch.last_error.type}: {cause}). Starting again in {delay:g} s."
+            "bad", branch.name, f"Failed ({branch.last_error.type}: {cause}). Restarts in {delay:g} s."
         )
         with trio.move_on_after(delay) as branch.scope:
             await self.stopping.wait()

@@ -81,8 +81,8 @@ class Pulse:
             self._events.record(
                 "warn",
                 SUBJECT,
-                f"The service itself stood still for {passed:.3g} s: the machine was paused, overloaded or"
-                " out of memory. Checks and time-outs of that time are not held against anyone.",
+                f"The service was suspended for {passed:.3g} s: the machine was paused, overloaded or out "
+                "of memory. Health checks and time-outs during that time are ignored.",
             )
             self.on_gap(passed)
         if abs(shown - passed) > JUMP:
@@ -92,6 +92,6 @@ class Pulse:
             self._events.record(
                 "warn",
                 SUBJECT,
-                f"The machine's clock was set {way} by {abs(shown - passed):.6g} s, or the machine slept."
-                " Times shown from before are of the old clock.",
+                f"The machine's clock jumped {way} by {abs(shown - passed):.6g} s, or the machine was "
+                "asleep. Earlier times are those of the old clock.",
             )

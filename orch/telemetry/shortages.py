@@ -67,7 +67,7 @@ class ShortageLog:
         for shortage in [each for each, met in self._met.items() if now - met.last_at >= CALM]:
             met = self._met.pop(shortage)
             times = "once" if met.times == 1 else f"{met.times} times"
-            self._events.record("ok", SUBJECT, f"The shortage of {shortage} is over; it was met {times}.")
+            self._events.record("ok", SUBJECT, f"The shortage of {shortage} is over. It occurred {times}.")
             self.on_change()
 
     def lines(self) -> tuple[ShortageLine, ...]:

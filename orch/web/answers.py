@@ -54,12 +54,12 @@ async def read_json(kind: type[T], *, is_optional: bool = False) -> T:
     length = request.content_length
     if length is not None and length > JSON_LIMIT:
         raise ProblemError(
-            "body_too_large", f"A JSON body may have {JSON_LIMIT} bytes; this one has {length}."
+            "body_too_large", f"A JSON body can have {JSON_LIMIT} bytes at most; this one has {length}."
         )
     body = await request.get_data(cache=False)
     if len(body) > JSON_LIMIT:
         raise ProblemError(
-            "body_too_large", f"A JSON body may have {JSON_LIMIT} bytes; this one has {len(body)}."
+            "body_too_large", f"A JSON body can have {JSON_LIMIT} bytes at most; this one has {len(body)}."
         )
     if not body and is_optional:
         body = b"{}"

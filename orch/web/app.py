@@ -172,8 +172,9 @@ def _refuse_plain_requests_for_the_socket(app: Pages, parts: Parts) -> None:
             raise refused.problem
         raise ProblemError(
             "upgrade_required",
-            "/ws is a WebSocket, and this request has no Upgrade: websocket. If your client sent one, a "
-            "proxy between has dropped it: have it pass on the headers Upgrade and Connection.",
+            "/ws accepts only WebSocket handshakes, and this request has no Upgrade: websocket "
+            "header. If your client sent it, a proxy removed it: configure the proxy to forward the "
+            "headers Upgrade and Connection.",
             headers={"Upgrade": "websocket"},
         )
 
@@ -245,7 +246,7 @@ def _answer_errors(app: Pages) -> None:
     async def answer_failure(error: Exception) -> Response:
         log.error("request failed", method=request.method, path=request.path, exc_info=error)
         return await answer_problem(
-            ProblemError("internal_error", f"The request {g.request_id} failed. The log says why.")
+            ProblemError("internal_error", f"The request {g.request_id} failed. The log has the reason.")
         )
 
     handlers: tuple[tuple[type[Exception], Callable[[Any], Awaitable[Response]]], ...] = (
@@ -258,7 +259,7 @@ def _answer_errors(app: Pages) -> None:
 
 
 ERROR_PAGE: Final = pages_module.Page(
-    name="error", path="", title="Error", description="Something is not here."
+    name="error", path="", title="Error", description="A resource was not found."
 )
 
 
@@ -273,10 +274,10 @@ def _translated(error: HTTPException) -> ProblemError:
     detail = error.description or ""
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))
-        detail = f"{request.path} takes {headers['Allow']}, not {request.method}."
+        detail = f"{request.path} supports {headers['Allow']}, not {request.method}."
     elif isinstance(error, NotFound):
-        detail = f"There is nothing at {request.path}."
+        detail = f"The path {request.path} does not exist."
     elif isinstance(error, RequestEntityTooLarge):
         code = "recording_too_large" if request.path.endswith("/recordings") else "body_too_large"
-        detail = "The body is larger than this address takes."
+        detail = "The body is larger than this path accepts."
     return ProblemError(code, detail, headers=headers)

@@ -7,7 +7,7 @@ from orch.settings import Route
 from orch.speech.exports import FORMATS
 
 _FILE: Final = {"type": "string", "format": "binary"}
-_CODES: Final = "Codes of languages with commas between them: up to 32, each of at most 35 characters."
+_CODES: Final = "Language codes separated by commas: up to 32, each of at most 35 characters."
 
 #: What is put into an operation, by method and path.
 OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
@@ -23,7 +23,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
     ("get", "/api/config/export"): {
         "responses": {
             "200": {
-                "description": "The settings in force, without secrets.",
+                "description": "The current settings, without secrets.",
                 "content": {"application/yaml": {"schema": {"type": "string"}}},
             }
         }
@@ -31,11 +31,13 @@ OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
     ("post", "/api/config/import"): {
         "requestBody": {
             "required": True,
-            "description": "Settings as they stand in a file.",
+            "description": "A settings file.",
             "content": {"application/yaml": {"schema": {"type": "string"}}},
         }
     },
-    ("delete", "/api/sessions/{session_id}"): {"responses": {"204": {"description": "The session is over."}}},
+    ("delete", "/api/sessions/{session_id}"): {
+        "responses": {"204": {"description": "The session has ended."}}
+    },
     ("get", "/api/sessions/{session_id}/transcript"): {
         "responses": {
             "200": {
@@ -55,7 +57,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
     ("post", "/api/sessions/{session_id}/recordings"): {
         "requestBody": {
             "required": True,
-            "description": "The recording: the file itself, or a form with the file in the field audio.",
+            "description": 'The recording: the file itself, or a form with the file in the field "audio".',
             "content": {
                 "application/octet-stream": {"schema": _FILE},
                 "audio/*": {"schema": _FILE},
@@ -97,10 +99,10 @@ def gateway_paths(routes: Iterable[Route], problem: Mapping[str, Any]) -> dict[s
         paths[path] = {
             method: {
                 "operationId": f"{method}_{name}_gateway",
-                "summary": f"Hand the request on to {route.service}.",
+                "summary": f"Forward the request to {route.service}.",
                 "description": (
-                    f"What follows the prefix is asked of {route.service} below {route.path}. It takes and "
-                    "answers what the back end does; what goes wrong on the way is a problem document."
+                    f"Forwards the rest of the path to {route.service} below {route.path}. Request and "
+                    "response are those of the back end; errors of the gateway are problem documents."
                 ),
                 "parameters": [below] if has_rest else [],
                 "responses": {"default": problem},

@@ -14,7 +14,7 @@ from orch.web.pages import Page
 
 PATH: Final = "/sign-in"
 PAGE: Final = Page(
-    name="sign-in", path=PATH, title="Sign in", description="For operators: the control token opens the rest."
+    name="sign-in", path=PATH, title="Sign in", description="Sign in as an operator with the control token."
 )
 #: Characters of a token, and of a path to go on to.
 LONGEST: Final = 4096
@@ -65,7 +65,7 @@ def blueprint(parts: Parts) -> Blueprint:
         form = await request.form
         next_path, token = own_path(form.get("next", "/")), form.get("token", "").strip()
         if not token or len(token) > LONGEST:
-            return await page(status=400, next_path=next_path, fault="Type the control token.")
+            return await page(status=400, next_path=next_path, fault="Enter the control token.")
         try:
             cookie = await parts.access.sign_in(request.scope, actor_of(request.scope), token)
         except ProblemError as error:

@@ -202,6 +202,6 @@ def _written(kept: KeptMessages, kind: str, choice: Choice, pace: Pace) -> File:
 def _busy() -> ProblemError:
     return ProblemError(
         "overloaded",
-        "As many transcripts are being made as can be now. Try again in a moment.",
+        "Too many transcripts are being prepared. Try again in a moment.",
         headers={"Retry-After": str(math.ceil(PATIENCE / 4))},
     )

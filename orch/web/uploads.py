@@ -101,7 +101,8 @@ class Uploads:
                         await _receive(request, file, rate=self._speech().min_upload_rate)
                 except trio.TooSlowError:
                     raise ProblemError(
-                        "request_timeout", f"The recording did not arrive within {ARRIVAL_LIMIT:g} s."
+                        "request_timeout",
+                        f"The recording did not arrive completely within {ARRIVAL_LIMIT:g} s.",
                     ) from None
             give_back = self._take(place)
             try:
@@ -119,12 +120,15 @@ class Uploads:
         check(self._held, place, speech)
         total = 2 * speech.concurrent_recordings
         share = max(1, total // 2)
-        later = "Send it again when they have arrived."
+        later = "Send it again when one of them is complete."
         if len(self._arriving) >= total:
-            raise ProblemError("too_many_recordings", f"{total} recordings are arriving now. {later}")
+            raise ProblemError(
+                "too_many_recordings", f"{total} recordings are being uploaded, which is the limit. {later}"
+            )
         if sum(each.address == place.address for each in self._arriving) >= share:
             raise ProblemError(
-                "too_many_recordings", f"{share} recordings are arriving from your address now. {later}"
+                "too_many_recordings",
+                f"{share} recordings are being uploaded from your address, which is the limit. {later}",
             )
         self._arriving.append(place)
         try:
@@ -141,23 +145,23 @@ class Uploads:
 
 def check(held: Sequence[Place], place: Place, speech: Speech) -> None:
     """Raise ``too_many_recordings`` where one more may not be written down now: which bound it is."""
-    later = "Wait until one has been written down, or cancel one."
+    later = "Wait until one has been transcribed, or cancel one."
     total, here = speech.concurrent_recordings, speech.max_recordings_per_session
     mine = speech.max_recordings_per_address
     if len(held) >= total:
         raise ProblemError(
             "too_many_recordings",
-            f"{total} recordings are being written down, as many as may be in all. {later}",
+            f"{total} recordings are being transcribed, which is the limit. {later}",
         )
     if sum(each.session_id == place.session_id for each in held) >= here:
         raise ProblemError(
             "too_many_recordings",
-            f"{here} recordings of this session are being written down, as many as may be. {later}",
+            f"{here} recordings of this session are being transcribed, which is the limit. {later}",
         )
     if sum(each.address == place.address for each in held) >= mine:
         raise ProblemError(
             "too_many_recordings",
-            f"{mine} recordings from your address are being written down, as many as may be. {later}",
+            f"{mine} recordings from your address are being transcribed, which is the limit. {later}",
         )
 
 
@@ -192,7 +196,7 @@ async def _receive_form(request: Request, body: AsyncIterator[bytes], file: IO[b
         )
         given = parsed[1].get("audio")
         if given is None:
-            raise ProblemError("invalid_request", "The form has no file in its field audio.", path="audio")
+            raise ProblemError("invalid_request", 'The form has no file in the field "audio".', path="audio")
         # The recording is read for longer than the request lasts.
         await trio.to_thread.run_sync(shutil.copyfileobj, given.stream, file)
     if file.tell() > RECORDING_LIMIT:
@@ -215,8 +219,8 @@ async def paced(body: AsyncIterable[bytes], rate: int) -> AsyncGenerator[bytes, 
         if waiting.cancelled_caught:
             raise ProblemError(
                 "request_timeout",
-                f"The recording arrives with less than {rate} bytes a second, so it gave up its place."
-                " Send it again over a faster connection.",
+                f"The upload was stopped because it was slower than {rate} bytes a second. Send the "
+                "recording again over a faster connection.",
             )
         window += len(block)
         now = trio.current_time()
@@ -227,4 +231,4 @@ async def paced(body: AsyncIterable[bytes], rate: int) -> AsyncGenerator[bytes, 
 
 
 def _too_large() -> ProblemError:
-    return ProblemError("recording_too_large", f"A recording may have {RECORDING_LIMIT // 2**20} MB.")
+    return ProblemError("recording_too_large", f"A recording can have {RECORDING_LIMIT // 2**20} MB at most.")

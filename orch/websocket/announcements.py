@@ -94,9 +94,9 @@ class Operating:
             silent = "; ".join(described(worker) for worker in asked.missing)
             raise ProblemError(
                 "worker_silent",
-                f"No worker that answers has the connection {name}. Without an answer: {silent}.",
+                f"No worker that replied has the connection {name}. Did not reply: {silent}.",
             )
-        raise ProblemError("unknown_connection", f"There is no connection {name}.")
+        raise ProblemError("unknown_connection", f"No connection is called {name}.")
 
     def _close_here(self, connection_id: str) -> bool:
         connection = self._connections.get(connection_id)
@@ -124,9 +124,9 @@ class Operating:
         self._events.record(
             "bad",
             "sessions",
-            f"{many} lost: nobody ended them, but Redis no longer has them, or not all that was said in them."
-            " It was emptied, started again without what it had stored, or evicts keys (maxmemory-policy)."
-            " Those in them were notified.",
+            f"{many} lost: nobody ended them, but Redis no longer has them or part of their history. "
+            "It was flushed, restarted without its data, or evicts keys (maxmemory-policy). Their "
+            "participants were notified.",
         )
 
     def store_changed(
@@ -148,8 +148,8 @@ class Operating:
         else:
             why = f": {brief}" if brief else ""
             words = (
-                f"Sessions cannot be stored right now{why}. What was sent before is safe;"
-                " what is sent now waits, or is refused."
+                f"Sessions cannot be stored right now{why}. Earlier messages are safe; new ones are "
+                "queued, then rejected."
             )
             self._events.record("bad", "sessions", reason or words)
         self._say(

@@ -174,7 +174,7 @@ class Handlers:
     def _slow_down(self, connection: Connection, data: str | bytes, verdict: Verdict) -> None:
         """Refuse a message that came too soon after others; end a connection that goes on all the same."""
         too_much = ProblemError(
-            "rate_limited", "You send more than one client may. This was not carried out: slow down."
+            "rate_limited", "You sent too many messages, so this one was rejected. Slow down."
         )
         extra = identity(data) if isinstance(data, str) else {}
         self._refuse(connection, too_much, extra.get("id"), is_audio=isinstance(data, bytes))
@@ -196,7 +196,7 @@ class Handlers:
         except ProblemError as error:
             self._refuse(connection, error, identity, is_audio=is_audio)
         except trio.TooSlowError:
-            late = ProblemError("store_unavailable", "What this needs did not answer in time. Try again.")
+            late = ProblemError("store_unavailable", "The request timed out. Try again.")
             self._refuse(connection, late, identity, is_audio=is_audio)
         except Exception:  # noqa: BLE001 - one message's boundary: the connection and its sessions stay
             self._fail(connection, identity, is_audio=is_audio)
@@ -205,7 +205,7 @@ class Handlers:
         """Log what has just been raised, and tell the client where to find it."""
         request_id = f"{connection.connection_id}-{connection.received}"
         _log.exception("message failed", connection_id=connection.connection_id, request_id=request_id)
-        failed = ProblemError("internal_error", f"Something failed here. The log has it as {request_id}.")
+        failed = ProblemError("internal_error", f"Internal error. The log has the reason under {request_id}.")
         self._refuse(connection, failed, identity, is_audio=is_audio)
 
     def _refuse(
@@ -243,8 +243,8 @@ class Handlers:
         if len(message.data) > limit:
             raise ProblemError(
                 "message_too_large",
-                f"$.data: {len(message.data)} bytes of JSON; a broadcast may have {limit}. It was not sent:"
-                " send less at once, or a link to it.",
+                f"$.data: {len(message.data)} bytes of JSON; a broadcast can have {limit} at most. It was "
+                "not sent: send less at once, or a link.",
                 path="$.data",
             )
         connection.pace()
@@ -267,9 +267,7 @@ class Handlers:
             offset = await ticket.wait()
             # Members are told before the ticket is; where the session was ended meanwhile, nobody was.
             if session.has_ended and session.offset < offset:
-                raise ProblemError(
-                    "unknown_session", f"There is no session {session.session_id}. It has ended."
-                )
+                raise ProblemError("unknown_session", f"The session {session.session_id} has ended.")
 
         await self._guarded(connection, identity, kept)
 

@@ -289,7 +289,7 @@ class HubService:
     async def end_session(self, session_id: str) -> None:
         """End a session: members are told, nothing of it is kept. Raises ``unknown_session``."""
         if not await self._rooms.end([session_id]):
-            raise ProblemError("unknown_session", f"There is no session {session_id}.")
+            raise ProblemError("unknown_session", f"No session is called {session_id}.")
         self._events.record("info", "sessions", f"Session {session_id} was ended.")
 
     async def standing(self, session_id: str) -> tuple[str, int]:
@@ -357,7 +357,7 @@ class HubService:
         held: Callable[[], None] | None = None,
     ) -> RecordingOpened:
         """Have a recording transcribed in a session; see :meth:`Recordings.open`."""
-        self._rooms.space.require("What a recording says")
+        self._rooms.space.require("A recording's transcript")
         return await self._recordings.open(
             session_id,
             name=name,
@@ -507,7 +507,9 @@ class HubService:
         if connection.closed_as is not None:
             self._closes[connection.closed_as.name] += 1
         if connection.closed_as is closes.SLOW_CLIENT:
-            self._events.record("warn", "connections", f"{connection.address} was too slow and was closed.")
+            self._events.record(
+                "warn", "connections", f"{connection.address} read too slowly and was disconnected."
+            )
         self._speaking.lose(connection)
         self._membership.detach(connection)
         self._publisher.detach(connection)

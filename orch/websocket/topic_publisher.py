@@ -54,7 +54,7 @@ class TopicPublisher:
         data = self._read_lately(message.topic)
         identity = UNSET if message.id is None else message.id
         if data is None:
-            raise ProblemError("internal_error", f"The state of {message.topic} cannot be read now.")
+            raise ProblemError("internal_error", f"The state of {message.topic} cannot be read right now.")
         if message.topic not in connection.topics:
             connection.topics = (*connection.topics, message.topic)
         self._subscribers.setdefault(message.topic, set()).add(connection)
@@ -146,7 +146,7 @@ class TopicPublisher:
     def _check(self, topic: str) -> None:
         if topic not in self._topics:
             names = ", ".join(self._topics.names())
-            raise ProblemError("unknown_topic", f"There is no topic {topic}. There are: {names}.")
+            raise ProblemError("unknown_topic", f"No topic is called {topic}. Known topics: {names}.")
 
     def _forget(self, connection: Connection, topic: str) -> None:
         connection.topics = _without(connection.topics, topic)

@@ -112,9 +112,11 @@ def _resolved(host: str, port: int) -> list[tuple[int, int, int, str, tuple[obje
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
-        raise AddressError(f"{host!r} is no address of this machine: {error.strerror}.") from error
+        raise AddressError(f"{host!r} is not an address of this machine: {error.strerror}.") from error
     except UnicodeError as error:  # from the encoding of names
-        raise AddressError(f"{host!r} is no address of this machine: no host can have that name.") from error
+        raise AddressError(
+            f"{host!r} is not an address of this machine: it is not a valid host name."
+        ) from error
     return [
         (int(family), int(kind), protocol, name, address) for family, kind, protocol, name, address in found
     ]
@@ -122,7 +124,10 @@ def _resolved(host: str, port: int) -> list[tuple[int, int, int, str, tuple[obje
 
 def _bind_words(host: str, port: int, error: OSError, variable: str = "PORT") -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} is taken by another program. Stop it, or choose another: {variable}={port + 1}."
+        return (
+            f"Port {port} is in use by another program. Stop it, or choose another port: "
+            f"{variable}={port + 1}."
+        )
     if error.errno == errno.EACCES:
         return f"Port {port} is for privileged programs only. Choose one above 1023, such as {variable}=3000."
     return f"Cannot listen on {host}:{port}: {error.strerror}."

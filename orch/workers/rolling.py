@@ -278,7 +278,7 @@ class Fleet:
             return []
         self._to_roll = list(range(len(self._places)))
         if self.is_rolling:
-            return [Say("info", "All workers are replaced once more after the step under way.")]
+            return [Say("info", "All workers are replaced again after the current step.")]
         return [Say("info", "Replacing all workers, one at a time."), *self._roll_next(now)]
 
     def stop(self, now: float, *, code: int = 0) -> list[Action]:
@@ -352,8 +352,8 @@ class Fleet:
         if delay is None:
             policy = self._policy
             text = (
-                f"Worker {worker.place} {how}; that is more than {policy.limit} times "
-                f"in {policy.window:g} s. All are stopped."
+                f"Worker {worker.place} {how}. Workers ended more than {policy.limit} times in "
+                f"{policy.window:g} s, so the service stops."
             )
             return [Say("bad", text), *self.stop(now, code=1)]
         done: list[Action] = []
@@ -361,7 +361,7 @@ class Fleet:
             place.start_at = now + delay
             done.append(Say("bad", f"Worker {worker.place} {how}. Its successor starts in {delay:g} s."))
         else:
-            done.append(Say("bad", f"Worker {worker.place} {how}. Its successor is on its way."))
+            done.append(Say("bad", f"Worker {worker.place} {how}. Its successor is starting."))
         if self._newcomer == worker.number:
             done += self._give_up_roll(f"Worker {worker.place} does not stay up.")
         return done
@@ -376,4 +376,4 @@ class Fleet:
 
     def _give_up_roll(self, why: str) -> list[Action]:
         self._to_roll, self._newcomer = [], None
-        return [Say("bad", f"{why} No more workers are replaced; those that serve go on.")]
+        return [Say("bad", f"{why} No more workers are replaced; running workers continue.")]

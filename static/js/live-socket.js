@@ -104,7 +104,7 @@ export class LiveSocket extends EventTarget {
       timers,
       now,
       ask: () => this.#transmit({ type: "ping", id: this.#id() }),
-      die: () => this.#abandon("The service fell silent."),
+      die: () => this.#abandon("The service stopped responding."),
     });
   }
 

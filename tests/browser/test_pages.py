@@ -530,7 +530,7 @@ def test_a_file_of_settings_is_imported_after_what_it_changes_was_shown(
 def test_a_page_that_is_not_there_is_a_page_too(full: Running, page_at: PageAt, axe: str) -> None:
     """With the side bar, accessible, and a way on."""
     page = page_at(full.url + "/nope", expects=("404",))
-    expect(page.locator("#page-status")).to_have_text("There is nothing at /nope.")
+    expect(page.locator("#page-status")).to_have_text("The path /nope does not exist.")
     assert violations(page, axe) == []
     page.locator("main").get_by_role("link", name="Overview").click()
     settled(page)

@@ -121,7 +121,7 @@ def test_the_tree_of_another_worker_is_looked_at_and_a_branch_of_it_restarted(
         expect(page.locator(".toast")).to_have_text("gateway begins anew.")
         assert running.service.changes == [("restart branch", "gateway of w-1")]
         choices.nth(2).click()
-        expect(page.locator("#worker-fault")).to_contain_text("Worker 2 at translate-1 did not answer")
+        expect(page.locator("#worker-fault")).to_contain_text("Worker 2 at translate-1 did not reply")
         expect(status).to_have_text("Worker 1: all 6 branches are running.")
         assert violations(page, axe) == []
         choices.nth(0).click()

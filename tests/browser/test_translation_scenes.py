@@ -27,7 +27,7 @@ BEN = {"participant_id": "p2", "name": "Ben", "role": "participant", "languages"
 ME = {"participant_id": "p0", "name": "Guest", "role": "participant", "languages": ["en"], "speaking": False}
 AWAY = {
     "code": "service_unavailable",
-    "detail": "The audio-service is not answering.",
+    "detail": "The audio-service is not responding.",
     "service": "audio-service",
     "final": False,
 }

@@ -83,7 +83,7 @@ def test_addresses_of_a_service_and_of_its_socket_are_both_good() -> None:
     assert address("ws://localhost:3000") == "ws://localhost:3000/ws"
     assert address("wss://host/elsewhere") == "wss://host/elsewhere"
     for wrong in ("localhost:3000", "ftp://host", "http://"):
-        with pytest.raises(ValueError, match="is no service's address"):
+        with pytest.raises(ValueError, match="is not the address of a service"):
             address(wrong)
 
 
@@ -226,7 +226,7 @@ def test_a_dead_connection_is_noticed_and_replaced() -> None:
             assert trio.current_time() == 35
             await network.connection(2)
             assert trio.current_time() == 46
-            assert client.state.reason == "The service fell silent."
+            assert client.state.reason == "The service stopped responding."
 
     run(main)
 
@@ -457,7 +457,10 @@ def test_an_error_reaches_the_stream_that_it_is_about() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen, socket)
             async with client.speak("s", sample_rate=16_000) as speech:
-                broken = {"code": "internal_error", "detail": "The recording could not be read to its end."}
+                broken = {
+                    "code": "internal_error",
+                    "detail": "The recording could not be decoded to its end.",
+                }
                 socket.say("error", session_id="s", stream_id="of-a-recording", **broken)
                 socket.say("error", session_id="s", **broken)
                 await trio.testing.wait_all_tasks_blocked()

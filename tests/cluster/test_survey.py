@@ -74,7 +74,7 @@ def test_a_worker_that_is_there_and_silent_is_named() -> None:
             with pytest.raises(ProblemError) as caught:
                 await one.ask_one("w1", "twice", b"4", within=5)
             assert caught.value.code == "worker_silent"
-            assert caught.value.detail == "Worker 1 at x (process 101) did not answer within 5 s."
+            assert caught.value.detail == "Worker 1 at x (process 101) did not reply within 5 s."
             await trio.sleep(10)
             here, there = one.statistics().workers
             assert (here.here, there.here, there.answered) == (True, False, False)
@@ -89,7 +89,7 @@ def test_a_worker_that_is_there_and_silent_is_named() -> None:
         unheard = wire.worker("w2", 2)
         wire.silent = {"w2", "w0"}
         asked = await unheard.ask("roll", within=1)
-        assert [described(each) for each in asked.missing] == ["A worker that has not said where it is"]
+        assert [described(each) for each in asked.missing] == ["A worker (address unknown)"]
 
     run(main)
 

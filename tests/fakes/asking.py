@@ -48,7 +48,7 @@ class FakeStore:
         self._wire.asked.append(payload.partition(b"\n")[0].decode())
         await trio.sleep(within if self._wire.silent else 0)
         if self._wire.is_away:
-            raise ProblemError("store_unavailable", "The other workers cannot be asked now.")
+            raise ProblemError("store_unavailable", "The other workers cannot be reached right now.")
         there = {name for name in self._wire.stores if name != self.worker and only in (None, name)}
         answers: dict[str, bytes] = {}
         for name in there - self._wire.silent:
@@ -62,7 +62,7 @@ class FakeStore:
         """Return what operators have changed."""
         await trio.lowlevel.checkpoint()
         if self._wire.is_away:
-            raise ProblemError("store_unavailable", "The store of sessions does not answer now.")
+            raise ProblemError("store_unavailable", "The session store does not respond right now.")
         return self._wire.kept
 
     async def keep_settings(self, known: int, kept: KeptSettings) -> bool:

@@ -79,7 +79,7 @@ class ScriptedService:
 
         async def restart(service: str, *, reason: str) -> None:
             if service not in ("audio-service", "translation-service"):
-                raise ProblemError("unknown_service", f"There is no service {service}.", service=service)
+                raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
             self.changes.append(("restart service", service))
 
         async def announce(text: str) -> Announced:
@@ -89,7 +89,7 @@ class ScriptedService:
 
         async def close_connection(connection_id: str) -> None:
             if connection_id not in {each.connection_id for each in self.state()["connections"].connections}:
-                raise ProblemError("unknown_connection", f"There is no connection {connection_id}.")
+                raise ProblemError("unknown_connection", f"No connection is called {connection_id}.")
             self.changes.append(("close connection", connection_id))
 
         def restart_branch(name: str) -> bool:
@@ -156,7 +156,7 @@ class ScriptedService:
 
     async def _ask_worker(self, worker: str, subject: str, question: bytes = b"null") -> bytes:
         if worker == "w-2":
-            raise ProblemError("worker_silent", "Worker 2 at translate-1 did not answer within 2 s.")
+            raise ProblemError("worker_silent", "Worker 2 at translate-1 did not reply within 2 s.")
         if subject == "restart":
             self.changes.append(("restart branch", f"{msgspec.json.decode(question)} of {worker}"))
             return b'"restarting"'

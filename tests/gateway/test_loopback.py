@@ -186,7 +186,7 @@ def test_a_host_that_does_not_exist_is_said_so() -> None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
         upstream = Upstream("http://back-end.invalid", connect=no_such_host)
-        with pytest.raises(UpstreamError, match=r"^there is no host of this name$"):
+        with pytest.raises(UpstreamError, match=r"^its host name does not resolve$"):
             await ask(upstream)
 
     run(main, virtual=False, limit=30)

@@ -292,7 +292,7 @@ def test_five_failures_open_the_breaker_and_a_good_trial_closes_it() -> None:
             assert error.code == "service_unavailable"
             assert error.headers == {"Retry-After": "10"}
             assert (
-                error.detail == "The audio-service has failed too often just now. It is tried again in 10 s."
+                error.detail == "The audio-service failed too often. It is tried again in 10 s."
             )
             event = rig.events.latest()[0]
             assert (event.severity, event.subject) == ("bad", AUDIO)

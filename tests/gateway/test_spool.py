@@ -81,7 +81,7 @@ def test_the_disks_share_is_bounded_over_all_bodies() -> None:
         spool = Spool(disk_limit=4 * IN_MEMORY)
         async with holding(spool, 3 * IN_MEMORY) as (first, _):
             await first.end()
-            with pytest.raises(ProblemError, match="all the room") as caught:
+            with pytest.raises(ProblemError, match="all the space") as caught:
                 async with holding(spool, 2 * IN_MEMORY) as (second, _):
                     await second.end()
             assert (caught.value.code, caught.value.status) == ("overloaded", 503)
@@ -143,7 +143,7 @@ def test_a_full_disk_is_our_own_shortage(monkeypatch: pytest.MonkeyPatch, number
             figures = rig.gateway.statistics()
             assert (figures.places, figures.spooled_bytes) == (0, 0)
             assert figures.instances[0].consecutive_failures == 0
-            assert "The service itself is out of" in rig.events.latest()[0].text
+            assert "The orchestration service is out of" in rig.events.latest()[0].text
             monkeypatch.undo()
             assert (await upload(rig, 2 * IN_MEMORY)).status == 200
 
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_written_is_told_so(monkeypatch: pytest.MonkeyPa
             rig.network.servers["a:1"] = answering(ok())
             monkeypatch.setattr(spooling, "_open", read_only)
             browser = await upload(rig, 2 * IN_MEMORY)
-            assert (browser.status, b"cannot be stored here" in browser.body) == (503, True)
+            assert (browser.status, b"cannot be stored" in browser.body) == (503, True)
             assert (await upload(rig, PIECE)).status == 200
 
     run(main, virtual=False)

@@ -43,7 +43,7 @@ def answer(status: int, document: Any = None, *, elapsed: float = 0.01) -> Obser
             ("has no /api/health; set services.audio-service.health_endpoint",),
         ),
         (405, b"", Seen.IMPAIRED, ("has no /api/health; set services.audio-service.health_endpoint",)),
-        (401, b"", Seen.IMPAIRED, ("wants a key at /api/health; set services.audio-service.api_key",)),
+        (401, b"", Seen.IMPAIRED, ("requires a key at /api/health; set services.audio-service.api_key",)),
         (302, b"", Seen.IMPAIRED, ("answers 302 to GET /api/health",)),
         (429, {"detail": "slow down"}, Seen.IMPAIRED, ("answers 429 to GET /api/health: slow down",)),
     ],

@@ -136,7 +136,7 @@ def test_whatever_is_raised_is_an_observation(error: Exception) -> None:
     async def main() -> None:
         async with open_client(httpx2.MockTransport(answer)) as client:
             found = await probe(client, "a", Service(url="http://h"), "http://h", patience=5, limit=1)
-        assert found == Observation(Seen.MISSED, (f"cannot be asked: {type(error).__name__}",))
+        assert found == Observation(Seen.MISSED, (f"cannot be checked: {type(error).__name__}",))
 
     run(main)
 
@@ -223,7 +223,7 @@ def test_a_wrong_key_shows_where_the_health_endpoint_asks_for_it() -> None:
         async with open_client(httpx2.MockTransport(answer)) as client:
             service = Service(url="http://h", dialect="openai")
             found = await probe(client, "audio-service", service, "http://h", patience=5, limit=1)
-        assert found.reasons == ("wants a key at /v1/models; set services.audio-service.api_key",)
+        assert found.reasons == ("requires a key at /v1/models; set services.audio-service.api_key",)
 
     run(main)
 

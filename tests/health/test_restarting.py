@@ -67,7 +67,7 @@ def test_a_child_killed_by_signal_9_is_started_again_on_its_port() -> None:
                 bench.texts(),
                 "Is healthy, answers in ",
                 "Is unhealthy: process ended by signal 9 (SIGKILL).",
-                "Is started again in ",
+                "Restarts in ",
                 "Is recovering: started again, attempt 1 of 3, no answer yet.",
                 "Is healthy again, answers in ",
             )
@@ -107,10 +107,10 @@ def test_what_does_not_stay_up_is_given_up_and_an_operator_starts_it_anew(tmp_pa
         async with bench.running():
             await bench.told("did not stay up")
             texts = bench.texts()
-            assert sum("attempt" in text and text.startswith("Is started again in") for text in texts) == 3
+            assert sum("attempt" in text and text.startswith("Restarts in") for text in texts) == 3
             assert texts[-1] == (
-                "Was started again 3 times within 60 s and did not stay up. "
-                "It is tried again every 5 min; restart it once the cause is mended."
+                "Was restarted 3 times within 60 s and did not stay up. "
+                "It is tried again every 5 min; restart it once the cause is fixed."
             )
             recovery = bench.service().recovery
             assert recovery is not None
@@ -128,7 +128,7 @@ def test_what_does_not_stay_up_is_given_up_and_an_operator_starts_it_anew(tmp_pa
             assert bench.service().recovery is None
             assert in_order(
                 bench.texts()[len(texts) :],
-                "Is being started again. An operator asked for it.",
+                "Is being restarted. An operator asked for it.",
                 "Is recovering",
                 "Is healthy",
             )
@@ -195,7 +195,7 @@ def test_a_child_that_no_longer_answers_is_stopped_and_started_again(tmp_path: P
                 bench.texts(),
                 "Is degraded: no answer in 500 ms (1 of 3 checks in a row).",
                 "Is unhealthy: no answer in 500 ms.",
-                "Is started again in",
+                "Restarts in",
                 "Is recovering",
                 "Is healthy again",
             )
@@ -272,7 +272,7 @@ def test_a_restart_command_starts_what_runs_elsewhere(tmp_path: Path) -> None:
             assert in_order(
                 bench.texts(),
                 "Is unhealthy: connection refused.",
-                "Is started again in ",
+                "Restarts in ",
                 "Is recovering: started again, attempt 1 of 3, no answer yet.",
                 "Is healthy again",
             )
@@ -332,7 +332,7 @@ def test_a_child_that_this_process_has_no_room_to_start_costs_no_attempt(
             await bench.health.wait_for("audio-service", State.HEALTHY)
             texts = bench.texts()
             assert not any("did not stay up" in text for text in texts)
-            assert sum(text.startswith("The service itself is out of ") for text in texts) == 1
+            assert sum(text.startswith("The orchestration service is out of ") for text in texts) == 1
             assert sum(bench.shortages.counts.values()) == 20
             assert bench.instance().restarts == 1
 

@@ -113,11 +113,11 @@ def test_a_check_that_this_process_has_no_room_for_shows_nothing_about_the_back_
             await trio.sleep(60)
             assert bench.instance().state is State.HEALTHY
             assert bench.instance().usable
-            assert bench.instance().reasons[0].startswith("not checked: the service itself is out of ")
+            assert bench.instance().reasons[0].startswith("not checked: the orchestration service is out of ")
             (line,) = bench.health.statistics().shortages
             assert line.times > 50
             assert line.last == "http://one:5001 cannot be checked."
-            assert sum(text.startswith("The service itself is out of ") for text in bench.texts()) == 1
+            assert sum(text.startswith("The orchestration service is out of ") for text in bench.texts()) == 1
             network.hosts["one"] = healthy
             await trio.sleep(15)
             assert bench.instance().reasons == ()
@@ -164,8 +164,8 @@ def test_silence_while_this_process_stood_still_is_not_the_back_end_s() -> None:
             await trio.sleep(2)
             network.hosts["one"] = healthy
             assert bench.instance().state is State.HEALTHY
-            assert bench.instance().reasons == ("not checked: the service itself stood still",)
-            assert any(text.startswith("The service itself stood still for 60") for text in bench.texts())
+            assert bench.instance().reasons == ("not checked: the orchestration service was suspended",)
+            assert any(text.startswith("The service was suspended for 60") for text in bench.texts())
             network.hosts["one"] = silent
             await bench.health.wait_for("audio-service", State.UNHEALTHY)
             nursery.cancel_scope.cancel()
@@ -475,7 +475,7 @@ def test_a_back_end_that_refuses_requests_is_degraded_in_its_own_words() -> None
             assert bench.health.summary() == {"audio-service": "healthy"}
             assert bench.texts()[1:] == [
                 "Refuses requests with 401: bad key.",
-                "Answers what is asked of it again.",
+                "Accepts requests again.",
             ]
             bench.health.note_refusal("nobody", "x")
 

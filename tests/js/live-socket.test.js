@@ -179,7 +179,7 @@ test("a silent connection is asked, and given up when it does not answer", async
   await clock.advance(10_000);
   assert.equal(made[0].closedBy.by, "client");
   assert.equal(states.at(-1).state, "waiting");
-  assert.equal(states.at(-1).reason, "The service fell silent.");
+  assert.equal(states.at(-1).reason, "The service stopped responding.");
 });
 
 test("any word from the service counts as an answer", async () => {

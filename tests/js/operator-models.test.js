@@ -121,7 +121,7 @@ test("a sum is said beside its limit, and near it as a banner", () => {
 });
 
 test("what the service itself is short of is said first, and no back end is blamed", () => {
-  const text = "The service itself is out of file descriptors. Raise the limit of open files.";
+  const text = "The orchestration service is out of file descriptors. Raise the limit of open files.";
   const shortages = [{ kind: "descriptors", text, last: "http://a:1 cannot be checked.", since: 5, times: 3 }];
   const services = { services: [service("a", "healthy")], shortages };
   assert.equal(sentence({ services, tree: running, speech: null }), text);

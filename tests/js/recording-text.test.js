@@ -49,9 +49,9 @@ test("what can be taken back says so, and what was taken back says how far it ca
 });
 
 test("why a recording broke off is on its card", () => {
-  const entry = reading({ written: 5.4, length: 10.8, problem: "The recording could not be read to its end." });
+  const entry = reading({ written: 5.4, length: 10.8, problem: "The recording could not be decoded to its end." });
   const done = ended(entry, { ...END, seconds: 5.4 });
-  assert.deepEqual([text(done), recordingState(done).tone], ["Broken off after 5.4 s of 11 s. The recording could not be read to its end.", "warn"]);
+  assert.deepEqual([text(done), recordingState(done).tone], ["Broken off after 5.4 s of 11 s. The recording could not be decoded to its end.", "warn"]);
 });
 
 test("one that is read already says what is known of it, and no more", () => {

@@ -183,6 +183,6 @@ def test_only_operators_are_told_where_the_store_is(tmp_path: Path, address: str
             await application(scope, trio.lowlevel.checkpoint, send)
             assert sent[0]["status"] == 503
             assert (b"inside.example" in sent[1]["body"]) is is_told
-            assert b"the store of sessions cannot be used yet" in sent[1]["body"]
+            assert b"its session store is not available yet" in sent[1]["body"]
 
     run(main)

@@ -141,7 +141,7 @@ async def _stopped(s: RunningService) -> None:
         await ann.ask("pong", type="ping")
         found = (await trio.to_thread.run_sync(s.get, "/api/metrics/dashboard")).json()["events"]
     texts = [event["text"] for event in found]
-    assert any(text.startswith("The service itself stood still for ") for text in texts)
+    assert any(text.startswith("The service was suspended for ") for text in texts)
     assert not any("unhealthy" in text or "degraded" in text for text in texts)
 
 

@@ -120,7 +120,7 @@ def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
         )
     assert done.returncode == 2
     assert done.stderr == (
-        f"Port {port} is taken by another program. Stop it, or choose another: PORT={port + 1}.\n"
+        f"Port {port} is in use by another program. Stop it, or choose another port: PORT={port + 1}.\n"
     )
 
 

@@ -68,7 +68,7 @@ def test_health_and_the_tree_say_that_redis_is_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "mend", "words"),
     [
-        (("--requirepass", "right"), ("AUTH", "right"), "It wants a password"),
+        (("--requirepass", "right"), ("AUTH", "right"), "It requires a password"),
         (("--replicaof", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "It is a replica"),
     ],
 )

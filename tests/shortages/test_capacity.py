@@ -24,7 +24,7 @@ def test_what_does_not_fit_is_lowered_and_said_with_what_to_do() -> None:
     capacity = fit(files=1024, asked=10_000, own=384)
     assert capacity.is_lowered
     assert capacity.websockets == 512
-    assert capacity.sentence.startswith("10,000 connections were asked for (max_connections); 512 fit into")
+    assert capacity.sentence.startswith("max_connections is 10,000, but only 512 connections fit into")
     assert "LimitNOFILE=" in capacity.sentence
 
 

@@ -139,6 +139,6 @@ def test_errors_that_name_each_other_are_walked_once() -> None:
 def test_each_shortage_has_words_and_advice(shortage: Shortage) -> None:
     """Two sentences: what has happened, what to do."""
     assert WORDS[shortage]
-    assert in_words(shortage).startswith("The service itself is out of ")
+    assert in_words(shortage).startswith("The orchestration service is out of ")
     assert in_words(shortage).endswith(ADVICE[shortage])
     assert ADVICE[shortage].endswith(".")

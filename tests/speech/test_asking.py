@@ -185,7 +185,7 @@ def test_a_problem_of_our_own_is_no_answer_of_the_back_end() -> None:
         (404, "check services.audio-service.url, .dialect, .path"),
         (429, "the account's quota"),
         (402, "the account's quota"),
-        (500, "gives answers of no use (500)"),
+        (500, "sends unusable responses (500)"),
     ],
 )
 def test_refusals_in_a_row_are_told_once_in_its_words_and_ended_by_a_success(status: int, words: str) -> None:

@@ -463,7 +463,7 @@ def test_an_endless_answer_is_refused_and_a_long_one_is_read_beside_the_loop() -
         (301, (), b"", "with status 301.$"),
         (200, ((b"content-encoding", b"br"),), b"\x0b\x02\x80{", r"\(it is packed with br\)"),
         (200, (), b"\n<!doctype html><title>Sign in</title>", "a web page or XML, not JSON"),
-        (204, (), b"", "with what cannot be read"),
+        (204, (), b"", "sent an invalid response"),
     ],
 )
 def test_what_is_no_answer_says_what_it_is(status: int, headers: Headers, body: bytes, words: str) -> None:

@@ -65,7 +65,7 @@ def followed(server: RedisServer) -> str:
         (lambda server: server.url.replace("redis:", "rediss:") + "?ssl_ca_certs=/none", "correct the path"),
         (lambda _: "redis://127.0.0.1:1", "Nothing listens there"),
         (lambda _: "unix:///none/there", "correct the path"),
-        (lambda _: "redis://there-is-none.invalid", "no machine of this name"),
+        (lambda _: "redis://there-is-none.invalid", "host name does not resolve"),
         (lambda _: "http://127.0.0.1", "address cannot be used"),
         (with_user("~orch:* +@all -info"), "ACL SETUSER"),
         (with_user("~orch:* +@all resetchannels"), "&orch:*"),

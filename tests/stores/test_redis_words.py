@@ -40,7 +40,7 @@ GOOD = {
         ("DB index is out of range", "no such database"),
         ("max number of clients reached", "raise maxclients"),
         ("[Errno 111] Connection refused", "Nothing listens there"),
-        ("[Errno -2] Name or service not known", "no machine of this name"),
+        ("[Errno -2] Name or service not known", "host name does not resolve"),
         ("", "The connection was closed."),
     ],
 )

@@ -285,8 +285,8 @@ def test_a_file_replaced_under_the_running_service_is_not_written_over(tmp_path:
             path.rename(moved)
             other.rename(path)
             await trio.sleep(2)
-            assert store.standing().brief == "their file was replaced"
-            with pytest.raises(ProblemError, match="their file was replaced"):
+            assert store.standing().brief == "the file was replaced"
+            with pytest.raises(ProblemError, match="the file was replaced"):
                 await append(store)
             assert len(await store.read("s", after=0, until=9)) == 1
             path.rename(other)
@@ -389,7 +389,7 @@ def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(append, store)
                 await trio.sleep(3)
-                assert store.standing().brief == "the disk takes seconds for each write"
+                assert store.standing().brief == "each write to the disk takes seconds"
                 await trio.sleep(1.5)
                 assert announced == [False]
                 delays["seconds"] = 0.0

@@ -111,7 +111,7 @@ def test_an_unknown_page_says_what_happened_and_what_to_do() -> None:
     response = ask("GET", "/nope")
     assert response.status_code == 404
     assert response.content_type.startswith("text/html")
-    assert "There is nothing at /nope." in response.whole.decode()
+    assert "The path /nope does not exist." in response.whole.decode()
     assert 'href="/"' in response.whole.decode()
 
 

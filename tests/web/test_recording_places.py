@@ -66,7 +66,7 @@ def held(*places: tuple[str, str]) -> list[Place]:
 @pytest.mark.parametrize(
     ("taken", "words"),
     [
-        (held(("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")), "4 recordings are being written down"),
+        (held(("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")), "4 recordings are being transcribed"),
         (held(("s", "1"), ("s", "2")), "2 recordings of this session"),
         (held(("a", "me"), ("b", "me"), ("c", "me")), "3 recordings from your address"),
     ],

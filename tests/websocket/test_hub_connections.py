@@ -386,7 +386,7 @@ def test_an_operator_closes_one_connection_and_no_other(tmp_path: Path) -> None:
                     await bob.until("never")
             assert bob.close_code == 4001
             await bob.has_ended.wait()
-            with pytest.raises(ProblemError, match="There is no connection") as caught:
+            with pytest.raises(ProblemError, match="No connection is called") as caught:
                 await hub.service.close_connection(greeting["connection_id"])
             assert caught.value.code == "unknown_connection"
             assert (await ann.ask({"type": "ping"}, "pong"))["type"] == "pong"

@@ -95,7 +95,7 @@ def test_when_all_is_taken_clients_are_refused_and_captions_go_on(tmp_path: Path
             ann.say({"type": "broadcast", "session_id": "s", "data": 1, "id": "told"})
             while (told := await ann.hear()).get("id") != "told":
                 pass
-            assert "Captions go on. Try again later" in told["detail"]
+            assert "Captions continue. Try again later" in told["detail"]
             assert "session_management" not in told["detail"]
             offset = await hub.service.publish("s", caption("still written down"))
             kept = (await hub.service.messages("s")).messages
@@ -104,7 +104,7 @@ def test_when_all_is_taken_clients_are_refused_and_captions_go_on(tmp_path: Path
                 joined = await late.ask({"type": "join_session", "session_id": "s"}, "session_joined")
                 assert joined["offset"] == offset
             await trio.sleep(2)
-            assert any("All that may be stored is" in event.text for event in hub.events.latest(20))
+            assert any("The storage limit for sessions has been reached" in event.text for event in hub.events.latest(20))
             await hub.service.end_session("t")
             await trio.sleep(2)
             assert await fill(ann, "s", 50_000) == ["sent"]

@@ -331,7 +331,7 @@ def test_nobody_has_spoken_for_longer_than_time_has_passed(tmp_path: Path) -> No
                 lie = {**START, "stream_id": started["stream_id"], "position": 500.0}
                 refused = await ann.ask(lie, "error")
                 assert (refused["code"], refused["path"]) == ("invalid_message", "$.position")
-                assert "Nobody speaks faster" in refused["detail"]
+                assert "cannot advance faster than time" in refused["detail"]
                 honest = await ann.ask({**lie, "position": 9.5}, "audio_started")
                 assert honest["received_seconds"] == 9.5
                 assert hub.speech.streams[0].skipped == [9.5]
@@ -440,7 +440,7 @@ def test_who_only_holds_places_keeps_none(tmp_path: Path) -> None:
             await ann.settle()
             refused = await ann.ask(START, "error")
             assert refused["code"] == "too_many_streams"
-            assert "4 streams are open from your address in s" in refused["detail"]
+            assert "4 audio streams are open from your address in s" in refused["detail"]
             far = hub.socket()
             far.scope["client"] = ("192.0.2.7", 50000)
             await far.until("connected")

@@ -253,7 +253,7 @@ def test_streams_of_a_session_are_bounded_those_still_being_written_down_include
                 ann.say({"type": "audio_end"})
             refused = await ann.ask(START, "error")
             assert refused["code"] == "too_many_streams"
-            assert "4 streams are open from your address in s" in refused["detail"]
+            assert "4 audio streams are open from your address in s" in refused["detail"]
 
     run(main)
 

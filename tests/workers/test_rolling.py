@@ -132,7 +132,7 @@ def test_a_newcomer_that_never_gets_ready_ends_the_roll_and_nothing_else() -> No
         fleet.roll(attempt)
         actions = fleet.ended(attempt, attempt, "ended with code 2")
         assert deeds(actions) == []
-        assert "those that serve go on" in said(actions)
+        assert "running workers continue" in said(actions)
         assert not fleet.is_rolling
         assert fleet.next_at() == inf
     assert not fleet.is_stopping

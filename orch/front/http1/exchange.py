@@ -118,7 +118,7 @@ class Exchange:
             await self._write(wire, is_last=not more)
         elif message["type"] == "http.response.start":
             if self._started is not None or self._encoder.has_started:
-                raise RuntimeError("The answer has begun already.")
+                raise RuntimeError("The response has already started.")
             self._started = (message["status"], message.get("headers", ()))
         else:
             raise RuntimeError(f"There is no {message['type']} in an answer.")
@@ -182,7 +182,7 @@ class Exchange:
             if conn.is_expired:
                 self._is_broken = True
                 if not self._is_written:
-                    conn.say_timeout("The request's body did not come in full in time.")
+                    conn.say_timeout("The request body did not arrive completely in time.")
             else:
                 conn.is_gone = True
                 conn.parser.eof()
@@ -252,7 +252,7 @@ class Exchange:
         if conn.link.is_closed or conn.is_gone:
             return False
         if not self._is_written:
-            error = ProblemError("internal_error", "The service could not answer this request.")
+            error = ProblemError("internal_error", "The service could not handle this request.")
             is_head = self._head.method == b"HEAD"
             conn.link.offer(problem(error, conn.context.date, is_head=is_head))
             await conn.linger()

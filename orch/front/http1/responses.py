@@ -87,7 +87,7 @@ class ResponseEncoder:
         end a line, that are no names, or that frame in a way that cannot be kept.
         """
         if self._part is not _Part.HEAD:
-            raise ResponseError("The answer has begun already.")
+            raise ResponseError("The response has already started.")
         if not SWITCHING - 1 <= status <= HIGHEST:
             raise ResponseError(f"There is no status {status}.")
         if status < OK and self._head.version == "1.0":

@@ -435,7 +435,7 @@ class WebSocketConnection:
         if self._state is _State.CONNECTING:
             if is_failed:
                 self._refuse_with(
-                    ProblemError("internal_error", "The service could not answer this request.")
+                    ProblemError("internal_error", "The service could not handle this request.")
                 )
             else:
                 self._refuse_with(ProblemError("socket_refused", "This WebSocket is not accepted."))

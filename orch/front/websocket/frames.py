@@ -271,7 +271,7 @@ class FrameDecoder:
                 size = _long(data[at + 2 : at + 10])
             if opcode < CLOSE and size + len(self._message or b"") > self._limit:
                 raise ProtocolViolationError(
-                    1009, "message_too_large", f"A message may be {self._limit} bytes at most."
+                    1009, "message_too_large", f"A message can have {self._limit} bytes at most."
                 )
             if end < body:
                 break
@@ -391,7 +391,7 @@ class FrameDecoder:
             if self._text is not None:  # what is wrong first is named, however the frame was cut
                 _check_text(self._text, inflated[:room], is_whole=False)
             raise ProtocolViolationError(
-                1009, "message_too_large", f"A message may be {self._limit} bytes at most."
+                1009, "message_too_large", f"A message can have {self._limit} bytes at most."
             )
         if self._inflate.unused_data.strip(b"\x00\xff"):
             raise ProtocolViolationError(

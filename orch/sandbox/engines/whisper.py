@@ -68,12 +68,12 @@ def missing_from(folder: str) -> str | None:
     """Return what a model's folder lacks, as a sentence, or None."""
     path = Path(folder).expanduser()
     if not path.is_dir():
-        return f"There is no folder {path}."
+        return f"The folder {path} does not exist."
     lacking = [name for name in _MODEL_FILES if not (path / name).is_file()]
     if lacking:
         return (
-            f"The folder {path} is no Whisper model for CTranslate2: {' and '.join(lacking)} missing. "
-            "A folder with model.bin, config.json, tokenizer.json and vocabulary.* is expected."
+            f"The folder {path} is not a Whisper model for CTranslate2: {' and '.join(lacking)} "
+            "missing. It must contain model.bin, config.json, tokenizer.json and vocabulary.*."
         )
     return None
 

@@ -202,7 +202,7 @@ class Connecting:
         except* Exception as odd:  # noqa: BLE001 - a boundary: what a server may answer is not known
             # An answer that nobody expected: as with a connection that is lost, another one is tried.
             self.boundary.note(odd, step="connect")
-            reason = reason or f"An answer of the server was not understood: {said(_first(odd))}."
+            reason = reason or f"A reply of the server is invalid: {said(_first(odd))}."
         return reason
 
     async def _serve(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
@@ -341,7 +341,7 @@ class Connecting:
                 continue
             await trio.sleep(WATCH_EVERY)
             if any(link.asked_at == asked_at for link in links):
-                raise LinkLostError("The connection was silent while a new one was answered.")
+                raise LinkLostError("The connection got no reply while a new connection did.")
 
     def _beware(self, found: tuple[str, ...]) -> None:
         for words in found:
@@ -360,15 +360,15 @@ class Connecting:
             token = secrets.token_hex(8)
             (taken,) = _require(await link.exchange(self._commands.renewal(token, RENEWAL_MS).commands))
             if taken is None:
-                raise LinkLostError("Another worker is giving sessions new epochs; that takes a moment.")
+                raise LinkLostError("Another worker is giving the sessions new epochs. This takes a moment.")
             renewed = await self._renew_epochs(link)
             if renewed:
                 _log.warning(
                     "sessions renewed",
                     url=self.url,
                     count=renewed,
-                    reason="The server is another process than before and may have lost what it had answered:"
-                    " it keeps no log, or was a replica until now.",
+                    reason="The server was restarted or replaced and may have lost acknowledged messages: "
+                    "it has no append-only file, or was a replica until now.",
                 )
         _require(await link.exchange([(b"SET", SERVER_RUN, self._run), *self._commands.renewed().commands]))
 

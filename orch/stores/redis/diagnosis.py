@@ -24,17 +24,17 @@ _MEANINGS: Final = tuple(
     for pattern, words in (
         (
             r"already authenticated|authentication required|NOAUTH",
-            "It wants a password and was given none: put it into the address (redis://:PASSWORD@host).",
+            "It requires a password: add it to the address (redis://:PASSWORD@host).",
         ),
         (
             r"invalid username-password|WRONGPASS|invalid password",
-            "It does not know this user or password: correct the address, or the user (ACL SETUSER).",
+            "The user or password is wrong: correct the address, or the user (ACL SETUSER).",
         ),
         (
             _FORBIDDEN,
             (
-                "The user may do less than is needed: give it the keys ~orch:*, the channels &orch:* and the"
-                " commands (ACL SETUSER NAME ~orch:* &orch:* +@all -@admin)."
+                "The user lacks permissions: grant it the keys ~orch:*, the channels &orch:* and the "
+                "commands (ACL SETUSER NAME ~orch:* &orch:* +@all -@admin)."
             ),
         ),
         (
@@ -50,13 +50,13 @@ _MEANINGS: Final = tuple(
         ),
         (
             r"loading the dataset",
-            "It is reading what it had kept; that ends by itself. Nothing is lost.",
+            "It is loading its data set. This ends by itself, and nothing is lost.",
         ),
         (
             r"read.?only replica|READONLY|MASTERDOWN",
             (
-                "It is a replica, which takes no writes; after a failover the address still leads to the old"
-                " server. Have the address (DNS, proxy) lead to the one that writes."
+                "It is a replica, which accepts no writes: after a failover the address still leads to "
+                "the old server. Point the address (DNS, proxy) to the primary."
             ),
         ),
         (
@@ -65,44 +65,44 @@ _MEANINGS: Final = tuple(
         ),
         (
             r"CLUSTERDOWN|cluster is down|hash slot not served",
-            "Its cluster does not serve every slot: mend it (redis-cli --cluster fix) and it is used again.",
+            "Its cluster does not serve every slot: repair it (redis-cli --cluster fix), then it is used.",
         ),
         (
             r"\bOOM\b|used memory",
             (
-                "It is full: what is new is refused, what is kept can be read. Raise maxmemory, or have"
-                " sessions end sooner (session_timeout, history_messages)."
+                "It is out of memory: new messages are rejected, stored ones can be read. Raise "
+                "maxmemory, or let sessions end sooner (session_timeout, history_messages)."
             ),
         ),
         (
             r"MISCONF|appendonly file|AOF file|No space left|Disk quota exceeded",
-            "It cannot write to its disk and refuses what is new: free the disk; it goes on by itself.",
+            "It cannot write to its disk and rejects writes: free disk space; it then recovers by itself.",
         ),
         (
             r"NOREPLICAS",
             (
-                "It has fewer replicas than min-replicas-to-write asks for, and refuses what is new until"
-                " they are back."
+                "It has fewer replicas than min-replicas-to-write requires, and rejects writes until "
+                "they are back."
             ),
         ),
         (
             r"protected mode|DENIED",
-            "It lets in only its own machine: give it a password, or bind it (protected-mode).",
+            "It accepts connections only from its own machine: set a password, or bind it (protected-mode).",
         ),
         (
             r"max number of clients",
-            "It has as many clients as it may: raise maxclients.",
+            "It has reached its limit of clients: raise maxclients.",
         ),
         (
             r"certificate",
             (
-                "Its certificate is not one that is trusted for this name: name its authority with"
-                " ?ssl_ca_certs=FILE, or correct the host."
+                "Its certificate is not trusted for this host name: name its authority with "
+                "?ssl_ca_certs=FILE, or correct the host."
             ),
         ),
         (
             r"No such file|Permission denied|not be opened",
-            "A file that the address names cannot be used: correct the path, or who may read it.",
+            "A file named in the address cannot be read: correct its path or permissions.",
         ),
         (
             r"refused|All connection attempts failed",
@@ -110,13 +110,13 @@ _MEANINGS: Final = tuple(
         ),
         (
             r"not known|no address associated|name resolution",
-            "There is no machine of this name: correct the address, or the DNS.",
+            "The host name does not resolve: correct the address, or the DNS.",
         ),
         (
             r"RESP data type|wrong version|WRONG_VERSION|no answer within|closed at once",
             (
-                "If this goes on, something else may listen there, or the address says redis:// where the"
-                " server wants TLS (rediss://), or the other way round."
+                "If this continues, another program may listen there, or the address says redis:// "
+                "although the server requires TLS (rediss://), or the reverse."
             ),
         ),
     )
@@ -162,29 +162,29 @@ def is_about_data(said: str) -> bool:
 def refused(said: str, keys: str) -> str:
     """Return what is said to whoever asked for something that the server has not done."""
     if is_refusing(said) or not is_about_data(said):
-        return "The store of sessions takes no writes now. Try again soon."
+        return "The session store accepts no writes right now. Try again soon."
     return (
-        f"The server cannot do this with what is stored under {keys}. Trying again does not help: an operator"
-        " has to look at it."
+        f"The server cannot process the data stored under {keys}. Retrying does not help: an "
+        "operator must correct the data."
     )
 
 
 def unreadable(keys: str) -> str:
     """Return what is said to whoever asked for something that is stored and cannot be read."""
     return (
-        f"What is stored under {keys} cannot be read here. Trying again does not help: an operator has to"
-        " look at it."
+        f"The data stored under {keys} cannot be read. Retrying does not help: an operator must "
+        "correct the data."
     )
 
 
 def damage(keys: str, said: str) -> str:
     """Return what an operator is told of keys that cannot be worked with."""
     if "WRONGTYPE" in said:
-        said = "it holds another kind of value than this service stores there (WRONGTYPE)"
+        said = "it has another type of value than this service stores there (WRONGTYPE)"
     said = said.strip()[:300].rstrip(".")
     return (
-        f"What is stored under {keys} cannot be used: {said}. What needs it fails until an operator puts it"
-        " right: look at it (redis-cli TYPE KEY), then correct or delete it, and find out who wrote it."
+        f"The data stored under {keys} cannot be used: {said}. Operations that need it fail until "
+        "you correct or delete it. Look at it (redis-cli TYPE KEY), and find out who wrote it."
     )
 
 
@@ -199,11 +199,11 @@ def refusal(info: Mapping[str, str]) -> str | None:
     version = info.get("redis_version", "0")
     if _numbers(version) < OLDEST:
         wanted = ".".join(map(str, OLDEST))
-        return f"Redis {version} is too old: it cannot keep sessions. Use {wanted} or later."
+        return f"Redis {version} is too old to store sessions. Use {wanted} or later."
     if info.get("role") in ("slave", "replica"):
         return explain("You can't write against a read only replica.")
     if info.get("cluster_enabled") == "1" and info.get("cluster_size", "1") not in ("0", "1"):
-        return explain(f"MOVED: it has {info['cluster_size']} nodes that keep keys.")
+        return explain(f"MOVED: it has {info['cluster_size']} nodes that hold keys.")
     return None
 
 
@@ -212,14 +212,14 @@ def cautions(info: Mapping[str, str]) -> tuple[str, ...]:
     found: list[str] = []
     if info.get("aof_enabled") != "1":
         found.append(
-            "appendonly is off: when the Redis server ends, the last messages are gone, and every session"
-            " begins anew. Set appendonly yes."
+            "appendonly is off: when the Redis server stops, its last messages are lost and every "
+            "session gets a new epoch. Set appendonly yes."
         )
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and info.get("maxmemory", "0") != "0":
         found.append(
-            f"maxmemory-policy is {policy}: a full Redis server drops sessions that are in use. Set"
-            " noeviction, so that it refuses what is new instead."
+            f"maxmemory-policy is {policy}: a full Redis server evicts sessions that are in use. Set "
+            "noeviction, so that it rejects new messages instead."
         )
     return tuple(found)
 
@@ -230,9 +230,9 @@ def clock_caution(ahead: float) -> tuple[str, ...]:
         return ()
     which = "ahead of" if ahead > 0 else "behind"
     words = (
-        f"The clock of this machine is {abs(ahead):.0f} s {which} that of the Redis server: times in sessions"
-        " differ between workers. The server's clock decides when a session ends. Have all machines keep time"
-        " (NTP)."
+        f"The clock of this machine is {abs(ahead):.0f} s {which} that of the Redis server: times "
+        "in sessions differ between workers. The server's clock decides when a session ends. "
+        "Synchronise the clocks of all machines (NTP)."
     )
     return (words,)
 

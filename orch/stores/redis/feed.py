@@ -127,7 +127,7 @@ class Feed:
             with trio.move_on_after(patience):
                 await subscribed.wait()
             if not subscribed.is_set():
-                raise ProblemError("store_unavailable", "The store of sessions does not answer now.")
+                raise ProblemError("store_unavailable", "The session store does not respond right now.")
             record = await self._load(session_id)
         finally:
             self._joining[session_id] -= 1

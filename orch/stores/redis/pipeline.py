@@ -175,7 +175,7 @@ class Pipeline:
         while self._opened.is_set() and self._is_full(leaves_room=leaves_room):
             await self._room.park()
         if not self._opened.is_set():
-            raise _unavailable("The store of sessions is not open. Try again soon.")
+            raise _unavailable("The session store is not open. Try again soon.")
         operation.deadline = trio.current_time() + PATIENCE
         self._put(operation)
 
@@ -209,7 +209,7 @@ class Pipeline:
         self._on_its_way = None
         self._room.unpark_all()
         for operation in left:
-            self._refuse(operation, "The store of sessions was closed.")
+            self._refuse(operation, "The session store was closed.")
 
     async def drain(self) -> None:
         """Take nothing in any more, and wait until what was taken in is done."""
@@ -252,7 +252,7 @@ class Pipeline:
                 self._queued_bytes -= operation.call.size
                 overdue.append(operation)
             for operation in overdue:
-                self._refuse(operation, "What must be kept cannot be written now. Try again soon.")
+                self._refuse(operation, "Sessions cannot be stored right now. Try again soon.")
             if overdue:
                 self._room.unpark_all()
 
@@ -305,7 +305,7 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 - a boundary: one operation is no other's
                 _log.error("store operation has no words", exc_info=error)
                 for operation in group:
-                    self._refuse(operation, "What must be stored cannot be put into words for Redis.", error)
+                    self._refuse(operation, "The operation cannot be encoded for Redis.", error)
             else:
                 batch.groups.append(group)
                 batch.places.append(place)

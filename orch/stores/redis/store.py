@@ -83,7 +83,7 @@ class _AppendTicket:
     async def wait(self) -> int:
         appended = await self._operation.result()
         if appended is None:
-            raise ProblemError("unknown_session", f"There is no session {self._operation.session_id}.")
+            raise ProblemError("unknown_session", f"No session is called {self._operation.session_id}.")
         return appended.offset
 
 
@@ -196,8 +196,9 @@ class RedisStore:
         why = connecting.trouble or "not reached yet."
         if connecting.is_slow:
             why = (
-                "No answer for more than 2 s: it is busy, stopped, or the network is slow. What is sent waits"
-                " up to 10 s and is then refused. Look at the server (redis-cli --latency, SLOWLOG GET)."
+                "No reply for more than 2 s: it is busy, stopped, or the network is slow. Messages are "
+                "queued for up to 10 s, then rejected. Check the server (redis-cli --latency, SLOWLOG "
+                "GET)."
             )
         reason = "" if is_open else f"Redis at {connecting.url}: {why}"
         return StoreStanding(
@@ -454,7 +455,7 @@ class RedisStore:
     async def ask(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
         """Ask all other workers, or only one; return what was answered within that many seconds."""
         if self._connecting.state != "open":
-            raise ProblemError("store_unavailable", "The other workers cannot be asked now.")
+            raise ProblemError("store_unavailable", "The other workers cannot be reached right now.")
         return await self._feed.asking.ask(payload, within=within, only=only)
 
     # Inside.

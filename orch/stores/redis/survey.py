@@ -108,7 +108,7 @@ class Asking:
         finally:
             del self._open[head]
         if question.expected is None:
-            raise ProblemError("store_unavailable", "The other workers cannot be asked now.")
+            raise ProblemError("store_unavailable", "The other workers cannot be reached right now.")
         self._note(question)
         # Anyone can publish an answer; it counts from those that listen.
         answers = {

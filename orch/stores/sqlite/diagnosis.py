@@ -37,28 +37,28 @@ BRIEF: Final[Mapping[Trouble, str]] = {
     Trouble.SHORT: "the service is short of memory or file descriptors",
     Trouble.FAILING: "the disk reports errors",
     Trouble.READ_ONLY: "the disk cannot be written",
-    Trouble.BUSY: "their file is in use by another program",
-    Trouble.SLOW: "the disk takes seconds for each write",
-    Trouble.DELETED: "their file was deleted",
-    Trouble.REPLACED: "their file was replaced",
-    Trouble.DAMAGED: "their file is damaged",
+    Trouble.BUSY: "the file is in use by another program",
+    Trouble.SLOW: "each write to the disk takes seconds",
+    Trouble.DELETED: "the file was deleted",
+    Trouble.REPLACED: "the file was replaced",
+    Trouble.DAMAGED: "the file is damaged",
 }
 """Completes "Sessions cannot be stored right now: …"."""
 
 ADVICE: Final[Mapping[Trouble, str]] = {
     Trouble.FULL: (
-        "Free space on it: end sessions that are not needed (leaving and ending still work), or remove other"
-        " files. The service goes on by itself within 3 s."
+        "Free disk space: end sessions that are not needed (leaving and ending still work), or "
+        "remove other files. The service then recovers by itself within 3 s."
     ),
-    Trouble.SHORT: "See what the service is short of; it goes on by itself.",
-    Trouble.FAILING: "Look at the log of the machine for errors of the disk. The file is opened again soon.",
+    Trouble.SHORT: "Find out which resource the service is out of. It recovers by itself.",
+    Trouble.FAILING: "Check the machine's log for disk errors. The file is reopened shortly.",
     Trouble.READ_ONLY: "Mount the disk for writing, or give the service the right to write there.",
     Trouble.BUSY: "End the other program; one service may use a file at a time.",
-    Trouble.SLOW: "Look at what else uses the disk. What is sent waits for it.",
-    Trouble.DELETED: "The file is written anew from what is still open; give the service the right to do so.",
+    Trouble.SLOW: "Check which other programs use the disk. Messages are queued meanwhile.",
+    Trouble.DELETED: "The file is being written again; give the service permission to do so.",
     Trouble.REPLACED: (
-        "What was stored until now was saved beside it. Start the service again to use the new file, or move"
-        " the old one back."
+        "The data stored so far was saved beside it. Restart the service to use the new file, or "
+        "move the old one back."
     ),
     Trouble.DAMAGED: "Move it away or restore it from a backup.",
 }
@@ -186,7 +186,7 @@ class Condition:
         else:
             why, brief, since = (
                 f"{path} is not open. {last_error}".rstrip(),
-                "their file is being opened",
+                "the file is being opened",
                 None,
             )
         return StoreStanding(

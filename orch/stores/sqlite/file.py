@@ -186,7 +186,7 @@ class SessionFile:
         begin_opening(self._database, self._boot)
         self._identity = _identity(self._path)
         _log.error("store was deleted while in use and was written anew", path=str(self._path))
-        return f"{self._path} was deleted while in use. It was written anew; nothing is missing.", None
+        return f"{self._path} was deleted while in use. It was written again; no data is missing.", None
 
 
 _SMALLEST: Final = 512

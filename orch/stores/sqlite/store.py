@@ -93,7 +93,7 @@ class _AppendTicket:
     async def wait(self) -> int:
         appended = await self._operation.result()
         if appended is None:
-            raise ProblemError("unknown_session", f"There is no session {self._session_id}.")
+            raise ProblemError("unknown_session", f"No session is called {self._session_id}.")
         return appended.offset
 
 
@@ -459,7 +459,7 @@ class SqliteStore:
         while self._opened.is_set() and self._is_full(leaves_room=leaves_room):
             await self._room.park()
         if not self._opened.is_set():
-            raise ProblemError("store_unavailable", "The store of sessions is not open. Try again soon.")
+            raise ProblemError("store_unavailable", "The session store is not open. Try again soon.")
         operation = Operation(work, size, after, frees=frees)
         self._queue.append(operation)
         self._queued_bytes += size
@@ -522,7 +522,7 @@ class SqliteStore:
             self._last_error = f"{self._path}: {explain(operation.error)}"
             _log.error("store operation failed", path=str(self._path), reason=explain(operation.error))
             trouble = trouble_of(operation.error)
-            words = "What must be stored cannot be written now." if trouble is None else refused(trouble)
+            words = "Sessions cannot be stored right now." if trouble is None else refused(trouble)
             problem = ProblemError("store_unavailable", words)
             problem.__cause__ = operation.error
             operation.error = problem
@@ -547,7 +547,7 @@ class SqliteStore:
         self._last_error = str(error)
         while self._queue:
             operation = self._queue.popleft()
-            operation.error = ProblemError("store_unavailable", "The store of sessions was closed.")
+            operation.error = ProblemError("store_unavailable", "The session store was closed.")
             self._finish(operation)
         self._queued_bytes = 0
         self._room.unpark_all()

@@ -66,7 +66,7 @@ async def _read_text() -> str:
         given = await request.get_data(cache=False)
         body = given if isinstance(given, bytes) else given.encode()
     if len(body) > JSON_LIMIT or (length or 0) > JSON_LIMIT:
-        raise ProblemError("body_too_large", f"A file of settings may have {JSON_LIMIT} bytes.")
+        raise ProblemError("body_too_large", f"A settings file can have {JSON_LIMIT} bytes at most.")
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
@@ -99,7 +99,7 @@ def blueprint(parts: Parts) -> Blueprint:
         for path, why in fixed.items():
             raise ProblemError(
                 "invalid_settings",
-                f"{path[:200]} cannot be changed while the service runs. It {why}.",
+                f"{path[:200]} cannot be changed at run time. It {why}.",
                 faults=[{"path": each, "expected": reason} for each, reason in fixed.items()],
             )
         try:

@@ -30,9 +30,9 @@ class WorkerQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 def _require_restarting(outcome: str, branch: str) -> None:
     if outcome == "unknown":
-        raise ProblemError("unknown_branch", f"The tree has no branch {branch[:100]}.")
+        raise ProblemError("unknown_branch", f"The tree has no branch called {branch[:100]}.")
     if outcome == "stopped":
-        raise ProblemError("shutting_down", f"The branch {branch} has stopped and is not started again.")
+        raise ProblemError("shutting_down", f"The branch {branch} has stopped and cannot be restarted.")
 
 
 def blueprint(parts: Parts) -> Blueprint:

@@ -84,7 +84,7 @@ def _invalid(text: str, error: str) -> ProblemError:
         kind = _ENVELOPE.decode(text).type
         shown = kind if isinstance(kind, str) and len(kind) <= 64 else "this"  # noqa: PLR2004 - a line's worth
         return ProblemError(
-            "unknown_type", f"There is no message of type {shown}. There are: {', '.join(TYPES)}.", **extra
+            "unknown_type", f"Unknown message type {shown}. Known types: {', '.join(TYPES)}.", **extra
         )
     if missing := _MISSING.match(said):
         path = f"{path or '$'}.{missing['name']}"

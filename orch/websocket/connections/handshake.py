@@ -48,13 +48,13 @@ def refusal(
         )
     if active >= limit:
         return Refused(
-            ProblemError("too_many_connections", f"{limit} connections are open, as many as may be."),
+            ProblemError("too_many_connections", f"The limit of {limit} connections has been reached."),
             closes.TOO_MANY_CONNECTIONS,
         )
     if from_address >= address_limit:
         return Refused(
             ProblemError(
-                "too_many_from_address", f"{address_limit} connections are open from your address already."
+                "too_many_from_address", f"Your address has reached the limit of {address_limit} connections."
             ),
             closes.TOO_MANY_FROM_ADDRESS,
         )

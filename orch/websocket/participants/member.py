@@ -92,9 +92,7 @@ class Member:
     def may_speak(self) -> None:
         """Raise ``read_only`` where this one only reads."""
         if self.role not in MAY_SPEAK:
-            raise ProblemError(
-                "read_only", "You are here as an observer: you read, but do not speak or send."
-            )
+            raise ProblemError("read_only", "You joined as an observer: you can read, but not speak or send.")
 
     def deliver(self, frame: Frame) -> bool:
         """Give the member what the session says. False: it will not arrive."""

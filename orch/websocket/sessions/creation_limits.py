@@ -54,15 +54,15 @@ class Beginnings:
                 address,
                 self._now(),
                 a_minute=limits.max_sessions_per_minute_per_address,
-                what="sessions were begun",
+                what="sessions were created",
             )
         self._rooms.space.require_for_session()
         if self._rooms.count >= limits.max_sessions and not await self.make_room(1):
             raise ProblemError(
                 "sessions_full",
-                f"There are {self._rooms.count} sessions, as many as may be (websocket.max_sessions), and "
-                "someone is in each of them or was within the last minute. End one that is not needed, or "
-                "try again in a minute.",
+                f"The limit of {self._rooms.count} sessions (websocket.max_sessions) has been reached, "
+                "and all of them were used within the last minute. End one that is not needed, or try "
+                "again in a minute.",
                 headers={"Retry-After": f"{UNATTENDED:.0f}"},
             )
         if not address:
@@ -84,9 +84,9 @@ class Beginnings:
             minutes = self._rooms.settings.orchestration.websocket.session_timeout / 60
             raise ProblemError(
                 "too_many_sessions_from_address",
-                f"{there} sessions were begun from your address and have not ended, as many as may be "
-                "(websocket.max_sessions_per_address). End some that are not needed, or wait: a session ends "
-                f"{minutes:.0f} minutes after the last has left it.",
+                f"Your address has created {there} sessions that have not ended, which is the limit "
+                "(websocket.max_sessions_per_address). End some that are not needed, or wait: a session "
+                f"ends {minutes:.0f} minutes after its last participant has left.",
                 headers={"Retry-After": "60"},
             )
 

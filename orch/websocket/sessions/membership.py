@@ -104,7 +104,7 @@ class Membership:
                     member.name = session.take_name(member.participant_id, name)
                 member.languages = message.languages
             elif right is Right.NONE:  # it was let out while its session was looked for
-                raise ProblemError("not_in_session", f"You are not in session {message.session_id} any more.")
+                raise ProblemError("not_in_session", f"You are no longer in session {message.session_id}.")
             else:
                 token = new_token(new_name())
                 member = self._member(
@@ -306,7 +306,9 @@ class Membership:
     def _may_join(self, connection: Connection) -> None:
         limit = self._rooms.settings.orchestration.websocket.max_sessions_per_connection
         if len(connection.members) >= limit:
-            raise ProblemError("too_many_sessions", f"This connection is in {limit} sessions already.")
+            raise ProblemError(
+                "too_many_sessions", f"This connection has joined {limit} sessions, which is the limit."
+            )
 
     def _member(
         self,
@@ -332,7 +334,7 @@ class Membership:
         kept = await self._rooms.store.put_participant(session.session_id, member.record(self._rooms.wall()))
         self._rooms.space.wrote(PARTICIPANT_BYTES)
         if not kept or session.has_ended:
-            raise ProblemError("unknown_session", f"There is no session {session.session_id}. It has ended.")
+            raise ProblemError("unknown_session", f"The session {session.session_id} has ended.")
 
     def _let_in(self, session: Session, member: Member, connection: Connection) -> None:
         if connection.is_closing:

@@ -79,8 +79,8 @@ class SpaceKeeper:
                 self._events.record(
                     "warn",
                     "sessions",
-                    f"{ended} sessions in which nobody was were ended early: what is stored had come near to "
-                    "what may be (session_management.max_bytes).",
+                    f"{ended} empty sessions were ended early, because stored data was close to the limit "
+                    "(session_management.max_bytes).",
                 )
         if space.is_full != self._was_full:
             self._was_full = space.is_full
@@ -88,9 +88,12 @@ class SpaceKeeper:
                 self._events.record(
                     "bad",
                     "sessions",
-                    "All that may be stored is (session_management.max_bytes). New sessions, broadcasts and "
-                    "recordings are refused; captions go on. End sessions that are not needed, or raise it.",
+                    "The storage limit for sessions has been reached (session_management.max_bytes). New "
+                    "sessions, broadcasts and recordings are rejected; captions continue. End sessions that "
+                    "are not needed, or raise the limit.",
                 )
             else:
-                self._events.record("info", "sessions", "There is room for what clients send again.")
+                self._events.record(
+                    "info", "sessions", "Stored sessions are below the storage limit again. Clients can send."
+                )
             self._changed()

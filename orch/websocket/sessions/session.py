@@ -343,8 +343,8 @@ def encoded_config(config: object) -> bytes:
     if len(data) > CONFIG_LIMIT:
         raise ProblemError(
             "invalid_message",
-            f"$.config: {len(data):,} bytes of JSON; it may be {CONFIG_LIMIT:,} at most. Store what is "
-            "larger elsewhere, and put its address here.",
+            f"$.config: {len(data):,} bytes of JSON; it can have {CONFIG_LIMIT:,} at most. Store "
+            "larger data elsewhere and put a link to it here.",
             path="$.config",
         )
     return data

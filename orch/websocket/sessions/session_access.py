@@ -49,15 +49,15 @@ class Admission:
                 return Right.SPEAK
             raise ProblemError(
                 "key_required",
-                "From another machine a session is opened with its link's key. Open the whole link that you "
-                "were given, with all that follows its #.",
+                "Joining this session requires the key in its link. Open the whole link that you were "
+                "given, including the part after #.",
             )
         address = group(actor.address)
         wait = self._guesses.wait(address, self._now())
         if wait:
             raise ProblemError(
                 "rate_limited",
-                f"Many wrong keys came from your address. Try again in {wait:.0f} s.",
+                f"Too many wrong keys were sent from your address. Try again in {wait:.0f} s.",
                 headers={"Retry-After": f"{wait + 0.5:.0f}"},
             )
         # From the store always: a session in memory would answer sooner than one that there is none of.
@@ -67,8 +67,8 @@ class Admission:
             self._note_wrong(actor, address, session_id, key)
             raise ProblemError(
                 "unknown_session",
-                f"There is no session {session_id} that this key opens. It has ended, or the link is not "
-                "whole: open all of it, with what follows its #.",
+                f"This key opens no session called {session_id}. The session has ended, or the link is "
+                "incomplete: open the whole link, including the part after #.",
             )
         return right
 
@@ -76,7 +76,10 @@ class Admission:
         """Return what someone may do there, if it is what they want to do. Raises ``read_only`` as well."""
         right = await self.right(actor, session_id, key)
         if need is Need.SPEAK and right is not Right.SPEAK:
-            raise ProblemError("read_only", "This link's key reads only: it does not speak, send or record.")
+            raise ProblemError(
+                "read_only",
+                "This link is for reading only: you cannot speak, send messages or upload recordings.",
+            )
         return right
 
     def may_join(self, actor: Actor) -> None:

@@ -204,7 +204,7 @@ class Rooms:
         )
         there = member.record(now) if member else None
         if not await self.store.create(record, there, begun_from=begun_from):
-            raise ProblemError("session_exists", f"There is a session {record.session_id} already.")
+            raise ProblemError("session_exists", f"A session called {record.session_id} already exists.")
         self.count += 1
         self.space.wrote(len(encoded))
         if self.elsewhere is None:
@@ -253,7 +253,7 @@ class Rooms:
         """
         body = encode(msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET))
         if isinstance(message, SessionMessage):
-            self.space.require("What you have sent")
+            self.space.require("Your message")
         share = share_of_message(message, speaker)
         under_way = self._under_way[share.kind]
         settled = await under_way.admit(session.session_id, len(body))
@@ -425,4 +425,4 @@ def share_of_message(message: Numbered, speaker: str) -> Share:
 
 
 def _unknown(session_id: str) -> ProblemError:
-    return ProblemError("unknown_session", f"There is no session {session_id}. It may have ended.")
+    return ProblemError("unknown_session", f"No session is called {session_id}. It may have ended.")

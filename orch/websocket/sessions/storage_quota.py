@@ -84,9 +84,9 @@ class Space:
         if self.is_full:
             raise ProblemError(
                 "store_full",
-                f"A new session cannot be stored: all sessions together take {_mib(self.taken)} of the "
-                f"{_mib(self.limit)} that they may (session_management.max_bytes). End sessions that are not "
-                "needed; those in which nobody is end by themselves.",
+                f"A new session cannot be stored: all sessions together use {_mib(self.taken)} of "
+                f"{_mib(self.limit)} (session_management.max_bytes). End sessions that are not needed; "
+                "empty ones end by themselves.",
                 headers=RETRY,
             )
 
@@ -104,8 +104,8 @@ class Space:
 def _full(what: str) -> ProblemError:
     return ProblemError(
         "store_full",
-        f"{what} cannot be stored now: all sessions together take as much room as they may. Captions go on. "
-        "Try again later, or tell whoever runs the service.",
+        f"{what} cannot be stored: the storage limit for sessions has been reached. Captions "
+        "continue. Try again later, or tell the operators of the service.",
         headers=RETRY,
     )
 

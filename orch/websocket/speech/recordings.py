@@ -112,7 +112,9 @@ class Recordings:
         """
         limit = self._rooms.settings.orchestration.speech.concurrent_recordings
         if self._count >= limit:
-            raise ProblemError("too_many_recordings", f"{limit} recordings are being read now.")
+            raise ProblemError(
+                "too_many_recordings", f"{limit} recordings are being transcribed, which is the limit."
+            )
         self._count += 1
         place = ExitStack()
         place.callback(self._give_back_place)
@@ -169,9 +171,11 @@ class Recordings:
         if any(outcome.is_known for outcome in outcomes):
             raise ProblemError(
                 "not_your_recording",
-                "A recording is cancelled by whoever sent it, by the session's owner or by an operator.",
+                "Only its sender, the session's owner or an operator can cancel a recording.",
             )
-        raise ProblemError("unknown_recording", f"No recording {stream_id} is being read in {session_id}.")
+        raise ProblemError(
+            "unknown_recording", f"No recording {stream_id} is being transcribed in {session_id}."
+        )
 
     async def asked(self, connection: Connection, message: CancelRecording) -> None:
         """Cancel a recording for the owner of its session, or for whoever shows its key."""
@@ -266,4 +270,6 @@ class Recordings:
             return  # the stream has ended, and said why
         except Exception:  # noqa: BLE001 - what a broken file does to its decoder is not known in advance
             _log.exception("recording failed", session_id=stream.session.session_id)
-            self._speaking.complain(stream, "internal_error", "The recording could not be read to its end.")
+            self._speaking.complain(
+                stream, "internal_error", "The recording could not be decoded to its end."
+            )

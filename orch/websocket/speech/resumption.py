@@ -48,8 +48,8 @@ def continued(message: AudioStart, progress: Progress, *, silent_for: float) -> 
     if lost > silent_for + SLACK:
         raise ProblemError(
             "invalid_message",
-            f"$.position: {message.position:g} s is {lost:.1f} s after what was received, and that was"
-            f" {silent_for:.1f} s ago. Nobody speaks faster than time passes.",
+            f"$.position: {message.position:g} s is {lost:.1f} s after the last received audio, which "
+            f"was received {silent_for:.1f} s ago. A position cannot advance faster than time.",
             path="$.position",
         )
     lost = lost if lost > NOTABLE else 0.0
@@ -79,7 +79,7 @@ def begun(
     if age + lost > session_age + SLACK:
         raise ProblemError(
             "invalid_message",
-            f"$.age: Speech that is {age + lost:.0f} s old is older than the session.",
+            f"$.age: Speech of {age + lost:.0f} s ago is older than the session.",
             path="$.age",
         )
     age = max(0.0, age + lost)

@@ -164,7 +164,9 @@ class Speaking:
         """
         stream = self._open_stream(connection)
         if len(pcm) % 2:
-            raise ProblemError("odd_byte_count", f"Audio is 16-bit: {len(pcm)} bytes are half a sample more.")
+            raise ProblemError(
+                "odd_byte_count", f"Audio is 16-bit: {len(pcm)} bytes are not a whole number of samples."
+            )
         step = round(FED_AT_ONCE * stream.sample_rate) * 2
         for begin in range(0, max(1, len(pcm)), step):
             if begin:
@@ -466,7 +468,7 @@ class Speaking:
 
     def _require_nursery(self) -> trio.Nursery:
         if self._nursery is None or self._is_draining:
-            raise ProblemError("shutting_down", "Speech is not taken right now. Try again soon.")
+            raise ProblemError("shutting_down", "Speech cannot be accepted right now. Try again soon.")
         return self._nursery
 
     def _open_stream(self, connection: Connection) -> Stream:
@@ -524,7 +526,7 @@ class Speaking:
         if session.has_ended:
             return
         if not is_whole and not stream.is_cancelled:
-            self.complain(stream, "speech_lost", "The stream was broken off. Start it again.")
+            self.complain(stream, "speech_lost", "The audio stream failed. Start it again.")
         ended = AudioEnded(
             timestamp=self._rooms.now_ms(),
             session_id=session.session_id,

@@ -56,10 +56,14 @@ def admit(
     streams = list(held)
     here = [stream for stream in streams if stream.session_id == session_id]
     whole = "Try again when someone has stopped speaking."
-    share = "Stop another microphone of yours, or speak from another place."
+    share = "Stop another microphone, or speak from another network."
     bounds = [
-        (streams, limits.total, f"{limits.total} streams are open in all, as many as may be. {whole}"),
-        (here, limits.per_session, f"{limits.per_session} streams are open in {session_id}. {whole}"),
+        (streams, limits.total, f"{limits.total} audio streams are open, which is the limit. {whole}"),
+        (
+            here,
+            limits.per_session,
+            f"{limits.per_session} audio streams are open in {session_id}, which is the limit. {whole}",
+        ),
     ]
     if address is not None:
         own = min(limits.per_address, max(1, limits.total // 2))
@@ -67,11 +71,11 @@ def admit(
         mine = [stream for stream in streams if stream.address == address]
         mine_here = [stream for stream in mine if stream.session_id == session_id]
         bounds += [
-            (mine, own, f"{own} streams are open from your address, as many as may be. {share}"),
+            (mine, own, f"{own} audio streams are open from your address, which is the limit. {share}"),
             (
                 mine_here,
                 own_here,
-                f"{own_here} streams are open from your address in {session_id}, as many as may be. {share}",
+                f"{own_here} audio streams are open from your address in {session_id}, the limit. {share}",
             ),
         ]
     ended: list[Stream] = []
