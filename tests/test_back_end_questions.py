@@ -116,7 +116,7 @@ def test_each_back_end_is_asked_once_and_what_it_answers_is_said() -> None:
         (refusing, {"api_key": "sk-verysecret123"}, "check services.audio-service.api_key"),
         (whisper, {}, "check services.audio-service.url, .dialect, .path and .model"),
         (lambda path, _: (200, {"text": ""} if path != "/health" else {}), {}, "heard nothing in 5.3 s"),
-        (lambda *_: (503, {"error": "loading"}), {}, "gives answers of no use (503): loading"),
+        (lambda *_: (503, {"error": "loading"}), {}, "sends unusable responses (503): loading"),
     ],
 )
 def test_what_is_refused_is_said_with_the_setting_to_look_at(

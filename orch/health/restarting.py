@@ -103,13 +103,13 @@ class Restarter:
             if self._is_asked_for:
                 self._is_asked_for = False
                 self._before = self._recovery
-                return "started again"
+                return "restarted"
             now = trio.current_time()
             match recovery.decide(self._recovery, self._policy, now):
                 case Attempt(number):
                     self._before = self._recovery
                     self._recovery = recovery.begin(self._recovery, self._policy, now)
-                    return f"started again{self._which(number)}"
+                    return f"restarted{self._which(number)}"
                 case Wait(until, number):
                     # Where this process is short of something, that has been said already.
                     if announced != until and self._recovery.short_until <= now:
@@ -133,7 +133,7 @@ class Restarter:
         )
 
     def _which(self, number: int) -> str:
-        """Return which attempt this is, to be put behind "started again"."""
+        """Return which attempt this is, to be put behind "restarted"."""
         if number:
             return f", attempt {number} of {self._policy.attempts}"
         return f", one attempt every {in_words(self._policy.again)}"

@@ -264,7 +264,7 @@ def test_what_is_no_message_costs_the_connection_and_nothing_else() -> None:
             assert isinstance(unknown, Unrecognized)
             assert unknown.fields["answer"] == 42
             socket.say_text('{"type": "pong"}')
-            assert "no message" in (await state(client, "waiting")).reason
+            assert "invalid message" in (await state(client, "waiting")).reason
             again = await network.connection(2)
             again.greet()
             again.say_text("not JSON")

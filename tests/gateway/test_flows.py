@@ -107,7 +107,7 @@ def test_clients_who_all_fail_show_that_it_is_the_instance() -> None:
             assert lane(rig, Flow.CAPTIONS).breaker == "closed"
             assert rig.gateway.statistics().instances[0].usable
             event = rig.events.latest()[0]
-            assert event.text.startswith("http://a:1 failed 5 times in a row and gets no requests of clients")
+            assert event.text.startswith("http://a:1 failed 5 times in a row. It gets no requests of clients")
             # One bad upload a cooldown keeps nobody out.
             await trio.sleep(10)
             await through(rig, Browser("POST", "/api/audio/bad", b"x", client=("198.51.100.0", 1)))

@@ -297,8 +297,8 @@ def test_five_failures_open_the_breaker_and_a_good_trial_closes_it() -> None:
             event = rig.events.latest()[0]
             assert (event.severity, event.subject) == ("bad", AUDIO)
             assert event.text == (
-                "http://a:1 failed 5 times in a row and gets no captions for 10 s; "
-                "last: the connection was refused."
+                "http://a:1 failed 5 times in a row. It gets no captions for 10 s. "
+                "Last failure: the connection was refused."
             )
             rig.network.servers["a:1"] = answering(ok())
             await trio.sleep(10.5)

@@ -138,7 +138,7 @@ def test_a_full_disk_is_our_own_shortage(monkeypatch: pytest.MonkeyPatch, number
                 browser = await upload(rig, 2 * IN_MEMORY)
                 assert (browser.status, b'"own_shortage"' in browser.body) == (503, True)
                 assert browser.headers[b"retry-after"] == b"5"
-                assert b"no room" in browser.body
+                assert b"cannot be stored" in browser.body
             assert (await upload(rig, PIECE)).status == 200
             figures = rig.gateway.statistics()
             assert (figures.places, figures.spooled_bytes) == (0, 0)

@@ -68,7 +68,7 @@ def test_a_child_killed_by_signal_9_is_started_again_on_its_port() -> None:
                 "Is healthy, answers in ",
                 "Is unhealthy: process ended by signal 9 (SIGKILL).",
                 "Restarts in ",
-                "Is recovering: started again, attempt 1 of 3, no answer yet.",
+                "Is recovering: restarted, attempt 1 of 3, no answer yet.",
                 "Is healthy again, answers in ",
             )
             assert 'service="audio-service"} 1.0' in bench.metrics.render()[0].decode()
@@ -273,7 +273,7 @@ def test_a_restart_command_starts_what_runs_elsewhere(tmp_path: Path) -> None:
                 bench.texts(),
                 "Is unhealthy: connection refused.",
                 "Restarts in ",
-                "Is recovering: started again, attempt 1 of 3, no answer yet.",
+                "Is recovering: restarted, attempt 1 of 3, no answer yet.",
                 "Is healthy again",
             )
 

@@ -28,7 +28,7 @@ STARTING = Observation(Seen.STARTING, ("says starting",), elapsed=0.01)
 MISSED = Observation(Seen.MISSED, ("no answer in 5 s",))
 REFUSED = Observation(Seen.REFUSED, ("connection refused",))
 EXITED = Observation(Seen.EXITED, ("process ended by signal 9 (SIGKILL)",))
-BEGUN = Observation(Seen.BEGUN, ("started again, attempt 1 of 5, no answer yet",))
+BEGUN = Observation(Seen.BEGUN, ("restarted, attempt 1 of 5, no answer yet",))
 EVERYTHING = (GOOD, SLOW, IMPAIRED, STARTING, MISSED, REFUSED, EXITED, BEGUN)
 
 

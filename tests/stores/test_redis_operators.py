@@ -62,9 +62,9 @@ def followed(server: RedisServer) -> str:
     [
         (lambda server: server.url + "/99", "no such database"),
         (lambda server: server.url.replace("redis:", "rediss:"), "rediss://"),
-        (lambda server: server.url.replace("redis:", "rediss:") + "?ssl_ca_certs=/none", "correct the path"),
+        (lambda server: server.url.replace("redis:", "rediss:") + "?ssl_ca_certs=/none", "correct its path"),
         (lambda _: "redis://127.0.0.1:1", "Nothing listens there"),
-        (lambda _: "unix:///none/there", "correct the path"),
+        (lambda _: "unix:///none/there", "correct its path"),
         (lambda _: "redis://there-is-none.invalid", "host name does not resolve"),
         (lambda _: "http://127.0.0.1", "address cannot be used"),
         (with_user("~orch:* +@all -info"), "ACL SETUSER"),
