@@ -121,7 +121,7 @@ def test_what_is_no_recording_is_refused_when_it_is_opened(data: bytes, code: st
 
 def test_pictures_without_sound_are_no_recording() -> None:
     async def main() -> None:
-        with pytest.raises(ProblemError, match="no sound track") as caught:
+        with pytest.raises(ProblemError, match="no audio track") as caught:
             async with open_recording(io.BytesIO(video_only())):
                 pytest.fail("it was opened")
         assert caught.value.code == "not_audio"

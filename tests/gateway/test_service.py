@@ -291,9 +291,7 @@ def test_five_failures_open_the_breaker_and_a_good_trial_closes_it() -> None:
             error = await problem(rig)
             assert error.code == "service_unavailable"
             assert error.headers == {"Retry-After": "10"}
-            assert (
-                error.detail == "The audio-service failed too often. It is tried again in 10 s."
-            )
+            assert error.detail == "The audio-service failed too often. It is tried again in 10 s."
             event = rig.events.latest()[0]
             assert (event.severity, event.subject) == ("bad", AUDIO)
             assert event.text == (

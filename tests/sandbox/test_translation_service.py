@@ -141,7 +141,7 @@ def test_the_closest_language_is_meant() -> None:
     assert choose("en-GB", "es-MX", pairs) == Pair("en", "es")
     assert choose("es", "en-US", pairs) == Pair("es", "en-US")
     assert choose("es", "en", pairs) == Pair("es", "en")
-    with pytest.raises(ProblemError, match="cannot tell"):
+    with pytest.raises(ProblemError, match="cannot detect"):
         choose("", "es", pairs)
 
 

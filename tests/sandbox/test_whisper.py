@@ -119,7 +119,7 @@ def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     missing, half = tmp_path / "nowhere", tmp_path / "half"
     half.mkdir()
     (half / "config.json").write_text("{}")
-    for folder, words in ((missing, "no folder"), (half, "model.bin missing")):
+    for folder, words in ((missing, "does not exist"), (half, "model.bin missing")):
         with pytest.raises(whisper.ModelUnavailable, match=words) as unavailable:
             run(partial(whisper.load, str(folder), fetch_seconds=60), virtual=False)
         assert str(folder) in str(unavailable.value)

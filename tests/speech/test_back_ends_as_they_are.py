@@ -94,7 +94,7 @@ def test_a_small_answer_that_unpacks_to_very_much_is_refused() -> None:
         ({"error": "failed to process audio"}, "failed to process audio"),
         ({"error": {"message": "model is not loaded", "code": 5}}, "model is not loaded"),
         ({"error": True, "message": "out of memory"}, "out of memory"),
-        ({"error": {"x": []}}, "an error of no words"),
+        ({"error": {"x": []}}, "an error without a message"),
     ],
 )
 def test_an_error_in_a_good_status_keeps_its_words(document: Any, words: str) -> None:

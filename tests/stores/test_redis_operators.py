@@ -179,7 +179,9 @@ def test_over_tls_a_server_is_used_that_is_trusted_for_its_name(tmp_path: Path) 
         other = f"rediss://127.0.0.2:{server.tls_port}?ssl_ca_certs={CERTIFICATE}"
         assert "correct the host" in run(partial(trouble_at, other), virtual=False)
         run(main, f"{other}&ssl_check_hostname=false", virtual=False)
-        assert "wants TLS" in run(partial(trouble_at, f"redis://localhost:{server.tls_port}"), virtual=False)
+        assert "requires TLS" in run(
+            partial(trouble_at, f"redis://localhost:{server.tls_port}"), virtual=False
+        )
 
 
 @pytest.mark.parametrize(

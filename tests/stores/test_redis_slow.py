@@ -64,7 +64,7 @@ def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(tmp_pa
                     await changed[0].wait()
                 standing = a.store.standing()
                 assert (announced, standing.state) == ([False], "degraded")
-                assert "No answer" in standing.reason
+                assert "No reply" in standing.reason
                 server.resume()
             with trio.fail_after(5):
                 await changed[1].wait()

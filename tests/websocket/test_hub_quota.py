@@ -104,7 +104,8 @@ def test_when_all_is_taken_clients_are_refused_and_captions_go_on(tmp_path: Path
                 joined = await late.ask({"type": "join_session", "session_id": "s"}, "session_joined")
                 assert joined["offset"] == offset
             await trio.sleep(2)
-            assert any("The storage limit for sessions has been reached" in event.text for event in hub.events.latest(20))
+            full = "The storage limit for sessions has been reached"
+            assert any(full in event.text for event in hub.events.latest(20))
             await hub.service.end_session("t")
             await trio.sleep(2)
             assert await fill(ann, "s", 50_000) == ["sent"]

@@ -193,7 +193,7 @@ def test_workers_that_do_not_stay_up_end_the_service_with_1(tmp_path: Path) -> N
             3,
             0,
         ]
-        assert any("All are stopped" in line["event"] for line in s.lines)
+        assert any("the service stops" in line["event"] for line in s.lines)
 
 
 def test_a_worker_that_is_stopped_is_killed_and_replaced(tmp_path: Path) -> None:

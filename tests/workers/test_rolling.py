@@ -144,7 +144,7 @@ def test_a_worker_that_dies_while_its_newcomer_starts_is_not_replaced_twice() ->
     fleet.roll(0)
     actions = fleet.ended(1, 1, "was ended by SIGKILL")
     assert deeds(actions) == []
-    assert "on its way" in said(actions)
+    assert "Its successor is starting" in said(actions)
     assert fleet.next_at() == START_LIMIT
     assert fleet.ready(3, 2) == [Start(4, 1)]
 
@@ -183,7 +183,7 @@ def test_a_roll_during_a_roll_begins_anew_after_the_step_under_way() -> None:
     """What was started before the second request may not know the newest settings."""
     fleet = serving(2)
     fleet.roll(0)
-    assert "once more" in said(fleet.roll(1))
+    assert "replaced again" in said(fleet.roll(1))
     fleet.ready(3, 2)
     assert fleet.ended(1, 3, "ended with code 0") == [Start(4, 0)]
     fleet.ready(4, 4)
