@@ -19,9 +19,9 @@ from orch.health.verdict import Seen
 from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
-from orch.speech.asking import BackEnd
+from orch.speech.back_end import BackEnd
 from orch.speech.backends import AUDIO, TRANSLATION
-from orch.speech.standing import in_words as refusal_in_words
+from orch.speech.outcomes import in_words as refusal_in_words
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
 from orch.telemetry.events import EventLog

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
     from orch.settings.live import LiveSettings
-    from orch.speech.live import Speech
+    from orch.speech.service import Speech
     from orch.stores.redis.store import RedisStore
     from orch.stores.sqlite.store import SqliteStore
     from orch.supervision.branches import Tree

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from orch.capacity import CurrentCapacity
 from orch.gateway.service import GatewayService
 from orch.settings.live import LiveSettings
-from orch.speech.live import Speech
+from orch.speech.service import Speech
 from orch.websocket.service import HubService
 from orch.websocket.statistics import Bounded
 

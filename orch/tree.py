@@ -42,7 +42,7 @@ from orch.problems import ProblemError
 from orch.settings import Change
 from orch.settings.live import LiveSettings
 from orch.shortages import Shortage
-from orch.speech.live import Speech
+from orch.speech.service import Speech
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from orch.stores.sqlite.store import SqliteStore, StoreStatistics

@@ -16,7 +16,7 @@ from orch.telemetry.boundaries import Boundary
 if TYPE_CHECKING:
     from orch.gateway.service import GatewayService
     from orch.settings.live import LiveSettings
-    from orch.speech.live import Speech
+    from orch.speech.service import Speech
     from orch.telemetry.events import EventLog
     from orch.websocket.service import HubService
 

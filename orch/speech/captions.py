@@ -11,7 +11,7 @@ from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import CaptionError, Transcript, Translation, Word
 from orch.speech.backends import AUDIO, TRANSLATION
-from orch.speech.guest_words import guest_words
+from orch.speech.caption_errors import guest_words
 from orch.speech.languages import AUTO
 from orch.speech.results import Transcription, TranslatedText
 

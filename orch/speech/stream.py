@@ -25,14 +25,14 @@ from orch.settings import Speech as SpeechSettings
 from orch.speech.backends import AUDIO, TRANSLATION, is_away, is_passing
 from orch.speech.backlog import Ask, Backlog, Finished, GiveUp, Guessed, MarkGap, Publish, Wait
 from orch.speech.captions import Origin, Segment, gap, transcript
-from orch.speech.growing import is_guess, settled_part
+from orch.speech.request_queue import Asker, Turn, Turns
 from orch.speech.results import Transcription
+from orch.speech.revisions import is_guess, settled_part
+from orch.speech.statistics import Tally
 from orch.speech.status import StatusTeller
-from orch.speech.tally import Tally
 from orch.speech.transcriber import Transcriber
-from orch.speech.translating import Translations
+from orch.speech.translations import Translations
 from orch.speech.translator import Translator
-from orch.speech.turns import Asker, Turn, Turns
 
 PACED_STEP: Final = 0.2  # s of a recording taken at a time
 PACED_WAITING: Final = 2  # utterances: one that is asked, and the next, so that the engine never idles

@@ -30,7 +30,7 @@ from orch.audio.wav import wav
 from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
 from orch.settings.source import SettingsSource
-from orch.speech.asking import BackEnd
+from orch.speech.back_end import BackEnd
 from orch.speech.backends import (
     AUDIO,
     Answer,

@@ -16,7 +16,7 @@ from orch.protocol.messages import AudioStatus, Transcript, Translation
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.speech.backends import AUDIO, TRANSLATION, Headers
-from orch.speech.live import Speech, SpeechStream
+from orch.speech.service import Speech, SpeechStream
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 

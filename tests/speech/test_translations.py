@@ -7,7 +7,7 @@ import trio
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus
 from orch.speech.backends import Headers
-from orch.speech.translating import MOST
+from orch.speech.translations import MOST
 from tests.fakes.running import run
 from tests.fakes.sounds import Samples, pcm, silence, voice
 from tests.fakes.speech_back_ends import BackEnds, FakeAnswer, Room, Session, play, speak

@@ -9,7 +9,7 @@ import trio
 from orch.health.verdict import State
 from orch.problems import ProblemError
 from orch.settings.live import LiveSettings
-from orch.speech.standing import ENOUGH
+from orch.speech.outcomes import ENOUGH
 from orch.telemetry.events import EventLog
 from orch.tree import build
 from tests.fakes.running import run

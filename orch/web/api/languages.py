@@ -4,7 +4,7 @@ from quart import Blueprint, Response
 from quart_schema import document_response
 
 from orch.parts import Parts
-from orch.speech.live import LanguagesOffered
+from orch.speech.service import LanguagesOffered
 from orch.web.answers import answer
 
 

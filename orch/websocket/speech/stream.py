@@ -37,7 +37,7 @@ class RecordingFacts(Struct, frozen=True, kw_only=True):
 
 
 class SpeechStream(Protocol):
-    """Speech in, captions out: see ``orch.speech.live``."""
+    """Speech in, captions out: see ``orch.speech.service``."""
 
     @property
     def seconds(self) -> float:

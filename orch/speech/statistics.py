@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from orch.speech.standing import BackEndStatistics
+from orch.speech.outcomes import BackEndStatistics
 from orch.telemetry.percentiles import quantile_ms, step_of
 
 WINDOW: Final = 900.0

@@ -10,10 +10,10 @@ import trio
 
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
-from orch.speech.asking import BackEnd
+from orch.speech.back_end import BackEnd
 from orch.speech.backends import AUDIO, Answer, Headers, Request, document
-from orch.speech.patience import LONGEST, LONGEST_UNSAID, Patience, retry_after
-from orch.speech.standing import ENOUGH, Standing
+from orch.speech.cooldown import LONGEST, LONGEST_UNSAID, Patience, retry_after
+from orch.speech.outcomes import ENOUGH, Standing
 from tests.fakes.running import run
 from tests.fakes.speech_back_ends import FakeAnswer, Holder
 

@@ -3,8 +3,8 @@
 import pytest
 
 from orch.problems import PROBLEMS, ProblemError
+from orch.speech.caption_errors import guest_words
 from orch.speech.captions import caption_error
-from orch.speech.guest_words import guest_words
 
 NOW = "Speech cannot be transcribed right now."
 OPERATORS = (

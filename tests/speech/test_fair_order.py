@@ -6,8 +6,8 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.speech.turn_order import Asker, Turn, TurnOrder
-from orch.speech.turns import Turns
+from orch.speech.fair_order import Asker, Turn, TurnOrder
+from orch.speech.request_queue import Turns
 from tests.fakes.running import run
 
 

@@ -12,8 +12,8 @@ from orch.settings import Service
 from orch.settings.kinds import secrets_of
 from orch.settings.source import SettingsSource
 from orch.speech.backends import SUCCESS, Answer, Fetch, Request, parameter_of
-from orch.speech.patience import Patience, retry_after
-from orch.speech.standing import BackEndStatistics, Standing
+from orch.speech.cooldown import Patience, retry_after
+from orch.speech.outcomes import BackEndStatistics, Standing
 
 T = TypeVar("T")
 

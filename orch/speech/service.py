@@ -14,11 +14,11 @@ from orch.settings.source import SettingsSource
 from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
+from orch.speech.request_queue import Asker, Turns
+from orch.speech.statistics import SpeechStatistics, Tally
 from orch.speech.stream import Publisher, SpeechStream, Teller
-from orch.speech.tally import SpeechStatistics, Tally
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
-from orch.speech.turns import Asker, Turns
 
 __all__ = ["LanguagesOffered", "Speech", "SpeechStatistics", "SpeechStream"]
 

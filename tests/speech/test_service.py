@@ -5,8 +5,8 @@ import trio
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.backends import AUDIO, TRANSLATION, Headers
-from orch.speech.live import LanguagesOffered, Speech, SpeechStatistics
-from orch.speech.tally import Tally
+from orch.speech.service import LanguagesOffered, Speech, SpeechStatistics
+from orch.speech.statistics import Tally
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from tests.fakes.running import run

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from orch.speech.growing import is_guess, settled_part
 from orch.speech.results import TranscribedWord, Transcription
+from orch.speech.revisions import is_guess, settled_part
 
 
 def heard(text: str, *, last_ends: float) -> Transcription:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from orch.speech.turn_order import Asker, Turn, TurnOrder
+from orch.speech.fair_order import Asker, Turn, TurnOrder
 
 __all__ = ["Asker", "Turn", "Turns"]
 
