@@ -31,7 +31,8 @@ from benchmarks.peers.servers import ROOT, Process, free_port, listens
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
-from orch.tree import build, running
+from orch.tree import running
+from orch.wiring.build import build
 
 AT_ONCE: Final = 100
 PADDING: Final = "x" * 1000

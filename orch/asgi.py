@@ -26,10 +26,11 @@ from orch.settings import SettingsError
 from orch.settings.live import LiveSettings, find_file
 from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
-from orch.tree import build, running
+from orch.tree import running
 from orch.web.app import create_pages
 from orch.websocket.connections.endpoint import refuse
 from orch.websocket.connections.handshake import Refused
+from orch.wiring.build import build
 
 log = structlog.get_logger("asgi")
 

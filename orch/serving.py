@@ -24,7 +24,8 @@ from orch.parts import Parts
 from orch.settings.live import LiveSettings
 from orch.supervision.branches import State
 from orch.telemetry.events import EventLog
-from orch.tree import build, running
+from orch.tree import running
+from orch.wiring.build import build
 from orch.workers.lifeline import Lifeline
 
 log = structlog.get_logger("serving")

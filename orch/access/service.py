@@ -2,7 +2,7 @@
 
 import hmac
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import structlog
@@ -24,7 +24,8 @@ from orch.access.sign_ins import IDLE, SignIns
 from orch.access.throttle import Throttle
 from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
-from orch.telemetry.boundaries import Boundary
+from orch.telemetry.metric_names import WRONG_TOKENS
+from orch.telemetry.metrics import Reading
 
 #: The cookie's name; over TLS with the prefix that makes browsers take it from this very host alone.
 COOKIE: Final = "orch_sign_in"
@@ -47,15 +48,10 @@ class Access:
         self._trusted_proxies = Proxies()
         self.sign_ins = sign_ins
 
-    @property
-    def boundary(self) -> Boundary:
-        """The loop that looks after sign-ins."""
-        return self.sign_ins.boundary
-
-    @property
-    def wrong_tokens(self) -> int:
-        """How many wrong tokens there were."""
-        return self._throttle.wrong
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield Reading(WRONG_TOKENS, self._throttle.wrong)
+        yield from self.sign_ins.boundary.readings()
 
     @property
     def has_token(self) -> bool:

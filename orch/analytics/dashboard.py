@@ -4,20 +4,22 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 from msgspec import Struct
 
 from orch.analytics.series import Series
 from orch.cluster.workers import Brief, WorkersStatistics
+from orch.gateway.figures import GatewayFlow
+from orch.speech.statistics import SpeechStatistics
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.events import Event, EventLog
 
 if TYPE_CHECKING:
     from orch.gateway.service import GatewayService
     from orch.settings.live import LiveSettings
     from orch.speech.service import Speech
-    from orch.telemetry.events import EventLog
     from orch.websocket.service import HubService
 
 FIGURES: Final = (
@@ -42,11 +44,37 @@ class ProcessStatistics(Struct, frozen=True, kw_only=True):
     tasks: int
 
 
+class GatewayFigures(Struct, frozen=True, kw_only=True):
+    """Requests through the gateway: since the start, in the last minute, and per second."""
+
+    requests: int
+    errors: int
+    retries: int
+    requests_last_minute: int
+    errors_last_minute: int
+    in_flight: int
+    requests_per_second: float
+    error_rate: float
+    clients: GatewayFlow
+    captions: GatewayFlow
+
+
+class ConnectionFigures(Struct, frozen=True, kw_only=True):
+    """WebSocket connections and sessions of all workers."""
+
+    active: int
+    unanswered: int
+    limit: int
+    sessions: int
+    evicted: int
+    messages_out_per_second: float
+
+
 class DashboardStatistics(Struct, frozen=True, kw_only=True):
     """One page's worth of figures. ``series`` holds columns, oldest first, null for a gap.
 
     Connections, sessions and messages are all workers', everything else is this worker's; of a worker that
-    did not answer the last roll call (``connections["unanswered"]`` of them) it is what it said before.
+    did not answer the last roll call (``connections.unanswered`` of them) it is what it said before.
     ``gateway_p50_ms`` and ``gateway_p95_ms`` are of clients' requests alone: what a request for captions
     takes is for the most part the length of what was said.
     """
@@ -55,10 +83,10 @@ class DashboardStatistics(Struct, frozen=True, kw_only=True):
     now: float
     interval: float
     series: dict[str, list[float | None]]
-    gateway: dict[str, Any]
-    speech: Any
-    connections: dict[str, Any]
-    events: tuple[Any, ...]
+    gateway: GatewayFigures
+    speech: SpeechStatistics
+    connections: ConnectionFigures
+    events: tuple[Event, ...]
     process: ProcessStatistics
 
 
@@ -73,7 +101,7 @@ class Dashboard:
         speech: "Speech",
         hub: "HubService",
         workers: Callable[[], WorkersStatistics],
-        events: "EventLog",
+        events: EventLog,
         wall: Callable[[], float],
     ) -> None:
         self._settings = settings
@@ -140,30 +168,27 @@ class Dashboard:
             now=self._wall(),
             interval=self._interval(),
             series=self._series.columns(),
-            gateway={
-                name: getattr(gateway, name)
-                for name in (
-                    "requests",
-                    "errors",
-                    "retries",
-                    "requests_last_minute",
-                    "errors_last_minute",
-                    "in_flight",
-                    "requests_per_second",
-                    "error_rate",
-                    "clients",
-                    "captions",
-                )
-            },
+            gateway=GatewayFigures(
+                requests=gateway.requests,
+                errors=gateway.errors,
+                retries=gateway.retries,
+                requests_last_minute=gateway.requests_last_minute,
+                errors_last_minute=gateway.errors_last_minute,
+                in_flight=gateway.in_flight,
+                requests_per_second=gateway.requests_per_second,
+                error_rate=gateway.error_rate,
+                clients=gateway.clients,
+                captions=gateway.captions,
+            ),
             speech=self._speech.statistics(),
-            connections={
-                "active": sum(brief.connections for brief in workers),
-                "unanswered": sum(not each.answered for each in self._workers().workers),
-                "limit": sum(brief.limit for brief in workers),
-                "sessions": self._hub.sessions,
-                "evicted": sum(brief.evicted for brief in workers),
-                "messages_out_per_second": sum(brief.messages_out_per_second for brief in workers),
-            },
+            connections=ConnectionFigures(
+                active=sum(brief.connections for brief in workers),
+                unanswered=sum(not each.answered for each in self._workers().workers),
+                limit=sum(brief.limit for brief in workers),
+                sessions=self._hub.sessions,
+                evicted=sum(brief.evicted for brief in workers),
+                messages_out_per_second=sum(brief.messages_out_per_second for brief in workers),
+            ),
             events=self._events.latest(),
             process=self._process(),
         )

@@ -5,7 +5,7 @@ never whether a path has a route.
 """
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -33,8 +33,10 @@ from orch.problems import ProblemError
 from orch.settings import Gateway, Settings
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage
+from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
+from orch.telemetry.metrics import Reading
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
@@ -293,6 +295,19 @@ class GatewayService:
             seconds = self._clock() - began if is_asked else None
             self._over_no_route(flow, service).add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
             self._count(flow, service, status, seconds)
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads; the counters of requests are counted where requests end."""
+        yield from self.boundary.readings()
+        gateway = self.statistics()
+        yield Reading(names.GATEWAY_PLACES, gateway.places)
+        yield Reading(names.GATEWAY_SPOOLED, gateway.spooled_bytes)
+        for instance in gateway.instances:
+            for lane in instance.lanes:
+                labels = (instance.service, instance.url, lane.flow)
+                yield Reading(names.LANE_CONNECTIONS, lane.connections, labels)
+                yield Reading(names.LANE_BUSY, lane.busy, labels)
+                yield Reading(names.LANE_WAITING, lane.waiting, labels)
 
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""

@@ -6,7 +6,7 @@ none.
 """
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Final, Never
 
@@ -41,7 +41,7 @@ from orch.settings import Instance, Settings
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog, Severity
-from orch.telemetry.metrics import Metrics
+from orch.telemetry.metrics import Metrics, Reading
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
@@ -196,6 +196,11 @@ class HealthService:
     def summary(self) -> dict[str, str]:
         """Return each service's state."""
         return {name: str(service.state) for name, service in self._services.items()}
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads; checks and recoveries are counted where they happen."""
+        yield from self.boundary.readings()
+        yield from self.lease_boundary.readings()
 
     def statistics(self) -> ServicesStatistics:
         """Return how everything is now."""

@@ -1,6 +1,6 @@
 """The speech flow: from a speaker's sound to captions in everyone's language."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 import msgspec
@@ -19,6 +19,8 @@ from orch.speech.statistics import SpeechStatistics, Tally
 from orch.speech.stream import Publisher, SpeechStream, Teller
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
+from orch.telemetry import metric_names as names
+from orch.telemetry.metrics import Reading
 
 __all__ = ["LanguagesOffered", "Speech", "SpeechStatistics", "SpeechStream"]
 
@@ -167,6 +169,23 @@ class Speech:
         each = (self._transcriber.back_end.statistics(), self._translator.back_end.statistics())
         asked = tuple(one for one in each if one.answered or one.refused)
         return msgspec.structs.replace(self._tally.statistics(self._clock()), back_ends=asked)
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        speech = self.statistics()
+        yield Reading(names.STREAMS, speech.streams)
+        yield Reading(names.UTTERANCES, speech.utterances)
+        yield Reading(names.FINALS, speech.finals)
+        yield Reading(names.LOST, speech.lost)
+        yield Reading(names.REVISIONS_DROPPED, speech.revisions_dropped)
+        yield Reading(names.DOUBTED, speech.doubted)
+        yield Reading(names.SPEECH_WAITING, speech.waiting_seconds)
+        for asked in speech.back_ends:
+            yield Reading(names.SPEECH_REFUSED, asked.refused, (asked.service,))
+            yield Reading(names.SPEECH_REFUSING, float(asked.refusal is not None), (asked.service,))
+        for quantile, milliseconds in (("0.5", speech.caption_p50_ms), ("0.95", speech.caption_p95_ms)):
+            if milliseconds is not None:
+                yield Reading(names.CAPTION_SECONDS, milliseconds / 1000, (quantile,))
 
     def follow_standing(self, on_standing: Callable[[str, str | None], None]) -> None:
         """Have ``on_standing`` called when a back end begins to refuse what is asked, and when that ends.

@@ -1,8 +1,12 @@
 """How the store of sessions is, as pages, probes and the API say it. Pure."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import Struct
+
+from orch.telemetry import metric_names as names
+from orch.telemetry.metrics import Reading
 
 
 class StoreStanding(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,3 +24,11 @@ class StoreStanding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: float | None
     cautions: tuple[str, ...]
     brief: str = ""
+
+
+def readings(status: StoreStanding, *, waiting: int, failures: int) -> Iterator[Reading]:
+    """Yield what Prometheus reads of a store: ``waiting`` operations now, ``failures`` since the start."""
+    yield Reading(names.STORE_HEALTHY, float(status.state == "healthy"))
+    yield Reading(names.STORE_CAUTIONS, len(status.cautions))
+    yield Reading(names.STORE_WAITING, waiting)
+    yield Reading(names.STORE_FAILURES, failures)

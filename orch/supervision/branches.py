@@ -16,7 +16,7 @@ attempts of their branch, so that dependants keep what they hold.
 import os
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Final, Protocol
@@ -29,6 +29,8 @@ from orch.shortages import Shortage, own_shortage
 from orch.supervision.restart_policy import RestartPolicy
 from orch.supervision.tasks import TaskStatistics, tasks_below
 from orch.telemetry.events import EventLog
+from orch.telemetry.metric_names import BRANCH_RESTARTS, BRANCH_STATE, UPTIME
+from orch.telemetry.metrics import Reading
 
 log = structlog.get_logger("tree")
 
@@ -346,6 +348,13 @@ class Tree:
             branches=tuple(self._branch_statistics(branch, now) for branch in self._branches),
         )
 
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield Reading(UPTIME, self.uptime())
+        for branch in self._branches:
+            yield Reading(BRANCH_STATE, float(branch.state is State.RUNNING), (branch.name,))
+            yield Reading(BRANCH_RESTARTS, branch.restarts, (branch.name,))
+
     def _branch_statistics(self, branch: Branch, now: float) -> BranchStatistics:
         tasks = tuple(tasks_below(branch.task)) if branch.task is not None else ()
         detail = branch.describe()
@@ -372,6 +381,18 @@ class Tree:
             tasks=tasks,
             queues=detail.queues,
         )
+
+
+def together(*runs: Run) -> Run:
+    """Return one run out of several that start in order and fail together."""
+
+    async def run(*, task_status: trio.TaskStatus[None]) -> None:
+        async with trio.open_nursery() as nursery:
+            for each in runs:
+                await nursery.start(each)
+            task_status.started()
+
+    return run
 
 
 async def _first(*waits: Callable[[], Awaitable[None]]) -> None:

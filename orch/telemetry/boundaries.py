@@ -11,6 +11,9 @@ from typing import Any
 
 import structlog
 
+from orch.telemetry.metric_names import CONTAINED
+from orch.telemetry.metrics import Reading
+
 _log = structlog.get_logger("boundaries")
 
 
@@ -20,6 +23,10 @@ class Boundary:
     def __init__(self, loop: str) -> None:
         self.loop = loop
         self.failures = 0
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield Reading(CONTAINED, self.failures, (self.loop,))
 
     @contextmanager
     def item(self, *ends: type[Exception], **item: Any) -> Iterator[None]:

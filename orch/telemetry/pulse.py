@@ -8,13 +8,15 @@ which nobody was observed.
 A clock of the wall that is set is an event too: what is shown was dated by it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Never
 
 import structlog
 import trio
 
 from orch.telemetry.events import EventLog
+from orch.telemetry.metric_names import CLOCK_JUMPS, STANDSTILLS
+from orch.telemetry.metrics import Reading
 from orch.telemetry.shortages import SUBJECT
 
 BEAT: Final = 0.5
@@ -95,3 +97,8 @@ class Pulse:
                 f"The machine's clock jumped {way} by {abs(shown - passed):.6g} s, or the machine was "
                 "asleep. Earlier times are those of the old clock.",
             )
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield Reading(STANDSTILLS, self.gaps)
+        yield Reading(CLOCK_JUMPS, self.jumps)

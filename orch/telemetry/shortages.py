@@ -5,13 +5,15 @@ disk) notes it here. It is one event when it begins and one when it is over, how
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct
 
 from orch.shortages import Shortage, in_words
 from orch.telemetry.events import EventLog
+from orch.telemetry.metric_names import SHORTAGES
+from orch.telemetry.metrics import Reading
 
 CALM: Final = 10.0
 """Seconds without being met after which a shortage is over."""
@@ -78,3 +80,8 @@ class ShortageLog:
             )
             for shortage, met in self._met.items()
         )
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        for shortage in Shortage:
+            yield Reading(SHORTAGES, self.counts[shortage], (str(shortage),))

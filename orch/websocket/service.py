@@ -24,22 +24,16 @@ from orch.protocol.session_keys import Right, given
 from orch.settings.source import SettingsSource
 from orch.stores.records import SessionStore
 from orch.stores.status import StoreStanding
+from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.telemetry.metrics import (
-    OUTGOING_BYTES,
-    OUTGOING_EVICTED,
-    WEBSOCKET_CLOSES,
-    WEBSOCKET_PROBLEMS,
-    Metrics,
-    Reading,
-)
+from orch.telemetry.metrics import Metrics, Reading
 from orch.telemetry.topics import Topics
 from orch.websocket.announcements import Announced, Operating
 from orch.websocket.cluster.cluster_connections import Pool
 from orch.websocket.connections.asgi_connection import Written
 from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
-from orch.websocket.connections.connection_query import NEWEST, PoolQuery, choose
+from orch.websocket.connections.connection_query import NEWEST, NOBODY, PoolQuery, choose
 from orch.websocket.connections.endpoint import serve
 from orch.websocket.connections.handshake import Refused, agent, peer, refusal
 from orch.websocket.connections.queue_age import Lateness
@@ -172,7 +166,7 @@ class HubService:
             on_closing=self._detach,
             outgoing=self.outgoing,
         )
-        metrics.read_from(self._readings)
+        metrics.read_from(self.readings)
 
     def __repr__(self) -> str:
         state = "draining" if self._is_draining else "running" if self._is_running else "stopped"
@@ -531,13 +525,28 @@ class HubService:
             self._sent_before + sum(connection.sent for connection in connections),
         )
 
-    def _readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        hub = self.statistics(NOBODY)
+        yield Reading(names.CONNECTIONS, hub.active)
+        yield Reading(names.CONNECTIONS_TOTAL, hub.total)
+        yield Reading(names.EVICTIONS, hub.evicted)
+        yield Reading(names.MESSAGES_IN, hub.messages_in)
+        yield Reading(names.MESSAGES_OUT, hub.messages_out)
+        yield Reading(names.QUEUED_BYTES, hub.queued_bytes)
+        yield Reading(names.SESSIONS, hub.sessions)
+        yield Reading(names.ENDED_EARLY, self.beginnings.ended_early)
+        for each in hub.sums:
+            yield Reading(names.SUM_TAKEN, each.taken, (each.name,))
+            yield Reading(names.SUM_LIMIT, each.limit, (each.name,))
+        for boundary in self.boundaries:
+            yield from boundary.readings()
         for code, count in self._handlers.problems.items():
-            yield Reading(WEBSOCKET_PROBLEMS, count, (code,))
-        yield Reading(OUTGOING_BYTES, self.outgoing.bytes)
-        yield Reading(OUTGOING_EVICTED, self.outgoing.evicted)
+            yield Reading(names.WEBSOCKET_PROBLEMS, count, (code,))
+        yield Reading(names.OUTGOING_BYTES, self.outgoing.bytes)
+        yield Reading(names.OUTGOING_EVICTED, self.outgoing.evicted)
         for reason, count in self._closes.items():
-            yield Reading(WEBSOCKET_CLOSES, count, (reason,))
+            yield Reading(names.WEBSOCKET_CLOSES, count, (reason,))
 
     async def _beat(self) -> Never:
         """Once a second: drop connections that take nothing or too little, and sample the rates.

@@ -21,8 +21,8 @@ from orch.access.table import (
 from orch.protocol.session_keys import Right
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
-from orch.tree import build
 from orch.websocket.connections.decoding import TYPES
+from orch.wiring.build import build
 from tests.fakes.asgi import LOCAL_OPERATOR, STRANGER
 from tests.fakes.scripted_service import ScriptedService
 

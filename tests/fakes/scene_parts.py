@@ -196,7 +196,7 @@ def speech(**more: Any) -> dict[str, Any]:
         "waiting_longest": 0.4,
         "caption_p50_ms": 610.0,
         "caption_p95_ms": 840.0,
-        "utterances_per_minute": 61.0,
+        "utterances_per_minute": 61,
         "window_seconds": 900.0,
         "captions_timed": 870,
         "caption_ago": 1.4,

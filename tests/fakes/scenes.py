@@ -260,7 +260,7 @@ def empty(now: float) -> Scene:
             finals=0,
             caption_p50_ms=None,
             caption_p95_ms=None,
-            utterances_per_minute=0.0,
+            utterances_per_minute=0,
             captions_timed=0,
             caption_ago=None,
             utterances_in_window=0,

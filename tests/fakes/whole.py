@@ -15,7 +15,8 @@ from orch.health.processes import ProcessSpec
 from orch.parts import Parts
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
-from orch.tree import build, running
+from orch.tree import running
+from orch.wiring.build import build
 
 
 @dataclass(frozen=True, slots=True)

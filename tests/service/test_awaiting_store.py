@@ -14,7 +14,7 @@ from orch.asgi import Application
 from orch.early import EarlyApplication
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
-from orch.tree import build
+from orch.wiring.build import build
 from tests.fakes.ports import free_port
 from tests.fakes.redis import RedisServer
 from tests.fakes.running import run

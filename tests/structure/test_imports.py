@@ -25,6 +25,7 @@ LAYERS = (
     ("websocket", "bots"),
     ("analytics", "sums"),
     ("parts",),
+    ("wiring",),
     ("web",),
     ("tree",),
     ("asgi", "greeting"),

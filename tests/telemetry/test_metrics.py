@@ -2,8 +2,9 @@
 
 import re
 
-from orch.telemetry import metrics as names
-from orch.telemetry.metrics import NAMES, Metrics, Reading
+from orch.telemetry import metric_names as names
+from orch.telemetry.metric_names import NAMES
+from orch.telemetry.metrics import Metrics, Reading
 
 
 def text(metrics: Metrics) -> str:
@@ -84,3 +85,27 @@ def test_two_processes_worth_of_metrics_do_not_meet() -> None:
     one, other = Metrics(), Metrics()
     one.recovery("audio-service")
     assert "orch_recoveries_total{" not in text(other)
+
+
+def test_a_counter_with_known_label_values_has_them_all_from_the_start() -> None:
+    """A rate over a counter that appears at 1 misses the first increment; one that was 0 shows it."""
+    metrics = Metrics(lambda: {"audio-service": {"http://a"}})
+    metrics.read_from(lambda: [Reading(names.WEBSOCKET_CLOSES, 2, ("slow_client",))])
+    found = text(metrics)
+    assert 'orch_websocket_closes_total{reason="slow_client"} 2.0' in found
+    assert 'orch_websocket_closes_total{reason="heartbeat_timeout"} 0.0' in found
+    assert 'orch_gateway_retries_total{service="audio-service"} 0.0' in found
+    assert 'orch_recoveries_total{service="audio-service"} 0.0' in found
+    for outcome in ("ok", "failed"):
+        line = (
+            f'orch_health_checks_total{{instance="http://a",outcome="{outcome}",service="audio-service"}} 0.0'
+        )
+        assert line in found
+
+
+def test_label_values_are_a_closed_list_of_a_counter_with_one_label() -> None:
+    """A series is made for each of them beforehand, so each must be a whole set of labels."""
+    listed = [name for name in NAMES if name.values]
+    assert len(listed) > 3
+    for name in listed:
+        assert (name.kind, len(name.labels), len(set(name.values))) == ("counter", 1, len(name.values)), name

@@ -11,7 +11,7 @@ from orch.problems import ProblemError
 from orch.settings.live import LiveSettings
 from orch.speech.outcomes import ENOUGH
 from orch.telemetry.events import EventLog
-from orch.tree import build
+from orch.wiring.build import build
 from tests.fakes.running import run
 from tests.test_back_end_questions import refusing, server
 

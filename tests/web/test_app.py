@@ -482,6 +482,18 @@ def test_a_guests_page_names_no_page_that_is_not_theirs(path: str) -> None:
     assert all(f'href="{each}"' in operator for each in theirs)
 
 
+def test_the_openapi_document_describes_each_part_of_the_dashboard() -> None:
+    """Each is an object with named properties, or a list of them: none is anything at all."""
+    document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
+    schemas = document["components"]["schemas"]
+    dashboard = schemas["DashboardStatistics"]["properties"]
+    for part in ("gateway", "speech", "connections", "process"):
+        name = dashboard[part]["$ref"].rpartition("/")[2]
+        assert schemas[name]["properties"], part
+    event = dashboard["events"]["items"]["$ref"].rpartition("/")[2]
+    assert {"at", "severity", "subject", "text"} <= schemas[event]["properties"].keys()
+
+
 def test_the_openapi_document_names_what_each_path_takes_and_answers() -> None:
     """Files and uploads, answers without a body, the figures, and what is handed on to back ends."""
     document = msgspec.json.decode(ask("GET", "/openapi.json").whole)

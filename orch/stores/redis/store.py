@@ -11,7 +11,7 @@ hears the news; :mod:`orch.stores.redis.connector` keeps both.
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, Never
 
@@ -38,8 +38,9 @@ from orch.stores.redis.connector import Connecting, State
 from orch.stores.redis.feed import Feed, load
 from orch.stores.redis.pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
 from orch.stores.redis.troubles import Damper
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStanding, readings
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.metrics import Reading
 
 #: Sessions looked at in one step of a sweep.
 STEP: Final = 500
@@ -166,6 +167,13 @@ class RedisStore:
     def boundaries(self) -> tuple[Boundary, ...]:
         """The loops that go on although one of their items failed."""
         return (self._boundary, self._connecting.boundary, self._feed.boundary)
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        store = self.statistics()
+        yield from readings(self.standing(), waiting=store.waiting, failures=store.failures)
+        for boundary in self.boundaries:
+            yield from boundary.readings()
 
     def statistics(self) -> RedisStatistics:
         """Return the store's figures."""

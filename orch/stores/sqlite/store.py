@@ -8,7 +8,7 @@ costs. Reads go the same way and so always see what was written before them.
 
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from time import time
@@ -26,8 +26,9 @@ from orch.stores.sqlite.database import StoreError, current_boot, explain
 from orch.stores.sqlite.diagnosis import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
 from orch.stores.sqlite.file import SessionFile
 from orch.stores.sqlite.transactions import Operation, Work, transact
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStanding, readings
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.metrics import Reading
 
 #: Operations and their bytes that may wait for a commit; half of it at most of what clients say.
 QUEUE_LIMIT: Final = 10_000
@@ -151,6 +152,13 @@ class SqliteStore:
     def boundaries(self) -> tuple[Boundary, ...]:
         """The loops that go on although one of their items failed."""
         return (self._boundary,)
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        store = self.statistics()
+        yield from readings(self.standing(), waiting=store.waiting, failures=store.failures)
+        for boundary in self.boundaries:
+            yield from boundary.readings()
 
     def statistics(self) -> StoreStatistics:
         """Return the store's figures."""

@@ -1,0 +1,12 @@
+"""Settings as they may be shown: URLs without passwords. Pure."""
+
+from orch.masking import mask_url
+from orch.settings.structs import Settings
+
+
+def shown_instances(settings: Settings) -> dict[str, set[str]]:
+    """Return the URLs of each service's instances, as pages and metrics show them."""
+    return {
+        name: {mask_url(each.url) for each in service.all_instances()}
+        for name, service in settings.services.items()
+    }

@@ -1,0 +1,186 @@
+"""Every metric: its name, kind, help, labels, and the label values that are known beforehand. Pure."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from orch.problems import PROBLEMS
+from orch.protocol.closes import CLOSES
+from orch.shortages import Shortage
+
+
+class Name(Struct, frozen=True):
+    """One metric: its name, its kind, its help text and its labels.
+
+    ``values``: the values of its one label, where they are a closed list. A counter has a series for each of
+    them from the start, at 0, so that its first increment is seen as one.
+    """
+
+    name: str
+    kind: str
+    text: str
+    labels: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+
+GATEWAY_REQUESTS: Final = Name(
+    "orch_gateway_requests_total", "counter", "Requests through the gateway.", ("service", "status")
+)
+GATEWAY_SECONDS: Final = Name(
+    "orch_gateway_request_seconds",
+    "histogram",
+    "Response time of a back end, retries included.",
+    ("service",),
+)
+GATEWAY_RETRIES: Final = Name("orch_gateway_retries_total", "counter", "Retried requests.", ("service",))
+BREAKER_STATE: Final = Name(
+    "orch_gateway_breaker_state",
+    "gauge",
+    "Circuit breaker: 0 closed, 1 half-open, 2 open; by flow (captions or clients' requests).",
+    ("service", "instance", "flow"),
+)
+_LANE: Final = ("service", "instance", "flow")
+LANE_CONNECTIONS: Final = Name(
+    "orch_gateway_connections_limit", "gauge", "Limit of connections of a flow to an instance.", _LANE
+)
+LANE_BUSY: Final = Name(
+    "orch_gateway_connections_busy", "gauge", "Connections of a flow to an instance that are in use.", _LANE
+)
+GATEWAY_PLACES: Final = Name("orch_gateway_places_taken", "gauge", "Clients' requests in progress.")
+GATEWAY_SPOOLED: Final = Name(
+    "orch_gateway_spooled_bytes", "gauge", "Bytes of clients' request bodies spooled to disk."
+)
+LANE_WAITING: Final = Name(
+    "orch_gateway_waiting",
+    "gauge",
+    "Requests of a flow that are queued for a connection to an instance.",
+    _LANE,
+)
+SERVICE_STATE: Final = Name(
+    "orch_service_state",
+    "gauge",
+    "1 for the current state of an instance, 0 for its other states.",
+    ("service", "instance", "state"),
+)
+HEALTH_CHECKS: Final = Name(
+    "orch_health_checks_total", "counter", "Health checks by outcome.", ("service", "instance", "outcome")
+)
+HEALTH_SECONDS: Final = Name(
+    "orch_health_check_seconds", "histogram", "Duration of a health check.", ("service", "instance")
+)
+RECOVERIES: Final = Name("orch_recoveries_total", "counter", "Restarts of back ends.", ("service",))
+SHORTAGES: Final = Name(
+    "orch_own_shortages_total",
+    "counter",
+    "Times this process was out of a resource, by kind.",
+    ("kind",),
+    tuple(Shortage),
+)
+STANDSTILLS: Final = Name(
+    "orch_standstills_total", "counter", "Times this process was suspended or its event loop blocked."
+)
+CLOCK_JUMPS: Final = Name("orch_clock_jumps_total", "counter", "Times the machine's clock jumped.")
+CONNECTIONS: Final = Name("orch_websocket_connections", "gauge", "Open WebSocket connections.")
+CONNECTIONS_TOTAL: Final = Name(
+    "orch_websocket_connections_total", "counter", "WebSocket connections accepted."
+)
+EVICTIONS: Final = Name(
+    "orch_websocket_evictions_total", "counter", "Clients disconnected because they read too slowly."
+)
+MESSAGES_IN: Final = Name(
+    "orch_websocket_messages_received_total", "counter", "Messages received from clients."
+)
+MESSAGES_OUT: Final = Name("orch_websocket_messages_sent_total", "counter", "Messages sent to clients.")
+WEBSOCKET_PROBLEMS: Final = Name(
+    "orch_websocket_problems_total",
+    "counter",
+    "Rejected messages and handshakes, by problem code.",
+    ("code",),
+    tuple(PROBLEMS),
+)
+WEBSOCKET_CLOSES: Final = Name(
+    "orch_websocket_closes_total",
+    "counter",
+    "Closed WebSocket connections, by reason.",
+    ("reason",),
+    tuple(each.name for each in CLOSES.values()),
+)
+QUEUED_BYTES: Final = Name("orch_websocket_queued_bytes", "gauge", "Bytes queued for WebSocket clients.")
+OUTGOING_BYTES: Final = Name(
+    "orch_outgoing_bytes",
+    "gauge",
+    "Bytes queued for all clients, WebSocket or HTTP.",
+)
+OUTGOING_EVICTED: Final = Name(
+    "orch_outgoing_evicted_total",
+    "counter",
+    "Clients disconnected because too many bytes were queued in total.",
+)
+SESSIONS: Final = Name("orch_sessions", "gauge", "Live sessions.")
+SUM_TAKEN: Final = Name("orch_sum_taken", "gauge", "Used amount of a limited resource.", ("what",))
+SUM_LIMIT: Final = Name("orch_sum_limit", "gauge", "Limit of a limited resource.", ("what",))
+ENDED_EARLY: Final = Name(
+    "orch_sessions_ended_early_total", "counter", "Empty sessions ended early to make room."
+)
+WRONG_TOKENS: Final = Name("orch_wrong_tokens_total", "counter", "Requests with a wrong control token.")
+STORE_HEALTHY: Final = Name("orch_store_healthy", "gauge", "1 while the store accepts messages, else 0.")
+STORE_CAUTIONS: Final = Name(
+    "orch_store_cautions", "gauge", "Warnings about the store, such as settings that risk losing messages."
+)
+STORE_WAITING: Final = Name("orch_store_waiting", "gauge", "Store operations that are queued.")
+STORE_FAILURES: Final = Name("orch_store_failures_total", "counter", "Store operations that failed.")
+STREAMS: Final = Name("orch_speech_streams", "gauge", "Open speech streams.")
+UTTERANCES: Final = Name("orch_speech_utterances_total", "counter", "Utterances detected.")
+FINALS: Final = Name("orch_speech_finals_total", "counter", "Final captions published.")
+LOST: Final = Name("orch_speech_lost_total", "counter", "Utterances that could not be transcribed.")
+REVISIONS_DROPPED: Final = Name(
+    "orch_speech_revisions_dropped_total",
+    "counter",
+    "Interim transcripts skipped because a back end was behind.",
+)
+DOUBTED: Final = Name(
+    "orch_speech_doubted_total",
+    "counter",
+    "Segments dropped because the engine reported too little confidence.",
+)
+SPEECH_REFUSED: Final = Name(
+    "orch_speech_refused_total",
+    "counter",
+    "Transcription and translation requests that were refused or failed.",
+    ("service",),
+    ("audio-service", "translation-service"),
+)
+SPEECH_REFUSING: Final = Name(
+    "orch_speech_refusing", "gauge", "1 while a back end refuses every request.", ("service",)
+)
+SPEECH_WAITING: Final = Name(
+    "orch_speech_waiting_seconds", "gauge", "Seconds of speech that wait for a back end."
+)
+CAPTION_SECONDS: Final = Name(
+    "orch_speech_caption_seconds",
+    "gauge",
+    "Time from the end of speech to the final caption, over the last 15 minutes; absent without captions.",
+    ("quantile",),
+)
+FRONT_OPEN: Final = Name("orch_front_connections", "gauge", "Open connections of any protocol.")
+FRONT_ACCEPTED: Final = Name(
+    "orch_front_connections_total", "counter", "Accepted connections of any protocol."
+)
+FRONT_REFUSED: Final = Name(
+    "orch_front_refused_total",
+    "counter",
+    "Connections that the server refused or aborted, by kind.",
+    ("kind",),
+)
+CONTAINED: Final = Name(
+    "orch_contained_failures_total", "counter", "Items that failed in a loop that then continued.", ("loop",)
+)
+BRANCH_STATE: Final = Name(
+    "orch_tree_branch_up", "gauge", "1 while a branch of the tree is running.", ("branch",)
+)
+BRANCH_RESTARTS: Final = Name(
+    "orch_tree_branch_restarts_total", "counter", "Restarts of a branch of the tree.", ("branch",)
+)
+UPTIME: Final = Name("orch_uptime_seconds", "gauge", "Seconds since the service started.")
+
+NAMES: Final = tuple(value for value in list(globals().values()) if isinstance(value, Name))

@@ -1,0 +1,59 @@
+"""What the Tree page says of each branch: a few words, and its bounded queues."""
+
+from orch.front.servers import FrontServer
+from orch.parts import Parts
+from orch.stores.sqlite.store import StoreStatistics
+from orch.supervision.branches import Detail, Queue
+
+
+def stores(parts: Parts) -> Detail:
+    """Return the engine, what is the matter with it, and its queue of operations."""
+    store, standing = parts.store.statistics(), parts.store.standing()
+    text = "sqlite" if isinstance(store, StoreStatistics) else f"redis, {store.state}"
+    text = " · ".join([text, *filter(None, (standing.reason, *standing.cautions))])
+    return Detail(text=text, queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
+
+
+def health(parts: Parts) -> Detail:
+    """Return how many services are watched, and how many of them are not healthy."""
+    summary = parts.health.summary()
+    failing = [name for name, state in summary.items() if state not in ("healthy", "unknown")]
+    words = _counted(len(summary), "service")
+    return Detail(text=words + (f", {len(failing)} not healthy" if failing else ""))
+
+
+def bots(parts: Parts) -> Detail:
+    """Return how many bots run."""
+    return Detail(text=_counted(parts.bots.statistics().running, "bot"))
+
+
+def websocket(parts: Parts) -> Detail:
+    """Return how many connections and sessions there are, and the outboxes that are not empty."""
+    hub = parts.hub.statistics()
+    return Detail(
+        text=f"{_counted(hub.active, 'connection')}, {_counted(hub.sessions, 'session')}",
+        queues=(
+            Queue(name="connections", fill=hub.active, limit=hub.limit),
+            *(
+                Queue(name=f"outbox {c.connection_id}", fill=c.queued_bytes, limit=hub.outbox_limit)
+                for c in hub.connections
+                if c.queued_bytes > 0
+            ),
+        ),
+    )
+
+
+def gateway(parts: Parts) -> Detail:
+    """Return the rate of requests."""
+    return Detail(text=f"{parts.gateway.statistics().requests_per_second:.2g} requests/s")
+
+
+def front(server: FrontServer) -> Detail:
+    """Return where connections are accepted, and how many are open."""
+    statistics = server.statistics()
+    return Detail(text=f"{', '.join(statistics.bound)}, {statistics.open} open")
+
+
+def _counted(number: int, noun: str) -> str:
+    """Return ``no bots``, ``1 bot``, ``2 bots``."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

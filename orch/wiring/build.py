@@ -1,0 +1,125 @@
+"""Builds every part of one process, from the stores up; none of them runs yet."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+
+from orch.access.service import Access
+from orch.access.sign_ins import SignIns
+from orch.analytics.dashboard import Dashboard
+from orch.bots.service import BotsService
+from orch.capacity import CurrentCapacity
+from orch.cluster.lease import Leases, LeaseStore
+from orch.cluster.runtime_settings import RuntimeSettings
+from orch.cluster.survey import Asking
+from orch.descriptors import limit
+from orch.gateway.service import GatewayService
+from orch.health.processes import ProcessSpec
+from orch.health.service import HealthService
+from orch.parts import Parts
+from orch.settings.live import LiveSettings
+from orch.settings.shown import shown_instances
+from orch.speech.service import Speech
+from orch.speech.transcriber import Transcriber
+from orch.speech.translator import Translator
+from orch.stores.opening import open_store
+from orch.stores.sqlite.store import SqliteStore
+from orch.sums import sums
+from orch.supervision.branches import Tree
+from orch.telemetry.events import EventLog
+from orch.telemetry.metrics import Metrics
+from orch.telemetry.pulse import Pulse
+from orch.telemetry.shortages import ShortageLog
+from orch.telemetry.topics import Topics
+from orch.websocket.service import HubService
+from orch.wiring import listeners, worker_surveys
+
+
+def build(
+    configuration: LiveSettings,
+    events: EventLog,
+    processes: Mapping[str, ProcessSpec],
+    *,
+    worker: int | None = None,
+) -> Parts:
+    """Build every part, none of them running yet. ``worker``: which of several processes this is."""
+    wall = time.time
+    topics, metrics = Topics(), Metrics(lambda: shown_instances(configuration.current))
+    tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
+    store = open_store(configuration)
+    asking = Asking.over(store, place=worker)
+    shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
+    pulse = Pulse(events=events, wall=wall)
+    access = Access(settings=configuration, sign_ins=SignIns(store=store, asking=asking, wall=wall))
+    health = HealthService(
+        settings=configuration,
+        events=events,
+        topics=topics,
+        metrics=metrics,
+        processes=processes,
+        leases=Leases(store if isinstance(store, LeaseStore) else None),
+        shortages=shortages,
+        pulse=pulse,
+        wall=wall,
+    )
+    gateway = GatewayService(
+        settings=configuration,
+        health=health,
+        events=events,
+        topics=topics,
+        metrics=metrics,
+        shortages=shortages,
+        pulse=pulse,
+    )
+    speech = Speech(
+        transcriber=Transcriber(settings=configuration, fetch=gateway.fetch),
+        translator=Translator(settings=configuration, fetch=gateway.fetch),
+        settings=configuration,
+        wall=wall,
+    )
+    capacity = CurrentCapacity(configuration, limit())
+    hub = HubService(
+        settings=configuration,
+        store=store,
+        asking=asking,
+        gateway=gateway,
+        speech=speech,
+        events=events,
+        topics=topics,
+        metrics=metrics,
+        capacity=capacity,
+        wall=wall if isinstance(store, SqliteStore) else store.wall,
+    )
+    hub.sums = partial(sums, configuration, capacity, hub, gateway, speech)
+    dashboard = Dashboard(
+        settings=configuration,
+        gateway=gateway,
+        speech=speech,
+        hub=hub,
+        workers=asking.statistics,
+        events=events,
+        wall=wall,
+    )
+    parts = Parts(
+        access=access,
+        settings=configuration,
+        runtime=RuntimeSettings(configuration=configuration, store=store, asking=asking),
+        events=events,
+        topics=topics,
+        metrics=metrics,
+        shortages=shortages,
+        pulse=pulse,
+        capacity=capacity,
+        store=store,
+        asking=asking,
+        health=health,
+        bots=BotsService(),
+        gateway=gateway,
+        speech=speech,
+        hub=hub,
+        dashboard=dashboard,
+        tree=tree,
+    )
+    listeners.connect(parts)
+    worker_surveys.connect(parts)
+    return parts

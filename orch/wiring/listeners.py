@@ -1,0 +1,59 @@
+"""Which topics pages can subscribe to, what Prometheus reads, and what is done after a change."""
+
+from orch.parts import Parts
+from orch.settings import Change
+from orch.stores.sqlite.store import SqliteStore
+from orch.wiring import worker_surveys
+
+
+def connect(parts: Parts) -> None:
+    """Register topics, metrics and the listeners of changes."""
+    topics = parts.topics
+    topics.register("services", parts.health.statistics)
+    topics.register("store", parts.store.standing)
+    topics.register("gateway", parts.gateway.statistics)
+    topics.register("connections", parts.hub.pool.latest)
+    topics.register("workers", parts.asking.statistics)
+    topics.register("counts", lambda: worker_surveys.counts(parts))
+    topics.register("metrics", parts.dashboard.statistics)
+    topics.register("tree", parts.tree.statistics)
+    topics.register("config", parts.settings.statistics)
+    parts.shortages.on_change = lambda: topics.touch("services")
+    parts.events.on_record = lambda _event: topics.touch("metrics")
+    parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
+    parts.access.sign_ins.on_end = parts.hub.sign_out
+    parts.speech.follow_standing(parts.health.note_refusal)
+    if isinstance(parts.store, SqliteStore):
+        parts.store.on_state = lambda _is_well: _store_changed(parts)
+        parts.store.on_rescued = lambda text: _store_rescued(parts, text)
+    for readings in (
+        parts.tree.readings,
+        parts.shortages.readings,
+        parts.pulse.readings,
+        parts.gateway.readings,
+        parts.health.readings,
+        parts.speech.readings,
+        parts.store.readings,
+        parts.access.readings,
+        parts.settings.boundary.readings,
+        parts.runtime.boundary.readings,
+        parts.asking.boundary.readings,
+        parts.dashboard.boundary.readings,
+    ):
+        parts.metrics.read_from(readings)
+
+
+def _store_rescued(parts: Parts, text: str) -> None:
+    parts.events.record("warn", "store", text)
+
+
+def _store_changed(parts: Parts) -> None:
+    """Publish to operators and clients that sessions cannot be stored now, or that they can again."""
+    parts.topics.touch("store")
+    parts.hub.store_changed(parts.store.standing())
+
+
+def _settings_applied(parts: Parts, changed: tuple[Change, ...]) -> None:
+    if any(change.path == "orchestration.control_token" for change in changed):
+        parts.hub.sign_out_operators()
+    parts.topics.touch("config")

@@ -1,0 +1,65 @@
+"""What this worker replies when others survey it, and what it asks of them."""
+
+from functools import partial
+
+import msgspec
+
+from orch.cluster.workers import Brief, Counts
+from orch.parts import Parts
+from orch.problems import ProblemError
+from orch.supervision.branches import State
+
+
+def connect(parts: Parts) -> None:
+    """Register the replies, and have the health service ask other workers to restart what is theirs."""
+    asking = parts.asking
+    asking.describe = lambda: describe(parts)
+    asking.answer("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
+    asking.answer("restart", partial(restart_branch, parts))
+    asking.answer("recover", partial(recover_service, parts))
+    asking.on_change = lambda: parts.topics.touch("workers")
+    parts.health.elsewhere = partial(recover_on_other_worker, parts)
+
+
+def describe(parts: Parts) -> Brief:
+    """Return how this worker is, for the list of workers."""
+    failing = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
+    return Brief(
+        connections=parts.hub.active,
+        limit=parts.capacity().websockets,
+        evicted=parts.hub.evicted,
+        messages_out_per_second=parts.hub.messages_out_per_second,
+        state="stopping" if parts.tree.stopping.is_set() else "running",
+        amiss=failing,
+        since=parts.tree.began,
+        revision=parts.settings.revision,
+    )
+
+
+def counts(parts: Parts) -> Counts:
+    """Return how many connections and sessions all workers have."""
+    workers = parts.asking.statistics().workers
+    return Counts(connections=sum(each.brief.connections for each in workers), sessions=parts.hub.sessions)
+
+
+def restart_branch(parts: Parts, question: bytes) -> bytes:
+    """Restart a branch of this worker's tree because an operator asked another worker for it."""
+    branch = msgspec.json.decode(question, type=str)
+    if branch not in parts.tree.names():
+        return b'"unknown"'
+    return b'"restarting"' if parts.tree.restart(branch) else b'"stopped"'
+
+
+async def recover_on_other_worker(parts: Parts, service: str, reason: str) -> bool:
+    """Ask the worker that is responsible for a back end to restart it; return whether one is."""
+    asked = await parts.asking.ask("recover", msgspec.json.encode((service, reason)))
+    return any(answer.data == b"true" for answer in asked.answers)
+
+
+def recover_service(parts: Parts, question: bytes) -> bytes:
+    """Restart a back end, if this worker is responsible for it, because another worker was asked to."""
+    service, reason = msgspec.json.decode(question, type=tuple[str, str])
+    try:
+        return msgspec.json.encode(parts.health.restart_here(service, reason=reason))
+    except ProblemError:
+        return b"false"  # the service is unknown here, or the health branch does not run
