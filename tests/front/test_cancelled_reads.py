@@ -32,7 +32,7 @@ def test_a_request_that_is_refused_unread_leaves_the_next_one_whole(first_body: 
         if not first_body:
             await body_of(receive)
         begun.set()
-        await eventually(lambda: receive.__self__._conn.link._is_readable)
+        await eventually(lambda: receive.__self__._reader.link._is_readable)
         await give_up(receive)
         await answer(send, b"no", status=401)
 

@@ -6,10 +6,11 @@ from typing import Any
 import trio
 
 from orch.front.admission import OPEN_PATHS, REFUSAL_WITHIN
-from orch.front.context import NEVER, ServerContext
+from orch.front.context import ServerContext
 from orch.front.http1.error_responses import problem
 from orch.front.http1.exchange import Exchange
-from orch.front.http1.request_parser import BadRequestError, Event, RequestHead, RequestParser, refuse
+from orch.front.http1.request_parser import BadRequestError, Event, RequestHead, RequestParser
+from orch.front.http1.request_reader import RequestReader
 from orch.front.link import Link
 from orch.problems import ProblemError
 
@@ -17,28 +18,14 @@ from orch.problems import ProblemError
 class HttpConnection:
     """Serves one request after the other until the connection ends or becomes a WebSocket.
 
-    The mutable state is the parser, the deadline that holds now, and whether the other side is there. A
-    request's own state is its :class:`Exchange`'s.
+    The mutable state is that of the :class:`RequestReader`, which it shares with the :class:`Exchange` of the
+    request being served.
 
-    ``refused``: there is no room for it. Its one request is answered with that, unless it asks how the
-    service is (:data:`OPEN_PATHS`).
+    ``refused``: the server has no room for this connection. Its only request gets that response, unless it is
+    for one of :data:`OPEN_PATHS` (the probes).
     """
 
-    __slots__ = (
-        "_deadline",
-        "_has_served",
-        "_is_working",
-        "base",
-        "context",
-        "due_at",
-        "is_expired",
-        "is_gone",
-        "link",
-        "parser",
-        "refused",
-        "slot",
-        "small_full_at",
-    )
+    __slots__ = ("_base", "_context", "_reader", "_refused")
 
     def __init__(
         self,
@@ -47,146 +34,89 @@ class HttpConnection:
         base: Mapping[str, Any],
         refused: ProblemError | None = None,
     ) -> None:
-        self.link = link
-        self.context = context
-        self.base = base
-        self.parser = RequestParser()
-        self.refused = refused
-        self.is_gone = False
-        self.slot = 0
-        self.due_at = NEVER
-        self._deadline = NEVER
-        self.is_expired = False
-        self._is_working = False
-        self._has_served = False
-        self.small_full_at = 0.0
+        self._context = context
+        self._reader = RequestReader(link, context)
+        self._base = base
+        self._refused = refused
 
     def __repr__(self) -> str:
-        return f"<HttpConnection {self.link!r} {self.parser!r}>"
+        return f"<HttpConnection {self._reader!r}>"
+
+    @property
+    def parser(self) -> RequestParser:
+        """The parser, which has the first bytes of the WebSocket that the connection becomes."""
+        return self._reader.parser
 
     async def run(self) -> RequestHead | None:
         """Serve until the end; return the request that asks for a WebSocket, the last one then."""
-        timeouts = self.context.timeouts.head if self.refused is None else REFUSAL_WITHIN
-        self.set_deadline(self.context.now + timeouts)
+        reader = self._reader
+        limit = self._context.timeouts.head if self._refused is None else REFUSAL_WITHIN
+        reader.set_deadline(self._context.now + limit)
         try:
             return await self._serve_requests()
         except BadRequestError as error:
-            self.refuse(error)
-            await self.linger()
+            reader.refuse(error)
+            await reader.linger()
             return None
         finally:
-            self.context.disarm(self)
+            self._context.disarm(reader)
 
     async def _serve_requests(self) -> RequestHead | None:
+        reader, context = self._reader, self._context
         events = await self._read_head([])
         while events:
             head = events[0]
             assert isinstance(head, RequestHead)  # noqa: S101 - a request begins with it
-            if self.refused is not None and head.path not in OPEN_PATHS:
+            if self._refused is not None and head.path not in OPEN_PATHS:
                 is_head = head.method == b"HEAD"
-                self.link.offer(problem(self.refused, self.context.date, is_head=is_head))
-                await self.linger()
+                reader.link.offer(problem(self._refused, context.date, is_head=is_head))
+                await reader.linger()
                 return None
             if head.upgrade == b"websocket" and not head.has_body:
                 return head
-            self._is_working = True
-            self._deadline = NEVER
-            is_kept = await Exchange(self, head, events[1:]).serve()
-            self._is_working = False
-            self._has_served = True
-            is_last = self.refused is not None or self.context.is_stopping
-            if not is_kept or is_last or self.link.is_closed:
+            reader.is_working = True
+            reader.postpone_deadline()
+            is_kept = await Exchange(reader, self._base, head, events[1:]).serve()
+            reader.is_working = False
+            reader.has_served = True
+            is_last = self._refused is not None or context.is_stopping
+            if not is_kept or is_last or reader.link.is_closed:
                 return None
-            self._deadline = self.context.now + self.context.timeouts.idle
-            events = self.parser.next_request()
+            reader.postpone_deadline(context.now + context.timeouts.idle)
+            events = reader.parser.next_request()
             if events:
-                await trio.lowlevel.checkpoint()  # sent ahead: others have a turn all the same
+                await trio.lowlevel.checkpoint()  # a pipelined request: other tasks run first
             events = await self._read_head(events)
         return None
 
     async def _read_head(self, events: list[Event]) -> list[Event]:
         """Return the events of the next request, or none at the end."""
+        reader, context = self._reader, self._context
         while not events:
-            if not self.parser.is_idle and self._has_served:
-                self.set_deadline(min(self._deadline, self.context.now + self.context.timeouts.head))
-            data = await self.read()
+            if not reader.parser.is_idle and reader.has_served:
+                reader.set_deadline(min(reader.deadline, context.now + context.timeouts.head))
+            data = await reader.read()
             if not data:
-                if not self.is_expired:
-                    self.is_gone = True
-                    self.parser.eof()
-                elif not self.parser.is_idle:
-                    await self.linger()
+                if not reader.is_expired:
+                    reader.is_gone = True
+                    reader.parser.eof()
+                elif not reader.parser.is_idle:
+                    await reader.linger()
                 return []
-            events = self.parser.feed(data)
+            events = reader.parser.feed(data)
         return events
-
-    async def read(self) -> bytes:
-        """Return the bytes that have come; none at the end of the stream or of the time limit."""
-        while not (self.link.is_closed or self.is_expired):
-            try:
-                return await self.link.receive()
-            except trio.ClosedResourceError:
-                continue  # closed, expired, or woken for the one who waited before
-        return b""
-
-    # Deadlines.
-
-    def set_deadline(self, at: float) -> None:
-        """Give up waiting at ``at``."""
-        self._deadline = at
-        if at < self.due_at:
-            self.context.arm(self, at)
-
-    def on_due(self, now: float) -> float | None:
-        """End the connection if what it waits for has not come."""
-        if self.link.is_closed:
-            return None
-        if now < self._deadline:
-            return min(self._deadline, now + self.context.timeouts.body)
-        self.is_expired = True
-        if self._is_working:
-            self.context.refused["slow_body"] += 1
-        elif not self.parser.is_idle:
-            self.context.refused["slow_head"] += 1
-            self.say_timeout("The request's head did not come in full in time.")
-        elif not self._has_served:
-            self.context.refused["silent"] += 1
-        self.link.wake()
-        return None
-
-    def say_timeout(self, detail: str) -> None:
-        """Tell the client that it has been waited for long enough."""
-        self.link.offer(problem(ProblemError("request_timeout", detail), self.context.date))
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it has asked for nothing yet."""
-        return not (self._is_working or self._has_served)
+        """Whether no request has been read yet."""
+        return not (self._reader.is_working or self._reader.has_served)
 
     def retire(self, *, even_fresh: bool = False) -> None:
-        """End the connection, unless a request is being read or served or the first is still to come."""
-        if not self._is_working and self.parser.is_idle and (even_fresh or self._has_served):
-            self.is_expired = True
-            self.link.wake()
-
-    # The end.
-
-    def refuse(self, error: BadRequestError) -> None:
-        """Count a request that cannot be read, and say why where someone is there to be told."""
-        self.context.refused[error.kind] += 1
-        if not self.is_gone and not self.is_expired:
-            self.link.offer(refuse(error, date=self.context.date))
+        """End the connection, unless a request is being read or served or the first one has not come yet."""
+        reader = self._reader
+        if not reader.is_working and reader.parser.is_idle and (even_fresh or reader.has_served):
+            reader.expire()
 
     async def linger(self) -> None:
-        """Let the client read our last words.
-
-        Closing a socket with bytes unread resets the connection, and what was answered may be lost with it.
-        """
-        with trio.move_on_after(self.context.timeouts.close):
-            await self.link.drained(1)
-            self.link.end_output()
-            while not self.is_gone:
-                try:
-                    self.is_gone = not await self.link.receive()
-                except trio.ClosedResourceError:
-                    return
+        """Wait, within bounds, until the client has read the last response."""
+        await self._reader.linger()

@@ -1,6 +1,7 @@
 """One request and its answer, between the application and the connection."""
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import structlog
 import trio
@@ -16,12 +17,10 @@ from orch.front.http1.request_parser import (
     RequestHead,
     ResponseEncoder,
 )
+from orch.front.http1.request_reader import RequestReader
 from orch.front.link import BREATH, ClientGoneError, drain
 from orch.front.scopes import http_scope
 from orch.problems import ProblemError
-
-if TYPE_CHECKING:
-    from orch.front.http1.connection import HttpConnection
 
 #: Bytes of a body that the application did not want which are read and dropped so that the connection can be
 #: kept; with more to come the connection ends with the answer.
@@ -41,7 +40,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_conn",
+        "_base",
         "_continued",
         "_encoder",
         "_events",
@@ -52,12 +51,16 @@ class Exchange:
         "_is_watching",
         "_is_written",
         "_parked",
+        "_reader",
         "_started",
         "_unyielded",
     )
 
-    def __init__(self, conn: "HttpConnection", head: RequestHead, events: list[Event]) -> None:
-        self._conn = conn
+    def __init__(
+        self, reader: RequestReader, base: Mapping[str, Any], head: RequestHead, events: list[Event]
+    ) -> None:
+        self._reader = reader
+        self._base = base
         self._head = head
         self._events = events
         self._encoder = ResponseEncoder(head)
@@ -73,11 +76,11 @@ class Exchange:
 
     async def serve(self) -> bool:
         """Run the application; return whether the connection can be used again."""
-        conn = self._conn
+        reader = self._reader
         head = self._head
-        scope = http_scope(head, conn.base)
+        scope = http_scope(head, self._base)
         try:
-            await conn.context.app(scope, self.receive, self.send)
+            await reader.context.app(scope, self.receive, self.send)
         except* ClientGoneError:
             _log.debug("client gone", path=head.path)
         except* Exception:  # noqa: BLE001 - the boundary of one request
@@ -93,7 +96,12 @@ class Exchange:
             await self._watch()
             return {"type": "http.disconnect"}
         while not self._events:
-            if self._conn.is_gone or self._is_broken or self._encoder.is_done or not await self._read_body():
+            if (
+                self._reader.is_gone
+                or self._is_broken
+                or self._encoder.is_done
+                or not await self._read_body()
+            ):
                 return {"type": "http.disconnect"}
         event = self._events.pop(0)
         body = b""
@@ -132,8 +140,8 @@ class Exchange:
         return self._encoder.start(
             status,
             headers,
-            close=self._conn.context.is_stopping or self._is_too_much_unread(),
-            date=self._conn.context.date,
+            close=self._reader.context.is_stopping or self._is_too_much_unread(),
+            date=self._reader.context.date,
             length=length,
         )
 
@@ -147,8 +155,8 @@ class Exchange:
 
     async def _write(self, wire: bytes, *, is_last: bool) -> None:
         """Hand ``wire`` on; raise ClientGoneError where nobody takes it."""
-        conn = self._conn
-        link = conn.link
+        reader = self._reader
+        link = reader.link
         if link.is_closed or self._is_broken:
             raise ClientGoneError("the client is gone")
         if wire:
@@ -157,7 +165,7 @@ class Exchange:
         if is_last:
             self._end_watch()
         if link.queued_bytes:
-            await drain(link, conn.context)
+            await drain(link, reader.context)
         elif not is_last:
             self._unyielded += 1
             if self._unyielded % BREATH == 0:
@@ -167,43 +175,43 @@ class Exchange:
 
     async def _read_body(self) -> bool:
         """Read more of the body into the events; return whether there is more to hope for."""
-        conn = self._conn
+        reader = self._reader
         if not self._continued:
             self._continued = True
             if not self._encoder.has_started:
-                conn.link.offer(self._encoder.start(100, []))
-        conn.set_deadline(conn.context.now + conn.context.timeouts.body)
+                reader.link.offer(self._encoder.start(100, []))
+        reader.set_deadline(reader.context.now + reader.context.timeouts.body)
         try:
-            data = b"" if conn.parser.has_more else await conn.read()
-            if data or conn.parser.has_more:
+            data = b"" if reader.parser.has_more else await reader.read()
+            if data or reader.parser.has_more:
                 await self._take(data)
                 self._is_read = bool(self._events) and isinstance(self._events[-1], EndOfMessage)
                 return True
-            if conn.is_expired:
+            if reader.is_expired:
                 self._is_broken = True
                 if not self._is_written:
-                    conn.say_timeout("The request body did not arrive completely in time.")
+                    reader.send_timeout("The request body did not arrive completely in time.")
             else:
-                conn.is_gone = True
-                conn.parser.eof()
+                reader.is_gone = True
+                reader.parser.eof()
         except BadRequestError as error:
             self._break(error)
         finally:
-            conn.set_deadline(NEVER)
+            reader.set_deadline(NEVER)
         return False
 
     async def _take(self, data: bytes) -> None:
         """Read a body's bytes, at the pace that small chunks are read with."""
-        conn = self._conn
+        reader = self._reader
         while True:
-            before = conn.parser.small_chunks
-            self._events += conn.parser.feed(data)
-            count = conn.parser.small_chunks - before
+            before = reader.parser.small_chunks
+            self._events += reader.parser.feed(data)
+            count = reader.parser.small_chunks - before
             if count:
                 now = trio.current_time()
-                conn.small_full_at = small_chunks.after(conn.small_full_at, now, count)
-                await trio.sleep(small_chunks.pause(conn.small_full_at, now))
-            if not conn.parser.has_more:
+                reader.small_full_at = small_chunks.after(reader.small_full_at, now, count)
+                await trio.sleep(small_chunks.pause(reader.small_full_at, now))
+            if not reader.parser.has_more:
                 return
             data = b""
 
@@ -211,28 +219,28 @@ class Exchange:
         """End an exchange whose body turned out wrong; the application is told that its client is gone."""
         self._is_broken = True
         if self._is_written:
-            self._conn.context.refused[error.kind] += 1
+            self._reader.context.refused[error.kind] += 1
         else:
-            self._conn.refuse(error)
+            self._reader.refuse(error)
 
     async def _watch(self) -> None:
         """Wait until the client is gone or the answer is complete."""
-        conn = self._conn
+        reader = self._reader
         self._is_watching = True
         try:
-            while not (conn.is_gone or self._encoder.is_done or conn.link.is_closed):
-                if conn.parser.is_full:
+            while not (reader.is_gone or self._encoder.is_done or reader.link.is_closed):
+                if reader.parser.is_full:
                     self._parked = trio.Event()
                     await self._parked.wait()
                     continue
                 try:
-                    data = await conn.link.receive()
+                    data = await reader.link.receive()
                 except trio.ClosedResourceError:
                     continue
                 if data:
-                    conn.parser.feed(data)
+                    reader.parser.feed(data)
                 else:
-                    conn.is_gone = True
+                    reader.is_gone = True
         finally:
             self._is_watching = False
 
@@ -241,34 +249,34 @@ class Exchange:
         if self._is_watching:
             if self._parked is not None:
                 self._parked.set()
-            self._conn.link.wake()
+            self._reader.link.wake()
 
     async def _end(self) -> bool:
         """Complete what the application has left; return whether the connection can be used again."""
-        conn = self._conn
+        reader = self._reader
         if self._is_broken:
-            await conn.linger()
+            await reader.linger()
             return False
-        if conn.link.is_closed or conn.is_gone:
+        if reader.link.is_closed or reader.is_gone:
             return False
         if not self._is_written:
             error = ProblemError("internal_error", "The service could not handle this request.")
             is_head = self._head.method == b"HEAD"
-            conn.link.offer(problem(error, conn.context.date, is_head=is_head))
-            await conn.linger()
+            reader.link.offer(problem(error, reader.context.date, is_head=is_head))
+            await reader.linger()
             return False
         if not self._encoder.is_done:
             _log.error("answer not completed", path=self._head.path)
             return False
         if not self._encoder.keep_alive:
             if not self._is_read:
-                await conn.linger()
+                await reader.linger()
             return False
         return self._is_read or await self._discard()
 
     async def _discard(self) -> bool:
         """Read the rest of a short body that the application did not want."""
-        with trio.move_on_after(self._conn.context.timeouts.close):
+        with trio.move_on_after(self._reader.context.timeouts.close):
             while await self._read_body():
                 if self._is_read:
                     return True
