@@ -11,7 +11,7 @@ import trio
 
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.settings import Frontend, Orchestration, Settings
 
 REPEATS = 20_000
@@ -36,7 +36,7 @@ def access(token: str, *hosts: str) -> Access:
     current = Settings(orchestration=Orchestration(control_token=token, frontend=frontend))
     settings: Any = SimpleNamespace(current=current)
     nothing: Any = None
-    return Access(settings=settings, sign_ins=SignIns(store=nothing, asking=Asking(), wall=lambda: 0.0))
+    return Access(settings=settings, sign_ins=SignIns(store=nothing, survey=Survey(), wall=lambda: 0.0))
 
 
 def scope(**headers: str) -> dict[str, Any]:

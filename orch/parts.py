@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from orch.bots.service import BotsService
     from orch.capacity import CurrentCapacity
     from orch.cluster.runtime_settings import RuntimeSettings
-    from orch.cluster.survey import Asking
+    from orch.cluster.survey import Survey
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
     from orch.settings.live import LiveSettings
@@ -39,7 +39,7 @@ class Parts:
     pulse: "Pulse"
     capacity: "CurrentCapacity"
     store: "SqliteStore | RedisStore"
-    asking: "Asking"
+    survey: "Survey"
     health: "HealthService"
     bots: "BotsService"
     gateway: "GatewayService"

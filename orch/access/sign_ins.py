@@ -17,7 +17,7 @@ import msgspec
 import structlog
 import trio
 
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.telemetry.boundaries import Boundary
 
@@ -59,14 +59,14 @@ class SignIns:
     ``on_end`` is called with the name of a sign-in that was ended, on every worker.
     """
 
-    def __init__(self, *, store: SignInStore, asking: Asking, wall: Callable[[], float]) -> None:
+    def __init__(self, *, store: SignInStore, survey: Survey, wall: Callable[[], float]) -> None:
         self._store = store
-        self._asking = asking
+        self._survey = survey
         self._wall = wall
         self._checked: OrderedDict[str, float] = OrderedDict()
         self.boundary = Boundary("sign-ins")
         self.on_end: Callable[[str], None] = lambda _name: None
-        asking.answer(_SIGNED_OUT, self._hear)
+        survey.register(_SIGNED_OUT, self._hear)
 
     def name_of(self, cookie: str, token: str) -> str | None:
         """Return what a sign-in is called in the store: nothing that a browser could send.
@@ -130,10 +130,10 @@ class SignIns:
 
     async def end(self, name: str) -> None:
         """End a sign-in on all workers. Raises ``store_unavailable`` where it cannot be ended for good."""
-        await self._asking.ask(_SIGNED_OUT, msgspec.json.encode(name))
+        await self._survey.collect(_SIGNED_OUT, msgspec.json.encode(name))
         await self._store.drop_sign_in(name)
         # A worker that looked between the two is told once more.
-        await self._asking.ask(_SIGNED_OUT, msgspec.json.encode(name))
+        await self._survey.collect(_SIGNED_OUT, msgspec.json.encode(name))
 
     def _hear(self, question: bytes) -> bytes:
         name = msgspec.json.decode(question, type=str)

@@ -10,7 +10,7 @@ import trio
 from msgspec import Struct
 
 from orch.analytics.series import Series
-from orch.cluster.workers import Brief, WorkersStatistics
+from orch.cluster.workers import WorkerInfo, WorkersStatistics
 from orch.gateway.figures import GatewayFlow
 from orch.speech.statistics import SpeechStatistics
 from orch.telemetry.boundaries import Boundary
@@ -74,7 +74,7 @@ class DashboardStatistics(Struct, frozen=True, kw_only=True):
     """One page's worth of figures. ``series`` holds columns, oldest first, null for a gap.
 
     Connections, sessions and messages are all workers', everything else is this worker's; of a worker that
-    did not answer the last roll call (``connections.unanswered`` of them) it is what it said before.
+    did not answer the last heartbeat (``connections.unanswered`` of them) it is what it said before.
     ``gateway_p50_ms`` and ``gateway_p95_ms`` are of clients' requests alone: what a request for captions
     takes is for the most part the length of what was said.
     """
@@ -157,7 +157,7 @@ class Dashboard:
             },
         )
 
-    def _briefs(self) -> tuple[Brief, ...]:
+    def _briefs(self) -> tuple[WorkerInfo, ...]:
         return tuple(each.brief for each in self._workers().workers)
 
     def statistics(self) -> DashboardStatistics:

@@ -1,13 +1,13 @@
-"""What must be done once, by one worker of several: who may do it, and for how long. Pure.
+"""Leases: which of several workers may do what must be done by one of them, and for how long. Pure.
 
-A *lease* is taken in the store that the workers share, for a time, and renewed while its holder lives;
-whoever dies loses it by that time's end, and another takes it. The holder must never believe that it has it
-when another may: it counts from before it asked, and ends ``Terms.margin`` early, which is how long what it
-does may take to be broken off.
+A *lease* is acquired in the store that the workers share, for a limited time, and renewed while its holder
+lives. If the holder dies, it expires and another worker acquires it. The holder must never believe that it
+holds the lease when another may: it counts from before the request was sent, and stops ``LeaseTimes.margin``
+early, which is how long it may take to break off the work.
 
-A holder that was stopped for longer than all that (a machine that slept) wakes up believing. So each holder
-has a *fence*, a number that grows with every holder: whatever is acted upon may refuse one that is lower than
-one it has seen.
+A holder that was stopped for longer than that (a machine that slept) still believes when it wakes up. So each
+holder gets a *fence*, a number that grows with every holder: the receiver of an action may refuse a fence
+lower than one it has seen.
 """
 
 from dataclasses import dataclass, replace
@@ -15,11 +15,12 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """In seconds: how long a lease lasts in the store, how much earlier its holder stops, how often it asks.
+class LeaseTimes:
+    """Times of a lease, in seconds.
 
-    ``renew_every`` while it is held: several renewals may fail before it is lost. ``ask_every`` while another
-    has it.
+    ``lasts``: until it expires in the store; ``margin``: how much earlier its holder stops. ``renew_every``:
+    between renewals while it is held, several may fail; ``ask_every``: between attempts while another worker
+    holds it.
     """
 
     lasts: float = 20.0
@@ -28,41 +29,42 @@ class Terms:
     ask_every: float = 2.0
 
 
-TERMS: Final = Terms()
+LEASE_TIMES: Final = LeaseTimes()
 
 
 @dataclass(frozen=True, slots=True)
-class Tenure:
-    """What a worker knows of a lease. ``until``: when it stops believing that it has it, monotonic seconds.
+class LeaseState:
+    """What a worker knows of a lease.
 
-    ``is_elsewhere``: another has it, as the store has said; None: the store has not said.
+    ``until``: when it stops holding it, in monotonic seconds; None: it does not hold it.
+    ``is_held_by_another``: as the store last replied; None: not known.
     """
 
     until: float | None = None
     fence: int = 0
-    is_elsewhere: bool | None = None
+    is_held_by_another: bool | None = None
 
 
-def is_held(tenure: Tenure, now: float) -> bool:
-    """Whether the holder may act."""
-    return tenure.until is not None and now < tenure.until
+def is_held(state: LeaseState, now: float) -> bool:
+    """Return whether the worker may act as the holder."""
+    return state.until is not None and now < state.until
 
 
-def answered(tenure: Tenure, terms: Terms, *, asked_at: float, fence: int | None) -> Tenure:
-    """Take in what the store said to a question that was asked then: our fence, or None: another has it."""
+def after_reply(state: LeaseState, times: LeaseTimes, *, sent_at: float, fence: int | None) -> LeaseState:
+    """Return the state after the store replied. ``fence`` None: another worker holds the lease."""
     if fence is None:
-        return Tenure(fence=tenure.fence, is_elsewhere=True)
-    return Tenure(asked_at + terms.lasts - terms.margin, fence, is_elsewhere=False)
+        return LeaseState(fence=state.fence, is_held_by_another=True)
+    return LeaseState(sent_at + times.lasts - times.margin, fence, is_held_by_another=False)
 
 
-def unanswered(tenure: Tenure, now: float) -> Tenure:
-    """Take in that the store said nothing: what is held is held until its end, and then by nobody known."""
-    if is_held(tenure, now):
-        return tenure
-    return replace(tenure, until=None, is_elsewhere=None)
+def after_failure(state: LeaseState, now: float) -> LeaseState:
+    """Return the state after an attempt without reply: a held lease stays held until it expires."""
+    if is_held(state, now):
+        return state
+    return replace(state, until=None, is_held_by_another=None)
 
 
-def ask_at(tenure: Tenure, terms: Terms, *, asked_at: float) -> float:
-    """Return when to ask again; what is held is lost at ``tenure.until`` where nothing comes of it."""
-    every = terms.ask_every if tenure.until is None else terms.renew_every
-    return asked_at + every
+def next_attempt_at(state: LeaseState, times: LeaseTimes, *, sent_at: float) -> float:
+    """Return when to acquire or renew again, given when the last attempt was sent."""
+    every = times.ask_every if state.until is None else times.renew_every
+    return sent_at + every

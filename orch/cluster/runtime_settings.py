@@ -15,8 +15,8 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.cluster.survey import Asking
-from orch.cluster.workers import Answer, described
+from orch.cluster.survey import Survey
+from orch.cluster.workers import Reply, described
 from orch.problems import ProblemError
 from orch.settings import Change, Fault, SettingsError
 from orch.settings.live import LiveSettings
@@ -76,15 +76,15 @@ class RuntimeSettings:
     ``store``: where the service keeps things; one that is no :class:`SettingsStore` is of one process.
     """
 
-    def __init__(self, *, configuration: LiveSettings, store: object, asking: Asking) -> None:
+    def __init__(self, *, configuration: LiveSettings, store: object, survey: Survey) -> None:
         self._configuration = configuration
         self._store = store if isinstance(store, SettingsStore) else None
-        self._asking = asking
+        self._survey = survey
         self._refused = _Standing(0)
         self._hinted = trio.Event()
         self.boundary = Boundary("settings of other workers")
         configuration.is_shared = self._store is not None
-        asking.answer(_SUBJECT, self._hear)
+        survey.register(_SUBJECT, self._hear)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Follow what is kept until cancelled; usable once it was read."""
@@ -133,8 +133,8 @@ class RuntimeSettings:
         hint = msgspec.json.encode(kept.revision)
         give_up_at = trio.current_time() + APPLIED_WITHIN
         while True:
-            asked = await self._asking.ask(_SUBJECT, hint, within=APPLIED_WITHIN)
-            outcomes = [_outcome(answer, kept.revision) for answer in asked.answers[1:]]
+            asked = await self._survey.collect(_SUBJECT, hint, within=APPLIED_WITHIN)
+            outcomes = [_outcome(answer, kept.revision) for answer in asked.replies[1:]]
             if all(each.outcome != "no_answer" for each in outcomes) or trio.current_time() >= give_up_at:
                 break
             await trio.sleep(APPLIED_EVERY)
@@ -181,7 +181,7 @@ def _read(kept: KeptSettings) -> dict[str, Any]:
         ) from error
 
 
-def _outcome(answer: Answer, revision: int) -> WorkerChanged:
+def _outcome(answer: Reply, revision: int) -> WorkerChanged:
     """Return what has become of a revision on another worker, by its answer."""
     worker = described(answer.worker)
     try:

@@ -1,9 +1,9 @@
-"""Asking every worker of the service: of one process this one alone, of several all that share the store.
+"""Surveys of all workers: a request is sent to each worker of the service, and their replies are collected.
 
-An operator's request comes to whichever worker has taken the connection. What it is about may be on any of
-them, or on all. So whoever can answer a question registers for it under a name, on every worker; whoever has
-a question asks all of them, this one among them, and says how long answers are collected for. A worker that
-is there and does not answer is named, not left out.
+An operator's request reaches the worker that accepted the connection; what it is about may be on any worker,
+or on all. So each worker registers a handler per subject, and a survey sends a request about one subject to
+all of them, this worker included, and collects the replies for a limited time. A worker that is alive and
+does not reply is named in the result. A service of one process surveys itself, by the same code.
 """
 
 import os
@@ -16,41 +16,50 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.cluster.workers import Answer, Asked, Brief, Present, Worker, WorkersStatistics, described, order
+from orch.cluster.workers import (
+    Reply,
+    SurveyResult,
+    Worker,
+    WorkerInfo,
+    WorkersStatistics,
+    WorkerStatus,
+    described,
+    order,
+)
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name
 from orch.stores.records import Answers, ClusterStore, SessionStore
 from orch.telemetry.boundaries import Boundary
 
-#: Seconds that answers are collected for where nothing else is asked for.
+#: Seconds for which replies are collected, unless the caller passes another time.
 WITHIN: Final = 2.0
 
-#: Seconds between looks at who is there.
-ROLL_CALL: Final = 3.0
+#: Seconds between two surveys that find out which workers are alive.
+HEARTBEAT_EVERY: Final = 3.0
 
-_ROLL: Final = "roll"
+_HEARTBEAT: Final = "roll"
 
-_log = structlog.get_logger("asking")
+_log = structlog.get_logger("survey")
 
-Answerer = Callable[[bytes], bytes]
+Handler = Callable[[bytes], bytes]
 
 
 class _Envelope(Struct, frozen=True, array_like=True):
-    """An answer on its way: from whom, and what."""
+    """A reply as it is sent: the worker it comes from, and its data."""
 
     worker: Worker
     data: msgspec.Raw
 
 
 _envelope: Final = msgspec.json.Decoder(_Envelope)
-_brief: Final = msgspec.json.Decoder(Brief)
+_info: Final = msgspec.json.Decoder(WorkerInfo)
 
 
-class Asking:
-    """Asks all workers, and answers for this one.
+class Survey:
+    """Sends requests to all workers and collects their replies; replies for this one.
 
-    Questions and answers are JSON. The mutable state is the answerers, and who was there at the last roll
-    call, bounded by the workers there are.
+    Requests and replies are JSON. The mutable state is the handlers by subject, and the workers that the last
+    heartbeat found.
     """
 
     def __init__(
@@ -69,134 +78,139 @@ class Asking:
         )
         self._store = store
         self.boundary = Boundary("workers")
-        self._answerers: dict[str, Answerer] = {}
-        self._present: dict[str, Present] = {}
-        self.describe: Callable[[], Brief] = Brief
-        self.on_roll: Callable[[frozenset[str]], None] | None = None
+        self._handlers: dict[str, Handler] = {}
+        self._workers: dict[str, WorkerStatus] = {}
+        self.describe: Callable[[], WorkerInfo] = WorkerInfo
+        self.on_heartbeat: Callable[[frozenset[str]], None] | None = None
         self.on_change: Callable[[], None] = lambda: None
-        self.answer(_ROLL, lambda _: msgspec.json.encode(self.describe()))
+        self.register(_HEARTBEAT, lambda _: msgspec.json.encode(self.describe()))
         if store is not None:
-            store.on_asked = self._asked
+            store.on_asked = self._reply
 
     @classmethod
-    def over(cls, store: SessionStore, *, place: int | None = None) -> Self:
-        """Return what asks the workers that share ``store``; a store of one process is shared with nobody."""
+    def sharing(cls, store: SessionStore, *, place: int | None = None) -> Self:
+        """Return a survey of the workers that share ``store``: of this one alone, if none can share it."""
         return cls(store if isinstance(store, ClusterStore) else None, place=place)
 
     def __repr__(self) -> str:
-        return f"<Asking {self.me.name}, {len(self._present)} others>"
+        return f"<Survey {self.me.name}, {len(self._workers)} other workers>"
 
     @property
     def is_shared(self) -> bool:
-        """Whether there may be others."""
+        """Whether there may be other workers."""
         return self._store is not None
 
-    def answer(self, subject: str, answerer: Answerer) -> None:
-        """Have questions about ``subject`` answered. It cannot wait; where it raises, there is no answer."""
-        self._answerers[subject] = answerer
+    def register(self, subject: str, handler: Handler) -> None:
+        """Register the handler of a subject. It cannot wait; if it raises, no reply is sent."""
+        self._handlers[subject] = handler
 
-    async def ask(self, subject: str, question: bytes = b"null", *, within: float = WITHIN) -> Asked:
-        """Ask all workers; return what was answered within that many seconds.
+    async def collect(
+        self, subject: str, request: bytes = b"null", *, within: float = WITHIN
+    ) -> SurveyResult:
+        """Send a request to all workers; return the replies that arrive ``within`` that many seconds.
 
-        Where the others cannot be asked at all, those that were there last are missing.
+        If the store cannot send it, the workers of the last heartbeat are reported as missing.
         """
-        mine = Answer(self.me, self._answerers[subject](question))
+        mine = Reply(self.me, self._handlers[subject](request))
         if self._store is None:
             await trio.lowlevel.checkpoint()
-            return Asked((mine,))
+            return SurveyResult((mine,))
         try:
-            found = await self._store.ask(_question(subject, question), within=within)
+            found = await self._store.ask(_request(subject, request), within=within)
         except ProblemError as error:
-            _log.warning("other workers cannot be asked", subject=subject, reason=error.detail)
-            return Asked((mine,), tuple(each.worker for each in self._present.values()))
-        answers, missing = self._opened(found)
-        return Asked((mine, *answers), missing)
+            _log.warning("survey not sent", subject=subject, reason=error.detail)
+            return SurveyResult((mine,), tuple(each.worker for each in self._workers.values()))
+        replies, missing = self._decoded(found)
+        return SurveyResult((mine, *replies), missing)
 
-    async def ask_one(
-        self, worker: str, subject: str, question: bytes = b"null", *, within: float = WITHIN
+    async def request(
+        self, worker: str, subject: str, request: bytes = b"null", *, within: float = WITHIN
     ) -> bytes:
-        """Ask one worker by name. Raises ``unknown_worker``, ``worker_silent``, ``store_unavailable``."""
+        """Send a request to one worker, by name; return its reply.
+
+        Raises ``unknown_worker``, ``worker_silent``, ``store_unavailable``.
+        """
         if worker == self.me.name:
             await trio.lowlevel.checkpoint()
-            return self._answerers[subject](question)
+            return self._handlers[subject](request)
         if self._store is None:
             raise _unknown(worker)
-        found = await self._store.ask(_question(subject, question), within=within, only=worker)
-        answers, missing = self._opened(found)
-        if answers:
-            return answers[0].data
+        found = await self._store.ask(_request(subject, request), within=within, only=worker)
+        replies, missing = self._decoded(found)
+        if replies:
+            return replies[0].data
         if missing:
             raise ProblemError("worker_silent", f"{described(missing[0])} did not reply within {within:g} s.")
         raise _unknown(worker)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Call the roll until cancelled, where there may be others."""
+        """Survey which workers are alive, again and again until cancelled; of one process: do nothing."""
         task_status.started()
         while self._store is not None:
-            with self.boundary.item(step="roll"):
-                await self._call_roll(self._store)
-            await trio.sleep(ROLL_CALL)
+            with self.boundary.item(step="heartbeat"):
+                await self._heartbeat(self._store)
+            await trio.sleep(HEARTBEAT_EVERY)
         await trio.sleep_forever()
 
     def statistics(self) -> WorkersStatistics:
-        """Return who was there at the last roll call."""
-        me = Present(worker=self.me, here=True, answered=True, brief=self.describe())
-        others = sorted(self._present.values(), key=lambda each: order(each.worker))
+        """Return the workers that the last heartbeat found, this one first."""
+        me = WorkerStatus(worker=self.me, here=True, answered=True, brief=self.describe())
+        others = sorted(self._workers.values(), key=lambda each: order(each.worker))
         return WorkersStatistics(workers=(me, *others))
 
-    async def _call_roll(self, store: ClusterStore) -> None:
+    async def _heartbeat(self, store: ClusterStore) -> None:
         try:
-            found = await store.ask(_question(_ROLL, b"null"), within=WITHIN)
+            found = await store.ask(_request(_HEARTBEAT, b"null"), within=WITHIN)
         except ProblemError:
-            return  # nobody can be heard; that says nothing about who is there
-        answers, missing = self._opened(found)
-        present: dict[str, Present] = {}
-        for answer in answers:
-            brief = Brief(state="unknown")  # of another version, while workers are replaced
-            with self.boundary.item(worker=answer.worker.name):
-                brief = _brief.decode(answer.data)
-            present[answer.worker.name] = Present(
-                worker=answer.worker, here=False, answered=True, brief=brief
+            return  # the store is away; that says nothing about which workers are alive
+        replies, missing = self._decoded(found)
+        present: dict[str, WorkerStatus] = {}
+        for reply in replies:
+            info = WorkerInfo(state="unknown")  # one of another version, while workers are replaced
+            with self.boundary.item(worker=reply.worker.name):
+                info = _info.decode(reply.data)
+            present[reply.worker.name] = WorkerStatus(
+                worker=reply.worker, here=False, answered=True, brief=info
             )
         for worker in missing:
-            last = self._present.get(worker.name)
-            brief = Brief(state="unknown") if last is None else last.brief
-            present[worker.name] = Present(worker=worker, here=False, answered=False, brief=brief)
-        has_changed = present != self._present
-        self._present = present
-        if self.on_roll is not None:
-            self.on_roll(frozenset(found.answers))
+            last = self._workers.get(worker.name)
+            info = WorkerInfo(state="unknown") if last is None else last.brief
+            present[worker.name] = WorkerStatus(worker=worker, here=False, answered=False, brief=info)
+        has_changed = present != self._workers
+        self._workers = present
+        if self.on_heartbeat is not None:
+            self.on_heartbeat(frozenset(found.answers))
         if has_changed:
             self.on_change()
 
-    def _asked(self, payload: bytes) -> bytes:
-        subject, _, question = payload.partition(b"\n")
-        answerer = self._answerers.get(subject.decode())
-        if answerer is None:
-            return b""  # asked by a worker of another version
-        return msgspec.json.encode(_Envelope(self.me, msgspec.Raw(answerer(question))))
+    def _reply(self, payload: bytes) -> bytes:
+        subject, _, request = payload.partition(b"\n")
+        handler = self._handlers.get(subject.decode())
+        if handler is None:
+            return b""  # the request came from a worker of another version
+        return msgspec.json.encode(_Envelope(self.me, msgspec.Raw(handler(request))))
 
-    def _opened(self, found: Answers) -> tuple[tuple[Answer, ...], tuple[Worker, ...]]:
-        """Return what the others have answered, and who has not; each in the order of their places."""
-        answers: list[Answer] = []
-        missing = [self._known(name) for name in found.missing]
+    def _decoded(self, found: Answers) -> tuple[tuple[Reply, ...], tuple[Worker, ...]]:
+        """Return the other workers' replies, and the workers without one, by machine and place."""
+        replies: list[Reply] = []
+        missing = [self._known_worker(name) for name in found.missing]
         for name, data in found.answers.items():
-            understood = len(answers)
+            decoded = len(replies)
             with self.boundary.item(worker=name):
                 envelope = _envelope.decode(data)
-                answers.append(Answer(envelope.worker, bytes(envelope.data)))
-            if len(answers) == understood:
-                missing.append(self._known(name))
-        answers.sort(key=lambda each: order(each.worker))
-        return tuple(answers), tuple(sorted(missing, key=order))
+                replies.append(Reply(envelope.worker, bytes(envelope.data)))
+            if len(replies) == decoded:
+                missing.append(self._known_worker(name))
+        replies.sort(key=lambda each: order(each.worker))
+        return tuple(replies), tuple(sorted(missing, key=order))
 
-    def _known(self, name: str) -> Worker:
-        known = self._present.get(name)
+    def _known_worker(self, name: str) -> Worker:
+        known = self._workers.get(name)
         return Worker(name=name) if known is None else known.worker
 
 
-def _question(subject: str, question: bytes) -> bytes:
-    return subject.encode() + b"\n" + question
+def _request(subject: str, request: bytes) -> bytes:
+    return subject.encode() + b"\n" + request
 
 
 def _unknown(worker: str) -> ProblemError:

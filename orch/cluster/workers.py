@@ -1,4 +1,4 @@
-"""The workers of one service, and what is known of them. Pure; :mod:`orch.cluster.survey` asks them. Pure."""
+"""The workers of one service: who they are, and what each reports of itself. Pure."""
 
 from msgspec import Struct
 
@@ -6,8 +6,8 @@ from msgspec import Struct
 class Worker(Struct, frozen=True, kw_only=True):
     """One process of the service.
 
-    ``name`` is its own for as long as it lives; ``place`` counts from 0 where one parent has several, and its
-    successor has the same. ``host`` and ``pid`` are None of one that has never said them.
+    ``name`` is drawn at random when it starts; ``place`` counts from 0 among the workers of one parent, and a
+    replacement has the same. ``host`` and ``pid`` are None for a worker that has never replied.
     """
 
     name: str
@@ -16,26 +16,26 @@ class Worker(Struct, frozen=True, kw_only=True):
     pid: int | None = None
 
 
-class Answer(Struct, frozen=True):
-    """What one worker has answered."""
+class Reply(Struct, frozen=True):
+    """One worker's reply to a survey."""
 
     worker: Worker
     data: bytes
 
 
-class Asked(Struct, frozen=True):
-    """What became of a question: who has answered, this worker first, and who is there and has not."""
+class SurveyResult(Struct, frozen=True):
+    """The result of a survey: the replies, this worker's first, and the workers that did not reply."""
 
-    answers: tuple[Answer, ...]
+    replies: tuple[Reply, ...]
     missing: tuple[Worker, ...] = ()
 
 
-class Brief(Struct, frozen=True, kw_only=True):
-    """What a worker says of itself at every roll call.
+class WorkerInfo(Struct, frozen=True, kw_only=True):
+    """What a worker reports of itself at each heartbeat.
 
-    ``connections`` that are open on it, of at most ``limit``, and how many were ``evicted``; ``state`` of its
-    tree, ``amiss``: its branches that are not running; ``since`` when it runs, in seconds since the epoch;
-    ``revision``: which settings it runs.
+    ``connections``: how many are open, of at most ``limit``; ``evicted``: how many were closed as too slow.
+    ``state``: of its tree; ``amiss``: its failing branches; ``since``: when it started, in seconds since the
+    epoch; ``revision``: of the settings it runs with.
     """
 
     connections: int = 0
@@ -48,17 +48,17 @@ class Brief(Struct, frozen=True, kw_only=True):
     revision: int = 0
 
 
-class Present(Struct, frozen=True, kw_only=True):
-    """A worker at the last roll call. ``brief`` is the last it has said; ``answered``: at that one."""
+class WorkerStatus(Struct, frozen=True, kw_only=True):
+    """A worker at the last heartbeat. ``answered``: whether it replied; ``brief``: its last reply."""
 
     worker: Worker
     here: bool
     answered: bool
-    brief: Brief
+    brief: WorkerInfo
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """How many connections all workers have, as of the last roll call, and sessions: the topic ``counts``."""
+    """The connections of all workers, as of the last heartbeat, and the sessions: the topic ``counts``."""
 
     connections: int
     sessions: int
@@ -67,11 +67,11 @@ class Counts(Struct, frozen=True, kw_only=True):
 class WorkersStatistics(Struct, frozen=True, kw_only=True):
     """All workers, this one first: the topic ``workers``."""
 
-    workers: tuple[Present, ...]
+    workers: tuple[WorkerStatus, ...]
 
 
 def described(worker: Worker) -> str:
-    """Return what a person calls a worker: ``Worker 1 at host (process 4711)``."""
+    """Return a worker's name for people: ``Worker 1 at host (process 4711)``."""
     number = "A worker" if worker.place is None else f"Worker {worker.place}"
     if worker.host is None:
         return f"{number} (address unknown)"
@@ -79,5 +79,5 @@ def described(worker: Worker) -> str:
 
 
 def order(worker: Worker) -> tuple[str, int, str]:
-    """Return what workers are sorted by: machine, place."""
+    """Return the key that workers are sorted by: machine, then place."""
     return (worker.host or "~", -1 if worker.place is None else worker.place, worker.name)

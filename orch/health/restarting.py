@@ -11,7 +11,7 @@ from typing import Final, Never
 import structlog
 import trio
 
-from orch.cluster.lease import Held
+from orch.cluster.lease import Lease
 from orch.health import recovery
 from orch.health.answers import in_words
 from orch.health.processes import ProcessSpec, run_child
@@ -265,7 +265,7 @@ class RestartCommand(Restarter):
         policy: RecoveryPolicy,
         observe: Observe,
         say: Say,
-        lease: Held,
+        lease: Lease,
         taken: Callable[[], None],
     ) -> None:
         super().__init__(name, policy=policy, observe=observe, say=say)
@@ -286,7 +286,7 @@ class RestartCommand(Restarter):
             return None
         text = (
             "Another worker is responsible for restarting it."
-            if self._lease.is_elsewhere
+            if self._lease.is_held_by_another
             else "Restart is on hold: Redis, which decides which worker restarts it, is unreachable."
         )
         return RecoveryStatistics(attempt=0, limit=self._policy.attempts, next_in=None, text=text)

@@ -8,7 +8,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.cluster.workers import described
 from orch.problems import ProblemError
 from orch.protocol import closes
@@ -47,23 +47,23 @@ class Operating:
     """
 
     def __init__(
-        self, *, asking: Asking, connections: Mapping[str, Connection], rooms: Rooms, events: EventLog
+        self, *, survey: Survey, connections: Mapping[str, Connection], rooms: Rooms, events: EventLog
     ) -> None:
-        self._asking = asking
+        self._survey = survey
         self._connections = connections
         self._rooms = rooms
         self._events = events
         self._is_degraded = False
-        asking.answer(_ANNOUNCE, self._announced)
-        asking.answer(_CLOSE, self._closed)
+        survey.register(_ANNOUNCE, self._announced)
+        survey.register(_CLOSE, self._closed)
         if rooms.elsewhere is not None:
             rooms.elsewhere.on_state = self.store_changed
 
     async def announce_everywhere(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of every worker; name those that did not answer."""
         began = trio.current_time()
-        asked = await self._asking.ask(_ANNOUNCE, msgspec.json.encode(text))
-        told = [msgspec.json.decode(answer.data, type=Announced) for answer in asked.answers]
+        asked = await self._survey.collect(_ANNOUNCE, msgspec.json.encode(text))
+        told = [msgspec.json.decode(answer.data, type=Announced) for answer in asked.replies]
         taken, evicted = sum(each.taken for each in told), sum(each.evicted for each in told)
         shown = text if len(text) <= ANNOUNCEMENT_SHOWN else f"{text[:ANNOUNCEMENT_SHOWN]}…"
         self._events.record("info", "connections", f"Announced to {taken} connections: {shown}")
@@ -86,8 +86,8 @@ class Operating:
             if connection is not None:
                 await connection.finish()
             return
-        asked = await self._asking.ask(_CLOSE, msgspec.json.encode(connection_id))
-        if any(msgspec.json.decode(answer.data, type=bool) for answer in asked.answers):
+        asked = await self._survey.collect(_CLOSE, msgspec.json.encode(connection_id))
+        if any(msgspec.json.decode(answer.data, type=bool) for answer in asked.replies):
             return
         name = connection_id[:100]
         if asked.missing:

@@ -14,7 +14,7 @@ import trio
 from orch.access.actors import Actor, actor_of
 from orch.access.rate_limits import Addresses, address_limit
 from orch.capacity import Capacity, CurrentCapacity
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.outgoing import Outgoing
 from orch.problems import ProblemError
 from orch.protocol import closes
@@ -96,7 +96,7 @@ class HubService:
         *,
         settings: SettingsSource,
         store: SessionStore,
-        asking: Asking,
+        survey: Survey,
         gateway: Gateway,
         speech: Speech,
         events: EventLog,
@@ -122,20 +122,20 @@ class HubService:
         self._is_running = self._is_draining = False
         self._gone = trio.lowlevel.ParkingLot()
         self._presence = PresenceTeller(wall=wall)
-        self._rooms = Rooms(settings=settings, store=store, asking=asking, presence=self._presence, wall=wall)
+        self._rooms = Rooms(settings=settings, store=store, survey=survey, presence=self._presence, wall=wall)
         self._operating = Operating(
-            asking=asking, connections=self._connections, rooms=self._rooms, events=events
+            survey=survey, connections=self._connections, rooms=self._rooms, events=events
         )
         self._rooms.on_lost = self._operating.sessions_lost
-        self._worker = asking.me.name
-        self.pool = Pool(asking=asking, own=self.statistics, touch=lambda: topics.touch("connections"))
+        self._worker = survey.me.name
+        self.pool = Pool(survey=survey, own=self.statistics, touch=lambda: topics.touch("connections"))
         self.admission = Admission(self._rooms)
         self.beginnings = Beginnings(self._rooms)
         self.sums: Callable[[], Iterable[Bounded]] = tuple
         self._membership = Membership(self._rooms, self.admission, self.beginnings)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
-        self._speaking = Speaking(rooms=self._rooms, speech=speech, asking=asking)
-        self._recordings = Recordings(rooms=self._rooms, speaking=self._speaking, asking=asking)
+        self._speaking = Speaking(rooms=self._rooms, speech=speech, survey=survey)
+        self._recordings = Recordings(rooms=self._rooms, speaking=self._speaking, survey=survey)
         self._sweeper = Sweeper(self._rooms)
         self._space_keeper = SpaceKeeper(
             self._rooms, self.beginnings, events, changed=lambda: topics.touch("connections")

@@ -11,7 +11,7 @@ from orch.bots.service import BotsService
 from orch.capacity import CurrentCapacity
 from orch.cluster.lease import Leases, LeaseStore
 from orch.cluster.runtime_settings import RuntimeSettings
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.descriptors import limit
 from orch.gateway.service import GatewayService
 from orch.health.processes import ProcessSpec
@@ -47,10 +47,10 @@ def build(
     topics, metrics = Topics(), Metrics(lambda: shown_instances(configuration.current))
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
     store = open_store(configuration)
-    asking = Asking.over(store, place=worker)
+    survey = Survey.sharing(store, place=worker)
     shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
     pulse = Pulse(events=events, wall=wall)
-    access = Access(settings=configuration, sign_ins=SignIns(store=store, asking=asking, wall=wall))
+    access = Access(settings=configuration, sign_ins=SignIns(store=store, survey=survey, wall=wall))
     health = HealthService(
         settings=configuration,
         events=events,
@@ -81,7 +81,7 @@ def build(
     hub = HubService(
         settings=configuration,
         store=store,
-        asking=asking,
+        survey=survey,
         gateway=gateway,
         speech=speech,
         events=events,
@@ -96,14 +96,14 @@ def build(
         gateway=gateway,
         speech=speech,
         hub=hub,
-        workers=asking.statistics,
+        workers=survey.statistics,
         events=events,
         wall=wall,
     )
     parts = Parts(
         access=access,
         settings=configuration,
-        runtime=RuntimeSettings(configuration=configuration, store=store, asking=asking),
+        runtime=RuntimeSettings(configuration=configuration, store=store, survey=survey),
         events=events,
         topics=topics,
         metrics=metrics,
@@ -111,7 +111,7 @@ def build(
         pulse=pulse,
         capacity=capacity,
         store=store,
-        asking=asking,
+        survey=survey,
         health=health,
         bots=BotsService(),
         gateway=gateway,

@@ -13,7 +13,7 @@ def connect(parts: Parts) -> None:
     topics.register("store", parts.store.standing)
     topics.register("gateway", parts.gateway.statistics)
     topics.register("connections", parts.hub.pool.latest)
-    topics.register("workers", parts.asking.statistics)
+    topics.register("workers", parts.survey.statistics)
     topics.register("counts", lambda: worker_surveys.counts(parts))
     topics.register("metrics", parts.dashboard.statistics)
     topics.register("tree", parts.tree.statistics)
@@ -37,7 +37,7 @@ def connect(parts: Parts) -> None:
         parts.access.readings,
         parts.settings.boundary.readings,
         parts.runtime.boundary.readings,
-        parts.asking.boundary.readings,
+        parts.survey.boundary.readings,
         parts.dashboard.boundary.readings,
     ):
         parts.metrics.read_from(readings)

@@ -4,7 +4,7 @@ from functools import partial
 
 import msgspec
 
-from orch.cluster.workers import Brief, Counts
+from orch.cluster.workers import Counts, WorkerInfo
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.supervision.branches import State
@@ -12,19 +12,19 @@ from orch.supervision.branches import State
 
 def connect(parts: Parts) -> None:
     """Register the replies, and have the health service ask other workers to restart what is theirs."""
-    asking = parts.asking
-    asking.describe = lambda: describe(parts)
-    asking.answer("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
-    asking.answer("restart", partial(restart_branch, parts))
-    asking.answer("recover", partial(recover_service, parts))
-    asking.on_change = lambda: parts.topics.touch("workers")
+    survey = parts.survey
+    survey.describe = lambda: describe(parts)
+    survey.register("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
+    survey.register("restart", partial(restart_branch, parts))
+    survey.register("recover", partial(recover_service, parts))
+    survey.on_change = lambda: parts.topics.touch("workers")
     parts.health.elsewhere = partial(recover_on_other_worker, parts)
 
 
-def describe(parts: Parts) -> Brief:
+def describe(parts: Parts) -> WorkerInfo:
     """Return how this worker is, for the list of workers."""
     failing = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
-    return Brief(
+    return WorkerInfo(
         connections=parts.hub.active,
         limit=parts.capacity().websockets,
         evicted=parts.hub.evicted,
@@ -38,7 +38,7 @@ def describe(parts: Parts) -> Brief:
 
 def counts(parts: Parts) -> Counts:
     """Return how many connections and sessions all workers have."""
-    workers = parts.asking.statistics().workers
+    workers = parts.survey.statistics().workers
     return Counts(connections=sum(each.brief.connections for each in workers), sessions=parts.hub.sessions)
 
 
@@ -52,8 +52,8 @@ def restart_branch(parts: Parts, question: bytes) -> bytes:
 
 async def recover_on_other_worker(parts: Parts, service: str, reason: str) -> bool:
     """Ask the worker that is responsible for a back end to restart it; return whether one is."""
-    asked = await parts.asking.ask("recover", msgspec.json.encode((service, reason)))
-    return any(answer.data == b"true" for answer in asked.answers)
+    asked = await parts.survey.collect("recover", msgspec.json.encode((service, reason)))
+    return any(answer.data == b"true" for answer in asked.replies)
 
 
 def recover_service(parts: Parts, question: bytes) -> bytes:

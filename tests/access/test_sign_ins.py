@@ -10,11 +10,11 @@ import pytest
 import trio
 
 from orch.access.sign_ins import FRESH, IDLE, STALE, WATCH, SignIns
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from tests.fakes.access import FakeSignInStore
-from tests.fakes.asking import Wire
 from tests.fakes.client import Client
 from tests.fakes.running import run
+from tests.fakes.survey import Wire
 from tests.fakes.websocket_client import connect
 from tests.fakes.whole import Whole, whole
 
@@ -246,7 +246,7 @@ def test_a_sign_in_lasts_as_long_as_it_is_used() -> None:
     async def main() -> None:
         now = 1_000_000.0
         store = FakeSignInStore()
-        sign_ins = SignIns(store=store, asking=Asking(), wall=lambda: now + trio.current_time())
+        sign_ins = SignIns(store=store, survey=Survey(), wall=lambda: now + trio.current_time())
         name = str(sign_ins.name_of(await sign_ins.begin("token"), "token"))
         assert name in store.kept
         for _ in range(5):
@@ -271,7 +271,7 @@ def test_signing_out_on_one_worker_ends_it_on_all() -> None:
     async def main() -> None:
         wire, store = Wire(), FakeSignInStore()
         one, other = (
-            SignIns(store=store, asking=wire.worker(name, place), wall=trio.current_time)
+            SignIns(store=store, survey=wire.worker(name, place), wall=trio.current_time)
             for place, name in enumerate(("w0", "w1"))
         )
         ended: list[str] = []
@@ -300,7 +300,7 @@ def test_a_cookie_that_was_made_up_costs_the_store_nothing() -> None:
     """Anyone can send any number of them."""
 
     async def main() -> None:
-        sign_ins = SignIns(store=FakeSignInStore(), asking=Asking(), wall=lambda: 0.0)
+        sign_ins = SignIns(store=FakeSignInStore(), survey=Survey(), wall=lambda: 0.0)
         cookie = await sign_ins.begin("token")
         assert sign_ins.name_of(cookie, "token")
         identity, _, seal = cookie.partition(".")

@@ -3,36 +3,36 @@
 import trio
 
 from orch.cluster import lease_state
-from orch.cluster.lease import Granted, Leases
-from orch.cluster.lease_state import Tenure, Terms
+from orch.cluster.lease import Leases, LocalLease
+from orch.cluster.lease_state import LeaseState, LeaseTimes
 from tests.fakes.leases import Actor, MemoryLeases
 from tests.fakes.running import run
 
-TERMS = Terms(lasts=20, margin=8, renew_every=4, ask_every=2)
+TIMES = LeaseTimes(lasts=20, margin=8, renew_every=4, ask_every=2)
 
 
 def test_a_holder_stops_before_another_may_begin() -> None:
     """It counts from before it asked, and less than the store does."""
-    tenure = lease_state.answered(Tenure(), TERMS, asked_at=100.0, fence=7)
+    tenure = lease_state.after_reply(LeaseState(), TIMES, sent_at=100.0, fence=7)
     assert lease_state.is_held(tenure, 111.9)
     assert not lease_state.is_held(tenure, 112.0)
-    assert lease_state.ask_at(tenure, TERMS, asked_at=100.0) == 104.0
+    assert lease_state.next_attempt_at(tenure, TIMES, sent_at=100.0) == 104.0
 
 
 def test_a_store_that_does_not_answer_costs_a_lease_at_its_end() -> None:
     """Not before: a Redis that is restarted takes a second or two."""
-    tenure = lease_state.answered(Tenure(), TERMS, asked_at=100.0, fence=7)
-    assert lease_state.unanswered(tenure, 111.0) == tenure
-    lost = lease_state.unanswered(tenure, 112.0)
-    assert (lost.until, lost.is_elsewhere) == (None, None)
+    tenure = lease_state.after_reply(LeaseState(), TIMES, sent_at=100.0, fence=7)
+    assert lease_state.after_failure(tenure, 111.0) == tenure
+    lost = lease_state.after_failure(tenure, 112.0)
+    assert (lost.until, lost.is_held_by_another) == (None, None)
 
 
 def test_another_s_lease_is_asked_for_again() -> None:
     """And is known to be another's."""
-    tenure = lease_state.answered(Tenure(), TERMS, asked_at=100.0, fence=None)
+    tenure = lease_state.after_reply(LeaseState(), TIMES, sent_at=100.0, fence=None)
     assert not lease_state.is_held(tenure, 100.0)
-    assert tenure.is_elsewhere
-    assert lease_state.ask_at(tenure, TERMS, asked_at=100.0) == 102.0
+    assert tenure.is_held_by_another
+    assert lease_state.next_attempt_at(tenure, TIMES, sent_at=100.0) == 102.0
 
 
 def test_one_acts_and_the_next_when_it_ends() -> None:
@@ -41,18 +41,18 @@ def test_one_acts_and_the_next_when_it_ends() -> None:
     async def main() -> None:
         store = MemoryLeases()
         log: list[tuple[str, str, int]] = []
-        a, b = (Actor(name, store, TERMS, log) for name in "ab")
+        a, b = (Actor(name, store, TIMES, log) for name in "ab")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(a.run)
             await a.acting.wait()
             nursery.start_soon(b.run)
             await trio.sleep(100)
             assert log == [("a", "begins", 1)]
-            assert b.lease.is_elsewhere
+            assert b.lease.is_held_by_another
             a.end()
             began = trio.current_time()
             await b.acting.wait()
-            assert trio.current_time() - began <= TERMS.ask_every
+            assert trio.current_time() - began <= TIMES.ask_every
             b.end()
         assert log == [("a", "begins", 1), ("a", "ends", 1), ("b", "begins", 2), ("b", "ends", 2)]
 
@@ -65,7 +65,7 @@ def test_a_holder_that_cannot_reach_the_store_stops_in_time() -> None:
     async def main() -> None:
         store, cut = MemoryLeases(), MemoryLeases()
         log: list[tuple[str, str, int]] = []
-        a, b = Actor("a", store, TERMS, log), Actor("b", store, TERMS, log)
+        a, b = Actor("a", store, TIMES, log), Actor("b", store, TIMES, log)
         cut.is_away = True
         async with trio.open_nursery() as nursery:
             nursery.start_soon(a.run)
@@ -75,13 +75,13 @@ def test_a_holder_that_cannot_reach_the_store_stops_in_time() -> None:
             began = trio.current_time()
             while ("a", "ends", 1) not in log:  # noqa: ASYNC110 - on a virtual clock
                 await trio.sleep(0.1)
-            assert trio.current_time() - began <= TERMS.lasts - TERMS.margin + 0.1
-            assert "nobody's" in repr(a.lease)
+            assert trio.current_time() - began <= TIMES.lasts - TIMES.margin + 0.1
+            assert "holder unknown" in repr(a.lease)
             await b.acting.wait()
-            assert trio.current_time() - began <= TERMS.lasts + TERMS.ask_every
+            assert trio.current_time() - began <= TIMES.lasts + TIMES.ask_every
             a.lease._store = store
             await trio.sleep(10)
-            assert a.lease.is_elsewhere
+            assert a.lease.is_held_by_another
             a.end()
             b.end()
         assert [who for who, what, _ in log if what == "begins"] == ["a", "b"]
@@ -95,12 +95,12 @@ def test_a_lease_that_the_store_has_forgotten_is_taken_anew() -> None:
     async def main() -> None:
         store = MemoryLeases()
         log: list[tuple[str, str, int]] = []
-        a = Actor("a", store, TERMS, log)
+        a = Actor("a", store, TIMES, log)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(a.run)
             await a.acting.wait()
             store.forget()
-            await trio.sleep(TERMS.renew_every + 1)
+            await trio.sleep(TIMES.renew_every + 1)
             assert log == [("a", "begins", 1), ("a", "ends", 1), ("a", "begins", 2)]
             a.end()
 
@@ -112,7 +112,7 @@ def test_a_service_of_one_process_holds_every_lease() -> None:
 
     async def main() -> None:
         lease = Leases().lease("work")
-        assert isinstance(lease, Granted)
+        assert isinstance(lease, LocalLease)
         assert (lease.is_held, lease.is_shared) == (True, False)
         begun: list[int] = []
 

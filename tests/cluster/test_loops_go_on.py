@@ -9,13 +9,13 @@ import trio
 
 from orch.cluster import survey
 from orch.cluster.lease import Leases
-from orch.cluster.lease_state import Terms
+from orch.cluster.lease_state import LeaseTimes
 from orch.cluster.runtime_settings import LOOK_EVERY
-from orch.cluster.survey import ROLL_CALL, Asking
+from orch.cluster.survey import HEARTBEAT_EVERY, Survey
 from tests.cluster.test_runtime_settings import FakeWorker
-from tests.fakes.asking import Wire
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.running import run
+from tests.fakes.survey import Wire
 
 ODD = [RecursionError("odd"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "odd"), ValueError("odd")]
 
@@ -36,7 +36,7 @@ def test_a_lease_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, error: Exce
             return await usual(name, holder, seconds)
 
         monkeypatch.setattr(store, "take_lease", take)
-        leases = Leases(store, terms=Terms(lasts=20, margin=8, renew_every=4, ask_every=2))
+        leases = Leases(store, times=LeaseTimes(lasts=20, margin=8, renew_every=4, ask_every=2))
         lease = leases.lease("work")
         acting = trio.Event()
 
@@ -93,19 +93,19 @@ def test_an_answer_that_is_odd_leaves_its_worker_unheard_and_the_roll_is_called_
         wire = Wire()
         one, two = (wire.worker(f"w{place}", place) for place in range(2))
         for each in (one, two):
-            each.answer("twice", lambda question: msgspec.json.encode(2 * int(question)))
+            each.register("twice", lambda question: msgspec.json.encode(2 * int(question)))
         usual = survey._envelope
         monkeypatch.setattr(survey, "_envelope", Odd())
-        asked = await one.ask("twice", b"2")
-        assert (len(asked.answers), [each.name for each in asked.missing]) == (1, ["w1"])
+        asked = await one.collect("twice", b"2")
+        assert (len(asked.replies), [each.name for each in asked.missing]) == (1, ["w1"])
         async with trio.open_nursery() as nursery:
             await nursery.start(one.run)
-            await trio.sleep(ROLL_CALL / 2)
+            await trio.sleep(HEARTBEAT_EVERY / 2)
             monkeypatch.setattr(survey, "_envelope", usual)
-            await trio.sleep(2 * ROLL_CALL)
+            await trio.sleep(2 * HEARTBEAT_EVERY)
             assert [each.answered for each in one.statistics().workers] == [True, True]
             nursery.cancel_scope.cancel()
-        assert isinstance(one, Asking)
+        assert isinstance(one, Survey)
         assert one.boundary.failures >= 2
 
     run(main)

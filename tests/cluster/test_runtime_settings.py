@@ -13,8 +13,8 @@ from orch.settings import SettingsError
 from orch.settings.live import LiveSettings
 from orch.stores.records import KeptSettings
 from orch.telemetry.events import EventLog
-from tests.fakes.asking import Wire
 from tests.fakes.running import run
+from tests.fakes.survey import Wire
 
 TIMEOUT = "orchestration.gateway.timeout"
 RETRIES = "orchestration.gateway.retries"
@@ -27,11 +27,11 @@ class FakeWorker:
         path = folder / f"{place}.yaml"
         path.write_text(file)
         name = f"w{place}"
-        asking = wire.worker(name, place)
+        survey = wire.worker(name, place)
         self.path = path
         self.configuration = LiveSettings(path, {}, events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
         self.runtime = RuntimeSettings(
-            configuration=self.configuration, store=wire.store(name), asking=asking
+            configuration=self.configuration, store=wire.store(name), survey=survey
         )
 
     @property

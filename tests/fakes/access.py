@@ -4,7 +4,7 @@ from typing import Any
 
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 
 
@@ -40,5 +40,5 @@ class FakeSignInStore:
 
 def access_over(settings: Any, *, store: FakeSignInStore | None = None, wall: Any = lambda: 0.0) -> Access:
     """Return what decides who asks."""
-    sign_ins = SignIns(store=store or FakeSignInStore(), asking=Asking(), wall=wall)
+    sign_ins = SignIns(store=store or FakeSignInStore(), survey=Survey(), wall=wall)
     return Access(settings=settings, sign_ins=sign_ins)

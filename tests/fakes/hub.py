@@ -9,7 +9,7 @@ from typing import Any, TypeVar, TypeVarTuple
 import trio
 import trio.testing
 
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, ServerMessage, Transcript
@@ -244,7 +244,7 @@ class Hub:
     """A hub and what stands around it."""
 
     service: HubService
-    asking: Asking
+    survey: Survey
     store: SqliteStore | RedisStore
     settings: FakeSettings
     gateway: FakeGateway
@@ -312,11 +312,11 @@ async def running_hub(
     configuration = FakeSettings(**settings)
     gateway, speech, topics, events = FakeGateway(), FakeSpeech(), Topics(), EventLog(wall=wall)
     store = shared_store or SqliteStore(folder / "sessions.sqlite3", offload=inline)
-    asking = Asking.over(store)
+    survey = Survey.sharing(store)
     service = HubService(
         settings=configuration,
         store=store,
-        asking=asking,
+        survey=survey,
         gateway=gateway,
         speech=real_speech or speech,
         events=events,
@@ -327,11 +327,11 @@ async def running_hub(
     topics.register("connections", service.pool.latest)
     async with trio.open_nursery() as nursery:
         store_scope = await nursery.start(scoped, store.run)
-        nursery.start_soon(asking.run)
+        nursery.start_soon(survey.run)
         hub_scope = await nursery.start(scoped, service.run)
         yield Hub(
             service=service,
-            asking=asking,
+            survey=survey,
             store=store,
             settings=configuration,
             gateway=gateway,

@@ -5,8 +5,8 @@ from typing import Never
 
 import trio
 
-from orch.cluster.lease import Lease, LeaseStore
-from orch.cluster.lease_state import Terms
+from orch.cluster.lease import LeaseStore, SharedLease
+from orch.cluster.lease_state import LeaseTimes
 from orch.problems import ProblemError
 
 
@@ -50,9 +50,11 @@ class MemoryLeases:
 class Actor:
     """Someone who wants a lease; ``log`` is shared by all, and says who acts when, with which fence."""
 
-    def __init__(self, name: str, store: LeaseStore, terms: Terms, log: list[tuple[str, str, int]]) -> None:
+    def __init__(
+        self, name: str, store: LeaseStore, times: LeaseTimes, log: list[tuple[str, str, int]]
+    ) -> None:
         self.name = name
-        self.lease = Lease("work", store, terms=terms)
+        self.lease = SharedLease("work", store, times=times)
         self.log = log
         self.acting = trio.Event()
         self.on_change: Callable[[], None] = lambda: None

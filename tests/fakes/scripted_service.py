@@ -107,7 +107,7 @@ class ScriptedService:
             ),
             store=SimpleNamespace(standing=says("store")),
             gateway=SimpleNamespace(statistics=says("gateway")),
-            asking=SimpleNamespace(
+            survey=SimpleNamespace(
                 statistics=says("workers"),
                 me=self.state()["workers"].workers[0].worker,
                 ask_one=self._ask_worker,

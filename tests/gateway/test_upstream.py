@@ -17,7 +17,7 @@ from tests.fakes.gateway import MemoryNetwork, Serve, answering, ok, read_reques
 from tests.fakes.running import run
 
 
-def asking(method: str = "GET", target: str = "/api/x", body: bytes = b"") -> Request:
+def survey(method: str = "GET", target: str = "/api/x", body: bytes = b"") -> Request:
     return Request(method=method, target=target, headers=(), body=RequestBody(body))
 
 
@@ -76,7 +76,7 @@ def test_a_request_goes_out_and_its_answer_comes_back() -> None:
     async def main() -> None:
         seen: list[bytes] = []
         async with upstream_to(answering(ok(b"hi"), seen=seen), "http://a:1/base/") as (upstream, _):
-            assert await ask(upstream, asking("POST", "/api/x?y=1", b"body")) == (200, b"hi")
+            assert await ask(upstream, survey("POST", "/api/x?y=1", b"body")) == (200, b"hi")
         assert seen == [b"POST /base/api/x?y=1 HTTP/1.1\r\nhost: a:1\r\ncontent-length: 4\r\n\r\nbody"]
 
     run(main)
@@ -88,7 +88,7 @@ def test_a_clean_connection_is_used_again() -> None:
     async def main() -> None:
         async with upstream_to(answering(ok())) as (upstream, network):
             for _ in range(3):
-                await ask(upstream, asking())
+                await ask(upstream, survey())
             assert network.opened["a:1"] == 1
             assert repr(upstream) == "<Upstream a:1: 0 busy, 1 idle, 0 waiting>"
 
@@ -109,7 +109,7 @@ def test_an_unclean_connection_is_closed(answer: bytes) -> None:
     async def main() -> None:
         async with upstream_to(answering(answer)) as (upstream, network):
             for _ in range(2):
-                assert await ask(upstream, asking()) == (200, b"hi")
+                assert await ask(upstream, survey()) == (200, b"hi")
             assert network.opened["a:1"] == 2
 
     run(main)
@@ -120,10 +120,10 @@ def test_an_answer_left_half_read_closes_its_connection() -> None:
 
     async def main() -> None:
         async with upstream_to(answering(ok(b"x" * 200_000))) as (upstream, network):
-            async with upstream.exchange(asking()) as answer:
+            async with upstream.exchange(survey()) as answer:
                 await answer.receive()
             assert upstream.statistics().idle == 0
-            assert len((await ask(upstream, asking()))[1]) == 200_000
+            assert len((await ask(upstream, survey()))[1]) == 200_000
             assert network.opened["a:1"] == 2
 
     run(main)
@@ -137,14 +137,14 @@ def test_an_idle_connection_is_kept_for_so_long(header: bytes, kept_for: float) 
 
     async def main() -> None:
         async with upstream_to(answering(ok(b"", header))) as (upstream, network):
-            await ask(upstream, asking())
+            await ask(upstream, survey())
             await trio.sleep(kept_for - 0.01)
             upstream.close_idle(trio.current_time())
             assert upstream.statistics().idle == 1
-            await ask(upstream, asking())
+            await ask(upstream, survey())
             assert network.opened["a:1"] == 1
             await trio.sleep(kept_for + 0.01)
-            await ask(upstream, asking())
+            await ask(upstream, survey())
             assert network.opened["a:1"] == 2
             await trio.sleep(kept_for + 0.01)
             upstream.close_idle(trio.current_time())
@@ -163,7 +163,7 @@ def test_a_connection_that_was_closed_while_idle_is_noticed_before_it_is_used() 
 
         async with upstream_to(serve_one) as (upstream, network):
             for _ in range(3):
-                assert (await ask(upstream, asking("POST", body=b"x")))[0] == 200
+                assert (await ask(upstream, survey("POST", body=b"x")))[0] == 200
                 await trio.sleep(0.1)
             assert network.opened["a:1"] == 3
 
@@ -185,9 +185,9 @@ def test_a_connection_that_closes_as_it_is_used_is_stale_and_a_new_one_is_lost()
                 await stream.send_all(ok())
 
         async with upstream_to(serve) as (upstream, _):
-            await ask(upstream, asking())
-            assert await failing(upstream, asking()) is Failure.STALE
-            assert await failing(upstream, asking()) is Failure.LOST
+            await ask(upstream, survey())
+            assert await failing(upstream, survey()) is Failure.STALE
+            assert await failing(upstream, survey()) is Failure.LOST
 
     run(main)
 
@@ -197,8 +197,8 @@ def test_fresh_means_a_new_connection() -> None:
 
     async def main() -> None:
         async with upstream_to(answering(ok())) as (upstream, network):
-            await ask(upstream, asking())
-            await ask(upstream, asking(), fresh=True)
+            await ask(upstream, survey())
+            await ask(upstream, survey(), fresh=True)
             assert network.opened["a:1"] == 2
             assert upstream.statistics().idle == 2
 
@@ -227,7 +227,7 @@ def test_what_goes_wrong_has_a_name(answer: bytes, failure: Failure) -> None:
             await stream.send_all(answer)
 
         async with upstream_to(serve) as (upstream, _):
-            assert await failing(upstream, asking()) is failure
+            assert await failing(upstream, survey()) is failure
 
     run(main)
 
@@ -237,11 +237,11 @@ def test_no_connection_is_refused() -> None:
 
     async def main() -> None:
         async with upstream_to(None) as (upstream, network):
-            assert await failing(upstream, asking()) is Failure.REFUSED
+            assert await failing(upstream, survey()) is Failure.REFUSED
             network.servers["a:1"] = answering(ok())
             network.connect_seconds = 60
             began = trio.current_time()
-            assert await failing(upstream, asking()) is Failure.REFUSED
+            assert await failing(upstream, survey()) is Failure.REFUSED
             assert trio.current_time() - began == pytest.approx(3)
 
     run(main)
@@ -259,10 +259,10 @@ def test_at_most_so_many_connections_and_so_many_waiting() -> None:
         async with upstream_to(slow, limit=2, waiting=2) as (upstream, network):
             async with trio.open_nursery() as nursery:
                 for _ in range(4):
-                    nursery.start_soon(ask, upstream, asking())
+                    nursery.start_soon(ask, upstream, survey())
                 await trio.testing.wait_all_tasks_blocked()
                 assert repr(upstream) == "<Upstream a:1: 2 busy, 0 idle, 2 waiting>"
-                assert await failing(upstream, asking()) is Failure.OVERLOADED
+                assert await failing(upstream, survey()) is Failure.OVERLOADED
             assert trio.current_time() == pytest.approx(2)
             assert network.opened["a:1"] == 2
 
@@ -283,7 +283,7 @@ def test_the_bounds_can_be_changed_while_requests_wait() -> None:
 
         async with upstream_to(slow, limit=1, waiting=9) as (upstream, _), trio.open_nursery() as nursery:
             for _ in range(5):
-                nursery.start_soon(ask, upstream, asking())
+                nursery.start_soon(ask, upstream, survey())
             await trio.testing.wait_all_tasks_blocked()
             assert (len(ends), upstream.statistics().waiting) == (1, 4)
             upstream.resize(limit=3, waiting=9)
@@ -294,7 +294,7 @@ def test_the_bounds_can_be_changed_while_requests_wait() -> None:
             ends[1].set()
             await trio.testing.wait_all_tasks_blocked()
             assert (upstream.statistics().busy, upstream.statistics().waiting) == (1, 2)
-            assert await failing(upstream, asking()) is Failure.OVERLOADED
+            assert await failing(upstream, survey()) is Failure.OVERLOADED
             for number in (2, 3, 4):
                 ends[number].set()
                 await trio.testing.wait_all_tasks_blocked()
@@ -313,7 +313,7 @@ def test_a_shortage_of_our_own_is_not_the_instance_s(name: str) -> None:
 
         upstream = Upstream("http://a:1", connect=connect)
         with pytest.raises(UpstreamError) as caught:
-            await ask(upstream, asking())
+            await ask(upstream, survey())
         assert caught.value.failure is Failure.SHORTAGE
         assert caught.value.shortage is not None
         assert upstream.statistics().busy == 0
@@ -331,10 +331,10 @@ def test_no_thread_to_look_a_host_up_in_is_our_own_shortage() -> None:
             raise RuntimeError(text)
 
         upstream = Upstream("http://a:1", connect=connect)
-        assert await failing(upstream, asking()) is Failure.SHORTAGE
+        assert await failing(upstream, survey()) is Failure.SHORTAGE
         text = "another one"
         with pytest.raises(RuntimeError, match="another one"):
-            await ask(upstream, asking())
+            await ask(upstream, survey())
 
     run(main)
 
@@ -362,7 +362,7 @@ def test_a_shortage_while_sending_or_reading_is_our_own_too(place: str) -> None:
             return Transport(Short(), lambda: None, lambda: True)
 
         upstream = Upstream("http://a:1", connect=connect)
-        assert await failing(upstream, asking("POST", "/", b"body")) is Failure.SHORTAGE
+        assert await failing(upstream, survey("POST", "/", b"body")) is Failure.SHORTAGE
 
     run(main)
 
@@ -456,7 +456,7 @@ def test_answers_without_a_body_and_with_hints(method: str, answer: bytes, body:
     async def main() -> None:
         async with upstream_to(answering(answer)) as (upstream, network):
             for _ in range(2):
-                assert (await ask(upstream, asking(method)))[1] == body
+                assert (await ask(upstream, survey(method)))[1] == body
             assert network.opened["a:1"] == 1
 
     run(main)
@@ -477,7 +477,7 @@ def test_reading_waits_for_the_reader() -> None:
                 sent += 1
                 await trio.sleep(0.001)
 
-        async with upstream_to(flood) as (upstream, _), upstream.exchange(asking()) as answer:
+        async with upstream_to(flood) as (upstream, _), upstream.exchange(survey()) as answer:
             assert len(await answer.receive()) <= 65_536
             await trio.sleep(1)
             assert sent > 500
@@ -492,7 +492,7 @@ def test_without_leave_to_keep_them_connections_are_closed_after_use() -> None:
     async def main() -> None:
         async with upstream_to(answering(ok())) as (upstream, network):
             upstream.keeps_connections = False
-            await ask(upstream, asking())
+            await ask(upstream, survey())
             assert network.open == 0
 
     run(main)
@@ -534,7 +534,7 @@ def test_after_a_thousand_random_cancellations_every_slot_is_free() -> None:
 
             async def one() -> None:
                 await trio.sleep(chance.uniform(0, 60))
-                request = asking() if chance.random() < 0.5 else slow_upload(chance)
+                request = survey() if chance.random() < 0.5 else slow_upload(chance)
                 with trio.move_on_after(chance.uniform(0, 4)):
                     try:
                         await ask(upstream, request)
@@ -569,7 +569,7 @@ def slow_upload(chance: random.Random) -> Request:
 async def ask_until_it_works(upstream: Upstream) -> None:
     while True:
         try:
-            await ask(upstream, asking())
+            await ask(upstream, survey())
             return
         except UpstreamError:
             continue
@@ -590,7 +590,7 @@ def cancelled_at(step: int, upstream: Upstream, make: Callable[[], Request]) -> 
     return main
 
 
-@pytest.mark.parametrize("make", [asking, lambda: streaming("POST", b"a", b"b")])
+@pytest.mark.parametrize("make", [survey, lambda: streaming("POST", b"a", b"b")])
 def test_a_cancellation_at_any_single_step_leaves_nothing_behind(make: Callable[[], Request]) -> None:
     """Every checkpoint of an exchange in turn, the first to well past the last."""
 
@@ -599,6 +599,6 @@ def test_a_cancellation_at_any_single_step_leaves_nothing_behind(make: Callable[
             for step in range(40):
                 await cancelled_at(step, upstream, make)()
                 assert upstream.statistics().busy == 0
-            assert (await ask(upstream, asking()))[0] == 200
+            assert (await ask(upstream, survey()))[0] == 200
 
     run(main)

@@ -137,9 +137,9 @@ def test_many_texts_at_once_each_get_their_own_answer() -> None:
 
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
-            async with trio.open_nursery() as asking:
+            async with trio.open_nursery() as survey:
                 for number in range(20):
-                    asking.start_soon(ask, number)
+                    survey.start_soon(ask, number)
             nursery.cancel_scope.cancel()
         assert all(f"casa {number} " in answer.lower() for number, answer in answers.items())
         assert len(answers) == 20
@@ -158,10 +158,10 @@ def test_a_cancelled_text_leaves_no_program_and_no_answer_behind() -> None:
             await nursery.start(engine.run)
             await engine.translate("warm", ENGLISH_TO_SPANISH)
             [pipeline] = children(os.getpid())
-            async with trio.open_nursery() as asking:
-                asking.start_soon(engine.translate, "the cat sees the dog. " * 20_000, ENGLISH_TO_SPANISH)
+            async with trio.open_nursery() as survey:
+                survey.start_soon(engine.translate, "the cat sees the dog. " * 20_000, ENGLISH_TO_SPANISH)
                 await trio.testing.wait_all_tasks_blocked()
-                asking.cancel_scope.cancel()
+                survey.cancel_scope.cancel()
             assert pipeline not in children(os.getpid())
             assert await engine.translate("The house.", ENGLISH_TO_SPANISH) == "La casa."
             nursery.cancel_scope.cancel()
@@ -225,13 +225,13 @@ def test_more_texts_than_may_wait_are_refused(tmp_path: Path) -> None:
     scripted = ScriptedApertium(tmp_path, command="cat >/dev/null; sleep 60", pipeline="false")
 
     async def crowd() -> None:
-        async with trio.open_nursery() as asking:
+        async with trio.open_nursery() as survey:
             for _ in range(1 + WAITING_LIMIT):
-                asking.start_soon(scripted.engine.translate, "the dog", ENGLISH_TO_SPANISH)
+                survey.start_soon(scripted.engine.translate, "the dog", ENGLISH_TO_SPANISH)
             await trio.testing.wait_all_tasks_blocked()
             with pytest.raises(TooManyWaiting):
                 await scripted.engine.translate("one more", ENGLISH_TO_SPANISH)
-            asking.cancel_scope.cancel()
+            survey.cancel_scope.cancel()
         assert children(os.getpid()) == []
 
     run(crowd, virtual=False)

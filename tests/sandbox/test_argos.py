@@ -78,13 +78,13 @@ def test_more_texts_than_may_wait_are_refused_and_cancelled_ones_hold_up_only_th
         engine = await argos.find()
         assert engine is not None
         package.go.clear()
-        async with trio.open_nursery() as asking:
+        async with trio.open_nursery() as survey:
             for _ in range(1 + WAITING_LIMIT):
-                asking.start_soon(engine.translate, "x", PAIR)
+                survey.start_soon(engine.translate, "x", PAIR)
             await trio.testing.wait_all_tasks_blocked()
             with pytest.raises(TooManyWaiting):
                 await engine.translate("x", PAIR)
-            asking.cancel_scope.cancel()
+            survey.cancel_scope.cancel()
         package.go.set()
         assert await engine.translate("next", PAIR) == "NEXT"
 

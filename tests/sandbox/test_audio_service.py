@@ -203,16 +203,16 @@ def test_no_more_recordings_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> No
 
     async def crowd(service: AudioService, engine: ScriptedSpeechEngine) -> None:
         engine.is_stuck = True
-        async with trio.open_nursery() as asking:
+        async with trio.open_nursery() as survey:
             for _ in range(1 + WAITING_PER_PLACE):
-                asking.start_soon(transcribe, service)
+                survey.start_soon(transcribe, service)
             await trio.testing.wait_all_tasks_blocked()
             with pytest.raises(ProblemError) as refused:
                 await transcribe(service)
             assert refused.value.code == "too_many_recordings"
             assert refused.value.headers == {"Retry-After": "2"}
             assert service.health().recordings == 1 + WAITING_PER_PLACE
-            asking.cancel_scope.cancel()
+            survey.cancel_scope.cancel()
         engine.is_stuck = False
         await transcribe(service)
         assert service.health().recordings == 0
@@ -223,13 +223,13 @@ def test_no_more_recordings_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_recording_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait(service: AudioService, engine: ScriptedSpeechEngine) -> None:
         engine.is_stuck = True
-        async with trio.open_nursery() as asking:
-            asking.start_soon(transcribe, service)
+        async with trio.open_nursery() as survey:
+            survey.start_soon(transcribe, service)
             await trio.testing.wait_all_tasks_blocked()
             with pytest.raises(ProblemError) as refused:
                 await transcribe(service)
             assert refused.value.code == "too_many_recordings"
-            asking.cancel_scope.cancel()
+            survey.cancel_scope.cancel()
         assert engine.cancelled == 1
 
     with_engine(monkeypatch, wait)

@@ -105,9 +105,9 @@ def test_utterances_heard_at_once_do_not_mix() -> None:
         async def ask(clip: str) -> None:
             answers.append((clip, await hear(engine, beginning(clip))))
 
-        async with trio.open_nursery() as asking:
+        async with trio.open_nursery() as survey:
             for clip in CLIPS * 2:
-                asking.start_soon(ask, clip)
+                survey.start_soon(ask, clip)
         assert len(answers) == 6
         assert all(heard == expected[clip] for clip, heard in answers)
 
@@ -117,11 +117,11 @@ def test_utterances_heard_at_once_do_not_mix() -> None:
 @pytest.mark.sandbox
 def test_cancelling_stops_the_decoding_itself_and_gives_the_place_back() -> None:
     async def cancel(engine: PocketSphinx) -> None:
-        async with trio.open_nursery() as asking:
-            asking.start_soon(partial(hear, engine, pcm("austen-0870")))
+        async with trio.open_nursery() as survey:
+            survey.start_soon(partial(hear, engine, pcm("austen-0870")))
             while not children(engine.pid):
                 await trio.lowlevel.checkpoint()
-            asking.cancel_scope.cancel()
+            survey.cancel_scope.cancel()
         with trio.fail_after(5):
             while children(engine.pid):
                 await trio.lowlevel.checkpoint()
@@ -168,8 +168,8 @@ def test_a_decoder_that_dies_fails_its_own_utterance_only() -> None:
             with pytest.raises(EngineFailed, match="signal 9"):
                 await hear(engine, pcm("austen-0870"))
 
-        async with trio.open_nursery() as asking:
-            asking.start_soon(ask)
+        async with trio.open_nursery() as survey:
+            survey.start_soon(ask)
             while not (found := children(engine.pid)):
                 await trio.lowlevel.checkpoint()
             os.kill(found[0], signal.SIGKILL)

@@ -2,7 +2,7 @@
 
 import trio
 
-from orch.cluster.lease_state import Terms
+from orch.cluster.lease_state import LeaseTimes
 from tests.fakes.leases import Actor
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers
@@ -41,7 +41,7 @@ def test_of_many_who_want_it_one_acts_at_a_time(redis_address: str, shared_redis
 
     async def main() -> None:
         log: list[tuple[str, str, int]] = []
-        terms = Terms(lasts=20, margin=8, renew_every=0.05, ask_every=0.02)
+        terms = LeaseTimes(lasts=20, margin=8, renew_every=0.05, ask_every=0.02)
         async with workers(redis_address, 3) as found, trio.open_nursery() as nursery:
             actors = [
                 Actor(name, worker.store, terms, log) for name, worker in zip("abc", found, strict=True)

@@ -6,24 +6,24 @@ import msgspec
 import trio
 import trio.testing
 
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.websocket.cluster.cluster_connections import LOOK_EVERY, STALE, Pool
 from orch.websocket.connections.connection_query import PoolQuery
 from orch.websocket.statistics import ConnectionsStatistics
-from tests.fakes.asking import Wire
 from tests.fakes.running import run
+from tests.fakes.survey import Wire
 from tests.websocket.test_connection_query import CROWD, FakeConnection, names, part
 
 
 def pool_of(
-    asking: Asking, connections: list[FakeConnection], touch: Callable[[], None] = lambda: None
+    survey: Survey, connections: list[FakeConnection], touch: Callable[[], None] = lambda: None
 ) -> Pool:
     """Return the pool of a worker that has these connections."""
 
     def own(query: PoolQuery) -> ConnectionsStatistics:
-        return part(connections, asking.me.name, query=query)
+        return part(connections, survey.me.name, query=query)
 
-    return Pool(asking=asking, own=own, touch=touch)
+    return Pool(survey=survey, own=own, touch=touch)
 
 
 def test_others_are_asked_only_while_someone_looks() -> None:
@@ -64,7 +64,7 @@ def test_one_process_shows_its_own_at_once() -> None:
     """Nobody is waited for who cannot be there."""
 
     async def main() -> None:
-        pool = pool_of(Asking(host="x", pid=1), CROWD)
+        pool = pool_of(Survey(host="x", pid=1), CROWD)
         for seen in (pool.latest(), await pool.look()):
             assert (seen.pending, seen.active, names(seen)) == (False, 5, ["e", "d", "c", "b", "a"])
         assert names(await pool.look(PoolQuery(find="ana", limit=1))) == ["e"]
@@ -79,7 +79,7 @@ def test_a_worker_that_is_silent_or_of_another_version_counts_as_missing() -> No
         wire = Wire()
         pool = pool_of(wire.worker("w0", 0), CROWD)
         old = wire.worker("w1", 1)
-        old.answer("connections", lambda _: msgspec.json.encode({"active": 3}))
+        old.register("connections", lambda _: msgspec.json.encode({"active": 3}))
         seen = await pool.look()
         assert (seen.active, [each.answered for each in seen.workers]) == (5, [True, False])
         wire.silent = {"w1"}

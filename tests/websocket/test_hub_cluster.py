@@ -54,7 +54,7 @@ def test_who_is_in_a_session_is_the_same_on_every_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those elsewhere are seen with name, role and languages; they go when they leave."""
-    monkeypatch.setattr(survey, "ROLL_CALL", 0.1)
+    monkeypatch.setattr(survey, "HEARTBEAT_EVERY", 0.1)
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
@@ -228,7 +228,7 @@ def test_a_session_that_was_ended_is_not_said_to_be_lost(tmp_path: Path) -> None
 
 def test_those_on_a_worker_that_is_gone_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that was killed says nothing more; the others notice by that."""
-    monkeypatch.setattr(survey, "ROLL_CALL", 0.1)
+    monkeypatch.setattr(survey, "HEARTBEAT_EVERY", 0.1)
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:

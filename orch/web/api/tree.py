@@ -45,9 +45,9 @@ def blueprint(parts: Parts) -> Blueprint:
     async def tree() -> Response:
         """Return every branch with its state, tasks, queues and last error; of another worker by its name."""
         worker = read_query(WorkerQuery).worker
-        if worker in ("", parts.asking.me.name):
+        if worker in ("", parts.survey.me.name):
             return answer(parts.tree.statistics())
-        return answer(msgspec.Raw(await parts.asking.ask_one(worker, "tree")))
+        return answer(msgspec.Raw(await parts.survey.request(worker, "tree")))
 
     @api.post("/<branch>/restart")
     @document_querystring(WorkerQuery)
@@ -55,8 +55,8 @@ def blueprint(parts: Parts) -> Blueprint:
     async def restart(branch: str) -> Response:
         """Cancel a branch's attempt so that a new one begins; on another worker by its name."""
         worker = read_query(WorkerQuery).worker
-        if worker not in ("", parts.asking.me.name):
-            outcome = await parts.asking.ask_one(worker, "restart", msgspec.json.encode(branch))
+        if worker not in ("", parts.survey.me.name):
+            outcome = await parts.survey.request(worker, "restart", msgspec.json.encode(branch))
             _require_restarting(msgspec.json.decode(outcome, type=str), branch)
             log_change("branch restarted", branch=branch, worker=worker)
             return answer(BranchRestarting(branch=branch), status=202)

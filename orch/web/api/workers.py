@@ -1,4 +1,4 @@
-"""The workers: who shares the sessions, and how each was at the last roll call."""
+"""The workers: who shares the sessions, and how each was at the last heartbeat."""
 
 from quart import Blueprint, Response
 from quart_schema import document_response
@@ -16,6 +16,6 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(WorkersStatistics)
     async def workers() -> Response:
         """Return all workers, the one that answers first. One of a single process is a list of one."""
-        return answer(parts.asking.statistics())
+        return answer(parts.survey.statistics())
 
     return api

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 import trio
 
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.cluster.workers import Worker
 from orch.telemetry.boundaries import Boundary
 from orch.websocket.connections.connection_query import NEWEST, PoolQuery, together
@@ -43,32 +43,32 @@ class Pool:
     def __init__(
         self,
         *,
-        asking: Asking,
+        survey: Survey,
         own: Callable[[PoolQuery], ConnectionsStatistics],
         touch: Callable[[], None],
     ) -> None:
-        self._asking = asking
+        self._survey = survey
         self._own = own
         self._touch = touch
         self._seen: ConnectionsStatistics | None = None
         self._seen_at = float("-inf")
         self._is_wanted = trio.Event()
         self.boundary = Boundary("connections of other workers")
-        asking.answer(SUBJECT, self._answer)
+        survey.register(SUBJECT, self._answer)
 
     def latest(self) -> ConnectionsStatistics:
         """Return what was last seen of all workers; being asked for it, look again before long."""
-        if not self._asking.is_shared:
-            return together(self._own(NEWEST), (), me=self._asking.me)
+        if not self._survey.is_shared:
+            return together(self._own(NEWEST), (), me=self._survey.me)
         self._is_wanted.set()
         if self._seen is None or trio.current_time() - self._seen_at > STALE:
-            return together(self._own(NEWEST), (), me=self._asking.me, pending=True)
+            return together(self._own(NEWEST), (), me=self._survey.me, pending=True)
         return self._seen
 
     async def look(self, query: PoolQuery = NEWEST) -> ConnectionsStatistics:
         """Ask all workers now. A worker that does not answer in time is among ``workers``, not answered."""
-        asked = await self._asking.ask(SUBJECT, msgspec.json.encode(query), within=WITHIN)
-        here, *others = asked.answers
+        asked = await self._survey.collect(SUBJECT, msgspec.json.encode(query), within=WITHIN)
+        here, *others = asked.replies
         there: list[tuple[Worker, ConnectionsStatistics]] = []
         missing = list(asked.missing)
         for answer in others:
@@ -78,7 +78,7 @@ class Pool:
                 there.append((answer.worker, _part.decode(answer.data)))
             if len(there) == understood:
                 missing.append(answer.worker)
-        return together(_part.decode(here.data), there, me=self._asking.me, missing=missing, query=query)
+        return together(_part.decode(here.data), there, me=self._survey.me, missing=missing, query=query)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Look while someone is shown it, until cancelled."""

@@ -12,7 +12,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.stores.records import ClusterStore, SessionRecord, SteadyStore
 from orch.websocket.cluster.presence_sync import Neighbours
@@ -45,12 +45,12 @@ class Elsewhere:
     """
 
     def __init__(
-        self, store: ClusterStore, asking: Asking, *, resident: Resident, presence: PresenceTeller
+        self, store: ClusterStore, survey: Survey, *, resident: Resident, presence: PresenceTeller
     ) -> None:
         self._store = store
         self._resident = resident
         self._neighbours = Neighbours(
-            asking.me.name,
+            survey.me.name,
             tell=lambda session_id, told: store.tell(session_id, _PRESENT + told),
             ask=lambda session_id, worker: store.tell(session_id, _WHO + worker.encode()),
             resident=resident,
@@ -70,7 +70,7 @@ class Elsewhere:
         if isinstance(store, SteadyStore):
             store.on_steady = self._announce
         store.is_unused = self._is_unused
-        asking.on_roll = self._neighbours.call
+        survey.on_heartbeat = self._neighbours.call
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return a session and have what follows told of, or None."""

@@ -48,7 +48,7 @@ class Neighbours:
 
     The mutable state: of each session with members here, how much was told and what was not yet (bounded by
     those who come and go within :data:`TOLD_EVERY`); the sessions with someone elsewhere; and the workers
-    that were missing at the last roll call, or have yet to say anew who is there.
+    that were missing at the last heartbeat, or have yet to say anew who is there.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Neighbours:
             for session in tuple(self._sessions.values()):
                 self._forget(session, worker)
         self._absent = missing
-        # The first roll call after a while without any may come before an answer can have come.
+        # The first heartbeat after a while without any may come before an answer can have come.
         waited, self._doubted = self._doubted, {}
         for session_id, workers in waited.items():
             doubted = {worker: calls + 1 for worker, calls in workers.items() if not calls}

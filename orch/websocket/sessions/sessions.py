@@ -8,7 +8,7 @@ import msgspec
 import trio
 from msgspec import UNSET, Struct
 
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name, new_session_keys
 from orch.protocol.messages import (
@@ -96,7 +96,7 @@ class Rooms:
         *,
         settings: SettingsSource,
         store: SessionStore,
-        asking: Asking,
+        survey: Survey,
         presence: PresenceTeller,
         wall: Callable[[], float],
     ) -> None:
@@ -122,7 +122,7 @@ class Rooms:
         store.on_appended = self._appended
         self.elsewhere: Elsewhere | None = None
         if isinstance(store, ClusterStore):
-            self.elsewhere = Elsewhere(store, asking, resident=self.resident, presence=presence)
+            self.elsewhere = Elsewhere(store, survey, resident=self.resident, presence=presence)
             self.elsewhere.on_ended = self._ended_elsewhere
             self.elsewhere.on_lost = self._lost
 

@@ -11,7 +11,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_session_key, new_stream_name
 from orch.protocol.messages import CancelRecording, RecordingCancelled
@@ -85,13 +85,13 @@ class _List(Struct, frozen=True):
 class Recordings:
     """Opens, lists and cancels recordings. The mutable state is how many are being read."""
 
-    def __init__(self, *, rooms: Rooms, speaking: Speaking, asking: Asking) -> None:
+    def __init__(self, *, rooms: Rooms, speaking: Speaking, survey: Survey) -> None:
         self._rooms = rooms
         self._speaking = speaking
-        self._asking = asking
+        self._survey = survey
         self._count = 0
-        asking.answer(_CANCEL, self._cancelled)
-        asking.answer(_LIST, self._listed)
+        survey.register(_CANCEL, self._cancelled)
+        survey.register(_LIST, self._listed)
 
     async def open(
         self,
@@ -145,9 +145,9 @@ class Recordings:
     async def of(self, session_id: str) -> tuple[RecordingListed, ...]:
         """Return what is being read in a session on any worker that answers in time, the oldest first."""
         found = self._of(session_id)
-        if self._asking.is_shared:
+        if self._survey.is_shared:
             asked = msgspec.json.encode(_List(session_id))
-            for answer in (await self._asking.ask(_LIST, asked, within=ANSWER_WITHIN)).answers:
+            for answer in (await self._survey.collect(_LIST, asked, within=ANSWER_WITHIN)).replies:
                 found += self._understood(answer.data, tuple[RecordingListed, ...]) or ()
         by_stream = {each.stream_id: each for each in found}
         return tuple(sorted(by_stream.values(), key=lambda each: each.started))
@@ -159,11 +159,11 @@ class Recordings:
         """
         wanted = _Cancel(session_id, stream_id, key)
         outcomes = [self._cancel(wanted)]
-        if not outcomes[0].is_known and self._asking.is_shared:
-            found = await self._asking.ask(_CANCEL, msgspec.json.encode(wanted), within=ANSWER_WITHIN)
+        if not outcomes[0].is_known and self._survey.is_shared:
+            found = await self._survey.collect(_CANCEL, msgspec.json.encode(wanted), within=ANSWER_WITHIN)
             outcomes += [
                 outcome
-                for answer in found.answers
+                for answer in found.replies
                 if (outcome := self._understood(answer.data, _Outcome)) is not None
             ]
         if any(outcome.is_cancelled for outcome in outcomes):

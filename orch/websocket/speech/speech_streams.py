@@ -17,7 +17,7 @@ import trio
 from msgspec import UNSET, Struct
 
 from orch.access.rate_limits import address_of
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_stream_name
 from orch.protocol.messages import (
@@ -87,10 +87,10 @@ class Speaking:
     were.
     """
 
-    def __init__(self, *, rooms: Rooms, speech: Speech, asking: Asking) -> None:
+    def __init__(self, *, rooms: Rooms, speech: Speech, survey: Survey) -> None:
         self._rooms = rooms
         self._speech = speech
-        self._asking = asking
+        self._survey = survey
         self._streams: dict[str, Stream] = {}
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
         self._renaming: set[Member] = set()
@@ -99,7 +99,7 @@ class Speaking:
         self._done = trio.lowlevel.ParkingLot()
         rooms.on_ended = self._cut_off
         rooms.on_renamed = self._renamed
-        asking.answer(_RELEASE, self._released)
+        survey.register(_RELEASE, self._released)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run streams until cancelled."""
@@ -278,10 +278,10 @@ class Speaking:
             return None
         asked = _Release(message.stream_id, message.session_id, member.participant_id)
         mine = self._release(asked)
-        if mine is not None or not self._asking.is_shared:
+        if mine is not None or not self._survey.is_shared:
             return mine
-        found = await self._asking.ask(_RELEASE, msgspec.json.encode(asked), within=RELEASE_WITHIN)
-        for answer in found.answers:
+        found = await self._survey.collect(_RELEASE, msgspec.json.encode(asked), within=RELEASE_WITHIN)
+        for answer in found.replies:
             try:
                 progress = msgspec.json.decode(answer.data, type=Progress | None)
             except msgspec.DecodeError as error:  # of a worker of another version

@@ -13,7 +13,7 @@ const NEARLY = 0.9;
 /** From this share of errors on a figure is marked, and says how many. */
 export const NOTEWORTHY = 0.05;
 
-/** Connections of all workers: `unanswered` of them did not answer the last roll call. */
+/** Connections of all workers: `unanswered` of them did not answer the last heartbeat. */
 export function connectionsTile(connections, series) {
   const { active, limit, sessions, evicted, unanswered = 0 } = connections;
   const isNearlyFull = limit > 0 && active >= limit * NEARLY;

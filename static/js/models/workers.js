@@ -37,7 +37,7 @@ export function silence(workers, what, since) {
   ];
 }
 
-/** How a worker was at the last roll call, in a few words. */
+/** How a worker was at the last heartbeat, in a few words. */
 export function briefWords({ answered, brief }) {
   if (!answered) return "no answer";
   if (brief.state === "stopping") return "stopping";

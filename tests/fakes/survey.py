@@ -5,7 +5,7 @@ from typing import cast
 
 import trio
 
-from orch.cluster.survey import Asking
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.stores.records import Answers, ClusterStore, KeptSettings
 
@@ -25,10 +25,10 @@ class Wire:
         self.kept = KeptSettings(0, b"{}")
         self.before_keeping: Callable[[], None] = lambda: None
 
-    def worker(self, name: str, place: int) -> Asking:
+    def worker(self, name: str, place: int) -> Survey:
         """Return a worker on this wire."""
         store = self.stores[name] = FakeStore(self, name)
-        return Asking(cast("ClusterStore", store), place=place, host="x", pid=place + 100)
+        return Survey(cast("ClusterStore", store), place=place, host="x", pid=place + 100)
 
     def store(self, name: str) -> ClusterStore:
         """Return a worker's store."""
