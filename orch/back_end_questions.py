@@ -21,7 +21,7 @@ from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.back_end import BackEnd
 from orch.speech.backends import AUDIO, TRANSLATION
-from orch.speech.outcomes import in_words as refusal_in_words
+from orch.speech.outcomes import describe_refusal
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
 from orch.telemetry.events import EventLog
@@ -113,7 +113,7 @@ async def _ask(name: str, service: Service, settings: Settings, say: Say) -> boo
 def _refusal(back_end: BackEnd, error: ProblemError) -> str:
     if back_end.last_status is None:
         return f"could not be asked: {error.detail.rstrip('.')}"
-    return refusal_in_words(back_end.name, error, back_end.last_status)
+    return describe_refusal(back_end.name, error, back_end.last_status)
 
 
 async def _transcribe(transcriber: Transcriber, say: Say) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
     from orch.settings.live import LiveSettings
-    from orch.speech.service import Speech
+    from orch.speech.service import SpeechService
     from orch.stores.redis.store import RedisStore
     from orch.stores.sqlite.store import SqliteStore
     from orch.supervision.branches import Tree
@@ -43,7 +43,7 @@ class Parts:
     health: "HealthService"
     bots: "BotsService"
     gateway: "GatewayService"
-    speech: "Speech"
+    speech: "SpeechService"
     hub: "HubService"
     dashboard: "Dashboard"
     tree: "Tree"

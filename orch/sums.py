@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from orch.capacity import CurrentCapacity
 from orch.gateway.service import GatewayService
 from orch.settings.live import LiveSettings
-from orch.speech.service import Speech
+from orch.speech.service import SpeechService
 from orch.websocket.service import HubService
 from orch.websocket.statistics import Bounded
 
@@ -15,7 +15,7 @@ def sums(
     capacity: CurrentCapacity,
     hub: HubService,
     gateway: GatewayService,
-    speech: Speech,
+    speech: SpeechService,
 ) -> Iterator[Bounded]:
     """Go through the sums of this worker, and those that all workers share."""
     limits, under_way, spoken = configuration.current.orchestration, gateway.statistics(), speech.statistics()

@@ -19,7 +19,7 @@ from orch.telemetry.events import Event, EventLog
 if TYPE_CHECKING:
     from orch.gateway.service import GatewayService
     from orch.settings.live import LiveSettings
-    from orch.speech.service import Speech
+    from orch.speech.service import SpeechService
     from orch.websocket.service import HubService
 
 FIGURES: Final = (
@@ -98,7 +98,7 @@ class Dashboard:
         *,
         settings: "LiveSettings",
         gateway: "GatewayService",
-        speech: "Speech",
+        speech: "SpeechService",
         hub: "HubService",
         workers: Callable[[], WorkersStatistics],
         events: EventLog,

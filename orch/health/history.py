@@ -5,13 +5,13 @@ as long as they all say the same, so that the bars cover minutes and not the las
 """
 
 from collections import deque
-from collections.abc import Iterable
 from itertools import dropwhile
 from typing import Final
 
 from msgspec import Struct
 
 from orch.health.verdict import Seen, State, Verdict
+from orch.telemetry.percentiles import percentile
 
 KEPT: Final = 45
 """As many bars as fit on a phone, and with checks every 10 s seven and a half minutes."""
@@ -100,16 +100,6 @@ class History:
             return None
         up = sum(check.state in {State.HEALTHY, State.DEGRADED} for check in counted)
         return up / len(counted)
-
-
-def percentile(values: Iterable[float], share: float) -> float | None:
-    """Return the smallest of ``values`` that at least ``share`` of them do not exceed (nearest rank)."""
-    ranked = sorted(values)
-    if not ranked:
-        return None
-    # In integers: 0.95 of 20 must be 19, and not the 19.000000000000004 that would round up to 20.
-    rank = -(-len(ranked) * round(share * 100) // 100)
-    return ranked[max(rank, 1) - 1]
 
 
 def next_check(verdict: Verdict, *, interval: float, in_state_for: float, jitter: float) -> float:

@@ -12,8 +12,8 @@ from orch.settings import Service
 from orch.settings.kinds import secrets_of
 from orch.settings.source import SettingsSource
 from orch.speech.backends import SUCCESS, Answer, Fetch, Request, parameter_of
-from orch.speech.cooldown import Patience, retry_after
-from orch.speech.outcomes import BackEndStatistics, Standing
+from orch.speech.cooldown import Cooldown, retry_after
+from orch.speech.outcomes import BackEndStatistics, RequestOutcomes
 
 T = TypeVar("T")
 
@@ -38,21 +38,21 @@ class BackEnd:
     Optional fields of a request that a server refuses are left out from then on: what a server is like is
     found out once, for each address and model.
 
-    The mutable state is what was found out, its :class:`Patience` and its :class:`Standing`; all of it is of
-    the settings it was found with, and forgotten with them.
+    The mutable state is the fields to leave out, the :class:`Cooldown` and the :class:`RequestOutcomes`;
+    all of it is forgotten when the back end's settings change.
     """
 
     def __init__(
         self, name: str, *, fetch: Fetch, settings: SettingsSource, wall: Callable[[], float]
     ) -> None:
         self.name: Final = name
-        self.on_standing: Callable[[str, str | None], None] = lambda _service, _refusal: None
+        self.on_refusal: Callable[[str, str | None], None] = lambda _service, _refusal: None
         self._fetch = fetch
         self._settings = settings
         self._wall = wall
         self._left_out: frozenset[str] = frozenset()
-        self._patience = Patience()
-        self._standing = Standing(name)
+        self._cooldown = Cooldown()
+        self._outcomes = RequestOutcomes(name)
         self._of: Service | None = None
         self.last_status: int | None = None
         """The HTTP status of the last answer; None: the last question had none, or was not sent."""
@@ -66,14 +66,14 @@ class BackEnd:
         if service != self._of:
             self._of = service
             self._left_out = frozenset()
-            self._patience = Patience()
-            if self._standing.forget():
+            self._cooldown = Cooldown()
+            if self._outcomes.forget():
                 self._tell(None)
         return service
 
     def statistics(self) -> BackEndStatistics:
         """Return what came of the requests so far."""
-        return self._standing.statistics(self._wall())
+        return self._outcomes.statistics(self._wall())
 
     async def ask(
         self,
@@ -89,11 +89,11 @@ class BackEnd:
         left alone, without asking it. A cancelled question leaves nothing behind.
         """
         service = self.service
-        wait = self._patience.wait(trio.current_time())
+        wait = self._cooldown.wait(trio.current_time())
         if wait > 0:
             raise self._not_yet(wait)
-        patience = self._patience
-        is_trial = patience.times > 0
+        cooldown = self._cooldown
+        is_trial = cooldown.times > 0
         self.last_status = None
         answer: Answer | None = None
         try:
@@ -104,15 +104,15 @@ class BackEnd:
                 result = self._read(read, answer)
         except ProblemError as error:
             shown = _without_secrets(error, service)
-            self._note_failure(shown, answer, patience, is_current=service == self._of)
+            self._note_failure(shown, answer, cooldown, is_current=service == self._of)
             raise shown from error
         finally:
             if is_trial:
-                patience.gave_up()  # of no effect where there is an answer
+                cooldown.gave_up()  # of no effect where there is an answer
         if service == self._of:
             self._left_out = left_out
-            patience.answered(trio.current_time())
-            if self._standing.succeeded(self._wall()):
+            cooldown.answered(trio.current_time())
+            if self._outcomes.succeeded(self._wall()):
                 self._tell(None)
         return result
 
@@ -157,7 +157,7 @@ class BackEnd:
             ) from error
 
     def _note_failure(
-        self, error: ProblemError, answer: Answer | None, patience: Patience, *, is_current: bool
+        self, error: ProblemError, answer: Answer | None, cooldown: Cooldown, *, is_current: bool
     ) -> None:
         now = trio.current_time()
         pause = 0.0
@@ -167,13 +167,13 @@ class BackEnd:
         else:
             seconds = retry_after(answer.headers, at=self._wall())
             if answer.status == _TOO_MANY or (answer.status == _UNAVAILABLE and seconds is not None):
-                pause = patience.asked_for(seconds, now)
+                pause = cooldown.asked_for(seconds, now)
                 error.headers["Retry-After"] = f"{pause:.0f}"
             else:
-                patience.answered(now)
+                cooldown.answered(now)
         status = None if answer is None else answer.status
-        if is_current and self._standing.failed(error, status, is_certain=pause >= _NEWS):
-            self._tell(self._standing.refusal)
+        if is_current and self._outcomes.failed(error, status, is_certain=pause >= _NEWS):
+            self._tell(self._outcomes.refusal)
 
     def _not_yet(self, wait: float) -> ProblemError:
         return ProblemError(
@@ -188,7 +188,7 @@ class BackEnd:
             log.info("back end answers requests again", service=self.name)
         else:
             log.warning("back end refuses requests", service=self.name, refusal=refusal)
-        self.on_standing(self.name, refusal)
+        self.on_refusal(self.name, refusal)
 
 
 def _without_secrets(error: ProblemError, service: Service) -> ProblemError:

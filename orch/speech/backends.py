@@ -65,7 +65,7 @@ class Request:
 
 
 # What may pass: asking again later is worth it. Everything else is final.
-PASSING: Final = frozenset(
+TRANSIENT: Final = frozenset(
     {
         "service_unavailable",
         "overloaded",
@@ -82,12 +82,12 @@ PASSING: Final = frozenset(
 UNUSABLE: Final = frozenset({"bad_gateway", "internal_error"})
 
 
-def is_passing(error: ProblemError) -> bool:
+def is_transient(error: ProblemError) -> bool:
     """Say whether asking again later may succeed."""
-    return error.code in PASSING
+    return error.code in TRANSIENT
 
 
-def is_away(error: ProblemError) -> bool:
+def is_unanswered(error: ProblemError) -> bool:
     """Say whether the back end gave no answer of its own at all."""
     return error.code not in UNUSABLE
 

@@ -180,7 +180,7 @@ class Backlog:
         return next((number for number, final in self._finals.items() if not final.late), None)
 
     @property
-    def is_away(self) -> bool:
+    def is_failing(self) -> bool:
         """Say whether the last request failed."""
         return self._backoff.failures > 0
 

@@ -37,7 +37,7 @@ _TRANSLATION: Final = {
 }
 
 
-def guest_words(error: ProblemError, *, is_translation: bool, is_final: bool) -> str:
+def error_text(error: ProblemError, *, is_translation: bool, is_final: bool) -> str:
     """Return one sentence about what was not transcribed or translated; nothing in it is the error's own.
 
     ``is_final``: it will not be tried again.

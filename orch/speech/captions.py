@@ -11,7 +11,7 @@ from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import CaptionError, Transcript, Translation, Word
 from orch.speech.backends import AUDIO, TRANSLATION
-from orch.speech.caption_errors import guest_words
+from orch.speech.caption_errors import error_text
 from orch.speech.languages import AUTO
 from orch.speech.results import Transcription, TranslatedText
 
@@ -166,7 +166,7 @@ def caption_error(error: ProblemError, *, service: str, is_final: bool) -> Capti
     """Return an error as captions carry it: everyone in the session reads it, so it is in words for them."""
     return CaptionError(
         code=error.code,
-        detail=guest_words(error, is_translation=service == TRANSLATION, is_final=is_final),
+        detail=error_text(error, is_translation=service == TRANSLATION, is_final=is_final),
         service=str(error.extra.get("service", service)),
         final=is_final,
     )

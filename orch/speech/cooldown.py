@@ -45,10 +45,10 @@ def _bounded(seconds: float) -> float:
     return min(LONGEST, max(SHORTEST, seconds))
 
 
-class Patience:
+class Cooldown:
     """What one back end has asked for. Times are seconds of one monotonic clock.
 
-    The mutable state is when it may be asked again, how often in a row it has asked for patience, and
+    The mutable state is when it may be asked again, how often in a row it has asked for one, and
     whether one asker is finding out if the time has been long enough.
     """
 

@@ -19,7 +19,7 @@ _LEVELS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Requester:
     """Whose stream asks."""
 
     address: str
@@ -37,10 +37,10 @@ class Asker:
 
 
 @dataclass(slots=True, eq=False)
-class Turn:
+class QueuedRequest:
     """A request that waits or is under way. ``is_final``: someone waits for it."""
 
-    asker: Asker
+    requester: Requester
     is_final: bool
     has_begun: bool = False
 
@@ -53,13 +53,13 @@ class _Share:
 
 
 @dataclass(slots=True)
-class TurnOrder:
+class FairOrder:
     """The requests that wait and those that are under way; a stream has one at most.
 
     The mutable state is those, and the shares of whom they belong to: forgotten with the last of them.
     """
 
-    _waiting: dict[int, Turn] = field(default_factory=dict)
+    _waiting: dict[int, QueuedRequest] = field(default_factory=dict)
     _shares: dict[tuple[str, ...], _Share] = field(default_factory=dict)
     _under_way: int = 0
     _optional: int = 0
@@ -76,19 +76,19 @@ class TurnOrder:
         """How many requests are under way."""
         return self._under_way
 
-    def add(self, turn: Turn) -> None:
+    def add(self, request: QueuedRequest) -> None:
         """Have a request wait."""
-        self._waiting[next(self._numbers)] = turn
-        for share in self._of(turn):
+        self._waiting[next(self._numbers)] = request
+        for share in self._of(request):
             share.waiting += 1
 
-    def hurry(self, turn: Turn) -> None:
+    def promote(self, request: QueuedRequest) -> None:
         """Make a speculation that came true a final."""
-        if turn.has_begun and not turn.is_final:
+        if request.has_begun and not request.is_final:
             self._optional -= 1
-        turn.is_final = True
+        request.is_final = True
 
-    def next(self, places: int) -> Turn | None:
+    def next(self, places: int) -> QueuedRequest | None:
         """Return the request whose turn it is, which is under way from now on; None: no place is free."""
         if self._under_way >= places:
             return None
@@ -96,51 +96,51 @@ class TurnOrder:
         best = min(self._eligible(share), key=lambda pair: self._rank(*pair), default=None)
         if best is None:
             return None
-        number, turn = best
+        number, request = best
         del self._waiting[number]
-        turn.has_begun = True
+        request.has_begun = True
         self._under_way += 1
-        self._optional += not turn.is_final
+        self._optional += not request.is_final
         served = next(self._served)
-        for each in self._of(turn):
+        for each in self._of(request):
             each.waiting -= 1
             each.under_way += 1
             each.served = served
-        return turn
+        return request
 
-    def remove(self, turn: Turn) -> None:
+    def remove(self, request: QueuedRequest) -> None:
         """Forget a request that was answered, or that nobody wants any more."""
         for number, waiting in self._waiting.items():
-            if waiting is turn:
+            if waiting is request:
                 del self._waiting[number]
                 break
-        if turn.has_begun:
+        if request.has_begun:
             self._under_way -= 1
-            self._optional -= not turn.is_final
-        for names in turn.asker.names:
+            self._optional -= not request.is_final
+        for names in request.requester.names:
             share = self._shares[names]
-            share.under_way -= turn.has_begun
-            share.waiting -= not turn.has_begun
+            share.under_way -= request.has_begun
+            share.waiting -= not request.has_begun
             if not share.under_way and not share.waiting:
                 self._rest(names)
 
-    def _eligible(self, share: int) -> Iterable[tuple[int, Turn]]:
-        for number, turn in self._waiting.items():
-            if self._shares[turn.asker.names[0]].under_way >= share:
+    def _eligible(self, share: int) -> Iterable[tuple[int, QueuedRequest]]:
+        for number, request in self._waiting.items():
+            if self._shares[request.requester.names[0]].under_way >= share:
                 continue
-            if not turn.is_final and self._optional >= share:
+            if not request.is_final and self._optional >= share:
                 continue
-            yield number, turn
+            yield number, request
 
-    def _rank(self, number: int, turn: Turn) -> tuple[int, ...]:
+    def _rank(self, number: int, request: QueuedRequest) -> tuple[int, ...]:
         """Return what the lowest of is served first."""
-        parts: list[int] = [not turn.is_final]
-        for share in self._of(turn):
+        parts: list[int] = [not request.is_final]
+        for share in self._of(request):
             parts += (share.under_way, share.served)
         return (*parts, number)
 
-    def _of(self, turn: Turn) -> list[_Share]:
-        return [self._shares.setdefault(names, _Share()) for names in turn.asker.names]
+    def _of(self, request: QueuedRequest) -> list[_Share]:
+        return [self._shares.setdefault(names, _Share()) for names in request.requester.names]
 
     def _rest(self, names: tuple[str, ...]) -> None:
         """Let go of a share that nothing belongs to. While others wait it is remembered."""

@@ -34,7 +34,7 @@ class BackEndStatistics(Struct, frozen=True, kw_only=True):
     refusal: str | None
 
 
-class Standing:
+class RequestOutcomes:
     """One back end's answers. The mutable state is the counts, the last success and the words of refusal."""
 
     def __init__(self, service: str) -> None:
@@ -60,7 +60,7 @@ class Standing:
         self._row += 1 if status in _OF_THE_CONTENT else 2
         if self._row < 2 * ENOUGH and not is_certain:
             return False
-        before, self.refusal = self.refusal, in_words(self.service, error, status)
+        before, self.refusal = self.refusal, describe_refusal(self.service, error, status)
         return before is None
 
     def forget(self) -> bool:
@@ -81,7 +81,7 @@ class Standing:
         )
 
 
-def in_words(service: str, error: ProblemError, status: int | None) -> str:
+def describe_refusal(service: str, error: ProblemError, status: int | None) -> str:
     """Return what an operator is told: what the back end says, and which setting is to be looked at."""
     said = error.detail.rstrip(".")
     setting = f"services.{service}"

@@ -5,44 +5,44 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from orch.speech.fair_order import Asker, Turn, TurnOrder
+from orch.speech.fair_order import FairOrder, QueuedRequest, Requester
 
-__all__ = ["Asker", "Turn", "Turns"]
+__all__ = ["QueuedRequest", "RequestQueue", "Requester"]
 
 
-class Turns:
+class RequestQueue:
     """Lets so many requests be under way as there are places; the rest wait for their turn.
 
-    ``places`` is read at every turn. Bounded by the streams: one request each.
+    ``places`` is read at every request. Bounded by the streams: one request each.
     """
 
     def __init__(self, places: Callable[[], int]) -> None:
         self._places = places
-        self._order = TurnOrder()
+        self._order = FairOrder()
         self._woken: dict[int, trio.Event] = {}
 
     def __repr__(self) -> str:
-        return f"<Turns {self._order.under_way} under way, {self._order.waiting} wait>"
+        return f"<RequestQueue {self._order.under_way} under way, {self._order.waiting} wait>"
 
     @asynccontextmanager
-    async def take(self, turn: Turn) -> AsyncIterator[None]:
+    async def slot(self, request: QueuedRequest) -> AsyncIterator[None]:
         """Wait for the turn; it lasts for the block. Cancelled, it is given up."""
-        woken = self._woken[id(turn)] = trio.Event()
-        self._order.add(turn)
+        woken = self._woken[id(request)] = trio.Event()
+        self._order.add(request)
         try:
             self._advance()
             await woken.wait()
             yield
         finally:
-            self._order.remove(turn)
-            del self._woken[id(turn)]
+            self._order.remove(request)
+            del self._woken[id(request)]
             self._advance()
 
-    def hurry(self, turn: Turn) -> None:
+    def promote(self, request: QueuedRequest) -> None:
         """Make a speculation that came true a final."""
-        self._order.hurry(turn)
+        self._order.promote(request)
         self._advance()
 
     def _advance(self) -> None:
-        while (turn := self._order.next(self._places())) is not None:
-            self._woken[id(turn)].set()
+        while (request := self._order.next(self._places())) is not None:
+            self._woken[id(request)].set()

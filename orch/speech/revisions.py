@@ -22,7 +22,7 @@ _ELLIPSES: Final = ("...", "…")
 _HYPHENS: Final = ("-", "\u2010", "\u2013", "\u2014")  # hyphens, en and em dash
 
 
-def is_guess(heard: Transcription, *, asked: str, seconds: float) -> bool:
+def is_language_guess(heard: Transcription, *, asked: str, seconds: float) -> bool:
     """Whether the language of an answer about ``seconds`` of sound is a guess.
 
     ``asked``: a code, or ``auto``.
@@ -34,7 +34,7 @@ def is_guess(heard: Transcription, *, asked: str, seconds: float) -> bool:
     return seconds < LONG_ENOUGH
 
 
-def settled_part(heard: Transcription, *, seconds: float) -> Transcription:
+def stable_part(heard: Transcription, *, seconds: float) -> Transcription:
     """Return an answer about ``seconds`` of sound without what its end has cut.
 
     A word that ends within :data:`CUT` of the end of the sound is left out, and one that the engine has

@@ -14,15 +14,15 @@ from orch.settings.source import SettingsSource
 from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
-from orch.speech.request_queue import Asker, Turns
-from orch.speech.statistics import SpeechStatistics, Tally
+from orch.speech.request_queue import Requester, RequestQueue
+from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import Publisher, SpeechStream, Teller
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
 from orch.telemetry import metric_names as names
 from orch.telemetry.metrics import Reading
 
-__all__ = ["LanguagesOffered", "Speech", "SpeechStatistics", "SpeechStream"]
+__all__ = ["LanguagesOffered", "SpeechService", "SpeechStatistics", "SpeechStream"]
 
 LANGUAGES_FRESH: Final = 60.0  # s; a model or a pair is installed less often than that
 LANGUAGES_RETRY: Final = 5.0  # s after a failure
@@ -45,10 +45,10 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
     errors: tuple[CaptionError, ...] = ()
 
 
-class Speech:
+class SpeechService:
     """Makes a :class:`SpeechStream` for each speaker, and knows what languages there are.
 
-    The mutable state is the tally, and what the back ends last said of their languages.
+    The mutable state is the counters, and what the back ends last said of their languages.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class Speech:
         self._settings = settings
         self._wall = wall
         self._clock = clock
-        self._tally = Tally()
-        self._turns = Turns(self._places)
+        self._counters = SpeechCounters()
+        self._queue = RequestQueue(self._places)
         self._asking = trio.Lock()
         self._offered = LanguagesOffered()
         self._asked_of: object = None
@@ -117,9 +117,9 @@ class Speech:
             tell=tell,
             acknowledge=acknowledge,
             wall=self._wall,
-            tally=self._tally,
-            turns=self._turns,
-            asker=Asker(address=address, session_id=session_id, stream_id=stream_id),
+            counters=self._counters,
+            queue=self._queue,
+            requester=Requester(address=address, session_id=session_id, stream_id=stream_id),
         )
 
     def _places(self) -> int:
@@ -168,7 +168,7 @@ class Speech:
         """Return how the speech flow is doing."""
         each = (self._transcriber.back_end.statistics(), self._translator.back_end.statistics())
         asked = tuple(one for one in each if one.answered or one.refused)
-        return msgspec.structs.replace(self._tally.statistics(self._clock()), back_ends=asked)
+        return msgspec.structs.replace(self._counters.statistics(self._clock()), back_ends=asked)
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
@@ -187,13 +187,13 @@ class Speech:
             if milliseconds is not None:
                 yield Reading(names.CAPTION_SECONDS, milliseconds / 1000, (quantile,))
 
-    def follow_standing(self, on_standing: Callable[[str, str | None], None]) -> None:
-        """Have ``on_standing`` called when a back end begins to refuse what is asked, and when that ends.
+    def follow_refusals(self, on_refusal: Callable[[str, str | None], None]) -> None:
+        """Have ``on_refusal`` called when a back end begins to refuse what is asked, and when that ends.
 
         With its name, and with what it says or None.
         """
-        self._transcriber.back_end.on_standing = on_standing
-        self._translator.back_end.on_standing = on_standing
+        self._transcriber.back_end.on_refusal = on_refusal
+        self._translator.back_end.on_refusal = on_refusal
 
     def _check_language(self, language: str) -> None:
         offered = self._offered

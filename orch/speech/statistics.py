@@ -58,7 +58,7 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     back_ends: tuple[BackEndStatistics, ...] = ()
 
 
-class Counted(Protocol):
+class CountedStream(Protocol):
     """A stream, as far as it is counted."""
 
     @property
@@ -91,7 +91,7 @@ class _Part:
     latencies: Counter[int] = field(default_factory=Counter)
 
 
-class Tally:
+class SpeechCounters:
     """Counts. Moments (``at``, ``now``) are a monotonic clock's.
 
     The mutable state is: the streams that run, sums over all that ever did, the parts of the window, and when
@@ -99,7 +99,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._streams: list[Counted] = []
+        self._streams: list[CountedStream] = []
         self._utterances = 0
         self._finals = 0
         self._lost = 0
@@ -112,7 +112,7 @@ class Tally:
         self._spoken: deque[float] = deque(maxlen=SPOKEN_KEPT)
 
     @contextmanager
-    def open(self, stream: Counted) -> Iterator[None]:
+    def open(self, stream: CountedStream) -> Iterator[None]:
         """Count a stream while it runs, and what it has done afterwards."""
         self._streams.append(stream)
         try:

@@ -11,7 +11,7 @@ from orch.protocol.messages import AudioStatus
 INTERVAL: Final = 1.0  # s
 
 
-class StatusTeller:
+class StatusPublisher:
     """Publishes a status when it has changed, at most once a second; the first one only if it is news.
 
     ``read`` returns the status now, with a timestamp of 0. Where nothing but the acknowledgement has changed
@@ -44,10 +44,10 @@ class StatusTeller:
         while True:
             await self._due.wait()
             self._due = trio.Event()
-            if self.tell_change():
+            if self.publish_change():
                 await trio.sleep(INTERVAL)
 
-    def tell_change(self) -> bool:
+    def publish_change(self) -> bool:
         """Publish the status if it is another than the last one published; return whether it was."""
         status = self._read()
         quiet = AudioStatus(

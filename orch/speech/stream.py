@@ -22,14 +22,14 @@ from orch.audio.segmenter import Event, Pause, Resumed, Segmenter, SpeechStarted
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, Transcript, Translation
 from orch.settings import Speech as SpeechSettings
-from orch.speech.backends import AUDIO, TRANSLATION, is_away, is_passing
+from orch.speech.backends import AUDIO, TRANSLATION, is_transient, is_unanswered
 from orch.speech.backlog import Ask, Backlog, Finished, GiveUp, Guessed, MarkGap, Publish, Wait
 from orch.speech.captions import Origin, Segment, gap, transcript
-from orch.speech.request_queue import Asker, Turn, Turns
+from orch.speech.request_queue import QueuedRequest, Requester, RequestQueue
 from orch.speech.results import Transcription
-from orch.speech.revisions import is_guess, settled_part
-from orch.speech.statistics import Tally
-from orch.speech.status import StatusTeller
+from orch.speech.revisions import is_language_guess, stable_part
+from orch.speech.statistics import SpeechCounters
+from orch.speech.status import StatusPublisher
 from orch.speech.transcriber import Transcriber
 from orch.speech.translations import Translations
 from orch.speech.translator import Translator
@@ -49,7 +49,7 @@ class _Request:
     number: int
     end: int
     scope: trio.CancelScope
-    turn: Turn
+    queued: QueuedRequest
 
 
 class SpeechStream:
@@ -77,9 +77,9 @@ class SpeechStream:
         tell: Teller,
         acknowledge: Callable[[AudioStatus], object],
         wall: Callable[[], float],
-        tally: Tally,
-        turns: Turns,
-        asker: Asker,
+        counters: SpeechCounters,
+        queue: RequestQueue,
+        requester: Requester,
     ) -> None:
         self.origin = origin
         self._sample_rate = sample_rate
@@ -88,9 +88,9 @@ class SpeechStream:
         self._publish = publish
         self._tell = tell
         self._wall = wall
-        self._tally = tally
-        self._turns = turns
-        self._asker = asker
+        self._counters = counters
+        self._queue = queue
+        self._requester = requester
         self._resampler = Resampler(source=sample_rate)
         self._segmenter = Segmenter(
             sample_rate=BACK_END_RATE, vad=settings.vad, max_utterance=settings.max_utterance
@@ -118,7 +118,7 @@ class SpeechStream:
         self._arrivals: deque[tuple[int, float]] = deque()
         self._woken = trio.Event()
         self._room = trio.Event()
-        self._status = StatusTeller(self._status_now, tell=tell, acknowledge=acknowledge, wall=wall)
+        self._status = StatusPublisher(self._status_now, tell=tell, acknowledge=acknowledge, wall=wall)
         self._has_ended = False
         self._is_over = False
         self.lost_seconds = 0.0
@@ -328,14 +328,14 @@ class SpeechStream:
             and (request.number, request.end) == (segment.number, segment.end)
         ):
             guessed = "asked"
-            self._turns.hurry(request.turn)
+            self._queue.promote(request.queued)
         segment.guess = segment.pause = None
         self._take_back(
             self._backlog.ended(segment.number, seconds=segment.seconds, now=now, guessed=guessed)
         )
         self._give_back(self._backlog.overflow())
-        self._tally.spoken(trio.current_time())
-        self._tally.bound(self._settings.max_waiting_seconds)
+        self._counters.spoken(trio.current_time())
+        self._counters.bound(self._settings.max_waiting_seconds)
 
     def _give_back(self, numbers: list[int]) -> None:
         """Let go of the audio of utterances that are given up."""
@@ -369,7 +369,7 @@ class SpeechStream:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write the stream down until it has ended and nothing waits."""
-        with self._tally.open(self):
+        with self._counters.open(self):
             try:
                 task_status.started()
                 async with trio.open_nursery() as background:
@@ -377,7 +377,7 @@ class SpeechStream:
                     async with trio.open_nursery() as nursery:
                         await self._write_down(nursery)
                     background.cancel_scope.cancel()
-                self._status.tell_change()
+                self._status.publish_change()
             finally:
                 self._has_ended = self._is_over = True
                 self._room.set()
@@ -414,11 +414,11 @@ class SpeechStream:
         self._backlog.asked(ask, trio.current_time(), seconds=len(pcm) / 2 / BACK_END_RATE)
         if ask.kind == "revision":
             self._revised_at = self._segmenter.position
-        turn = Turn(self._asker, is_final=ask.kind == "final")
+        queued = QueuedRequest(self._requester, is_final=ask.kind == "final")
         with trio.CancelScope() as scope:
-            self._request = _Request(ask.number, end, scope, turn)
+            self._request = _Request(ask.number, end, scope, queued)
             try:
-                async with self._turns.take(turn):
+                async with self._queue.slot(queued):
                     self._backlog.begun(trio.current_time())
                     heard = await self._transcriber.transcribe(
                         pcm,
@@ -444,8 +444,8 @@ class SpeechStream:
             self._backlog.cancelled(now)
         else:
             segment.error = error
-            if is_passing(error):
-                self._backlog.failed(now, away=is_away(error))
+            if is_transient(error):
+                self._backlog.failed(now, away=is_unanswered(error))
             else:
                 self._backlog.refused(now)
 
@@ -465,9 +465,9 @@ class SpeechStream:
         Nothing is shown while it is a guess which language is spoken: the words of another are none of it.
         """
         seconds = (end - segment.start) / BACK_END_RATE
-        if is_guess(heard, asked=self.origin.source_language, seconds=seconds):
+        if is_language_guess(heard, asked=self.origin.source_language, seconds=seconds):
             return
-        shown = settled_part(heard, seconds=seconds)
+        shown = stable_part(heard, seconds=seconds)
         if shown.text and shown.text != segment.shown:
             self._tell(
                 transcript(self.origin, segment, shown, end=end, is_final=False, timestamp=self._timestamp())
@@ -475,7 +475,7 @@ class SpeechStream:
 
     def _with_known_language(self, heard: Transcription, *, seconds: float) -> Transcription:
         """Return an answer whose language, where it is a guess, is what was spoken before, or unknown."""
-        if not is_guess(heard, asked=self.origin.source_language, seconds=seconds):
+        if not is_language_guess(heard, asked=self.origin.source_language, seconds=seconds):
             self._language = heard.language or self._language
             return heard
         doubtful = None if heard.language_probability is not None else heard.language
@@ -485,7 +485,7 @@ class SpeechStream:
         segment = self._segments[number]
         heard = segment.heard
         assert heard is not None, self  # noqa: S101 - the backlog publishes what is answered
-        self._tally.doubted(heard.doubted)
+        self._counters.doubted(heard.doubted)
         # Nothing was said after all (noise): readers are told only if they have something to remove.
         if heard.text or segment.is_shown:
             final = transcript(
@@ -497,7 +497,7 @@ class SpeechStream:
                 self._translations.start(nursery, final)
                 is_live = self._backlog.revises and not segment.is_cut
                 now = trio.current_time()
-                self._tally.written(now, now - segment.heard_at if is_live else None)
+                self._counters.written(now, now - segment.heard_at if is_live else None)
         self._backlog.published(number)
         self._forget(number)
 
@@ -527,7 +527,7 @@ class SpeechStream:
             )
         await self._publish(gap(self.origin, segment, error, is_final=True, timestamp=self._timestamp()))
         self.lost_seconds += segment.seconds
-        self._tally.lost(trio.current_time(), segment.seconds)
+        self._counters.lost(trio.current_time(), segment.seconds)
         self._backlog.given_up(decision.number)
         self._forget(decision.number)
 
@@ -536,9 +536,9 @@ class SpeechStream:
         self._wake()
 
     def _status_now(self) -> AudioStatus:
-        if self._backlog.is_away:
+        if self._backlog.is_failing:
             waiting_for = AUDIO
-        elif self._translations.is_away:
+        elif self._translations.is_failing:
             waiting_for = TRANSLATION
         else:
             waiting_for = None

@@ -7,7 +7,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.protocol.messages import Transcript, Translation
-from orch.speech.backends import TRANSLATION, is_away, is_passing
+from orch.speech.backends import TRANSLATION, is_transient, is_unanswered
 from orch.speech.backlog import Backoff
 from orch.speech.captions import translation, translation_gap
 from orch.speech.languages import AUTO, is_near, is_same
@@ -50,7 +50,7 @@ class Translations:
         self.under_way = 0
 
     @property
-    def is_away(self) -> bool:
+    def is_failing(self) -> bool:
         """Say whether the back end did not answer when it was last asked."""
         return self._backoff.failures > 0
 
@@ -104,7 +104,7 @@ class Translations:
             if error is None:
                 return
             wakes = max(own.until, self._backoff.until)
-            is_final = not is_passing(error) or wakes > deadline
+            is_final = not is_transient(error) or wakes > deadline
             if is_final or not is_marked:
                 await self._publish(
                     translation_gap(final, target, error, is_final=is_final, timestamp=self._timestamp())
@@ -122,9 +122,9 @@ class Translations:
             )
         except ProblemError as error:
             now = trio.current_time()
-            if not is_passing(error):
+            if not is_transient(error):
                 self._backoff.succeeded()
-            elif not is_away(error):
+            elif not is_unanswered(error):
                 own.failed(now)
             elif now >= self._backoff.until:
                 # Of several that failed together, one counts.

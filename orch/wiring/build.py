@@ -19,7 +19,7 @@ from orch.health.service import HealthService
 from orch.parts import Parts
 from orch.settings.live import LiveSettings
 from orch.settings.shown import shown_instances
-from orch.speech.service import Speech
+from orch.speech.service import SpeechService
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from orch.stores.opening import open_store
@@ -71,7 +71,7 @@ def build(
         shortages=shortages,
         pulse=pulse,
     )
-    speech = Speech(
+    speech = SpeechService(
         transcriber=Transcriber(settings=configuration, fetch=gateway.fetch),
         translator=Translator(settings=configuration, fetch=gateway.fetch),
         settings=configuration,

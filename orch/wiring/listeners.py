@@ -22,7 +22,7 @@ def connect(parts: Parts) -> None:
     parts.events.on_record = lambda _event: topics.touch("metrics")
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
     parts.access.sign_ins.on_end = parts.hub.sign_out
-    parts.speech.follow_standing(parts.health.note_refusal)
+    parts.speech.follow_refusals(parts.health.note_refusal)
     if isinstance(parts.store, SqliteStore):
         parts.store.on_state = lambda _is_well: _store_changed(parts)
         parts.store.on_rescued = lambda text: _store_rescued(parts, text)

@@ -16,7 +16,7 @@ from orch.protocol.messages import AudioStatus, Transcript, Translation
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.speech.backends import AUDIO, TRANSLATION, Headers
-from orch.speech.service import Speech, SpeechStream
+from orch.speech.service import SpeechService, SpeechStream
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 
@@ -226,7 +226,7 @@ class Room:
     def __post_init__(self) -> None:
         self.transcriber = Transcriber(fetch=self.back_ends.fetch, settings=self.settings)
         self.translator = Translator(fetch=self.back_ends.fetch, settings=self.settings)
-        self.speech = Speech(
+        self.speech = SpeechService(
             transcriber=self.transcriber, translator=self.translator, settings=self.settings, wall=self.wall
         )
 

@@ -1,8 +1,6 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from orch.health.history import KEPT, Check, History, check_state, next_check, percentile
+from orch.health.history import KEPT, Check, History, check_state, next_check
 from orch.health.verdict import Observation, Seen, State, Verdict, judge
 
 
@@ -49,15 +47,6 @@ def test_latencies_come_from_answers_only() -> None:
     history.add(check(10, State.UNHEALTHY, None), interval=10)
     assert history.latency_ms == 8.0
     assert history.p95_ms == 8.0
-
-
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.sampled_from([0.5, 0.95, 1.0]))
-def test_a_percentile_is_one_of_the_values_and_covers_its_share(values: list[float], share: float) -> None:
-    """Nearest rank: at least the share lies at or below, and no smaller value does that."""
-    found = percentile(values, share)
-    assert found in values
-    assert sum(value <= found for value in values) >= share * len(values) - 1e-9
-    assert sum(value < found for value in values) < share * len(values)
 
 
 GOOD = judge(Verdict(), Observation(Seen.GOOD, elapsed=0.01), now=0, at=0)

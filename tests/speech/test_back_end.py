@@ -1,4 +1,4 @@
-"""How a back end is asked: with patience, without storms, and with news of what it refuses."""
+"""How a back end is asked: with cool-downs, without storms, and with news of what it refuses."""
 
 import email.utils
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.back_end import BackEnd
 from orch.speech.backends import AUDIO, Answer, Headers, Request, document
-from orch.speech.cooldown import LONGEST, LONGEST_UNSAID, Patience, retry_after
-from orch.speech.outcomes import ENOUGH, Standing
+from orch.speech.cooldown import LONGEST, LONGEST_UNSAID, Cooldown, retry_after
+from orch.speech.outcomes import ENOUGH, RequestOutcomes
 from tests.fakes.running import run
 from tests.fakes.speech_back_ends import FakeAnswer, Holder
 
@@ -34,7 +34,7 @@ class Line:
         self.back_end = BackEnd(
             AUDIO, fetch=self.fetch, settings=self.settings, wall=lambda: 1_000_000 + trio.current_time()
         )
-        self.back_end.on_standing = lambda _service, refusal: self.told.append(refusal)
+        self.back_end.on_refusal = lambda _service, refusal: self.told.append(refusal)
 
     async def fetch(
         self, service: str, method: str, path: str, *, headers: Headers = (), body: bytes = b""
@@ -235,7 +235,7 @@ def test_a_successful_answer_between_begins_the_row_anew() -> None:
 
 def test_refusals_of_the_content_take_twice_as_many() -> None:
     """Three revisions of one utterance that is too short are no news yet."""
-    standing = Standing(AUDIO)
+    standing = RequestOutcomes(AUDIO)
     error = ProblemError("refused", "too short")
     assert [standing.failed(error, 400) for _ in range(2 * ENOUGH)] == [False] * (2 * ENOUGH - 1) + [True]
 
@@ -291,7 +291,7 @@ def test_whatever_is_raised_is_a_problem(error: Exception, where: str) -> None:
 
 
 def test_patience_is_of_no_consequence_to_who_never_asks_for_it() -> None:
-    patience = Patience()
+    cooldown = Cooldown()
     for now in range(5):
-        assert patience.wait(now) == 0
-        patience.answered(now)
+        assert cooldown.wait(now) == 0
+        cooldown.answered(now)

@@ -192,13 +192,13 @@ def test_a_failure_waits_longer_each_time_and_marks_one_gap() -> None:
             assert waiting.next(now) == MarkGap(1)
             waiting.marked(1)
         assert waiting.next(now) == Wait(now + delay)
-        assert waiting.is_away
+        assert waiting.is_failing
         now += delay
     ask(waiting, Ask("final", 1), now=now)
     waiting.answered(now)
     assert waiting.next(now) == Publish(1)
     waiting.published(1)
-    assert not waiting.is_away
+    assert not waiting.is_failing
     assert waiting.next(now) == Wait(None)
 
 

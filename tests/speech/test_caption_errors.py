@@ -3,7 +3,7 @@
 import pytest
 
 from orch.problems import PROBLEMS, ProblemError
-from orch.speech.caption_errors import guest_words
+from orch.speech.caption_errors import error_text
 from orch.speech.captions import caption_error
 
 NOW = "Speech cannot be transcribed right now."
@@ -28,8 +28,8 @@ def test_no_word_of_an_operators_error_is_in_a_caption(service: str, *, is_final
 def test_what_passes_is_told_from_what_stays() -> None:
     """And the same code reads differently for speech and for a translation."""
     away = ProblemError("service_unavailable", OPERATORS)
-    assert guest_words(away, is_translation=False, is_final=False) == NOW
-    assert guest_words(away, is_translation=True, is_final=True) == "Translation is not available right now."
+    assert error_text(away, is_translation=False, is_final=False) == NOW
+    assert error_text(away, is_translation=True, is_final=True) == "Translation is not available right now."
     refused = ProblemError("refused", OPERATORS)
-    assert guest_words(refused, is_translation=False, is_final=True) == "This could not be transcribed."
-    assert guest_words(refused, is_translation=True, is_final=True) == "This could not be translated."
+    assert error_text(refused, is_translation=False, is_final=True) == "This could not be transcribed."
+    assert error_text(refused, is_translation=True, is_final=True) == "This could not be translated."

@@ -6,16 +6,16 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.speech.fair_order import Asker, Turn, TurnOrder
-from orch.speech.request_queue import Turns
+from orch.speech.fair_order import FairOrder, QueuedRequest, Requester
+from orch.speech.request_queue import RequestQueue
 from tests.fakes.running import run
 
 
-def turn(address: str, session: str = "s", stream: str = "1", *, is_final: bool = True) -> Turn:
-    return Turn(Asker(address, session, stream), is_final=is_final)
+def turn(address: str, session: str = "s", stream: str = "1", *, is_final: bool = True) -> QueuedRequest:
+    return QueuedRequest(Requester(address, session, stream), is_final=is_final)
 
 
-def served(order: TurnOrder, places: int) -> list[Turn]:
+def served(order: FairOrder, places: int) -> list[QueuedRequest]:
     found = []
     while (following := order.next(places)) is not None:
         found.append(following)
@@ -24,7 +24,7 @@ def served(order: TurnOrder, places: int) -> list[Turn]:
 
 def test_turns_go_around_addresses_sessions_and_streams() -> None:
     """Ten streams of one address have no more turns than one stream of another."""
-    order = TurnOrder()
+    order = FairOrder()
     many = [turn("flood", f"s{number % 2}", str(number)) for number in range(10)]
     for each in many:
         order.add(each)
@@ -39,7 +39,7 @@ def test_turns_go_around_addresses_sessions_and_streams() -> None:
     sessions = []
     for _ in range(9):
         (each,) = served(order, 1)
-        sessions.append(each.asker.session_id)
+        sessions.append(each.requester.session_id)
         order.remove(each)
     assert all(one != other for one, other in pairwise(sessions[:8]))
     assert served(order, 1) == []
@@ -47,7 +47,7 @@ def test_turns_go_around_addresses_sessions_and_streams() -> None:
 
 def test_finals_come_first_and_a_place_is_kept_for_them() -> None:
     """What nobody waits for takes three quarters of the places at most; a guess that came true hurries."""
-    order = TurnOrder()
+    order = FairOrder()
     guesses = [turn(str(number), is_final=False) for number in range(6)]
     for each in guesses:
         order.add(each)
@@ -55,30 +55,30 @@ def test_finals_come_first_and_a_place_is_kept_for_them() -> None:
     final = turn("last")
     order.add(final)
     assert served(order, 4) == [final]
-    order.hurry(guesses[5])
+    order.promote(guesses[5])
     order.remove(guesses[0])
     assert served(order, 4) == [guesses[5]]
 
 
 def test_one_address_never_has_all_places() -> None:
-    order = TurnOrder()
+    order = FairOrder()
     for number in range(8):
         order.add(turn("flood", stream=str(number)))
     assert len(served(order, 4)) == 3
     order.add(turn("ann"))
-    assert [each.asker.address for each in served(order, 4)] == ["ann"]
+    assert [each.requester.address for each in served(order, 4)] == ["ann"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
 def test_it_counts_right_whatever_happens(steps: list[tuple[str, bool]]) -> None:
     """Never more under way than places; nothing is forgotten, and nothing remains at the end."""
-    order, waiting, under_way = TurnOrder(), list[Turn](), list[Turn]()
+    order, waiting, under_way = FairOrder(), list[QueuedRequest](), list[QueuedRequest]()
     for index, (address, is_final) in enumerate(steps):
         each = turn(address, stream=str(index), is_final=is_final)
         order.add(each)
         waiting.append(each)
         if index % 3 == 1:
-            order.hurry(waiting[0] if waiting else under_way[0])
+            order.promote(waiting[0] if waiting else under_way[0])
         for begun in served(order, 3):
             waiting.remove(begun)
             under_way.append(begun)
@@ -91,19 +91,19 @@ def test_it_counts_right_whatever_happens(steps: list[tuple[str, bool]]) -> None
     for each in [*waiting, *under_way]:
         order.remove(each)
     assert (order.waiting, order.under_way) == (0, 0)
-    assert repr(order) == repr(TurnOrder(_numbers=order._numbers, _served=order._served))
+    assert repr(order) == repr(FairOrder(_numbers=order._numbers, _served=order._served))
 
 
 def test_who_is_cancelled_gives_the_turn_on() -> None:
     """While waiting, and while it is under way."""
 
     async def main() -> None:
-        turns = Turns(lambda: 1)
+        turns = RequestQueue(lambda: 1)
         log: list[str] = []
 
         async def ask(name: str, scope: trio.CancelScope) -> None:
             with scope:
-                async with turns.take(turn(name)):
+                async with turns.slot(turn(name)):
                     log.append(name)
                     await trio.sleep_forever()
 
@@ -119,6 +119,6 @@ def test_who_is_cancelled_gives_the_turn_on() -> None:
             await trio.sleep(1)
             assert log == ["a", "c"]
             scopes[2].cancel()
-        assert repr(turns) == "<Turns 0 under way, 0 wait>"
+        assert repr(turns) == "<RequestQueue 0 under way, 0 wait>"
 
     run(main)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from orch.problems import ProblemError
-from orch.speech.backends import AUDIO, TRANSLATION, Answer, Headers, Request, is_passing
+from orch.speech.backends import AUDIO, TRANSLATION, Answer, Headers, Request, is_transient
 from orch.speech.results import TranscribedWord, TranslatedText
 from orch.speech.transcriber import MOST_LANGUAGES, Spans, read_models, read_transcription
 from orch.speech.translator import (
@@ -107,7 +107,7 @@ def test_an_error_in_a_good_status_keeps_its_words(document: Any, words: str) ->
     ):
         with pytest.raises(ProblemError, match=words) as caught:
             read(ok(document))
-        assert is_passing(caught.value)
+        assert is_transient(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_reasoning_that_never_ends_is_no_translation() -> None:
     assert without_reasoning("<think>Okay, the user wants") is None
     with pytest.raises(ProblemError, match="ends within its reasoning") as caught:
         read_openai(chat("<think>Okay, the user wants"))
-    assert is_passing(caught.value)
+    assert is_transient(caught.value)
 
 
 def test_tags_that_someone_speaks_of_stay() -> None:
@@ -304,7 +304,7 @@ def test_tags_that_someone_speaks_of_stay() -> None:
 def test_a_model_that_declines_says_so() -> None:
     with pytest.raises(ProblemError, match="cannot help") as caught:
         read_openai(ok({"choices": [{"message": {"content": None, "refusal": "I cannot help"}}]}))
-    assert not is_passing(caught.value)
+    assert not is_transient(caught.value)
 
 
 @pytest.mark.parametrize(

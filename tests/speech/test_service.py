@@ -5,8 +5,8 @@ import trio
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.backends import AUDIO, TRANSLATION, Headers
-from orch.speech.service import LanguagesOffered, Speech, SpeechStatistics
-from orch.speech.statistics import Tally
+from orch.speech.service import LanguagesOffered, SpeechService, SpeechStatistics
+from orch.speech.statistics import SpeechCounters
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from tests.fakes.running import run
@@ -25,7 +25,7 @@ class Offer:
         self.holder = Holder(
             Settings(services={AUDIO: Service(url="http://a"), TRANSLATION: Service(url="http://t")})
         )
-        self.speech = Speech(
+        self.speech = SpeechService(
             transcriber=Transcriber(fetch=self.fetch, settings=self.holder),
             translator=Translator(fetch=self.fetch, settings=self.holder),
             settings=self.holder,
@@ -183,46 +183,46 @@ def test_figures_before_anything_was_said() -> None:
 
 def test_percentiles_are_of_the_last_quarter_of_an_hour() -> None:
     """What was slow longer ago says nothing of now; how many captions a figure is of is said with it."""
-    tally = Tally()
+    counters = SpeechCounters()
     for number in range(1000):
-        tally.written(float(number), None if number % 2 else number / 1000)
-        tally.spoken(float(number))
-    figures = tally.statistics(1000.0)
+        counters.written(float(number), None if number % 2 else number / 1000)
+        counters.spoken(float(number))
+    figures = counters.statistics(1000.0)
     assert figures.finals == 1000
     assert figures.captions_timed == 447  # of 894 s: parts of 15 s, whole ones
     assert figures.caption_p50_ms == pytest.approx(550, rel=0.03)
     assert figures.caption_p95_ms == pytest.approx(954, rel=0.03)
     assert figures.utterances_per_minute == 59
-    assert tally.statistics(5000.0).utterances_per_minute == 0
+    assert counters.statistics(5000.0).utterances_per_minute == 0
 
 
 def test_a_hang_is_out_of_the_figures_a_quarter_of_an_hour_later() -> None:
     """One caption that took half a minute is not shown for the rest of the day, with or without speech."""
-    tally = Tally()
-    tally.spoken(0.0)
-    tally.written(34.0, 34.0)
-    tally.lost(40.0, 5.0)
-    now = tally.statistics(60.0)
+    counters = SpeechCounters()
+    counters.spoken(0.0)
+    counters.written(34.0, 34.0)
+    counters.lost(40.0, 5.0)
+    now = counters.statistics(60.0)
     assert (now.captions_timed, now.caption_ago) == (1, 26)
     assert (now.utterances_in_window, now.lost_in_window) == (1, 1)
     assert now.caption_p95_ms == pytest.approx(34_000, rel=0.03)
-    later = tally.statistics(34.0 + now.window_seconds)
+    later = counters.statistics(34.0 + now.window_seconds)
     assert (later.captions_timed, later.caption_p50_ms, later.caption_p95_ms) == (0, None, None)
     assert (later.caption_ago, later.utterances_in_window, later.lost_in_window) == (900, 0, 0)
     assert (later.finals, later.lost) == (1, 1), "totals stay"
-    tally.written(1000.0, 1.3)
-    assert tally.statistics(1001.0).caption_p95_ms == pytest.approx(1300, rel=0.03)
+    counters.written(1000.0, 1.3)
+    assert counters.statistics(1001.0).caption_p95_ms == pytest.approx(1300, rel=0.03)
 
 
 def test_what_is_measured_is_bounded_whatever_the_load() -> None:
     """A day of captions, one each 10 ms of a minute in it, keeps no more than the parts of the window."""
-    tally = Tally()
+    counters = SpeechCounters()
     for minute in range(0, 86_400, 60):
         for number in range(100):
-            tally.written(minute + number / 100, 1.0)
-    assert len(tally._parts) <= 60
-    assert sum(len(part.latencies) for part in tally._parts) <= 60
-    assert tally.statistics(86_400.0).captions_timed == 1400
+            counters.written(minute + number / 100, 1.0)
+    assert len(counters._parts) <= 60
+    assert sum(len(part.latencies) for part in counters._parts) <= 60
+    assert counters.statistics(86_400.0).captions_timed == 1400
 
 
 def test_what_waits_longest_is_of_live_speech_and_not_a_sum() -> None:
@@ -238,9 +238,9 @@ def test_what_waits_longest_is_of_live_speech_and_not_a_sum() -> None:
         def shed(self, seconds: float) -> None:
             raise AssertionError(seconds)
 
-    tally = Tally()
-    assert tally.statistics(50.0).waiting_longest == 0
-    with tally.open(Waiting(48.0)), tally.open(Waiting(46.5)), tally.open(Waiting(None)):
-        figures = tally.statistics(50.0)
+    counters = SpeechCounters()
+    assert counters.statistics(50.0).waiting_longest == 0
+    with counters.open(Waiting(48.0)), counters.open(Waiting(46.5)), counters.open(Waiting(None)):
+        figures = counters.statistics(50.0)
         assert (figures.waiting_seconds, figures.waiting_longest) == (24, 3.5)
-    assert tally.statistics(50.0).waiting_longest == 0
+    assert counters.statistics(50.0).waiting_longest == 0

@@ -7,7 +7,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
-from orch.speech.backends import AUDIO, Headers, complaint, is_away, is_passing
+from orch.speech.backends import AUDIO, Headers, complaint, is_transient, is_unanswered
 from orch.speech.results import TranscribedWord, Transcription
 from orch.speech.transcriber import Transcriber, read_models, read_transcription
 from tests.fakes.running import run
@@ -173,8 +173,8 @@ def test_what_cannot_be_read_is_a_bad_gateway(body: bytes) -> None:
         read_transcription("/api/transcribe", FakeAnswer(200, body))
     assert caught.value.code == "bad_gateway"
     assert caught.value.extra["service"] == AUDIO
-    assert is_passing(caught.value)
-    assert not is_away(caught.value)
+    assert is_transient(caught.value)
+    assert not is_unanswered(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_status_means_what_the_table_says(
         read_transcription("/api/transcribe", FakeAnswer(status, raw))
     assert caught.value.code == code
     assert detail in caught.value.detail
-    assert is_passing(caught.value) is passing
+    assert is_transient(caught.value) is passing
 
 
 def test_complaints_are_one_bounded_line() -> None:
