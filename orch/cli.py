@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orch.settings import Fault, SettingsError, decode
 
 if TYPE_CHECKING:
-    from orch.health.processes import ProcessSpec
+    from orch.processes import ProcessSpec
     from orch.settings import Orchestration
     from orch.settings.live import LiveSettings
     from orch.sharing import Sharing
@@ -148,7 +148,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     """Start the sandbox's back ends for the services that nobody has said a place for."""
-    from orch.health.processes import ProcessSpec  # noqa: PLC0415 - the same
+    from orch.processes import ProcessSpec  # noqa: PLC0415 - the same
     from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
 
     path = find_file(options.config, os.environ)

@@ -19,8 +19,8 @@ from orch.front.listeners import listeners
 from orch.front.server import Server
 from orch.front.servers import FrontServer
 from orch.front.sockets import Listening
-from orch.health.processes import ProcessSpec
 from orch.parts import Parts
+from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
 from orch.supervision.branches import State
 from orch.telemetry.events import EventLog

@@ -4,7 +4,6 @@ Both wait their turn in the same way (:mod:`orch.health.recovery` decides), so t
 whoever does the starting.
 """
 
-import signal
 from collections.abc import Callable
 from typing import Final, Never
 
@@ -14,11 +13,11 @@ import trio
 from orch.cluster.lease import Lease
 from orch.health import recovery
 from orch.health.answers import in_words
-from orch.health.processes import ProcessSpec, run_child
 from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.statistics import RecoveryStatistics
 from orch.health.verdict import Observation, Seen
 from orch.masking import shown_command
+from orch.processes import ProcessSpec, exit_words, run_child
 from orch.shortages import Shortage, own_shortage
 from orch.shortages import in_words as shortage_in_words
 from orch.telemetry.events import Severity
@@ -217,7 +216,7 @@ class KeptProcess(Restarter):
         with scope:
             try:
                 code = await run_child(self._spec, on_line=self._log_line, on_started=self._started)
-                ended = _how_ended(code)
+                ended = f"process {exit_words(code)}"
             except Exception as error:  # noqa: BLE001 - one child's boundary
                 shortage = own_shortage(error, starting=True)
                 ended = _not_started(error, shortage, self._spec.argv[0])
@@ -321,7 +320,7 @@ class RestartCommand(Restarter):
                 code = await run_child(
                     spec, on_line=self._log_line, on_started=lambda _pid: self._count(), is_command=True
                 )
-                fault = "" if code == 0 else _how_ended(code).removeprefix("process ")
+                fault = "" if code == 0 else exit_words(code)
             except Exception as error:  # noqa: BLE001 - one command's boundary
                 shortage = own_shortage(error, starting=True)
                 fault = _not_started(error, shortage, argv[0])
@@ -341,13 +340,3 @@ def _not_started(error: Exception, shortage: Shortage | None, program: str) -> s
     if not isinstance(error, OSError):
         log.error("cannot run a child process", program=program, exc_info=error)
     return f"cannot be started: {getattr(error, 'strerror', None) or error}: {program}"
-
-
-def _how_ended(code: int) -> str:
-    if code >= 0:
-        return f"process ended with code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        return f"process ended by signal {-code}"
-    return f"process ended by signal {-code} ({name})"

@@ -18,7 +18,6 @@ from msgspec import UNSET
 from orch.cluster.lease import Leases
 from orch.health.history import Check, check_state, next_check
 from orch.health.probes import open_client, probe
-from orch.health.processes import ProcessSpec
 from orch.health.recovery import RecoveryPolicy
 from orch.health.restarting import KeptProcess, RestartCommand
 from orch.health.statistics import ServicesStatistics, ServiceStatistics
@@ -37,6 +36,7 @@ from orch.health.watched import WatchedInstance, WatchedService
 from orch.health.words import change_in_words, severity_of
 from orch.masking import mask_url
 from orch.problems import ProblemError
+from orch.processes import ProcessSpec
 from orch.settings import Instance, Settings
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary

@@ -14,9 +14,9 @@ from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Survey
 from orch.descriptors import limit
 from orch.gateway.service import GatewayService
-from orch.health.processes import ProcessSpec
 from orch.health.service import HealthService
 from orch.parts import Parts
+from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
 from orch.settings.shown import shown_instances
 from orch.speech.service import SpeechService

@@ -21,6 +21,7 @@ import msgspec
 import structlog
 import trio
 
+from orch.processes import exit_words, signal_group
 from orch.shortages import in_words, own_shortage
 from orch.supervision.restart_policy import RestartPolicy
 from orch.telemetry.boundaries import Boundary
@@ -169,7 +170,7 @@ class Workers:
         if process is None:
             self._early[worker] = number
         elif number is signal.SIGKILL:
-            _kill_group(process.pid)
+            signal_group(process.pid, signal.SIGKILL)
         else:
             process.send_signal(number)
 
@@ -245,11 +246,11 @@ class Workers:
                     await process.wait()
             process.stdin.close()
             reports.close()
-            _kill_group(process.pid)
+            signal_group(process.pid, signal.SIGKILL)
             del self._processes[worker]
         code = await process.wait()
         log.info("worker ended", worker=place, pid=process.pid, code=code)
-        return how_ended(code)
+        return exit_words(code)
 
     async def _listen(self, worker: int, place: int, reports: trio.lowlevel.FdStream) -> None:
         """Hear what a worker reports, to the end of its process."""
@@ -289,25 +290,3 @@ class Workers:
             os.write(process.stdin.fileno(), b".")
         except (BlockingIOError, BrokenPipeError):
             log.debug("worker not told", worker=worker)  # it is stuck or gone, and answers nobody either
-
-
-def how_ended(code: int) -> str:
-    """Say in words how a process ended; a negative ``code`` is the signal that ended it."""
-    if code >= 0:
-        return f"ended with code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
-
-
-def _kill_group(pid: int) -> None:
-    """Kill a worker and what is left of what it has started.
-
-    A process that has been waited for gives its id back, but as the id of its *group* it stays taken as long
-    as anyone is in that group; with nobody in it there is nothing to kill.
-    """
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return  # none is left (macOS says "not permitted" for a group of zombies)

@@ -11,10 +11,10 @@ from typing import Any
 import httpx2
 import trio
 
-from orch.health.processes import ProcessSpec
 from orch.health.recovery import RecoveryPolicy
 from orch.health.service import HealthService
 from orch.health.statistics import InstanceStatistics, ServiceStatistics
+from orch.processes import ProcessSpec
 from orch.telemetry.events import Event, EventLog
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse

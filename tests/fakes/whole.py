@@ -11,8 +11,8 @@ import trio
 
 from orch.asgi import Application
 from orch.front import servers
-from orch.health.processes import ProcessSpec
 from orch.parts import Parts
+from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.tree import running

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import trio
 
-from orch.health import processes, recovery, restarting
-from orch.health.processes import ProcessSpec
+from orch import processes
+from orch.health import recovery, restarting
 from orch.health.recovery import RecoveryPolicy
 from orch.health.verdict import State
+from orch.processes import ProcessSpec
 from tests.fakes.health import QUICK_POLICY, Bench, backend
 from tests.fakes.ports import free_port
 from tests.fakes.running import run

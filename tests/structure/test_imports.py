@@ -16,7 +16,7 @@ LAYERS = (
     ("settings",),
     ("tls",),
     ("settings.live",),
-    ("capacity", "supervision", "audio"),
+    ("capacity", "processes", "supervision", "audio"),
     ("stores",),
     ("cluster",),
     ("access",),

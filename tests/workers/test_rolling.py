@@ -67,9 +67,9 @@ def test_a_worker_is_started_in_each_place_and_the_last_one_ready_completes_them
 def test_a_worker_that_dies_is_replaced_after_the_policys_delay() -> None:
     """In its own place; nobody else is touched."""
     fleet = serving(3)
-    actions = fleet.ended(2, 100, "was ended by SIGKILL")
+    actions = fleet.ended(2, 100, "ended by signal 9 (SIGKILL)")
     assert deeds(actions) == []
-    assert said(actions) == "Worker 1 was ended by SIGKILL. Its successor starts in 1 s."
+    assert said(actions) == "Worker 1 ended by signal 9 (SIGKILL). Its successor starts in 1 s."
     assert fleet.next_at() == 101
     assert fleet.due(100.9) == []
     assert fleet.due(101) == [Start(4, 1)]
@@ -98,7 +98,7 @@ def test_failures_of_different_places_are_not_added_up() -> None:
     """A machine that kills one worker each has no loop."""
     fleet = serving(4)
     for number in (1, 2, 3, 4):
-        assert deeds(fleet.ended(number, 0, "was ended by SIGKILL")) == []
+        assert deeds(fleet.ended(number, 0, "ended by signal 9 (SIGKILL)")) == []
     assert fleet.due(1) == [Start(5, 0), Start(6, 1), Start(7, 2), Start(8, 3)]
 
 
@@ -109,7 +109,7 @@ def test_a_worker_that_does_not_get_ready_is_killed_and_replaced() -> None:
     assert fleet.next_at() == START_LIMIT
     assert fleet.due(START_LIMIT) == [Kill(1, "Worker 0 was not ready in time.")]
     assert fleet.due(START_LIMIT + 1) == []
-    fleet.ended(1, START_LIMIT + 1, "was ended by SIGKILL")
+    fleet.ended(1, START_LIMIT + 1, "ended by signal 9 (SIGKILL)")
     assert fleet.due(START_LIMIT + 2) == [Start(2, 0)]
 
 
@@ -142,7 +142,7 @@ def test_a_worker_that_dies_while_its_newcomer_starts_is_not_replaced_twice() ->
     """The newcomer takes the place, and the roll goes on."""
     fleet = serving(2)
     fleet.roll(0)
-    actions = fleet.ended(1, 1, "was ended by SIGKILL")
+    actions = fleet.ended(1, 1, "ended by signal 9 (SIGKILL)")
     assert deeds(actions) == []
     assert "Its successor is starting" in said(actions)
     assert fleet.next_at() == START_LIMIT
@@ -153,7 +153,7 @@ def test_a_newcomer_that_dies_after_the_one_it_was_to_replace_is_itself_replaced
     """The roll is given up, the place is not."""
     fleet = serving(2)
     fleet.roll(0)
-    fleet.ended(1, 1, "was ended by SIGKILL")
+    fleet.ended(1, 1, "ended by signal 9 (SIGKILL)")
     actions = fleet.ended(3, 2, "ended with code 2")
     assert "No more workers are replaced" in said(actions)
     assert fleet.due(100) == [Start(4, 0)]
@@ -198,10 +198,10 @@ def test_who_does_not_leave_is_killed_after_its_grace() -> None:
     assert fleet.stop(0) == [Ask(1), Ask(2)]
     fleet.leaving(1, 3, 1)
     assert fleet.due(1 + 3 + LEAVE_MARGIN) == [Kill(1, "Worker 0 did not leave in time.")]
-    assert fleet.ended(1, 7, "was ended by SIGKILL") == []
+    assert fleet.ended(1, 7, "ended by signal 9 (SIGKILL)") == []
     assert fleet.due(GRACE + LEAVE_MARGIN) == [Kill(2, "Worker 1 did not leave in time.")]
     assert fleet.next_at() == inf
-    assert fleet.ended(2, 13, "was ended by SIGKILL") == [Finish(0)]
+    assert fleet.ended(2, 13, "ended by signal 9 (SIGKILL)") == [Finish(0)]
 
 
 def test_a_second_stop_hurries() -> None:
@@ -218,7 +218,7 @@ def test_a_second_stop_hurries() -> None:
 def test_stopping_starts_nobody_and_asks_newcomers_too() -> None:
     """Whoever is there leaves: in a roll, in a back-off, while starting."""
     fleet = serving(3)
-    fleet.ended(3, 0, "was ended by SIGKILL")
+    fleet.ended(3, 0, "ended by signal 9 (SIGKILL)")
     fleet.roll(0)
     assert fleet.stop(0.5) == [Ask(1), Ask(2), Ask(4)]
     assert fleet.roll(1) == []
@@ -230,7 +230,7 @@ def test_stopping_starts_nobody_and_asks_newcomers_too() -> None:
 def test_stopping_while_nobody_is_there_is_over_at_once() -> None:
     """The only worker has just died."""
     fleet = serving(1)
-    fleet.ended(1, 0, "was ended by SIGKILL")
+    fleet.ended(1, 0, "ended by signal 9 (SIGKILL)")
     assert fleet.stop(0.1) == [Finish(0)]
 
 
@@ -257,7 +257,7 @@ def test_a_worker_that_beats_no_more_is_killed_and_replaced() -> None:
     assert isinstance(kill, Kill)
     assert kill.worker == 1
     assert "has not responded" in kill.reason
-    ended = fleet.ended(1, 21, "was ended by SIGKILL")
+    ended = fleet.ended(1, 21, "ended by signal 9 (SIGKILL)")
     assert HUNG in said(ended)
     assert deeds(fleet.due(22)) == [Start(3, 0)]
 

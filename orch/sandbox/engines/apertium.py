@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 import trio
 
+from orch.processes import signal_group
 from orch.sandbox.engines.apertium_text import END, join, pieces, protect, restore
 from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
 from orch.settings.environment import for_child
@@ -340,10 +341,7 @@ async def _write(process: trio.Process, data: bytes) -> None:
 
 async def _kill(process: trio.Process) -> None:
     """Kill a process and its session, and take its end."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        log.debug("ended already", pid=process.pid)
+    signal_group(process.pid, signal.SIGKILL)
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             await stream.aclose()

@@ -85,7 +85,7 @@ async def run_child(
             if process.returncode is None:
                 await _stop(process)
             elif not is_command:
-                _signal_group(process.pid, signal.SIGKILL)
+                signal_group(process.pid, signal.SIGKILL)
             if isinstance(process.stdin, trio.lowlevel.FdStream):
                 process.stdin.close()
             output.deadline = trio.current_time() + DRAIN
@@ -93,16 +93,16 @@ async def run_child(
 
 async def _stop(process: trio.Process) -> None:
     """End the process and all it has started: first asked, then killed."""
-    _signal_group(process.pid, signal.SIGTERM)
+    signal_group(process.pid, signal.SIGTERM)
     with trio.move_on_after(STOP_GRACE, shield=True):
         await process.wait()
-    _signal_group(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)
     # Bounded: the kernel ends a killed process; only one in an uninterruptible system call takes longer.
     with trio.move_on_after(STOP_GRACE, shield=True):
         await process.wait()
 
 
-def _signal_group(pid: int, number: signal.Signals) -> None:
+def signal_group(pid: int, number: signal.Signals) -> None:
     """Signal the process and what it has started.
 
     A process that has been waited for gives its id back, but as the id of its *group* it stays taken as long
@@ -112,6 +112,17 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
         return  # none is left (macOS says "not permitted" for a group of zombies)
+
+
+def exit_words(code: int) -> str:
+    """Return how a process ended, after its name; a negative ``code`` is the signal that ended it."""
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        name = f" ({signal.Signals(-code).name})"
+    except ValueError:
+        name = ""
+    return f"ended by signal {-code}{name}"
 
 
 async def _forward_output(process: trio.Process, on_line: OnLine, scope: trio.CancelScope) -> None:

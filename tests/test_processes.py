@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from orch.health import processes
-from orch.health.processes import LONGEST_LINE, ProcessSpec, run_child
+from orch import processes
+from orch.processes import LONGEST_LINE, ProcessSpec, run_child
 from tests.fakes.health import backend
 from tests.fakes.ports import free_port
 from tests.fakes.running import run
@@ -203,7 +203,7 @@ def test_a_command_may_leave_a_daemon_behind() -> None:
 
 PARENT = """
 import sys, trio
-from orch.health.processes import ProcessSpec, run_child
+from orch.processes import ProcessSpec, run_child
 
 def on_line(stream, text):
     print(text, flush=True)
