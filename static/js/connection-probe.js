@@ -8,7 +8,7 @@ const PATIENCE = 5_000;
 const LOOKED_AT = 4_000;
 
 /** The verdict of models/connection-diagnosis.js. */
-export async function whyNot(fetch = globalThis.fetch) {
+export async function probeConnection(fetch = globalThis.fetch) {
   const alive = await asked(fetch, "/livez");
   return verdict({ alive, socket: alive === null ? null : await asked(fetch, "/ws") });
 }

@@ -3,7 +3,7 @@
  * control token, and comes back to this one.
  */
 
-import { inItsPlace, objectIn, problemIn } from "./models/responses.js";
+import { foreignResponseText, parseObject, parseProblem } from "./models/responses.js";
 
 /**
  * What was answered instead of doing it: the service's problem document (RFC 9457), or with the code `not_the_service`
@@ -27,9 +27,9 @@ export async function control(method, path, body = undefined) {
 async function answered(response, method) {
   if (response.status === 204) return null;
   const text = await readText(response, method);
-  const answer = objectIn(text);
+  const answer = parseObject(text);
   if (response.ok && answer !== null) return answer;
-  const problem = problemIn(text) ?? { code: "not_the_service", detail: `${inItsPlace(response.status)}${doubt(method)}` };
+  const problem = parseProblem(text) ?? { code: "not_the_service", detail: `${foreignResponseText(response.status)}${doubt(method)}` };
   if (problem.code === "token_required") signIn();
   throw new ProblemError(problem, response.status);
 }

@@ -5,7 +5,7 @@
  * - Between `start()` and `stop()` it connects again after every loss, with full-jitter backoff, except where
  *   the close code says that it must not. Both are idempotent.
  * - Session messages (those with an `offset`) are delivered in order and exactly once. What was missed is
- *   asked for; where the service cannot give it, a `lost` event says so. Nothing is skipped in silence.
+ *   asked for; where the service cannot give it, a `lost` event says so. Nothing is skipped in silentWorkerProblems.
  * - Topics are subscribed again after every reconnect.
  *
  * Events:
@@ -118,7 +118,7 @@ export class LiveSocket extends EventTarget {
   }
 
   /** Whether the service was asked whether it is there, and has not answered for half a second. */
-  get isDoubted() {
+  get isUnresponsive() {
     const askedAt = this.isLive ? this.#liveness.askedAt : null;
     return askedAt !== null && this.#now() - askedAt > 500;
   }

@@ -237,16 +237,16 @@ export class SessionClient extends EventTarget {
     this.#rejoining = rejoining;
     this.#go("lost");
     rejoining.isOpen = (await this.#join(BUSY_TRIES, reason === "lost")) !== null;
-    this.#tellRejoined();
+    this.#emitRejoined();
   }
 
   #historyDelivered({ complete }) {
     if (this.#rejoining === null) return;
     this.#rejoining.complete = complete;
-    this.#tellRejoined();
+    this.#emitRejoined();
   }
 
-  #tellRejoined() {
+  #emitRejoined() {
     if (!this.#rejoining?.isOpen || this.#rejoining.complete === null) return;
     const { complete, reason } = this.#rejoining;
     this.#rejoining = null;

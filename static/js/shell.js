@@ -9,14 +9,14 @@ import { signIn } from "./control-api.js";
 import { count, counted } from "./models/number-format.js";
 import { toast } from "./components/toasts.js";
 import { freshness, waiting } from "./models/connection-text.js";
-import { causeWords } from "./models/connection-diagnosis.js";
-import { whyNot } from "./connection-probe.js";
+import { causeText } from "./models/connection-diagnosis.js";
+import { probeConnection } from "./connection-probe.js";
 
 const THEME = "theme";
 /** What the numbers in the side bar count, one of it. */
 const COUNTED = { sessions: "session", connections: "connection" };
 /** Why there is no connection is asked not more often than this (ms). */
-const ASK_WHY_EVERY = 15_000;
+const PROBE_EVERY = 15_000;
 /** Grey shapes stand for figures this long; then a sentence says that they are awaited (ms). */
 const SHAPES = 1_000;
 
@@ -30,7 +30,7 @@ export class Shell {
   /** Of when what is shown is, in seconds since the epoch by the service's clock. */
   #asOf = null;
   #cause = null;
-  #askedWhyAt = -Infinity;
+  #probedAt = -Infinity;
   #retryAt = null;
   #state = { state: "connecting", reason: "" };
   #wasLive = false;
@@ -39,7 +39,7 @@ export class Shell {
   #awaited = null;
 
   /**
-   * `beat`: {topic, interval}: a topic that changes at every beat, so that its silence means that the figures are
+   * `beat`: {topic, interval}: a topic that changes at every beat, so that its silentWorkerProblems means that the figures are
    * old (`interval` in seconds). Without one only the connection is judged. `isReady()`: whether the page has what
    * it shows first; until then its content is not shown.
    */
@@ -105,21 +105,21 @@ export class Shell {
     if (detail.state === "live") {
       this.#wasLive = true;
       this.#cause = null;
-      this.#askedWhyAt = -Infinity;
+      this.#probedAt = -Infinity;
     }
-    if (detail.state === "waiting" && !detail.opened) this.#askWhy();
+    if (detail.state === "waiting" && !detail.opened) this.#probe();
     this.#retryAt = typeof detail.retryIn === "number" ? performance.now() + detail.retryIn : null;
     this.#tell();
   };
 
   /** A handshake failed, of which the browser says nothing: find out why. */
-  async #askWhy() {
+  async #probe() {
     const now = performance.now();
-    if (now - this.#askedWhyAt < ASK_WHY_EVERY) return;
-    this.#askedWhyAt = now;
-    const found = await whyNot();
+    if (now - this.#probedAt < PROBE_EVERY) return;
+    this.#probedAt = now;
+    const found = await probeConnection();
     if (this.#state.state === "live") return;
-    this.#cause = causeWords(found, { isOperator: document.body.dataset.operator !== undefined });
+    this.#cause = causeText(found, { isOperator: document.body.dataset.operator !== undefined });
     this.#tell();
   }
 
@@ -157,7 +157,7 @@ export class Shell {
     document.body.toggleAttribute("data-old", limit !== null && age !== null && age > limit);
     const live = byId("live");
     if (live === null) return;
-    const { state, text } = freshness({ state: this.#state.state, age, limit, isDoubted: this.#socket.isDoubted });
+    const { state, text } = freshness({ state: this.#state.state, age, limit, isUnresponsive: this.#socket.isUnresponsive });
     setAttribute(live, "data-state", state);
     setText(byId("live-text"), text);
   }

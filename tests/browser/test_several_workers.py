@@ -70,7 +70,7 @@ def test_connections_are_shown_with_their_worker_and_by_worker(several: Running,
     """What is beyond the list is asked for, not filtered out of what happens to be shown."""
     page = page_at(several.url + "/connections")
     settled(page)
-    rows = page.locator("#pool-slot tbody tr")
+    rows = page.locator("#pool-placeholder tbody tr")
     expect(rows.first).to_contain_text(re.compile(r"worker\s0"))
     expect(page.locator("#pool-note")).to_have_text("the newest 60 of 1,458")
     with page.expect_request("**/api/connections?worker=w-1"):
@@ -134,7 +134,7 @@ def test_whose_figures_are_shown_is_said(several: Running, page_at: PageAt) -> N
     for path in ("/", "/gateway"):
         page = page_at(several.url + path)
         settled(page)
-        expect(page.locator("#whose")).to_contain_text(re.compile(r"worker\s0"))
+        expect(page.locator("#worker-note")).to_contain_text(re.compile(r"worker\s0"))
 
 
 def test_workers_that_have_not_taken_a_change_over_are_named(page_at: PageAt) -> None:
@@ -168,7 +168,7 @@ def test_everyone_on_every_worker_is_told_and_shown_and_one_is_closed(
 ) -> None:
     """On the real service: the other worker's page is in the list, hears the announcement, and is closed."""
     page, other = connect_to_both(both, page_at)
-    rows = page.locator("#pool-slot tbody tr")
+    rows = page.locator("#pool-placeholder tbody tr")
     theirs = rows.filter(has_text=re.compile(r"worker\s1"))
     expect(theirs).to_have_count(1)
     page.get_by_role("button", name="Announce to all").click()

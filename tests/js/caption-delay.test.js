@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Lateness } from "../../static/js/models/caption-delay.js";
+import { CaptionDelay } from "../../static/js/models/caption-delay.js";
 import { sentence } from "../../static/js/models/translation-text.js";
 import { captionTile } from "../../static/js/models/tiles.js";
 
 const status = (waiting_seconds, settled_seconds, waiting_for = null, stream_id = "a") => ({ stream_id, waiting_seconds, settled_seconds, waiting_for });
 
 test("a sentence that is being transcribed is not late, however long it is", () => {
-  const lateness = new Lateness();
+  const lateness = new CaptionDelay();
   lateness.note(status(0, 0), 0);
   for (let second = 1; second < 9; second += 1) {
     lateness.note(status(14, 0), second);
@@ -21,7 +21,7 @@ test("a sentence that is being transcribed is not late, however long it is", () 
 });
 
 test("what gets no further is late, and no more once it does", () => {
-  const lateness = new Lateness();
+  const lateness = new CaptionDelay();
   lateness.note(status(5, 3), 0);
   lateness.note(status(9, 3), 6);
   assert.deepEqual(lateness.at(10), { seconds: 9, service: null });
@@ -34,7 +34,7 @@ test("what gets no further is late, and no more once it does", () => {
 });
 
 test("a back end that is away makes it late at once; streams are added up", () => {
-  const lateness = new Lateness();
+  const lateness = new CaptionDelay();
   lateness.note(status(3, 0, "audio-service"), 0);
   lateness.note(status(2, 0, "audio-service", "b"), 0);
   lateness.note(status(7, 0, null, "c"), 0);

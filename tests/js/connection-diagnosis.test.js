@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { causeWords, verdict } from "../../static/js/models/connection-diagnosis.js";
-import { whyNot } from "../../static/js/connection-probe.js";
+import { causeText, verdict } from "../../static/js/models/connection-diagnosis.js";
+import { probeConnection } from "../../static/js/connection-probe.js";
 
 const ALIVE = { status: 200, text: '{"status":"alive"}' };
 const problem = (status, code, detail) => ({ status, text: JSON.stringify({ type: "about:blank", title: "T", status, code, detail }) });
@@ -17,22 +17,22 @@ test("a socket that is refused while the service answers was refused by somethin
 test("a service that takes no connection itself says why, and nothing between is blamed", () => {
   const found = verdict({ alive: ALIVE, socket: problem(503, "too_many_connections", "As many as may be are open.") });
   assert.deepEqual(found, { kind: "service", detail: "As many as may be are open." });
-  assert.match(causeWords(found, { isOperator: true }), /As many as may be are open\.$/);
-  assert.doesNotMatch(causeWords(found, { isOperator: false }), /As many/, "guests do not read operators' words");
+  assert.match(causeText(found, { isOperator: true }), /As many as may be are open\.$/);
+  assert.doesNotMatch(causeText(found, { isOperator: false }), /As many/, "guests do not read operators' words");
 });
 
 test("who answers in the service's place is not the service", () => {
   assert.deepEqual(verdict({ alive: { status: 502, text: "<html>Bad Gateway</html>" }, socket: null }), { kind: "proxy", status: 502 });
   assert.deepEqual(verdict({ alive: { status: 200, text: "<html>Sign in</html>" }, socket: null }).kind, "proxy");
-  assert.match(causeWords({ kind: "proxy", status: 502 }, { isOperator: false }), /\(502\)/);
+  assert.match(causeText({ kind: "proxy", status: 502 }, { isOperator: false }), /\(502\)/);
   assert.deepEqual(verdict({ alive: null, socket: null }), { kind: "unreachable" });
-  assert.equal(causeWords({ kind: "unreachable" }, { isOperator: true }), null);
+  assert.equal(causeText({ kind: "unreachable" }, { isOperator: true }), null);
 });
 
 test("guests are told what they can do, operators what to set", () => {
-  assert.match(causeWords({ kind: "between" }, { isOperator: false }), /another network, or tell whoever sent you the link/);
-  assert.doesNotMatch(causeWords({ kind: "between" }, { isOperator: false }), /Upgrade|\/ws/);
-  assert.match(causeWords({ kind: "between" }, { isOperator: true }), /Upgrade, Connection and Host for \/ws/);
+  assert.match(causeText({ kind: "between" }, { isOperator: false }), /another network, or tell whoever sent you the link/);
+  assert.doesNotMatch(causeText({ kind: "between" }, { isOperator: false }), /Upgrade|\/ws/);
+  assert.match(causeText({ kind: "between" }, { isOperator: true }), /Upgrade, Connection and Host for \/ws/);
 });
 
 test("it is asked over HTTP, and a request that fails is no answer", async () => {
@@ -43,8 +43,8 @@ test("it is asked over HTTP, and a request that fails is no answer", async () =>
     if (found === undefined) throw new TypeError("Failed to fetch");
     return { status: found.status, text: async () => found.text };
   };
-  assert.equal((await whyNot(fetching({ "/livez": ALIVE, "/ws": NOT_UPGRADED }))).kind, "between");
+  assert.equal((await probeConnection(fetching({ "/livez": ALIVE, "/ws": NOT_UPGRADED }))).kind, "between");
   assert.deepEqual(asked.splice(0), ["/livez", "/ws"]);
-  assert.equal((await whyNot(fetching({}))).kind, "unreachable");
+  assert.equal((await probeConnection(fetching({}))).kind, "unreachable");
   assert.deepEqual(asked, ["/livez"]);
 });

@@ -575,7 +575,7 @@ test("the browser's word that the network has gone, or is back, is looked into a
     assert.equal(socket.isLive, true, "localhost is there without a network");
     signals.dispatchEvent(new Event(signal));
     await clock.advance(600);
-    assert.equal(socket.isDoubted, true);
+    assert.equal(socket.isUnresponsive, true);
     await clock.advance(2_500);
     assert.equal(socket.isLive, false);
     assert.equal(made.length, 1);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { afterClose } from "../../static/js/models/closes.js";
 import { canTranslate, choices, closest, firstTargets, impossible, isSameLanguage, languageName, list, readable, sources, targetsOf, unknown } from "../../static/js/models/languages.js";
-import { FLOOR_DB, LevelMeter, SilenceWatch, decibels, inWords, measure, share } from "../../static/js/models/levels.js";
+import { FLOOR_DB, LevelMeter, SilenceWatch, decibels, levelText, measure, share } from "../../static/js/models/levels.js";
 import { isSessionName, sessionName } from "../../static/js/models/session-name.js";
 
 const OFFER = { source: ["en", "es"], targets: ["de", "en", "es"], pairs: { en: ["es", "de"], es: ["en"] }, any_source: false, any_target: false, errors: [] };
@@ -88,7 +88,7 @@ test("names are listed as one says them", () => {
   assert.deepEqual([list([]), list(["a"]), list(["a", "b"]), list(["a", "b", "c"])], ["", "a", "a and b", "a, b and c"]);
 });
 
-test("levels: silence is the floor, a full-scale square wave 0 dB, a sine −3 dB RMS", () => {
+test("levels: silentWorkerProblems is the floor, a full-scale square wave 0 dB, a sine −3 dB RMS", () => {
   assert.equal(decibels(0), FLOOR_DB);
   assert.deepEqual(measure(new Float32Array(10)), { rms: FLOOR_DB, peak: FLOOR_DB });
   assert.deepEqual(measure(new Float32Array(0)), { rms: FLOOR_DB, peak: FLOOR_DB });
@@ -109,7 +109,7 @@ test("a meter rises at once, falls steadily and holds its peak", () => {
   assert.deepEqual(meter.add(silent, 20), { level: FLOOR_DB, peak: FLOOR_DB });
 });
 
-test("ten seconds of nothing at all is silence, of noise it is not", () => {
+test("ten seconds of nothing at all is silentWorkerProblems, of noise it is not", () => {
   const watch = new SilenceWatch();
   const nothing = new Int16Array(640).fill(1);
   const noise = new Int16Array(640).fill(3);
@@ -123,7 +123,7 @@ test("ten seconds of nothing at all is silence, of noise it is not", () => {
 
 test("levels as a share of a meter and in words", () => {
   assert.deepEqual([share(0), share(-30), share(-60), share(-90)], [1, 0.5, 0, 0]);
-  assert.deepEqual([inWords(-21.4), inWords(0), inWords(FLOOR_DB)], ["−21 dB", "0 dB", "silent"]);
+  assert.deepEqual([levelText(-21.4), levelText(0), levelText(FLOOR_DB)], ["−21 dB", "0 dB", "silent"]);
 });
 
 test("session names are readable, take every byte, and are names to the service", () => {

@@ -3,15 +3,15 @@ import { test } from "node:test";
 
 import { freshness, waiting } from "../../static/js/models/connection-text.js";
 import { Rates } from "../../static/js/models/rates.js";
-import { activity, agentWords, announced, chosen, closing, countWords, crowded, doing, lowered, moreSessions, question, sentence as connectionsSentence, sumWords, tally } from "../../static/js/models/connections.js";
+import { activity, agentText, announced, chosen, closing, countText, crowded, doing, lowered, moreSessions, question, sentence as connectionsSentence, limitText, tally } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
-import { breakerInWords, breakersInWords, checksInWords, instances, laneInWords, listed, problems, sentence } from "../../static/js/models/overview.js";
+import { breakerText, breakersText, checksText, instances, laneText, listed, problems, sentence } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/table-rows.js";
 import { extent, latest, runs, sparkline, usual, withGaps } from "../../static/js/models/series.js";
-import { grouped, isEditable, matching, othersWords, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
+import { grouped, isEditable, matching, otherWorkersText, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
 import { absolute, relative } from "../../static/js/models/time-format.js";
-import { fullness, sentence as treeSentence, stateWords } from "../../static/js/models/tree.js";
-import { briefWords, silence, workerLabel } from "../../static/js/models/workers.js";
+import { fullness, sentence as treeSentence, stateText } from "../../static/js/models/tree.js";
+import { workerStateText, silentWorkerProblems, workerLabel } from "../../static/js/models/workers.js";
 
 const service = (name, state, { usable = state === "healthy" || state === "degraded", ...more } = {}) => ({
   name,
@@ -107,9 +107,9 @@ test("fewer connections than were asked for are said, with what to do", () => {
 
 test("a sum is said beside its limit, and near it as a banner", () => {
   const sum = (name, taken, limit) => ({ name, taken, limit, setting: `x.${name}`, is_shared: true });
-  assert.deepEqual(sumWords(sum("stored_bytes", 2 ** 20, 2 ** 30)), { word: "Stored of all sessions", taken: "1\u00a0MB", limit: "1.1\u00a0GB", state: "has room", tone: "ok" });
-  assert.equal(sumWords(sum("waiting_speech_seconds", 12.4, 1800)).taken, "12 s");
-  assert.equal(sumWords(sum("something_new", 1, 2)).word, "something_new");
+  assert.deepEqual(limitText(sum("stored_bytes", 2 ** 20, 2 ** 30)), { word: "Stored of all sessions", taken: "1\u00a0MB", limit: "1.1\u00a0GB", state: "has room", tone: "ok" });
+  assert.equal(limitText(sum("waiting_speech_seconds", 12.4, 1800)).taken, "12 s");
+  assert.equal(limitText(sum("something_new", 1, 2)).word, "something_new");
   const pool = { sums: [sum("sessions", 89, 100), sum("streams", 90, 100), sum("stored_bytes", 5, 4)] };
   const said = crowded(pool);
   assert.deepEqual(said.map(({ key, tone, word }) => [key, tone, word]), [
@@ -169,22 +169,22 @@ test("an instance's row joins what health and the gateway know of one address", 
 test("each flow's share of an instance is said in words", () => {
   const lane = (flow, more = {}) => ({ flow, breaker: "closed", breaker_retry_in: null, busy: 3, connections: 64, waiting: 0, waiting_limit: 256, consecutive_failures: 0, ...more });
   const both = [lane("captions"), lane("requests", { breaker: "open", breaker_retry_in: 8, waiting: 2, consecutive_failures: 5 })];
-  assert.equal(laneInWords(both, "captions").replaceAll("\u00a0", " "), "3 of 64 connections busy; breaker closed");
-  assert.match(laneInWords(both, "requests").replaceAll("\u00a0", " "), /3 of 64 connections busy, 2 of 256 places in the queue taken; breaker open, one try in 8 s, 5 failures in a row/);
-  assert.equal(laneInWords([], "captions"), null);
+  assert.equal(laneText(both, "captions").replaceAll("\u00a0", " "), "3 of 64 connections busy; breaker closed");
+  assert.match(laneText(both, "requests").replaceAll("\u00a0", " "), /3 of 64 connections busy, 2 of 256 places in the queue taken; breaker open, one try in 8 s, 5 failures in a row/);
+  assert.equal(laneText([], "captions"), null);
   const row = { breaker: "open", breaker_retry_in: 8, lanes: both };
-  assert.equal(breakersInWords(row).replaceAll("\u00a0", " "), "clients' requests: open, one try in 8 s");
-  assert.equal(breakersInWords({ ...row, lanes: [] }).replaceAll("\u00a0", " "), "open, one try in 8 s");
-  assert.equal(breakersInWords({ breaker: "closed", breaker_retry_in: null, lanes: [lane("captions"), lane("requests")] }), "closed");
+  assert.equal(breakersText(row).replaceAll("\u00a0", " "), "clients' requests: open, one try in 8 s");
+  assert.equal(breakersText({ ...row, lanes: [] }).replaceAll("\u00a0", " "), "open, one try in 8 s");
+  assert.equal(breakersText({ breaker: "closed", breaker_retry_in: null, lanes: [lane("captions"), lane("requests")] }), "closed");
 });
 
 test("checks and breakers are said in words", () => {
-  assert.equal(checksInWords([]), "No checks yet");
-  assert.equal(checksInWords([{ state: "healthy" }]), "1 check, good");
-  assert.equal(checksInWords([{ state: "healthy" }, { state: "unhealthy" }, { state: "recovering" }]), "3 checks, 1 failed, 1 with trouble");
-  assert.equal(breakerInWords(null, null), "–");
-  assert.equal(breakerInWords("open", 0.2).replaceAll("\u00a0", " "), "open, one try in 1 s");
-  assert.equal(breakerInWords("closed", null), "closed");
+  assert.equal(checksText([]), "No checks yet");
+  assert.equal(checksText([{ state: "healthy" }]), "1 check, good");
+  assert.equal(checksText([{ state: "healthy" }, { state: "unhealthy" }, { state: "recovering" }]), "3 checks, 1 failed, 1 with trouble");
+  assert.equal(breakerText(null, null), "–");
+  assert.equal(breakerText("open", 0.2).replaceAll("\u00a0", " "), "open, one try in 1 s");
+  assert.equal(breakerText("closed", null), "closed");
   assert.equal(listed(["a", "b", "c"]), "a, b and c");
 });
 
@@ -264,7 +264,7 @@ test("the connection's bar counts down, and says which kind of lost it is", () =
 
 test("figures are old once two beats have passed, and only where there is a beat", () => {
   assert.deepEqual(freshness({ state: "live", age: 12.7, limit: 6 }), { state: "stale", text: "12 s old" });
-  assert.deepEqual(freshness({ state: "live", age: 12.7, limit: null }), { state: "live", text: "live" }, "silence means that nothing has changed");
+  assert.deepEqual(freshness({ state: "live", age: 12.7, limit: null }), { state: "live", text: "live" }, "silentWorkerProblems means that nothing has changed");
   assert.equal(freshness({ state: "live", age: 0.4, limit: 6 }).text, "live · updated now");
   assert.equal(freshness({ state: "live", age: 4.2, limit: 6 }).text, "live · updated 4 s ago");
   assert.deepEqual(freshness({ state: "waiting", age: 1, limit: 6 }), { state: "waiting", text: "not connected" });
@@ -286,11 +286,11 @@ test("connections are told by what they are doing, as the service counts them", 
   assert.equal(chosen(all, { doing: "behind", worker: "" }).length, 1);
   assert.equal(chosen(all, { doing: "", worker: "" }).length, 5);
   assert.equal(chosen(all, { doing: "", worker: "b" }).length, 1);
-  assert.equal(countWords({ matching: 2, listed: 2, active: 14 }), "2 of 14 match");
-  assert.equal(countWords({ matching: 2310, listed: 500, active: 12000 }), "2,310 of 12,000 match; 500 of them are listed");
-  assert.equal(countWords({ matching: 1458, listed: 500, active: 1458 }), "the newest 500 of 1,458");
-  assert.equal(countWords({ matching: 1458, listed: 500, active: 1458, isSorted: true }), "the first 500 of 1,458");
-  assert.equal(countWords({ matching: 14, listed: 14, active: 14 }), "14 connections");
+  assert.equal(countText({ matching: 2, listed: 2, active: 14 }), "2 of 14 match");
+  assert.equal(countText({ matching: 2310, listed: 500, active: 12000 }), "2,310 of 12,000 match; 500 of them are listed");
+  assert.equal(countText({ matching: 1458, listed: 500, active: 1458 }), "the newest 500 of 1,458");
+  assert.equal(countText({ matching: 1458, listed: 500, active: 1458, isSorted: true }), "the first 500 of 1,458");
+  assert.equal(countText({ matching: 14, listed: 14, active: 14 }), "14 connections");
   assert.match(connectionsSentence({ active: 10, limit: 10, doings, workers: [] }), /turned away/);
   assert.match(connectionsSentence({ active: 1, limit: 10, doings, workers: [] }), /One connection is behind/);
   assert.equal(connectionsSentence({ active: 0, limit: 10, doings: {}, workers: [] }), "Nobody is connected.");
@@ -311,10 +311,10 @@ test("what the page was not told of is asked for, and nothing else is", () => {
 });
 
 test("workers that have not taken a change over are named, with the reason", () => {
-  assert.equal(othersWords([{ worker: "Worker 1", outcome: "applied", faults: [] }]), "");
-  assert.equal(othersWords([{ worker: "Worker 1", outcome: "no_answer", faults: [] }]), "Worker 1 did not answer; it takes the change over once it can.");
+  assert.equal(otherWorkersText([{ worker: "Worker 1", outcome: "applied", faults: [] }]), "");
+  assert.equal(otherWorkersText([{ worker: "Worker 1", outcome: "no_answer", faults: [] }]), "Worker 1 did not answer; it takes the change over once it can.");
   const refused = { worker: "Worker 2", outcome: "refused", faults: [{ path: "a.b", expected: "expected a URL" }] };
-  assert.equal(othersWords([refused]), "Worker 2 cannot use it and goes on with what it had: a.b: expected a URL.");
+  assert.equal(otherWorkersText([refused]), "Worker 2 cannot use it and goes on with what it had: a.b: expected a URL.");
 });
 
 test("workers are called by their place, and by their machine where there are several", () => {
@@ -327,15 +327,15 @@ test("workers are called by their place, and by their machine where there are se
 
 test("a worker that does not answer is named, and so is what is missing", () => {
   const worker = (place, answered) => ({ worker: { name: `w${place}`, place, host: "x", pid: place }, answered });
-  assert.deepEqual(silence([worker(0, true), worker(1, true)], "connections", 5), []);
-  const [one] = silence([worker(0, true), worker(1, false)], "connections", 5);
+  assert.deepEqual(silentWorkerProblems([worker(0, true), worker(1, true)], "connections", 5), []);
+  const [one] = silentWorkerProblems([worker(0, true), worker(1, false)], "connections", 5);
   assert.equal(`${one.subject}: ${one.text}`, "Worker\u00a01: its connections are not shown.");
   assert.match(one.more, /^Process 1 at x may be busy/);
-  const [two] = silence([worker(0, false), worker(1, false)], "connections", 5);
+  const [two] = silentWorkerProblems([worker(0, false), worker(1, false)], "connections", 5);
   assert.equal(`${two.subject}: ${two.text}`, "Worker\u00a00 and worker\u00a01: their connections are not shown.");
-  assert.equal(briefWords({ answered: true, brief: { state: "running", amiss: [] } }), "all running");
-  assert.equal(briefWords({ answered: true, brief: { state: "running", amiss: ["gateway", "front"] } }), "gateway and front not running");
-  assert.equal(briefWords({ answered: false, brief: { state: "running", amiss: [] } }), "no answer");
+  assert.equal(workerStateText({ answered: true, brief: { state: "running", amiss: [] } }), "all running");
+  assert.equal(workerStateText({ answered: true, brief: { state: "running", amiss: ["gateway", "front"] } }), "gateway and front not running");
+  assert.equal(workerStateText({ answered: false, brief: { state: "running", amiss: [] } }), "no answer");
 });
 
 test("a connection is closed by its name, and one's own with a warning", () => {
@@ -373,9 +373,9 @@ test("rates are over the last seconds, and unknown before there are two values",
 });
 
 test("programs have short names", () => {
-  assert.equal(agentWords("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36"), "Chrome on Linux");
-  assert.equal(agentWords("python-websockets/13"), "python-websockets");
-  assert.equal(agentWords(null), "unknown program");
+  assert.equal(agentText("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36"), "Chrome on Linux");
+  assert.equal(agentText("python-websockets/13"), "python-websockets");
+  assert.equal(agentText(null), "unknown program");
 });
 
 test("the gateway says who gets no answer", () => {
@@ -401,7 +401,7 @@ test("the tree says what waits for what", () => {
   assert.equal(treeSentence(ofWorker), "Worker 0: a is starting.");
   assert.equal(say(branch("a", "starting")), "a is starting.");
   assert.match(say(branch("a", "backing_off"), branch("b", "running")), /a failed; a new attempt begins soon/);
-  assert.equal(stateWords(branch("a", "backing_off", { backoff_until: 104.2 }), 100).replaceAll("\u00a0", " "), "next attempt in 5 s");
+  assert.equal(stateText(branch("a", "backing_off", { backoff_until: 104.2 }), 100).replaceAll("\u00a0", " "), "next attempt in 5 s");
   assert.deepEqual(fullness({ fill: 9, limit: 10 }), { share: 0.9, tone: "warn" });
   assert.deepEqual(fullness({ fill: 0, limit: 0 }), { share: 0, tone: "" });
 });

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Slices } from "../../static/js/components/sliced-task.js";
+import { SlicedTask } from "../../static/js/components/sliced-task.js";
 import { Captions } from "../../static/js/models/captions.js";
 
 test("what is little is done before anything else runs, what is much in slices", async () => {
   let left = 3;
   const slices = [];
-  const work = new Slices(() => left-- > 0, { after: (isDone) => slices.push({ left, isDone }) });
+  const work = new SlicedTask(() => left-- > 0, { after: (isDone) => slices.push({ left, isDone }) });
   work.wake();
   work.wake();
   await null;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { attemptsNote, routed } from "../../static/js/models/gateway.js";
-import { answeredInWords, flowP95 } from "../../static/js/models/overview.js";
+import { answeredText, flowP95 } from "../../static/js/models/overview.js";
 import { captionTile, clientsTile, connectionsTile, errorsTile, flightTile, requestsTile } from "../../static/js/models/tiles.js";
 import { ago } from "../../static/js/models/time-format.js";
 
@@ -97,8 +97,8 @@ test("attempts at instances are no requests, and what they have to do with them 
 
 test("a share of answered checks says of how many, and since when", () => {
   const checks = [{ at: 1_700_000_000, state: "unhealthy" }, { at: 1_700_000_010, state: "healthy" }];
-  assert.match(plain(answeredInWords({ answered: 0.5, checks })), /^50 % of the last 2 checks, since \d\d:\d\d:\d\d$/);
-  assert.equal(answeredInWords({ answered: null, checks: [] }), "");
+  assert.match(plain(answeredText({ answered: 0.5, checks })), /^50 % of the last 2 checks, since \d\d:\d\d:\d\d$/);
+  assert.equal(answeredText({ answered: null, checks: [] }), "");
   assert.equal(flowP95({ lanes: [{ flow: "captions", p95_ms: 3 }] }, "captions"), 3);
   assert.equal(flowP95({ lanes: [] }, "captions"), null);
 });

@@ -3,9 +3,9 @@ import { test } from "node:test";
 
 import { isolated } from "../../static/js/models/bidi.js";
 
-import { inItsPlace } from "../../static/js/models/responses.js";
+import { foreignResponseText } from "../../static/js/models/responses.js";
 import { pieces } from "../../static/js/models/confidence.js";
-import { WAITS_FOR, gap, goneWords, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, whoYouAre } from "../../static/js/models/translation-text.js";
+import { WAITS_FOR, gap, closedText, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, whoYouAre } from "../../static/js/models/translation-text.js";
 
 const word = (text, confidence) => ({ text, start: 0, end: 1, confidence });
 const QUIET = {
@@ -47,8 +47,8 @@ test("the sentence says how things are, whatever they are", () => {
   assert.equal(say({ ...open, uplink: { state: "starting" } }), "The microphone is open; the service is not listening yet. One person here.");
   const kept = (waiting, more = {}) => say({ ...open, uplink: { state: "streaming", waiting, ...more } });
   assert.equal(say({ ...open, connection: "waiting", uplink: { state: "waiting", waiting: 7.9 } }), "Not connected: 7 s of speech are kept and will be sent.");
-  assert.equal(say({ phase: "rejoining", ...open, connection: "live", uplink: { state: "waiting", waiting: 23, isDoubted: true } }), "Not connected: 20 s of speech are kept and will be sent.");
-  assert.equal(kept(3.4, { isDoubted: true }), "Not connected: 3 s of speech are kept and will be sent.", "no acknowledgement has come");
+  assert.equal(say({ phase: "rejoining", ...open, connection: "live", uplink: { state: "waiting", waiting: 23, isUnresponsive: true } }), "Not connected: 20 s of speech are kept and will be sent.");
+  assert.equal(kept(3.4, { isUnresponsive: true }), "Not connected: 3 s of speech are kept and will be sent.", "no acknowledgement has come");
   assert.equal(say({ connection: "waiting", uplink: { state: "ending", waiting: 4 } }), "Not connected: 4 s of speech are kept and will be sent.", "stopped, and not all has arrived");
   assert.match(kept(1.2), /^Listening/);
   assert.equal(say({ ...open, capture: "silent" }), "Nothing is heard from the microphone. Is it muted? One person here.");
@@ -112,7 +112,7 @@ test("a refused upload is said with what to do", () => {
 });
 
 test("a proxy's refusal blames neither the file nor the service", () => {
-  const of = (status) => refusedUpload({ status, detail: inItsPlace(status), name: "a.wav", size: 1 });
+  const of = (status) => refusedUpload({ status, detail: foreignResponseText(status), name: "a.wav", size: 1 });
   assert.doesNotMatch(of(415), /not a recording/);
   assert.match(of(429), /proxy.*\(429\).*in a minute/);
   assert.match(of(504), /proxy.*got no answer.*\(504\)/);
@@ -143,11 +143,11 @@ test("a text from the right turns itself, and nothing around it", () => {
 });
 
 test("a session that could not be opened is not replaced by one that could not be either", () => {
-  const failed = goneWords({ phase: "failed", hasLines: false, mayBegin: true });
+  const failed = closedText({ phase: "failed", hasLines: false, mayBegin: true });
   assert.match(failed, /Try again/);
   assert.doesNotMatch(failed, /new one/);
-  assert.match(goneWords({ phase: "gone", hasLines: false, mayBegin: true }), /Start a new one/);
-  assert.match(goneWords({ phase: "gone", hasLines: false, mayBegin: false }), /Ask whoever/);
+  assert.match(closedText({ phase: "gone", hasLines: false, mayBegin: true }), /Start a new one/);
+  assert.match(closedText({ phase: "gone", hasLines: false, mayBegin: false }), /Ask whoever/);
 });
 
 test("what speech waits for is said without the names of services", () => {

@@ -347,16 +347,16 @@ test("three seconds without an acknowledgement while speech goes out: nobody may
   uplink.start(OPTIONS);
   await begin();
   await say(1, 60);
-  assert.equal(uplink.isDoubted, false);
+  assert.equal(uplink.isUnresponsive, false);
   await say(61, 80);
-  assert.equal(uplink.isDoubted, true);
+  assert.equal(uplink.isUnresponsive, true);
   status(3.2);
-  assert.equal(uplink.isDoubted, false);
+  assert.equal(uplink.isUnresponsive, false);
   newest().drop();
-  assert.equal(uplink.isDoubted, true);
+  assert.equal(uplink.isUnresponsive, true);
 });
 
-test("a microphone that was gone for a while leaves silence, so that what follows stands at its own time", async () => {
+test("a microphone that was gone for a while leaves silentWorkerProblems, so that what follows stands at its own time", async () => {
   const { uplink, newest, begin, say, status, clock } = acknowledging();
   uplink.start(OPTIONS);
   await begin();

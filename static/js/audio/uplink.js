@@ -88,7 +88,7 @@ export class Uplink extends EventTarget {
   }
 
   /** Whether it is not known that anyone listens: no connection, or nothing acknowledged while speech goes out. */
-  get isDoubted() {
+  get isUnresponsive() {
     if (this.#state === "idle") return false;
     if (!this.#socket.isLive) return true;
     return this.#isListening && this.#acknowledges && this.#sent > this.#received && this.#now() - this.#acknowledgedAt >= DOUBTED_AFTER;
@@ -200,7 +200,7 @@ export class Uplink extends EventTarget {
     return start + block.byteLength / 2;
   }
 
-  /** Nothing was captured for a while: it counts as silence, so that what follows stands at its own time. */
+  /** Nothing was captured for a while: it counts as silentWorkerProblems, so that what follows stands at its own time. */
   #passOver(block) {
     this.#isInterrupted = false;
     const rate = this.#options.sample_rate;

@@ -22,7 +22,7 @@ export async function restartService(service, button) {
     verb: `Restart ${service}`,
     isDangerous: true,
   });
-  if (isSure) await carryOut(button, () => control("POST", "/api/services/restart", { service }), `${service} is being restarted.`);
+  if (isSure) await runAction(button, () => control("POST", "/api/services/restart", { service }), `${service} is being restarted.`);
 }
 
 /** `worker`: {name, label} of the worker whose branch it is, or null for the one this page talks to. */
@@ -34,11 +34,11 @@ export async function restartBranch(branch, button, worker = null) {
     isDangerous: true,
   });
   const path = `/api/tree/${encodeURIComponent(branch)}/restart${worker === null ? "" : `?${new URLSearchParams({ worker: worker.name })}`}`;
-  if (isSure) await carryOut(button, () => control("POST", path), `${branch} begins anew.`);
+  if (isSure) await runAction(button, () => control("POST", path), `${branch} begins anew.`);
 }
 
 /** Run `change` with the button busy; say how it went. Returns its answer, or null where it failed. */
-export async function carryOut(button, change, done) {
+export async function runAction(button, change, done) {
   setAttribute(button, "aria-busy", "true");
   button.disabled = true;
   try {

@@ -3,21 +3,21 @@
 import { branchTone, word } from "../models/state-tones.js";
 import { h, keyed, setAttribute, setText } from "./dom.js";
 
-export function showTwigs(list, branches) {
+export function showBranchList(list, branches) {
   keyed(list, branches, {
     key: (branch) => branch.name,
     create: (branch) =>
       h(
         "li",
-        { class: "twig" },
+        { class: "branch-item" },
         h("span", { class: "branch-rule", "aria-hidden": "true" }, rule(branch.depth)),
         h("a", { href: `/tree?branch=${encodeURIComponent(branch.name)}` }, branch.name),
-        h("span", { class: "twig-detail", dir: "auto" }),
-        h("span", { class: "twig-state" }),
+        h("span", { class: "branch-item-detail", dir: "auto" }),
+        h("span", { class: "branch-item-state" }),
       ),
     update: (element, branch) => {
-      setText(element.querySelector(".twig-detail"), branch.detail);
-      const state = element.querySelector(".twig-state");
+      setText(element.querySelector(".branch-item-detail"), branch.detail);
+      const state = element.querySelector(".branch-item-state");
       setAttribute(state, "data-tone", branchTone(branch.state));
       setText(state, branch.state === "running" ? "" : `● ${word(branch.state)}`);
     },

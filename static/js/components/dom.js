@@ -58,7 +58,7 @@ export function keyed(container, items, { key, create, update }) {
 }
 
 /** The grey shapes are over: take them away. Returns whether they were there. */
-export function settle(slot) {
+export function endLoading(slot) {
   if (slot.getAttribute("aria-busy") !== "true") return false;
   slot.removeAttribute("aria-busy");
   slot.replaceChildren();

@@ -1,7 +1,7 @@
 /** Recent events, newest first. */
 
 import { h, keyed, setAttribute } from "./dom.js";
-import { ready } from "./placeholder.js";
+import { fillPlaceholder } from "./placeholder.js";
 import { setTime, timeElement } from "./time-element.js";
 
 const SEVERITIES = { info: "Note", ok: "Good", warn: "Warning", bad: "Fault" };
@@ -10,7 +10,7 @@ const SEVERITIES = { info: "Note", ok: "Good", warn: "Warning", bad: "Fault" };
 export function showEvents(slot, events) {
   if (slot.querySelector(".events") !== null) setAttribute(slot, "aria-live", "polite");
   setAttribute(slot, "aria-relevant", "additions");
-  keyed(ready(slot, null, "ol", "events"), events, {
+  keyed(fillPlaceholder(slot, null, "ol", "events"), events, {
     key: (event) => event.number,
     create: (event) =>
       h(

@@ -1,7 +1,7 @@
 /** The last checks as bars, oldest first; in words for those who do not see them, one by one on hover. */
 
 import { joined, latency } from "../models/number-format.js";
-import { checksInWords } from "../models/overview.js";
+import { checksText } from "../models/overview.js";
 import { word } from "../models/state-tones.js";
 import { clockTime } from "../models/time-format.js";
 import { h, setAttribute } from "./dom.js";
@@ -15,7 +15,7 @@ export function heartbeats() {
 
 /** `checks`: [{at, state, latency_ms}], oldest first. Fewer than there are bars stand at the right. */
 export function setHeartbeats(element, checks) {
-  setAttribute(element, "aria-label", checksInWords(checks));
+  setAttribute(element, "aria-label", checksText(checks));
   const shown = checks.slice(-BARS);
   const empty = BARS - shown.length;
   [...element.children].forEach((bar, index) => {

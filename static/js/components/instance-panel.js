@@ -1,7 +1,7 @@
 /** One back end's process in full, in the side panel. */
 
 import { count, joined, latency, percent } from "../models/number-format.js";
-import { answeredInWords, flowP95, laneInWords } from "../models/overview.js";
+import { answeredText, flowP95, laneText } from "../models/overview.js";
 import { serviceTone, word } from "../models/state-tones.js";
 import { h, setText } from "./dom.js";
 import { emptyState } from "./empty-state.js";
@@ -64,15 +64,15 @@ export class InstancePanel {
       ["Engine", row.engine],
       ["Last check took", joined(latency(row.latency_ms))],
       ["Checks, p95", joined(latency(row.p95_ms))],
-      ["Checks answered", answeredInWords(row) || "none counted yet"],
+      ["Checks answered", answeredText(row) || "none counted yet"],
       ["Clients' requests, p95, last minute", joined(latency(flowP95(row, "requests")))],
       ["Captions' requests, p95, last minute", joined(latency(flowP95(row, "captions")))],
       ["Share of attempts, last minute", percent(row.share)],
       ["Weight", count(row.weight)],
       ["Attempts", `${count(row.requests_last_minute)} in the last minute, ${count(row.requests)} since the start`],
       ["Failed", `${count(row.errors_last_minute)} in the last minute, ${count(row.errors)} since the start`],
-      ["Captions", laneInWords(row.lanes, "captions")],
-      ["Clients' requests", laneInWords(row.lanes, "requests")],
+      ["Captions", laneText(row.lanes, "captions")],
+      ["Clients' requests", laneText(row.lanes, "requests")],
       ["Restarts since the start", count(row.restarts)],
       ["Process", row.pid === null ? null : String(row.pid)],
     ]);

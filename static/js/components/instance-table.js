@@ -1,7 +1,7 @@
 /** Back ends, one row an instance: state, reason, checks, latency, share, breaker, restart. */
 
 import { count, joined, latency, percent } from "../models/number-format.js";
-import { answeredInWords, breakersInWords, flowP95 } from "../models/overview.js";
+import { answeredText, breakersText, flowP95 } from "../models/overview.js";
 import { badness, breakerTone, serviceTone, word } from "../models/state-tones.js";
 import { NOTEWORTHY } from "../models/tiles.js";
 import { h, setAttribute, setText } from "./dom.js";
@@ -41,7 +41,7 @@ const COLUMNS = {
     sort: (row) => row.answered,
     update: (cell, row) => {
       setText(cell, percent(row.answered));
-      setAttribute(cell, "title", answeredInWords(row) || null);
+      setAttribute(cell, "title", answeredText(row) || null);
     },
   }),
   requests: () => ({ label: "Attempts", number: true, sort: (row) => row.requests_last_minute, text: (row) => count(row.requests_last_minute) }),
@@ -62,7 +62,7 @@ const COLUMNS = {
     sort: (row) => row.breaker,
     create: () => h("span", {}),
     update: (cell, row) => {
-      setText(cell, breakersInWords(row));
+      setText(cell, breakersText(row));
       const tone = breakerTone(row.breaker);
       cell.className = tone === "quiet" ? "" : `is-${tone}`;
     },

@@ -1,5 +1,5 @@
 /** Choices kept in this browser; where storage is forbidden they last as long as the page. */
-export class Kept {
+export class Preferences {
   #storage;
   #memory = new Map();
 

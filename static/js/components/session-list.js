@@ -4,7 +4,7 @@ import { activity } from "../models/connections.js";
 import { count, counted } from "../models/number-format.js";
 import { h, keyed, setText } from "./dom.js";
 import { emptyState } from "./empty-state.js";
-import { ready } from "./placeholder.js";
+import { fillPlaceholder } from "./placeholder.js";
 
 /** What stands where no session is in use; `kept` is how many there are at rest. */
 export function noSessions(kept) {
@@ -14,10 +14,10 @@ export function noSessions(kept) {
 
 export function showSessions(slot, sessions, kept) {
   if (sessions.length === 0) {
-    ready(slot, noSessions(kept));
+    fillPlaceholder(slot, noSessions(kept));
     return;
   }
-  keyed(ready(slot, null, "ul", "session-list"), sessions, {
+  keyed(fillPlaceholder(slot, null, "ul", "session-list"), sessions, {
     key: (session) => session.session_id,
     create: (session) =>
       h(

@@ -5,7 +5,7 @@ import { parsed } from "../models/settings.js";
 import { h, setText } from "./dom.js";
 
 /** Resolves to the answer of PATCH /api/config, or null where it was left. `isShared`: by several workers. */
-export function editSetting(row, { isShared = false } = {}) {
+export function openSettingDialog(row, { isShared = false } = {}) {
   const type = typeof row.value;
   const initial = type === "string" ? row.value : JSON.stringify(row.value);
   const input =

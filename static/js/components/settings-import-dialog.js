@@ -8,7 +8,7 @@ import { h, setText } from "./dom.js";
 const TYPE = "application/yaml";
 
 /** Resolves to the answer of POST /api/config/import, or null where nothing was changed. */
-export async function importSettings(file) {
+export async function openImportDialog(file) {
   const text = await file.text();
   const fault = h("p", { class: "is-bad small", id: "import-fault", dir: "auto", role: "alert" });
   const list = h("ul", { class: "import-list" });

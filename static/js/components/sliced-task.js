@@ -7,7 +7,7 @@
 const SLICE = 8;
 const STEPS = 50;
 
-export class Slices {
+export class SlicedTask {
   #step;
   #after;
   #first;

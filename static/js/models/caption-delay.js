@@ -6,7 +6,7 @@
 /** Seconds without progress from which on captions are late; where a back end is away they are so at once. */
 const PATIENCE = 10;
 
-export class Lateness {
+export class CaptionDelay {
   /** stream -> {waiting, settled, service, since}: `since` when it last got further. */
   #streams = new Map();
 

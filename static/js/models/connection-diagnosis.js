@@ -4,7 +4,7 @@
  * it would, had the request been one for a WebSocket).
  */
 
-import { inItsPlace, objectIn, problemIn } from "./responses.js";
+import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
 
 const TAKES_SOCKETS = "upgrade_required";
 
@@ -15,21 +15,21 @@ const TAKES_SOCKETS = "upgrade_required";
  */
 export function verdict({ alive, socket }) {
   if (alive === null) return { kind: "unreachable" };
-  if (objectIn(alive.text)?.status !== "alive") return { kind: "proxy", status: alive.status };
-  const problem = socket === null ? null : problemIn(socket.text);
+  if (parseObject(alive.text)?.status !== "alive") return { kind: "proxy", status: alive.status };
+  const problem = socket === null ? null : parseProblem(socket.text);
   if (problem === null || problem.code === TAKES_SOCKETS) return { kind: "between" };
   return { kind: "service", detail: problem.detail ?? problem.title };
 }
 
 /** What that means and what to do; null where the connection's own words say it. */
-export function causeWords({ kind, status, detail }, { isOperator }) {
+export function causeText({ kind, status, detail }, { isOperator }) {
   switch (kind) {
     case "between":
       return isOperator
         ? "The service answers, but its live connection (/ws) is refused by something between, most often a proxy. Have it pass on the headers Upgrade, Connection and Host for /ws; docs/operations.md shows how."
         : "The service answers, but the live connection to it is refused by something between: a proxy, a firewall or this network. Try another network, or tell whoever sent you the link.";
     case "proxy":
-      return inItsPlace(status);
+      return foreignResponseText(status);
     case "service":
       return isOperator ? `The service takes no live connection now. ${detail}` : "The service takes no live connection right now.";
     default:

@@ -21,12 +21,12 @@ export function waiting({ state, retryIn, reason = "", wasLive, asOf = null, cau
 
 /**
  * The live indicator: {state, text}. `age`: seconds since figures came, null before the first; `limit`: from
- * when on they are called old, null where silence only means that nothing changed; `isDoubted`: the service was
+ * when on they are called old, null where silentWorkerProblems only means that nothing changed; `isUnresponsive`: the service was
  * asked whether it is there, and has not answered.
  */
-export function freshness({ state, age, limit, isDoubted = false }) {
+export function freshness({ state, age, limit, isUnresponsive = false }) {
   if (state === "waiting" || state === "stopped") return { state: "waiting", text: "not connected" };
-  if (state === "live" && isDoubted) return { state: "stale", text: "no answer" };
+  if (state === "live" && isUnresponsive) return { state: "stale", text: "no answer" };
   if (state !== "live" || age === null) return { state: state === "live" ? "live" : "connecting", text: state === "live" ? "live" : "connecting" };
   if (limit !== null && age > limit) return { state: "stale", text: `${count(Math.floor(age))} s old` };
   return { state: "live", text: limit === null ? "live" : `live · updated ${age < 2 ? "now" : ago(age)}` };

@@ -35,7 +35,7 @@ const SUMS = {
 };
 
 /** A sum beside its limit, in words: {word, taken, limit, state, tone}. */
-export function sumWords({ name, taken, limit }) {
+export function limitText({ name, taken, limit }) {
   const say = name.endsWith("_bytes") ? bytes : name.endsWith("_seconds") ? (value) => `${count(Math.round(value))} s` : count;
   const part = limit > 0 ? taken / limit : 1;
   const [state, tone] = part >= 1 ? ["full", "bad"] : part >= 0.9 ? ["nearly full", "warn"] : ["has room", "ok"];
@@ -51,7 +51,7 @@ const BEYOND = {
 /** The sums that are near their limit, or at it, as banners' problems. */
 export function crowded(pool) {
   return pool.sums
-    .map((sum) => ({ sum, said: sumWords(sum) }))
+    .map((sum) => ({ sum, said: limitText(sum) }))
     .filter(({ said }) => said.tone !== "ok")
     .map(({ sum, said }) => ({
       key: `sum-${sum.name}`,
@@ -108,7 +108,7 @@ export function activity({ speaking, streams }) {
 }
 
 /** "2 of 14 match", "2,310 of 12,000 match; 500 of them are listed", "the newest 500 of 1,458", "14 connections". */
-export function countWords({ matching, listed, active, isSorted = false }) {
+export function countText({ matching, listed, active, isSorted = false }) {
   if (matching < active) return `${count(matching)} of ${count(active)} match${listed < matching ? `; ${count(listed)} of them are listed` : ""}`;
   return listed < active ? `the ${isSorted ? "first" : "newest"} ${count(listed)} of ${count(active)}` : counted(active, "connection");
 }
@@ -137,7 +137,7 @@ export function moreSessions(row) {
 }
 
 /** The browser and system in an agent string, short; the whole string is in the panel. */
-export function agentWords(agent) {
+export function agentText(agent) {
   if (!agent) return "unknown program";
   const browser = [
     ["Edg/", "Edge"],

@@ -196,7 +196,7 @@ export function instances(services, gateway) {
 }
 
 /** The checks in words, for those who do not see the bars. */
-export function checksInWords(checks) {
+export function checksText(checks) {
   if (checks.length === 0) return "No checks yet";
   const wrong = checks.filter((check) => check.state === "unhealthy").length;
   const slow = checks.filter((check) => check.state === "degraded" || check.state === "recovering").length;
@@ -208,7 +208,7 @@ export function checksInWords(checks) {
 }
 
 /** What "answered" is of: "100 % of the last 45 checks, since 14:02:11"; "" before the first. */
-export function answeredInWords({ answered, checks }) {
+export function answeredText({ answered, checks }) {
   if (answered === null || checks.length === 0) return "";
   return `${percent(answered)} of the last ${counted(checks.length, "check")}, since ${clockTime(checks[0].at)}`;
 }
@@ -219,7 +219,7 @@ export function flowP95({ lanes }, flow) {
 }
 
 /** "closed", "open, tries again in 8 s", "half-open": what the breaker does with the next request. */
-export function breakerInWords(breaker, retryIn) {
+export function breakerText(breaker, retryIn) {
   if (breaker === null) return "–";
   if (breaker === "open") return retryIn === null ? "open" : `open, one try in ${duration(Math.max(1, Math.round(retryIn)))}`;
   return breaker === "half_open" ? "half\u2011open" : breaker;
@@ -228,17 +228,17 @@ export function breakerInWords(breaker, retryIn) {
 const FLOWS = { captions: "captions", requests: "clients' requests" };
 
 /** The breaker of an instance: of both flows at once where they agree, else whose is not closed. */
-export function breakersInWords({ breaker, breaker_retry_in, lanes = [] }) {
+export function breakersText({ breaker, breaker_retry_in, lanes = [] }) {
   const shut = lanes.filter((lane) => lane.breaker !== "closed");
-  if (shut.length === 0 || shut.length === lanes.length) return breakerInWords(breaker, breaker_retry_in);
-  return shut.map((lane) => `${FLOWS[lane.flow]}: ${breakerInWords(lane.breaker, lane.breaker_retry_in)}`).join(", ");
+  if (shut.length === 0 || shut.length === lanes.length) return breakerText(breaker, breaker_retry_in);
+  return shut.map((lane) => `${FLOWS[lane.flow]}: ${breakerText(lane.breaker, lane.breaker_retry_in)}`).join(", ");
 }
 
 /** "3 of 64 connections busy, 2 waiting, breaker closed": what one flow has of an instance, and uses. */
-export function laneInWords(lanes, flow) {
+export function laneText(lanes, flow) {
   const lane = lanes.find((each) => each.flow === flow);
   if (lane === undefined) return null;
   const waiting = lane.waiting > 0 ? `, ${count(lane.waiting)} of ${count(lane.waiting_limit)} places in the queue taken` : "";
   const failed = lane.consecutive_failures > 0 ? `, ${counted(lane.consecutive_failures, "failure")} in a row` : "";
-  return `${count(lane.busy)} of ${counted(lane.connections, "connection")} busy${waiting}; breaker ${breakerInWords(lane.breaker, lane.breaker_retry_in)}${failed}`;
+  return `${count(lane.busy)} of ${counted(lane.connections, "connection")} busy${waiting}; breaker ${breakerText(lane.breaker, lane.breaker_retry_in)}${failed}`;
 }

@@ -4,7 +4,7 @@
  */
 
 /** The JSON object in a text, or null. */
-export function objectIn(text) {
+export function parseObject(text) {
   try {
     const value = JSON.parse(text);
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
@@ -15,14 +15,14 @@ export function objectIn(text) {
 }
 
 /** The service's own problem document in the text of an answer, or null: then the answer is somebody else's. */
-export function problemIn(text) {
-  const problem = objectIn(text);
+export function parseProblem(text) {
+  const problem = parseObject(text);
   if (problem === null || typeof problem.code !== "string" || problem.code === "") return null;
   return [problem.detail, problem.title].some((words) => typeof words === "string" && words !== "") ? problem : null;
 }
 
 /** What an answer means that is not the service's own, and what to do; `status` is all that it says. */
-export function inItsPlace(status) {
+export function foreignResponseText(status) {
   if (status >= 200 && status < 400) return `Something between this page and the service answered in its place (${status}): perhaps a network that wants a sign-in. Open another page, sign in there, and try again.`;
   if (status === 401 || status === 403 || status === 407) return `A proxy in front of the service does not let this through (${status}). Sign in there, or ask whoever runs it.`;
   if (status === 429) return "A proxy in front of the service takes no more requests from here for now (429). Try again in a minute.";

@@ -90,7 +90,7 @@ export function parsed(text, old) {
 export const isEditable = (row) => !row.fixed && !/(_key|_token|password|secret)$/.test(row.path) && !(Array.isArray(row.value) ? row.value.some((item) => typeof item === "object") : row.value !== null && typeof row.value === "object");
 
 /** What became of a change on the other workers that have not taken it over, in a sentence each; "" where all have. */
-export function othersWords(workers) {
+export function otherWorkersText(workers) {
   return workers
     .filter(({ outcome }) => outcome !== "applied")
     .map(({ worker, outcome, faults }) =>
@@ -102,7 +102,7 @@ export function othersWords(workers) {
 }
 
 /** What importing a file has changed, in a sentence. */
-export function importedWords(changes) {
+export function importedText(changes) {
   const of = (wanted) => changes.filter(({ outcome }) => outcome === wanted).length;
   const parts = [
     [of("applies"), "in force now"],

@@ -51,7 +51,7 @@ function delay({ waiting, lag, isSpoken }) {
  * The sentence under the title.
  *
  * `phase` of the session; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `capture`
- * "fine"|"stalled"|"silent"; `uplink` {state, waiting, isDoubted}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
+ * "fine"|"stalled"|"silent"; `uplink` {state, waiting, isUnresponsive}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
  * `waiting` {seconds, service}: what is late, or null; `recordings`: how many are being read; `isSpoken`: it is read out.
  */
 export function sentence({ phase, reason, connection, microphone, capture = "fine", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly, isSpoken = false }) {
@@ -60,7 +60,7 @@ export function sentence({ phase, reason, connection, microphone, capture = "fin
   if (phase === "failed") return `The session could not be opened. ${reason}`;
   const isOn = microphone === "open";
   const isSpeaking = isOn || uplink.state === "ending";
-  if (isSpeaking && (phase === "open" || phase === "rejoining") && (connection !== "live" || uplink.isDoubted)) {
+  if (isSpeaking && (phase === "open" || phase === "rejoining") && (connection !== "live" || uplink.isUnresponsive)) {
     return notConnected(uplink.waiting);
   }
   if (connection !== "live" && phase === "open") return "The connection is lost. New captions come when it is back.";
@@ -89,7 +89,7 @@ function notConnected(waiting) {
 }
 
 /** What may be done where the session could not be opened, or is no more. `hasLines`: something is shown of it. */
-export function goneWords({ phase, hasLines, mayBegin }) {
+export function closedText({ phase, hasLines, mayBegin }) {
   const stays = "What is shown stays on this page and can be taken with you.";
   if (phase === "failed") return `${hasLines ? `${stays} ` : ""}The session itself is not lost by this. Try again in a moment.`;
   if (hasLines) return stays;

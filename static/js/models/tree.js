@@ -24,14 +24,14 @@ function ofBranches(tree) {
 }
 
 /** "running for 2.4 h", "starting for 3 s", "next attempt in 4 s". `now` in seconds since the epoch. */
-export function stateWords(branch, now) {
+export function stateText(branch, now) {
   if (branch.backoff_until !== null) return `next attempt in ${duration(Math.max(0, Math.ceil(branch.backoff_until - now)))}`;
   if (branch.state === "running") return `for ${duration(Math.max(1, Math.round(branch.uptime)))}`;
   return `for ${duration(Math.max(1, Math.round(now - branch.since)))}`;
 }
 
 /** "2 restarts", with the limit once there are any. */
-export function restartWords(branch) {
+export function restartText(branch) {
   return branch.restarts === 0 ? "no restarts" : counted(branch.restarts, "restart");
 }
 

@@ -3,7 +3,7 @@
  * can, and is passed in.
  */
 
-import { inItsPlace, objectIn, problemIn } from "./responses.js";
+import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
 
 /** The largest recording the service takes. */
 export const LARGEST = 25 * 2 ** 20;
@@ -34,13 +34,13 @@ export function upload(file, url, { headers = {}, onProgress = () => {}, signal 
     request.upload.addEventListener("progress", ({ lengthComputable, loaded, total }) => lengthComputable && onProgress(loaded / total));
     request.addEventListener("load", () => {
       const { status, response } = request;
-      const answer = objectIn(response);
+      const answer = parseObject(response);
       if (status >= 200 && status < 300 && typeof answer?.stream_id === "string") {
         resolve(answer);
         return;
       }
-      const problem = problemIn(response);
-      reject(problem === null ? new UploadError(status, inItsPlace(status)) : new UploadError(status, problem.detail ?? problem.title, problem.code));
+      const problem = parseProblem(response);
+      reject(problem === null ? new UploadError(status, foreignResponseText(status)) : new UploadError(status, problem.detail ?? problem.title, problem.code));
     });
     request.addEventListener("error", () => reject(new UploadError(0, "The service cannot be reached.")));
     request.addEventListener("abort", () => reject(Object.assign(new Error("Cancelled."), { name: "AbortError" })));

@@ -16,7 +16,7 @@ const upper = (text) => text[0].toUpperCase() + text.slice(1);
  * The trouble that workers which do not answer are, as components/banners.js shows it, or [] where all do.
  * `workers`: [{worker, answered}]; `what`: what of theirs is missing; `since`: epoch seconds.
  */
-export function silence(workers, what, since) {
+export function silentWorkerProblems(workers, what, since) {
   const all = workers.map(({ worker }) => worker);
   const missing = workers.filter(({ answered }) => !answered).map(({ worker }) => worker);
   const silent = missing.map((worker) => workerLabel(worker, all));
@@ -38,7 +38,7 @@ export function silence(workers, what, since) {
 }
 
 /** How a worker was at the last heartbeat, in a few words. */
-export function briefWords({ answered, brief }) {
+export function workerStateText({ answered, brief }) {
   if (!answered) return "no answer";
   if (brief.state === "stopping") return "stopping";
   if (brief.state === "unknown") return "another version";

@@ -8,19 +8,19 @@ import { facts, showFacts } from "../components/fact-list.js";
 import { Panel } from "../components/panel.js";
 import { pill, setPill } from "../components/pill.js";
 import { Polling } from "../components/polling.js";
-import { carryOut } from "../components/actions.js";
+import { runAction } from "../components/actions.js";
 import { noSessions } from "../components/session-list.js";
-import { ready } from "../components/placeholder.js";
+import { fillPlaceholder } from "../components/placeholder.js";
 import { Table } from "../components/table.js";
 import { Tile } from "../components/tile.js";
 import { setTime, timeElement } from "../components/time-element.js";
 import { confirm } from "../components/confirm-dialog.js";
 import { control } from "../control-api.js";
 import { isolated } from "../models/bidi.js";
-import { agentWords, chosen, closing, countWords, crowded, doing, lowered, moreSessions, question, sentence, sumWords, tally } from "../models/connections.js";
+import { agentText, chosen, closing, countText, crowded, doing, lowered, moreSessions, question, sentence, limitText, tally } from "../models/connections.js";
 import { bytes, count, number } from "../models/number-format.js";
 import { Rates } from "../models/rates.js";
-import { silence, workerLabel } from "../models/workers.js";
+import { silentWorkerProblems, workerLabel } from "../models/workers.js";
 import { serverNow, socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
@@ -84,7 +84,7 @@ const table = new Table({
       create: (row) => h("span", {}, h("a", { class: "row-link", dir: "auto", href: panel.href(row.connection_id) }), h("span", { class: "cell-sub", dir: "auto" })),
       update: (cell, row) => {
         setText(cell.firstElementChild, row.name ?? row.address);
-        const parts = [row.name ? row.address : null, agentWords(row.agent), hasSeveral() ? labelOf(row.worker) : null];
+        const parts = [row.name ? row.address : null, agentText(row.agent), hasSeveral() ? labelOf(row.worker) : null];
         setText(cell.lastElementChild, parts.filter((part) => part !== null).join(" · "));
       },
     },
@@ -133,16 +133,16 @@ const sums = new Table({
   caption: "What there may be only so much of, all clients together",
   key: (row) => row.name,
   columns: [
-    { label: "What", sort: (row) => sumWords(row).word, text: (row) => sumWords(row).word },
-    { label: "Taken", number: true, keep: true, sort: (row) => row.taken / row.limit, text: (row) => sumWords(row).taken },
-    { label: "Of", number: true, keep: true, sort: (row) => row.limit, text: (row) => sumWords(row).limit },
+    { label: "What", sort: (row) => limitText(row).word, text: (row) => limitText(row).word },
+    { label: "Taken", number: true, keep: true, sort: (row) => row.taken / row.limit, text: (row) => limitText(row).taken },
+    { label: "Of", number: true, keep: true, sort: (row) => row.limit, text: (row) => limitText(row).limit },
     {
       label: "State",
       keep: true,
       sort: (row) => row.taken / row.limit,
       create: () => pill(),
       update: (cell, row) => {
-        const { state, tone } = sumWords(row);
+        const { state, tone } = limitText(row);
         setPill(cell, state, tone);
       },
     },
@@ -152,7 +152,7 @@ const sums = new Table({
 
 function showSums() {
   byId("sums").hidden = pool.sums.length === 0;
-  ready(byId("sums-slot"), sums.element);
+  fillPlaceholder(byId("sums-placeholder"), sums.element);
   sums.show(pool.sums);
 }
 
@@ -163,14 +163,14 @@ async function end(id, button) {
     verb: "End session",
     isDangerous: true,
   });
-  if (isSure) await carryOut(button, () => control("DELETE", `/api/sessions/${encodeURIComponent(id)}`), `The session ${isolated(id)} has ended.`);
+  if (isSure) await runAction(button, () => control("DELETE", `/api/sessions/${encodeURIComponent(id)}`), `The session ${isolated(id)} has ended.`);
 }
 
 async function close(row, button) {
   const isSure = await confirm({ ...closing(row, socket.connection?.connection_id === row.connection_id), isDangerous: true });
   if (!isSure) return;
   const path = `/api/connections/${encodeURIComponent(row.connection_id)}`;
-  await carryOut(button, () => control("DELETE", path), `The connection of ${isolated(row.name ?? row.address)} is being closed.`);
+  await runAction(button, () => control("DELETE", path), `The connection of ${isolated(row.name ?? row.address)} is being closed.`);
 }
 
 function showTiles() {
@@ -182,18 +182,18 @@ function showTiles() {
 }
 
 function showPool() {
-  const slot = byId("pool-slot");
+  const slot = byId("pool-placeholder");
   if (pool.connections.length === 0) {
-    ready(slot, emptyState("Nobody is connected.", "This page counts as one connection as soon as it is live."));
+    fillPlaceholder(slot, emptyState("Nobody is connected.", "This page counts as one connection as soon as it is live."));
     setText(byId("pool-count"), "");
     return;
   }
-  ready(slot, table.element);
+  fillPlaceholder(slot, table.element);
   table.filter(answered === null ? byId("find").value : "");
   table.show(chosen(rows(), wanted));
   const isWhole = pool.connections.length >= pool.active;
   const matching = answered?.matching ?? (isWhole ? table.matching : pool.active);
-  const words = countWords({ matching, listed: table.matching, active: pool.active, isSorted: answered !== null });
+  const words = countText({ matching, listed: table.matching, active: pool.active, isSorted: answered !== null });
   if (isChosen && !isAsking) {
     isChosen = false;
     setText(byId("pool-count"), words);
@@ -248,7 +248,7 @@ function showWorkers() {
   byId("worker").value = wanted.worker;
   const isSilent = pool.workers.some((each) => !each.answered);
   silentSince = isSilent ? (silentSince ?? serverNow()) : null;
-  showBanners(byId("problems"), [...silence(pool.workers, "connections", silentSince), ...crowded(pool), ...lowered(pool)]);
+  showBanners(byId("problems"), [...silentWorkerProblems(pool.workers, "connections", silentSince), ...crowded(pool), ...lowered(pool)]);
 }
 
 function showChoices() {
@@ -279,12 +279,12 @@ function showChoices() {
 }
 
 function showSessionTable() {
-  const slot = byId("sessions-slot");
+  const slot = byId("sessions-placeholder");
   if (pool.session_list.length === 0) {
     const isSilent = pool.workers.some((each) => !each.answered);
-    ready(slot, isSilent ? emptyState("No session is in use on the workers that answer.") : noSessions(pool.sessions));
+    fillPlaceholder(slot, isSilent ? emptyState("No session is in use on the workers that answer.") : noSessions(pool.sessions));
   } else {
-    ready(slot, sessions.element);
+    fillPlaceholder(slot, sessions.element);
     sessions.show(pool.session_list);
   }
   setText(byId("sessions-note"), pool.sessions > pool.session_list.length ? `${count(pool.session_list.length)} of ${count(pool.sessions)}` : "");

@@ -5,10 +5,10 @@ import { byId, setText } from "../components/dom.js";
 import { emptyState } from "../components/empty-state.js";
 import { InstancePanel } from "../components/instance-panel.js";
 import { InstanceTable } from "../components/instance-table.js";
-import { ready } from "../components/placeholder.js";
+import { fillPlaceholder } from "../components/placeholder.js";
 import { Table } from "../components/table.js";
 import { Tile } from "../components/tile.js";
-import { showWhose } from "../components/worker-note.js";
+import { showWorkerNote } from "../components/worker-note.js";
 import { count, joined, latency } from "../models/number-format.js";
 import { attemptsNote, routed, sentence } from "../models/gateway.js";
 import { instances } from "../models/overview.js";
@@ -58,12 +58,12 @@ const routes = new Table({
 
 function showInstances() {
   if (state.services === null || state.gateway === null) return;
-  const slot = byId("instances-slot");
+  const slot = byId("instances-placeholder");
   if (rows().length === 0) {
-    ready(slot, emptyState("No back end is configured.", "Name one under services in the settings file."));
+    fillPlaceholder(slot, emptyState("No back end is configured.", "Name one under services in the settings file."));
     return;
   }
-  ready(slot, table.element);
+  fillPlaceholder(slot, table.element);
   table.show(rows());
   panel.refresh();
 }
@@ -78,10 +78,10 @@ const topics = {
     setText(byId("page-status"), sentence(data));
     setText(byId("instances-note"), attemptsNote(data));
     showInstances();
-    const slot = byId("routes-slot");
-    if (data.routes.length === 0) ready(slot, emptyState("There are no routes.", "Add some under orchestration.gateway.routes in the settings file."));
+    const slot = byId("routes-placeholder");
+    if (data.routes.length === 0) fillPlaceholder(slot, emptyState("There are no routes.", "Add some under orchestration.gateway.routes in the settings file."));
     else {
-      ready(slot, routes.element);
+      fillPlaceholder(slot, routes.element);
       routes.show(routed(data));
     }
   },
@@ -98,6 +98,6 @@ const shell = new Shell(socket, { beat: { topic: "metrics", interval: 3 } });
 shell.start();
 chart.start();
 for (const [topic, show] of Object.entries(topics)) socket.onTopic(topic, show);
-showWhose(socket, (who, many) => `Each of the ${many} workers has breakers and figures of its own; these are those of ${who}.`);
+showWorkerNote(socket, (who, many) => `Each of the ${many} workers has breakers and figures of its own; these are those of ${who}.`);
 panel.start();
 socket.start();

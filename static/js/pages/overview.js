@@ -11,9 +11,9 @@ import { Polling } from "../components/polling.js";
 import { restartService } from "../components/actions.js";
 import { showSessions } from "../components/session-list.js";
 import { Tile } from "../components/tile.js";
-import { showTwigs } from "../components/branch-list.js";
-import { ready } from "../components/placeholder.js";
-import { showWhose } from "../components/worker-note.js";
+import { showBranchList } from "../components/branch-list.js";
+import { fillPlaceholder } from "../components/placeholder.js";
+import { showWorkerNote } from "../components/worker-note.js";
 import { control } from "../control-api.js";
 import { count, counted, duration, joined, latency, number } from "../models/number-format.js";
 import { instances, problems, sentence } from "../models/overview.js";
@@ -68,12 +68,12 @@ function showStatus() {
 
 function showServices() {
   if (state.services === null) return;
-  const slot = byId("services-slot");
+  const slot = byId("services-placeholder");
   if (rows().length === 0) {
-    ready(slot, emptyState("No back end is configured.", "Name one under services in the settings file; the service reads it when it is saved."));
+    fillPlaceholder(slot, emptyState("No back end is configured.", "Name one under services in the settings file; the service reads it when it is saved."));
     return;
   }
-  ready(slot, table.element);
+  fillPlaceholder(slot, table.element);
   table.show(rows());
   panel.refresh();
 }
@@ -95,15 +95,15 @@ const topics = {
   metrics(data) {
     state.metrics = data;
     showFigures(data);
-    const slot = byId("events-slot");
-    if (data.events.length === 0) ready(slot, emptyState("Nothing has happened yet.", "Restarts, faults and recoveries are told here."));
+    const slot = byId("events-placeholder");
+    if (data.events.length === 0) fillPlaceholder(slot, emptyState("Nothing has happened yet.", "Restarts, faults and recoveries are told here."));
     else showEvents(slot, data.events.slice(0, 12));
     setText(byId("events-note"), `up for ${duration(data.uptime)}`);
     showStatus();
   },
   tree(data) {
     state.tree = data;
-    showTwigs(ready(byId("branches-slot"), null, "ol", "twigs"), data.branches);
+    showBranchList(fillPlaceholder(byId("branches-placeholder"), null, "ol", "branch-list"), data.branches);
     const restarts = data.branches.reduce((sum, branch) => sum + branch.restarts, 0);
     setText(byId("branches-note"), `${restarts === 0 ? "no restarts" : counted(restarts, "restart")} since the start`);
     showStatus();
@@ -123,7 +123,7 @@ shell.start();
 throughput.start();
 latencies.start();
 for (const [topic, show] of Object.entries(topics)) socket.onTopic(topic, show);
-showWhose(socket, (who, many) => `Connections and sessions are those of all ${many} workers; everything else is that of ${who}, which this page talks to.`);
+showWorkerNote(socket, (who, many) => `Connections and sessions are those of all ${many} workers; everything else is that of ${who}, which this page talks to.`);
 /** When the sessions were last known, in seconds since the epoch. */
 let sessionsAt = null;
 // Only the newest sessions are shown here: the connections themselves are not asked for.
@@ -134,7 +134,7 @@ new Polling({ fetch: (path) => control("GET", path), interval: 5_000 }).ask("/ap
     return;
   }
   sessionsAt = serverNow();
-  showSessions(byId("sessions-slot"), answer.session_list.slice(0, 5), answer.sessions);
+  showSessions(byId("sessions-placeholder"), answer.session_list.slice(0, 5), answer.sessions);
   setText(byId("sessions-note"), answer.sessions > 5 ? `5 of ${count(answer.sessions)}` : "");
 });
 panel.start();

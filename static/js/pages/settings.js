@@ -2,17 +2,17 @@
 
 import { showBanners } from "../components/banners.js";
 import { byId, h, keyed, setText } from "../components/dom.js";
-import { importSettings } from "../components/settings-import-dialog.js";
-import { editSetting } from "../components/setting-dialog.js";
+import { openImportDialog } from "../components/settings-import-dialog.js";
+import { openSettingDialog } from "../components/setting-dialog.js";
 import { emptyState } from "../components/empty-state.js";
-import { ready } from "../components/placeholder.js";
+import { fillPlaceholder } from "../components/placeholder.js";
 import { Table } from "../components/table.js";
 import { timeElement } from "../components/time-element.js";
 import { toast } from "../components/toasts.js";
 import { control } from "../control-api.js";
 import { isolated } from "../models/bidi.js";
 import { counted } from "../models/number-format.js";
-import { grouped, importedWords, isEditable, matching, othersWords, sentence, shown, SOURCES } from "../models/settings.js";
+import { grouped, importedText, isEditable, matching, otherWorkersText, sentence, shown, SOURCES } from "../models/settings.js";
 import { serverNow, socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
@@ -55,10 +55,10 @@ async function edit(path) {
     .flatMap(({ rows }) => rows)
     .find((each) => each.path === path);
   const before = config.runtime.includes(path) ? row.value : null;
-  const answer = await editSetting(row, { isShared: config.shared });
+  const answer = await openSettingDialog(row, { isShared: config.shared });
   if (answer === null) return;
   show(answer.config);
-  const others = othersWords(answer.workers);
+  const others = otherWorkersText(answer.workers);
   if (others !== "") toast(others, { tone: "bad" });
   if (answer.waiting.includes(path)) {
     toast(`${path} is changed after a restart.`);
@@ -70,15 +70,15 @@ async function edit(path) {
 }
 
 function showValues() {
-  const slot = byId("values-slot");
+  const slot = byId("values-placeholder");
   const groups = matching(grouped(config), byId("find").value, byId("source").value);
   const found = groups.reduce((sum, { rows }) => sum + rows.length, 0);
   setText(byId("values-count"), counted(found, "value"));
   if (found === 0) {
-    ready(slot, emptyState("No value matches.", "Look for another word, or choose From: anywhere."));
+    fillPlaceholder(slot, emptyState("No value matches.", "Look for another word, or choose From: anywhere."));
     return;
   }
-  keyed(ready(slot, null, "div", "groups"), groups, {
+  keyed(fillPlaceholder(slot, null, "div", "groups"), groups, {
     key: ({ group }) => group,
     create: ({ group }) => {
       const table = new Table({ caption: group, columns, key: (row) => row.path, classes: "table-list table-settings" });
@@ -142,10 +142,10 @@ byId("import").addEventListener("click", () => byId("import-file").click());
 byId("import-file").addEventListener("change", async () => {
   const [file] = byId("import-file").files;
   byId("import-file").value = "";
-  const answer = file === undefined ? null : await importSettings(file);
+  const answer = file === undefined ? null : await openImportDialog(file);
   if (answer === null) return;
-  const others = othersWords(answer.workers);
+  const others = otherWorkersText(answer.workers);
   if (others !== "") toast(others, { tone: "bad" });
-  toast(importedWords(answer.changes));
+  toast(importedText(answer.changes));
 });
 socket.start();

@@ -5,9 +5,9 @@ import { copyText, saveText } from "../components/text-export.js";
 import { confirm } from "../components/confirm-dialog.js";
 import { Disclosure } from "../components/disclosure.js";
 import { byId, setAttribute, setText } from "../components/dom.js";
-import { Kept } from "../components/preferences.js";
+import { Preferences } from "../components/preferences.js";
 import { Notices } from "../components/notices.js";
-import { Slices } from "../components/sliced-task.js";
+import { SlicedTask } from "../components/sliced-task.js";
 import { toast } from "../components/toasts.js";
 import { LanguageChoice } from "../components/translation/language-choice.js";
 import { LargeType } from "../components/translation/large-type.js";
@@ -20,11 +20,11 @@ import { FORMATS, fileName, streamOf, toTxt } from "../models/exports.js";
 import { counted } from "../models/number-format.js";
 import { list } from "../models/languages.js";
 import { problems } from "../models/overview.js";
-import { Lateness } from "../models/caption-delay.js";
+import { CaptionDelay } from "../models/caption-delay.js";
 import { tabStorage } from "../models/session-memory.js";
 import { linkBase, readLink, writeLink } from "../models/session-link.js";
 import { TabSession } from "../models/tab-session.js";
-import { goneWords, here, middle, missed, nothingYet, sentence, whoYouAre } from "../models/translation-text.js";
+import { closedText, here, middle, missed, nothingYet, sentence, whoYouAre } from "../models/translation-text.js";
 import { socket } from "../page-socket.js";
 import { SessionClient } from "../session-client.js";
 import { Shell } from "../shell.js";
@@ -44,14 +44,14 @@ let wanted = link.session_id === null ? (tab.read() ?? link) : link;
 const wasCutOff = tab.wasSpeaking(wanted.session_id);
 /** Whether the service lets this page begin sessions: on its own machine, and for operators. */
 const mayBegin = ["operator", "local"].some((who) => who in document.body.dataset);
-const kept = new Kept();
+const kept = new Preferences();
 const captions = new Captions();
 const session = new SessionClient(socket);
 const notices = new Notices(byId("notices"));
 const delays = [];
 let services = null;
 /** What waits in the session's streams, and whether it is late. */
-const lateness = new Lateness();
+const lateness = new CaptionDelay();
 let spoken = null;
 /** Whether a link to this session was copied: then others may still come. */
 let isShared = false;
@@ -110,7 +110,7 @@ const transcript = new Transcript({
 /** Messages that wait: a long history comes at once, and is gone through in slices before it is drawn. */
 let arrived = [];
 let next = 0;
-const intake = new Slices(hearNext, {
+const intake = new SlicedTask(hearNext, {
   after: (isDone) => {
     count();
     if (isDone) transcript.draw();
@@ -206,7 +206,7 @@ function words(less = {}) {
     connection: socket.state.state,
     microphone: speaking.state,
     capture: speaking.capture,
-    uplink: { state: speaking.uplink.state, waiting: speaking.uplink.waiting, isDoubted: speaking.uplink.isDoubted },
+    uplink: { state: speaking.uplink.state, waiting: speaking.uplink.waiting, isUnresponsive: speaking.uplink.isUnresponsive },
     participants: session.participants,
     count: session.count,
     speaking: session.participants.filter((one) => one.speaking && one.participant_id !== me).map(({ name }) => name || "Someone"),
@@ -247,7 +247,7 @@ function showSession() {
       word: { gone: "ended", failed: "failed", uninvited: "no link" }[phase],
       tone: phase === "uninvited" ? "warn" : "bad",
       text: session.reason,
-      more: goneWords({ phase, hasLines: transcript.length > 0, mayBegin }),
+      more: closedText({ phase, hasLines: transcript.length > 0, mayBegin }),
       // What kept this session from being opened would keep a new one from it as well.
       actions: phase === "failed" ? [{ label: "Try again", run: () => location.reload() }] : mayBegin ? [{ label: "Start a new one", run: begin }] : [],
       isDismissable: false,
@@ -351,13 +351,13 @@ async function mayLeave() {
   });
   if (isSure) {
     await speaking.close();
-    await lastWords();
+    await drainUplink();
   }
   return isSure;
 }
 
 /** Wait until the service has all that was said, as far as that does not take long. */
-function lastWords() {
+function drainUplink() {
   const end = performance.now() + LAST_WORDS;
   return new Promise((resolve) => {
     const look = () => {

@@ -7,15 +7,15 @@ import { Panel } from "../components/panel.js";
 import { pill, setPill } from "../components/pill.js";
 import { Polling } from "../components/polling.js";
 import { restartBranch } from "../components/actions.js";
-import { ready } from "../components/placeholder.js";
+import { fillPlaceholder } from "../components/placeholder.js";
 import { setTime, timeElement } from "../components/time-element.js";
 import { rule } from "../components/branch-list.js";
 import { control } from "../control-api.js";
 import { isolated } from "../models/bidi.js";
 import { count, duration, percent } from "../models/number-format.js";
 import { branchTone, word } from "../models/state-tones.js";
-import { fullness, restartWords, sentence, stateWords } from "../models/tree.js";
-import { briefWords, workerLabel } from "../models/workers.js";
+import { fullness, restartText, sentence, stateText } from "../models/tree.js";
+import { workerStateText, workerLabel } from "../models/workers.js";
 import { serverNow, socket } from "../page-socket.js";
 import { Shell } from "../shell.js";
 
@@ -30,13 +30,13 @@ const polling = new Polling({ fetch: (path) => control("GET", path) });
 const panel = new Panel(byId("branch"), { field: "branch", onChange: () => showPanel(true) });
 
 function showBranches() {
-  const slot = byId("branches-slot");
+  const slot = byId("branches-placeholder");
   if (tree.branches.length === 0) {
-    ready(slot, emptyState("No branch has started yet.", "They appear here one after the other while the service starts."));
+    fillPlaceholder(slot, emptyState("No branch has started yet.", "They appear here one after the other while the service starts."));
     return;
   }
   const now = serverNow();
-  keyed(ready(slot, null, "ol", "branches"), tree.branches, {
+  keyed(fillPlaceholder(slot, null, "ol", "branches"), tree.branches, {
     key: (branch) => branch.name,
     create: (branch) => {
       const link = h("a", { href: panel.href(branch.name) }, branch.name);
@@ -60,8 +60,8 @@ function showBranches() {
     },
     update: (element, branch) => {
       setPill(element.querySelector(".pill"), word(branch.state), branchTone(branch.state));
-      setText(element.querySelector('[data-part="for"]'), stateWords(branch, now));
-      setText(element.querySelector('[data-part="restarts"]'), restartWords(branch));
+      setText(element.querySelector('[data-part="for"]'), stateText(branch, now));
+      setText(element.querySelector('[data-part="restarts"]'), restartText(branch));
       setText(element.querySelector(".branch-detail"), [isolated(branch.detail), branch.waits_for && `waits for ${isolated(branch.waits_for)}`].filter(Boolean).join(" · "));
       const error = element.querySelector(".branch-error");
       const isRecent = branch.last_error !== null && branch.state !== "running";
@@ -112,7 +112,7 @@ function showPanel(isNew = false) {
     ["Says", branch.detail || null],
     ["Waits for", branch.waits_for],
     ["Restarts", `${count(branch.restarts)} since the start; more than ${count(branch.restart_limit)} failures in ${duration(branch.restart_window)} stop the service`],
-    ["Next attempt", branch.backoff_until === null ? null : stateWords(branch, serverNow()).replace("next attempt ", "")],
+    ["Next attempt", branch.backoff_until === null ? null : stateText(branch, serverNow()).replace("next attempt ", "")],
   ]);
   showQueues(branch.queues);
   showTasks(branch.tasks);
@@ -211,7 +211,7 @@ function showWorkers() {
     update: (element, each) => {
       setAttribute(element, "aria-pressed", String(each.here ? chosen === null : each.worker.name === chosen));
       setText(element.firstElementChild, `${workerLabel(each.worker, all)} `);
-      setText(element.lastElementChild, briefWords(each));
+      setText(element.lastElementChild, workerStateText(each));
     },
   });
 }

@@ -1,6 +1,6 @@
 /** "I speak" and "Read in": what the back ends offer, what was chosen, and what cannot go together. */
 
-import { inItsPlace, objectIn, problemIn } from "../../models/responses.js";
+import { foreignResponseText, parseObject, parseProblem } from "../../models/responses.js";
 import { choices, firstTargets, impossible, languageName, list, readable, sources, unknown } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
 
@@ -85,8 +85,8 @@ export class LanguageChoice extends EventTarget {
       return;
     }
     if (signal.aborted) return;
-    const offer = response.ok ? objectIn(text) : null;
-    if (offer === null) this.#askAgain(problemIn(text)?.detail ?? inItsPlace(response.status));
+    const offer = response.ok ? parseObject(text) : null;
+    if (offer === null) this.#askAgain(parseProblem(text)?.detail ?? foreignResponseText(response.status));
     else this.#offered(offer);
   }
 

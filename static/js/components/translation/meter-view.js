@@ -1,6 +1,6 @@
 /** The microphone's level as a row of bars, and the last seconds as a waveform. */
 
-import { FLOOR_DB, LevelMeter, inWords, share } from "../../models/levels.js";
+import { FLOOR_DB, LevelMeter, levelText, share } from "../../models/levels.js";
 import { setAttribute, setText } from "../dom.js";
 
 /** The meter is drawn this often at most (ms); its words for a screen reader change far less. */
@@ -8,7 +8,7 @@ const DRAW_EVERY = 50;
 /** For those who asked for less motion: often enough to see whether one is heard. */
 const DRAW_CALMLY = 500;
 const WORDS_EVERY = 1000;
-/** Blocks of 40 ms in the waveform: eleven seconds. */
+/** RowBlocks of 40 ms in the waveform: eleven seconds. */
 const COLUMNS = 280;
 
 export class MeterView {
@@ -64,9 +64,9 @@ export class MeterView {
     if (now - this.#saidAt >= WORDS_EVERY) {
       this.#saidAt = now;
       setAttribute(this.#element, "aria-valuenow", Math.max(-60, Math.round(level)));
-      setAttribute(this.#element, "aria-valuetext", inWords(level));
+      setAttribute(this.#element, "aria-valuetext", levelText(level));
     }
-    setText(this.#figures, peak <= FLOOR_DB ? "silent" : `${inWords(level).replace(" dB", "")} / ${inWords(peak)}`);
+    setText(this.#figures, peak <= FLOOR_DB ? "silent" : `${levelText(level).replace(" dB", "")} / ${levelText(peak)}`);
     setAttribute(this.#figures, "class", peak > -0.5 ? "is-warn" : null);
     this.#paint();
   }

@@ -26,7 +26,7 @@ export class Speaking extends EventTarget {
   #prepare;
   #state = "off";
   #isStalled = false;
-  #silence = new SilenceWatch();
+  #silentWorkerProblems = new SilenceWatch();
   #isSilent = false;
   #status = null;
   #looking = null;
@@ -64,7 +64,7 @@ export class Speaking extends EventTarget {
     this.#microphone.addEventListener("block", ({ detail }) => {
       this.#meter.add(detail);
       this.#uplink.push(detail);
-      const isSilent = this.#silence.add(new Int16Array(detail), performance.now() / 1000);
+      const isSilent = this.#silentWorkerProblems.add(new Int16Array(detail), performance.now() / 1000);
       if (isSilent !== this.#isSilent) {
         this.#isSilent = isSilent;
         this.#changed();
@@ -93,7 +93,7 @@ export class Speaking extends EventTarget {
     });
     this.#microphone.addEventListener("devices", () => this.#list());
     this.#uplink.addEventListener("state", ({ detail }) => {
-      // The service tells changes only, and begins at silence.
+      // The service tells changes only, and begins at silentWorkerProblems.
       if (detail.state === "streaming") this.#status = { speaking: false, waiting_seconds: 0, waiting_for: null };
       this.#changed();
     });
@@ -184,7 +184,7 @@ export class Speaking extends EventTarget {
       if (this.#state !== "opening") return false;
       this.#state = "open";
       this.#isStalled = this.#isSilent = false;
-      this.#silence = new SilenceWatch();
+      this.#silentWorkerProblems = new SilenceWatch();
       this.#meter.open();
       this.#showGranted(granted);
       await this.#list();
@@ -253,11 +253,11 @@ export class Speaking extends EventTarget {
 
   /** What waits is first what the service has not acknowledged, then what its back ends have before them. */
   #showFacts() {
-    const isHeard = this.#uplink.state === "streaming" && !this.#uplink.isDoubted && !this.#isStalled;
+    const isHeard = this.#uplink.state === "streaming" && !this.#uplink.isUnresponsive && !this.#isStalled;
     setText(byId("fact-speech"), isHeard ? (this.#status?.speaking ? "now" : "none") : "–");
     if (this.#isStalled) setText(byId("fact-level"), "no sound");
     const { waiting } = this.#uplink;
-    if (waiting >= ON_ITS_WAY || this.#uplink.isDoubted) this.#showWaiting(waiting, "the connection");
+    if (waiting >= ON_ITS_WAY || this.#uplink.isUnresponsive) this.#showWaiting(waiting, "the connection");
     else if (isHeard) this.#showWaiting(this.#status?.waiting_seconds ?? 0, this.#status?.waiting_for);
     else this.#showWaiting(waiting, null);
   }

@@ -3,7 +3,7 @@
  * and those that are read in the session already, sent before a reload or by somebody else.
  */
 
-import { inItsPlace, problemIn } from "../../models/responses.js";
+import { foreignResponseText, parseProblem } from "../../models/responses.js";
 import { streamOf } from "../../models/exports.js";
 import { RecordingKeys } from "../../models/recording-keys.js";
 import { ended, entryOf, found, recordingState } from "../../models/recording-text.js";
@@ -13,7 +13,7 @@ import { h, keyed, setAttribute, setText } from "../dom.js";
 
 /** A finished one stays in the list for so long (ms). */
 const SHOWN_AFTER = 15_000;
-/** A recording may end in silence: written up to so many seconds before its end it is whole. */
+/** A recording may end in silentWorkerProblems: written up to so many seconds before its end it is whole. */
 const SILENCE = 3;
 /** Sent and read at a time; further ones wait here for their turn. */
 const AT_A_TIME = 2;
@@ -125,7 +125,7 @@ export class Recordings {
     const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}/recordings`, { headers: keyHeaders(this.#key()) });
     // 404: the session is begun with the first word.
     if (response.status === 404) return;
-    if (!response.ok) throw new Error(inItsPlace(response.status));
+    if (!response.ok) throw new Error(foreignResponseText(response.status));
     const { recordings } = await response.json();
     const now = new Set(recordings.map(({ stream_id }) => stream_id));
     // Those of another session that this tab was in are shown there.
@@ -227,8 +227,8 @@ export class Recordings {
     const response = await fetch(url, { method: "DELETE", headers });
     // 404: it has ended by itself meanwhile, which is told over the socket.
     if (response.ok || response.status === 404) return;
-    const problem = problemIn(await response.text());
-    throw new Error(problem === null ? inItsPlace(response.status) : (problem.detail ?? problem.title));
+    const problem = parseProblem(await response.text());
+    throw new Error(problem === null ? foreignResponseText(response.status) : (problem.detail ?? problem.title));
   }
 
   /** Whether this page may cancel it: any as owner or operator, else those that this tab sent. */

@@ -9,7 +9,7 @@ import { h } from "../dom.js";
 const FULL = 50;
 const TOO_MANY = 100;
 
-export class Blocks {
+export class RowBlocks {
   #list;
 
   /** `list` has role=list; its rows have role=listitem. */

@@ -12,8 +12,8 @@ import { languageName } from "../../models/languages.js";
 import { clockTime } from "../../models/time-format.js";
 import { gap, translated } from "../../models/translation-text.js";
 import { h, setAttribute, setText } from "../dom.js";
-import { Slices } from "../sliced-task.js";
-import { Blocks } from "./row-blocks.js";
+import { SlicedTask } from "../sliced-task.js";
+import { RowBlocks } from "./row-blocks.js";
 import { UnsureWords, unsureWord } from "./unsure-words.js";
 
 /** Nearer to the end than this (px) counts as at the end. */
@@ -41,7 +41,7 @@ export class Transcript {
   /** Lines that have changed since they were drawn; and those whose turn it is, the next one last. */
   #changed = new Set();
   #turns = [];
-  #drawing = new Slices(() => this.#drawOne(), { after: () => this.#scheduleFollow(), first: SEEN });
+  #drawing = new SlicedTask(() => this.#drawOne(), { after: () => this.#scheduleFollow(), first: SEEN });
   #unsure;
   /** Rows that promise a translation. */
   #promised = new Set();
@@ -68,7 +68,7 @@ export class Transcript {
     this.#mayDraw = mayDraw;
     this.#captions = captions;
     this.#list = list;
-    this.#blocks = new Blocks(list);
+    this.#blocks = new RowBlocks(list);
     this.#scroll = scroll;
     this.#jump = jump;
     this.#announce = announce;
