@@ -5,7 +5,7 @@
  * - Between `start()` and `stop()` it connects again after every loss, with full-jitter backoff, except where
  *   the close code says that it must not. Both are idempotent.
  * - Session messages (those with an `offset`) are delivered in order and exactly once. What was missed is
- *   asked for; where the service cannot give it, a `lost` event says so. Nothing is skipped in silentWorkerProblems.
+ *   asked for; where the service cannot give it, a `lost` event says so. Nothing is skipped in silence.
  * - Topics are subscribed again after every reconnect.
  *
  * Events:

@@ -1,158 +1,152 @@
 /**
- * What every page has around its content: colours, the counts beside the names in the side bar, the bar that says
- * that the connection is lost, and how fresh the figures are.
+ * The frame of every page: colours, the counts in the side bar, the bar that shows a lost connection, and how fresh
+ * the figures are.
  */
 
-import { Clock } from "./components/time-element.js";
 import { byId, setAttribute, setText } from "./components/dom.js";
-import { signIn } from "./control-api.js";
-import { count, counted } from "./models/number-format.js";
+import { Scope } from "./components/scope.js";
+import { Clock } from "./components/time-element.js";
 import { toast } from "./components/toasts.js";
-import { freshness, waiting } from "./models/connection-text.js";
-import { causeText } from "./models/connection-diagnosis.js";
 import { probeConnection } from "./connection-probe.js";
+import { signIn } from "./control-api.js";
+import { causeText } from "./models/connection-diagnosis.js";
+import { freshness, waiting } from "./models/connection-text.js";
+import { count, counted } from "./models/number-format.js";
 
 const THEME = "theme";
-/** What the numbers in the side bar count, one of it. */
+/** The unit of each count in the side bar, singular. */
 const COUNTED = { sessions: "session", connections: "connection" };
-/** Why there is no connection is asked not more often than this (ms). */
+/** Failed handshakes are probed at most this often (ms). */
 const PROBE_EVERY = 15_000;
-/** Grey shapes stand for figures this long; then a sentence says that they are awaited (ms). */
-const SHAPES = 1_000;
+/** Placeholders stand for figures this long (ms); then a sentence says that the page waits for them. */
+const PLACEHOLDERS_FOR = 1_000;
+/** The connection bar and the freshness are brought up to date this often (ms). */
+const UPDATE_EVERY = 500;
 
 export class Shell {
   #socket;
-  #clock = new Clock();
-  #off = [];
-  #timer = null;
-  #beat = null;
-  #heard = null;
-  /** Of when what is shown is, in seconds since the epoch by the service's clock. */
-  #asOf = null;
-  #cause = null;
-  #probedAt = -Infinity;
-  #retryAt = null;
+  #beat;
+  #isReady;
+  #scope = new Scope();
+  /** The last `state` event of the socket. */
   #state = { state: "connecting", reason: "" };
   #wasLive = false;
-  #isReady;
-  #watch = null;
-  #awaited = null;
+  /** When the next attempt to connect begins, on the clock of `performance.now()`, or null. */
+  #retryAt = null;
+  /** When figures were last received, on the same clock, or null. */
+  #receivedAt = null;
+  /** The same moment in seconds since the epoch by the service's clock. */
+  #asOf = null;
+  /** Why there is no connection, as text, or null. */
+  #cause = null;
+  #probedAt = -Infinity;
+  /** Waits for the content to be ready, and the timer that then stops waiting; null once it is shown. */
+  #observer = null;
+  #placeholderTimer = null;
 
   /**
-   * `beat`: {topic, interval}: a topic that changes at every beat, so that its silentWorkerProblems means that the figures are
-   * old (`interval` in seconds). Without one only the connection is judged. `isReady()`: whether the page has what
-   * it shows first; until then its content is not shown.
+   * `beat`: {topic, interval}: a topic that is published every `interval` seconds, so that silence means that the
+   * figures are old. Without one only the connection is judged. `isReady()`: whether the page's first content is
+   * there; until then it is hidden.
    */
   constructor(socket, { beat = null, isReady = isFilled } = {}) {
-    this.#isReady = isReady;
     this.#socket = socket;
     this.#beat = beat;
+    this.#isReady = isReady;
   }
 
   start() {
-    this.#clock.start();
-    this.#colours();
-    this.#socket.addEventListener("state", this.#follow);
-    this.#socket.addEventListener("message", this.#announce);
-    this.#socket.addEventListener("complaint", this.#refused);
-    byId("connection-now").addEventListener("click", this.#again);
-    this.#off.push(this.#socket.onTopic("counts", (data) => this.#count(data)));
-    if (this.#beat) this.#off.push(this.#socket.onTopic(this.#beat.topic, () => this.heard()));
-    this.#timer = setInterval(() => this.#tell(), 500);
-    this.#follow({ detail: this.#socket.state });
-    this.#watch = new MutationObserver(() => this.reveal());
-    this.#watch.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["aria-busy"] });
-    this.#awaited = setTimeout(() => {
-      document.documentElement.dataset.loading = "long";
-      if (byId("page-status").textContent === "") setText(byId("page-status"), "Waiting for the service.");
-    }, SHAPES);
-    this.reveal();
-  }
-
-  /** Show the content, all at once, when what it shows first is there. */
-  reveal() {
-    if (this.#watch === null || !this.#isReady()) return;
-    this.#settle();
-    delete document.documentElement.dataset.loading;
-  }
-
-  #settle() {
-    clearTimeout(this.#awaited);
-    this.#watch?.disconnect();
-    this.#watch = null;
+    const scope = this.#scope;
+    if (!scope.open()) return;
+    scope.start(new Clock());
+    checkTheme(document.documentElement.dataset.theme ?? "system");
+    scope.listen(document, "change", ({ target }) => target.closest?.(".theme-choice") && chooseTheme(target.value));
+    scope.listen(this.#socket, "state", ({ detail }) => this.#follow(detail));
+    scope.listen(this.#socket, "message", ({ detail }) => detail.type === "system_announcement" && showAnnouncement(detail));
+    scope.listen(this.#socket, "complaint", ({ detail }) => this.#rejected(detail));
+    scope.listen(byId("connection-now"), "click", () => this.#retry());
+    scope.defer(this.#socket.onTopic("counts", showCounts));
+    if (this.#beat) scope.defer(this.#socket.onTopic(this.#beat.topic, () => this.figuresReceived()));
+    scope.every(UPDATE_EVERY, () => this.#update());
+    this.#follow(this.#socket.state);
+    this.#awaitContent();
+    scope.defer(() => this.#stopWaiting());
   }
 
   stop() {
-    this.#settle();
-    this.#clock.stop();
-    clearInterval(this.#timer);
-    this.#socket.removeEventListener("state", this.#follow);
-    this.#socket.removeEventListener("message", this.#announce);
-    this.#socket.removeEventListener("complaint", this.#refused);
-    byId("connection-now").removeEventListener("click", this.#again);
-    for (const off of this.#off.splice(0)) off();
+    this.#scope.close();
   }
 
-  /** Figures have come. */
-  heard() {
-    this.#heard = performance.now();
+  /** Show the content, all at once, when the first of it is ready. */
+  reveal() {
+    if (this.#observer === null || !this.#isReady()) return;
+    this.#stopWaiting();
+    delete document.documentElement.dataset.loading;
+  }
+
+  /** The page's figures were just received. */
+  figuresReceived() {
+    this.#receivedAt = performance.now();
     this.#asOf = this.#socket.serverNow / 1000;
-    this.#tell();
+    this.#update();
   }
 
-  #follow = ({ detail }) => {
-    this.#state = detail;
-    if (detail.state === "live") {
+  #awaitContent() {
+    this.#observer = new MutationObserver(() => this.reveal());
+    this.#observer.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["aria-busy"] });
+    this.#placeholderTimer = setTimeout(() => {
+      document.documentElement.dataset.loading = "long";
+      if (byId("page-status").textContent === "") setText(byId("page-status"), "Waiting for the service.");
+    }, PLACEHOLDERS_FOR);
+    this.reveal();
+  }
+
+  #stopWaiting() {
+    clearTimeout(this.#placeholderTimer);
+    this.#observer?.disconnect();
+    this.#observer = null;
+  }
+
+  /** Apply a `state` event of the socket. */
+  #follow(state) {
+    this.#state = state;
+    if (state.state === "live") {
       this.#wasLive = true;
       this.#cause = null;
       this.#probedAt = -Infinity;
     }
-    if (detail.state === "waiting" && !detail.opened) this.#probe();
-    this.#retryAt = typeof detail.retryIn === "number" ? performance.now() + detail.retryIn : null;
-    this.#tell();
-  };
+    if (state.state === "waiting" && !state.opened) this.#probe();
+    this.#retryAt = typeof state.retryIn === "number" ? performance.now() + state.retryIn : null;
+    this.#update();
+  }
 
-  /** A handshake failed, of which the browser says nothing: find out why. */
+  /** A handshake failed, and the browser does not say why: find out over HTTP. */
   async #probe() {
     const now = performance.now();
     if (now - this.#probedAt < PROBE_EVERY) return;
     this.#probedAt = now;
-    const found = await probeConnection();
-    if (this.#state.state === "live") return;
-    this.#cause = causeText(found, { isOperator: document.body.dataset.operator !== undefined });
-    this.#tell();
+    const diagnosis = await probeConnection();
+    if (this.#state.state === "live" || !this.#scope.isOpen) return;
+    this.#cause = causeText(diagnosis, { isOperator: document.body.dataset.operator !== undefined });
+    this.#update();
   }
 
-  /** Show what is said to everyone; what people say stays until it has been read. */
-  #announce = ({ detail }) => {
-    if (detail.type !== "system_announcement") return;
-    const isSaid = detail.state === undefined;
-    toast(detail.message, { title: isSaid ? "Announcement" : "", tone: detail.state === "degraded" ? "bad" : "", stays: detail.state !== "restored" });
-  };
+  /** An operator's page whose sign-in has expired has nothing to show: it goes to the sign-in page. */
+  #rejected({ code }) {
+    if (code === "token_required" && document.body.dataset.operator !== undefined) signIn();
+  }
 
-  /** An operator's page whose sign-in has run out has nothing left to show: it asks for the token again. */
-  #refused = ({ detail }) => {
-    if (detail.code === "token_required" && document.body.dataset.operator !== undefined) signIn();
-  };
-
-  #again = () => {
-    // A socket that the service refused has stopped; one that waits is told to wait no longer.
+  /** Start a socket that the service refused, and end the wait of one that retries. */
+  #retry() {
     this.#socket.start();
     this.#socket.retryNow();
-  };
+  }
 
-  #tell() {
+  #update() {
     const now = performance.now();
-    const age = this.#heard === null ? null : (now - this.#heard) / 1000;
+    const age = this.#receivedAt === null ? null : (now - this.#receivedAt) / 1000;
     const retryIn = this.#retryAt === null ? null : Math.max(0, this.#retryAt - now) / 1000;
-    const words = waiting({ ...this.#state, retryIn, wasLive: this.#wasLive, asOf: this.#asOf, cause: this.#cause });
-    const bar = byId("connection-bar");
-    bar.hidden = words === null;
-    if (words !== null) {
-      setText(byId("connection-text"), words.text);
-      setText(byId("connection-next"), words.next);
-    }
-    document.body.dataset.connection = words === null ? "live" : "waiting";
+    this.#showBar(waiting({ ...this.#state, retryIn, wasLive: this.#wasLive, asOf: this.#asOf, cause: this.#cause }));
     const limit = this.#beat ? 2 * this.#beat.interval : null;
     document.body.toggleAttribute("data-old", limit !== null && age !== null && age > limit);
     const live = byId("live");
@@ -162,34 +156,46 @@ export class Shell {
     setText(byId("live-text"), text);
   }
 
-  #count(data) {
-    for (const element of document.querySelectorAll("[data-count]")) {
-      const { count: what } = element.dataset;
-      const value = data[what];
-      setText(element, value > 0 ? count(value) : "");
-      const words = value > 0 ? counted(value, COUNTED[what]) : "";
-      setText(element.previousElementSibling, words);
-      setAttribute(element.closest("a"), "title", words || null);
-    }
-  }
-
-  #colours() {
-    const chosen = document.documentElement.dataset.theme ?? "system";
-    for (const input of document.querySelectorAll(".theme-choice input")) {
-      input.checked = input.value === chosen;
-      input.addEventListener("change", () => choose(input.value));
-    }
+  /** `bar`: {text, next}, or null where there is nothing to show. */
+  #showBar(bar) {
+    byId("connection-bar").hidden = bar === null;
+    document.body.dataset.connection = bar === null ? "live" : "waiting";
+    if (bar === null) return;
+    setText(byId("connection-text"), bar.text);
+    setText(byId("connection-next"), bar.next);
   }
 }
 
-/** Whether no grey shape is left. */
+/** Whether no placeholder is left. */
 const isFilled = () => document.querySelector("main [aria-busy=true], main .skeleton") === null;
 
-function choose(theme) {
+/** Show a message to all connections. What an operator wrote stays until it is dismissed. */
+function showAnnouncement({ message, state }) {
+  const isWritten = state === undefined;
+  toast(message, { title: isWritten ? "Announcement" : "", tone: state === "degraded" ? "bad" : "", stays: state !== "restored" });
+}
+
+/** Show the topic `counts` in the side bar. */
+function showCounts(counts) {
+  for (const element of document.querySelectorAll("[data-count]")) {
+    const name = element.dataset.count;
+    const value = counts[name];
+    const text = value > 0 ? counted(value, COUNTED[name]) : "";
+    setText(element, value > 0 ? count(value) : "");
+    setText(element.previousElementSibling, text);
+    setAttribute(element.closest("a"), "title", text || null);
+  }
+}
+
+function checkTheme(theme) {
+  for (const input of document.querySelectorAll(".theme-choice input")) input.checked = input.value === theme;
+}
+
+function chooseTheme(theme) {
   const root = document.documentElement;
   if (theme === "system") delete root.dataset.theme;
   else root.dataset.theme = theme;
-  for (const input of document.querySelectorAll(".theme-choice input")) input.checked = input.value === theme;
+  checkTheme(theme);
   try {
     if (theme === "system") localStorage.removeItem(THEME);
     else localStorage.setItem(THEME, theme);

@@ -83,7 +83,7 @@ def test_dialogs_toasts_and_fields_turn_only_themselves(foreign: Running, page_a
     page.locator("#announcement").fill(FOREIGN)
     page.get_by_role("button", name="Announce to all").last.click()
     expect(page.locator(".toast", has_text=FOREIGN)).to_be_visible()
-    page.locator("#pool-placeholder .row-link").first.click()
+    page.locator("#connections-placeholder .row-link").first.click()
     page.get_by_role("button", name="Close this connection").click()
     expect(page.get_by_role("heading", name=FOREIGN).last).to_be_visible()
     assert_nothing_turns(page, 10)

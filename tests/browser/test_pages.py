@@ -166,7 +166,7 @@ def test_names_that_are_markup_are_shown_as_text(broken: Running, page_at: PageA
     """A client chooses its name and its agent string."""
     page = page_at(broken.url + "/connections")
     settled(page)
-    expect(page.locator("#pool-placeholder")).to_contain_text('<img src=x onerror="document.title=1">')
+    expect(page.locator("#connections-placeholder")).to_contain_text('<img src=x onerror="document.title=1">')
     assert page.locator("#main img").count() == 0
     assert "Connections" in page.title()
 
@@ -303,14 +303,14 @@ def test_how_many_match_is_read_out_when_others_are_chosen_and_not_at_each_chang
     with scripted("full") as running:
         page = page_at(running.url + "/connections")
         settled(page)
-        expect(page.locator("#pool-note")).not_to_be_empty()
-        expect(page.locator("#pool-count")).to_be_empty()
+        expect(page.locator("#connections-note")).not_to_be_empty()
+        expect(page.locator("#connections-count")).to_be_empty()
         page.locator("#choices button").nth(1).click()
-        expect(page.locator("#pool-count")).to_contain_text("match")
-        before = page.locator("#pool-count").inner_text()
+        expect(page.locator("#connections-count")).to_contain_text("match")
+        before = page.locator("#connections-count").inner_text()
         running.service.scene = "broken"
-        expect(page.locator("#pool-placeholder tbody tr")).to_have_count(0)
-        assert page.locator("#pool-count").inner_text() == before
+        expect(page.locator("#connections-placeholder tbody tr")).to_have_count(0)
+        assert page.locator("#connections-count").inner_text() == before
 
 
 def test_guests_get_no_operators_navigation(page_at: PageAt, axe: str) -> None:
@@ -333,7 +333,7 @@ def test_rows_keep_their_order_under_the_pointer(page_at: PageAt) -> None:
         page = page_at(running.url + "/connections")
         settled(page)
         page.get_by_role("button", name="Waiting").click()
-        rows = page.locator("#pool-placeholder tbody tr")
+        rows = page.locator("#connections-placeholder tbody tr")
         expect(rows.first).to_contain_text("Mei-Ling")
         rows.nth(1).hover()
         running.service.scene = "broken"
@@ -350,7 +350,7 @@ def test_connections_are_found_and_counted(full: Running, page_at: PageAt) -> No
     """By what they are doing, and by name; fifty rows at a time."""
     page = page_at(full.url + "/connections")
     settled(page)
-    rows = page.locator("#pool-placeholder tbody tr")
+    rows = page.locator("#connections-placeholder tbody tr")
     expect(rows).to_have_count(50)
     page.get_by_role("button", name="Show 10 more").click()
     expect(rows).to_have_count(60)
@@ -419,7 +419,7 @@ def test_something_is_said_to_everyone(page_at: PageAt, axe: str, width: int) ->
         dialog.get_by_role("button", name="Announce to all").click()
         expect(dialog).to_be_hidden()
         toasts = page.locator(".toast")
-        expect(toasts.filter(has_text="58 connections took it in 31")).to_be_visible()
+        expect(toasts.filter(has_text="Sent to 58 connections in 31")).to_be_visible()
         assert running.service.changes == [("announce", "The service restarts at 22:00.")]
         heard = toasts.filter(has_text="The service restarts at 22:00.")
         expect(heard).to_be_visible()
@@ -433,7 +433,7 @@ def test_rates_are_told_once_they_are_known(page_at: PageAt) -> None:
     with scripted("full") as running:
         page = page_at(running.url + "/connections")
         settled(page)
-        cell = page.locator("#pool-placeholder tbody tr").first.locator("[data-label='Out /s']")
+        cell = page.locator("#connections-placeholder tbody tr").first.locator("[data-label='Out /s']")
         expect(cell).to_have_text("0")
 
 

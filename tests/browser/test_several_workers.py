@@ -59,7 +59,7 @@ def test_a_worker_that_does_not_answer_is_said_first(several: Running, page_at: 
     page = page_at(several.url + "/connections")
     settled(page)
     expect(page.locator("#page-status")).to_have_text(
-        "One worker does not answer; who is connected to it is not counted."
+        "One worker does not reply; its connections are not counted."
     )
     expect(page.locator("#problems .banner")).to_have_count(2)
     banner = page.locator("#problems .banner").first
@@ -70,19 +70,19 @@ def test_connections_are_shown_with_their_worker_and_by_worker(several: Running,
     """What is beyond the list is asked for, not filtered out of what happens to be shown."""
     page = page_at(several.url + "/connections")
     settled(page)
-    rows = page.locator("#pool-placeholder tbody tr")
+    rows = page.locator("#connections-placeholder tbody tr")
     expect(rows.first).to_contain_text(re.compile(r"worker\s0"))
-    expect(page.locator("#pool-note")).to_have_text("the newest 60 of 1,458")
+    expect(page.locator("#connections-note")).to_have_text("the newest 60 of 1,458")
     with page.expect_request("**/api/connections?worker=w-1"):
         page.get_by_label("Worker", exact=True).select_option(label="worker 1")
     expect(rows).to_have_count(30)
-    expect(page.locator("#pool-note")).to_have_text("30 of 1,458 match")
+    expect(page.locator("#connections-note")).to_have_text("30 of 1,458 match")
     with page.expect_request("**/api/connections?find=mei&worker=w-1"):
         page.get_by_label("Find").fill("mei")
     expect(rows).to_have_count(10)
     with page.expect_request("**/api/connections?find=mei&worker=w-1&sort=queued_bytes&order=descending"):
         page.get_by_role("button", name="Waiting").click()
-    expect(page.locator("#pool-note")).to_have_text("10 of 1,458 match")
+    expect(page.locator("#connections-note")).to_have_text("10 of 1,458 match")
     page.get_by_label("Find").fill("")
     page.get_by_label("Worker", exact=True).select_option(label="any")
     expect(rows).to_have_count(50)
@@ -168,13 +168,13 @@ def test_everyone_on_every_worker_is_told_and_shown_and_one_is_closed(
 ) -> None:
     """On the real service: the other worker's page is in the list, hears the announcement, and is closed."""
     page, other = connect_to_both(both, page_at)
-    rows = page.locator("#pool-placeholder tbody tr")
+    rows = page.locator("#connections-placeholder tbody tr")
     theirs = rows.filter(has_text=re.compile(r"worker\s1"))
     expect(theirs).to_have_count(1)
     page.get_by_role("button", name="Announce to all").click()
     page.get_by_role("textbox", name="Message").fill("Back at noon.")
     page.get_by_role("dialog").get_by_role("button", name="Announce to all").click()
-    expect(page.locator(".toast").filter(has_text="connections took it in")).to_be_visible()
+    expect(page.locator(".toast").filter(has_text=re.compile(r"Sent to \d+ connections in"))).to_be_visible()
     heard = other.locator(".toast")
     expect(heard).to_contain_text("Announcement")
     expect(heard).to_contain_text("Back at noon.")

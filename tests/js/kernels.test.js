@@ -128,7 +128,7 @@ test("channels are averaged and the input is left as it was", () => {
   assert.deepEqual([...left], [0.5, 1]);
 });
 
-test("too loud is clipped, never wrapped, and what is no number is silentWorkerProblems", () => {
+test("too loud is clipped, never wrapped, and what is no number is silence", () => {
   assert.deepEqual([...toInt16(Float32Array.from([1, -1, 2, -2, NaN, 0.5]))], [32_767, -32_768, 32_767, -32_768, 0, 16_384]);
 });
 

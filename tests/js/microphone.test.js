@@ -209,7 +209,7 @@ test("a device that cannot be opened again ends the microphone, with what to do"
   await microphone.stop();
 });
 
-test("a track that is muted is said until it is unmuted, though blocks of silentWorkerProblems come", async () => {
+test("a track that is muted is said until it is unmuted, though blocks of silence come", async () => {
   const { microphone, mediaDevices, told, speak } = setUp();
   await microphone.start();
   const [track] = mediaDevices.tracks;

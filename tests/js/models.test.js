@@ -88,7 +88,7 @@ test("names are listed as one says them", () => {
   assert.deepEqual([list([]), list(["a"]), list(["a", "b"]), list(["a", "b", "c"])], ["", "a", "a and b", "a, b and c"]);
 });
 
-test("levels: silentWorkerProblems is the floor, a full-scale square wave 0 dB, a sine −3 dB RMS", () => {
+test("levels: silence is the floor, a full-scale square wave 0 dB, a sine −3 dB RMS", () => {
   assert.equal(decibels(0), FLOOR_DB);
   assert.deepEqual(measure(new Float32Array(10)), { rms: FLOOR_DB, peak: FLOOR_DB });
   assert.deepEqual(measure(new Float32Array(0)), { rms: FLOOR_DB, peak: FLOOR_DB });
@@ -109,7 +109,7 @@ test("a meter rises at once, falls steadily and holds its peak", () => {
   assert.deepEqual(meter.add(silent, 20), { level: FLOOR_DB, peak: FLOOR_DB });
 });
 
-test("ten seconds of nothing at all is silentWorkerProblems, of noise it is not", () => {
+test("ten seconds of nothing at all is silence, of noise it is not", () => {
   const watch = new SilenceWatch();
   const nothing = new Int16Array(640).fill(1);
   const noise = new Int16Array(640).fill(3);

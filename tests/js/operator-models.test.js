@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { freshness, waiting } from "../../static/js/models/connection-text.js";
 import { Rates } from "../../static/js/models/rates.js";
-import { activity, agentText, announced, chosen, closing, countText, crowded, doing, lowered, moreSessions, question, sentence as connectionsSentence, limitText, tally } from "../../static/js/models/connections.js";
+import { activityCounts, activityPill, agentText, announcementResult, closeConfirmation, countText, limitProblems, limitText, loweredLimitProblems, matchingConnections, moreSessions, remoteQuery, sentence as connectionsSentence, sessionActivity } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
 import { breakerText, breakersText, checksText, instances, laneText, listed, problems, sentence } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/table-rows.js";
@@ -98,26 +98,26 @@ test("those who speak are counted", () => {
   assert.match(sentence({ services, tree: running, speech: { streams: 3 } }), /Speech is being transcribed\./);
 });
 
-test("fewer connections than were asked for are said, with what to do", () => {
-  assert.deepEqual(lowered({ limit_reason: "" }), []);
-  assert.deepEqual(lowered({}), []);
-  const [found] = lowered({ limit_reason: "10,000 connections were asked for; 512 fit." });
+test("a lowered connection limit is shown as a problem", () => {
+  assert.deepEqual(loweredLimitProblems({ limit_reason: "" }), []);
+  assert.deepEqual(loweredLimitProblems({}), []);
+  const [found] = loweredLimitProblems({ limit_reason: "10,000 connections were asked for; 512 fit." });
   assert.equal(found.text, "10,000 connections were asked for; 512 fit.");
 });
 
-test("a sum is said beside its limit, and near it as a banner", () => {
+test("a usage is shown beside its limit, and as a banner near it", () => {
   const sum = (name, taken, limit) => ({ name, taken, limit, setting: `x.${name}`, is_shared: true });
   assert.deepEqual(limitText(sum("stored_bytes", 2 ** 20, 2 ** 30)), { word: "Stored of all sessions", taken: "1\u00a0MB", limit: "1.1\u00a0GB", state: "has room", tone: "ok" });
   assert.equal(limitText(sum("waiting_speech_seconds", 12.4, 1800)).taken, "12 s");
   assert.equal(limitText(sum("something_new", 1, 2)).word, "something_new");
   const pool = { sums: [sum("sessions", 89, 100), sum("streams", 90, 100), sum("stored_bytes", 5, 4)] };
-  const said = crowded(pool);
+  const said = limitProblems(pool);
   assert.deepEqual(said.map(({ key, tone, word }) => [key, tone, word]), [
     ["sum-streams", "warn", "nearly full"],
     ["sum-stored_bytes", "bad", "full"],
   ]);
   assert.match(said[1].more, /Captions go on/);
-  assert.match(said[0].text, /90 of 100 are taken \(x.streams\)/);
+  assert.match(said[0].text, /90 of 100 are in use \(x.streams\)/);
 });
 
 test("what the service itself is short of is said first, and no back end is blamed", () => {
@@ -264,7 +264,7 @@ test("the connection's bar counts down, and says which kind of lost it is", () =
 
 test("figures are old once two beats have passed, and only where there is a beat", () => {
   assert.deepEqual(freshness({ state: "live", age: 12.7, limit: 6 }), { state: "stale", text: "12 s old" });
-  assert.deepEqual(freshness({ state: "live", age: 12.7, limit: null }), { state: "live", text: "live" }, "silentWorkerProblems means that nothing has changed");
+  assert.deepEqual(freshness({ state: "live", age: 12.7, limit: null }), { state: "live", text: "live" }, "silence means that nothing has changed");
   assert.equal(freshness({ state: "live", age: 0.4, limit: 6 }).text, "live · updated now");
   assert.equal(freshness({ state: "live", age: 4.2, limit: 6 }).text, "live · updated 4 s ago");
   assert.deepEqual(freshness({ state: "waiting", age: 1, limit: 6 }), { state: "waiting", text: "not connected" });
@@ -272,42 +272,42 @@ test("figures are old once two beats have passed, and only where there is a beat
 });
 
 test("a session is said to be spoken in while somebody in it speaks, and not while the rest is transcribed", () => {
-  assert.equal(activity({ speaking: 2, streams: 3 }), "2 speaking");
-  assert.equal(activity({ speaking: 0, streams: 1 }), "1 stream being transcribed");
-  assert.equal(activity({ speaking: 0, streams: 0 }), "");
+  assert.equal(sessionActivity({ speaking: 2, streams: 3 }), "2 speaking");
+  assert.equal(sessionActivity({ speaking: 0, streams: 1 }), "1 stream being transcribed");
+  assert.equal(sessionActivity({ speaking: 0, streams: 0 }), "");
 });
 
-test("connections are told by what they are doing, as the service counts them", () => {
+test("connections are counted and filtered by activity", () => {
   const connection = { doing: "listening", worker: "a" };
   const all = [connection, { ...connection, doing: "speaking" }, { ...connection, doing: "behind" }, { doing: "idle", worker: "b" }, { ...connection, doing: "closing" }];
-  assert.deepEqual(all.map((each) => doing(each).word), ["listening", "speaking", "behind", "in no session", "closing"]);
+  assert.deepEqual(all.map((each) => activityPill(each).word), ["listening", "speaking", "behind", "in no session", "closing"]);
   const doings = { listening: 9000, speaking: 3, behind: 1, idle: 5 };
-  assert.deepEqual(tally({ active: 9009, doings }).map(({ count }) => count), [9009, 3, 9000, 1, 5, 0]);
-  assert.equal(chosen(all, { doing: "behind", worker: "" }).length, 1);
-  assert.equal(chosen(all, { doing: "", worker: "" }).length, 5);
-  assert.equal(chosen(all, { doing: "", worker: "b" }).length, 1);
+  assert.deepEqual(activityCounts({ active: 9009, doings }).map(({ count }) => count), [9009, 3, 9000, 1, 5, 0]);
+  assert.equal(matchingConnections(all, { doing: "behind", worker: "" }).length, 1);
+  assert.equal(matchingConnections(all, { doing: "", worker: "" }).length, 5);
+  assert.equal(matchingConnections(all, { doing: "", worker: "b" }).length, 1);
   assert.equal(countText({ matching: 2, listed: 2, active: 14 }), "2 of 14 match");
   assert.equal(countText({ matching: 2310, listed: 500, active: 12000 }), "2,310 of 12,000 match; 500 of them are listed");
   assert.equal(countText({ matching: 1458, listed: 500, active: 1458 }), "the newest 500 of 1,458");
   assert.equal(countText({ matching: 1458, listed: 500, active: 1458, isSorted: true }), "the first 500 of 1,458");
   assert.equal(countText({ matching: 14, listed: 14, active: 14 }), "14 connections");
-  assert.match(connectionsSentence({ active: 10, limit: 10, doings, workers: [] }), /turned away/);
+  assert.match(connectionsSentence({ active: 10, limit: 10, doings, workers: [] }), /limit has been reached/);
   assert.match(connectionsSentence({ active: 1, limit: 10, doings, workers: [] }), /One connection is behind/);
   assert.equal(connectionsSentence({ active: 0, limit: 10, doings: {}, workers: [] }), "Nobody is connected.");
   assert.match(connectionsSentence({ active: 3, limit: 10, doings, workers: [] }, { state: "degraded", brief: "the disk is full" }), /cannot be stored right now: the disk is full\.$/);
-  assert.match(connectionsSentence({ active: 0, limit: 10, doings: {}, workers: [{ answered: false }] }), /^One worker does not answer; who is connected to it is not counted\.$/);
+  assert.match(connectionsSentence({ active: 0, limit: 10, doings: {}, workers: [{ answered: false }] }), /^One worker does not reply; its connections are not counted\.$/);
   assert.equal(moreSessions({ sessions: ["a"], session_count: 1 }), "");
   assert.equal(moreSessions({ sessions: ["a"], session_count: 57 }), " and 56 more");
 });
 
-test("what the page was not told of is asked for, and nothing else is", () => {
+test("the service is queried only for connections that the topic does not list", () => {
   const nothing = { find: " ", doing: "", worker: "", sort: null };
   const some = { active: 9000, connections: [{}] };
-  assert.equal(question({ active: 1, connections: [{}] }, { ...nothing, find: "ana" }), null);
-  assert.equal(question(some, nothing), null);
-  assert.equal(question(some, { ...nothing, sort: { label: "In /s", direction: "descending" } }), null);
-  assert.equal(question(some, { ...nothing, find: "ana b", doing: "behind" }), "find=ana+b&doing=behind");
-  assert.equal(question(some, { ...nothing, worker: "w", sort: { label: "Waiting", direction: "descending" } }), "worker=w&sort=queued_bytes&order=descending");
+  assert.equal(remoteQuery({ active: 1, connections: [{}] }, { ...nothing, find: "ana" }), null);
+  assert.equal(remoteQuery(some, nothing), null);
+  assert.equal(remoteQuery(some, { ...nothing, sort: { label: "In /s", direction: "descending" } }), null);
+  assert.equal(remoteQuery(some, { ...nothing, find: "ana b", doing: "behind" }), "find=ana+b&doing=behind");
+  assert.equal(remoteQuery(some, { ...nothing, worker: "w", sort: { label: "Waiting", direction: "descending" } }), "worker=w&sort=queued_bytes&order=descending");
 });
 
 test("workers that have not taken a change over are named, with the reason", () => {
@@ -322,10 +322,10 @@ test("workers are called by their place, and by their machine where there are se
   assert.equal(workerLabel(a, [a, b]), "worker\u00a00");
   assert.equal(workerLabel(c, [a, b, c]), "worker\u00a00 at y");
   assert.equal(workerLabel({ name: "d", place: null, host: "z", pid: 4 }, [a]), "process 4 at z");
-  assert.equal(workerLabel({ name: "e", place: null, host: null, pid: null }, [a]), "a worker that has not said where it is");
+  assert.equal(workerLabel({ name: "e", place: null, host: null, pid: null }, [a]), "a worker at an unknown place");
 });
 
-test("a worker that does not answer is named, and so is what is missing", () => {
+test("a worker that does not reply is named, with the data that is missing", () => {
   const worker = (place, answered) => ({ worker: { name: `w${place}`, place, host: "x", pid: place }, answered });
   assert.deepEqual(silentWorkerProblems([worker(0, true), worker(1, true)], "connections", 5), []);
   const [one] = silentWorkerProblems([worker(0, true), worker(1, false)], "connections", 5);
@@ -335,28 +335,28 @@ test("a worker that does not answer is named, and so is what is missing", () => 
   assert.equal(`${two.subject}: ${two.text}`, "Worker\u00a00 and worker\u00a01: their connections are not shown.");
   assert.equal(workerStateText({ answered: true, brief: { state: "running", amiss: [] } }), "all running");
   assert.equal(workerStateText({ answered: true, brief: { state: "running", amiss: ["gateway", "front"] } }), "gateway and front not running");
-  assert.equal(workerStateText({ answered: false, brief: { state: "running", amiss: [] } }), "no answer");
+  assert.equal(workerStateText({ answered: false, brief: { state: "running", amiss: [] } }), "no reply");
 });
 
-test("a connection is closed by its name, and one's own with a warning", () => {
-  assert.equal(closing({ name: "Ana", address: "192.0.2.1:5" }, false).title, "Close the connection of Ana at 192.0.2.1:5?");
-  assert.equal(closing({ name: null, address: "192.0.2.1:5" }, false).title, "Close the connection of 192.0.2.1:5?");
-  assert.match(closing({ name: null, address: "a" }, true).text, /this page's own/);
+test("the confirmation names the connection, and warns about the page's own", () => {
+  assert.equal(closeConfirmation({ name: "Ana", address: "192.0.2.1:5" }, false).title, "Close the connection of Ana at 192.0.2.1:5?");
+  assert.equal(closeConfirmation({ name: null, address: "192.0.2.1:5" }, false).title, "Close the connection of 192.0.2.1:5?");
+  assert.match(closeConfirmation({ name: null, address: "a" }, true).text, /the page's own/);
 });
 
-test("what became of an announcement is one sentence", () => {
-  assert.equal(announced({ taken: 1458, evicted: 0, seconds: 0.031 }), "1,458 connections took it in 31\u00a0ms.");
-  assert.equal(announced({ taken: 1, evicted: 1, seconds: 1.2 }), "1 connection took it in 1.2\u00a0s; 1 was too slow and had to connect again.");
-  assert.match(announced({ taken: 0, evicted: 12, seconds: 0 }), /12 were too slow/);
+test("the result of an announcement is one sentence", () => {
+  assert.equal(announcementResult({ taken: 1458, evicted: 0, seconds: 0.031 }), "Sent to 1,458 connections in 31\u00a0ms.");
+  assert.equal(announcementResult({ taken: 1, evicted: 1, seconds: 1.2 }), "Sent to 1 connection in 1.2\u00a0s; 1 was too slow and had to reconnect.");
+  assert.match(announcementResult({ taken: 0, evicted: 12, seconds: 0 }), /12 were too slow/);
   assert.match(
-    announced({ taken: 3, evicted: 0, seconds: 2, missing: ["Worker 1 at x (process 7)"] }),
-    /^3 connections .*\. Worker 1 at x \(process 7\) did not answer: those connected there may not have been told\.$/,
+    announcementResult({ taken: 3, evicted: 0, seconds: 2, missing: ["Worker 1 at x (process 7)"] }),
+    /^Sent to 3 connections .*\. Worker 1 at x \(process 7\) did not reply: clients connected there may not have received it\.$/,
   );
 });
 
 test("rates are over the last seconds, and unknown before there are two values", () => {
   const rates = new Rates();
-  const at = (now, sent, key = "a") => rates.note(now, [{ key, values: { sent } }]);
+  const at = (now, sent, key = "a") => rates.add(now, [{ key, values: { sent } }]);
   at(0, 10);
   assert.equal(rates.of("a", "sent"), null);
   at(2, 30);

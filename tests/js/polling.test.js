@@ -32,27 +32,27 @@ function scene() {
 test("it asks at once, and again after the answer", async () => {
   const { polling, asked, due, elapse, settle } = scene();
   const told = [];
-  polling.ask("/a", (what) => told.push(what));
+  polling.poll("/a", (what) => told.push(what));
   await elapse();
   assert.deepEqual(asked.map(({ path }) => path), ["/a"]);
   assert.equal(due.size, 0);
   asked[0].resolve(1);
   await settle();
-  assert.deepEqual(told, [{ answer: 1, error: null }]);
+  assert.deepEqual(told, [{ data: 1, error: null }]);
   assert.deepEqual([...due.values()].map(({ delay }) => delay), [2000]);
   await elapse();
   const error = new Error("no");
   asked[1].reject(error);
   await settle();
-  assert.deepEqual(told[1], { answer: null, error });
+  assert.deepEqual(told[1], { data: null, error });
 });
 
 test("an answer to what is not asked any more is not told", async () => {
   const { polling, asked, elapse, settle } = scene();
   const told = [];
-  polling.ask("/a", () => told.push("a"));
+  polling.poll("/a", () => told.push("a"));
   await elapse();
-  polling.ask("/b", () => told.push("b"));
+  polling.poll("/b", () => told.push("b"));
   asked[0].resolve(1);
   await settle();
   assert.deepEqual(told, []);
@@ -65,8 +65,8 @@ test("an answer to what is not asked any more is not told", async () => {
 
 test("the same again changes nothing, and a page that nobody sees asks nothing", async () => {
   const { polling, asked, due, state, elapse } = scene();
-  polling.ask("/a", () => {});
-  polling.ask("/a", () => {});
+  polling.poll("/a", () => {});
+  polling.poll("/a", () => {});
   assert.equal(due.size, 1);
   state.isHidden = true;
   await elapse();

@@ -356,7 +356,7 @@ test("three seconds without an acknowledgement while speech goes out: nobody may
   assert.equal(uplink.isUnresponsive, true);
 });
 
-test("a microphone that was gone for a while leaves silentWorkerProblems, so that what follows stands at its own time", async () => {
+test("a microphone that was gone for a while leaves silence, so that what follows stands at its own time", async () => {
   const { uplink, newest, begin, say, status, clock } = acknowledging();
   uplink.start(OPTIONS);
   await begin();

@@ -200,7 +200,7 @@ export class Uplink extends EventTarget {
     return start + block.byteLength / 2;
   }
 
-  /** Nothing was captured for a while: it counts as silentWorkerProblems, so that what follows stands at its own time. */
+  /** Nothing was captured for a while: it counts as silence, so that what follows stands at its own time. */
   #passOver(block) {
     this.#isInterrupted = false;
     const rate = this.#options.sample_rate;

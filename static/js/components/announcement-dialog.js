@@ -1,7 +1,7 @@
 /** The dialog in which something is said to everyone who is connected. */
 
 import { control, ProblemError } from "../control-api.js";
-import { announced } from "../models/connections.js";
+import { announcementResult } from "../models/connections.js";
 import { counted } from "../models/number-format.js";
 import { h, setText } from "./dom.js";
 import { toast } from "./toasts.js";
@@ -9,7 +9,7 @@ import { toast } from "./toasts.js";
 const LIMIT = 1000;
 
 /** `active`: how many are connected now. */
-export function announce(active) {
+export function openAnnouncementDialog(active) {
   const input = h("textarea", { id: "announcement", dir: "auto", rows: "4", maxlength: String(LIMIT), required: true, autocomplete: "off", "aria-describedby": "announcement-note announcement-fault" });
   const fault = h("p", { class: "is-bad small", id: "announcement-fault", dir: "auto", role: "alert" });
   const send = h("button", { class: "button button-main", type: "submit" }, "Announce to all");
@@ -36,7 +36,7 @@ export function announce(active) {
     try {
       const answer = await control("POST", "/api/announcements", { message });
       dialog.close();
-      toast(announced(answer), { tone: answer.missing.length > 0 ? "bad" : "" });
+      toast(announcementResult(answer), { tone: answer.missing.length > 0 ? "bad" : "" });
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
       setText(fault, error.message);

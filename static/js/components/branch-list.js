@@ -10,7 +10,7 @@ export function showBranchList(list, branches) {
       h(
         "li",
         { class: "branch-item" },
-        h("span", { class: "branch-rule", "aria-hidden": "true" }, rule(branch.depth)),
+        h("span", { class: "branch-rule", "aria-hidden": "true" }, branchRule(branch.depth)),
         h("a", { href: `/tree?branch=${encodeURIComponent(branch.name)}` }, branch.name),
         h("span", { class: "branch-item-detail", dir: "auto" }),
         h("span", { class: "branch-item-state" }),
@@ -25,4 +25,4 @@ export function showBranchList(list, branches) {
 }
 
 /** The line before a branch's name. */
-export const rule = (depth) => (depth === 0 ? "" : `${"  ".repeat(depth - 1)}└`);
+export const branchRule = (depth) => (depth === 0 ? "" : `${"  ".repeat(depth - 1)}└`);

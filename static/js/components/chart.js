@@ -1,24 +1,26 @@
 /**
  * A chart that answers one question. All charts of a page share the time axis and the cursor; a gap is drawn as a
- * gap; y starts at zero; the value under the cursor, or else the current one, is written out; the same
- * numbers stand in a table behind a button. The frame is the macro `chart`.
+ * gap; y starts at zero; the legend shows the value under the cursor, or else the current one; a button shows the
+ * same numbers as a table. The frame is the macro `chart`.
  */
 
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
 import { extent, withGaps } from "../models/series.js";
 import { clockTime } from "../models/time-format.js";
 import { h, setAttribute, setText } from "./dom.js";
+import { Scope } from "./scope.js";
 
 const HEIGHT = 190;
 const ROWS = 60;
 
-/** The colours are the theme's: read when a plot is made, and it is made anew when the theme changes. */
+/** The theme's colours. They are read when a plot is made; it is made again when the theme changes. */
 function colours(element) {
   const style = getComputedStyle(element);
   return (name) => style.getPropertyValue(`--${name}`).trim();
 }
 
 export class Chart {
+  #scope = new Scope();
   #plot = null;
   #data = [[]];
   #box;
@@ -32,7 +34,7 @@ export class Chart {
   #title;
   #isTable = false;
 
-  /** series: [{name, label, colour, dash?}] with `colour` a token's name; `format(value)` writes a value out. */
+  /** series: [{name, label, colour, dash?}] `colour` is a token's name; `format(value)` returns a value as text. */
   constructor(element, { series, format }) {
     const part = (name) => element.querySelector(`[data-part="${name}"]`);
     this.#series = series;
@@ -46,7 +48,6 @@ export class Chart {
       h("span", { class: "chart-key", "data-series": colour, "data-dash": Boolean(dash) }, `${label} `, h("strong", {}, "–")),
     );
     part("legend").replaceChildren(...this.#keys);
-    this.#toggle.addEventListener("click", () => this.#switch());
     this.#observer = new ResizeObserver(([entry]) => {
       const width = Math.floor(entry.contentRect.width);
       if (this.#plot !== null && width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
@@ -54,15 +55,16 @@ export class Chart {
   }
 
   start() {
+    if (!this.#scope.open()) return;
     this.#observer.observe(this.#box);
-    document.addEventListener("themechange", this.#remake);
-    matchMedia("(prefers-color-scheme: light)").addEventListener("change", this.#remake);
+    this.#scope.defer(() => this.#observer.disconnect());
+    this.#scope.listen(this.#toggle, "click", () => this.#switch());
+    this.#scope.listen(document, "themechange", () => this.#remake());
+    this.#scope.listen(matchMedia("(prefers-color-scheme: light)"), "change", () => this.#remake());
   }
 
   stop() {
-    this.#observer.disconnect();
-    document.removeEventListener("themechange", this.#remake);
-    matchMedia("(prefers-color-scheme: light)").removeEventListener("change", this.#remake);
+    this.#scope.close();
     this.#plot?.destroy();
     this.#plot = null;
   }
@@ -75,21 +77,21 @@ export class Chart {
     else if (this.#plot === null) this.#make();
     else this.#plot.setData(this.#data);
     this.#write();
-    this.#say();
+    this.#summarise();
     if (this.#isTable) this.#fill();
   }
 
-  #remake = () => {
+  #remake() {
     if (this.#plot === null) return;
     this.#plot.destroy();
     this.#make();
-  };
+  }
 
-  /** Axes without a line say nothing; a sentence does. */
+  /** Show a sentence in place of axes without a line. */
   #clear() {
     this.#plot?.destroy();
     this.#plot = null;
-    if (!this.#box.firstElementChild?.matches(".chart-empty")) this.#box.replaceChildren(h("p", { class: "chart-empty" }, "Nothing measured yet. The first points come within a few seconds of the first request."));
+    if (!this.#box.firstElementChild?.matches(".chart-empty")) this.#box.replaceChildren(h("p", { class: "chart-empty" }, "Nothing measured yet. The first points appear within seconds of the first request."));
   }
 
   #make() {
@@ -122,11 +124,11 @@ export class Chart {
       hooks: { setCursor: [() => this.#write()] },
     };
     this.#plot = new uPlot(options, this.#data, this.#box);
-    // The plot is a picture: what it says stands in the summary and in the table.
+    // A screen reader reads the summary and the table instead of the plot.
     setAttribute(this.#plot.root, "aria-hidden", "true");
   }
 
-  /** The values under the cursor, or the last known ones. */
+  /** Show the values under the cursor, or the last known ones, in the legend. */
   #write() {
     const index = this.#plot?.cursor.idx ?? null;
     this.#series.forEach((_series, which) => {
@@ -136,7 +138,7 @@ export class Chart {
     });
   }
 
-  #say() {
+  #summarise() {
     const words = this.#series.map(({ label }, which) => {
       const column = this.#data[which + 1] ?? [];
       const { low, high, known } = extent(column);

@@ -41,6 +41,10 @@ export class InstancePanel {
     this.#panel.start();
   }
 
+  stop() {
+    this.#panel.stop();
+  }
+
   refresh() {
     const { key } = this.#panel;
     if (key === null) return;

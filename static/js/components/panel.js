@@ -1,33 +1,27 @@
 /**
- * The side panel: what one row is in full. It has the page's URL with one more field (`?branch=health`), so that
+ * The side panel with the details of one row. Its address is the page's with one more query field (`?branch=health`), so that
  * it can be linked to and Back closes it. The frame is the macro `panel`.
  */
 
 import { setText } from "./dom.js";
+import { Scope } from "./scope.js";
 
 export class Panel {
   #dialog;
   #title;
   #field;
   #onChange;
+  /** The element that had the focus before the panel was opened. */
   #opener = null;
+  #scope = new Scope();
 
-  /** `onChange(key | null)`: another row is open now, or none; fill in `body`. */
+  /** `onChange(key | null)` is called when another row is opened, or none; it fills in `body`. */
   constructor(dialog, { field, onChange }) {
     this.#dialog = dialog;
     this.#title = dialog.querySelector("h2");
     this.body = dialog.querySelector(".panel-body");
     this.#field = field;
     this.#onChange = onChange;
-    dialog.querySelector("[data-close]").addEventListener("click", () => this.close());
-    dialog.addEventListener("cancel", (event) => {
-      event.preventDefault();
-      this.close();
-    });
-    dialog.addEventListener("click", (event) => {
-      if (event.target === dialog) this.close();
-    });
-    addEventListener("popstate", () => this.#follow());
   }
 
   /** The open row's key, or null. */
@@ -42,9 +36,24 @@ export class Panel {
     return `${url.pathname}${url.search}`;
   }
 
-  /** Open what the address names; call once the page can fill the panel. */
+  /** Open the row that the address names. Call it once the page can fill the panel. */
   start() {
+    if (!this.#scope.open()) return;
+    this.#scope.listen(this.#dialog.querySelector("[data-close]"), "click", () => this.close());
+    this.#scope.listen(this.#dialog, "cancel", (event) => {
+      event.preventDefault();
+      this.close();
+    });
+    this.#scope.listen(this.#dialog, "click", ({ target }) => {
+      if (target === this.#dialog) this.close();
+    });
+    this.#scope.listen(globalThis, "popstate", () => this.#follow());
     this.#follow();
+  }
+
+  /** Stop following the address; the dialog stays as it is. */
+  stop() {
+    this.#scope.close();
   }
 
   open(key) {

@@ -1,6 +1,6 @@
 /**
- * Asks the service something again and again, for what no topic tells. One question at a time: the next is asked
- * `interval` milliseconds after the answer to the last. A page that nobody sees asks nothing.
+ * Requests a path again and again, for what no topic publishes. One request at a time: the next one is sent
+ * `interval` milliseconds after the response to the last. A page that is hidden requests nothing.
  */
 export class Polling {
   #fetch;
@@ -10,9 +10,10 @@ export class Polling {
   #path = null;
   #listener = null;
   #timer = null;
-  #turn = 0;
+  /** Increases when another path is polled, or none: responses to earlier requests are dropped. */
+  #generation = 0;
 
-  /** `fetch(path)` resolves to the answer or rejects; `isHidden()`: whether nobody sees the page. */
+  /** `fetch(path)` resolves to the response's data, or rejects; `isHidden()`: whether nobody sees the page. */
   constructor({ fetch, interval = 2_000, timers = globalThis, isHidden = () => document.visibilityState === "hidden" }) {
     this.#fetch = fetch;
     this.#interval = interval;
@@ -20,45 +21,48 @@ export class Polling {
     this.#isHidden = isHidden;
   }
 
-  /** What is asked now, or null. */
+  /** The path that is polled, or null. */
   get path() {
     return this.#path;
   }
 
-  /** Ask `path` from now on, in place of what was asked before; `listener({answer, error})` has what came of it. */
-  ask(path, listener, { within = 0 } = {}) {
+  /**
+   * Poll `path` from now on, in place of the one before; `listener({data, error})` is called after each response.
+   * `within`: milliseconds until the first request.
+   */
+  poll(path, listener, { within = 0 } = {}) {
     this.#listener = listener;
     if (this.#path === path) return;
     this.#path = path;
-    this.#again(within);
+    this.#schedule(within);
   }
 
   stop() {
     this.#path = null;
-    this.#turn += 1;
+    this.#generation += 1;
     this.#timers.clearTimeout(this.#timer);
   }
 
-  #again(within) {
-    this.#turn += 1;
-    const turn = this.#turn;
+  #schedule(delay) {
+    this.#generation += 1;
+    const generation = this.#generation;
     this.#timers.clearTimeout(this.#timer);
-    this.#timer = this.#timers.setTimeout(() => this.#run(turn), within);
+    this.#timer = this.#timers.setTimeout(() => this.#request(generation), delay);
   }
 
-  async #run(turn) {
+  async #request(generation) {
     if (this.#isHidden()) {
-      this.#again(this.#interval);
+      this.#schedule(this.#interval);
       return;
     }
-    let told;
+    let outcome;
     try {
-      told = { answer: await this.#fetch(this.#path), error: null };
+      outcome = { data: await this.#fetch(this.#path), error: null };
     } catch (error) {
-      told = { answer: null, error };
+      outcome = { data: null, error };
     }
-    if (turn !== this.#turn) return; // something else is asked by now
-    this.#listener(told);
-    if (turn === this.#turn) this.#again(this.#interval);
+    if (generation !== this.#generation) return;
+    this.#listener(outcome);
+    if (generation === this.#generation) this.#schedule(this.#interval);
   }
 }

@@ -1,6 +1,6 @@
 /** Sessions, newest first, each with a link to read along. */
 
-import { activity } from "../models/connections.js";
+import { sessionActivity } from "../models/connections.js";
 import { count, counted } from "../models/number-format.js";
 import { h, keyed, setText } from "./dom.js";
 import { emptyState } from "./empty-state.js";
@@ -28,8 +28,8 @@ export function showSessions(slot, sessions, kept) {
       ),
     update: (element, session) => {
       const parts = [`${count(session.participants)} here`, counted(session.offset, "message")];
-      const doing = activity(session);
-      if (doing !== "") parts.unshift(doing);
+      const activity = sessionActivity(session);
+      if (activity !== "") parts.unshift(activity);
       setText(element.lastElementChild, parts.join(" · "));
     },
   });

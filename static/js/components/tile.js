@@ -2,9 +2,12 @@
 
 import { UNKNOWN } from "../models/number-format.js";
 import { sparkline } from "../models/series.js";
-import { setAttribute, setText } from "./dom.js";
+import { byId, setAttribute, setText } from "./dom.js";
 
 const BOX = { width: 200, height: 34 };
+
+/** The tiles with the ids `tile-NAME`, by name. */
+export const tilesById = (names) => Object.fromEntries(names.map((name) => [name, new Tile(byId(`tile-${name}`))]));
 
 export class Tile {
   #value;

@@ -21,7 +21,7 @@ export function waiting({ state, retryIn, reason = "", wasLive, asOf = null, cau
 
 /**
  * The live indicator: {state, text}. `age`: seconds since figures came, null before the first; `limit`: from
- * when on they are called old, null where silentWorkerProblems only means that nothing changed; `isUnresponsive`: the service was
+ * when on they are called old, null where silence only means that nothing changed; `isUnresponsive`: the service was
  * asked whether it is there, and has not answered.
  */
 export function freshness({ state, age, limit, isUnresponsive = false }) {

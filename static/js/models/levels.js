@@ -1,6 +1,6 @@
 /** How loud a block of samples is, in dBFS (0 dB: a full-scale square wave; full-scale sine: −3 dB RMS). Pure. */
 
-/** Below this nothing is told apart from silentWorkerProblems: the step of 16-bit audio is −90 dB. */
+/** Below this nothing is told apart from silence: the step of 16-bit audio is −90 dB. */
 export const FLOOR_DB = -90;
 
 /** An amplitude (1 = full scale) in dBFS, not below the floor. */
@@ -58,7 +58,7 @@ const SILENT_AFTER = 10;
 /** The last bit may be dither. */
 const NOTHING = 1;
 
-/** Tells an open microphone that gives digital silentWorkerProblems. Int16Array blocks. */
+/** Tells an open microphone that gives digital silence. Int16Array blocks. */
 export class SilenceWatch {
   #since = null;
 

@@ -1,23 +1,23 @@
-/** How fast counters grow, from their values at moments. Pure. */
+/** Rates of counters, from samples of their values. Pure. */
 
-/** Seconds over which a rate is taken: long enough that it does not flicker. */
+/** Seconds over which a rate is averaged: long enough that it does not flicker. */
 const WINDOW = 6;
 
-/** Rates of many things with several counters each. What is no longer noted is forgotten. */
+/** Rates of many things with several counters each. Things missing from the newest sample are forgotten. */
 export class Rates {
   #samples = new Map();
 
-  /** Note the counters of everything there is at `now` (seconds): `rows` [{key, values: {name: count}}]. */
-  note(now, rows) {
+  /** Add a sample of all counters at `now` (seconds): `rows` [{key, values: {name: count}}]. */
+  add(now, rows) {
     const before = this.#samples;
     this.#samples = new Map();
     for (const { key, values } of rows) {
-      const kept = (before.get(key) ?? []).filter((sample) => now - sample.now <= WINDOW && sample.now < now);
-      this.#samples.set(key, [...kept, { now, values }]);
+      const recent = (before.get(key) ?? []).filter((sample) => now - sample.now <= WINDOW && sample.now < now);
+      this.#samples.set(key, [...recent, { now, values }]);
     }
   }
 
-  /** What `name` of `key` grows by in a second, or null where that is not known yet. */
+  /** The growth of counter `name` of `key` per second, or null until it is known. */
   of(key, name) {
     const samples = this.#samples.get(key) ?? [];
     const [first, last] = [samples[0], samples.at(-1)];

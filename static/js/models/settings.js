@@ -114,3 +114,15 @@ export function importedText(changes) {
 
 /** What a change of an imported file comes to. */
 export const OUTCOMES = { applies: "at once", waits: "after a restart", fixed: "not changed" };
+
+/**
+ * The faults of the settings file, and the changes of other workers that this one rejected, as problems for banners.
+ * `rejectedSince`: when such a change was first noticed, in epoch seconds.
+ */
+export function faultProblems({ file, refused }, rejectedSince) {
+  const problem = { tone: "bad", word: "not applied", action: null };
+  return [
+    ...file.faults.map(({ path, expected }) => ({ ...problem, key: path, subject: path, text: expected, more: "The service keeps the value it had; correct the file and save it.", since: file.read_at })),
+    ...refused.map(({ path, expected }) => ({ ...problem, key: `refused ${path}`, subject: path, text: expected, more: "It was changed on another worker. This worker keeps the value it had; correct its file, or undo the change there.", since: rejectedSince })),
+  ];
+}

@@ -1,4 +1,4 @@
-/** What workers are called, and what is said of those that do not answer. Pure. */
+/** The labels of workers, and the problem that a worker does not reply. Pure. */
 
 import { listed } from "./overview.js";
 
@@ -6,15 +6,29 @@ import { listed } from "./overview.js";
 export function workerLabel(worker, workers) {
   const hosts = new Set(workers.map(({ host }) => host));
   const number = worker.place === null ? null : `worker\u00a0${worker.place}`;
-  if (number === null) return worker.host === null ? "a worker that has not said where it is" : `process ${worker.pid} at ${worker.host}`;
+  if (number === null) return worker.host === null ? "a worker at an unknown place" : `process ${worker.pid} at ${worker.host}`;
   return hosts.size > 1 && worker.host !== null ? `${number} at ${worker.host}` : number;
+}
+
+/** The label of the worker called `name`. `workers`: [{worker}], all there are. */
+export function labelOf(name, workers) {
+  const all = workers.map(({ worker }) => worker);
+  const worker = all.find((each) => each.name === name);
+  return worker === undefined ? "a worker that has stopped" : workerLabel(worker, all);
+}
+
+/** The same with its process and its machine. */
+export function placeOf(name, workers) {
+  const worker = workers.map((each) => each.worker).find((each) => each.name === name);
+  const label = labelOf(name, workers);
+  return worker === undefined || worker.host === null ? label : `${label}, process ${worker.pid} at ${worker.host}`;
 }
 
 const upper = (text) => text[0].toUpperCase() + text.slice(1);
 
 /**
- * The trouble that workers which do not answer are, as components/banners.js shows it, or [] where all do.
- * `workers`: [{worker, answered}]; `what`: what of theirs is missing; `since`: epoch seconds.
+ * The problem that some workers do not reply, as components/banners.js shows it, or [] where all do.
+ * `workers`: [{worker, answered}]; `what`: which of their data is missing; `since`: epoch seconds.
  */
 export function silentWorkerProblems(workers, what, since) {
   const all = workers.map(({ worker }) => worker);
@@ -26,20 +40,20 @@ export function silentWorkerProblems(workers, what, since) {
   return [
     {
       key: "silent workers",
-      word: "no answer",
+      word: "no reply",
       tone: "warn",
       subject: upper(listed(silent)),
       text: `${whose} ${what} are not shown.`,
-      more: `${processes.length > 0 ? `${upper(listed(processes))} may be` : "It may be"} busy, stopped, or cut off from Redis; it is asked again every few seconds.`,
+      more: `${processes.length > 0 ? `${upper(listed(processes))} may be` : "It may be"} busy, stopped, or cut off from Redis; the request is repeated every few seconds.`,
       since,
       action: null,
     },
   ];
 }
 
-/** How a worker was at the last heartbeat, in a few words. */
+/** A worker's state at its last heartbeat, in a few words. */
 export function workerStateText({ answered, brief }) {
-  if (!answered) return "no answer";
+  if (!answered) return "no reply";
   if (brief.state === "stopping") return "stopping";
   if (brief.state === "unknown") return "another version";
   return brief.amiss.length === 0 ? "all running" : `${listed(brief.amiss)} not running`;

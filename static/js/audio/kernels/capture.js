@@ -10,7 +10,7 @@ import { Resampler } from "./resampler.js";
 
 export const RATE = 16_000;
 
-/** Float samples (1 = full scale) as 16-bit ones. What is not a number becomes silentWorkerProblems rather than a click. */
+/** Float samples (1 = full scale) as 16-bit ones. What is not a number becomes silence rather than a click. */
 export function toInt16(samples) {
   const out = new Int16Array(samples.length);
   for (let index = 0; index < samples.length; index += 1) {

@@ -8,7 +8,7 @@ const DRAW_EVERY = 50;
 /** For those who asked for less motion: often enough to see whether one is heard. */
 const DRAW_CALMLY = 500;
 const WORDS_EVERY = 1000;
-/** RowBlocks of 40 ms in the waveform: eleven seconds. */
+/** Blocks of 40 ms in the waveform: eleven seconds. */
 const COLUMNS = 280;
 
 export class MeterView {

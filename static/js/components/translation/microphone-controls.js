@@ -26,7 +26,7 @@ export class Speaking extends EventTarget {
   #prepare;
   #state = "off";
   #isStalled = false;
-  #silentWorkerProblems = new SilenceWatch();
+  #silence = new SilenceWatch();
   #isSilent = false;
   #status = null;
   #looking = null;
@@ -64,7 +64,7 @@ export class Speaking extends EventTarget {
     this.#microphone.addEventListener("block", ({ detail }) => {
       this.#meter.add(detail);
       this.#uplink.push(detail);
-      const isSilent = this.#silentWorkerProblems.add(new Int16Array(detail), performance.now() / 1000);
+      const isSilent = this.#silence.add(new Int16Array(detail), performance.now() / 1000);
       if (isSilent !== this.#isSilent) {
         this.#isSilent = isSilent;
         this.#changed();
@@ -93,7 +93,7 @@ export class Speaking extends EventTarget {
     });
     this.#microphone.addEventListener("devices", () => this.#list());
     this.#uplink.addEventListener("state", ({ detail }) => {
-      // The service tells changes only, and begins at silentWorkerProblems.
+      // The service tells changes only, and begins at silence.
       if (detail.state === "streaming") this.#status = { speaking: false, waiting_seconds: 0, waiting_for: null };
       this.#changed();
     });
@@ -184,7 +184,7 @@ export class Speaking extends EventTarget {
       if (this.#state !== "opening") return false;
       this.#state = "open";
       this.#isStalled = this.#isSilent = false;
-      this.#silentWorkerProblems = new SilenceWatch();
+      this.#silence = new SilenceWatch();
       this.#meter.open();
       this.#showGranted(granted);
       await this.#list();

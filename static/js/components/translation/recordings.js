@@ -13,7 +13,7 @@ import { h, keyed, setAttribute, setText } from "../dom.js";
 
 /** A finished one stays in the list for so long (ms). */
 const SHOWN_AFTER = 15_000;
-/** A recording may end in silentWorkerProblems: written up to so many seconds before its end it is whole. */
+/** A recording may end in silence: written up to so many seconds before its end it is whole. */
 const SILENCE = 3;
 /** Sent and read at a time; further ones wait here for their turn. */
 const AT_A_TIME = 2;

@@ -1,0 +1,149 @@
+/** The side panel of one branch: its state, queues, tasks and last error. */
+
+import { h, keyed, setAttribute, setText } from "../../components/dom.js";
+import { emptyState } from "../../components/empty-state.js";
+import { facts, showFacts } from "../../components/fact-list.js";
+import { Panel } from "../../components/panel.js";
+import { pill, setPill } from "../../components/pill.js";
+import { setTime, timeElement } from "../../components/time-element.js";
+import { isolated } from "../../models/bidi.js";
+import { count, duration, percent } from "../../models/number-format.js";
+import { branchTone, word } from "../../models/state-tones.js";
+import { fullness, stateText } from "../../models/tree.js";
+
+export class BranchPanel {
+  #panel;
+  #onRestart;
+  #now;
+  #tree = null;
+  /** The elements that are filled in, or null while none are shown. */
+  #parts = null;
+
+  /** `onRestart(branch, button)`; `now()`: the service's time in seconds since the epoch. */
+  constructor(dialog, { onRestart, now }) {
+    this.#onRestart = onRestart;
+    this.#now = now;
+    this.#panel = new Panel(dialog, {
+      field: "branch",
+      onChange: () => {
+        this.#parts = null;
+        this.#refresh();
+      },
+    });
+  }
+
+  start() {
+    this.#panel.start();
+  }
+
+  stop() {
+    this.#panel.stop();
+  }
+
+  href(name) {
+    return this.#panel.href(name);
+  }
+
+  open(name) {
+    this.#panel.open(name);
+  }
+
+  /** `tree`: {branches}. */
+  show(tree) {
+    this.#tree = tree;
+    this.#refresh();
+  }
+
+  #refresh() {
+    const { key } = this.#panel;
+    if (key === null || this.#tree === null) return;
+    const branch = this.#tree.branches.find(({ name }) => name === key);
+    if (branch === undefined) {
+      this.#parts = null;
+      this.#panel.body.replaceChildren(emptyState(`The tree has no branch ${key}.`, "Close this panel and choose a branch from the list."));
+      return;
+    }
+    this.#parts ??= this.#build(branch.name);
+    const { state, since, list, queues, tasks, error } = this.#parts;
+    this.#panel.title(branch.name);
+    setPill(state, word(branch.state), branchTone(branch.state));
+    setTime(since, branch.since);
+    showFacts(list, [
+      ["State began", since],
+      ["Detail", branch.detail || null],
+      ["Waits for", branch.waits_for],
+      ["Restarts", `${count(branch.restarts)} since the start; more than ${count(branch.restart_limit)} failures in ${duration(branch.restart_window)} stop the service`],
+      ["Next attempt", branch.backoff_until === null ? null : stateText(branch, this.#now()).replace("next attempt ", "")],
+    ]);
+    showQueues(queues, branch.queues);
+    showTasks(tasks, branch.tasks);
+    showError(error, branch.last_error);
+  }
+
+  #build(name) {
+    const parts = { state: pill(), list: facts(), since: timeElement(), queues: h("div", {}), tasks: h("ul", {}), error: h("div", {}) };
+    const restart = h("button", { type: "button", class: "button button-danger", onclick: ({ currentTarget }) => this.#onRestart(name, currentTarget) }, `Restart ${name}`);
+    this.#panel.body.replaceChildren(
+      h("p", {}, parts.state),
+      parts.list,
+      h("section", {}, h("h3", {}, "Queues"), parts.queues),
+      h("section", {}, h("h3", {}, "Tasks"), parts.tasks),
+      h("section", {}, h("h3", {}, "Last error"), parts.error),
+      h("p", {}, restart),
+    );
+    return parts;
+  }
+}
+
+function showQueues(element, queues) {
+  element.className = queues.length === 0 ? "muted small" : "";
+  if (queues.length === 0) {
+    setText(element, "No queues.");
+    return;
+  }
+  keyed(element, queues, {
+    key: (queue) => queue.name,
+    create: (queue) => h("div", { class: "queue" }, h("span", { class: "queue-name", dir: "auto" }, queue.name), h("span", { class: "muted" }), h("progress", { max: 1, "aria-label": `${queue.name}, how full` })),
+    update: (row, queue) => {
+      const { share, tone } = fullness(queue);
+      setText(row.children[1], `${count(queue.fill)} of ${count(queue.limit)}`);
+      setAttribute(row.lastElementChild, "value", share);
+      setAttribute(row.lastElementChild, "data-tone", tone || null);
+      setAttribute(row.lastElementChild, "aria-valuetext", percent(share));
+    },
+  });
+}
+
+function showTasks(element, tasks) {
+  if (tasks.length === 0) {
+    setText(element, "No tasks.");
+    return;
+  }
+  keyed(element, tasks, {
+    key: (task) => `${task.depth} ${task.name}`,
+    create: (task) => {
+      const row = h("li", { class: "task" }, h("span", { class: "task-name", dir: "auto" }), h("span", { class: "muted", dir: "auto" }));
+      row.style.paddingInlineStart = `${Math.min(task.depth, 8) * 12}px`;
+      return row;
+    },
+    update: (row, task) => {
+      setText(row.firstElementChild, task.count > 1 ? `${isolated(task.name)} × ${count(task.count)}` : task.name);
+      setText(row.lastElementChild, task.waits_for ? `waits in ${isolated(task.waits_for)}` : "");
+    },
+  });
+}
+
+/** The traceback stays in place while the error is the same, so that it keeps focus and selection. */
+function showError(element, error) {
+  const key = error === null ? "none" : String(error.at);
+  if (element.dataset.error === key) return;
+  element.dataset.error = key;
+  if (error === null) {
+    element.replaceChildren(h("p", { class: "muted small" }, "None since the service started."));
+    return;
+  }
+  element.replaceChildren(
+    h("p", {}, h("strong", {}, error.type), error.message ? ": " : "", h("bdi", { dir: "auto" }, error.message), h("span", { class: "faint" }, " · ", timeElement(error.at))),
+    h("pre", { class: "code", dir: "auto", tabindex: "0", role: "region", "aria-label": "Traceback" }, error.traceback),
+  );
+}
