@@ -9,35 +9,35 @@ const status = (waiting_seconds, settled_seconds, waiting_for = null, stream_id 
 
 test("a sentence that is being transcribed is not late, however long it is", () => {
   const lateness = new CaptionDelay();
-  lateness.note(status(0, 0), 0);
+  lateness.update(status(0, 0), 0);
   for (let second = 1; second < 9; second += 1) {
-    lateness.note(status(14, 0), second);
+    lateness.update(status(14, 0), second);
     assert.equal(lateness.at(second), null);
   }
-  lateness.note(status(6, 14), 9);
+  lateness.update(status(6, 14), 9);
   assert.equal(lateness.at(18), null, "it got further");
-  lateness.note(status(0, 20), 19);
+  lateness.update(status(0, 20), 19);
   assert.equal(lateness.at(100), null, "nothing waits");
 });
 
 test("what gets no further is late, and no more once it does", () => {
   const lateness = new CaptionDelay();
-  lateness.note(status(5, 3), 0);
-  lateness.note(status(9, 3), 6);
+  lateness.update(status(5, 3), 0);
+  lateness.update(status(9, 3), 6);
   assert.deepEqual(lateness.at(10), { seconds: 9, service: null });
-  lateness.note(status(4, 8), 11);
+  lateness.update(status(4, 8), 11);
   assert.equal(lateness.at(12), null);
-  lateness.note(status(4, 8), 25);
+  lateness.update(status(4, 8), 25);
   assert.deepEqual(lateness.at(25), { seconds: 4, service: null });
-  lateness.forget("a");
+  lateness.remove("a");
   assert.equal(lateness.at(25), null);
 });
 
 test("a back end that is away makes it late at once; streams are added up", () => {
   const lateness = new CaptionDelay();
-  lateness.note(status(3, 0, "audio-service"), 0);
-  lateness.note(status(2, 0, "audio-service", "b"), 0);
-  lateness.note(status(7, 0, null, "c"), 0);
+  lateness.update(status(3, 0, "audio-service"), 0);
+  lateness.update(status(2, 0, "audio-service", "b"), 0);
+  lateness.update(status(7, 0, null, "c"), 0);
   assert.deepEqual(lateness.at(0), { seconds: 5, service: "audio-service" });
 });
 

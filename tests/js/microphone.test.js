@@ -137,6 +137,9 @@ test("only microphones are offered, and a change of devices is told", async () =
   assert.deepEqual(await microphone.devices(), [{ deviceId: "d1", label: "Built-in" }, { deviceId: "d2", label: "Headset" }]);
   let told = 0;
   microphone.addEventListener("devices", () => (told += 1));
+  const unwatch = microphone.watchDevices();
+  mediaDevices.dispatchEvent(new Event("devicechange"));
+  unwatch();
   mediaDevices.dispatchEvent(new Event("devicechange"));
   assert.equal(told, 1);
 });

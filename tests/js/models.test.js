@@ -41,7 +41,7 @@ test("a back end that cannot say what it knows may be tried with any language; o
   assert.ok(readable({ ...OFFER, targets: ["eo"], any_target: true }).includes("eo"));
   assert.deepEqual(readable(null), []);
   assert.deepEqual(unknown(DOWN), ["translation-service is not answering."]);
-  assert.deepEqual(firstTargets(DOWN, { kept: ["es"] }), ["es"]);
+  assert.deepEqual(firstTargets(DOWN, { stored: ["es"] }), ["es"]);
 });
 
 test("what cannot be read is said in a sentence with what can", () => {
@@ -57,18 +57,18 @@ test("what cannot be read is said in a sentence with what can", () => {
   );
 });
 
-test("what is read at first: kept, else the reader's own language and what is spoken, nothing else", () => {
-  assert.deepEqual(firstTargets(OFFER, { kept: ["es", "fr"] }), ["es"]);
-  assert.deepEqual(firstTargets(OFFER, { kept: [] }), []);
-  assert.deepEqual(firstTargets(OFFER, { kept: ["fr"], preferred: ["es-MX"] }), ["es"]);
+test("what is read at first: the stored choice, else the reader's own language and what is spoken, nothing else", () => {
+  assert.deepEqual(firstTargets(OFFER, { stored: ["es", "fr"] }), ["es"]);
+  assert.deepEqual(firstTargets(OFFER, { stored: [] }), []);
+  assert.deepEqual(firstTargets(OFFER, { stored: ["fr"], preferred: ["es-MX"] }), ["es"]);
   assert.deepEqual(firstTargets(OFFER, { preferred: ["en-US", "en", "es", "de"] }), ["en"]);
   assert.deepEqual(firstTargets(OFFER, { preferred: ["en-US"], spoken: ["es"] }), ["en", "es"]);
   assert.deepEqual(firstTargets({ ...OFFER, targets: ["en", "en-US", "es"] }, { preferred: ["en-GB"] }), ["en"]);
   assert.deepEqual(firstTargets({ ...OFFER, targets: ["en", "en-US", "es"] }, { preferred: ["en-US"] }), ["en-US"], "offered apart");
   assert.deepEqual(firstTargets({ ...OFFER, targets: ["zh-Hans", "zh-Hant", "nb"] }, { preferred: ["zh-TW"] }), ["zh-Hant"]);
-  assert.deepEqual(firstTargets({ ...OFFER, targets: ["nb"] }, { kept: ["no"] }), ["nb"], "a code that means the same");
+  assert.deepEqual(firstTargets({ ...OFFER, targets: ["nb"] }, { stored: ["no"] }), ["nb"], "a code that means the same");
   assert.deepEqual(firstTargets(OFFER, { preferred: ["ar"] }), []);
-  assert.deepEqual(firstTargets(null, { kept: ["es"] }), ["es"], "an offer that is not known keeps the choice");
+  assert.deepEqual(firstTargets(null, { stored: ["es"] }), ["es"], "an offer that is not known keeps the choice");
 });
 
 test("codes mean what the service takes them for", () => {

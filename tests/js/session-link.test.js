@@ -50,12 +50,12 @@ test("a tab finds the session it is in again, and nothing that is none", () => {
 
 test("a reload learns once that it has cut somebody off", () => {
   const tab = new TabSession(new FakeStorage());
-  tab.speaks("s");
+  tab.setSpeaking("s");
   assert.equal(tab.wasSpeaking("other"), false);
-  tab.speaks("s");
+  tab.setSpeaking("s");
   assert.deepEqual([tab.wasSpeaking("s"), tab.wasSpeaking("s")], [true, false]);
-  tab.speaks("s");
-  tab.speaks(null);
+  tab.setSpeaking("s");
+  tab.setSpeaking(null);
   assert.equal(tab.wasSpeaking("s"), false);
 });
 
@@ -63,7 +63,7 @@ test("where nothing may be kept nothing fails", () => {
   for (const storage of [null, { getItem: () => { throw new Error("no"); }, setItem: () => { throw new Error("no"); }, removeItem: () => { throw new Error("no"); } }]) {
     const tab = new TabSession(storage);
     tab.write({ session_id: "s", key: null, role: "participant" });
-    tab.speaks("s");
+    tab.setSpeaking("s");
     assert.deepEqual([tab.read(), tab.wasSpeaking("s")], [null, false]);
     tab.forget();
   }

@@ -9,7 +9,7 @@
  * - `ended`   detail: MicrophoneError; the device went away while it was open, and could not be opened again
  * - `stalled` detail: MicrophoneError; it is open and gives nothing: a call, another program, a device that failed
  * - `resumed` it gives sound again after `stalled`; what was said in between was not heard
- * - `devices` the list of devices may have changed
+ * - `devices` the list of devices may have changed, after `watchDevices()`
  */
 
 import { RATE } from "./kernels/capture.js";
@@ -81,7 +81,6 @@ export class Microphone extends EventTarget {
   #AudioWorkletNodeClass;
   #scope;
   #timers;
-  #deviceChange = () => this.dispatchEvent(new Event("devices"));
 
   #stream = null;
   #context = null;
@@ -118,7 +117,6 @@ export class Microphone extends EventTarget {
     this.#now = now;
     this.#signals = signals;
     this.#page = page;
-    mediaDevices?.addEventListener?.("devicechange", this.#deviceChange);
   }
 
   get isOpen() {
@@ -128,6 +126,13 @@ export class Microphone extends EventTarget {
   /** Why this page can have no microphone, or null. */
   get unavailable() {
     return unavailable({ ...this.#scope, mediaDevices: this.#mediaDevices });
+  }
+
+  /** Dispatch `devices` when the list may have changed. Returns the function that ends it. */
+  watchDevices() {
+    const changed = () => this.dispatchEvent(new Event("devices"));
+    this.#mediaDevices?.addEventListener?.("devicechange", changed);
+    return () => this.#mediaDevices?.removeEventListener?.("devicechange", changed);
   }
 
   /** [{deviceId, label}]; labels are empty until a microphone was allowed once. */

@@ -1,8 +1,10 @@
-/** A button that shows and hides what it controls (`data-open`). Escape, and a press elsewhere, hide it. */
+/** A button that shows and hides its content (`data-open`). Escape, and a press outside, hide it. */
 
 import { setAttribute } from "./dom.js";
+import { Scope } from "./scope.js";
 
 export class Disclosure {
+  #scope = new Scope();
   #button;
   #content;
 
@@ -12,17 +14,15 @@ export class Disclosure {
   }
 
   start() {
-    this.#button.addEventListener("click", this.#pressed);
-    this.#content.addEventListener("click", this.#chosen);
-    document.addEventListener("keydown", this.#keys);
-    document.addEventListener("pointerdown", this.#outside);
+    if (!this.#scope.open()) return;
+    this.#scope.listen(this.#button, "click", () => this.#show(!this.isOpen));
+    this.#scope.listen(this.#content, "click", ({ target }) => this.#chosen(target));
+    this.#scope.listen(document, "keydown", (event) => this.#pressed(event));
+    this.#scope.listen(document, "pointerdown", ({ target }) => this.#pointed(target));
   }
 
   stop() {
-    this.#button.removeEventListener("click", this.#pressed);
-    this.#content.removeEventListener("click", this.#chosen);
-    document.removeEventListener("keydown", this.#keys);
-    document.removeEventListener("pointerdown", this.#outside);
+    this.#scope.close();
   }
 
   get isOpen() {
@@ -34,21 +34,19 @@ export class Disclosure {
     setAttribute(this.#button, "aria-expanded", String(isOpen));
   }
 
-  #pressed = () => this.#show(!this.isOpen);
+  /** A button or a link in it was used: hide it. */
+  #chosen(target) {
+    if (target.closest("a, button") !== null) this.#show(false);
+  }
 
-  /** A button or a link does what it says, and what was opened for it is done with. */
-  #chosen = (event) => {
-    if (event.target.closest("a, button") !== null) this.#show(false);
-  };
-
-  #keys = (event) => {
+  #pressed(event) {
     if (event.key !== "Escape" || !this.isOpen || event.defaultPrevented) return;
     event.preventDefault();
     this.#show(false);
     this.#button.focus();
-  };
+  }
 
-  #outside = ({ target }) => {
+  #pointed(target) {
     if (this.isOpen && !this.#content.contains(target) && !this.#button.contains(target)) this.#show(false);
-  };
+  }
 }

@@ -1,4 +1,4 @@
-/** What a page has to say to its reader, one banner each: what happened, what it means, what to do. */
+/** Notices to the reader, one banner each: what happened, what it means, what to do. */
 
 import { h, keyed, setAttribute, setText } from "./dom.js";
 import { pill, setPill } from "./pill.js";
@@ -12,20 +12,20 @@ export class Notices {
   }
 
   /**
-   * Say `text`, and under it `more`, in place of what `key` said before. `actions`: [{label, run}];
-   * `isDismissable` adds a button that takes it away.
+   * Show `text`, and under it `more`, in place of the notice with the same `key`. `word`: of its pill;
+   * `actions`: [{label, run}]; `isDismissable` adds a button that removes it.
    */
-  say(key, { word, tone = "warn", text, more = "", actions = [], isDismissable = true }) {
+  show(key, { word, tone = "warn", text, more = "", actions = [], isDismissable = true }) {
     this.#all.set(key, { key, word, tone, text, more, actions, isDismissable });
-    this.#show();
+    this.#draw();
   }
 
-  /** Take it away, where it is there. */
-  drop(key) {
-    if (this.#all.delete(key)) this.#show();
+  /** Remove a notice, if it is shown. */
+  remove(key) {
+    if (this.#all.delete(key)) this.#draw();
   }
 
-  #show() {
+  #draw() {
     keyed(this.#container, [...this.#all.values()], {
       key: ({ key }) => key,
       create: () =>
@@ -41,7 +41,7 @@ export class Notices {
     setText(first, text);
     setText(second, more);
     second.hidden = more === "";
-    const all = isDismissable ? [...actions, { label: "Dismiss", run: () => this.drop(key) }] : actions;
+    const all = isDismissable ? [...actions, { label: "Dismiss", run: () => this.remove(key) }] : actions;
     const box = element.querySelector(".banner-actions");
     const wanted = all.map(({ label }) => label).join("\n");
     if (box.dataset.labels === wanted) return;

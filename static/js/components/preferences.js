@@ -1,4 +1,4 @@
-/** Choices kept in this browser; where storage is forbidden they last as long as the page. */
+/** The reader's preferences, stored in this browser; where storage is forbidden they last as long as the page. */
 export class Preferences {
   #storage;
   #memory = new Map();
@@ -20,7 +20,7 @@ export class Preferences {
     try {
       this.#storage?.setItem(key, value);
     } catch {
-      // Forbidden or full: kept in memory.
+      // Forbidden or full: they stay in memory.
     }
   }
 }

@@ -151,15 +151,15 @@ export function canTranslate(offer, source, target) {
  * What to read at first: what was chosen before, else the reader's own language, the first of `preferred` that is
  * offered, and of the others those that are `spoken`.
  */
-export function firstTargets(offer, { kept = null, preferred = [], spoken = [] } = {}) {
+export function firstTargets(offer, { stored = null, preferred = [], spoken = [] } = {}) {
   const targets = readable(offer);
   const offered = (wish) => {
     const found = closest(wish, targets);
     return found !== null && isSameLanguage(found, wish) ? found : null;
   };
-  if (kept !== null) {
-    const known = targets.length > 0 ? kept.map(offered).filter((code) => code !== null) : kept;
-    if (known.length > 0 || kept.length === 0) return [...new Set(known)];
+  if (stored !== null) {
+    const known = targets.length > 0 ? stored.map(offered).filter((code) => code !== null) : stored;
+    if (known.length > 0 || stored.length === 0) return [...new Set(known)];
   }
   const own = preferred.map((wish) => offered(wish) ?? closest(wish, targets)).find((code) => code !== null);
   const chosen = own === undefined ? [] : [own];

@@ -11,7 +11,7 @@ const KEY = /^[A-Za-z0-9_-]{1,64}$/;
 export function readLink(href) {
   const url = new URL(href);
   const behind = new URLSearchParams(url.hash.slice(1));
-  // Links from before there were keys; on the machine itself they still lead to their session.
+  // Links of versions without keys; on the service's own machine they still lead to their session.
   const from = behind.has("session") ? behind : url.searchParams;
   const key = behind.get("key");
   return {
@@ -45,8 +45,8 @@ export function linkBase(href, publicUrl) {
   return { base: new URL(url.pathname, publicUrl).href, reach: "network" };
 }
 
-/** What can be kept of a session and read again, or null where it is nothing of ours. */
-export function readKept(text) {
+/** A link as TabSession stores it, {session_id, key, role}; null where the text is not one. */
+export function readStoredLink(text) {
   try {
     const { session_id, key, role } = JSON.parse(text);
     if (typeof session_id !== "string" || !isSessionName(session_id)) return null;

@@ -1,9 +1,9 @@
 /**
- * The session that this tab is in, kept where the tab's other pages and a reload find it: the navigation leads
- * back to it. `wasSpeaking` tells a reload that it has cut somebody off.
+ * The session that this tab is in, stored for a reload and for the tab's other pages: the navigation leads back to
+ * it. `wasSpeaking` tells a reload that the page before closed a microphone.
  */
 
-import { readKept } from "./session-link.js";
+import { readStoredLink } from "./session-link.js";
 
 const KEY = "translation:session";
 const SPEAKING = "translation:speaking";
@@ -11,14 +11,14 @@ const SPEAKING = "translation:speaking";
 export class TabSession {
   #storage;
 
-  /** `storage`: sessionStorage, or null where the reader's settings forbid it; then nothing is kept. */
+  /** `storage`: sessionStorage, or null where the reader's settings forbid it; then nothing is stored. */
   constructor(storage) {
     this.#storage = storage;
   }
 
   /** {session_id, key, role}, or null. */
   read() {
-    return readKept(this.#get(KEY));
+    return readStoredLink(this.#get(KEY));
   }
 
   write({ session_id, key, role }) {
@@ -30,15 +30,15 @@ export class TabSession {
     this.#set(SPEAKING, null);
   }
 
-  /** Whether the microphone was open in `session_id` when the page went; it is asked once. */
+  /** Whether the microphone was open in `session_id` when the last page was left. Reading it clears it. */
   wasSpeaking(session_id) {
     const was = this.#get(SPEAKING);
     this.#set(SPEAKING, null);
     return was !== null && was === session_id;
   }
 
-  /** `session_id`: where the microphone is open; null: it is not. */
-  speaks(session_id) {
+  /** Store the session in which the microphone is open; null: in none. */
+  setSpeaking(session_id) {
     this.#set(SPEAKING, session_id);
   }
 
@@ -55,7 +55,7 @@ export class TabSession {
       if (value === null) this.#storage?.removeItem(key);
       else this.#storage?.setItem(key, value);
     } catch {
-      // Full or forbidden: the address still has the session, the navigation begins anew.
+      // Full or forbidden: the address still has the session; the navigation does not.
     }
   }
 }

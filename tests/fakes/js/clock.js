@@ -15,6 +15,17 @@ export class FakeClock {
     clearTimeout: (id) => {
       this.#timers.delete(id);
     },
+    setInterval: (run, interval) => {
+      const id = this.#next++;
+      const again = () => {
+        this.#timers.set(id, { at: this.#now + interval, run: () => (again(), run()), id });
+      };
+      again();
+      return id;
+    },
+    clearInterval: (id) => {
+      this.#timers.delete(id);
+    },
   };
 
   /** Milliseconds until each timer that is set, soonest first. */

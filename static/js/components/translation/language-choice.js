@@ -1,37 +1,39 @@
-/** "I speak" and "Read in": what the back ends offer, what was chosen, and what cannot go together. */
+/** The fields "I speak" and "Read in": the languages that the back ends offer, and those that are chosen. */
 
 import { foreignResponseText, parseObject, parseProblem } from "../../models/responses.js";
 import { choices, firstTargets, impossible, languageName, list, readable, sources, unknown } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
+import { Scope } from "../scope.js";
 
-/** An offer that could not be had is asked for again after so long (ms). */
-const ASK_AGAIN = 10_000;
+/** An offer that could not be loaded is requested again after this long (ms). */
+const RETRY_AFTER = 10_000;
 
-const KEPT_SOURCE = "translation:source";
-const KEPT_TARGETS = "translation:targets";
+const SOURCE_KEY = "translation:source";
+const TARGETS_KEY = "translation:targets";
 
 /** Events: `change` {source, targets, offer}. */
 export class LanguageChoice extends EventTarget {
+  #scope = new Scope();
   #source;
   #menu;
   #value;
   #choices;
   #note;
-  #storage;
+  #preferences;
   #offer = null;
   #targets;
   #timer = null;
   #abort = null;
 
-  constructor({ source, menu, value, choices: box, note, storage }) {
+  constructor({ source, menu, value, choices: box, note, preferences }) {
     super();
     this.#source = source;
     this.#menu = menu;
     this.#value = value;
     this.#choices = box;
     this.#note = note;
-    this.#storage = storage;
-    this.#targets = this.#kept() ?? [];
+    this.#preferences = preferences;
+    this.#targets = this.#stored() ?? [];
   }
 
   get source() {
@@ -42,34 +44,34 @@ export class LanguageChoice extends EventTarget {
     return this.#targets;
   }
 
-  /** What the back ends offer, or null while it is not known. */
+  /** The languages that the back ends offer, or null until they are known. */
   get offer() {
     return this.#offer;
   }
 
-  /** What of the choice cannot be had, as a sentence, or "". */
+  /** The part of the choice that the back ends do not offer, as a sentence, or "". */
   get problem() {
     return impossible(this.#offer, this.source, this.#targets);
   }
 
   start() {
-    this.#source.addEventListener("change", this.#chosenSource);
-    this.#choices.addEventListener("change", this.#chosenTargets);
-    this.#menu.addEventListener("keydown", this.#keys);
-    document.addEventListener("click", this.#outside);
+    if (!this.#scope.open()) return;
+    this.#scope.listen(this.#source, "change", () => this.#sourceChosen());
+    this.#scope.listen(this.#choices, "change", () => this.#targetsChosen());
+    this.#scope.listen(this.#menu, "keydown", (event) => this.#pressed(event));
+    this.#scope.listen(document, "click", ({ target }) => this.#clicked(target));
+    this.#scope.defer(() => {
+      clearTimeout(this.#timer);
+      this.#abort?.abort();
+    });
     this.load();
   }
 
   stop() {
-    this.#source.removeEventListener("change", this.#chosenSource);
-    this.#choices.removeEventListener("change", this.#chosenTargets);
-    this.#menu.removeEventListener("keydown", this.#keys);
-    document.removeEventListener("click", this.#outside);
-    clearTimeout(this.#timer);
-    this.#abort?.abort();
+    this.#scope.close();
   }
 
-  /** Ask what is offered (again: a back end has come or gone). */
+  /** Load the offer; again when a back end failed or recovered. */
   async load() {
     clearTimeout(this.#timer);
     this.#abort?.abort();
@@ -80,35 +82,35 @@ export class LanguageChoice extends EventTarget {
       response = await fetch("/api/languages", { signal });
       text = await response.text();
     } catch {
-      // Why is known to the browser alone.
-      if (!signal.aborted) this.#askAgain("The service cannot be reached.");
+      // The browser does not say why.
+      if (!signal.aborted) this.#retryLater("The service cannot be reached.");
       return;
     }
     if (signal.aborted) return;
     const offer = response.ok ? parseObject(text) : null;
-    if (offer === null) this.#askAgain(parseProblem(text)?.detail ?? foreignResponseText(response.status));
+    if (offer === null) this.#retryLater(parseProblem(text)?.detail ?? foreignResponseText(response.status));
     else this.#offered(offer);
   }
 
-  #askAgain(why) {
-    this.#say(`Which languages there are is not known: ${why} Asking again.`);
-    this.#timer = setTimeout(() => this.load(), ASK_AGAIN);
+  #retryLater(why) {
+    this.#showNote(`The list of languages could not be loaded. ${why} It is requested again.`);
+    this.#timer = setTimeout(() => this.load(), RETRY_AFTER);
   }
 
   #offered(offer) {
     const isFirst = this.#offer === null;
     this.#offer = offer;
     if (isFirst || this.#targets.length === 0) {
-      this.#targets = firstTargets(offer, { kept: this.#kept(), preferred: navigator.languages, spoken: this.source === "auto" ? [] : [this.source] });
+      this.#targets = firstTargets(offer, { stored: this.#stored(), preferred: navigator.languages, spoken: this.source === "auto" ? [] : [this.source] });
     }
     this.#showSources();
     this.#showTargets();
     this.#changed();
-    if (unknown(offer).length > 0) this.#timer = setTimeout(() => this.load(), ASK_AGAIN);
+    if (unknown(offer).length > 0) this.#timer = setTimeout(() => this.load(), RETRY_AFTER);
   }
 
   #showSources() {
-    const wanted = this.#source.value === "auto" ? this.#storage.get(KEPT_SOURCE) ?? "auto" : this.#source.value;
+    const wanted = this.#source.value === "auto" ? this.#preferences.get(SOURCE_KEY) ?? "auto" : this.#source.value;
     const offered = choices(sources(this.#offer));
     const options = [{ code: "auto", name: "detect" }, ...offered.filter(({ code }) => code !== "auto")];
     this.#source.replaceChildren(...options.map(({ code, name }) => h("option", { value: code }, name)));
@@ -116,7 +118,7 @@ export class LanguageChoice extends EventTarget {
   }
 
   #showTargets() {
-    // A choice that is not offered now stays, so that it can be taken back and is there when the offer returns.
+    // A choice that is not offered stays listed, so that it can be undone and is there when the offer returns.
     const offered = choices([...readable(this.#offer), ...this.#targets]);
     keyed(this.#choices, offered, {
       key: ({ code }) => code,
@@ -129,48 +131,48 @@ export class LanguageChoice extends EventTarget {
     const names = this.#targets.map((code) => languageName(code));
     setText(this.#value, names.length > 3 ? `${names.length} languages` : names.join(", ") || (offered.length === 0 ? "nothing offered" : "nothing"));
     const errors = unknown(this.#offer);
-    if (errors.length > 0) this.#say(`${errors.join(" ")} Asking again.`);
-    else if (offered.length === 0) this.#say("No translation is offered. What is said is still written down.");
-    else this.#say(this.problem);
+    if (errors.length > 0) this.#showNote(`${errors.join(" ")} The list is requested again.`);
+    else if (offered.length === 0) this.#showNote("No translation is offered. Speech is still transcribed.");
+    else this.#showNote(this.problem);
   }
 
-  #say(text) {
+  #showNote(text) {
     this.#note.hidden = text === "";
     setText(this.#note, text);
   }
 
-  #chosenSource = () => {
-    this.#storage.set(KEPT_SOURCE, this.#source.value);
+  #sourceChosen() {
+    this.#preferences.set(SOURCE_KEY, this.#source.value);
     this.#showTargets();
     this.#changed();
-  };
+  }
 
-  #chosenTargets = () => {
+  #targetsChosen() {
     this.#targets = [...this.#choices.querySelectorAll("input:checked")].map((input) => input.value);
-    this.#storage.set(KEPT_TARGETS, this.#targets.join(","));
+    this.#preferences.set(TARGETS_KEY, this.#targets.join(","));
     this.#showTargets();
     this.#changed();
-  };
+  }
 
   #changed() {
     this.dispatchEvent(new CustomEvent("change", { detail: { source: this.source, targets: this.#targets, offer: this.#offer } }));
   }
 
-  #keys = (event) => {
+  #pressed(event) {
     if (event.key !== "Escape" || !this.#menu.open) return;
     event.preventDefault();
     event.stopPropagation();
     this.#menu.open = false;
     this.#menu.querySelector("summary").focus();
-  };
+  }
 
-  #outside = (event) => {
-    if (this.#menu.open && !this.#menu.contains(event.target)) this.#menu.open = false;
-  };
+  #clicked(target) {
+    if (this.#menu.open && !this.#menu.contains(target)) this.#menu.open = false;
+  }
 
-  #kept() {
-    const kept = this.#storage.get(KEPT_TARGETS);
-    return kept === null ? null : kept.split(",").filter((code) => code !== "");
+  #stored() {
+    const stored = this.#preferences.get(TARGETS_KEY);
+    return stored === null ? null : stored.split(",").filter((code) => code !== "");
   }
 
   /** The heading of the translation's column. */

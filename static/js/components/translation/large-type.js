@@ -1,40 +1,39 @@
-/** Large type for a projector: the words alone on the whole screen. It stays after a reload; Escape leaves it. */
+/** Large type for a projector: the transcript alone fills the window. It stays after a reload; Escape leaves it. */
 
 import { setAttribute, setText } from "../dom.js";
+import { Scope } from "../scope.js";
 
-const KEPT = "translation:large";
+const LARGE_KEY = "translation:large";
 
 export class LargeType {
+  #scope = new Scope();
   #root = document.documentElement;
   #opener;
   #leave;
   #full;
-  #kept;
+  #preferences;
 
   /** `opener` begins it, `leave` ends it, `full` fills the screen too, where the browser can. */
-  constructor({ opener, leave, full, kept }) {
+  constructor({ opener, leave, full, preferences }) {
     this.#opener = opener;
     this.#leave = leave;
     this.#full = full;
-    this.#kept = kept;
+    this.#preferences = preferences;
   }
 
   start() {
-    this.#show(this.#kept.get(KEPT) === "true");
+    if (!this.#scope.open()) return;
+    this.#show(this.#preferences.get(LARGE_KEY) === "true");
     this.#full.hidden = !document.fullscreenEnabled;
-    this.#opener.addEventListener("click", this.toggle);
-    this.#leave.addEventListener("click", this.toggle);
-    this.#full.addEventListener("click", this.#fill);
-    document.addEventListener("fullscreenchange", this.#filled);
-    document.addEventListener("keydown", this.#pressed);
+    this.#scope.listen(this.#opener, "click", this.toggle);
+    this.#scope.listen(this.#leave, "click", this.toggle);
+    this.#scope.listen(this.#full, "click", () => this.#toggleFullScreen());
+    this.#scope.listen(document, "fullscreenchange", () => this.#showFullScreen());
+    this.#scope.listen(document, "keydown", (event) => this.#pressed(event));
   }
 
   stop() {
-    this.#opener.removeEventListener("click", this.toggle);
-    this.#leave.removeEventListener("click", this.toggle);
-    this.#full.removeEventListener("click", this.#fill);
-    document.removeEventListener("fullscreenchange", this.#filled);
-    document.removeEventListener("keydown", this.#pressed);
+    this.#scope.close();
   }
 
   get isOn() {
@@ -43,8 +42,8 @@ export class LargeType {
 
   toggle = () => {
     this.#show(!this.isOn);
-    this.#kept.set(KEPT, String(this.isOn));
-    // The button that was pressed is not there any more: the other one has its place.
+    this.#preferences.set(LARGE_KEY, String(this.isOn));
+    // The button that was pressed is hidden now: the other one gets the focus.
     (this.isOn ? this.#leave : this.#opener).focus();
     if (!this.isOn && document.fullscreenElement) document.exitFullscreen();
   };
@@ -54,22 +53,22 @@ export class LargeType {
     setAttribute(this.#opener, "aria-pressed", String(isLarge));
   }
 
-  #fill = async () => {
+  async #toggleFullScreen() {
     if (document.fullscreenElement) await document.exitFullscreen();
-    // Who refuses it leaves the page as large as the window.
+    // Where the browser refuses it, the page stays as large as the window.
     else await document.documentElement.requestFullscreen().catch(() => (this.#full.hidden = true));
-  };
+  }
 
-  #filled = () => {
+  #showFullScreen() {
     const isFull = document.fullscreenElement !== null;
     setAttribute(this.#full, "aria-pressed", String(isFull));
     setText(this.#full, isFull ? "Leave full screen" : "Full screen");
-  };
+  }
 
-  #pressed = (event) => {
+  #pressed(event) {
     if (event.key !== "Escape" || !this.isOn || event.defaultPrevented) return;
     if (event.target.closest("dialog, details[open]")) return;
     event.preventDefault();
     this.toggle();
-  };
+  }
 }

@@ -1,4 +1,4 @@
-/** The microphone's side of the page: button, device, meter, facts; what is captured goes to the uplink. */
+/** The controls of the microphone: button, device, meter and facts. The captured speech goes to the uplink. */
 
 import { Uplink } from "../../audio/uplink.js";
 import { Microphone } from "../../audio/microphone.js";
@@ -6,22 +6,24 @@ import { RATE } from "../../audio/kernels/capture.js";
 import { SilenceWatch } from "../../models/levels.js";
 import { WAITS_FOR, seconds } from "../../models/translation-text.js";
 import { byId, h, setAttribute, setText } from "../dom.js";
+import { Scope } from "../scope.js";
 import { MeterView } from "./meter-view.js";
 
-const KEPT_DEVICE = "translation:device";
-/** While the microphone is open it is looked this often whether what is said of it is still true (ms). */
-const LOOK_EVERY = 1_000;
-/** Unacknowledged for less, speech is on its way. */
-const ON_ITS_WAY = 2;
+const DEVICE_KEY = "translation:device";
+/** While the microphone is open its facts are brought up to date this often (ms). */
+const UPDATE_EVERY = 1_000;
+/** Unacknowledged speech of less than this many seconds is normal, and not shown as waiting for the connection. */
+const IN_FLIGHT = 2;
 
-/** Events: `change` (state changed), `trouble` {key, text, more} and `fine` {key}. */
-export class Speaking extends EventTarget {
+/** Events: `change` (state changed), `problem` {key, text, more} and `resolved` {key}. */
+export class MicrophoneControls extends EventTarget {
+  #scope = new Scope();
   #microphone = new Microphone();
   #uplink;
   #meter = new MeterView({ element: byId("meter"), figures: byId("fact-level"), canvas: byId("waveform") });
   #button = byId("speak-button");
   #device = byId("device");
-  #kept;
+  #preferences;
   #target;
   #prepare;
   #state = "off";
@@ -29,16 +31,16 @@ export class Speaking extends EventTarget {
   #silence = new SilenceWatch();
   #isSilent = false;
   #status = null;
-  #looking = null;
+  #updateTimer = null;
 
   /**
-   * `target()` is {session_id, source, targets}, or null where nobody can speak now; `prepare()` resolves to
-   * whether there is a session to speak in.
+   * `target()` is {session_id, source, targets}, or null while nobody can speak; `prepare()` resolves to whether
+   * there is a session to speak in.
    */
-  constructor(socket, { kept, target, prepare }) {
+  constructor(socket, { preferences, target, prepare }) {
     super();
     this.#uplink = new Uplink(socket);
-    this.#kept = kept;
+    this.#preferences = preferences;
     this.#target = target;
     this.#prepare = prepare;
   }
@@ -48,7 +50,7 @@ export class Speaking extends EventTarget {
     return this.#state;
   }
 
-  /** "fine"; "stalled": open, and it gives nothing; "silent": what it gives is nothing at all. */
+  /** "fine"; "stalled": open, but it delivers no sound; "silent": it delivers digital silence. */
   get capture() {
     if (this.#isStalled) return "stalled";
     return this.#isSilent ? "silent" : "fine";
@@ -59,59 +61,36 @@ export class Speaking extends EventTarget {
   }
 
   start() {
-    this.#button.addEventListener("click", this.#pressed);
-    this.#device.addEventListener("change", this.#chosen);
-    this.#microphone.addEventListener("block", ({ detail }) => {
-      this.#meter.add(detail);
-      this.#uplink.push(detail);
-      const isSilent = this.#silence.add(new Int16Array(detail), performance.now() / 1000);
-      if (isSilent !== this.#isSilent) {
-        this.#isSilent = isSilent;
-        this.#changed();
-      }
-    });
-    this.#microphone.addEventListener("stalled", ({ detail }) => {
-      this.#isStalled = true;
-      this.#meter.open();
-      this.#say("capture", detail.message, detail.action);
-      this.#changed();
-    });
-    this.#microphone.addEventListener("resumed", () => {
-      this.#isStalled = false;
-      this.#uplink.interrupted();
-      this.#fine("capture");
-      this.#changed();
-    });
-    // Nobody is left to send what is stored, and a page that comes back has no microphone.
-    globalThis.addEventListener("pagehide", () => {
-      this.#uplink.leave();
-      if (this.#state !== "off") this.#close();
-    });
-    this.#microphone.addEventListener("ended", ({ detail }) => {
-      this.#closed();
-      this.#trouble(detail);
-    });
-    this.#microphone.addEventListener("devices", () => this.#list());
-    this.#uplink.addEventListener("state", ({ detail }) => {
-      // The service tells changes only, and begins at silence.
-      if (detail.state === "streaming") this.#status = { speaking: false, waiting_seconds: 0, waiting_for: null };
-      this.#changed();
-    });
-    this.#uplink.addEventListener("failed", ({ detail }) => this.#refused(detail));
-    this.#uplink.addEventListener("overflow", ({ detail }) => {
-      this.#say("overflow", `The connection was away, or slower than speech, for longer than a minute. ${seconds(detail.seconds)} of what was said are lost; the transcript has a gap there.`, "Say it again when the connection is back.");
-    });
-    if (this.#microphone.unavailable) this.#trouble(this.#microphone.unavailable);
+    const scope = this.#scope;
+    if (!scope.open()) return;
+    scope.listen(this.#button, "click", () => this.toggle());
+    scope.listen(this.#device, "change", () => this.#deviceChosen());
+    scope.listen(this.#microphone, "block", ({ detail }) => this.#captured(detail));
+    scope.listen(this.#microphone, "stalled", ({ detail }) => this.#stalled(detail));
+    scope.listen(this.#microphone, "resumed", () => this.#resumed());
+    scope.listen(this.#microphone, "ended", ({ detail }) => this.#ended(detail));
+    scope.listen(this.#microphone, "devices", () => this.#list());
+    scope.defer(this.#microphone.watchDevices());
+    scope.listen(this.#uplink, "state", ({ detail }) => this.#uplinkChanged(detail));
+    scope.listen(this.#uplink, "failed", ({ detail }) => this.#rejected(detail));
+    scope.listen(this.#uplink, "overflow", ({ detail }) => this.#overflowed(detail));
+    scope.listen(globalThis, "pagehide", () => this.#leave());
+    if (this.#microphone.unavailable) this.#reportError(this.#microphone.unavailable);
     this.#list();
     this.#changed();
   }
 
+  /** Close the microphone and stop following it. What was captured is still sent while the socket is open. */
   async stop() {
-    await this.#microphone.stop();
+    this.#scope.close();
+    this.#state = "off";
     this.#uplink.stop();
+    clearInterval(this.#updateTimer);
+    this.#updateTimer = null;
+    await this.#microphone.stop();
   }
 
-  /** Close the microphone: what was said before is still sent. */
+  /** Close the microphone. Captured speech is still sent. */
   async close() {
     if (this.#state !== "off") await this.#close();
   }
@@ -122,26 +101,26 @@ export class Speaking extends EventTarget {
     else this.#close();
   }
 
-  /** The session can be spoken in (again). */
-  ready() {
+  /** The session can be spoken in, for the first time or again. */
+  sessionReady() {
     this.#uplink.ready();
     this.#changed();
   }
 
-  /** Another language is spoken from now on. */
-  change({ source, targets }) {
+  /** Other languages are spoken or read from now on. */
+  changeLanguages({ source, targets }) {
     this.#uplink.change({ source_language: source, target_languages: targets });
   }
 
-  /** The session is gone: nobody listens any more. */
+  /** The session has ended: captured speech is dropped. */
   abort() {
     this.#uplink.abort();
     if (this.#state !== "off") this.#close();
     this.#changed();
   }
 
-  /** How the service hears this microphone: an `audio_status` of its stream. */
-  heard(status) {
+  /** Apply an `audio_status` of this microphone's stream. */
+  showStatus(status) {
     this.#status = status;
     this.#showFacts();
   }
@@ -150,27 +129,70 @@ export class Speaking extends EventTarget {
     this.#changed();
   }
 
-  #pressed = () => this.toggle();
+  /** A block of PCM was captured. */
+  #captured(block) {
+    this.#meter.add(block);
+    this.#uplink.push(block);
+    const isSilent = this.#silence.add(new Int16Array(block), performance.now() / 1000);
+    if (isSilent === this.#isSilent) return;
+    this.#isSilent = isSilent;
+    this.#changed();
+  }
 
-  #chosen = async () => {
-    this.#kept.set(KEPT_DEVICE, this.#device.value);
+  #stalled({ message, action }) {
+    this.#isStalled = true;
+    this.#meter.open();
+    this.#report("capture", message, action);
+    this.#changed();
+  }
+
+  #resumed() {
+    this.#isStalled = false;
+    this.#uplink.interrupted();
+    this.#resolve("capture");
+    this.#changed();
+  }
+
+  #ended(error) {
+    this.#closed();
+    this.#reportError(error);
+  }
+
+  #uplinkChanged({ state }) {
+    // The service publishes changes only, and a stream begins with silence.
+    if (state === "streaming") this.#status = { speaking: false, waiting_seconds: 0, waiting_for: null };
+    this.#changed();
+  }
+
+  #overflowed({ seconds: lost }) {
+    this.#report("overflow", `The connection was lost, or slower than speech, for more than a minute. ${seconds(lost)} of speech are lost; the transcript has a gap there.`, "Repeat it once the connection is back.");
+  }
+
+  /** The page is left: nothing sends the stored speech any more, and a page that comes back has no microphone. */
+  #leave() {
+    this.#uplink.leave();
+    if (this.#state !== "off") this.#close();
+  }
+
+  async #deviceChosen() {
+    this.#preferences.set(DEVICE_KEY, this.#device.value);
     if (this.#state !== "open") return;
-    // Another device in mid-speech: the stream goes on with what the new one hears.
+    // Another device while speaking: the stream goes on with its sound.
     this.#state = "opening";
     this.#changed();
     await this.#microphone.stop();
     this.#uplink.interrupted();
     await this.#listen();
-  };
+  }
 
   async #open() {
     if (this.#target() === null) return;
-    this.#fine("microphone");
-    this.#fine("overflow");
+    this.#resolve("microphone");
+    this.#resolve("overflow");
     this.#state = "opening";
     this.#changed();
     if (!(await this.#listen())) return;
-    // A session begins with the first word: a microphone that was refused makes none.
+    // A session begins with the first word: a microphone that was not granted begins none.
     const isReady = await this.#prepare();
     const target = isReady && this.#state === "open" ? this.#target() : null;
     if (target !== null) this.#begin(target);
@@ -192,7 +214,7 @@ export class Speaking extends EventTarget {
       return true;
     } catch (error) {
       this.#closed();
-      this.#trouble(error);
+      this.#reportError(error);
       return false;
     }
   }
@@ -211,27 +233,27 @@ export class Speaking extends EventTarget {
   #closed() {
     this.#state = "off";
     this.#isStalled = this.#isSilent = false;
-    this.#fine("capture");
+    this.#resolve("capture");
     this.#meter.close();
     this.#uplink.stop();
     this.#changed();
   }
 
-  #refused({ code, detail }) {
+  #rejected({ code, detail }) {
     if (this.#state !== "off") this.#close();
-    this.#say("microphone", `The service does not listen: ${detail}`, code === "unsupported_language" ? "Choose another language at “I speak”, then start again." : "Start the microphone again.");
+    this.#report("microphone", `The service rejected the microphone: ${detail}`, code === "unsupported_language" ? "Choose another language at “I speak”, then start again." : "Start the microphone again.");
   }
 
-  #trouble({ message, action }) {
-    this.#say("microphone", message, action);
+  #reportError({ message, action }) {
+    this.#report("microphone", message, action);
   }
 
-  #say(key, text, more) {
-    this.dispatchEvent(new CustomEvent("trouble", { detail: { key, text, more } }));
+  #report(key, text, more) {
+    this.dispatchEvent(new CustomEvent("problem", { detail: { key, text, more } }));
   }
 
-  #fine(key) {
-    this.dispatchEvent(new CustomEvent("fine", { detail: { key } }));
+  #resolve(key) {
+    this.dispatchEvent(new CustomEvent("resolved", { detail: { key } }));
   }
 
   #changed() {
@@ -243,22 +265,22 @@ export class Speaking extends EventTarget {
     byId("microphone-off").hidden = !isOff;
     this.#showFacts();
     const isBusy = !isOff || this.#uplink.state !== "idle";
-    if (isBusy) this.#looking ??= setInterval(() => this.#changed(), LOOK_EVERY);
+    if (isBusy) this.#updateTimer ??= setInterval(() => this.#changed(), UPDATE_EVERY);
     else {
-      clearInterval(this.#looking);
-      this.#looking = null;
+      clearInterval(this.#updateTimer);
+      this.#updateTimer = null;
     }
     this.dispatchEvent(new Event("change"));
   }
 
-  /** What waits is first what the service has not acknowledged, then what its back ends have before them. */
+  /** Speech waits first for the service's acknowledgement, then for its back ends. */
   #showFacts() {
-    const isHeard = this.#uplink.state === "streaming" && !this.#uplink.isUnresponsive && !this.#isStalled;
-    setText(byId("fact-speech"), isHeard ? (this.#status?.speaking ? "now" : "none") : "–");
+    const isReceived = this.#uplink.state === "streaming" && !this.#uplink.isUnresponsive && !this.#isStalled;
+    setText(byId("fact-speech"), isReceived ? (this.#status?.speaking ? "now" : "none") : "–");
     if (this.#isStalled) setText(byId("fact-level"), "no sound");
     const { waiting } = this.#uplink;
-    if (waiting >= ON_ITS_WAY || this.#uplink.isUnresponsive) this.#showWaiting(waiting, "the connection");
-    else if (isHeard) this.#showWaiting(this.#status?.waiting_seconds ?? 0, this.#status?.waiting_for);
+    if (waiting >= IN_FLIGHT || this.#uplink.isUnresponsive) this.#showWaiting(waiting, "the connection");
+    else if (isReceived) this.#showWaiting(this.#status?.waiting_seconds ?? 0, this.#status?.waiting_for);
     else this.#showWaiting(waiting, null);
   }
 
@@ -277,7 +299,7 @@ export class Speaking extends EventTarget {
 
   async #list() {
     const devices = await this.#microphone.devices();
-    const wanted = this.#device.value || this.#kept.get(KEPT_DEVICE) || "";
+    const wanted = this.#device.value || this.#preferences.get(DEVICE_KEY) || "";
     const named = devices.filter(({ deviceId }) => deviceId !== "default");
     this.#device.replaceChildren(
       h("option", { value: "" }, "default"),

@@ -1,6 +1,6 @@
 /**
- * Recordings on their way: chosen or dropped, uploaded with progress, read by the service until they are written;
- * and those that are read in the session already, sent before a reload or by somebody else.
+ * Recordings: chosen or dropped, uploaded with progress, and transcribed by the service; and those that the service
+ * transcribes already, uploaded before a reload or by another participant.
  */
 
 import { foreignResponseText, parseProblem } from "../../models/responses.js";
@@ -10,21 +10,24 @@ import { ended, entryOf, found, recordingState } from "../../models/recording-te
 import { refusedUpload } from "../../models/translation-text.js";
 import { keyHeaders, recordingUrl, upload } from "../../models/upload.js";
 import { h, keyed, setAttribute, setText } from "../dom.js";
+import { Scope } from "../scope.js";
 
-/** A finished one stays in the list for so long (ms). */
-const SHOWN_AFTER = 15_000;
-/** A recording may end in silence: written up to so many seconds before its end it is whole. */
+/** A finished recording stays in the list for this long (ms). */
+const SHOWN_FOR = 15_000;
+/** A recording may end in silence: transcribed up to this many seconds before its end it is complete. */
 const SILENCE = 3;
-/** Sent and read at a time; further ones wait here for their turn. */
+/** Recordings that are uploaded or transcribed at a time; the next ones wait here. */
 const AT_A_TIME = 2;
-/** A history may have lines of many recordings: what of it is still read is asked once, after so long (ms). */
-const LOOK_AFTER = 500;
+/** A history may have lines of many recordings: those still being transcribed are requested once, after this long (ms). */
+const CHECK_AFTER = 500;
 const OVER = new Set(["done", "cancelled"]);
 
-/** Whether a name is a stream's own, or that of one of its segments. */
+/** Whether an id is the stream's, or that of one of its segments. */
 const isOf = (id, stream_id) => id === stream_id || id.startsWith(`${stream_id}-`);
 
 export class Recordings {
+  #scope = new Scope();
+  #timers = new Set();
   #input;
   #button;
   #drop;
@@ -33,24 +36,24 @@ export class Recordings {
   #target;
   #prepare;
   #key;
-  #onRefused;
+  #onRejected;
   #onChange;
   #mayCancel;
   #cancelAsOwner;
   #keys;
   #all = [];
   #made = 0;
-  /** stream -> how far it is written, of the recordings that were not sent from here. */
+  /** stream -> seconds transcribed, of the recordings that were not uploaded here. */
   #written = new Map();
-  #lookTimer = null;
+  #checkTimer = null;
   #dragDepth = 0;
 
   /**
    * `target()` is {session_id, source, targets} or null; `prepare()` resolves to whether there is a session;
-   * `key()` is its key; `onRefused(text)`; `onChange()`. `mayCancel()`: any recording in the session;
-   * `cancelAsOwner(session_id, stream_id)` does so over the socket. `storage` has the keys of this tab's own.
+   * `key()` is its key; `onRejected(text)`; `onChange()`. `mayCancel()`: why any recording may be cancelled, "owner" or "operator", or null;
+   * `cancelAsOwner(session_id, stream_id)` does so over the socket. `storage` has the keys of the recordings that this tab uploaded.
    */
-  constructor({ input, button, drop, card, list, target, prepare, key, onRefused, onChange, mayCancel, cancelAsOwner, storage }) {
+  constructor({ input, button, drop, card, list, target, prepare, key, onRejected, onChange, mayCancel, cancelAsOwner, storage }) {
     this.#input = input;
     this.#button = button;
     this.#drop = drop;
@@ -59,44 +62,58 @@ export class Recordings {
     this.#target = target;
     this.#prepare = prepare;
     this.#key = key;
-    this.#onRefused = onRefused;
+    this.#onRejected = onRejected;
     this.#onChange = onChange;
     this.#mayCancel = mayCancel;
     this.#cancelAsOwner = cancelAsOwner;
     this.#keys = new RecordingKeys(storage);
   }
 
-  /** How many are being uploaded or read. */
+  /** The number of recordings that are being uploaded or transcribed. */
   get active() {
     return this.#all.filter(({ phase }) => !OVER.has(phase)).length;
   }
 
-  /** Whether the segment is of one of those that are shown. */
+  /** Whether a segment or stream is of a recording that is shown. */
   owns(id) {
     return this.#all.some(({ stream_id }) => stream_id && isOf(id, stream_id));
   }
 
   start() {
-    this.#button.addEventListener("click", this.#choose);
-    this.#input.addEventListener("change", this.#chosen);
-    for (const [name, listener] of this.#drags) addEventListener(name, listener);
+    if (!this.#scope.open()) return;
+    this.#scope.listen(this.#button, "click", () => this.choose());
+    this.#scope.listen(this.#input, "change", () => this.#chosen());
+    for (const [name, listener] of this.#drags) this.#scope.listen(globalThis, name, listener);
+    this.#scope.defer(() => {
+      for (const timer of this.#timers) clearTimeout(timer);
+      this.#timers.clear();
+      this.#checkTimer = null;
+    });
   }
 
+  /** Uploads go on; the page no longer follows them. */
   stop() {
-    this.#button.removeEventListener("click", this.#choose);
-    this.#input.removeEventListener("change", this.#chosen);
-    for (const [name, listener] of this.#drags) removeEventListener(name, listener);
+    this.#scope.close();
+  }
+
+  #after(delay, action) {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      action();
+    }, delay);
+    this.#timers.add(timer);
+    return timer;
   }
 
   choose() {
     this.#input.click();
   }
 
-  /** A session message: captions and the end of a stream say how far the service is. */
-  hear(message) {
+  /** Apply a session message: captions and the end of a stream show the progress. */
+  apply(message) {
     const stream = message.stream_id ?? message.segment_id;
     const entry = stream && this.#all.find(({ stream_id }) => stream_id && isOf(stream, stream_id));
-    if (stream && !entry && message.type === "transcript" && message.recording) this.#passed(streamOf(stream), message);
+    if (stream && !entry && message.type === "transcript" && message.recording) this.#applyUnknown(streamOf(stream), message);
     if (!entry || OVER.has(entry.phase)) return;
     if (message.type === "transcript" && message.final) entry.written = Math.max(entry.written, message.end);
     if (message.type === "audio_status") entry.waitingFor = message.waiting_for;
@@ -108,32 +125,32 @@ export class Recordings {
     this.#show();
   }
 
-  /** A line of a recording that is not shown here: somebody else has sent it. Of each it is asked once. */
-  #passed(stream_id, { session_id, final, end }) {
+  /** Apply a line of a recording that is not shown: another participant uploaded it. The list is requested once for each. */
+  #applyUnknown(stream_id, { session_id, final, end }) {
     const isKnown = this.#written.has(stream_id);
     this.#written.set(stream_id, Math.max(this.#written.get(stream_id) ?? 0, final ? end : 0));
     if (isKnown) return;
-    this.#lookTimer ??= setTimeout(() => {
-      this.#lookTimer = null;
-      // Without an answer it is not shown until the next one, or until the connection is new.
+    this.#checkTimer ??= this.#after(CHECK_AFTER, () => {
+      this.#checkTimer = null;
+      // After a failure it is not shown until its next line, or until the page reconnects.
       this.check(session_id).catch(() => this.#written.delete(stream_id));
-    }, LOOK_AFTER);
+    });
   }
 
-  /** In the session (again): what is read in it now is shown, and what ended meanwhile has ended. */
+  /** Load the recordings that the service transcribes in the session, and end those that it no longer does. */
   async check(session_id) {
     const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}/recordings`, { headers: keyHeaders(this.#key()) });
-    // 404: the session is begun with the first word.
+    // 404: the session begins with its first word.
     if (response.status === 404) return;
     if (!response.ok) throw new Error(foreignResponseText(response.status));
     const { recordings } = await response.json();
     const now = new Set(recordings.map(({ stream_id }) => stream_id));
-    // Those of another session that this tab was in are shown there.
+    // Recordings found in another session of this tab are not shown in this one.
     this.#all = this.#all.filter((entry) => !entry.isFound || entry.session_id === session_id);
     for (const entry of this.#all) {
       if (entry.session_id !== session_id || (entry.phase !== "reading" && entry.phase !== "cancelling") || now.has(entry.stream_id)) continue;
       entry.phase = "done";
-      // Without a length nobody knows whether it was read to its end.
+      // Without a length it is not known whether it was transcribed to its end.
       entry.isBroken = entry.length === null || entry.written < entry.length - SILENCE;
       this.#finish(entry);
     }
@@ -146,7 +163,7 @@ export class Recordings {
     this.#show();
   }
 
-  /** One after the other: the first one may have to begin the session that the next ones go to. */
+  /** Upload files one after the other: the first may have to begin the session for the next ones. */
   async #sendAll(files) {
     for (const file of files) await this.#send(file);
   }
@@ -154,7 +171,7 @@ export class Recordings {
   async #send(file) {
     const target = this.#target() !== null && (await this.#prepare()) ? this.#target() : null;
     if (target === null) {
-      this.#onRefused(`${file.name} was not taken: there is no session yet.`);
+      this.#onRejected(`${file.name} was not uploaded: there is no session yet.`);
       return;
     }
     this.#made += 1;
@@ -164,7 +181,7 @@ export class Recordings {
     this.#show();
   }
 
-  /** Upload those whose turn it is. */
+  /** Upload as many of the waiting recordings as there is room for. */
   #sendNext() {
     const isUnderWay = ({ phase, isFound }) => !isFound && phase !== "waiting" && !OVER.has(phase);
     let room = AT_A_TIME - this.#all.filter(isUnderWay).length;
@@ -186,18 +203,18 @@ export class Recordings {
       };
       const { stream_id, recording_key, seconds: length, tracks, track } = await upload(file, url, { headers: keyHeaders(this.#key()), onProgress, signal: abort.signal });
       this.#keys.write(stream_id, recording_key ?? "");
-      // It may have been seen among those that are read before the answer came.
+      // It may have been listed before the response arrived.
       this.#all = this.#all.filter((one) => one === entry || one.stream_id !== stream_id);
       Object.assign(entry, { phase: "reading", session_id: target.session_id, stream_id, length: length ?? null, tracks: tracks ?? null, track: track ?? null });
     } catch (error) {
       this.#discard(entry);
-      if (error.name !== "AbortError") this.#onRefused(refusedUpload({ status: error.status, code: error.code, detail: error.message, name: file.name, size: file.size }));
+      if (error.name !== "AbortError") this.#onRejected(refusedUpload({ status: error.status, code: error.code, detail: error.message, name: file.name, size: file.size }));
     }
     this.#sendNext();
     this.#show();
   }
 
-  /** Take it back: before it is sent, while it is sent, or while the service reads it. */
+  /** Cancel a recording: before the upload, during it, or while the service transcribes it. */
   async #cancel(entry) {
     if (entry.phase === "waiting") this.#discard(entry);
     else if (entry.phase === "uploading") entry.abort.abort();
@@ -208,9 +225,9 @@ export class Recordings {
         await this.#cancelReading(entry);
       } catch (error) {
         if (entry.phase === "cancelling") entry.phase = "reading";
-        // fetch rejects with a TypeError in words of the browser's own.
+        // fetch rejects with a TypeError whose message is the browser's.
         const why = error instanceof TypeError ? "The service cannot be reached." : error.message;
-        this.#onRefused(`${entry.name} was not cancelled: ${why}`);
+        this.#onRejected(`${entry.name} was not cancelled: ${why}`);
       }
     }
     this.#show();
@@ -225,13 +242,13 @@ export class Recordings {
     const url = `/api/sessions/${encodeURIComponent(session_id)}/recordings/${encodeURIComponent(stream_id)}`;
     const headers = { ...keyHeaders(this.#key()), ...(recordingKey === "" ? {} : { "X-Recording-Key": recordingKey }) };
     const response = await fetch(url, { method: "DELETE", headers });
-    // 404: it has ended by itself meanwhile, which is told over the socket.
+    // 404: it has just ended by itself; the socket brings its end.
     if (response.ok || response.status === 404) return;
     const problem = parseProblem(await response.text());
     throw new Error(problem === null ? foreignResponseText(response.status) : (problem.detail ?? problem.title));
   }
 
-  /** Whether this page may cancel it: any as owner or operator, else those that this tab sent. */
+  /** Whether this page may cancel it: owners and operators any recording, others those that this tab uploaded. */
   #canCancel({ stream_id }) {
     return stream_id === null || this.#mayCancel() !== null || this.#keys.read(stream_id) !== "";
   }
@@ -243,12 +260,12 @@ export class Recordings {
   #finish(entry) {
     this.#keys.forget(entry.stream_id);
     this.#sendNext();
-    // One that has to be opened again stays until the page goes.
+    // A recording that has to be opened again stays until the page is left.
     if (entry.isBroken) return;
-    setTimeout(() => {
-      this.#all = this.#all.filter((one) => one !== entry);
+    this.#after(SHOWN_FOR, () => {
+      this.#discard(entry);
       this.#show();
-    }, SHOWN_AFTER);
+    });
   }
 
   #show() {
@@ -274,19 +291,17 @@ export class Recordings {
     const { text, tone, progress: share, canCancel } = recordingState(entry);
     cancel.hidden = !canCancel || !this.#canCancel(entry);
     progress.hidden = share === undefined;
-    // Without a value the bar says that something is under way, and not how much.
+    // Without a value the bar shows activity, but no progress.
     if (share === null) progress.removeAttribute("value");
     else if (share !== undefined) progress.value = share;
     setText(state, text);
     setAttribute(state, "class", `recording-state small ${tone === "warn" ? "is-warn" : "muted"}`);
   }
 
-  #choose = () => this.choose();
-
-  #chosen = () => {
+  #chosen() {
     this.#sendAll([...this.#input.files]);
     this.#input.value = "";
-  };
+  }
 
   #drags = [
     ["dragenter", (event) => this.#isFile(event) && this.#hover(event, 1)],

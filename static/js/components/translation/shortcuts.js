@@ -1,49 +1,51 @@
 /**
- * Single-key shortcuts: listed under "?", never while typing, and they can be turned off (WCAG 2.1, 2.1.4), since
- * dictation software types letters into whatever page is open.
+ * Single-key shortcuts, listed under "?". They do nothing while the reader types in a field, and can be turned off
+ * (WCAG 2.1, 2.1.4), because dictation software types letters into the open page.
  */
 
-const KEPT = "translation:keys";
+import { Scope } from "../scope.js";
+
+const ENABLED_KEY = "translation:keys";
 
 export class Shortcuts {
+  #scope = new Scope();
   #dialog;
   #opener;
   #choice;
-  #kept;
+  #preferences;
   #keys;
 
-  /** `keys`: letter -> what it does. */
-  constructor({ dialog, opener, choice, kept, keys }) {
+  /** `keys`: {letter: action}. */
+  constructor({ dialog, opener, choice, preferences, keys }) {
     this.#dialog = dialog;
     this.#opener = opener;
     this.#choice = choice;
-    this.#kept = kept;
+    this.#preferences = preferences;
     this.#keys = keys;
   }
 
   start() {
-    this.#choice.checked = this.#kept.get(KEPT) !== "off";
-    this.#choice.addEventListener("change", this.#chosen);
-    this.#opener.addEventListener("click", this.#open);
-    document.addEventListener("keydown", this.#pressed);
+    if (!this.#scope.open()) return;
+    this.#choice.checked = this.#preferences.get(ENABLED_KEY) !== "off";
+    this.#scope.listen(this.#choice, "change", () => this.#preferences.set(ENABLED_KEY, this.#choice.checked ? "on" : "off"));
+    this.#scope.listen(this.#opener, "click", () => this.#open());
+    this.#scope.listen(document, "keydown", (event) => this.#pressed(event));
   }
 
   stop() {
-    this.#choice.removeEventListener("change", this.#chosen);
-    this.#opener.removeEventListener("click", this.#open);
-    document.removeEventListener("keydown", this.#pressed);
+    this.#scope.close();
   }
 
-  #chosen = () => this.#kept.set(KEPT, this.#choice.checked ? "on" : "off");
+  #open() {
+    this.#dialog.showModal();
+  }
 
-  #open = () => this.#dialog.showModal();
-
-  #pressed = (event) => {
+  #pressed(event) {
     if (!this.#choice.checked || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (event.target.closest("input, select, textarea, [contenteditable], dialog")) return;
     if (event.key === "?") this.#open();
     else if (Object.hasOwn(this.#keys, event.key.toLowerCase())) this.#keys[event.key.toLowerCase()]();
     else return;
     event.preventDefault();
-  };
+  }
 }

@@ -12,6 +12,7 @@ import { languageName } from "../../models/languages.js";
 import { clockTime } from "../../models/time-format.js";
 import { gap, translated } from "../../models/translation-text.js";
 import { h, setAttribute, setText } from "../dom.js";
+import { Scope } from "../scope.js";
 import { SlicedTask } from "../sliced-task.js";
 import { RowBlocks } from "./row-blocks.js";
 import { UnsureWords, unsureWord } from "./unsure-words.js";
@@ -29,6 +30,7 @@ const COLOURS = 6;
 const SEEN = 24;
 
 export class Transcript {
+  #scope = new Scope();
   #captions;
   #list;
   #blocks;
@@ -80,19 +82,21 @@ export class Transcript {
   }
 
   start() {
-    this.#scroll.addEventListener("scroll", this.#scrolled, { passive: true });
-    this.#jump.addEventListener("click", this.#jumped);
-    this.#unsure.start();
+    if (!this.#scope.open()) return;
+    this.#scope.listen(this.#scroll, "scroll", () => this.#scrolled(), { passive: true });
+    this.#scope.listen(this.#jump, "click", () => this.#jumped());
+    this.#scope.start(this.#unsure);
     this.#resize.observe(this.#scroll);
     this.#resize.observe(this.#list);
+    this.#scope.defer(() => {
+      this.#resize.disconnect();
+      cancelAnimationFrame(this.#frame);
+      this.#frame = null;
+    });
   }
 
   stop() {
-    this.#scroll.removeEventListener("scroll", this.#scrolled);
-    this.#jump.removeEventListener("click", this.#jumped);
-    this.#unsure.stop();
-    this.#resize.disconnect();
-    cancelAnimationFrame(this.#frame);
+    this.#scope.close();
   }
 
   /** Until told otherwise nothing is announced: a history that is read in is not news. */
@@ -311,7 +315,7 @@ export class Transcript {
   // --- following --------------------------------------------------------------------------------------------
 
   /** Only the reader scrolls up; what grows below does not end the following. */
-  #scrolled = () => {
+  #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
     // Where what is above became lower, the browser moved the place: that was nobody's wish.
     const isUp = scrollTop < this.#top - 1 && scrollHeight === this.#height;
@@ -321,12 +325,12 @@ export class Transcript {
     this.#isFollowing = scrollHeight - scrollTop - clientHeight < NEAR || (this.#isFollowing && !isUp);
     if (this.#isFollowing) this.#missed.clear();
     this.#showJump();
-  };
+  }
 
-  #jumped = () => {
+  #jumped() {
     this.jump();
     this.#scroll.focus({ preventScroll: true });
-  };
+  }
 
   #scheduleFollow() {
     if (this.#frame !== null) return;

@@ -1,0 +1,111 @@
+/** The card with the session's name, participants and links, and with this page's own name. */
+
+import { byId, setText } from "../../components/dom.js";
+import { Scope } from "../../components/scope.js";
+import { list } from "../../models/languages.js";
+import { linkBase, writeLink } from "../../models/session-link.js";
+import { here, whoYouAre } from "../../models/translation-text.js";
+import { copyAndReport } from "./export-card.js";
+
+const NAME_KEY = "translation:name";
+
+export class JoinCard {
+  #scope = new Scope();
+  #socket;
+  #session;
+  #preferences;
+  #prepare;
+  #mayBegin;
+  #onBegin;
+  #onRename;
+  #links = linkBase(location.href, byId("link-reach").dataset.publicUrl);
+  #isShared = false;
+
+  /**
+   * `prepare()` resolves to whether there is a session; `mayBegin`: whether this page may begin sessions;
+   * `onBegin()`: a new session is wanted; `onRename()`: the reader has another name.
+   */
+  constructor({ socket, session, preferences, prepare, mayBegin, onBegin, onRename }) {
+    this.#socket = socket;
+    this.#session = session;
+    this.#preferences = preferences;
+    this.#prepare = prepare;
+    this.#mayBegin = mayBegin;
+    this.#onBegin = onBegin;
+    this.#onRename = onRename;
+  }
+
+  start() {
+    if (!this.#scope.open()) return;
+    byId("name").value = this.#preferences.get(NAME_KEY) ?? "";
+    this.#scope.listen(byId("name"), "change", () => {
+      this.#preferences.set(NAME_KEY, this.name);
+      this.#onRename();
+    });
+    this.#scope.listen(byId("copy-link"), "click", () => this.#copyLink());
+    this.#scope.listen(byId("copy-reader"), "click", () => this.#copyLink({ isReader: true }));
+    this.#scope.listen(byId("new-session"), "click", this.#onBegin);
+    this.#showReach();
+  }
+
+  stop() {
+    this.#scope.close();
+  }
+
+  /** The name that the reader gave, or "". */
+  get name() {
+    return byId("name").value.trim();
+  }
+
+  /** Whether a link to this session was copied: then others may still join. */
+  get isShared() {
+    return this.#isShared;
+  }
+
+  /** A new session begins, which nobody has a link to. */
+  clear() {
+    this.#isShared = false;
+  }
+
+  show() {
+    const { session_id, phase, keys, isReadOnly } = this.#session;
+    setText(byId("session-name"), session_id ?? "");
+    const mayCopy = phase === "open" || phase === "rejoining" || (phase === "new" && this.#socket.isLive);
+    byId("copy-link").hidden = isReadOnly || (keys !== null && !keys.speak);
+    byId("copy-link").disabled = !mayCopy;
+    byId("copy-reader").disabled = !mayCopy;
+    setText(byId("copy-reader"), isReadOnly ? "Copy link" : "Copy reading-only link");
+    byId("new-session").hidden = isReadOnly || !this.#mayBegin || ["new", "idle", "opening"].includes(phase);
+  }
+
+  /** `participants`: the first of them; `count`: how many there are. */
+  showParticipants({ participants, count }) {
+    setText(byId("here"), list([here(participants, count)]).replace(/^./, (first) => first.toUpperCase()));
+    // Of a crowd only the first are listed: this page's own participant may not be among them.
+    const me = participants.find(({ participant_id }) => participant_id === this.#session.participant_id);
+    setText(byId("you-are"), whoYouAre(me?.name ?? null));
+  }
+
+  /** Show how far links reach that are copied here, where they do not reach other machines as the page's address would. */
+  #showReach() {
+    const { reach, base } = this.#links;
+    if (reach === "same") return;
+    byId("link-reach").hidden = false;
+    setText(
+      byId("link-reach"),
+      reach === "machine"
+        ? "Links from here open on this machine alone: the page was opened as localhost. To invite others, start the service with: make run ARGS=--share"
+        : `Links from here lead to ${new URL(base).host}, where others can open them.`,
+    );
+  }
+
+  /** Copy a link to speak with, or with `isReader` to read with. A new session begins when its link is shared. */
+  async #copyLink({ isReader = false } = {}) {
+    if (!(await this.#prepare())) return;
+    this.#isShared = true;
+    const { session_id, keys, isReadOnly } = this.#session;
+    const key = isReader ? keys?.read : keys?.speak;
+    if (!key) return;
+    await copyAndReport(writeLink(this.#links.base, { session_id, key }), isReader && !isReadOnly ? "The reading-only link was" : "The link was");
+  }
+}

@@ -1,0 +1,439 @@
+/** The Translation page: speech in, captions and translations out, for everyone in the session. */
+
+import { showBanners } from "../../components/banners.js";
+import { Disclosure } from "../../components/disclosure.js";
+import { byId, setText } from "../../components/dom.js";
+import { Notices } from "../../components/notices.js";
+import { Preferences } from "../../components/preferences.js";
+import { Scope } from "../../components/scope.js";
+import { toast } from "../../components/toasts.js";
+import { LanguageChoice } from "../../components/translation/language-choice.js";
+import { LargeType } from "../../components/translation/large-type.js";
+import { MicrophoneControls } from "../../components/translation/microphone-controls.js";
+import { Recordings } from "../../components/translation/recordings.js";
+import { Shortcuts } from "../../components/translation/shortcuts.js";
+import { Transcript } from "../../components/translation/transcript.js";
+import { CaptionDelay, OwnDelays } from "../../models/caption-delay.js";
+import { Captions } from "../../models/captions.js";
+import { problems } from "../../models/overview.js";
+import { readLink, writeLink } from "../../models/session-link.js";
+import { tabStorage } from "../../models/session-memory.js";
+import { TabSession } from "../../models/tab-session.js";
+import { closedText, missed, nothingYet } from "../../models/translation-text.js";
+import { SessionClient } from "../../session-client.js";
+import { Shell } from "../../shell.js";
+import { ExportCard } from "./export-card.js";
+import { JoinCard } from "./join-card.js";
+import { LeaveGuard } from "./leave-guard.js";
+import { MessageQueue } from "./message-queue.js";
+import { StatusText } from "./status-text.js";
+
+/** An operator's page waits this long for the back ends' problems once it is connected (ms). */
+const PROBLEMS_WITHIN = 3_000;
+/** Without a connection the page is shown all the same after this (ms). */
+const SHOWN_WITHIN = 5_000;
+/** Translations that were awaited too long are no longer promised: looked at this often (ms). */
+const REFRESH_EVERY = 10_000;
+const STATUS_EVERY = 5_000;
+/** Phases in which there is no session to be in, with the pill of the notice that explains it. */
+const CLOSED = { gone: "ended", failed: "failed", uninvited: "no link" };
+const NEW = { session_id: null, key: null, role: "participant" };
+
+export class TranslationPage {
+  #socket;
+  #scope = new Scope();
+  #shell;
+  #session;
+  #microphone;
+  #recordings;
+  #transcript;
+  #languages;
+  #large;
+  #join;
+  #exports;
+  #guard;
+  #preferences = new Preferences();
+  #captions = new Captions();
+  #notices = new Notices(byId("notices"));
+  #tab = new TabSession(tabStorage());
+  /** The session to open: that of the page's address, else the one that the tab was in. */
+  #wanted;
+  /** Whether the last page of this tab closed a microphone by leaving. */
+  #wasCutOff;
+  #isOperator = "operator" in document.body.dataset;
+  /** Whether this page may begin sessions: on the service's own machine, and for operators. */
+  #mayBegin = "operator" in document.body.dataset || "local" in document.body.dataset;
+  #queue = new MessageQueue((message) => this.#apply(message), { onSlice: (isDone) => this.#applied(isDone) });
+  #status = new StatusText(() => this.#state());
+  #captionDelay = new CaptionDelay();
+  #ownDelays = new OwnDelays();
+  /** The topic `services`, or null until known. */
+  #services = null;
+  /** The language that is spoken, or null before the first choice. */
+  #source = null;
+  /** Whether the page is shown without the back ends' problems. */
+  #isOverdue = false;
+
+  constructor(socket) {
+    this.#socket = socket;
+    const link = readLink(location.href);
+    this.#wanted = link.session_id === null ? (this.#tab.read() ?? link) : link;
+    this.#wasCutOff = this.#tab.wasSpeaking(this.#wanted.session_id);
+    const session = (this.#session = new SessionClient(socket));
+    this.#shell = new Shell(socket, { isReady: () => this.#isOpened && (this.#services !== null || !this.#isOperator || this.#isOverdue) });
+    const [preferences, captions, target, prepare] = [this.#preferences, this.#captions, () => this.#target(), () => session.ensure()];
+    this.#languages = new LanguageChoice({ source: byId("source"), menu: byId("targets"), value: byId("targets-value"), choices: byId("targets-choices"), note: byId("targets-note"), preferences });
+    this.#large = new LargeType({ opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), preferences });
+    this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare });
+    this.#recordings = this.#createRecordings(target, prepare);
+    this.#transcript = this.#createTranscript();
+    this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
+    this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id });
+    this.#guard = new LeaveGuard({ microphone: this.#microphone, tab: this.#tab, sessionId: () => session.session_id, onCutOff: () => this.#showCutOff() });
+  }
+
+  #createRecordings(target, prepare) {
+    const session = this.#session;
+    return new Recordings({
+      input: byId("file"),
+      button: byId("open-file"),
+      drop: byId("drop"),
+      card: byId("recordings"),
+      list: byId("recording-list"),
+      target,
+      prepare,
+      key: () => session.keys?.speak ?? session.keys?.read ?? null,
+      onRejected: (text) => this.#notices.show("recording", { word: "rejected", tone: "bad", text }),
+      onChange: () => this.#status.showSoon(),
+      mayCancel: () => (this.#isOperator ? "operator" : session.isOwner ? "owner" : null),
+      cancelAsOwner: (session_id, stream_id) => this.#socket.request({ type: "cancel_recording", session_id, stream_id }),
+      storage: tabStorage(),
+    });
+  }
+
+  #createTranscript() {
+    return new Transcript({
+      captions: this.#captions,
+      list: byId("lines"),
+      scroll: byId("scroll"),
+      jump: byId("jump"),
+      announce: byId("announce"),
+      nameOf: (line) => line.speaker || this.#session.nameOf(line.participantId) || "Unknown",
+      isOwn: ({ participantId }) => participantId !== null && participantId === this.#session.participant_id,
+      now: () => this.#socket.serverNow,
+      // A history is drawn when all of it is applied: lines that were drawn before would be pushed away by the next.
+      mayDraw: () => this.#queue.isEmpty,
+    });
+  }
+
+  start() {
+    const scope = this.#scope;
+    if (!scope.open()) return;
+    const parts = [this.#status, this.#large, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#exports, this.#createShortcuts(), this.#shell];
+    for (const part of parts) scope.start(part);
+    this.#listen();
+    for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
+    scope.every(REFRESH_EVERY, () => this.#transcript.refresh());
+    scope.every(STATUS_EVERY, () => this.#status.showSoon());
+    scope.after(SHOWN_WITHIN, () => this.#overdue());
+    scope.start(this.#socket);
+    this.#showSession();
+    this.#open();
+  }
+
+  stop() {
+    this.#scope.close();
+  }
+
+  #createShortcuts() {
+    return new Shortcuts({
+      dialog: byId("keys"),
+      opener: byId("keys-button"),
+      choice: byId("keys-on"),
+      preferences: this.#preferences,
+      keys: {
+        m: () => this.#microphone.toggle(),
+        o: () => byId("open-file").disabled || this.#recordings.choose(),
+        l: this.#large.toggle,
+        j: () => this.#transcript.jump(),
+        c: () => this.#exports.copy(),
+      },
+    });
+  }
+
+  #listen() {
+    const scope = this.#scope;
+    scope.listen(globalThis, "hashchange", () => this.#addressChanged());
+    scope.listen(this.#languages, "change", ({ detail }) => this.#languagesChanged(detail));
+    scope.listen(this.#microphone, "problem", ({ detail: { key, text, more } }) => this.#notices.show(key, { word: "microphone", tone: "bad", text, more }));
+    scope.listen(this.#microphone, "resolved", ({ detail }) => this.#notices.remove(detail.key));
+    scope.listen(this.#microphone, "change", () => this.#showStatus());
+    scope.listen(this.#session, "phase", () => this.#showSession());
+    scope.listen(this.#session, "ready", () => this.#ready());
+    scope.listen(this.#session, "participants", ({ detail }) => this.#participantsChanged(detail));
+    scope.listen(this.#session, "rejoined", ({ detail }) => this.#notices.show("missed", { word: "missed", text: missed(detail) }));
+    scope.listen(this.#socket, "message", ({ detail }) => this.#queue.add(detail));
+    scope.listen(this.#socket, "complaint", ({ detail }) => this.#showError(detail));
+    scope.listen(this.#socket, "state", ({ detail }) => this.#connectionChanged(detail));
+    // The state of the back ends is for operators; others see in the captions what they wait for.
+    if (this.#isOperator) scope.defer(this.#socket.onTopic("services", (services) => this.#showServices(services)));
+  }
+
+  async #open() {
+    await this.#session.open({ ...this.#identity, session_id: this.#wanted.session_id, mayBegin: this.#mayBegin });
+    await this.#queue.settled();
+    this.#transcript.isQuiet = false;
+    if (this.#wasCutOff && this.#session.phase === "open" && !this.#session.isReadOnly) this.#showCutOff();
+  }
+
+  // --- messages -------------------------------------------------------------------------------------------------
+
+  #apply(message) {
+    if (message.session_id !== this.#session.session_id) return;
+    const { renamed } = this.#captions;
+    const line = this.#captions.apply(message);
+    if (this.#captions.renamed !== renamed) this.#transcript.rename();
+    if (line !== null) {
+      this.#transcript.update(line);
+      if (this.#microphone.uplink.owns(message.segment_id)) this.#ownDelays.add(message);
+    }
+    if (message.type === "audio_status") this.#applyStatus(message);
+    if (message.type === "audio_ended") this.#captionDelay.remove(message.stream_id);
+    this.#recordings.apply(message);
+    this.#status.showSoon();
+  }
+
+  #applyStatus(message) {
+    this.#captionDelay.update(message, performance.now() / 1000);
+    if (this.#microphone.uplink.owns(message.stream_id)) this.#microphone.showStatus(message);
+  }
+
+  /** A slice of the queue was applied. */
+  #applied(isDone) {
+    this.#showCount();
+    if (isDone) this.#transcript.draw();
+  }
+
+  #showCount() {
+    this.#exports.update();
+    this.#showEmpty();
+  }
+
+  #showEmpty() {
+    const { phase, isReadOnly } = this.#session;
+    byId("empty").hidden = this.#transcript.length > 0 || !["open", "new"].includes(phase);
+    byId("empty-join").hidden = isReadOnly;
+    const { title, text } = nothingYet({ microphone: this.#microphone.state, capture: this.#microphone.capture, recordings: this.#recordings.active, isReadOnly });
+    setText(byId("empty-title"), title);
+    setText(byId("empty-text"), text);
+  }
+
+  // --- status ---------------------------------------------------------------------------------------------------
+
+  #showStatus() {
+    this.#showEmpty();
+    this.#status.showNow();
+  }
+
+  /** What the sentence under the title is made from. */
+  #state() {
+    const { phase, reason, participants, count, participant_id, isReadOnly } = this.#session;
+    const { state: microphone, capture, uplink } = this.#microphone;
+    return {
+      phase,
+      reason,
+      connection: this.#socket.state.state,
+      microphone,
+      capture,
+      uplink: { state: uplink.state, waiting: uplink.waiting, isUnresponsive: uplink.isUnresponsive },
+      participants,
+      count,
+      speaking: participants.filter((each) => each.speaking && each.participant_id !== participant_id).map(({ name }) => name || "Someone"),
+      lines: this.#transcript.length,
+      lag: this.#ownDelays.median,
+      waiting: this.#waiting,
+      recordings: this.#recordings.active,
+      isReadOnly,
+    };
+  }
+
+  /** What is late, or null. Names of back ends are for operators. */
+  get #waiting() {
+    const late = this.#captionDelay.at(performance.now() / 1000);
+    return late === null || this.#isOperator ? late : { ...late, service: null };
+  }
+
+  #showServices(services) {
+    const before = this.#services;
+    this.#services = services;
+    showBanners(byId("problems"), problems({ services, tree: null, config: null }));
+    const states = (all) => all.services.map(({ name, state }) => `${name} ${state}`).join();
+    // A back end that failed or recovered may offer other languages.
+    if (before !== null && states(before) !== states(services)) this.#languages.load();
+  }
+
+  #showError({ code, detail, stream_id }) {
+    // Audio that was under way when its stream broke off: the uplink begins another stream. `token_required`: what
+    // only operators receive, guests need not know of.
+    if (code === "audio_not_started" || code === "token_required") return;
+    // The card of a recording shows its errors.
+    if (stream_id !== undefined && this.#recordings.owns(stream_id)) return;
+    this.#notices.show(`complaint ${code}`, { word: "error", tone: "bad", text: detail });
+  }
+
+  #showCutOff() {
+    this.#notices.show("cut off", { word: "microphone", text: "Your microphone is off: the page was left or loaded again while you were speaking.", more: "Start it again to go on speaking." });
+  }
+
+  #connectionChanged({ state }) {
+    // The service publishes what waits again when it changes.
+    if (state !== "live") this.#captionDelay.clear();
+    this.#join.show();
+    this.#showControls();
+    this.#microphone.refresh();
+    this.#showStatus();
+    this.#revealSoon();
+  }
+
+  // --- the session ----------------------------------------------------------------------------------------------
+
+  get #identity() {
+    return { name: this.#join.name, languages: this.#languages.targets, role: this.#wanted.role, key: this.#wanted.key };
+  }
+
+  get #canSpeak() {
+    const { isReadOnly, phase } = this.#session;
+    return !isReadOnly && (phase === "open" || (phase === "new" && this.#socket.isLive));
+  }
+
+  /** Where speech goes, or null where nobody can speak. */
+  #target() {
+    return this.#canSpeak ? { session_id: this.#session.session_id, source: this.#languages.source, targets: this.#languages.targets } : null;
+  }
+
+  #showSession() {
+    const { phase, session_id } = this.#session;
+    for (const part of document.querySelectorAll("#controls, .talk")) part.hidden = phase === "uninvited";
+    setText(byId("page-title"), session_id ?? "Translation");
+    document.title = `${session_id ?? "Translation"} · LiveTranslate`;
+    this.#join.show();
+    this.#showControls();
+    if (phase in CLOSED) {
+      this.#showClosed();
+      this.#microphone.abort();
+      this.#tab.forget();
+    } else this.#notices.remove("session");
+    if (phase === "open") this.#storeAddress();
+    this.#microphone.refresh();
+    this.#showCount();
+    this.#showStatus();
+    this.#revealSoon();
+  }
+
+  /** Explain why there is no session, and offer what can be done. */
+  #showClosed() {
+    const { phase, reason } = this.#session;
+    const mayBegin = this.#mayBegin;
+    const begin = mayBegin ? [{ label: "Start a new session", run: () => this.#begin() }] : [];
+    this.#notices.show("session", {
+      word: CLOSED[phase],
+      tone: phase === "uninvited" ? "warn" : "bad",
+      text: reason,
+      more: closedText({ phase, hasLines: this.#transcript.length > 0, mayBegin }),
+      // What kept this session from being opened would keep a new one from it as well.
+      actions: phase === "failed" ? [{ label: "Try again", run: () => location.reload() }] : begin,
+      isDismissable: false,
+    });
+  }
+
+  /** A page that only reads has nothing to speak with. */
+  #showControls() {
+    const isReadOnly = this.#session.isReadOnly || this.#session.phase === "uninvited";
+    const controls = [byId("speak"), byId("device").closest(".field"), byId("source").closest(".field"), byId("open-file"), byId("microphone")];
+    for (const control of controls) if (control !== null) control.hidden = isReadOnly;
+    if (isReadOnly) this.#notices.remove("microphone");
+    byId("open-file").disabled = !this.#canSpeak;
+  }
+
+  /** The session can be spoken in, for the first time or again. */
+  #ready() {
+    this.#microphone.sessionReady();
+    this.#recordings.check(this.#session.session_id).catch(() => toast("The list of recordings could not be loaded: the service cannot be reached.", { tone: "bad" }));
+  }
+
+  #participantsChanged(detail) {
+    this.#join.showParticipants(detail);
+    this.#transcript.rename();
+    this.#status.showSoon();
+  }
+
+  #languagesChanged(detail) {
+    setText(byId("read-head"), this.#languages.heading);
+    this.#transcript.show(detail);
+    this.#session.update({ languages: detail.targets });
+    // The service learns from the session what is read; another spoken language begins a new stream.
+    if (this.#source !== null && this.#source !== detail.source) this.#microphone.changeLanguages(detail);
+    this.#source = detail.source;
+    const text = this.#languages.problem;
+    if (text === "") this.#notices.remove("languages");
+    else this.#notices.show("languages", { word: "not offered", text, more: "Speech is still transcribed in the language it is spoken in." });
+  }
+
+  /** Leave the session, if one is open, for a new one that begins with its first word. */
+  async #begin() {
+    if (!(await this.#guard.mayLeave())) return;
+    if (this.#session.phase === "open") await this.#session.leave({ isEmpty: !this.#join.isShared && this.#transcript.length === 0 });
+    this.#tab.forget();
+    this.#queue.clear();
+    this.#captions.clear();
+    this.#transcript.clear();
+    this.#transcript.isQuiet = false;
+    this.#join.clear();
+    this.#captionDelay.clear();
+    this.#notices.remove("missed");
+    this.#wanted = NEW;
+    const url = new URL(location.href);
+    url.search = url.hash = "";
+    history.replaceState(history.state, "", url);
+    await this.#session.open({ ...this.#identity, session_id: null });
+  }
+
+  // --- the address ----------------------------------------------------------------------------------------------
+
+  /** Store the session in the page's address and in the tab, so that both lead back to it. */
+  #storeAddress() {
+    const { session_id, keys } = this.#session;
+    const key = keys?.speak ?? keys?.read ?? this.#wanted.key;
+    // An observer who could speak stays an observer; with the reading key alone the service makes one anyway.
+    const role = keys?.speak && this.#wanted.role === "observer" ? "observer" : "participant";
+    this.#tab.write({ session_id, key, role });
+    const href = writeLink(location.href, { session_id, key, role });
+    // It costs tens of milliseconds on a slow machine, where a long history is applied just then.
+    if (href !== location.href) this.#scope.after(0, () => this.#session.session_id === session_id && history.replaceState(history.state, "", href));
+  }
+
+  #addressChanged() {
+    const { session_id } = readLink(location.href);
+    // Another link was opened in this tab: the page begins again with it.
+    if (session_id !== null && session_id !== this.#session.session_id) location.reload();
+    // A link to a place in this page was followed: the address has to lead back to the session all the same.
+    else if (session_id === null && this.#session.phase === "open") this.#storeAddress();
+  }
+
+  // --- showing the page for the first time ----------------------------------------------------------------------
+
+  get #isOpened() {
+    return !["idle", "opening"].includes(this.#session.phase);
+  }
+
+  /** Show the page without waiting for the back ends' problems. */
+  #overdue() {
+    this.#isOverdue = true;
+    this.#shell.reveal();
+  }
+
+  #revealSoon() {
+    this.#shell.reveal();
+    if (!this.#isOverdue && this.#isOpened && this.#socket.isLive && this.#scope.isOpen) this.#scope.after(PROBLEMS_WITHIN, () => this.#overdue());
+  }
+}
