@@ -11,7 +11,7 @@ import { foreignResponseText, parseObject, parseProblem } from "./models/respons
  */
 export class ProblemError extends Error {
   constructor(problem, status, options = undefined) {
-    super(problem.detail ?? problem.title ?? `The service answered ${status}.`, options);
+    super(problem.detail ?? problem.title ?? `The service responded with ${status}.`, options);
     this.name = "ProblemError";
     this.code = problem.code ?? "internal_error";
     this.status = status;
@@ -58,12 +58,12 @@ async function fetched(path, options) {
 }
 
 /** What is to be said of a request whose answer is not there. */
-const doubt = (method) => (method === "GET" ? "" : " Whether anything was changed is not known.");
+const doubt = (method) => (method === "GET" ? "" : " It is not known whether anything was changed.");
 
 async function readText(response, method) {
   try {
     return await response.text();
   } catch (error) {
-    throw new ProblemError({ code: "unreachable", detail: `The connection was lost before the answer was there.${doubt(method)}` }, 0, { cause: error });
+    throw new ProblemError({ code: "unreachable", detail: `The connection was lost before the response arrived.${doubt(method)}` }, 0, { cause: error });
   }
 }

@@ -32,9 +32,9 @@ const TRANSITIONS = {
 const BUSY_TRIES = 8;
 const BUSY_AGAIN = 4_000;
 
-const NO_LINK = "A session is opened with the link that its host sends you.";
+const NO_LINK = "Open a session with the link that its host sent you.";
 
-const LOST = "The service has lost the session: what was said in it is no longer stored. Begin a new one, and send its link to the others.";
+const LOST = "The service has lost the session and its transcript. Start a new session and send its link to the others.";
 
 /** Answers that say that one is in the session. */
 const ANSWERS = new Set(["session_created", "session_joined", "session_recovered"]);
@@ -151,7 +151,7 @@ export class SessionClient extends EventTarget {
     }
     this.#go("open");
     if (!isSessionName(session_id)) {
-      this.#go("gone", "The link's session name has characters that no session's name has.");
+      this.#go("gone", "The session name in the link is not valid.");
       return;
     }
     if (this.#socket.canResume(session_id) && (await this.#socket.resume(session_id))) {
@@ -310,7 +310,7 @@ export class SessionClient extends EventTarget {
       this.#emit("participants", { participants: this.#participants, count: this.#count });
     }
     if (message.type === "session_left" && message.reason !== "left") {
-      this.#go("gone", message.reason === "ended" ? "The session was ended." : "The session ended because nobody was in it for long.");
+      this.#go("gone", message.reason === "ended" ? "The session was ended." : "The session ended because it had no participants for too long.");
     }
   }
 

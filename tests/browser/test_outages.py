@@ -88,7 +88,7 @@ def test_no_word_is_lost_while_the_network_is_away(
         # What stands there is true at each moment: nobody has listened for more than three seconds.
         while time.monotonic() - began < BEFORE + OUTAGE:
             said = status.inner_text()
-            found = re.fullmatch(r"Not connected: (\d+) s of speech are kept and will be sent\.", said)
+            found = re.fullmatch(r"Not connected: (\d+) s of speech are stored and will be sent\.", said)
             assert found is not None, said
             assert int(found[1]) >= min(time.monotonic() - began - BEFORE - 6, 45)
             assert page.locator("#live").get_attribute("data-state") != "live"

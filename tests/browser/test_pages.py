@@ -151,13 +151,13 @@ def test_trouble_is_said_first_in_words(broken: Running, page_at: PageAt) -> Non
     """The sentence, then each problem with what the service does about it and what one may do."""
     page = page_at(broken.url)
     settled(page)
-    expect(page.locator("#page-status")).to_have_text("websocket failed and will start again.")
+    expect(page.locator("#page-status")).to_have_text("websocket failed and will be restarted.")
     banners = page.locator("#problems .banner")
     expect(banners).to_have_count(5)
     expect(banners.nth(0)).to_contain_text("The store does not answer.")
     expect(page.locator("#problems")).to_contain_text("Starting it again in 4 s (attempt 2 of 5).")
     expect(page.locator("#problems")).to_contain_text("It was not started from here")
-    store = banners.filter(has_text="The store of sessions")
+    store = banners.filter(has_text="The session store")
     expect(store).to_contain_text("Nothing listens there: start it.")
     expect(store).to_contain_text("Who is connected stays connected")
 
@@ -411,7 +411,7 @@ def test_something_is_said_to_everyone(page_at: PageAt, axe: str, width: int) ->
         expect(field).to_be_focused()
         field.fill("   ")
         dialog.get_by_role("button", name="Announce to all").click()
-        expect(page.locator("#announcement-fault")).to_have_text("Write what everyone is to be told.")
+        expect(page.locator("#announcement-fault")).to_have_text("Write a message first.")
         assert violations(page, axe) == []
         page.emulate_media(color_scheme="light")
         assert violations(page, axe) == []
@@ -521,7 +521,7 @@ def test_a_file_of_settings_is_imported_after_what_it_changes_was_shown(
         assert dialog.evaluate(INSIDE)
         assert running.service.changes == []
         dialog.get_by_role("button", name="Apply").click()
-        expect(page.locator(".toast")).to_contain_text("left alone")
+        expect(page.locator(".toast")).to_contain_text("not changed")
         ((_, wanted),) = running.service.changes
         assert wanted["orchestration.gateway.timeout"] == 9
         assert not any(path.startswith("services.") for path in wanted)

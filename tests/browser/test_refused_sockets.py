@@ -31,13 +31,13 @@ def test_a_socket_that_a_proxy_refuses_is_not_a_service_that_is_away(
     with nginx_before(tmp_path, f"proxy_pass {guarded.url}; {PASSED_ON}") as url:
         page = page_at(url + "/translation", width=360, expects=(*LOST, "426"))
         bar = page.locator("#connection-text")
-        expect(bar).to_contain_text("The service answers, but the live connection to it is refused")
-        expect(bar).to_contain_text("Try another network, or tell whoever sent you the link.")
+        expect(bar).to_contain_text("The service responds, but something in between rejects the live connection")
+        expect(bar).to_contain_text("Try another network, or tell the person who sent you the link.")
         expect(bar).not_to_contain_text("Upgrade")
         page.goto(url + "/sign-in?next=/gateway")
         page.get_by_label("Control token").fill(TOKEN)
         page.get_by_role("button", name="Sign in").click()
-        expect(bar).to_contain_text("pass on the headers Upgrade, Connection and Host for /ws")
+        expect(bar).to_contain_text("forward the headers Upgrade, Connection and Host for /ws")
         expect(page.locator("#connection-next")).to_contain_text("Trying")
 
 
@@ -57,7 +57,7 @@ def test_a_proxy_without_its_service_is_named(page_at: PageAt, tmp_path: Path) -
         bar = page.locator("#connection-bar")
         expect(page.locator("#live")).to_have_attribute("data-state", "live")
         running.stop()
-        words = "A proxy in front of the service got no answer from it (502)."
+        words = "A proxy in front of the service got no response from it (502)."
         expect(bar).to_contain_text(words, timeout=20_000)
         expect(bar).to_contain_text("The connection to the service is lost.")
 
@@ -69,4 +69,4 @@ def test_a_service_that_is_away_is_said_to_be(page_at: PageAt, tmp_path: Path) -
         expect(page.locator("#live")).to_have_attribute("data-state", "live")
         running.stop()
         bar = page.locator("#connection-text")
-        expect(bar).to_contain_text("The connection to the service is lost. What is shown is as of ")
+        expect(bar).to_contain_text("The connection to the service is lost. The figures shown are as of ")

@@ -118,7 +118,7 @@ def test_the_tree_of_another_worker_is_looked_at_and_a_branch_of_it_restarted(
         page.get_by_role("button", name="Restart the branch gateway").click()
         question = page.get_by_role("dialog", name=re.compile(r"Restart the branch gateway of worker\s1\?"))
         question.get_by_role("button", name="Restart gateway").click()
-        expect(page.locator(".toast")).to_have_text("gateway begins anew.")
+        expect(page.locator(".toast")).to_have_text("gateway is being restarted.")
         assert running.service.changes == [("restart branch", "gateway of w-1")]
         choices.nth(2).click()
         expect(page.locator("#worker-fault")).to_contain_text("Worker 2 at translate-1 did not reply")
@@ -150,9 +150,9 @@ def test_workers_that_have_not_taken_a_change_over_are_named(page_at: PageAt) ->
         page.get_by_role("button", name="Change orchestration.gateway.timeout").click()
         page.get_by_role("textbox", name="Value").fill("20")
         page.get_by_role("button", name="Change", exact=True).click()
-        said = page.locator(".toast").filter(has_text="Worker 1 at x (process 7) cannot use it")
+        said = page.locator(".toast").filter(has_text="Worker 1 at x (process 7) rejected it")
         expect(said).to_contain_text("services.x.url: expected a URL")
-        expect(said).to_contain_text("Worker 2 at x (process 8) did not answer")
+        expect(said).to_contain_text("Worker 2 at x (process 8) did not reply")
 
 
 def connect_to_both(both: TwoWorkers, page_at: PageAt) -> tuple[Page, Page]:

@@ -98,8 +98,8 @@ def test_a_microphone_that_stops_is_said_and_goes_on(
     expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
     page.evaluate("window.isCalling = true; void window.contexts.at(-1).suspend()")
     began = time.monotonic()
-    expect(page.locator("#page-status")).to_contain_text("gives no sound", timeout=4_000)
-    expect(page.locator("#notices")).to_contain_text("The microphone gives no sound")
+    expect(page.locator("#page-status")).to_contain_text("delivers no sound", timeout=4_000)
+    expect(page.locator("#notices")).to_contain_text("The microphone delivers no sound")
     expect(page.locator("#fact-level")).to_have_text("no sound")
     assert "Listening" not in page.locator("#page-status").inner_text()
     before = page.locator(".line").count()
@@ -120,9 +120,9 @@ def test_a_microphone_that_gives_nothing_is_asked_about(
     ):
         page = speak(context, numbers.url)
         expect(page.locator("#page-status")).to_contain_text(
-            "Nothing is heard from the microphone. Is it muted?", timeout=20_000
+            "The microphone delivers silence. Is it muted?", timeout=20_000
         )
-        expect(page.locator("#empty-title")).to_have_text("Nothing is heard")
+        expect(page.locator("#empty-title")).to_have_text("No sound from the microphone")
 
 
 @pytest.mark.parametrize("wrong", [60, -300])

@@ -246,12 +246,12 @@ def test_what_is_being_read_is_found_again_after_a_reload_and_can_be_cancelled(
         page.reload()
         for window in (page, other):
             expect(window.locator(".recording-name")).to_have_text("long.wav", timeout=LONG)
-            expect(window.locator(".recording-state")).to_contain_text(re.compile("Being read|written"))
+            expect(window.locator(".recording-state")).to_contain_text("transcribed")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.get_by_role("button", name="Cancel long.wav").click()
         for window in (page, other):
             expect(window.locator(".recording-state")).to_have_text(
-                re.compile(r"^Cancelled; [1-9].* written$"), timeout=LONG
+                re.compile(r"^Cancelled; [1-9].* transcribed$"), timeout=LONG
             )
         expect(page.locator("#notices .notice")).to_have_count(0)
 
@@ -265,7 +265,7 @@ def test_a_recording_is_cancelled_while_it_is_read(
         page = ready(context, demo)
         page.locator("#file").set_input_files(long)
         state = page.locator(".recording-state")
-        expect(state).to_contain_text("written", timeout=LONG)
+        expect(state).to_contain_text("transcribed", timeout=LONG)
         expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
         page.get_by_role("button", name="Cancel long.wav").click()
         expect(state).to_contain_text("Cancelled; ", timeout=LONG)
@@ -382,7 +382,7 @@ def test_a_proxy_that_answers_in_the_service_s_place_is_said_to_be_one(
         (413, "a proxy in front of the service takes no more than it is set to"),
         (415, "A proxy in front of the service answered 415"),
         (429, "A proxy in front of the service takes no more requests"),
-        (502, "A proxy in front of the service got no answer"),
+        (502, "A proxy in front of the service got no response"),
         (200, "perhaps a network that wants a sign-in"),
     ):
         page.locator("#file").set_input_files(CLIP)
@@ -401,7 +401,7 @@ def test_a_session_that_is_gone_is_said_and_a_new_one_begun(
     page = opened(context, f"{demo.url}/translation#session=no-such-session")
     expect(page.locator("#page-status")).to_have_text("This session no longer exists.")
     expect(page.locator("#speak-button")).to_be_disabled()
-    page.get_by_role("button", name="Start a new one").click()
+    page.get_by_role("button", name="Start a new session").click()
     expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
     expect(page.locator("#notices .banner")).to_have_count(0)
     expect(page.locator("#session-name")).to_have_text(re.compile(r"^[a-z]+-[a-z]+-[2-9a-z]{4}$"))

@@ -30,7 +30,7 @@ test("who answers in the service's place is not the service", () => {
 });
 
 test("guests are told what they can do, operators what to set", () => {
-  assert.match(causeText({ kind: "between" }, { isOperator: false }), /another network, or tell whoever sent you the link/);
+  assert.match(causeText({ kind: "between" }, { isOperator: false }), /another network, or tell the person who sent you the link/);
   assert.doesNotMatch(causeText({ kind: "between" }, { isOperator: false }), /Upgrade|\/ws/);
   assert.match(causeText({ kind: "between" }, { isOperator: true }), /Upgrade, Connection and Host for \/ws/);
 });

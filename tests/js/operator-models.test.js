@@ -44,7 +44,7 @@ test("the overview says in one sentence how things are and what it means for peo
   assert.equal(say(service("translation-service", "degraded")), "translation-service is degraded. Speech is still being translated.");
   assert.equal(
     say(service("audio-service", "unhealthy")),
-    "audio-service is not answering. Speech is kept for a while and written down when it is back.",
+    "audio-service is not answering. Speech is stored for a while and transcribed when it is back.",
   );
   assert.match(say(service("audio-service", "unhealthy"), service("x", "unhealthy")), /^audio-service and x are not answering\./);
   assert.equal(say(), "No back end is configured.");
@@ -54,10 +54,10 @@ test("what still works is said only where it was seen to work", () => {
   const say = (one, speech) => sentence({ services: { services: [one] }, tree: running, speech });
   const asked = (answered_ago) => ({ streams: 1, waiting_seconds: 0, back_ends: [{ service: "audio-service", answered_ago }] });
   const degraded = service("audio-service", "degraded");
-  assert.match(say(degraded, asked(2)), /Speech is still being written down/);
-  assert.doesNotMatch(say(degraded, asked(300)), /still being written/);
-  assert.doesNotMatch(say(degraded, asked(null)), /still being written/);
-  assert.match(say({ ...degraded, refusal: "refuses requests with 401" }, asked(2)), /not written down until that is put right/);
+  assert.match(say(degraded, asked(2)), /Speech is still being transcribed/);
+  assert.doesNotMatch(say(degraded, asked(300)), /still being transcribed/);
+  assert.doesNotMatch(say(degraded, asked(null)), /still being transcribed/);
+  assert.match(say({ ...degraded, refusal: "refuses requests with 401" }, asked(2)), /not transcribed until that is fixed/);
   assert.match(say(degraded, { ...asked(2), waiting_longest: 12.3 }), /Captions are late\.$/);
   const healthy = service("audio-service", "healthy");
   assert.equal(say(healthy, { ...asked(2), waiting_longest: 12.3 }), say(healthy, { ...asked(2), waiting_longest: 15.1 }), "what is read out has no figure that ticks");
@@ -66,13 +66,13 @@ test("what still works is said only where it was seen to work", () => {
   const refused = { ...degraded, reason: "refuses requests with 401: bad key", refusal: "x" };
   const [banner] = problems({ services: { services: [refused] }, tree: running, config: null, speech: asked(2) });
   assert.match(banner.text, /401: bad key/);
-  assert.match(banner.more, /not written down until/);
+  assert.match(banner.more, /not transcribed until/);
 });
 
 test("the tree's trouble is said before that of the back ends", () => {
   const tree = { state: "running", branches: [branch("websocket", "backing_off")] };
   const services = { services: [service("audio-service", "unhealthy")] };
-  assert.equal(sentence({ services, tree, speech: null }), "websocket failed and will start again.");
+  assert.equal(sentence({ services, tree, speech: null }), "websocket failed and will be restarted.");
   assert.match(sentence({ services, tree: { state: "stopping", branches: [] }, speech: null }), /is stopping/);
   assert.equal(sentence({ services: null, tree: running, speech: null }), "");
 });
@@ -129,7 +129,7 @@ test("what the service itself is short of is said first, and no back end is blam
   assert.deepEqual(more, []);
   assert.equal(found.subject, "The service itself");
   assert.equal(found.text, text);
-  assert.match(found.more, /cannot be checked\. Met 3 times\./);
+  assert.match(found.more, /cannot be checked\. It happened 3 times\./);
 });
 
 test("problems come worst first, each with what is done and what may be done", () => {
@@ -170,7 +170,7 @@ test("each flow's share of an instance is said in words", () => {
   const lane = (flow, more = {}) => ({ flow, breaker: "closed", breaker_retry_in: null, busy: 3, connections: 64, waiting: 0, waiting_limit: 256, consecutive_failures: 0, ...more });
   const both = [lane("captions"), lane("requests", { breaker: "open", breaker_retry_in: 8, waiting: 2, consecutive_failures: 5 })];
   assert.equal(laneText(both, "captions").replaceAll("\u00a0", " "), "3 of 64 connections busy; breaker closed");
-  assert.match(laneText(both, "requests").replaceAll("\u00a0", " "), /3 of 64 connections busy, 2 of 256 places in the queue taken; breaker open, one try in 8 s, 5 failures in a row/);
+  assert.match(laneText(both, "requests").replaceAll("\u00a0", " "), /3 of 64 connections busy, 2 of 256 places in the queue used; breaker open, one try in 8 s, 5 failures in a row/);
   assert.equal(laneText([], "captions"), null);
   const row = { breaker: "open", breaker_retry_in: 8, lanes: both };
   assert.equal(breakersText(row).replaceAll("\u00a0", " "), "clients' requests: open, one try in 8 s");
@@ -181,7 +181,7 @@ test("each flow's share of an instance is said in words", () => {
 test("checks and breakers are said in words", () => {
   assert.equal(checksText([]), "No checks yet");
   assert.equal(checksText([{ state: "healthy" }]), "1 check, good");
-  assert.equal(checksText([{ state: "healthy" }, { state: "unhealthy" }, { state: "recovering" }]), "3 checks, 1 failed, 1 with trouble");
+  assert.equal(checksText([{ state: "healthy" }, { state: "unhealthy" }, { state: "recovering" }]), "3 checks, 1 failed, 1 with problems");
   assert.equal(breakerText(null, null), "–");
   assert.equal(breakerText("open", 0.2).replaceAll("\u00a0", " "), "open, one try in 1 s");
   assert.equal(breakerText("closed", null), "closed");
@@ -249,17 +249,17 @@ test("the connection's bar counts down, and says which kind of lost it is", () =
   assert.equal(waiting({ state: "connecting", retryIn: null, wasLive: false }), null);
   assert.equal(waiting({ state: "stopped", retryIn: null, wasLive: false }), null);
   assert.deepEqual(waiting({ state: "waiting", retryIn: 2.2, reason: "lost", wasLive: true }), {
-    text: "The connection to the service is lost. What is shown is the last that was known.",
+    text: "The connection to the service is lost. The figures shown are the last ones received.",
     next: "Trying again in 3 s",
   });
   assert.equal(waiting({ state: "waiting", retryIn: 0, wasLive: false }).next, "Trying now");
   const asOf = new Date(2026, 10, 28, 14, 2, 11).getTime() / 1000;
   const seen = { state: "waiting", retryIn: 2.2, wasLive: true, asOf };
-  assert.equal(waiting(seen).text, "The connection to the service is lost. What is shown is as of 14:02:11.");
-  assert.equal(waiting({ ...seen, cause: "A proxy did it." }).text, "The connection to the service is lost. A proxy did it. What is shown is as of 14:02:11.");
+  assert.equal(waiting(seen).text, "The connection to the service is lost. The figures shown are as of 14:02:11.");
+  assert.equal(waiting({ ...seen, cause: "A proxy did it." }).text, "The connection to the service is lost. A proxy did it. The figures shown are as of 14:02:11.");
   assert.equal(waiting({ ...seen, wasLive: false }).text, "The service cannot be reached.");
   assert.equal(waiting({ ...seen, wasLive: false, cause: "A proxy did it." }).text, "A proxy did it.");
-  assert.equal(waiting({ state: "stopped", retryIn: null, reason: "Too many.", wasLive: true }).text, "Too many. What is shown is the last that was known.");
+  assert.equal(waiting({ state: "stopped", retryIn: null, reason: "Too many.", wasLive: true }).text, "Too many. The figures shown are the last ones received.");
 });
 
 test("figures are old once two beats have passed, and only where there is a beat", () => {
@@ -312,9 +312,9 @@ test("the service is queried only for connections that the topic does not list",
 
 test("workers that have not taken a change over are named, with the reason", () => {
   assert.equal(otherWorkersText([{ worker: "Worker 1", outcome: "applied", faults: [] }]), "");
-  assert.equal(otherWorkersText([{ worker: "Worker 1", outcome: "no_answer", faults: [] }]), "Worker 1 did not answer; it takes the change over once it can.");
+  assert.equal(otherWorkersText([{ worker: "Worker 1", outcome: "no_answer", faults: [] }]), "Worker 1 did not reply; it applies the change once it can.");
   const refused = { worker: "Worker 2", outcome: "refused", faults: [{ path: "a.b", expected: "expected a URL" }] };
-  assert.equal(otherWorkersText([refused]), "Worker 2 cannot use it and goes on with what it had: a.b: expected a URL.");
+  assert.equal(otherWorkersText([refused]), "Worker 2 rejected it and keeps the value it had: a.b: expected a URL.");
 });
 
 test("workers are called by their place, and by their machine where there are several", () => {
@@ -382,13 +382,13 @@ test("the gateway says who gets no answer", () => {
   const at = (name, usable, breaker = "closed") => ({ service: name, usable, breaker });
   const say = (list, more = {}) => gatewaySentence({ instances: list, error_rate: 0, requests_per_second: 1, ...more });
   assert.equal(say([at("a", true)]), "Requests are going through.");
-  assert.match(say([at("a", false, "open"), at("b", true)]), /Requests to a are answered 503/);
-  assert.match(say([at("a", false)]), /No instance takes requests/);
+  assert.match(say([at("a", false, "open"), at("b", true)]), /Requests to a get 503/);
+  assert.match(say([at("a", false)]), /No instance accepts requests/);
   assert.match(say([at("a", true), at("a", true, "half_open")]), /One breaker is not closed/);
-  assert.match(say([at("a", true, "half_open"), at("b", true)]), /A few requests try whether a works again/);
+  assert.match(say([at("a", true, "half_open"), at("b", true)]), /A few requests try a again/);
   const shut = (flow) => ({ ...at("a", true, "open"), lanes: ["captions", "requests"].map((each) => ({ flow: each, is_admitting: each !== flow })) });
-  assert.match(say([shut("captions")]), /Captions get no answer from a/);
-  assert.match(say([shut("requests")]), /Clients' requests to a are answered 503 for now; captions go on/);
+  assert.match(say([shut("captions")]), /Captions are not sent to a/);
+  assert.match(say([shut("requests")]), /Clients' requests to a get 503 for now; captions go on/);
   assert.match(say([shut("captions"), shut("requests")]), /2 breakers are not closed/);
   assert.match(say([at("a", true)], { error_rate: 0.2 }), /More than 5\u00a0% of requests failed/);
   assert.match(say([]), /every request is refused/);
@@ -400,7 +400,7 @@ test("the tree says what waits for what", () => {
   const ofWorker = { state: "running", uptime: 60, worker: 0, branches: [branch("a", "starting")] };
   assert.equal(treeSentence(ofWorker), "Worker 0: a is starting.");
   assert.equal(say(branch("a", "starting")), "a is starting.");
-  assert.match(say(branch("a", "backing_off"), branch("b", "running")), /a failed; a new attempt begins soon/);
+  assert.match(say(branch("a", "backing_off"), branch("b", "running")), /a failed; it is restarted soon/);
   assert.equal(stateText(branch("a", "backing_off", { backoff_until: 104.2 }), 100).replaceAll("\u00a0", " "), "next attempt in 5 s");
   assert.deepEqual(fullness({ fill: 9, limit: 10 }), { share: 0.9, tone: "warn" });
   assert.deepEqual(fullness({ fill: 0, limit: 0 }), { share: 0, tone: "" });
@@ -454,9 +454,9 @@ test("secrets and tables of tables are not edited on the page", () => {
 });
 
 test("the settings' sentence says the worst there is", () => {
-  assert.match(settingsSentence({ ...config, file: { faults: [{}] } }), /cannot be used: 1 fault\./);
+  assert.match(settingsSentence({ ...config, file: { faults: [{}] } }), /is not valid: 1 fault\./);
   assert.match(settingsSentence({ ...config, pending: [{}] }), /One change waits for a restart/);
-  assert.match(settingsSentence({ ...config, refused: [{}] }), /changed on another worker cannot be used on this one/);
+  assert.match(settingsSentence({ ...config, refused: [{}] }), /changed on another worker is not valid on this one/);
   assert.equal(settingsSentence({ ...config, sources: {}, runtime: [] }), "Every value is the default.");
   assert.equal(
     settingsSentence(config),

@@ -70,4 +70,106 @@ for (const name of Object.keys(PAGES)) {
   });
 }
 
+/** A response as fetch resolves to, which needs no turn of Node's own loop to be read. */
+const respond = (data) => ({ ok: true, status: 200, text: async () => JSON.stringify(data) });
+
+const byId = (document, id) => document.getElementById(id);
+
+/** Open the Translation page in a new session that has been begun. */
+async function openTranslation(t) {
+  const opened = open(t, "translation", { href: "http://localhost/translation" });
+  opened.document.body.dataset.local = "";
+  opened.page = new PAGES.translation(opened.socket);
+  opened.page.start();
+  opened.newest().greet();
+  await opened.clock.advance(1);
+  return opened;
+}
+
+test("translation: a copied link begins the session, and its transcript is drawn", async (t) => {
+  const { page, document, newest, clock, copied } = await openTranslation(t);
+  assert.match(byId(document, "page-status").textContent, /^Ready\./);
+  byId(document, "copy-link").click();
+  await clock.advance(1);
+  const { id, session_id } = newest().last("create_session");
+  const participants = [{ participant_id: "p", name: "Ann", role: "owner", languages: [], speaking: false }];
+  newest().say({ type: "session_created", id, session_id, participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, config: {}, keys: { speak: "S", read: "R" }, role: "owner", participants });
+  await clock.advance(1);
+  assert.deepEqual(copied, [`http://localhost/translation#session=${session_id}&key=S`]);
+  assert.equal(byId(document, "you-are").textContent, "You are Ann.");
+  const transcript = { type: "transcript", session_id, offset: 1, segment_id: "s-0", revision: 1, final: true, text: "Good morning.", language: "en", confidence: 0.9, start: 0, end: 1, stream_started: 1000, speaker: "Ann", participant_id: "p" };
+  newest().say(transcript);
+  await clock.advance(1);
+  const [line, ...others] = byId(document, "lines").querySelectorAll(".line");
+  assert.equal(others.length, 0);
+  assert.match(line.textContent, /Good morning\./);
+  assert.equal(byId(document, "empty").hidden, true);
+  assert.match(byId(document, "take-note").textContent, /^1 line/);
+  page.stop();
+});
+
+test("translation: a session that is gone is explained, with a button for a new one", async (t) => {
+  const { page, document, newest, clock } = await openTranslation(t);
+  byId(document, "copy-link").click();
+  await clock.advance(1);
+  const { id, session_id } = newest().last("create_session");
+  newest().say({ type: "session_created", id, session_id, participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, config: {}, keys: { speak: "S" }, role: "owner", participants: [] });
+  newest().say({ type: "session_left", session_id, reason: "ended" });
+  await clock.advance(1);
+  assert.match(byId(document, "notices").textContent, /The session was ended\./);
+  const button = byId(document, "notices").querySelectorAll("button").find(({ textContent }) => textContent === "Start a new session");
+  button.click();
+  await clock.advance(1);
+  assert.notEqual(byId(document, "session-name").textContent, session_id);
+  assert.doesNotMatch(byId(document, "notices").textContent, /The session was ended/);
+  page.stop();
+});
+
+test("connections: filters query the service where it has more connections than the topic lists", async (t) => {
+  const row = (id, doing) => ({ connection_id: id, address: "192.0.2.1", name: id, agent: null, worker: "w", doing, sessions: [], session_count: 0, since: 0, received: 0, sent: 0, queued_bytes: 0 });
+  const requests = [];
+  const fetch = async (path) => {
+    requests.push(path);
+    return respond({ connections: [row("far", "behind")], matching: 1 });
+  };
+  const { page, document, newest, clock, left } = open(t, "connections", { fetch });
+  page.start();
+  newest().greet();
+  const state = {
+    active: 2, limit: 10, total: 2, sessions: 0, session_list: [], sums: [], evicted: 0, queued_bytes: 0, outbox_limit: 1, messages_in_per_second: 0, messages_out_per_second: 0,
+    doings: { speaking: 0, listening: 1, behind: 1 }, workers: [{ worker: { name: "w", place: 0, host: "x", pid: 1 }, answered: true }], connections: [row("near", "listening")],
+  };
+  newest().say({ type: "update", topic: "connections", data: state });
+  const rows = () => byId(document, "connections-placeholder").querySelectorAll("tr").filter(({ dataset }) => dataset.key !== undefined).map(({ dataset }) => dataset.key);
+  assert.deepEqual([rows(), requests], [["near"], []]);
+  byId(document, "choices").querySelectorAll("button").find(({ textContent }) => textContent.startsWith("behind")).click();
+  await clock.advance(1);
+  assert.deepEqual([rows(), requests], [["far"], ["/api/connections?doing=behind"]]);
+  assert.equal(byId(document, "connections-count").textContent, "1 of 2 match");
+  page.stop();
+  assert.equal(left().timers, 0);
+});
+
+test("tree: another worker's tree is polled while it is chosen, and not after the page has stopped", async (t) => {
+  const requests = [];
+  const tree = (worker) => ({ state: "running", worker, branches: [] });
+  const fetch = async (path) => {
+    requests.push(path);
+    return respond(tree(1));
+  };
+  const { page, document, newest, clock } = open(t, "tree", { fetch });
+  page.start();
+  newest().greet();
+  newest().say({ type: "update", topic: "tree", data: tree(0) });
+  const worker = (place, here) => ({ worker: { name: `w${place}`, place, host: "x", pid: place }, here, answered: true, brief: { state: "running", amiss: [] } });
+  newest().say({ type: "update", topic: "workers", data: { workers: [worker(0, true), worker(1, false)] } });
+  byId(document, "worker-choices").querySelectorAll("button")[1].click();
+  await clock.advance(2_500);
+  assert.deepEqual(requests, ["/api/tree?worker=w1", "/api/tree?worker=w1"]);
+  assert.match(byId(document, "page-status").textContent, /^Worker 1:/);
+  page.stop();
+  await clock.advance(10_000);
+  assert.equal(requests.length, 2);
+});
+
 after(importing.restore);

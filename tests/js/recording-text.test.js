@@ -9,15 +9,15 @@ const text = (entry) => recordingState(entry).text;
 
 test("a length that is not known is not shown, and breaks nothing", () => {
   const entry = reading({ written: 5.4 });
-  assert.equal(text(entry), "5.4 s written");
+  assert.equal(text(entry), "5.4 s transcribed");
   assert.equal(recordingState(entry).progress, null);
   assert.equal(text(ended(entry, { ...END, seconds: 5.4 })), "Done, 5.4 s");
-  assert.equal(text({ ...entry, phase: "done", isBroken: true }), "Done as far as is known: 5.4 s written");
+  assert.equal(text({ ...entry, phase: "done", isBroken: true }), "Done as far as known: 5.4 s transcribed");
 });
 
 test("a length that is known is what the progress is measured by", () => {
   const entry = reading({ written: 5.4, length: 10.8, waitingFor: "audio-service" });
-  assert.equal(text(entry), "5.4 s of 11 s written; the rest waits to be transcribed");
+  assert.equal(text(entry), "5.4 s of 11 s transcribed; the rest waits to be transcribed");
   assert.equal(recordingState(entry).progress, 0.5);
   assert.equal(text(ended(entry, END)), "Done, 11 s");
 });
@@ -28,9 +28,9 @@ test("a recording of length 0 has no progress to divide by", () => {
 
 test("what was not heard is said, with the track that was read", () => {
   const entry = reading({ length: 10.8 });
-  assert.equal(text(ended(entry, { ...END, speech_seconds: 0 })), "Done: no speech was heard in 11 s");
+  assert.equal(text(ended(entry, { ...END, speech_seconds: 0 })), "Done: no speech in 11 s");
   const two = ended(entry, { ...END, speech_seconds: 0, tracks: 2, track: 1 });
-  assert.equal(text(two), "Done: no speech was heard in 11 s (of 2 sound tracks the first was read)");
+  assert.equal(text(two), "Done: no speech in 11 s (of 2 sound tracks the first was transcribed)");
   assert.equal(recordingState(two).tone, "warn");
   assert.equal(tracksRead({ tracks: 1, track: 1 }), "");
 });
@@ -38,26 +38,26 @@ test("what was not heard is said, with the track that was read", () => {
 test("half a file is not done, and lost speech is not written", () => {
   const entry = reading({ length: 10.8 });
   assert.equal(text(ended(entry, { ...END, seconds: 5.4 })), "Damaged: 5.4 s of 11 s could be read");
-  assert.equal(text(ended(entry, { ...END, lost_seconds: 3 })), "Done; 3.0 s of 11 s could not be written");
+  assert.equal(text(ended(entry, { ...END, lost_seconds: 3 })), "Done; 3.0 s of 11 s could not be transcribed");
 });
 
 test("what can be taken back says so, and what was taken back says how far it came", () => {
   assert.deepEqual(["waiting", "uploading", "reading"].map((phase) => recordingState({ ...entryOf("a"), phase }).canCancel), [true, true, true]);
   const cancelled = ended(reading({ written: 2 }), { ...END, cancelled: true });
-  assert.equal(text(cancelled), "Cancelled; 2.0 s written");
+  assert.equal(text(cancelled), "Cancelled; 2.0 s transcribed");
   assert.equal(recordingState(cancelled).canCancel, false);
 });
 
 test("why a recording broke off is on its card", () => {
   const entry = reading({ written: 5.4, length: 10.8, problem: "The recording could not be decoded to its end." });
   const done = ended(entry, { ...END, seconds: 5.4 });
-  assert.deepEqual([text(done), recordingState(done).tone], ["Broken off after 5.4 s of 11 s. The recording could not be decoded to its end.", "warn"]);
+  assert.deepEqual([text(done), recordingState(done).tone], ["Stopped after 5.4 s of 11 s. The recording could not be decoded to its end.", "warn"]);
 });
 
 test("one that is read already says what is known of it, and no more", () => {
   const entry = found({ stream_id: "a", name: "talk.wav", seconds: 10.8 });
-  assert.deepEqual([entry.name, text(entry), recordingState(entry).canCancel], ["talk.wav", "Being read", true]);
-  assert.equal(text({ ...entry, written: 5.4 }), "5.4 s of 11 s written");
+  assert.deepEqual([entry.name, text(entry), recordingState(entry).canCancel], ["talk.wav", "Being transcribed", true]);
+  assert.equal(text({ ...entry, written: 5.4 }), "5.4 s of 11 s transcribed");
   assert.equal(text(ended(entry, { ...END, cancelled: true })), "Cancelled");
   assert.equal(found({ stream_id: "a", name: null, seconds: null }).name, "A recording");
 });

@@ -11,11 +11,11 @@ const answering = (status, body, type = "application/json") => {
 };
 
 test("a proxy's page, or broken JSON, in place of an answer is a problem in words", async () => {
-  for (const [status, words] of [[200, /sign-in/], [403, /does not let this through/], [429, /no more requests/], [502, /got no answer/], [504, /got no answer/], [418, /answered 418/]]) {
+  for (const [status, words] of [[200, /sign-in/], [403, /rejected the request/], [429, /no more requests/], [502, /got no response/], [504, /got no response/], [418, /responded with 418/]]) {
     for (const [body, type] of [["<html>", "text/html"], ["<html>", "application/json"], ["null", "application/json"], ["", "text/plain"], ["[]", "application/json"]]) {
       answering(status, body, type);
       await assert.rejects(control("PATCH", "/x", {}), { name: "ProblemError", status, code: "not_the_service", message: words });
-      await assert.rejects(controlText("POST", "/x", "a: 1", "application/yaml"), { name: "ProblemError", message: /Whether anything was changed is not known/ });
+      await assert.rejects(controlText("POST", "/x", "a: 1", "application/yaml"), { name: "ProblemError", message: /not known whether anything was changed/ });
     }
   }
 });
@@ -23,7 +23,7 @@ test("a proxy's page, or broken JSON, in place of an answer is a problem in word
 test("a refusal with members of another's is not the service's", async () => {
   for (const body of ['{"code": 1, "detail": "x"}', '{"code": "", "detail": "x"}', '{"code": "x", "message": "y"}', '{"detail": "x"}']) {
     answering(503, body);
-    await assert.rejects(control("POST", "/x", {}), { code: "not_the_service", message: /got no answer/ });
+    await assert.rejects(control("POST", "/x", {}), { code: "not_the_service", message: /got no response/ });
   }
 });
 

@@ -30,7 +30,7 @@ test("where nothing was said lately there is no figure, and it is said", () => {
   const silent = { ...speech, captions_timed: 0, caption_p50_ms: null, caption_p95_ms: null, utterances_in_window: 0 };
   const tile = captionTile(silent, series);
   assert.deepEqual([tile.value, plain(tile.note)], ["–", "no speech in the last 15 min"]);
-  assert.equal(captionTile({ ...silent, utterances: 0, caption_ago: null }, series).note, "nothing has been said since the start");
+  assert.equal(captionTile({ ...silent, utterances: 0, caption_ago: null }, series).note, "no speech since the start");
   const hung = { ...silent, utterances_in_window: 3, lost_in_window: 1 };
   assert.equal(plain(captionTile(hung, series).note), "no caption of live speech in the last 15 min, of 3 utterances · 1 lost");
 });
@@ -58,9 +58,9 @@ test("a figure with a colour has its reason beside it", () => {
   assert.match(none.note, /^no requests in the last minute/);
   assert.equal(requestsTile(gateway, series).note, "12 in the last minute, 6 failed · 274 since the start");
   const full = connectionsTile({ active: 90, limit: 100, sessions: 1, evicted: 0, unanswered: 0 }, series);
-  assert.deepEqual([full.tone, full.note], ["warn", "nearly full · 1 session · 0 evicted since the start"]);
+  assert.deepEqual([full.tone, full.note], ["warn", "nearly full · 1 session · 0 disconnected as too slow since the start"]);
   const missing = connectionsTile({ active: 9, limit: 100, sessions: 2, evicted: 3, unanswered: 1 }, series);
-  assert.equal(missing.note, "1 worker not answering, as last known · 2 sessions · 3 evicted since the start");
+  assert.equal(missing.note, "1 worker not replying, as last known · 2 sessions · 3 disconnected as too slow since the start");
   assert.equal(flightTile(1, null).note, "right now");
 });
 
@@ -82,7 +82,7 @@ test("the rows of the gateway add up to its tiles, whatever was taken out of the
     "speech, for captions: audio-service",
     "text, for captions: translation-service",
     "service messages: audio-service",
-    "routes that are gone: not in the settings any more",
+    "removed routes: no longer in the settings",
   ]);
   assert.equal(new Set(rows.map(({ key }) => key)).size, rows.length);
   for (const field of Object.keys(row(0, 0, 0, 0))) assert.equal(rows.reduce((sum, each) => sum + each[field], 0), gateway[field], field);
@@ -91,7 +91,7 @@ test("the rows of the gateway add up to its tiles, whatever was taken out of the
 
 test("attempts at instances are no requests, and what they have to do with them is said", () => {
   const gateway = { requests_last_minute: 7, unasked_last_minute: 6, instances: [row(4, 1, 1, 1), row(0, 0, 1, 0)] };
-  assert.equal(attemptsNote(gateway), "attempts of the last minute: 2 for 7 requests, of which 6 reached no instance");
+  assert.equal(attemptsNote(gateway), "attempts of the last minute: 2 for 7 requests, 6 of which reached no instance");
   assert.equal(attemptsNote({ ...gateway, requests_last_minute: 1, unasked_last_minute: 0 }), "attempts of the last minute: 2 for 1 request");
 });
 

@@ -44,19 +44,19 @@ test("the sentence says how things are, whatever they are", () => {
   const open = { microphone: "open", uplink: { state: "streaming", waiting: 0 } };
   assert.equal(say({ ...open, lag: 0.84, participants: [{}, {}, { role: "observer" }] }), "Listening. Three people here, one reading only; captions follow speech by 0.8 s.");
   assert.equal(say({ ...open, waiting: { seconds: 12.2, service: "audio-service" } }), "Listening. One person here; captions are late: 12 s of speech wait to be transcribed.");
-  assert.equal(say({ ...open, uplink: { state: "starting" } }), "The microphone is open; the service is not listening yet. One person here.");
+  assert.equal(say({ ...open, uplink: { state: "starting" } }), "The microphone is open; the service is not receiving yet. One person here.");
   const kept = (waiting, more = {}) => say({ ...open, uplink: { state: "streaming", waiting, ...more } });
-  assert.equal(say({ ...open, connection: "waiting", uplink: { state: "waiting", waiting: 7.9 } }), "Not connected: 7 s of speech are kept and will be sent.");
-  assert.equal(say({ phase: "rejoining", ...open, connection: "live", uplink: { state: "waiting", waiting: 23, isUnresponsive: true } }), "Not connected: 20 s of speech are kept and will be sent.");
-  assert.equal(kept(3.4, { isUnresponsive: true }), "Not connected: 3 s of speech are kept and will be sent.", "no acknowledgement has come");
-  assert.equal(say({ connection: "waiting", uplink: { state: "ending", waiting: 4 } }), "Not connected: 4 s of speech are kept and will be sent.", "stopped, and not all has arrived");
+  assert.equal(say({ ...open, connection: "waiting", uplink: { state: "waiting", waiting: 7.9 } }), "Not connected: 7 s of speech are stored and will be sent.");
+  assert.equal(say({ phase: "rejoining", ...open, connection: "live", uplink: { state: "waiting", waiting: 23, isUnresponsive: true } }), "Not connected: 20 s of speech are stored and will be sent.");
+  assert.equal(kept(3.4, { isUnresponsive: true }), "Not connected: 3 s of speech are stored and will be sent.", "no acknowledgement has come");
+  assert.equal(say({ connection: "waiting", uplink: { state: "ending", waiting: 4 } }), "Not connected: 4 s of speech are stored and will be sent.", "stopped, and not all has arrived");
   assert.match(kept(1.2), /^Listening/);
-  assert.equal(say({ ...open, capture: "silent" }), "Nothing is heard from the microphone. Is it muted? One person here.");
-  assert.equal(say({ ...open, capture: "stalled" }), "The microphone is open, but gives no sound. One person here.");
-  assert.equal(nothingYet({ microphone: "open", capture: "silent" }).title, "Nothing is heard");
+  assert.equal(say({ ...open, capture: "silent" }), "The microphone delivers silence. Is it muted? One person here.");
+  assert.equal(say({ ...open, capture: "stalled" }), "The microphone is open, but delivers no sound. One person here.");
+  assert.equal(nothingYet({ microphone: "open", capture: "silent" }).title, "No sound from the microphone");
   assert.deepEqual([whoYouAre("Guest 3f9c"), whoYouAre(null)], ["You are Guest 3f9c.", ""]);
   assert.match(say({ connection: "waiting" }), /New captions come/);
-  assert.equal(say({ recordings: 1 }), "Reading a recording. One person here.");
+  assert.equal(say({ recordings: 1 }), "Transcribing a recording. One person here.");
   assert.equal(say({ speaking: ["Ann", "Ben"] }), "Ann and Ben are speaking. One person here.");
   assert.equal(say({ isReadOnly: true, participants: [{ role: "observer" }] }), "Reading along. One person here, reading only.");
 });
@@ -82,7 +82,7 @@ test("a delay is the middle of the last ones", () => {
 
 test("a gap says why, how much, and whether it will be written", () => {
   const line = { start: 1, end: 4.2, error: { detail: "audio-service is not answering", final: false } };
-  assert.equal(gap(line), "audio-service is not answering. 3.2 s of speech are kept and will be written when that is possible again.");
+  assert.equal(gap(line), "audio-service is not answering. 3.2 s of speech are stored and will be transcribed when that is possible again.");
   assert.equal(gap({ ...line, error: { detail: "The buffer ran out.", final: true } }), "The buffer ran out. 3.2 s of speech are lost.");
 });
 
@@ -101,13 +101,13 @@ test("a translation is text, an error, awaited, the same language, or not there"
 
 test("a refused upload is said with what to do", () => {
   assert.match(refusedUpload({ status: 413, code: "recording_too_large", detail: "x", name: "a.wav" }), /25 MB at most/);
-  assert.match(refusedUpload({ status: 413, code: "recording_too_long", detail: "It lasts 9 h.", name: "a.wav" }), /not taken: It lasts 9 h\./);
+  assert.match(refusedUpload({ status: 413, code: "recording_too_long", detail: "It lasts 9 h.", name: "a.wav" }), /rejected: It lasts 9 h\./);
   const proxied = refusedUpload({ status: 413, detail: "x", name: "a.wav", size: 2 * 2 ** 20 });
-  assert.match(proxied, /a proxy in front of the service takes no more/);
+  assert.match(proxied, /larger than a proxy in front of the service accepts/);
   assert.match(proxied, /2\.0 MB/);
   assert.doesNotMatch(proxied, /25 MB at most/);
   assert.match(refusedUpload({ status: 415, code: "not_audio", detail: "It is text.", name: "a.txt" }), /a\.txt is not a recording that can be read\. It is text\./);
-  assert.match(refusedUpload({ status: 503, detail: "audio-service is not answering.", name: "a.wav" }), /not taken: audio-service/);
+  assert.match(refusedUpload({ status: 503, detail: "audio-service is not answering.", name: "a.wav" }), /rejected: audio-service/);
   assert.match(refusedUpload({ status: 0, detail: "", name: "a.wav" }), /cannot be reached/);
 });
 
@@ -115,10 +115,10 @@ test("a proxy's refusal blames neither the file nor the service", () => {
   const of = (status) => refusedUpload({ status, detail: foreignResponseText(status), name: "a.wav", size: 1 });
   assert.doesNotMatch(of(415), /not a recording/);
   assert.match(of(429), /proxy.*\(429\).*in a minute/);
-  assert.match(of(504), /proxy.*got no answer.*\(504\)/);
+  assert.match(of(504), /proxy.*got no response.*\(504\)/);
   for (const status of [400, 401, 403, 415, 429, 500, 502, 503, 504]) {
-    assert.match(of(status), /a\.wav was not taken: A proxy in front of the service/);
-    assert.doesNotMatch(of(status), /taken: The service answered/);
+    assert.match(of(status), /a\.wav was rejected: A proxy in front of the service/);
+    assert.doesNotMatch(of(status), /rejected: The service responded/);
   }
 });
 
@@ -128,8 +128,8 @@ test("seconds that are not known are said to be that", () => {
 });
 
 test("what was missed for good is said, and whether anything is", () => {
-  assert.match(missed({ complete: false, reason: "history_expired" }), /longer than the service keeps.*may be missing/);
-  assert.match(missed({ complete: true, reason: "gap" }), /Everything/);
+  assert.match(missed({ complete: false, reason: "history_expired" }), /longer than the service stores.*may be missing/);
+  assert.match(missed({ complete: true, reason: "gap" }), /complete transcript/);
 });
 
 test("a text from the right turns itself, and nothing around it", () => {
@@ -146,8 +146,8 @@ test("a session that could not be opened is not replaced by one that could not b
   const failed = closedText({ phase: "failed", hasLines: false, mayBegin: true });
   assert.match(failed, /Try again/);
   assert.doesNotMatch(failed, /new one/);
-  assert.match(closedText({ phase: "gone", hasLines: false, mayBegin: true }), /Start a new one/);
-  assert.match(closedText({ phase: "gone", hasLines: false, mayBegin: false }), /Ask whoever/);
+  assert.match(closedText({ phase: "gone", hasLines: false, mayBegin: true }), /Start a new session/);
+  assert.match(closedText({ phase: "gone", hasLines: false, mayBegin: false }), /Ask the person/);
 });
 
 test("what speech waits for is said without the names of services", () => {

@@ -2,7 +2,7 @@
  * A microphone as 16-bit mono PCM at 16 kHz.
  *
  * It is opened with echo cancellation, noise suppression and gain control off: browsers turn them on unasked,
- * and what they leave of a voice is worse to transcribe. What the browser granted is said (`granted`).
+ * and what they leave of a voice is worse to transcribe. What the browser granted is returned by `start` (`granted`).
  *
  * Events:
  * - `block`   detail: ArrayBuffer, 40 ms of PCM (the last one may be shorter)
@@ -40,7 +40,7 @@ const REFUSALS = {
   NotAllowedError: ["denied", "The browser does not let this page use the microphone.", "Allow it in the browser's address bar or its site settings, then start again."],
   SecurityError: ["denied", "The browser's settings forbid microphones on this page.", "Allow it in the browser's site settings, then start again."],
   NotFoundError: ["no_device", "No microphone was found.", "Plug one in or turn it on in the system's sound settings, then start again."],
-  OverconstrainedError: ["device_gone", "The chosen microphone is not there any more.", "Choose another one, or plug it in again."],
+  OverconstrainedError: ["device_gone", "The chosen microphone is no longer connected.", "Choose another one, or plug it in again."],
   NotReadableError: ["busy", "The microphone could not be opened; another program may be using it.", "Close the other program or choose another microphone, then start again."],
   AbortError: ["busy", "The microphone could not be opened.", "Plug it in again or choose another one, then start again."],
 };
@@ -286,8 +286,8 @@ export class Microphone extends EventTarget {
     if (this.#isStalled || this.#starting === null) return;
     this.#isStalled = true;
     const words = {
-      stalled: ["The microphone gives no sound: the browser has paused it, for a call, another program or a device that failed.", "What you say now is not heard. It is being opened again; if that does not help, stop and start it."],
-      muted: ["The microphone was muted by the browser, the system or a key on the device.", "What you say now is not heard. Unmute it there."],
+      stalled: ["The microphone delivers no sound: the browser has paused it, for a call, another program or a failed device.", "What you say now is not received. It is being opened again; if that does not help, stop and start it."],
+      muted: ["The microphone was muted by the browser, the system or a key on the device.", "What you say now is not received. Unmute it there."],
     };
     this.dispatchEvent(new CustomEvent("stalled", { detail: new MicrophoneError(code, ...words[code]) }));
   }
@@ -325,7 +325,7 @@ export class Microphone extends EventTarget {
     if (!this.#stream?.getTracks().includes(track) || this.#starting === null) return;
     const label = track.label ? `The microphone “${track.label}”` : "The microphone";
     this.stop().then(() => {
-      const error = new MicrophoneError("lost", `${label} was unplugged or taken away.`, "Plug it in again or choose another one, then start again.");
+      const error = new MicrophoneError("lost", `${label} was disconnected.`, "Plug it in again or choose another one, then start again.");
       this.dispatchEvent(new CustomEvent("ended", { detail: error }));
     });
   }

@@ -7,18 +7,18 @@ import { toast } from "./toasts.js";
 
 /** What happens to whom when a branch begins anew. */
 const CONSEQUENCES = {
-  stores: "Sessions and their history are kept; what is written meanwhile waits.",
-  health: "The back ends are not watched for a moment; those the service started itself are started again.",
+  stores: "Sessions and their history stay stored; writes wait until it is back.",
+  health: "The back ends are not checked for a moment; those that the service started are restarted.",
   bots: "Bots leave their meetings and join again.",
-  websocket: "Everyone is disconnected for a moment; their pages come back by themselves.",
-  gateway: "Requests on their way to back ends fail; new ones wait a moment.",
-  front: "All open connections are closed, this page's too; it comes back by itself.",
+  websocket: "All clients are disconnected for a moment; pages reconnect by themselves.",
+  gateway: "Requests in flight to back ends fail; new ones wait a moment.",
+  front: "All open connections are closed, this page's too; it reconnects by itself.",
 };
 
 export async function restartService(service, button) {
   const isSure = await confirm({
     title: `Restart ${service}?`,
-    text: "Requests it is working on fail. Speech waits and is written down when it is back.",
+    text: "Requests in flight fail. Speech is stored and transcribed when it is back.",
     verb: `Restart ${service}`,
     isDangerous: true,
   });
@@ -29,12 +29,12 @@ export async function restartService(service, button) {
 export async function restartBranch(branch, button, worker = null) {
   const isSure = await confirm({
     title: worker === null ? `Restart the branch ${branch}?` : `Restart the branch ${branch} of ${worker.label}?`,
-    text: CONSEQUENCES[branch] ?? "What it is doing is cancelled and begins anew.",
+    text: CONSEQUENCES[branch] ?? "Its tasks are cancelled and started again.",
     verb: `Restart ${branch}`,
     isDangerous: true,
   });
   const path = `/api/tree/${encodeURIComponent(branch)}/restart${worker === null ? "" : `?${new URLSearchParams({ worker: worker.name })}`}`;
-  if (isSure) await runAction(button, () => control("POST", path), `${branch} begins anew.`);
+  if (isSure) await runAction(button, () => control("POST", path), `${branch} is being restarted.`);
 }
 
 /** Run `change` with the button busy; say how it went. Returns its answer, or null where it failed. */

@@ -18,7 +18,7 @@ export function openAnnouncementDialog(active) {
     { method: "dialog" },
     h("h2", { class: "dialog-title", id: "announce-title" }, "Announce to all connections"),
     h("span", { class: "field field-tall" }, h("label", { for: "announcement" }, "Message"), input),
-    h("p", { class: "faint small", id: "announcement-note" }, `${counted(active, "connection")} now. Each is told at once; nobody who connects later sees it.`),
+    h("p", { class: "faint small", id: "announcement-note" }, `${counted(active, "connection")} now. All of them receive it at once; clients that connect later do not.`),
     fault,
     h("div", { class: "dialog-actions" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel"), send),
   );
@@ -28,7 +28,7 @@ export function openAnnouncementDialog(active) {
     event.preventDefault();
     const message = input.value.trim();
     if (message === "") {
-      setText(fault, "Write what everyone is to be told.");
+      setText(fault, "Write a message first.");
       input.focus();
       return;
     }

@@ -51,7 +51,7 @@ export class InstancePanel {
     const row = this.#row(key);
     if (row === null) {
       this.#parts = null;
-      this.#panel.body.replaceChildren(emptyState("There is no such instance now.", "It may have been taken out of the settings."));
+      this.#panel.body.replaceChildren(emptyState("This instance does not exist.", "It may have been removed from the settings."));
       return;
     }
     this.#parts ??= this.#build(row);
@@ -86,7 +86,7 @@ export class InstancePanel {
     const parts = { state: pill(), reasons: h("p", { class: "muted", dir: "auto" }), recovery: h("p", { dir: "auto" }), beats: heartbeats(), list: facts(), since: timeElement() };
     const button = row.restartable
       ? h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartService(row.service, event.currentTarget) }, `Restart ${row.service}`))
-      : h("p", { class: "faint small" }, "This process was not started from here and has no restart_command.");
+      : h("p", { class: "faint small" }, "The service did not start this process, and it has no restart_command.");
     this.#panel.body.replaceChildren(h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, button);
     return parts;
   }

@@ -76,7 +76,7 @@ const COLUMNS = {
     create: (row) => h("button", { type: "button", class: "button button-small", onclick: (event) => restartService(row.service, event.currentTarget), "aria-label": `Restart ${row.service}` }, "Restart"),
     update: (cell, row) => {
       cell.hidden = !row.restartable;
-      setAttribute(cell, "title", row.restartable ? null : "Not started from here");
+      setAttribute(cell, "title", row.restartable ? null : "Not started by the service");
     },
   }),
 };

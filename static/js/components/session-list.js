@@ -8,7 +8,7 @@ import { fillPlaceholder } from "./placeholder.js";
 
 /** What stands where no session is in use; `kept` is how many there are at rest. */
 export function noSessions(kept) {
-  const title = kept === 0 ? "No session yet." : `Nobody is in a session. ${kept === 1 ? "One is" : `${count(kept)} are`} kept for those who come back.`;
+  const title = kept === 0 ? "No session yet." : `No session has participants. ${kept === 1 ? "One is" : `${count(kept)} are`} stored for participants who return.`;
   return emptyState(title, "Open ", h("a", { href: "/translation" }, "Translation"), " to begin one with a microphone or a recording.");
 }
 

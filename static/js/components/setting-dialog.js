@@ -20,12 +20,12 @@ export function openSettingDialog(row, { isShared = false } = {}) {
     h("h2", { class: "dialog-title", id: "setting-title" }, "Change ", h("bdi", { class: "mono", dir: "auto" }, row.path)),
     h("span", { class: "field" }, h("label", { for: "setting-value" }, "Value"), input),
     fault,
-    h("p", { class: "faint small" }, isShared ? "In force on all workers until it is taken back, also after a restart; the file is left alone." : "In force until the next start; the file is left alone."),
+    h("p", { class: "faint small" }, isShared ? "In force on all workers until it is undone, also after a restart. The file is not changed." : "In force until the next start. The file is not changed."),
     h(
       "div",
       { class: "dialog-actions" },
       h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel"),
-      row.source === "runtime" && h("button", { class: "button", type: "button", onclick: () => send(null) }, "Take back"),
+      row.source === "runtime" && h("button", { class: "button", type: "button", onclick: () => send(null) }, "Undo"),
       save,
     ),
   );

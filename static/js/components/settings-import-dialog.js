@@ -31,7 +31,7 @@ export async function openImportDialog(file) {
       if (!(error instanceof ProblemError)) throw error;
       const faults = error.problem.faults ?? [];
       list.replaceChildren(...faults.map(({ path: at, expected }) => row(at, expected, "")));
-      setText(fault, faults.length > 0 ? "The file cannot be used. Nothing was changed." : error.message);
+      setText(fault, faults.length > 0 ? "The file is not valid. Nothing was changed." : error.message);
       return null;
     }
   }
@@ -47,7 +47,7 @@ export async function openImportDialog(file) {
   const plan = await ask("/api/config/import?dry_run=true");
   if (plan !== null) {
     list.replaceChildren(...plan.changes.map((change) => row(change.path, `${isolated(shown(change.old))} → ${isolated(shown(change.new))}`, outcome(change))));
-    if (plan.changes.length === 0) list.append(h("li", {}, "Nothing: the file says what is in force."));
+    if (plan.changes.length === 0) list.append(h("li", {}, "Nothing: the file has the values that are in force."));
     apply.disabled = plan.changes.every((change) => change.outcome === "fixed");
   }
   if (dialog.open) return new Promise((resolve) => dialog.addEventListener("close", () => done(resolve)));

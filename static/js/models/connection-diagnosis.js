@@ -26,12 +26,12 @@ export function causeText({ kind, status, detail }, { isOperator }) {
   switch (kind) {
     case "between":
       return isOperator
-        ? "The service answers, but its live connection (/ws) is refused by something between, most often a proxy. Have it pass on the headers Upgrade, Connection and Host for /ws; docs/operations.md shows how."
-        : "The service answers, but the live connection to it is refused by something between: a proxy, a firewall or this network. Try another network, or tell whoever sent you the link.";
+        ? "The service responds, but something in between rejects its live connection (/ws), most often a proxy. Let it forward the headers Upgrade, Connection and Host for /ws; docs/operations.md shows how."
+        : "The service responds, but something in between rejects the live connection: a proxy, a firewall or this network. Try another network, or tell the person who sent you the link.";
     case "proxy":
       return foreignResponseText(status);
     case "service":
-      return isOperator ? `The service takes no live connection now. ${detail}` : "The service takes no live connection right now.";
+      return isOperator ? `The service accepts no live connections right now. ${detail}` : "The service accepts no live connections right now.";
     default:
       return null;
   }

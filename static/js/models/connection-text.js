@@ -11,7 +11,7 @@ import { ago, clockTime } from "./time-format.js";
 export function waiting({ state, retryIn, reason = "", wasLive, asOf = null, cause = null }) {
   if (state === "live" || (state === "stopped" && reason === "")) return null;
   if (state === "connecting" && !wasLive && reason === "") return null;
-  const shown = asOf === null ? "What is shown is the last that was known." : `What is shown is as of ${clockTime(asOf)}.`;
+  const shown = asOf === null ? "The figures shown are the last ones received." : `The figures shown are as of ${clockTime(asOf)}.`;
   const text = wasLive ? `The connection to the service is lost. ${cause === null ? "" : `${cause} `}${shown}` : (cause ?? "The service cannot be reached.");
   if (state === "stopped") return { text: wasLive ? `${reason} ${shown}` : reason, next: "" };
   if (state === "connecting" || retryIn === null) return { text, next: "Trying now" };
@@ -26,7 +26,7 @@ export function waiting({ state, retryIn, reason = "", wasLive, asOf = null, cau
  */
 export function freshness({ state, age, limit, isUnresponsive = false }) {
   if (state === "waiting" || state === "stopped") return { state: "waiting", text: "not connected" };
-  if (state === "live" && isUnresponsive) return { state: "stale", text: "no answer" };
+  if (state === "live" && isUnresponsive) return { state: "stale", text: "no response" };
   if (state !== "live" || age === null) return { state: state === "live" ? "live" : "connecting", text: state === "live" ? "live" : "connecting" };
   if (limit !== null && age > limit) return { state: "stale", text: `${count(Math.floor(age))} s old` };
   return { state: "live", text: limit === null ? "live" : `live · updated ${age < 2 ? "now" : ago(age)}` };

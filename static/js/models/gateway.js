@@ -8,16 +8,16 @@ export function sentence(gateway, threshold = 0.05) {
   const open = gateway.instances.filter((instance) => instance.breaker !== "closed");
   if (gateway.instances.length === 0) return "No back end is configured, so every request is refused.";
   const usable = gateway.instances.filter((instance) => instance.usable);
-  if (usable.length === 0) return "No instance takes requests now; they are answered 503 with the service's name.";
+  if (usable.length === 0) return "No instance accepts requests right now; clients get 503 with the service's name.";
   const shut = new Set(gateway.instances.map((instance) => instance.service));
   for (const instance of usable) shut.delete(instance.service);
-  if (shut.size > 0) return `Requests to ${listed([...shut])} are answered 503; the rest goes through.`;
+  if (shut.size > 0) return `Requests to ${listed([...shut])} get 503; other requests go through.`;
   const [captions, requests] = ["captions", "requests"].map((flow) => heldBack(gateway, flow));
-  if (captions.length > 0) return `Captions get no answer from ${listed(captions)} for now: its last requests failed. It is tried again in a moment.`;
-  if (requests.length > 0) return `Clients' requests to ${listed(requests)} are answered 503 for now; captions go on.`;
+  if (captions.length > 0) return `Captions are not sent to ${listed(captions)} for now: its last requests failed. It is tried again in a moment.`;
+  if (requests.length > 0) return `Clients' requests to ${listed(requests)} get 503 for now; captions go on.`;
   const alone = open.filter(({ service }) => !gateway.instances.some((other) => other.service === service && other.breaker === "closed"));
   const tried = new Set(alone.filter((instance) => instance.breaker === "half_open").map((instance) => instance.service));
-  if (tried.size > 0) return `A few requests try whether ${listed([...tried])} works again; until one does, the rest are answered 503.`;
+  if (tried.size > 0) return `A few requests try ${listed([...tried])} again; until one succeeds, the others get 503.`;
   if (open.length > 0) return `${open.length === 1 ? "One breaker is" : `${count(open.length)} breakers are`} not closed; requests go to the other instances.`;
   if (gateway.error_rate > threshold) return `More than ${percent(threshold)} of requests failed in the last minute.`;
   if (gateway.requests_per_second === 0) return "Ready. No requests in the last minute.";
@@ -43,7 +43,7 @@ const OWN = {
 
 /**
  * A row for each route, for the service's own requests, and for what was sent over routes and to services that are
- * not in the settings any more: together they are all requests.
+ * no longer in the settings: together they are all requests.
  */
 export function routed(gateway) {
   const rows = [
@@ -59,12 +59,12 @@ export function routed(gateway) {
   const beyond = (field) => gateway[field] - rows.reduce((sum, row) => sum + row[field], 0);
   const gone = Object.fromEntries(["requests", "errors", "requests_last_minute", "errors_last_minute"].map((field) => [field, beyond(field)]));
   if (gone.requests <= 0) return rows;
-  return [...rows, { ...gone, key: "gone", name: "routes that are gone", target: "not in the settings any more", isOwn: true, p95_ms: null }];
+  return [...rows, { ...gone, key: "gone", name: "removed routes", target: "no longer in the settings", isOwn: true, p95_ms: null }];
 }
 
 /** How the attempts in the table of instances and the requests of the tiles go together. */
 export function attemptsNote({ requests_last_minute: requests, unasked_last_minute: unasked, instances }) {
   const attempts = instances.reduce((sum, instance) => sum + instance.requests_last_minute, 0);
   const words = `attempts of the last minute: ${count(attempts)} for ${counted(requests, "request")}`;
-  return unasked > 0 ? `${words}, of which ${count(unasked)} reached no instance` : words;
+  return unasked > 0 ? `${words}, ${count(unasked)} of which reached no instance` : words;
 }

@@ -8,14 +8,14 @@ import { clockTime } from "./time-format.js";
 /** What it means for people when a back end is away, and while only some of it is. */
 const MEANING = {
   "audio-service": {
-    works: "Speech is still being written down.",
-    refuses: "Speech is not written down until that is put right.",
-    away: "Speech is kept for a while and written down when it is back.",
+    works: "Speech is still being transcribed.",
+    refuses: "Speech is not transcribed until that is fixed.",
+    away: "Speech is stored for a while and transcribed when it is back.",
   },
   "translation-service": {
     works: "Speech is still being translated.",
-    refuses: "Captions come without translations until that is put right.",
-    away: "Captions come without translations until it is back.",
+    refuses: "Captions have no translations until that is fixed.",
+    away: "Captions have no translations until it is back.",
   },
 };
 
@@ -31,7 +31,7 @@ function behind(speech) {
 /** What still works of a back end that has trouble: what it was seen to do, and nothing else. */
 function works(service, speech) {
   const meaning = MEANING[service.name];
-  if (service.refusal) return meaning?.refuses ?? "What is asked of it is refused.";
+  if (service.refusal) return meaning?.refuses ?? "Its requests are rejected.";
   if (service.name === "audio-service" && behind(speech)) return behind(speech);
   const asked = speech?.back_ends?.find((each) => each.service === service.name);
   if (asked && (asked.answered_ago === null || asked.answered_ago > FRESH)) return "Requests are still sent to it.";
@@ -50,7 +50,7 @@ export function listed(names) {
 /** What it means that the store is not well: slow, or nothing new is accepted. */
 function storing(store) {
   const why = store.brief ? `: ${isolated(store.brief)}` : "";
-  return `Sessions cannot be stored right now${why}. What is sent now waits, or is refused.`;
+  return `Sessions cannot be stored right now${why}. Messages are queued, then rejected.`;
 }
 
 /**
@@ -58,24 +58,24 @@ function storing(store) {
  * `workers`: how many there are.
  */
 export function sentence({ services, store = null, tree, speech, workers = 1 }) {
-  if (tree?.state === "stopping") return "The service is stopping. Connections are told to come back later.";
+  if (tree?.state === "stopping") return "The service is stopping. Clients are asked to reconnect later.";
   if (!services) return "";
   const [shortage] = services.shortages ?? [];
   if (shortage) return shortage.text;
   const all = services.services;
   if (all.length === 0) return "No back end is configured.";
   const broken = tree?.branches.filter((branch) => ["failed", "backing_off"].includes(branch.state)) ?? [];
-  if (broken.length > 0) return `${listed(broken.map((branch) => branch.name))} failed and will start again.`;
+  if (broken.length > 0) return `${listed(broken.map((branch) => branch.name))} failed and will be restarted.`;
   if (store !== null && store.state !== "healthy") return storing(store);
   const away = all.filter((service) => !FINE.has(service.state) && !isUsable(service));
   if (away.length > 0) {
     const meaning = away.length === 1 ? MEANING[away[0].name]?.away : null;
     const verb = away.length === 1 ? "is" : "are";
-    return `${listed(away.map((service) => service.name))} ${verb} not answering. ${meaning ?? "What needs it has to wait."}`;
+    return `${listed(away.map((service) => service.name))} ${verb} not answering. ${meaning ?? "Requests to it have to wait."}`;
   }
   const worse = all.filter((service) => !FINE.has(service.state));
   if (worse.length > 0) {
-    const words = worse.length === 1 ? `${worse[0].name} is ${word(worse[0].state)}` : `${count(worse.length)} services have trouble`;
+    const words = worse.length === 1 ? `${worse[0].name} is ${word(worse[0].state)}` : `${count(worse.length)} services have problems`;
     return `${words}. ${works(worse[0], speech)}`;
   }
   if (all.some((service) => service.state === "unknown")) return "Waiting for the first checks of the back ends.";
@@ -102,7 +102,7 @@ export function problems({ services, store = null, tree, config, speech = null }
       word: word(branch.state),
       subject: branch.name,
       text: error ? `${error.type}${error.message ? `, ${isolated(error.message)}` : ""}` : "",
-      more: `${counted(branch.restarts, "restart")} so far; past ${branch.restart_limit} in ${duration(branch.restart_window)} the service stops.`,
+      more: `${counted(branch.restarts, "restart")} so far; more than ${branch.restart_limit} in ${duration(branch.restart_window)} stop the service.`,
       since: branch.since,
       action: { kind: "link", href: `/tree?branch=${encodeURIComponent(branch.name)}`, label: "Open the tree" },
     });
@@ -114,7 +114,7 @@ export function problems({ services, store = null, tree, config, speech = null }
       word: "shortage",
       subject: "The service itself",
       text: shortage.text,
-      more: `${isolated(shortage.last)} Met ${shortage.times === 1 ? "once" : `${count(shortage.times)} times`}. Nothing is held against the back ends for it.`,
+      more: `${isolated(shortage.last)} It happened ${shortage.times === 1 ? "once" : `${count(shortage.times)} times`}. It does not count against the back ends.`,
       since: shortage.since,
       action: null,
     });
@@ -125,9 +125,9 @@ export function problems({ services, store = null, tree, config, speech = null }
       key: "store",
       tone: "warn",
       word: word(store.state),
-      subject: "The store of sessions",
+      subject: "The session store",
       text: store.reason,
-      more: "What is sent in sessions waits and is then refused; what was acknowledged is safe. Who is connected stays connected; the gateway and the back ends go on.",
+      more: "Session messages are queued, then rejected; acknowledged messages are safe. Connections, the gateway and the back ends are not affected.",
       since: store.since,
       action: { kind: "link", href: "/tree?branch=stores", label: "Open the tree" },
     });
@@ -153,7 +153,7 @@ export function problems({ services, store = null, tree, config, speech = null }
       word: "not applied",
       subject: "The settings file",
       text: `${isolated(first.path)}: ${isolated(first.expected)}`,
-      more: "The file was changed but cannot be used; the service goes on with the settings it had.",
+      more: "The file was changed but is not valid; the service keeps the settings it had.",
       since: config.file.read_at,
       action: { kind: "link", href: "/settings", label: "Open settings" },
     });
@@ -165,7 +165,7 @@ export function problems({ services, store = null, tree, config, speech = null }
 /** What the service is doing about a back end, or what the operator has to. */
 function recovery(service, speech) {
   const meaning = isUsable(service) ? works(service, speech) : MEANING[service.name]?.away;
-  const done = service.recovery?.text ?? (service.restartable ? "" : "It was not started from here; start it where it runs.");
+  const done = service.recovery?.text ?? (service.restartable ? "" : "The service did not start it; restart it where it runs.");
   return [isolated(done), meaning].filter(Boolean).join(" ");
 }
 
@@ -202,7 +202,7 @@ export function checksText(checks) {
   const slow = checks.filter((check) => check.state === "degraded" || check.state === "recovering").length;
   const parts = [counted(checks.length, "check")];
   if (wrong > 0) parts.push(`${count(wrong)} failed`);
-  if (slow > 0) parts.push(`${count(slow)} with trouble`);
+  if (slow > 0) parts.push(`${count(slow)} with problems`);
   if (wrong + slow === 0) parts.push(checks.length === 1 ? "good" : "all good");
   return parts.join(", ");
 }
@@ -238,7 +238,7 @@ export function breakersText({ breaker, breaker_retry_in, lanes = [] }) {
 export function laneText(lanes, flow) {
   const lane = lanes.find((each) => each.flow === flow);
   if (lane === undefined) return null;
-  const waiting = lane.waiting > 0 ? `, ${count(lane.waiting)} of ${count(lane.waiting_limit)} places in the queue taken` : "";
+  const waiting = lane.waiting > 0 ? `, ${count(lane.waiting)} of ${count(lane.waiting_limit)} places in the queue used` : "";
   const failed = lane.consecutive_failures > 0 ? `, ${counted(lane.consecutive_failures, "failure")} in a row` : "";
   return `${count(lane.busy)} of ${counted(lane.connections, "connection")} busy${waiting}; breaker ${breakerText(lane.breaker, lane.breaker_retry_in)}${failed}`;
 }

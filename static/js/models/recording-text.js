@@ -12,7 +12,7 @@ const ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seven
 /** "of 2 sound tracks the first was read"; "" for one track. */
 export function tracksRead({ tracks, track }) {
   if (!tracks || tracks < 2) return "";
-  return `of ${tracks} sound tracks the ${ORDINALS[track - 1] ?? `${track}th`} was read`;
+  return `of ${tracks} sound tracks the ${ORDINALS[track - 1] ?? `${track}th`} was transcribed`;
 }
 
 /** A recording that is chosen, before anything is known of it. */
@@ -42,15 +42,15 @@ export function ended(entry, message) {
 export function recordingState(entry) {
   switch (entry.phase) {
     case "waiting":
-      return { text: "Waiting for the one before", tone: "", progress: 0, canCancel: true };
+      return { text: "Waiting for the previous one", tone: "", progress: 0, canCancel: true };
     case "uploading":
       // Whole tenths: a status that changes with every packet is read out with every packet.
       if (entry.share < 1) return { text: `Uploading, ${Math.floor(entry.share * 10) * 10} %`, tone: "", progress: entry.share, canCancel: true };
-      return { text: "Uploaded; the service is looking at it", tone: "", progress: null, canCancel: true };
+      return { text: "Uploaded; the service is checking it", tone: "", progress: null, canCancel: true };
     case "reading":
-      if (entry.isFound && entry.written === 0) return { text: "Being read", tone: "", progress: null, canCancel: true };
+      if (entry.isFound && entry.written === 0) return { text: "Being transcribed", tone: "", progress: null, canCancel: true };
       return {
-        text: `${seconds(entry.written)}${entry.length === null ? "" : ` of ${seconds(entry.length)}`} written${entry.waitingFor ? `; the rest waits ${WAITS_FOR[entry.waitingFor] ?? `for ${entry.waitingFor}`}` : ""}`,
+        text: `${seconds(entry.written)}${entry.length === null ? "" : ` of ${seconds(entry.length)}`} transcribed${entry.waitingFor ? `; the rest waits ${WAITS_FOR[entry.waitingFor] ?? `for ${entry.waitingFor}`}` : ""}`,
         tone: "",
         progress: entry.length > 0 ? Math.min(1, entry.written / entry.length) : null,
         canCancel: true,
@@ -58,7 +58,7 @@ export function recordingState(entry) {
     case "cancelling":
       return { text: "Being cancelled", tone: "", progress: null, canCancel: false };
     case "cancelled":
-      return { text: entry.isFound && entry.written === 0 ? "Cancelled" : `Cancelled; ${seconds(entry.written)} written`, tone: "warn", progress: undefined, canCancel: false };
+      return { text: entry.isFound && entry.written === 0 ? "Cancelled" : `Cancelled; ${seconds(entry.written)} transcribed`, tone: "warn", progress: undefined, canCancel: false };
     default:
       return { ...finished(entry), progress: undefined, canCancel: false };
   }
@@ -67,14 +67,14 @@ export function recordingState(entry) {
 function finished(entry) {
   const { written, length, lost, heard, spoken, problem, isBroken } = entry;
   const whole = length === null ? "" : ` of ${seconds(length)}`;
-  if (isBroken && length === null) return { text: `Done as far as is known: ${seconds(written)} written`, tone: "warn" };
-  if (isBroken) return { text: `Broken off after ${seconds(written)}${whole}. Open it again for the rest.`, tone: "warn" };
-  if (problem !== null) return { text: `Broken off after ${seconds(heard ?? written)}${whole}. ${problem}`, tone: "warn" };
+  if (isBroken && length === null) return { text: `Done as far as known: ${seconds(written)} transcribed`, tone: "warn" };
+  if (isBroken) return { text: `Stopped after ${seconds(written)}${whole}. Open it again for the rest.`, tone: "warn" };
+  if (problem !== null) return { text: `Stopped after ${seconds(heard ?? written)}${whole}. ${problem}`, tone: "warn" };
   const read = heard ?? length ?? written;
   const tracks = tracksRead(entry);
   const of = tracks === "" ? "" : ` (${tracks})`;
-  if (spoken === 0 && lost === 0) return { text: `Done: no speech was heard in ${seconds(read)}${of}`, tone: "warn" };
-  if (lost > 0) return { text: `Done; ${seconds(lost)} of ${seconds(read)} could not be written${of}`, tone: "warn" };
+  if (spoken === 0 && lost === 0) return { text: `Done: no speech in ${seconds(read)}${of}`, tone: "warn" };
+  if (lost > 0) return { text: `Done; ${seconds(lost)} of ${seconds(read)} could not be transcribed${of}`, tone: "warn" };
   if (isShort(entry)) return { text: `Damaged: ${seconds(heard)}${whole} could be read${of}`, tone: "warn" };
   return { text: `Done, ${seconds(read)}${of}`, tone: "" };
 }

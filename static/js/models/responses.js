@@ -23,9 +23,9 @@ export function parseProblem(text) {
 
 /** What an answer means that is not the service's own, and what to do; `status` is all that it says. */
 export function foreignResponseText(status) {
-  if (status >= 200 && status < 400) return `Something between this page and the service answered in its place (${status}): perhaps a network that wants a sign-in. Open another page, sign in there, and try again.`;
-  if (status === 401 || status === 403 || status === 407) return `A proxy in front of the service does not let this through (${status}). Sign in there, or ask whoever runs it.`;
-  if (status === 429) return "A proxy in front of the service takes no more requests from here for now (429). Try again in a minute.";
-  if (status === 502 || status === 503 || status === 504) return `A proxy in front of the service got no answer from it (${status}). Try again in a moment.`;
-  return `A proxy in front of the service answered ${status} in its place. Whoever runs it can say why.`;
+  if (status >= 200 && status < 400) return `Something between this page and the service responded in its place (${status}), perhaps a network that requires a sign-in. Open another page, sign in there, and try again.`;
+  if (status === 401 || status === 403 || status === 407) return `A proxy in front of the service rejected the request (${status}). Sign in there, or ask its administrator.`;
+  if (status === 429) return "A proxy in front of the service accepts no more requests from here for now (429). Try again in a minute.";
+  if (status === 502 || status === 503 || status === 504) return `A proxy in front of the service got no response from it (${status}). Try again in a moment.`;
+  return `A proxy in front of the service responded with ${status} in its place. Ask its administrator why.`;
 }

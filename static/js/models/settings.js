@@ -13,8 +13,8 @@ const FROM = { file: "from the file", environment: "from the environment", comma
 /** One sentence on the settings as a whole. */
 export function sentence(config) {
   const { faults } = config.file;
-  if (faults.length > 0) return `The file was changed but cannot be used: ${counted(faults.length, "fault")}. The service goes on with what it had.`;
-  if (config.refused.length > 0) return "A value that was changed on another worker cannot be used on this one, which goes on with what it had.";
+  if (faults.length > 0) return `The file was changed but is not valid: ${counted(faults.length, "fault")}. The service keeps the settings it had.`;
+  if (config.refused.length > 0) return "A value that was changed on another worker is not valid on this one, which keeps the value it had.";
   if (config.pending.length > 0) return `${config.pending.length === 1 ? "One change waits" : `${count(config.pending.length)} changes wait`} for a restart; everything else is in force.`;
   const counts = new Map();
   for (const { source } of grouped(config).flatMap(({ rows }) => rows)) counts.set(source, (counts.get(source) ?? 0) + 1);
@@ -95,8 +95,8 @@ export function otherWorkersText(workers) {
     .filter(({ outcome }) => outcome !== "applied")
     .map(({ worker, outcome, faults }) =>
       outcome === "refused"
-        ? `${worker} cannot use it and goes on with what it had: ${faults.map(({ path, expected }) => `${path}: ${isolated(expected)}`).join("; ")}.`
-        : `${worker} did not answer; it takes the change over once it can.`,
+        ? `${worker} rejected it and keeps the value it had: ${faults.map(({ path, expected }) => `${path}: ${isolated(expected)}`).join("; ")}.`
+        : `${worker} did not reply; it applies the change once it can.`,
     )
     .join(" ");
 }
@@ -107,7 +107,7 @@ export function importedText(changes) {
   const parts = [
     [of("applies"), "in force now"],
     [of("waits"), "in force after a restart"],
-    [of("fixed"), "left alone"],
+    [of("fixed"), "not changed"],
   ].filter(([number]) => number > 0);
   return parts.length === 0 ? "The file changes nothing." : `${listed(parts.map(([number, words]) => `${counted(number, "value")} ${words}`))}.`;
 }

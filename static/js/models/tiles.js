@@ -19,9 +19,9 @@ export function connectionsTile(connections, series) {
   const isNearlyFull = limit > 0 && active >= limit * NEARLY;
   const notes = [
     isNearlyFull ? "nearly full" : null,
-    unanswered > 0 ? `${counted(unanswered, "worker")} not answering, as last known` : null,
+    unanswered > 0 ? `${counted(unanswered, "worker")} not replying, as last known` : null,
     counted(sessions, "session"),
-    `${count(evicted)} evicted since the start`,
+    `${count(evicted)} disconnected as too slow since the start`,
   ];
   return { value: count(active), unit: `of ${count(limit)}`, series: series.connections, tone: isNearlyFull ? "warn" : "", note: joinedNotes(notes) };
 }
@@ -72,7 +72,7 @@ export function captionTile(speech, series) {
     return { ...tile, ...latency(speech.caption_p95_ms), note: joinedNotes(notes) };
   }
   const heard = speech.utterances_in_window;
-  if (speech.utterances === 0) return { ...tile, value: UNKNOWN, note: "nothing has been said since the start" };
+  if (speech.utterances === 0) return { ...tile, value: UNKNOWN, note: "no speech since the start" };
   if (heard === 0) return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no speech in the last ${window}`, lost]) };
   return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no caption of live speech in the last ${window}, of ${counted(heard, "utterance")}`, lost]) };
 }
@@ -82,7 +82,7 @@ export function flightTile(inFlight, gateway) {
   const unit = inFlight === 1 ? "request" : "requests";
   if (gateway === null) return { value: count(inFlight), unit, note: "right now" };
   const disk = gateway.spooled_bytes > 0 ? `, ${bytes(gateway.spooled_bytes)} of uploads on disk` : "";
-  return { value: count(inFlight), unit, note: `right now · ${count(gateway.places)} of ${counted(gateway.places_limit, "place")} for clients' requests taken${disk}` };
+  return { value: count(inFlight), unit, note: `right now · ${count(gateway.places)} of ${counted(gateway.places_limit, "place")} for clients' requests used${disk}` };
 }
 
 const joinedNotes = (notes) => notes.filter((note) => note !== null).join(" · ");

@@ -65,16 +65,16 @@ export function sentence({ phase, reason, connection, microphone, capture = "fin
   }
   if (connection !== "live" && phase === "open") return "The connection is lost. New captions come when it is back.";
   if (phase === "new") return connection === "live" ? "Ready. The session begins when you speak, open a recording or copy a link." : "Connecting to the service.";
-  if (phase === "rejoining") return "Back again. Reading what the service has kept.";
+  if (phase === "rejoining") return "Connected again. Loading the session's history.";
   if (phase !== "open") return "Opening the session.";
   if (microphone === "opening") return "Opening the microphone.";
   const clauses = [here(participants, count), delay({ waiting, lag, isSpoken })].filter((clause) => clause !== "");
   const rest = clauses.length > 0 ? ` ${capital(clauses.join("; "))}.` : "";
-  if (isOn && capture === "stalled") return `The microphone is open, but gives no sound.${rest}`;
-  if (isOn && capture === "silent") return `Nothing is heard from the microphone. Is it muted?${rest}`;
-  if (isOn && uplink.state !== "streaming") return `The microphone is open; the service is not listening yet.${rest}`;
+  if (isOn && capture === "stalled") return `The microphone is open, but delivers no sound.${rest}`;
+  if (isOn && capture === "silent") return `The microphone delivers silence. Is it muted?${rest}`;
+  if (isOn && uplink.state !== "streaming") return `The microphone is open; the service is not receiving yet.${rest}`;
   if (isOn) return `Listening.${rest}`;
-  if (recordings > 0) return `Reading ${recordings === 1 ? "a recording" : `${recordings} recordings`}.${rest}`;
+  if (recordings > 0) return `Transcribing ${recordings === 1 ? "a recording" : `${recordings} recordings`}.${rest}`;
   if (speaking.length > 0) return `${speaking.map(isolated).join(" and ")} ${speaking.length === 1 ? "is" : "are"} speaking.${rest}`;
   if (isReadOnly) return `Reading along.${rest}`;
   if (lines === 0) return `Nothing has been said yet.${rest}`;
@@ -85,16 +85,16 @@ export function sentence({ phase, reason, connection, microphone, capture = "fin
 function notConnected(waiting) {
   const whole = Math.floor(waiting);
   const shown = whole < 10 ? whole : Math.floor(whole / 5) * 5;
-  return `Not connected: ${shown} s of speech are kept and will be sent.`;
+  return `Not connected: ${shown} s of speech are stored and will be sent.`;
 }
 
 /** What may be done where the session could not be opened, or is no more. `hasLines`: something is shown of it. */
 export function closedText({ phase, hasLines, mayBegin }) {
-  const stays = "What is shown stays on this page and can be taken with you.";
-  if (phase === "failed") return `${hasLines ? `${stays} ` : ""}The session itself is not lost by this. Try again in a moment.`;
+  const stays = "The transcript stays on this page and can be downloaded.";
+  if (phase === "failed") return `${hasLines ? `${stays} ` : ""}The session itself still exists. Try again in a moment.`;
   if (hasLines) return stays;
-  if (phase === "uninvited") return "Open the whole link, with all that follows its #.";
-  return mayBegin ? "Start a new one and send its link to the others." : "Ask whoever sent you the link for a new one.";
+  if (phase === "uninvited") return "Open the complete link, with everything after its #.";
+  return mayBegin ? "Start a new session and send its link to the others." : "Ask the person who sent you the link for a new one.";
 }
 
 /** Who one is here: others see it beside each line. `name` as the service has it, or null where it is not known. */
@@ -104,10 +104,10 @@ export function whoYouAre(name) {
 
 /** What stands where lines will be: what it means, and what to do. */
 export function nothingYet({ microphone, capture = "fine", recordings, isReadOnly }) {
-  if (microphone === "open" && capture === "stalled") return { title: "No sound", text: "The microphone is open, but gives no sound. It is being opened again." };
-  if (microphone === "open" && capture === "silent") return { title: "Nothing is heard", text: "Nothing is heard from the microphone. Is it muted? There is a key for it on many headsets, and a switch in the system's sound settings." };
+  if (microphone === "open" && capture === "stalled") return { title: "No sound", text: "The microphone is open, but delivers no sound. It is being opened again." };
+  if (microphone === "open" && capture === "silent") return { title: "No sound from the microphone", text: "The microphone delivers silence. Is it muted? There is a key for it on many headsets, and a switch in the system's sound settings." };
   if (microphone === "open") return { title: "Listening", text: "Speak. What you say appears here, with its translation beside it." };
-  if (recordings > 0) return { title: "Reading the recording", text: "What is said in it appears here, with its translation beside it." };
+  if (recordings > 0) return { title: "Transcribing the recording", text: "What is said in it appears here, with its translation beside it." };
   if (isReadOnly) return { title: "Nothing has been said yet", text: "What is said in this session appears here, with its translation beside it." };
   return {
     title: "Nothing has been said yet",
@@ -122,7 +122,7 @@ export function gap(line) {
   const verb = line.end > line.start ? "are" : "is";
   const what = isolated(/[.!?]$/.test(detail) ? detail : `${detail}.`);
   if (final) return `${what} ${length} ${verb} lost.`;
-  return `${what} ${length} ${verb} kept and will be written when that is possible again.`;
+  return `${what} ${length} ${verb} stored and will be transcribed when that is possible again.`;
 }
 
 /**
@@ -151,20 +151,20 @@ const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 export function refusedUpload({ status, code = "", detail, name: file, size = 0 }) {
   const name = isolated(file);
   if (status === 0) return `${name}: the service cannot be reached. Nothing was uploaded; try again when the connection is back.`;
-  if (status === 413 && !code) return `${name} was not taken: a proxy in front of the service takes no more than it is set to, and this file has ${megabytes(size)}. Make the file smaller, or have the proxy's limit raised to 26 MB.`;
-  if (status === 413 && code !== "recording_too_large") return `${name} was not taken: ${detail}`;
+  if (status === 413 && !code) return `${name} was rejected: it is larger than a proxy in front of the service accepts (${megabytes(size)}). Make the file smaller, or have the proxy's limit raised to 26 MB.`;
+  if (status === 413 && code !== "recording_too_large") return `${name} was rejected: ${detail}`;
   if (status === 413) return `${name} is too large. A recording may be 25 MB at most; cut it or save it as Opus, MP3 or FLAC.`;
   if (status === 415 && code) return `${name} is not a recording that can be read. ${detail}`;
-  return `${name} was not taken: ${detail}`;
+  return `${name} was rejected: ${detail}`;
 }
 
 /** What is said when messages were missed for good. */
 export function missed({ complete, reason }) {
   const why = {
-    history_expired: "The connection was away for longer than the service keeps what was said.",
-    epoch_changed: "The service started again without this session's past.",
-    offset_unknown: "The service and this page do not agree about what was said.",
+    history_expired: "The connection was lost for longer than the service stores the history.",
+    epoch_changed: "The service was restarted without this session's history.",
+    offset_unknown: "The service and this page have different histories.",
   }[reason];
-  const what = complete ? "Everything that was said is here again." : "What the service still has is here; what was said in between may be missing.";
-  return `${why ?? "The session could not be taken up where it was left."} ${what}`;
+  const what = complete ? "The complete transcript is here again." : "The transcript has what the service still stores; messages in between may be missing.";
+  return `${why ?? "The session could not be resumed where it was left."} ${what}`;
 }

@@ -19,7 +19,7 @@ function ofBranches(tree) {
   const others = tree.branches.filter((branch) => branch.state !== "running");
   if (others.length === 0) return `All ${counted(tree.branches.length, "branch", "branches")} are running.`;
   const bad = others.filter((branch) => branch.state === "backing_off" || branch.state === "failed");
-  if (bad.length > 0) return `${listed(bad.map((branch) => branch.name))} failed; ${bad.every((branch) => branch.state === "backing_off") ? "a new attempt begins soon. The others go on." : "the service stops in order."}`;
+  if (bad.length > 0) return `${listed(bad.map((branch) => branch.name))} failed; ${bad.every((branch) => branch.state === "backing_off") ? "it is restarted soon. The others go on." : "the service stops in order."}`;
   return `${listed(others.map((branch) => `${branch.name} is ${word(branch.state)}`))}.`;
 }
 

@@ -319,7 +319,8 @@ function fakeObserver() {
 }
 
 /**
- * Put a browser in place of what Node lacks: {clock, document, window, left, restore}. `left()` is what is held now:
+ * Put a browser in place of what Node lacks: {clock, document, window, copied, left, restore}.
+ * `copied`: texts on the clipboard. `left()` is what is held now:
  * {listeners, timers, observers}; a page that has stopped has the same as one that was never started.
  */
 export function fakeBrowser({ href = "http://localhost/", fetch = async () => new Response("{}", { status: 404 }) } = {}) {
@@ -329,6 +330,7 @@ export function fakeBrowser({ href = "http://localhost/", fetch = async () => ne
   const media = new CountingTarget();
   const [MutationObserver, ResizeObserver] = [fakeObserver(), fakeObserver()];
   const frames = new Set();
+  const copied = [];
   const location = new URL(href);
   const globals = {
     document,
@@ -337,6 +339,7 @@ export function fakeBrowser({ href = "http://localhost/", fetch = async () => ne
     ResizeObserver,
     fetch,
     Node: FakeNode,
+    navigator: { languages: ["en"], clipboard: { writeText: async (text) => copied.push(text) } },
     history: { state: null, replaceState() {}, pushState() {}, back() {} },
     matchMedia: () => Object.assign(media, { matches: false }),
     addEventListener: window.addEventListener.bind(window),
@@ -352,6 +355,7 @@ export function fakeBrowser({ href = "http://localhost/", fetch = async () => ne
     clock,
     document,
     window,
+    copied,
     left: () => ({
       listeners: targets().reduce((sum, target) => sum + target.listeners, 0),
       timers: clock.pending.length + frames.size,
