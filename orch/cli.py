@@ -232,11 +232,11 @@ def _run(
     import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
 
     from orch.descriptors import raise_limit  # noqa: PLC0415 - the same
+    from orch.sockets import AddressError, open_groups  # noqa: PLC0415 - the same
     from orch.telemetry.events import EventLog  # noqa: PLC0415 - the same
     from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
     from orch.terminal import Terminal  # noqa: PLC0415 - the same
     from orch.workers.lifeline import Lifeline  # noqa: PLC0415 - the same
-    from orch.workers.listening import AddressError, open_groups  # noqa: PLC0415 - the same
 
     on_hangup = Terminal().on_hangup(always=options.run is _demo) if options.inherit is None else None
     lifeline = None if options.inherit is None else Lifeline.inherit(options.inherit)
@@ -281,7 +281,7 @@ def _run_workers(
     """
     import trio  # noqa: PLC0415 - see _run
 
-    from orch.workers.listening import addresses, open_groups, own_ports, require_free  # noqa: PLC0415 - the same
+    from orch.sockets import addresses, open_groups, own_ports, require_free  # noqa: PLC0415 - the same
     from orch.workers.parent import Workers  # noqa: PLC0415 - the same
 
     frontend = orchestration.frontend

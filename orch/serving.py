@@ -15,10 +15,9 @@ from orch.early import Early, EarlyApplication
 from orch.front import servers
 from orch.front.admission import Admission
 from orch.front.certificate import Certificate
-from orch.front.listeners import listeners
+from orch.front.listeners import Listener, listeners
 from orch.front.server import Server
 from orch.front.servers import FrontServer
-from orch.front.sockets import Listening
 from orch.parts import Parts
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
@@ -105,7 +104,7 @@ async def serve(
 
 def _listen_at(
     sockets: Sequence[socket.socket], lifeline: Lifeline | None, worker_ports: int
-) -> Callable[[], Sequence[Listening]]:
+) -> Callable[[], Sequence[Listener]]:
     """Return what gives a front its listeners; a worker may listen at a port of its own as well."""
     if lifeline is None:
         return partial(listeners, sockets, ())
@@ -136,7 +135,7 @@ def _fronts(
     configuration: LiveSettings,
     parts: Parts,
     *,
-    listen: Callable[[], Sequence[Listening]],
+    listen: Callable[[], Sequence[Listener]],
     certificate: Certificate | None,
     early: Early,
 ) -> tuple[FrontServer, FrontServer]:

@@ -1,29 +1,32 @@
 """Accepting on sockets that several processes hold.
 
-The problem: where all workers wait at one listening socket, the kernel wakes whoever it likes, and with
+The problem: where all workers wait at one listening socket, the kernel wakes any of them, and with
 connections that stay one worker ends up with most of them (three times its share of four workers, measured).
 Where each has a socket of its own (SO_REUSEPORT) the shares are even, but the kernel goes on giving a share
-to the socket of a worker that has died or is stuck, and resets what waits there when that socket is closed.
+to the socket of a worker that has died or is stuck, and resets the connections that wait there when that
+socket is closed.
 
 So the parent opens one socket for each worker, and keeps all of them open: nothing is ever reset. Every
-worker gets all of them. From its own it accepts at once; from its neighbours' only what has waited there for
-:data:`NEIGHBOUR_WAIT` seconds, which nobody leaves waiting who is well.
+worker gets all of them. From its own it accepts at once; from those of other workers only connections that
+have waited there for :data:`NEIGHBOUR_WAIT` seconds, which a healthy worker leaves none.
 
-What we leave out: who takes what from a neighbour is left to chance.
+What we leave out: which of the other workers accepts such a connection is left to chance.
 """
 
 import socket as stdlib_socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import trio
 
+from orch.sockets import Bound, name_of
+
 NEIGHBOUR_WAIT: Final = 0.05
-"""Seconds that a connection waits for the worker whose socket it came to, before any other takes it."""
+"""Seconds that a connection waits for the worker whose socket it came to, before another may accept it."""
 
 
 class NeighbourListener(trio.abc.Listener[trio.SocketStream]):
-    """Accepts from the socket of another worker what that one has left waiting."""
+    """Accepts the connections that another worker has left waiting at its socket."""
 
     def __init__(self, sock: stdlib_socket.socket) -> None:
         self.socket = sock
@@ -55,18 +58,34 @@ class NeighbourListener(trio.abc.Listener[trio.SocketStream]):
         await trio.sleep(NEIGHBOUR_WAIT)
 
     async def aclose(self) -> None:
-        """Close this process's hold of the socket; others keep theirs."""
+        """Close this process's copy of the socket; other processes keep theirs."""
         if self.socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self.socket)
             self.socket.close()
         await trio.lowlevel.checkpoint()
 
 
+Listener = trio.SocketListener | NeighbourListener
+
+
 def listeners(
     own: Sequence[stdlib_socket.socket], neighbours: Sequence[stdlib_socket.socket]
-) -> list[trio.SocketListener | NeighbourListener]:
+) -> list[Listener]:
     """Return listeners on copies of the sockets, so that closing them leaves the sockets open."""
     return [
         *(trio.SocketListener(trio.socket.from_stdlib_socket(each.dup())) for each in own),
         *(NeighbourListener(each.dup()) for each in neighbours),
     ]
+
+
+def detach_sockets(given: Iterable[Listener], *, scheme: str) -> list[Bound]:
+    """Return the sockets of listeners, which must not be used any more."""
+    bound = []
+    for each in given:
+        if isinstance(each, NeighbourListener):
+            sock = each.socket
+        else:
+            sock = stdlib_socket.socket(fileno=each.socket.detach())
+            sock.settimeout(0.0)
+        bound.append(Bound(sock, name_of(sock, scheme), isinstance(each, NeighbourListener)))
+    return bound

@@ -17,20 +17,20 @@ from typing import Any, Final
 import structlog
 import trio
 
-from orch.front import sockets
+from orch import sockets
 from orch.front.admission import REFUSALS, Admission, Place
 from orch.front.context import App, ServerContext, Timeouts
 from orch.front.http1.connection import HttpConnection
 from orch.front.http1.error_responses import problem
 from orch.front.link import ClientGoneError, Link, TlsLink, drain
-from orch.front.listeners import NEIGHBOUR_WAIT
-from orch.front.sockets import Bound, Listening
+from orch.front.listeners import NEIGHBOUR_WAIT, Listener, detach_sockets
 from orch.front.statistics import FrontStatistics
 from orch.front.websocket import small_frames
 from orch.front.websocket.connection import WebSocketConnection, shake_hands
 from orch.front.websocket.small_frames import SmallFrameLimit
 from orch.outgoing import Outgoing
 from orch.shortages import Shortage, own_shortage
+from orch.sockets import Bound
 
 MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
@@ -86,7 +86,7 @@ class Server:
         heartbeat: Callable[[], float] = lambda: 25.0,
         heartbeat_timeout: Callable[[], float] | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
-        listen: Callable[[], Sequence[Listening]] | None = None,
+        listen: Callable[[], Sequence[Listener]] | None = None,
         binds: Sequence[str] = (),
         reuse_port: bool = False,
         deflate: bool = False,
@@ -175,7 +175,7 @@ class Server:
     async def _listen(self) -> list[Bound]:
         scheme = "http" if self._tls is None else "https"
         if self._listen_given is not None:
-            listening = sockets.take(self._listen_given(), scheme=scheme)
+            listening = detach_sockets(self._listen_given(), scheme=scheme)
         else:
             places = (f"{self._host}:{self._port}", *self._binds)
             listening = await sockets.bind(places, scheme=scheme, reuse_port=self._reuse_port)

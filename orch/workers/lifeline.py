@@ -18,7 +18,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.workers.listening import open_own
+from orch.sockets import open_own
 
 log = structlog.get_logger("worker")
 

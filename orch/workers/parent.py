@@ -23,12 +23,12 @@ import trio
 
 from orch.processes import exit_words, signal_group
 from orch.shortages import in_words, own_shortage
+from orch.sockets import addresses
 from orch.supervision.restart_policy import RestartPolicy
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
 from orch.workers.lifeline import Report, arguments
-from orch.workers.listening import addresses
 from orch.workers.rolling import LEAVE_MARGIN, Action, Ask, Finish, Fleet, Kill, Say, Serving, Start
 
 STANDSTILL: Final = 2.0

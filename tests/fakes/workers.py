@@ -26,10 +26,10 @@ import trio
 from orch.front.hypercorn.server import HypercornServer
 from orch.front.listeners import listeners
 from orch.front.server import Server
+from orch.sockets import open_groups
 from orch.supervision.restart_policy import RestartPolicy
 from orch.telemetry.logs import configure
 from orch.workers.lifeline import FLAG, Lifeline
-from orch.workers.listening import open_groups
 from orch.workers.parent import Workers
 from tests.fakes.service import RunningService
 

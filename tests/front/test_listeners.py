@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from orch.front.listeners import NEIGHBOUR_WAIT, NeighbourListener, listeners
-from orch.workers.listening import AddressError, addresses, open_groups
+from orch.sockets import AddressError, addresses, open_groups
 from tests.fakes.running import run
 
 

@@ -10,7 +10,17 @@ ROOT = Path(__file__).parents[2] / "orch"
 #: The areas from the bottom to the top. A module imports from its own area and from the rows before its own,
 #: not from the other areas of its row. The longest prefix counts.
 LAYERS = (
-    ("resources", "masking", "documents", "lan", "terminal", "descriptors", "shortages", "outgoing"),
+    (
+        "resources",
+        "masking",
+        "documents",
+        "lan",
+        "terminal",
+        "descriptors",
+        "shortages",
+        "outgoing",
+        "sockets",
+    ),
     ("problems", "protocol"),
     ("telemetry",),
     ("settings",),

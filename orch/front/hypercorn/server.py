@@ -26,16 +26,15 @@ from orch.front.http1 import plain_http
 from orch.front.http1.error_responses import problem
 from orch.front.hypercorn.connection import FIRST_BYTES, FORCED_CLOSE, Connection, Context
 from orch.front.hypercorn.http3 import Datagrams, bind
-from orch.front.listeners import NeighbourListener
+from orch.front.listeners import Listener
 from orch.front.statistics import FrontStatistics
 from orch.front.websocket.small_frames import TOO_MANY
 from orch.outgoing import Outgoing
 from orch.shortages import Shortage
-from orch.workers.listening import BACKLOG, addresses
+from orch.sockets import BACKLOG, addresses
 
 log = structlog.get_logger("front")
 
-Listening = trio.SocketListener | NeighbourListener
 
 MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
@@ -74,7 +73,7 @@ class HypercornServer:
         heartbeat_timeout: Callable[[], float] | None = None,
         deflate: bool = True,
         tls: Callable[[], ssl.SSLContext] | None = None,
-        listen: Callable[[], Sequence[Listening]] | None = None,
+        listen: Callable[[], Sequence[Listener]] | None = None,
         admission: Admission | None = None,
         on_shortage: Callable[[Shortage, str], None] | None = None,
         outgoing: Outgoing | None = None,
@@ -212,7 +211,7 @@ class HypercornServer:
         connections.cancel_scope.cancel()
 
     async def _listen(self) -> list[trio.abc.Listener[Any]]:
-        opened: Sequence[Listening]
+        opened: Sequence[Listener]
         if self._listen_given is not None:
             opened = self._listen_given()
         else:
