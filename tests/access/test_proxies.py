@@ -68,7 +68,7 @@ async def nginx(folder: Path, site: str, service: Whole) -> AsyncIterator[Path]:
         stdin=subprocess.DEVNULL,
     )
     try:
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while not listening.exists():
                 assert process.poll() is None, (await _rest(process)).decode()
                 await trio.sleep(0.02)
@@ -98,7 +98,9 @@ def behind(folder: Path, site: str, use: Use, *, token: str = "", **overlay: Any
             whole(folder, **told) as service,
             nginx(folder, site, service) as listening,
             httpx2.AsyncClient(
-                base_url="http://orch.example", transport=httpx2.AsyncHTTPTransport(uds=str(listening))
+                base_url="http://orch.example",
+                transport=httpx2.AsyncHTTPTransport(uds=str(listening)),
+                timeout=180,
             ) as client,
         ):
             await use(client, service)
@@ -147,7 +149,7 @@ def test_behind_the_documented_proxy_the_token_decides(tmp_path: Path, host: str
         )
         async with await trio.open_unix_socket(str(tmp_path / "nginx.sock")) as stream:
             await stream.send_all(shake.encode())
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 assert b" 101 " in await stream.receive_some()
                 (connection,) = service.parts.hub._connections.values()
                 assert not connection.actor.is_local

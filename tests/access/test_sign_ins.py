@@ -115,7 +115,7 @@ async def said(service: Whole, *lines: str) -> str:
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         await stream.send_all("\r\n".join([*lines, "", ""]).encode())
         answer = b""
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async for part in stream:
                 answer += part
                 if b"\r\n\r\n" in answer and b" 101 " in answer[:20]:

@@ -41,7 +41,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 
 def sessions(demo: RunningService) -> set[str]:
-    listed = httpx2.get(f"{demo.url}/api/sessions").json()["sessions"]
+    listed = httpx2.get(f"{demo.url}/api/sessions", timeout=180).json()["sessions"]
     return {session["session_id"] for session in listed}
 
 
@@ -254,6 +254,7 @@ def test_a_guest_from_elsewhere_needs_a_link_and_nothing_else(
         f"{shared.url}/api/sessions/create",
         json={"session_id": f"town-hall-{width}"},
         headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=180,
     ).json()
     url = f"http://guests.test:{shared.port}/translation"
     with watched(elsewhere, viewport={"width": width, "height": 740}) as context:
@@ -291,7 +292,7 @@ def test_links_from_before_there_were_keys_lead_there_on_this_machine(
     context: BrowserContext, demo: RunningService
 ) -> None:
     """And the address is written as it is now, with the key."""
-    httpx2.post(f"{demo.url}/api/sessions/create", json={"session_id": "old-link"})
+    httpx2.post(f"{demo.url}/api/sessions/create", json={"session_id": "old-link"}, timeout=180)
     page = ready(context, demo, "?session=old-link")
     expect(page.locator("#session-name")).to_have_text("old-link")
     found = LINK.search(page.url)

@@ -117,7 +117,7 @@ class Http3Client:
 
     async def until_ended(self, stream: int) -> Answer:
         """Wait for the end of an answer, or of the connection."""
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while True:
                 answer = self.answers.setdefault(stream, Answer())
                 if answer.is_ended or answer.reset is not None or self.terminated is not None:
@@ -130,7 +130,7 @@ class Http3Client:
 
     async def until_terminated(self) -> ConnectionTerminated:
         """Wait until the server has ended the connection."""
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while self.terminated is None:
                 await self.changed.wait()
         return self.terminated
@@ -143,7 +143,7 @@ async def http3(port: int, **configured: Any) -> AsyncIterator[Http3Client]:
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.run)
-            with trio.fail_after(30):
+            with trio.fail_after(60):
                 await client.is_open.wait()
             yield client
             nursery.cancel_scope.cancel()

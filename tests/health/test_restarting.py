@@ -20,6 +20,9 @@ from tests.fakes.health import QUICK_POLICY, Bench, backend
 from tests.fakes.ports import free_port
 from tests.fakes.running import run
 
+#: Where the wait before an attempt is to be told: one that has passed by then is not.
+UNHURRIED_POLICY = replace(QUICK_POLICY, first=1.5, longest=1.5)
+
 MONITORING: dict[str, Any] = {"monitoring": {"health_check_interval": 30, "health_check_timeout": 30}}
 
 
@@ -47,7 +50,7 @@ def test_a_child_killed_by_signal_9_is_started_again_on_its_port() -> None:
     """Noticed by the kernel's word though checks are 30 s apart; each step of its way back is told."""
 
     async def main() -> None:
-        bench = bench_with_child(free_port())
+        bench = bench_with_child(free_port(), policy=UNHURRIED_POLICY)
         async with bench.running():
             await bench.health.wait_for("audio-service", State.HEALTHY)
             first = bench.instance().pid
@@ -108,7 +111,7 @@ def test_what_does_not_stay_up_is_given_up_and_an_operator_starts_it_anew(tmp_pa
         async with bench.running():
             await bench.told("did not stay up")
             texts = bench.texts()
-            assert sum("attempt" in text and text.startswith("Restarts in") for text in texts) == 3
+            assert bench.instance().restarts == 3
             assert texts[-1] == (
                 "Was restarted 3 times within 60 s and did not stay up. "
                 "It is tried again every 5 min; restart it once the cause is fixed."
@@ -196,7 +199,6 @@ def test_a_child_that_no_longer_answers_is_stopped_and_started_again(tmp_path: P
                 bench.texts(),
                 "Is degraded: no answer in 500 ms (1 of 3 checks in a row).",
                 "Is unhealthy: no answer in 500 ms.",
-                "Restarts in",
                 "Is recovering",
                 "Is healthy again",
             )
@@ -259,7 +261,7 @@ def test_a_restart_command_starts_what_runs_elsewhere(tmp_path: Path) -> None:
     async def main() -> None:
         port, notes = free_port(), tmp_path / "notes"
         service = {"url": f"http://127.0.0.1:{port}", "restart_command": command_starting(port, notes)}
-        bench = Bench(policy=QUICK_POLICY, services={"audio-service": service}, orchestration=MONITORING)
+        bench = Bench(policy=UNHURRIED_POLICY, services={"audio-service": service}, orchestration=MONITORING)
         async with bench.running():
             await bench.health.wait_for("audio-service", State.UNHEALTHY)
             assert bench.service().restartable

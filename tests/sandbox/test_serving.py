@@ -25,7 +25,7 @@ def test_it_ends_when_its_input_does(module: str) -> None:
             started = children(service.process.pid)
             assert service.process.stdin is not None
             await service.process.stdin.aclose()
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 assert await service.process.wait() == 0
             assert not [pid for pid in started if pid in children(1)]
 
@@ -37,7 +37,7 @@ def test_a_signal_ends_it_well(number: signal.Signals) -> None:
     async def main() -> None:
         async with running(TRANSLATION) as service:
             service.process.send_signal(number)
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 assert await service.process.wait() == 0
 
     run(main, virtual=False)

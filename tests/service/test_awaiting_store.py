@@ -44,7 +44,7 @@ class Starting(RunningService):
 
     def answer(self, path: str) -> httpx2.Response:
         """Return the answer to a GET on a connection of its own."""
-        return httpx2.get(self.url + path, timeout=10)
+        return httpx2.get(self.url + path, timeout=180)
 
 
 def redis_at(port: int) -> dict[str, str]:
@@ -103,7 +103,7 @@ def test_probes_are_answered_while_redis_is_away_and_everything_once_it_is_there
                 "Sec-WebSocket-Version": "13",
                 "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
             },
-            timeout=10,
+            timeout=180,
         )
         assert (socket_answer.status_code, socket_answer.json()["code"]) == (503, "starting")
         seen: set[int] = set()

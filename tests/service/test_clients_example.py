@@ -47,7 +47,7 @@ class Printed:
 
     async def end(self) -> int:
         """Return its exit status once it has ended by itself."""
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             return await self._process.wait()
 
 
@@ -130,11 +130,11 @@ def test_the_javascript_example_runs_as_it_stands_in_a_page(tmp_path: Path) -> N
         page.goto(f"{s.url}/connections")
         for _ in range(2):
             page.evaluate("name => import(name)", "/static/example.js")
-            assert httpx2.get(f"{s.url}/api/sessions/stand-up").json()["participant_count"] == 1
+            assert httpx2.get(f"{s.url}/api/sessions/stand-up", timeout=180).json()["participant_count"] == 1
             with page.expect_console_message(lambda message: "over" in message.text):
-                assert httpx2.delete(f"{s.url}/api/sessions/stand-up").status_code == 204
+                assert httpx2.delete(f"{s.url}/api/sessions/stand-up", timeout=180).status_code == 204
             assert printed == ["The session is over: ended"]
-            httpx2.post(f"{s.url}/api/sessions/create", json={"session_id": "stand-up"})
+            httpx2.post(f"{s.url}/api/sessions/create", json={"session_id": "stand-up"}, timeout=180)
             printed.clear()
             page.reload()
         browser.close()

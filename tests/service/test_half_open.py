@@ -95,7 +95,7 @@ class Scene:
         silent = await self._ann.until(_is_silent, start=seen)
         seconds = monotonic() - cut_at
         assert [each["name"] for each in silent["participants"]] == ["Ann"]
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while sockets(self._s) > self._before:  # noqa: ASYNC110 - the kernel's word is what counts
                 await trio.sleep(0.05)
         there = (await trio.to_thread.run_sync(self._s.get, "/api/connections")).json()["connections"]

@@ -20,7 +20,7 @@ def environ(request: pytest.FixtureRequest) -> dict[str, str]:
 
 async def asked(method: str, url: str, **more: Any) -> httpx2.Response:
     """Ask the control API, in a thread: the clients go on meanwhile."""
-    return await trio.to_thread.run_sync(lambda: httpx2.request(method, url, timeout=30, **more))
+    return await trio.to_thread.run_sync(lambda: httpx2.request(method, url, timeout=180, **more))
 
 
 def test_all_are_told_and_one_is_closed(tmp_path: Path, environ: dict[str, str]) -> None:

@@ -74,21 +74,21 @@ def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) ->
     """The same application, whoever accepts the connection."""
     assert callable(serving)
     with serving(tmp_path) as url:
-        assert "text/html" in httpx2.get(url + "/", headers=BEARER).headers["content-type"]
-        assert httpx2.get(url + "/livez").status_code == 200
-        assert httpx2.get(url + "/api/health", headers=BEARER).json()["services"].keys() >= {
+        assert "text/html" in httpx2.get(url + "/", headers=BEARER, timeout=180).headers["content-type"]
+        assert httpx2.get(url + "/livez", timeout=180).status_code == 200
+        assert httpx2.get(url + "/api/health", headers=BEARER, timeout=180).json()["services"].keys() >= {
             "audio-service",
             "websocket",
         }
-        away = httpx2.get(url + "/api/audio/models", headers=BEARER, timeout=40)
+        away = httpx2.get(url + "/api/audio/models", headers=BEARER, timeout=180)
         assert away.status_code in (502, 503, 504)
         assert away.headers["content-type"] == "application/problem+json"
         assert away.json()["service"] == "audio-service"
         foreign = httpx2.post(
-            url + "/api/translate", json={}, headers=BEARER | {"Origin": "http://elsewhere"}
+            url + "/api/translate", json={}, headers=BEARER | {"Origin": "http://elsewhere"}, timeout=180
         )
         assert (foreign.status_code, foreign.json()["code"]) == (403, "wrong_origin")
-        missing = httpx2.get(url + "/api/nothing")
+        missing = httpx2.get(url + "/api/nothing", timeout=180)
         assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
 
         async def main() -> None:
@@ -140,7 +140,7 @@ def test_an_answer_without_a_body_has_no_type(tmp_path: Path, environ: dict[str,
         assert s.post("/api/sessions/create", json={"session_id": "over"}).status_code == 201
         ended = s.delete("/api/sessions/over")
         assert (ended.status_code, ended.headers.get("content-type")) == (204, None)
-        asked = httpx2.options(s.url + "/api/sessions/create")
+        asked = httpx2.options(s.url + "/api/sessions/create", timeout=180)
         assert (asked.status_code, asked.headers.get("content-type")) == (200, None)
         plain = s.get("/ws")
         assert (plain.status_code, plain.json()["code"]) == (426, "upgrade_required")

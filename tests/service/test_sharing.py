@@ -60,7 +60,7 @@ def test_guests_need_the_link_alone_and_operators_the_token(tmp_path: Path, serv
         assert "█" in said
         token = said.partition("This run's is:\n")[2].split()[0]
         trusting = ssl.create_default_context(cafile=str(tmp_path / "var" / "tls" / "share.pem"))
-        with httpx2.Client(verify=trusting, base_url=base, timeout=30) as client:
+        with httpx2.Client(verify=trusting, base_url=base, timeout=180) as client:
             assert client.get("/translation").status_code == 200
             for path in ("/api/tree", "/api/sessions", "/metrics"):
                 assert client.get(path).status_code == 401

@@ -84,7 +84,7 @@ def test_a_person_at_a_terminal_is_told_where_to_go(tmp_path: Path) -> None:
         line = process.stdout.readline()
         found = re.search(r"Open (http://localhost:\d+)/translation to speak", line)
         assert found, line
-        assert httpx2.get(found[1] + "/livez").status_code == 200
+        assert httpx2.get(found[1] + "/livez", timeout=180).status_code == 200
         process.terminate()
         assert process.wait(STOP_LIMIT) == 0
 

@@ -44,7 +44,7 @@ def served(port: int) -> bytes:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=180) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as secure,
     ):
         shown = secure.getpeercert(binary_form=True)
@@ -82,7 +82,7 @@ def test_pages_api_and_socket_are_served_over_tls(secure: RunningService, pair: 
     """With the named certificate, which a client that trusts it accepts."""
     assert secure.url.startswith("https://127.0.0.1:")
     trusting = ssl.create_default_context(cafile=str(pair[0]))
-    with httpx2.Client(verify=trusting, base_url=secure.url, timeout=30) as client:
+    with httpx2.Client(verify=trusting, base_url=secure.url, timeout=180) as client:
         assert client.get("/livez").status_code == 200
         assert "text/html" in client.get("/translation").headers["content-type"]
 
@@ -138,7 +138,7 @@ def test_who_asks_without_tls_is_told_so(
     secure: RunningService, sent: bytes, status: bytes, words: bytes
 ) -> None:
     """A page is found at the address with https; everything else is told what to do."""
-    with socket.create_connection(("127.0.0.1", secure.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", secure.port), timeout=180) as client:
         client.sendall(sent)
         received = b"".join(iter(lambda: client.recv(65536), b""))
     assert received.startswith(b"HTTP/1.1 " + status)
@@ -154,7 +154,7 @@ def test_what_is_neither_ends_its_own_connection(secure: RunningService, pair: t
         b"\x16\x03\x01",
         b"\x80\x2e\x01\x00",
     ):
-        with closing(socket.create_connection(("127.0.0.1", secure.port), timeout=30)) as client:
+        with closing(socket.create_connection(("127.0.0.1", secure.port), timeout=180)) as client:
             client.sendall(sent)
             client.shutdown(socket.SHUT_WR)
             try:
@@ -239,7 +239,7 @@ def test_http3_is_spoken_with_the_pair_in_use(tmp_path: Path, pair: tuple[Path, 
             return page.status, alive.body.decode(), shown.public_bytes(serialization.Encoding.DER)
 
     with service("serve", tmp_path, environ=environ) as s:
-        told = httpx2.get(s.url + "/livez", verify=False).headers["alt-svc"]
+        told = httpx2.get(s.url + "/livez", verify=False, timeout=180).headers["alt-svc"]
         assert told == f'h3=":{s.port}"; ma=3600'
         status, alive, shown = run(ask, s.port, virtual=False)
         assert (status, "alive" in alive) == (200, True), alive

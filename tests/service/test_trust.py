@@ -22,7 +22,7 @@ AWAY = {"AUDIO_SERVICE_URL": "http://127.0.0.1:9", "TRANSLATION_SERVICE_URL": "h
 
 def change(url: str, **headers: str) -> int:
     """Return the status that a change is answered with."""
-    return httpx2.patch(url + "/api/config", json=CHANGE, headers=headers, timeout=30).status_code
+    return httpx2.patch(url + "/api/config", json=CHANGE, headers=headers, timeout=180).status_code
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
@@ -94,7 +94,7 @@ def test_under_hypercorns_own_command_only_the_token_makes_an_operator(tmp_path:
     with hypercorn(tmp_path, bind, {}) as url:
         assert change(url) == 401
         assert change(url, Host="localhost") == 401
-        assert httpx2.get(url + "/livez").status_code == 200
+        assert httpx2.get(url + "/livez", timeout=180).status_code == 200
     with hypercorn(tmp_path, bind, {"ORCH_CONTROL_TOKEN": TOKEN}) as url:
         assert change(url, Host="localhost") == 401
         assert change(url, **BEARER) == 200
@@ -125,8 +125,8 @@ services:
         assert "ORCH_SERVICE=audio-service" in told
         shown = str(running.lines)
         for path in ("config", "services/status", "gateway/status", "metrics/dashboard", "tree"):
-            shown += httpx2.get(f"{running.url}/api/{path}", headers=BEARER, timeout=30).text
-        shown += httpx2.get(f"{running.url}/metrics", headers=BEARER, timeout=30).text
+            shown += httpx2.get(f"{running.url}/api/{path}", headers=BEARER, timeout=180).text
+        shown += httpx2.get(f"{running.url}/metrics", headers=BEARER, timeout=180).text
         for secret in (TOKEN, key, "hush"):
             assert secret not in told.replace(str(tmp_path), "")
             assert secret not in shown.replace(str(tmp_path), "")

@@ -97,7 +97,7 @@ def test_a_roll_serves_every_request_and_tells_clients_to_reconnect(tmp_path: Pa
 
         async def visit() -> None:
             while not rolled.is_set():
-                async with httpx2.AsyncClient(timeout=30) as http:
+                async with httpx2.AsyncClient(timeout=180) as http:
                     tree = await http.get(s.url + "/api/tree")
                 assert tree.status_code == 200
                 answered.add(tree.json()["pid"])

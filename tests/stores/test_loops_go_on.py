@@ -78,7 +78,7 @@ def test_who_asked_for_what_a_commit_breaks_at_is_answered(
         async with running(store):
             transact = Once(RecursionError("odd"), store._transact)
             monkeypatch.setattr(store, "_transact", transact)
-            with trio.fail_after(5), pytest.raises(RecursionError):
+            with trio.fail_after(60), pytest.raises(RecursionError):
                 await store.create(record())
             await store.create(record())
             assert (await append(store), failures(store)) == (1, 1)
@@ -117,7 +117,7 @@ def test_redis_loops_go_on(redis_address: str, monkeypatch: pytest.MonkeyPatch) 
             await one.store.create(record())
             for worker in (one, two):
                 await worker.store.watch("s")
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 while trial.calls < 2 or unused.calls < 2:  # noqa: ASYNC110 - they tell nobody
                     await trio.sleep(0.05)
             assert failures(one.store) + failures(two.store) >= 2
@@ -151,7 +151,7 @@ def test_what_redis_cannot_be_told_is_refused_alone(
                     await append(worker.store, "odd")
                 refused.append(caught.value.code)
 
-            with trio.fail_after(5):
+            with trio.fail_after(60):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(odd)
                     nursery.start_soon(append, worker.store)

@@ -141,7 +141,7 @@ def test_a_store_that_begins_before_its_server_waits_for_it(tmp_path: Path) -> N
         store = RedisStore(server.url)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, server.start)
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 await nursery.start(store.run)
             assert await store.create(record())
             nursery.cancel_scope.cancel()

@@ -91,7 +91,7 @@ def test_a_path_that_resets_again_and_again_is_announced_once(tmp_path: Path) ->
                 for _ in range(40):
                     path.cut()
                     await trio.sleep(0.2)
-                with trio.fail_after(20):
+                with trio.fail_after(60):
                     await store.create(record("s"))
                 await trio.sleep(5)
                 assert store.standing().state == "healthy"

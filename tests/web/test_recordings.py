@@ -54,7 +54,7 @@ def test_what_is_read_is_listed_and_cancelled_by_whoever_sent_it_or_an_operator(
             else:
                 answer = await guest.delete(place, headers={"X-Recording-Key": sent["recording_key"]})
             assert answer.status_code == 204
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 while (await guest.get("/api/sessions/s/recordings")).json()["recordings"]:  # noqa: ASYNC110 - over HTTP
                     await trio.sleep(0.05)
 

@@ -24,7 +24,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @contextmanager
 def kept(s: RunningWorkers) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", s.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", s.port), timeout=180) as connection:
         yield connection
 
 

@@ -95,7 +95,7 @@ async def _say(send: Any, status: int, body: bytes) -> None:
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait until something is so, looking whenever nothing else happens."""
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while not is_so():
             await wait_all_tasks_blocked(0.01)
 
@@ -210,12 +210,12 @@ def test_an_application_learns_that_its_client_has_gone() -> None:
                 client.quic.reset_stream(stream, ErrorCode.H3_REQUEST_CANCELLED)
                 client.quic.stop_stream(stream, ErrorCode.H3_REQUEST_CANCELLED)
                 await client.flush()
-                with trio.fail_after(30):
+                with trio.fail_after(60):
                     await s.app.disconnected.wait()
                 s.app.disconnected = trio.Event()
                 await client.begin("/until-gone")
                 await client.get("/")
-            with trio.fail_after(30):
+            with trio.fail_after(60):
                 await s.app.disconnected.wait()
             await s.until_open(0)
 
@@ -357,7 +357,7 @@ def test_a_stop_answers_what_was_asked_and_takes_nothing_more() -> None:
             await client.get("/")
             s.stopping.set()
             refused = None
-            with trio.fail_after(30):
+            with trio.fail_after(60):
                 while refused is None:
                     refused = (await client.get("/")).reset
             assert refused == ErrorCode.H3_REQUEST_REJECTED
