@@ -15,6 +15,7 @@ from orch.cluster.survey import Survey
 from orch.descriptors import limit
 from orch.gateway.service import GatewayService
 from orch.health.service import HealthService
+from orch.limit_usage import sums
 from orch.parts import Parts
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
@@ -24,7 +25,6 @@ from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from orch.stores.opening import open_store
 from orch.stores.sqlite.store import SqliteStore
-from orch.sums import sums
 from orch.supervision.branches import Tree
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
