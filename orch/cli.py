@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from orch.settings import Fault, SettingsError, decode
 
 if TYPE_CHECKING:
+    from orch.demo_sharing import Sharing
     from orch.processes import ProcessSpec
     from orch.settings import Orchestration
     from orch.settings.live import LiveSettings
-    from orch.sharing import Sharing
     from orch.telemetry.events import EventLog
 
 USAGE_ERROR: Final = 2
@@ -173,8 +173,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "Sharing":
     """Return how this run is shared, and put into ``overlay`` what that sets."""
+    from orch.demo_sharing import Sharing  # noqa: PLC0415 - the same
     from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
-    from orch.sharing import Sharing  # noqa: PLC0415 - the same
 
     path = find_file(options.config, os.environ)
     given = {f"orchestration.frontend.{key}": value for key, value in _given(options).items()}
