@@ -11,7 +11,6 @@ import trio
 
 from orch.access.addresses import is_in, is_loopback, read_network
 from orch.asgi import Application
-from orch.early import Early, EarlyApplication
 from orch.front import servers
 from orch.front.admission import Admission
 from orch.front.certificate import Certificate
@@ -21,6 +20,7 @@ from orch.front.servers import FrontServer
 from orch.parts import Parts
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
+from orch.startup_responses import Early, EarlyApplication
 from orch.supervision.branches import State
 from orch.telemetry.events import EventLog
 from orch.tree import running

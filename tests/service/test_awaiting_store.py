@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from orch.asgi import Application
-from orch.early import EarlyApplication
 from orch.settings.live import LiveSettings
+from orch.startup_responses import EarlyApplication
 from orch.telemetry.events import EventLog
 from orch.wiring.build import build
 from tests.fakes.ports import free_port
