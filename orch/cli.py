@@ -134,7 +134,7 @@ def _check(options: argparse.Namespace) -> int:
         return 0
     import trio  # noqa: PLC0415 - only where something is asked
 
-    from orch.back_end_questions import ask_all  # noqa: PLC0415 - the same
+    from orch.back_end_checks import ask_all  # noqa: PLC0415 - the same
     from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
 
     configure("ERROR", pretty=True)

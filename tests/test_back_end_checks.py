@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import trio
 
-from orch.back_end_questions import ask_all
+from orch.back_end_checks import ask_all
 from orch.cli import main
 from orch.settings import Settings, decode
 from tests.fakes.running import run
