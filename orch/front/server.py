@@ -28,7 +28,7 @@ from orch.front.statistics import FrontStatistics
 from orch.front.websocket import small_frames
 from orch.front.websocket.connection import WebSocketConnection, shake_hands
 from orch.front.websocket.small_frames import SmallFrameLimit
-from orch.outgoing import Outgoing
+from orch.queued_bytes import Outgoing
 from orch.shortages import Shortage, own_shortage
 from orch.sockets import Bound
 

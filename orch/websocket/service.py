@@ -15,12 +15,12 @@ from orch.access.actors import Actor, actor_of
 from orch.access.rate_limits import Addresses, address_limit
 from orch.capacity import Capacity, CurrentCapacity
 from orch.cluster.survey import Survey
-from orch.outgoing import Outgoing
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.identifiers import new_name
 from orch.protocol.messages import Closing, Connected, ServerMessage
 from orch.protocol.session_keys import Right, given
+from orch.queued_bytes import Outgoing
 from orch.settings.source import SettingsSource
 from orch.stores.records import SessionStore
 from orch.stores.status import StoreStanding

@@ -29,7 +29,7 @@ from orch.front.hypercorn.http3 import Datagrams, bind
 from orch.front.listeners import Listener
 from orch.front.statistics import FrontStatistics
 from orch.front.websocket.small_frames import TOO_MANY
-from orch.outgoing import Outgoing
+from orch.queued_bytes import Outgoing
 from orch.shortages import Shortage
 from orch.sockets import BACKLOG, addresses
 

@@ -12,11 +12,11 @@ import trio
 
 from orch.access.actors import Actor
 from orch.access.rate_limits import BURST_BYTES, BURST_SECONDS, Rate, Verdict
-from orch.outgoing import Outgoing
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.closes import Close
 from orch.protocol.messages import Error, MessageId, ServerMessage
+from orch.queued_bytes import Outgoing
 from orch.settings.structs import Websocket
 from orch.websocket.connections.decoding import is_too_large
 from orch.websocket.connections.outbox import Frame, Offer, frame

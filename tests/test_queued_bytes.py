@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.outgoing import Outgoing
+from orch.queued_bytes import Outgoing
 
 
 class FakeHolder:
