@@ -17,8 +17,8 @@ import trio
 from orch.access.actors import ACTOR
 from orch.access.origins import SAFE_METHODS, check_origin
 from orch.access.table import GATEWAY, passes_door, refusal
-from orch.descriptors import raise_limit
 from orch.gateway.answer_headers import SECURITY
+from orch.open_files import raise_limit
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.protocol import closes

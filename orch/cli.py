@@ -231,7 +231,7 @@ def _run(
 ) -> int:
     import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
 
-    from orch.descriptors import raise_limit  # noqa: PLC0415 - the same
+    from orch.open_files import raise_limit  # noqa: PLC0415 - the same
     from orch.sockets import AddressError, open_groups  # noqa: PLC0415 - the same
     from orch.telemetry.events import EventLog  # noqa: PLC0415 - the same
     from orch.telemetry.logs import configure  # noqa: PLC0415 - the same

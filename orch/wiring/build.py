@@ -12,10 +12,10 @@ from orch.capacity import CurrentCapacity
 from orch.cluster.lease import Leases, LeaseStore
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Survey
-from orch.descriptors import limit
 from orch.gateway.service import GatewayService
 from orch.health.service import HealthService
 from orch.limit_usage import sums
+from orch.open_files import limit
 from orch.parts import Parts
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings

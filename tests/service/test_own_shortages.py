@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from orch.descriptors import raise_limit
+from orch.open_files import raise_limit
 from tests.fakes.client import Client, connected
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service

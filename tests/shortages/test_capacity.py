@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from orch.access.rate_limits import address_limit
 from orch.capacity import CurrentCapacity, connections_per_address, fit, needs, websockets_per_address
-from orch.descriptors import limit, raise_limit
 from orch.front.admission import REFUSALS_AT_ONCE, Admission, Place
+from orch.open_files import limit, raise_limit
 from tests.fakes.settings import FakeSettings
 
 
