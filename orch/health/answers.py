@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from orch.documents import UnreadableError, read_document, unpacked
 from orch.health.verdict import Observation, Seen
 from orch.masking import mask_path
+from orch.untrusted_json import UnreadableError, read_document, unpacked
 
 WORDS: Final[Mapping[str, Seen]] = {
     "degraded": Seen.IMPAIRED,

@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from orch.documents import UnreadableError, read_document, unpacked
 from orch.problems import PROBLEMS, ProblemError
+from orch.untrusted_json import UnreadableError, read_document, unpacked
 
 AUDIO: Final = "audio-service"
 TRANSLATION: Final = "translation-service"

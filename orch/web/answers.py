@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from quart import Response, request
 
-from orch.documents import UnreadableError, read_document
 from orch.problems import ProblemError
+from orch.untrusted_json import UnreadableError, read_document
 
 T = TypeVar("T")
 

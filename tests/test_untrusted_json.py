@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orch.documents import UnreadableError, read_document, unpacked
+from orch.untrusted_json import UnreadableError, read_document, unpacked
 
 
 @pytest.mark.parametrize(
