@@ -304,7 +304,7 @@ def _run_workers(
 def _greet(addresses: Sequence[str]) -> None:
     """Tell a person at a terminal where to go."""
     from orch.greeting import greeting  # noqa: PLC0415 - see _run
-    from orch.lan import lan_addresses  # noqa: PLC0415 - the same
+    from orch.network_addresses import lan_addresses  # noqa: PLC0415 - the same
 
     print(greeting(addresses, lan_addresses()), flush=True)
 

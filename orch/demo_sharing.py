@@ -11,7 +11,7 @@ from cryptography import x509
 
 from orch.access.addresses import is_loopback
 from orch.greeting import Invitation, invitation, others_address
-from orch.lan import lan_addresses, own_names
+from orch.network_addresses import lan_addresses, own_names
 from orch.settings import Fault, Settings, SettingsError
 from orch.tls import self_signed as self_made
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from orch.lan import lan_addresses
+from orch.network_addresses import lan_addresses
 from tests.fakes.client import connected
 from tests.fakes.running import run
 from tests.fakes.service import service
