@@ -9,7 +9,7 @@ import trio
 import watchfiles
 from msgspec import Struct
 
-from orch.resources import resource
+from orch.package_files import resource
 from orch.settings import Change, Decoded, Fault, Settings, SettingsError, changes, decode
 from orch.settings.decoding import Source, values
 from orch.settings.kinds import Kind, kind_at, masked, why_fixed

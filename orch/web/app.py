@@ -20,9 +20,9 @@ from werkzeug.routing import RequestRedirect
 from orch.access.actors import actor_of
 from orch.access.origins import SAFE_METHODS, check_origin
 from orch.access.table import need_of_route, passes_door, refusal
+from orch.package_files import resource
 from orch.parts import Parts
 from orch.problems import ProblemError
-from orch.resources import resource
 from orch.web import pages as pages_module
 from orch.web import sign_in
 from orch.web.answers import problem, request_id

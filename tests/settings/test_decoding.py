@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.resources import resource
+from orch.package_files import resource
 from orch.settings import Settings, decode
 from orch.settings.decoding import values
 from orch.settings.environment import SHORT_NAMES

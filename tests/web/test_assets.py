@@ -1,6 +1,6 @@
 import gzip
 
-from orch.resources import resource
+from orch.package_files import resource
 from orch.web.assets import ASK_AGAIN, FOR_EVER, Assets
 
 FILES = {
