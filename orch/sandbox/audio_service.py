@@ -26,7 +26,7 @@ from orch.sandbox.engines import whisper
 from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE, EngineFailed, Segment, SpeechEngine
 from orch.sandbox.serving import add_arguments, create_app, main, usage
 from orch.speech.languages import AUTO, closest, english_name
-from orch.web.answers import answer
+from orch.web.json_api import answer
 
 log = structlog.get_logger("audio-service")
 

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from orch.front.server import Server
 from orch.problems import ProblemError
 from orch.telemetry.logs import configure
-from orch.web.answers import problem, request_id
+from orch.web.json_api import problem, request_id
 
 log = structlog.get_logger("sandbox")
 

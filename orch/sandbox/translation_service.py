@@ -27,7 +27,7 @@ from orch.sandbox.engines.translation import (
 )
 from orch.sandbox.serving import Usage, add_arguments, create_app, main, usage
 from orch.speech.languages import AUTO, closest
-from orch.web.answers import answer, read_json
+from orch.web.json_api import answer, read_json
 
 log = structlog.get_logger("translation-service")
 

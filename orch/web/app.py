@@ -25,9 +25,9 @@ from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.web import pages as pages_module
 from orch.web import sign_in
-from orch.web.answers import problem, request_id
 from orch.web.api import blueprints
 from orch.web.assets import Assets
+from orch.web.json_api import problem, request_id
 from orch.web.openapi import Provider
 from orch.web.security import HEADERS
 from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD

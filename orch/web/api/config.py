@@ -14,8 +14,8 @@ from orch.settings import SettingsError
 from orch.settings.kinds import masked, why_fixed
 from orch.settings.live import LiveSettingsStatistics
 from orch.settings.portable import ImportedChange, exported, imported
-from orch.web.answers import JSON_LIMIT, answer, read_json, read_query
 from orch.web.audit import log_change
+from orch.web.json_api import JSON_LIMIT, answer, read_json, read_query
 
 
 class Patch(Struct, frozen=True, forbid_unknown_fields=True):

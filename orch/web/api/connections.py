@@ -7,8 +7,8 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response
 
 from orch.parts import Parts
-from orch.web.answers import answer, read_json, read_query
 from orch.web.audit import log_change
+from orch.web.json_api import answer, read_json, read_query
 from orch.websocket.announcements import Announced
 from orch.websocket.connections.connection_query import PoolQuery
 from orch.websocket.statistics import ConnectionsStatistics

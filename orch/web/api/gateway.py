@@ -5,7 +5,7 @@ from quart_schema import document_response
 
 from orch.gateway.figures import GatewayStatistics
 from orch.parts import Parts
-from orch.web.answers import answer
+from orch.web.json_api import answer
 
 
 def blueprint(parts: Parts) -> Blueprint:

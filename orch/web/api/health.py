@@ -10,7 +10,7 @@ from orch.access.actors import actor_of
 from orch.parts import Parts
 from orch.stores.status import StoreStanding
 from orch.supervision.branches import State
-from orch.web.answers import answer
+from orch.web.json_api import answer
 from orch.websocket.connections.connection_query import NOBODY
 
 # The back ends' states, best first; the service is as well as the worst of them.

@@ -6,7 +6,7 @@ from quart_schema import document_response
 from orch.analytics.dashboard import DashboardStatistics
 from orch.parts import Parts
 from orch.problems import ProblemError
-from orch.web.answers import answer
+from orch.web.json_api import answer
 
 
 def blueprint(parts: Parts) -> Blueprint:

@@ -13,8 +13,8 @@ from orch.access.table import Need
 from orch.parts import Parts
 from orch.protocol.messages import Language, Name
 from orch.settings.structs import Speech
-from orch.web.answers import answer, read_query
 from orch.web.api.sessions import codes, require
+from orch.web.json_api import answer, read_query
 from orch.web.uploads import Uploads
 from orch.websocket.speech.recordings import RecordingListed
 

@@ -8,8 +8,8 @@ from quart_schema import document_request, document_response
 
 from orch.health.statistics import ServicesStatistics
 from orch.parts import Parts
-from orch.web.answers import answer, read_json
 from orch.web.audit import log_change
+from orch.web.json_api import answer, read_json
 
 
 class Restart(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,8 +13,8 @@ from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.protocol.messages import Languages, SessionId
 from orch.speech.exports import Choice
-from orch.web.answers import answer, read_json, read_query
 from orch.web.audit import log_change
+from orch.web.json_api import answer, read_json, read_query
 from orch.web.transcripts import FileBody, Transcripts
 from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary
 

@@ -11,8 +11,8 @@ from quart_schema import document_querystring, document_response
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.supervision.branches import TreeStatistics
-from orch.web.answers import answer, read_query
 from orch.web.audit import log_change
+from orch.web.json_api import answer, read_query
 
 
 class BranchRestarting(Struct, frozen=True, kw_only=True):
