@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from orch.settings.addresses import read_address, trimmed, unusable_in_header
-from orch.settings.kinds import given
+from orch.settings.restrictions import given
 from orch.settings.structs import Fault, Service
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

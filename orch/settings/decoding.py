@@ -20,8 +20,8 @@ from orch.masking import mask_urls
 from orch.settings.addresses import trimmed
 from orch.settings.back_ends import find_faults, normalized
 from orch.settings.environment import links, overrides, type_at
-from orch.settings.kinds import given, masked, type_words
 from orch.settings.redis_url import read_address
+from orch.settings.restrictions import given, masked, type_words
 from orch.settings.structs import DIALECTS, Fault, Gateway, Section, Service, Settings
 from orch.settings.yaml_reading import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 

@@ -11,7 +11,7 @@ Count = Annotated[int, Meta(ge=1)]
 Path = Annotated[str, Meta(pattern="^/")]
 PathOrNone = Annotated[str, Meta(pattern="^(/|$)")]
 
-#: Under which key of its type a setting says what it is; :mod:`orch.settings.kinds` reads it. What is a
+#: Under which key of its type a setting says what it is; :mod:`orch.settings.restrictions` reads it. What is a
 #: secret, a URL, a command or a file is masked where it is shown, and not changeable while the service runs.
 KIND: Final = "kind"
 Secret = Annotated[str, Meta(extra={KIND: "secret"})]

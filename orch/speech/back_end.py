@@ -9,7 +9,7 @@ import trio
 from orch.masking import without_secrets
 from orch.problems import ProblemError
 from orch.settings import Service
-from orch.settings.kinds import secrets_of
+from orch.settings.restrictions import secrets_of
 from orch.settings.source import SettingsSource
 from orch.speech.backends import SUCCESS, Answer, Fetch, Request, parameter_of
 from orch.speech.cooldown import Cooldown, retry_after

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Final
 
-from orch.settings.kinds import why_fixed
+from orch.settings.restrictions import why_fixed
 from orch.websocket.statistics import DOINGS
 
 

@@ -12,7 +12,7 @@ from orch.settings import Service, decode
 from orch.settings.addresses import read_address
 from orch.settings.credentials import all_headers, own_headers, with_query
 from orch.settings.decoding import values
-from orch.settings.kinds import secrets_of
+from orch.settings.restrictions import secrets_of
 
 SECRET = "sk-verysecret123"  # noqa: S105 - made up
 

@@ -11,7 +11,7 @@ from orch.package_files import resource
 from orch.settings import Settings, decode
 from orch.settings.decoding import values
 from orch.settings.environment import SHORT_NAMES
-from orch.settings.kinds import masked
+from orch.settings.restrictions import masked
 
 FILE = (resource("config") / "orchestration.yaml").read_text(encoding="utf-8")
 

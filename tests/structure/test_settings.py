@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from orch.settings import Settings
-from orch.settings.kinds import Kind, kind_at
+from orch.settings.restrictions import Kind, kind_at
 from orch.settings.structs import Section
 
 
