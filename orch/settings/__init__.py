@@ -4,7 +4,7 @@ Pure. :mod:`orch.settings.live` reads the file and watches it.
 """
 
 from orch.settings.decoding import Decoded, decode
-from orch.settings.reloading import Change, changes
+from orch.settings.reload_rules import Change, changes
 from orch.settings.structs import (
     AlertThresholds,
     Fault,

@@ -12,7 +12,7 @@ from msgspec import Struct
 from orch.package_files import resource
 from orch.settings import Change, Decoded, Fault, Settings, SettingsError, changes, decode
 from orch.settings.decoding import Source, values
-from orch.settings.reloading import applicable
+from orch.settings.reload_rules import applicable
 from orch.settings.restrictions import Kind, kind_at, masked, why_fixed
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog

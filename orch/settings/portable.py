@@ -8,7 +8,7 @@ import yaml
 from msgspec import Struct
 
 from orch.settings.decoding import decode
-from orch.settings.reloading import changes, reason_for
+from orch.settings.reload_rules import changes, reason_for
 from orch.settings.restrictions import masked, why_fixed
 from orch.settings.structs import Settings, SettingsError
 

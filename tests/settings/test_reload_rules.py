@@ -3,7 +3,7 @@
 import msgspec
 
 from orch.settings import Settings, changes, decode
-from orch.settings.reloading import applicable
+from orch.settings.reload_rules import applicable
 
 
 def settings(text: str) -> Settings:
