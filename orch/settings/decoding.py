@@ -23,7 +23,7 @@ from orch.settings.environment import links, overrides, type_at
 from orch.settings.redis_url import read_address
 from orch.settings.restrictions import given, masked, type_words
 from orch.settings.structs import DIALECTS, Fault, Gateway, Section, Service, Settings
-from orch.settings.yaml_reading import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
+from orch.settings.yaml_parser import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 
 _LAST_PORT: Final = 65535
 # Nothing in it that is encoded, and no dot segment: it names one path, to whoever reads it.

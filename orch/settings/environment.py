@@ -7,7 +7,7 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 
 from orch.settings.structs import Fault, Section, Settings
-from orch.settings.yaml_reading import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
+from orch.settings.yaml_parser import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 
 SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "HOST": ("orchestration", "frontend", "host"),
