@@ -11,8 +11,8 @@ from orch.cluster.runtime_settings import Changed, WorkerChanged
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.settings import SettingsError
+from orch.settings.export import ImportedChange, exported, imported
 from orch.settings.live import LiveSettingsStatistics
-from orch.settings.portable import ImportedChange, exported, imported
 from orch.settings.restrictions import masked, why_fixed
 from orch.web.audit import log_change
 from orch.web.json_api import JSON_LIMIT, answer, read_json, read_query

@@ -3,7 +3,7 @@
 import pytest
 
 from orch.settings import Settings, SettingsError, decode
-from orch.settings.portable import exported, imported
+from orch.settings.export import exported, imported
 
 FILE = """
 orchestration:
