@@ -8,9 +8,9 @@ import trio
 
 from orch.access.actors import Actor
 from orch.access.addresses import group
-from orch.access.guesses import Guesses
 from orch.access.rights import right_of
 from orch.access.table import Need, allowed
+from orch.access.wrong_keys import Guesses
 from orch.problems import ProblemError
 from orch.protocol.session_keys import NO_KEYS, Right
 from orch.websocket.sessions.address_rates import AddressRates

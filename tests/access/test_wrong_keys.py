@@ -1,6 +1,6 @@
 """Who guesses secrets is slowed down, and nobody else."""
 
-from orch.access.guesses import ADDRESSES, FREE, LONGEST_WAIT, WINDOW, Guesses
+from orch.access.wrong_keys import ADDRESSES, FREE, LONGEST_WAIT, WINDOW, Guesses
 
 
 def guess(guesses: Guesses, number: int, now: float, address: str = "a") -> float:
