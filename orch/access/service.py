@@ -21,7 +21,7 @@ from orch.access.actors import (
 )
 from orch.access.addresses import Proxies, group
 from orch.access.sign_ins import IDLE, SignIns
-from orch.access.throttle import Throttle
+from orch.access.wrong_tokens import Throttle
 from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
 from orch.telemetry.metric_names import WRONG_TOKENS

@@ -1,7 +1,7 @@
 """Wrong tokens cost time: little for a person who mistypes, ever more for who guesses."""
 
 from orch.access.addresses import group
-from orch.access.throttle import ADDRESSES, FIRST_WAIT, FREE, LONGEST_WAIT, SUM, WINDOW, Throttle
+from orch.access.wrong_tokens import ADDRESSES, FIRST_WAIT, FREE, LONGEST_WAIT, SUM, WINDOW, Throttle
 
 
 def test_five_in_a_minute_are_free_and_then_each_costs_twice_the_one_before() -> None:
