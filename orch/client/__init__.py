@@ -15,7 +15,7 @@ from orch.client.events import (
     TooManyRequestsError,
     Unrecognized,
 )
-from orch.client.reconnecting import Backoff
+from orch.client.reconnect_policy import Backoff
 from orch.client.speech import SpeechStream
 
 __all__ = [

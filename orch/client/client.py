@@ -17,7 +17,7 @@ from orch.client.events import (
     RefusedError,
     StateChanged,
 )
-from orch.client.reconnecting import Backoff
+from orch.client.reconnect_policy import Backoff
 from orch.client.speech import SpeechStream, speaking
 from orch.client.transport import Dial, dial
 from orch.protocol.messages import (

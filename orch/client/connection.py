@@ -18,7 +18,7 @@ from orch.client.events import (
     StoppedError,
     decode,
 )
-from orch.client.reconnecting import ABNORMAL, SPEECH_RETRY, Backoff, Liveness, Reconnection, Stop
+from orch.client.reconnect_policy import ABNORMAL, SPEECH_RETRY, Backoff, Liveness, Reconnection, Stop
 from orch.client.sessions import SessionStatistics
 from orch.client.state import Action, ClientState, Hear, Send, Settle
 from orch.client.transport import Dial, DialError, Socket, SocketClosedError, address

@@ -9,7 +9,7 @@ import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.trio.client import ClientConnection, connect
 
-from orch.client.reconnecting import ABNORMAL
+from orch.client.reconnect_policy import ABNORMAL
 
 #: Bytes of one message. What ``recover_session`` brings may be a whole history at once.
 MESSAGE_LIMIT: Final = 32 * 2**20

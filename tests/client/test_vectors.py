@@ -9,7 +9,7 @@ import pytest
 
 from orch.client.backlog import Backlog
 from orch.client.events import HistoryDelivered, Lost, Recovered, decode
-from orch.client.reconnecting import Backoff, Liveness, Reconnection, Stop
+from orch.client.reconnect_policy import Backoff, Liveness, Reconnection, Stop
 from orch.client.recovery import SessionLog
 from orch.client.state import Action, ClientState, Send
 from orch.protocol.messages import JoinSession, SessionMessage, Subscribe

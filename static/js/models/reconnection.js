@@ -1,7 +1,7 @@
 /**
  * When to connect again after a loss: what the close code says, what the service asked for, and the backoff.
  *
- * orch/client/reconnecting.py decides the same; tests/data/recovery/reconnection.json is what both must do.
+ * orch/client/reconnect_policy.py decides the same; tests/data/recovery/reconnection.json is what both must do.
  */
 
 import { afterClose } from "./closes.js";
