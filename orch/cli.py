@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orch.settings import Fault, SettingsError, decode
 
 if TYPE_CHECKING:
-    from orch.demo_sharing import Sharing
+    from orch.demo_sharing import DemoSharing
     from orch.processes import ProcessSpec
     from orch.settings import Orchestration
     from orch.settings.live import LiveSettings
@@ -171,9 +171,9 @@ def _demo(options: argparse.Namespace) -> int:
     return _run(options, overlay, processes, _shared(options, overlay) if options.share else None)
 
 
-def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "Sharing":
+def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "DemoSharing":
     """Return how this run is shared, and put into ``overlay`` what that sets."""
-    from orch.demo_sharing import Sharing  # noqa: PLC0415 - the same
+    from orch.demo_sharing import DemoSharing  # noqa: PLC0415 - the same
     from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
 
     path = find_file(options.config, os.environ)
@@ -181,7 +181,7 @@ def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "Sharing":
     decoded = decode(read_file(path), os.environ, name=str(path), overlay=overlay | given)
     if decoded.faults:
         raise SettingsError(list(decoded.faults))
-    sharing = Sharing(
+    sharing = DemoSharing(
         decoded.settings, host=options.host, port=options.port, said=decoded.sources.keys(), wall=time.time
     )
     options.host = None  # from here on the overlay says it
@@ -227,7 +227,7 @@ def _run(
     options: argparse.Namespace,
     overlay: dict[str, Any],
     processes: "Mapping[str, ProcessSpec]",
-    sharing: "Sharing | None" = None,
+    sharing: "DemoSharing | None" = None,
 ) -> int:
     import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
 

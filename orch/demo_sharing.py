@@ -24,7 +24,7 @@ USUAL: Final[dict[str, Any]] = {
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - to be reached is what sharing is for
 
 
-class Sharing:
+class DemoSharing:
     """How one run is shared: what is set for it, and what is said once it runs."""
 
     def __init__(

@@ -20,7 +20,7 @@ class Holder(Protocol):
         """End without a word; nothing waits any more."""
 
 
-class Outgoing:
+class QueuedBytes:
     """Bytes that wait for clients of this process: at their sockets, or where those are a server's, before.
 
     Overflow rule: above ``limit`` whoever has most waiting gives way, and then the next one. A frame that was
@@ -42,9 +42,7 @@ class Outgoing:
         self._is_relieving = False
 
     def __repr__(self) -> str:
-        return (
-            f"<Outgoing {self.bytes} of {self.limit} bytes for {len(self._holders)}, {self.evicted} evicted>"
-        )
+        return f"<QueuedBytes {self.bytes} of {self.limit}, {len(self._holders)} clients, {self.evicted} evicted>"
 
     def add(self, holder: Holder, size: int) -> None:
         """Count bytes that wait for a holder. Where that is too much someone goes, perhaps this one."""

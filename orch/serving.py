@@ -20,7 +20,7 @@ from orch.front.servers import FrontServer
 from orch.parts import Parts
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
-from orch.startup_responses import Early, EarlyApplication
+from orch.startup_responses import StartupApplication, StartupResponder
 from orch.supervision.branches import State
 from orch.telemetry.events import EventLog
 from orch.tree import running
@@ -62,17 +62,17 @@ async def serve(
         protocols = ("h2", "http/1.1") if frontend.http2 else ("http/1.1",)
         pair = (frontend.tls_certificate, frontend.tls_key)
         certificate = Certificate(*pair, events=events, protocols=protocols)
-    early = Early()
-    front, early_front = _fronts(
+    startup = StartupResponder()
+    front, startup_front = _fronts(
         configuration,
         parts,
         listen=_listen_at(sockets, lifeline, frontend.worker_ports),
         certificate=certificate,
-        early=early,
+        startup=startup,
     )
     async with trio.open_nursery() as nursery:
         if lifeline is not None:
-            _answer_to_parent(lifeline, parts, grace, early, nursery)
+            _answer_to_parent(lifeline, parts, grace, startup, nursery)
         await nursery.start(
             _obey_signals,
             parts.tree.stop,
@@ -82,8 +82,8 @@ async def serve(
         )
         if certificate is not None:
             await nursery.start(certificate.watch)
-        nursery.start_soon(early.run, early_front)
-        async with running(parts, front, before_front=early.end) as tree:
+        nursery.start_soon(startup.run, startup_front)
+        async with running(parts, front, before_front=startup.end) as tree:
             if not tree.stopping.is_set():
                 log.info("ready", addresses=front.bound)
                 events.record("ok", "service", f"Ready at {', '.join(front.bound)}.")
@@ -114,10 +114,14 @@ def _listen_at(
 
 
 def _answer_to_parent(
-    lifeline: Lifeline, parts: Parts, grace: Callable[[], float], early: Early, nursery: trio.Nursery
+    lifeline: Lifeline,
+    parts: Parts,
+    grace: Callable[[], float],
+    startup: StartupResponder,
+    nursery: trio.Nursery,
 ) -> None:
     """Follow the parent and report to it; record how the worker before this one ended, if it failed."""
-    lifeline.watch(parts.tree.stop, grace, early.end)
+    lifeline.watch(parts.tree.stop, grace, startup.end)
     if lifeline.before:
         parts.events.record("bad", "workers", lifeline.before)
     nursery.start_soon(lifeline.beat, lambda: _awaits_store(parts.tree.states()))
@@ -137,7 +141,7 @@ def _fronts(
     *,
     listen: Callable[[], Sequence[Listener]],
     certificate: Certificate | None,
-    early: Early,
+    startup: StartupResponder,
 ) -> tuple[FrontServer, FrontServer]:
     """Return the front of the tree, and the small one that answers at the same sockets before it is up."""
     frontend = configuration.current.orchestration.frontend
@@ -168,9 +172,9 @@ def _fronts(
         **({"http3": certificate.pair} if frontend.http3 and certificate is not None else {}),
         **both,
     )
-    answering = EarlyApplication(parts, application)
+    answering = StartupApplication(parts, application)
     tls = None if certificate is None else certificate.context_http1
-    return front, Server(answering, stopping=early.over, drain=trio.lowlevel.checkpoint, tls=tls, **both)
+    return front, Server(answering, stopping=startup.over, drain=trio.lowlevel.checkpoint, tls=tls, **both)
 
 
 def _awaits_store(states: Mapping[str, State]) -> bool:

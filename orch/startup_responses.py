@@ -37,7 +37,7 @@ GENERAL: Final = "The service is starting. Try again soon."
 STORE: Final = "The service is starting: its session store is not available yet. Try again soon."
 
 
-class EarlyApplication:
+class StartupApplication:
     """Answers probes, and to everything else that the service is starting.
 
     ``application`` serves HTTP instead once the tree is up, for connections that were accepted before.
@@ -95,7 +95,7 @@ class EarlyApplication:
         return bool(actor.is_operator)
 
 
-class Early:
+class StartupResponder:
     """Runs the early front while the tree starts. The mutable state is whether it is to end.
 
     ``front``: made with :attr:`over` as what stops it.

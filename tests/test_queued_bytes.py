@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.queued_bytes import Outgoing
+from orch.queued_bytes import QueuedBytes
 
 
 class FakeHolder:
     """A client; ``stuck``: bytes of a frame that was sent in part, which stay when it gives way."""
 
-    def __init__(self, outgoing: Outgoing, *, stuck: int = 0) -> None:
+    def __init__(self, outgoing: QueuedBytes, *, stuck: int = 0) -> None:
         self.outgoing = outgoing
         self.stuck = stuck
         self.waiting_bytes = 0
@@ -44,7 +44,7 @@ class FakeHolder:
 
 def test_whoever_has_most_waiting_gives_way() -> None:
     """And nobody else does, while that is enough."""
-    outgoing = Outgoing(1_000)
+    outgoing = QueuedBytes(1_000)
     clients = [FakeHolder(outgoing) for _ in range(4)]
     for client, size in zip(clients, (100, 600, 200, 100), strict=True):
         client.add(size)
@@ -56,7 +56,7 @@ def test_whoever_has_most_waiting_gives_way() -> None:
 
 def test_whoever_is_added_to_may_be_the_one() -> None:
     """A client that fills its own queue does not cost others theirs."""
-    outgoing = Outgoing(1_000)
+    outgoing = QueuedBytes(1_000)
     small, large = FakeHolder(outgoing), FakeHolder(outgoing)
     small.add(10)
     large.add(5_000)
@@ -65,7 +65,7 @@ def test_whoever_is_added_to_may_be_the_one() -> None:
 
 def test_goodbyes_are_cut_short_where_they_are_too_many() -> None:
     """Those who leave have a part of the limit; the others stay as long as the rest is enough."""
-    outgoing = Outgoing(1_000)
+    outgoing = QueuedBytes(1_000)
     clients = [FakeHolder(outgoing, stuck=90) for _ in range(12)]
     for client in clients:
         client.add(100)
@@ -82,7 +82,7 @@ def test_goodbyes_are_cut_short_where_they_are_too_many() -> None:
 )
 def test_the_sum_is_what_waits_and_stays_bounded(steps: list[tuple[int, str, int]]) -> None:
     """Whatever clients do, an eighth beyond the limit is the most, and what is counted is what waits."""
-    outgoing = Outgoing(1_000)
+    outgoing = QueuedBytes(1_000)
     clients = [FakeHolder(outgoing, stuck=number * 10) for number in range(10)]
     for number, what, size in steps:
         client = clients[number]
@@ -98,7 +98,7 @@ def test_the_sum_is_what_waits_and_stays_bounded(steps: list[tuple[int, str, int
 
 def test_a_lower_limit_holds_from_the_next_bytes_on() -> None:
     """Settings change while the service runs."""
-    outgoing = Outgoing(1_000)
+    outgoing = QueuedBytes(1_000)
     first, second = FakeHolder(outgoing), FakeHolder(outgoing)
     first.add(400)
     second.add(300)

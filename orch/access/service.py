@@ -21,7 +21,7 @@ from orch.access.actors import (
 )
 from orch.access.addresses import Proxies, group
 from orch.access.sign_ins import IDLE, SignIns
-from orch.access.wrong_tokens import Throttle
+from orch.access.wrong_tokens import WrongTokens
 from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
 from orch.telemetry.metric_names import WRONG_TOKENS
@@ -37,13 +37,13 @@ _log = structlog.get_logger("access")
 class Access:
     """Says who sends a request or opens a connection, and signs browsers in and out.
 
-    The mutable state is the count of wrong tokens by address, bounded by :class:`Throttle`, and the trusted
-    networks of the settings last seen.
+    The mutable state is the count of wrong tokens by address (:class:`WrongTokens`), and the trusted networks
+    of the settings last seen.
     """
 
     def __init__(self, *, settings: SettingsSource, sign_ins: SignIns) -> None:
         self._settings = settings
-        self._throttle = Throttle()
+        self._throttle = WrongTokens()
         self._proxies: tuple[str, ...] = ()
         self._trusted_proxies = Proxies()
         self.sign_ins = sign_ins

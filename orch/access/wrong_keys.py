@@ -33,7 +33,7 @@ class _Guesser(Struct):
     last: float = 0.0
 
 
-class Guesses:
+class WrongKeys:
     """Wrong secrets by address. ``now``: monotonic seconds.
 
     The mutable state is, of at most :data:`ADDRESSES` addresses, what was wrong and until when they wait.
@@ -43,7 +43,7 @@ class Guesses:
         self._guessers: OrderedDict[str, _Guesser] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"<Guesses of {len(self._guessers)} addresses>"
+        return f"<WrongKeys of {len(self._guessers)} addresses>"
 
     def wait(self, address: str, now: float) -> float:
         """Return for how many seconds nothing that this address shows is looked at; 0: it is."""

@@ -34,7 +34,7 @@ class _Tries(Struct):
     until: float = 0.0
 
 
-class Throttle:
+class WrongTokens:
     """Counts wrong tokens by address.
 
     Overflow rule: of more than :data:`ADDRESSES` the one whose last wrong token is oldest is forgotten.

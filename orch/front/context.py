@@ -13,7 +13,7 @@ from orch.front.readiness import readiness
 from orch.front.timer_wheel import TimerWheel
 from orch.front.websocket.partial_messages import PartialMessages
 from orch.front.websocket.small_frames import SmallFrameLimit
-from orch.queued_bytes import Outgoing
+from orch.queued_bytes import QueuedBytes
 
 TICK: Final = 0.25
 """Seconds between two looks at the deadlines, and by which one may be noticed late."""
@@ -81,7 +81,7 @@ class ServerContext:
         deflate_from: int,
         refused: Counter[str],
         wall: Callable[[], float],
-        outgoing: Outgoing,
+        outgoing: QueuedBytes,
     ) -> None:
         self.app = app
         self.nursery = nursery

@@ -40,7 +40,7 @@ class Link:
     Overflow rule: whoever writes reads :attr:`queued_bytes` and stops in time, or waits in :meth:`drained`;
     who does neither loses the connection at :data:`QUEUE_LIMIT`. A client that takes nothing for
     ``timeouts.send`` seconds loses it as well. What is queued at all links is bounded by
-    :class:`orch.queued_bytes.Outgoing`: this one may have to give way, by ``on_excess`` where that is set.
+    :class:`orch.queued_bytes.QueuedBytes`: this one may have to give way, by ``on_excess`` where that is set.
 
     Resource handling: whoever made the link calls :meth:`close`; :meth:`abort` may have come first. Reading
     and waiting end at once when it is closed, with ``trio.ClosedResourceError`` and silently.

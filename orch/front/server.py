@@ -28,7 +28,7 @@ from orch.front.statistics import FrontStatistics
 from orch.front.websocket import small_frames
 from orch.front.websocket.connection import WebSocketConnection, shake_hands
 from orch.front.websocket.small_frames import SmallFrameLimit
-from orch.queued_bytes import Outgoing
+from orch.queued_bytes import QueuedBytes
 from orch.shortages import Shortage, own_shortage
 from orch.sockets import Bound
 
@@ -96,7 +96,7 @@ class Server:
         timeouts: Timeouts | None = None,
         admission: Admission | None = None,
         on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _what: None,
-        outgoing: Outgoing | None = None,
+        outgoing: QueuedBytes | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
@@ -118,7 +118,7 @@ class Server:
         self._heartbeat_timeout = heartbeat_timeout or (lambda: self._timeouts.pong)
         self._admission = admission
         self._on_shortage = on_shortage
-        self._outgoing = outgoing or Outgoing(OUTGOING)
+        self._outgoing = outgoing or QueuedBytes(OUTGOING)
         self._wall = wall
         self._open: dict[Link, HttpConnection | None] = {}
         self._changed = trio.lowlevel.ParkingLot()

@@ -11,8 +11,8 @@ Count = Annotated[int, Meta(ge=1)]
 Path = Annotated[str, Meta(pattern="^/")]
 PathOrNone = Annotated[str, Meta(pattern="^(/|$)")]
 
-#: Under which key of its type a setting says what it is; :mod:`orch.settings.restrictions` reads it. What is a
-#: secret, a URL, a command or a file is masked where it is shown, and not changeable while the service runs.
+#: The key in a setting's type under which its kind stands, for :mod:`orch.settings.restrictions`. Secrets,
+#: URLs, commands and files are masked wherever they are shown, and cannot be changed at run time.
 KIND: Final = "kind"
 Secret = Annotated[str, Meta(extra={KIND: "secret"})]
 Url = Annotated[str, Meta(extra={KIND: "url"})]

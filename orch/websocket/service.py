@@ -20,7 +20,7 @@ from orch.protocol import closes
 from orch.protocol.identifiers import new_name
 from orch.protocol.messages import Closing, Connected, ServerMessage
 from orch.protocol.session_keys import Right, given
-from orch.queued_bytes import Outgoing
+from orch.queued_bytes import QueuedBytes
 from orch.settings.source import SettingsSource
 from orch.stores.records import SessionStore
 from orch.stores.status import StoreStanding
@@ -158,7 +158,7 @@ class HubService:
             recordings=self._recordings,
             gateway=gateway,
         )
-        self.outgoing = Outgoing(settings.current.orchestration.websocket.outboxes_bytes)
+        self.outgoing = QueuedBytes(settings.current.orchestration.websocket.outboxes_bytes)
         self._terms = Terms(
             settings.current.orchestration.websocket,
             wall=self._rooms.wall,

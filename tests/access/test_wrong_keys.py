@@ -1,16 +1,16 @@
 """Who guesses secrets is slowed down, and nobody else."""
 
-from orch.access.wrong_keys import ADDRESSES, FREE, LONGEST_WAIT, WINDOW, Guesses
+from orch.access.wrong_keys import ADDRESSES, FREE, LONGEST_WAIT, WINDOW, WrongKeys
 
 
-def guess(guesses: Guesses, number: int, now: float, address: str = "a") -> float:
+def guess(guesses: WrongKeys, number: int, now: float, address: str = "a") -> float:
     guesses.wrong(address, b"%d" % number, now)
     return guesses.wait(address, now)
 
 
 def test_five_wrong_ones_a_minute_are_free_and_then_each_costs_more() -> None:
     """Up to a minute each; another address is not concerned."""
-    guesses = Guesses()
+    guesses = WrongKeys()
     assert [guess(guesses, number, 0.0) for number in range(FREE)] == [0.0] * FREE
     now, waits = 0.0, []
     for number in range(FREE, FREE + 9):
@@ -22,13 +22,13 @@ def test_five_wrong_ones_a_minute_are_free_and_then_each_costs_more() -> None:
 
 def test_the_same_wrong_one_counts_once() -> None:
     """A hundred guests of one address with an old link are no guessers."""
-    guesses = Guesses()
+    guesses = WrongKeys()
     assert [guess(guesses, 1, float(second)) for second in range(100)] == [0.0] * 100
 
 
 def test_who_guesses_no_more_is_heard_again() -> None:
     """After a quiet while all is as at first."""
-    guesses = Guesses()
+    guesses = WrongKeys()
     for number in range(20):
         guess(guesses, number, 0.0)
     later = LONGEST_WAIT + WINDOW + 1
@@ -38,7 +38,7 @@ def test_who_guesses_no_more_is_heard_again() -> None:
 
 def test_the_addresses_remembered_are_bounded() -> None:
     """Those that guessed longest ago are forgotten."""
-    guesses = Guesses()
+    guesses = WrongKeys()
     for number in range(ADDRESSES + 10):
         guesses.wrong(f"a{number}", b"x", 0.0)
-    assert repr(guesses) == f"<Guesses of {ADDRESSES} addresses>"
+    assert repr(guesses) == f"<WrongKeys of {ADDRESSES} addresses>"

@@ -1,12 +1,12 @@
 """Wrong tokens cost time: little for a person who mistypes, ever more for who guesses."""
 
 from orch.access.addresses import group
-from orch.access.wrong_tokens import ADDRESSES, FIRST_WAIT, FREE, LONGEST_WAIT, SUM, WINDOW, Throttle
+from orch.access.wrong_tokens import ADDRESSES, FIRST_WAIT, FREE, LONGEST_WAIT, SUM, WINDOW, WrongTokens
 
 
 def test_five_in_a_minute_are_free_and_then_each_costs_twice_the_one_before() -> None:
     """The wait grows up to a bound, and is over by itself."""
-    throttle, now, waits = Throttle(), 0.0, []
+    throttle, now, waits = WrongTokens(), 0.0, []
     for _ in range(FREE + 12):
         assert throttle.wait("a", now) == 0
         waits.append(throttle.wrong_token("a", now))
@@ -19,13 +19,13 @@ def test_five_in_a_minute_are_free_and_then_each_costs_twice_the_one_before() ->
 
 def test_a_few_over_a_long_time_cost_nothing() -> None:
     """Someone mistypes once a day."""
-    throttle = Throttle()
+    throttle = WrongTokens()
     assert [throttle.wrong_token("a", day * 86_400.0) for day in range(50)] == [0.0] * 50
 
 
 def test_the_right_token_clears_its_address() -> None:
     """Whoever has it may mistype it again later."""
-    throttle = Throttle()
+    throttle = WrongTokens()
     for _ in range(FREE - 1):
         throttle.wrong_token("a", 0.0)
     throttle.right_token("a")
@@ -34,7 +34,7 @@ def test_the_right_token_clears_its_address() -> None:
 
 def test_many_addresses_guess_no_faster_and_lock_out_nobody_who_had_the_token() -> None:
     """The sum is bounded; an operator's own address goes on."""
-    throttle = Throttle()
+    throttle = WrongTokens()
     throttle.right_token("operator")
     for number in range(SUM):
         throttle.wrong_token(f"bot-{number}", 1.0)
@@ -45,7 +45,7 @@ def test_many_addresses_guess_no_faster_and_lock_out_nobody_who_had_the_token() 
 
 def test_the_table_of_addresses_is_bounded() -> None:
     """However many there are."""
-    throttle = Throttle()
+    throttle = WrongTokens()
     for number in range(3 * ADDRESSES):
         throttle.wrong_token(f"bot-{number}", number * 1.0)
     assert len(throttle._tries) == ADDRESSES

@@ -12,7 +12,7 @@ import trio
 
 from orch.asgi import Application
 from orch.settings.live import LiveSettings
-from orch.startup_responses import EarlyApplication
+from orch.startup_responses import StartupApplication
 from orch.telemetry.events import EventLog
 from orch.wiring.build import build
 from tests.fakes.ports import free_port
@@ -161,7 +161,7 @@ def test_only_operators_are_told_where_the_store_is(tmp_path: Path, address: str
         }
         configuration = LiveSettings(path, {}, events=events, wall=time.time, overlay=settings)
         parts = build(configuration, events, {})
-        application = EarlyApplication(parts, Application(parts))
+        application = StartupApplication(parts, Application(parts))
         for asked in ("/readyz", "/api/sessions"):
             sent: list[dict[str, Any]] = []
             scope = {

@@ -5,7 +5,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import trio
-from tests.test_back_end_questions import refusing, server
 
 from orch.health.verdict import State
 from orch.problems import ProblemError
@@ -14,6 +13,7 @@ from orch.speech.outcomes import ENOUGH
 from orch.telemetry.events import EventLog
 from orch.wiring.build import build
 from tests.fakes.running import run
+from tests.test_back_end_checks import refusing, server
 
 
 def test_a_wrong_key_is_degraded_for_operators_until_another_one_is_set(tmp_path: Path) -> None:

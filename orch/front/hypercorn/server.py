@@ -29,7 +29,7 @@ from orch.front.hypercorn.http3 import Datagrams, bind
 from orch.front.listeners import Listener
 from orch.front.statistics import FrontStatistics
 from orch.front.websocket.small_frames import TOO_MANY
-from orch.queued_bytes import Outgoing
+from orch.queued_bytes import QueuedBytes
 from orch.shortages import Shortage
 from orch.sockets import BACKLOG, addresses
 
@@ -76,7 +76,7 @@ class HypercornServer:
         listen: Callable[[], Sequence[Listener]] | None = None,
         admission: Admission | None = None,
         on_shortage: Callable[[Shortage, str], None] | None = None,
-        outgoing: Outgoing | None = None,
+        outgoing: QueuedBytes | None = None,
         http2: bool = False,
         http3: Callable[[], tuple[bytes, bytes]] | None = None,
     ) -> None:

@@ -16,7 +16,7 @@ from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.closes import Close
 from orch.protocol.messages import Error, MessageId, ServerMessage
-from orch.queued_bytes import Outgoing
+from orch.queued_bytes import QueuedBytes
 from orch.settings.structs import Websocket
 from orch.websocket.connections.decoding import is_too_large
 from orch.websocket.connections.outbox import Frame, Offer, frame
@@ -53,7 +53,7 @@ class Terms:
         wall: Callable[[], float],
         now_ms: Callable[[], int],
         on_closing: Callable[["Connection"], None],
-        outgoing: Outgoing,
+        outgoing: QueuedBytes,
     ) -> None:
         self.wall = wall
         self.now_ms = now_ms

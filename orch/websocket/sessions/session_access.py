@@ -10,7 +10,7 @@ from orch.access.actors import Actor
 from orch.access.addresses import group
 from orch.access.rights import right_of
 from orch.access.table import Need, allowed
-from orch.access.wrong_keys import Guesses
+from orch.access.wrong_keys import WrongKeys
 from orch.problems import ProblemError
 from orch.protocol.session_keys import NO_KEYS, Right
 from orch.websocket.sessions.address_rates import AddressRates
@@ -34,7 +34,7 @@ class Admission:
     def __init__(self, rooms: Rooms, *, now: Callable[[], float] = trio.current_time) -> None:
         self._rooms = rooms
         self._now = now
-        self._guesses = Guesses()
+        self._guesses = WrongKeys()
         self._joins = AddressRates()
 
     async def right(self, actor: Actor, session_id: str, key: str | None) -> Right:
