@@ -42,7 +42,9 @@ class QueuedBytes:
         self._is_relieving = False
 
     def __repr__(self) -> str:
-        return f"<QueuedBytes {self.bytes} of {self.limit}, {len(self._holders)} clients, {self.evicted} evicted>"
+        return (
+            f"<QueuedBytes {self.bytes}/{self.limit}, {len(self._holders)} clients, {self.evicted} evicted>"
+        )
 
     def add(self, holder: Holder, size: int) -> None:
         """Count bytes that wait for a holder. Where that is too much someone goes, perhaps this one."""
