@@ -1,9 +1,8 @@
 """Which accepted connections are served. Pure.
 
-Beyond what fits, a client gets an answer (503, ``too_many_connections``) on one of a few places that are
-there for that alone, and for the few requests by which machines and operators learn how the service is;
-beyond those places it is closed at once, with the same answer where it can be given without waiting. The
-mutable state is the counts.
+Beyond the capacity, a client gets the response 503 (``too_many_connections``) on one of a few reserved
+places, on which only probes and status requests are served. Beyond those places its connection is closed at
+once, with the same response if that needs no waiting. The mutable state is the counts.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,25 +14,25 @@ from orch.capacity import Capacity, connections_per_address
 from orch.problems import ProblemError
 
 REFUSALS_AT_ONCE: Final = 32
-"""Connections that are being told to come later; they are within the service's own reserve."""
+"""Reserved places for refusals; they are within the service's own reserve of descriptors."""
 
 REFUSAL_WITHIN: Final = 2.0
-"""Seconds that such a connection has for its request."""
+"""Seconds that a connection on such a place has for its request."""
 
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/api/health", "/metrics"})
-"""Answered all the same: who restarts what does not answer would make things worse."""
+"""Paths served there as well: a supervisor that restarts what fails its probe would make things worse."""
 
 
 class Place(Enum):
-    """What becomes of a connection."""
+    """What is done with a new connection."""
 
     SERVED = auto()
     REFUSED = auto()
-    """There is no room: it is told so."""
+    """The service is full: refused with a response."""
     REFUSED_ADDRESS = auto()
-    """Its address has enough: it is told so."""
+    """Its address has reached its limit: refused with a response."""
     CLOSED = auto()
-    """There is no room to tell it, either."""
+    """The places for refusals are taken, too: closed at once."""
 
 
 REFUSALS: Final[Mapping[Place, ProblemError]] = {
@@ -47,10 +46,10 @@ REFUSALS: Final[Mapping[Place, ProblemError]] = {
 
 
 class Admission:
-    """Counts connections, in all and by address.
+    """Counts connections, in total and by address.
 
-    ``capacity``: what fits now; ``per_address``: the setting, 0 for a share; ``is_exempt``: whether an
-    address stands for many clients (this machine, a proxy that is trusted).
+    ``capacity``: connections that fit now. ``per_address``: the setting; 0 means a share of the capacity.
+    ``is_exempt``: whether an address stands for many clients (this machine, a trusted proxy).
     """
 
     def __init__(
@@ -71,11 +70,11 @@ class Admission:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for anyone."""
+        """Whether the service has reached its connection limit."""
         return self._served >= self._capacity().total
 
     def enter(self, host: str | None) -> Place:
-        """Give a connection from ``host`` (None: a Unix socket) its place; it has to be left again."""
+        """Return the place of a new connection from ``host`` (None: a Unix socket), until :meth:`leave`."""
         capacity = self._capacity()
         place = Place.SERVED
         if self._served >= capacity.total:
@@ -97,7 +96,7 @@ class Admission:
         return place
 
     def leave(self, host: str | None, place: Place) -> None:
-        """Take a connection's place back."""
+        """Free the place of a connection."""
         if place is Place.SERVED:
             self._served -= 1
             if host is not None:

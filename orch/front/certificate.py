@@ -1,7 +1,7 @@
 """The service's own TLS certificate: read at start, and again whenever one of its two files changes.
 
-A pair that cannot be used changes nothing: connections go on to be accepted with the one read last, and an
-event says what is wrong with the new one. Connections that are open keep what they began with.
+A new pair that cannot be used changes nothing: connections are accepted with the previous one, and an event
+says what is wrong with the new one. Open connections keep the pair they began with.
 """
 
 import ssl
@@ -23,9 +23,9 @@ _log = structlog.get_logger("certificate")
 
 
 class Certificate:
-    """The pair in use. The mutable state is the context that new connections are accepted with.
+    """The certificate and key in use. The mutable state is the TLS context of new connections.
 
-    ``protocols``: what is offered by ALPN, in the order of preference.
+    ``protocols``: offered by ALPN, in the order of preference.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Certificate:
         return made, read_pair(self._certificate, self._key, HTTP1)
 
     def reload(self) -> bool:
-        """Read the pair again where a file has changed; return whether another one is in use now."""
+        """Read the pair again if a file has changed; return whether a new pair is in use now."""
         seen = self._contents()
         if seen == self._seen:
             return False
@@ -90,13 +90,13 @@ class Certificate:
     async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Reload whenever a file changes, until cancelled.
 
-        The folders are watched, and those that symbolic links lead to, since programs that renew
-        certificates rename files and turn links.
+        The folders are watched, and those that symbolic links point to, since programs that renew
+        certificates rename files and change links.
         """
         stop = trio.Event()
 
         async def stop_when_cancelled() -> None:
-            # The watcher's thread cannot be cancelled; it looks at this event every step.
+            # The watcher's thread cannot be cancelled; it checks this event at every step.
             try:
                 await trio.sleep_forever()
             finally:

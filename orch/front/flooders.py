@@ -1,24 +1,24 @@
-"""Addresses that have just flooded a WebSocket: their next ones begin a moment later. Pure.
+"""Addresses whose WebSocket was just closed for a flood: their next handshakes are delayed. Pure.
 
-Who is closed for a flood and connects anew at once costs a handshake each time, and has all that may be sent
-at once again. A second later for ten seconds is nothing to anyone else behind the same address.
+A client that is closed for a flood and reconnects at once costs a handshake each time, and may send a whole
+burst again. A delay of a second, for ten seconds, harms no other client behind the same address.
 """
 
 from collections import OrderedDict
 from typing import Final
 
 WAIT: Final = 1.0
-"""Seconds that a handshake of such an address waits."""
+"""Seconds by which a handshake of such an address is delayed."""
 
 REMEMBERED_FOR: Final = 10.0
-"""Seconds from its last flood on."""
+"""Seconds after its last flood in which an address is delayed."""
 
 ADDRESSES: Final = 4_096
-"""Beyond, the one whose flood is longest ago is forgotten."""
+"""Addresses stored at most; beyond, the one with the oldest flood is dropped."""
 
 
 class Flooders:
-    """Remembers them. The mutable state is the time of each one's last flood."""
+    """The addresses that have flooded. The mutable state is the time of the last flood of each."""
 
     def __init__(self) -> None:
         self._at: OrderedDict[str, float] = OrderedDict()
@@ -27,14 +27,14 @@ class Flooders:
         return len(self._at)
 
     def note(self, address: str, now: float) -> None:
-        """Note a flood."""
+        """Store that an address has flooded."""
         self._at[address] = now
         self._at.move_to_end(address)
         if len(self._at) > ADDRESSES:
             self._at.popitem(last=False)
 
     def wait(self, address: str, now: float) -> float:
-        """Return how long a handshake of an address has to wait."""
+        """Return the seconds by which to delay a handshake of an address; 0 for most."""
         at = self._at.get(address)
         if at is None:
             return 0.0

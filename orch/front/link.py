@@ -1,8 +1,8 @@
-"""One client's socket: it is read in the application's task and written to without waiting.
+"""One client's socket: the application's task reads it, and any task writes to it without waiting.
 
-A write goes to the kernel at once, from whichever task has something to say. What the kernel does not take is
-queued here, and only while something is queued there is a task that hands it on. So a connection that is
-idle, or whose client keeps up, costs no task but its own and no buffer.
+A write goes to the kernel at once, in the task that writes. Bytes that the kernel does not accept are queued
+here, and a task of its own sends them for as long as something is queued. So a connection that is idle, or
+whose client keeps up, costs no task but its own and no buffer.
 """
 
 import socket as stdlib_socket
@@ -20,30 +20,30 @@ from orch.front.context import ServerContext
 from orch.front.http1 import plain_http
 
 READ: Final = 65_536
-"""Bytes asked of the kernel at a time."""
+"""Bytes read from the kernel in one call."""
 GATHERED: Final = 64
-"""Queued pieces handed to the kernel in one call."""
+"""Queued pieces sent in one call."""
 QUEUE_LIMIT: Final = 64 * 2**20
-"""Bytes queued for one client, whoever queued them; beyond it the connection is ended."""
+"""Bytes queued for one client at most; beyond it the connection is ended."""
 BREATH: Final = 16
-"""Sends that the kernel took at once, in a row, before other tasks have a turn."""
+"""Sends that never waited, in a row, before other tasks run."""
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
 class ClientGoneError(OSError):
-    """Nothing can be sent any more: ASGI's word to the application that its client is gone."""
+    """Nothing can be sent any more: the client has disconnected. Raised to the application, as ASGI asks."""
 
 
 class Link:
     """A plain socket.
 
-    Overflow rule: whoever writes reads :attr:`queued_bytes` and stops in time, or waits in :meth:`drained`;
-    who does neither loses the connection at :data:`QUEUE_LIMIT`. A client that takes nothing for
-    ``timeouts.send`` seconds loses it as well. What is queued at all links is bounded by
-    :class:`orch.queued_bytes.QueuedBytes`: this one may have to give way, by ``on_excess`` where that is set.
+    Overflow rule: a writer checks :attr:`queued_bytes`, or waits in :meth:`drained`; at :data:`QUEUE_LIMIT`
+    the connection is ended, and so it is if the client reads nothing for ``timeouts.send`` seconds. The bytes
+    queued at all links together are bounded by :class:`orch.queued_bytes.QueuedBytes`, which may choose this link to
+    be ended, by ``on_excess`` if that is set.
 
-    Resource handling: whoever made the link calls :meth:`close`; :meth:`abort` may have come first. Reading
-    and waiting end at once when it is closed, with ``trio.ClosedResourceError`` and silently.
+    Resource handling: the creator of the link calls :meth:`close`, also after :meth:`abort`. When the link is
+    closed, reading raises ``trio.ClosedResourceError`` at once, and waiting returns.
     """
 
     __slots__ = (
@@ -86,10 +86,11 @@ class Link:
         return f"<{type(self).__name__} {'closed' if self.is_closed else 'open'}, {self.queued_bytes} queued>"
 
     async def receive(self) -> bytes:
-        """Return what has come, or nothing at the end; ClosedResourceError when closed or :meth:`wake` d.
+        """Return the bytes that have come, none at the end of the stream.
 
-        Cancelled, it has taken nothing: what a reader who gives up had taken would be missing from the stream
-        for the next one, who would read the middle of one request as the beginning of another.
+        ClosedResourceError when closed, or woken by :meth:`wake`. Cancelled, it has read nothing: bytes that
+        a cancelled reader had read would be missing for the next one, which would then read the middle of one
+        request as the beginning of another.
         """
         has_waited = False
         while not self.is_closed:
@@ -125,7 +126,7 @@ class Link:
         return trio.lowlevel.Abort.SUCCEEDED
 
     def on_readable(self, *, is_end: bool) -> None:
-        """Note that something has come, and have it read by whoever waits for it."""
+        """Note that there is something to read, and wake the task that waits for it."""
         self._is_readable = True
         self._has_ended |= is_end
         self._reschedule()
@@ -137,14 +138,14 @@ class Link:
         return task is not None
 
     def wake(self) -> None:
-        """Have whoever waits in :meth:`receive` look again at why."""
+        """Wake the task that waits in :meth:`receive`, which raises ClosedResourceError there."""
         if self._context.readiness is not None:
             self._is_woken = self._reschedule()
         elif not self.is_closed:
             trio.lowlevel.notify_closing(self._sock)
 
     def offer(self, wire: bytes) -> None:
-        """Hand bytes to the kernel, or queue what it does not take. Never waits; after the end, nothing."""
+        """Send bytes, and queue those that the kernel does not accept. Never waits."""
         if self.is_closed:
             return
         if self._queue is not None:
@@ -184,7 +185,7 @@ class Link:
         return self.queued_bytes
 
     def give_way(self) -> None:
-        """End, since all clients together have too much waiting and this one most."""
+        """End the connection: too much is queued for all clients together, and most of it here."""
         if self.on_excess is not None:
             self.on_excess()
         else:
@@ -197,7 +198,7 @@ class Link:
             self._context.nursery.start_soon(self._flush, name="flush")
 
     async def _flush(self) -> None:
-        """Hand the kernel what is queued as it takes it; the connection ends where it takes nothing."""
+        """Send what is queued as the kernel accepts it; end the connection if that takes too long."""
         while self._queue is not None:
             with trio.move_on_after(self._context.timeouts.send) as waiting:
                 try:
@@ -211,7 +212,7 @@ class Link:
                 self._push()
 
     def _push(self) -> None:
-        """Hand the kernel some of what is queued."""
+        """Send some of what is queued."""
         if self._queue is None:
             return
         try:
@@ -259,7 +260,7 @@ class Link:
             await self._room.park()
 
     async def moved(self) -> None:
-        """Wait until some of what is queued was taken or dropped, or the connection has ended."""
+        """Wait until some of what is queued was sent or dropped, or the connection has ended."""
         if self.queued_bytes and not self.is_closed:
             if self._room is None:
                 self._room = trio.lowlevel.ParkingLot()
@@ -270,7 +271,7 @@ class Link:
             self._room.unpark_all()
 
     def end_output(self) -> None:
-        """Say that nothing more follows."""
+        """Shut down sending: the client sees the end of the stream."""
         if not self.is_closed:
             try:
                 self._sock.shutdown(stdlib_socket.SHUT_WR)
@@ -278,15 +279,15 @@ class Link:
                 self.abort()
 
     def abort(self) -> None:
-        """End now, without a word; the kernel forgets what it has not sent."""
+        """Reset the connection; the kernel drops what it has not sent."""
         if self.is_closed:
             return
-        with suppress(OSError):  # the client was quicker
+        with suppress(OSError):  # the client has closed it already
             self._sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _RESET)
         self.close()
 
     def close(self) -> None:
-        """End. What the kernel has taken is still sent; what is queued here is not."""
+        """Close the connection. Bytes that the kernel has are still sent; bytes queued here are not."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -306,7 +307,7 @@ class Link:
 
 
 class TlsLink(Link):
-    """A socket under TLS, where every write is a task's: the record layer may have to wait in its middle.
+    """A socket under TLS. One task does all sending, since sending a TLS record may have to wait.
 
     Resource handling: as :class:`Link`; :meth:`handshake` comes first.
     """
@@ -322,10 +323,10 @@ class TlsLink(Link):
         self._reading: trio.CancelScope | None = None
 
     def _watch(self) -> None:
-        """Nothing: Trio's stream waits by itself."""
+        """Do nothing: Trio's stream waits by itself."""
 
     async def handshake(self) -> bool:
-        """Agree on keys; return whether that was possible in time."""
+        """Do the TLS handshake; return whether it succeeded in time."""
         with trio.move_on_after(self._context.timeouts.head):
             try:
                 await trio.lowlevel.wait_readable(self._sock)
@@ -343,8 +344,8 @@ class TlsLink(Link):
         except OSError:
             return b""
 
-    async def say_plainly(self) -> None:
-        """End, once :meth:`handshake` has failed: with an answer for who speaks HTTP without TLS."""
+    async def refuse_plain_http(self) -> None:
+        """End the connection after a failed :meth:`handshake`, with a response to plain HTTP."""
         wire = b"" if self.is_closed else plain_http.answer(self._peek(), self._context.date)
         if not wire:
             self.abort()
@@ -357,7 +358,7 @@ class TlsLink(Link):
         self.close()
 
     async def receive(self) -> bytes:
-        """Return what has come, or nothing at the end; ClosedResourceError when closed or woken."""
+        """Return the bytes that have come, none at the end; ClosedResourceError when closed or woken."""
         if self.is_closed:
             raise trio.ClosedResourceError
         with trio.CancelScope() as reading:
@@ -371,12 +372,12 @@ class TlsLink(Link):
         raise trio.ClosedResourceError
 
     def wake(self) -> None:
-        """Have whoever waits in :meth:`receive` look again at why."""
+        """Wake the task that waits in :meth:`receive`, which raises ClosedResourceError there."""
         if self._reading is not None:
             self._reading.cancel()
 
     def offer(self, wire: bytes) -> None:
-        """Queue bytes for the one task that writes."""
+        """Queue bytes for the task that sends."""
         if self.is_closed:
             return
         is_idle = self._queue is None
@@ -405,7 +406,7 @@ class TlsLink(Link):
             self._account(len(batch))
 
     def _gather(self) -> bytes:
-        """Take one part of what is queued; it counts as queued until it has been sent."""
+        """Return the next part of what is queued; it counts as queued until it is sent."""
         assert self._queue is not None  # noqa: S101 - the caller has looked
         parts = [self._queue.popleft() for _ in range(min(len(self._queue), GATHERED))]
         return b"".join(parts)
@@ -421,7 +422,7 @@ class TlsLink(Link):
         self._tell_room()
 
     def forget_queued(self) -> None:
-        """Drop what is queued and not yet on its way."""
+        """Drop what is queued, but for the part being sent."""
         if self._queue:
             size = sum(map(len, self._queue))
             self._queue.clear()
@@ -429,10 +430,10 @@ class TlsLink(Link):
             self._tell_room()
 
     def end_output(self) -> None:
-        """Nothing: TLS says the end in :meth:`aclose`, and half an end is no end there."""
+        """Do nothing: under TLS the end is announced on closing, and a connection cannot be half closed."""
 
-    async def farewell(self) -> None:
-        """Say goodbye as TLS does (close_notify), as far as that is possible at once."""
+    async def close_tls(self) -> None:
+        """Send TLS's close_notify, if that is possible at once, and close."""
         if not self.is_closed:
             with trio.move_on_after(self._context.timeouts.close):
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
@@ -441,7 +442,7 @@ class TlsLink(Link):
 
 
 async def drain(link: Link, context: ServerContext) -> None:
-    """Wait until the client has taken what is queued; one that takes too long is cut off."""
+    """Wait until all that is queued was sent; end the connection if that takes too long."""
     allowed = context.timeouts.send + link.queued_bytes / context.timeouts.slowest
     with trio.move_on_after(allowed) as waiting:
         await link.drained(1)

@@ -33,7 +33,7 @@ class NeighbourListener(trio.abc.Listener[trio.SocketStream]):
         self._is_helping = False
 
     async def accept(self) -> trio.SocketStream:
-        """Return a connection that has waited for :data:`NEIGHBOUR_WAIT`, or was behind one that has.
+        """Return a connection that has waited for :data:`NEIGHBOUR_WAIT`, or came after one that has.
 
         Error handling: ``trio.ClosedResourceError`` where this listener was closed; OSError as ``accept``.
         """
@@ -47,7 +47,7 @@ class NeighbourListener(trio.abc.Listener[trio.SocketStream]):
             except BlockingIOError:
                 self._is_helping = False
             except ConnectionAbortedError:
-                continue  # gone while it waited
+                continue  # the client disconnected while it waited
             else:
                 return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
 
@@ -71,7 +71,7 @@ Listener = trio.SocketListener | NeighbourListener
 def listeners(
     own: Sequence[stdlib_socket.socket], neighbours: Sequence[stdlib_socket.socket]
 ) -> list[Listener]:
-    """Return listeners on copies of the sockets, so that closing them leaves the sockets open."""
+    """Return listeners on copies of the sockets: closing a listener leaves its socket open."""
     return [
         *(trio.SocketListener(trio.socket.from_stdlib_socket(each.dup())) for each in own),
         *(NeighbourListener(each.dup()) for each in neighbours),

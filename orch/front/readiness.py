@@ -1,14 +1,15 @@
-"""Which sockets can be read, asked of the kernel once for all of them.
+"""Waits for all sockets of the server at once, with one epoll.
 
-Trio asks for each wait anew: a system call, and over a kilobyte of coroutines and tables for as long as the
-wait lasts. Most of our connections do nothing but wait. So each socket is registered once, edge-triggered, in
-an epoll of the server's own, for which one task waits; it notes who can be read and wakes whoever waits.
+Trio registers a socket anew for each wait: a system call, and over a kilobyte of coroutines and tables for as
+long as the wait lasts. Most of our connections do nothing but wait. So each socket is registered once,
+edge-triggered, in an epoll of the server's own. One task waits for it, marks the sockets that can be read,
+and wakes their readers.
 
-Edge-triggered means that news are told once: whoever was told reads until the kernel has no more, which is
-known from a read that is not full. The end of the stream may have come with the last data and is no news
-then; that is why it is noted by itself (EPOLLRDHUP).
+Edge-triggered means that each change is reported once: a reader reads until the kernel has no more, which a
+read shorter than its buffer shows. The end of the stream may arrive together with the last data and is then
+not reported again, so it is marked separately (EPOLLRDHUP).
 
-Where there is no epoll, Trio is asked.
+On systems without epoll, Trio waits.
 """
 
 import select
@@ -17,20 +18,20 @@ from typing import Final, Protocol
 import trio
 
 NEWS: Final = 256
-"""Sockets looked at in a row."""
+"""Sockets handled in a row before other tasks run."""
 
 
 class Watched(Protocol):
-    """A socket as far as it is watched here."""
+    """A socket that is watched."""
 
     def on_readable(self, *, is_end: bool) -> None:
-        """Note that there is something to read; ``is_end``: and nothing more after it."""
+        """Note that there is something to read; ``is_end``: the end of the stream is in it."""
 
 
 class Readiness:
-    """Tells sockets that they can be read. The mutable state is who is registered, by descriptor.
+    """Notifies sockets that they can be read. The mutable state is the registered sockets, by descriptor.
 
-    Resource handling: ``run`` closes the epoll in the end; who is registered is told nothing more then.
+    Resource handling: ``run`` closes the epoll at its end; sockets are not notified any more then.
     """
 
     def __init__(self) -> None:
@@ -38,17 +39,17 @@ class Readiness:
         self._watched: dict[int, Watched] = {}
 
     def add(self, number: int, watched: Watched) -> None:
-        """Watch the descriptor ``number``; what it has already is told, too."""
+        """Watch the descriptor ``number``; data that has already come is reported, too."""
         self._watched[number] = watched
         self._epoll.register(number, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
 
     def remove(self, number: int) -> None:
-        """Watch it no more. It is not closed yet."""
+        """Stop watching a descriptor, before it is closed."""
         if self._watched.pop(number, None) is not None and not self._epoll.closed:
             self._epoll.unregister(number)
 
     async def run(self) -> None:
-        """Tell, until cancelled."""
+        """Notify sockets until cancelled."""
         ends = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
         try:
             while True:
@@ -62,5 +63,5 @@ class Readiness:
 
 
 def readiness() -> Readiness | None:
-    """Return what this system has."""
+    """Return a new Readiness, or None on a system without epoll."""
     return Readiness() if hasattr(select, "epoll") else None

@@ -1,4 +1,4 @@
-"""What the application is told of a request: ASGI's connection scopes. Pure.
+"""ASGI connection scopes, which describe a request to the application. Pure.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -14,7 +14,7 @@ _ASGI: Final = {"version": "3.0", "spec_version": "2.4"}
 def http_scope(head: RequestHead, base: Mapping[str, Any]) -> dict[str, Any]:
     """Return the scope of a request. ``base``: scheme and both addresses.
 
-    What the application does to it is seen by nobody else: the same head may be another request's.
+    It is a copy, which the application may change: the same head may belong to another request.
     """
     return {
         "type": "http",
@@ -34,7 +34,7 @@ def http_scope(head: RequestHead, base: Mapping[str, Any]) -> dict[str, Any]:
 def websocket_scope(
     head: RequestHead, subprotocols: Sequence[str], link: object, base: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the scope of a WebSocket; ``link`` is what it can do beyond ASGI (``orch.link``)."""
+    """Return the scope of a WebSocket; ``link`` is the extension ``orch.link``."""
     return {
         "type": "websocket",
         "asgi": _ASGI.copy(),

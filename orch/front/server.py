@@ -1,9 +1,9 @@
 """An ASGI server for Trio: HTTP/1.1 and WebSocket on bare sockets.
 
-One task for each connection, which is the application's as well: what the application asks for is read and
-parsed where it asks. What it says goes straight to the socket (see :mod:`orch.front.link`). Deadlines stand
-in one timer wheel (:mod:`orch.front.context`). So an idle connection costs a task that waits, a socket and a
-few small objects; and no client can hold up anything but itself.
+Each connection is one task, which also runs the application: bytes are read and parsed when the application
+asks for them, and sent straight to the socket (see :mod:`orch.front.link`). Deadlines are kept in one timer
+wheel (:mod:`orch.front.context`). So an idle connection costs a waiting task, a socket and a few small
+objects, and a slow client delays only itself.
 """
 
 import socket as stdlib_socket
@@ -37,38 +37,38 @@ MESSAGE_LIMIT: Final = 2**20
 DEFLATE_FROM: Final = 1024
 """Bytes of a message from which on it is worth compressing."""
 ACCEPTED_AT_ONCE: Final = 64
-"""Connections accepted in a row before those that are there have a turn."""
+"""Connections accepted in a row before other tasks run."""
 FIRST_REQUEST: Final = 1.0
-"""Seconds that a stop leaves to a connection just accepted for its first request to come."""
+"""Seconds that a connection accepted just before a stop has for its first request."""
 FIRST_BYTES: Final = 65_536
-"""Bytes read of a client that is turned away at once."""
+"""Bytes read from a client that is refused at once."""
 SHORTAGE: Final = 0.1
-"""Seconds without accepting where the process has no file descriptors or memory left for it."""
+"""Seconds without accepting after the process ran out of file descriptors or memory."""
 
 OUTGOING: Final = 2**28
-"""Bytes that may wait for all clients together, where nothing else is said."""
+"""Bytes that may be queued for all clients together, by default."""
 
 _log = structlog.get_logger("front")
 
 
 class Server:
-    """Accepts connections for ``app`` until told to stop.
+    """Accepts connections for ``app`` until ``stopping`` is set.
 
-    Listens at ``host``:``port`` and at every one of ``binds`` (``HOST:PORT`` or ``unix:PATH``), or, with
-    ``listen``, on sockets that are there already. Port 0 is chosen once and kept over restarts of the branch.
-    ``reuse_port`` lets other processes listen beside this one. ``tls`` gives the context of a new connection,
-    at all of them.
+    Listens at ``host``:``port`` and at all of ``binds`` (``HOST:PORT`` or ``unix:PATH``), or on the listeners
+    that ``listen`` returns. Port 0 is replaced by a free port once, which restarts of the branch keep.
+    ``reuse_port`` lets other processes listen at the same ports. ``tls`` returns the TLS context of a new
+    connection; without it the server speaks plain HTTP.
 
     ``deflate`` accepts permessage-deflate: messages that the application sends are compressed from
     ``deflate_from`` bytes on, encoded frames from ``orch.link`` never. ``message_limit``: bytes of one
     WebSocket message (close code 1009). ``small_frames``: how many control frames and small fragments a
     client may send (close code 1008).
 
-    ``outgoing``: counts and bounds what waits for all clients together.
+    ``outgoing`` counts and bounds the bytes queued for all clients together.
 
-    ``drain`` is called when stopping, after the last connection was accepted and has had a moment to ask; it
-    has ``grace`` seconds together with what is in flight. Every ``heartbeat`` seconds a WebSocket is pinged;
-    one from which nothing is heard for ``heartbeat_timeout`` seconds then is ended.
+    ``drain`` is called at a stop, after the last accepted connection had a moment for its first request; it
+    and the requests in flight have ``grace`` seconds together. A WebSocket is pinged every ``heartbeat``
+    seconds and ended if nothing arrives within ``heartbeat_timeout`` seconds after the ping.
 
     The mutable state is the set of open connections and the counts; both outlive a run, so that a run that
     was cancelled is counted in full.
@@ -160,7 +160,7 @@ class Server:
                             task_status.started()
                             await self._stopping.wait()
                             accepting.cancel_scope.cancel()
-                        # Who comes now is refused, or taken by another worker, rather than left to wait.
+                        # New clients are refused, or accepted by another worker, rather than left waiting.
                         sockets.close(listening)
                         with trio.move_on_after(self._grace()):
                             await self._finish(context)
@@ -197,7 +197,7 @@ class Server:
                 await trio.sleep(NEIGHBOUR_WAIT)
                 if self._admission is not None and self._admission.is_full:
                     await trio.sleep(SHORTAGE)
-                    continue  # the neighbour, or a third, may have room
+                    continue  # that worker, or another one, may have room
             for _ in range(ACCEPTED_AT_ONCE):
                 try:
                     sock, address = bound.socket.accept()
@@ -211,28 +211,28 @@ class Server:
                         self._on_shortage(shortage, "New clients cannot be accepted.")
                         await trio.sleep(SHORTAGE)
                         break
-                    continue  # this one was gone while it waited
-                self._welcome(sock, address[:2] if bound.path is None else None, context, base)
+                    continue  # this client disconnected before it was accepted
+                self._start_connection(sock, address[:2] if bound.path is None else None, context, base)
 
-    def _welcome(
+    def _start_connection(
         self,
         sock: stdlib_socket.socket,
         client: tuple[str, int] | None,
         context: ServerContext,
         base: dict[str, Any],
     ) -> None:
-        """Have a connection served, or turn it away."""
+        """Serve a connection in a task of its own, or refuse it."""
         self._accepted += 1
         place = self._place(client)
         if place is Place.CLOSED:
-            self._turn_away(sock, context)
+            self._refuse(sock, context)
             return
         try:
             sock.settimeout(0.0)
             if client is not None:
                 sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
-        except OSError:  # gone already, as some systems say only now
-            self._give_up(client, place)
+        except OSError:  # the client has disconnected, which some systems report only here
+            self._leave(client, place)
             sock.close()
             return
         link = Link(sock, context) if self._tls is None else TlsLink(sock, context, self._tls())
@@ -240,7 +240,7 @@ class Server:
         context.nursery.start_soon(self._serve, link, context, base, client, place, name="connection")
 
     def _place(self, client: tuple[str, int] | None) -> Place:
-        """Return whether there is room for a connection; where there is none, count that it was refused."""
+        """Return the place of a connection, and count it if it is refused."""
         if self._admission is None:
             return Place.SERVED
         place = self._admission.enter(client[0] if client else None)
@@ -249,20 +249,20 @@ class Server:
             self._refused["too_many_from_address" if of_address else "too_many_connections"] += 1
         return place
 
-    def _turn_away(self, sock: stdlib_socket.socket, context: ServerContext) -> None:
-        """Close a connection that has no place, with an answer where one can be given without waiting.
+    def _refuse(self, sock: stdlib_socket.socket, context: ServerContext) -> None:
+        """Close a connection for which there is no room, with a response if that needs no waiting.
 
-        What has come is read first: closing a socket with bytes unread may lose the answer.
+        Bytes that have come are read first: closing a socket with bytes unread may lose the response.
         """
         with sock:
             sock.settimeout(0.0)
             if self._tls is None:
-                with suppress(OSError):  # nothing has come yet, or the client is gone
+                with suppress(OSError):  # nothing has come yet, or the client has disconnected
                     sock.recv(FIRST_BYTES)
                 with suppress(OSError):
                     sock.send(problem(REFUSALS[Place.REFUSED], context.date))
 
-    def _give_up(self, client: tuple[str, int] | None, place: Place) -> None:
+    def _leave(self, client: tuple[str, int] | None, place: Place) -> None:
         if self._admission is not None:
             self._admission.leave(client[0] if client else None, place)
 
@@ -276,18 +276,18 @@ class Server:
         client: tuple[str, int] | None,
         place: Place,
     ) -> None:
-        """Serve one connection; whatever it raises ends only itself."""
+        """Serve one connection; an exception ends only this connection."""
         websocket: WebSocketConnection | None = None
         try:
             if isinstance(link, TlsLink) and not await link.handshake():
                 context.refused["tls_handshake"] += 1
-                await link.say_plainly()
+                await link.refuse_plain_http()
                 return
             websocket = await self._serve_http(link, context, {"client": client, **base}, place)
             del base
             if websocket is not None:
                 is_failed = False
-                # Here, and in no function of its own: each one that waits is a quarter of a kilobyte.
+                # Not in a function of its own: each coroutine that waits costs a quarter of a kilobyte.
                 try:
                     await websocket.application()
                 except* ClientGoneError:
@@ -299,7 +299,7 @@ class Server:
             if link.queued_bytes:
                 await drain(link, context)
             if isinstance(link, TlsLink):
-                await link.farewell()
+                await link.close_tls()
         except* OSError as errors:
             _log.debug("connection lost", reason=str(errors.exceptions[0]))
         except* Exception:  # noqa: BLE001 - the boundary of one connection
@@ -308,14 +308,14 @@ class Server:
             if websocket is not None:
                 _forget(websocket, context, client)
             link.close()
-            self._give_up(client, place)
+            self._leave(client, place)
             del self._open[link]
             self._changed.unpark_all()
 
     async def _serve_http(
         self, link: Link, context: ServerContext, base: dict[str, Any], place: Place
     ) -> WebSocketConnection | None:
-        """Serve requests; return the WebSocket that the connection has become, if it has."""
+        """Serve requests; return the WebSocket if the connection becomes one."""
         connection = HttpConnection(link, context, base, REFUSALS.get(place))
         self._open[link] = connection
         head = await connection.run()
@@ -340,7 +340,7 @@ class Server:
     # The end.
 
     async def _finish(self, context: ServerContext) -> None:
-        """Answer who has just come, tell clients to go, then wait until the last has."""
+        """Serve the newest connections' first requests, ask clients to leave, and wait until all have."""
         context.is_stopping = True
         for connection in list(self._open.values()):
             if connection is not None:
@@ -360,7 +360,7 @@ class Server:
             await self._changed.park()
 
     def _close_all(self, connections: trio.Nursery) -> None:
-        """End every connection that is still there, without a word."""
+        """Reset every connection that is still open."""
         for link in list(self._open):
             if not link.is_closed:
                 self._forced += 1
@@ -368,7 +368,7 @@ class Server:
         connections.cancel_scope.cancel()
 
     def statistics(self) -> FrontStatistics:
-        """Return what is open now."""
+        """Return the number of open connections and the other counts."""
         return FrontStatistics(
             bound=self.bound,
             open=len(self._open),
@@ -379,7 +379,7 @@ class Server:
 
 
 def _forget(websocket: WebSocketConnection, context: ServerContext, client: tuple[str, int] | None) -> None:
-    """Have nothing of a WebSocket left but that it has flooded, where it has."""
+    """Release what a WebSocket held, and note its address if it was closed for a flood."""
     websocket.forget()
     if websocket.has_flooded and client is not None:
         context.flooders.note(client[0], context.now)

@@ -1,4 +1,4 @@
-"""What a front says of itself."""
+"""The counts of a front."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from orch.telemetry.metrics import Reading
 
 
 class FrontStatistics(Struct, frozen=True, kw_only=True):
-    """Where it listens and how many sockets are open.
+    """The addresses a front listens at, and its counts.
 
-    ``refused``: how often a client was refused or cut off, by kind, such as ``host_missing`` or ``no_pong``.
+    ``refused``: refused and ended connections by kind, such as ``host_missing`` or ``no_pong``.
     """
 
     bound: tuple[str, ...]
@@ -22,7 +22,7 @@ class FrontStatistics(Struct, frozen=True, kw_only=True):
 
 
 def readings(statistics: FrontStatistics) -> Iterator[Reading]:
-    """Yield what Prometheus reads of a front."""
+    """Yield the metrics of a front."""
     yield Reading(FRONT_OPEN, statistics.open)
     yield Reading(FRONT_ACCEPTED, statistics.accepted)
     for kind, count in statistics.refused.items():
