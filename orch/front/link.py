@@ -39,8 +39,8 @@ class Link:
 
     Overflow rule: a writer checks :attr:`queued_bytes`, or waits in :meth:`drained`; at :data:`QUEUE_LIMIT`
     the connection is ended, and so it is if the client reads nothing for ``timeouts.send`` seconds. The bytes
-    queued at all links together are bounded by :class:`orch.queued_bytes.QueuedBytes`, which may choose this link to
-    be ended, by ``on_excess`` if that is set.
+    queued at all links together are bounded by :class:`orch.queued_bytes.QueuedBytes`, which may choose this
+    link to be ended, by ``on_excess`` if that is set.
 
     Resource handling: the creator of the link calls :meth:`close`, also after :meth:`abort`. When the link is
     closed, reading raises ``trio.ClosedResourceError`` at once, and waiting returns.
