@@ -66,7 +66,7 @@ conformance: ## run the WebSocket cases of the Autobahn test suite against our f
 
 DURATION ?= 20m
 
-outages: ## speak for real while the network is away for 50 s (make test: 20 s), in Chromium and in Python
+outages: ## speak for real while the network is away for 50 s (make test: 12 s), in Chromium and in Python
 	OUTAGE=50 $(BIN)/pytest -s tests/browser/test_outages.py tests/service/test_outages.py $(ARGS)
 
 soak: checkers ## let clients come and go for DURATION, and say whether memory and file descriptors stay flat

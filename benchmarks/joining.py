@@ -181,7 +181,8 @@ def measured(server: Server, meeting: Meeting, *, lines: int, slowed: float) -> 
     """Run the page in Chromium against the served meeting."""
     port = server.socket.getsockname()[1]
     with sync_playwright() as playwright, scripted("full") as running:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        program = shutil.which("chromium") or shutil.which("chromium-headless-shell")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True).new_page()
         page.add_init_script(WATCH.replace("${PORT}", str(port)))
         page.route("**/api/languages", lambda route: route.fulfill(json=OFFER))

@@ -3,6 +3,7 @@
 python scripts/screenshots.py docs/images
 """
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -41,7 +42,7 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path=shutil.which("chromium") or shutil.which("chromium-headless-shell"),
             args=[
                 "--no-sandbox",
                 "--use-fake-ui-for-media-stream",

@@ -8,7 +8,7 @@ oldest_node=18
 
 is_there() {
     case $1 in
-        chromium) command -v chromium chromium-browser google-chrome >/dev/null ;;
+        chromium-headless-shell) command -v chromium-headless-shell chromium chromium-browser google-chrome >/dev/null ;;
         apertium-eng-spa) [ -f "${APERTIUM_DATADIR:-/usr/share/apertium}/modes/eng-spa.mode" ] ;;
         nodejs) command -v node >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node ? 1 : 0)" ;;
         iproute2) command -v ip >/dev/null ;;
@@ -17,7 +17,7 @@ is_there() {
 }
 
 missing() {
-    for package in chromium apertium apertium-eng-spa espeak-ng ffmpeg redis-server nginx caddy iproute2 nodejs npm; do
+    for package in chromium-headless-shell apertium apertium-eng-spa espeak-ng ffmpeg redis-server nginx caddy iproute2 nodejs npm; do
         is_there "$package" || echo "$package"
     done
 }

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from tests.fakes.children import lasting
+from tests.fakes.chromium import launch
 
 # How long an example takes says what else the machine does.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -37,3 +41,21 @@ def logging_as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def playwright_here() -> Iterator[Playwright]:
+    """One driver for all: two at once cannot live in one thread."""
+    driver = sync_playwright()
+    with lasting():
+        playwright = driver.start()
+    yield playwright
+    playwright.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright_here: Playwright) -> Iterator[Browser]:
+    """One browser for all tests that need no other sound than its own; each opens windows of its own."""
+    browser = launch(playwright_here)
+    yield browser
+    browser.close()

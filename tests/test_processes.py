@@ -2,13 +2,13 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import trio
 
 from orch import processes
 from orch.processes import LONGEST_LINE, ProcessSpec, run_child
+from tests.fakes.children import unreaped
 from tests.fakes.health import backend
 from tests.fakes.ports import free_port
 from tests.fakes.running import run
@@ -151,14 +151,9 @@ def test_a_cancel_at_any_moment_of_the_start_leaves_no_process() -> None:
                         await trio.lowlevel.checkpoint()
                     scope.cancel()
         assert not any(exists(pid) for pid in pids)
-        assert children() == set()
+        assert unreaped() == set()
 
     run(main, virtual=False)
-
-
-def children() -> set[str]:
-    """Return the ids of this process's children, zombies included."""
-    return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
 
 
 def test_what_a_child_has_started_ends_with_it() -> None:

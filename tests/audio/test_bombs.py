@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import av
 import numpy as np
@@ -17,6 +16,7 @@ import trio
 from orch.audio.recordings import open_recording
 from orch.audio.wav import wav
 from orch.problems import ProblemError
+from tests.fakes.children import unreaped
 from tests.fakes.recordings import recording
 from tests.fakes.running import run
 from tests.fakes.sounds import pcm, silence, voice
@@ -128,16 +128,16 @@ def test_a_decoder_that_breaks_down_is_that_recordings_error() -> None:
     """Whatever kills it: the service says so and goes on."""
 
     async def main() -> None:
-        before = children()
+        before = unreaped()
         with pytest.raises(ProblemError, match="crashed") as caught:  # noqa: PT012 - killed in the middle
             async with open_recording(io.BytesIO(wav(pcm(silence(300)), 16_000))) as source:
                 await source.read()
-                [decoder] = children() - before
+                [decoder] = unreaped() - before
                 os.kill(decoder, signal.SIGSEGV)
                 while await source.read():
                     pass
         assert caught.value.code == "not_audio"
-        assert children() == before
+        assert unreaped() == before
 
     run(main, virtual=False)
 
@@ -146,13 +146,13 @@ def test_a_reader_that_is_cancelled_leaves_no_process() -> None:
     """Killed and reaped, wherever the cancel comes."""
 
     async def main() -> None:
-        before = children()
+        before = unreaped()
         for after in (0, 0.05, 0.3, 1.0):
             with trio.move_on_after(after):
                 async with open_recording(io.BytesIO(wav(pcm(silence(300)), 16_000))) as source:
                     await source.read()
                     await trio.sleep_forever()
-            assert children() == before
+            assert unreaped() == before
 
     run(main, virtual=False)
 
@@ -170,16 +170,6 @@ def test_a_decoder_ends_when_the_service_does() -> None:
             assert decoder.stdout.read(1)
             decoder.stdout.close()
             assert decoder.wait(timeout=60) != 0
-
-
-def children() -> set[int]:
-    """Return the processes that this one has started and that are not reaped."""
-    me = os.getpid()
-    return {
-        int(each)
-        for task in Path(f"/proc/{me}/task").iterdir()
-        for each in (task / "children").read_text().split()
-    }
 
 
 def test_speech_that_cancels_itself_out_in_the_mix_is_read_from_one_channel() -> None:

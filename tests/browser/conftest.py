@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from orch.web.pages import PAGES
-from tests.fakes.tools import require
 
 #: Milliseconds after which a page hangs: other tests run beside these.
 PATIENCE = 60_000
@@ -38,25 +37,38 @@ RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
     "rules": {"region": {"enabled": True}, "landmark-unique": {"enabled": True}},
 }
+#: What may differ between the themes, which choose colours and nothing else.
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+#: Width and height of the window: a desk, and a phone.
+WINDOWS = ((1280, 900), (360, 740))
 
 
-@pytest.fixture(scope="module")
-def playwright_here() -> Iterator[Playwright]:
-    """One driver a module: two at once cannot live in one thread."""
-    with sync_playwright() as playwright:
-        yield playwright
+MARK_CONTROLS = """() => {
+  const controls = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+  const all = [...document.querySelectorAll(controls)];
+  const radios = new Set();
+  return all.filter((element) => {
+    if (element.disabled || !element.checkVisibility()) return false;
+    // A file's own input is hidden from everyone; the button beside it is the control.
+    if (element.closest("[aria-hidden='true']") !== null) return false;
+    if (element.type !== "radio") return true;
+    if (!element.checked || radios.has(element.name)) return false;
+    return radios.add(element.name);
+  }).map((element, index) => {
+    element.dataset.mark = `${index} ${element.textContent.trim().slice(0, 30)}`;
+    return element.dataset.mark;
+  });
+}"""
 
-
-@pytest.fixture(scope="module")
-def browser_here(playwright_here: Playwright) -> Iterator[Browser]:
-    """Debian's Chromium."""
-    browser = playwright_here.chromium.launch(executable_path=require("chromium"), args=["--no-sandbox"])
-    yield browser
-    browser.close()
+WHERE = """() => {
+  const element = document.activeElement;
+  const outlined = (each) => each !== null && getComputedStyle(each).outlineStyle !== "none";
+  return [element.dataset.mark ?? null, outlined(element) || outlined(element.closest(".field, label"))];
+}"""
 
 
 @pytest.fixture
-def page_at(browser_here: Browser) -> Iterator[Callable[..., Page]]:
+def page_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
     """Open pages that are watched: what one throws, logs as an error or is refused fails the test.
 
     ``expects``: parts of console errors that the test means to cause.
@@ -66,7 +78,7 @@ def page_at(browser_here: Browser) -> Iterator[Callable[..., Page]]:
     def open_page(
         url: str, *, width: int = 1280, theme: str = "dark", expects: tuple[str, ...] = (), **more: Any
     ) -> Page:
-        context = browser_here.new_context(
+        context = chromium.new_context(
             viewport={"width": width, "height": 900 if width > 600 else 740},
             color_scheme="light" if theme == "light" else "dark",
             reduced_motion="reduce",  # colours are judged as they are, not on their way
@@ -109,15 +121,46 @@ def axe() -> str:
     pytest.skip("axe-core is not installed; npm install does it")
 
 
-def violations(page: Page, axe_source: str) -> list[str]:
+def violations(page: Page, axe_source: str, rules: dict[str, Any] = RULES) -> list[str]:
     """Return what WCAG 2.1 AA forbids on the page, a line each."""
-    page.evaluate(axe_source)
-    found = page.evaluate("(rules) => axe.run(document, rules)", RULES)
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(axe_source)
+    found = page.evaluate("(rules) => axe.run(document, rules)", rules)
     return [
         f"{violation['id']}: {node['target']} {node['failureSummary']}"
         for violation in found["violations"]
         for node in violation["nodes"]
     ]
+
+
+def assert_accessible(page: Page, axe_source: str, width: int) -> None:
+    """Hold WCAG 2.1 AA in both themes, and that there is nothing to scroll sideways for."""
+    page.emulate_media(color_scheme="dark")
+    assert violations(page, axe_source) == []
+    page.emulate_media(color_scheme="light")
+    assert violations(page, axe_source, COLOURS) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def assert_keyboard_reaches_every_control(page: Page) -> None:
+    """Hold that Tab comes to each control, and that each then has a visible ring."""
+    wanted = set(page.evaluate(MARK_CONTROLS))
+    assert wanted
+    reached: set[str] = set()
+    for _ in range(len(wanted) + 5):
+        page.keyboard.press("Tab")
+        mark, ring = page.evaluate(WHERE)
+        if mark is None:
+            continue
+        assert ring, f"no visible focus on control {mark}"
+        reached.add(mark)
+    assert wanted - reached == set()
+
+
+def resize(page: Page, width: int, height: int) -> None:
+    """Change the window, and wait until charts are drawn anew and lines scrolled to: in the next frames."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 60)))")
 
 
 @contextmanager

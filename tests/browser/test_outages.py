@@ -1,6 +1,6 @@
 """Speaking while the network is away: no word is lost, times stay right, and the page says what is true.
 
-Real time, real Chromium. ``OUTAGE`` (seconds, 20 unless set) says for how long; ``make outages``
+Real time, real Chromium. ``OUTAGE`` (seconds, 12 unless set) says for how long; ``make outages``
 tries 50, too.
 """
 
@@ -10,20 +10,21 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
-from tests.browser.test_translation import LONG, launch, opened, watched
+from tests.browser.test_translation import LONG, opened, watched
 from tests.fakes import numbered_words
-from tests.fakes.cutting import threaded_relay
+from tests.fakes.chromium import launch
+from tests.fakes.cutting import ThreadedRelay, threaded_relay
 from tests.fakes.service import RunningService, service
 
 pytestmark = pytest.mark.browser
 
-OUTAGE = float(os.environ.get("OUTAGE", "20"))
+OUTAGE = float(os.environ.get("OUTAGE", "12"))
 BEFORE = 8.0
 AFTER = 6.0
 
@@ -58,55 +59,87 @@ def transcript(page: Page, words: int) -> tuple[list[str], float]:
     return numbered_words.judged(json.loads(Path(download.value.path()).read_text())["lines"], words)
 
 
+class Speaker:
+    """Someone who speaks on a page of their own while the network goes away and comes back."""
+
+    def __init__(self, context: BrowserContext, wire: ThreadedRelay, network: str) -> None:
+        self._context = context
+        self._wire = wire
+        self.network = network
+        self.page = speak(context, f"http://127.0.0.1:{wire.port}")
+        self.began = time.monotonic()
+        session = re.search(r"session=([^&#]+)", self.page.url)
+        assert session is not None
+        self.session = session[1]
+
+    def cut(self) -> None:
+        """Lose the network: it takes all and passes nothing on, or the browser knows that it is off."""
+        assert self.page.locator(".line").count() > 0
+        if self.network == "frozen":
+            self._wire.freeze()
+        else:
+            self._context.set_offline(True)
+
+    def mend(self) -> None:
+        """Have the network back."""
+        if self.network == "frozen":
+            self._wire.thaw()
+        else:
+            self._context.set_offline(False)
+
+    def look(self) -> None:
+        """Hold that what the page says is true: nobody has listened for more than three seconds."""
+        said = self.page.locator("#page-status").inner_text()
+        found = re.fullmatch(r"Not connected: (\d+) s of speech are stored and will be sent\.", said)
+        assert found is not None, said
+        assert int(found[1]) >= min(time.monotonic() - self.began - BEFORE - 6, 45)
+        assert self.page.locator("#live").get_attribute("data-state") != "live"
+        waiting = self.page.locator("#fact-waiting").inner_text()
+        assert re.fullmatch(r"\d+(\.\d)? s, for the connection", waiting)
+
+    def finish(self, words: int) -> None:
+        """Hold that no word was lost and that all times are right; then stop."""
+        faults, worst = transcript(self.page, words)
+        assert faults == []
+        assert worst <= 0.3
+        sys.stdout.write(
+            f"{self.network}, {OUTAGE:g} s: {words} words, none lost, worst time {worst:.3f} s off\n"
+        )
+        expect(self.page.locator("#notices .banner")).to_have_count(0)
+        expect(self.page.locator("#fact-waiting")).to_have_text("nothing", timeout=LONG)
+        self.page.locator("#speak-button").click()
+        expect(self.page.locator("#speak-label")).to_have_text("Start microphone")
+
+
 @pytest.mark.timed
-@pytest.mark.parametrize("network", ["frozen", "offline"])
 def test_no_word_is_lost_while_the_network_is_away(
-    playwright_here: Playwright, numbers: RunningService, tmp_path: Path, network: str
+    playwright_here: Playwright, numbers: RunningService, tmp_path: Path
 ) -> None:
     """Neither where it takes everything and passes nothing on, nor where the browser knows that it is off."""
     words = numbered_words.until(BEFORE + OUTAGE + AFTER)
-    browser = launch(playwright_here, numbered_words.write(tmp_path / "said.wav", words))
-    with (
-        threaded_relay(numbers.port) as wire,
-        closing(browser),
-        watched(browser) as context,
-        watched(browser) as others,
-    ):
-        page = speak(context, f"http://127.0.0.1:{wire.port}")
-        session = re.search(r"session=([^&#]+)", page.url)
-        assert session is not None
-        began = time.monotonic()
+    sound = numbered_words.write(tmp_path / "said.wav", words)
+    with ExitStack() as stack:
+        speakers = []
+        for network in ("frozen", "offline"):  # at once: each in a browser with a microphone of its own
+            wire = stack.enter_context(threaded_relay(numbers.port))
+            browser = stack.enter_context(closing(launch(playwright_here, sound)))
+            speakers.append(Speaker(stack.enter_context(watched(browser)), wire, network))
+        others = stack.enter_context(watched(browser))
+        page = speakers[-1].page
         page.wait_for_timeout(1000 * BEFORE)
-        before = page.locator(".line").count()
-        assert before > 0
-        if network == "frozen":
-            wire.freeze()
-        else:
-            context.set_offline(True)
+        for speaker in speakers:
+            speaker.cut()
         page.wait_for_timeout(7000)
-        status = page.locator("#page-status")
-        # What stands there is true at each moment: nobody has listened for more than three seconds.
-        while time.monotonic() - began < BEFORE + OUTAGE:
-            said = status.inner_text()
-            found = re.fullmatch(r"Not connected: (\d+) s of speech are stored and will be sent\.", said)
-            assert found is not None, said
-            assert int(found[1]) >= min(time.monotonic() - began - BEFORE - 6, 45)
-            assert page.locator("#live").get_attribute("data-state") != "live"
-            waiting = page.locator("#fact-waiting").inner_text()
-            assert re.fullmatch(r"\d+(\.\d)? s, for the connection", waiting)
+        while time.monotonic() - speakers[-1].began < BEFORE + OUTAGE:
+            for speaker in speakers:
+                speaker.look()
             page.wait_for_timeout(1000)
-        if network == "frozen":
-            wire.thaw()
-        else:
-            context.set_offline(False)
-        expect(status).to_contain_text("Listening", timeout=15_000)
-        faults, worst = transcript(page, words)
-        assert faults == []
-        assert worst <= 0.3
-        sys.stdout.write(f"{network}, {OUTAGE:g} s: {words} words, none lost, worst time {worst:.3f} s off\n")
-        expect(page.locator("#notices .banner")).to_have_count(0)
-        expect(page.locator("#fact-waiting")).to_have_text("nothing", timeout=10_000)
-        page.locator("#speak-button").click()
-        expect(page.locator("#speak-label")).to_have_text("Start microphone")
-        reader = opened(others, f"{numbers.url}/translation?session={session[1]}&role=observer")
-        expect(reader.locator(".line")).to_have_count(page.locator(".line").count(), timeout=LONG)
+        for speaker in speakers:
+            speaker.mend()
+        for speaker in speakers:
+            expect(speaker.page.locator("#page-status")).to_contain_text("Listening", timeout=15_000)
+        for speaker in speakers:
+            speaker.finish(words)
+            reader = opened(others, f"{numbers.url}/translation?session={speaker.session}&role=observer")
+            lines = speaker.page.locator(".line").count()
+            expect(reader.locator(".line")).to_have_count(lines, timeout=LONG)

@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import violations
-from tests.browser.test_translation import CLIP, LONG, launch, opened, ready, watched
+from tests.browser.test_translation import CLIP, LONG, opened, ready, watched
+from tests.fakes.chromium import ELSEWHERE
 from tests.fakes.service import RunningService, service
-from tests.fakes.tools import require
 
 pytestmark = pytest.mark.browser
 
@@ -25,13 +25,6 @@ LINK = re.compile(r"/translation#session=(?P<session>[a-z0-9-]+)&key=(?P<key>[\w
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     with service("demo", tmp_path_factory.mktemp("demo")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def chromium(playwright_here: Playwright) -> Iterator[Browser]:
-    browser = launch(playwright_here)
-    yield browser
-    browser.close()
 
 
 @pytest.fixture
@@ -229,25 +222,14 @@ def test_a_new_session_is_a_button_and_one_that_was_not_used_goes(
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """Run the service with a control token, under a name that is not this machine's own."""
-    settings = f"orchestration:\n  frontend:\n    allowed_hosts: [guests.test]\n  control_token: {TOKEN}\n"
+    settings = f"orchestration:\n  frontend:\n    allowed_hosts: [{ELSEWHERE}]\n  control_token: {TOKEN}\n"
     with service("serve", tmp_path_factory.mktemp("shared"), settings=settings) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def elsewhere(playwright_here: Playwright) -> Iterator[Browser]:
-    """Start a browser that comes by that name, as one on another machine does."""
-    browser = playwright_here.chromium.launch(
-        executable_path=require("chromium"),
-        args=["--no-sandbox", "--host-resolver-rules=MAP guests.test 127.0.0.1"],
-    )
-    yield browser
-    browser.close()
-
-
 @pytest.mark.parametrize("width", [1280, 360])
 def test_a_guest_from_elsewhere_needs_a_link_and_nothing_else(
-    shared: RunningService, elsewhere: Browser, tmp_path: Path, axe: str, width: int
+    shared: RunningService, chromium: Browser, tmp_path: Path, axe: str, width: int
 ) -> None:
     """The page says so in words that a guest understands, and shows neither sessions nor operators' pages."""
     made = httpx2.post(
@@ -256,8 +238,8 @@ def test_a_guest_from_elsewhere_needs_a_link_and_nothing_else(
         headers={"Authorization": f"Bearer {TOKEN}"},
         timeout=180,
     ).json()
-    url = f"http://guests.test:{shared.port}/translation"
-    with watched(elsewhere, viewport={"width": width, "height": 740}) as context:
+    url = f"http://{ELSEWHERE}:{shared.port}/translation"
+    with watched(chromium, viewport={"width": width, "height": 740}) as context:
         page = opened(context, url)
         expect(page.locator("#page-status")).to_have_text("This page is opened with a link to a session.")
         expect(page.locator("#notices")).to_contain_text("the link that its host sends you")

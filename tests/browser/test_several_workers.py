@@ -9,8 +9,17 @@ from playwright.sync_api import Page, expect
 
 from orch.cluster.runtime_settings import WorkerChanged
 from orch.settings import Fault
-from tests.browser.conftest import NAMES, OPERATOR_PAGES, PageAt, settled, violations
-from tests.browser.test_pages import MARK_CONTROLS, WHERE
+from tests.browser.conftest import (
+    NAMES,
+    OPERATOR_PAGES,
+    WINDOWS,
+    PageAt,
+    assert_accessible,
+    assert_keyboard_reaches_every_control,
+    resize,
+    settled,
+    violations,
+)
 from tests.fakes.scripted_service import Running, scripted
 from tests.service.test_several_workers import TwoWorkers, stopped, two_workers
 
@@ -31,27 +40,15 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoWorkers]:
         yield running
 
 
-@pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("page_info", OPERATOR_PAGES, ids=NAMES)
-def test_a_page_is_accessible_and_fits(
-    several: Running, page_at: PageAt, axe: str, page_info: Any, width: int
-) -> None:
+def test_a_page_is_accessible_and_fits(several: Running, page_at: PageAt, axe: str, page_info: Any) -> None:
     """WCAG 2.1 AA in both themes, nothing to scroll sideways for, and every control under the keyboard."""
-    page = page_at(several.url + page_info.path, width=width, theme="dark")
+    page = page_at(several.url + page_info.path)
     settled(page)
-    assert violations(page, axe) == []
-    page.emulate_media(color_scheme="light")
-    assert violations(page, axe) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    wanted = set(page.evaluate(MARK_CONTROLS))
-    reached: set[str] = set()
-    for _ in range(len(wanted) + 5):
-        page.keyboard.press("Tab")
-        mark, ring = page.evaluate(WHERE)
-        if mark is not None:
-            assert ring, f"no visible focus on control {mark}"
-            reached.add(mark)
-    assert wanted - reached == set()
+    for width, height in WINDOWS:
+        resize(page, width, height)
+        assert_accessible(page, axe, width)
+        assert_keyboard_reaches_every_control(page)
 
 
 def test_a_worker_that_does_not_answer_is_said_first(several: Running, page_at: PageAt) -> None:

@@ -15,6 +15,7 @@ import av
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
 
+from tests.fakes.chromium import launch
 from tests.fakes.service import RunningService, service
 from tests.fakes.tools import require
 
@@ -40,27 +41,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     require("apertium")
     with service("demo", tmp_path_factory.mktemp("demo")) as running:
         yield running
-
-
-def launch(playwright: Playwright, sound: Path | None = None) -> Browser:
-    """Start Chromium; ``sound`` is what its microphone hears, once."""
-    capture = [f"--use-file-for-fake-audio-capture={sound}%noloop"] if sound else []
-    return playwright.chromium.launch(
-        executable_path=require("chromium"),
-        args=[
-            "--no-sandbox",
-            "--use-fake-ui-for-media-stream",
-            "--use-fake-device-for-media-stream",
-            *capture,
-        ],
-    )
-
-
-@pytest.fixture(scope="module")
-def chromium(playwright_here: Playwright) -> Iterator[Browser]:
-    browser = launch(playwright_here)
-    yield browser
-    browser.close()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -106,16 +105,3 @@ async def _read_log(
                 task_status.started(event["addresses"][0])
     if not is_started:
         raise AssertionError(log.decode())
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started and that have not ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = stat.read_text().rpartition(") ")[2].split()[:2]
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended since the folder was listed
-        if int(parent) == pid and state != "Z":
-            found.append(int(stat.parent.name))
-    return found

@@ -11,8 +11,8 @@ import trio
 from orch.sandbox.engines import apertium
 from orch.sandbox.engines.apertium import WAITING_LIMIT, Apertium, find, null_flushing, read_modes
 from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
+from tests.fakes.children import children
 from tests.fakes.running import run
-from tests.fakes.sandbox import children
 from tests.fakes.tools import require
 
 ENGLISH_TO_SPANISH = Pair("en", "es")

@@ -18,9 +18,10 @@ from orch.sandbox import audio_service
 from orch.sandbox.audio_service import WAITING_PER_PLACE, AudioService, Loaded, Wanted, create
 from orch.sandbox.engines import whisper
 from orch.sandbox.engines.speech import EngineFailed
+from tests.fakes.children import children
 from tests.fakes.engines import SAID, ScriptedSpeechEngine, ScriptedWhisper
 from tests.fakes.running import run
-from tests.fakes.sandbox import alone, beginning, children, recording, running
+from tests.fakes.sandbox import alone, beginning, recording, running
 from tests.fakes.sounds import CLIPS
 
 SOUND = wav(b"\1\2" * 8_000, 16_000)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from orch.sandbox.engines.pocketsphinx import PocketSphinx
 from orch.sandbox.engines.pocketsphinx_worker import is_filler, spoken
 from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE, EngineFailed, Transcription, cut
+from tests.fakes.children import children
 from tests.fakes.running import run
-from tests.fakes.sandbox import alone, beginning, children, pcm
+from tests.fakes.sandbox import alone, beginning, pcm
 from tests.fakes.sounds import CLIPS, SPEECH, noise
 
 RIGHT_WORDS = 15

@@ -6,8 +6,9 @@ import sys
 import pytest
 import trio
 
+from tests.fakes.children import children
 from tests.fakes.running import run
-from tests.fakes.sandbox import children, running
+from tests.fakes.sandbox import running
 
 AUDIO = "orch.sandbox.audio_service"
 TRANSLATION = "orch.sandbox.translation_service"

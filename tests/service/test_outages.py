@@ -1,6 +1,6 @@
 """The Python client speaks while the network is away: no word is lost, and times stay right.
 
-Real time. ``OUTAGE`` (seconds, 20 unless set) says for how long; ``make outages`` tries 50, too.
+Real time. ``OUTAGE`` (seconds, 12 unless set) says for how long; ``make outages`` tries 50, too.
 """
 
 import os
@@ -23,7 +23,7 @@ from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
 from tests.service.test_several_workers import TwoWorkers
 
-OUTAGE = float(os.environ.get("OUTAGE", "20"))
+OUTAGE = float(os.environ.get("OUTAGE", "12"))
 BEFORE = 5.0
 AFTER = 6.0
 BLOCK = 0.04

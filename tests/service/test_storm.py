@@ -7,21 +7,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 
-import pytest
-
 from tests.fakes.crowds import Crowd, ask_all, crowds, need_descriptors
 from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
 
 #: A multiple of 200: as many come into each session from each process.
-CLIENTS = int(os.environ.get("STORM_TEST_CLIENTS", "5000"))
+CLIENTS = int(os.environ.get("STORM_TEST_CLIENTS", "2000"))
 #: So many where only those of one of two workers come back.
 SHARED = max(200, CLIENTS // 500 * 200)
 SESSIONS = [f"s{number}" for number in range(100)]
 #: In each session so many are said; once so many of them were heard the worker is killed.
 NUMBERS, FIRST = 25, 5
 #: What is promised is 10 s. A machine that has much else to do is given more: no test depends on its speed.
-BACK_WITHIN = 60
+BACK_WITHIN = 120
 SETTINGS = """\
 services:
   audio-service: {{url: "http://127.0.0.1:9"}}
@@ -79,7 +77,6 @@ def weather(speakers: Crowd, listeners: list[Crowd], count: int, pid: int) -> tu
     return lost, max(answer["back_at"] for answer in answers) - killed_at
 
 
-@pytest.mark.timed
 def test_thousands_who_lose_their_worker_are_all_back_and_have_everything_once(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:
@@ -95,7 +92,6 @@ def test_thousands_who_lose_their_worker_are_all_back_and_have_everything_once(
         assert active == CLIENTS + len(SESSIONS)
 
 
-@pytest.mark.timed
 def test_those_of_one_worker_of_a_service_come_back_to_the_same_address(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:

@@ -166,7 +166,7 @@ def test_a_missing_test_tool_is_an_error(tmp_path: Path) -> None:
     """Never a test less in silence."""
     ended = script("test-tools.sh", env=bare_path(tmp_path / "bin"))
     assert ended.returncode == 1
-    assert "apt install chromium apertium" in ended.stderr
+    assert "apt install chromium-headless-shell apertium" in ended.stderr
 
 
 def test_tools_that_are_there_are_taken_and_packages_installed_once(tmp_path: Path) -> None:

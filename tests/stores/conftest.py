@@ -1,8 +1,10 @@
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.children import lasting
 from tests.fakes.redis import ClusterNode, RedisServer, redis_server
 from tests.fakes.stores import Engine, RedisEngine, SqliteEngine
 
@@ -10,14 +12,18 @@ from tests.fakes.stores import Engine, RedisEngine, SqliteEngine
 @pytest.fixture(scope="session")
 def lone_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Run a server for all tests that leave it running."""
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+    with ExitStack() as stack:
+        with lasting():
+            server = stack.enter_context(redis_server(tmp_path_factory.mktemp("redis")))
         yield server
 
 
 @pytest.fixture(scope="session")
 def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Run a cluster of one node for all tests that leave it running."""
-    with redis_server(tmp_path_factory.mktemp("cluster"), kind=ClusterNode) as server:
+    with ExitStack() as stack:
+        with lasting():
+            server = stack.enter_context(redis_server(tmp_path_factory.mktemp("cluster"), kind=ClusterNode))
         yield server
 
 

