@@ -77,9 +77,9 @@ async def _look(name: str, service: Service, settings: Settings, say: Say) -> bo
     async with open_client() as client:
         seen = await probe(client, name, service, service.url, patience=patience, limit=patience)
     if seen.seen is Seen.GOOD:
-        say(f"is up: its check is answered in {in_words(seen.elapsed or 0.0)}")
+        say(f"is up: its health check took {in_words(seen.elapsed or 0.0)}")
         return True
-    say("fails its check: " + "; ".join(seen.reasons))
+    say("fails its health check: " + "; ".join(seen.reasons))
     return False
 
 
@@ -112,7 +112,7 @@ async def _ask(name: str, service: Service, settings: Settings, say: Say) -> boo
 
 def _refusal(back_end: BackEnd, error: ProblemError) -> str:
     if back_end.last_status is None:
-        return f"could not be asked: {error.detail.rstrip('.')}"
+        return f"could not be tested: {error.detail.rstrip('.')}"
     return describe_refusal(back_end.name, error, back_end.last_status)
 
 
@@ -124,7 +124,7 @@ async def _transcribe(transcriber: Transcriber, say: Say) -> bool:
     heard = await transcriber.transcribe(pcm, sample_rate=rate, language="en", session_id="check")
     took = in_words(trio.current_time() - began)
     if not heard.text:
-        say(f"heard nothing in {seconds:.1f} s of English speech; does its model know English?")
+        say(f"recognised nothing in {seconds:.1f} s of English speech; does its model support English?")
         return False
     say(f"transcribed {seconds:.1f} s of speech in {took}: {_shown(heard.text)}")
     return True

@@ -69,26 +69,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version("orchestration-service"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text in (
-        ("serve", _serve, "run the service in front of the back ends that the settings name"),
+        ("serve", _serve, "run the service with the configured back ends"),
         ("demo", _demo, "run the service with small back ends of its own"),
     ):
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         command.add_argument("--config", metavar="FILE", help="settings (default: config/orchestration.yaml)")
         command.add_argument("--host", help="address to listen on")
-        command.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
-        command.add_argument("--tls-cert", metavar="FILE", help="PEM file to speak https with")
-        command.add_argument("--tls-key", metavar="FILE", help="PEM file of its key")
-        command.add_argument("--server", choices=["orch", "hypercorn"], help="what accepts connections")
+        command.add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
+        command.add_argument("--tls-cert", metavar="FILE", help="TLS certificate (PEM file); enables https")
+        command.add_argument("--tls-key", metavar="FILE", help="its private key (PEM file)")
+        command.add_argument("--server", choices=["orch", "hypercorn"], help="the HTTP server")
         if name == "serve":
             command.add_argument(
-                "--workers", type=int, help="processes that serve; more than one needs Redis"
+                "--workers", type=int, help="number of worker processes; more than one requires Redis"
             )
             command.add_argument(INHERIT, help=argparse.SUPPRESS)
         else:
             command.add_argument(
                 "--share",
                 action="store_true",
-                help="let everyone on this network in, by https with a certificate of its own and a link",
+                help="give everyone on this network access by a link, over https with a self-signed "
+                "certificate",
             )
             command.add_argument(
                 "--model",
@@ -98,17 +99,17 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--log-format",
             choices=["json", "text"],
-            help="JSON lines for a collector, or text for a person (default: json; text with --share)",
+            help="json for log collectors, text for people (default: json; text with --share)",
         )
         command.set_defaults(run=run, workers=None, inherit=None)
-    check = commands.add_parser("check", help="say whether settings are good, or each thing that is wrong")
+    check = commands.add_parser("check", help="check the settings and print every fault")
     check.add_argument(
         "file", nargs="?", metavar="FILE", help="settings (default: config/orchestration.yaml)"
     )
     check.add_argument(
         "--ask",
         action="store_true",
-        help="then ask each back end once: its check, a few seconds of speech, a language pair",
+        help="then test each back end once: health check, a few seconds of speech, a language pair",
     )
     check.set_defaults(run=_check)
     return parser
@@ -127,7 +128,7 @@ def _check(options: argparse.Namespace) -> int:
     if faults:
         raise SettingsError(faults)
     if decoded.ignored:
-        print(f"Left alone, as links of Kubernetes or Docker: {', '.join(decoded.ignored)}.")
+        print(f"Ignored, as service links of Kubernetes or Docker: {', '.join(decoded.ignored)}.")
     given = f", with {', '.join(decoded.environment)} from the environment" if decoded.environment else ""
     print(f"{path} is good{given}.")
     if not options.ask:
@@ -154,7 +155,7 @@ def _demo(options: argparse.Namespace) -> int:
     path = find_file(options.config, os.environ)
     settings = decode(read_file(path), os.environ, name=str(path)).settings
     if settings.orchestration.frontend.workers > 1:
-        one = "expected 1 for orch demo, whose back ends are one worker's; orch serve runs several"
+        one = "expected 1: orch demo runs one worker; orch serve can run several"
         raise SettingsError([Fault("orchestration.frontend.workers", one)])
     overlay: dict[str, Any] = {}
     processes: dict[str, ProcessSpec] = {}
@@ -220,7 +221,7 @@ def _free_port(usual: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise SystemExit("No port of this machine is free on 127.0.0.1.")
+    raise SystemExit("No free port on 127.0.0.1.")
 
 
 def _run(

@@ -43,12 +43,12 @@ class DemoSharing:
         frontend = settings.orchestration.frontend
         listening = host or (EVERYWHERE if is_loopback(frontend.host) else frontend.host)
         if is_loopback(listening):
-            expected = f"expected an address of a network to share at, got {listening}"
+            expected = f"expected a network address to share at, got {listening}"
             raise SettingsError([Fault("orchestration.frontend.host", expected)])
         self._lan = lan_addresses() if listening in {EVERYWHERE, "::"} else (listening,)
         if not self._lan:
             raise SettingsError(
-                [Fault("--share", "expected a network: this machine has no address that others could reach")]
+                [Fault("--share", "expected a network: this machine has no address that others can reach")]
             )
         self._wall = wall
         self._named: str | None = None

@@ -50,8 +50,8 @@ def greeting(addresses: Sequence[str], lan: Sequence[str]) -> str:
         lines.append(f"From other machines: {others}/translation")
         if not others.startswith("https:"):
             lines.append(
-                "Browsers there open no microphone without https: name a certificate (--tls-cert, --tls-key) "
-                "or share the demo with `orch demo --share`."
+                "Browsers on other machines allow microphones only over https: set a certificate "
+                "(--tls-cert, --tls-key), or share the demo with `orch demo --share`."
             )
     return "\n".join(["", *lines, "Ctrl+C stops it.", ""])
 
@@ -65,7 +65,7 @@ def invitation(given: Invitation, *, is_colored: bool, can_draw: bool) -> str:
     base = given.link.partition("/translation")[0]
     lines = [
         "",
-        "LiveTranslate is ready, for all on this network. Who opens this link, or scans the code, is in:",
+        "LiveTranslate is ready for everyone on this network. Open this link or scan the code to join:",
         "",
         f"  {given.link}",
         "",
@@ -75,19 +75,19 @@ def invitation(given: Invitation, *, is_colored: bool, can_draw: bool) -> str:
     if given.fingerprint is not None:
         lines += [
             "Browsers warn once that the connection is not private: the certificate was made here, and no",
-            "authority vouches for it. What is sent is encrypted all the same. Choose Advanced, then go on.",
+            "authority signed it. The connection is encrypted all the same. Choose Advanced, then continue.",
             "To be sure that it is this machine, compare the certificate's SHA-256 fingerprint:",
             f"  {given.fingerprint}",
             "",
         ]
-    lines.append(f"Operators' pages ({base}/) ask for a token, guests never need it. ")
+    lines.append(f"Operators' pages ({base}/) require a token; guests need none. ")
     lines[-1] += "It is the one you have set." if given.token is None else "This run's is:"
     if given.token is not None:
         lines.append(f"  {given.token}")
     lines += [
         "",
-        "A phone that cannot open it: is it in the same network, and does a firewall let the port through?",
-        "Ctrl+C stops it, and so does closing this window.",
+        "If a phone cannot open it: is it in the same network, and does a firewall block the port?",
+        "Stop it with Ctrl+C or by closing this window.",
         "",
     ]
     return "\n".join(lines)

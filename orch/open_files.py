@@ -19,7 +19,7 @@ def raise_limit() -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError) as error:  # macOS allows less than it says
-        log.warning("limit of open files not raised", soft=soft, hard=hard, reason=str(error))
+        log.warning("open files limit not raised", soft=soft, hard=hard, reason=str(error))
     return limit()
 
 

@@ -36,7 +36,7 @@ async def running(
     """
     tree = parts.tree
     if lowered := parts.capacity().sentence:
-        log.warning("fewer connections than asked for", reason=lowered)
+        log.warning("max_connections lowered", reason=lowered)
         parts.events.record("warn", "connections", lowered)
 
     def grace() -> float:

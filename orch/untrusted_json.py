@@ -77,9 +77,9 @@ def _inflated(data: bytes, *, wbits: int, limit: int) -> bytes:
     try:
         text = unpacker.decompress(data, limit + 1)
     except zlib.error:
-        raise UnreadableError("it is packed, and broken") from None
+        raise UnreadableError("its compressed data is corrupt") from None
     if len(text) > limit:
-        raise UnreadableError(f"it unpacks to more than {limit} bytes")
+        raise UnreadableError(f"it decompresses to more than {limit} bytes")
     if not unpacker.eof:
-        raise UnreadableError("it is packed, and cut off")
+        raise UnreadableError("its compressed data is truncated")
     return text

@@ -115,7 +115,7 @@ def test_each_back_end_is_asked_once_and_what_it_answers_is_said() -> None:
     [
         (refusing, {"api_key": "sk-verysecret123"}, "check services.audio-service.api_key"),
         (whisper, {}, "check services.audio-service.url, .dialect, .path and .model"),
-        (lambda path, _: (200, {"text": ""} if path != "/health" else {}), {}, "heard nothing in 5.3 s"),
+        (lambda path, _: (200, {"text": ""} if path != "/health" else {}), {}, "recognised nothing in 5.3 s"),
         (lambda *_: (503, {"error": "loading"}), {}, "sends unusable responses (503): loading"),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_back_end_that_is_not_there_is_said() -> None:
 
     assert run(ask, virtual=False, limit=60) is False
     assert "connection refused" in said[0]
-    assert "could not be asked" in said[1]
+    assert "could not be tested" in said[1]
 
 
 @pytest.mark.parametrize(("path", "code"), [("/inference", 0), ("/nowhere", 1)])

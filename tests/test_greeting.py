@@ -30,7 +30,7 @@ def test_addresses_can_be_opened_by_whom_they_are_told(bound: str, own: str, oth
     assert f"{own}/translation" in said
     assert "0.0.0.0" not in said
     assert (others is not None) == ("From other machines" in said)
-    assert (others is not None and others.startswith("http:")) == ("no microphone without https" in said)
+    assert (others is not None and others.startswith("http:")) == ("microphones only over https" in said)
 
 
 def test_who_is_in_no_network_is_told_no_address_of_one() -> None:

@@ -60,7 +60,7 @@ def test_an_unknown_certificate_is_refused_with_what_to_do() -> None:
 def test_a_certificate_for_another_name_is_called_that() -> None:
     seen, said = ask(str(CERTIFICATE), host="[::ffff:127.0.0.1]")
     for words in (seen.reasons[0], said):
-        assert words == "its certificate is for another name than the one in its url"
+        assert words == "its certificate is for another host name than its url"
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
@@ -126,11 +126,11 @@ def files(folder: Path) -> Iterator[tuple[str, str]]:
     yield str(folder / "none.pem"), "cannot be read (No such file or directory)"
     yield str(folder), "cannot be read"
     (folder / "text.pem").write_text("hello")
-    yield str(folder / "text.pem"), "holds no certificate in PEM"
+    yield str(folder / "text.pem"), "contains no PEM certificate"
     (folder / "empty.pem").touch()
-    yield str(folder / "empty.pem"), "holds no certificate in PEM"
+    yield str(folder / "empty.pem"), "contains no PEM certificate"
     (folder / "binary.pem").write_bytes(bytes(range(256)) * 10)
-    yield str(folder / "binary.pem"), "holds no certificate in PEM"
+    yield str(folder / "binary.pem"), "contains no PEM certificate"
     yield "a\x00b", "is no path"
 
 

@@ -235,7 +235,7 @@ class _Decoder:
     async def _died(self) -> ProblemError:
         """Say why the process ended before its time."""
         code = await self._process.wait()
-        _log.warning("a recording ended its decoder", code=code)
+        _log.warning("decoder crashed", code=code)
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
             return ProblemError(
                 "recording_too_costly", "Decoding it takes too much processor time or memory."
@@ -244,5 +244,5 @@ class _Decoder:
 
     def _broken(self, reason: str) -> ProblemError:
         self._has_ended = True
-        _log.warning("a decoder gave what cannot be read", reason=reason)
+        _log.warning("decoder output invalid", reason=reason)
         return ProblemError("not_audio", "The recording is damaged: the decoder crashed on it.")

@@ -95,7 +95,7 @@ class RuntimeSettings:
                     await self._follow(self._store)
                 except ProblemError as error:
                     # What is kept cannot be read now; nobody can have changed it either.
-                    _log.warning("settings of other workers not read", reason=error.detail)
+                    _log.warning("settings of other workers not readable", reason=error.detail)
                 else:
                     if not is_started:
                         task_status.started()
@@ -163,7 +163,7 @@ class RuntimeSettings:
             # The server has lost it; nobody has taken it back.
             again = KeptSettings(configuration.revision + 1, msgspec.json.encode(dict(configuration.runtime)))
             if await store.keep_settings(kept.revision, again):
-                _log.warning("settings kept again", revision=again.revision)
+                _log.warning("settings stored again", revision=again.revision)
                 configuration.adopt(_read(again), again.revision)
                 return again
         return kept

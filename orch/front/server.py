@@ -206,7 +206,7 @@ class Server:
                 except OSError as error:
                     shortage = own_shortage(error)
                     if shortage is not None:
-                        _log.warning("cannot accept", reason=str(error))
+                        _log.warning("accept failed", reason=str(error))
                         self._refused["no_descriptor"] += 1
                         self._on_shortage(shortage, "New clients cannot be accepted.")
                         await trio.sleep(SHORTAGE)

@@ -141,5 +141,5 @@ async def _stop_at_end_of_input(stopping: trio.Event) -> None:
     async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stream:
         async for _ in stream:
             continue
-    log.info("the input has ended")
+    log.info("input ended")
     stopping.set()

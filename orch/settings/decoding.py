@@ -70,7 +70,7 @@ def decode(
     for dotted, value in (overlay or {}).items():
         path = tuple(dotted.split("."))
         if type_at(path) is None:
-            faults.append(Fault(dotted, "expected the path of a setting there is"))
+            faults.append(Fault(dotted, "expected the path of an existing setting"))
             continue
         _put(document, path, value)
         sources[dotted] = "runtime"
@@ -132,7 +132,7 @@ def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
         # Sections that begin with x- hold what others merge, as in a compose file.
         return {key: _copied(value, budget) for key, value in document.items() if not key.startswith("x-")}
     except (NotYamlError, RecursionError):
-        faults.append(Fault(name, "expected YAML in which no anchor holds itself or grows without end"))
+        faults.append(Fault(name, "expected YAML without recursive or exploding anchors"))
         return {}
 
 
@@ -175,7 +175,7 @@ def _token(token: str) -> list[Fault]:
     """Find a token that nobody could show."""
     where = "orchestration.control_token"
     if token and not trimmed(token):
-        return [Fault(where, "expected a token, got blanks; leave it out where none is wanted")]
+        return [Fault(where, "expected a token, got blanks; omit it if none is wanted")]
     if any(unicodedata.category(each) == "Cc" for each in token):
         return [Fault(where, "expected a token without line breaks and other control characters inside")]
     return []
@@ -270,7 +270,7 @@ def _texts(
     if value is None:
         return {}, []
     if not isinstance(value, dict):
-        return None, [Fault(_named(path, origin), "expected texts by name")]
+        return None, [Fault(_named(path, origin), "expected names with text values")]
     faults: list[Fault] = []
     texts: dict[str, str] = {}
     for name, text in value.items():
@@ -290,14 +290,18 @@ def _services(
 ) -> tuple[Any, list[Fault]]:
     """Decode the services; what a known one does not name keeps that service's own default."""
     if not isinstance(value, dict):
-        return None, [Fault(_named(path, origin), f"expected services by name, got {type_words(value)}")]
+        return None, [
+            Fault(
+                _named(path, origin), f"expected service names with their settings, got {type_words(value)}"
+            )
+        ]
     defaults = Settings().services
     services: dict[str, Service] = {} if value else dict(defaults)
     faults: list[Fault] = []
     for name, node in value.items():
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
             faults.append(
-                Fault(_dotted((*path, name)), "expected a name of small letters, digits and hyphens")
+                Fault(_dotted((*path, name)), "expected a name of lower-case letters, digits and hyphens")
             )
             continue
         dialect = node.get("dialect") if isinstance(node, dict) else None
@@ -377,13 +381,16 @@ def _tls(settings: Settings) -> list[Fault]:
     if frontend.server != "hypercorn":
         for name, is_wanted in (("http2", frontend.http2), ("http3", frontend.http3)):
             if is_wanted:
-                expected = "expected false; the own server speaks HTTP/1.1, frontend.server: hypercorn more"
+                expected = (
+                    "expected false; the built-in server supports only HTTP/1.1 (frontend.server: hypercorn "
+                    "supports more)"
+                )
                 return [Fault(f"orchestration.frontend.{name}", expected)]
     if frontend.http3 and not frontend.tls_certificate:
         expected = "expected false, or a certificate: see orchestration.frontend.tls_certificate"
         return [Fault("orchestration.frontend.http3", expected)]
     if frontend.http3 and frontend.workers > 1:
-        expected = "expected false, or one worker: datagrams of one client would come to several"
+        expected = "expected false, or one worker: one client's datagrams would reach several workers"
         return [Fault("orchestration.frontend.http3", expected)]
     if bool(frontend.tls_certificate) == bool(frontend.tls_key):
         return []

@@ -55,7 +55,7 @@ def overrides(
         if path_or_none is None and _is_link(variable, environ[variable]):
             continue
         if path_or_none is None:
-            faults.append(Fault(variable, "expected ORCH_SECTION__KEY of a setting there is"))
+            faults.append(Fault(variable, "expected ORCH_SECTION__KEY of an existing setting"))
         else:
             found.append((variable, path_or_none, _scalar(path_or_none, environ[variable])))
     return found

@@ -75,7 +75,7 @@ def read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise SettingsError([Fault(str(path), f"expected a file to read: {error.strerror}")]) from error
+        raise SettingsError([Fault(str(path), f"expected a readable file: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise SettingsError([Fault(str(path), f"expected UTF-8 text: {error}")]) from error
 
@@ -115,7 +115,7 @@ class LiveSettings:
             log.info(
                 "variables ignored",
                 variables=list(self._decoded.ignored),
-                reason="they are links of Kubernetes or Docker, and no settings",
+                reason="they are service links of Kubernetes or Docker, not settings",
             )
         self._wanted = self._decoded.settings
         self._read_at = wall()
@@ -203,7 +203,7 @@ class LiveSettings:
         refused = tuple(Fault(path, str(why_fixed(path))) for path in sorted(runtime.keys() - kept.keys()))
         if refused and refused != self._refused:
             log.warning(
-                "settings refused that do not change at run time", paths=[each.path for each in refused]
+                "settings refused that cannot change at run time", paths=[each.path for each in refused]
             )
             text = f"A change of settings from the store was refused: {refused[0]}."
             self._events.record("bad", "settings", text)

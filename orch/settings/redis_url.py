@@ -65,7 +65,7 @@ def read_address(url: str) -> Address:
         raise ValueError(_EXPECTED)
     allowed = {"db", *_TLS_FILES, *_TLS_CHOICES} if is_tls else {"db"}
     if unknown := sorted(options.keys() - allowed):
-        raise ValueError(f"{unknown[0]} is no option of such an address")
+        raise ValueError(f"{unknown[0]} is not an option of such an address")
     return Address(
         shown=shown(url),
         host="" if is_unix else parts.hostname or "",

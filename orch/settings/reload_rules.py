@@ -9,10 +9,10 @@ from msgspec import Struct
 from orch.settings.structs import Settings
 
 NEEDS_RESTART: Final[Mapping[str, str]] = {
-    "orchestration.frontend": "the listening socket is opened once",
-    "session_management.persistence": "the store is opened once",
-    "session_management.sqlite_path": "the store is opened once",
-    "session_management.redis_url": "the store is opened once",
+    "orchestration.frontend": "listening sockets are opened at start",
+    "session_management.persistence": "the store is opened at start",
+    "session_management.sqlite_path": "the store is opened at start",
+    "session_management.redis_url": "the store is opened at start",
 }
 
 #: What of those sections applies at once all the same.

@@ -31,7 +31,7 @@ class Kind(Enum):
 
 _WHY_FIXED: Final[Mapping[Kind, str]] = {
     Kind.SECRET: "is a secret",
-    Kind.URL: "is an address that the service sends its keys to",
+    Kind.URL: "is an address to which the service sends its keys",
     Kind.COMMAND: "starts a program",
     Kind.FILE: "names a file",
 }
@@ -76,13 +76,13 @@ def why_fixed(path: str) -> str | None:
     if (isinstance(kind, type) and issubclass(kind, Section)) or get_origin(kind) is dict:
         if kind is not None and get_origin(kind) is dict and _kind(kind) is not Kind.PLAIN:
             return _sentence(_kind(kind))
-        return "is a whole section: name one value of it"
+        return "is a section: name one of its values"
     found = Kind.PLAIN if kind is None else _kind(kind)
     return None if found is Kind.PLAIN else _sentence(found)
 
 
 def _sentence(kind: Kind) -> str:
-    return f"{_WHY_FIXED[kind]}: set it in the file or in the environment, and start the service again"
+    return f"{_WHY_FIXED[kind]}: set it in the file or the environment, and restart the service"
 
 
 def masked(path: str, value: Any) -> Any:
@@ -133,7 +133,7 @@ def given(path: str, value: Any) -> str:
             return type_words(value)
         return shown if len(shown) <= 60 else shown[:57] + "…"  # noqa: PLR2004 - one line of a terminal
     if kind is Kind.URL and isinstance(value, str):
-        return repr(_without_words_as_port(mask_url(value))) if "://" in value else "a text that is no URL"
+        return repr(_without_words_as_port(mask_url(value))) if "://" in value else "a text that is not a URL"
     return f"{type_words(value)} (not shown)"
 
 

@@ -18,7 +18,7 @@ _KINDS: Final = {
 }
 _DEEPEST: Final = 64
 _UNUSABLE: Final = re.compile("[\0\ud800-\udfff]")
-UNUSABLE_TEXT: Final = "text without NUL and without halves of letters (lone surrogates)"
+UNUSABLE_TEXT: Final = "text without NUL and lone surrogates"
 """What is expected where :func:`is_unusable`."""
 
 

@@ -45,4 +45,4 @@ class Boundary:
     def note(self, error: Exception, **item: Any) -> None:
         """Count and log what one item has raised, where the loop itself has caught it."""
         self.failures += 1
-        _log.error("item failed, the loop goes on", loop=self.loop, exc_info=error, **item)
+        _log.error("item failed, loop continues", loop=self.loop, exc_info=error, **item)

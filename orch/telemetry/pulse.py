@@ -79,7 +79,7 @@ class Pulse:
         if passed > GAP:
             self._resumed_at = now
             self.gaps += 1
-            _log.warning("was stopped", seconds=round(passed, 1))
+            _log.warning("process was suspended", seconds=round(passed, 1))
             self._events.record(
                 "warn",
                 SUBJECT,
@@ -90,7 +90,7 @@ class Pulse:
         if abs(shown - passed) > JUMP:
             self.jumps += 1
             way = "forward" if shown > passed else "back"
-            _log.warning("clock was set", seconds=round(shown - passed, 1))
+            _log.warning("clock jumped", seconds=round(shown - passed, 1))
             self._events.record(
                 "warn",
                 SUBJECT,

@@ -69,7 +69,7 @@ def find_faults(settings: Settings, environ: Mapping[str, str] | None = None) ->
         try:
             make_context(service.ca_file)
         except (OSError, ValueError) as error:
-            why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else _why(error)
+            why = "contains no PEM certificate" if isinstance(error, ssl.SSLError) else _why(error)
             expected = f"expected a PEM file of certificates; {mask_file(service.ca_file)} {why}"
             faults.append(Fault(f"services.{name}.ca_file", expected))
     if any(service.url.startswith("https:") for service in settings.services.values()):
@@ -81,14 +81,14 @@ def in_words(error: ssl.SSLError) -> str:
     """Return what is wrong with the other side's TLS and what to do, as the rest of a sentence."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         if error.reason in {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"}:
-            return "it does not speak TLS; is its url one of http://?"
+            return "it does not speak TLS; should its url begin with http://?"
         return f"it does not speak TLS as expected ({(error.reason or 'handshake failed').lower()})"
     if error.verify_code in _HOSTNAME:
-        return "its certificate is for another name than the one in its url"
+        return "its certificate is for another host name than its url"
     if error.verify_code == _EXPIRED:
         return "its certificate has expired; renew it there"
     if error.verify_code == _NOT_YET:
-        return "its certificate is not valid yet; compare the clocks of both machines"
+        return "its certificate is not valid yet; check the clocks of both machines"
     return (
         f"its certificate is not trusted ({error.verify_message}); "
         "name the authority that signed it, or the certificate itself, in the service's ca_file"

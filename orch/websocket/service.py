@@ -226,7 +226,7 @@ class HubService:
         with trio.move_on_after(SPEECH_PATIENCE) as patience:
             await self._speaking.drain()
         if patience.cancelled_caught:
-            _log.warning("speech given up at shutdown")
+            _log.warning("speech dropped at shutdown")
 
     async def _drain_connections(self) -> None:
         waiting = list(self._connections.values())

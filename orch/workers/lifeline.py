@@ -105,7 +105,7 @@ class Lifeline:
         try:
             self.apart = (open_own(port),)
         except OSError as error:
-            log.error("own port not opened", port=port, reason=error.strerror)  # noqa: TRY400 - it says all
+            log.error("worker port not opened", port=port, reason=error.strerror)  # noqa: TRY400 - it says all
 
     def ready(self, grace: float) -> None:
         """Tell the parent that this worker serves."""
@@ -128,9 +128,13 @@ class Lifeline:
         try:
             os.write(self._report, msgspec.json.encode(report) + b"\n")
         except BrokenPipeError:
-            log.warning("parent gone", report=report.state)  # the watch on the input ends this worker
+            log.warning(
+                "parent process ended", report=report.state
+            )  # the watch on the input ends this worker
         except BlockingIOError:
-            log.warning("parent does not read", report=report.state)  # it is stopped, and judges nobody
+            log.warning(
+                "parent process does not read", report=report.state
+            )  # it is stopped, and judges nobody
 
     def watch(
         self,

@@ -119,7 +119,7 @@ class Workers:
             has_hung_up = False
             async for number in received:
                 name = signal.Signals(number).name
-                log.info("asked", signal=name, workers=repr(self._fleet))
+                log.info("signal received", signal=name, workers=repr(self._fleet))
                 now = trio.current_time()
                 if number != signal.SIGHUP:
                     self._happened(self._fleet.stop(now))
@@ -261,7 +261,7 @@ class Workers:
                 with self._boundary.item(worker=place):
                     self._hear(worker, msgspec.json.decode(line, type=Report))
             if len(heard) > LONGEST_REPORT:
-                log.error("report too long", worker=place)
+                log.error("worker report too long", worker=place)
                 return
 
     def _hear(self, worker: int, report: Report) -> None:
@@ -279,7 +279,7 @@ class Workers:
             case "leaving":
                 self._happened(self._fleet.leaving(worker, report.grace, now))
             case _:
-                log.debug("report of an unknown kind", state=report.state)
+                log.debug("unknown report", state=report.state)
 
     def _tell_served(self, worker: int) -> None:
         """Tell a worker that is not ready that another serves, and that nobody needs it to answer early."""
@@ -289,4 +289,4 @@ class Workers:
         try:
             os.write(process.stdin.fileno(), b".")
         except (BlockingIOError, BrokenPipeError):
-            log.debug("worker not told", worker=worker)  # it is stuck or gone, and answers nobody either
+            log.debug("worker not reachable", worker=worker)  # it is stuck or gone, and answers nobody either

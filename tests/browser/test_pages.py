@@ -479,7 +479,7 @@ def test_a_file_of_settings_is_imported_after_what_it_changes_was_shown(
             f"    allowed_hosts: [{LONG_LIST}]\n"
             "services:\n  audio-service: {url: 'http://else:1'}\n"
         )
-        expect(dialog).to_contain_text("after a restart: it waits because the listening socket")
+        expect(dialog).to_contain_text("after a restart: it waits because listening sockets")
         expect(dialog).to_contain_text("not changed: it is an address")
         assert violations(page, axe) == []
         assert dialog.evaluate(INSIDE)

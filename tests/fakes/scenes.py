@@ -412,7 +412,7 @@ def broken(now: float) -> Scene:
             "path": "orchestration.frontend.port",
             "old": 3000,
             "new": 3001,
-            "reason": "the listening socket is opened once",
+            "reason": "listening sockets are opened at start",
         }
     ]
     scene["config"]["file"]["faults"] = [

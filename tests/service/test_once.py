@@ -122,7 +122,7 @@ def test_a_back_end_that_dies_is_started_again_by_one_worker(tmp_path: Path) -> 
             assert len(set(daemon.fences)) == 1
 
             holders = [
-                worker for worker in running if any("lease taken" in str(line) for line in worker.lines)
+                worker for worker in running if any("lease acquired" in str(line) for line in worker.lines)
             ]
             assert len(holders) == 1
             (other,) = (worker for worker in running if worker is not holders[0])

@@ -96,7 +96,7 @@ def test_where_it_cannot_be_shared_is_a_fault(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 2
-    assert "expected an address of a network" in ended.stderr
+    assert "expected a network address" in ended.stderr
 
 
 def test_links_copied_on_the_machine_itself_are_to_lead_to_the_public_address(tmp_path: Path) -> None:

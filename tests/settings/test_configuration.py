@@ -26,7 +26,7 @@ def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The sentence has the path."""
-    with pytest.raises(SettingsError, match=r"nothing\.yaml: expected a file to read"):
+    with pytest.raises(SettingsError, match=r"nothing\.yaml: expected a readable file"):
         configuration(tmp_path / "nothing.yaml")
 
 

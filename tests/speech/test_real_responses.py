@@ -84,7 +84,7 @@ def test_packed_or_marked_answers_are_read(pack: Any) -> None:
 
 
 def test_a_small_answer_that_unpacks_to_very_much_is_refused() -> None:
-    with pytest.raises(ProblemError, match="unpacks to more than"):
+    with pytest.raises(ProblemError, match="decompresses to more than"):
         read_transcription("/", FakeAnswer(200, gzip.compress(b'{"text": "%b"}' % (b"a" * 20_000_000))))
 
 

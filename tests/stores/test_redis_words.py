@@ -58,7 +58,7 @@ def test_what_nobody_has_foreseen_is_passed_on() -> None:
 
 
 def test_what_is_about_one_command_is_not_about_all() -> None:
-    """A store takes no writes where the server says so of every one."""
+    """A store accepts no writes where the server says so of every one."""
     assert is_refusing("OOM command not allowed when used memory > 'maxmemory'.")
     assert not is_refusing("WRONGTYPE Operation against a key holding the wrong kind of value")
     assert not is_refusing("this user has no permissions to run the 'set' command")

@@ -27,8 +27,8 @@ import pytest
             ["demo"],
             {"WORKERS": "2", "ORCH_SESSION_MANAGEMENT__PERSISTENCE": "redis"},
             (
-                "orchestration.frontend.workers: expected 1 for orch demo, whose back ends are one worker's; "
-                "orch serve runs several\n"
+                "orchestration.frontend.workers: expected 1: orch demo runs one worker; "
+                "orch serve can run several\n"
             ),
         ),
     ],

@@ -224,7 +224,7 @@ def test_a_service_that_was_stopped_as_a_whole_kills_no_worker(tmp_path: Path) -
         time.sleep(0.3)
         for pid in everyone[1:]:
             os.kill(pid, signal.SIGCONT)
-        s.wait_for_line("was stopped")
+        s.wait_for_line("process was suspended")
         time.sleep(3)
         assert not [line for line in s.lines if line.get("event") == "worker killed"]
         assert all(is_alive(pid) for pid in before.values())

@@ -266,7 +266,7 @@ class Exchange:
             await reader.linger()
             return False
         if not self._encoder.is_done:
-            _log.error("answer not completed", path=self._head.path)
+            _log.error("response not completed", path=self._head.path)
             return False
         if not self._encoder.keep_alive:
             if not self._is_read:

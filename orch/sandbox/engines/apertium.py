@@ -112,7 +112,7 @@ async def find() -> "Apertium | None":
     try:
         listed = await trio.run_process([program, "-l"], capture_stdout=True, capture_stderr=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        log.warning("apertium cannot say which directions it has", reason=str(error))
+        log.warning("apertium directions unknown", reason=str(error))
         return None
     modes = read_modes(listed.stdout.decode(errors="replace"))
     data = Path(os.environ.get("APERTIUM_DATADIR", DEFAULT_DATA))
@@ -211,10 +211,10 @@ class Direction:
             try:
                 await self._ask_command("a")
             except TranslationFailed as error:
-                log.warning("a direction is not offered", mode=self._mode, reason=str(error))
+                log.warning("direction not offered", mode=self._mode, reason=str(error))
                 return False
             return True
-        log.warning("a direction is not offered", mode=self._mode, reason=f"no answer within {PROBE:g} s")
+        log.warning("direction not offered", mode=self._mode, reason=f"no answer within {PROBE:g} s")
         return False
 
     async def _answer(self, words: str) -> str:
@@ -223,7 +223,7 @@ class Direction:
             try:
                 return await self._ask_pipeline(words)
             except (OSError, trio.BrokenResourceError) as error:
-                log.warning("the pipeline broke", mode=self._mode, reason=repr(error))
+                log.warning("pipeline failed", mode=self._mode, reason=repr(error))
         return await self._ask_command(words)
 
     async def _ask_pipeline(self, words: str) -> str:

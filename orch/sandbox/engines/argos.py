@@ -20,7 +20,7 @@ async def find() -> "Argos | None":
         return None
     translations = await trio.to_thread.run_sync(_load, abandon_on_cancel=True)
     if not translations:
-        log.info("Argos Translate has no packages: argospm install translate-en_es")
+        log.info("Argos Translate has no packages installed: argospm install translate-en_es")
         return None
     return Argos(translations)
 

@@ -112,7 +112,7 @@ class PocketSphinx:
             self._frames.send_nowait(FRAME.pack(number, b"C", 0))
         except (trio.WouldBlock, trio.BrokenResourceError):
             # Full only where the worker has stopped reading, broken only where it is gone: both end `run`.
-            log.warning("the worker cannot be told to stop a job", job=number)
+            log.warning("job not cancelled", job=number)
 
     async def _send(self, process: trio.Process) -> None:
         """Hand the frames on, each whole: a cancelled request must not leave half a frame in the pipe."""

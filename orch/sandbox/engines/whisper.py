@@ -174,9 +174,7 @@ class Whisper:
             if is_stopped():
                 break
             if is_doubted(segment):
-                log.info(
-                    "a text that the engine doubts is left out", seconds=round(segment.end - segment.start, 2)
-                )
+                log.info("text of low confidence dropped", seconds=round(segment.end - segment.start, 2))
                 continue
             heard.append(_segment(segment))
         probability = None if language else round(float(info.language_probability), 6)

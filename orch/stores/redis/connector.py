@@ -151,13 +151,13 @@ class Connecting:
             self._say_once("store operation failed", words)
             self.last_error = f"{self.url}: {words}"
         elif self.state in ("open", "refusing"):
-            self._note(words, "store takes no writes")
+            self._note(words, "store accepts no writes")
             self._enter("refusing")
 
     def damaged(self, keys: str, reason: str) -> None:
         """Take in that something stored under these keys cannot be worked with."""
         words = damage(keys, reason)
-        self._say_once("stored data cannot be used", words)
+        self._say_once("stored data invalid", words)
         self.last_error = f"{self.url}: {words}"
         self._damage.note(words, trio.current_time())
 
@@ -231,7 +231,7 @@ class Connecting:
                     if trouble is None:
                         self._enter("open")
                     else:
-                        self._note(trouble, "store takes no writes")
+                        self._note(trouble, "store accepts no writes")
                         self._enter("refusing")
                     task_status.started(scope)
                     nursery.start_soon(self._pipeline.write, spoken)

@@ -327,7 +327,7 @@ class Feed:
     def _say_unreadable(self, name: bytes, error: Exception) -> None:
         channel = name[:200].decode(errors="replace")
         if self._said.is_new(channel, trio.current_time()):
-            _log.warning("message of another worker not understood", channel=channel, reason=str(error)[:200])
+            _log.warning("message of another worker invalid", channel=channel, reason=str(error)[:200])
 
     def _news(self, name: bytes, data: bytes) -> None:
         if name in self.asking.channels:
@@ -389,7 +389,7 @@ class Feed:
         except Exception:  # noqa: BLE001 - a boundary: the listener is another room
             # Whoever listens must not stop what is passed on to everyone else.
             self.failures += 1
-            _log.exception("listener to news failed")
+            _log.exception("listener to store events failed")
 
     async def _mend(self, session_id: str, head: SessionRecord | None, passed_on: int, newest: int) -> None:
         """Pass on what a session has and this worker has not heard."""
@@ -406,11 +406,11 @@ class Feed:
         follower.is_missing = False
         if not follower.compare(head.offset, passed_on=passed_on, newest=newest):
             self.failures += 1
-            _log.warning("a message was published that is not stored", session=session_id, offset=passed_on)
+            _log.warning("published message not stored", session=session_id, offset=passed_on)
         if follower.is_behind and follower.newest > head.offset:
             self._look_at(session_id, within=GRACE)
         if head.offset < follower.position and head.offset < follower.sure:
-            _log.warning("the server came back with less", session=session_id, offset=head.offset)
+            _log.warning("store lost messages", session=session_id, offset=head.offset)
             await self._execute(self._commands.raise_offset(session_id, follower.epoch, follower.sure))
             return
         if head.offset <= follower.position:
@@ -436,7 +436,7 @@ class Feed:
         self._pass_on(follower, session_id, found)
         if follower.position < until:
             # Captions are no longer stored: those here must not believe that they have heard it all.
-            _log.warning("missed more than is stored", session=session_id, offset=follower.position)
+            _log.warning("missed messages no longer stored", session=session_id, offset=follower.position)
             self._gone(session_id, is_lost=True)
 
     def _gone(self, session_id: str, *, keep: bool = False, is_lost: bool = False) -> None:

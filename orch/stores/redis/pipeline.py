@@ -303,7 +303,7 @@ class Pipeline:
             try:
                 batch.calls.append(self._words(batch, group, place))
             except Exception as error:  # noqa: BLE001 - a boundary: one operation is no other's
-                _log.error("store operation has no words", exc_info=error)
+                _log.error("store operation not encodable", exc_info=error)
                 for operation in group:
                     self._refuse(operation, "The operation cannot be encoded for Redis.", error)
             else:

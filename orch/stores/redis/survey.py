@@ -146,7 +146,7 @@ class Asking:
             return
         question.size += len(answer)
         if question.size > ANSWERS_BYTES:
-            _log.warning("answers too long", worker=worker, bytes=question.size)
+            _log.warning("survey replies too long", worker=worker, bytes=question.size)
             answer = b""
         question.answers[worker] = answer
         question.look()
@@ -166,9 +166,9 @@ class Asking:
         try:
             answer = listener(payload)
         except Exception:  # noqa: BLE001 - a boundary: the listener is another room
-            _log.exception("question could not be answered")
+            _log.exception("survey not answered")
             return b""
         if len(answer) > ANSWER_BYTES:
-            _log.error("answer too long", bytes=len(answer))
+            _log.error("survey reply too long", bytes=len(answer))
             return b""
         return answer

@@ -84,7 +84,7 @@ class SessionFile:
         try:
             if begin_opening(database, self._boot):
                 renewed = statements.renew_epochs(database)
-                _log.warning("machine stopped before the store was closed", sessions_renewed=renewed)
+                _log.warning("store was not closed cleanly", sessions_renewed=renewed)
         except sqlite3.Error as error:
             database.close()
             raise StoreError(self._path, explain(error)) from error
@@ -97,13 +97,13 @@ class SessionFile:
         """Put room by, and let an older file give room back; neither has to succeed."""
         try:
             if use_incremental_vacuum(database, self._path):
-                _log.info("store written anew, to give room back from now on", path=str(self._path))
+                _log.info("store rewritten to enable releasing disk space", path=str(self._path))
         except (OSError, sqlite3.Error) as error:
-            _log.warning("store cannot give room back", path=str(self._path), reason=str(error))
+            _log.warning("store cannot release disk space", path=str(self._path), reason=str(error))
         try:
             self.reserve.fill()
         except OSError as error:
-            _log.warning("no room can be put by", path=str(self._path), reason=str(error))
+            _log.warning("disk reserve not created", path=str(self._path), reason=str(error))
 
     def close(self) -> None:
         """Close the file; all that was committed is in it, and on the disk."""
@@ -150,7 +150,7 @@ class SessionFile:
             except sqlite3.Error as error:
                 if trouble_of(error) is Trouble.FULL and self.reserve.release():
                     continue
-                _log.warning("no room can be given back", path=str(self._path), reason=explain(error))
+                _log.warning("disk space not released", path=str(self._path), reason=explain(error))
             return
 
     def _rescue(self) -> tuple[str, Trouble | None]:
@@ -161,7 +161,7 @@ class SessionFile:
                 saved = self._path.with_name(f"{self._path.name}.saved-{int(time())}")
                 copy_to(self.database, saved)
                 self._is_saved = True
-                _log.error("store was replaced by another file", path=str(self._path), saved=str(saved))
+                _log.error("store file replaced", path=str(self._path), saved=str(saved))
             return "", Trouble.REPLACED
         database, self._database = self.database, None
         if now is None:
@@ -185,7 +185,7 @@ class SessionFile:
         self._database = open_database(self._path, migrations())
         begin_opening(self._database, self._boot)
         self._identity = _identity(self._path)
-        _log.error("store was deleted while in use and was written anew", path=str(self._path))
+        _log.error("store file deleted while in use, written again", path=str(self._path))
         return f"{self._path} was deleted while in use. It was written again; no data is missing.", None
 
 

@@ -61,7 +61,7 @@ class Reserve:
                 if own_shortage(error) is not None:
                     raise
                 self._is_refused = True
-                _log.warning("no room can be put by", path=str(self._path), reason=str(error))
+                _log.warning("disk reserve not created", path=str(self._path), reason=str(error))
             free = free_bytes(self._path.parent)
         if free is not None and free < least:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))

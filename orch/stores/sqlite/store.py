@@ -261,7 +261,7 @@ class SqliteStore:
 
     def _note(self, trouble: Trouble, detail: str = "") -> None:
         if self._condition.note(trouble, detail, at=self._wall()):
-            _log.error("store in trouble", path=str(self._path), trouble=str(trouble), detail=detail)
+            _log.error("store degraded", path=str(self._path), trouble=str(trouble), detail=detail)
 
     async def _look(self) -> None:
         """See whether the file is still there, and, where something was the matter, whether it is over."""
@@ -282,7 +282,7 @@ class SqliteStore:
             for each in owed:
                 self._owed.pop(each, None)
             if self._condition.looked_well():
-                _log.info("store out of trouble", path=str(self._path))
+                _log.info("store recovered", path=str(self._path))
 
     async def _watch(self) -> Never:
         """Announce what lasts."""
@@ -566,4 +566,4 @@ class SqliteStore:
         except sqlite3.Error as error:
             # What was committed is in the write-ahead log and is found by the next opening.
             self._last_error = f"{self._path}: {explain(error)}"
-            _log.warning("store closed without a checkpoint", path=str(self._path), reason=explain(error))
+            _log.warning("store closed without checkpoint", path=str(self._path), reason=explain(error))

@@ -127,9 +127,7 @@ class Elsewhere:
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             # Anyone who can speak to the server can say anything there.
             self.not_understood += 1
-            _log.debug(
-                "message of another worker not understood", session=session_id, reason=str(error)[:200]
-            )
+            _log.debug("message of another worker invalid", session=session_id, reason=str(error)[:200])
 
     def _gone(self, session_id: str) -> None:
         self._neighbours.let_go(session_id)

@@ -104,7 +104,7 @@ class Beginnings:
         ended = await rooms.expire(unused, before) if unused else 0
         if ended:
             self.ended_early += ended
-            _log.warning("sessions ended early to make room", count=ended)
+            _log.warning("empty sessions ended early", count=ended)
         return ended
 
     def _unattended(self) -> float:

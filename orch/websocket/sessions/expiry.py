@@ -41,7 +41,7 @@ class Sweeper:
                     await self.sweep()
                 except ProblemError as error:
                     # The store is not there; the next sweep finds the same sessions.
-                    _log.warning("sweep put off", reason=error.detail)
+                    _log.warning("session expiry postponed", reason=error.detail)
 
     async def keep(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Where workers share the sessions: see to it that none is ended elsewhere while it is in use here.
@@ -66,7 +66,7 @@ class Sweeper:
                         touched_at = trio.current_time()
                         await rooms.store.touch(self._in_use(), rooms.wall())
                 except ProblemError as error:
-                    _log.warning("sessions in use not noted", reason=error.detail)
+                    _log.warning("activity of sessions not stored", reason=error.detail)
 
     def _in_use(self) -> list[str]:
         before = self._rooms.wall() - self._rooms.settings.orchestration.websocket.session_timeout

@@ -54,7 +54,7 @@ class SpaceKeeper:
                     is_counted = True
                 except ProblemError as error:
                     if is_counted:  # said once: the store itself says what is the matter, and for how long
-                        _log.warning("stored bytes not counted", reason=error.detail)
+                        _log.warning("stored bytes not read", reason=error.detail)
                     is_counted = False
             await trio.sleep(self._pause())
 

@@ -230,7 +230,7 @@ class Recordings:
         try:
             return msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError as error:  # of a worker of another version
-            _log.warning("answer not understood", reason=str(error))
+            _log.warning("reply invalid", reason=str(error))
             return None
 
     def _name(self, session: Session, name: str | None) -> str | None:

@@ -285,7 +285,7 @@ class Speaking:
             try:
                 progress = msgspec.json.decode(answer.data, type=Progress | None)
             except msgspec.DecodeError as error:  # of a worker of another version
-                _log.warning("answer not understood", worker=answer.worker.name, reason=str(error))
+                _log.warning("reply invalid", worker=answer.worker.name, reason=str(error))
                 continue
             if progress is not None:
                 return progress
@@ -439,7 +439,7 @@ class Speaking:
                 await trio.sleep(RENAME_INTERVAL)
         except ProblemError as error:
             # Presence shows the name, and the next line carries it.
-            _log.warning("name not published", session_id=session_id, reason=error.detail)
+            _log.warning("rename not published", session_id=session_id, reason=error.detail)
         finally:
             self._renaming.discard(member)
 
