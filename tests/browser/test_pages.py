@@ -107,7 +107,7 @@ def test_figures_that_stop_coming_are_called_old(page_at: PageAt) -> None:
         page = page_at(running.url)
         settled(page)
         running.service.is_quiet = True
-        expect(page.locator("#live")).to_have_attribute("data-state", "stale", timeout=15_000)
+        expect(page.locator("#live")).to_have_attribute("data-state", "stale")
         expect(page.locator("#live-text")).to_contain_text("s old")
 
 

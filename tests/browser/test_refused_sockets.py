@@ -58,7 +58,7 @@ def test_a_proxy_without_its_service_is_named(page_at: PageAt, tmp_path: Path) -
         expect(page.locator("#live")).to_have_attribute("data-state", "live")
         running.stop()
         words = "A proxy in front of the service got no response from it (502)."
-        expect(bar).to_contain_text(words, timeout=20_000)
+        expect(bar).to_contain_text(words)
         expect(bar).to_contain_text("The connection to the service is lost.")
 
 

@@ -178,7 +178,7 @@ def test_everyone_on_every_worker_is_told_and_shown_and_one_is_closed(
     theirs.get_by_role("link").click()
     page.locator("#connection").get_by_role("button", name="Close this connection").click()
     page.get_by_role("dialog").get_by_role("button", name="Close connection").click()
-    expect(page.locator("#connection")).to_contain_text("This connection has ended.", timeout=20_000)
+    expect(page.locator("#connection")).to_contain_text("This connection has ended.")
     expect(other.locator("#connection-bar")).to_be_visible()
     other.close()
 
@@ -190,4 +190,4 @@ def test_a_real_worker_that_stops_is_named_and_comes_back(both: TwoWorkers, page
     expect(page.locator("#worker-field")).to_be_visible(timeout=20_000)
     with stopped(both.pids()[1]):
         expect(page.locator("#problems .banner")).to_be_visible(timeout=30_000)
-    expect(page.locator("#problems .banner")).to_have_count(0, timeout=30_000)
+    expect(page.locator("#problems .banner")).to_have_count(0)
