@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.redis import redis_server
-from tests.fakes.service import RunningService, service
+from tests.fakes.service import READY_LIMIT, RunningService, service
 
 SETTINGS = """\
 services:
@@ -27,7 +27,7 @@ def health(s: RunningService) -> dict[str, Any]:
 
 def until(wanted: Callable[[], bool]) -> None:
     """Wait for what nobody tells of."""
-    give_up_at = time.monotonic() + 60
+    give_up_at = time.monotonic() + READY_LIMIT
     while not wanted():
         assert time.monotonic() < give_up_at
         time.sleep(0.05)

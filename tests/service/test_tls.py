@@ -20,7 +20,7 @@ from tests.fakes.client import connected
 from tests.fakes.http3 import http3
 from tests.fakes.redis import redis_server
 from tests.fakes.running import run
-from tests.fakes.service import RunningService, service
+from tests.fakes.service import READY_LIMIT, RunningService, service
 
 ROOT = Path(__file__).parents[2]
 SERVERS = ["orch", "hypercorn"]
@@ -54,7 +54,7 @@ def served(port: int) -> bytes:
 
 def wait_until_served(port: int, pair: tuple[Path, Path]) -> None:
     """Wait for the pair in the files, which were written one after the other."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + READY_LIMIT
     while served(port) != in_file(pair[0]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -216,7 +216,7 @@ session_management: {{persistence: redis, redis_url: "{redis.url}"}}
             first = in_file(pair[0])
             assert {served(s.port) for _ in range(8)} == {first}
             write_pair(pair)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + READY_LIMIT
             while {served(s.port) for _ in range(8)} != {in_file(pair[0])}:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
