@@ -13,7 +13,7 @@ import trio
 from orch.protocol.messages import Transcript, Translation, encode
 from orch.speech.exports import Choice
 from orch.web.transcripts import Transcripts
-from orch.websocket.sessions.sessions import KeptMessages
+from orch.websocket.sessions.sessions import StoredMessages
 
 SAID = "had he married a more amiable woman he might have been made still more respectable than he was "
 READ = "si se hubiera casado con una mujer más amable podría haber sido aún más respetable de lo que era "
@@ -28,7 +28,7 @@ class History:
         for index in range(lines):
             frames.append(encode(_said(index, (said * (letters // len(said) + 1))[:letters])))
             frames.append(encode(_read(index, (READ * (letters // len(READ) + 1))[:letters])))
-        self._kept = KeptMessages(
+        self._kept = StoredMessages(
             session_id="s",
             epoch="e",
             offset=len(frames),
@@ -41,7 +41,7 @@ class History:
         await trio.lowlevel.checkpoint()
         return self._kept.epoch, self._kept.offset
 
-    async def messages(self, _session_id: str) -> KeptMessages:
+    async def messages(self, _session_id: str) -> StoredMessages:
         """Return what is kept."""
         await trio.lowlevel.checkpoint()
         return self._kept

@@ -34,8 +34,8 @@ def sums(
     )
     yield Bounded(
         name="stored_bytes",
-        taken=hub.space.taken,
-        limit=hub.space.limit,
+        taken=hub.storage.taken,
+        limit=hub.storage.limit,
         setting="session_management.max_bytes",
         is_shared=True,
     )

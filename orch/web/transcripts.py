@@ -14,7 +14,7 @@ from quart.wrappers.response import DataBody
 from orch.problems import ProblemError
 from orch.speech.cues import Pace
 from orch.speech.exports import Choice, File, export, format_of, of_history
-from orch.websocket.sessions.sessions import KeptMessages
+from orch.websocket.sessions.sessions import StoredMessages
 
 _Item = TypeVar("_Item")
 
@@ -41,7 +41,7 @@ class Histories(Protocol):
         """Return a session's epoch and newest offset. Raises ``unknown_session``."""
         ...
 
-    async def messages(self, session_id: str) -> KeptMessages:
+    async def messages(self, session_id: str) -> StoredMessages:
         """Return what a session keeps of what was said. Raises ``unknown_session``."""
         ...
 
@@ -194,7 +194,7 @@ class Transcripts:
             self._bytes -= len(self._ready.popitem(last=False)[1].file.content)
 
 
-def _written(kept: KeptMessages, kind: str, choice: Choice, pace: Pace) -> File:
+def _written(kept: StoredMessages, kind: str, choice: Choice, pace: Pace) -> File:
     messages = of_history(pace(kept.messages))
     return export(messages, kind=kind, session_id=kept.session_id, choice=choice, pace=pace)
 

@@ -16,7 +16,7 @@ from orch.protocol.messages import SystemAnnouncement
 from orch.telemetry.events import EventLog
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
-from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.sessions.sessions import Sessions
 
 #: Characters of an announcement that the event log shows.
 ANNOUNCEMENT_SHOWN: Final = 100
@@ -40,24 +40,24 @@ class Announced(Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
-class Operating:
+class Announcements:
     """Says something to every connection, and closes one; on this worker, and through the store on others.
 
     The mutable state is whether clients have been told that nothing can be kept now.
     """
 
     def __init__(
-        self, *, survey: Survey, connections: Mapping[str, Connection], rooms: Rooms, events: EventLog
+        self, *, survey: Survey, connections: Mapping[str, Connection], sessions: Sessions, events: EventLog
     ) -> None:
         self._survey = survey
         self._connections = connections
-        self._rooms = rooms
+        self._sessions = sessions
         self._events = events
         self._is_degraded = False
         survey.register(_ANNOUNCE, self._announced)
         survey.register(_CLOSE, self._closed)
-        if rooms.elsewhere is not None:
-            rooms.elsewhere.on_state = self.store_changed
+        if sessions.cluster is not None:
+            sessions.cluster.on_state = self.store_changed
 
     async def announce_everywhere(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of every worker; name those that did not answer."""
@@ -109,7 +109,7 @@ class Operating:
 
     def announce(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of this worker."""
-        return self._say(SystemAnnouncement(timestamp=self._rooms.now_ms(), message=text))
+        return self._say(SystemAnnouncement(timestamp=self._sessions.now_ms(), message=text))
 
     def _announced(self, payload: bytes) -> bytes:
         return msgspec.json.encode(self.announce(msgspec.json.decode(payload, type=str)))
@@ -154,7 +154,7 @@ class Operating:
             self._events.record("bad", "sessions", reason or words)
         self._say(
             SystemAnnouncement(
-                timestamp=self._rooms.now_ms(), message=words, state="restored" if is_open else "degraded"
+                timestamp=self._sessions.now_ms(), message=words, state="restored" if is_open else "degraded"
             )
         )
 

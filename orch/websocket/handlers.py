@@ -40,9 +40,9 @@ from orch.websocket.connections.decoding import FRAME_LIMIT, Echo, decode, ident
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
-from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.speech.recordings import Recordings
-from orch.websocket.speech.speech_streams import Speaking
+from orch.websocket.speech.speech_streams import SpeechStreams
 from orch.websocket.topic_publisher import TopicPublisher
 
 #: Seconds a message may take to be handled, those to back ends aside: the gateway has its own time-out. What
@@ -60,7 +60,7 @@ _JSON_HEADERS: Final = ((b"content-type", b"application/json"), (b"accept", b"ap
 _log = structlog.get_logger("websocket")
 
 
-class Answer(Protocol):
+class BackEndResponse(Protocol):
     """What a back end answered."""
 
     @property
@@ -86,7 +86,7 @@ class Gateway(Protocol):
         max_answer: int = ...,
         flow: Flow = ...,
         caller: str = ...,
-    ) -> Answer:
+    ) -> BackEndResponse:
         """Ask a back end."""
 
     def is_public_inside(self, service: str, method: str, path: str) -> bool:
@@ -102,17 +102,17 @@ class Handlers:
     def __init__(
         self,
         *,
-        rooms: Rooms,
+        sessions: Sessions,
         membership: Membership,
         publisher: TopicPublisher,
-        speaking: Speaking,
+        speech_streams: SpeechStreams,
         recordings: Recordings,
         gateway: Gateway,
     ) -> None:
-        self._rooms = rooms
+        self._sessions = sessions
         self._membership = membership
         self._publisher = publisher
-        self._speaking = speaking
+        self._speech_streams = speech_streams
         self._gateway = gateway
         self.problems: dict[str, int] = {}
         # What waits for nothing needs no time-out, which would cost more than the answer.
@@ -126,7 +126,7 @@ class Handlers:
             ServiceMessage: self._service_message,
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
-            AudioStart: speaking.start,
+            AudioStart: speech_streams.start,
             AudioEnd: self._audio_end,
             CancelRecording: recordings.asked,
         }
@@ -223,15 +223,15 @@ class Handlers:
 
     def _ping(self, connection: Connection, message: Ping) -> None:
         connection.answer(
-            Pong(timestamp=self._rooms.now_ms(), id=UNSET if message.id is None else message.id)
+            Pong(timestamp=self._sessions.now_ms(), id=UNSET if message.id is None else message.id)
         )
 
     def _echo(self, connection: Connection, message: Echo) -> None:
-        fields = {"timestamp": self._rooms.now_ms(), **message.fields}
+        fields = {"timestamp": self._sessions.now_ms(), **message.fields}
         connection.answer(Frame(msgspec.json.encode(fields), is_lasting=True))
 
     async def _leave(self, connection: Connection, message: LeaveSession) -> None:
-        self._speaking.hang_up(connection, message.session_id)
+        self._speech_streams.hang_up(connection, message.session_id)
         await self._membership.leave(connection, message)
 
     async def _broadcast(self, connection: Connection, message: Broadcast) -> None:
@@ -239,7 +239,7 @@ class Handlers:
         if member is None:
             raise ProblemError("not_in_session", f"Join session {message.session_id} before sending to it.")
         member.may_speak()
-        limit = self._rooms.settings.orchestration.websocket.max_broadcast_bytes
+        limit = self._sessions.settings.orchestration.websocket.max_broadcast_bytes
         if len(message.data) > limit:
             raise ProblemError(
                 "message_too_large",
@@ -249,14 +249,14 @@ class Handlers:
             )
         connection.pace()
         origin = None if message.id is None else Origin(connection.connection_id, message.id)
-        async with self._rooms.open(message.session_id) as session:
+        async with self._sessions.open(message.session_id) as session:
             said = SessionMessage(
                 timestamp=0,
                 session_id=message.session_id,
                 sender=member.participant_id,
                 data=message.data,
             )
-            ticket = await self._rooms.begin_publish(session, said, origin)
+            ticket = await self._sessions.begin_publish(session, said, origin)
         # Its place among the others is sure. The next message need not wait until it is kept.
         connection.start(partial(self._confirm, connection, session, ticket, message.id))
 
@@ -297,7 +297,7 @@ class Handlers:
             return
         connection.answer(
             ServiceResponse(
-                timestamp=self._rooms.now_ms(),
+                timestamp=self._sessions.now_ms(),
                 id=UNSET if message.id is None else message.id,
                 source_service=message.target_service,
                 action=message.action,
@@ -314,10 +314,10 @@ class Handlers:
         self._publisher.unsubscribe(connection, message)
 
     async def _audio(self, connection: Connection, data: bytes) -> None:
-        await self._speaking.feed(connection, data)
+        await self._speech_streams.feed(connection, data)
 
     async def _audio_end(self, connection: Connection, message: AudioEnd) -> None:
-        self._speaking.end(connection, message)
+        self._speech_streams.end(connection, message)
 
 
 def _method(message: ServiceMessage) -> str:

@@ -29,27 +29,27 @@ from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics, Reading
 from orch.telemetry.topics import Topics
-from orch.websocket.announcements import Announced, Operating
-from orch.websocket.cluster.cluster_connections import Pool
-from orch.websocket.connections.asgi_connection import Written
-from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, Receive, Send, Terms
-from orch.websocket.connections.connection_query import NEWEST, NOBODY, PoolQuery, choose
+from orch.websocket.announcements import Announced, Announcements
+from orch.websocket.cluster.cluster_connections import ClusterConnections
+from orch.websocket.connections.asgi_connection import AsgiConnection
+from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, ConnectionContext, Receive, Send
+from orch.websocket.connections.connection_query import NEWEST, TOTALS_ONLY, ConnectionQuery, select
 from orch.websocket.connections.endpoint import serve
 from orch.websocket.connections.handshake import Refused, agent, peer, refusal
-from orch.websocket.connections.queue_age import Lateness
-from orch.websocket.connections.socket_connection import LINK, Linked
+from orch.websocket.connections.queue_age import QueueAge
+from orch.websocket.connections.socket_connection import LINK, SocketConnection
 from orch.websocket.handlers import Gateway, Handlers
-from orch.websocket.participants.presence import PresenceTeller
-from orch.websocket.sessions.creation_limits import Beginnings
+from orch.websocket.participants.presence import PresencePublisher
+from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.expiry import Sweeper
 from orch.websocket.sessions.membership import Membership
-from orch.websocket.sessions.quota_enforcement import SpaceKeeper
+from orch.websocket.sessions.quota_enforcement import QuotaEnforcer
 from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary, summary
-from orch.websocket.sessions.session_access import Admission
-from orch.websocket.sessions.sessions import KeptMessages, Numbered, Rooms
-from orch.websocket.sessions.storage_quota import Space
+from orch.websocket.sessions.session_access import SessionAccess
+from orch.websocket.sessions.sessions import Numbered, Sessions, StoredMessages
+from orch.websocket.sessions.storage_quota import StorageQuota
 from orch.websocket.speech.recordings import RecordingListed, RecordingOpened, Recordings
-from orch.websocket.speech.speech_streams import Speaking
+from orch.websocket.speech.speech_streams import SpeechStreams
 from orch.websocket.speech.stream import RecordingFacts, Speech
 from orch.websocket.statistics import (
     SESSIONS_LISTED,
@@ -84,11 +84,11 @@ _log = structlog.get_logger("websocket")
 class HubService:
     """Connections and their sessions.
 
-    The mutable state here is the connections, ``max_connections`` at most, and the counts; what is said in
-    sessions is :class:`Rooms`', what is subscribed to :class:`TopicPublisher`'s, speech :class:`Speaking`'s.
+    The mutable state here is the connections, ``max_connections`` at most, and the counters; sessions are in
+    :class:`Sessions`, subscriptions in :class:`TopicPublisher`, speech in :class:`SpeechStreams`.
 
-    Connections live in the tasks of the server that accepted them and outlive a restart of :meth:`run`;
-    while it does not run, no new ones are let in.
+    Connections live in the tasks of the server that accepted them and survive a restart of :meth:`run`; while
+    it does not run, new ones are refused.
     """
 
     def __init__(
@@ -114,55 +114,61 @@ class HubService:
         self._draw = draw
         self._connections: dict[str, Connection] = {}
         self._addresses = Addresses()
-        self._lateness = Lateness()
+        self._queue_age = QueueAge()
         self._total = 0
         self._closes: Counter[str] = Counter()
         self._received_before = self._sent_before = 0
         self._rates = Rates()
         self._is_running = self._is_draining = False
         self._gone = trio.lowlevel.ParkingLot()
-        self._presence = PresenceTeller(wall=wall)
-        self._rooms = Rooms(settings=settings, store=store, survey=survey, presence=self._presence, wall=wall)
-        self._operating = Operating(
-            survey=survey, connections=self._connections, rooms=self._rooms, events=events
+        self._presence = PresencePublisher(wall=wall)
+        self._sessions = Sessions(
+            settings=settings, store=store, survey=survey, presence=self._presence, wall=wall
         )
-        self._rooms.on_lost = self._operating.sessions_lost
+        self._announcements = Announcements(
+            survey=survey, connections=self._connections, sessions=self._sessions, events=events
+        )
+        self._sessions.on_lost = self._announcements.sessions_lost
         self._worker = survey.me.name
-        self.pool = Pool(survey=survey, own=self.statistics, touch=lambda: topics.touch("connections"))
-        self.admission = Admission(self._rooms)
-        self.beginnings = Beginnings(self._rooms)
+        self.cluster_connections = ClusterConnections(
+            survey=survey, own=self.statistics, touch=lambda: topics.touch("connections")
+        )
+        self.access = SessionAccess(self._sessions)
+        self.creation_limits = CreationLimits(self._sessions)
         self.sums: Callable[[], Iterable[Bounded]] = tuple
-        self._membership = Membership(self._rooms, self.admission, self.beginnings)
+        self._membership = Membership(self._sessions, self.access, self.creation_limits)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
-        self._speaking = Speaking(rooms=self._rooms, speech=speech, survey=survey)
-        self._recordings = Recordings(rooms=self._rooms, speaking=self._speaking, survey=survey)
-        self._sweeper = Sweeper(self._rooms)
-        self._space_keeper = SpaceKeeper(
-            self._rooms, self.beginnings, events, changed=lambda: topics.touch("connections")
+        self._speech_streams = SpeechStreams(sessions=self._sessions, speech=speech, survey=survey)
+        self._recordings = Recordings(
+            sessions=self._sessions, speech_streams=self._speech_streams, survey=survey
+        )
+        self._sweeper = Sweeper(self._sessions)
+        self._quota_enforcer = QuotaEnforcer(
+            self._sessions, self.creation_limits, events, changed=lambda: topics.touch("connections")
         )
         self._beat_boundary = Boundary("connections")
         self.boundaries = (
             self._beat_boundary,
             self._publisher.boundary,
             self._sweeper.boundary,
-            self._space_keeper.boundary,
+            self._quota_enforcer.boundary,
             self._presence.boundary,
-            self.pool.boundary,
-            *(() if self._rooms.elsewhere is None else (self._rooms.elsewhere.boundary,)),
+            self.cluster_connections.boundary,
+            *(() if self._sessions.cluster is None else (self._sessions.cluster.boundary,)),
         )
         self._handlers = Handlers(
-            rooms=self._rooms,
+            sessions=self._sessions,
             membership=self._membership,
             publisher=self._publisher,
-            speaking=self._speaking,
+            speech_streams=self._speech_streams,
             recordings=self._recordings,
             gateway=gateway,
         )
         self.outgoing = QueuedBytes(settings.current.orchestration.websocket.outboxes_bytes)
-        self._terms = Terms(
+        self._context = ConnectionContext(
             settings.current.orchestration.websocket,
-            wall=self._rooms.wall,
-            now_ms=self._rooms.now_ms,
+            wall=self._sessions.wall,
+            now_ms=self._sessions.now_ms,
             on_closing=self._detach,
             outgoing=self.outgoing,
         )
@@ -170,25 +176,25 @@ class HubService:
 
     def __repr__(self) -> str:
         state = "draining" if self._is_draining else "running" if self._is_running else "stopped"
-        return f"<HubService {state}, {len(self._connections)} connections, {self._rooms.count} sessions>"
+        return f"<HubService {state}, {len(self._connections)} connections, {self._sessions.count} sessions>"
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep topics, presence, speech and the sweeper going until cancelled; may be run again."""
         try:
-            await self._rooms.count_all()
+            await self._sessions.count_all()
         except ProblemError as error:
             # Counted again by the sweeper. The hub serves who is connected, whatever the store does.
             _log.warning("sessions not counted", reason=error.detail)
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(self._speaking.run)
+                await nursery.start(self._speech_streams.run)
                 await nursery.start(self._presence.run)
                 await nursery.start(self._publisher.run)
                 await nursery.start(self._sweeper.run)
-                await nursery.start(self._space_keeper.run)
-                await nursery.start(self.pool.run)
-                if self._rooms.elsewhere is not None:
-                    await nursery.start(self._rooms.elsewhere.run)
+                await nursery.start(self._quota_enforcer.run)
+                await nursery.start(self.cluster_connections.run)
+                if self._sessions.cluster is not None:
+                    await nursery.start(self._sessions.cluster.run)
                     await nursery.start(self._sweeper.keep)
                 nursery.start_soon(self._beat)
                 self._is_running = True
@@ -217,14 +223,14 @@ class HubService:
         ends no longer than :data:`SPEECH_PATIENCE`.
         """
         self._is_draining = True
-        self._speaking.close()  # speakers learn how much was received before their connections close
+        self._speech_streams.close()  # speakers learn how much was received before their connections close
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._drain_speech)
             nursery.start_soon(self._drain_connections)
 
     async def _drain_speech(self) -> None:
         with trio.move_on_after(SPEECH_PATIENCE) as patience:
-            await self._speaking.drain()
+            await self._speech_streams.drain()
         if patience.cancelled_caught:
             _log.warning("speech dropped at shutdown")
 
@@ -237,7 +243,7 @@ class HubService:
             for connection in waiting[start : start + DRAIN_BATCH]:
                 connection.answer(
                     Closing(
-                        timestamp=self._rooms.now_ms(),
+                        timestamp=self._sessions.now_ms(),
                         reason=closes.SHUTTING_DOWN.reason,
                         reconnect_after=round(RETURN_NOT_BEFORE + spread * self._draw(), 3),
                     )
@@ -267,60 +273,60 @@ class HubService:
         Raises ``session_exists``, ``invalid_message``, ``rate_limited``, ``sessions_full``, ``store_full``
         and ``too_many_sessions_from_address``.
         """
-        async with self.beginnings.place(actor) as begun_from:
-            session, _ = await self._rooms.create(session_id, config or {}, begun_from=begun_from)
+        async with self.creation_limits.place(actor) as begun_from:
+            session, _ = await self._sessions.create(session_id, config or {}, begun_from=begun_from)
         keys = given(session.keys, Right.SPEAK)
         return SessionMade(keys=keys, **msgspec.structs.asdict(summary(session)))
 
     async def get_session(self, session_id: str) -> SessionSummary:
         """Return a session. Raises ``unknown_session``."""
-        return await self._rooms.summary(session_id)
+        return await self._sessions.summary(session_id)
 
     async def list_sessions(self, limit: int = 200) -> tuple[SessionListed, ...]:
         """Return the sessions last active, newest first."""
-        return await self._rooms.listed(limit)
+        return await self._sessions.listed(limit)
 
     async def end_session(self, session_id: str) -> None:
         """End a session: members are told, nothing of it is kept. Raises ``unknown_session``."""
-        if not await self._rooms.end([session_id]):
+        if not await self._sessions.end([session_id]):
             raise ProblemError("unknown_session", f"No session is called {session_id}.")
         self._events.record("info", "sessions", f"Session {session_id} was ended.")
 
     async def standing(self, session_id: str) -> tuple[str, int]:
         """Return a session's epoch and newest offset. Raises ``unknown_session``."""
-        session = await self._rooms.look(session_id)
+        session = await self._sessions.look(session_id)
         return session.epoch, session.offset
 
-    async def messages(self, session_id: str) -> KeptMessages:
+    async def messages(self, session_id: str) -> StoredMessages:
         """Return what a session keeps of what was said, in order. Raises ``unknown_session``."""
-        return await self._rooms.messages(session_id)
+        return await self._sessions.messages(session_id)
 
     async def publish(self, session_id: str, message: Numbered) -> int:
         """Say a message to all in the session; return its offset once it is kept and queued for all.
 
         ``timestamp`` and ``offset`` are filled in. Raises ``unknown_session``, ``store_unavailable``.
         """
-        return await self._rooms.publish(session_id, message)
+        return await self._sessions.publish(session_id, message)
 
     def tell(self, session_id: str, message: ServerMessage) -> None:
         """Say a message that is not kept to those in the session; a client that is behind misses it."""
-        self._rooms.tell(session_id, message)
+        self._sessions.tell(session_id, message)
 
     async def announce_everywhere(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of every worker that answers in time."""
-        return await self._operating.announce_everywhere(text)
+        return await self._announcements.announce_everywhere(text)
 
     def announce(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of this worker."""
-        return self._operating.announce(text)
+        return self._announcements.announce(text)
 
     def store_changed(self, standing: StoreStanding) -> None:
         """Announce to this worker's clients that nothing can be stored now, or that it can again."""
-        self._operating.store_changed(standing.state == "healthy", standing.brief, standing.reason)
+        self._announcements.store_changed(standing.state == "healthy", standing.brief, standing.reason)
 
     async def close_connection(self, connection_id: str) -> None:
         """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``."""
-        await self._operating.close_connection(connection_id)
+        await self._announcements.close_connection(connection_id)
 
     def sign_out(self, sign_in: str) -> None:
         """Close the connections of a browser that has signed out, on this worker."""
@@ -351,7 +357,7 @@ class HubService:
         held: Callable[[], None] | None = None,
     ) -> RecordingOpened:
         """Have a recording transcribed in a session; see :meth:`Recordings.open`."""
-        self._rooms.space.require("A recording's transcript")
+        self._sessions.storage.require("A recording's transcript")
         return await self._recordings.open(
             session_id,
             name=name,
@@ -392,20 +398,20 @@ class HubService:
     @property
     def sessions(self) -> int:
         """How many sessions there are altogether."""
-        return self._rooms.count
+        return self._sessions.count
 
     @property
-    def space(self) -> Space:
+    def storage(self) -> StorageQuota:
         """What of the store's room is taken."""
-        return self._rooms.space
+        return self._sessions.storage
 
-    def statistics(self, query: PoolQuery = NEWEST) -> ConnectionsStatistics:
+    def statistics(self, query: ConnectionQuery = NEWEST) -> ConnectionsStatistics:
         """Return this worker's figures, and those of its connections that are asked for."""
         received_rate, sent_rate = self._rates.per_second()
         received, sent = self._counts()
         websocket = self._settings.current.orchestration.websocket
         connections = self._connections.values()
-        chosen = choose(
+        chosen = select(
             connections,
             query,
             newest_first=reversed(connections),
@@ -418,7 +424,7 @@ class HubService:
             limit=self._capacity().websockets,
             limit_reason=self._capacity().sentence,
             sums=tuple(self.sums()),
-            sessions=self._rooms.count,
+            sessions=self._sessions.count,
             evicted=self._closes[closes.SLOW_CLIENT.name],
             messages_in=received,
             messages_out=sent,
@@ -440,7 +446,7 @@ class HubService:
                     streams=len(session.streams),
                     speaking=sum(member.streams > 0 for member in session.members()),
                 )
-                for session in self._rooms.resident.latest(SESSIONS_LISTED)
+                for session in self._sessions.cache.latest(SESSIONS_LISTED)
             ),
         )
 
@@ -469,13 +475,13 @@ class HubService:
             problems = self._handlers.problems
             problems[refused.problem.code] = problems.get(refused.problem.code, 0) + 1
             return refused
-        self._terms.follow(websocket)
+        self._context.follow(websocket)
         who = {"actor": actor, "host": intern(host), "port": port, "agent": agent(scope["headers"])}
         link = (scope.get("extensions") or {}).get(LINK)
         connection: Connection = (
-            Written(new_name(), self._terms, send, **who)
+            AsgiConnection(new_name(), self._context, send, **who)
             if link is None
-            else Linked(new_name(), self._terms, link, **who)
+            else SocketConnection(new_name(), self._context, link, **who)
         )
         self._connections[connection.connection_id] = connection
         self._addresses.add(actor.address)
@@ -485,7 +491,7 @@ class HubService:
 
     def _greet(self, connection: Connection) -> None:
         websocket = self._settings.current.orchestration.websocket
-        now = self._rooms.now_ms()
+        now = self._sessions.now_ms()
         connection.answer(
             Connected(
                 timestamp=now,
@@ -504,7 +510,7 @@ class HubService:
             self._events.record(
                 "warn", "connections", f"{connection.address} read too slowly and was disconnected."
             )
-        self._speaking.lose(connection)
+        self._speech_streams.lose(connection)
         self._membership.detach(connection)
         self._publisher.detach(connection)
 
@@ -512,7 +518,7 @@ class HubService:
         connection.close(closes.NORMAL)
         del self._connections[connection.connection_id]
         self._addresses.remove(connection.actor.address)
-        self._lateness.forget(connection.connection_id)
+        self._queue_age.forget(connection.connection_id)
         self._received_before += connection.received
         self._sent_before += connection.sent
         self._gone.unpark_all()
@@ -527,7 +533,7 @@ class HubService:
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
-        hub = self.statistics(NOBODY)
+        hub = self.statistics(TOTALS_ONLY)
         yield Reading(names.CONNECTIONS, hub.active)
         yield Reading(names.CONNECTIONS_TOTAL, hub.total)
         yield Reading(names.EVICTIONS, hub.evicted)
@@ -535,7 +541,7 @@ class HubService:
         yield Reading(names.MESSAGES_OUT, hub.messages_out)
         yield Reading(names.QUEUED_BYTES, hub.queued_bytes)
         yield Reading(names.SESSIONS, hub.sessions)
-        yield Reading(names.ENDED_EARLY, self.beginnings.ended_early)
+        yield Reading(names.ENDED_EARLY, self.creation_limits.ended_early)
         for each in hub.sums:
             yield Reading(names.SUM_TAKEN, each.taken, (each.name,))
             yield Reading(names.SUM_LIMIT, each.limit, (each.name,))
@@ -558,7 +564,7 @@ class HubService:
             now = trio.current_time()
             if now - looked_at > BEAT + STANDSTILL:
                 # This process stood still, and did not see what clients have taken; they have until the next.
-                self._lateness = Lateness()
+                self._queue_age = QueueAge()
             else:
                 with self._beat_boundary.item():
                     self._look_at_connections()
@@ -569,20 +575,20 @@ class HubService:
         now = trio.current_time()
         self._rates.sample(now, *self._counts())
         websocket = self._settings.current.orchestration.websocket
-        self._terms.follow(websocket)
+        self._context.follow(websocket)
         send_limit = websocket.heartbeat_interval + websocket.heartbeat_timeout
-        is_anyone_late = len(self._lateness) > 0
+        is_anyone_late = len(self._queue_age) > 0
         for connection in tuple(self._connections.values()):
             if connection.is_at_rest:  # nearly all of thousands
                 if is_anyone_late:
-                    self._lateness.forget(connection.connection_id)
+                    self._queue_age.forget(connection.connection_id)
             elif connection.is_stuck(now, send_limit=send_limit):
                 connection.drop()
-            elif self._lateness_of(connection, now) >= websocket.outbox_seconds:
+            elif self._queued_for(connection, now) >= websocket.outbox_seconds:
                 connection.overflow()
 
-    def _lateness_of(self, connection: Connection, now: float) -> float:
-        return self._lateness.seconds(
+    def _queued_for(self, connection: Connection, now: float) -> float:
+        return self._queue_age.seconds(
             connection.connection_id,
             said=connection.said_bytes,
             queued=connection.queued_bytes,

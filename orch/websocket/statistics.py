@@ -15,8 +15,8 @@ SESSIONS_LISTED: Final = 200
 #: Sessions named in a connection's line.
 SESSIONS_NAMED: Final = 8
 
-Doing = Literal["speaking", "listening", "behind", "idle", "closing"]
-DOINGS: Final[tuple[Doing, ...]] = get_args(Doing)
+Activity = Literal["speaking", "listening", "behind", "idle", "closing"]
+ACTIVITIES: Final[tuple[Activity, ...]] = get_args(Activity)
 
 
 class ConnectionSummary(Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class ConnectionSummary(Struct, frozen=True, kw_only=True):
     address: str
     state: Literal["open", "closing"]
     since: float
-    doing: Doing
+    doing: Activity
     sessions: tuple[str, ...]
     session_count: int
     name: str | None
@@ -58,7 +58,7 @@ class SessionLine(Struct, frozen=True, kw_only=True):
     speaking: int = 0
 
 
-class PoolWorker(Struct, frozen=True, kw_only=True):
+class ConnectionsWorker(Struct, frozen=True, kw_only=True):
     """A worker whose connections are counted in; ``active`` is None where it did not answer."""
 
     worker: Worker
@@ -103,13 +103,13 @@ class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
     queued_bytes: int
     outbox_limit: int
     problems: dict[str, int]
-    doings: dict[Doing, int]
+    doings: dict[Activity, int]
     matching: int
     connections: tuple[ConnectionSummary, ...]
     session_list: tuple[SessionLine, ...]
     limit_reason: str = ""
     sums: tuple[Bounded, ...] = ()
-    workers: tuple[PoolWorker, ...] = ()
+    workers: tuple[ConnectionsWorker, ...] = ()
     pending: bool = False
 
 

@@ -19,7 +19,7 @@ from orch.websocket.connections.outbox import Frame, frame
 #: Every topic is looked at so often, in seconds, and told where it has changed.
 BEAT: Final = 1.0
 #: A topic that is touched is told at once, but not sooner than this after the last time.
-COALESCED: Final = 0.1
+COALESCE_WITHIN: Final = 0.1
 
 _log = structlog.get_logger("websocket")
 
@@ -27,10 +27,10 @@ _log = structlog.get_logger("websocket")
 class TopicPublisher:
     """Sends ``update`` to subscribers, encoded once for all of them.
 
-    The mutable state: the subscribers of each topic (bounded by the connections), what each topic's last
-    update said, what was read for a subscriber within :data:`COALESCED`, and the topics touched since. A
-    client that is behind misses updates (an update is a whole state) and is sent the topic again at a later
-    beat, even where it has not changed since.
+    The mutable state: the subscribers of each topic (bounded by the connections), the data of each topic's
+    last update, the state read for a new subscriber within :data:`COALESCE_WITHIN`, and the topics touched
+    since. An update is a whole state: a client that is behind misses some, and is sent the topic again at a
+    later beat, even if it has not changed since.
     """
 
     def __init__(self, *, topics: Topics, wall: Callable[[], float]) -> None:
@@ -100,7 +100,7 @@ class TopicPublisher:
                     self._tell(topic)
 
     def _due_at(self, topic: str) -> float:
-        return self._told_at.get(topic, float("-inf")) + COALESCED
+        return self._told_at.get(topic, float("-inf")) + COALESCE_WITHIN
 
     def _tell(self, topic: str) -> None:
         data = self._read(topic)
@@ -118,13 +118,13 @@ class TopicPublisher:
                     connection.stale_topics = stale if arrived else (*stale, topic)
 
     def _read_lately(self, topic: str) -> bytes | None:
-        """Return the topic's state as it was within the last :data:`COALESCED` seconds.
+        """Return the topic's state as it was within the last :data:`COALESCE_WITHIN` seconds.
 
         Reading one takes milliseconds: a client that subscribes again and again costs others no more.
         """
         now = trio.current_time()
         read = self._lately.get(topic)
-        if read is not None and now - read[0] < COALESCED:
+        if read is not None and now - read[0] < COALESCE_WITHIN:
             return read[1]
         data = self._read(topic)
         if data is not None:

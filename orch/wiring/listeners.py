@@ -12,7 +12,7 @@ def connect(parts: Parts) -> None:
     topics.register("services", parts.health.statistics)
     topics.register("store", parts.store.standing)
     topics.register("gateway", parts.gateway.statistics)
-    topics.register("connections", parts.hub.pool.latest)
+    topics.register("connections", parts.hub.cluster_connections.latest)
     topics.register("workers", parts.survey.statistics)
     topics.register("counts", lambda: worker_surveys.counts(parts))
     topics.register("metrics", parts.dashboard.statistics)

@@ -324,7 +324,7 @@ async def running_hub(
         metrics=Metrics(),
         wall=wall,
     )
-    topics.register("connections", service.pool.latest)
+    topics.register("connections", service.cluster_connections.latest)
     async with trio.open_nursery() as nursery:
         store_scope = await nursery.start(scoped, store.run)
         nursery.start_soon(survey.run)

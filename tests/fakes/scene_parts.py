@@ -4,7 +4,7 @@ import math
 from typing import Any, Final
 
 from orch.settings.restrictions import why_fixed
-from orch.websocket.statistics import DOINGS
+from orch.websocket.statistics import ACTIVITIES
 
 
 def checks(now: float, states: str, latency: float) -> list[dict[str, Any]]:
@@ -344,7 +344,7 @@ def pool(now: float, connections: list[dict[str, Any]], **more: Any) -> dict[str
             )
         ],
         "problems": {},
-        "doings": {word: words.count(word) for word in DOINGS},
+        "doings": {word: words.count(word) for word in ACTIVITIES},
         "matching": more.get("active", 1458),
         "connections": connections,
         "workers": [{"worker": worker(now, None)["worker"], "here": True, "answered": True, "active": 1458}],

@@ -27,7 +27,7 @@ from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
 from orch.web.app import create_pages
 from orch.websocket.announcements import Announced
-from orch.websocket.connections.connection_query import PoolQuery
+from orch.websocket.connections.connection_query import ConnectionQuery
 from orch.websocket.connections.handshake import Refused
 from orch.websocket.statistics import ConnectionsStatistics
 from tests.fakes.access import access_over
@@ -52,7 +52,7 @@ class ScriptedService:
         self.changes: list[tuple[str, Any]] = []
         self.is_quiet = False
         self.announced: str | None = None
-        self.asked: list[PoolQuery] = []
+        self.asked: list[ConnectionQuery] = []
         self.others: tuple[WorkerChanged, ...] = ()
         self.settings = settings or Settings()
         self.access = access_over(SimpleNamespace(current=self.settings))
@@ -140,7 +140,7 @@ class ScriptedService:
         self.changes.append(("patch", wanted))
         return Changed((), self.others)
 
-    async def _look(self, query: PoolQuery) -> ConnectionsStatistics:
+    async def _look(self, query: ConnectionQuery) -> ConnectionsStatistics:
         """Choose among what the scene lists; the rest of its connections match nothing."""
         pool: ConnectionsStatistics = self.state()["connections"]
         wanted = query.find.lower().split()

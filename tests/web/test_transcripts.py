@@ -9,7 +9,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Transcript, encode
 from orch.speech.exports import Choice, File
 from orch.web.transcripts import SLICE, TURN, WAITING, FileBody, Pauses, Transcripts
-from orch.websocket.sessions.sessions import KeptMessages
+from orch.websocket.sessions.sessions import StoredMessages
 from tests.fakes.running import run
 
 WORDS = "had he married a more amiable woman he might have been made still more respectable "
@@ -30,11 +30,11 @@ class Kept:
         assert session_id == "budget"
         return "first", self.lines
 
-    async def messages(self, session_id: str) -> KeptMessages:
+    async def messages(self, session_id: str) -> StoredMessages:
         self.read += 1
         await self.hold.wait()
         frames = tuple(msgspec.Raw(encode(self._line(index))) for index in range(self.lines))
-        return KeptMessages(
+        return StoredMessages(
             session_id=session_id, epoch="first", offset=self.lines, messages=frames, complete=True
         )
 
@@ -117,7 +117,7 @@ def test_the_work_ends_with_its_request() -> None:
         endless = Endless(ordinary.messages[0])
         found = kept.messages
 
-        async def messages(_session_id: str) -> KeptMessages:
+        async def messages(_session_id: str) -> StoredMessages:
             await trio.lowlevel.checkpoint()
             return msgspec.structs.replace(ordinary, messages=endless)
 

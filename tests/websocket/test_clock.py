@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.websocket.sessions.clock import SLEW, SteadyWall
+from orch.websocket.sessions.clock import SLEW, SlewedClock
 
 
 class Clocks:
@@ -21,19 +21,19 @@ class Clocks:
 def test_it_is_the_wall_clock_as_long_as_nobody_sets_that() -> None:
     """Small corrections, as a time server makes all the time, are followed at once."""
     clocks = Clocks()
-    steady = SteadyWall(clocks.wall, clocks.monotonic)
+    steady = SlewedClock(clocks.wall, clocks.monotonic)
     for _ in range(100):
         assert steady() == clocks.wall()
         clocks.now += 1.7
         clocks.shift += 0.01
-    assert "SteadyWall" in repr(steady)
+    assert "SlewedClock" in repr(steady)
 
 
 def test_a_clock_that_is_set_is_approached_and_reached() -> None:
     """Forward and back alike, at a tenth of the time that passes."""
     for leap in (600.0, -600.0):
         clocks = Clocks()
-        steady = SteadyWall(clocks.wall, clocks.monotonic)
+        steady = SlewedClock(clocks.wall, clocks.monotonic)
         began = steady()
         clocks.shift += leap
         assert steady() == began
@@ -49,7 +49,7 @@ def test_whatever_is_done_to_the_wall_clock_ages_stay_within_a_tenth(
 ) -> None:
     """It never goes back, and never leaps."""
     clocks = Clocks()
-    steady = SteadyWall(clocks.wall, clocks.monotonic)
+    steady = SlewedClock(clocks.wall, clocks.monotonic)
     before = steady()
     for passed, leap in steps:
         clocks.now += passed

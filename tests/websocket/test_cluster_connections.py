@@ -7,8 +7,8 @@ import trio
 import trio.testing
 
 from orch.cluster.survey import Survey
-from orch.websocket.cluster.cluster_connections import LOOK_EVERY, STALE, Pool
-from orch.websocket.connections.connection_query import PoolQuery
+from orch.websocket.cluster.cluster_connections import LOOK_EVERY, STALE, ClusterConnections
+from orch.websocket.connections.connection_query import ConnectionQuery
 from orch.websocket.statistics import ConnectionsStatistics
 from tests.fakes.running import run
 from tests.fakes.survey import Wire
@@ -17,13 +17,13 @@ from tests.websocket.test_connection_query import CROWD, FakeConnection, names, 
 
 def pool_of(
     survey: Survey, connections: list[FakeConnection], touch: Callable[[], None] = lambda: None
-) -> Pool:
+) -> ClusterConnections:
     """Return the pool of a worker that has these connections."""
 
-    def own(query: PoolQuery) -> ConnectionsStatistics:
+    def own(query: ConnectionQuery) -> ConnectionsStatistics:
         return part(connections, survey.me.name, query=query)
 
-    return Pool(survey=survey, own=own, touch=touch)
+    return ClusterConnections(survey=survey, own=own, touch=touch)
 
 
 def test_others_are_asked_only_while_someone_looks() -> None:
@@ -67,7 +67,7 @@ def test_one_process_shows_its_own_at_once() -> None:
         pool = pool_of(Survey(host="x", pid=1), CROWD)
         for seen in (pool.latest(), await pool.look()):
             assert (seen.pending, seen.active, names(seen)) == (False, 5, ["e", "d", "c", "b", "a"])
-        assert names(await pool.look(PoolQuery(find="ana", limit=1))) == ["e"]
+        assert names(await pool.look(ConnectionQuery(find="ana", limit=1))) == ["e"]
 
     run(main)
 

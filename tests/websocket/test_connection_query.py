@@ -8,7 +8,13 @@ import msgspec
 import pytest
 
 from orch.cluster.workers import Worker
-from orch.websocket.connections.connection_query import NEWEST, Chosen, PoolQuery, choose, together
+from orch.websocket.connections.connection_query import (
+    NEWEST,
+    ConnectionQuery,
+    ConnectionSelection,
+    merge,
+    select,
+)
 from orch.websocket.statistics import ConnectionsStatistics
 
 OUTBOX = 1_000_000
@@ -35,14 +41,14 @@ def named(**sessions: str) -> dict[str, Any]:
     return {session: SimpleNamespace(name=name) for session, name in sessions.items()}
 
 
-def chosen(connections: list[FakeConnection], me: str = "w", /, **query: Any) -> Chosen:
+def chosen(connections: list[FakeConnection], me: str = "w", /, **query: Any) -> ConnectionSelection:
     """Choose among connections, given oldest first as the hub has them."""
-    return choose(
-        connections, PoolQuery(**query), newest_first=reversed(connections), limit=OUTBOX, worker=me
+    return select(
+        connections, ConnectionQuery(**query), newest_first=reversed(connections), limit=OUTBOX, worker=me
     )
 
 
-def names(found: Chosen | ConnectionsStatistics) -> list[str]:
+def names(found: ConnectionSelection | ConnectionsStatistics) -> list[str]:
     """Return who was chosen."""
     return [line.connection_id for line in found.connections]
 
@@ -121,12 +127,12 @@ def part(connections: list[FakeConnection], worker: str, **more: Any) -> Connect
 
 
 @pytest.mark.parametrize(
-    "query", [NEWEST, PoolQuery(sort="queued_bytes", limit=2), PoolQuery(find="ana", limit=1)]
+    "query", [NEWEST, ConnectionQuery(sort="queued_bytes", limit=2), ConnectionQuery(find="ana", limit=1)]
 )
-def test_what_several_workers_answer_is_what_one_would(query: PoolQuery) -> None:
+def test_what_several_workers_answer_is_what_one_would(query: ConnectionQuery) -> None:
     """The same lines in the same order, however the connections are spread."""
     here, there = part(CROWD[::2], "a", query=query), part(CROWD[1::2], "b", query=query)
-    whole = together(here, [(Worker(name="b"), there)], me=Worker(name="a"), query=query)
+    whole = merge(here, [(Worker(name="b"), there)], me=Worker(name="a"), query=query)
     alone = part(CROWD, "a", query=query)
     assert sorted(names(whole)) == sorted(names(alone))
     assert (whole.active, whole.matching, whole.doings) == (alone.active, alone.matching, alone.doings)
@@ -137,7 +143,7 @@ def test_what_several_workers_answer_is_what_one_would(query: PoolQuery) -> None
 def test_a_worker_that_did_not_answer_is_there_and_counts_nothing() -> None:
     """It is named, and what is known of it is that nothing is."""
     silent = Worker(name="b", place=1, host="x", pid=2)
-    whole = together(part(CROWD, "a"), [], me=Worker(name="a"), missing=[silent])
+    whole = merge(part(CROWD, "a"), [], me=Worker(name="a"), missing=[silent])
     assert [(each.worker.name, each.answered, each.active) for each in whole.workers] == [
         ("a", True, 5),
         ("b", False, None),
@@ -150,6 +156,6 @@ def test_a_session_that_several_workers_have_is_one() -> None:
     line |= {"streams": 1, "speaking": 1}
     here = part([], "a", session_list=[line])
     there = part([], "b", session_list=[line | {"offset": 6, "participants": 3, "last_active": 8}])
-    (session,) = together(here, [(Worker(name="b"), there)], me=Worker(name="a")).session_list
+    (session,) = merge(here, [(Worker(name="b"), there)], me=Worker(name="a")).session_list
     assert (session.participants, session.offset, session.last_active) == (5, 6, 9)
     assert (session.streams, session.speaking) == (2, 2)

@@ -137,7 +137,7 @@ def test_where_there_are_as_many_sessions_as_may_be_the_oldest_that_nobody_is_in
             there = {each.session_id for each in await hub.service.list_sessions()}
             assert there == {"attended", "older-than-a-minute-later", "new"}
             assert await codes(create, 1) == ["sessions_full"]
-            assert hub.service.beginnings.ended_early == 1
+            assert hub.service.creation_limits.ended_early == 1
 
     run(main)
 

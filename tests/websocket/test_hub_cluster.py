@@ -66,7 +66,7 @@ def test_who_is_in_a_session_is_the_same_on_every_worker(
                     roles: dict[str, Role] = {each["name"]: each["role"] for each in presence["participants"]}
                     assert roles == {"Ann": "owner", "Bob": "observer"}
                 # What is spoken here is translated for those who read it there.
-                session = a.service._rooms.resident.get("s")
+                session = a.service._sessions.cache.get("s")
                 assert session is not None
                 assert session.languages() == {"de", "es"}
                 async with a.connected() as eve:
@@ -85,7 +85,7 @@ def test_a_crowd_on_several_workers_is_counted_on_each(
 ) -> None:
     """Every worker names the owner and whoever asks; one that nobody is in it through does not guess."""
     monkeypatch.setattr(roster, "PARTICIPANTS_LISTED", 3)
-    monkeypatch.setattr(remote_participants, "TOLD_AT_ONCE", 2)
+    monkeypatch.setattr(remote_participants, "DELTA_PARTICIPANTS", 2)
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
@@ -120,7 +120,7 @@ def test_how_many_are_in_a_session_is_right_in_the_first_answer_on_another_worke
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever joins through a worker that has not had the session yet is told of all who are in it."""
-    monkeypatch.setattr(cluster_link, "LEARN_WITHIN", 20.0)  # a busy machine answers late
+    monkeypatch.setattr(cluster_link, "SURVEY_WITHIN", 20.0)  # a busy machine answers late
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
@@ -142,7 +142,7 @@ def test_a_worker_that_follows_a_session_with_nobody_in_it_answers_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that nobody waits for it."""
-    monkeypatch.setattr(cluster_link, "LEARN_WITHIN", 20.0)  # a busy machine answers late
+    monkeypatch.setattr(cluster_link, "SURVEY_WITHIN", 20.0)  # a busy machine answers late
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
@@ -169,7 +169,7 @@ def test_a_count_is_null_while_a_worker_has_not_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never a number that is wrong; a listener that is no worker is not waited for much longer."""
-    monkeypatch.setattr(participant_survey, "SURE_AFTER", 600.0)
+    monkeypatch.setattr(participant_survey, "COMPLETE_AFTER", 600.0)
 
     async def main(server: RedisServer) -> None:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
@@ -181,7 +181,7 @@ def test_a_count_is_null_while_a_worker_has_not_answered(
                 assert joined["participant_count"] is None
                 assert (await b.service.get_session("s")).participant_count is None
                 await until_present(bob, {"Ann", "Bob"})
-                monkeypatch.setattr(participant_survey, "SURE_AFTER", 0.0)
+                monkeypatch.setattr(participant_survey, "COMPLETE_AFTER", 0.0)
                 assert (await b.service.get_session("s")).participant_count == 2
                 assert (await join(bob, name="Bob"))["participant_count"] == 2
 

@@ -8,8 +8,8 @@ import trio
 from orch.protocol.identifiers import new_token
 from orch.protocol.messages import Role
 from orch.websocket.connections.outbox import Frame
-from orch.websocket.participants.comings import CHANGES_TOLD
 from orch.websocket.participants.member import Member
+from orch.websocket.participants.presence_changes import CHANGES_TOLD
 from orch.websocket.participants.roster import PARTICIPANTS_LISTED
 from orch.websocket.sessions.session import PARTICIPANTS_IN_LISTS, Session
 from tests.fakes.hub import Hub, running_hub
@@ -49,7 +49,7 @@ class Listener:
 
 def fill(hub: Hub, count: int, role: Role = "participant") -> tuple[Session, list[Listener]]:
     """Have so many in the session ``s``, who are in it already."""
-    session = hub.service._rooms.resident.get("s")
+    session = hub.service._sessions.cache.get("s")
     assert session is not None
     listeners = [Listener() for _ in range(count)]
     for number, listener in enumerate(listeners):

@@ -190,7 +190,7 @@ async def prune(hub: Hub, messages: int) -> None:
     limits = Limits(messages=messages, seconds=1e12, broadcasts=Budget(messages=messages, bytes=2**23))
     said = b'{"type":"session_message","sender":"x"}'
     ticket = await hub.store.begin_append(
-        "s", said, at=hub.service._rooms.wall(), limits=limits, share=Share(Kind.BROADCAST, "x")
+        "s", said, at=hub.service._sessions.wall(), limits=limits, share=Share(Kind.BROADCAST, "x")
     )
     await ticket.wait()
 

@@ -395,7 +395,7 @@ def test_over_http_the_same_is_decided(tmp_path: Path, key: str | None) -> None:
             codes = []
             for session_id in ("s", "none"):
                 with pytest.raises(ProblemError) as caught:
-                    await hub.service.admission.right(STRANGER, session_id, key)
+                    await hub.service.access.right(STRANGER, session_id, key)
                 codes.append(caught.value.code)
             assert codes == (["unknown_session"] * 2 if key else ["key_required"] * 2)
 

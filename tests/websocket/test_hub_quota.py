@@ -9,7 +9,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.protocol.messages import Transcript
-from orch.websocket.sessions.storage_quota import Space
+from orch.websocket.sessions.storage_quota import StorageQuota
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.running import run
 
@@ -119,11 +119,11 @@ def test_nobody_joins_where_far_more_is_taken_than_may_be(tmp_path: Path) -> Non
     async def main() -> None:
         async with running_hub(tmp_path, **LIMITED) as hub, hub.connected() as ann, hub.connected() as bob:
             await ann.ask({"type": "create_session", "session_id": "s"}, "session_created")
-            hub.service.space.wrote(int(MOST * 1.1))
+            hub.service.storage.wrote(int(MOST * 1.1))
             joining = {"type": "join_session", "session_id": "s"}
             async with hub.connected() as late:
                 assert (await late.ask(joining, "session_joined"))["type"] == "session_joined"
-            hub.service.space.wrote(int(MOST * 0.2))
+            hub.service.storage.wrote(int(MOST * 0.2))
             assert (await bob.ask(joining, "error"))["code"] == "store_full"
 
     run(main)
@@ -131,7 +131,7 @@ def test_nobody_joins_where_far_more_is_taken_than_may_be(tmp_path: Path) -> Non
 
 def test_what_is_written_counts_before_the_store_was_looked_at() -> None:
     """So that nobody is faster than the next look."""
-    space = Space(lambda: 1000)
+    space = StorageQuota(lambda: 1000)
     space.measured(600)
     space.wrote(250)
     space.require("This")

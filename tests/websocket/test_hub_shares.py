@@ -51,15 +51,15 @@ def hubs(request: pytest.FixtureRequest) -> Hubs:
 
 async def until_here(hub: Hub, offset: int) -> None:
     """Wait until a worker has heard of what another has stored."""
-    async with hub.service._rooms.open("s") as session:
-        await hub.service._rooms.reach(session, offset)
+    async with hub.service._sessions.open("s") as session:
+        await hub.service._sessions.reach(session, offset)
 
 
 async def speak(hub: Hub, *numbers: int, participant_id: str = "ann", size: int = 0) -> int:
     """Publish captions, each with a translation, as the speech pipeline does; return the newest offset."""
     offset = 0
     for number in numbers:
-        await hub.service._rooms.publish("s", said(number, participant_id, size))
+        await hub.service._sessions.publish("s", said(number, participant_id, size))
         translated = Translation(
             timestamp=0,
             session_id="s",
@@ -69,7 +69,7 @@ async def speak(hub: Hub, *numbers: int, participant_id: str = "ann", size: int 
             text=f"Zeile {number}",
             confidence=None,
         )
-        offset = await hub.service._rooms.publish("s", translated, speaker=participant_id)
+        offset = await hub.service._sessions.publish("s", translated, speaker=participant_id)
     return offset
 
 
@@ -232,14 +232,16 @@ def test_names_without_end_remove_no_caption(hubs: Hubs, tmp_path: Path) -> None
             await alice.ask({"type": "create_session", "session_id": "s"})
             await speak(a, *range(10))
             joined = await eve.ask({"type": "join_session", "session_id": "s", "name": "Eve"})
-            session = b.service._rooms.resident.get("s")
+            session = b.service._sessions.cache.get("s")
             assert session is not None
             member = session.member(joined["participant_id"])
             assert member is not None
             offset = 0
             for number in range(50):
                 member.name = f"Eve {number}"
-                offset = await b.service._rooms.publish("s", renamed(joined["participant_id"], member.name))
+                offset = await b.service._sessions.publish(
+                    "s", renamed(joined["participant_id"], member.name)
+                )
             await until_here(a, offset)
             text, complete = await transcript(a)
             assert complete is True
@@ -281,7 +283,7 @@ def test_captions_do_not_wait_behind_broadcasts(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with running_hub(tmp_path) as hub:
-            rooms = hub.service._rooms
+            rooms = hub.service._sessions
             await hub.service.create_session("s")
             async with rooms.open("s") as session:
                 for each in range(50):

@@ -4,7 +4,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from orch.websocket.topic_publisher import BEAT, COALESCED
+from orch.websocket.topic_publisher import BEAT, COALESCE_WITHIN
 from tests.fakes.hub import running_hub
 from tests.fakes.running import run
 
@@ -63,9 +63,9 @@ def test_a_touched_topic_is_told_at_once_and_not_more_often_than_it_should(tmp_p
             for number in range(2, 12):
                 state["n"] = number
                 hub.topics.touch("t")
-                await trio.sleep(COALESCED / 10)
+                await trio.sleep(COALESCE_WITHIN / 10)
             heard = updates(await ann.settle())
-            await trio.sleep(COALESCED)
+            await trio.sleep(COALESCE_WITHIN)
             heard += updates(await ann.settle())
             assert heard[-1] == {"n": 11}
             assert len(heard) <= 2
@@ -195,7 +195,7 @@ def test_who_subscribes_again_and_again_has_the_topic_read_no_more_often(tmp_pat
             hub.topics.touch("t")
             assert updates([await ann.ask({"type": "subscribe", "topic": "t"}, "update")]) == [{"n": 2}]
             ann.say({"type": "unsubscribe", "topic": "t"})
-            await trio.sleep(COALESCED)
+            await trio.sleep(COALESCE_WITHIN)
             assert updates([await ann.ask({"type": "subscribe", "topic": "t"}, "update")]) == [{"n": 3}]
 
     run(main)

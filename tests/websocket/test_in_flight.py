@@ -1,7 +1,7 @@
 import trio
 import trio.testing
 
-from orch.websocket.sessions.in_flight import UnderWay
+from orch.websocket.sessions.in_flight import InFlight
 from tests.fakes.running import run
 
 
@@ -9,7 +9,7 @@ def test_what_is_under_way_is_bounded_per_session() -> None:
     """A session has its share under way and no more; another is not held up; one message always fits."""
 
     async def main() -> None:
-        under_way = UnderWay(lambda: 100)
+        under_way = InFlight(lambda: 100)
         settled = [await under_way.admit("a", 50), await under_way.admit("a", 50)]
         await under_way.admit("b", 5000)
         let_in: list[int] = []
@@ -32,6 +32,6 @@ def test_what_is_under_way_is_bounded_per_session() -> None:
             settled.pop(0)()
         assert len(let_in) == 2
         settled.pop(0)()
-        assert repr(under_way) == "<UnderWay 5000 bytes in 1 sessions>"
+        assert repr(under_way) == "<InFlight 5000 bytes in 1 sessions>"
 
     run(main)

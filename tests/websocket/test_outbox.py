@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.protocol.messages import Pong
-from orch.websocket.connections.outbox import Frame, Offer, Outbox, Owed, frame
+from orch.websocket.connections.outbox import Frame, Offer, Outbox, QueuedReplies, frame
 
 
 def lasting(size: int) -> Frame:
@@ -115,7 +115,7 @@ def test_a_frame_is_made_ready_for_the_socket_once() -> None:
 
 def test_answers_that_wait_are_told_from_what_was_not_asked_for() -> None:
     """Where the socket keeps the queue, the bytes taken so far say which answers are among those left."""
-    owed = Owed()
+    owed = QueuedReplies()
     owed.add(100, 40)
     owed.add(250, 50)
     assert owed.left(0) == 90

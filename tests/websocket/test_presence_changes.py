@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.protocol.messages import Change, Participant
-from orch.websocket.participants.comings import CHANGES_TOLD, Comings
+from orch.websocket.participants.presence_changes import CHANGES_TOLD, PresenceChanges
 
 
 def someone(name: str) -> Participant:
@@ -11,7 +11,7 @@ def someone(name: str) -> Participant:
 
 def test_each_way_of_coming_and_going_is_named() -> None:
     """A page can write "Ann has left" without comparing lists."""
-    comings = Comings()
+    comings = PresenceChanges()
     comings.note(someone("a"), "joined")
     comings.note(someone("b"), "left")
     comings.note(someone("c"), "silent")
@@ -22,7 +22,7 @@ def test_each_way_of_coming_and_going_is_named() -> None:
 
 def test_a_return_before_anyone_was_told_is_no_change() -> None:
     """A connection that is lost and back at once is not news."""
-    comings = Comings()
+    comings = PresenceChanges()
     comings.note(someone("a"), "silent")
     comings.note(someone("a"), "joined")
     comings.note(someone("b"), "joined")
@@ -32,14 +32,14 @@ def test_a_return_before_anyone_was_told_is_no_change() -> None:
 
 def test_what_is_told_agrees_with_who_is_there() -> None:
     """Someone who came over to another worker has not gone silent."""
-    comings = Comings()
+    comings = PresenceChanges()
     comings.note(someone("a"), "silent")
     assert comings.told({"a"}) == ()
 
 
 def test_a_crowd_is_not_named_one_by_one() -> None:
     """What is kept and said is bounded."""
-    comings = Comings()
+    comings = PresenceChanges()
     for number in range(CHANGES_TOLD * 3):
         comings.note(someone(str(number)), "joined")
     told = comings.told({str(number) for number in range(CHANGES_TOLD * 3)})
@@ -55,7 +55,7 @@ def test_changes_lead_from_what_was_told_to_what_is(
     steps: list[tuple[str, Change]], before: set[str]
 ) -> None:
     """Whoever applies them to the old list has the new one."""
-    comings, present = Comings(), set(before)
+    comings, present = PresenceChanges(), set(before)
     for name, going in steps:
         comings.note(someone(name), going if name in present else "joined")
         present ^= {name}

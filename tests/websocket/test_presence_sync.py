@@ -7,13 +7,13 @@ import trio
 
 from orch.protocol.identifiers import new_token
 from orch.stores.records import SessionRecord
-from orch.websocket.cluster.presence_sync import TOLD_EVERY, Neighbours
-from orch.websocket.cluster.remote_participants import TOLD_AT_ONCE, Told
+from orch.websocket.cluster.presence_sync import PUBLISH_EVERY, PresenceSync
+from orch.websocket.cluster.remote_participants import DELTA_PARTICIPANTS, PresenceDelta
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.participants.member import Member
-from orch.websocket.participants.presence import PresenceTeller
+from orch.websocket.participants.presence import PresencePublisher
 from orch.websocket.sessions.session import Session
-from orch.websocket.sessions.session_cache import Resident
+from orch.websocket.sessions.session_cache import SessionCache
 from tests.fakes.running import run
 
 #: Bytes of a participant between workers, and of what stands around them.
@@ -49,13 +49,13 @@ class Worker:
     """One worker: a session, who is in it here, and what it tells."""
 
     def __init__(self, name: str, wire: "Wire") -> None:
-        self.resident = Resident(10)
-        self.presence = PresenceTeller(wall=lambda: 0.0)
-        self.neighbours = Neighbours(
+        self.cache = SessionCache(10)
+        self.presence = PresencePublisher(wall=lambda: 0.0)
+        self.neighbours = PresenceSync(
             name,
             tell=lambda session_id, told: wire.tell(self, session_id, told),
             ask=lambda session_id, worker: wire.ask(self, session_id, worker),
-            resident=self.resident,
+            cache=self.cache,
             presence=self.presence,
         )
         self.session = self.load()
@@ -63,8 +63,8 @@ class Worker:
 
     def load(self) -> Session:
         """Have the session in memory anew."""
-        self.resident.remove(["s"])
-        self.session = self.resident.add(Session(SessionRecord("s", "e", 0, 1, b"{}", 1.0, 2.0)))
+        self.cache.remove(["s"])
+        self.session = self.cache.add(Session(SessionRecord("s", "e", 0, 1, b"{}", 1.0, 2.0)))
         return self.session
 
     def come(self, name: str, called: str = "Ann") -> Member:
@@ -104,7 +104,7 @@ class Wire:
         """Tell all others."""
         self.told.append(told)
         for worker in self.workers:
-            session = worker.resident.get(session_id)
+            session = worker.cache.get(session_id)
             if worker is not teller and session is not None and not self.is_cut:
                 worker.neighbours.hear(session, told)
 
@@ -112,7 +112,7 @@ class Wire:
         """Ask all others."""
         self.asked += 1
         for worker in self.workers:
-            session = worker.resident.get(session_id)
+            session = worker.cache.get(session_id)
             if worker is not teller and session is not None and not self.is_cut:
                 worker.neighbours.answer(session, name)
 
@@ -210,8 +210,8 @@ def test_what_one_who_comes_costs_the_others_does_not_grow_with_the_crowd() -> N
             a.come(f"{number:022}")
         await settle()
         assert b.session.participant_count == size
-        assert len(wire.told) <= size / TOLD_AT_ONCE + 1
-        assert max(len(told) for told in wire.told) < TOLD_AT_ONCE * SOMEONE + REST
+        assert len(wire.told) <= size / DELTA_PARTICIPANTS + 1
+        assert max(len(told) for told in wire.told) < DELTA_PARTICIPANTS * SOMEONE + REST
         wire.told.clear()
         a.come("one")
         b.come("other")
@@ -233,10 +233,10 @@ def test_what_changes_in_a_moment_is_told_at_once() -> None:
         began = trio.current_time()
         for number in range(1_000):
             a.come(f"{number}")
-            await trio.sleep(TOLD_EVERY / 20)
+            await trio.sleep(PUBLISH_EVERY / 20)
             a.go(f"{number}")
         await settle()
-        assert len(wire.told) <= (1_000 * TOLD_EVERY / 20) / TOLD_EVERY + 3
+        assert len(wire.told) <= (1_000 * PUBLISH_EVERY / 20) / PUBLISH_EVERY + 3
         assert trio.current_time() > began
         assert b.sees == {"ann"}
 
@@ -277,7 +277,7 @@ def test_what_was_missed_is_asked_for_from_the_one_who_told_it() -> None:
         a.come("heard")
         await settle()
         assert b.sees == c.sees == a.sees == {"ann", "lost", "heard", "eve"}
-        tellers = {msgspec.json.decode(told, type=Told).worker for told in wire.told}
+        tellers = {msgspec.json.decode(told, type=PresenceDelta).worker for told in wire.told}
         assert tellers == {"w0"}
 
     together(3, play)
@@ -345,17 +345,17 @@ def test_a_session_that_has_left_memory_leaves_nothing() -> None:
         await settle()
         a.neighbours.begin_anew()
         a.go("ann")
-        a.resident.remove(["s"])
+        a.cache.remove(["s"])
         a.neighbours.let_go("s")
         wire.told.clear()
         await settle()
         assert not any(told.startswith(b'["w0"') for told in wire.told)
         wire.told.clear()
         a.neighbours.call(frozenset({"w1"}))
-        assert repr(a.neighbours) == "<Neighbours of w0, 0 sessions, 0 untold>"
+        assert repr(a.neighbours) == "<PresenceSync of w0, 0 sessions, 0 untold>"
         a.load()
         member = a.come("amy")
-        a.resident.remove(["s"])
+        a.cache.remove(["s"])
         assert member.participant_id == "amy"
         await settle()
         assert wire.told == []

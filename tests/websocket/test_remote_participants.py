@@ -9,7 +9,13 @@ from orch.protocol.identifiers import new_token
 from orch.protocol.messages import Participant
 from orch.stores.records import SessionRecord
 from orch.websocket.cluster import remote_participants as module
-from orch.websocket.cluster.remote_participants import TOLD_AT_ONCE, Going, Others, Told, parts
+from orch.websocket.cluster.remote_participants import (
+    DELTA_PARTICIPANTS,
+    Departure,
+    PresenceDelta,
+    RemoteParticipants,
+    deltas,
+)
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.session import Session
@@ -19,14 +25,14 @@ def someone(name: str, called: str = "Ann") -> Participant:
     return Participant(participant_id=name, name=called, role="participant")
 
 
-def whole(worker: str, *names: str, number: int = 1) -> Told:
-    (told,) = parts(worker, number, [someone(name) for name in names], [], is_whole=True)
+def whole(worker: str, *names: str, number: int = 1) -> PresenceDelta:
+    (told,) = deltas(worker, number, [someone(name) for name in names], [], is_whole=True)
     return told
 
 
-def change(worker: str, number: int, here: str = "", gone: str = "", how: str = "silent") -> Told:
-    going = [Going(name, "left" if how == "left" else "silent") for name in gone]
-    (told,) = parts(worker, number, [someone(name) for name in here], going, is_whole=False)
+def change(worker: str, number: int, here: str = "", gone: str = "", how: str = "silent") -> PresenceDelta:
+    going = [Departure(name, "left" if how == "left" else "silent") for name in gone]
+    (told,) = deltas(worker, number, [someone(name) for name in here], going, is_whole=False)
     return told
 
 
@@ -37,30 +43,30 @@ def seen(found: tuple[tuple[Participant, str | None], ...] | None) -> list[tuple
 
 def test_a_worker_tells_everyone_once_and_then_what_changes() -> None:
     """Someone who comes is told of alone."""
-    others = Others()
+    others = RemoteParticipants()
     assert seen(others.hear(whole("w", "a", "b"))) == [("a", "joined"), ("b", "joined")]
     assert seen(others.hear(change("w", 2, here="c", gone="a"))) == [("c", "joined"), ("a", "silent")]
     assert seen(others.hear(change("w", 3, gone="b", how="left"))) == [("b", "left")]
-    assert repr(others) == "<Others: 1 on w>"
+    assert repr(others) == "<RemoteParticipants: 1 on w>"
     assert others.get("c") == someone("c")
     assert seen(others.hear(change("w", 4, gone="c"))) == [("c", "silent")]
     assert others.workers == frozenset()
-    assert repr(others) == "<Others: none>"
+    assert repr(others) == "<RemoteParticipants: none>"
 
 
 def test_telling_everyone_again_changes_nothing() -> None:
     """Whoever asks who is there makes no news for those who know."""
-    others = Others()
+    others = RemoteParticipants()
     others.hear(whole("w", "a", "b"))
     assert seen(others.hear(whole("w", "a", "b", number=7))) == []
     assert seen(others.hear(whole("w", "b", number=8))) == [("a", "silent")]
-    told = Told("w", 9, begins=False, ends=False, here=(someone("b", "Bob"),))
+    told = PresenceDelta("w", 9, begins=False, ends=False, here=(someone("b", "Bob"),))
     assert seen(others.hear(told)) == [("b", None)]
 
 
 def test_what_was_missed_is_noticed() -> None:
     """A gap in the numbers, or a worker that nothing is known of, is asked for; nothing is made up."""
-    others = Others()
+    others = RemoteParticipants()
     assert others.hear(change("w", 2, here="a")) is None
     others.hear(whole("w", "a"))
     assert others.hear(change("w", 3, here="b")) is None
@@ -70,13 +76,13 @@ def test_what_was_missed_is_noticed() -> None:
 
 def test_who_is_on_two_workers_is_there_once() -> None:
     """Someone who has come over, while the old worker has not noticed: neither news nor gone."""
-    others = Others()
+    others = RemoteParticipants()
     others.hear(whole("old", "a"))
     assert seen(others.hear(whole("new", "a"))) == []
     assert seen(others.hear(change("old", 2, gone="a"))) == []
     assert others.get("a") == someone("a")
     others.hear(whole("old", "b"))
-    told = Told("new", 2, begins=False, ends=False, here=(someone("b", "Bob"),))
+    told = PresenceDelta("new", 2, begins=False, ends=False, here=(someone("b", "Bob"),))
     assert seen(others.hear(told)) == [("b", None)]
     assert seen(others.hear(change("new", 3, gone="b"))) == [("b", None)]
     assert others.get("b") == someone("b")
@@ -84,7 +90,7 @@ def test_who_is_on_two_workers_is_there_once() -> None:
 
 def test_a_worker_that_is_gone_takes_its_own_with_it() -> None:
     """Those who are on another as well stay."""
-    others = Others()
+    others = RemoteParticipants()
     others.hear(whole("w", "a", "b"))
     others.hear(whole("x", "b"))
     assert seen(others.forget("w")) == [("a", "silent")]
@@ -97,22 +103,22 @@ def test_a_worker_that_is_gone_takes_its_own_with_it() -> None:
     [
         (0, 0, 1),
         (1, 0, 1),
-        (TOLD_AT_ONCE, TOLD_AT_ONCE, 1),
-        (TOLD_AT_ONCE + 1, 3, 2),
-        (0, TOLD_AT_ONCE * 2 + 1, 3),
+        (DELTA_PARTICIPANTS, DELTA_PARTICIPANTS, 1),
+        (DELTA_PARTICIPANTS + 1, 3, 2),
+        (0, DELTA_PARTICIPANTS * 2 + 1, 3),
     ],
 )
 def test_no_message_between_workers_grows_with_the_crowd(here: int, gone: int, messages: int) -> None:
     """Everyone is told in parts, each of a bounded size and with a number of its own."""
-    told = parts(
+    told = deltas(
         "w",
         5,
         [someone(f"h{number}") for number in range(here)],
-        [Going(f"g{number}", "left") for number in range(gone)],
+        [Departure(f"g{number}", "left") for number in range(gone)],
         is_whole=True,
     )
     assert len(told) == messages
-    assert all(len(each.here) <= TOLD_AT_ONCE and len(each.gone) <= TOLD_AT_ONCE for each in told)
+    assert all(len(each.here) <= DELTA_PARTICIPANTS and len(each.gone) <= DELTA_PARTICIPANTS for each in told)
     assert sum(len(each.here) for each in told) == here
     assert sum(len(each.gone) for each in told) == gone
     assert all(two.number == one.number + 1 for one, two in pairwise(told))
@@ -135,12 +141,12 @@ def test_whoever_listens_ends_up_knowing_who_is_there(
     steps: list[tuple[str, set[str], bool, bool]],
 ) -> None:
     """Whatever was lost on the way: it is noticed, asked for, and what was seen leads to what is."""
-    others = Others()
+    others = RemoteParticipants()
     there: dict[str, set[str]] = {"w": set(), "x": set()}
     numbers = {"w": 0, "x": 0}
     known: set[str] = set()
 
-    def hear(told: Told) -> bool:
+    def hear(told: PresenceDelta) -> bool:
         found = others.hear(told)
         for participant, what in found or ():
             name = participant.participant_id
@@ -153,11 +159,11 @@ def test_whoever_listens_ends_up_knowing_who_is_there(
 
     def say(worker: str, *, is_whole: bool, before: set[str], is_lost: bool = False) -> None:
         now = there[worker]
-        told = parts(
+        told = deltas(
             worker,
             numbers[worker] + 1,
             [someone(name) for name in sorted(now if is_whole else now - before)],
-            [Going(name, "silent") for name in sorted(before - now)],
+            [Departure(name, "silent") for name in sorted(before - now)],
             is_whole=is_whole,
         )
         numbers[worker] = told[-1].number if now else 0
@@ -165,7 +171,7 @@ def test_whoever_listens_ends_up_knowing_who_is_there(
         if not all(heard):
             say(worker, is_whole=True, before=now)
 
-    with patch.object(module, "TOLD_AT_ONCE", 2):
+    with patch.object(module, "DELTA_PARTICIPANTS", 2):
         for worker, now, is_asked, is_lost in steps:
             before, there[worker] = there[worker], now
             say(worker, is_whole=is_asked or not numbers[worker], before=before, is_lost=is_lost)

@@ -17,7 +17,7 @@ from orch.websocket.sessions.session import (
     presence_interval,
     summary,
 )
-from orch.websocket.sessions.session_cache import Resident
+from orch.websocket.sessions.session_cache import SessionCache
 from orch.websocket.statistics import Rates
 
 
@@ -175,38 +175,38 @@ def test_summaries_are_the_same_from_use_and_from_rest() -> None:
 
 def test_idle_sessions_leave_memory_oldest_first_and_those_in_use_stay() -> None:
     """Memory is bounded by what is in use, however many sessions there are."""
-    resident = Resident(3)
+    cache = SessionCache(3)
     used = Session(record("used"))
     used.add(member(FakeReceiver()))
     pinned = Session(record("pinned"))
     pinned.pins = 1
     for session in (used, pinned, *(Session(record(str(number))) for number in range(10))):
-        resident.add(session)
-        resident.get("used")
-    assert {session.session_id for session in resident} == {"pinned", "9", "used"}
-    assert resident.get("0") is None
-    assert resident.add(Session(record("9"))) is resident.get("9")
+        cache.add(session)
+        cache.get("used")
+    assert {session.session_id for session in cache} == {"pinned", "9", "used"}
+    assert cache.get("0") is None
+    assert cache.add(Session(record("9"))) is cache.get("9")
 
 
 def test_a_session_that_was_asked_for_lately_stays_longer() -> None:
     """Looking a session up is a use."""
-    resident = Resident(2)
+    cache = SessionCache(2)
     for name in "ab":
-        resident.add(Session(record(name)))
-    resident.get("a")
-    resident.add(Session(record("c")))
-    assert [session.session_id for session in resident.latest(1)] == ["c"]
-    assert [session.session_id for session in resident] == ["a", "c"]
+        cache.add(Session(record(name)))
+    cache.get("a")
+    cache.add(Session(record("c")))
+    assert [session.session_id for session in cache.latest(1)] == ["c"]
+    assert [session.session_id for session in cache] == ["a", "c"]
 
 
 def test_more_sessions_in_use_than_the_limit_all_stay() -> None:
     """The limit is for those that can be read back without anyone noticing."""
-    resident = Resident(2)
+    cache = SessionCache(2)
     for number in range(50):
         session = Session(record(str(number)))
         session.pins = 1
-        resident.add(session)
-    assert len(resident) == 50
+        cache.add(session)
+    assert len(cache) == 50
 
 
 def test_tokens_open_only_what_they_were_made_for() -> None:

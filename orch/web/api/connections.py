@@ -10,7 +10,7 @@ from orch.parts import Parts
 from orch.web.audit import log_change
 from orch.web.json_api import answer, read_json, read_query
 from orch.websocket.announcements import Announced
-from orch.websocket.connections.connection_query import PoolQuery
+from orch.websocket.connections.connection_query import ConnectionQuery
 from orch.websocket.statistics import ConnectionsStatistics
 
 
@@ -32,7 +32,7 @@ def blueprint(parts: Parts) -> Blueprint:
     api = Blueprint("connections", __name__, url_prefix="/api")
 
     @api.get("/connections")
-    @document_querystring(PoolQuery)
+    @document_querystring(ConnectionQuery)
     @document_response(ConnectionsStatistics)
     async def connections() -> Response:
         """Return how many connections do what, and the first of those that match, on all workers.
@@ -40,7 +40,7 @@ def blueprint(parts: Parts) -> Blueprint:
         A worker that did not answer in time is among ``workers`` with ``answered`` false: its connections are
         not counted.
         """
-        return answer(await parts.hub.pool.look(read_query(PoolQuery)))
+        return answer(await parts.hub.cluster_connections.look(read_query(ConnectionQuery)))
 
     @api.post("/announcements")
     @document_request(Announcement)

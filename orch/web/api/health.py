@@ -11,7 +11,7 @@ from orch.parts import Parts
 from orch.stores.status import StoreStanding
 from orch.supervision.branches import State
 from orch.web.json_api import answer
-from orch.websocket.connections.connection_query import NOBODY
+from orch.websocket.connections.connection_query import TOTALS_ONLY
 
 # The back ends' states, best first; the service is as well as the worst of them.
 ORDER: Final = ("healthy", "unknown", "degraded", "recovering", "unhealthy")
@@ -123,7 +123,7 @@ def blueprint(parts: Parts) -> Blueprint:
         services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub], "store": store.state}
         if not actor_of(request.scope).is_operator:
             return answer(PlainHealth(status=worst(tuple(services.values()))))
-        connections = parts.hub.statistics(NOBODY)
+        connections = parts.hub.statistics(TOTALS_ONLY)
         shortages = tuple(line.kind for line in parts.health.statistics().shortages)
         return answer(
             Health(

@@ -50,7 +50,7 @@ class TranscriptQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 async def require(parts: Parts, session_id: str, need: Need) -> None:
     """Refuse a request that may not do this in the session."""
     actor = actor_of(request.scope)
-    await parts.hub.admission.require(actor, session_id, request.headers.get(KEY_HEADER), need)
+    await parts.hub.access.require(actor, session_id, request.headers.get(KEY_HEADER), need)
 
 
 def codes(text: str, *, path: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import trio
 from orch.cluster.survey import Survey
 from orch.cluster.workers import Worker
 from orch.telemetry.boundaries import Boundary
-from orch.websocket.connections.connection_query import NEWEST, PoolQuery, together
+from orch.websocket.connections.connection_query import NEWEST, ConnectionQuery, merge
 from orch.websocket.statistics import ConnectionsStatistics
 
 SUBJECT: Final = "connections"
@@ -30,10 +30,10 @@ PART_BYTES: Final = 900_000
 _log = structlog.get_logger("websocket")
 
 _part: Final = msgspec.json.Decoder(ConnectionsStatistics)
-_query: Final = msgspec.json.Decoder(PoolQuery)
+_query: Final = msgspec.json.Decoder(ConnectionQuery)
 
 
-class Pool:
+class ClusterConnections:
     """Shows the connections of all workers.
 
     ``own``: chooses among those of this worker. The mutable state is what was last seen of all of them, and
@@ -44,7 +44,7 @@ class Pool:
         self,
         *,
         survey: Survey,
-        own: Callable[[PoolQuery], ConnectionsStatistics],
+        own: Callable[[ConnectionQuery], ConnectionsStatistics],
         touch: Callable[[], None],
     ) -> None:
         self._survey = survey
@@ -59,13 +59,13 @@ class Pool:
     def latest(self) -> ConnectionsStatistics:
         """Return what was last seen of all workers; being asked for it, look again before long."""
         if not self._survey.is_shared:
-            return together(self._own(NEWEST), (), me=self._survey.me)
+            return merge(self._own(NEWEST), (), me=self._survey.me)
         self._is_wanted.set()
         if self._seen is None or trio.current_time() - self._seen_at > STALE:
-            return together(self._own(NEWEST), (), me=self._survey.me, pending=True)
+            return merge(self._own(NEWEST), (), me=self._survey.me, pending=True)
         return self._seen
 
-    async def look(self, query: PoolQuery = NEWEST) -> ConnectionsStatistics:
+    async def look(self, query: ConnectionQuery = NEWEST) -> ConnectionsStatistics:
         """Ask all workers now. A worker that does not answer in time is among ``workers``, not answered."""
         asked = await self._survey.collect(SUBJECT, msgspec.json.encode(query), within=WITHIN)
         here, *others = asked.replies
@@ -78,7 +78,7 @@ class Pool:
                 there.append((answer.worker, _part.decode(answer.data)))
             if len(there) == understood:
                 missing.append(answer.worker)
-        return together(_part.decode(here.data), there, me=self._survey.me, missing=missing, query=query)
+        return merge(_part.decode(here.data), there, me=self._survey.me, missing=missing, query=query)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Look while someone is shown it, until cancelled."""

@@ -1,7 +1,7 @@
 """What is said in sessions here and heard on other workers, and the other way round.
 
 What is kept reaches every worker through the store. What passes is told through it too: captions that will be
-revised, and who is in a session (:class:`Neighbours`).
+revised, and who is in a session (:class:`PresenceSync`).
 """
 
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from msgspec import Struct
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.stores.records import ClusterStore, SessionRecord, SteadyStore
-from orch.websocket.cluster.presence_sync import Neighbours
+from orch.websocket.cluster.presence_sync import PresenceSync
 from orch.websocket.connections.outbox import Frame
-from orch.websocket.participants.presence import PresenceTeller
-from orch.websocket.sessions.session_cache import Resident
+from orch.websocket.participants.presence import PresencePublisher
+from orch.websocket.sessions.session_cache import SessionCache
 
 
 class _Object(Struct):
@@ -29,7 +29,7 @@ _objects: Final = msgspec.json.Decoder(_Object)
 
 _log = structlog.get_logger("websocket")
 
-LEARN_WITHIN: Final = 0.5
+SURVEY_WITHIN: Final = 0.5
 """Seconds that whoever comes first waits for the other workers to send who is in the session there."""
 
 _PASSING: Final = b"m"
@@ -38,26 +38,26 @@ _PRESENT: Final = b"p"
 _WHO: Final = b"?"
 
 
-class Elsewhere:
+class ClusterLink:
     """The same sessions on other workers.
 
     It keeps no state of its own but ``not_understood``, how many messages were not of the form that ours are.
     """
 
     def __init__(
-        self, store: ClusterStore, survey: Survey, *, resident: Resident, presence: PresenceTeller
+        self, store: ClusterStore, survey: Survey, *, cache: SessionCache, presence: PresencePublisher
     ) -> None:
         self._store = store
-        self._resident = resident
-        self._neighbours = Neighbours(
+        self._cache = cache
+        self._presence_sync = PresenceSync(
             survey.me.name,
             tell=lambda session_id, told: store.tell(session_id, _PRESENT + told),
             ask=lambda session_id, worker: store.tell(session_id, _WHO + worker.encode()),
-            resident=resident,
+            cache=cache,
             presence=presence,
         )
-        self.run = self._neighbours.run
-        self.boundary = self._neighbours.boundary
+        self.run = self._presence_sync.run
+        self.boundary = self._presence_sync.boundary
         self.not_understood = 0
         self.on_ended: Callable[[str], None] | None = None
         self.on_lost: Callable[[str], None] | None = None
@@ -70,7 +70,7 @@ class Elsewhere:
         if isinstance(store, SteadyStore):
             store.on_steady = self._announce
         store.is_unused = self._is_unused
-        survey.on_heartbeat = self._neighbours.call
+        survey.on_heartbeat = self._presence_sync.call
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return a session and have what follows told of, or None."""
@@ -78,19 +78,19 @@ class Elsewhere:
 
     def begin(self, session_id: str) -> None:
         """Note that a session has come into memory, and that it is not known who is in it elsewhere."""
-        self._neighbours.survey.begin(session_id, trio.current_time())
+        self._presence_sync.survey.begin(session_id, trio.current_time())
 
     def is_known(self, session_id: str) -> bool:
         """Whether it is known who is in a session in memory on other workers."""
-        return self._neighbours.survey.is_known(session_id, trio.current_time())
+        return self._presence_sync.survey.is_known(session_id, trio.current_time())
 
     async def learn(self, session_id: str) -> None:
         """Return when every worker that follows a session has sent who is in it there, or soon after.
 
         The first caller sends the request.
         """
-        survey = self._neighbours.survey
-        with trio.move_on_after(LEARN_WITHIN):
+        survey = self._presence_sync.survey
+        with trio.move_on_after(SURVEY_WITHIN):
             if survey.is_to_be_sent(session_id):
                 try:
                     survey.sent(session_id, await self._store.survey(session_id, _WHO))
@@ -111,45 +111,45 @@ class Elsewhere:
 
     def _heard(self, session_id: str, payload: bytes) -> None:
         kind, rest = payload[:1], payload[1:]
-        session = self._resident.peek(session_id)
+        session = self._cache.peek(session_id)
         if session is None:
             if kind == _WHO:
-                self._neighbours.answer_nobody(session_id)
+                self._presence_sync.answer_nobody(session_id)
             return
         try:
             if kind in (_PASSING, _LASTING):
                 _require_object(rest)
                 session.deliver(Frame(rest, is_lasting=kind == _LASTING))
             elif kind == _PRESENT:
-                self._neighbours.hear(session, rest)
+                self._presence_sync.hear(session, rest)
             elif kind == _WHO:
-                self._neighbours.answer(session, rest.decode())
+                self._presence_sync.answer(session, rest.decode())
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             # Anyone who can speak to the server can say anything there.
             self.not_understood += 1
             _log.debug("message of another worker invalid", session=session_id, reason=str(error)[:200])
 
     def _gone(self, session_id: str) -> None:
-        self._neighbours.let_go(session_id)
+        self._presence_sync.let_go(session_id)
         if self.on_ended is not None:
             self.on_ended(session_id)
 
     def _lost(self, session_id: str) -> None:
-        self._neighbours.let_go(session_id)
+        self._presence_sync.let_go(session_id)
         if self.on_lost is not None:
             self.on_lost(session_id)
 
     def _is_unused(self, session_id: str) -> bool:
-        is_unused = self._resident.let_go(session_id)
+        is_unused = self._cache.let_go(session_id)
         if is_unused:
-            self._neighbours.let_go(session_id)
+            self._presence_sync.let_go(session_id)
         return is_unused
 
     def _changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
         if not self._is_steady:
             self._announce(is_open)
         if is_open:
-            self._neighbours.begin_anew()
+            self._presence_sync.begin_anew()
 
     def _announce(self, is_open: bool) -> None:  # noqa: FBT001 - the same
         if self.on_state is not None:

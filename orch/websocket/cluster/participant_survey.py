@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 
-SURE_AFTER: Final = 2.0
+COMPLETE_AFTER: Final = 2.0
 """Seconds after which a worker that has not answered is taken for one with nobody in the session.
 
 Anyone who can connect to the server can listen at a session's channel; such a listener never answers.
@@ -27,7 +27,7 @@ class _Awaited:
         self.done = trio.Event()
 
 
-class Survey:
+class ParticipantSurvey:
     """The mutable state is the sessions of which answers are awaited, those in memory at most."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Survey:
     def is_known(self, session_id: str, now: float) -> bool:
         """Whether all have answered, or have had their time to."""
         awaited = self._awaited.get(session_id)
-        if awaited is not None and awaited.is_sent and now - awaited.began > SURE_AFTER:
+        if awaited is not None and awaited.is_sent and now - awaited.began > COMPLETE_AFTER:
             self.drop(session_id)
             return True
         return awaited is None

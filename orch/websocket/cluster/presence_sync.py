@@ -9,21 +9,21 @@ import trio
 
 from orch.protocol.messages import Change
 from orch.telemetry.boundaries import Boundary
-from orch.websocket.cluster.participant_survey import Survey
-from orch.websocket.cluster.remote_participants import Going, Seen, Told, parts
-from orch.websocket.participants.presence import PresenceTeller
+from orch.websocket.cluster.participant_survey import ParticipantSurvey
+from orch.websocket.cluster.remote_participants import Departure, ParticipantChange, PresenceDelta, deltas
+from orch.websocket.participants.presence import PresencePublisher
 from orch.websocket.sessions.session import Session
-from orch.websocket.sessions.session_cache import Resident
+from orch.websocket.sessions.session_cache import SessionCache
 
 #: Seconds between two tellings of one worker: what changes meanwhile is told at once.
-TOLD_EVERY: Final = 0.1
+PUBLISH_EVERY: Final = 0.1
 
-_told: Final = msgspec.json.Decoder(Told)
+_told: Final = msgspec.json.Decoder(PresenceDelta)
 
 _log = structlog.get_logger("websocket")
 
 
-class _Untold:
+class _PendingDelta:
     """What the others do not know yet: who has come, changed or gone; ``is_whole``: they know nothing.
 
     ``is_asked``: someone waits for an answer, though it be that nobody is here.
@@ -37,7 +37,7 @@ class _Untold:
         self.is_whole = False
 
 
-class Neighbours:
+class PresenceSync:
     """Who is in the sessions in memory on other workers, and what those were told of the ones here.
 
     What is told are the changes: everyone only to those who ask, because they know nothing or have missed
@@ -47,7 +47,7 @@ class Neighbours:
     who is in it there.
 
     The mutable state: of each session with members here, how much was told and what was not yet (bounded by
-    those who come and go within :data:`TOLD_EVERY`); the sessions with someone elsewhere; and the workers
+    those who come and go within :data:`PUBLISH_EVERY`); the sessions with someone elsewhere; and the workers
     that were missing at the last heartbeat, or have yet to say anew who is there.
     """
 
@@ -57,26 +57,26 @@ class Neighbours:
         *,
         tell: Callable[[str, bytes], None],
         ask: Callable[[str, str], None],
-        resident: Resident,
-        presence: PresenceTeller,
+        cache: SessionCache,
+        presence: PresencePublisher,
     ) -> None:
         self._worker = worker
         self._tell = tell
         self._ask = ask
-        self._resident = resident
+        self._cache = cache
         self._presence = presence
         self.boundary = Boundary("presence of other workers")
         self._numbers: dict[str, int] = {}
-        self._untold: dict[str, _Untold] = {}
+        self._untold: dict[str, _PendingDelta] = {}
         self._sessions: dict[str, Session] = {}
         self._absent: frozenset[str] = frozenset()
         self._doubted: dict[str, dict[str, int]] = {}
         self._work = trio.lowlevel.ParkingLot()
-        self.survey = Survey()
+        self.survey = ParticipantSurvey()
         presence.on_change = self._note
 
     def __repr__(self) -> str:
-        return f"<Neighbours of {self._worker}, {len(self._sessions)} sessions, {len(self._untold)} untold>"
+        return f"<PresenceSync of {self._worker}, {len(self._sessions)} sessions, {len(self._untold)} untold>"
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Tell until cancelled."""
@@ -88,7 +88,7 @@ class Neighbours:
             for session_id, changes in untold.items():
                 with self.boundary.item(session=session_id):
                     self._say(session_id, changes)
-            await trio.sleep(TOLD_EVERY)
+            await trio.sleep(PUBLISH_EVERY)
 
     def hear(self, session: Session, payload: bytes) -> None:
         """Take in what another worker tells."""
@@ -116,7 +116,7 @@ class Neighbours:
 
     def answer_nobody(self, session_id: str) -> None:
         """Send that nobody is in a session here that is not in memory."""
-        (told,) = parts(self._worker, 1, (), (), is_whole=True)
+        (told,) = deltas(self._worker, 1, (), (), is_whole=True)
         self._tell(session_id, msgspec.json.encode(told))
 
     def begin_anew(self) -> None:
@@ -124,7 +124,7 @@ class Neighbours:
 
         Who is not told of again, because nobody is left where they were, is gone.
         """
-        for session in self._resident:
+        for session in self._cache:
             if session.count:
                 self.answer(session)
             if session.count or session.workers:
@@ -163,12 +163,12 @@ class Neighbours:
     def _note(self, session: Session, participant_id: str, change: Change | None) -> None:
         self._of(session).changes[participant_id] = change
 
-    def _of(self, session: Session) -> _Untold:
+    def _of(self, session: Session) -> _PendingDelta:
         self._work.unpark()
-        return self._untold.setdefault(session.session_id, _Untold())
+        return self._untold.setdefault(session.session_id, _PendingDelta())
 
-    def _say(self, session_id: str, untold: _Untold) -> None:
-        session = self._resident.peek(session_id)
+    def _say(self, session_id: str, untold: _PendingDelta) -> None:
+        session = self._cache.peek(session_id)
         if session is None:
             self._numbers.pop(session_id, None)
             return
@@ -177,12 +177,12 @@ class Neighbours:
             return  # who came has gone before anyone was told
         is_whole = untold.is_whole or not number
         here = [member for name in untold.changes if (member := session.member(name)) is not None]
-        told = parts(
+        told = deltas(
             self._worker,
             number + 1,
             [member.described() for member in (session.members() if is_whole else here)],
             [
-                Going(name, change or "silent")
+                Departure(name, change or "silent")
                 for name, change in untold.changes.items()
                 if session.member(name) is None
             ],
@@ -199,7 +199,7 @@ class Neighbours:
         self._show(session, session.forget(worker))
         self._follow(session)
 
-    def _show(self, session: Session, seen: tuple[Seen, ...]) -> None:
+    def _show(self, session: Session, seen: tuple[ParticipantChange, ...]) -> None:
         for participant, change in seen:
             self._presence.hear(session, participant, change)
 

@@ -13,17 +13,17 @@ from msgspec import Struct
 from orch.protocol.messages import Change, Participant
 
 #: So many participants are told of in one message between workers.
-TOLD_AT_ONCE: Final = 500
+DELTA_PARTICIPANTS: Final = 500
 
 
-class Going(Struct, frozen=True, array_like=True):
+class Departure(Struct, frozen=True, array_like=True):
     """Someone who is there no more, and how: ``left`` or ``silent``."""
 
     participant_id: str
     change: Change
 
 
-class Told(Struct, frozen=True, array_like=True):
+class PresenceDelta(Struct, frozen=True, array_like=True):
     """What one worker tells: who has come or looks different, and who has gone.
 
     ``number``: one higher each time. ``begins``: all who are there follow, in this message and those after
@@ -35,10 +35,10 @@ class Told(Struct, frozen=True, array_like=True):
     begins: bool
     ends: bool
     here: tuple[Participant, ...]
-    gone: tuple[Going, ...] = ()
+    gone: tuple[Departure, ...] = ()
 
 
-Seen = tuple[Participant, Change | None]
+ParticipantChange = tuple[Participant, Change | None]
 """Someone as they were told of, and what has become of them; None: they look different."""
 
 
@@ -53,7 +53,7 @@ class _Worker:
         self.doubted: set[str] | None = None
 
 
-class Others:
+class RemoteParticipants:
     """The mutable state: who is there by worker, and the number of what each told last."""
 
     __slots__ = ("_workers",)
@@ -63,7 +63,7 @@ class Others:
 
     def __repr__(self) -> str:
         there = ", ".join(f"{len(worker.here)} on {name}" for name, worker in self._workers.items())
-        return f"<Others: {there or 'none'}>"
+        return f"<RemoteParticipants: {there or 'none'}>"
 
     @property
     def workers(self) -> frozenset[str]:
@@ -77,7 +77,7 @@ class Others:
                 return worker.here[participant_id]
         return None
 
-    def hear(self, told: Told) -> tuple[Seen, ...] | None:
+    def hear(self, told: PresenceDelta) -> tuple[ParticipantChange, ...] | None:
         """Take in what a worker tells; return whom it changes, or None where something before was missed."""
         worker = self._workers.get(told.worker)
         if told.begins:
@@ -88,18 +88,20 @@ class Others:
         worker.number = told.number
         seen = [*self._come(worker, told.here), *self._go(worker, told.gone)]
         if told.ends and worker.doubted is not None:
-            seen += self._go(worker, [Going(name, "silent") for name in worker.doubted])
+            seen += self._go(worker, [Departure(name, "silent") for name in worker.doubted])
             worker.doubted = None
         if not worker.here and worker.doubted is None:
             del self._workers[told.worker]
         return tuple(seen)
 
-    def forget(self, worker: str) -> tuple[Seen, ...]:
+    def forget(self, worker: str) -> tuple[ParticipantChange, ...]:
         """Take a worker for gone, with all who were there; return whom it changes."""
         lost = self._workers.pop(worker, None)
-        return () if lost is None else tuple(self._go(lost, [Going(name, "silent") for name in lost.here]))
+        return (
+            () if lost is None else tuple(self._go(lost, [Departure(name, "silent") for name in lost.here]))
+        )
 
-    def _come(self, worker: _Worker, here: Sequence[Participant]) -> Iterator[Seen]:
+    def _come(self, worker: _Worker, here: Sequence[Participant]) -> Iterator[ParticipantChange]:
         for participant in here:
             name = participant.participant_id
             if worker.doubted is not None:
@@ -111,7 +113,7 @@ class Others:
             elif known != participant:
                 yield participant, None
 
-    def _go(self, worker: _Worker, gone: Sequence[Going]) -> Iterator[Seen]:
+    def _go(self, worker: _Worker, gone: Sequence[Departure]) -> Iterator[ParticipantChange]:
         for each in gone:
             participant = worker.here.pop(each.participant_id, None)
             if worker.doubted is not None:
@@ -125,22 +127,22 @@ class Others:
                 yield elsewhere, None
 
 
-def parts(
-    worker: str, number: int, here: Sequence[Participant], gone: Sequence[Going], *, is_whole: bool
-) -> tuple[Told, ...]:
+def deltas(
+    worker: str, number: int, here: Sequence[Participant], gone: Sequence[Departure], *, is_whole: bool
+) -> tuple[PresenceDelta, ...]:
     """Return what tells of these, in parts that are numbered from ``number`` on.
 
     ``is_whole``: nobody but ``here`` is there.
     """
-    count = max(1, -(-max(len(here), len(gone)) // TOLD_AT_ONCE))
+    count = max(1, -(-max(len(here), len(gone)) // DELTA_PARTICIPANTS))
     return tuple(
-        Told(
+        PresenceDelta(
             worker,
             number + place,
             begins=is_whole and place == 0,
             ends=is_whole and place == count - 1,
-            here=tuple(here[place * TOLD_AT_ONCE : (place + 1) * TOLD_AT_ONCE]),
-            gone=tuple(gone[place * TOLD_AT_ONCE : (place + 1) * TOLD_AT_ONCE]),
+            here=tuple(here[place * DELTA_PARTICIPANTS : (place + 1) * DELTA_PARTICIPANTS]),
+            gone=tuple(gone[place * DELTA_PARTICIPANTS : (place + 1) * DELTA_PARTICIPANTS]),
         )
         for place in range(count)
     )

@@ -8,21 +8,28 @@ import trio
 
 from orch.protocol import closes
 from orch.protocol.closes import Close
-from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, Handle, Receive, Send, Terms
+from orch.websocket.connections.connection import (
+    CLOSE_PATIENCE,
+    Connection,
+    ConnectionContext,
+    Handle,
+    Receive,
+    Send,
+)
 from orch.websocket.connections.outbox import Frame, Offer, Outbox
 
 _log = structlog.get_logger("websocket")
 
 
-class Written(Connection):
+class AsgiConnection(Connection):
     """Two tasks: the reader, and a writer that sends what stands in the outbox."""
 
     __slots__ = ("_counted", "_outbox", "_send", "_sending", "_sending_since", "_work")
 
-    def __init__(self, connection_id: str, terms: Terms, send: Send, **who: Any) -> None:
-        super().__init__(connection_id, terms, **who)
+    def __init__(self, connection_id: str, context: ConnectionContext, send: Send, **who: Any) -> None:
+        super().__init__(connection_id, context, **who)
         self._send = send
-        self._outbox = Outbox(terms.outbox_bytes)
+        self._outbox = Outbox(context.outbox_bytes)
         self._work = trio.lowlevel.ParkingLot()
         self._sending = 0
         self._counted = 0
@@ -115,9 +122,9 @@ class Written(Connection):
         change = self._outbox.queued_bytes + self._sending - self._counted
         self._counted += change
         if change > 0:
-            self._terms.outgoing.add(self, change)
+            self._context.outgoing.add(self, change)
         elif change < 0:
-            self._terms.outgoing.remove(self, -change)
+            self._context.outgoing.remove(self, -change)
 
     def _forget(self) -> None:
         """Let what is left not be counted any more: it is not sent."""

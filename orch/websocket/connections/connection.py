@@ -20,7 +20,7 @@ from orch.queued_bytes import QueuedBytes
 from orch.settings.structs import Websocket
 from orch.websocket.connections.decoding import is_too_large
 from orch.websocket.connections.outbox import Frame, Offer, frame
-from orch.websocket.history.parts import Feed
+from orch.websocket.history.parts import HistoryTransfer
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.in_flight import PACE
 
@@ -36,7 +36,7 @@ Send = Callable[[Any], Awaitable[None]]
 Handle = Callable[["Connection", str | bytes], Awaitable[None]]
 
 
-class Terms:
+class ConnectionContext:
     """What all connections have in common, so that none has to carry it.
 
     ``wall`` is for ages, ``now_ms`` for messages. ``outbox_bytes``: what may wait for one, ``outgoing``: for
@@ -96,16 +96,15 @@ class Connection(ABC):
         "_bytes_full_at",
         "_closing",
         "_closing_at",
+        "_context",
         "_is_talking",
         "_messages_full_at",
         "_nursery",
         "_room",
         "_tasks",
-        "_terms",
         "actor",
         "agent",
         "connection_id",
-        "feeds",
         "has_left",
         "heard_at",
         "host",
@@ -119,12 +118,13 @@ class Connection(ABC):
         "stale_topics",
         "stream_id",
         "topics",
+        "transfers",
     )
 
     def __init__(
         self,
         connection_id: str,
-        terms: Terms,
+        context: ConnectionContext,
         *,
         actor: Actor,
         host: str,
@@ -136,9 +136,9 @@ class Connection(ABC):
         self.host = host
         self.port = port
         self.agent = agent
-        self.since = self.heard_at = terms.wall()
+        self.since = self.heard_at = context.wall()
         self.members: dict[str, Member] = {}
-        self.feeds: dict[str, Feed] | None = None
+        self.transfers: dict[str, HistoryTransfer] | None = None
         self.topics: tuple[str, ...] = ()
         self.stale_topics: tuple[str, ...] = ()
         self.stream_id: str | None = None
@@ -146,7 +146,7 @@ class Connection(ABC):
         self.last_stream: tuple[str, str] | None = None
         self.has_left = False
         self.sent = self.received = self.said_bytes = 0
-        self._terms = terms
+        self._context = context
         self._nursery: trio.Nursery | None = None
         self._room: trio.lowlevel.ParkingLot | None = None
         self._tasks = 0
@@ -221,7 +221,7 @@ class Connection(ABC):
             fields["session_id"], fields["stream_id"] = self.last_stream
         if identity is not None:
             fields["id"] = identity
-        self.answer(Error(timestamp=self._terms.now_ms(), code=error.code, detail=error.detail, **fields))
+        self.answer(Error(timestamp=self._context.now_ms(), code=error.code, detail=error.detail, **fields))
 
     def dismiss(self, left: Frame, session_id: str) -> None:
         """Be in a session no more, and be told so."""
@@ -235,7 +235,7 @@ class Connection(ABC):
         self._closing, self._closing_at = close, trio.current_time()
         self._end(close, flush=flush)
         self._make_room()
-        self._terms.on_closing(self)
+        self._context.on_closing(self)
 
     @abstractmethod
     async def finish(self) -> None:
@@ -264,9 +264,9 @@ class Connection(ABC):
         ``count``: as how many messages, where answering it takes as long as answering many.
         """
         now = trio.current_time()
-        terms = self._terms
-        self._messages_full_at, messages = terms.messages.after(self._messages_full_at, now, count)
-        self._bytes_full_at, octets = terms.bytes.after(self._bytes_full_at, now, size)
+        context = self._context
+        self._messages_full_at, messages = context.messages.after(self._messages_full_at, now, count)
+        self._bytes_full_at, octets = context.bytes.after(self._bytes_full_at, now, size)
         if messages is octets:
             return messages
         if Verdict.HOPELESS in (messages, octets):
@@ -312,7 +312,7 @@ class Connection(ABC):
                 return False
             if self._closing is not None:
                 continue
-            self.heard_at = self._terms.wall()
+            self.heard_at = self._context.wall()
             self.received += 1
             text = event.get("text")
             data = event["bytes"] if text is None else text
@@ -336,7 +336,7 @@ class Connection(ABC):
 
     async def _wait_for_room(self) -> None:
         """Wait while nothing more should be read from this client."""
-        limit = self._terms.outbox_bytes
+        limit = self._context.outbox_bytes
         while self._closing is None:
             if self._owes:
                 await self._taken(limit // 2)

@@ -16,15 +16,15 @@ from msgspec import Meta, Struct
 
 from orch.cluster.workers import Worker
 from orch.websocket.statistics import (
+    ACTIVITIES,
     CONNECTIONS_LISTED,
-    DOINGS,
     SESSIONS_LISTED,
     SESSIONS_NAMED,
+    Activity,
     Bounded,
     ConnectionsStatistics,
     ConnectionSummary,
-    Doing,
-    PoolWorker,
+    ConnectionsWorker,
     SessionLine,
 )
 
@@ -34,7 +34,7 @@ BEHIND: Final = 0.05
 Sort = Literal["since", "who", "doing", "session", "received", "sent", "queued_bytes"]
 
 
-class PoolQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConnectionQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which connections, in which order, and how many at most.
 
     ``find``: every word of it occurs in the id, address, name, program or a session of the connection;
@@ -54,18 +54,18 @@ class PoolQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return not self.find and not self.doing and self.sort == "since" and self.order == "descending"
 
 
-NEWEST: Final = PoolQuery()
-NOBODY: Final = PoolQuery(limit=0)
+NEWEST: Final = ConnectionQuery()
+TOTALS_ONLY: Final = ConnectionQuery(limit=0)
 """Of all connections only the totals."""
 
 
-class Named(Protocol):
+class ListedMember(Protocol):
     """Someone in a session."""
 
     name: str
 
 
-class Listed(Protocol):
+class ListedConnection(Protocol):
     """A connection, as far as it is shown."""
 
     connection_id: str
@@ -76,7 +76,7 @@ class Listed(Protocol):
     stream_id: str | None
 
     @property
-    def members(self) -> Mapping[str, Named]:
+    def members(self) -> Mapping[str, ListedMember]:
         """Who it is, by session."""
 
     @property
@@ -92,15 +92,15 @@ class Listed(Protocol):
         """Bytes that wait for it."""
 
 
-class Chosen(Struct, frozen=True):
+class ConnectionSelection(Struct, frozen=True):
     """Of one worker's connections: how many do what, how many match, and the first of those."""
 
-    doings: dict[Doing, int]
+    doings: dict[Activity, int]
     matching: int
     connections: tuple[ConnectionSummary, ...]
 
 
-def doing(connection: Listed, behind_from: float) -> Doing:
+def activity(connection: ListedConnection, behind_from: float) -> Activity:
     """Return what a connection is doing, in one word; ``behind_from``: bytes."""
     if connection.is_closing:
         return "closing"
@@ -111,43 +111,43 @@ def doing(connection: Listed, behind_from: float) -> Doing:
     return "listening" if connection.members else "idle"
 
 
-def choose(
-    connections: Collection[Listed],
-    query: PoolQuery,
+def select(
+    connections: Collection[ListedConnection],
+    query: ConnectionQuery,
     *,
-    newest_first: Iterable[Listed],
+    newest_first: Iterable[ListedConnection],
     limit: int,
     worker: str,
-) -> Chosen:
+) -> ConnectionSelection:
     """Choose among ``connections``; ``limit``: bytes that may wait for one; ``worker``: whose they are."""
     behind_from = limit * BEHIND
-    doings: dict[Doing, int] = dict.fromkeys(DOINGS, 0)
+    doings: dict[Activity, int] = dict.fromkeys(ACTIVITIES, 0)
     for connection in connections:
-        doings[doing(connection, behind_from)] += 1
+        doings[activity(connection, behind_from)] += 1
     if query.worker and query.worker != worker:
-        return Chosen(doings, 0, ())
+        return ConnectionSelection(doings, 0, ())
     if query.is_plain:
-        first: Iterable[Listed] = islice(newest_first, query.limit)
+        first: Iterable[ListedConnection] = islice(newest_first, query.limit)
         matching = len(connections)
     else:
         wanted = query.find.lower().split()
         found = [
             connection
             for connection in newest_first
-            if (not query.doing or doing(connection, behind_from) == query.doing)
+            if (not query.doing or activity(connection, behind_from) == query.doing)
             and (not wanted or _has_all(connection, wanted))
         ]
         matching = len(found)
         pick = heapq.nlargest if query.order == "descending" else heapq.nsmallest
         key = _KEYS[query.sort]
         first = pick(query.limit, found, key=lambda each: key(each, behind_from))
-    return Chosen(doings, matching, tuple(_line(each, behind_from, worker) for each in first))
+    return ConnectionSelection(doings, matching, tuple(_line(each, behind_from, worker) for each in first))
 
 
-_KEYS: Final[Mapping[str, Callable[[Listed, float], Any]]] = {
+_KEYS: Final[Mapping[str, Callable[[ListedConnection, float], Any]]] = {
     "since": lambda each, _: each.since,
     "who": lambda each, _: (_name(each) or each.address).lower(),
-    "doing": doing,
+    "doing": activity,
     "session": lambda each, _: next(iter(each.members), ""),
     "received": lambda each, _: each.received,
     "sent": lambda each, _: each.sent,
@@ -166,7 +166,7 @@ _LINE_KEYS: Final[Mapping[str, Callable[[ConnectionSummary], Any]]] = {
 """The same, of what is shown of a connection."""
 
 
-def _has_all(connection: Listed, words: Sequence[str]) -> bool:
+def _has_all(connection: ListedConnection, words: Sequence[str]) -> bool:
     named = (member.name for member in connection.members.values())
     parts = (
         connection.connection_id,
@@ -179,17 +179,17 @@ def _has_all(connection: Listed, words: Sequence[str]) -> bool:
     return all(word in text for word in words)
 
 
-def _name(connection: Listed) -> str | None:
+def _name(connection: ListedConnection) -> str | None:
     return next((member.name for member in connection.members.values()), None)
 
 
-def _line(connection: Listed, behind_from: float, worker: str) -> ConnectionSummary:
+def _line(connection: ListedConnection, behind_from: float, worker: str) -> ConnectionSummary:
     return ConnectionSummary(
         connection_id=connection.connection_id,
         address=connection.address,
         state="closing" if connection.is_closing else "open",
         since=connection.since,
-        doing=doing(connection, behind_from),
+        doing=activity(connection, behind_from),
         sessions=tuple(islice(connection.members, SESSIONS_NAMED)),
         session_count=len(connection.members),
         name=_name(connection),
@@ -202,13 +202,13 @@ def _line(connection: Listed, behind_from: float, worker: str) -> ConnectionSumm
     )
 
 
-def together(
+def merge(
     here: ConnectionsStatistics,
     there: Sequence[tuple[Worker, ConnectionsStatistics]],
     *,
     me: Worker,
     missing: Sequence[Worker] = (),
-    query: PoolQuery = NEWEST,
+    query: ConnectionQuery = NEWEST,
     pending: bool = False,
 ) -> ConnectionsStatistics:
     """Put the answers of all workers together. What all of them share is as this one, ``here``, says it."""
@@ -225,13 +225,16 @@ def together(
         **{name: sum(getattr(part, name) for part in parts) for name in _SUMMED},
         problems=problems,
         sums=_sums(parts),
-        doings={word: sum(part.doings.get(word, 0) for part in parts) for word in DOINGS},
+        doings={word: sum(part.doings.get(word, 0) for part in parts) for word in ACTIVITIES},
         connections=tuple(lines[: query.limit]),
         session_list=_sessions(parts),
         workers=(
-            PoolWorker(worker=me, here=True, answered=True, active=here.active),
-            *(PoolWorker(worker=each, here=False, answered=True, active=part.active) for each, part in there),
-            *(PoolWorker(worker=each, here=False, answered=False, active=None) for each in missing),
+            ConnectionsWorker(worker=me, here=True, answered=True, active=here.active),
+            *(
+                ConnectionsWorker(worker=each, here=False, answered=True, active=part.active)
+                for each, part in there
+            ),
+            *(ConnectionsWorker(worker=each, here=False, answered=False, active=None) for each in missing),
         ),
         pending=pending,
     )

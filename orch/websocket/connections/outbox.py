@@ -80,7 +80,7 @@ def verdict(queued: int, size: int, *, is_lasting: bool, limit: int) -> Offer:
     return Offer.OVERFLOWED if queued + size > limit else Offer.TAKEN
 
 
-class Owed:
+class QueuedReplies:
     """Which of the bytes that wait, where someone else keeps the queue, are answers.
 
     They are counted apart, as :class:`Outbox` does. The mutable state: where in the stream each answer ends;
@@ -94,7 +94,7 @@ class Owed:
         self._bytes = 0
 
     def __repr__(self) -> str:
-        return f"<Owed {self._bytes} bytes in {len(self._answers)} answers>"
+        return f"<QueuedReplies {self._bytes} bytes in {len(self._answers)} answers>"
 
     def add(self, end: int, size: int) -> None:
         """Note an answer of ``size`` bytes that ends at byte ``end`` of all that was said."""

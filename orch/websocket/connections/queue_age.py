@@ -6,7 +6,7 @@ been taken, the note is made anew.
 """
 
 
-class Lateness:
+class QueueAge:
     """Notes on clients that are behind; bounded by the connections.
 
     The mutable state: by client, how many bytes had been said to it, and when.
@@ -16,7 +16,7 @@ class Lateness:
         self._notes: dict[str, tuple[int, float]] = {}
 
     def __repr__(self) -> str:
-        return f"<Lateness of {len(self._notes)}>"
+        return f"<QueueAge of {len(self._notes)}>"
 
     def __len__(self) -> int:
         return len(self._notes)

@@ -12,8 +12,14 @@ import trio
 
 from orch.protocol import closes
 from orch.protocol.closes import Close
-from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, Handle, Receive, Terms
-from orch.websocket.connections.outbox import Frame, Offer, Owed, verdict
+from orch.websocket.connections.connection import (
+    CLOSE_PATIENCE,
+    Connection,
+    ConnectionContext,
+    Handle,
+    Receive,
+)
+from orch.websocket.connections.outbox import Frame, Offer, QueuedReplies, verdict
 
 #: The extension's name in ``scope["extensions"]``.
 LINK: Final = "orch.link"
@@ -49,7 +55,7 @@ class Link(Protocol):
         """Return a text frame, the same for every connection."""
 
 
-class Linked(Connection):
+class SocketConnection(Connection):
     """One task, the server's own, and no queue here: the outbox's rules by the bytes queued at the socket.
 
     A nursery is open only while something is done beside the client's messages.
@@ -58,13 +64,13 @@ class Linked(Connection):
     #: A server with a link pings, and ends who does not answer.
     answers_heartbeats: ClassVar[bool] = True
 
-    __slots__ = ("_is_over", "_link", "_owed", "_to_start")
+    __slots__ = ("_is_over", "_link", "_queued_replies", "_to_start")
 
-    def __init__(self, connection_id: str, terms: Terms, link: Link, **who: Any) -> None:
-        super().__init__(connection_id, terms, **who)
+    def __init__(self, connection_id: str, context: ConnectionContext, link: Link, **who: Any) -> None:
+        super().__init__(connection_id, context, **who)
         self._link = link
         link.on_excess = self.overflow
-        self._owed: Owed | None = None
+        self._queued_replies: QueuedReplies | None = None
         self._to_start: tuple[Callable[[], Awaitable[None]], ...] = ()
         self._is_over = False
 
@@ -171,7 +177,7 @@ class Linked(Connection):
                 max(queued - self._owed_bytes(), 0),
                 len(wire),
                 is_lasting=offered.is_lasting,
-                limit=self._terms.outbox_bytes,
+                limit=self._context.outbox_bytes,
             )
             if outcome is not Offer.TAKEN:
                 return outcome
@@ -182,8 +188,8 @@ class Linked(Connection):
         wire = answer.wire(self._link.encode_text)
         self._say(wire)
         if self._link.queued_bytes:
-            self._owed = self._owed or Owed()
-            self._owed.add(self.said_bytes, len(wire))
+            self._queued_replies = self._queued_replies or QueuedReplies()
+            self._queued_replies.add(self.said_bytes, len(wire))
 
     def _say(self, wire: bytes) -> None:
         self._link.offer(wire)
@@ -196,16 +202,16 @@ class Linked(Connection):
 
     def _owed_bytes(self) -> int:
         """Return how many of the queued bytes are answers."""
-        if self._owed is None:
+        if self._queued_replies is None:
             return 0
-        left = self._owed.left(self.said_bytes - self._link.queued_bytes)
+        left = self._queued_replies.left(self.said_bytes - self._link.queued_bytes)
         if not left:
-            self._owed = None
+            self._queued_replies = None
         return left
 
     @property
     def _owes(self) -> bool:
-        return self._owed_bytes() * 2 > self._terms.outbox_bytes
+        return self._owed_bytes() * 2 > self._context.outbox_bytes
 
     async def _taken(self, below: int) -> None:
         await self._link.drained(below)

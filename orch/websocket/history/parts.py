@@ -24,7 +24,7 @@ class Needs(Flag):
     ALL = CAPTIONS | BROADCASTS
 
 
-class Part(Struct, frozen=True):
+class HistoryPart(Struct, frozen=True):
     """Messages of a history, in order: those after ``after`` up to ``offset``.
 
     ``complete``: no caption between the two is missing; ``broadcasts_complete``: no broadcast is either.
@@ -54,7 +54,7 @@ class Cursor(Struct, frozen=True):
     needs: Needs
 
 
-class Feed:
+class HistoryTransfer:
     """How far one session's history has been sent to one of its participants."""
 
     __slots__ = ("cursor", "member")
@@ -64,16 +64,16 @@ class Feed:
         self.cursor = cursor
 
     def __repr__(self) -> str:
-        return f"<Feed of {self.member.participant_id} {self.cursor}>"
+        return f"<HistoryTransfer of {self.member.participant_id} {self.cursor}>"
 
 
-def part(kept: Sequence[KeptFrame], losses: Losses, *, after: int, until: int) -> Part:
+def part(kept: Sequence[KeptFrame], losses: Losses, *, after: int, until: int) -> HistoryPart:
     """Return the oldest ``kept`` messages between two offsets as a part. None are kept: it is the last.
 
     ``losses``: what was dropped of the history, so far as that matters to the part.
     """
     offset = kept[-1].offset if kept else until
-    return Part(
+    return HistoryPart(
         after=after,
         offset=offset,
         messages=tuple(Raw(message.frame) for message in kept),
@@ -83,13 +83,15 @@ def part(kept: Sequence[KeptFrame], losses: Losses, *, after: int, until: int) -
     )
 
 
-def nothing_yet(*, after: int, until: int) -> Part:
+def nothing_yet(*, after: int, until: int) -> HistoryPart:
     """Return a part without messages, all of which follow: the client has yet to take what it was sent."""
-    return Part(
+    return HistoryPart(
         after=after, offset=after, messages=(), complete=True, broadcasts_complete=True, more=after < until
     )
 
 
-def nothing_more(after: int) -> Part:
+def nothing_more(after: int) -> HistoryPart:
     """Return a last part without messages, where those that should follow cannot be sent."""
-    return Part(after=after, offset=after, messages=(), complete=False, broadcasts_complete=False, more=False)
+    return HistoryPart(
+        after=after, offset=after, messages=(), complete=False, broadcasts_complete=False, more=False
+    )

@@ -18,9 +18,16 @@ from orch.problems import ProblemError
 from orch.protocol.messages import SessionHistory
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import Frame, frame
-from orch.websocket.history.parts import PART_BYTES, Cursor, Feed, Part, nothing_more, nothing_yet
+from orch.websocket.history.parts import (
+    PART_BYTES,
+    Cursor,
+    HistoryPart,
+    HistoryTransfer,
+    nothing_more,
+    nothing_yet,
+)
 from orch.websocket.participants.member import Member
-from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.sessions.sessions import Sessions
 
 #: Seconds the store may take for one part; then the client is told, and may ask again.
 READ_WITHIN: Final = 30.0
@@ -28,7 +35,7 @@ READ_WITHIN: Final = 30.0
 _log = structlog.get_logger("websocket")
 
 
-class Feeding:
+class HistorySender:
     """Sends histories in parts. It keeps no state of its own: cursors are the connections'.
 
     A connection has one task for all the histories that it is sent, and one cursor for each of its sessions
@@ -36,10 +43,10 @@ class Feeding:
     anew with history or recovers it, and when the session ends.
     """
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
 
-    async def first(self, connection: Connection, session_id: str, *, after: int, until: int) -> Part:
+    async def first(self, connection: Connection, session_id: str, *, after: int, until: int) -> HistoryPart:
         """Return the first part: as much as fits beside what the client has yet to take.
 
         What is missing from it is what is missing now from all that is to be sent.
@@ -48,10 +55,10 @@ class Feeding:
         if room <= 0 or after >= until:
             first = nothing_yet(after=after, until=until)
         else:
-            first = await self._rooms.part(session_id, after=after, until=until, size=room)
+            first = await self._sessions.part(session_id, after=after, until=until, size=room)
         if not first.more:
             return first
-        losses = await self._rooms.losses(session_id, until=until)
+        losses = await self._sessions.losses(session_id, until=until)
         return msgspec.structs.replace(
             first,
             complete=losses.captions <= after,
@@ -60,44 +67,49 @@ class Feeding:
 
     def follow(self, connection: Connection, member: Member, session_id: str, cursor: Cursor) -> None:
         """Send what comes after a first part. It takes the place of what was being sent of that history."""
-        if connection.feeds is not None:  # and a task
-            connection.feeds[session_id] = Feed(member, cursor)
+        if connection.transfers is not None:  # and a task
+            connection.transfers[session_id] = HistoryTransfer(member, cursor)
             return
-        connection.feeds = {session_id: Feed(member, cursor)}
-        connection.start(partial(self._feed, connection, connection.feeds))
+        connection.transfers = {session_id: HistoryTransfer(member, cursor)}
+        connection.start(partial(self._send, connection, connection.transfers))
 
     @staticmethod
     def stop(connection: Connection, session_id: str) -> None:
         """Send no more of a session's history."""
-        if connection.feeds:
-            connection.feeds.pop(session_id, None)
+        if connection.transfers:
+            connection.transfers.pop(session_id, None)
 
-    async def _feed(self, connection: Connection, feeds: dict[str, Feed]) -> None:
+    async def _send(self, connection: Connection, transfers: dict[str, HistoryTransfer]) -> None:
         """Send parts, of each session in turn, until there is nothing left to send."""
-        while feeds:
+        while transfers:
             await connection.caught_up()
-            if connection.is_closing or not feeds:
+            if connection.is_closing or not transfers:
                 break
-            session_id = next(iter(feeds))
-            feed = feeds.pop(session_id)
-            if connection.members.get(session_id) is not feed.member:
+            session_id = next(iter(transfers))
+            transfer = transfers.pop(session_id)
+            if connection.members.get(session_id) is not transfer.member:
                 continue
-            feeds[session_id] = feed
-            read, reason = await self._read(connection, session_id, feed.cursor)
-            if feeds.get(session_id) is not feed or connection.members.get(session_id) is not feed.member:
+            transfers[session_id] = transfer
+            read, reason = await self._read(connection, session_id, transfer.cursor)
+            if (
+                transfers.get(session_id) is not transfer
+                or connection.members.get(session_id) is not transfer.member
+            ):
                 continue
-            connection.answer(self._frame(session_id, feed.cursor, read, reason))
-            del feeds[session_id]
+            connection.answer(self._frame(session_id, transfer.cursor, read, reason))
+            del transfers[session_id]
             if read.more:
-                feed.cursor = msgspec.structs.replace(feed.cursor, after=read.offset)
-                feeds[session_id] = feed
-        connection.feeds = None
+                transfer.cursor = msgspec.structs.replace(transfer.cursor, after=read.offset)
+                transfers[session_id] = transfer
+        connection.transfers = None
 
-    async def _read(self, connection: Connection, session_id: str, cursor: Cursor) -> tuple[Part, str | None]:
+    async def _read(
+        self, connection: Connection, session_id: str, cursor: Cursor
+    ) -> tuple[HistoryPart, str | None]:
         """Return the next part; where there can be none, one that is empty and the last, and the reason."""
         try:
             with trio.fail_after(READ_WITHIN):
-                read = await self._rooms.part(
+                read = await self._sessions.part(
                     session_id, after=cursor.after, until=cursor.until, size=PART_BYTES
                 )
         except ProblemError as error:
@@ -113,10 +125,10 @@ class Feeding:
             reason = "history_expired"
         return nothing_more(cursor.after), reason
 
-    def _frame(self, session_id: str, cursor: Cursor, read: Part, reason: str | None) -> Frame:
+    def _frame(self, session_id: str, cursor: Cursor, read: HistoryPart, reason: str | None) -> Frame:
         return frame(
             SessionHistory(
-                timestamp=self._rooms.now_ms(),
+                timestamp=self._sessions.now_ms(),
                 session_id=session_id,
                 epoch=cursor.epoch,
                 after=read.after,

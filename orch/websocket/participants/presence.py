@@ -10,12 +10,12 @@ import trio
 from orch.protocol.messages import Change, Participant, Presence
 from orch.telemetry.boundaries import Boundary
 from orch.websocket.connections.outbox import frame
-from orch.websocket.participants.comings import Comings
 from orch.websocket.participants.member import Member
+from orch.websocket.participants.presence_changes import PresenceChanges
 from orch.websocket.sessions.session import Session, presence_interval
 
 
-class PresenceTeller:
+class PresencePublisher:
     """Sends ``presence`` to sessions that have changed, several changes at a time.
 
     How often depends on how many were told the last time (:func:`presence_interval`), and what is told is
@@ -28,7 +28,7 @@ class PresenceTeller:
 
     def __init__(self, *, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._changed: dict[Session, Comings] = {}
+        self._changed: dict[Session, PresenceChanges] = {}
         self._due: list[tuple[float, int, Session]] = []
         self._turns = count()
         self._work = trio.lowlevel.ParkingLot()
@@ -39,7 +39,7 @@ class PresenceTeller:
         """Have the session told soon."""
         if session in self._changed:
             return
-        self._changed[session] = Comings()
+        self._changed[session] = PresenceChanges()
         heapq.heappush(self._due, (session.presence_due, next(self._turns), session))
         if self._due[0][2] is session:
             self._work.unpark()
@@ -83,7 +83,7 @@ class PresenceTeller:
         if self.on_change is not None:
             self.on_change(session, member.participant_id, change)
 
-    def _tell(self, session: Session, comings: Comings) -> None:
+    def _tell(self, session: Session, comings: PresenceChanges) -> None:
         session.presence_due = trio.current_time() + presence_interval(session.count)
         if not session.count:
             return

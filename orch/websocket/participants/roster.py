@@ -20,7 +20,7 @@ PARTICIPANTS_LISTED: Final = 100
 RANKS: Final[dict[Role, int]] = {"owner": 0, "participant": 1, "observer": 2}
 
 
-class Someone(Protocol):
+class RosterEntry(Protocol):
     """A participant, on this worker or on another. The ``role`` is for good."""
 
     @property
@@ -56,43 +56,43 @@ class Roster:
     of these changes.
     """
 
-    __slots__ = ("_listed", "_made_from", "_named", "_ranks", "_speaking")
+    __slots__ = ("_listed", "_made_from", "_named", "_ranks", "_speech_streams")
 
     def __init__(self) -> None:
-        self._ranks: tuple[dict[str, Someone], ...] = ({}, {}, {})
-        self._speaking: dict[str, Someone] = {}
+        self._ranks: tuple[dict[str, RosterEntry], ...] = ({}, {}, {})
+        self._speech_streams: dict[str, RosterEntry] = {}
         self._listed: tuple[Participant, ...] = ()
         self._named: frozenset[str] = frozenset()
         self._made_from: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
-        return f"<Roster of {len(self)}, {len(self._speaking)} speaking>"
+        return f"<Roster of {len(self)}, {len(self._speech_streams)} speaking>"
 
     def __len__(self) -> int:
         owners, participants, observers = self._ranks
         return len(owners) + len(participants) + len(observers)
 
-    def __iter__(self) -> Iterator[Someone]:
+    def __iter__(self) -> Iterator[RosterEntry]:
         return chain.from_iterable(rank.values() for rank in self._ranks)
 
     def __contains__(self, participant_id: object) -> bool:
         return any(participant_id in rank for rank in self._ranks)
 
-    def get(self, participant_id: str) -> Someone | None:
+    def get(self, participant_id: str) -> RosterEntry | None:
         """Return someone who is there, or None."""
         for rank in self._ranks:
             if participant_id in rank:
                 return rank[participant_id]
         return None
 
-    def put(self, one: Someone) -> None:
+    def put(self, one: RosterEntry) -> None:
         """Have someone there, or have them look different: they keep their place."""
         name, rank = one.participant_id, RANKS[one.role]
         self._ranks[rank][name] = one
         if one.speaking:
-            self._speaking[name] = one
+            self._speech_streams[name] = one
         else:
-            self._speaking.pop(name, None)
+            self._speech_streams.pop(name, None)
         if self._listed and (one.speaking or rank < RANKS[self._listed[-1].role] or name in self._made_from):
             self._listed = ()
 
@@ -100,7 +100,7 @@ class Roster:
         """Have someone there no more."""
         for rank in self._ranks:
             rank.pop(participant_id, None)
-        self._speaking.pop(participant_id, None)
+        self._speech_streams.pop(participant_id, None)
         if participant_id in self._made_from:
             self._listed = ()
 
@@ -118,7 +118,7 @@ class Roster:
     def _list(self) -> None:
         listed = tuple(one.described() for one in islice(self, PARTICIPANTS_LISTED))
         named = {each.participant_id for each in listed}
-        late = [one.described() for name, one in self._speaking.items() if name not in named]
+        late = [one.described() for name, one in self._speech_streams.items() if name not in named]
         self._listed = _with(listed, late)
         self._named = frozenset(each.participant_id for each in self._listed)
         self._made_from = self._named | named

@@ -15,7 +15,7 @@ from typing import Final
 SLEW: Final = 0.1
 
 
-class SteadyWall:
+class SlewedClock:
     """Seconds since the epoch, as far as that can be had without a leap.
 
     The mutable state is the time it shows and when (monotonic seconds) it was last asked.
@@ -28,7 +28,7 @@ class SteadyWall:
         self._asked_at = 0.0
 
     def __repr__(self) -> str:
-        return f"<SteadyWall at {self._shown}>"
+        return f"<SlewedClock at {self._shown}>"
 
     def __call__(self) -> float:
         """Return the time."""

@@ -12,7 +12,7 @@ from orch.access.actors import Actor
 from orch.access.addresses import group
 from orch.problems import ProblemError
 from orch.websocket.sessions.address_rates import AddressRates
-from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.sessions.sessions import Sessions
 
 #: Seconds for which nobody has to have been in a session before it is ended to make room: whoever has lost
 #: the connection comes back sooner.
@@ -27,17 +27,17 @@ THIS_MACHINE: Final = "this machine"
 _log = structlog.get_logger("websocket")
 
 
-class Beginnings:
+class CreationLimits:
     """Admits new sessions, and ends the oldest in which nobody is where that makes room for one.
 
     The mutable state is the rates of the addresses, bounded, and how many are being begun from each.
     """
 
-    def __init__(self, rooms: Rooms, *, now: Callable[[], float] = trio.current_time) -> None:
-        self._rooms = rooms
+    def __init__(self, sessions: Sessions, *, now: Callable[[], float] = trio.current_time) -> None:
+        self._sessions = sessions
         self._now = now
         self._rates = AddressRates()
-        self._under_way: Counter[str] = Counter()
+        self._in_flight: Counter[str] = Counter()
         self.ended_early = 0
 
     @asynccontextmanager
@@ -48,7 +48,7 @@ class Beginnings:
         ``too_many_sessions_from_address``, ``sessions_full`` and ``store_full``.
         """
         address = "" if actor is None else THIS_MACHINE if actor.is_local else group(actor.address)
-        limits = self._rooms.settings.orchestration.websocket
+        limits = self._sessions.settings.orchestration.websocket
         if address:
             self._rates.take(
                 address,
@@ -56,11 +56,11 @@ class Beginnings:
                 a_minute=limits.max_sessions_per_minute_per_address,
                 what="sessions were created",
             )
-        self._rooms.space.require_for_session()
-        if self._rooms.count >= limits.max_sessions and not await self.make_room(1):
+        self._sessions.storage.require_for_session()
+        if self._sessions.count >= limits.max_sessions and not await self.make_room(1):
             raise ProblemError(
                 "sessions_full",
-                f"The limit of {self._rooms.count} sessions (websocket.max_sessions) has been reached, "
+                f"The limit of {self._sessions.count} sessions (websocket.max_sessions) has been reached, "
                 "and all of them were used within the last minute. End one that is not needed, or try "
                 "again in a minute.",
                 headers={"Retry-After": f"{UNATTENDED:.0f}"},
@@ -68,20 +68,20 @@ class Beginnings:
         if not address:
             yield ""
             return
-        self._under_way[address] += 1
+        self._in_flight[address] += 1
         try:
             await self._check_address(address, limits.max_sessions_per_address)
             yield address
         finally:
-            self._under_way[address] -= 1
-            if not self._under_way[address]:
-                del self._under_way[address]
+            self._in_flight[address] -= 1
+            if not self._in_flight[address]:
+                del self._in_flight[address]
 
     async def _check_address(self, address: str, most: int) -> None:
         """Raise where one address has begun too many, those counted that are being begun just now."""
-        there = await self._rooms.store.begun_from(address, most)
-        if there + self._under_way[address] > most:
-            minutes = self._rooms.settings.orchestration.websocket.session_timeout / 60
+        there = await self._sessions.store.begun_from(address, most)
+        if there + self._in_flight[address] > most:
+            minutes = self._sessions.settings.orchestration.websocket.session_timeout / 60
             raise ProblemError(
                 "too_many_sessions_from_address",
                 f"Your address has created {there} sessions that have not ended, which is the limit "
@@ -92,16 +92,16 @@ class Beginnings:
 
     async def make_room(self, most: int) -> int:
         """End the oldest sessions in which nobody is; return how many."""
-        rooms = self._rooms
-        before = rooms.wall() - self._unattended()
+        sessions = self._sessions
+        before = sessions.wall() - self._unattended()
         unused: list[str] = []
-        for session_id in await rooms.store.idle(before, _LOOKED_AT):
-            session = rooms.resident.peek(session_id)
+        for session_id in await sessions.store.idle(before, _LOOKED_AT):
+            session = sessions.cache.peek(session_id)
             if session is None or (session.is_idle and session.was_active() < before):
                 unused.append(session_id)
                 if len(unused) == most:
                     break
-        ended = await rooms.expire(unused, before) if unused else 0
+        ended = await sessions.expire(unused, before) if unused else 0
         if ended:
             self.ended_early += ended
             _log.warning("empty sessions ended early", count=ended)
@@ -109,8 +109,8 @@ class Beginnings:
 
     def _unattended(self) -> float:
         """Return how long nobody has to have used a session for it to be sure that nobody is in it."""
-        settings = self._rooms.settings
-        if self._rooms.elsewhere is None:
+        settings = self._sessions.settings
+        if self._sessions.cluster is None:
             return UNATTENDED
         # Other workers note only so often that someone is in it.
         return UNATTENDED + 2 * min(

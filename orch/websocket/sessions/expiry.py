@@ -8,7 +8,7 @@ import trio
 from orch.problems import ProblemError
 from orch.telemetry.boundaries import Boundary
 from orch.websocket.sessions.session import Session
-from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.sessions.sessions import Sessions
 
 #: Sessions ended in one step, so that others get their turn in between.
 _STEP: Final = 500
@@ -27,15 +27,15 @@ class Sweeper:
     comes one interval after the start, so that clients can return after a restart.
     """
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
         self.boundary = Boundary("session sweep")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Sweep until cancelled."""
         task_status.started()
         while True:
-            await trio.sleep(self._rooms.settings.session_management.cleanup_interval)
+            await trio.sleep(self._sessions.settings.session_management.cleanup_interval)
             with self.boundary.item(step="sweep"):
                 try:
                     await self.sweep()
@@ -48,64 +48,64 @@ class Sweeper:
 
         Also learns how many sessions there are altogether.
         """
-        rooms = self._rooms
+        sessions = self._sessions
         task_status.started()
         touched_at = trio.current_time()
         while True:
             await trio.sleep(_COUNT_EVERY)
-            settings = rooms.settings
+            settings = sessions.settings
             every = min(
                 settings.session_management.cleanup_interval,
                 settings.orchestration.websocket.session_timeout / 4,
             )
-            rooms.report_lost()
+            sessions.report_lost()
             with self.boundary.item(step="touch"):
                 try:
-                    await rooms.count_all()
+                    await sessions.count_all()
                     if trio.current_time() - touched_at >= every:
                         touched_at = trio.current_time()
-                        await rooms.store.touch(self._in_use(), rooms.wall())
+                        await sessions.store.touch(self._in_use(), sessions.wall())
                 except ProblemError as error:
                     _log.warning("activity of sessions not stored", reason=error.detail)
 
     def _in_use(self) -> list[str]:
-        before = self._rooms.wall() - self._rooms.settings.orchestration.websocket.session_timeout
+        before = self._sessions.wall() - self._sessions.settings.orchestration.websocket.session_timeout
         return [
             session.session_id
-            for session in self._rooms.resident
+            for session in self._sessions.cache
             if not session.is_idle and not self._is_silent(session, before)
         ]
 
     async def sweep(self) -> int:
         """Sweep once; return how many sessions ended."""
-        rooms = self._rooms
-        now = rooms.wall()
-        before = now - rooms.settings.orchestration.websocket.session_timeout
-        occupied = [session for session in rooms.resident if not session.is_idle]
+        sessions = self._sessions
+        now = sessions.wall()
+        before = now - sessions.settings.orchestration.websocket.session_timeout
+        occupied = [session for session in sessions.cache if not session.is_idle]
         # Where others share the sessions, someone may be heard there: what all say is in the store.
         silent = (
             [session.session_id for session in occupied if self._is_silent(session, before)]
-            if rooms.elsewhere is None
+            if sessions.cluster is None
             else []
         )
         # What is in use says so in the store too: it is what a sweep after a restart goes by.
         in_use = [session.session_id for session in occupied if not self._is_silent(session, before)]
-        await rooms.store.touch(in_use, now)
+        await sessions.store.touch(in_use, now)
         ended = 0
         for start in range(0, len(silent), _STEP):
-            ended += await rooms.expire(silent[start : start + _STEP], before)
-        while idle := await rooms.store.idle(before, _STEP):
+            ended += await sessions.expire(silent[start : start + _STEP], before)
+        while idle := await sessions.store.idle(before, _STEP):
             unused = [session_id for session_id in idle if self._is_unused(session_id, before)]
-            expired = await rooms.expire(unused, before) if unused else 0
+            expired = await sessions.expire(unused, before) if unused else 0
             ended += expired
             if expired < len(idle):
                 break  # what is left has come into use just now
-        await rooms.store.prune(now, rooms.history_limits())
-        for session_id in await rooms.store.crowded():
-            session = rooms.resident.peek(session_id)
+        await sessions.store.prune(now, sessions.history_limits())
+        for session_id in await sessions.store.crowded():
+            session = sessions.cache.peek(session_id)
             # Who is there is known only where the session is in use; where it is not, it will be ended soon.
             if session is not None and not session.is_idle:
-                await rooms.store.thin_out(session_id, session.present_ids(), now)
+                await sessions.store.thin_out(session_id, session.present_ids(), now)
         if ended:
             _log.info("sessions expired", count=ended)
         return ended
@@ -116,5 +116,5 @@ class Sweeper:
         return session.was_active() < before
 
     def _is_unused(self, session_id: str, before: float) -> bool:
-        session = self._rooms.resident.peek(session_id)
+        session = self._sessions.cache.peek(session_id)
         return session is None or self._is_silent(session, before)

@@ -5,7 +5,7 @@ its turn. A client that talks faster than the service can send would fill the ou
 all they are given, and have them closed as slow. So there is a pace, in two parts, neither of which waits for
 a client that is slow:
 
-- Of one session's messages only so many bytes are under way to the history at a time (:class:`UnderWay`): a
+- Of one session's messages only so many bytes are under way to the history at a time (:class:`InFlight`): a
   part of an outbox, the same for all who speak in it.
 - A client that broadcasts is read from only while its *own* outbox is nearly empty (``Connection.pace``). It
   is sent what it says, like everyone else, so its own writer shows how fast the service gets rid of it. If it
@@ -23,7 +23,7 @@ import trio
 PACE: Final = 4
 
 
-class UnderWay:
+class InFlight:
     """Bytes of each session that are on their way into its history.
 
     The mutable state is their count, bounded per session by ``limit()`` bytes or one message: whoever has
@@ -36,7 +36,7 @@ class UnderWay:
         self._freed = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
-        return f"<UnderWay {sum(self._bytes.values())} bytes in {len(self._bytes)} sessions>"
+        return f"<InFlight {sum(self._bytes.values())} bytes in {len(self._bytes)} sessions>"
 
     async def admit(self, session_id: str, size: int) -> Callable[[], None]:
         """Wait until there is room for a message; return what to call, once, when it is kept or refused.

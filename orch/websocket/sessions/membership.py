@@ -24,33 +24,33 @@ from orch.protocol.recovery_token import Token, read_token
 from orch.protocol.session_keys import Right, given
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
-from orch.websocket.history.parts import Cursor, Needs, Part
+from orch.websocket.history.parts import Cursor, HistoryPart, Needs
 from orch.websocket.history.recovery import Refusal, refusal
-from orch.websocket.history.sender import Feeding
+from orch.websocket.history.sender import HistorySender
 from orch.websocket.participants.member import MAY_SPEAK, Member, default_name
 from orch.websocket.participants.names import clean
-from orch.websocket.sessions.creation_limits import Beginnings
+from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.session import Session
-from orch.websocket.sessions.session_access import Admission
-from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.sessions.session_access import SessionAccess
+from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.storage_quota import PARTICIPANT_BYTES
 
 
 class Membership:
     """Lets clients into sessions and out of them. It keeps no state of its own."""
 
-    def __init__(self, rooms: Rooms, admission: Admission, beginnings: Beginnings) -> None:
-        self._rooms = rooms
-        self._admission = admission
-        self._beginnings = beginnings
-        self._feeding = Feeding(rooms)
+    def __init__(self, sessions: Sessions, access: SessionAccess, creation_limits: CreationLimits) -> None:
+        self._sessions = sessions
+        self._access = access
+        self._creation_limits = creation_limits
+        self._history = HistorySender(sessions)
 
     async def create(self, connection: Connection, message: CreateSession) -> None:
         """Answer ``session_created``."""
         self._may_join(connection)
         token = new_token(new_name())
-        async with self._beginnings.place(connection.actor) as begun_from:
-            session, owner = await self._rooms.create(
+        async with self._creation_limits.place(connection.actor) as begun_from:
+            session, owner = await self._sessions.create(
                 message.session_id,
                 message.config,
                 lambda: self._member(
@@ -67,7 +67,7 @@ class Membership:
         self._let_in(session, owner, connection)
         connection.answer(
             SessionCreated(
-                timestamp=self._rooms.now_ms(),
+                timestamp=self._sessions.now_ms(),
                 id=_answering(message.id),
                 session_id=session.session_id,
                 participant_id=owner.participant_id,
@@ -91,11 +91,11 @@ class Membership:
         is_new = message.session_id not in connection.members
         right = Right.NONE
         if is_new:
-            self._rooms.space.require_for_joining()
+            self._sessions.storage.require_for_joining()
             self._may_join(connection)
-            right = await self._admission.right(connection.actor, message.session_id, message.key)
-            self._admission.may_join(connection.actor)
-        async with self._rooms.open(message.session_id) as session:
+            right = await self._access.right(connection.actor, message.session_id, message.key)
+            self._access.may_join(connection.actor)
+        async with self._sessions.open(message.session_id) as session:
             member = connection.members.get(message.session_id)
             former: str | None = None
             if member is not None:
@@ -123,17 +123,17 @@ class Membership:
             if is_new:
                 self._let_in(session, member, connection)
             else:
-                self._rooms.presence.refresh(session, member)
+                self._sessions.presence.refresh(session, member)
                 if member.name != former and member.role in MAY_SPEAK:  # who only reads has said nothing
-                    self._rooms.on_renamed(session, member)
+                    self._sessions.on_renamed(session, member)
             offset = session.offset
             with self._catching_up(connection, session, member, is_new=is_new):
                 history = None
                 if message.history:
-                    history = await self._feeding.first(connection, session.session_id, after=0, until=offset)
+                    history = await self._history.first(connection, session.session_id, after=0, until=offset)
                 connection.answer(
                     SessionJoined(
-                        timestamp=self._rooms.now_ms(),
+                        timestamp=self._sessions.now_ms(),
                         id=_answering(message.id),
                         session_id=session.session_id,
                         participant_id=member.participant_id,
@@ -144,7 +144,7 @@ class Membership:
                         offset=offset if history is None else history.offset,
                         config=msgspec.json.decode(session.config),
                         participants=session.participants(member.participant_id),
-                        participant_count=self._rooms.participant_count(session),
+                        participant_count=self._sessions.participant_count(session),
                         messages=UNSET if history is None else history.messages,
                         complete=UNSET if history is None else history.complete,
                         broadcasts_complete=UNSET if history is None else history.broadcasts_complete,
@@ -159,17 +159,17 @@ class Membership:
         member = connection.members.get(message.session_id)
         if member is None:
             raise ProblemError("not_in_session", f"You are not in session {message.session_id}.")
-        await self._rooms.store.drop_participant(message.session_id, member.participant_id)
-        session = self._rooms.resident.peek(message.session_id)
+        await self._sessions.store.drop_participant(message.session_id, member.participant_id)
+        session = self._sessions.cache.peek(message.session_id)
         if session is not None:
             session.remove(member, for_good=True)
-            self._rooms.presence.note(session, member, "left")
+            self._sessions.presence.note(session, member, "left")
         connection.members.pop(message.session_id, None)
         if message.end_if_empty and member.role == "owner" and session is not None and session.is_blank:
-            await self._rooms.end([message.session_id])
+            await self._sessions.end([message.session_id])
         connection.answer(
             SessionLeft(
-                timestamp=self._rooms.now_ms(), id=_answering(message.id), session_id=message.session_id
+                timestamp=self._sessions.now_ms(), id=_answering(message.id), session_id=message.session_id
             )
         )
 
@@ -178,11 +178,11 @@ class Membership:
 
         With false the client is not let in: it does not know where it stands, so it has to join anew.
         """
-        if not self._rooms.settings.session_management.recovery_enabled:
+        if not self._sessions.settings.session_management.recovery_enabled:
             self._not_recovered(connection, message, "recovery_disabled")
             return
         try:
-            async with self._rooms.open(message.session_id) as session:
+            async with self._sessions.open(message.session_id) as session:
                 await self._recover(connection, session, message)
         except ProblemError as error:
             if error.code != "unknown_session":
@@ -196,12 +196,12 @@ class Membership:
                 connection, message, "wrong_token" if message.recovery_token else "token_required"
             )
             return
-        known = await self._rooms.store.participant(session.session_id, token.participant_id)
+        known = await self._sessions.store.participant(session.session_id, token.participant_id)
         if known is None or not token.opens(known.token_hash):
             self._not_recovered(connection, message, "wrong_token")
             return
         offset = message.offset or 0
-        await self._rooms.reach(session, offset)
+        await self._sessions.reach(session, offset)
         reason = refusal(
             epoch=session.epoch,
             last=session.offset,
@@ -232,7 +232,7 @@ class Membership:
             self._move(session, member, connection)
         until = session.offset
         with self._catching_up(connection, session, member, is_new=is_new):
-            missed = await self._feeding.first(connection, session.session_id, after=offset, until=until)
+            missed = await self._history.first(connection, session.session_id, after=offset, until=until)
             needs = Needs.CAPTIONS if message.broadcasts_optional else Needs.ALL
             if not missed.gives(needs):
                 if is_new:
@@ -242,7 +242,7 @@ class Membership:
                 return
             connection.answer(
                 SessionRecovered(
-                    timestamp=self._rooms.now_ms(),
+                    timestamp=self._sessions.now_ms(),
                     id=_answering(message.id),
                     session_id=session.session_id,
                     recovered=True,
@@ -252,7 +252,7 @@ class Membership:
                     epoch=session.epoch,
                     offset=missed.offset,
                     participants=session.participants(member.participant_id),
-                    participant_count=self._rooms.participant_count(session),
+                    participant_count=self._sessions.participant_count(session),
                     messages=missed.messages,
                     broadcasts_complete=missed.broadcasts_complete,
                     more=True if missed.more else UNSET,
@@ -263,9 +263,9 @@ class Membership:
     def detach(self, connection: Connection) -> None:
         """Take a connection that is closing out of its sessions. Its participants may return."""
         for session_id, member in connection.members.items():
-            session = self._rooms.resident.peek(session_id)
+            session = self._sessions.cache.peek(session_id)
             if session is not None and session.remove(member):
-                self._rooms.presence.note(session, member, "silent")
+                self._sessions.presence.note(session, member, "silent")
         connection.members.clear()
 
     @contextmanager
@@ -292,19 +292,19 @@ class Membership:
         connection: Connection,
         member: Member,
         session: Session,
-        first: Part,
+        first: HistoryPart,
         *,
         until: int,
         needs: Needs,
     ) -> None:
         """Send what follows a first part; what was being sent of the session's history before is not."""
-        self._feeding.stop(connection, session.session_id)
+        self._history.stop(connection, session.session_id)
         if first.more:
             cursor = Cursor(session.epoch, first.offset, until, needs)
-            self._feeding.follow(connection, member, session.session_id, cursor)
+            self._history.follow(connection, member, session.session_id, cursor)
 
     def _may_join(self, connection: Connection) -> None:
-        limit = self._rooms.settings.orchestration.websocket.max_sessions_per_connection
+        limit = self._sessions.settings.orchestration.websocket.max_sessions_per_connection
         if len(connection.members) >= limit:
             raise ProblemError(
                 "too_many_sessions", f"This connection has joined {limit} sessions, which is the limit."
@@ -327,12 +327,14 @@ class Membership:
             role=role,
             right=right,
             languages=languages,
-            limit=self._rooms.settings.orchestration.websocket.outbox_bytes,
+            limit=self._sessions.settings.orchestration.websocket.outbox_bytes,
         )
 
     async def _keep(self, session: Session, member: Member) -> None:
-        kept = await self._rooms.store.put_participant(session.session_id, member.record(self._rooms.wall()))
-        self._rooms.space.wrote(PARTICIPANT_BYTES)
+        kept = await self._sessions.store.put_participant(
+            session.session_id, member.record(self._sessions.wall())
+        )
+        self._sessions.storage.wrote(PARTICIPANT_BYTES)
         if not kept or session.has_ended:
             raise ProblemError("unknown_session", f"The session {session.session_id} has ended.")
 
@@ -342,18 +344,18 @@ class Membership:
             session.drop_name(member.participant_id)
             return
         session.add(member)
-        session.last_active = self._rooms.wall()
+        session.last_active = self._sessions.wall()
         connection.members[session.session_id] = member
         if session.is_elsewhere(member.participant_id):
             # Who has come over from another worker was here all along.
-            self._rooms.presence.refresh(session, member)
+            self._sessions.presence.refresh(session, member)
         else:
-            self._rooms.presence.note(session, member, "joined")
+            self._sessions.presence.note(session, member, "joined")
 
     def _let_out(self, connection: Connection, session: Session, member: Member) -> None:
         session.remove(member)
         connection.members.pop(session.session_id, None)
-        self._rooms.presence.note(session, member, "silent")
+        self._sessions.presence.note(session, member, "silent")
 
     def _move(self, session: Session, member: Member, connection: Connection) -> None:
         """Give a member that is in the session another connection: its old one is lost or left behind."""
@@ -361,7 +363,7 @@ class Membership:
         if old.connection_id == connection.connection_id or connection.is_closing:
             return
         self._may_join(connection)
-        left = SessionLeft(timestamp=self._rooms.now_ms(), session_id=session.session_id)
+        left = SessionLeft(timestamp=self._sessions.now_ms(), session_id=session.session_id)
         old.dismiss(frame(left), session.session_id)
         member.receiver = connection
         connection.members[session.session_id] = member
@@ -369,7 +371,7 @@ class Membership:
     def _not_recovered(self, connection: Connection, message: RecoverSession, reason: Refusal) -> None:
         connection.answer(
             SessionRecovered(
-                timestamp=self._rooms.now_ms(),
+                timestamp=self._sessions.now_ms(),
                 id=_answering(message.id),
                 session_id=message.session_id,
                 recovered=False,

@@ -9,8 +9,8 @@ import trio
 from orch.problems import ProblemError
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.websocket.sessions.creation_limits import Beginnings
-from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.sessions.creation_limits import CreationLimits
+from orch.websocket.sessions.sessions import Sessions
 
 #: Seconds between looks at a store that has the sum at hand.
 LOOK_EVERY: Final = 1.0
@@ -26,7 +26,7 @@ STEP: Final = 20
 _log = structlog.get_logger("websocket")
 
 
-class SpaceKeeper:
+class QuotaEnforcer:
     """Looks every second, or every ten where workers share the sessions.
 
     From nine tenths of ``session_management.max_bytes`` on the oldest sessions in which nobody is are ended,
@@ -34,10 +34,15 @@ class SpaceKeeper:
     """
 
     def __init__(
-        self, rooms: Rooms, beginnings: Beginnings, events: EventLog, *, changed: Callable[[], None]
+        self,
+        sessions: Sessions,
+        creation_limits: CreationLimits,
+        events: EventLog,
+        *,
+        changed: Callable[[], None],
     ) -> None:
-        self._rooms = rooms
-        self._beginnings = beginnings
+        self._sessions = sessions
+        self._creation_limits = creation_limits
         self._events = events
         self._changed = changed
         self._was_full = False
@@ -59,22 +64,22 @@ class SpaceKeeper:
             await trio.sleep(self._pause())
 
     def _pause(self) -> float:
-        if self._rooms.elsewhere is None:
+        if self._sessions.cluster is None:
             return LOOK_EVERY
-        return max(LOOK_AT_SHARED, self._rooms.count / SESSIONS_A_SECOND)
+        return max(LOOK_AT_SHARED, self._sessions.count / SESSIONS_A_SECOND)
 
     async def look(self) -> None:
         """Look once, and make room where it is needed and can be."""
-        space = self._rooms.space
-        space.measured(await self._rooms.store.used_bytes())
-        if space.is_tight:
+        storage = self._sessions.storage
+        storage.measured(await self._sessions.store.used_bytes())
+        if storage.is_tight:
             ended = 0
-            while not space.is_eased:
-                gone = await self._beginnings.make_room(min(space.surplus(self._rooms.count), STEP))
+            while not storage.is_eased:
+                gone = await self._creation_limits.make_room(min(storage.surplus(self._sessions.count), STEP))
                 if not gone:
                     break
                 ended += gone
-                space.measured(await self._rooms.store.used_bytes())
+                storage.measured(await self._sessions.store.used_bytes())
             if ended:
                 self._events.record(
                     "warn",
@@ -82,9 +87,9 @@ class SpaceKeeper:
                     f"{ended} empty sessions were ended early, because stored data was close to the limit "
                     "(session_management.max_bytes).",
                 )
-        if space.is_full != self._was_full:
-            self._was_full = space.is_full
-            if space.is_full:
+        if storage.is_full != self._was_full:
+            self._was_full = storage.is_full
+            if storage.is_full:
                 self._events.record(
                     "bad",
                     "sessions",

@@ -10,11 +10,11 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Change, Participant
 from orch.protocol.session_keys import GivenKeys
 from orch.stores.records import Appended, SessionRecord
-from orch.websocket.cluster.remote_participants import Others, Seen, Told
+from orch.websocket.cluster.remote_participants import ParticipantChange, PresenceDelta, RemoteParticipants
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.participants.member import Member
 from orch.websocket.participants.names import Names
-from orch.websocket.participants.roster import PARTICIPANTS_LISTED, Roster, Someone
+from orch.websocket.participants.roster import PARTICIPANTS_LISTED, Roster, RosterEntry
 
 #: Bytes of a session's ``config``, as JSON. It is sent to everyone who joins, and stored with each session.
 CONFIG_LIMIT: Final = 16_384
@@ -43,7 +43,7 @@ class Session:
     __slots__ = (
         "_members",
         "_names",
-        "_others",
+        "_remote",
         "_roster",
         "config",
         "created",
@@ -71,7 +71,7 @@ class Session:
         self.presence_due = float("-inf")
         # Most sessions that are known are empty: a dict each would be most of what they cost.
         self._members: dict[str, Member] | None = None
-        self._others: Others | None = None
+        self._remote: RemoteParticipants | None = None
         self._roster: Roster | None = None
         self._names: Names | None = None
         self.streams: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class Session:
 
     def present_ids(self) -> frozenset[str]:
         """Return who is in it now, on all workers."""
-        roster: Iterable[Someone] = self._roster or ()
+        roster: Iterable[RosterEntry] = self._roster or ()
         return frozenset(one.participant_id for one in roster)
 
     @property
@@ -136,7 +136,7 @@ class Session:
         if not self._members:
             self._members = None
         # Someone may be here and on a worker that has not noticed yet that they have come over.
-        elsewhere = None if self._others is None else self._others.get(member.participant_id)
+        elsewhere = None if self._remote is None else self._remote.get(member.participant_id)
         if elsewhere is None:
             self._unseen(member.participant_id, "left" if for_good else "silent")
         else:
@@ -158,27 +158,27 @@ class Session:
     @property
     def workers(self) -> frozenset[str]:
         """The other workers on which someone is in it."""
-        return frozenset() if self._others is None else self._others.workers
+        return frozenset() if self._remote is None else self._remote.workers
 
     def is_elsewhere(self, participant_id: str) -> bool:
         """Whether someone is in it on another worker."""
-        return self._others is not None and self._others.get(participant_id) is not None
+        return self._remote is not None and self._remote.get(participant_id) is not None
 
-    def hear(self, told: Told) -> tuple[Seen, ...] | None:
+    def hear(self, told: PresenceDelta) -> tuple[ParticipantChange, ...] | None:
         """Take in what another worker tells; return whom that changes, or None where something was missed."""
-        others = self._others or Others()
+        others = self._remote or RemoteParticipants()
         seen = others.hear(told)
-        self._others = others if others.workers else None
+        self._remote = others if others.workers else None
         return None if seen is None else self._see(seen)
 
-    def forget(self, worker: str) -> tuple[Seen, ...]:
+    def forget(self, worker: str) -> tuple[ParticipantChange, ...]:
         """Take another worker for gone; return whom that changes."""
-        others = self._others or Others()
+        others = self._remote or RemoteParticipants()
         seen = others.forget(worker)
-        self._others = others if others.workers else None
+        self._remote = others if others.workers else None
         return self._see(seen)
 
-    def _see(self, seen: tuple[Seen, ...]) -> tuple[Seen, ...]:
+    def _see(self, seen: tuple[ParticipantChange, ...]) -> tuple[ParticipantChange, ...]:
         """Show what has changed elsewhere, and return it, but for those who are here as well."""
         seen = tuple(each for each in seen if self.member(each[0].participant_id) is None)
         for participant, change in seen:
@@ -233,7 +233,7 @@ class Session:
 
     def languages(self) -> frozenset[str]:
         """Return the languages that someone in it reads."""
-        roster: Iterable[Someone] = self._roster or ()
+        roster: Iterable[RosterEntry] = self._roster or ()
         return frozenset(language for one in roster for language in one.languages)
 
     def deliver(self, frame: Frame) -> bool:

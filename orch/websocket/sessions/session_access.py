@@ -14,12 +14,12 @@ from orch.access.wrong_keys import WrongKeys
 from orch.problems import ProblemError
 from orch.protocol.session_keys import NO_KEYS, Right
 from orch.websocket.sessions.address_rates import AddressRates
-from orch.websocket.sessions.sessions import Rooms
+from orch.websocket.sessions.sessions import Sessions
 
 _log = structlog.get_logger("websocket")
 
 
-class Admission:
+class SessionAccess:
     """Decides what someone may do in a session.
 
     From this machine, and for operators, a session's name is enough; from elsewhere its key is needed. A key
@@ -31,8 +31,8 @@ class Admission:
     The mutable state is the wrong keys and the joins by address, each bounded.
     """
 
-    def __init__(self, rooms: Rooms, *, now: Callable[[], float] = trio.current_time) -> None:
-        self._rooms = rooms
+    def __init__(self, sessions: Sessions, *, now: Callable[[], float] = trio.current_time) -> None:
+        self._sessions = sessions
         self._now = now
         self._guesses = WrongKeys()
         self._joins = AddressRates()
@@ -61,7 +61,7 @@ class Admission:
                 headers={"Retry-After": f"{wait + 0.5:.0f}"},
             )
         # From the store always: a session in memory would answer sooner than one that there is none of.
-        record = await self._rooms.store.load(session_id)
+        record = await self._sessions.store.load(session_id)
         right = right_of(actor, NO_KEYS if record is None else record.keys, key)
         if right is Right.NONE:
             self._note_wrong(actor, address, session_id, key)
@@ -86,7 +86,7 @@ class Admission:
         """Raise ``rate_limited`` where more participants join from one address than may."""
         if actor.is_local or actor.is_operator:
             return
-        most = self._rooms.settings.orchestration.websocket.max_joins_per_minute_per_address
+        most = self._sessions.settings.orchestration.websocket.max_joins_per_minute_per_address
         self._joins.take(group(actor.address), self._now(), a_minute=most, what="joins came")
 
     def _note_wrong(self, actor: Actor, address: str, session_id: str, key: str) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from orch.websocket.sessions.session import Session
 
 
-class Resident:
+class SessionCache:
     """The sessions in memory: those in use, and the last ``limit`` others.
 
     Overflow rule: beyond ``limit``, sessions that are idle leave, those used longest ago first; they are in

@@ -32,13 +32,13 @@ from orch.stores.records import (
     SessionStore,
     Ticket,
 )
-from orch.websocket.cluster.cluster_link import Elsewhere
+from orch.websocket.cluster.cluster_link import ClusterLink
 from orch.websocket.connections.outbox import frame
-from orch.websocket.history.parts import Part, part
+from orch.websocket.history.parts import HistoryPart, part
 from orch.websocket.participants.member import Member
-from orch.websocket.participants.presence import PresenceTeller
-from orch.websocket.sessions.clock import SteadyWall
-from orch.websocket.sessions.in_flight import PACE, UnderWay
+from orch.websocket.participants.presence import PresencePublisher
+from orch.websocket.sessions.clock import SlewedClock
+from orch.websocket.sessions.in_flight import PACE, InFlight
 from orch.websocket.sessions.session import (
     PARTICIPANTS_IN_LISTS,
     Session,
@@ -49,17 +49,17 @@ from orch.websocket.sessions.session import (
     summary,
     within_bytes,
 )
-from orch.websocket.sessions.session_cache import Resident
-from orch.websocket.sessions.storage_quota import Space
+from orch.websocket.sessions.session_cache import SessionCache
+from orch.websocket.sessions.storage_quota import StorageQuota
 
 #: Sessions in memory that nobody is in; the others are read from the store when they are asked for.
-IDLE_RESIDENT: Final = 20_000
+IDLE_CACHED: Final = 20_000
 
 #: What ``publish`` takes: the messages with an offset.
 Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed
 
 
-class KeptMessages(Struct, frozen=True, kw_only=True):
+class StoredMessages(Struct, frozen=True, kw_only=True):
     """What a session keeps of what was said: JSON objects in order, the newest at ``offset``.
 
     ``complete``: no caption is missing; ``broadcasts_complete``: no broadcast is.
@@ -73,7 +73,7 @@ class KeptMessages(Struct, frozen=True, kw_only=True):
     broadcasts_complete: bool = True
 
 
-class Missed(NamedTuple):
+class MissedMessages(NamedTuple):
     """What was missed, as far as it is stored; whether all captions are among it, and all else."""
 
     messages: tuple[msgspec.Raw, ...]
@@ -81,7 +81,7 @@ class Missed(NamedTuple):
     has_others: bool
 
 
-class Rooms:
+class Sessions:
     """Opens sessions, speaks in them and ends them.
 
     A message is in the history before anyone is sent it, and is sent in the order of its offset: the store
@@ -97,14 +97,14 @@ class Rooms:
         settings: SettingsSource,
         store: SessionStore,
         survey: Survey,
-        presence: PresenceTeller,
+        presence: PresencePublisher,
         wall: Callable[[], float],
     ) -> None:
         self.store = store
         self.presence = presence
-        self.wall = SteadyWall(wall, trio.current_time)
+        self.wall = SlewedClock(wall, trio.current_time)
         self._now = wall
-        self.resident = Resident(IDLE_RESIDENT)
+        self.cache = SessionCache(IDLE_CACHED)
         self.count = 0
         self.on_ended: Callable[[Session], None] | None = None
         self.on_renamed: Callable[[Session, Member], None] = lambda _session, _member: None
@@ -113,18 +113,18 @@ class Rooms:
         self._lost_count = 0
         self._deletions = 0
         self._expiring: set[str] = set()
-        self.space = Space(lambda: self.settings.session_management.max_bytes)
+        self.storage = StorageQuota(lambda: self.settings.session_management.max_bytes)
         # Apart, so that captions do not wait for what clients send.
-        self._under_way = {
-            kind: UnderWay(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
+        self._in_flight = {
+            kind: InFlight(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
             for kind in Kind
         }
         store.on_appended = self._appended
-        self.elsewhere: Elsewhere | None = None
+        self.cluster: ClusterLink | None = None
         if isinstance(store, ClusterStore):
-            self.elsewhere = Elsewhere(store, survey, resident=self.resident, presence=presence)
-            self.elsewhere.on_ended = self._ended_elsewhere
-            self.elsewhere.on_lost = self._lost
+            self.cluster = ClusterLink(store, survey, cache=self.cache, presence=presence)
+            self.cluster.on_ended = self._ended_by_another_worker
+            self.cluster.on_lost = self._lost
 
     @property
     def settings(self) -> Settings:
@@ -155,11 +155,11 @@ class Rooms:
     @asynccontextmanager
     async def open(self, session_id: str) -> AsyncIterator[Session]:
         """Have a session in memory for the length of the block. Raises ``unknown_session``."""
-        session = self.resident.get(session_id) or await self._load(session_id)
+        session = self.cache.get(session_id) or await self._load(session_id)
         session.pins += 1
         try:
-            if self.elsewhere is not None and not self.elsewhere.is_known(session_id):
-                await self.elsewhere.learn(session_id)
+            if self.cluster is not None and not self.cluster.is_known(session_id):
+                await self.cluster.learn(session_id)
                 if session.has_ended:
                     raise _unknown(session_id)
             yield session
@@ -168,7 +168,7 @@ class Rooms:
 
     async def look(self, session_id: str) -> Session:
         """Return a session as it is now, only to be read. Raises ``unknown_session``."""
-        session = self.resident.peek(session_id)
+        session = self.cache.peek(session_id)
         if session is None:
             # What is only looked at need not be watched, and so takes no place in memory.
             record = await self.store.load(session_id)
@@ -206,9 +206,9 @@ class Rooms:
         if not await self.store.create(record, there, begun_from=begun_from):
             raise ProblemError("session_exists", f"A session called {record.session_id} already exists.")
         self.count += 1
-        self.space.wrote(len(encoded))
-        if self.elsewhere is None:
-            return self.resident.add(Session(record)), member
+        self.storage.wrote(len(encoded))
+        if self.cluster is None:
+            return self.cache.add(Session(record)), member
         # What is in memory is watched, and only what someone is in need be.
         return Session(record) if member is None else await self._load(record.session_id, is_new=True), member
 
@@ -233,9 +233,9 @@ class Rooms:
         """
         self._deletions += 1
         self._expiring |= set(session_ids)
-        expired: Sequence[str] = session_ids if self.elsewhere is None else ()
+        expired: Sequence[str] = session_ids if self.cluster is None else ()
         try:
-            idle_since = None if self.elsewhere is None else before
+            idle_since = None if self.cluster is None else before
             expired = await self.store.delete(session_ids, idle_since=idle_since)
         finally:
             self._expiring -= set(session_ids)
@@ -253,11 +253,11 @@ class Rooms:
         """
         body = encode(msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET))
         if isinstance(message, SessionMessage):
-            self.space.require("Your message")
+            self.storage.require("Your message")
         share = share_of_message(message, speaker)
-        under_way = self._under_way[share.kind]
+        under_way = self._in_flight[share.kind]
         settled = await under_way.admit(session.session_id, len(body))
-        self.space.wrote(len(body))
+        self.storage.wrote(len(body))
         try:
             return await self.store.begin_append(
                 session.session_id,
@@ -283,33 +283,33 @@ class Rooms:
 
         ``is_lasting``: a client without room for it is closed instead.
         """
-        session = self.resident.get(session_id)
+        session = self.cache.get(session_id)
         has_members = session is not None and session.count
-        if not has_members and self.elsewhere is None:
+        if not has_members and self.cluster is None:
             return
         said = frame(msgspec.structs.replace(message, timestamp=self.now_ms()), is_lasting=is_lasting)
         if session is not None:
             session.deliver(said)
-        if self.elsewhere is not None:
-            self.elsewhere.tell(session_id, said)
+        if self.cluster is not None:
+            self.cluster.tell(session_id, said)
 
     async def reach(self, session: Session, offset: int) -> None:
         """Have a session here be as far as someone who comes from another worker says it is, if it is."""
-        if self.elsewhere is not None and offset > session.offset:
-            await self.elsewhere.reach(session.session_id, offset)
+        if self.cluster is not None and offset > session.offset:
+            await self.cluster.reach(session.session_id, offset)
 
-    async def part(self, session_id: str, *, after: int, until: int, size: int) -> Part:
+    async def part(self, session_id: str, *, after: int, until: int, size: int) -> HistoryPart:
         """Return the oldest ``size`` bytes of what is stored between two offsets, at least one message."""
         kept = await self.store.read(session_id, after=after, until=until, size=size)
         last = kept[-1].offset if kept else until
         losses = await self._losses(session_id, kept, after=after, last=last)
         return part(kept, losses, after=after, until=until)
 
-    async def missed(self, session: Session, *, after: int, until: int) -> Missed:
+    async def missed(self, session: Session, *, after: int, until: int) -> MissedMessages:
         """Return what is stored after one offset up to another, in order, and what of it is not."""
         kept = await self.store.read(session.session_id, after=after, until=until) if after < until else ()
         losses = await self._losses(session.session_id, kept, after=after, last=until)
-        return Missed(
+        return MissedMessages(
             tuple(msgspec.Raw(message.frame) for message in kept),
             has_captions=losses.captions <= after,
             has_others=losses.others <= after,
@@ -326,12 +326,12 @@ class Rooms:
         """Return what was dropped of a session's history; of one that has ended, all up to ``until``."""
         return await self.store.losses(session_id) or Losses(until, until)
 
-    async def messages(self, session_id: str) -> KeptMessages:
+    async def messages(self, session_id: str) -> StoredMessages:
         """Return a session's history. Raises ``unknown_session``."""
         session = await self.look(session_id)
         offset = session.offset
         kept = await self.missed(session, after=0, until=offset)
-        return KeptMessages(
+        return StoredMessages(
             session_id=session_id,
             epoch=session.epoch,
             offset=offset,
@@ -343,7 +343,7 @@ class Rooms:
     async def listed(self, limit: int) -> tuple[SessionListed, ...]:
         """Return the sessions last active, newest first."""
         records = await self.store.newest(limit)
-        sessions = [self.resident.peek(record.session_id) or record for record in records]
+        sessions = [self.cache.peek(record.session_id) or record for record in records]
         return within_bytes(
             listed(session, PARTICIPANTS_IN_LISTS, is_known=self._is_known(session)) for session in sessions
         )
@@ -359,31 +359,31 @@ class Rooms:
 
     def _is_known(self, session: Session | SessionRecord) -> bool:
         # What is not in memory is not watched: others may be in it, where workers share the sessions.
-        if self.elsewhere is None:
+        if self.cluster is None:
             return True
-        is_here = self.resident.peek(session.session_id) is session
-        return is_here and self.elsewhere.is_known(session.session_id)
+        is_here = self.cache.peek(session.session_id) is session
+        return is_here and self.cluster.is_known(session.session_id)
 
     async def _load(self, session_id: str, *, is_new: bool = False) -> Session:
         while True:
             deletions = self._deletions
-            load = self.store.load if self.elsewhere is None else self.elsewhere.load
+            load = self.store.load if self.cluster is None else self.cluster.load
             record = await load(session_id)
-            known = self.resident.get(session_id)
+            known = self.cache.get(session_id)
             if known is not None:
                 return known
             if record is None:
                 raise _unknown(session_id)
             if deletions == self._deletions:
-                if self.elsewhere is not None and not is_new:
-                    self.elsewhere.begin(session_id)
-                return self.resident.add(Session(record))
+                if self.cluster is not None and not is_new:
+                    self.cluster.begin(session_id)
+                return self.cache.add(Session(record))
 
-    def _ended_elsewhere(self, session_id: str) -> None:
+    def _ended_by_another_worker(self, session_id: str) -> None:
         self._dismiss([session_id], "expired" if session_id in self._expiring else "ended")
 
     def _lost(self, session_id: str) -> None:
-        session = self.resident.peek(session_id)
+        session = self.cache.peek(session_id)
         if session is not None and session.count:
             self._lost_count += 1
         self._dismiss([session_id], "lost")
@@ -396,10 +396,10 @@ class Rooms:
 
     def _dismiss(self, session_ids: Sequence[str], reason: Literal["ended", "expired", "lost"]) -> None:
         for session_id in session_ids:
-            session = self.resident.peek(session_id)
+            session = self.cache.peek(session_id)
             if session is None:
                 continue
-            self.resident.remove([session_id])
+            self.cache.remove([session_id])
             left = frame(SessionLeft(timestamp=self.now_ms(), session_id=session_id, reason=reason))
             for member in session.members():
                 session.remove(member)
@@ -408,7 +408,7 @@ class Rooms:
                 self.on_ended(session)
 
     def _appended(self, message: Appended) -> None:
-        session = self.resident.get(message.session_id)
+        session = self.cache.get(message.session_id)
         if session is not None:
             session.appended(message)
 

@@ -26,7 +26,7 @@ PARTICIPANT_BYTES: Final = 256
 RETRY: Final = {"Retry-After": "60"}
 
 
-class Space:
+class StorageQuota:
     """The bytes that are taken, against ``limit()``. The mutable state is the last look and what came since.
 
     Captions are never refused for it: they come as fast as people speak, and each session's history of them
@@ -39,7 +39,7 @@ class Space:
         self._written = 0
 
     def __repr__(self) -> str:
-        return f"<Space {self.taken} of {self.limit} bytes>"
+        return f"<StorageQuota {self.taken} of {self.limit} bytes>"
 
     @property
     def limit(self) -> int:

@@ -18,8 +18,8 @@ from orch.protocol.messages import CancelRecording, RecordingCancelled
 from orch.websocket.connections.connection import Connection
 from orch.websocket.participants.names import clean
 from orch.websocket.sessions.session import Session
-from orch.websocket.sessions.sessions import Rooms
-from orch.websocket.speech.speech_streams import Speaking
+from orch.websocket.sessions.sessions import Sessions
+from orch.websocket.speech.speech_streams import SpeechStreams
 from orch.websocket.speech.stream import RecordingFacts, Stream
 
 #: What a recording is fed at: 16-bit mono samples a second.
@@ -85,9 +85,9 @@ class _List(Struct, frozen=True):
 class Recordings:
     """Opens, lists and cancels recordings. The mutable state is how many are being read."""
 
-    def __init__(self, *, rooms: Rooms, speaking: Speaking, survey: Survey) -> None:
-        self._rooms = rooms
-        self._speaking = speaking
+    def __init__(self, *, sessions: Sessions, speech_streams: SpeechStreams, survey: Survey) -> None:
+        self._sessions = sessions
+        self._speech_streams = speech_streams
         self._survey = survey
         self._count = 0
         survey.register(_CANCEL, self._cancelled)
@@ -110,7 +110,7 @@ class Recordings:
         stream has begun; ``held`` is called once all of it is transcribed. Raises
         ``unknown_session``, ``too_many_recordings``, ``unsupported_language``.
         """
-        limit = self._rooms.settings.orchestration.speech.concurrent_recordings
+        limit = self._sessions.settings.orchestration.speech.concurrent_recordings
         if self._count >= limit:
             raise ProblemError(
                 "too_many_recordings", f"{limit} recordings are being transcribed, which is the limit."
@@ -119,9 +119,9 @@ class Recordings:
         place = ExitStack()
         place.callback(self._give_back_place)
         try:
-            async with self._rooms.open(session_id) as session:
+            async with self._sessions.open(session_id) as session:
                 named = self._name(session, name)
-                stream = self._speaking.open_stream(
+                stream = self._speech_streams.open_stream(
                     session,
                     sample_rate=RECORDING_RATE,
                     source_language=source_language,
@@ -131,12 +131,12 @@ class Recordings:
                 stream.recording = msgspec.structs.replace(
                     facts or RecordingFacts(), name=named, key=new_session_key()
                 )
-                await self._speaking.launch(stream, partial(self._read, stream, chunks, place))
+                await self._speech_streams.launch(stream, partial(self._read, stream, chunks, place))
         except BaseException:
             place.close()
             raise
         if held is not None:
-            if self._speaking.stream(stream.stream_id) is not None:
+            if self._speech_streams.stream(stream.stream_id) is not None:
                 place.callback(held)
             else:
                 held()
@@ -189,7 +189,7 @@ class Recordings:
         await self.cancel(message.session_id, message.stream_id, key=None if may else message.key or "")
         connection.answer(
             RecordingCancelled(
-                timestamp=self._rooms.now_ms(),
+                timestamp=self._sessions.now_ms(),
                 id=msgspec.UNSET if message.id is None else message.id,
                 session_id=message.session_id,
                 stream_id=message.stream_id,
@@ -200,7 +200,7 @@ class Recordings:
         return msgspec.json.encode(self._cancel(msgspec.json.decode(payload, type=_Cancel)))
 
     def _cancel(self, wanted: _Cancel) -> _Outcome:
-        stream = self._speaking.stream(wanted.stream_id)
+        stream = self._speech_streams.stream(wanted.stream_id)
         if stream is None or stream.recording is None or stream.session_id != wanted.session_id:
             return _Outcome(is_known=False, is_cancelled=False)
         own = stream.recording.key.encode()
@@ -222,7 +222,7 @@ class Recordings:
                 read_seconds=round(stream.speech.received_seconds, 3),
                 started=round(stream.started * 1000),
             )
-            for stream in self._speaking.streams_of(session_id)
+            for stream in self._speech_streams.streams_of(session_id)
             if stream.recording is not None
         )
 
@@ -252,11 +252,11 @@ class Recordings:
         """Feed a recording and run its stream to the end; then another may take its place."""
         with place:
             async with trio.open_nursery() as nursery:
-                await nursery.start(self._speaking.run_stream, stream)
+                await nursery.start(self._speech_streams.run_stream, stream)
                 task_status.started()
                 with stream.feeding:
                     await self._feed(stream, chunks)
-                self._speaking.end_stream(stream)
+                self._speech_streams.end_stream(stream)
 
     async def _feed(self, stream: Stream, chunks: AsyncIterator[bytes]) -> None:
         """Feed a recording to its end, or to where it can no longer be read."""
@@ -265,11 +265,11 @@ class Recordings:
                 async for chunk in chunks:
                     await stream.speech.feed_paced(chunk)
         except ProblemError as error:
-            self._speaking.complain(stream, error.code, error.detail)
+            self._speech_streams.complain(stream, error.code, error.detail)
         except trio.BrokenResourceError:
             return  # the stream has ended, and said why
         except Exception:  # noqa: BLE001 - what a broken file does to its decoder is not known in advance
             _log.exception("recording failed", session_id=stream.session.session_id)
-            self._speaking.complain(
+            self._speech_streams.complain(
                 stream, "internal_error", "The recording could not be decoded to its end."
             )

@@ -27,7 +27,7 @@ class Progress(Struct, frozen=True):
     received_seconds: float
 
 
-class Beginning(Struct, frozen=True):
+class StreamStart(Struct, frozen=True):
     """Where a stream begins or goes on.
 
     ``position``: what the speaker is to send from on, in the stream it asked for. ``lost_seconds``: the gap
@@ -39,7 +39,7 @@ class Beginning(Struct, frozen=True):
     age: float
 
 
-def continued(message: AudioStart, progress: Progress, *, silent_for: float) -> Beginning:
+def resumed(message: AudioStart, progress: Progress, *, silent_for: float) -> StreamStart:
     """Return where a stream goes on. ``silent_for``: seconds since it was last fed.
 
     Raises ``invalid_message`` where the speaker claims to be further than time allows.
@@ -55,12 +55,12 @@ def continued(message: AudioStart, progress: Progress, *, silent_for: float) -> 
     lost = lost if lost > NOTABLE else 0.0
     # What is a rounding off stays in the stream's count: nothing is sent twice.
     position = message.position if lost else progress.received_seconds
-    return Beginning(position=position, lost_seconds=lost, age=0.0)
+    return StreamStart(position=position, lost_seconds=lost, age=0.0)
 
 
-def begun(
+def started(
     message: AudioStart, progress: Progress | None, *, session_age: float, spoken_until: float | None
-) -> Beginning:
+) -> StreamStart:
     """Return where a new stream begins.
 
     ``progress``: of the stream that it takes the place of, where that is known. ``session_age``: seconds.
@@ -87,4 +87,4 @@ def begun(
         # One person's streams do not overlap: what is said to be older follows what came before.
         age = max(0.0, spoken_until)
         lost = min(lost, age)
-    return Beginning(position=position, lost_seconds=lost, age=age)
+    return StreamStart(position=position, lost_seconds=lost, age=age)

@@ -33,11 +33,11 @@ from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.session import Session
-from orch.websocket.sessions.sessions import Numbered, Rooms
+from orch.websocket.sessions.sessions import Numbered, Sessions
 from orch.websocket.speech import resumption
-from orch.websocket.speech.resumption import GAP, Beginning, Progress
+from orch.websocket.speech.resumption import GAP, Progress, StreamStart
 from orch.websocket.speech.stream import Speech, Stream
-from orch.websocket.speech.stream_limits import Limits, admit
+from orch.websocket.speech.stream_limits import StreamLimits, admit
 
 #: Seconds for which a caption is tried again while the store cannot be written, and between two tries.
 PUBLISH_WITHIN: Final = 60.0
@@ -79,7 +79,7 @@ class _Ended(Struct, frozen=True):
     until: float
 
 
-class Speaking:
+class SpeechStreams:
     """Opens streams, feeds them, and says when all of one is transcribed.
 
     The mutable state is the streams: one that is open per connection, bounded per session, per address and
@@ -87,8 +87,8 @@ class Speaking:
     were.
     """
 
-    def __init__(self, *, rooms: Rooms, speech: Speech, survey: Survey) -> None:
-        self._rooms = rooms
+    def __init__(self, *, sessions: Sessions, speech: Speech, survey: Survey) -> None:
+        self._sessions = sessions
         self._speech = speech
         self._survey = survey
         self._streams: dict[str, Stream] = {}
@@ -97,8 +97,8 @@ class Speaking:
         self._nursery: trio.Nursery | None = None
         self._is_draining = False
         self._done = trio.lowlevel.ParkingLot()
-        rooms.on_ended = self._cut_off
-        rooms.on_renamed = self._renamed
+        sessions.on_ended = self._cut_off
+        sessions.on_renamed = self._renamed
         survey.register(_RELEASE, self._released)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -132,7 +132,7 @@ class Speaking:
     async def start(self, connection: Connection, message: AudioStart) -> None:
         """Answer ``audio_started``; from here on the connection's binary frames are speech."""
         member = self._speaker(connection, message)
-        async with self._rooms.open(message.session_id) as session:
+        async with self._sessions.open(message.session_id) as session:
             stream = self._own(message, member)
             if stream is not None and self._is_same(stream, message):
                 beginning = self._take_over(stream, connection, member, message)
@@ -146,7 +146,7 @@ class Speaking:
                 await self.launch(stream, partial(self.run_stream, stream))
         connection.answer(
             AudioStarted(
-                timestamp=self._rooms.now_ms(),
+                timestamp=self._sessions.now_ms(),
                 id=UNSET if message.id is None else message.id,
                 session_id=session.session_id,
                 stream_id=stream.stream_id,
@@ -176,7 +176,7 @@ class Speaking:
             stream.feed(pcm[begin : begin + step])
             if stream.full_at > stream.fed_at:
                 await trio.sleep_until(stream.full_at)
-        stream.session.last_active = self._rooms.wall()
+        stream.session.last_active = self._sessions.wall()
 
     def end(self, connection: Connection, message: AudioEnd) -> None:
         """Accept no more speech; ``audio_ended`` answers once all of it is transcribed."""
@@ -195,7 +195,7 @@ class Speaking:
         stream = self._streams.get(connection.stream_id or "")
         if stream is None:
             return
-        patience = self._rooms.settings.orchestration.speech.resume_seconds
+        patience = self._sessions.settings.orchestration.speech.resume_seconds
         is_gone = connection.has_left or not stream.is_stored or not patience
         if is_gone or not stream.is_open or self._nursery is None or self._is_draining:
             self.end_stream(stream)
@@ -249,9 +249,9 @@ class Speaking:
 
     def _take_over(
         self, stream: Stream, connection: Connection, member: Member, message: AudioStart
-    ) -> Beginning:
+    ) -> StreamStart:
         """Have a stream go on over this connection. What still comes over the former is dropped."""
-        beginning = resumption.continued(
+        beginning = resumption.resumed(
             message,
             Progress(stream.speech.received_seconds),
             silent_for=trio.current_time() - stream.fed_at,
@@ -267,7 +267,7 @@ class Speaking:
         stream.fed_at = trio.current_time()
         _listen(connection, stream)
         member.streams += 1
-        self._rooms.presence.refresh(stream.session, member)
+        self._sessions.presence.refresh(stream.session, member)
         stream.speech.rename(member.name)
         stream.speech.skip(beginning.lost_seconds, _gap())
         return beginning
@@ -315,9 +315,9 @@ class Speaking:
         member: Member,
         message: AudioStart,
         progress: Progress | None,
-    ) -> tuple[Stream, Beginning]:
-        now = self._rooms.wall()
-        beginning = resumption.begun(
+    ) -> tuple[Stream, StreamStart]:
+        now = self._sessions.wall()
+        beginning = resumption.started(
             message,
             progress,
             session_age=now - session.created,
@@ -361,13 +361,13 @@ class Speaking:
     ) -> Stream:
         """Begin a stream. Raises what the limits, its rate and its languages are refused with."""
         self._require_nursery()
-        settings = self._rooms.settings.orchestration.speech
+        settings = self._sessions.settings.orchestration.speech
         address = None if connection is None else address_of(connection.host)
         ended = admit(
             self._streams.values(),
             session_id=session.session_id,
             address=address,
-            limits=Limits(
+            limits=StreamLimits(
                 total=settings.max_streams,
                 per_session=settings.max_streams_per_session,
                 per_address=settings.max_streams_per_address,
@@ -384,7 +384,7 @@ class Speaking:
             connection=connection,
             member=member,
             is_stored=is_stored,
-            started=self._rooms.wall() - age,
+            started=self._sessions.wall() - age,
         )
         stream.speech = self._speech.stream(
             session_id=session_id,
@@ -395,7 +395,7 @@ class Speaking:
             speaker=speaker,
             participant_id=member.participant_id if member else None,
             publish=partial(self._publish, session_id, member.participant_id if member else ""),
-            tell=lambda message: self._rooms.tell(session_id, message),
+            tell=lambda message: self._sessions.tell(session_id, message),
             acknowledge=partial(self._acknowledge, stream),
             age=age,
             address=address or "",
@@ -406,7 +406,7 @@ class Speaking:
         session.streams = (*session.streams, stream_id)
         if member is not None:
             member.streams += 1
-            self._rooms.presence.refresh(session, member)
+            self._sessions.presence.refresh(session, member)
         return stream
 
     def _acknowledge(self, stream: Stream, status: AudioStatus) -> None:
@@ -435,7 +435,7 @@ class Speaking:
                     participant_id=member.participant_id,
                     name=published,
                 )
-                await self._rooms.publish(session_id, renamed)
+                await self._sessions.publish(session_id, renamed)
                 await trio.sleep(RENAME_INTERVAL)
         except ProblemError as error:
             # Presence shows the name, and the next line carries it.
@@ -451,7 +451,7 @@ class Speaking:
         give_up_at = trio.current_time() + PUBLISH_WITHIN
         while True:
             try:
-                return await self._rooms.publish(session_id, message, speaker=speaker)
+                return await self._sessions.publish(session_id, message, speaker=speaker)
             except ProblemError as error:
                 if error.code != "store_unavailable" or trio.current_time() >= give_up_at:
                     raise
@@ -508,7 +508,7 @@ class Speaking:
             stream.connection.stream_id = None
         if stream.member is not None:
             stream.member.streams -= 1
-            self._rooms.presence.refresh(stream.session, stream.member)
+            self._sessions.presence.refresh(stream.session, stream.member)
             stream.member = None
 
     def _finish(self, stream: Stream, *, is_whole: bool) -> None:
@@ -528,7 +528,7 @@ class Speaking:
         if not is_whole and not stream.is_cancelled:
             self.complain(stream, "speech_lost", "The audio stream failed. Start it again.")
         ended = AudioEnded(
-            timestamp=self._rooms.now_ms(),
+            timestamp=self._sessions.now_ms(),
             session_id=session.session_id,
             stream_id=stream.stream_id,
             seconds=stream.speech.seconds,
@@ -559,7 +559,7 @@ class Speaking:
     def complain(self, stream: Stream, code: str, detail: str) -> None:
         """Send an error about a stream to its speaker, or of a recording to all in the session."""
         message = Error(
-            timestamp=self._rooms.now_ms(),
+            timestamp=self._sessions.now_ms(),
             code=code,
             detail=detail,
             session_id=stream.session_id,

@@ -18,7 +18,7 @@ IDLE_AFTER: Final = 10.0
 UNUSED_AFTER: Final = 1.0
 
 
-class Limits(Struct, frozen=True):
+class StreamLimits(Struct, frozen=True):
     """How many streams there may be."""
 
     total: int
@@ -26,7 +26,7 @@ class Limits(Struct, frozen=True):
     per_address: int
 
 
-class Held(Protocol):
+class LimitedStream(Protocol):
     """A stream that is open or still being transcribed."""
 
     @property
@@ -46,11 +46,11 @@ class Held(Protocol):
         """Whether it was never sent audio."""
 
 
-Stream = TypeVar("Stream", bound=Held)
+Stream = TypeVar("Stream", bound=LimitedStream)
 
 
 def admit(
-    held: Iterable[Stream], *, session_id: str, address: str | None, limits: Limits, now: float
+    held: Iterable[Stream], *, session_id: str, address: str | None, limits: StreamLimits, now: float
 ) -> list[Stream]:
     """Return the streams to end so that another may begin. Raises ``too_many_streams``: which bound, why."""
     streams = list(held)
@@ -92,12 +92,12 @@ def admit(
     return ended
 
 
-def _is_idle(stream: Held, now: float) -> bool:
+def _is_idle(stream: LimitedStream, now: float) -> bool:
     if stream.silent_since is None:
         return False
     return now - stream.silent_since >= (UNUSED_AFTER if stream.is_unused else IDLE_AFTER)
 
 
-def _rank(stream: Held) -> tuple[bool, float]:
+def _rank(stream: LimitedStream) -> tuple[bool, float]:
     """Return what the lowest of goes first."""
     return not stream.is_unused, stream.silent_since or 0.0

@@ -9,7 +9,7 @@ from orch.protocol.messages import Change, Participant, PresenceChange
 CHANGES_TOLD: Final = 50
 
 
-class Comings:
+class PresenceChanges:
     """One session's changes since it was last told.
 
     Who comes and goes, or goes and comes, in between has not changed anything that others have seen. The
@@ -24,7 +24,7 @@ class Comings:
         self._changes: dict[str, PresenceChange] = {}
 
     def __repr__(self) -> str:
-        return f"<Comings of {len(self._changes)}>"
+        return f"<PresenceChanges of {len(self._changes)}>"
 
     def note(self, participant: Participant, change: Change) -> None:
         """Note that someone has come, left or gone silent."""
