@@ -1,23 +1,23 @@
-/** Asks the service over HTTP why the live connection to it does not come about. */
+/** Finds out over HTTP why the live connection fails. */
 
-import { verdict } from "./models/connection-diagnosis.js";
+import { diagnose } from "./models/connection-diagnosis.js";
 
-/** An answer that takes longer is none (ms). */
-const PATIENCE = 5_000;
-/** Characters of an answer that are looked at: a proxy's page may be long. */
-const LOOKED_AT = 4_000;
+/** A response that takes longer counts as none (ms). */
+const RESPONSE_LIMIT = 5_000;
+/** Characters of a response that are read: a proxy's page may be long. */
+const TEXT_LIMIT = 4_000;
 
-/** The verdict of models/connection-diagnosis.js. */
+/** Resolves to the diagnosis of models/connection-diagnosis.js. */
 export async function probeConnection(fetch = globalThis.fetch) {
-  const alive = await asked(fetch, "/livez");
-  return verdict({ alive, socket: alive === null ? null : await asked(fetch, "/ws") });
+  const alive = await request(fetch, "/livez");
+  return diagnose({ alive, socket: alive === null ? null : await request(fetch, "/ws") });
 }
 
-async function asked(fetch, path) {
+async function request(fetch, path) {
   try {
-    const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-    return { status: answer.status, text: (await answer.text()).slice(0, LOOKED_AT) };
+    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(RESPONSE_LIMIT) });
+    return { status: response.status, text: (await response.text()).slice(0, TEXT_LIMIT) };
   } catch {
-    return null; // nobody answers, or not in time: that is what was to be found out
+    return null; // no response, or not in time: that is a result too
   }
 }

@@ -1,13 +1,13 @@
 /**
- * Changing things through the control API. Whoever is not signed in any more is led to the page that asks for the
- * control token, and comes back to this one.
+ * Requests to the control API. Where the sign-in has expired, the browser goes to the sign-in page and returns to
+ * this one from there.
  */
 
 import { foreignResponseText, parseObject, parseProblem } from "./models/responses.js";
 
 /**
- * What was answered instead of doing it: the service's problem document (RFC 9457), or with the code `not_the_service`
- * what a proxy's own answer means.
+ * A rejected request: the service's problem document (RFC 9457), or a description of a proxy's own response with the
+ * code `not_the_service`.
  */
 export class ProblemError extends Error {
   constructor(problem, status, options = undefined) {
@@ -19,37 +19,37 @@ export class ProblemError extends Error {
   }
 }
 
-/** Send `method path` with a JSON body; resolves to the answer's data. Rejects with ProblemError. */
+/** Send `method path` with a JSON body. Resolves to the response's data; rejects with ProblemError. */
 export async function control(method, path, body = undefined) {
-  return answered(await send(method, path, body), method);
+  return readResponse(await send(method, path, body), method);
 }
 
-async function answered(response, method) {
+async function readResponse(response, method) {
   if (response.status === 204) return null;
   const text = await readText(response, method);
-  const answer = parseObject(text);
-  if (response.ok && answer !== null) return answer;
-  const problem = parseProblem(text) ?? { code: "not_the_service", detail: `${foreignResponseText(response.status)}${doubt(method)}` };
+  const data = parseObject(text);
+  if (response.ok && data !== null) return data;
+  const problem = parseProblem(text) ?? { code: "not_the_service", detail: `${foreignResponseText(response.status)}${uncertainty(method)}` };
   if (problem.code === "token_required") signIn();
   throw new ProblemError(problem, response.status);
 }
 
-/** The same with a text as the body. */
+/** Send a request whose body is text. */
 export async function controlText(method, path, text, type) {
-  return answered(await fetched(path, { method, headers: { "Content-Type": type }, body: text }), method);
+  return readResponse(await fetchOrFail(path, { method, headers: { "Content-Type": type }, body: text }), method);
 }
 
-/** Go to the page that asks for the token, and back here from there. */
+/** Go to the sign-in page, which returns to this one. */
 export function signIn(place = globalThis.location) {
   place.assign(`/sign-in?next=${encodeURIComponent(place.pathname + place.search)}`);
 }
 
 async function send(method, path, body) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-  return fetched(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  return fetchOrFail(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
 }
 
-async function fetched(path, options) {
+async function fetchOrFail(path, options) {
   try {
     return await fetch(path, options);
   } catch (error) {
@@ -57,13 +57,13 @@ async function fetched(path, options) {
   }
 }
 
-/** What is to be said of a request whose answer is not there. */
-const doubt = (method) => (method === "GET" ? "" : " It is not known whether anything was changed.");
+/** The sentence about a request without a response. */
+const uncertainty = (method) => (method === "GET" ? "" : " It is not known whether anything was changed.");
 
 async function readText(response, method) {
   try {
     return await response.text();
   } catch (error) {
-    throw new ProblemError({ code: "unreachable", detail: `The connection was lost before the response arrived.${doubt(method)}` }, 0, { cause: error });
+    throw new ProblemError({ code: "unreachable", detail: `The connection was lost before the response arrived.${uncertainty(method)}` }, 0, { cause: error });
   }
 }

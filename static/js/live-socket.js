@@ -2,23 +2,23 @@
  * One WebSocket to the service for a whole page: kept alive, reconnected, and recovered.
  *
  * Promises:
- * - Between `start()` and `stop()` it connects again after every loss, with full-jitter backoff, except where
- *   the close code says that it must not. Both are idempotent.
- * - Session messages (those with an `offset`) are delivered in order and exactly once. What was missed is
- *   asked for; where the service cannot give it, a `lost` event says so. Nothing is skipped in silence.
+ * - Between `start()` and `stop()` it reconnects after every loss, with full-jitter backoff, unless the close code
+ *   forbids it. Both are idempotent.
+ * - Session messages (those with an `offset`) are delivered in order and exactly once. Missed
+ *   messages are requested; where the service no longer has them, a `lost` event follows. None is skipped silently.
  * - Topics are subscribed again after every reconnect.
  *
  * Events:
  * - `state`    detail {state: "connecting"|"live"|"waiting"|"stopped", retryIn, attempt, reason, opened}; `retryIn`
  *              is milliseconds until the next try, or null; `opened`: whether the last handshake succeeded.
- * - `message`  detail is the server's message; `update`s of topics come here too.
- * - `recovered` detail {session_id, missed, broadcasts_complete}: all that was missed has been delivered;
- *              broadcasts_complete is there where it is false: some of what participants had broadcast is missing.
- * - `history`  detail {session_id, complete}: the history that a join asked for has been delivered; complete: nothing
- *              older is missing.
- * - `lost`     detail {session_id, reason}: it could not be. The session is forgotten here; join it again.
- * - `complaint` detail: an `error` that answers no request: of something sent with `send`, of audio, or of what the
- *              service does by itself.
+ * - `message`  detail is the server's message; topics' `update`s too.
+ * - `recovered` detail {session_id, missed, broadcasts_complete}: all missed messages have been delivered;
+ *              `broadcasts_complete` is set only where it is false: some broadcasts of participants are missing.
+ * - `history`  detail {session_id, complete}: the history that a join requested has been delivered; `complete`:
+ *              no older message is missing.
+ * - `lost`     detail {session_id, reason}: recovery was impossible. The session is forgotten here; join it again.
+ * - `complaint` detail: an `error` that is no response to a request: about a message sent with `send`, about audio, or
+ *              about the service itself.
  */
 
 import { Backoff } from "./models/backoff.js";
@@ -29,16 +29,16 @@ import { SessionMemory, tabStorage } from "./models/session-memory.js";
 import { Sessions } from "./models/sessions.js";
 import { Topics } from "./models/topics.js";
 
-/** Until `connected` has come; while speech is stored, which is for a minute only. */
+/** Time limits for the `connected` message (ms); shorter while speech is stored, which is for a minute at most. */
 const CONNECT_LIMIT = 10_000;
 const CONNECT_LIMIT_SPEECH = 5_000;
-/** While speech is stored the next try comes within this, unless the service asked for a wait. */
+/** While speech is stored the next attempt follows within this (ms), unless the service asked for a wait. */
 const RETRY_LIMIT_SPEECH = 2_000;
-/** Without a word for this long, ask; the service's own ping interval replaces it. */
+/** After this long without a message a ping is sent (ms); the service's own ping interval replaces it. */
 const QUIET_LIMIT = 25_000;
-/** What the service says of its time differs by less, however slow the network (ms). */
+/** Readings of the service's clock differ by less than this (ms), however slow the network. */
 const CLOCK_OFF = 10_000;
-/** Bytes of audio the browser may hold unsent: ten seconds at 16 kHz. Past it `sendAudio` refuses. */
+/** Bytes of audio that the browser may buffer: ten seconds at 16 kHz. Past the limit `sendAudio` returns false. */
 const AUDIO_LIMIT = 320_000;
 
 export { LiveSocketError };
@@ -65,15 +65,15 @@ export class LiveSocket extends EventTarget {
   #requests;
   #topics = new Topics();
   #sessions;
-  /** The service's epoch milliseconds when `now()` is 0; null before it has said its time. */
+  /** The service's epoch milliseconds when `now()` is 0; null until it is known. */
   #serverZero = null;
 
-  /** Set while speech goes out or is stored for it: what was lost is found out and mended sooner. */
+  /** Set while speech is sent or stored: a lost connection is detected and replaced sooner. */
   carriesSpeech = false;
 
   /**
-   * `url` may be a function, read at every try. `timers` {setTimeout, clearTimeout}; `now()` milliseconds that
-   * never go back; `storage` is sessionStorage or null; `signals` tells `online`, `offline`, `visibilitychange`,
+   * `url` may be a function, read at every attempt. `timers` {setTimeout, clearTimeout}; `now()` milliseconds that
+   * never go back; `storage` is sessionStorage or null; `signals` dispatches `online`, `offline`, `visibilitychange`,
    * `pagehide` and `pageshow` (the window), or null.
    */
   constructor({
@@ -103,8 +103,8 @@ export class LiveSocket extends EventTarget {
     this.#liveness = new Liveness({
       timers,
       now,
-      ask: () => this.#transmit({ type: "ping", id: this.#id() }),
-      die: () => this.#abandon("The service stopped responding."),
+      sendPing: () => this.#transmit({ type: "ping", id: this.#id() }),
+      onDead: () => this.#abandon("The service stopped responding."),
     });
   }
 
@@ -117,13 +117,13 @@ export class LiveSocket extends EventTarget {
     return this.#state.state === "live";
   }
 
-  /** Whether the service was asked whether it is there, and has not answered for half a second. */
+  /** Whether a ping has had no response for half a second. */
   get isUnresponsive() {
-    const askedAt = this.isLive ? this.#liveness.askedAt : null;
-    return askedAt !== null && this.#now() - askedAt > 500;
+    const pingedAt = this.isLive ? this.#liveness.pingedAt : null;
+    return pingedAt !== null && this.#now() - pingedAt > 500;
   }
 
-  /** Bytes handed over that the network has not taken yet. */
+  /** Bytes that the browser has buffered and not sent yet. */
   get bufferedAmount() {
     return this.#socket?.bufferedAmount ?? 0;
   }
@@ -133,7 +133,7 @@ export class LiveSocket extends EventTarget {
     return this.#connection;
   }
 
-  /** The service's time in epoch milliseconds, by its own word: this machine's clock may be wrong. */
+  /** The service's time in epoch milliseconds, by its own clock: this machine's may be wrong. */
   get serverNow() {
     return this.#serverZero === null ? Date.now() : this.#serverZero + this.#now();
   }
@@ -153,13 +153,14 @@ export class LiveSocket extends EventTarget {
     this.#sessions.remember(false);
   }
 
-  /** Connect now rather than when the wait is over, unless the service asked for the wait. */
+  /** Reconnect now instead of waiting, unless the service asked for the wait. */
   retryNow() {
     if (this.#running && this.#state.state === "waiting" && this.#reconnection.mayHurry) this.#connect();
   }
 
   /**
-   * Send and forget. Returns the message's id, or null where there is no connection: then nothing was sent.
+   * Send a message without waiting for a response. Returns its id, or null where there is no connection: then nothing
+   * was sent.
    */
   send(message) {
     if (!this.isLive) return null;
@@ -170,22 +171,22 @@ export class LiveSocket extends EventTarget {
   }
 
   /**
-   * Send and wait for the answer with the same id. Without a connection it waits for one, in order, within
-   * `timeout` milliseconds. Rejects with LiveSocketError: the service's code, or `timeout`, `connection_lost`
-   * (it was sent, whether it was carried out is not known), `too_many_requests`, `stopped`.
+   * Send a request; resolves to the response with the same id. Without a connection it waits for one, in order,
+   * within `timeout` milliseconds. Rejects with LiveSocketError: the service's code, or `timeout`, `connection_lost`
+   * (it was sent; whether it was carried out is not known), `too_many_requests`, `stopped`.
    */
   request(message, { timeout = 10_000 } = {}) {
     if (!this.#running) return Promise.reject(new LiveSocketError("stopped", this.#state.reason || "The connection is closed."));
-    const late = () => {
+    const onTimeout = () => {
       this.#sessions.unanswered(message);
       return this.isLive ? "The service did not respond in time." : "There is no connection to the service.";
     };
-    const answer = this.#requests.add({ ...message, id: this.#id() }, { timeout, late });
+    const answer = this.#requests.add({ ...message, id: this.#id() }, { timeout, onTimeout });
     if (this.isLive) this.#sendWaiting();
     return answer;
   }
 
-  /** Be told `topic` in `message` events. Returns the function that ends it. */
+  /** Receive `topic` in `message` events. Returns the function that ends it. */
   subscribe(topic) {
     if (this.#topics.add(topic) && this.isLive) this.#transmit({ type: "subscribe", topic, id: this.#id() });
     let ended = false;
@@ -197,26 +198,26 @@ export class LiveSocket extends EventTarget {
   }
 
   /**
-   * Call `listener(data, receivedAt)` with the topic's state now, if it is known, and whenever it changes.
+   * Call `listener(data, receivedAt)` with the topic's last state, if it is known, and whenever it changes.
    * `receivedAt` is on the clock of `now`. Returns the function that ends it.
    */
   onTopic(topic, listener) {
-    const hear = ({ detail }) => {
+    const receive = ({ detail }) => {
       if (detail.type === "update" && detail.topic === topic) listener(detail.data, this.#now());
     };
-    this.addEventListener("message", hear);
+    this.addEventListener("message", receive);
     const unsubscribe = this.subscribe(topic);
     const last = this.#topics.last(topic);
     if (last) listener(last.data, last.at);
     return () => {
-      this.removeEventListener("message", hear);
+      this.removeEventListener("message", receive);
       unsubscribe();
     };
   }
 
   /**
-   * Send a block of PCM. False where it was not taken: no connection, or so much is waiting that the network
-   * is slower than speech. The caller keeps the block and tries again; nothing is dropped here.
+   * Send a block of PCM. Returns false where it was not sent: no connection, or so much is buffered that the network
+   * is slower than speech. The caller stores the block and tries again; nothing is dropped here.
    */
   sendAudio(block) {
     if (!this.isLive || this.bufferedAmount + block.byteLength > AUDIO_LIMIT) return false;
@@ -225,42 +226,42 @@ export class LiveSocket extends EventTarget {
     return true;
   }
 
-  /** Whether an earlier page in this tab left `session_id` so that it can be recovered. */
+  /** Whether an earlier page of this tab was in `session_id` and it can be recovered. */
   canResume(session_id) {
     return this.#sessions.canResume(session_id);
   }
 
   /**
-   * Be in a session again that an earlier page in this tab was in, as the same participant, with everything
-   * that was said after `offset` (0: all of it). Resolves to true, or false after a `lost` event.
+   * Recover a session that an earlier page of this tab was in, as the same participant, with all messages after
+   * `offset` (0: the whole history). Resolves to true, or false after a `lost` event.
    */
   resume(session_id, { offset = 0 } = {}) {
     if (!this.#sessions.isRemembered(session_id)) return Promise.resolve(false);
     const outcome = new Promise((resolve) => {
-      const hear = ({ type, detail }) => {
+      const settle = ({ type, detail }) => {
         if (detail.session_id !== session_id) return;
-        this.removeEventListener("recovered", hear);
-        this.removeEventListener("lost", hear);
+        this.removeEventListener("recovered", settle);
+        this.removeEventListener("lost", settle);
         resolve(type === "recovered");
       };
-      this.addEventListener("recovered", hear);
-      this.addEventListener("lost", hear);
+      this.addEventListener("recovered", settle);
+      this.addEventListener("lost", settle);
     });
     this.#sessions.resume(session_id, offset);
     return outcome;
   }
 
-  /** The participant this page is in `session_id`, or null. */
+  /** The id of this page's participant in `session_id`, or null. */
   participantIn(session_id) {
     return this.#sessions.participantIn(session_id);
   }
 
-  /** Forget a session: it is not recovered after the next loss. Leaving it is the caller's message. */
+  /** Forget a session: it is not recovered after the next loss. The caller sends the message that leaves it. */
   forget(session_id) {
     this.#sessions.forget(session_id);
   }
 
-  /** For pages that show it and tests: what this socket holds. */
+  /** What this socket holds, for pages and tests. */
   statistics() {
     return Object.freeze({
       state: this.#state.state,
@@ -282,7 +283,7 @@ export class LiveSocket extends EventTarget {
     ["pageshow", () => this.#sessions.remember(true)],
   ];
 
-  /** Something may have changed for the better: try now, or find out now whether the connection still lives. */
+  /** The network may have changed: reconnect now, or check now whether the connection still lives. */
   #hurry(how) {
     if (this.isLive) this.#liveness.probe(how);
     else this.retryNow();
@@ -299,7 +300,7 @@ export class LiveSocket extends EventTarget {
     try {
       socket = new this.#WebSocketClass(this.#url());
     } catch (error) {
-      // A URL the browser refuses (mixed content) will be refused again: say it rather than try for ever.
+      // A URL that the browser refuses (mixed content) is refused again at every attempt: stop.
       this.#halt(`The browser refused the connection: ${error.message}`);
       return;
     }
@@ -312,7 +313,7 @@ export class LiveSocket extends EventTarget {
     this.#connectTimer = this.#timers.setTimeout(() => this.#abandon("The service did not respond in time."), this.carriesSpeech ? CONNECT_LIMIT_SPEECH : CONNECT_LIMIT);
   }
 
-  /** Give up on the socket without waiting for its close: a dead network never sends one. */
+  /** Drop the socket without waiting for its close: a dead network never sends one. */
   #abandon(reason) {
     const socket = this.#socket;
     this.#socket = null;
@@ -325,7 +326,7 @@ export class LiveSocket extends EventTarget {
     this.#connection = null;
     this.#liveness.stop();
     this.#timers.clearTimeout(this.#connectTimer);
-    this.#requests.fail("connection_lost", "The connection was lost before the answer came.");
+    this.#requests.fail("connection_lost", "The connection was lost before the response arrived.");
     this.#sessions.disconnected();
     const within = this.carriesSpeech ? RETRY_LIMIT_SPEECH : Infinity;
     const { next, wait, words } = this.#reconnection.closed(code, reason, this.#closing, { within });
@@ -367,37 +368,37 @@ export class LiveSocket extends EventTarget {
   // --- messages ---------------------------------------------------------------------------------------------
 
   #receive(data) {
-    this.#liveness.heard();
+    this.#liveness.received();
     if (typeof data !== "string") return;
     const message = JSON.parse(data);
     this.#setClock(message);
-    if (message.type === "connected") this.#greeted(message);
+    if (message.type === "connected") this.#connected(message);
     if (message.type === "closing") this.#closing = message;
     if (message.type === "update") this.#topics.updated(message.topic, message.data, this.#now());
     this.#sessions.receive(message);
     const sent = message.id === undefined ? null : this.#requests.message(message.id);
     if (sent === null && message.type === "error") this.#emit("complaint", message);
     if (sent !== null && message.type === "error") this.#sessions.refused(sent, message);
-    this.#requests.answer(message);
+    this.#requests.respond(message);
   }
 
-  /** What was on its way longest is furthest behind: the clock that is furthest ahead is nearest to the service's. */
+  /** A message's delay makes its time too early: the reading that is furthest ahead is nearest to the service's clock. */
   #setClock({ type, timestamp, server_time }) {
     const at = type === "connected" ? server_time : type === "pong" ? timestamp : 0;
     if (!(at > 0)) return;
     const zero = at - this.#now();
-    // The machine may have slept, and the service's clock may have been set: what is seconds off begins anew.
+    // The machine may have slept, or the service's clock may have been set: a reading that is seconds off replaces it.
     const isOff = this.#serverZero === null || Math.abs(zero - this.#serverZero) > CLOCK_OFF;
     this.#serverZero = isOff ? zero : Math.max(this.#serverZero, zero);
   }
 
-  #greeted(message) {
+  #connected(message) {
     this.#connection = message;
-    this.#reconnection.greeted();
+    this.#reconnection.connected();
     this.#timers.clearTimeout(this.#connectTimer);
     this.#liveness.start({ quiet: message.ping_interval > 0 ? message.ping_interval * 1000 : QUIET_LIMIT });
     this.#setState("live", null, "");
-    this.#sessions.greeted();
+    this.#sessions.connected();
     for (const topic of this.#topics.names) this.#transmit({ type: "subscribe", topic, id: this.#id() });
     this.#sendWaiting();
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { causeText, verdict } from "../../static/js/models/connection-diagnosis.js";
+import { causeText, diagnose } from "../../static/js/models/connection-diagnosis.js";
 import { probeConnection } from "../../static/js/connection-probe.js";
 
 const ALIVE = { status: 200, text: '{"status":"alive"}' };
@@ -10,22 +10,22 @@ const NOT_UPGRADED = problem(426, "upgrade_required", "/ws is a WebSocket.");
 
 test("a socket that is refused while the service answers was refused by something between", () => {
   for (const socket of [NOT_UPGRADED, { status: 404, text: "<html>nginx</html>" }, { status: 200, text: "" }, null]) {
-    assert.deepEqual(verdict({ alive: ALIVE, socket }), { kind: "between" });
+    assert.deepEqual(diagnose({ alive: ALIVE, socket }), { kind: "between" });
   }
 });
 
 test("a service that takes no connection itself says why, and nothing between is blamed", () => {
-  const found = verdict({ alive: ALIVE, socket: problem(503, "too_many_connections", "As many as may be are open.") });
+  const found = diagnose({ alive: ALIVE, socket: problem(503, "too_many_connections", "As many as may be are open.") });
   assert.deepEqual(found, { kind: "service", detail: "As many as may be are open." });
   assert.match(causeText(found, { isOperator: true }), /As many as may be are open\.$/);
   assert.doesNotMatch(causeText(found, { isOperator: false }), /As many/, "guests do not read operators' words");
 });
 
 test("who answers in the service's place is not the service", () => {
-  assert.deepEqual(verdict({ alive: { status: 502, text: "<html>Bad Gateway</html>" }, socket: null }), { kind: "proxy", status: 502 });
-  assert.deepEqual(verdict({ alive: { status: 200, text: "<html>Sign in</html>" }, socket: null }).kind, "proxy");
+  assert.deepEqual(diagnose({ alive: { status: 502, text: "<html>Bad Gateway</html>" }, socket: null }), { kind: "proxy", status: 502 });
+  assert.deepEqual(diagnose({ alive: { status: 200, text: "<html>Sign in</html>" }, socket: null }).kind, "proxy");
   assert.match(causeText({ kind: "proxy", status: 502 }, { isOperator: false }), /\(502\)/);
-  assert.deepEqual(verdict({ alive: null, socket: null }), { kind: "unreachable" });
+  assert.deepEqual(diagnose({ alive: null, socket: null }), { kind: "unreachable" });
   assert.equal(causeText({ kind: "unreachable" }, { isOperator: true }), null);
 });
 

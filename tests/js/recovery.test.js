@@ -34,7 +34,7 @@ for (const { name, draw, losses } of cases("reconnection")) {
     const reconnection = new Reconnection({ backoff, now: () => now });
     for (const { lived, code, asked, then } of losses) {
       reconnection.connecting();
-      if (lived !== null) reconnection.greeted();
+      if (lived !== null) reconnection.connected();
       now += (lived ?? 0) * 1000;
       const closing = asked === undefined ? null : { reason: "Restarting.", reconnect_after: asked };
       const verdict = reconnection.closed(code, "", closing);
@@ -51,14 +51,14 @@ for (const { name, quiet, heard, sent = [], until, then } of cases("liveness")) 
     const liveness = new Liveness({
       timers: clock.timers,
       now: clock.now,
-      ask: () => done.push(["ask", clock.now() / 1000]),
-      die: () => done.push(["die", clock.now() / 1000]),
+      sendPing: () => done.push(["ask", clock.now() / 1000]),
+      onDead: () => done.push(["die", clock.now() / 1000]),
     });
     liveness.start({ quiet: quiet * 1000 });
     const steps = [...heard.map((at) => [at, "heard"]), ...sent.map((at) => [at, "sent"])].sort(([one], [other]) => one - other);
     for (const [at, what] of steps) {
       await clock.advance(at * 1000 - clock.now());
-      liveness[what]();
+      liveness[what === "heard" ? "received" : what]();
     }
     await clock.advance(until * 1000 - clock.now());
     assert.deepEqual(done, then);

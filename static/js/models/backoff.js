@@ -1,5 +1,5 @@
 /**
- * How long to wait before the next try: exponential backoff with full jitter.
+ * How long to wait before the next attempt: exponential backoff with full jitter.
  *
  * The wait is drawn evenly from [floor, min(cap, base · 2^tries)], so that many clients that lost one
  * service at one moment come back spread out. `floor` keeps a lucky draw from becoming a busy loop.
@@ -19,7 +19,7 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** Tries since the last `reset()`. */
+  /** Attempts since the last `reset()`. */
   get tries() {
     return this.#tries;
   }

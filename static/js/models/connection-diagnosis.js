@@ -1,27 +1,26 @@
 /**
- * Why a live connection does not come about. Pure. A browser is told nothing of a handshake that failed, so the
- * service is asked over HTTP: at `/livez` whether it is there, at `/ws` whether it would take a connection (426:
- * it would, had the request been one for a WebSocket).
+ * Why a live connection fails. Pure. A browser does not say why a handshake failed, so the page sends HTTP requests:
+ * `/livez` shows whether the service runs, `/ws` whether it accepts connections (426: it would accept a WebSocket).
  */
 
 import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
 
-const TAKES_SOCKETS = "upgrade_required";
+const ACCEPTS_SOCKETS = "upgrade_required";
 
 /**
- * `alive` and `socket`: {status, text} of what was answered, or null where nothing was. Returns {kind, …}:
- * "unreachable"; "proxy" {status}: somebody else answers in the service's place; "service" {detail}: it takes no
- * connection now; "between": it would, and something between keeps the socket from it.
+ * `alive` and `socket`: the responses {status, text} of `/livez` and `/ws`, or null without one. Returns {kind, …}:
+ * "unreachable"; "proxy" {status}: something else responds in the service's place; "service" {detail}: it accepts no
+ * connections now; "between": it accepts them, and something in between rejects the WebSocket.
  */
-export function verdict({ alive, socket }) {
+export function diagnose({ alive, socket }) {
   if (alive === null) return { kind: "unreachable" };
   if (parseObject(alive.text)?.status !== "alive") return { kind: "proxy", status: alive.status };
   const problem = socket === null ? null : parseProblem(socket.text);
-  if (problem === null || problem.code === TAKES_SOCKETS) return { kind: "between" };
+  if (problem === null || problem.code === ACCEPTS_SOCKETS) return { kind: "between" };
   return { kind: "service", detail: problem.detail ?? problem.title };
 }
 
-/** What that means and what to do; null where the connection's own words say it. */
+/** What the diagnosis means and what to do, as text; null where the connection bar says it already. */
 export function causeText({ kind, status, detail }, { isOperator }) {
   switch (kind) {
     case "between":

@@ -1,41 +1,41 @@
 /**
  * Whether a quiet connection still lives.
  *
- * A browser cannot send protocol pings and is never told of a network that has gone; an application ping that
- * stays unanswered is the only sign. Without a word for `quiet` ms one is sent (`ask`); without a word for
- * `PATIENCE` after it the connection is called dead (`die`). While speech goes out (`sent`) the service
- * acknowledges it each second, so that `SPEECH_QUIET` and `SPEECH_PATIENCE` are enough to know.
+ * A browser cannot send protocol pings and is not notified of a dead network; an application ping without a response
+ * is the only sign. After `quiet` ms without a message a ping is sent (`sendPing`); after `RESPONSE_LIMIT` more
+ * without one the connection is dead (`onDead`). While speech is sent (`sent`) the service acknowledges it each
+ * second, so that `SPEECH_QUIET` and `SPEECH_RESPONSE_LIMIT` are enough.
  */
 
-const PATIENCE = 10_000;
+const RESPONSE_LIMIT = 10_000;
 const SPEECH_QUIET = 3_000;
-const SPEECH_PATIENCE = 3_000;
+const SPEECH_RESPONSE_LIMIT = 3_000;
 
 export class Liveness {
   #timers;
   #now;
-  #ask;
-  #die;
+  #sendPing;
+  #onDead;
   #quiet = 0;
-  #heardAt = 0;
-  #askedAt = null;
-  /** Since when speech has gone out without a word. */
+  #receivedAt = 0;
+  #pingedAt = null;
+  /** When speech was first sent since the last message, or null. */
   #sentAt = null;
-  #patience = PATIENCE;
+  #responseLimit = RESPONSE_LIMIT;
   #dueAt = 0;
   #timer = null;
 
-  /** `ask()` sends a ping, `die()` gives the connection up. */
-  constructor({ timers, now, ask, die }) {
+  /** `sendPing()`; `onDead()` is called once the connection is dead. */
+  constructor({ timers, now, sendPing, onDead }) {
     this.#timers = timers;
     this.#now = now;
-    this.#ask = ask;
-    this.#die = die;
+    this.#sendPing = sendPing;
+    this.#onDead = onDead;
   }
 
   start({ quiet }) {
     this.#quiet = quiet;
-    this.heard();
+    this.received();
     this.#watch();
   }
 
@@ -44,56 +44,56 @@ export class Liveness {
     this.#timer = null;
   }
 
-  /** Since when an answer has been awaited (ms), or null. */
-  get askedAt() {
-    return this.#askedAt;
+  /** When the ping was sent whose response is awaited (ms), or null. */
+  get pingedAt() {
+    return this.#pingedAt;
   }
 
-  /** Any word counts. */
-  heard() {
-    this.#heardAt = this.#now();
-    this.#askedAt = this.#sentAt = null;
-    this.#patience = PATIENCE;
+  /** A message arrived: of any kind. */
+  received() {
+    this.#receivedAt = this.#now();
+    this.#pingedAt = this.#sentAt = null;
+    this.#responseLimit = RESPONSE_LIMIT;
   }
 
-  /** Speech has gone out. */
+  /** Speech was sent. */
   sent() {
     if (this.#timer === null || this.#sentAt !== null) return;
     this.#sentAt = this.#now();
-    this.#patience = SPEECH_PATIENCE;
+    this.#responseLimit = SPEECH_RESPONSE_LIMIT;
     this.#watch();
   }
 
-  /** Find out now: something has changed (the page came back into view; `soon`: the network). */
+  /** Send a ping now: the page came back into view, or (`soon`) the network changed. */
   probe({ soon = false } = {}) {
-    if (soon) this.#patience = SPEECH_PATIENCE;
+    if (soon) this.#responseLimit = SPEECH_RESPONSE_LIMIT;
     if (this.#timer === null) return;
-    if (this.#askedAt === null) {
-      this.#askedAt = this.#now();
-      this.#ask();
+    if (this.#pingedAt === null) {
+      this.#pingedAt = this.#now();
+      this.#sendPing();
     }
     this.#watch();
   }
 
   #watch() {
     this.stop();
-    this.#dueAt = this.#askedAt === null ? this.#quietUntil : this.#askedAt + this.#patience;
-    this.#timer = this.#timers.setTimeout(() => this.#look(), Math.max(0, this.#dueAt - this.#now()));
+    this.#dueAt = this.#pingedAt === null ? this.#quietUntil : this.#pingedAt + this.#responseLimit;
+    this.#timer = this.#timers.setTimeout(() => this.#check(), Math.max(0, this.#dueAt - this.#now()));
   }
 
   get #quietUntil() {
-    const until = this.#heardAt + this.#quiet;
+    const until = this.#receivedAt + this.#quiet;
     return this.#sentAt === null ? until : Math.min(until, this.#sentAt + SPEECH_QUIET);
   }
 
-  #look() {
+  #check() {
     const now = this.#now();
-    // A timer that comes much too late ran on a machine that slept: what was asked before counts for nothing.
-    const slept = now - this.#dueAt > PATIENCE;
-    if (this.#askedAt === null && now < this.#quietUntil) this.#watch();
-    else if (this.#askedAt !== null && !slept) this.#die();
+    // A timer that is much too late ran on a machine that slept: the ping before does not count.
+    const slept = now - this.#dueAt > RESPONSE_LIMIT;
+    if (this.#pingedAt === null && now < this.#quietUntil) this.#watch();
+    else if (this.#pingedAt !== null && !slept) this.#onDead();
     else {
-      this.#askedAt = null;
+      this.#pingedAt = null;
       this.probe();
     }
   }

@@ -1,13 +1,13 @@
 /**
- * When to connect again after a loss: what the close code says, what the service asked for, and the backoff.
+ * When to reconnect after a loss: by the close code, the service's own request, and the backoff.
  *
  * orch/client/reconnect_policy.py decides the same; tests/data/recovery/reconnection.json is what both must do.
  */
 
 import { afterClose } from "./closes.js";
 
-/** A connection that lasted this long was a good one: the next loss starts the backoff anew. */
-const STEADY_AFTER = 5_000;
+/** A connection that lasted this long (ms) was stable: the backoff starts again at the next loss. */
+const STABLE_AFTER = 5_000;
 
 export class Reconnection {
   #backoff;
@@ -41,24 +41,24 @@ export class Reconnection {
     this.#liveSince = null;
   }
 
-  greeted() {
+  connected() {
     this.#liveSince = this.#now();
   }
 
-  /** What follows: {next: "stop", words}, or {next: "wait", wait: milliseconds, words}. `closing`: the service's, or null; `within`: the wait is no longer. */
+  /** What to do after a close: {next: "stop", words}, or {next: "wait", wait: milliseconds, words}. `closing`: the service's, or null; `within`: the longest wait. */
   closed(code, reason, closing, { within = Infinity } = {}) {
-    const verdict = afterClose(code, reason);
-    const words = closing?.reason || verdict.words;
-    if (verdict.next === "stop") return { next: "stop", words };
-    if (this.#liveSince !== null && this.#now() - this.#liveSince >= STEADY_AFTER) this.#backoff.reset();
+    const rule = afterClose(code, reason);
+    const words = closing?.reason || rule.words;
+    if (rule.next === "stop") return { next: "stop", words };
+    if (this.#liveSince !== null && this.#now() - this.#liveSince >= STABLE_AFTER) this.#backoff.reset();
     this.#liveSince = null;
     let wait = Math.min(within, this.#backoff.next());
     this.#notBefore = 0;
     if (closing && closing.reconnect_after > 0) {
-      // The service spreads its clients itself; its wait is kept whatever else happens.
+      // The service spreads its clients itself: its wait is always observed.
       wait += closing.reconnect_after * 1000;
       this.#notBefore = this.#now() + closing.reconnect_after * 1000;
-    } else if (verdict.next === "now" && this.#backoff.tries === 1) wait = 0;
+    } else if (rule.next === "now" && this.#backoff.tries === 1) wait = 0;
     return { next: "wait", wait, words };
   }
 }

@@ -1,6 +1,6 @@
-/** Requests that wait for their answers, by id: bounded, each with its time limit. */
+/** Requests that wait for their responses, by id: at most `LIMIT`, each with its time limit. */
 
-/** A request that got an `error`, no answer in time, or no connection. `code` says which. */
+/** A request that got an `error`, no response in time, or no connection; `code` is the reason. */
 export class LiveSocketError extends Error {
   constructor(code, detail, answer = null) {
     super(detail);
@@ -11,7 +11,7 @@ export class LiveSocketError extends Error {
   }
 }
 
-/** Requests at once; the next one is refused. */
+/** Requests at once; the next one is rejected. */
 const LIMIT = 64;
 
 export class Requests {
@@ -31,31 +31,31 @@ export class Requests {
     return this.#all.get(id)?.message ?? null;
   }
 
-  /** Keep `message` (with its id) until it is settled; `late()` says why where that takes over `timeout` ms. */
-  add(message, { timeout, late }) {
+  /** Store `message` (with its id) until it is settled; after `timeout` ms it is rejected with the text of `onTimeout()`. */
+  add(message, { timeout, onTimeout }) {
     if (this.#all.size >= LIMIT) {
       return Promise.reject(new LiveSocketError("too_many_requests", "Too many requests are waiting for the service."));
     }
     return new Promise((resolve, reject) => {
-      const timer = this.#timers.setTimeout(() => this.#settle(message.id, (request) => request.reject(new LiveSocketError("timeout", late()))), timeout);
+      const timer = this.#timers.setTimeout(() => this.#settle(message.id, (request) => request.reject(new LiveSocketError("timeout", onTimeout()))), timeout);
       this.#all.set(message.id, { message, resolve, reject, timer, isSent: false });
     });
   }
 
-  /** Messages that no connection has carried yet, in order; from now on they count as sent. */
+  /** The messages that were not sent yet, in order; from now on they count as sent. */
   takeUnsent() {
     const unsent = [...this.#all.values()].filter(({ isSent }) => !isSent);
     for (const request of unsent) request.isSent = true;
     return unsent.map(({ message }) => message);
   }
 
-  /** The service's answer. */
-  answer(message) {
-    const refused = message.type === "error";
-    this.#settle(message.id, ({ resolve, reject }) => (refused ? reject(new LiveSocketError(message.code, message.detail, message)) : resolve(message)));
+  /** Settle the request that a message of the service responds to. */
+  respond(message) {
+    const isRejected = message.type === "error";
+    this.#settle(message.id, ({ resolve, reject }) => (isRejected ? reject(new LiveSocketError(message.code, message.detail, message)) : resolve(message)));
   }
 
-  /** Whether the service carried them out is not known: reject those that were sent, or all. */
+  /** Reject the requests that were sent, or all: it is not known whether the service carried them out. */
   fail(code, detail, { all = false } = {}) {
     for (const [id, { isSent }] of this.#all) {
       if (isSent || all) this.#settle(id, ({ reject }) => reject(new LiveSocketError(code, detail)));

@@ -93,7 +93,7 @@ export class Sessions {
     }
   }
 
-  greeted() {
+  connected() {
     for (const [session_id, session] of this.#all) {
       session.tries = 0;
       // One whose first answer never came is not ours to recover; its request is sent again or has failed.

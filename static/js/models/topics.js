@@ -1,4 +1,4 @@
-/** The topics a page listens to: how many listeners each has, and its last state. */
+/** The topics that a page is subscribed to: the number of listeners of each, and its last state. */
 export class Topics {
   /** topic -> {count, last} */
   #all = new Map();
@@ -8,7 +8,7 @@ export class Topics {
     return [...this.#all.keys()];
   }
 
-  /** One more listener: true for the first, who subscribes. */
+  /** Add a listener. Returns true for the topic's first: subscribe to it. */
   add(topic) {
     const known = this.#all.get(topic);
     if (known) known.count += 1;
@@ -16,7 +16,7 @@ export class Topics {
     return !known;
   }
 
-  /** One listener fewer: true for the last, who unsubscribes. */
+  /** Remove a listener. Returns true for the topic's last: unsubscribe from it. */
   remove(topic) {
     const entry = this.#all.get(topic);
     entry.count -= 1;
@@ -24,7 +24,7 @@ export class Topics {
     return entry.count === 0;
   }
 
-  /** The state that came last, {data, at}, or null. */
+  /** The last state, {data, at}, or null. */
   last(topic) {
     return this.#all.get(topic)?.last ?? null;
   }
