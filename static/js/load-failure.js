@@ -1,11 +1,11 @@
-// A classic script in the head, before all else that is loaded: it says so where something of the page is not.
-// Browsers give up what they are loading when the network changes, and nothing else of the page runs then.
+// A classic script in the head, loaded before everything else: it shows a banner where a script of the page fails to
+// load. Browsers abort loading when the network changes, and no module of the page runs then.
 (() => {
-  // shell.js shows what is filled in once it is, so that nothing is pushed away by what comes later.
+  // shell.js shows the content once it is filled in, so that nothing moves while it loads.
   document.documentElement.dataset.loading = "";
 
-  const tell = () => {
-    document.documentElement.dataset.loading = "long"; // no shapes either: nothing comes
+  const showFailure = () => {
+    document.documentElement.dataset.loading = "long"; // no shapes either: nothing will fill them
     const live = document.getElementById("live");
     if (live !== null) {
       live.dataset.state = "stale";
@@ -15,10 +15,10 @@
     document.getElementById("not-loaded").hidden = false;
   };
 
-  // Such errors do not bubble. A style sheet or a preloaded module that is missing costs looks or time alone.
+  // Such errors do not bubble. A missing style sheet or preloaded module only costs looks or time.
   addEventListener("error", (event) => {
     if (!(event.target instanceof HTMLScriptElement)) return;
-    if (document.readyState === "loading") addEventListener("DOMContentLoaded", tell, { once: true });
-    else tell();
+    if (document.readyState === "loading") addEventListener("DOMContentLoaded", showFailure, { once: true });
+    else showFailure();
   }, { capture: true });
 })();

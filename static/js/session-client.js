@@ -1,20 +1,20 @@
 /**
- * Being in one session: begun, joined, resumed after a reload, joined again when recovery was impossible.
+ * The page's membership in one session: begun, joined, resumed after a reload, joined again after a failed recovery.
  *
- * A session that is begun here is "new" at first: it has a name, and the service does not know of it before
- * `ensure()`. So a page that is only looked at makes none.
+ * A session that this page begins is "new" at first: it has a name, and the service creates it at `ensure()`. So a
+ * page that is only opened creates none.
  *
- * The phases are a table; what happened is told by events:
+ * The phases and their transitions are a table. Events:
  * - `phase`        detail {phase: "idle"|"new"|"opening"|"open"|"rejoining"|"gone"|"failed"|"uninvited", reason};
- *                  uninvited: from here a session is opened with a link that has its key
- * - `participants` detail {participants, count}: who is here; of a crowd the first hundred, and how many there are
- * - `rejoined`     detail {complete, reason}: recovery was impossible, what the service keeps was read anew
- * - `ready`        the session can be spoken in (again): opened, recovered or rejoined
+ *                  uninvited: this page may not begin sessions and needs a link with a session's key
+ * - `participants` detail {participants, count}: at most the first hundred participants, and how many there are
+ * - `rejoined`     detail {complete, reason}: recovery was impossible; the stored history was loaded again
+ * - `ready`        the session can be spoken in: it was opened, recovered or rejoined
  */
 
 import { isSessionName, sessionName } from "./models/session-name.js";
 
-/** Names drawn before it is called a failure: a name that is taken is one in a million. */
+/** Names that are tried: a random name is taken once in a million times. */
 const NAME_TRIES = 5;
 
 const TRANSITIONS = {
@@ -28,7 +28,7 @@ const TRANSITIONS = {
   uninvited: { open: "opening" },
 };
 
-/** How often, and after how long (ms), a join is tried again that was refused because too many came at once. */
+/** How often, and after how long (ms), a join is retried that was rejected as one of too many at once. */
 const BUSY_TRIES = 8;
 const BUSY_AGAIN = 4_000;
 
@@ -36,8 +36,8 @@ const NO_LINK = "Open a session with the link that its host sent you.";
 
 const LOST = "The service has lost the session and its transcript. Start a new session and send its link to the others.";
 
-/** Answers that say that one is in the session. */
-const ANSWERS = new Set(["session_created", "session_joined", "session_recovered"]);
+/** Responses to a create, join or recovery request. */
+const RESPONSES = new Set(["session_created", "session_joined", "session_recovered"]);
 
 /** Errors after which the same request may be carried out by the next connection. */
 const TRY_AGAIN = new Set(["timeout", "connection_lost"]);
@@ -54,7 +54,7 @@ export class SessionClient extends EventTarget {
   #keys = null;
   #role = null;
   #beginning = null;
-  /** Being joined again after a loss: {reason, isOpen, complete}; complete once the history is delivered. */
+  /** The join after a loss: {reason, isOpen, complete}, or null; `complete` is set once the history is delivered. */
   #rejoining = null;
   #timers;
   #listeners;
@@ -66,7 +66,7 @@ export class SessionClient extends EventTarget {
     this.#socket = socket;
     this.#randomName = randomName;
     this.#listeners = [
-      ["message", ({ detail }) => this.#hear(detail)],
+      ["message", ({ detail }) => this.#receive(detail)],
       ["history", ({ detail }) => this.#isOurs(detail) && this.#historyDelivered(detail)],
       ["recovered", ({ detail }) => this.#isOurs(detail) && this.#phase === "open" && this.#emit("ready")],
       ["lost", ({ detail }) => this.#isOurs(detail) && this.#phase === "open" && this.#lost(detail.reason)],
@@ -77,7 +77,7 @@ export class SessionClient extends EventTarget {
     return this.#phase;
   }
 
-  /** Why it is gone or has failed, in words. */
+  /** Why the session is gone or has failed, as a sentence. */
   get reason() {
     return this.#reason;
   }
@@ -86,12 +86,12 @@ export class SessionClient extends EventTarget {
     return this.#session_id;
   }
 
-  /** The session's keys that may be handed on: {read, speak?}; null before it is open. */
+  /** The session's keys that this page may share: {read, speak?}; null before it is open. */
   get keys() {
     return this.#keys;
   }
 
-  /** Whether one only reads here: the service says so, or it was asked for. */
+  /** Whether this page only reads: by the service's decision, or by its own request. */
   get isReadOnly() {
     return (this.#role ?? this.#me.role) === "observer";
   }
@@ -101,24 +101,24 @@ export class SessionClient extends EventTarget {
     return this.#role === "owner";
   }
 
-  /** Who is here; of a crowd the first hundred, and whoever speaks. */
+  /** The participants; of many the first hundred, and those who speak. */
   get participants() {
     return this.#participants;
   }
 
-  /** How many are here. */
+  /** The number of participants. */
   get count() {
     return this.#count;
   }
 
-  /** This page's participant_id, or null. In a crowd it may not be among those who are named. */
+  /** This page's participant_id, or null. Of many participants it may not be in the list. */
   get participant_id() {
     return this.#socket.participantIn(this.#session_id);
   }
 
-  /** The name that goes with a participant, or null where they are not here any more, or are one of a crowd. */
+  /** The name of a participant, or null where it is not in the list. */
   nameOf(participant_id) {
-    return this.#participants.find((one) => one.participant_id === participant_id)?.name || null;
+    return this.#participants.find((each) => each.participant_id === participant_id)?.name || null;
   }
 
   start() {
@@ -130,8 +130,8 @@ export class SessionClient extends EventTarget {
   }
 
   /**
-   * Join `session_id`, with the key of its link, or draw the name of a new one where it is null. Resolves once it
-   * is new, open, gone or has failed. `mayBegin`: whether the service would let this page begin one.
+   * Join `session_id` with the key of its link, or draw the name of a new session where it is null. Resolves once the
+   * phase is new, open, gone, failed or uninvited. `mayBegin`: whether the service lets this page begin sessions.
    */
   async open({ session_id = null, key = null, name = "", languages = [], role = "participant", mayBegin = true } = {}) {
     if (session_id === null && !mayBegin) {
@@ -156,14 +156,14 @@ export class SessionClient extends EventTarget {
     }
     if (this.#socket.canResume(session_id) && (await this.#socket.resume(session_id))) {
       this.#opened();
-      // The reader may have chosen otherwise on another page of this tab.
+      // The reader may have changed name or languages on another page of this tab.
       this.#announce();
       return;
     }
     await this.#join();
   }
 
-  /** Begin the session at the service if it is new. Resolves to whether it is open. */
+  /** Create the session if it is new. Resolves to whether it is open. */
   async ensure() {
     if (this.#phase === "new") {
       this.#go("open");
@@ -173,18 +173,18 @@ export class SessionClient extends EventTarget {
     return this.#phase === "open";
   }
 
-  /** Leave for good; the service ends the session if `isEmpty` and nothing was said and nobody else came. */
+  /** Leave the session. With `isEmpty` the service ends it if it has no messages and no other participants. */
   async leave({ isEmpty = false } = {}) {
     const session_id = this.#session_id;
     if (this.#phase !== "open") return;
     try {
       await this.#socket.request({ type: "leave_session", session_id, end_if_empty: isEmpty });
     } catch {
-      // Without a connection nobody is in it for long; it ends by itself.
+      // Without a connection this participant expires by itself.
     }
   }
 
-  /** Change the name or the languages that are read. */
+  /** Change this participant's name or languages. */
   update({ name = this.#me.name, languages = this.#me.languages }) {
     this.#me = { ...this.#me, name, languages };
     this.#announce();
@@ -203,7 +203,7 @@ export class SessionClient extends EventTarget {
   async #create(tries) {
     const { role, ...identity } = this.#identity();
     try {
-      await this.#ask({ type: "create_session", session_id: this.#session_id, config: {}, ...identity });
+      await this.#request({ type: "create_session", session_id: this.#session_id, config: {}, ...identity });
       this.#opened();
     } catch (error) {
       if (error.code === "session_exists" && tries > 1) {
@@ -213,13 +213,13 @@ export class SessionClient extends EventTarget {
     }
   }
 
-  /** Join with what the service keeps. Resolves to the answer, or null where it is gone or has failed. */
+  /** Join and load the stored history. Resolves to the response, or null where the session is gone or has failed. */
   async #join(tries = BUSY_TRIES, wasLost = false) {
     const key = this.#me.key === null ? {} : { key: this.#me.key };
     try {
-      const answer = await this.#ask({ type: "join_session", session_id: this.#session_id, history: true, ...key, ...this.#identity() });
+      const response = await this.#request({ type: "join_session", session_id: this.#session_id, history: true, ...key, ...this.#identity() });
       this.#opened();
-      return answer;
+      return response;
     } catch (error) {
       if (error.code === "rate_limited" && tries > 1) {
         await new Promise((resolve) => this.#timers.setTimeout(resolve, BUSY_AGAIN));
@@ -258,15 +258,15 @@ export class SessionClient extends EventTarget {
     this.#emit("ready");
   }
 
-  /** A request that outlives connections: sent when there is one, again when it was lost on the way. */
-  async #ask(message) {
+  /** Send a request that survives lost connections: it waits for one, and is sent again when it was lost. */
+  async #request(message) {
     for (;;) {
       await this.#live();
       try {
         return await this.#socket.request(message);
       } catch (error) {
         if (!TRY_AGAIN.has(error.code)) throw error;
-        // A creation whose answer was lost may have been carried out: then the session is there to be joined.
+        // A creation whose response was lost may have been carried out: then the session exists and can be joined.
         if (message.type === "create_session" && error.code === "connection_lost") return this.#createdOrNot(message);
       }
     }
@@ -274,26 +274,26 @@ export class SessionClient extends EventTarget {
 
   async #createdOrNot(message) {
     try {
-      return await this.#ask(message);
+      return await this.#request(message);
     } catch (error) {
       if (error.code !== "session_exists") throw error;
       const { config, ...join } = message;
-      return this.#ask({ ...join, type: "join_session", history: true });
+      return this.#request({ ...join, type: "join_session", history: true });
     }
   }
 
-  /** Resolves when there is a connection; rejects when the socket has stopped for good. */
+  /** Resolves when there is a connection; rejects when the socket has stopped. */
   #live() {
     return new Promise((resolve, reject) => {
-      const look = () => {
+      const check = () => {
         const { state, reason } = this.#socket.state;
         if (state !== "live" && state !== "stopped") return;
-        this.#socket.removeEventListener("state", look);
+        this.#socket.removeEventListener("state", check);
         if (state === "live") resolve();
         else reject(Object.assign(new Error(reason), { code: "stopped" }));
       };
-      this.#socket.addEventListener("state", look);
-      look();
+      this.#socket.addEventListener("state", check);
+      check();
     });
   }
 
@@ -301,9 +301,9 @@ export class SessionClient extends EventTarget {
     return session_id !== undefined && session_id === this.#session_id;
   }
 
-  #hear(message) {
+  #receive(message) {
     if (!this.#isOurs(message)) return;
-    if (ANSWERS.has(message.type) && message.keys) this.#admitted(message);
+    if (RESPONSES.has(message.type) && message.keys) this.#admitted(message);
     if (Array.isArray(message.participants)) {
       this.#participants = message.participants;
       this.#count = message.participant_count ?? message.participants.length;
@@ -314,11 +314,11 @@ export class SessionClient extends EventTarget {
     }
   }
 
-  /** What the service lets one do, and which keys one may hand on. */
+  /** Apply the role and the keys that the service granted. */
   #admitted({ keys, role }) {
     this.#keys = { ...(this.#keys ?? {}), ...keys };
     this.#role = role ?? this.#role;
-    // The key of this page's own link, for the case that it has to join again.
+    // The key with which this page would join again.
     this.#me = { ...this.#me, key: this.#me.key ?? keys.speak ?? keys.read };
   }
 

@@ -1,14 +1,14 @@
 /**
  * A microphone as 16-bit mono PCM at 16 kHz.
  *
- * It is opened with echo cancellation, noise suppression and gain control off: browsers turn them on unasked,
- * and what they leave of a voice is worse to transcribe. What the browser granted is returned by `start` (`granted`).
+ * It is opened with echo cancellation, noise suppression and gain control off: browsers turn them on by
+ * default, and they make speech harder to transcribe. What the browser granted is returned by `start` (`granted`).
  *
  * Events:
  * - `block`   detail: ArrayBuffer, 40 ms of PCM (the last one may be shorter)
- * - `ended`   detail: MicrophoneError; the device went away while it was open, and could not be opened again
- * - `stalled` detail: MicrophoneError; it is open and gives nothing: a call, another program, a device that failed
- * - `resumed` it gives sound again after `stalled`; what was said in between was not heard
+ * - `ended`   detail: MicrophoneError; the device was disconnected while it was open, and could not be reopened
+ * - `stalled` detail: MicrophoneError; it is open and delivers nothing: a call, another program, a failed device
+ * - `resumed` it delivers sound again after `stalled`; speech in between was not captured
  * - `devices` the list of devices may have changed, after `watchDevices()`
  */
 
@@ -17,10 +17,10 @@ import { RATE } from "./kernels/capture.js";
 const BLOCK_MS = 40;
 /** Stopping waits this long for the audio thread's last samples. */
 const FLUSH_LIMIT = 500;
-/** It is looked this often whether sound comes (ms); from so long without on it has stalled, and is mended. */
-const LOOK_EVERY = 500;
+/** Whether sound arrives is checked this often (ms); after this long without it the microphone has stalled. */
+const CHECK_EVERY = 500;
 const STALLED_AFTER = 2_000;
-/** So long after resuming did not help, the device is opened anew. */
+/** This long (ms) after an attempt to resume without success, the device is reopened. */
 const REOPEN_AFTER = 3_000;
 
 const WORKLET = new URL("./worklets/capture-worklet.js", import.meta.url);
@@ -35,7 +35,7 @@ export class MicrophoneError extends Error {
   }
 }
 
-/** The names of DOMException that getUserMedia rejects with, as words. */
+/** [code, message, action] for each name of a DOMException of getUserMedia. */
 const REFUSALS = {
   NotAllowedError: ["denied", "The browser does not let this page use the microphone.", "Allow it in the browser's address bar or its site settings, then start again."],
   SecurityError: ["denied", "The browser's settings forbid microphones on this page.", "Allow it in the browser's site settings, then start again."],
@@ -45,14 +45,14 @@ const REFUSALS = {
   AbortError: ["busy", "The microphone could not be opened.", "Plug it in again or choose another one, then start again."],
 };
 
-/** What a rejected getUserMedia means. */
+/** The MicrophoneError for a rejected getUserMedia. */
 export function refusal(error) {
   const known = REFUSALS[error.name];
   if (known) return new MicrophoneError(...known);
   return new MicrophoneError("failed", `The microphone could not be opened: ${error.message || error.name}.`, "Start again, or choose another microphone.");
 }
 
-/** Why a page may have no microphone at all; null where it may. */
+/** The MicrophoneError where a page can have no microphone at all, or null. */
 export function unavailable({ isSecureContext, mediaDevices, host }) {
   if (mediaDevices?.getUserMedia) return null;
   if (!isSecureContext) {
@@ -65,7 +65,7 @@ export function unavailable({ isSecureContext, mediaDevices, host }) {
   return new MicrophoneError("unsupported", "This browser has no access to microphones.", "Use a current Firefox, Chrome, Edge or Safari. A recording can be opened without a microphone.");
 }
 
-/** The three processings as granted: "on", "off" or "not said". */
+/** The three kinds of processing as granted: "on", "off" or "not said". */
 export function granted(settings) {
   const word = (value) => (value === undefined ? "not said" : value === false ? "off" : "on");
   return {
@@ -91,8 +91,8 @@ export class Microphone extends EventTarget {
   #deviceId = "";
   #now;
   #blockAt = 0;
-  #lookTimer = null;
-  #mendedAt = null;
+  #checkTimer = null;
+  #resumeTriedAt = null;
   #isReopening = false;
   #isStalled = false;
   #signals;
@@ -123,7 +123,7 @@ export class Microphone extends EventTarget {
     return this.#node !== null;
   }
 
-  /** Why this page can have no microphone, or null. */
+  /** The MicrophoneError where this page can have no microphone, or null. */
   get unavailable() {
     return unavailable({ ...this.#scope, mediaDevices: this.#mediaDevices });
   }
@@ -144,7 +144,7 @@ export class Microphone extends EventTarget {
 
   /**
    * Open the microphone. Resolves to {label, deviceId, contextRate, echoCancellation, …} as granted; rejects with
-   * MicrophoneError. A second call while it is open or opening is the first one's.
+   * MicrophoneError. A second call while it is open or opening returns the first one's promise.
    */
   start({ deviceId = "" } = {}) {
     this.#deviceId = deviceId;
@@ -156,14 +156,14 @@ export class Microphone extends EventTarget {
     return this.#starting;
   }
 
-  /** Close it; the last samples are given before this resolves. May be called at any time. */
+  /** Close it. The last samples are dispatched before this resolves. May be called at any time. */
   async stop() {
     if (this.#starting === null) return this.#stopping;
     const opening = this.#starting;
     this.#starting = null;
     this.#unwatch();
     this.#stopping = (async () => {
-      // An opening that fails has closed itself and told its caller.
+      // A failed opening has closed itself, and its caller has the error.
       await opening.catch(() => null);
       await this.#flush();
       await this.#close();
@@ -179,7 +179,7 @@ export class Microphone extends EventTarget {
     if (this.unavailable) throw this.unavailable;
     const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: { ideal: 1 } };
     if (deviceId) audio.deviceId = { exact: deviceId };
-    // Everything that takes time comes first: once the device is open, what is said is not to be missed.
+    // Slow steps come first: once the device is open, no speech may be missed.
     this.#context = await this.#prepared({ sampleRate: RATE }).catch((error) => {
       if (error.name === "NotSupportedError") return this.#prepared();
       throw error;
@@ -190,18 +190,18 @@ export class Microphone extends EventTarget {
     await this.#context.resume();
     track.addEventListener("ended", () => this.#ended(track));
     track.addEventListener("mute", () => this.#stream?.getTracks().includes(track) && this.#stall("muted"));
-    track.addEventListener("unmute", this.#mend);
+    track.addEventListener("unmute", this.#resume);
     this.#watch();
     const settings = track.getSettings();
     return { label: track.label, deviceId: settings.deviceId ?? "", contextRate: this.#context.sampleRate, ...granted(settings) };
   }
 
-  /** At 16 kHz where the browser can bring the microphone there itself, else at its own rate. */
+  /** Connect at 16 kHz where the browser resamples the microphone itself, else at the microphone's own rate. */
   async #connect() {
     try {
       this.#build();
     } catch (error) {
-      // Firefox connects no source of another rate, and some devices refuse the rate: the kernel converts.
+      // Firefox connects no source of another rate, and some devices reject the rate: the kernel resamples.
       if (error.name !== "NotSupportedError") throw error;
       await this.#context.close();
       this.#context = await this.#prepared();
@@ -234,7 +234,7 @@ export class Microphone extends EventTarget {
     this.#source.connect(this.#node);
   }
 
-  // --- whether it gives sound ------------------------------------------------------------------------------
+  // --- detecting a stall ----------------------------------------------------------------------------------
 
   get #isMuted() {
     return this.#stream?.getAudioTracks()[0]?.muted === true;
@@ -242,44 +242,44 @@ export class Microphone extends EventTarget {
 
   #watch() {
     this.#blockAt = this.#now();
-    this.#mendedAt = null;
-    this.#signals?.addEventListener("pageshow", this.#mend);
-    this.#page?.addEventListener("visibilitychange", this.#mend);
-    this.#timers.clearTimeout(this.#lookTimer);
-    this.#lookTimer = this.#timers.setTimeout(this.#look, LOOK_EVERY);
+    this.#resumeTriedAt = null;
+    this.#signals?.addEventListener("pageshow", this.#resume);
+    this.#page?.addEventListener("visibilitychange", this.#resume);
+    this.#timers.clearTimeout(this.#checkTimer);
+    this.#checkTimer = this.#timers.setTimeout(this.#check, CHECK_EVERY);
   }
 
   #unwatch() {
     this.#isStalled = false;
-    this.#timers.clearTimeout(this.#lookTimer);
-    this.#lookTimer = null;
-    this.#signals?.removeEventListener("pageshow", this.#mend);
-    this.#page?.removeEventListener("visibilitychange", this.#mend);
+    this.#timers.clearTimeout(this.#checkTimer);
+    this.#checkTimer = null;
+    this.#signals?.removeEventListener("pageshow", this.#resume);
+    this.#page?.removeEventListener("visibilitychange", this.#resume);
   }
 
-  #look = () => {
-    if (this.#lookTimer === null) return;
-    this.#lookTimer = this.#timers.setTimeout(this.#look, LOOK_EVERY);
+  #check = () => {
+    if (this.#checkTimer === null) return;
+    this.#checkTimer = this.#timers.setTimeout(this.#check, CHECK_EVERY);
     const now = this.#now();
     if (now - this.#blockAt < STALLED_AFTER) return;
     this.#stall("stalled");
-    if (this.#mendedAt === null) this.#mend();
-    else if (now - this.#mendedAt >= REOPEN_AFTER) this.#reopen();
+    if (this.#resumeTriedAt === null) this.#resume();
+    else if (now - this.#resumeTriedAt >= REOPEN_AFTER) this.#reopen();
   };
 
-  /** The audio thread may have been suspended: the browser lets it go on when asked, or when the page is seen. */
-  #mend = () => {
+  /** Resume the audio thread: the browser may have suspended it, and resumes it on request or when the page is visible. */
+  #resume = () => {
     const context = this.#context;
     if (context === null || this.#isReopening || this.#page?.visibilityState === "hidden") return;
-    this.#mendedAt ??= this.#now();
-    // Refused while a call goes on: looked at again.
+    this.#resumeTriedAt ??= this.#now();
+    // Rejected during a call: it is tried again at the next check.
     if (context.state !== "running" && context.state !== "closed") context.resume().catch(() => null);
   };
 
   #contextChanged = ({ target }) => {
     if (target !== this.#context || target.state === "running" || target.state === "closed") return;
     this.#stall("stalled");
-    this.#mend();
+    this.#resume();
   };
 
   #stall(code) {
@@ -294,11 +294,11 @@ export class Microphone extends EventTarget {
 
   #resumed() {
     this.#isStalled = false;
-    this.#mendedAt = null;
+    this.#resumeTriedAt = null;
     this.dispatchEvent(new Event("resumed"));
   }
 
-  /** Close it and open it anew; where it cannot be, it has ended. */
+  /** Close and reopen it. Where that fails, it has ended. */
   async #reopen() {
     const starting = this.#starting;
     if (this.#isReopening || starting === null) return;
@@ -308,7 +308,7 @@ export class Microphone extends EventTarget {
       await this.#close();
       if (this.#starting !== starting) return;
       await this.#open(this.#deviceId);
-      // Stopped meanwhile: stop has closed what was open then.
+      // Stopped meanwhile: `stop` has closed the stream that was open then.
       if (this.#starting !== starting) await this.#close();
     } catch (error) {
       if (this.#starting !== starting) return;
@@ -330,15 +330,15 @@ export class Microphone extends EventTarget {
     });
   }
 
-  /** Have the audio thread give what it still holds. */
+  /** Request the samples that the audio thread still holds. */
   #flush() {
     const node = this.#node;
     if (node === null) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = this.#timers.setTimeout(resolve, FLUSH_LIMIT);
-      const hear = node.port.onmessage;
+      const receive = node.port.onmessage;
       node.port.onmessage = (event) => {
-        if (event.data !== "flushed") return hear(event);
+        if (event.data !== "flushed") return receive(event);
         this.#timers.clearTimeout(timer);
         return resolve();
       };

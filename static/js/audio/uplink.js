@@ -1,34 +1,34 @@
 /**
- * Speech on its way to the service, over a LiveSocket and over lost connections too.
+ * Sends speech to the service over a LiveSocket, across lost connections.
  *
- * A block is stored here until the service has said that it has arrived and is transcribed (`audio_status`): a
- * network that has gone takes everything and says nothing. After a lost connection the stream goes on from where
- * the service says that it is (docs/protocol.md), at its own times; nothing is sent twice. A minute is stored at
- * most, as much as the service waits for a speaker; past it the oldest is let go. What of that had not arrived is
- * lost: counted here (`overflow`), and a gap in the transcript that everyone sees.
+ * A block is stored until the service has acknowledged that it was received and transcribed (`audio_status`): a dead
+ * network accepts data without an error. After a lost connection the stream continues at the position that the
+ * service reports (docs/protocol.md), with its own times; nothing is sent twice. Overflow rule: a minute is stored at
+ * most, as long as the service waits for a speaker; past it the oldest block is dropped. What the service had not
+ * received of it is lost: counted here (`overflow`), and shown to everyone as a gap in the transcript.
  *
  * All positions are samples since `start`. stored: [#first, #end); settled <= received <= #sent <= #end.
  *
  * Events:
- * - `state`    detail {state: "idle"|"starting"|"streaming"|"waiting"|"ending", waiting: seconds that have not arrived}
- * - `progress` more has arrived
- * - `failed`   detail {code, detail}: the service will not listen; the stream is over
- * - `overflow` detail {seconds}: lost in all since `start`
+ * - `state`    detail {state: "idle"|"starting"|"streaming"|"waiting"|"ending", waiting: seconds not received}
+ * - `progress` the service received more
+ * - `failed`   detail {code, detail}: the service rejected the stream; it is over
+ * - `overflow` detail {seconds}: lost in total since `start`
  * - `ended`    detail: the service's `audio_ended`
- * - `complaint` detail: the service's `error` about a stream of this page: it broke off, or audio was refused
+ * - `complaint` detail: the service's `error` about a stream of this page: it broke off, or audio was rejected
  */
 
 const LIMIT_SECONDS = 60;
-/** A stream that the service broke off, or could not begin just now, is begun again after so long (ms). */
-const BEGIN_AGAIN = 1_000;
-/** At the end no further block comes that would send the rest: look again this often (ms). */
+/** A stream that the service broke off or could not begin is begun again after this long (ms). */
+const RESTART_AFTER = 1_000;
+/** At the end no further block triggers sending: the rest is sent this often (ms). */
 const DRAIN_EVERY = 100;
-/** Sent, and nothing acknowledged for so long (ms): it is not known that anyone listens. */
-const DOUBTED_AFTER = 3_000;
-/** Errors of `audio_start` that pass. */
-const PASSING = new Set(["timeout", "shutting_down", "store_unavailable", "rate_limited", "not_in_session"]);
+/** Without an acknowledgement for this long (ms) the service is unresponsive. */
+const UNRESPONSIVE_AFTER = 3_000;
+/** Errors of `audio_start` after which it is sent again. */
+const TRANSIENT = new Set(["timeout", "shutting_down", "store_unavailable", "rate_limited", "not_in_session"]);
 
-/** What each event leads to, from each state; what is not here is ignored. */
+/** The next state for each event in each state; other events are ignored. */
 const TRANSITIONS = {
   idle: { start: "starting" },
   starting: { started: "streaming", lost: "waiting", failed: "idle", stop: "ending" },
@@ -44,11 +44,11 @@ export class Uplink extends EventTarget {
   #state = "idle";
   #options = null;
   #streams = new Set();
-  /** Whether a stream is open on this connection, or asked for. */
-  #isListening = false;
-  #isAsking = false;
+  /** Whether a stream is open on this connection, and whether one is being started. */
+  #isOpen = false;
+  #isStarting = false;
   #drainTimer = null;
-  #againTimer = null;
+  #restartTimer = null;
 
   /** [{start, block, at}]; `at`: when its last sample was recorded. */
   #blocks = [];
@@ -58,9 +58,9 @@ export class Uplink extends EventTarget {
   #received = 0;
   #settled = 0;
   #lost = 0;
-  /** Of those, how many lie right before #first and are not known to the service. */
+  /** Lost samples right before `#first` that the service has not been told of. */
   #gap = 0;
-  /** The stream that goes on, and where its first sample is. */
+  /** The id of the current stream, and the position of its first sample. */
   #stream = null;
   #zero = 0;
   #acknowledges = true;
@@ -68,7 +68,7 @@ export class Uplink extends EventTarget {
   #isEndSent = false;
   #isInterrupted = false;
 
-  #onMessage = ({ detail }) => this.#hear(detail);
+  #onMessage = ({ detail }) => this.#receive(detail);
   #onState = ({ detail }) => detail.state !== "live" && this.#disconnected();
 
   constructor(socket, { timers = { setTimeout: globalThis.setTimeout.bind(globalThis), clearTimeout: globalThis.clearTimeout.bind(globalThis) }, now = () => performance.now() } = {}) {
@@ -82,25 +82,25 @@ export class Uplink extends EventTarget {
     return this.#state;
   }
 
-  /** Seconds of speech that have not arrived, as far as is known. */
+  /** Seconds of speech that the service has not acknowledged as received. */
   get waiting() {
     return this.#options ? (this.#end - Math.max(this.#received, this.#first)) / this.#options.sample_rate : 0;
   }
 
-  /** Whether it is not known that anyone listens: no connection, or nothing acknowledged while speech goes out. */
+  /** Whether there is no connection, or no acknowledgement while speech is sent. */
   get isUnresponsive() {
     if (this.#state === "idle") return false;
     if (!this.#socket.isLive) return true;
-    return this.#isListening && this.#acknowledges && this.#sent > this.#received && this.#now() - this.#acknowledgedAt >= DOUBTED_AFTER;
+    return this.#isOpen && this.#acknowledges && this.#sent > this.#received && this.#now() - this.#acknowledgedAt >= UNRESPONSIVE_AFTER;
   }
 
-  /** Whether the segment or stream is one of this page's microphone. */
+  /** Whether a segment or stream belongs to this page's microphone. */
   owns(id) {
     for (const stream of this.#streams) if (id.startsWith(stream)) return true;
     return false;
   }
 
-  /** Begin a stream: {session_id, sample_rate, source_language, target_languages}. Nothing where one is open. */
+  /** Begin a stream: {session_id, sample_rate, source_language, target_languages}. Does nothing where one is open. */
   start(options) {
     if (this.#state !== "idle") return;
     this.#options = options;
@@ -113,75 +113,75 @@ export class Uplink extends EventTarget {
     this.#socket.addEventListener("state", this.#onState);
     this.#socket.carriesSpeech = true;
     this.#go("start");
-    this.#ask();
+    this.#startStream();
   }
 
-  /** From now on another language is spoken, or others are read: the stream ends here and the next one begins. */
+  /** Other languages are spoken or read: this stream ends and the next one begins. */
   change(options) {
     if (this.#state === "idle" || this.#state === "ending") return;
     this.#options = { ...this.#options, ...options };
-    this.#again();
+    this.#restart();
   }
 
-  /** The microphone was gone: what comes next does not follow at once on what came before. */
+  /** The microphone was interrupted: the next block does not follow directly on the last. */
   interrupted() {
     this.#isInterrupted = this.#state !== "idle" && this.#end > 0;
   }
 
-  /** A block of PCM (ArrayBuffer). */
+  /** Store and send a block of PCM (ArrayBuffer). */
   push(block) {
     if (this.#state === "idle") return;
-    if (this.#isInterrupted) this.#passOver(block);
+    if (this.#isInterrupted) this.#skipGap(block);
     this.#pushedAt = this.#now();
     this.#store(block, this.#pushedAt);
     this.#bound();
     this.#flush();
   }
 
-  /** The end of the speech. What waits is still sent, when it can be. */
+  /** End the speech. Stored blocks are still sent. */
   stop() {
     if (!this.#go("stop")) return;
     this.#flush();
   }
 
-  /** The page goes away: nobody will send what is stored. */
+  /** The page is being left: stored blocks are dropped. */
   leave() {
     if (this.#state === "idle") return;
-    if (this.#isListening) {
+    if (this.#isOpen) {
       this.#flush();
       if (!this.#isEndSent) this.#socket.send({ type: "audio_end" });
     }
     this.#finish("failed");
   }
 
-  /** The session can be spoken in again, after a lost connection. */
+  /** The session can be spoken in again after a lost connection. */
   ready() {
     if (this.#state !== "waiting" && this.#state !== "ending") return;
     this.#go("ready");
-    if (!this.#isListening) this.#ask();
+    if (!this.#isOpen) this.#startStream();
   }
 
-  /** The session can be spoken in no more: give up what waits. */
+  /** The session has ended: stored blocks are dropped. */
   abort() {
     if (this.#state === "idle") return;
-    if (this.#isListening) this.#socket.send({ type: "audio_end" });
+    if (this.#isOpen) this.#socket.send({ type: "audio_end" });
     this.#finish("failed");
   }
 
-  // --- what is stored ---------------------------------------------------------------------------------------
+  // --- stored blocks ----------------------------------------------------------------------------------------
 
-  /** The first sample that is stored. */
+  /** The position of the first stored sample. */
   get #first() {
     return this.#blocks.length > 0 ? this.#blocks[0].start : this.#end;
   }
 
-  /** How old a sample of the first block that is stored is, in seconds. */
+  /** The age of a sample of the first stored block, in seconds. */
   #age(at) {
     if (this.#blocks.length === 0) return 0;
     return Math.max(0, (this.#now() - this.#blocks[0].at) / 1000 + (this.#endOf(this.#blocks[0]) - at) / this.#options.sample_rate);
   }
 
-  /** Let go of what is settled, and of what is older than a minute. */
+  /** Drop the blocks that are settled, and those that are older than a minute. */
   #bound() {
     const rate = this.#options.sample_rate;
     while (this.#blocks.length > 0 && this.#endOf(this.#blocks[0]) <= this.#settled) this.#blocks.shift();
@@ -200,13 +200,13 @@ export class Uplink extends EventTarget {
     return start + block.byteLength / 2;
   }
 
-  /** Nothing was captured for a while: it counts as silence, so that what follows stands at its own time. */
-  #passOver(block) {
+  /** Skip the time without capture as silence, so that the next block has its own time. */
+  #skipGap(block) {
     this.#isInterrupted = false;
     const rate = this.#options.sample_rate;
     const missing = Math.round(((this.#now() - this.#pushedAt) / 1000) * rate) - block.byteLength / 2;
     if (missing > LIMIT_SECONDS * rate) {
-      this.#again();
+      this.#restart();
       return;
     }
     const began = this.#pushedAt;
@@ -224,44 +224,44 @@ export class Uplink extends EventTarget {
   // --- sending ----------------------------------------------------------------------------------------------
 
   /** End the stream, if there is one, and begin another that follows it. */
-  #again() {
-    // One that is just beginning is changed once it has begun.
+  #restart() {
+    // A stream that is being started is changed once it has started.
     if (!this.#go("change")) return;
-    this.#isListening = false;
+    this.#isOpen = false;
     this.#socket.send({ type: "audio_end" });
-    this.#ask();
+    this.#startStream();
   }
 
-  async #ask() {
-    if (this.#isAsking) return;
+  async #startStream() {
+    if (this.#isStarting) return;
     if (!this.#socket.isLive) {
       this.#disconnected();
       return;
     }
     const options = this.#options;
     const rate = options.sample_rate;
-    // Of a block that began before the stream did, the rest is the stream's.
+    // Of a block that began before the stream, the rest belongs to the stream.
     const first = Math.max(this.#first, this.#zero);
     const position = (first - this.#zero) / rate;
     const message = { type: "audio_start", ...options, age: this.#age(first), position };
     if (this.#stream !== null) message.stream_id = this.#stream;
     if (this.#gap > 0) message.lost_seconds = this.#gap / rate;
-    this.#isAsking = true;
+    this.#isStarting = true;
     try {
       const answer = await this.#socket.request(message);
-      this.#isAsking = false;
+      this.#isStarting = false;
       if (this.#state === "idle") return;
       this.#started(answer, first, position);
       this.#go("started");
       if (options !== this.#options && this.#state === "streaming") this.change({});
       else this.#flush();
     } catch (error) {
-      this.#isAsking = false;
+      this.#isStarting = false;
       if (this.#state === "idle") return;
       if (error.code === "connection_lost" || !this.#socket.isLive) this.#disconnected();
-      else if (PASSING.has(error.code)) {
+      else if (TRANSIENT.has(error.code)) {
         this.#disconnected();
-        this.#later();
+        this.#restartLater();
       } else {
         this.#finish("failed");
         this.#emit("failed", { code: error.code, detail: error.message });
@@ -269,46 +269,46 @@ export class Uplink extends EventTarget {
     }
   }
 
-  /** The service listens from a position on; what lies before it is there, or lost. */
+  /** The service receives from a position on; samples before it were received, or are lost. */
   #started(answer, first, position) {
     const rate = this.#options.sample_rate;
     this.#streams.add(answer.stream_id);
     this.#acknowledges = typeof answer.position === "number";
     let from = first + Math.round(((answer.position ?? position) - position) * rate);
-    // Less than a block is no gap.
+    // Less than a block is not a gap.
     if (!this.#acknowledges || this.#first - from <= rate / 20) from = Math.max(from, this.#first);
     this.#zero = from - Math.round((answer.received_seconds ?? 0) * rate);
     this.#sent = from;
     this.#received = from;
-    // Another stream does not know what the former one has; that one publishes it.
+    // A new stream does not report what the former one received; that one publishes its own captions.
     if (answer.stream_id !== this.#stream) this.#settled = from;
     this.#stream = answer.stream_id;
     this.#gap = 0;
-    this.#isListening = true;
+    this.#isOpen = true;
     this.#isEndSent = false;
     this.#acknowledgedAt = this.#now();
     this.#bound();
   }
 
-  #later() {
-    this.#timers.clearTimeout(this.#againTimer);
-    this.#againTimer = this.#timers.setTimeout(() => this.ready(), BEGIN_AGAIN);
+  #restartLater() {
+    this.#timers.clearTimeout(this.#restartTimer);
+    this.#restartTimer = this.#timers.setTimeout(() => this.ready(), RESTART_AFTER);
   }
 
-  /** The stream can be fed no more on this connection; what has not arrived waits for the next one. */
+  /** The stream has ended on this connection; unacknowledged samples wait for the next one. */
   #disconnected() {
     const isOver = this.#isEndSent || this.#stream === null;
-    this.#isListening = false;
+    this.#isOpen = false;
     this.#isEndSent = false;
     if (this.#state === "ending" && isOver && this.#received >= this.#end) this.#finish("done");
     else this.#go("lost");
   }
 
   #flush() {
-    if (!this.#isListening) return;
+    if (!this.#isOpen) return;
     if (this.#sent < this.#first && this.#state === "streaming") {
-      // The network is slower than speech, and what it never carried is let go: a gap, and the rest after it.
-      this.#again();
+      // The network is slower than speech and unsent blocks were dropped: the next stream begins after the gap.
+      this.#restart();
       return;
     }
     for (const stored of this.#blocks) {
@@ -323,7 +323,7 @@ export class Uplink extends EventTarget {
     if (this.#state === "ending") this.#drain();
   }
 
-  /** At the end: send what is left, say that it was all, and wait until all of it has arrived. */
+  /** At the end: send the rest and `audio_end`, and wait until all of it is received. */
   #drain() {
     if (this.#sent < this.#end) {
       this.#timers.clearTimeout(this.#drainTimer);
@@ -337,51 +337,51 @@ export class Uplink extends EventTarget {
     if (this.#received >= this.#end) this.#finish("done");
   }
 
-  // --- what the service says --------------------------------------------------------------------------------
+  // --- the service's messages ---------------------------------------------------------------------------------
 
-  #hear(message) {
+  #receive(message) {
     if (message.type === "error" && this.#streams.has(message.stream_id)) this.#emit("complaint", message);
-    if (message.type === "audio_status" && message.stream_id === this.#stream && this.#isListening) this.#heardStatus(message);
-    // A final in a history that was missed says more than the last status did.
+    if (message.type === "audio_status" && message.stream_id === this.#stream && this.#isOpen) this.#receiveStatus(message);
+    // A final transcript in a missed history is newer than the last status.
     if (message.type === "transcript" && message.final && this.#stream !== null && message.segment_id.startsWith(`${this.#stream}-`)) {
       this.#acknowledged(this.#received, this.#zero + Math.floor(message.end * (this.#options?.sample_rate ?? 0)));
     }
     if (message.type !== "audio_ended" || !this.#streams.has(message.stream_id)) return;
     this.#emit("ended", message);
-    if (message.stream_id !== this.#stream || !this.#isListening) return;
+    if (message.stream_id !== this.#stream || !this.#isOpen) return;
     if (this.#isEndSent) {
       this.#finish("done");
       return;
     }
-    // Nobody asked for this end: the stream broke off in the service. What is said now waits for the next one.
+    // The stream broke off in the service: speech waits for the next one.
     this.#disconnected();
-    this.#later();
+    this.#restartLater();
   }
 
-  #heardStatus({ received_seconds, settled_seconds }) {
+  #receiveStatus({ received_seconds, settled_seconds }) {
     if (typeof received_seconds !== "number") return;
     const rate = this.#options.sample_rate;
     this.#acknowledgedAt = this.#now();
     this.#acknowledged(this.#zero + Math.round(received_seconds * rate), this.#zero + Math.floor(settled_seconds * rate));
     this.#emit("progress");
-    if (this.#state === "ending" && this.#isListening) this.#drain();
+    if (this.#state === "ending" && this.#isOpen) this.#drain();
   }
 
-  /** It only rises, and nothing has arrived that was not sent. */
+  /** Positions only increase, and nothing is received that was not sent. */
   #acknowledged(received, settled) {
     this.#received = Math.max(this.#received, Math.min(received, this.#sent));
     this.#settled = Math.max(this.#settled, Math.min(settled, this.#received));
     if (this.#options) this.#bound();
   }
 
-  /** The stream is over; its last words may still come, so that `audio_ended` is heard until the next start. */
+  /** The stream is over. Its last captions may still arrive: `audio_ended` is received until the next start. */
   #finish(event) {
-    this.#isListening = false;
+    this.#isOpen = false;
     this.#blocks = [];
     this.#received = this.#sent = this.#end;
     this.#socket.carriesSpeech = false;
     this.#timers.clearTimeout(this.#drainTimer);
-    this.#timers.clearTimeout(this.#againTimer);
+    this.#timers.clearTimeout(this.#restartTimer);
     this.#socket.removeEventListener("state", this.#onState);
     this.#go(event);
   }

@@ -1,16 +1,16 @@
 /**
- * From what a microphone gives to what the service takes: 16-bit mono PCM at 16 kHz in blocks of one length.
+ * Converts a microphone's samples to 16-bit mono PCM at 16 kHz in blocks of one length.
  *
- * Channels are averaged, the rate is converted where it must be, samples are rounded and clipped to 16 bits.
- * No sample is lost or doubled: the blocks, and the shorter last one that `flush` gives, are the whole signal,
- * and the size of what comes in changes nothing.
+ * Channels are averaged, the rate is converted where it differs, samples are rounded and clipped to 16 bits.
+ * No sample is lost or doubled: the blocks, and the shorter last one of `flush`, are the whole signal, whatever the
+ * size of the input.
  */
 
 import { Resampler } from "./resampler.js";
 
 export const RATE = 16_000;
 
-/** Float samples (1 = full scale) as 16-bit ones. What is not a number becomes silence rather than a click. */
+/** Float samples (1 = full scale) as 16-bit ones. NaN becomes silence rather than a click. */
 export function toInt16(samples) {
   const out = new Int16Array(samples.length);
   for (let index = 0; index < samples.length; index += 1) {
@@ -47,7 +47,7 @@ export class CaptureKernel {
     return this.#frame(toInt16(this.#resampler ? this.#resampler.process(mono) : mono));
   }
 
-  /** The end: what is left, the last block shorter. A next `process` begins anew. */
+  /** End the signal: returns the remaining blocks, the last one shorter. The next `process` begins a new signal. */
   flush() {
     const blocks = this.#resampler ? this.#frame(toInt16(this.#resampler.flush())) : [];
     if (this.#filled > 0) blocks.push(this.#block.slice(0, this.#filled));

@@ -8,8 +8,8 @@
  * that everything which would alias is at least 80 dB down. h is kept for each of the L phases, each set of taps
  * scaled to a gain of 1 at 0 Hz.
  *
- * Input is float32, output float32. The block size changes nothing; `flush` gives the last half filter, after
- * which ceil(N·L/M) samples have come out for N that went in: none lost, none doubled. Before the first and after
+ * Input is float32, output float32. The block size does not change the output; `flush` returns the last half
+ * filter, after which N input samples have given ceil(N·L/M) output samples: none lost, none doubled. Before the first and after
  * the last sample the signal counts as silent.
  */
 
@@ -89,14 +89,14 @@ export class Resampler {
     return this.#half;
   }
 
-  /** Take a block of any length; returns all the output that is certain now. */
+  /** Process a block of any length; returns the output that no later input changes. */
   process(block) {
     this.#append(block);
     this.#received += block.length;
     return this.#produce(Infinity);
   }
 
-  /** The end of the stream: the rest of the output. The next `process` begins a new stream. */
+  /** End the stream: returns the rest of the output. The next `process` begins a new stream. */
   flush() {
     const total = Math.ceil((this.#received * this.#up) / this.#down);
     this.#append(new Float32Array(this.#taps));

@@ -1,4 +1,4 @@
-/** The audio thread's end of audio/kernels/capture.js: sends each block, an ArrayBuffer of PCM, to the page. */
+/** Runs audio/kernels/capture.js on the audio thread and sends each block, an ArrayBuffer of PCM, to the page. */
 
 import { CaptureKernel } from "../kernels/capture.js";
 
