@@ -1,21 +1,20 @@
 /**
- * What was said in a session, as lines in the order it was said.
+ * A session's transcript, as lines in the order of speech.
  *
- * Pure: the session's messages go in, in whatever order the network had them, as often as it likes; each segment
- * is one line. Rules:
+ * Pure: the session's messages go in, in any order and any number of times; each segment is one line. Rules:
  * - a later revision replaces an earlier one, never the other way round; a final text is replaced only by a
  *   later final text;
  * - a marked gap (`error`) never replaces text that is final, and any final text replaces a gap;
- * - a translation belongs to its segment whether it comes before or after the transcript;
+ * - a translation belongs to its segment, whether it arrives before or after the transcript;
  * - all lines of a participant carry the newest name;
  * - the lines of several streams share one time axis: `stream_started` (epoch ms) + `start` (s); those of a
  *   recording stay together.
  */
 
-/** Translations kept for segments whose transcript has not come; past it the oldest goes. */
+/** Translations stored for segments without a transcript; past the limit the oldest is dropped. */
 const ORPHAN_LIMIT = 500;
 
-/** A line of which nothing is known yet but its name. */
+/** A line of which only the id is known. */
 function blank(id) {
   return {
     id, revision: -1, final: false, text: "", language: null, confidence: null, start: 0, end: 0, streamStarted: 0,
@@ -24,12 +23,12 @@ function blank(id) {
   };
 }
 
-/** The stream that a line belongs to. */
+/** The id of a line's stream. */
 export function streamOf(id) {
   return id.slice(0, Math.max(0, id.lastIndexOf("-")));
 }
 
-/** The lines of a recording stay together, from where it began; all others stand where they were said. */
+/** The order of lines: those of a recording stay together, from where it began; others are by time of speech. */
 function order(a, b) {
   const [one, other] = [a, b].map(({ recording, streamStarted, at }) => (recording ? streamStarted : at));
   return one - other || a.at - b.at;
@@ -53,13 +52,13 @@ function replacesTranslation(next, current) {
   return !next.error || next.error.code !== current.error.code || next.error.detail !== current.error.detail;
 }
 
-/** Whether a file of the transcript has the line: its text is final, or it is a gap. */
+/** Whether an exported transcript contains the line: its text is final, or it is a gap. */
 export function isExportable(line) {
   return Boolean(line.error) || (line.final && line.text.trim() !== "");
 }
 
 export class Captions {
-  /** The recordings of which there are lines: stream -> its name. Read only. */
+  /** The recordings that have lines: stream -> name. Read only. */
   recordings = new Map();
 
   #lines = [];
@@ -77,12 +76,12 @@ export class Captions {
     return this.#lines;
   }
 
-  /** How many lines a file of the transcript has. */
+  /** The number of lines in an exported transcript. */
   get exportable() {
     return this.#exportable;
   }
 
-  /** Where a line stands in `lines`, or -1. */
+  /** The index of a line in `lines`, or -1. */
   indexOf(line) {
     for (let index = this.#after(line) - 1; index >= 0 && order(this.#lines[index], line) === 0; index -= 1) {
       if (this.#lines[index] === line) return index;
@@ -99,24 +98,24 @@ export class Captions {
     return this.#byId.get(id) ?? null;
   }
 
-  /** Languages heard and languages translated to, in the order they appeared. */
+  /** The spoken languages and the languages translated to, in the order they appeared. */
   get languages() {
     return { spoken: [...this.#spoken], translated: [...this.#translated] };
   }
 
-  /** When the time axis begins: the earliest stream's start, epoch ms; null before anything was said. */
+  /** The start of the time axis: that of the earliest stream, epoch ms; null without lines. */
   get zero() {
     let zero = null;
     for (const { streamStarted } of this.#lines) if (zero === null || streamStarted < zero) zero = streamStarted;
     return zero;
   }
 
-  /** Who spoke: a number from 0 in order of appearance, so that everyone keeps a colour. */
+  /** The speaker's number, from 0 in order of appearance, so that each speaker has one colour. */
   speakerNumber(line) {
     return this.#speakers.get(speakerKey(line)) ?? 0;
   }
 
-  /** Take a message in. Returns the line that it changed, or null: not ours, old, or known already. */
+  /** Apply a message. Returns the line that it changed, or null: of another kind, older, or known already. */
   apply(message) {
     if (message.type === "transcript") return this.#transcript(message);
     if (message.type === "translation") return this.#translation(message);
@@ -124,10 +123,10 @@ export class Captions {
     return null;
   }
 
-  /** How often a line that was there was given another name. */
+  /** How often an existing line was given another name. */
   renamed = 0;
 
-  /** A participant is called so since `timestamp`: on all lines. */
+  /** Apply a participant's name of `timestamp` to all lines. */
   name(participantId, name, timestamp) {
     const known = this.#names.get(participantId);
     if (known && known.timestamp > timestamp) return;
@@ -140,17 +139,17 @@ export class Captions {
     }
   }
 
-  /** Forget everything, for a history that is read anew. */
+  /** Remove everything, before a history is loaded again. */
   clear() {
     this.#lines = [];
     this.#exportable = 0;
-    for (const kept of [this.recordings, this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names]) kept.clear();
+    for (const collection of [this.recordings, this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names]) collection.clear();
   }
 
   #transcript(message) {
     const line = this.#byId.get(message.segment_id) ?? blank(message.segment_id);
     if (!replacesTranscript(message, line)) {
-      // The same line again, in the history of a new epoch: only its place there is news.
+      // The same line again, in the history of a new epoch: only its offset changes.
       if (message.offset === undefined || message.revision !== line.revision || message.offset === line.offset) return null;
       line.offset = message.offset;
       return line;
@@ -197,7 +196,7 @@ export class Captions {
     if (orphans) line.translations = orphans;
   }
 
-  /** Where a line is inserted: behind all that are not later. New lines are mostly last. */
+  /** The index where a line is inserted: after all that are not later. New lines are mostly last. */
   #after(line) {
     const lines = this.#lines;
     if (lines.length === 0 || order(lines.at(-1), line) <= 0) return lines.length;

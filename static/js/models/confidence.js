@@ -1,4 +1,4 @@
-/** Which words of a line the engine was not sure of. Pure. */
+/** The words of a line with a low confidence. Pure. */
 
 /** Below this a word is marked. */
 export const UNSURE = 0.6;

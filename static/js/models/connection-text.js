@@ -1,12 +1,12 @@
-/** What is said of the page's connection. Pure. */
+/** The text about the page's connection. Pure. */
 
 import { count } from "./number-format.js";
 import { ago, clockTime } from "./time-format.js";
 
 /**
- * The bar's words, or null where there is nothing to say. `retryIn` in seconds or null; `asOf`: of when what is
- * shown is, in seconds since the epoch, or null; `cause`: what is known of why there is no connection, or null. A
- * page that has never been live says so instead of "lost".
+ * The text of the connection bar, or null where it is hidden. `retryIn` in seconds or null; `asOf`: when the figures
+ * were received, in seconds since the epoch, or null; `cause`: why there is no connection, as text, or null. The text
+ * is another one for a page that has never been live.
  */
 export function waiting({ state, retryIn, reason = "", wasLive, asOf = null, cause = null }) {
   if (state === "live" || (state === "stopped" && reason === "")) return null;
@@ -20,9 +20,9 @@ export function waiting({ state, retryIn, reason = "", wasLive, asOf = null, cau
 }
 
 /**
- * The live indicator: {state, text}. `age`: seconds since figures came, null before the first; `limit`: from
- * when on they are called old, null where silence only means that nothing changed; `isUnresponsive`: the service was
- * asked whether it is there, and has not answered.
+ * The live indicator: {state, text}. `age`: seconds since figures were received, null before the first; `limit`: the
+ * age from which they are old, null where silence only means that nothing changed; `isUnresponsive`: a ping has no
+ * response yet.
  */
 export function freshness({ state, age, limit, isUnresponsive = false }) {
   if (state === "waiting" || state === "stopped") return { state: "waiting", text: "not connected" };

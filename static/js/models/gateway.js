@@ -1,9 +1,9 @@
-/** What the Gateway page says. Pure. */
+/** The text of the Gateway page. Pure. */
 
 import { count, counted, percent } from "./number-format.js";
 import { listed } from "./overview.js";
 
-/** One sentence on how requests are faring; read out when it changes, so no figure that ticks is in it. */
+/** One sentence on requests. A screen reader reads it whenever it changes, so it has no live figure. */
 export function sentence(gateway, threshold = 0.05) {
   const open = gateway.instances.filter((instance) => instance.breaker !== "closed");
   if (gateway.instances.length === 0) return "No back end is configured, so every request is refused.";
@@ -35,7 +35,7 @@ function heldBack(gateway, flow) {
   return [...shut].filter((service) => !open.has(service));
 }
 
-/** What goes to a service over no route, as a row is called. */
+/** The names of the rows for requests that no route sent. */
 const OWN = {
   captions: { "audio-service": "speech, for captions", "translation-service": "text, for captions" },
   requests: {},
@@ -62,7 +62,7 @@ export function routed(gateway) {
   return [...rows, { ...gone, key: "gone", name: "removed routes", target: "no longer in the settings", isOwn: true, p95_ms: null }];
 }
 
-/** How the attempts in the table of instances and the requests of the tiles go together. */
+/** How the attempts in the table of instances relate to the requests in the tiles. */
 export function attemptsNote({ requests_last_minute: requests, unasked_last_minute: unasked, instances }) {
   const attempts = instances.reduce((sum, instance) => sum + instance.requests_last_minute, 0);
   const words = `attempts of the last minute: ${count(attempts)} for ${counted(requests, "request")}`;

@@ -19,22 +19,22 @@ function union(offered, others) {
   return [...new Set([...offered, ...others.filter((code) => !offered.some((one) => isSameLanguage(one, code)))])];
 }
 
-/** Codes that may be chosen as spoken. */
+/** The codes that may be chosen as spoken. */
 export function sources(offer) {
   return union(offer?.source ?? [], offer?.any_source ? COMMON : []);
 }
 
-/** Codes that may be chosen to be read. */
+/** The codes that may be chosen as target languages. */
 export function readable(offer) {
   return union(offer?.targets ?? [], offer?.any_target ? COMMON : []);
 }
 
-/** What could not be asked, as sentences. */
+/** Why parts of the offer are unknown, as sentences. */
 export function unknown(offer) {
   return (offer?.errors ?? []).map(({ detail }) => detail);
 }
 
-/** Names that were looked up: it takes far longer than the line that they stand in. */
+/** A cache of names: looking one up takes far longer than drawing its line. */
 const names = new Map();
 const NAMES = 1_000;
 
@@ -52,7 +52,7 @@ function lookedUp(code, locale) {
   try {
     return new Intl.DisplayNames([locale], { type: "language", fallback: "code" }).of(code) ?? code;
   } catch {
-    // Not a BCP 47 tag (an engine's own name for something): the code is all there is to say.
+    // Not a BCP 47 tag (an engine's own name): the code is shown.
     return code;
   }
 }
@@ -96,7 +96,7 @@ export function base(code) {
   return tag(code).language;
 }
 
-/** Whether two codes name one language, in whatever script. */
+/** Whether two codes name one language, in any script. */
 export function isNear(one, other) {
   return one !== null && other !== null && base(one) === base(other);
 }
@@ -130,15 +130,15 @@ export function choices(codes, locale = "en") {
     .sort((a, b) => a.name.localeCompare(b.name, locale));
 }
 
-/** What can be read of `source`: an array, or null where that is not known (detected, or no pairs given). */
+/** The target languages for `source`: an array, or null where it is not known (detected, or no pairs given). */
 export function targetsOf(offer, source) {
   if (!offer?.pairs || offer.any_target || source === "auto" || !source) return null;
-  // Nothing at all is known of pairs where the translation service could not be asked.
+  // No pairs are known where the translation service did not respond.
   if (Object.keys(offer.pairs).length === 0 && (offer.errors ?? []).length > 0) return null;
   return offer.pairs[closest(source, Object.keys(offer.pairs))] ?? [];
 }
 
-/** Whether `target` can be read of `source`: true, false, or null where it is not known. Itself can always be. */
+/** Whether `source` can be translated to `target`: true, false, or null where it is not known. The same language always can. */
 export function canTranslate(offer, source, target) {
   if (source && isSameLanguage(source, target)) return true;
   const targets = targetsOf(offer, source);
@@ -148,8 +148,8 @@ export function canTranslate(offer, source, target) {
 }
 
 /**
- * What to read at first: what was chosen before, else the reader's own language, the first of `preferred` that is
- * offered, and of the others those that are `spoken`.
+ * The first target languages: the stored choice, else the first of `preferred` that is offered, and the languages that
+ * are `spoken`.
  */
 export function firstTargets(offer, { stored = null, preferred = [], spoken = [] } = {}) {
   const targets = readable(offer);
@@ -175,7 +175,7 @@ export function list(names) {
   return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
 }
 
-/** What of `targets` cannot be read of `source`, as a sentence; "" where all can or it is not known. */
+/** The `targets` that `source` cannot be translated to, as a sentence; "" where all can or it is not known. */
 export function impossible(offer, source, targets, locale = "en") {
   const cannot = targets.filter((target) => canTranslate(offer, source, target) === false);
   if (cannot.length === 0) return "";

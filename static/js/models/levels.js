@@ -1,6 +1,6 @@
 /** How loud a block of samples is, in dBFS (0 dB: a full-scale square wave; full-scale sine: −3 dB RMS). Pure. */
 
-/** Below this nothing is told apart from silence: the step of 16-bit audio is −90 dB. */
+/** The level of silence: the step of 16-bit audio is −90 dB. */
 export const FLOOR_DB = -90;
 
 /** An amplitude (1 = full scale) in dBFS, not below the floor. */
@@ -48,21 +48,21 @@ export class LevelMeter {
       this.#peak = peak;
       this.#peakAt = now;
     }
-    // The level falls slowly: the peak that it comes from is not shown below it.
+    // The level falls slowly: the peak is never shown below it.
     return { level: this.#level, peak: Math.max(this.#peak, this.#level) };
   }
 }
 
-/** A microphone that is on gives noise at least: this many seconds of nothing at all mean that it is muted. */
+/** A working microphone delivers noise: this many seconds of digital silence mean that it is muted. */
 const SILENT_AFTER = 10;
 /** The last bit may be dither. */
 const NOTHING = 1;
 
-/** Tells an open microphone that gives digital silence. Int16Array blocks. */
+/** Detects an open microphone that delivers digital silence, from Int16Array blocks. */
 export class SilenceWatch {
   #since = null;
 
-  /** `now` in seconds. Whether nothing at all has been heard for so long. */
+  /** Add a block; `now` in seconds. Returns whether the microphone has been silent for that long. */
   add(samples, now) {
     if (samples.some((sample) => Math.abs(sample) > NOTHING)) this.#since = null;
     else this.#since ??= now;

@@ -1,7 +1,7 @@
 /**
- * Numbers as people read them. Pure.
+ * Numbers as text. Pure.
  *
- * What is not known is "–", never 0. Units are apart from figures, so that a page can set them smaller.
+ * An unknown value is "–", never 0. Units are separate from figures, so that a page can show them smaller.
  */
 
 export const UNKNOWN = "–";

@@ -1,11 +1,11 @@
-/** What the Overview says: the sentence, what is wrong, and the table's rows. Pure: states in, words out. */
+/** The text of the Overview: its sentence, problems, and table rows. Pure: states in, text out. */
 
 import { isolated } from "./bidi.js";
 import { count, counted, duration, percent } from "./number-format.js";
 import { word } from "./state-tones.js";
 import { clockTime } from "./time-format.js";
 
-/** What it means for people when a back end is away, and while only some of it is. */
+/** What a back end's state means for users: while it works in part, rejects requests, or is unavailable. */
 const MEANING = {
   "audio-service": {
     works: "Speech is still being transcribed.",
@@ -19,16 +19,16 @@ const MEANING = {
   },
 };
 
-/** From how many seconds that an utterance has waited on captions are called late, and for how long a success counts. */
+/** Captions are late once an utterance has waited this many seconds; a success counts for this many. */
 export const LATE = 10;
 const FRESH = 60;
 
-/** That captions are late, or null where they are not. By how much stands in their tile: it changes all the time. */
+/** The sentence that captions are late, or null. Their tile shows by how much. */
 function behind(speech) {
   return (speech?.waiting_longest ?? 0) >= LATE ? "Captions are late." : null;
 }
 
-/** What still works of a back end that has trouble: what it was seen to do, and nothing else. */
+/** What still works of a failing back end, by what it was seen to do. */
 function works(service, speech) {
   const meaning = MEANING[service.name];
   if (service.refusal) return meaning?.refuses ?? "Its requests are rejected.";
@@ -47,15 +47,15 @@ export function listed(names) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
-/** What it means that the store is not well: slow, or nothing new is accepted. */
+/** The sentence about a failing store. */
 function storing(store) {
   const why = store.brief ? `: ${isolated(store.brief)}` : "";
   return `Sessions cannot be stored right now${why}. Messages are queued, then rejected.`;
 }
 
 /**
- * One sentence on how things are; read out when it changes, so no figure that ticks is in it. `services`, `store`, `tree`, `speech` are topics' states, null until known;
- * `workers`: how many there are.
+ * One sentence on the service's state. A screen reader reads it whenever it changes, so it has no live figure.
+ * `services`, `store`, `tree`, `speech`: the topics' states, null until known; `workers`: how many there are.
  */
 export function sentence({ services, store = null, tree, speech, workers = 1 }) {
   if (tree?.state === "stopping") return "The service is stopping. Clients are asked to reconnect later.";
@@ -81,14 +81,14 @@ export function sentence({ services, store = null, tree, speech, workers = 1 }) 
   if (all.some((service) => service.state === "unknown")) return "Waiting for the first checks of the back ends.";
   const late = behind(speech);
   if (late) return `${late} The audio-service is slow to answer.`;
-  // Of several workers this one's alone are known.
+  // Of several workers only this one's streams are known.
   const where = workers > 1 ? " on this worker" : "";
   if (speech?.streams > 0) return `Everything works. Speech is being transcribed${where}.`;
   return `Everything works. No speech is being transcribed${where} right now.`;
 }
 
 /**
- * What is wrong, worst first: [{key, tone, word, subject, text, more, since, action}].
+ * The problems, worst first: [{key, tone, word, subject, text, more, since, action}].
  * `action` is {kind: "restart", service} or {kind: "link", href, label}, or null.
  */
 export function problems({ services, store = null, tree, config, speech = null }) {
@@ -162,14 +162,14 @@ export function problems({ services, store = null, tree, config, speech = null }
   return found.sort((a, b) => rank[a.tone] - rank[b.tone]);
 }
 
-/** What the service is doing about a back end, or what the operator has to. */
+/** What the service does about a back end, or what the operator can do. */
 function recovery(service, speech) {
   const meaning = isUsable(service) ? works(service, speech) : MEANING[service.name]?.away;
   const done = service.recovery?.text ?? (service.restartable ? "" : "The service did not start it; restart it where it runs.");
   return [isolated(done), meaning].filter(Boolean).join(" ");
 }
 
-/** One row an instance: health's view and the gateway's of the same url. */
+/** One row an instance: the health checks' and the gateway's figures of the same URL. */
 export function instances(services, gateway) {
   const seen = new Map((gateway?.instances ?? []).map((instance) => [`${instance.service} ${instance.url}`, instance]));
   return (services?.services ?? []).flatMap((service) =>
@@ -195,7 +195,7 @@ export function instances(services, gateway) {
   );
 }
 
-/** The checks in words, for those who do not see the bars. */
+/** The checks as text, for screen readers. */
 export function checksText(checks) {
   if (checks.length === 0) return "No checks yet";
   const wrong = checks.filter((check) => check.state === "unhealthy").length;
@@ -207,7 +207,7 @@ export function checksText(checks) {
   return parts.join(", ");
 }
 
-/** What "answered" is of: "100 % of the last 45 checks, since 14:02:11"; "" before the first. */
+/** The window of the share of answered checks: "100 % of the last 45 checks, since 14:02:11"; "" before the first. */
 export function answeredText({ answered, checks }) {
   if (answered === null || checks.length === 0) return "";
   return `${percent(answered)} of the last ${counted(checks.length, "check")}, since ${clockTime(checks[0].at)}`;
@@ -218,7 +218,7 @@ export function flowP95({ lanes }, flow) {
   return lanes.find((lane) => lane.flow === flow)?.p95_ms ?? null;
 }
 
-/** "closed", "open, tries again in 8 s", "half-open": what the breaker does with the next request. */
+/** "closed", "open, tries again in 8 s", "half-open": the state of a breaker as text. */
 export function breakerText(breaker, retryIn) {
   if (breaker === null) return "–";
   if (breaker === "open") return retryIn === null ? "open" : `open, one try in ${duration(Math.max(1, Math.round(retryIn)))}`;
@@ -227,14 +227,14 @@ export function breakerText(breaker, retryIn) {
 
 const FLOWS = { captions: "captions", requests: "clients' requests" };
 
-/** The breaker of an instance: of both flows at once where they agree, else whose is not closed. */
+/** The breakers of an instance: one text where both flows agree, else those that are not closed. */
 export function breakersText({ breaker, breaker_retry_in, lanes = [] }) {
   const shut = lanes.filter((lane) => lane.breaker !== "closed");
   if (shut.length === 0 || shut.length === lanes.length) return breakerText(breaker, breaker_retry_in);
   return shut.map((lane) => `${FLOWS[lane.flow]}: ${breakerText(lane.breaker, lane.breaker_retry_in)}`).join(", ");
 }
 
-/** "3 of 64 connections busy, 2 waiting, breaker closed": what one flow has of an instance, and uses. */
+/** "3 of 64 connections busy, 2 waiting, breaker closed": one flow's share of an instance, and its use. */
 export function laneText(lanes, flow) {
   const lane = lanes.find((each) => each.flow === flow);
   if (lane === undefined) return null;

@@ -1,10 +1,9 @@
 /**
- * The keys of the recordings that this tab has sent, stored where a reload finds them: who has a recording's key
- * may cancel it.
+ * The keys of the recordings that this tab uploaded, stored for a reload. A recording's key allows to cancel it.
  */
 
 const KEY = "translation:recordings";
-/** Keys that are stored; the oldest is forgotten. */
+/** Keys that are stored; past the limit the oldest is dropped. */
 const LIMIT = 50;
 
 export class RecordingKeys {

@@ -1,8 +1,8 @@
-/** What a recording's card says. Pure: an entry in, {text, tone, progress, canCancel} out. */
+/** The text of a recording's card. Pure: an entry in, {text, tone, progress, canCancel} out. */
 
 import { WAITS_FOR, seconds } from "./translation-text.js";
 
-/** A whole recording may be a little shorter than it says: encoders count their padding. */
+/** A complete recording may be a little shorter than its header says: encoders count their padding. */
 const SHORT = { seconds: 0.25, share: 0.01 };
 
 const isShort = (entry) => entry.length !== null && entry.heard !== null && entry.heard < entry.length * (1 - SHORT.share) - SHORT.seconds;
@@ -15,17 +15,17 @@ export function tracksRead({ tracks, track }) {
   return `of ${tracks} sound tracks the ${ORDINALS[track - 1] ?? `${track}th`} was transcribed`;
 }
 
-/** A recording that is chosen, before anything is known of it. */
+/** The entry of a recording that was just chosen. */
 export function entryOf(name) {
   return { name, phase: "waiting", share: 0, written: 0, length: null, heard: null, spoken: null, tracks: null, track: null, stream_id: null, lost: 0, waitingFor: null, problem: null, isBroken: false, isFound: false };
 }
 
-/** One that the service reads already (`GET /api/sessions/ID/recordings`): of before a reload, or of somebody else. */
+/** The entry of a recording that the service already transcribes (`GET /api/sessions/ID/recordings`). */
 export function found({ stream_id, name, seconds: length }) {
   return { ...entryOf(name ?? "A recording"), phase: "reading", stream_id, length: length ?? null, isFound: true };
 }
 
-/** What `audio_ended` says of the recording. */
+/** The entry after `audio_ended`. */
 export function ended(entry, message) {
   return {
     ...entry,
@@ -38,13 +38,13 @@ export function ended(entry, message) {
   };
 }
 
-/** How much of it is known, in the words of its card. A length that the recording does not say is not shown. */
+/** The state of a recording. A length that the recording does not give is not shown. */
 export function recordingState(entry) {
   switch (entry.phase) {
     case "waiting":
       return { text: "Waiting for the previous one", tone: "", progress: 0, canCancel: true };
     case "uploading":
-      // Whole tenths: a status that changes with every packet is read out with every packet.
+      // Whole tenths: a screen reader reads every change.
       if (entry.share < 1) return { text: `Uploading, ${Math.floor(entry.share * 10) * 10} %`, tone: "", progress: entry.share, canCancel: true };
       return { text: "Uploaded; the service is checking it", tone: "", progress: null, canCancel: true };
     case "reading":

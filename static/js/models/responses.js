@@ -1,6 +1,6 @@
 /**
- * Whose answer it is. Pure. The service's own refusals are problem documents with a `code`; a proxy, a load balancer or
- * a network's sign-in page answers with the same statuses and something else, and nothing in it is about the service.
+ * Tells the service's responses from others'. Pure. The service rejects with problem documents that have a `code`; a
+ * proxy, a load balancer or a network's sign-in page uses the same statuses with other bodies.
  */
 
 /** The JSON object in a text, or null. */
@@ -9,19 +9,19 @@ export function parseObject(text) {
     const value = JSON.parse(text);
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
   } catch {
-    // Not JSON: a page for people.
+    // Not JSON: an HTML page.
     return null;
   }
 }
 
-/** The service's own problem document in the text of an answer, or null: then the answer is somebody else's. */
+/** The service's problem document in the text of a response, or null: then something else responded. */
 export function parseProblem(text) {
   const problem = parseObject(text);
   if (problem === null || typeof problem.code !== "string" || problem.code === "") return null;
   return [problem.detail, problem.title].some((words) => typeof words === "string" && words !== "") ? problem : null;
 }
 
-/** What an answer means that is not the service's own, and what to do; `status` is all that it says. */
+/** What a response means that is not the service's, and what to do, by its `status`. */
 export function foreignResponseText(status) {
   if (status >= 200 && status < 400) return `Something between this page and the service responded in its place (${status}), perhaps a network that requires a sign-in. Open another page, sign in there, and try again.`;
   if (status === 401 || status === 403 || status === 407) return `A proxy in front of the service rejected the request (${status}). Sign in there, or ask its administrator.`;

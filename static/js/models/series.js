@@ -1,7 +1,7 @@
 /**
- * Figures over time: what a sparkline and a chart draw, and what is said of them in words. Pure.
+ * Series of values for sparklines and charts, and their summaries. Pure.
  *
- * A null is a gap and is drawn as one; nothing is filled in.
+ * A null is a gap and is drawn as one.
  */
 
 /** The last value that is known, or null. */
@@ -48,7 +48,7 @@ export function sparkline(values, { width, height, top = 2, limit = 0 }) {
 
 const round = (value) => Math.round(value * 100) / 100;
 
-/** Where samples are missing altogether (a sleep, a restart), put a null so that the gap is drawn. */
+/** Insert a null where samples are missing (a sleep, a restart), so that the gap is drawn. */
 export function withGaps(at, columns, interval) {
   const moments = [];
   const filled = columns.map(() => []);
@@ -63,14 +63,14 @@ export function withGaps(at, columns, interval) {
   return [moments, ...filled];
 }
 
-/** {low, high, last, known} of a column, for the words beside a chart. */
+/** {low, high, last, known} of a column, for the summary of a chart. */
 export function extent(values) {
   const known = values.filter((value) => value !== null && value !== undefined);
   if (known.length === 0) return { low: null, high: null, last: null, known: 0 };
   return { low: Math.min(...known), high: Math.max(...known), last: latest(values), known: known.length };
 }
 
-/** The middle value of what is known, for "usual"; null where too little is known to call anything usual. */
+/** The median of the known values, shown as "usual"; null with fewer than `least` of them. */
 export function usual(values, least = 12) {
   const known = values.filter((value) => value !== null && value !== undefined).sort((a, b) => a - b);
   return known.length < least ? null : known[Math.floor(known.length / 2)];

@@ -1,13 +1,13 @@
 /**
- * Links to a session: `/translation#session=NAME&key=KEY`, with `&role=observer` for one who could speak and only
- * reads. What stands behind the `#` is sent to no server and no other site, so keys are in no log and no Referer.
+ * Links to a session: `/translation#session=NAME&key=KEY`, with `&role=observer` for a participant who could
+ * speak but only reads. The part after the `#` is sent to no server, so keys are in no log and no Referer.
  */
 
 import { isSessionName } from "./session-name.js";
 
 const KEY = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** What an address leads to: {session_id, key, role}; `session_id` and `key` are null where it names none. */
+/** The session in an address: {session_id, key, role}; `session_id` and `key` are null where it has none. */
 export function readLink(href) {
   const url = new URL(href);
   const behind = new URLSearchParams(url.hash.slice(1));
@@ -33,9 +33,9 @@ export function writeLink(base, { session_id, key = null, role = "participant" }
 }
 
 /**
- * Where links lead that are copied on the page at `href`: {base, reach}. A page that was opened as localhost names
- * an address that is every machine's own, so its links lead to `publicUrl` where that is known (`reach` "network").
- * Where it is not, they work on this machine alone ("machine"). `reach` "same": as the page was opened.
+ * The base of links that are copied on the page at `href`, and how far they reach: {base, reach}. `localhost` means
+ * another machine elsewhere, so a page opened there uses `publicUrl` if it is known (`reach` "network"), else its
+ * links work on this machine alone ("machine"). `reach` "same": links have the page's own address.
  */
 export function linkBase(href, publicUrl) {
   const url = new URL(href);

@@ -1,12 +1,12 @@
 /**
  * One session's messages in order, each exactly once.
  *
- * Session messages carry an `offset`, one higher each time within an `epoch`. What arrives twice is dropped;
- * what arrives after a hole is held until the hole is filled. Pure: messages go in, those that may be
- * delivered come out, and `gap` says that something must be asked for again.
+ * Session messages carry an `offset`, one higher each time within an `epoch`. Duplicates are dropped; messages after
+ * a hole are held until it is filled. Pure: messages go in, those that may be delivered come out, and `gap` is true
+ * while messages are missing.
  */
 
-/** Messages held behind a hole. Past it they are let go: the recovery that fills the hole brings them too. */
+/** Messages held behind a hole. Past the limit they are dropped: the recovery that fills the hole brings them too. */
 const HELD_LIMIT = 2_000;
 
 export class SessionLog {
@@ -16,7 +16,7 @@ export class SessionLog {
   #overflowed = false;
   #waiting;
 
-  /** `waiting`: an answer that says where the log stands is on its way; hold everything until then. */
+  /** `waiting`: a response with the current offset is expected; everything is held until then. */
   constructor({ offset = null, epoch = null, waiting = false } = {}) {
     this.#offset = offset;
     this.#epoch = epoch;
@@ -32,27 +32,27 @@ export class SessionLog {
     return this.#epoch;
   }
 
-  /** True while an answer is awaited. */
+  /** Whether a response is expected. */
   get waiting() {
     return this.#waiting;
   }
 
-  /** Something between what was delivered and what is held is missing. */
+  /** Whether messages between the delivered and the held ones are missing. */
   get gap() {
     return this.#held.size > 0 || this.#overflowed;
   }
 
-  /** Hold what comes until `joined` or `recovered`. */
+  /** Hold messages until `joined` or `recovered`. */
   wait() {
     this.#waiting = true;
   }
 
-  /** Stop waiting without an answer; what is held stays held, and `gap` says whether to ask again. */
+  /** Stop waiting without a response. Held messages stay held; `gap` is true if a recovery is needed. */
   stopWaiting() {
     this.#waiting = false;
   }
 
-  /** A live message: returns what may be delivered now, in order. */
+  /** Apply a live message. Returns the messages that may be delivered now, in order. */
   receive(message) {
     if (this.#offset !== null && message.offset <= this.#offset) return [];
     this.#hold(message);
@@ -60,18 +60,17 @@ export class SessionLog {
   }
 
   /**
-   * The answer to a join: `messages` is the history (or undefined), `offset` where the session stands.
-   * A join of one who is already in and who asked for no history moves nothing: what lies between is a gap.
-   * `more`: they are the first part, `offset` is where it ends, and all else is held until `continued` has had
-   * the last one.
+   * Apply the response to a join: `messages` is the history (or undefined), `offset` the session's current one.
+   * A second join without a history moves nothing: messages in between are a gap. `more`: it is the first part, which
+   * ends at `offset`; other messages are held until `continued` has applied the last part.
    */
   joined(answer) {
     return this.recovered(answer);
   }
 
   /**
-   * The answer to a recovery: all that can be had after the offset that was asked for, or the first part of it.
-   * Broadcasts may be missing from it (`broadcasts_complete`), even all of them.
+   * Apply the response to a recovery: all messages after the requested offset that the service has, or the first part
+   * of them. Broadcasts may be missing (`broadcasts_complete`), even all of them.
    */
   recovered({ epoch, offset, messages, recovered = false, more = false }) {
     if (this.#offset === null || this.#epoch !== epoch) {
@@ -83,9 +82,9 @@ export class SessionLog {
     return more ? out : [...out, ...this.#settle(offset)];
   }
 
-  /** Another part of an answer, up to `offset`. */
+  /** Apply a further part of a response, up to `offset`. */
   continued({ offset, messages, more }) {
-    const overflowed = this.#overflowed; // of what was said since the answer
+    const overflowed = this.#overflowed; // by messages since the response
     const out = this.#advance(messages, offset);
     if (more) return out;
     out.push(...this.#settle(offset));
@@ -93,13 +92,13 @@ export class SessionLog {
     return out;
   }
 
-  /** What the service vouches for: up to `offset` nothing else can be had. */
+  /** Advance to `offset`: the service has no other messages up to there. */
   #advance(messages, offset) {
     this.#waiting = true;
     const out = [];
     for (const message of messages) {
       if (typeof message.offset !== "number" || message.offset <= this.#offset) continue;
-      // History may have been thinned by age.
+      // Old messages of the history may have expired.
       this.#offset = message.offset;
       out.push(message);
     }

@@ -1,8 +1,8 @@
 /**
- * The sessions a tab was in, kept where a reload finds them: {session_id: {recovery_token, epoch, offset, in_use}}.
+ * The sessions that a tab was in, stored for a reload: {session_id: {recovery_token, epoch, offset, in_use}}.
  *
- * `in_use` is cleared when the page goes. A duplicated tab starts with a copy of this storage in which the
- * session is still in use: it must join as someone of its own, not take the first tab's place.
+ * `in_use` is cleared when the page is left. A duplicated tab starts with a copy of this storage in which the
+ * session is still in use: it must join as a new participant, not replace the first tab's.
  */
 
 const KEY = "live-socket:sessions";
@@ -34,7 +34,7 @@ export class SessionMemory {
     this.#change((all) => {
       delete all[session_id];
       all[session_id] = entry;
-      // Insertion order is age.
+      // Insertion order is by age.
       for (const oldest of Object.keys(all).slice(0, -LIMIT)) delete all[oldest];
     });
   }
@@ -47,7 +47,7 @@ export class SessionMemory {
     try {
       return JSON.parse(this.#storage?.getItem(KEY) ?? "{}");
     } catch {
-      // Written by another version, or storage is forbidden: the same as nothing kept.
+      // Written by another version, or storage is forbidden: the same as nothing stored.
       return {};
     }
   }

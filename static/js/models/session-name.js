@@ -2,8 +2,8 @@
  * A session's name that can be read out and typed: "swift-river-7f3k".
  *
  * Two words of 32 and four characters of 32 make 30 bits: among 1,000 sessions the next name is taken once in a
- * million; then another is drawn. Who knows the name may join, so that it also has to be hard to guess: at one
- * try a second a thousand sessions are missed for twelve days on average.
+ * million; then another is drawn. The name also has to be hard to guess: at one guess a second, finding one of a
+ * thousand sessions takes twelve days on average.
  */
 
 const FIRST = [

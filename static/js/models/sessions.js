@@ -1,8 +1,8 @@
 /**
- * The sessions one socket is in: what is delivered of each, and what is asked for after a loss.
+ * The sessions that one socket is in: which messages are delivered, and which are requested after a loss.
  *
- * Messages are delivered in order and exactly once. What was missed is asked for; where the service cannot give
- * it, `lost` is emitted and the session forgotten. orch/client/sessions.py decides the same;
+ * Messages are delivered in order and exactly once. Missed messages are requested; where the service no longer has
+ * them, `lost` is emitted and the session forgotten. orch/client/sessions.py decides the same;
  * tests/data/recovery/sessions.json is what both must do.
  */
 
@@ -19,9 +19,9 @@ const JOINING = new Set(["create_session", "join_session"]);
 
 export class Sessions {
   /**
-   * session_id -> {log, token, tries, participant, again, more, missed, history}; `more`: further parts of an answer
-   * are on their way, of a recovery's where `missed` counts messages; `history`: whether the history that was asked
-   * for is complete so far, until it is all delivered.
+   * session_id -> {log, token, tries, participant, again, more, missed, history}; `more`: further parts of a response
+   * follow, of a recovery's where `missed` counts messages; `history`: whether the requested history is complete so
+   * far, until all of it is delivered.
    */
   #all = new Map();
   #memory;
@@ -31,7 +31,7 @@ export class Sessions {
   #emit;
 
   /**
-   * `request(message, { timeout })` sends and resolves to the answer, which is given to `receive` before; `isLive()`;
+   * `request(message, { timeout })` sends and resolves to the response, which `receive` gets before; `isLive()`;
    * `emit(name, detail)` as LiveSocket's events; `memory` is a SessionMemory.
    */
   constructor({ memory, timers, request, isLive, emit }) {
@@ -49,7 +49,7 @@ export class Sessions {
   /** Whether an earlier page in this tab left `session_id` so that it can be recovered. */
   canResume(session_id) {
     const stored = this.#memory.read(session_id);
-    // One that is still marked as in use belongs to the page this tab was duplicated from.
+    // A session still marked as in use belongs to the page that this tab was duplicated from.
     return Boolean(stored?.recovery_token) && stored.in_use === false;
   }
 
@@ -63,8 +63,8 @@ export class Sessions {
     const stored = this.#memory.read(session_id);
     const log = new SessionLog({ offset, epoch: stored.epoch, waiting: true });
     this.#all.set(session_id, this.#entry(log, stored.recovery_token));
-    this.#keep(session_id);
-    // Without a connection the next one recovers every session that is remembered.
+    this.#store(session_id);
+    // Without a connection the next one recovers every remembered session.
     if (this.#isLive()) this.#recover(session_id);
   }
 
@@ -81,7 +81,7 @@ export class Sessions {
 
   /** Keep what a reload needs; `in_use: false` once the page is gone. */
   remember(in_use) {
-    for (const session_id of this.#all.keys()) this.#keep(session_id, in_use);
+    for (const session_id of this.#all.keys()) this.#store(session_id, in_use);
   }
 
   /** The connection has ended. */
@@ -96,7 +96,7 @@ export class Sessions {
   connected() {
     for (const [session_id, session] of this.#all) {
       session.tries = 0;
-      // One whose first answer never came is not ours to recover; its request is sent again or has failed.
+      // A session whose first response never arrived cannot be recovered; its request is sent again or has failed.
       if (session.token) this.#recover(session_id);
       else this.#all.delete(session_id);
     }
@@ -110,7 +110,7 @@ export class Sessions {
     else this.#all.set(session_id, this.#entry(new SessionLog({ waiting: true }), null));
   }
 
-  /** A message of this page was answered with an `error`. */
+  /** A request of this page got an `error`. */
   refused({ type, session_id }, answer) {
     const session = JOINING.has(type) ? this.#all.get(session_id) : undefined;
     if (!session) return;
@@ -118,7 +118,7 @@ export class Sessions {
     else if (!session.more) session.log.stopWaiting();
   }
 
-  /** A message of this page was not answered in time. */
+  /** A request of this page got no response in time. */
   unanswered({ type, session_id }) {
     const session = JOINING.has(type) ? this.#all.get(session_id) : undefined;
     if (session && !session.more) session.log.stopWaiting();
@@ -153,11 +153,11 @@ export class Sessions {
       return;
     }
     const session = this.#all.get(message.session_id);
-    // After a loss nothing more is said of a session until it is joined again.
+    // After a loss no message of a session is delivered until it is joined again.
     if (!session) return;
     this.#deliver(session.log.receive(message));
     if (!session.log.waiting && session.log.gap) this.#recover(message.session_id);
-    else this.#keep(message.session_id);
+    else this.#store(message.session_id);
   }
 
   #entry(log, token) {
@@ -171,7 +171,7 @@ export class Sessions {
     this.#all.set(message.session_id, session);
     this.#emit("message", message);
     const hasHistory = message.messages !== undefined;
-    // Another name: the parts that are on their way say where it stands.
+    // A change of name: the parts that follow bring the offset.
     if (!hasHistory && session.more && session.log.epoch === message.epoch) return;
     session.more = hasHistory && message.more === true;
     if (hasHistory) {
@@ -182,11 +182,11 @@ export class Sessions {
     this.#finish(message.session_id, session, { isAnswered: hasHistory });
   }
 
-  /** Another part of what a join or a recovery asked for. */
+  /** Apply a further part of the response to a join or a recovery. */
   #continued(message) {
     const { session_id, epoch, after, reason } = message;
     const session = this.#all.get(session_id);
-    // Of an answer that another took the place of.
+    // A part of a response that another one replaced.
     if (!session?.more || session.log.epoch !== epoch) return;
     if (reason !== undefined) {
       session.more = false;
@@ -210,9 +210,9 @@ export class Sessions {
     this.#finish(session_id, session);
   }
 
-  /** Say that all is delivered, once it is; ask for what is missing. A listener may have forgotten the session. */
+  /** Emit that everything is delivered, once it is; request what is missing. A listener may have forgotten the session. */
   #finish(session_id, session, { isAnswered = true } = {}) {
-    this.#keep(session_id);
+    this.#store(session_id);
     if (session.more || this.#all.get(session_id) !== session) return;
     if (session.log.gap) {
       this.#recover(session_id);
@@ -232,7 +232,7 @@ export class Sessions {
     session.again = this.#timers.setTimeout(() => this.#all.get(session_id) === session && this.#recover(session_id), RECOVERY_AGAIN);
   }
 
-  /** Ask for all that was missed; `#recovered` takes the answer. */
+  /** Request all missed messages; `#recovered` applies the response. */
   async #recover(session_id) {
     const session = this.#all.get(session_id);
     session.more = false;
@@ -243,18 +243,18 @@ export class Sessions {
     }
     session.tries += 1;
     const { offset, epoch } = session.log;
-    // Whoever floods a session with broadcasts must not keep others from returning to it.
+    // A flood of broadcasts in a session must not keep others from recovering it.
     const message = { type: "recover_session", session_id, recovery_token: session.token, broadcasts_optional: true };
     if (epoch !== null) message.epoch = epoch;
     if (offset !== null) message.offset = offset;
     try {
       await this.#request(message, { timeout: RECOVERY_WITHIN });
     } catch ({ code }) {
-      // After a lost connection the next one recovers every session that is remembered.
+      // After a lost connection the next one recovers every remembered session.
       if (this.#all.get(session_id) !== session || !this.#isLive() || code === "connection_lost") return;
       if (code === "timeout") this.#recover(session_id);
       else if (code === "store_unavailable") {
-        // What the store keeps is not lost because it is away.
+        // Stored messages are not lost because the store is unavailable.
         session.tries -= 1;
         this.#recoverLater(session_id, session);
       } else this.#lose(session_id, session, code);
@@ -287,7 +287,7 @@ export class Sessions {
   }
 
   /** A listener may have forgotten the session meanwhile. */
-  #keep(session_id, in_use = true) {
+  #store(session_id, in_use = true) {
     const session = this.#all.get(session_id);
     if (!session?.token) return;
     const { log, token } = session;

@@ -1,10 +1,10 @@
-/** What the Settings page says. Pure. */
+/** The text of the Settings page. Pure. */
 
 import { isolated } from "./bidi.js";
 import { count, counted } from "./number-format.js";
 import { listed } from "./overview.js";
 
-/** The words for where a value came from. */
+/** The names of the sources of values. */
 export const SOURCES = { default: "default", file: "file", environment: "environment", command_line: "command line", runtime: "changed here" };
 
 /** The same in the sentence's words, in its order. */
@@ -32,7 +32,7 @@ export function shown(value) {
   return JSON.stringify(value);
 }
 
-/** Rows of one group each: [{group, rows: [{path, name, value, text, source, pending}]}], in the order given. */
+/** Rows of one group each: [{group, rows: [{path, name, value, text, source, pending}]}], in the given order. */
 export function grouped(config) {
   const runtime = new Set(config.runtime ?? []);
   const waiting = new Map(config.pending.map((change) => [change.path, change]));
@@ -54,7 +54,7 @@ export function grouped(config) {
   return [...groups].map(([group, rows]) => ({ group, rows }));
 }
 
-/** What the command line says and what was changed here come through the same door; only the latter can be undone. */
+/** The command line and changes made here have the same source; only the latter can be undone. */
 const source = (from, isChanged) => (isChanged ? "runtime" : from === "runtime" ? "command_line" : from);
 
 /** Groups with the rows that match, empty ones left out. */
@@ -68,7 +68,7 @@ export function matching(groups, text, source) {
     .filter(({ rows }) => rows.length > 0);
 }
 
-/** What was typed for a value, in the type it had: {value} or {error}. */
+/** The typed text as a value of the old one's type: {value} or {error}. */
 export function parsed(text, old) {
   if (typeof old === "string") return { value: text };
   if (typeof old === "boolean") {
@@ -86,10 +86,10 @@ export function parsed(text, old) {
   }
 }
 
-/** Whether a value can be changed from the page: the service does not refuse it, and it is no table of tables. */
+/** Whether a value can be changed on the page: the service allows it, and it is no table of tables. */
 export const isEditable = (row) => !row.fixed && !/(_key|_token|password|secret)$/.test(row.path) && !(Array.isArray(row.value) ? row.value.some((item) => typeof item === "object") : row.value !== null && typeof row.value === "object");
 
-/** What became of a change on the other workers that have not taken it over, in a sentence each; "" where all have. */
+/** A sentence for each other worker that did not apply a change; "" where all did. */
 export function otherWorkersText(workers) {
   return workers
     .filter(({ outcome }) => outcome !== "applied")
@@ -101,7 +101,7 @@ export function otherWorkersText(workers) {
     .join(" ");
 }
 
-/** What importing a file has changed, in a sentence. */
+/** The result of an import, as a sentence. */
 export function importedText(changes) {
   const of = (wanted) => changes.filter(({ outcome }) => outcome === wanted).length;
   const parts = [
@@ -112,7 +112,7 @@ export function importedText(changes) {
   return parts.length === 0 ? "The file changes nothing." : `${listed(parts.map(([number, words]) => `${counted(number, "value")} ${words}`))}.`;
 }
 
-/** What a change of an imported file comes to. */
+/** When a change of an imported file applies. */
 export const OUTCOMES = { applies: "at once", waits: "after a restart", fixed: "not changed" };
 
 /**

@@ -1,4 +1,4 @@
-/** Which colour each state has. The word is always shown too. Pure tables. */
+/** The colour of each state; its name is always shown too. Pure tables. */
 
 const SERVICE = { healthy: "ok", degraded: "warn", recovering: "busy", unhealthy: "bad", unknown: "quiet" };
 const BRANCH = {

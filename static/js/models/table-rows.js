@@ -1,4 +1,4 @@
-/** Rows of a table: filtered, sorted, and held still while someone points at them. Pure. */
+/** The rows of a table: filtered, sorted, or held in their order. Pure. */
 
 /** Rows in which every word of `text` occurs in one of the strings that `words(row)` gives. */
 export function filtered(rows, text, words) {

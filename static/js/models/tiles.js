@@ -1,6 +1,6 @@
 /**
- * What the tiles of the Overview and the Gateway page show: a figure with its window, how much it is of, and how
- * old it is. Pure. No figure has a colour without a reason in words beside it.
+ * The tiles of the Overview and the Gateway page: each figure with its window, its limit, and its age. Pure. A figure
+ * with a colour has the reason as text beside it.
  */
 
 import { UNKNOWN, bytes, count, counted, duration, joined, latency, number, percent } from "./number-format.js";
@@ -8,9 +8,9 @@ import { LATE } from "./overview.js";
 import { usual } from "./series.js";
 import { ago } from "./time-format.js";
 
-/** Connections are called nearly full from this share of the limit on. */
+/** The share of the limit from which connections are nearly full. */
 const NEARLY = 0.9;
-/** From this share of errors on a figure is marked, and says how many. */
+/** The share of errors from which a figure is marked. */
 export const NOTEWORTHY = 0.05;
 
 /** Connections of all workers: `unanswered` of them did not answer the last heartbeat. */

@@ -1,4 +1,4 @@
-/** Moments as people read them: relative below an hour, absolute from there on. Pure: `now` comes in. */
+/** Times as text: relative below an hour, absolute from there on. Pure: `now` is an argument. */
 
 import { UNKNOWN, duration } from "./number-format.js";
 

@@ -1,4 +1,4 @@
-/** What the Translation page says about itself. Pure: states in, sentences out. */
+/** The text of the Translation page. Pure: states in, sentences out. */
 
 import { isolated } from "./bidi.js";
 import { UNKNOWN, count as figure } from "./number-format.js";
@@ -6,7 +6,7 @@ import { isSameLanguage, canTranslate, isNear, languageName } from "./languages.
 
 const NUMBERS = ["no one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
 
-/** How long a translation is awaited before the page stops promising it, seconds. */
+/** Seconds after which a missing translation is no longer shown as awaited. */
 const AWAITED = 30;
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -15,7 +15,7 @@ export const seconds = (value) => (Number.isFinite(value) ? `${value < 9.95 ? va
 
 /**
  * "one person here", "three people here, one reading only". `count`: how many there are; where that is more than
- * `participants`, nobody knows how many of them only read.
+ * `participants`, it is not known how many of them only read.
  */
 export function here(participants, count = participants.length) {
   if (count === 0) return "";
@@ -27,17 +27,17 @@ export function here(participants, count = participants.length) {
   return `${people}, ${NUMBERS[reading] ?? reading} reading only`;
 }
 
-/** The middle of the last delays, in seconds; null without any. */
+/** The median of delays, in seconds; null without any. */
 export function middle(values) {
   if (values.length === 0) return null;
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];
 }
 
-/** What speech waits for, said to everyone: names of services are operators'. */
+/** What speech waits for, for all readers: names of services are for operators. */
 export const WAITS_FOR = { "audio-service": "to be transcribed", "translation-service": "to be translated" };
 
-/** How far captions are behind speech, as a clause; `isSpoken`: without figures, which change all the time. */
+/** The delay of captions, as a clause; `isSpoken`: without figures, which change all the time. */
 function delay({ waiting, lag, isSpoken }) {
   if (waiting !== null) {
     const who = WAITS_FOR[waiting.service] ?? "to be written";
@@ -81,14 +81,14 @@ export function sentence({ phase, reason, connection, microphone, capture = "fin
   return `Nobody is speaking.${rest}`;
 }
 
-/** In steps that grow, so that a screen reader is not read each second. */
+/** In growing steps, so that a screen reader does not read it every second. */
 function notConnected(waiting) {
   const whole = Math.floor(waiting);
   const shown = whole < 10 ? whole : Math.floor(whole / 5) * 5;
   return `Not connected: ${shown} s of speech are stored and will be sent.`;
 }
 
-/** What may be done where the session could not be opened, or is no more. `hasLines`: something is shown of it. */
+/** What the reader can do where there is no session. `hasLines`: its transcript is on the page. */
 export function closedText({ phase, hasLines, mayBegin }) {
   const stays = "The transcript stays on this page and can be downloaded.";
   if (phase === "failed") return `${hasLines ? `${stays} ` : ""}The session itself still exists. Try again in a moment.`;
@@ -97,12 +97,12 @@ export function closedText({ phase, hasLines, mayBegin }) {
   return mayBegin ? "Start a new session and send its link to the others." : "Ask the person who sent you the link for a new one.";
 }
 
-/** Who one is here: others see it beside each line. `name` as the service has it, or null where it is not known. */
+/** The reader's own name, which others see beside each line. `name` as the service has it, or null until known. */
 export function whoYouAre(name) {
   return name ? `You are ${isolated(name)}.` : "";
 }
 
-/** What stands where lines will be: what it means, and what to do. */
+/** The text in place of an empty transcript: what it means, and what to do. */
 export function nothingYet({ microphone, capture = "fine", recordings, isReadOnly }) {
   if (microphone === "open" && capture === "stalled") return { title: "No sound", text: "The microphone is open, but delivers no sound. It is being opened again." };
   if (microphone === "open" && capture === "silent") return { title: "No sound from the microphone", text: "The microphone delivers silence. Is it muted? There is a key for it on many headsets, and a switch in the system's sound settings." };
@@ -115,7 +115,7 @@ export function nothingYet({ microphone, capture = "fine", recordings, isReadOnl
   };
 }
 
-/** What stands in place of a text that is not there. `line.error` is set. */
+/** The text in place of a missing transcript. `line.error` is set. */
 export function gap(line) {
   const { detail, final } = line.error;
   const length = line.end > line.start ? `${seconds(line.end - line.start)} of speech` : "What was said";
@@ -126,7 +126,7 @@ export function gap(line) {
 }
 
 /**
- * What stands in a line's translation into `target`: {kind: "text"|"error"|"waiting"|"same"|"none", text}.
+ * A line's translation into `target`: {kind: "text"|"error"|"waiting"|"same"|"none", text}.
  * `now` in epoch milliseconds.
  */
 export function translated(line, target, { offer = null, now, locale = "en" }) {
@@ -136,7 +136,7 @@ export function translated(line, target, { offer = null, now, locale = "en" }) {
   if (line.error) return { kind: "none", text: "" };
   if (line.language && isSameLanguage(line.language, target)) return { kind: "same", text: "as spoken" };
   if (line.language && canTranslate(offer, line.language, target) === false) {
-    // In another script than one reads: that is all there is.
+    // The same language in another script: there is no other translation.
     if (isNear(line.language, target)) return { kind: "same", text: "as spoken" };
     const [from, to] = [languageName(line.language, locale), languageName(target, locale)];
     return { kind: "error", text: `The translation service offers no translation from ${from} to ${to}.` };
@@ -147,7 +147,7 @@ export function translated(line, target, { offer = null, now, locale = "en" }) {
 
 const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 
-/** Why an upload was not taken, in words and with what to do. */
+/** Why an upload was rejected, and what to do. */
 export function refusedUpload({ status, code = "", detail, name: file, size = 0 }) {
   const name = isolated(file);
   if (status === 0) return `${name}: the service cannot be reached. Nothing was uploaded; try again when the connection is back.`;
@@ -158,7 +158,7 @@ export function refusedUpload({ status, code = "", detail, name: file, size = 0 
   return `${name} was rejected: ${detail}`;
 }
 
-/** What is said when messages were missed for good. */
+/** The notice about messages that could not be recovered. */
 export function missed({ complete, reason }) {
   const why = {
     history_expired: "The connection was lost for longer than the service stores the history.",

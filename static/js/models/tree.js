@@ -1,4 +1,4 @@
-/** What the Tree page says. Pure. */
+/** The text of the Tree page. Pure. */
 
 import { isolated } from "./bidi.js";
 import { counted, duration } from "./number-format.js";
@@ -6,12 +6,12 @@ import { listed } from "./overview.js";
 import { word } from "./state-tones.js";
 
 /**
- * One sentence on the whole tree. It is read out when it changes, so nothing that ticks is in it.
- * Where there are several workers, each with a tree, it says whose this is.
+ * One sentence on the whole tree. A screen reader reads it whenever it changes, so it has no live figure. Where there
+ * are several workers, each with a tree, it names the worker.
  */
 export function sentence(tree) {
-  const said = ofBranches(tree);
-  return Number.isInteger(tree.worker) ? `Worker ${tree.worker}: ${said[0].toLowerCase()}${said.slice(1)}` : said;
+  const text = ofBranches(tree);
+  return Number.isInteger(tree.worker) ? `Worker ${tree.worker}: ${text[0].toLowerCase()}${text.slice(1)}` : text;
 }
 
 function ofBranches(tree) {

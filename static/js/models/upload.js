@@ -1,14 +1,14 @@
 /**
- * One file on its way to the service, with progress. fetch cannot tell how much of a body was sent; XMLHttpRequest
- * can, and is passed in.
+ * Uploads one file, with progress. fetch does not report how much of a body was sent; XMLHttpRequest does, and is
+ * passed in.
  */
 
 import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
 
-/** The largest recording the service takes. */
+/** The largest recording that the service accepts. */
 export const LARGEST = 25 * 2 ** 20;
 
-/** Why a recording was not taken: `status` (0: the service was not reached), `message`, `code` ("": not the service's). */
+/** Why a recording was rejected: `status` (0: the service was not reached), `message`, `code` ("": not the service's). */
 export class UploadError extends Error {
   constructor(status, detail, code = "") {
     super(detail);
@@ -19,7 +19,7 @@ export class UploadError extends Error {
 }
 
 /**
- * Send `file` to `url`. `onProgress(share)` 0–1. Resolves to the service's answer; rejects with UploadError, or
+ * Send `file` to `url`. `onProgress(share)` 0–1. Resolves to the service's response; rejects with UploadError, or
  * with an AbortError once `signal` fires.
  */
 export function upload(file, url, { headers = {}, onProgress = () => {}, signal = null, Request = globalThis.XMLHttpRequest } = {}) {
@@ -49,12 +49,12 @@ export function upload(file, url, { headers = {}, onProgress = () => {}, signal 
   });
 }
 
-/** What shows a session's key to the service; never in the address, which is logged. */
+/** The header with a session's key. It is never in the address, which is logged. */
 export function keyHeaders(key) {
   return key ? { "X-Session-Key": key } : {};
 }
 
-/** Where a recording goes, with what is spoken in it and what it is to be read in. */
+/** The address that a recording is uploaded to, with its spoken and its target languages. */
 export function recordingUrl(session_id, { source, targets, name }) {
   const query = new URLSearchParams({ source_language: source, target_languages: targets.join(","), name: name.slice(0, 80) });
   return `/api/sessions/${encodeURIComponent(session_id)}/recordings?${query}`;
