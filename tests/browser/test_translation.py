@@ -332,7 +332,7 @@ def test_what_cannot_be_read_is_refused_in_words(
     notice = page.locator("#notices .banner")
     for name, content, words in (
         ("note.txt", b"This is no recording." * 100, "note.txt is not a recording that can be read."),
-        ("empty.wav", b"", "empty.wav was not taken: The file is empty."),
+        ("empty.wav", b"", "empty.wav was rejected: The file is empty."),
         ("large.wav", bytes(25 * 2**20 + 1), "large.wav is too large."),
     ):
         path = tmp_path / name
@@ -359,11 +359,11 @@ def test_a_proxy_that_answers_in_the_service_s_place_is_said_to_be_one(
 
     page.route("**/recordings?*", answered)
     for status, words in (  # noqa: B007 - the route answers with it
-        (413, "a proxy in front of the service takes no more than it is set to"),
-        (415, "A proxy in front of the service answered 415"),
-        (429, "A proxy in front of the service takes no more requests"),
+        (413, "larger than a proxy in front of the service accepts"),
+        (415, "A proxy in front of the service responded with 415"),
+        (429, "A proxy in front of the service accepts no more requests"),
         (502, "A proxy in front of the service got no response"),
-        (200, "perhaps a network that wants a sign-in"),
+        (200, "perhaps a network that requires a sign-in"),
     ):
         page.locator("#file").set_input_files(CLIP)
         expect(notice).to_contain_text(words, timeout=LONG)
