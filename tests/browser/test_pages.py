@@ -120,10 +120,10 @@ def test_trouble_is_said_first_in_words(broken: Running, page_at: PageAt) -> Non
     expect(banners).to_have_count(5)
     expect(banners.nth(0)).to_contain_text("The store does not answer.")
     expect(page.locator("#problems")).to_contain_text("Starting it again in 4 s (attempt 2 of 5).")
-    expect(page.locator("#problems")).to_contain_text("It was not started from here")
+    expect(page.locator("#problems")).to_contain_text("The service did not start it")
     store = banners.filter(has_text="The session store")
     expect(store).to_contain_text("Nothing listens there: start it.")
-    expect(store).to_contain_text("Who is connected stays connected")
+    expect(store).to_contain_text("Connections, the gateway and the back ends are not affected.")
 
 
 def test_names_that_are_markup_are_shown_as_text(broken: Running, page_at: PageAt) -> None:

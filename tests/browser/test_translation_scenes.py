@@ -253,8 +253,8 @@ def test_a_gap_is_said_in_words_and_gives_way_to_the_text(meeting: Callable[...,
     page, hub = meeting(MEETING)
     gap = page.locator(".line[data-segment='b-1']")
     expect(gap.locator(".line-said")).to_have_text(
-        "The audio-service is not answering. 2.0 s of speech are stored"
-        " and will be written when that is possible again."
+        "The audio-service is not responding. 2.0 s of speech are stored"
+        " and will be transcribed when that is possible again."
     )
     expect(page.locator(".line[data-segment='b-0'] .line-read")).to_contain_text("apt install apertium")
     hub.say(**transcript("b-1", "Ya volvió.", start=14, revision=2), offset=10)
