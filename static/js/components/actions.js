@@ -1,11 +1,11 @@
-/** Starting something again: asked once, told how it went. */
+/** Actions of an operator that the control API carries out: restarts are confirmed first, and results are shown. */
 
 import { control, ProblemError } from "../control-api.js";
 import { setAttribute } from "./dom.js";
 import { confirm } from "./confirm-dialog.js";
 import { toast } from "./toasts.js";
 
-/** What happens to whom when a branch begins anew. */
+/** What a restart of each branch means for users. */
 const CONSEQUENCES = {
   stores: "Sessions and their history stay stored; writes wait until it is back.",
   health: "The back ends are not checked for a moment; those that the service started are restarted.",
@@ -25,7 +25,7 @@ export async function restartService(service, button) {
   if (isSure) await runAction(button, () => control("POST", "/api/services/restart", { service }), `${service} is being restarted.`);
 }
 
-/** `worker`: {name, label} of the worker whose branch it is, or null for the one this page talks to. */
+/** `worker`: {name, label} of the worker whose branch it is, or null for the one this page is connected to. */
 export async function restartBranch(branch, button, worker = null) {
   const isSure = await confirm({
     title: worker === null ? `Restart the branch ${branch}?` : `Restart the branch ${branch} of ${worker.label}?`,
@@ -37,14 +37,14 @@ export async function restartBranch(branch, button, worker = null) {
   if (isSure) await runAction(button, () => control("POST", path), `${branch} is being restarted.`);
 }
 
-/** Run `change` with the button busy; say how it went. Returns its answer, or null where it failed. */
+/** Run `change` with the button busy, and show `done` or the error. Resolves to its response, or null where it failed. */
 export async function runAction(button, change, done) {
   setAttribute(button, "aria-busy", "true");
   button.disabled = true;
   try {
-    const answer = await change();
+    const response = await change();
     if (done) toast(done);
-    return answer ?? {};
+    return response ?? {};
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
     toast(error.message, { tone: "bad" });

@@ -1,4 +1,4 @@
-/** The dialog in which something is said to everyone who is connected. */
+/** The dialog that sends an announcement to all connections. */
 
 import { control, ProblemError } from "../control-api.js";
 import { announcementResult } from "../models/connections.js";
@@ -8,7 +8,7 @@ import { toast } from "./toasts.js";
 
 const LIMIT = 1000;
 
-/** `active`: how many are connected now. */
+/** `active`: the number of connections. */
 export function openAnnouncementDialog(active) {
   const input = h("textarea", { id: "announcement", dir: "auto", rows: "4", maxlength: String(LIMIT), required: true, autocomplete: "off", "aria-describedby": "announcement-note announcement-fault" });
   const fault = h("p", { class: "is-bad small", id: "announcement-fault", dir: "auto", role: "alert" });

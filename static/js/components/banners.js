@@ -1,10 +1,10 @@
-/** What is wrong, one banner each, at the top of the page. */
+/** The banners of problems at the top of the page. */
 
 import { h, keyed, setAttribute, setText } from "./dom.js";
 import { pill, setPill } from "./pill.js";
 import { setTime, timeElement } from "./time-element.js";
 
-/** `problems` as models/overview.js gives them; `onRestart(service, button)` for those with that action. */
+/** `problems` as models/overview.js gives them; `onRestart(service, button)` is called for problems with that action. */
 export function showBanners(container, problems, { onRestart = null } = {}) {
   keyed(container, problems, {
     key: (problem) => problem.key,

@@ -1,4 +1,4 @@
-/** The tree in brief: one line a branch, indented, its state only where it is not simply running. */
+/** The tree as a short list: one line a branch, indented, with its state where it is not running. */
 
 import { branchTone, word } from "../models/state-tones.js";
 import { h, keyed, setAttribute, setText } from "./dom.js";
@@ -24,5 +24,5 @@ export function showBranchList(list, branches) {
   });
 }
 
-/** The line before a branch's name. */
+/** The line drawn before a branch's name. */
 export const branchRule = (depth) => (depth === 0 ? "" : `${"  ".repeat(depth - 1)}└`);

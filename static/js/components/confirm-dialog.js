@@ -1,8 +1,8 @@
-/** Questions: yes or no. */
+/** The dialog that confirms an action. */
 
 import { h } from "./dom.js";
 
-/** Ask once. Resolves to true when `verb` was chosen; Escape and Cancel are no. */
+/** Show the dialog. Resolves to true when `verb` was pressed; Escape and Cancel resolve to false. */
 export async function confirm({ title, text, verb, isDangerous = false }) {
   const yes = h("button", { class: `button ${isDangerous ? "button-danger" : "button-main"}`, value: "yes" }, verb);
   const answer = await ask(title, [h("p", { class: "muted", dir: "auto" }, text)], yes);

@@ -1,11 +1,11 @@
 /**
- * Making and changing elements. Data only ever becomes text or an attribute's value, never markup; what has not
- * changed is not touched, so that focus, selection and screen readers stay where they are.
+ * Creates and changes elements. Data becomes text or an attribute's value, never markup. Unchanged parts are not
+ * touched, so that focus, selection and screen readers stay in place.
  */
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element: `properties` are attributes (`on…` adds a listener; null and false leave out), then children. */
+/** Create an element: `properties` are attributes (`on…` adds a listener; null and false are left out), then children. */
 export function h(tag, properties = {}, ...children) {
   const element = tag.startsWith("svg:")
     ? document.createElementNS(SVG, tag.slice(4))
@@ -34,8 +34,8 @@ export function setAttribute(element, name, value) {
 }
 
 /**
- * Make `container`'s children stand for `items`, in order. Each item keeps its element as long as its key is
- * there. `create(item)` makes one, `update(element, item)` brings it up to date; both are called for a new one.
+ * Make `container`'s children match `items`, in order, one element for each key. `create(item)` makes an element,
+ * `update(element, item)` brings it up to date; both are called for a new item.
  */
 export function keyed(container, items, { key, create, update }) {
   const old = new Map([...container.children].filter((child) => child.dataset.key !== undefined).map((child) => [child.dataset.key, child]));
@@ -57,7 +57,7 @@ export function keyed(container, items, { key, create, update }) {
   for (const child of [...container.children]) if (child.dataset.key === undefined) child.remove();
 }
 
-/** The grey shapes are over: take them away. Returns whether they were there. */
+/** Remove a placeholder's grey shapes. Returns whether there were any. */
 export function endLoading(slot) {
   if (slot.getAttribute("aria-busy") !== "true") return false;
   slot.removeAttribute("aria-busy");

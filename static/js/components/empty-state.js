@@ -1,4 +1,4 @@
-/** Nothing here yet: what that means, and what to do next. */
+/** The text in place of an empty list: what it means, and what to do next. */
 
 import { h } from "./dom.js";
 

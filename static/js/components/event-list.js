@@ -6,7 +6,7 @@ import { setTime, timeElement } from "./time-element.js";
 
 const SEVERITIES = { info: "Note", ok: "Good", warn: "Warning", bad: "Fault" };
 
-/** New ones are read out politely; those that were there first are not, and the times that tick never. */
+/** A screen reader reads new events; not the first ones, and not the times. */
 export function showEvents(slot, events) {
   if (slot.querySelector(".events") !== null) setAttribute(slot, "aria-live", "polite");
   setAttribute(slot, "aria-relevant", "additions");

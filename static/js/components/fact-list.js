@@ -1,4 +1,4 @@
-/** Names and values, side by side: made once, changed in place. */
+/** A list of names and values: made once, changed in place. */
 
 import { h, keyed, setText } from "./dom.js";
 

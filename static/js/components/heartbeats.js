@@ -1,4 +1,4 @@
-/** The last checks as bars, oldest first; in words for those who do not see them, one by one on hover. */
+/** The last checks as bars, oldest first; as text for screen readers, each with a tooltip. */
 
 import { joined, latency } from "../models/number-format.js";
 import { checksText } from "../models/overview.js";
@@ -13,7 +13,7 @@ export function heartbeats() {
   return h("span", { class: "beats", role: "img", "aria-label": "No checks yet" }, bars);
 }
 
-/** `checks`: [{at, state, latency_ms}], oldest first. Fewer than there are bars stand at the right. */
+/** `checks`: [{at, state, latency_ms}], oldest first. Fewer checks than bars fill the right. */
 export function setHeartbeats(element, checks) {
   setAttribute(element, "aria-label", checksText(checks));
   const shown = checks.slice(-BARS);

@@ -1,4 +1,4 @@
-/** One back end's process in full, in the side panel. */
+/** The side panel with the details of one instance of a back end. */
 
 import { count, joined, latency, percent } from "../models/number-format.js";
 import { answeredText, flowP95, laneText } from "../models/overview.js";

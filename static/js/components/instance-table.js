@@ -67,7 +67,7 @@ const COLUMNS = {
       cell.className = tone === "quiet" ? "" : `is-${tone}`;
     },
   }),
-  /** On the Gateway page it is what one came to see. */
+  /** The breaker's column on the Gateway page, which stays on a phone. */
   keptBreaker: () => ({ ...COLUMNS.breaker(), keep: true, tagged: true }),
   restart: () => ({
     label: "",

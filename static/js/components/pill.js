@@ -1,4 +1,4 @@
-/** A state as a word with a colour. */
+/** A pill: a state's name with its colour. */
 
 import { h, setAttribute, setText } from "./dom.js";
 

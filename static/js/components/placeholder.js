@@ -1,20 +1,20 @@
-/** The place a macro `slot` keeps: grey shapes first, then one element that stays, or a sentence. */
+/** The macro `placeholder`: grey shapes first, then one element that stays, or a sentence. */
 
 import { h, endLoading } from "./dom.js";
 
 /**
- * Put `element` into the slot, or (with null) a `tag` of class `classes` that is made once. Returns what stands
- * there now.
+ * Replace the grey shapes by `element`, or (with null) by a `tag` of class `classes` that is made once. Returns the
+ * element that is shown.
  */
-export function fillPlaceholder(slot, element, tag = "div", classes = "") {
-  endLoading(slot);
-  const now = slot.firstElementChild;
+export function fillPlaceholder(placeholder, element, tag = "div", classes = "") {
+  endLoading(placeholder);
+  const now = placeholder.firstElementChild;
   if (element === null) {
     if (now?.dataset.placeholder === classes) return now;
     const made = h(tag, { class: classes, "data-placeholder": classes });
-    slot.replaceChildren(made);
+    placeholder.replaceChildren(made);
     return made;
   }
-  if (now !== element && !(now?.dataset.empty && now.dataset.empty === element.dataset.empty)) slot.replaceChildren(element);
+  if (now !== element && !(now?.dataset.empty && now.dataset.empty === element.dataset.empty)) placeholder.replaceChildren(element);
   return element;
 }

@@ -1,4 +1,4 @@
-/** Sessions, newest first, each with a link to read along. */
+/** A list of sessions, newest first, each with a link to it. */
 
 import { sessionActivity } from "../models/connections.js";
 import { count, counted } from "../models/number-format.js";
@@ -6,15 +6,15 @@ import { h, keyed, setText } from "./dom.js";
 import { emptyState } from "./empty-state.js";
 import { fillPlaceholder } from "./placeholder.js";
 
-/** What stands where no session is in use; `kept` is how many there are at rest. */
-export function noSessions(kept) {
-  const title = kept === 0 ? "No session yet." : `No session has participants. ${kept === 1 ? "One is" : `${count(kept)} are`} stored for participants who return.`;
+/** The text where no session has participants; `stored`: the number of sessions without any. */
+export function noSessions(stored) {
+  const title = stored === 0 ? "No session yet." : `No session has participants. ${stored === 1 ? "One is" : `${count(stored)} are`} stored for participants who return.`;
   return emptyState(title, "Open ", h("a", { href: "/translation" }, "Translation"), " to begin one with a microphone or a recording.");
 }
 
-export function showSessions(slot, sessions, kept) {
+export function showSessions(slot, sessions, stored) {
   if (sessions.length === 0) {
-    fillPlaceholder(slot, noSessions(kept));
+    fillPlaceholder(slot, noSessions(stored));
     return;
   }
   keyed(fillPlaceholder(slot, null, "ul", "session-list"), sessions, {

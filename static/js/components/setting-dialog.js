@@ -1,10 +1,10 @@
-/** The dialog in which one value is changed while the service runs. */
+/** The dialog that changes one setting while the service runs. */
 
 import { control, ProblemError } from "../control-api.js";
 import { parsed } from "../models/settings.js";
 import { h, setText } from "./dom.js";
 
-/** Resolves to the answer of PATCH /api/config, or null where it was left. `isShared`: by several workers. */
+/** Resolves to the response of PATCH /api/config, or null where it was cancelled. `isShared`: by several workers. */
 export function openSettingDialog(row, { isShared = false } = {}) {
   const type = typeof row.value;
   const initial = type === "string" ? row.value : JSON.stringify(row.value);

@@ -1,4 +1,4 @@
-/** The dialog that shows what a file of settings would change, and changes it. */
+/** The dialog that shows what a settings file would change, and applies it. */
 
 import { controlText, ProblemError } from "../control-api.js";
 import { isolated } from "../models/bidi.js";
@@ -7,7 +7,7 @@ import { h, setText } from "./dom.js";
 
 const TYPE = "application/yaml";
 
-/** Resolves to the answer of POST /api/config/import, or null where nothing was changed. */
+/** Resolves to the response of POST /api/config/import, or null where nothing was changed. */
 export async function openImportDialog(file) {
   const text = await file.text();
   const fault = h("p", { class: "is-bad small", id: "import-fault", dir: "auto", role: "alert" });
@@ -24,7 +24,7 @@ export async function openImportDialog(file) {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "import-title" }, form);
   let answer = null;
 
-  async function ask(path) {
+  async function post(path) {
     try {
       return await controlText("POST", path, text, TYPE);
     } catch (error) {
@@ -39,12 +39,12 @@ export async function openImportDialog(file) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     apply.disabled = true;
-    answer = await ask("/api/config/import");
+    answer = await post("/api/config/import");
     if (answer !== null) dialog.close();
   });
   document.body.append(dialog);
   dialog.showModal();
-  const plan = await ask("/api/config/import?dry_run=true");
+  const plan = await post("/api/config/import?dry_run=true");
   if (plan !== null) {
     list.replaceChildren(...plan.changes.map((change) => row(change.path, `${isolated(shown(change.old))} → ${isolated(shown(change.new))}`, outcome(change))));
     if (plan.changes.length === 0) list.append(h("li", {}, "Nothing: the file has the values that are in force."));

@@ -1,9 +1,9 @@
 /**
- * Work through a long queue in short slices: between two of them the browser paints and handles input, also in a
- * tab in the background, where timers hardly run.
+ * Runs a long task in short slices: between two of them the browser paints and handles input. It also runs in a tab
+ * in the background, where timers are throttled.
  */
 
-/** A slice ends after this long (ms), or after this many steps where the clock stands. */
+/** A slice ends after this long (ms), or after this many steps. */
 const SLICE = 8;
 const STEPS = 50;
 
@@ -13,12 +13,12 @@ export class SlicedTask {
   #first;
   #isScheduled = false;
   #waiting = [];
-  /** Open while there is more than one slice to do. */
+  /** Open while the task has further slices, else null. */
   #channel = null;
 
   /**
    * `step()` does one piece of work and returns false when there is none; `after(isDone)` is called after each
-   * slice. The first slice has `first` steps at least: what is seen at once comes at once.
+   * slice. The first slice has at least `first` steps, so that what is visible is done at once.
    */
   constructor(step, { after = () => {}, first = 0 } = {}) {
     this.#step = step;
@@ -26,7 +26,7 @@ export class SlicedTask {
     this.#after = after;
   }
 
-  /** There is work. What is little is done before the next paint. */
+  /** There is work: start the task. Short work is done before the next paint. */
   wake() {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -44,7 +44,7 @@ export class SlicedTask {
     try {
       for (let steps = 0; !isDone && (steps < least || (steps < STEPS && performance.now() < end)); steps += 1) isDone = this.#step() === false;
     } finally {
-      // A step that failed is not done again; the others are not to wait for ever.
+      // A step that failed is not repeated; the others go on.
       this.#isScheduled = !isDone;
       this.#go(isDone);
     }
@@ -52,7 +52,7 @@ export class SlicedTask {
     if (!this.#isScheduled) for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  /** On to the next slice, if there is one. */
+  /** Schedule the next slice, if there is one. */
   #go(isDone) {
     if (isDone) {
       this.#channel?.port1.close();

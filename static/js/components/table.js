@@ -1,17 +1,12 @@
 /**
- * A table that changes in place: rows by key, sortable, filterable, and held in their order while someone
- * points at them or has the focus in them.
+ * A table that changes in place: rows by key, sortable, filterable, and held in their order while the pointer or the
+ * focus is in them.
  */
 
 import { filtered, held, sorted } from "../models/table-rows.js";
 import { h, keyed, setAttribute, setText } from "./dom.js";
 
-/**
- * columns: [{label, name?, number?, keep?, full?, sort?(row), create?(row) -> node, update(node, row) | text(row)}].
- * The first column names the row. `keep`: stays on a phone. `extra`: the first to go
- * where there is little room. `tagged`: in the list the label stands before the value, as it does before numbers. `words(row)`: what a filter looks in.
- */
-/** Whether a column's text may be a name, an id or a back end's words, in whatever script. */
+/** Whether a column's text may be a name, an id or a back end's text, in any script. */
 const isOfPeople = (column) => column.text !== undefined && !column.number;
 
 export class Table {
@@ -34,6 +29,12 @@ export class Table {
   /** Rows shown at most. */
   limit = Infinity;
 
+  /**
+   * columns: [{label, name?, number?, keep?, full?, sort?(row), create?(row) -> node, update(node, row) | text(row)}].
+   * The first column names the row. `keep`: stays on a phone; `extra`: the first to be left out where there is little
+   * room; `tagged`: on a phone the label stands before the value, as it does before numbers. `words(row)`: the texts
+   * that the filter looks in.
+   */
   constructor({ caption, columns, key, words = () => [], sort = null, href = null, onOpen = null, onSort = () => {}, classes = "table-list" }) {
     this.#columns = columns;
     this.#key = key;
@@ -62,17 +63,17 @@ export class Table {
     this.#showSort();
   }
 
-  /** What it is sorted by: {label, direction}, or null. */
+  /** The sorted column {label, direction}, or null. */
   get sort() {
     return this.#sort;
   }
 
-  /** How many rows the filter lets through. */
+  /** The number of rows that match the filter. */
   get matching() {
     return this.#matching;
   }
 
-  /** How many of them are shown. */
+  /** The number of rows that are shown. */
   get shown() {
     return this.#body.children.length;
   }
@@ -155,7 +156,7 @@ export class Table {
     setAttribute(element, "aria-selected", this.#selected !== null && element.dataset.key === this.#selected ? "true" : null);
   }
 
-  /** A click anywhere in a row opens it, as its link does; the link is what the keyboard finds. */
+  /** A click anywhere in a row opens it, as its link does; the link is for the keyboard. */
   #click(event) {
     const row = event.target.closest("tr[data-href]");
     if (row === null || this.#onOpen === null) return;

@@ -1,4 +1,4 @@
-/** Text to the clipboard, and text as a file. */
+/** Copies text to the clipboard, and saves text as a file. */
 
 import { h } from "./dom.js";
 
@@ -8,7 +8,7 @@ export async function copyText(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Not a secure context, or the browser wants a gesture: the old way works from a click.
+    // Not a secure context, or the browser requires a user gesture: execCommand works from a click.
     return copySelected(text);
   }
 }
@@ -32,6 +32,6 @@ export function saveText(text, { name, type }) {
   document.body.append(link);
   link.click();
   link.remove();
-  // The download has its own hold on the data once it has begun.
+  // Once the download has begun it holds the data itself.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

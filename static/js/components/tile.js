@@ -1,4 +1,4 @@
-/** A large figure with its unit or limit, its recent course, and a note; the frame is the macro `tile`. */
+/** A large figure with its unit or limit, a sparkline, and a note; the frame is the macro `tile`. */
 
 import { UNKNOWN } from "../models/number-format.js";
 import { sparkline } from "../models/series.js";

@@ -1,4 +1,4 @@
-/** `<time>` that says "12 s ago" and keeps saying it right; the moment itself on hover. */
+/** A `<time>` with a relative time such as "12 s ago" that is kept up to date; the tooltip has the absolute time. */
 
 import { absolute, machine, relative } from "../models/time-format.js";
 import { serverNow } from "../page-socket.js";

@@ -1,11 +1,11 @@
-/** Short messages at the lower edge, read out politely; with an action (undo) where there is one. */
+/** Short messages at the lower edge, with an action such as Undo where there is one. */
 
 import { byId, h } from "./dom.js";
 
 const SHOWN_FOR = 8_000;
 const AT_ONCE = 3;
 
-/** `title`: who says it, or what it is. `action`: {label, run} or null. A message with trouble, or one that `stays`, is there until it is dismissed. */
+/** `action`: {label, run} or null. An error, or a message that `stays`, is shown until it is dismissed. */
 export function toast(text, { title = "", tone = "", action = null, stays = tone === "bad" } = {}) {
   const box = byId("toasts");
   const end = () => element.remove();

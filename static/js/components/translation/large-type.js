@@ -13,7 +13,7 @@ export class LargeType {
   #full;
   #preferences;
 
-  /** `opener` begins it, `leave` ends it, `full` fills the screen too, where the browser can. */
+  /** Buttons: `opener` turns it on, `leave` off, `full` toggles full screen where the browser has it. */
   constructor({ opener, leave, full, preferences }) {
     this.#opener = opener;
     this.#leave = leave;

@@ -3,11 +3,11 @@
 import { FLOOR_DB, LevelMeter, levelText, share } from "../../models/levels.js";
 import { setAttribute, setText } from "../dom.js";
 
-/** The meter is drawn this often at most (ms); its words for a screen reader change far less. */
+/** The meter is drawn this often at most (ms); its text for screen readers far less often. */
 const DRAW_EVERY = 50;
-/** For those who asked for less motion: often enough to see whether one is heard. */
+/** The same with reduced motion: often enough to see whether the microphone works. */
 const DRAW_CALMLY = 500;
-const WORDS_EVERY = 1000;
+const TEXT_EVERY = 1000;
 /** Blocks of 40 ms in the waveform: eleven seconds. */
 const COLUMNS = 280;
 
@@ -20,7 +20,7 @@ export class MeterView {
   #peaks = [];
   #calm = matchMedia("(prefers-reduced-motion: reduce)");
   #drawnAt = -Infinity;
-  #saidAt = -Infinity;
+  #textAt = -Infinity;
 
   constructor({ element, figures, canvas }) {
     this.#element = element;
@@ -61,8 +61,8 @@ export class MeterView {
     for (const [index, bar] of this.#bars.entries()) {
       setAttribute(bar, "data-on", index < lit || index === top);
     }
-    if (now - this.#saidAt >= WORDS_EVERY) {
-      this.#saidAt = now;
+    if (now - this.#textAt >= TEXT_EVERY) {
+      this.#textAt = now;
       setAttribute(this.#element, "aria-valuenow", Math.max(-60, Math.round(level)));
       setAttribute(this.#element, "aria-valuetext", levelText(level));
     }
@@ -83,7 +83,7 @@ export class MeterView {
     const step = width / COLUMNS;
     const left = width - this.#peaks.length * step;
     for (const [index, peak] of this.#peaks.entries()) {
-      // Speech is mostly far below full scale: a square root shows it without hiding that it is far.
+      // Speech is mostly far below full scale: a square root makes it visible.
       const tall = Math.max(ratio, Math.sqrt(peak) * height);
       context.fillRect(left + index * step, (height - tall) / 2, Math.max(1, step * 0.6), tall);
     }

@@ -1,11 +1,11 @@
 /**
- * A long list in blocks of some fifty rows each. The browser skips blocks that are out of view as a whole, so what
- * a new row costs does not grow with the list.
+ * A long list in blocks of some fifty rows each. The browser skips whole blocks that are out of view, so the cost of a
+ * new row does not grow with the list.
  */
 
 import { h } from "../dom.js";
 
-/** Rows that a block is filled up to, and past which it is cut in two. */
+/** A block is filled up to `FULL` rows, and split in two past `TOO_MANY`. */
 const FULL = 50;
 const TOO_MANY = 100;
 
@@ -17,7 +17,7 @@ export class RowBlocks {
     this.#list = list;
   }
 
-  /** Put `row` before the row `next`, or at the end where it is null. One that stands right is not moved. */
+  /** Put `row` before the row `next`, or at the end where it is null. A row in the right place is not moved. */
   place(row, next) {
     const old = row.parentNode;
     if (old !== null && following(row) === next) return;
@@ -60,7 +60,7 @@ function following(row) {
   return row.nextElementSibling ?? row.parentNode.nextElementSibling?.firstElementChild ?? null;
 }
 
-/** No role of its own: the rows are the list's. */
+/** Without a role of its own: the rows belong to the list. */
 const block = (...rows) => h("div", { class: "line-block", role: "none" }, ...rows);
 
 function drop(block) {

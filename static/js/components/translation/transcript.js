@@ -1,10 +1,10 @@
 /**
- * The transcript: each line of models/captions.js as spoken and as read, growing in place.
+ * The transcript: each line of models/captions.js with its translations, growing in place.
  *
- * It follows what is said as long as its end is in sight; who scrolls up stays where they are and is told how much
- * came since. Final lines alone are announced.
+ * It follows new lines while its end is in view; a reader who scrolled up stays in place, and a button counts the new
+ * lines. Only final lines are announced to screen readers.
  *
- * Thousands of lines are drawn in slices, the newest first. What a line costs does not depend on how many there are.
+ * Thousands of lines are drawn in slices, the newest first. The cost of a line does not depend on their number.
  */
 
 import { pieces } from "../../models/confidence.js";
@@ -17,17 +17,17 @@ import { SlicedTask } from "../sliced-task.js";
 import { RowBlocks } from "./row-blocks.js";
 import { UnsureWords, unsureWord } from "./unsure-words.js";
 
-/** Nearer to the end than this (px) counts as at the end. */
+/** Within this distance of the end (px) the reader is at the end. */
 const NEAR = 56;
-/** Announcements kept for a screen reader that is still reading. */
+/** Announcements that stay for a screen reader that is still reading. */
 const ANNOUNCED = 4;
-/** More lines than this that have changed at once are put in order once, not one by one. */
+/** More changed lines than this are sorted once, not inserted one by one. */
 const MANY = 50;
-/** Colours of speakers; then they begin again, the name tells them apart. */
+/** Colours of speakers; further speakers use them again. */
 const COLOURS = 6;
 
-/** Lines that a window has room for, about: of a history these are drawn at once. */
-const SEEN = 24;
+/** About the number of lines that fit a window: of a history these are drawn at once. */
+const VISIBLE = 24;
 
 export class Transcript {
   #scope = new Scope();
@@ -38,15 +38,15 @@ export class Transcript {
   #jump;
   #announce;
   #rows = new Map();
-  /** Ids of the lines that are shown, or will be when their turn comes. */
+  /** Ids of the lines that are shown, or waiting to be drawn. */
   #shown = new Set();
-  /** Lines that have changed since they were drawn; and those whose turn it is, the next one last. */
+  /** Lines that changed since they were drawn; and those that wait to be drawn, the next one last. */
   #changed = new Set();
-  #turns = [];
-  #drawing = new SlicedTask(() => this.#drawOne(), { after: () => this.#scheduleFollow(), first: SEEN });
+  #pending = [];
+  #drawing = new SlicedTask(() => this.#drawOne(), { after: () => this.#scheduleFollow(), first: VISIBLE });
   #unsure;
-  /** Rows that promise a translation. */
-  #promised = new Set();
+  /** Rows that show an awaited translation. */
+  #awaited = new Set();
   #targets = [];
   #offer = null;
   #nameOf;
@@ -63,7 +63,7 @@ export class Transcript {
   #resize;
 
   /**
-   * Elements; `nameOf(line)` is who spoke; `isOwn(line)`: whether the reader said it; `now()`: the service's time,
+   * Elements; `nameOf(line)`: the speaker's name; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time,
    * epoch ms.
    */
   constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true }) {
@@ -99,17 +99,17 @@ export class Transcript {
     this.#scope.close();
   }
 
-  /** Until told otherwise nothing is announced: a history that is read in is not news. */
+  /** While true, the initial value, nothing is announced: a loaded history is not new. */
   set isQuiet(value) {
     this.#quiet = value;
   }
 
-  /** How many lines there are to see. */
+  /** The number of lines that are shown. */
   get length() {
     return this.#shown.size;
   }
 
-  /** What the reader reads in, and what the back ends offer. */
+  /** Set the target languages and the back ends' offer. */
   show({ targets, offer }) {
     this.#targets = targets;
     this.#offer = offer;
@@ -119,24 +119,24 @@ export class Transcript {
 
   /** A line has changed; `draw()` shows it. */
   update(line) {
-    // The engine heard no word after all: there is nothing to show.
+    // The engine recognised no word after all: there is nothing to show.
     if (line.final && !line.error && line.text.trim() === "") this.#shown.delete(line.id);
     else {
       if (!this.#isFollowing && !this.#shown.has(line.id)) this.#missed.add(line.id);
       this.#shown.add(line.id);
-      this.#tell(line);
+      this.#announceLine(line);
     }
     this.#changed.add(line);
   }
 
-  /** Show what has changed: what is little before the next paint, what is much in slices. */
+  /** Draw the changed lines: a few before the next paint, many in slices. */
   draw() {
     if (this.#changed.size > 0 && this.#mayDraw()) this.#drawing.wake();
   }
 
-  /** Time has passed: translations that did not come are no longer promised. */
+  /** Time has passed: translations that did not arrive are no longer shown as awaited. */
   refresh() {
-    for (const { line } of this.#promised) this.update(line);
+    for (const { line } of this.#awaited) this.update(line);
     this.draw();
   }
 
@@ -147,8 +147,8 @@ export class Transcript {
   }
 
   clear() {
-    for (const all of [this.#rows, this.#shown, this.#changed, this.#promised, this.#missed, this.#announced, this.#unsure]) all.clear();
-    this.#turns = [];
+    for (const all of [this.#rows, this.#shown, this.#changed, this.#awaited, this.#missed, this.#announced, this.#unsure]) all.clear();
+    this.#pending = [];
     this.#blocks.clear();
     this.#isFollowing = true;
     this.#showJump();
@@ -160,30 +160,30 @@ export class Transcript {
     this.#follow();
   }
 
-  // --- whose turn it is -------------------------------------------------------------------------------------
+  // --- the order of drawing ---------------------------------------------------------------------------------
 
   /** Draw the next line. False when there is none. */
   #drawOne() {
-    if (this.#changed.size > 0) this.#line();
-    const line = this.#turns.pop();
+    if (this.#changed.size > 0) this.#enqueueChanged();
+    const line = this.#pending.pop();
     if (line === undefined) return false;
-    // Another session's, of before.
+    // A line of the session before.
     if (this.#captions.get(line.id) !== line) return true;
     if (this.#shown.has(line.id)) this.#put(line);
     else this.#remove(line.id);
     return true;
   }
 
-  /** Give what has changed its turn: the newest first, and before those that wait already. */
-  #line() {
+  /** Put the changed lines before those that wait already, the newest first. */
+  #enqueueChanged() {
     const changed = this.#changed;
     this.#changed = new Set();
     if (changed.size > MANY) {
-      for (const line of this.#turns) changed.add(line);
-      this.#turns = this.#captions.lines.filter((line) => changed.has(line));
+      for (const line of this.#pending) changed.add(line);
+      this.#pending = this.#captions.lines.filter((line) => changed.has(line));
     } else {
       const inOrder = [...changed].map((line) => [this.#captions.indexOf(line), line]).sort(([one], [other]) => one - other);
-      for (const [, line] of inOrder) this.#turns.push(line);
+      for (const [, line] of inOrder) this.#pending.push(line);
     }
   }
 
@@ -197,9 +197,9 @@ export class Transcript {
     setAttribute(row.element, "data-revision", line.revision);
     setAttribute(row.element, "data-final", String(line.final));
     setAttribute(row.element, "data-gap", line.error ? (line.error.final ? "final" : "kept") : null);
-    this.#fillWho(line);
-    this.#fillSaid(line);
-    this.#fillRead(line);
+    this.#fillSpeaker(line);
+    this.#fillOriginal(line);
+    this.#fillTranslations(line);
   }
 
   #create(line) {
@@ -207,7 +207,7 @@ export class Transcript {
       speaker: h("span", { class: "line-speaker", dir: "auto" }),
       meta: h("span", { class: "line-meta" }, h("time", {}), h("span", { "data-part": "language" })),
       said: h("div", { class: "line-said", dir: "auto" }),
-      // Beside each line it is to be seen and not to be read out: unsure words say theirs when they have the focus.
+      // Not read out beside each line: unsure words have theirs when they have the focus.
       confidence: h("span", { class: "line-confidence", "aria-hidden": "true" }),
       read: h("div", { class: "line-read" }),
     };
@@ -223,7 +223,7 @@ export class Transcript {
     return row;
   }
 
-  /** In the order of the captions; an element that stands right is not moved, so that nothing in it loses focus. */
+  /** Place a row in the order of the captions. A row in the right place is not moved, so that it keeps the focus. */
   #place(line, row) {
     const lines = this.#captions.lines;
     let index = this.#captions.indexOf(line) + 1;
@@ -238,11 +238,11 @@ export class Transcript {
     this.#blocks.remove(row.element);
     this.#rows.delete(id);
     this.#missed.delete(id);
-    this.#promised.delete(row);
+    this.#awaited.delete(row);
     this.#unsure.removed(row, this.#captions.indexOf(row.line));
   }
 
-  #fillWho(line) {
+  #fillSpeaker(line) {
     const { speaker, meta } = this.#rows.get(line.id);
     setText(speaker, this.#nameOf(line));
     setAttribute(speaker, "data-speaker", (this.#captions.speakerNumber(line) % COLOURS) + 1);
@@ -254,8 +254,8 @@ export class Transcript {
     setAttribute(language, "title", line.language ? languageName(line.language) : null);
   }
 
-  /** A revision's words do not change: what is drawn stays, and with it focus and selection. */
-  #fillSaid(line) {
+  /** A revision's text does not change: a drawn one stays, with its focus and selection. */
+  #fillOriginal(line) {
     const row = this.#rows.get(line.id);
     const { said, confidence } = row;
     const drawn = JSON.stringify([line.revision, line.final, line.language, line.error]);
@@ -282,17 +282,17 @@ export class Transcript {
     return element;
   }
 
-  #fillRead(line) {
+  #fillTranslations(line) {
     const row = this.#rows.get(line.id);
     const { read } = row;
     const targets = this.#targets.length > 0 ? this.#targets : [...line.translations.keys()];
     const cells = targets
       .map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now() }) }))
       .filter(({ kind, text }) => kind !== "none" || text !== "")
-      // Beside a real translation "as spoken" is no news.
+      // Beside a translation "as spoken" adds nothing.
       .filter((cell, index, all) => cell.kind !== "same" || (index === 0 && all.every(({ kind }) => kind === "same")));
-    if (line.final && cells.some(({ kind }) => kind === "waiting")) this.#promised.add(row);
-    else this.#promised.delete(row);
+    if (line.final && cells.some(({ kind }) => kind === "waiting")) this.#awaited.add(row);
+    else this.#awaited.delete(row);
     const shown = new Map([...read.children].map((child) => [child.dataset.language, child]));
     for (const { target, kind, text } of cells) {
       const old = shown.get(target);
@@ -314,10 +314,10 @@ export class Transcript {
 
   // --- following --------------------------------------------------------------------------------------------
 
-  /** Only the reader scrolls up; what grows below does not end the following. */
+  /** Only the reader's scrolling up ends the following; growth below does not. */
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
-    // Where what is above became lower, the browser moved the place: that was nobody's wish.
+    // Where content above shrank, the browser moved the position, not the reader.
     const isUp = scrollTop < this.#top - 1 && scrollHeight === this.#height;
     if (this.#isFollowing && scrollHeight !== this.#height) this.#scheduleFollow();
     this.#top = scrollTop;
@@ -358,13 +358,13 @@ export class Transcript {
 
   // --- screen readers ---------------------------------------------------------------------------------------
 
-  /** Say a final once, in the language that is read: the original, or the translation when it is there. */
-  #tell(line) {
+  /** Announce a final line once, in the language that is read: the original, or the translation once it is there. */
+  #announceLine(line) {
     if (this.#announced.has(line.id) || !line.final) return;
     const text = this.#announcement(line);
     if (text === null) return;
     this.#announced.add(line.id);
-    // What one has said oneself is no news, and read out it would go into the microphone.
+    // The reader's own words are not announced: the microphone would capture them again.
     if (this.#quiet || this.#isOwn(line)) return;
     while (this.#announce.children.length >= ANNOUNCED) this.#announce.firstElementChild.remove();
     this.#announce.append(h("p", { lang: text.language, dir: "auto" }, h("span", { lang: "en", dir: "auto" }, `${this.#nameOf(line)}: `), text.words));

@@ -1,6 +1,6 @@
 /**
- * The words that the engine was not sure of, by keyboard: one of all is in the tab order, the last one; arrows go
- * from there. Its number is read out when it has the focus, and not where a line is read as a whole.
+ * Keyboard access to words with a low confidence: the last one is in the tab order, and arrow keys move from there.
+ * A word's confidence is read out when it has the focus, not when its whole line is read.
  */
 
 import { h, setAttribute } from "../dom.js";
@@ -31,28 +31,28 @@ export class UnsureWords {
     this.#scroll.removeEventListener("focusout", this.#blurred);
   }
 
-  /** A row has other words than before. */
+  /** A row has new words. */
   filled(row) {
     const stop = this.#stop;
     if (stop !== null && stop.row !== row) {
       const isLater = row.unsure.length > 0 && row.line.at >= stop.row.line.at && stop.element !== document.activeElement;
       if (isLater) this.#move(row, row.unsure.at(-1));
     } else if (row.unsure.length > 0) this.#move(row, row.unsure.at(-1));
-    else if (stop !== null) this.#lost(this.#captions.indexOf(row.line));
+    else if (stop !== null) this.#moveFrom(this.#captions.indexOf(row.line));
   }
 
-  /** A row that stood at `index` is gone. */
+  /** The row at `index` was removed. */
   removed(row, index) {
-    if (this.#stop?.row === row) this.#lost(index);
+    if (this.#stop?.row === row) this.#moveFrom(index);
   }
 
   clear() {
     this.#stop = null;
   }
 
-  #lost(index) {
+  #moveFrom(index) {
     this.#stop = null;
-    const row = this.#beyond(index, -1) ?? this.#beyond(index - 1, 1);
+    const row = this.#nextRow(index, -1) ?? this.#nextRow(index - 1, 1);
     if (row !== null) this.#move(row, row.unsure.at(-1));
   }
 
@@ -62,8 +62,8 @@ export class UnsureWords {
     this.#stop = { row, element };
   }
 
-  /** The next row with such words, from a line's place on. */
-  #beyond(index, step) {
+  /** The next row with such words from the index on, in steps of `step`. */
+  #nextRow(index, step) {
     const { lines } = this.#captions;
     for (let at = index + step; at >= 0 && at < lines.length; at += step) {
       const row = this.#rowOf(lines[at]);
@@ -87,7 +87,7 @@ export class UnsureWords {
     if (element !== document.activeElement) return this.#stop;
     const beside = row.unsure[row.unsure.indexOf(element) + step];
     if (beside !== undefined) return { row, element: beside };
-    const other = this.#beyond(this.#captions.indexOf(row.line), step);
+    const other = this.#nextRow(this.#captions.indexOf(row.line), step);
     return other === null ? null : { row: other, element: other.unsure.at(step < 0 ? -1 : 0) };
   }
 
@@ -101,7 +101,7 @@ export class UnsureWords {
   };
 }
 
-/** A word as an element. */
+/** The element of an unsure word. */
 export function unsureWord({ text, confidence }) {
   return h("span", { class: "unsure", tabindex: "-1", "data-confidence": confidence.toFixed(2) }, text);
 }
