@@ -1,6 +1,6 @@
 """Reads the chunked coding (RFC 9112, 7.1), strictly. Pure.
 
-Not llhttp's part: it does not stop where a message ends, and what follows is the next request's.
+Not left to llhttp: it does not stop at the end of a message, and the bytes after it are the next request's.
 """
 
 import re
@@ -12,9 +12,9 @@ from orch.front.http1.refusals import FAULT, BadRequestError, judge_header_line
 SIZE_DIGITS: Final = 15
 """Hexadecimal digits of a chunk's size: less than 2**60, so that no peer's signed 64 bits overflow."""
 LINE_BYTES: Final = 1024
-"""Bytes of the line with a chunk's size and extensions. Extensions are read by nobody."""
+"""Bytes of the line with a chunk's size and extensions. Extensions are ignored."""
 EXTENSION_BYTES: Final = 16 * 1024
-"""Bytes of all extensions of a message (Go's limit): bytes sent for nothing cost us the same as others."""
+"""Bytes of all extensions of a message (Go's limit): ignored bytes cost as much as others."""
 
 AT_ONCE: Final = 512
 """Small chunks read in one turn: a millisecond or two."""
@@ -51,10 +51,10 @@ class _Part(Enum):
 
 
 class ChunkDecoder:
-    """Takes the bytes of one chunked message and gives those of its body.
+    """Decodes the body of one chunked message.
 
-    The mutable state is the part that is being read, the bytes still to come of this chunk, and what was
-    counted. Trailers are checked, counted and left out: a header that comes late has passed nobody's checks.
+    The mutable state is the part that is being read, the bytes still to come of this chunk, and the counts.
+    Trailers are checked, counted and dropped: a header that comes after the body has passed no checks.
     """
 
     __slots__ = (
@@ -89,9 +89,9 @@ class ChunkDecoder:
     def feed(self, data: bytes) -> tuple[bytes, int]:
         """Return the body's bytes in ``data`` and how many bytes of it were used.
 
-        What was not used is to be given again, with more after it; once ``is_done``, it belongs to the next
-        message. Where it stops after :data:`AT_ONCE` small chunks, ``has_more`` is true: call again with what
-        was not used, and nothing else. Raises :class:`BadRequestError`.
+        Pass unused bytes again, with more after them; once ``is_done``, they belong to the next message.
+        After :data:`AT_ONCE` small chunks it stops and ``has_more`` is true: call again with the unused bytes
+        and nothing else. Raises :class:`BadRequestError`.
         """
         most = self.small + AT_ONCE
         self.has_more = False

@@ -48,7 +48,7 @@ class HttpConnection:
         return self._reader.parser
 
     async def run(self) -> RequestHead | None:
-        """Serve until the end; return the request that asks for a WebSocket, the last one then."""
+        """Serve until the end; return the request that asks for a WebSocket, which is the last request."""
         reader = self._reader
         limit = self._context.timeouts.head if self._refused is None else REFUSAL_WITHIN
         reader.set_deadline(self._context.now + limit)

@@ -1,4 +1,4 @@
-"""Whole answers that the server gives itself; after each the connection ends. Pure."""
+"""Complete responses of the server itself; after each the connection is closed. Pure."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -10,12 +10,12 @@ from orch.problems import TYPE_PREFIX, ProblemError
 
 
 def problem(error: ProblemError, date: bytes, *, is_head: bool = False) -> bytes:
-    """Return a problem; to HEAD without its body."""
+    """Return a problem (RFC 9457) as a response; without its body if ``is_head``."""
     return _written(error.status, b"" if is_head else error.body(), date, length=len(error.body()))
 
 
 def refused_handshake(error: BadHandshakeError, *, date: bytes) -> bytes:
-    """Return why a WebSocket cannot be had this way, with the version that could (RFC 6455 §4.4)."""
+    """Return the response to a wrong WebSocket handshake; it names the supported version (RFC 6455 §4.4)."""
     document = {
         "type": TYPE_PREFIX + error.kind,
         "title": HTTPStatus(error.status).phrase,

@@ -1,4 +1,4 @@
-"""One request and its answer, between the application and the connection."""
+"""One request and its response, between the application and the connection."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,21 +22,21 @@ from orch.front.link import BREATH, ClientGoneError, drain
 from orch.front.scopes import http_scope
 from orch.problems import ProblemError
 
-#: Bytes of a body that the application did not want which are read and dropped so that the connection can be
-#: kept; with more to come the connection ends with the answer.
+#: Bytes of a body that the application left unread which are read and dropped to keep the connection open;
+#: if more is to come, the connection ends with the response.
 DISCARDED: Final = 65_536
-#: Bytes of a body up to which it is copied to go out with the head in one call.
+#: Bytes of a body up to which it is copied, so that head and body are sent in one call.
 COPIED: Final = 65_536
 
 _log = structlog.get_logger("front")
 
 
 class Exchange:
-    """One request and its answer: the application's ``receive`` and ``send``.
+    """One request and its response: the application's ``receive`` and ``send``.
 
-    ``receive`` reads the socket in the task that calls it, so that nothing is read which nobody asks for.
-    After the body it waits for the client's end; what comes instead is the next request, which is kept up to
-    the parser's bound.
+    ``receive`` reads the socket in the task that calls it, so that nothing is read before the application
+    asks for it. After the body it waits until the client disconnects; bytes that come instead belong to the
+    next request, and the parser stores them up to its limit.
     """
 
     __slots__ = (
@@ -91,7 +91,7 @@ class Exchange:
     # What the application calls.
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next part of the body, or the end of the client."""
+        """Return the next part of the body, or ``http.disconnect``."""
         if self._is_received:
             await self._watch()
             return {"type": "http.disconnect"}
@@ -113,7 +113,7 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": not self._is_received}
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Take a part of the answer; it waits while the client takes less than it is given."""
+        """Send a part of the response; wait while the client reads more slowly than the application sends."""
         if message["type"] == "http.response.body":
             body = message.get("body", b"")
             more = message.get("more_body", False)
@@ -129,9 +129,9 @@ class Exchange:
                 raise RuntimeError("The response has already started.")
             self._started = (message["status"], message.get("headers", ()))
         else:
-            raise RuntimeError(f"There is no {message['type']} in an answer.")
+            raise RuntimeError(f"{message['type']} is not a part of an HTTP response.")
 
-    # How it is done.
+    # Internals.
 
     def _start(self, length: int | None) -> bytes:
         assert self._started is not None  # noqa: S101 - the caller has looked
@@ -146,7 +146,7 @@ class Exchange:
         )
 
     def _is_too_much_unread(self) -> bool:
-        """Return whether so much of the body is still to come that the connection is better ended."""
+        """Return whether so much of the body is still to come that the connection should end."""
         if self._is_read:
             return False
         if not self._continued:
@@ -154,11 +154,11 @@ class Exchange:
         return self._head.is_chunked or (self._head.content_length or 0) > DISCARDED
 
     async def _write(self, wire: bytes, *, is_last: bool) -> None:
-        """Hand ``wire`` on; raise ClientGoneError where nobody takes it."""
+        """Send ``wire``; raise ClientGoneError if the client has disconnected."""
         reader = self._reader
         link = reader.link
         if link.is_closed or self._is_broken:
-            raise ClientGoneError("the client is gone")
+            raise ClientGoneError("the client has disconnected")
         if wire:
             self._is_written = True
             link.offer(wire)
@@ -171,10 +171,10 @@ class Exchange:
             if self._unyielded % BREATH == 0:
                 await trio.lowlevel.checkpoint()
         if link.is_closed:
-            raise ClientGoneError("the client is gone")
+            raise ClientGoneError("the client has disconnected")
 
     async def _read_body(self) -> bool:
-        """Read more of the body into the events; return whether there is more to hope for."""
+        """Read more of the body into the events; return False if no more will come."""
         reader = self._reader
         if not self._continued:
             self._continued = True
@@ -201,7 +201,7 @@ class Exchange:
         return False
 
     async def _take(self, data: bytes) -> None:
-        """Read a body's bytes, at the pace that small chunks are read with."""
+        """Parse bytes of the body, and pause if it comes in too many small chunks."""
         reader = self._reader
         while True:
             before = reader.parser.small_chunks
@@ -216,7 +216,7 @@ class Exchange:
             data = b""
 
     def _break(self, error: BadRequestError) -> None:
-        """End an exchange whose body turned out wrong; the application is told that its client is gone."""
+        """Refuse a request whose body is malformed; the application receives ``http.disconnect``."""
         self._is_broken = True
         if self._is_written:
             self._reader.context.refused[error.kind] += 1
@@ -224,7 +224,7 @@ class Exchange:
             self._reader.refuse(error)
 
     async def _watch(self) -> None:
-        """Wait until the client is gone or the answer is complete."""
+        """Wait until the client has disconnected or the response is complete."""
         reader = self._reader
         self._is_watching = True
         try:
@@ -245,14 +245,14 @@ class Exchange:
             self._is_watching = False
 
     def _end_watch(self) -> None:
-        """Let whoever waits for the client's end know that the answer is complete."""
+        """Wake the task that waits in :meth:`_watch`: the response is complete."""
         if self._is_watching:
             if self._parked is not None:
                 self._parked.set()
             self._reader.link.wake()
 
     async def _end(self) -> bool:
-        """Complete what the application has left; return whether the connection can be used again."""
+        """Finish the response if the application did not; return whether the connection can be used again."""
         reader = self._reader
         if self._is_broken:
             await reader.linger()
@@ -275,7 +275,7 @@ class Exchange:
         return self._is_read or await self._discard()
 
     async def _discard(self) -> bool:
-        """Read the rest of a short body that the application did not want."""
+        """Read and drop the rest of a short body that the application left unread."""
         with trio.move_on_after(self._reader.context.timeouts.close):
             while await self._read_body():
                 if self._is_read:

@@ -1,8 +1,8 @@
-"""What is answered to who speaks HTTP without TLS to a port that speaks TLS. Pure.
+"""The response to plain HTTP at a port that expects TLS. Pure.
 
 The first byte tells them apart: a TLS client begins with a handshake record (22), a request with a letter.
-Browsers ask without TLS where an address is typed in without ``https``; they are sent to the same address
-with it. Whatever else came is told what it means.
+Browsers use plain HTTP if an address is typed without ``https``; they are redirected to the same address with
+it. Other requests get an error that says so.
 """
 
 import re
@@ -17,16 +17,16 @@ _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5
 _TARGET: Final = re.compile(rb"/[!-~]*")
 _SAFE: Final = (b"GET", b"HEAD")
 
-WORDS: Final = "This address speaks TLS. Ask for it with https:// (wss:// for a socket)."
+WORDS: Final = "This address requires TLS. Use https:// (wss:// for a WebSocket)."
 
 
 def is_tls(first: bytes) -> bool:
-    """Return whether the first bytes of a connection are those of TLS; no bytes are."""
+    """Return whether a connection begins with TLS; also true for no bytes."""
     return not first or first[0] == HANDSHAKE
 
 
 def answer(received: bytes, date: bytes) -> bytes:
-    """Return the whole answer to the beginning of a connection; nothing to what is no HTTP at all."""
+    """Return the complete response to the first bytes of a connection; empty if they are not HTTP."""
     if not received[:1].isalpha():
         return b""
     try:

@@ -1,7 +1,7 @@
-"""Every way in which a request is refused before an application sees it, in one table. Pure.
+"""All reasons for which a request is refused before the application sees it, in one table. Pure.
 
-The kinds are stable words: they are counted, logged and tested for. Each has the status it is answered with;
-after any of them the connection is closed, because where the next request begins can no longer be known.
+The kinds are stable words: they are counted, logged and tested for. Each has its response status. The
+connection is closed after any of them, because the beginning of the next request is no longer known.
 """
 
 import re
@@ -57,7 +57,7 @@ REFUSALS: Final = {
 
 
 class BadRequestError(Exception):
-    """A request that is refused: answer with ``status``, count under ``kind``, close the connection."""
+    """A request is refused: send ``status``, count it as ``kind``, close the connection."""
 
     def __init__(self, kind: str, detail: str = "") -> None:
         self.kind = kind
@@ -73,17 +73,17 @@ FAULT: Final = re.compile(
     rb"|(?P<bare_cr>\r(?=[^\n]))"
     rb"|(?P<folded_line>\n(?=[ \t]))"
 )
-"""The first byte that no head may have, named by the refusal it leads to.
+"""The first byte that a head must not have; the group's name is the kind of the refusal.
 
-Whether a byte is one never depends on more than the byte after it, so that what has come so far can be judged
-without waiting for the rest: a head that never ends is refused as soon as it is wrong.
+That never depends on more than the following byte, so a head can be checked before it is complete: one that
+never ends is refused at its first wrong byte.
 """
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-"""What a method or a header's name is made of (RFC 9110, 5.6.2); ``bytes.translate`` deletes it."""
+"""Characters of a method or a header name (RFC 9110, 5.6.2), for ``bytes.translate`` to delete."""
 
 
 def judge_header_line(line: bytes) -> str | None:
-    """Return the kind of refusal for one header line without its end, or ``None`` where it is well formed."""
+    """Return the kind of refusal for one header line without its end, or ``None`` if it is well formed."""
     name, colon, _ = line.partition(b":")
     if not colon or not name:
         return "header_line_invalid"

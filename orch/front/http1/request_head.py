@@ -1,6 +1,6 @@
-"""Reads the head of a request: llhttp splits it, and what llhttp lets pass is refused here. Pure.
+"""Reads the head of a request with llhttp, and refuses malformed heads that llhttp accepts. Pure.
 
-A head goes through four sieves, each of which sees only what passed the one before:
+A head passes four checks in turn:
 
 1. its bytes (:data:`orch.front.http1.refusals.FAULT`): no controls, no bare CR or LF, no folded lines;
 2. its first line: exactly three words, a known version, a target of the right form;
@@ -26,7 +26,7 @@ from orch.front.http1.refusals import TOKEN, BadRequestError, judge_header_line
 
 
 class Limits(Struct, frozen=True):
-    """What a request may be, in bytes; ``body_bytes`` is unlimited by default since bodies are streamed."""
+    """Limits of a request, in bytes; ``body_bytes`` is unlimited by default since bodies are streamed."""
 
     head_bytes: int = 32768
     headers: int = 100
@@ -35,9 +35,9 @@ class Limits(Struct, frozen=True):
 
 
 class RequestHead(Struct, frozen=True):
-    """A request as far as its head says.
+    """The head of a request.
 
-    Header names are lower-case, values without the white space around them. ``target`` is as it came;
+    Header names are lower-case, values without the white space around them. ``target`` is as sent;
     ``raw_path`` and ``query`` are its parts, ``path`` is ``raw_path`` percent-decoded as UTF-8 (what is not
     UTF-8 becomes U+FFFD, a ``%`` that starts no escape stays). For a target in absolute form the Host header
     has been replaced by the target's authority, as RFC 9112, 3.2.2 asks. ``upgrade`` is the lower-case
@@ -81,7 +81,7 @@ _FRAMING: Final = frozenset(
 
 
 class _Fields:
-    """What llhttp calls back; ``framing`` are the headers that are read here."""
+    """Callbacks for llhttp; ``framing`` are the headers that are interpreted here."""
 
     __slots__ = ("framing", "headers")
 
@@ -100,15 +100,14 @@ class _Fields:
 def read_head(block: bytes, limits: Limits) -> RequestHead:
     """Read a whole head, its empty line included, that has no :data:`~orch.front.http1.refusals.FAULT`.
 
-    A folded line may be left to it: it raises then too, though of another kind. Raises
-    :class:`BadRequestError`.
+    It also refuses a folded line, though as another kind. Raises :class:`BadRequestError`.
     """
     method, target, version = _read_request_line(block[: block.find(b"\r\n")], limits)
     fields = _Fields()
     try:
         HttpRequestParser(fields).feed_data(block)
     except HttpParserUpgrade:
-        pass  # it says so for every Upgrade; whether to is the application's to say
+        pass  # raised for every Upgrade; whether to upgrade is decided later
     except HttpParserInvalidMethodError:
         raise BadRequestError("method_unknown") from None
     except HttpParserInvalidURLError:
@@ -193,12 +192,12 @@ def _split(connection: bytes) -> frozenset[bytes]:
 
 
 def _read_lengths(framing: dict[bytes, list[bytes]], version: str) -> tuple[int | None, bool]:
-    """Return the Content-Length and whether the body is chunked; all that could be read twice is refused."""
+    """Return the Content-Length and whether the body is chunked; anything ambiguous is refused."""
     lengths = framing.get(b"content-length")
     codings = framing.get(b"transfer-encoding")
     if codings is not None:
         if lengths is not None:
-            # RFC 9112, 6.1: a server MAY reject it. What comes with both was made to be read in two ways.
+            # RFC 9112, 6.1: a server MAY reject it. A message with both was made to be read in two ways.
             raise BadRequestError("both_lengths")
         if version == "1.0":
             raise BadRequestError("transfer_encoding_in_http10")
@@ -210,8 +209,8 @@ def _read_lengths(framing: dict[bytes, list[bytes]], version: str) -> tuple[int 
     if lengths is None:
         return None, False
     if len(lengths) > 1:
-        # RFC 9112, 6.3 lets equal ones be read as one; nobody sends two by accident, so they are refused too.
-        raise BadRequestError("content_length_repeated")
+        # RFC 9112, 6.3 lets equal ones be read as one; no client sends two by accident, so they are refused
+        too. raise BadRequestError("content_length_repeated")
     digits = lengths[0]
     if not digits.isdigit() or len(digits) > LENGTH_DIGITS:
         raise BadRequestError("content_length_invalid")
@@ -272,6 +271,6 @@ def _name_refusal(
         _check_host(fields.framing, version)
     except BadRequestError as refusal:
         return refusal
-    if b"transfer-encoding" in fields.framing:  # llhttp takes no tab after "chunked", and neither do we
+    if b"transfer-encoding" in fields.framing:  # llhttp accepts no tab after "chunked", and neither do we
         return BadRequestError("transfer_encoding_unsupported")
     return BadRequestError("malformed", str(error))

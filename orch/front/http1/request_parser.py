@@ -9,25 +9,25 @@ The contract is four calls on two objects. One parser a connection, one encoder 
             case RequestHead(): encoder = ResponseEncoder(event)
             case Data(): ...                             # event.data, the body as it comes
             case EndOfMessage(): ...                     # feed() goes no further than this
-    await stream.send_all(encoder.start(200, headers, date=date))    # 2. the answer's head
+    await stream.send_all(encoder.start(200, headers, date=date))    # 2. the response's head
     await stream.send_all(encoder.data(b"...", more=False))          # 3. its body
     events = parser.next_request()                       # 4. what the client sent ahead (pipelining)
 
-What the shell keeps to:
+Rules for the caller:
 
-- It calls ``next_request()`` once, when the answer is complete and ``encoder.keep_alive``, and then treats
-  the events as those of ``feed()``. Bytes that come before that are kept; when ``is_full``, it stops reading.
-- An answer that is complete before ``EndOfMessage`` has come: close, or read the rest and drop it, in bounds.
-- ``head.expects_continue``: it sends ``encoder.start(100, [])`` when the application first asks for the body,
-  and not at all when it answers without. (It is an empty string where there is nothing to say.)
+- Call ``next_request()`` once, when the response is complete and ``encoder.keep_alive``, and treat its events
+  as those of ``feed()``. Bytes that come before that are stored; while ``is_full``, do not read.
+- A response that is complete before ``EndOfMessage``: close, or read and drop the rest of the body.
+- ``head.expects_continue``: send ``encoder.start(100, [])`` when the application first asks for the body, and
+  not at all if it responds without. (For HTTP/1.0 it is empty.)
 - ``head.upgrade == b"websocket"``: after ``EndOfMessage``, ``encoder.start(101, ...)`` ends HTTP;
   ``parser.trailing()`` are the first bytes of the other protocol.
-- :class:`BadRequestError`: it sends ``refuse(error)`` if no answer has begun, counts ``error.kind``, closes.
-  Events of a refused message that were not returned yet are dropped with it.
-- At the end of the stream it calls ``eof()``: a message cut short raises, between messages nothing does.
-- ``is_idle`` tells which time-out holds: nothing of a next request has come (keep-alive), or some has (the
-  head's or the body's).
-- When start and whole body are at hand together, ``start(..., length=len(body))`` saves the chunking.
+- :class:`BadRequestError`: send ``refuse(error)`` if no response has started, count ``error.kind``, close.
+  Events of a refused message that were not returned yet are lost.
+- At the end of the stream call ``eof()``: it raises for an incomplete message.
+- ``is_idle`` selects the time limit: keep-alive if nothing of the next request has come, else that of
+  the head or the body.
+- If the whole body is known at the start, ``start(..., length=len(body))`` avoids chunking.
 """
 
 from enum import Enum, auto
@@ -70,7 +70,7 @@ Event = RequestHead | Data | EndOfMessage
 _END: Final = EndOfMessage()
 _USUAL: Final = Limits()
 _REMEMBERED: Final = 2048
-"""Bytes of the head that a connection remembers at most."""
+"""Bytes of the previous head that a connection stores at most."""
 _AROUND_TARGET: Final = 64
 """Bytes of a first line beside its target: a method, a version, two spaces."""
 _CLEAN: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
@@ -87,13 +87,13 @@ class _Part(Enum):
 class RequestParser:
     """Reads the requests of one connection, one at a time.
 
-    The mutable state is the part that is being read and the bytes that came but could not be used yet: a head
-    or a chunk's line that is not complete (bounded by ``limits``), or what follows a complete request, which
-    the shell bounds by not reading while ``is_full``. How the bytes are cut into calls changes nothing but
-    where the body's pieces end.
+    The mutable state is the part that is being read and the bytes that cannot be used yet: an incomplete head
+    or chunk line (bounded by ``limits``), or bytes after a complete request, which the caller bounds by not
+    reading while ``is_full``. How the bytes are divided into calls changes only where the pieces of the body
+    end.
 
-    Who asks again on a kept connection often says the same head, byte for byte: probes, scrapes, whoever
-    polls. So the last one is remembered, and what begins with its bytes has it for its head.
+    Clients that poll (probes, scrapers) often send the same head again on a kept connection, byte for byte.
+    So the previous head is stored, and bytes that begin with it are not parsed again.
     """
 
     __slots__ = (
@@ -125,7 +125,7 @@ class RequestParser:
         self._last_block = b""
 
     def __repr__(self) -> str:
-        """Tell what comes next."""
+        """Show which part comes next."""
         kind = f" refused={self._error.kind}" if self._error else ""
         return f"<RequestParser {self._part.name} pending={len(self._pending)}{kind}>"
 
@@ -136,16 +136,16 @@ class RequestParser:
 
     @property
     def has_more(self) -> bool:
-        """Whether :meth:`feed` has stopped so that others have a turn: call it again, with nothing."""
+        """Whether :meth:`feed` stopped early so that other tasks can run: call it again with no bytes."""
         return self._chunks is not None and self._chunks.has_more
 
     @property
     def is_full(self) -> bool:
-        """Whether as much as a head's limit waits behind a complete request: read on after it is answered."""
+        """Whether as many bytes as a head may have are stored behind a complete request: read no more."""
         return self._part is _Part.DONE and len(self._pending) >= self._limits.head_bytes
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take bytes as they came; return what they complete, up to the end of one request.
+        """Parse bytes; return the events they complete, up to the end of one request.
 
         Raises :class:`BadRequestError`, and the same again on every later call.
         """
@@ -168,7 +168,7 @@ class RequestParser:
         return events
 
     def next_request(self) -> list[Event]:
-        """Go on to the next request; return what has come of it already, as ``feed`` does."""
+        """Go on to the next request; return the events of its bytes that have already come."""
         if self._part is not _Part.DONE:
             raise RuntimeError(f"There is a request that is not complete ({self._part.name}).")
         self._part = _Part.HEAD
@@ -177,7 +177,7 @@ class RequestParser:
         return self.feed(b"") if self._pending else []
 
     def trailing(self) -> bytes:
-        """Give up reading HTTP and return what follows the complete request."""
+        """Stop parsing HTTP and return the bytes after the complete request."""
         if self._part is not _Part.DONE:
             raise RuntimeError(f"There is a request that is not complete ({self._part.name}).")
         self._part = _Part.TRAILING
@@ -185,7 +185,7 @@ class RequestParser:
         return trailing
 
     def eof(self) -> None:
-        """Say that nothing more will come; raises :class:`BadRequestError` where more was announced."""
+        """Note the end of the stream; raises :class:`BadRequestError` if a message is incomplete."""
         if self._error is not None:
             raise self._error
         if self._part in (_Part.BODY, _Part.CHUNKS):
@@ -196,12 +196,12 @@ class RequestParser:
             raise self._error
 
     def _read(self, data: bytes, events: list[Event]) -> bytes:
-        """Read what ``data`` has, from the current part on; return what could not be used."""
+        """Parse ``data`` from the current part on; return the bytes that cannot be used yet."""
         if self._part is not _Part.HEAD:
             return self._read_body(data, events)
         if not self._skipped and data.startswith(b"\r\n"):
             # "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty
-            # line (CRLF) received prior to the request-line" (RFC 9112, 2.2). One it is.
+            # line (CRLF) received prior to the request-line" (RFC 9112, 2.2). We ignore one.
             self._skipped = True
             self._checked = 0
             data = data[2:]
@@ -273,10 +273,10 @@ class RequestParser:
         events.append(_END)
 
     def _find_head(self, data: bytes) -> int:
-        """Return where the head ends, its empty line included, or 0 when it has not come in full.
+        """Return where the head ends, its empty line included, or 0 if it is incomplete.
 
-        Its bytes are judged in the order they came, up to the limit that holds there, so that the verdict
-        is the same however they were cut.
+        Bytes are checked in order, up to the limit that holds there, so that the result does not depend on
+        how they were divided into calls.
         """
         limits = self._limits
         line_limit = min(limits.target_bytes + _AROUND_TARGET, limits.head_bytes)

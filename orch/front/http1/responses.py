@@ -1,4 +1,4 @@
-"""Writes an answer: where it ends is decided here, never by the application. Pure."""
+"""Encodes a response: its framing is decided here, never by the application. Pure."""
 
 from collections.abc import Iterable
 from enum import Enum, auto
@@ -16,7 +16,7 @@ _LINES: Final = {
 }
 _PRINTABLE: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _OURS: Final = frozenset({b"connection", b"transfer-encoding", b"keep-alive", b"content-length", b"date"})
-"""Headers that are looked at; those that speak of the connection are ours to say and not sent as given."""
+"""Headers that are interpreted; those about the connection are replaced by ours."""
 
 SWITCHING: Final = 101
 OK: Final = 200
@@ -26,7 +26,7 @@ HIGHEST: Final = 599
 
 
 class ResponseError(Exception):
-    """The application's answer cannot be sent. If it has begun, only closing the connection is left."""
+    """The application's response cannot be sent. If it has started, close the connection."""
 
 
 class _Part(Enum):
@@ -36,12 +36,12 @@ class _Part(Enum):
 
 
 class ResponseEncoder:
-    """Turns one answer to ``head`` into bytes.
+    """Encodes the response to one request.
 
-    The mutable state is the part that comes next and the bytes that the announced length leaves. A body of
-    announced length has that length or raises; without one it is chunked, or in HTTP/1.0 ends with the
-    connection. The answer to HEAD and those with status 204 and 304 have none: what is given is left out.
-    An error raised by ``start`` changes nothing, so that another answer can still be given.
+    The mutable state is the part that comes next and the bytes left of the announced length. A body with a
+    Content-Length must have that length; without one it is chunked, or ends with the connection in HTTP/1.0.
+    The responses to HEAD and those with status 204 and 304 have no body: bytes given for it are dropped. An
+    error raised by ``start`` changes nothing, so that another response can still be sent.
     """
 
     __slots__ = ("_has_body", "_head", "_is_chunked", "_left", "_part", "keep_alive")
@@ -55,18 +55,18 @@ class ResponseEncoder:
         self.keep_alive = head.keep_alive
 
     def __repr__(self) -> str:
-        """Tell what comes next."""
+        """Show which part comes next."""
         framing = "chunked" if self._is_chunked else f"left={self._left}"
         return f"<ResponseEncoder {self._part.name} {framing} keep_alive={self.keep_alive}>"
 
     @property
     def has_started(self) -> bool:
-        """Whether the final answer's head was given."""
+        """Whether the final response has started."""
         return self._part is not _Part.HEAD
 
     @property
     def is_done(self) -> bool:
-        """Whether the answer is complete."""
+        """Whether the response is complete."""
         return self._part is _Part.DONE
 
     def start(
@@ -78,13 +78,13 @@ class ResponseEncoder:
         date: bytes = b"",
         length: int | None = None,
     ) -> bytes:
-        """Return the head of an answer.
+        """Return the head of a response.
 
-        An interim one (100 to 199, but 101) may be followed by others and is nothing in HTTP/1.0, which has
-        none. After 101 the answer is done. ``close`` announces that the connection ends with the answer,
-        ``date`` is added where the application gave none, and ``length`` is what the body is known to have
-        where the application gave no Content-Length. Raises :class:`ResponseError` for headers that would
-        end a line, that are no names, or that frame in a way that cannot be kept.
+        An interim response (100 to 199, but 101) may be followed by others; in HTTP/1.0, which has none, it
+        is empty. After 101 the response is complete. ``close`` announces the end of the connection, ``date``
+        is added if the application set none, and ``length`` is the length of the body if the application set
+        no Content-Length. Raises :class:`ResponseError` for a header with a line break, an invalid name or a
+        framing that cannot be kept.
         """
         if self._part is not _Part.HEAD:
             raise ResponseError("The response has already started.")
@@ -144,10 +144,10 @@ class ResponseEncoder:
         return _line(status) + block + b"\r\n"
 
     def data(self, chunk: bytes, *, more: bool) -> bytes:
-        """Return the bytes for a piece of the body, the last one where there is no ``more``.
+        """Return the bytes of a piece of the body; it is the last one unless ``more``.
 
         Raises :class:`ResponseError` when the body is longer or shorter than its announced length: the
-        connection must then be closed, since the client cannot know where the answer ends.
+        connection must then be closed, since the client cannot know where the response ends.
         """
         if self._part is not _Part.BODY:
             raise ResponseError("There is no body to send now.")
@@ -178,10 +178,10 @@ def _line(status: int) -> bytes:
 
 
 def _write(fields: list[bytes]) -> bytes:
-    """Join headers given as name, colon, value, end; one look finds what would end a line before its end."""
+    """Join headers given as name, colon, value, end; a single search finds any line break in them."""
     names = fields[::4]
     if b"" in names or b"".join(names).translate(None, TOKEN):
-        raise ResponseError("A header's name is no name.")
+        raise ResponseError("A header's name is not valid.")
     block = b"".join(fields)
     if block.translate(None, _PRINTABLE) != b"\r\n" * len(names):
         raise ResponseError("A header's value has a control character.")
@@ -189,9 +189,9 @@ def _write(fields: list[bytes]) -> bytes:
 
 
 def _sort(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], int | None, bool, bool]:
-    """Return what is sent as given, the length, whether there is a date, and whether the connection ends.
+    """Return the headers to send, the length, whether there is a date, and whether the connection ends.
 
-    What is sent as given comes as name, colon, value and end of line, one after the other.
+    The headers come as name, colon, value and end of line, one after the other.
     """
     fields: list[bytes] = []
     length = None
@@ -217,7 +217,7 @@ def _sort(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], int | No
 
 
 def refuse(error: BadRequestError, *, date: bytes = b"") -> bytes:
-    """Return the whole answer to a request that was refused (RFC 9457); the connection is closed after it."""
+    """Return the response to a refused request (RFC 9457); the connection is closed after it."""
     problem = {
         "type": TYPE_PREFIX + error.kind,
         "title": REFUSALS[error.kind][1],

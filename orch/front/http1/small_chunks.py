@@ -1,7 +1,7 @@
-"""How fast small chunks of bodies are read. Pure.
+"""The rate at which small chunks of request bodies are read. Pure.
 
-A chunk of one byte costs as much to read as one of some kilobytes. Whoever sends many is read from slowly,
-rather than refused: some clients make a chunk of every line. Kept as one number a connection (GCRA, as in
+A chunk of one byte costs as much to read as one of some kilobytes. A client that sends many is read slowly
+rather than refused: some clients make a chunk of every line. Stored as one number per connection (GCRA, as in
 :mod:`orch.front.websocket.small_frames`).
 """
 
@@ -11,16 +11,16 @@ from typing import Final
 PER_SECOND: Final = 5_000
 BURST: Final = 2_000
 
-#: Seconds: sums of parts of a second are not exact.
+#: Seconds, for the rounding of floats.
 ROUNDING: Final = 1e-6
 
 
 def after(full_at: float, now: float, count: int) -> float:
-    """Return when all of the burst is allowed again, once so many were read; ``full_at``: 0 at first."""
+    """Return when the whole burst is available again, after ``count`` chunks; ``full_at``: 0 at first."""
     return max(full_at, now) + count / PER_SECOND
 
 
 def pause(full_at: float, now: float) -> float:
-    """Return the seconds until more should be read."""
+    """Return the seconds to wait before reading more."""
     late = full_at - now - BURST / PER_SECOND
     return late if late > ROUNDING else 0.0
