@@ -209,8 +209,8 @@ def _read_lengths(framing: dict[bytes, list[bytes]], version: str) -> tuple[int 
     if lengths is None:
         return None, False
     if len(lengths) > 1:
-        # RFC 9112, 6.3 lets equal ones be read as one; no client sends two by accident, so they are refused
-        too. raise BadRequestError("content_length_repeated")
+        # RFC 9112, 6.3 lets equal ones be read as one. No client sends two by accident: they are refused.
+        raise BadRequestError("content_length_repeated")
     digits = lengths[0]
     if not digits.isdigit() or len(digits) > LENGTH_DIGITS:
         raise BadRequestError("content_length_invalid")

@@ -1,4 +1,4 @@
-"""Hypercorn's connection, with what it lets through sieved and weighed, and an end that comes."""
+"""Hypercorn's connection, with stricter parsing, limits on small frames, and an end that cannot hang."""
 
 from collections.abc import Callable
 from email.utils import formatdate
@@ -26,7 +26,7 @@ from orch.front.hypercorn.sieve import Sieve
 from orch.front.websocket import small_frames
 
 FIRST_BYTES: Final = 65_536
-"""Bytes read at a time of a client that is refused."""
+"""Bytes read at a time from a client that is refused."""
 FORCED_CLOSE: Final = 0.5
 """Seconds a connection has to end after its socket was closed under it."""
 UNANSWERED: Final = (h11.IDLE, h11.SEND_RESPONSE)
@@ -39,7 +39,7 @@ _log = structlog.get_logger("front")
 
 
 class FloodError(Exception):
-    """A client sends more frames that say nothing than it may; ``wire`` is the last that it is sent."""
+    """A client has exceeded the limit of small frames; ``wire`` are the last bytes to send to it."""
 
     def __init__(self, wire: bytes) -> None:
         super().__init__(small_frames.REASON)
@@ -47,25 +47,25 @@ class FloodError(Exception):
 
 
 class Context(WorkerContext):
-    """Hypercorn's view of the worker, for one connection: its sleeps end when the client is gone."""
+    """Hypercorn's worker context, for one connection: its sleeps end when the client disconnects."""
 
     def __init__(self, worker: WorkerContext) -> None:
         super().__init__(None)
         self.terminated = worker.terminated
         self.gone = trio.Event()
 
-    async def sleep(self, wait: float) -> None:  # type: ignore[override]  # this one knows its connection
-        """Wait, but not for longer than the client is there."""
+    async def sleep(self, wait: float) -> None:  # type: ignore[override]  # this one belongs to a connection
+        """Sleep, at most until the client disconnects."""
         with trio.move_on_after(wait):
             await self.gone.wait()
 
 
 class Connection(TCPServer):
-    """Hypercorn's connection, but for its WebSocket pings and its closing.
+    """Hypercorn's connection, with its WebSocket pings and its closing replaced.
 
-    The pings sleep from one to the next whether or not the client is still there, and the connection is not
-    over before they have woken. The closing after the last answer runs in the task of the application, which
-    learns of it first and cancels itself: a client that waits for the end of the connection then waits for
+    Hypercorn's pings sleep from one to the next even when the client has disconnected, and the connection
+    ends only after they wake. Its closing after the last response runs in the task of the application, which
+    is notified first and cancels itself: a client that waits for the end of the connection would wait for
     ever.
 
     ``on_request`` is called when a request begins, ``on_refused`` with what was refused: bytes are checked
@@ -89,7 +89,7 @@ class Connection(TCPServer):
     async def _read_data(self) -> None:
         try:
             await self._read_sieved()
-            # Nobody is idle who has gone; the task would keep the connection until its time-out.
+            # A client that has disconnected is not idle; the task would keep it until its time-out.
             await self.idle_task.stop()
         finally:
             if isinstance(self.context, Context):
@@ -111,7 +111,7 @@ class Connection(TCPServer):
             return
         except BadRequestError as error:
             self.on_refused(error.kind)
-            # Why is said where no answer is on its way.
+            # The reason is sent if no response has started.
             if isinstance(protocol, H11Protocol) and protocol.connection.our_state in UNANSWERED:
                 wire = refuse(error, date=formatdate(usegmt=True).encode())
         except FloodError as flood:
@@ -122,7 +122,7 @@ class Connection(TCPServer):
         await self._end(stream, wire)
 
     async def _end(self, stream: Any, wire: bytes) -> None:
-        """Say why, if at all; then the connection ends."""
+        """Send the reason, if there is one, and end the connection."""
         if wire:
             with trio.move_on_after(REFUSAL_WITHIN):
                 async with self.send_lock:
@@ -137,20 +137,20 @@ class Connection(TCPServer):
         await self.protocol.handle(Closed())
 
     def _weigh(self, count: int) -> None:
-        """Weigh frames of HTTP/2, and see to it that those of each WebSocket are. Raises FloodError."""
+        """Count small frames of HTTP/2, and have those of each WebSocket counted. Raises FloodError."""
         if count and not self._allowance.take(count, trio.current_time()):
             raise FloodError(CALM)
         protocol = self.protocol.protocol
         streams = tuple(protocol.streams.values()) if isinstance(protocol, H2Protocol) else (protocol.stream,)
         for stream in streams:
             if isinstance(stream, WSStream) and "handle" not in vars(stream):
-                handle = partial(self._handle_weighed, stream, WebSocketMeter(), Allowance())
+                handle = partial(self._handle_counted, stream, WebSocketMeter(), Allowance())
                 setattr(stream, "handle", handle)  # noqa: B010 - a method of the library's
 
-    async def _handle_weighed(
+    async def _handle_counted(
         self, stream: WSStream, meter: WebSocketMeter, allowance: Allowance, event: StreamEvent
     ) -> None:
-        """Hand a WebSocket's bytes on, or end it."""
+        """Pass a WebSocket's bytes on, or close it for a flood."""
         if isinstance(event, Body | Data) and not allowance.take(
             meter.feed(bytes(event.data)), trio.current_time()
         ):
@@ -159,11 +159,11 @@ class Connection(TCPServer):
         await WSStream.handle(stream, event)
 
     async def _close_flooded(self, stream: WSStream) -> None:
-        """Close a WebSocket with the reason; over HTTP/2 the connection, which others may share, stays."""
+        """Close a WebSocket with the reason; an HTTP/2 connection, which other streams share, stays open."""
         try:
             wire = stream.connection.send(CloseConnection(code=POLICY, reason=small_frames.REASON))
         except LocalProtocolError:
-            wire = b""  # it is being closed already
+            wire = b""  # it is closing already
         if isinstance(self.protocol.protocol, H11Protocol):
             raise FloodError(wire)
         self.on_refused(small_frames.TOO_MANY)
@@ -173,25 +173,25 @@ class Connection(TCPServer):
         await stream.send(StreamClosed(stream_id=stream.stream_id))
 
     async def protocol_send(self, event: Event) -> None:
-        """Send what the protocol has for the client, and tell of requests."""
+        """Send an event of the protocol, and report the beginning of requests."""
         await super().protocol_send(event)
         if isinstance(event, Updated) and not event.idle:
-            self.on_request()  # only now: what idles would be closed by a stop
+            self.on_request()  # only now: a stop closes idle connections
 
 
 async def _leave_alone(_request: h11.Request) -> None:
-    """Serve a request that asks for an upgrade as the request it is."""
+    """Serve a request with an Upgrade header as a plain request."""
 
 
 async def _take_preface(protocol: H11Protocol, request: h11.Request) -> None:
-    """Go over to HTTP/2 for who knows that it is spoken here, and for nobody else."""
+    """Switch to HTTP/2 for a client with prior knowledge only."""
     if (request.method, request.target, request.http_version) == (b"PRI", b"*", b"2.0"):
         trailing = cast("h11.Connection", protocol.connection).trailing_data[0]
         raise H2ProtocolAssumedError(b"PRI * HTTP/2.0\r\n\r\n" + trailing)
 
 
 class _Sieved:
-    """A stream whose bytes are handed on once the sieve has seen them and their frames are weighed."""
+    """A stream whose bytes are passed on after the sieve has checked them and their frames were counted."""
 
     def __init__(self, stream: Any, sieve: Sieve, weigh: Callable[[int], None]) -> None:
         self._stream = stream
@@ -202,7 +202,7 @@ class _Sieved:
         return getattr(self._stream, name)
 
     async def receive_some(self, most: int) -> bytes:
-        """Return what has come. Raises BadRequestError and FloodError."""
+        """Return the bytes that have come. Raises BadRequestError and FloodError."""
         data = bytes(await self._stream.receive_some(most))
         self._weigh(self._sieve.check(data))
         return data

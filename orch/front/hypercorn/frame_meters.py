@@ -1,7 +1,7 @@
-"""Count the frames that hand the application nothing, where a library decodes them. Pure.
+"""Counts control frames and small fragments in bytes that a library decodes. Pure.
 
-Hypercorn answers every WebSocket ping and every frame of HTTP/2 that asks for it, as fast as they come. So
-the heads of what comes are read here before; payloads are passed over.
+Hypercorn answers every WebSocket ping, and every HTTP/2 frame that needs an answer, as fast as they come. So
+the heads of frames are read here first; payloads are skipped.
 """
 
 from typing import Final
@@ -23,13 +23,13 @@ _LEAST_DATA: Final = 6
 """Bytes of the shortest frame of a WebSocket (RFC 8441): clients have no use for less in one of HTTP/2."""
 
 WINDOW_UPDATES: Final = 4
-"""So many window updates weigh as one frame: a client sends two for every 32 KB of a large answer."""
+"""So many window updates count as one frame: a client sends two for every 32 KB of a large answer."""
 
 
 class WebSocketMeter:
     """Counts control frames (but closes) and small fragments.
 
-    The mutable state is a head begun, and what is left of a payload.
+    The mutable state is an incomplete head, and the bytes left of a payload.
     """
 
     __slots__ = ("_head", "_left")
@@ -67,7 +67,7 @@ class WebSocketMeter:
 class Http2Meter:
     """Counts frames other than requests and data (RFC 9113 §4.1); ``skip`` bytes come before the first.
 
-    The mutable state is a head begun, what is left of a payload, and the window updates not yet weighed.
+    The mutable state is an incomplete head, the bytes left of a payload, and the window updates not counted.
     """
 
     __slots__ = ("_head", "_left", "_updates")
@@ -102,7 +102,7 @@ class Http2Meter:
 
 
 class Allowance:
-    """What one connection may still send of such frames. The mutable state is one time."""
+    """The frames that one connection may still send. The mutable state is one time."""
 
     __slots__ = ("_full_at",)
 
@@ -110,7 +110,7 @@ class Allowance:
         self._full_at = 0.0
 
     def take(self, count: int, now: float) -> bool:
-        """Count so many; False: more than may be sent."""
+        """Count ``count`` frames; return whether they are within the limit."""
         if not count:
             return True
         is_fine = count <= DEFAULT.remaining(self._full_at, now)

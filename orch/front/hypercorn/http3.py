@@ -1,9 +1,8 @@
-"""HTTP/3: datagrams in and out, and to which connection each belongs.
+"""HTTP/3: receives datagrams and passes each to its connection.
 
-One task reads each socket and hands every datagram to its connection, which is a task of its own: a slow one
-loses datagrams, a broken one ends, and neither holds up another. How many there are is bounded as for TCP, by
-the same count. While many handshakes are under way, clients first have to show that they are where they say
-(RFC 9000 §8.1.2), which costs us nothing to remember.
+One task reads each socket. Each connection is a task of its own: a slow one loses datagrams, a broken one
+ends, and neither delays another. Connections share the limit of TCP connections. While many handshakes are in
+progress, clients must first prove their address (RFC 9000 §8.1.2), for which we store nothing.
 """
 
 import os
@@ -41,17 +40,16 @@ log = structlog.get_logger("front")
 READ: Final = 65_536
 CID_BYTES: Final = 8
 HANDSHAKES: Final = 32
-"""Under way at once before clients have to show their address."""
+"""Handshakes in progress from which on clients must prove their address."""
 RECEIVE_BUFFER: Final = 2**20
-"""Bytes the system is asked to keep for us."""
+"""Bytes of the kernel's receive buffer that we ask for."""
 
 
 class Datagrams:
     """Serves HTTP/3 at the addresses of the TCP sockets.
 
-    ``pair`` returns the certificate and the key in PEM, as they are in use now. ``app_at`` returns the
-    application for an address that is bound. The mutable state is the connections, by the ids that their
-    clients name them with.
+    ``pair`` returns the certificate and the key in PEM, as used now. ``app_at`` returns the
+    application for a bound address. The mutable state is the connections, by their connection ids.
     """
 
     def __init__(
@@ -91,7 +89,7 @@ class Datagrams:
                 nursery.start_soon(self._read, each, connections)
 
     def leave(self) -> None:
-        """Take no new connections or requests; each ends once it has answered what it was asked."""
+        """Accept no new connections or requests; each connection ends after its last response."""
         self._is_leaving = True
         for each in tuple(self._open):
             each.leave()
@@ -102,14 +100,14 @@ class Datagrams:
             try:
                 data, address = await readable.recvfrom(READ)
             except ConnectionError:
-                continue  # what was sent before did not arrive
+                continue  # an earlier datagram was not delivered
             with self.boundary.item():
                 self._take(sock, data, address, connections)
 
     def _take(
         self, sock: stdlib_socket.socket, data: bytes, address: Address, connections: trio.Nursery
     ) -> None:
-        """Give a datagram to its connection; begin one where it asks for one."""
+        """Pass a datagram to its connection, or begin a new one."""
         try:
             header = pull_quic_header(Buffer(data=data), host_cid_length=CID_BYTES)
         except ValueError:
@@ -143,7 +141,7 @@ class Datagrams:
         address: Address,
         connections: trio.Nursery,
     ) -> None:
-        """Begin a connection, or have the client show first that it is where it says."""
+        """Begin a connection, or ask the client to prove its address first."""
         original, retried = header.destination_cid, None
         now = trio.current_time()
         if header.token:
@@ -175,7 +173,7 @@ class Datagrams:
         host = str(address[0])
         place = Place.SERVED if self._admission is None else self._admission.enter(host)
         if place is not Place.SERVED:
-            # The client tries TCP next, where it is told why.
+            # The client tries TCP next, where it gets the reason.
             if self._admission is not None:
                 self._admission.leave(host, place)
             return
@@ -217,7 +215,7 @@ class Datagrams:
                 self._on_empty()
 
     def _name(self, connection: Http3Connection) -> None:
-        """Know a connection by its present names alone."""
+        """Register a connection under its current ids only."""
         names = frozenset(connection.names)
         for gone in self._open.get(connection, frozenset()) - names:
             del self._connections[gone]
@@ -225,13 +223,13 @@ class Datagrams:
         self._connections |= dict.fromkeys(names, connection)
 
     def _is_crowded(self) -> bool:
-        """Whether many handshakes are under way."""
+        """Whether many handshakes are in progress."""
         if len(self._greeting) >= HANDSHAKES:
             self._greeting = {each for each in self._greeting if not each.is_established}
         return len(self._greeting) >= HANDSHAKES
 
     def _configuration(self) -> QuicConfiguration:
-        """Return what connections begin with; made again when the certificate was replaced."""
+        """Return the configuration of new connections; made again after the certificate was replaced."""
         pair = self._pair()
         if self._configured is None or self._configured[0] != pair:
             self._configured = pair, _configuration(*pair)
@@ -253,7 +251,7 @@ def _configuration(certificate: bytes, key: bytes) -> QuicConfiguration:
 
 
 def _send(sock: stdlib_socket.socket, data: bytes, address: Address) -> None:
-    """Send a datagram now, between two steps of a connection, or lose it: it would be sent again."""
+    """Send a datagram now, or drop it: QUIC sends its content again."""
     try:
         sock.sendto(data, address)
     except OSError:

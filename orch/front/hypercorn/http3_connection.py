@@ -1,11 +1,11 @@
-"""One client's HTTP/3 connection: aioquic speaks, Hypercorn's streams carry requests to the application.
+"""One client's HTTP/3 connection: aioquic is the protocol, Hypercorn's streams run the application.
 
-aioquic does no I/O: it is given datagrams and the time, and gives datagrams and events. A connection is one
-task that waits for either, and a task for each request. What is added to Hypercorn's own protocol are bounds:
-on headers, on what waits to be sent, on how long a handshake takes and a request is left unread; and an end
-that comes, whatever a client sends.
+aioquic does no I/O: datagrams and the time go in, datagrams and events come out. A connection is one task
+that waits for datagrams and timers, and a task for each request. Unlike Hypercorn's own protocol it is
+bounded: headers, bytes waiting to be sent, the time of a handshake and the time that a request is left
+unread; and it ends in time, whatever a client sends.
 
-WebSockets are not spoken here, and not offered: browsers open them over HTTP/1.1 beside it.
+WebSockets are not offered over HTTP/3: browsers open them over HTTP/1.1.
 """
 
 import math
@@ -40,20 +40,20 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import filter_pseudo_headers
 
 WAITING_DATAGRAMS: Final = 64
-"""Of one client; what comes beyond is lost, as datagrams may be, and sent again."""
+"""Datagrams queued from one client; further ones are dropped, and QUIC sends their content again."""
 HEADER_BYTES: Final = 32 * 1024
-"""Of a request, packed or not: as much as over HTTP/1.1."""
+"""Bytes of a request's headers, compressed or not: as over HTTP/1.1."""
 HEADER_LINES: Final = 128
 UNSENT_BYTES: Final = 256 * 1024
-"""Of one connection's answers, that aioquic holds until the client has confirmed them."""
+"""Bytes of one connection's responses that aioquic stores until the client acknowledges them."""
 SLICE: Final = 32 * 1024
-"""Bytes of an answer that are given at a time."""
+"""Bytes of a response passed to aioquic at a time."""
 HANDSHAKE: Final = 10.0
-"""Seconds a client has to finish its handshake."""
+"""Seconds that a client has for its handshake."""
 UNREAD: Final = 30.0
 """Seconds a request's body may wait for the application, and the connection with it."""
 LAST_WORDS: Final = 0.5
-"""Seconds the applications have to end once their client is gone."""
+"""Seconds that the applications have to return after their client has disconnected."""
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -64,7 +64,7 @@ HOP_BY_HOP: Final = frozenset(
         b"upgrade",
     }
 )
-"""Headers that HTTP/3 does not send (RFC 9114 §4.2)."""
+"""Headers that HTTP/3 does not have (RFC 9114 §4.2)."""
 
 Address = tuple[Any, ...]
 Send = Callable[[bytes, Address], None]
@@ -84,7 +84,7 @@ class Quic3(H3Connection):
         return settings | {Setting.MAX_FIELD_SECTION_SIZE: HEADER_BYTES}
 
     def is_overfull(self, stream_id: int) -> bool:
-        """Whether a stream holds more of one frame than headers may take."""
+        """Whether a stream stores more of one frame than headers may have."""
         stream = self._stream.get(stream_id)
         return (
             stream is not None and stream.frame_type != FrameType.DATA and len(stream.buffer) > HEADER_BYTES
@@ -92,11 +92,11 @@ class Quic3(H3Connection):
 
 
 class Http3Connection:
-    """Serves one client until it is gone, idle, or told to go.
+    """Serves one client until it disconnects, is idle, or the server stops.
 
-    ``send`` sends a datagram, or loses it. ``names`` are the connection ids that the client may use;
-    ``rename`` is called when they change. The mutable state is aioquic's, the streams that are open, and the
-    datagrams that wait.
+    ``send`` sends a datagram, or drops it. ``names`` are the connection ids that the client may use;
+    ``rename`` is called when they change. The mutable state is that of aioquic, the open streams, and the
+    queued datagrams.
     """
 
     def __init__(
@@ -136,14 +136,14 @@ class Http3Connection:
         return f"<Http3Connection of {self._client[0]}, {len(self._streams)} requests>"
 
     def offer(self, data: bytes, address: Address) -> None:
-        """Take a datagram; where too many wait it is lost."""
+        """Queue a datagram, or drop it if the queue is full."""
         try:
             self._put.send_nowait((data, address))
         except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
             return
 
     def leave(self) -> None:
-        """Take no new request; end once the last has been answered."""
+        """Accept no new request; end after the last response."""
         self._is_leaving = True
         self._waiting.cancel()
 
@@ -165,7 +165,7 @@ class Http3Connection:
                     scope.deadline = trio.current_time() + LAST_WORDS
 
     async def _step(self) -> None:
-        """Wait for datagrams or the time for something, and do what is to be done."""
+        """Wait for datagrams and timers, and handle them."""
         if self._is_leaving and not self._streams:
             self._is_over = True
             return
@@ -191,7 +191,7 @@ class Http3Connection:
         self._look_again()
 
     def _look_again(self) -> None:
-        """Have those who wait for room look whether there is."""
+        """Wake the requests that wait for room to send."""
         self._confirmed.set()
         self._confirmed = trio.Event()
 
@@ -231,7 +231,7 @@ class Http3Connection:
             self._fail(ErrorCode.H3_EXCESSIVE_LOAD)
 
     async def _lose(self, stream_id: int) -> None:
-        """Tell an application that its client wants nothing more of it."""
+        """Send ``http.disconnect`` to the application of a request that the client has cancelled."""
         stream = self._streams.pop(stream_id, None)
         if stream is not None:
             self._look_again()
@@ -240,7 +240,7 @@ class Http3Connection:
     async def _request(self, event: H3Event) -> None:
         if isinstance(event, HeadersReceived):
             if event.stream_id in self._streams:
-                # Trailers, which nobody here asks for.
+                # Trailers, which no application here reads.
                 if event.stream_ended:
                     await self._give(self._streams[event.stream_id], EndBody(stream_id=event.stream_id))
                 return
@@ -248,7 +248,7 @@ class Http3Connection:
         elif isinstance(event, DataReceived):
             stream = self._streams.get(event.stream_id)
             if stream is None:
-                return  # answered already
+                return  # the response is complete
             if event.data:
                 await self._give(stream, Body(stream_id=event.stream_id, data=event.data))
             if event.stream_ended:
@@ -287,7 +287,7 @@ class Http3Connection:
             await self._give(stream, EndBody(stream_id=stream_id))
 
     def _refusal(self, event: HeadersReceived) -> int | None:
-        """Return why a request is not taken, as an error of HTTP/3, or None."""
+        """Return why a request is refused, as an HTTP/3 error code, or None."""
         if self._is_leaving:
             return ErrorCode.H3_REQUEST_REJECTED
         size = sum(len(name) + len(value) + 32 for name, value in event.headers)  # RFC 9114 §4.2.2
@@ -300,13 +300,13 @@ class Http3Connection:
             return ErrorCode.H3_MESSAGE_ERROR
         if not method.isascii() or method == b"CONNECT" or scheme != b"https" or b":protocol" in named:
             return ErrorCode.H3_MESSAGE_ERROR
-        # Whoever is asked for is said once (RFC 9114 §4.3.1).
+        # The host occurs once (RFC 9114 §4.3.1).
         if named.get(b"host", named[b":authority"]) != named[b":authority"]:
             return ErrorCode.H3_MESSAGE_ERROR
         return None
 
     async def _give(self, stream: HTTPStream, event: StreamEvent) -> None:
-        """Give a request's part to its application, which takes it in time or loses it."""
+        """Pass a part of a request to its application; reset the request if it is not read in time."""
         with trio.move_on_after(UNREAD) as waiting:
             await stream.handle(event)
         if waiting.cancelled_caught:
@@ -315,11 +315,11 @@ class Http3Connection:
             self._quic.reset_stream(stream.stream_id, ErrorCode.H3_REQUEST_CANCELLED)
 
     def _stop(self, stream_id: int, code: int) -> None:
-        with suppress(ValueError):  # all of it was received, and aioquic has forgotten the stream
+        with suppress(ValueError):  # all of it was received, and aioquic has dropped the stream
             self._quic.stop_stream(stream_id, code)
 
     async def _answer(self, event: StreamEvent) -> None:
-        """Send what an application says; it waits while its client is behind."""
+        """Send a part of a response; wait while the client is behind."""
         if self._is_over or self._h3 is None or event.stream_id not in self._streams:
             return
         if isinstance(event, InformationalResponse | Response):
@@ -336,15 +336,15 @@ class Http3Connection:
             self._h3.send_data(event.stream_id, b"", end_stream=True)
         elif isinstance(event, StreamClosed):
             stream = self._streams.pop(event.stream_id)
-            if stream.state is not ASGIHTTPState.CLOSED:  # the application broke off
+            if stream.state is not ASGIHTTPState.CLOSED:  # the application ended early
                 self._quic.reset_stream(event.stream_id, ErrorCode.H3_INTERNAL_ERROR)
-            self._stop(event.stream_id, ErrorCode.H3_NO_ERROR)  # of the request, where there is more
+            self._stop(event.stream_id, ErrorCode.H3_NO_ERROR)  # of the request, if there is more
             if self._is_leaving:
                 self._waiting.cancel()
         self._transmit()
 
     async def _has_room(self, stream_id: int) -> bool:
-        """Wait until what aioquic holds is little; False: nobody is there to send to any more."""
+        """Wait until aioquic stores few bytes; return False if the client has disconnected."""
         while self._unsent() > UNSENT_BYTES:
             await self._confirmed.wait()
             if self._is_over or stream_id not in self._streams:
@@ -352,6 +352,6 @@ class Http3Connection:
         return True
 
     def _unsent(self) -> int:
-        """Return how many bytes the client has not confirmed, those of requests that are over included."""
+        """Return the bytes that the client has not acknowledged, also of requests that are over."""
         senders = (each.sender for each in self._quic._streams.values())  # noqa: SLF001 - aioquic does not say
         return sum(each._buffer_stop - each._buffer_start for each in senders)  # noqa: SLF001 - the same

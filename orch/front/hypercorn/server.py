@@ -1,8 +1,8 @@
 """Hosts the ASGI application with Hypercorn's Trio connections, inside the tree.
 
 Hypercorn's own ``serve`` would do, but for its shutdown: its sends are shielded and have no deadline, so that
-one client that has stopped reading holds the process up for ever. Here the accept loop is ours and knows
-every socket, so that what is still open when the grace is over is closed under it.
+one client that has stopped reading blocks the process for ever. Here the accept loop is ours and knows every
+socket, so that sockets which are still open after the grace period are closed under Hypercorn.
 """
 
 import socket as stdlib_socket
@@ -37,27 +37,27 @@ log = structlog.get_logger("front")
 
 
 MESSAGE_LIMIT: Final = 2**20
-"""Bytes of one WebSocket message; more is answered with close code 1009."""
+"""Bytes of one WebSocket message; a longer one is refused with close code 1009."""
 HANDSHAKE: Final = 10.0
-"""Seconds in which a client has to begin TLS."""
+"""Seconds that a client has to begin the TLS handshake."""
 FIRST_REQUEST: Final = 1.0
-"""Seconds that a stop leaves to a connection just accepted for its first request to come and be answered."""
+"""Seconds that a connection accepted just before a stop has for its first request and the response."""
 
 ALT_SVC: Final = 3600
-"""Seconds for which a client may come by HTTP/3 at once."""
+"""Seconds for which a client may remember that HTTP/3 is offered (Alt-Svc)."""
 
 
 class HypercornServer:
-    """Accepts connections for ``app`` until told to stop.
+    """Accepts connections for ``app`` until ``stopping`` is set.
 
-    The mutable state is the set of open sockets, and which of them have not asked for anything yet. Port 0 is
-    chosen once and kept over restarts of the branch. ``drain`` is called when stopping, after the last
-    connection was accepted and has had a moment to ask; it has ``grace`` seconds together with what is in
-    flight. ``heartbeat_timeout`` and ``deflate`` are not used: Hypercorn pings and never asks whether it was
-    answered, and agrees to compression wherever it is offered.
-    ``http2`` takes it where a client begins with its preface; over TLS ``tls`` has to offer it.
-    ``http3`` returns the certificate and key in use, in PEM; with it HTTP/3 is spoken at the same addresses.
-    ``listen`` gives listeners on sockets that are there already, in place of ``host`` and ``port``.
+    The mutable state is the set of open sockets, and which of them have sent no request yet. Port 0 is
+    replaced by a free port once, which restarts of the branch keep. ``drain`` is called at a stop, after the
+    last accepted connection had a moment for its first request; it and the requests in flight have ``grace``
+    seconds together. ``heartbeat_timeout`` and ``deflate`` are not used: Hypercorn sends pings but checks no
+    answers, and accepts every offer of compression. ``http2`` accepts HTTP/2 from clients with prior
+    knowledge; over TLS, ``tls`` must offer it. ``http3`` returns the certificate and key in use, in PEM; with
+    it HTTP/3 is served at the same addresses. ``listen`` returns open listeners, which replace ``host`` and
+    ``port``.
     """
 
     def __init__(
@@ -87,8 +87,8 @@ class HypercornServer:
         self._drain = drain
         self._grace = grace
         self._heartbeat = heartbeat
-        del heartbeat_timeout, deflate, on_shortage  # Trio's own accept loop waits where there is no room
-        del outgoing  # every send waits; what is to be sent waits in the application, and is counted there
+        del heartbeat_timeout, deflate, on_shortage  # Trio's own accept loop waits when descriptors are short
+        del outgoing  # every send waits, so nothing is queued here
         self._admission = admission
         self._tls = tls
         self._listen_given = listen
@@ -132,7 +132,7 @@ class HypercornServer:
                             task_status.started()
                             await self._stopping.wait()
                             accepting.cancel_scope.cancel()
-                        # Who comes now is to be refused, or taken by another worker, not left to wait.
+                        # New clients are refused, or accepted by another worker, rather than left waiting.
                         for listener in listeners:
                             await listener.aclose()
                         with trio.move_on_after(self._grace()):
@@ -149,7 +149,7 @@ class HypercornServer:
                     await listener.aclose()
 
     async def _finish(self, context: WorkerContext) -> None:
-        """Answer who has just come, tell clients to go, then wait until the last has."""
+        """Serve the newest connections' first requests, ask clients to leave, and wait until all have."""
         await self._answer_first_requests()
         await context.terminated.set()
         await self._drain()
@@ -178,10 +178,10 @@ class HypercornServer:
         )
 
     async def _answer_first_requests(self) -> None:
-        """Wait until every connection has asked for something, or has had :data:`FIRST_REQUEST` to.
+        """Wait until every connection has sent a request, for :data:`FIRST_REQUEST` at most.
 
-        A client that has just come would otherwise be sent away without an answer; while workers are rolled
-        it has no reason to expect that.
+        A client that has just connected would otherwise get no response, which it has no reason to expect
+        while workers are replaced.
         """
         while self._fresh:
             self._settled = trio.Event()
@@ -207,7 +207,7 @@ class HypercornServer:
             try:
                 sock.shutdown(stdlib_socket.SHUT_RDWR)
             except OSError:
-                continue  # the peer was quicker; the connection is ending by itself
+                continue  # the client has closed it; the connection is ending by itself
         connections.cancel_scope.cancel()
 
     async def _listen(self) -> list[trio.abc.Listener[Any]]:
@@ -225,7 +225,7 @@ class HypercornServer:
         return list(opened)
 
     async def _serve_connection(self, context: WorkerContext, stream: Any) -> None:
-        """Serve one connection; whatever it raises ends only itself."""
+        """Serve one connection; an exception ends only this connection."""
         sock = stream.socket
         if self._tls is not None:
             if not await _begins_with_tls(sock):
@@ -238,7 +238,7 @@ class HypercornServer:
         try:
             host = str(sock.getpeername()[0])
         except OSError:
-            await trio.aclose_forcefully(stream)  # gone already
+            await trio.aclose_forcefully(stream)  # the client has disconnected
             return
         place = self._admission.enter(host)
         try:
@@ -278,10 +278,10 @@ class HypercornServer:
             self._flooders.note(host, trio.current_time())
 
     def _bound_app(self, own: tuple[str, int], host: str = "") -> Any:
-        """Return the application, told of the address that is bound rather than the one that was reached.
+        """Return the application with the bound address as ``server``, rather than the one the client used.
 
-        Who listens on every address is reached at loopback's as well, and yet is no service of this machine
-        alone.
+        A service that listens on every address is reached at 127.0.0.1 as well, but is not local to this
+        machine.
         """
         everywhere = "::" if ":" in own[0] else "0.0.0.0"  # noqa: S104 - it says what is bound
         bound = own if own in self._bound_to else (everywhere, own[1])
@@ -306,7 +306,7 @@ class HypercornServer:
         return config
 
     def statistics(self) -> FrontStatistics:
-        """Return what is open now."""
+        """Return the number of open connections and the other counts."""
         return FrontStatistics(
             bound=self.bound,
             open=self._open,
@@ -322,7 +322,7 @@ def _name(listener: Any) -> tuple[int, tuple[Any, ...]]:
 
 
 def _host(sock: trio.socket.SocketType) -> str:
-    """Return where a client is; empty where it is gone already."""
+    """Return the client's address; empty if it has disconnected."""
     try:
         return str(sock.getpeername()[0])
     except OSError:
@@ -330,17 +330,17 @@ def _host(sock: trio.socket.SocketType) -> str:
 
 
 async def _begins_with_tls(sock: trio.socket.SocketType) -> bool:
-    """Return whether a client speaks TLS; one that says nothing in time does."""
+    """Return whether a client begins with TLS; also true if it sends nothing in time."""
     with trio.move_on_after(HANDSHAKE):
         try:
             return plain_http.is_tls(await sock.recv(1, stdlib_socket.MSG_PEEK))
         except OSError:
-            pass  # gone, which the handshake finds
+            pass  # disconnected, which the handshake finds
     return True
 
 
 async def _answer_plain(stream: trio.SocketStream) -> None:
-    """Answer who speaks HTTP without TLS; then close."""
+    """Respond to plain HTTP at a TLS port, and close."""
     try:
         with trio.move_on_after(REFUSAL_WITHIN):
             received = await stream.receive_some(FIRST_BYTES)
@@ -356,7 +356,7 @@ async def _answer_plain(stream: trio.SocketStream) -> None:
 
 
 async def _refuse(stream: Any, place: Place) -> None:
-    """Answer that there is no room, in HTTP/1.1, whatever is asked; then close."""
+    """Send the refusal of a full service as HTTP/1.1, and close."""
     try:
         if place in REFUSALS:
             with trio.move_on_after(REFUSAL_WITHIN):
@@ -364,7 +364,7 @@ async def _refuse(stream: Any, place: Place) -> None:
                 if isinstance(stream, trio.SocketStream):
                     await stream.send_eof()
                 while await stream.receive_some(FIRST_BYTES):
-                    pass  # closing with bytes unread would reset the connection, and the answer with it
+                    pass  # closing with bytes unread would reset the connection, and lose the response
     except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
         log.debug("connection lost")
     finally:

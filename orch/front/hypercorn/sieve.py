@@ -1,8 +1,8 @@
-"""Refuses before Hypercorn reads it what Hypercorn's reader (h11) takes and should not. Pure.
+"""Refuses malformed requests that Hypercorn's parser (h11) would accept. Pure.
 
-h11 takes a Content-Length beside a Transfer-Encoding, several of either, folded lines and lines that end with
-LF alone; two readers in a row may then see different requests in the same bytes. So what comes is read by the
-service's own parser first, and handed on only as far as that finds nothing wrong.
+h11 accepts a Content-Length beside a Transfer-Encoding, several of either, folded lines and lines that end
+with LF alone; two parsers in a row may then see different requests in the same bytes. So the service's own
+parser reads all bytes first, and passes on only those in which it finds no fault.
 """
 
 from typing import Final, Self
@@ -14,9 +14,9 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 class Sieve:
-    """Reads along on one connection.
+    """Checks the bytes of one connection.
 
-    The mutable state is the parser, whether HTTP/1 is over here, and the meter of what comes as HTTP/2.
+    The mutable state is the parser, whether HTTP/1 is over, and the meter of HTTP/2 frames.
     ``is_http2``: the connection may begin with HTTP/2's preface; its frames are only counted then.
     """
 
@@ -30,16 +30,16 @@ class Sieve:
 
     @classmethod
     def of_http2(cls) -> Self:
-        """Return one for a connection that has agreed on HTTP/2 before its first byte."""
+        """Return a sieve for a connection that negotiated HTTP/2 by ALPN."""
         sieve = cls()
         sieve._is_open = True
         sieve._meter = Http2Meter(skip=len(PREFACE))
         return sieve
 
     def check(self, data: bytes) -> int:
-        """Take bytes as they came, and return where they may be handed on. Raises BadRequestError.
+        """Check bytes before they are passed on. Raises BadRequestError.
 
-        Returns how many frames of HTTP/2 begin in them that say nothing.
+        Returns how many small HTTP/2 frames begin in them.
         """
         if self._begun is not None:
             self._begun += data
@@ -72,7 +72,7 @@ class Sieve:
 
 
 def _begins_frames(event: Event) -> bool:
-    """Return whether frames follow. Raises BadRequestError where Hypercorn may see that otherwise."""
+    """Return whether WebSocket frames follow. Raises BadRequestError if Hypercorn may disagree."""
     if not isinstance(event, RequestHead) or event.upgrade != b"websocket":
         return False
     if event.method != b"GET" or event.has_body or not _is_plain(event):

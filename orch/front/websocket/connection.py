@@ -1,7 +1,7 @@
 """One WebSocket, served by the application in the connection's own task.
 
-What the application says through ASGI and what others say through the ``orch.link`` extension goes the same
-way, in the order it was said: straight to the socket.
+Messages that the application sends through ASGI and frames that other tasks send through the ``orch.link``
+extension go straight to the socket, in the order of the calls.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,16 +22,16 @@ from orch.front.websocket.handshake import Accepted, BadHandshakeError, accept
 from orch.problems import ProblemError
 
 PING: Final = frames.encode(frames.PING, b"")
-#: Bytes queued from which on a ping waits for its pong, and with it all that was sent after it: the client
-#: does not read, and asks for more to read.
+#: Bytes queued from which on a ping gets no pong yet, and the messages after it wait, too: the client does
+#: not read what it is sent.
 PONGS_HELD: Final = 65_536
 ABNORMAL: Final = 1006
-"""The code the application is told where no close frame came (RFC 6455 §7.1.5)."""
+"""The application receives this code if no close frame came (RFC 6455 §7.1.5)."""
 NORMAL: Final = 1000
 INTERNAL_ERROR: Final = 1011
 
 _NONE: Final[list[frames.Event | None]] = []
-"""No messages: one list for all who have none, which is only ever replaced."""
+"""No messages: one list shared by all connections without any. It is replaced, never changed."""
 
 _log = structlog.get_logger("front")
 
@@ -41,21 +41,21 @@ class _State(Enum):
     REFUSING = auto()
     OPEN = auto()
     CLOSING = auto()
-    """Our close frame has been said, or no more can be."""
+    """Our close frame has been sent, or nothing more can be sent."""
 
 
 class WebSocketConnection:
     """One WebSocket; also the ``orch.link`` that the application finds in its scope.
 
-    The mutable state is where the connection stands, the messages that came and were not asked for yet (those
-    of one read), how the other side ended it, and what the last ping has led to.
+    The mutable state is the state of the connection, the messages of the last read that the application has
+    not received yet, how the client ended it, and whether the last ping was answered.
 
     ``offer``, ``queued_bytes``, ``blocked_since``, ``evict``, ``drained``, ``moved``, ``on_excess`` and
-    ``encode_text`` are the extension's. Overflow rule: the :class:`~orch.front.link.Link`'s. What is offered
-    after the close frame is dropped.
+    ``encode_text`` belong to the extension. Overflow rule: that of :class:`~orch.front.link.Link`. Frames
+    offered after the close frame are dropped.
 
-    Nothing is read unless the application asks for it; a client whose application is busy is not held to its
-    pongs meanwhile. One pong is owed at most: of pings in a row the newest is answered.
+    Nothing is read before the application asks for it; while the application is busy, the client need not
+    answer pings. Of pings in a row only the newest gets a pong.
     """
 
     __slots__ = (
@@ -66,8 +66,8 @@ class WebSocketConnection:
         "_encoder",
         "_ended",
         "_events",
+        "_has_received",
         "_is_awaited",
-        "_is_heard",
         "_is_peer_done",
         "_is_pinged",
         "_is_reading",
@@ -105,7 +105,7 @@ class WebSocketConnection:
         self._state = _State.CONNECTING
         self._close_by = NEVER
         self._is_awaited = False
-        self._is_heard = False
+        self._has_received = False
         self._is_peer_done = False
         self._is_pinged = False
         self._is_reading = False
@@ -124,12 +124,12 @@ class WebSocketConnection:
 
     @property
     def queued_bytes(self) -> int:
-        """Encoded bytes that the kernel has not taken yet."""
+        """Bytes that the kernel has not accepted yet."""
         return self._link.queued_bytes
 
     @property
     def blocked_since(self) -> float | None:
-        """The time (trio's) since which the kernel has taken nothing, or None where nothing is queued."""
+        """When the kernel last accepted bytes, on Trio's clock; None if nothing is queued."""
         return self._link.blocked_since
 
     @staticmethod
@@ -138,14 +138,14 @@ class WebSocketConnection:
         return frames.encode_text(payload)
 
     def offer(self, wire: bytes) -> None:
-        """Say encoded frames without waiting: the socket takes them now, or they are queued in order."""
+        """Send encoded frames without waiting; frames that the socket does not accept are queued in order."""
         if self._state is _State.OPEN:
             self._link.offer(wire)
 
     def evict(self, code: int, reason: str) -> None:
-        """End the connection: what is queued is dropped, the close code is said if it can be, in bounds.
+        """End the connection: drop what is queued, and send the close code if that is possible in time.
 
-        The application is told ``websocket.disconnect`` at once.
+        The application receives ``websocket.disconnect`` at once.
         """
         if self._state is _State.OPEN:
             self._link.forget_queued()
@@ -158,7 +158,7 @@ class WebSocketConnection:
 
     @property
     def on_excess(self) -> Callable[[], None] | None:
-        """What is called where all clients together have too much waiting, and this one most."""
+        """Called if too much is queued for all clients together, and most of it for this one."""
         return self._link.on_excess
 
     @on_excess.setter
@@ -170,13 +170,13 @@ class WebSocketConnection:
         await self._link.drained(below)
 
     async def moved(self) -> None:
-        """Wait until some of what is queued was taken or dropped, or the connection has ended."""
+        """Wait until some of what is queued was sent or dropped, or the connection has ended."""
         await self._link.moved()
 
     # What the application calls.
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next message, or the end. Cancelled, it has taken none."""
+        """Return the next message, or ``websocket.disconnect``. Cancelled, it loses none."""
         if not self._is_awaited:
             self._is_awaited = True
             return {"type": "websocket.connect"}
@@ -206,7 +206,7 @@ class WebSocketConnection:
                 self._is_reading = False
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Accept, refuse, say something or close."""
+        """Accept the handshake or refuse it, send a message, or close."""
         kind = message["type"]
         if kind == "websocket.send":
             if self._state is not _State.OPEN or self._link.is_closed:
@@ -228,20 +228,20 @@ class WebSocketConnection:
                 self._encoder.data(message.get("body", b""), more=message.get("more_body", False))
             )
         else:
-            raise RuntimeError(f"There is no {kind} to a WebSocket.")
-        await self._breathe()
+            raise RuntimeError(f"{kind} is not an ASGI message for a WebSocket.")
+        await self._pace()
 
     def _encoded(self, opcode: int, payload: bytes) -> bytes:
         if self._window_bits and len(payload) >= self._context.deflate_from:
             return frames.encode_deflated(opcode, payload, window_bits=self._window_bits)
         return frames.encode(opcode, payload)
 
-    async def _breathe(self) -> None:
-        """Wait where the client takes less than it is given; give others a turn now and then."""
+    async def _pace(self) -> None:
+        """Wait while the client reads too slowly; let other tasks run now and then."""
         if self._link.queued_bytes:
             await drain(self._link, self._context)
             if self._link.is_closed:
-                raise ClientGoneError("the client takes nothing")
+                raise ClientGoneError("the client reads nothing")
             return
         self._unyielded += 1
         if self._unyielded % BREATH == 0:
@@ -250,7 +250,7 @@ class WebSocketConnection:
     def _require_open(self) -> None:
         if self._state in (_State.CONNECTING, _State.REFUSING):
             raise RuntimeError("The WebSocket has not been accepted.")
-        raise ClientGoneError("the client is gone")
+        raise ClientGoneError("the client has disconnected")
 
     def _accept(self, subprotocol: str | None, headers: Any) -> None:
         if self._state is not _State.CONNECTING or self._accepted is None or self._encoder is None:
@@ -259,7 +259,7 @@ class WebSocketConnection:
         self._link.offer(self._encoder.start(101, answer))
         self._state = _State.OPEN
         self._accepted = self._encoder = None
-        # Those who came together are not pinged together: from half an interval on, each at its own time.
+        # Clients that connect together are not pinged together: the first ping comes after 0.5 to 1 interval.
         self._context.served += 1
         share = 0.5 + self._context.served % 64 / 128
         self._context.arm(self, self._context.now + share * self._context.heartbeat())
@@ -284,23 +284,23 @@ class WebSocketConnection:
         self._link.offer(self._encoder.data(body, more=False))
 
     def _say_close(self, code: int, reason: str) -> None:
-        """Say our close frame; from now on there is a limit to how long the end takes."""
+        """Send our close frame; from now on the time that the end may take is limited."""
         self._link.offer(frames.encode_close(code, reason))
         self._state = _State.CLOSING
         self._close_by = self._context.now + self._context.timeouts.close
         self._context.arm(self, self._close_by)
 
-    # What comes.
+    # Receiving.
 
     def _on_woken(self) -> None:
-        """Note the end, where that is why the reading ended."""
+        """Note the end of the connection, if reading was woken by it."""
         if self._link.is_closed and self._ended is None:
             self._ended = (ABNORMAL, "")
 
     def _on_data(self, data: bytes) -> None:
-        """Take what was read; nothing is the end."""
+        """Decode the bytes that were read; none means the end of the stream."""
         if data:
-            self._is_heard = True
+            self._has_received = True
             self._take(data)
             return
         self._is_peer_done = True
@@ -310,7 +310,7 @@ class WebSocketConnection:
             self._state = _State.CLOSING
 
     def _take(self, data: bytes) -> None:
-        """Decode; a violation ends the connection once what came before it has been handed on."""
+        """Decode bytes; a violation ends the connection after the messages before it were received."""
         decoder, now = self._decoder, self._context.now
         limit = self._context.small_frames
         allowed = decoder.allowance = limit.remaining(self._small_full_at, now)
@@ -330,18 +330,18 @@ class WebSocketConnection:
 
     @property
     def has_flooded(self) -> bool:
-        """Whether it was closed for more small frames than may be sent."""
+        """Whether it was closed for exceeding the limit of small frames."""
         return self._decoder.failure == small_frames.TOO_MANY
 
     def _note_partial(self) -> None:
-        """Count what is held of a message that is not whole yet."""
+        """Count the bytes stored of an incomplete message."""
         held, before = self._decoder.partial_bytes, self._partial
         if held != before:
             self._partial = held
             self._context.partial.note(self, before, held)
 
     def give_up_message(self) -> None:
-        """Close the connection: its message takes too long, and others need the room."""
+        """Close the connection: its message has been incomplete for too long, and memory is short."""
         violation = ProtocolViolationError(
             partial_messages.CLOSE_CODE, "message_given_up", partial_messages.REASON
         )
@@ -371,12 +371,12 @@ class WebSocketConnection:
             self._ended = (event.code, event.reason)
         elif event is None:
             await trio.lowlevel.checkpoint()
-            self._take(b"")  # what had to wait for the messages before it
+            self._take(b"")  # the violation, which waited for the messages before it
 
-    # Heartbeats, and the limit on how long an end takes.
+    # Heartbeats, and the time limit of the end.
 
     def on_due(self, now: float) -> float | None:
-        """Ping, or judge what the last ping has led to; return when to be asked again."""
+        """Send a ping, or check that something came since the last one; return when to check again."""
         link = self._link
         if link.is_closed:
             return None
@@ -389,15 +389,15 @@ class WebSocketConnection:
 
     def _ping(self, now: float) -> float:
         if self._link.queued_bytes:
-            # It is behind: a ping would wait with the rest. Whether it takes anything is judged by the sends.
+            # The client is behind: a ping would be queued, too. The time limit of sending applies instead.
             return now + self._context.heartbeat()
-        self._is_pinged, self._is_heard = True, False
+        self._is_pinged, self._has_received = True, False
         self._link.offer(PING)
         return now + self._context.heartbeat_timeout()
 
     def _judge_ping(self, now: float) -> float | None:
         self._is_pinged = False
-        if self._is_heard or not self._is_reading or self._link.queued_bytes:
+        if self._has_received or not self._is_reading or self._link.queued_bytes:
             return now + max(self._context.heartbeat() - self._context.heartbeat_timeout(), 0.0)
         self._context.refused["no_pong"] += 1
         self._link.abort()
@@ -407,16 +407,16 @@ class WebSocketConnection:
         if self._is_reading:
             self._link.wake()
 
-    # The connection's task.
+    # The task of the connection.
 
     def application(self) -> Awaitable[None]:
-        """Return the application's run, which alone has the scope then: it is larger than all else here."""
+        """Return the application's coroutine, and drop the scope here: it is the largest object."""
         scope, self._scope = self._scope, None
         run: Awaitable[None] = self._context.app(scope, self.receive, self.send)
         return run
 
     async def end(self, *, is_failed: bool) -> None:
-        """End the connection in order after the application has ended."""
+        """End the connection in order, after the application has returned."""
         self._finish(is_failed=is_failed)
         with trio.move_on_after(self._context.timeouts.close) as ending:
             await self._await_end()
@@ -424,14 +424,14 @@ class WebSocketConnection:
             self._link.abort()
 
     def forget(self) -> None:
-        """Have no deadline and hold no message any more."""
+        """Remove the deadline, and free the bytes of an incomplete message."""
         self._context.disarm(self)
         if self._partial:
             self._context.partial.note(self, self._partial, 0)
             self._partial = 0
 
     def _finish(self, *, is_failed: bool) -> None:
-        """Say what the application has left unsaid."""
+        """Finish the response or send the close frame if the application did not."""
         if self._state is _State.CONNECTING:
             if is_failed:
                 self._refuse_with(
@@ -443,7 +443,7 @@ class WebSocketConnection:
             self._say_close(INTERNAL_ERROR if is_failed else NORMAL, "")
 
     async def _await_end(self) -> None:
-        """Wait until all is said and the other side has answered our close frame, or is gone."""
+        """Wait until everything is sent and the client has answered our close frame or disconnected."""
         link = self._link
         await link.drained(1)
         if self._state is _State.REFUSING or self._decoder.is_failed:
@@ -461,11 +461,11 @@ class WebSocketConnection:
             except trio.ClosedResourceError:
                 continue
             except ProtocolViolationError:
-                link.end_output()  # what comes after our close frame is read so that it arrives, not judged
+                link.end_output()  # bytes after our close frame are read and ignored, so that it arrives
 
 
 def shake_hands(head: RequestHead, link: Link, context: ServerContext) -> Accepted | None:
-    """Return how to accept the handshake; answer one that is wrong."""
+    """Return how to accept the handshake, or send a refusal and return None."""
     try:
         return accept(head, deflate=context.deflate)
     except BadHandshakeError as error:

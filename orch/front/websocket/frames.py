@@ -1,9 +1,8 @@
 """WebSocket frames (RFC 6455 §5): bytes in, messages out, and back. Pure.
 
-One pass over what has come; a frame that lies in it whole is unmasked and handed on without a copy of its
-own. Of a frame that is still coming the payload is taken as it comes, so that what is wrong with it (its
-length, its text) is said before the rest has been waited for, and what a client can make us keep is the one
-message it has under way.
+The decoder passes over the bytes once; a complete frame is unmasked without another copy. The payload of an
+incomplete frame is processed as it comes, so that a wrong length or invalid text is refused before the rest
+has come, and a client can make us store no more than one message.
 """
 
 import codecs
@@ -16,7 +15,7 @@ from orch.front.websocket.small_frames import REASON, SMALL, TOO_MANY
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # a machine for which there is no compiled wheel
+except ImportError:  # no compiled wheel for this machine
     from websockets.utils import apply_mask
 
 CONTINUATION: Final = 0x0
@@ -31,36 +30,36 @@ _RSV1: Final = 0x40
 _RESERVED: Final = 0x70
 _MASKED: Final = 0x80
 _CONTROL_LIMIT: Final = 125
-"""Bytes of a control frame's payload (§5.5), and of the longest length that fits the second byte (§5.2)."""
+"""Bytes of a control frame's payload (§5.5), and the largest length that fits the second byte (§5.2)."""
 
 _SENDABLE: Final = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
-"""Close codes below 3000 that may stand in a frame (§7.4.1 and the IANA registry)."""
+"""Close codes below 3000 that a frame may contain (§7.4.1 and the IANA registry)."""
 
 NO_STATUS: Final = 1005
-"""The code of a close frame without one; it never stands in a frame (§7.4.1)."""
+"""The code of a close frame without one; no frame contains it (§7.4.1)."""
 
 AT_ONCE: Final = 1_024
-"""Messages decoded in one turn: some milliseconds."""
+"""Messages decoded in one call: some milliseconds."""
 
 UNLIMITED: Final = 2**63
-"""An allowance of frames that nobody limits."""
+"""No limit on small frames."""
 
 _WINDOW: Final = -15
 """Raw deflate with the largest window, which reads what was compressed with any (RFC 7692 §7.1.2)."""
 _FLUSHED: Final = b"\x00\x00\xff\xff"
-"""The end of every flushed message, which is not sent (RFC 7692 §7.2.1)."""
+"""The last bytes of a flushed deflate block, which are not sent (RFC 7692 §7.2.1)."""
 
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
 
 class Text(Struct, frozen=True, gc=False):
-    """A whole text message."""
+    """A complete text message."""
 
     text: str
 
 
 class Binary(Struct, frozen=True, gc=False):
-    """A whole binary message."""
+    """A complete binary message."""
 
     data: bytes
 
@@ -72,13 +71,13 @@ class Ping(Struct, frozen=True, gc=False):
 
 
 class Pong(Struct, frozen=True, gc=False):
-    """An answer to a ping, or unasked (§5.5.3)."""
+    """A response to a ping, or unsolicited (§5.5.3)."""
 
     payload: bytes
 
 
 class CloseFrame(Struct, frozen=True, gc=False):
-    """The peer's last frame. ``code`` is 1005 where it named none."""
+    """The last frame of the peer. ``code`` is 1005 if it contains none."""
 
     code: int
     reason: str
@@ -101,12 +100,12 @@ class ProtocolViolationError(Exception):
 
 
 def is_close_code(code: int) -> bool:
-    """Return whether ``code`` may stand in a close frame (§7.4)."""
+    """Return whether a close frame may contain ``code`` (§7.4)."""
     return code in _SENDABLE or 3000 <= code <= 4999  # noqa: PLR2004 - the RFC's ranges for libraries and applications
 
 
 def encode(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
-    """Return a server's frame: whole, not masked (§5.1)."""
+    """Return a frame as a server sends it: not fragmented, not masked (§5.1)."""
     first = _FIN | opcode | (_RSV1 if compressed else 0)
     size = len(payload)
     if size <= _CONTROL_LIMIT:
@@ -133,11 +132,11 @@ def encode_text(payload: bytes) -> bytes:
 
 
 def encode_close(code: int, reason: str = "") -> bytes:
-    """Return a close frame; ``reason`` is cut to the 123 bytes there is room for (§5.5)."""
+    """Return a close frame; ``reason`` is cut to 123 bytes (§5.5)."""
     if code == NO_STATUS:
         return encode(CLOSE, b"")
     if not is_close_code(code):
-        raise ValueError(f"{code} may not stand in a close frame")
+        raise ValueError(f"{code} is not a valid code in a close frame")
     words = reason.encode()
     if len(words) > _CONTROL_LIMIT - 2:
         words = words[: _CONTROL_LIMIT - 2].decode(errors="ignore").encode()
@@ -145,20 +144,21 @@ def encode_close(code: int, reason: str = "") -> bytes:
 
 
 class FrameDecoder:
-    """What a client sends, as messages. One for each connection.
+    """Decodes the frames of a client into messages. One for each connection.
 
-    ``message_limit``: bytes of one message, and so of one frame; more is answered with 1009, and of what was
-    compressed no more is inflated. ``deflate``: permessage-deflate without context takeover was agreed on.
+    ``message_limit``: bytes of one message, and so of one frame (close code 1009); a compressed message is
+    inflated to that size at most. ``deflate``: permessage-deflate without context takeover was negotiated.
 
-    :attr:`allowance` is how many control frames and small fragments may still come (1008 beyond); it is
-    counted down here and set by the owner, who has the clock (:mod:`orch.front.websocket.small_frames`).
+    :attr:`allowance` is the number of control frames and small fragments that may still come (close code
+    1008). It is decreased here and set by the owner, which has the clock
+    (:mod:`orch.front.websocket.small_frames`).
 
-    The mutable state is what has come of a head or a control frame, and the message under way with the frame
-    of it that is still coming.
+    The mutable state is the incomplete head or control frame, and the incomplete message with its current
+    frame.
 
-    What comes before a violation is returned first; then :attr:`is_failed` is true and the next call raises
-    it. After a close frame nothing is read (§5.5.1). One call returns :data:`AT_ONCE` messages at most, so
-    that others have a turn; :attr:`has_more` is true then, and the next call goes on.
+    Messages before a violation are returned first; then :attr:`is_failed` is true and the next call raises
+    the violation. Nothing is read after a close frame (§5.5.1). One call returns :data:`AT_ONCE` messages at
+    most, so that other tasks can run; :attr:`has_more` is true then, and the next call continues.
     """
 
     __slots__ = (
@@ -196,7 +196,7 @@ class FrameDecoder:
 
     def __repr__(self) -> str:
         under_way = "nothing" if self._message is None else f"{len(self._message)} bytes"
-        return f"<FrameDecoder {under_way} under way, {self._missing} to come of the frame>"
+        return f"<FrameDecoder {under_way} stored, {self._missing} to come of the frame>"
 
     @property
     def is_failed(self) -> bool:
@@ -205,26 +205,26 @@ class FrameDecoder:
 
     @property
     def failure(self) -> str:
-        """What the violation was, in one word; empty where there was none."""
+        """The kind of the violation; empty if there was none."""
         return "" if self._failure is None else self._failure.kind
 
     @property
     def has_more(self) -> bool:
-        """Whether there may be more in what has come: call again, with nothing or with what comes next."""
+        """Whether there may be more messages in the bytes: call again, with more bytes or none."""
         return self._has_more
 
     @property
     def partial_bytes(self) -> int:
-        """How many bytes of a message have come that is not whole yet."""
+        """How many bytes are stored of an incomplete message."""
         return 0 if self._message is None else len(self._message)
 
     def fail(self, violation: ProtocolViolationError) -> None:
-        """Take no more, and forget the message under way: the next call raises ``violation``."""
+        """Stop decoding and drop the incomplete message: the next call raises ``violation``."""
         self._failure = violation
         self._message = self._text = self._inflate = None
 
     def feed(self, data: bytes) -> list[Event]:
-        """Return the messages that are whole with ``data``; raise ProtocolViolationError."""
+        """Return the messages that ``data`` completes; raise ProtocolViolationError."""
         if self._failure is not None:
             raise self._failure
         if self._pending:
@@ -240,7 +240,7 @@ class FrameDecoder:
         return events
 
     def _read(self, data: bytes, events: list[Event]) -> None:  # noqa: C901, PLR0912, PLR0915 - one pass, no calls for a small frame
-        """Read frames from ``data``; what is left of a head or a control frame waits for the next call."""
+        """Read frames from ``data``; store an incomplete head or control frame for the next call."""
         at, end = 0, len(data)
         if self._missing:
             at = min(self._missing, end)
@@ -298,39 +298,41 @@ class FrameDecoder:
             self._pending = data[at:]
 
     def _check_head(self, first: int, second: int, opcode: int) -> None:  # noqa: C901 - a list of rules
-        """Raise where the head's first two bytes are no frame that a client may send now."""
+        """Raise if a client may not send a frame with these first two bytes now."""
         if first & _RESERVED and not (
             self._is_deflate_agreed and first & _RESERVED == _RSV1 and opcode in (TEXT, BINARY)
         ):
             # §5.2: "MUST be 0 unless an extension is negotiated"
-            raise ProtocolViolationError(1002, "reserved_bits", "No extension was agreed on.")
+            raise ProtocolViolationError(
+                1002, "reserved_bits", "Reserved bits are set, but no extension was negotiated."
+            )
         if second < _MASKED:
             # §5.1: "The server MUST close the connection upon receiving a frame that is not masked."
-            raise ProtocolViolationError(1002, "not_masked", "A client's frames are masked.")
+            raise ProtocolViolationError(1002, "not_masked", "A client must mask its frames.")
         if opcode >= CLOSE:
             if opcode > PONG:
                 raise ProtocolViolationError(1002, "reserved_opcode", f"Opcode {opcode} is reserved.")
             if first < _FIN:
                 raise ProtocolViolationError(
-                    1002, "fragmented_control", "Control frames are never fragmented."
+                    1002, "fragmented_control", "A control frame must not be fragmented."
                 )
             if second & 0x7F > _CONTROL_LIMIT:
                 raise ProtocolViolationError(
-                    1002, "control_too_large", "A control frame has 125 bytes at most."
+                    1002, "control_too_large", "A control frame can have 125 bytes at most."
                 )
         elif opcode > BINARY:
             raise ProtocolViolationError(1002, "reserved_opcode", f"Opcode {opcode} is reserved.")
         elif opcode == CONTINUATION:
             if self._message is None:
-                raise ProtocolViolationError(1002, "nothing_to_continue", "No message is under way.")
+                raise ProtocolViolationError(1002, "nothing_to_continue", "There is no message to continue.")
         elif self._message is not None:
-            raise ProtocolViolationError(1002, "message_interrupted", "The message before is not whole.")
+            raise ProtocolViolationError(1002, "message_interrupted", "The previous message is incomplete.")
 
     def _weigh(self) -> None:
-        """Count a frame that hands the application nothing by itself."""
+        """Count a control frame or small fragment."""
         self.allowance -= 1
         if self.allowance < 0:
-            # §7.4.1: 1008 is for "a message that violates its policy" where no other code fits.
+            # §7.4.1: 1008 is for "a message that violates its policy" if no other code fits.
             raise ProtocolViolationError(1008, TOO_MANY, REASON)
 
     def _control(self, opcode: int, payload: bytes) -> Event:
@@ -344,7 +346,7 @@ class FrameDecoder:
         return close
 
     def _begin(self, opcode: int, size: int, mask: bytes, *, is_last: bool) -> None:
-        """Begin a data frame of which not all has come, or that is a part of a message."""
+        """Begin a data frame that is incomplete, or a fragment of a message."""
         if self._message is None:
             self._message = bytearray()
             self._opcode = opcode
@@ -352,7 +354,7 @@ class FrameDecoder:
         self._missing, self._mask, self._is_last = size, mask, is_last
 
     def _take(self, masked: bytes, events: list[Event]) -> None:
-        """Take what has come of the data frame under way."""
+        """Add bytes of the current data frame to the message."""
         assert self._message is not None  # noqa: S101 - _begin has made it
         size = len(masked)
         self._missing -= size
@@ -372,7 +374,7 @@ class FrameDecoder:
         events.append(_message(self._opcode, message))
 
     def _add(self, payload: bytes) -> None:
-        """Add to the message under way, inflated where it is compressed."""
+        """Add a payload to the message, inflated if it is compressed."""
         assert self._message is not None  # noqa: S101 - _begin has made it
         if self._inflate is not None:
             payload = self._inflated(payload)
@@ -381,21 +383,23 @@ class FrameDecoder:
             _check_text(self._text, payload, is_whole=False)
 
     def _inflated(self, payload: bytes) -> bytes:
-        """Return what ``payload`` expands to; raise before it is more than a message may be."""
+        """Return ``payload`` inflated; raise before it exceeds the message limit."""
         room = self._limit - len(self._message or b"")
         try:
             inflated: bytes = self._inflate.decompress(payload, room + 1)
         except zlib.error as error:
-            raise ProtocolViolationError(1007, "not_deflate", "What is compressed cannot be read.") from error
+            raise ProtocolViolationError(
+                1007, "not_deflate", "The compressed message cannot be read."
+            ) from error
         if len(inflated) > room:
-            if self._text is not None:  # what is wrong first is named, however the frame was cut
+            if self._text is not None:  # the first fault is reported, however the bytes were divided
                 _check_text(self._text, inflated[:room], is_whole=False)
             raise ProtocolViolationError(
                 1009, "message_too_large", f"A message can have {self._limit} bytes at most."
             )
         if self._inflate.unused_data.strip(b"\x00\xff"):
             raise ProtocolViolationError(
-                1007, "not_deflate", "There is more after the compressed data's end."
+                1007, "not_deflate", "There is data after the end of the compressed message."
             )
         return inflated
 
@@ -404,7 +408,7 @@ def _long(encoded: bytes) -> int:
     """Return a length of eight bytes (§5.2: "the most significant bit MUST be 0", and minimal)."""
     size = int.from_bytes(encoded, "big")
     if size >> 63:
-        raise ProtocolViolationError(1002, "length_too_large", "A length's first bit is 0.")
+        raise ProtocolViolationError(1002, "length_too_large", "The first bit of a length must be 0.")
     if size < 0x10000:  # noqa: PLR2004 - what two bytes hold
         raise ProtocolViolationError(1002, "length_not_minimal", f"{size} bytes need no longer length.")
     return size
@@ -427,18 +431,18 @@ def _check_text(decoder: codecs.IncrementalDecoder, payload: bytes, *, is_whole:
 
 
 def _not_utf8() -> ProtocolViolationError:
-    return ProtocolViolationError(1007, "not_utf8", "Text is UTF-8.")
+    return ProtocolViolationError(1007, "not_utf8", "Text must be UTF-8.")
 
 
 def _close(payload: bytes) -> CloseFrame:
-    """Return what a close frame says (§5.5.1)."""
+    """Return the payload of a close frame, decoded (§5.5.1)."""
     if not payload:
         return CloseFrame(NO_STATUS, "")
     if len(payload) == 1:
-        raise ProtocolViolationError(1002, "close_too_short", "A close code has two bytes.")
+        raise ProtocolViolationError(1002, "close_too_short", "A close code must have two bytes.")
     code = int.from_bytes(payload[:2], "big")
     if not is_close_code(code):
-        raise ProtocolViolationError(1002, "close_code", f"{code} may not stand in a close frame.")
+        raise ProtocolViolationError(1002, "close_code", f"{code} is not a valid code in a close frame.")
     try:
         return CloseFrame(code, payload[2:].decode())
     except UnicodeDecodeError as error:

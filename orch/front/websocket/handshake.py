@@ -16,10 +16,10 @@ VERSION: Final = b"13"
 
 
 class Accepted(Struct, frozen=True):
-    """A handshake that can be answered.
+    """A valid handshake.
 
-    ``accept``: the value of Sec-WebSocket-Accept. ``subprotocols``: what the client offers, in its order.
-    ``deflate``: what was agreed about permessage-deflate; None: messages are not compressed.
+    ``accept``: the value of Sec-WebSocket-Accept. ``subprotocols``: those the client offers, in its order.
+    ``deflate``: the parameters of permessage-deflate; None: messages are not compressed.
     """
 
     accept: bytes
@@ -27,7 +27,7 @@ class Accepted(Struct, frozen=True):
     deflate: Deflate | None = None
 
     def headers(self, subprotocol: str | None = None) -> list[tuple[bytes, bytes]]:
-        """Return the answer's headers. ValueError for a ``subprotocol`` that the client has not offered."""
+        """Return the headers of the response. ValueError for a ``subprotocol`` not offered."""
         answer = [
             (b"upgrade", b"websocket"),
             (b"connection", b"Upgrade"),
@@ -43,7 +43,7 @@ class Accepted(Struct, frozen=True):
 
 
 class BadHandshakeError(Exception):
-    """What asks for a WebSocket does so wrongly: answered with ``status`` (400, 405 or 426) and closed."""
+    """The handshake is wrong: the response has ``status`` (400, 405 or 426), and the connection is closed."""
 
     def __init__(self, status: int, kind: str, detail: str) -> None:
         super().__init__(detail)
@@ -53,21 +53,23 @@ class BadHandshakeError(Exception):
 
 
 def accept(head: RequestHead, *, deflate: bool = False) -> Accepted:
-    """Return how to answer the handshake; raise BadHandshakeError. ``deflate``: accept compression.
+    """Check the handshake; return how to accept it, or raise BadHandshakeError. ``deflate``: compress.
 
-    ``head`` has a Host, is HTTP/1.1 and names ``websocket`` in Upgrade and ``upgrade`` in Connection: what
-    does not is no handshake and is served as any request.
+    ``head`` has a Host, is HTTP/1.1 and names ``websocket`` in Upgrade and ``upgrade`` in Connection: other
+    requests are no handshakes and are served as HTTP.
     """
     if head.method != b"GET":
-        raise BadHandshakeError(405, "handshake_method", "A WebSocket is asked for with GET.")
+        raise BadHandshakeError(405, "handshake_method", "The method of a WebSocket handshake must be GET.")
     if head.content_length or head.is_chunked:
-        raise BadHandshakeError(400, "handshake_body", "A WebSocket's handshake has no body.")
+        raise BadHandshakeError(400, "handshake_body", "A WebSocket handshake must not have a body.")
     versions = _values(head, b"sec-websocket-version")
     if versions != [VERSION]:
-        raise BadHandshakeError(426, "handshake_version", "This service speaks version 13 of the protocol.")
+        raise BadHandshakeError(
+            426, "handshake_version", "This service supports version 13 of the WebSocket protocol."
+        )
     keys = _values(head, b"sec-websocket-key")
     if len(keys) != 1 or not _is_key(keys[0]):
-        raise BadHandshakeError(400, "handshake_key", "Sec-WebSocket-Key is the base64 of 16 bytes.")
+        raise BadHandshakeError(400, "handshake_key", "Sec-WebSocket-Key must be 16 bytes in base64.")
     digest = hashlib.sha1(keys[0] + _GUID, usedforsecurity=False).digest()
     offered = b",".join(_values(head, b"sec-websocket-protocol")).decode("latin-1")
     return Accepted(

@@ -1,33 +1,35 @@
-"""What all WebSockets together hold of messages that are not whole yet. Pure.
+"""Bounds the memory of incomplete messages over all WebSockets. Pure.
 
-One connection may have a message of a megabyte under way for as long as it likes; ten thousand of them would
-have ten gigabytes. Who holds little is left alone. Of the others, where their sum is too much, those whose
-message has been under way for longest are given up: an honest one is whole within moments.
+One client may leave a message of a megabyte incomplete for as long as it likes; ten thousand of them would
+take ten gigabytes. Small messages do not count. If the sum of the others exceeds the limit, the connections
+whose messages have been incomplete for longest are closed: an honest message is complete within moments.
 """
 
 from typing import Final, Protocol
 
 LIMIT: Final = 128 * 2**20
-"""Bytes of all messages under way."""
+"""Bytes of all incomplete messages."""
 
 SMALL: Final = 16_384
-"""Bytes of one that never has to go: 160 MB for ten thousand clients."""
+"""Bytes of an incomplete message that is never dropped: 160 MB for ten thousand clients."""
 
 CLOSE_CODE: Final = 1013
 """RFC 6455, IANA registry: "Try Again Later"."""
 
-REASON: Final = "Your message took too long to come, and too many are under way. Send it again."
+REASON: Final = (
+    "Your message took too long to arrive, and the service has too many incomplete messages. Send it again."
+)
 
 
 class Holder(Protocol):
-    """A connection with a message under way."""
+    """A connection with an incomplete message."""
 
     def give_up_message(self) -> None:
-        """Close the connection; its message is forgotten."""
+        """Close the connection and drop its message."""
 
 
 class PartialMessages:
-    """Counts them. The mutable state is the sum, and the large ones in the order in which they began."""
+    """Counts incomplete messages. The mutable state is the sum, and the large ones, oldest first."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
@@ -38,7 +40,7 @@ class PartialMessages:
         return f"<PartialMessages {self.taken} bytes, {len(self._large)} large>"
 
     def note(self, holder: Holder, before: int, now: int) -> None:
-        """Note how many bytes a connection holds, and give up the oldest where all are too many."""
+        """Note the bytes of a connection's message, and drop the oldest messages if all are too large."""
         self.taken += now - before
         if now > SMALL:
             self._large.setdefault(holder)
