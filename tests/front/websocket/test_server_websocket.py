@@ -215,7 +215,7 @@ def test_a_client_that_is_gone_is_told_to_the_application() -> None:
                 pass
             await eventually(lambda: len(app.ended) == 2)
             assert [message["code"] for message in app.ended] == [1006, 1006]
-            with pytest.raises(OSError, match="gone"):
+            with pytest.raises(OSError, match="has disconnected"):
                 await app.sends[0]({"type": "websocket.send", "text": "late"})
 
     run(main, virtual=False, limit=20)
