@@ -103,6 +103,11 @@ def all_see_it_well_twice(running: list[RunningService]) -> None:
             )
 
 
+def holders_among(running: list[RunningService]) -> list[RunningService]:
+    """Return the workers whose log says that they acquired the lease."""
+    return [worker for worker in running if any("lease acquired" in str(line) for line in worker.lines)]
+
+
 def test_a_back_end_that_dies_is_started_again_by_one_worker(tmp_path: Path) -> None:
     """Both see it die, one restarts it, once; when that one is killed the other does it from then on."""
     daemon = Daemon(tmp_path)
@@ -121,9 +126,8 @@ def test_a_back_end_that_dies_is_started_again_by_one_worker(tmp_path: Path) -> 
                 assert len(daemon.fences) == round_number
             assert len(set(daemon.fences)) == 1
 
-            holders = [
-                worker for worker in running if any("lease acquired" in str(line) for line in worker.lines)
-            ]
+            until(lambda: bool(holders_among(running)))  # what was logged is read by another thread
+            holders = holders_among(running)
             assert len(holders) == 1
             (other,) = (worker for worker in running if worker is not holders[0])
             # An operator's word is passed on to the worker whose turn it is.

@@ -146,7 +146,7 @@ def test_a_port_that_another_program_has_is_said_at_the_start(tmp_path: Path) ->
         taken.listen()
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
-    assert f"Port {first + 1} is taken" in ended.stderr
+    assert f"Port {first + 1} is in use" in ended.stderr
     assert f"WORKER_PORTS={first + 2}" in ended.stderr
 
 
