@@ -1,7 +1,7 @@
 # Every target with a sentence: make help. What takes more than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test tools lint types test-py test-js test-browser coverage bench conformance soak outages fuzz wheel lock clean
+.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench conformance soak outages fuzz wheel lock clean
 
 BIN := .venv/bin
 
@@ -24,6 +24,10 @@ checkers:
 
 tools: checkers
 	@scripts/test-tools.sh
+
+check: lint types ## run what needs no other process: lint, types, JavaScript, and most Python tests, for the loop while working
+	scripts/test-js.sh
+	scripts/test-py.sh quick $(ARGS)
 
 lint: checkers ## check style and format
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the Python tests: scripts/test-py.sh WHICH [pytest's own arguments]. WHICH: all, browser, or rest.
+# Runs the Python tests: scripts/test-py.sh WHICH [pytest's own arguments]. WHICH: all, browser, rest, or quick
+# (those that start no other process and take little processor time).
 # With COVERAGE=1 it measures which lines of orch/ they ran, child processes included, and prints it.
 #
 # First those that may run beside each other. They wait for programs more than they work, so there are more
@@ -8,10 +9,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+processes=4
+alone=timed
 case $1 in
     all) which= ;;
     browser) which="browser and " ;;
     rest) which="not browser and " ;;
+    quick) which="not process and not slow and " processes=auto alone= ;;
 esac
 shift
 
@@ -22,18 +26,18 @@ if [ -n "${COVERAGE:-}" ]; then
 fi
 
 status=0
-nothing=0
+found=
 run() {
     # shellcheck disable=SC2086 # $coverage is a command or nothing
-    .venv/bin/python $coverage -m pytest "$@" || case $? in
-        5) nothing=$((nothing + 1)) ;; # none of what was asked for
-        *) status=1 ;;
+    .venv/bin/python $coverage -m pytest "$@" && found=yes || case $? in
+        5) ;; # none of what was asked for
+        *) found=yes status=1 ;;
     esac
 }
 
-run -m "${which}not timed" -n 4 --dist worksteal "$@"
-run -m "${which}timed" "$@"
-if [ $nothing -eq 2 ]; then
+run -m "${which}not timed" -n $processes --dist worksteal "$@"
+[ -z "$alone" ] || run -m "${which}$alone" "$@"
+if [ -z "$found" ]; then
     echo "No test is called that." >&2
     exit 5
 fi

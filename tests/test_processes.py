@@ -13,6 +13,8 @@ from tests.fakes.health import backend
 from tests.fakes.ports import free_port
 from tests.fakes.running import run
 
+pytestmark = pytest.mark.process
+
 
 class Lines:
     """The output of a child, and a way to wait for a line of it."""

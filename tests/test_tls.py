@@ -134,6 +134,7 @@ def files(folder: Path) -> Iterator[tuple[str, str]]:
     yield "a\x00b", "is no path"
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_used_is_a_fault_of_the_settings(tmp_path: Path) -> None:
     for path, words in files(tmp_path):
         (fault,) = find_faults(Settings(services={"a": Service(url="https://a", ca_file=path)}), {})
@@ -157,6 +158,7 @@ def test_a_variable_that_names_nothing_is_a_fault(environ: Mapping[str, str], pa
     assert [fault.path for fault in find_faults(Settings(services=services), environ)] == paths
 
 
+@pytest.mark.slow
 def test_the_loop_is_not_held_up_by_reading_certificates() -> None:
     """It is done in a thread: a context takes some ten milliseconds."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 import trio
 
 from orch.tls import self_signed as self_made
@@ -20,6 +21,8 @@ from tests.fakes.ports import free_port
 from tests.fakes.running import run
 from tests.fakes.tools import require
 from tests.fakes.whole import Whole, whole
+
+pytestmark = pytest.mark.process
 
 TOKEN = "s3cret-token"  # noqa: S105 - a test's own
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"

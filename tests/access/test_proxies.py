@@ -16,6 +16,8 @@ from tests.fakes.running import run
 from tests.fakes.tools import require
 from tests.fakes.whole import Whole, whole
 
+pytestmark = pytest.mark.process
+
 TOKEN = "s3cret-token"  # noqa: S105 - a test's own
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 

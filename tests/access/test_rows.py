@@ -85,6 +85,7 @@ def requests() -> Iterator[tuple[str, str, Need]]:
         yield method, path, need
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
 def test_each_route_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someone) -> None:
     """And to nobody else, whatever else may be wrong with the request."""

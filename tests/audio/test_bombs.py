@@ -21,6 +21,8 @@ from tests.fakes.recordings import recording
 from tests.fakes.running import run
 from tests.fakes.sounds import pcm, silence, voice
 
+pytestmark = pytest.mark.process
+
 
 def crc(data: bytes, polynomial: int, width: int) -> int:
     value, top = 0, 1 << width - 1

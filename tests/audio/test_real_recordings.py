@@ -13,7 +13,10 @@ from orch.problems import ProblemError
 from tests.audio.test_recordings import read
 from tests.fakes.sounds import CLIPS, clip, pcm
 
-pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed"),
+]
 
 CLIP = clip(CLIPS[0])[: 16_000 * 6]
 SOUND: Final = np.concatenate([CLIP, CLIP[: 16_000 * 4]])  # 10 s

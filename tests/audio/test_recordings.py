@@ -52,6 +52,7 @@ def correlation(one: bytes, other: bytes) -> float:
     return float(np.max(products / norms))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_people_have_is_read(kind: str) -> None:
     """Every container of the list: the same sound at its own times, with the length it says."""
@@ -64,6 +65,7 @@ def test_what_people_have_is_read(kind: str) -> None:
     assert correlation(out, pcm(sound)) > 0.9
 
 
+@pytest.mark.process
 def test_a_wav_at_our_own_rate_comes_through_bit_for_bit() -> None:
     """Words heard through the service are those the engine alone hears: the samples are the same."""
     data = (SPEECH / f"{CLIPS[0]}.wav").read_bytes()
@@ -73,6 +75,7 @@ def test_a_wav_at_our_own_rate_comes_through_bit_for_bit() -> None:
     assert seconds == pytest.approx(7.1)
 
 
+@pytest.mark.process
 def test_a_temporary_file_is_read_as_well() -> None:
     """Uploads are spooled to disk; the file stays open for who opened it."""
 
@@ -87,6 +90,7 @@ def test_a_temporary_file_is_read_as_well() -> None:
     run(main, virtual=False)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -119,6 +123,7 @@ def test_what_is_no_recording_is_refused_when_it_is_opened(data: bytes, code: st
     run(main, virtual=False)
 
 
+@pytest.mark.process
 def test_pictures_without_sound_are_no_recording() -> None:
     async def main() -> None:
         with pytest.raises(ProblemError, match="no audio track") as caught:
@@ -140,6 +145,7 @@ def halved(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("kind", "damage"),
     [
@@ -170,6 +176,7 @@ def test_a_damaged_recording_gives_what_can_be_read_and_then_says_so(
     assert correlation(half, pcm(sound)[: len(half)]) > 0.9
 
 
+@pytest.mark.process
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(("wav", "mp3", "opus", "webm", "m4a", "flac", "aac")),
@@ -197,6 +204,7 @@ def code_of(data: bytes) -> str | None:
 FILES = {kind: recording(kind, voice(0.7)) for kind in ("wav", "mp3", "opus", "webm", "m4a", "flac", "aac")}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("first", "second"), [("opus", "opus"), ("mp3", "mp3-low"), ("mp3-low", "mp3")])
 def test_recordings_glued_together_are_read_to_the_end(first: str, second: str) -> None:
     """Podcasts are: the rate and the channels may change in the middle."""
@@ -206,6 +214,7 @@ def test_recordings_glued_together_are_read_to_the_end(first: str, second: str) 
     assert correlation(out[int(2.95 * 16_000) * 2 :], pcm(voice(2))) > 0.9
 
 
+@pytest.mark.process
 def test_a_long_recording_is_read_a_second_at_a_time() -> None:
     """However long: what is in memory is a second of it."""
 
@@ -222,6 +231,7 @@ def test_a_long_recording_is_read_a_second_at_a_time() -> None:
     run(main, virtual=False)
 
 
+@pytest.mark.process
 def test_a_cancelled_reader_ends_its_decoder() -> None:
     """Wherever the cancel comes, no process and no descriptor is left."""
     data = recording("mp3", np.concatenate([voice(3)] * 10))
@@ -287,6 +297,7 @@ def test_containers_are_told_by_their_first_bytes(head: bytes, name: str | None)
     assert container(head) == name
 
 
+@pytest.mark.process
 def test_a_tag_before_the_sound_is_looked_behind() -> None:
     """People tag FLAC with ID3 too; sizes are of seven-bit bytes."""
     assert id3_length(b"ID3\x04\x00\x00\x00\x00\x02\x01") == 267
@@ -322,6 +333,7 @@ HOSTILE: dict[str, bytes] = {
 }
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_would_become_huge_is_refused_in_its_own_process(name: str) -> None:
     """A few bytes that would become gigabytes: a clear error, and no more memory than any recording takes."""
@@ -333,6 +345,7 @@ def test_what_would_become_huge_is_refused_in_its_own_process(name: str) -> None
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < here + 20 * 2**20
 
 
+@pytest.mark.process
 def test_a_recording_is_read_up_to_the_longest_there_may_be() -> None:
     """Whatever a file of a few bytes says and holds: what it becomes is bounded, and that is said."""
 
@@ -354,6 +367,7 @@ def test_a_recording_is_read_up_to_the_longest_there_may_be() -> None:
     run(main, virtual=False)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("written", "code"),
     [
@@ -396,6 +410,7 @@ def look_at(pid: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.process
 def test_a_decoder_is_told_no_secret_and_may_write_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

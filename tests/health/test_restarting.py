@@ -20,6 +20,8 @@ from tests.fakes.health import QUICK_POLICY, Bench, backend
 from tests.fakes.ports import free_port
 from tests.fakes.running import run
 
+pytestmark = pytest.mark.process
+
 #: Where the wait before an attempt is to be told: one that has passed by then is not.
 UNHURRIED_POLICY = replace(QUICK_POLICY, first=1.5, longest=1.5)
 

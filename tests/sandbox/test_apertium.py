@@ -198,12 +198,14 @@ class ScriptedApertium:
         self.engine = Apertium(str(self.program), folder, {ENGLISH_TO_SPANISH: "eng-spa"})
 
 
+@pytest.mark.process
 def test_where_a_pipeline_cannot_stay_open_the_command_is_asked(tmp_path: Path) -> None:
     """A direction with a program that knows no -z works, if slower."""
     scripted = ScriptedApertium(tmp_path, command="sed s/dog/perro/", pipeline="false")
     assert run(_with_engine, scripted.engine, "the dog", virtual=False) == ["the perro"]
 
 
+@pytest.mark.process
 def test_a_command_that_fails_is_said_to_have_failed(tmp_path: Path) -> None:
     """Never a text of its own making."""
     scripted = ScriptedApertium(tmp_path, command="exit 3", pipeline="false")
@@ -215,6 +217,7 @@ def test_a_command_that_fails_is_said_to_have_failed(tmp_path: Path) -> None:
     run(ask, virtual=False)
 
 
+@pytest.mark.process
 def test_an_engine_that_loses_a_number_is_asked_in_pieces(tmp_path: Path) -> None:
     """What was kept is never lost, even where an engine is careless with it."""
     scripted = ScriptedApertium(tmp_path, command=r"sed 's/\[0\]//; s/dog/perro/g'", pipeline="false")
@@ -242,6 +245,7 @@ def test_without_the_program_there_is_no_engine(monkeypatch: pytest.MonkeyPatch)
     assert run(find) is None
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", ["exit 1", "cat > /dev/null; kill -9 $$"])
 def test_a_direction_that_does_not_work_is_not_offered(tmp_path: Path, command: str) -> None:
     """The distribution lists modes that cannot run."""
@@ -256,6 +260,7 @@ def test_a_direction_that_does_not_work_is_not_offered(tmp_path: Path, command: 
     assert run(offered, virtual=False) == ()
 
 
+@pytest.mark.process
 def test_a_pipeline_that_swallows_a_text_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

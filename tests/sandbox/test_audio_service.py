@@ -121,6 +121,7 @@ def test_a_form_needs_only_the_recording_and_a_body_may_be_the_recording(
     with_service(ask)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("file", "fields", "expected"),
     [
@@ -178,6 +179,7 @@ def test_a_recording_that_unpacks_to_too_much_is_refused(
     with_service(ask)
 
 
+@pytest.mark.process
 def test_other_rates_and_channels_are_converted(with_service: Callable[[Test], None]) -> None:
     """What the engine gets is 16 kHz mono, whatever was uploaded."""
 

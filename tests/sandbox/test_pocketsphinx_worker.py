@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from orch.sandbox.engines.pocketsphinx_worker import FRAME
 
 SCRIPT = """
@@ -23,6 +25,7 @@ loop.serve()
 """
 
 
+@pytest.mark.process
 def test_a_job_that_is_stopped_as_its_answer_arrives_spoils_no_other() -> None:
     """Its pipe is closed by then, and the next job's may have the same number."""
     with subprocess.Popen([sys.executable, "-c", SCRIPT], stdin=-1, stdout=-1, stderr=-1) as process:

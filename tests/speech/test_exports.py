@@ -448,6 +448,7 @@ def without_joiners(text: str) -> str:
     return " ".join(text.replace("\u2060", "").replace("\\{", "{").split())
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("target", ["ass", "srt", "webvtt"])
 @pytest.mark.parametrize("text", MARKUP)
 def test_players_show_what_was_said_though_it_looks_like_markup(

@@ -520,6 +520,7 @@ def test_who_feeds_a_recording_is_freed_when_the_stream_is_cancelled() -> None:
     run(main)
 
 
+@pytest.mark.slow
 def test_a_stream_can_be_cancelled_at_any_moment() -> None:
     """Whenever the cancel comes, no request stays open; what was published is in order."""
 
@@ -556,6 +557,7 @@ def test_what_publish_raises_leaves_run() -> None:
     run(main)
 
 
+@pytest.mark.slow
 def test_a_thousand_utterances_keep_nothing() -> None:
     """A day's speech leaves no segment, no arrival and no task behind."""
 
@@ -732,6 +734,7 @@ def test_what_waits_in_all_streams_is_bounded_in_sum() -> None:
     run(main)
 
 
+@pytest.mark.slow
 def test_an_honest_speaker_beside_ten_that_never_stop() -> None:
     """With an engine that hears four at a time, first come first served, its final is about as soon."""
 

@@ -15,6 +15,8 @@ from tests.fakes.redis_workers import Worker, workers
 from tests.fakes.running import run
 from tests.fakes.stores import LIMITS, append, record, running
 
+pytestmark = pytest.mark.process
+
 FEW = Limits(messages=3, seconds=1e9)
 
 

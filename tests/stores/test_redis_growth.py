@@ -3,11 +3,15 @@
 import socket
 from pathlib import Path
 
+import pytest
+
 from orch.stores.history import Limits
 from tests.fakes.redis import redis_server
 from tests.fakes.redis_workers import workers
 from tests.fakes.running import run
 from tests.fakes.stores import record
+
+pytestmark = pytest.mark.process
 
 SESSIONS = 2_000
 SOON = 30_000

@@ -25,6 +25,7 @@ def _publish(server: RedisServer, data: str) -> None:
     server.ask("SPUBLISH", channel("s").decode(), data)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "data",
     [

@@ -189,6 +189,7 @@ def test_what_the_server_has_forgotten_is_not_given_again_by_whoever_has_heard_i
     run(main, virtual=False)
 
 
+@pytest.mark.process
 def test_a_replica_that_takes_over_renews_the_epochs(tmp_path: Path) -> None:
     """What had not reached it is lost, though it keeps a log: no recovery pretends otherwise."""
 

@@ -16,6 +16,8 @@ from tests.fakes.redis_workers import workers
 from tests.fakes.running import run
 from tests.fakes.stores import append, record, running
 
+pytestmark = pytest.mark.process
+
 CERTIFICATE = Path(__file__).parents[1] / "data" / "tls" / "localhost.pem"
 
 

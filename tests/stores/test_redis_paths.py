@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from orch.stores.history import Limits
@@ -10,6 +11,8 @@ from tests.fakes.cutting import relay
 from tests.fakes.redis import redis_server
 from tests.fakes.running import run
 from tests.fakes.stores import record
+
+pytestmark = pytest.mark.process
 
 LIMITS = Limits(messages=100, seconds=3600)
 

@@ -43,6 +43,7 @@ def test_clocks_that_differ_are_said() -> None:
     assert "5 s behind" in clock_caution(-5)[0]
 
 
+@pytest.mark.process
 def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(tmp_path: Path) -> None:
     """Health says so within seconds, it is announced, and both end when it answers; nothing is lost."""
 
@@ -75,6 +76,7 @@ def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(tmp_pa
         run(main, server, virtual=False)
 
 
+@pytest.mark.process
 def test_cautions_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an operator changes while the service runs is said, and what was put right is not any more."""
     monkeypatch.setattr(redis_connecting, "LOOK_EVERY", 0.1)

@@ -37,6 +37,7 @@ async def offsets(store: SessionStore) -> list[int]:
     return [message.offset for message in await store.read("s", after=0, until=10**6)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "size"), [(9, 65_000), (10_000, 20), (30, 1_000_000)], ids=["large", "small", "huge"]
 )

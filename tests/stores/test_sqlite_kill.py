@@ -9,6 +9,8 @@ import pytest
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.running import run
 
+pytestmark = pytest.mark.process
+
 WRITER = """
 import sys
 import trio

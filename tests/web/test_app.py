@@ -522,6 +522,7 @@ def test_the_openapi_document_names_what_each_path_takes_and_answers() -> None:
             assert named == set(re.findall(r"{(\w+)}", path)), (method, path)
 
 
+@pytest.mark.slow
 def test_every_documented_path_is_answered_as_documented_and_never_with_html() -> None:
     """Asked with nothing in particular: the status is named, or it is a problem."""
     document = msgspec.json.decode(ask("GET", "/openapi.json").whole)

@@ -26,6 +26,7 @@ async def send(client: httpx2.AsyncClient, session_id: str) -> httpx2.Response:
     return await client.post(f"/api/sessions/{session_id}/recordings", content=CLIP)
 
 
+@pytest.mark.process
 def test_a_place_is_held_until_all_is_written_down_or_the_recording_is_cancelled(tmp_path: Path) -> None:
     """The back end is away, so nothing ends by itself; cancelling gives the place to the next."""
 

@@ -12,6 +12,8 @@ from tests.fakes.sounds import CLIPS, SPEECH
 from tests.fakes.whole import whole
 from tests.web.test_sessions import code
 
+pytestmark = pytest.mark.process
+
 CLIP = (SPEECH / f"{CLIPS[0]}.wav").read_bytes()
 TOKEN = "control-token-of-the-test"  # noqa: S105 - made up
 AWAY: dict[str, Any] = {

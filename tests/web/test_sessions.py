@@ -91,6 +91,7 @@ def test_a_session_that_cannot_be_is_refused(
     using(tmp_path, use)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("is_form", [False, True], ids=["body", "form"])
 def test_a_recording_is_taken_as_the_body_or_in_a_form(tmp_path: Path, is_form: bool) -> None:  # noqa: FBT001 - a table's column
     """Accepted at once, with the stream's name and the recording's length; it is written down afterwards."""
@@ -110,6 +111,7 @@ def test_a_recording_is_taken_as_the_body_or_in_a_form(tmp_path: Path, is_form: 
     using(tmp_path, use)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("query", "sent", "expected"),
     [
@@ -175,6 +177,7 @@ def test_a_recording_into_no_session_is_refused(tmp_path: Path) -> None:
     using(tmp_path, use)
 
 
+@pytest.mark.process
 def test_more_recordings_than_may_be_are_told_to_come_later(tmp_path: Path) -> None:
     """503, and those that were taken go on."""
 

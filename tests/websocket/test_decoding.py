@@ -132,6 +132,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     st.text()
     | JSON.map(json.dumps)

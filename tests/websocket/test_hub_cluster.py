@@ -19,6 +19,8 @@ from tests.fakes.hub import Hub, running_hub
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.running import run
 
+pytestmark = pytest.mark.process
+
 
 @asynccontextmanager
 async def two_hubs(server: RedisServer, folder: Path, **settings: Any) -> AsyncIterator[tuple[Hub, Hub]]:

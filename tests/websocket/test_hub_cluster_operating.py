@@ -12,6 +12,8 @@ from tests.fakes.hub import running_hub
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.running import run
 
+pytestmark = pytest.mark.process
+
 
 def on_two_hubs(tmp_path: Path, main: object) -> None:
     """Run ``main`` with a Redis server."""

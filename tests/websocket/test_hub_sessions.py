@@ -562,6 +562,7 @@ def test_sessions_that_nobody_uses_expire(tmp_path: Path, server: str) -> None:
     run(main, limit=10_000)
 
 
+@pytest.mark.slow
 def test_what_is_in_use_survives_a_restart_and_the_first_sweep(tmp_path: Path) -> None:
     """Members who only listened for an hour still find their session after the service was killed."""
 

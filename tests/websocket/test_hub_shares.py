@@ -143,6 +143,7 @@ async def flood(socket: FakeSocket, count: int, size: int) -> list[dict[str, Any
     return refused
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("count", "size"), [(9, LARGE), (60, 65_000), (2_500, 10)])
 def test_no_flood_of_broadcasts_changes_the_transcript(
     hubs: Hubs, tmp_path: Path, count: int, size: int
@@ -184,6 +185,7 @@ def test_no_flood_of_broadcasts_changes_the_transcript(
     run(main, virtual=False)
 
 
+@pytest.mark.process
 def test_who_missed_captions_alone_recovers_all_of_them(hubs: Hubs, tmp_path: Path) -> None:
     """A flood from before the loss is none of theirs."""
 
@@ -202,6 +204,7 @@ def test_who_missed_captions_alone_recovers_all_of_them(hubs: Hubs, tmp_path: Pa
     run(main, virtual=False)
 
 
+@pytest.mark.process
 def test_a_speaker_who_says_without_end_removes_only_what_they_said(hubs: Hubs, tmp_path: Path) -> None:
     """A back end that repeats itself, or many recordings: the others' lines stay."""
 
@@ -223,6 +226,7 @@ def test_a_speaker_who_says_without_end_removes_only_what_they_said(hubs: Hubs, 
     run(main, virtual=False)
 
 
+@pytest.mark.process
 def test_names_without_end_remove_no_caption(hubs: Hubs, tmp_path: Path) -> None:
     """Someone who renames themselves all the time: the transcript has every line, by their newest name."""
 

@@ -423,6 +423,7 @@ def test_a_recording_of_a_session_that_ends_is_given_up_and_closed(tmp_path: Pat
     run(main)
 
 
+@pytest.mark.slow
 def test_a_session_in_which_something_is_written_down_does_not_expire(tmp_path: Path) -> None:
     """A long recording keeps its session, with nobody in it."""
 

@@ -159,6 +159,7 @@ def test_requests_are_answered_and_told_as_what_they_are() -> None:
     run(scenario, virtual=False)
 
 
+@pytest.mark.slow
 def test_bodies_come_whole_both_ways_and_many_at_once() -> None:
     async def scenario() -> None:
         async with serving() as s, http3(s.port) as client:
