@@ -50,7 +50,7 @@ def build(
     survey = Survey.sharing(store, place=worker)
     shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
     pulse = Pulse(events=events, wall=wall)
-    access = Access(settings=configuration, sign_ins=SignIns(store=store, survey=survey, wall=wall))
+    access = Access(settings=configuration, sign_ins=SignIns(store=store.sign_ins, survey=survey, wall=wall))
     health = HealthService(
         settings=configuration,
         events=events,

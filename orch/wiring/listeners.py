@@ -24,8 +24,8 @@ def connect(parts: Parts) -> None:
     parts.access.sign_ins.on_end = parts.hub.sign_out
     parts.speech.follow_refusals(parts.health.note_refusal)
     if isinstance(parts.store, SqliteStore):
-        parts.store.on_state = lambda _is_well: _store_changed(parts)
-        parts.store.on_rescued = lambda text: _store_rescued(parts, text)
+        parts.store.file.on_state = lambda _is_well: _store_changed(parts)
+        parts.store.file.on_rescued = lambda text: _store_rescued(parts, text)
     for readings in (
         parts.tree.readings,
         parts.shortages.readings,

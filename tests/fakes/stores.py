@@ -13,7 +13,7 @@ from orch.stores.history import Limits
 from orch.stores.records import ParticipantRecord, SessionRecord, SessionStore
 from orch.stores.redis import pipeline as redis_pipeline
 from orch.stores.redis.store import RedisStore
-from orch.stores.sqlite import store as sqlite_module
+from orch.stores.sqlite import file as sqlite_module
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.running import run

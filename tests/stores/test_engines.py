@@ -527,13 +527,13 @@ def test_a_sign_in_is_kept_for_its_time_and_ended_at_once(engine: Engine) -> Non
         store = engine.store()
         async with running(store):
             now = 1_000.0
-            assert not await store.touch_sign_in("a", now=now, seconds=60)
-            await store.keep_sign_in("a", now=now, seconds=60)
-            await store.keep_sign_in("b", now=now, seconds=60)
-            assert await store.touch_sign_in("a", now=now + 1, seconds=60)
-            await store.drop_sign_in("a")
-            await store.drop_sign_in("a")
-            assert not await store.touch_sign_in("a", now=now + 2, seconds=60)
-            assert await store.touch_sign_in("b", now=now + 2, seconds=60)
+            assert not await store.sign_ins.touch_sign_in("a", now=now, seconds=60)
+            await store.sign_ins.keep_sign_in("a", now=now, seconds=60)
+            await store.sign_ins.keep_sign_in("b", now=now, seconds=60)
+            assert await store.sign_ins.touch_sign_in("a", now=now + 1, seconds=60)
+            await store.sign_ins.drop_sign_in("a")
+            await store.sign_ins.drop_sign_in("a")
+            assert not await store.sign_ins.touch_sign_in("a", now=now + 2, seconds=60)
+            assert await store.sign_ins.touch_sign_in("b", now=now + 2, seconds=60)
 
     engine.run(main)

@@ -13,7 +13,8 @@ from orch.stores.redis import diagnosis as redis_words
 from orch.stores.redis import feed as redis_feed
 from orch.stores.redis.commands import SessionCommands
 from orch.stores.redis.store import RedisStore
-from orch.stores.sqlite.store import LOOK_EVERY, SqliteStore
+from orch.stores.sqlite.file import LOOK_EVERY
+from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers
@@ -55,7 +56,7 @@ def test_sqlite_looks_again_and_commits_on(
 
     async def main() -> None:
         store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        file = store._file
+        file = store.file._file
         look = Once(error, file.look)
         monkeypatch.setattr(file, "look", look)
         async with running(store):
@@ -76,8 +77,8 @@ def test_who_asked_for_what_a_commit_breaks_at_is_answered(
     async def main() -> None:
         store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
         async with running(store):
-            transact = Once(RecursionError("odd"), store._transact)
-            monkeypatch.setattr(store, "_transact", transact)
+            transact = Once(RecursionError("odd"), store.file._transact)
+            monkeypatch.setattr(store.file, "_transact", transact)
             with trio.fail_after(60), pytest.raises(RecursionError):
                 await store.create(record())
             await store.create(record())

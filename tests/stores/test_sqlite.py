@@ -61,7 +61,7 @@ def test_deleting_a_session_deletes_what_was_said_and_who_was_there(tmp_path: Pa
                 tables = ("sessions", "history", "participants")
                 return [database.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables]  # noqa: S608 - names above
 
-            assert await store.execute(left) == [2, 2, 0]
+            assert await store.file.execute(left) == [2, 2, 0]
 
     run(main)
 
@@ -85,7 +85,7 @@ def test_pruning_takes_a_history_of_any_length(tmp_path: Path) -> None:
                 (really,) = database.execute("SELECT sum(length(frame)) FROM history").fetchone()
                 return kept, really
 
-            kept, really = await store.execute(sizes)
+            kept, really = await store.file.execute(sizes)
             assert kept == really
 
     run(main)
@@ -131,8 +131,8 @@ def test_one_operation_that_fails_costs_the_others_nothing(tmp_path: Path) -> No
             await store.create(record("before"))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(attempt, "a", lambda: store.create(record("a")))
-                nursery.start_soon(attempt, "half", lambda: store.execute(half))
-                nursery.start_soon(attempt, "wrong", lambda: store.execute(wrong))
+                nursery.start_soon(attempt, "half", lambda: store.file.execute(half))
+                nursery.start_soon(attempt, "wrong", lambda: store.file.execute(wrong))
                 nursery.start_soon(attempt, "b", lambda: store.create(record("b")))
             assert outcomes["a"] is outcomes["b"] is True
             assert isinstance(outcomes["half"], ValueError)
@@ -395,9 +395,9 @@ def test_sign_ins_are_bounded(tmp_path: Path) -> None:
         store = SqliteStore(tmp_path / "s.sqlite3")
         async with running(store):
             for number in range(SIGN_INS_KEPT + 1):
-                await store.keep_sign_in(str(number), now=1000.0 + number, seconds=1e6)
-            assert not await store.touch_sign_in("0", now=3000.0, seconds=1e6)
-            assert await store.touch_sign_in("1", now=3000.0, seconds=1e6)
-            assert await store.touch_sign_in(str(SIGN_INS_KEPT), now=3000.0, seconds=1e6)
+                await store.sign_ins.keep_sign_in(str(number), now=1000.0 + number, seconds=1e6)
+            assert not await store.sign_ins.touch_sign_in("0", now=3000.0, seconds=1e6)
+            assert await store.sign_ins.touch_sign_in("1", now=3000.0, seconds=1e6)
+            assert await store.sign_ins.touch_sign_in(str(SIGN_INS_KEPT), now=3000.0, seconds=1e6)
 
     run(main, virtual=False, limit=60)

@@ -21,7 +21,8 @@ import trio
 from orch.problems import ProblemError
 from orch.stores.history import Limits
 from orch.stores.sqlite.diagnosis import ADVICE, BRIEF, Steadied, Trouble, reason
-from orch.stores.sqlite.store import LOOK_EVERY, SqliteStore
+from orch.stores.sqlite.file import LOOK_EVERY
+from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.running import run
 from tests.fakes.stores import PARTICIPANT, append, record, running
@@ -80,7 +81,7 @@ async def until(store: SqliteStore, state: str) -> float:
 def watched(store: SqliteStore) -> list[bool]:
     """Return the list that what is announced is added to."""
     announced: list[bool] = []
-    store.on_state = announced.append
+    store.file.on_state = announced.append
     return announced
 
 
@@ -227,7 +228,7 @@ def test_a_file_deleted_under_the_running_service_is_written_anew(
 
     async def main() -> None:
         store = SqliteStore(path, offload=inline)
-        store.on_rescued = rescued.append
+        store.file.on_rescued = rescued.append
         async with running(store):
             await store.create(record())
             await append(store)

@@ -168,6 +168,11 @@ class RedisStore:
         """The loops that go on although one of their items failed."""
         return (self._boundary, self._connecting.boundary, self._feed.boundary)
 
+    @property
+    def sign_ins(self) -> "RedisStore":
+        """Where operators' sign-ins are stored: here as well."""
+        return self
+
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
         store = self.statistics()

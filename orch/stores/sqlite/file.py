@@ -1,202 +1,420 @@
-"""The open SQLite file: looked at, written anew where it was deleted, and made smaller. Used in one thread.
+"""One SQLite file with one writer, whatever is kept in it. For a service that runs as a single process.
 
-A process that has a file open goes on writing to it when its name is removed, and all of it is gone when the
-process ends. So the name is looked at, and what is open is written to it again.
+A commit costs the way to a thread and into the file whether it holds one change or a thousand. So there is
+one writer and *group commit*: while one transaction is in progress, further operations are queued and become
+the next one. None waits longer than two commits, and the more there is to do, the less each costs. Reads go
+the same way and so always see what was written before them.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from time import time
-from typing import Final
+from typing import Any, Final, Never, Protocol, TypeVar, TypeVarTuple, Unpack
 
 import structlog
+import trio
 from msgspec import Struct
 
-from orch.stores.sqlite import statements
-from orch.stores.sqlite.database import (
-    StoreError,
-    begin_opening,
-    close_database,
-    copy_to,
-    cut_short,
-    explain,
-    migrations,
-    open_database,
-    reclaim,
-    try_writing,
-    use_incremental_vacuum,
-)
-from orch.stores.sqlite.diagnosis import Trouble, trouble_of
-from orch.stores.sqlite.reserve import ENOUGH, LEAST, Reserve
-from orch.stores.sqlite.transactions import roll_back
+from orch.problems import ProblemError
+from orch.stores.sqlite.database import StoreError, current_boot, explain
+from orch.stores.sqlite.diagnosis import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
+from orch.stores.sqlite.open_file import OpenFile
+from orch.stores.sqlite.transactions import Operation, Work, transact
+from orch.stores.status import StoreStanding, readings
+from orch.telemetry.boundaries import Boundary
+from orch.telemetry.metrics import Reading
+
+#: Operations and their bytes that may wait for a commit; half of it at most of what clients say.
+QUEUE_LIMIT: Final = 10_000
+QUEUE_BYTES: Final = 64 * 2**20
+
+#: What one transaction takes at most: enough to share the flush, not so much that others wait long.
+BATCH_LIMIT: Final = 1_000
+
+
+#: How long an operation waits for a store that is being started again.
+PATIENCE: Final = 5.0
+
+#: How often the file is looked at: whether it is still there, whether the disk has room, and, while something
+#: is the matter, whether it can be written again.
+LOOK_EVERY: Final = 1.0
+LOOK_AGAIN: Final = 0.5
+
+#: Work that is done later because the file could not be written when it was asked for.
+OWED_LIMIT: Final = 10_000
+
+#: How long the last operations may take when the store is stopped, and closing the file after them.
+FLUSH_WITHIN: Final = 5.0
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 _log = structlog.get_logger(__name__)
 
 
-class Found(Struct, frozen=True, kw_only=True):
-    """What a look has found. ``rescued``: what was done about a file that was deleted, as a sentence."""
+class Offload(Protocol):
+    """Runs a function that blocks, and is not cancelled once it has begun: ``trio.to_thread.run_sync``."""
 
-    trouble: Trouble | None = None
-    detail: str = ""
-    error: BaseException | None = None
-    rescued: str = ""
+    def __call__(self, work: Callable[[Unpack[Arguments]], T], /, *args: *Arguments) -> Awaitable[T]:
+        """Run ``work(*args)``."""
 
 
-class SessionFile:
-    """The file at ``path``. The mutable state is the connection, and which file it was when it was opened."""
+class FileStatistics(Struct, frozen=True):
+    """The file now. ``commit_ms``: what the last transaction took, the thread's hand-over included."""
 
-    def __init__(self, path: Path, boot: str) -> None:
-        self._path = path
-        self._log_path = path.with_name(path.name + "-wal")
-        self._boot = boot
-        self._database: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
-        self._is_saved = False
-        self.reserve = Reserve(path.with_name(path.name + "-reserve"))
-        self.is_reclaim_due = False
+    path: str
+    open: bool
+    waiting: int
+    limit: int
+    waiting_bytes: int
+    operations: int
+    commits: int
+    failures: int
+    commit_ms: float | None
+    last_error: str | None
+
+
+class SqliteFile:
+    """Runs work on the file at ``path`` (:meth:`execute`); what is kept in it is others' business.
+
+    The mutable state is the queue of operations, bounded by :data:`QUEUE_LIMIT` and :data:`QUEUE_BYTES`:
+    whoever finds it full waits for room. While :meth:`run` does not run, an operation waits up to
+    :data:`PATIENCE` and is then refused with ``store_unavailable``.
+
+    A process that is killed loses nothing that was acknowledged. A machine that stops without warning may
+    lose the last moments; then every session gets a new epoch, so that no recovery pretends otherwise.
+
+    Error handling: a file that is damaged fails what was asked of it and ends :meth:`run` with
+    :class:`StoreError`, so that it is opened anew. Everything else that is the file's (:class:`Trouble`: a
+    full or broken disk, a file that was deleted) is looked at every :data:`LOOK_AGAIN` until it has passed;
+    meanwhile nothing new is accepted, what is stored can be read, and leaving and deleting go on as far as
+    possible. ``on_state`` is called with False when that begins and with True when it is over, each once it
+    has lasted for a second.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        offload: Offload = trio.to_thread.run_sync,
+        boot: str | None = None,
+        wall: Callable[[], float] = time,
+    ) -> None:
+        self._path = Path(path)
+        self._file = OpenFile(self._path, boot or current_boot())
+        self._offload = offload
+        self._wall = wall
+        self._queue: deque[Operation[Any]] = deque()
+        self._queued_bytes = 0
+        self._work = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
+        self._opened = trio.Event()
+        self._operations = self._commits = self._failures = 0
+        self._commit_seconds: float | None = None
+        self._last_error: str | None = None
+        self._condition = Condition()
+        self._boundary = Boundary("store")
+        self._looked_at = 0.0
+        self._owed: dict[Hashable, Work[object]] = {}
+        self.on_state: Callable[[bool], None] | None = None
+        self.on_rescued: Callable[[str], None] | None = None
+
+    def __repr__(self) -> str:
+        state = "open" if self._opened.is_set() else "closed"
+        return f"<SqliteFile {self._path} {state}, {len(self._queue)} queued, {self._commits} commits>"
 
     @property
-    def database(self) -> sqlite3.Connection:
-        """The connection, while there is one."""
-        if self._database is None:
-            raise sqlite3.ProgrammingError("the file is not open")
-        return self._database
+    def boundaries(self) -> tuple[Boundary, ...]:
+        """The loops that go on although one of their items failed."""
+        return (self._boundary,)
 
-    def open(self) -> None:
-        """Open the file; where its last messages may be missing, see that it is known. StoreError if not.
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        store = self.statistics()
+        yield from readings(self.standing(), waiting=store.waiting, failures=store.failures)
+        for boundary in self.boundaries:
+            yield from boundary.readings()
 
-        On a full disk what a process that was killed has put by is given back for it.
+    def statistics(self) -> FileStatistics:
+        """Return the store's figures."""
+        return FileStatistics(
+            path=str(self._path),
+            open=self._opened.is_set(),
+            waiting=len(self._queue),
+            limit=QUEUE_LIMIT,
+            waiting_bytes=self._queued_bytes,
+            operations=self._operations,
+            commits=self._commits,
+            failures=self._failures,
+            commit_ms=None if self._commit_seconds is None else self._commit_seconds * 1000,
+            last_error=self._last_error,
+        )
+
+    def standing(self) -> StoreStanding:
+        """Return how the store is, in words; whether its branch fails the tree says."""
+        return self._condition.standing(
+            str(self._path),
+            is_open=self._opened.is_set(),
+            last_error=self._last_error or "",
+            now=trio.current_time(),
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep the file open and commit what is asked for, until cancelled; may be run again afterwards.
+
+        Raises :class:`StoreError` where the file cannot be used. Cancelled, it still commits what is queued.
         """
-        try:
-            self._open()
-        except StoreError as error:
-            if trouble_of(error) is not Trouble.FULL or not self.reserve.is_there:
-                raise
-            self.reserve.drop()
-            self._open()
+        failure: StoreError | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch)
+            try:
+                await self._keep(task_status)
+            except StoreError as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
-    def _open(self) -> None:
-        try:
-            database = open_database(self._path, migrations())
-        except OSError as error:
-            raise StoreError(self._path, f"cannot be opened: {error}") from error
-        try:
-            if begin_opening(database, self._boot):
-                renewed = statements.renew_epochs(database)
-                _log.warning("store was not closed cleanly", sessions_renewed=renewed)
-        except sqlite3.Error as error:
-            database.close()
-            raise StoreError(self._path, explain(error)) from error
-        self._database = database
-        self._identity = _identity(self._path)
-        self._is_saved = False
-        self._prepare(database)
-
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        """Put room by, and let an older file give room back; neither has to succeed."""
-        try:
-            if use_incremental_vacuum(database, self._path):
-                _log.info("store rewritten to enable releasing disk space", path=str(self._path))
-        except (OSError, sqlite3.Error) as error:
-            _log.warning("store cannot release disk space", path=str(self._path), reason=str(error))
-        try:
-            self.reserve.fill()
-        except OSError as error:
-            _log.warning("disk reserve not created", path=str(self._path), reason=str(error))
-
-    def close(self) -> None:
-        """Close the file; all that was committed is in it, and on the disk."""
-        database, self._database = self._database, None
-        self.reserve.drop()
-        if database is not None:
-            close_database(database)
-
-    def look(self, is_troubled: bool, owed: Sequence[tuple[str, str]]) -> Found:  # noqa: FBT001 - called by position in a thread
-        """Look at the file and the disk; where something was the matter, write to see whether it is over.
-
-        ``owed``: who has left and is still in the file, as session and participant.
-        """
-        rescued = ""
-        try:
-            if self._log_path.exists() is False or _identity(self._path) != self._identity:
-                rescued, trouble = self._rescue()
-                if trouble is not None:
-                    return Found(trouble=trouble)
-            if self._path.stat().st_size < _SMALLEST:  # not opened to see: its locks would go with it
-                return Found(trouble=Trouble.DAMAGED, detail="it was emptied while in use")
-            self.reserve.fill(least=ENOUGH if is_troubled else LEAST)
-            if is_troubled:
-                try_writing(self.database)
-                for session_id, participant_id in owed:
-                    statements.drop_participant(self.database, session_id, participant_id)
-            if self.is_reclaim_due:
-                self.is_reclaim_due = reclaim(self.database) > 0
-        except (OSError, sqlite3.Error) as error:
-            if self._database is not None:
-                roll_back(self._database)
-            trouble = trouble_of(error) or Trouble.FAILING
-            if trouble is Trouble.FULL:
-                self._make_room()
-            detail = explain(error) if isinstance(error, sqlite3.Error) else str(error)
-            return Found(trouble=trouble, detail="" if trouble is Trouble.FULL else detail, error=error)
-        return Found(rescued=rescued)
-
-    def _make_room(self) -> None:
-        """Give back what deleted sessions have left, with the reserve's help where the log cannot grow."""
+    async def _keep(self, task_status: trio.TaskStatus[None]) -> None:
+        """Open the file, again and again where that is all there is to do about it, and commit."""
+        is_started = False
         while True:
             try:
-                cut_short(self.database)
-            except sqlite3.Error as error:
-                if trouble_of(error) is Trouble.FULL and self.reserve.release():
-                    continue
-                _log.warning("disk space not released", path=str(self._path), reason=explain(error))
-            return
+                await self._offload(self._file.open)
+            except StoreError as error:
+                trouble = trouble_of(error)
+                # What this process is short of passes; anything else at the start an operator has to see.
+                if trouble not in (REOPENING if is_started else {Trouble.SHORT}) | {Trouble.FULL}:
+                    raise
+                self._last_error = str(error)
+                self._note(trouble or Trouble.FAILING, error.reason)
+            else:
+                await self._serve(task_status, is_started=is_started)
+                is_started = True
+            if not is_started:
+                task_status.started()
+                is_started = True
+            await trio.sleep(LOOK_AGAIN)
 
-    def _rescue(self) -> tuple[str, Trouble | None]:
-        """See to a file that is not there under its name any more."""
-        now = _identity(self._path)
-        if now is not None and now != self._identity:
-            if not self._is_saved:
-                saved = self._path.with_name(f"{self._path.name}.saved-{int(time())}")
-                copy_to(self.database, saved)
-                self._is_saved = True
-                _log.error("store file replaced", path=str(self._path), saved=str(saved))
-            return "", Trouble.REPLACED
-        database, self._database = self.database, None
-        if now is None:
-            copied = self._path.with_name(f"{self._path.name}.rescued")
-            try:
-                copy_to(database, copied)
-            except BaseException:
-                self._database = database
+    async def _serve(self, task_status: trio.TaskStatus[None], *, is_started: bool) -> None:
+        """Commit until cancelled; returns where the file is to be opened again."""
+        try:
+            self._opened.set()
+            if not is_started:
+                task_status.started()
+            while True:
+                if not self._queue:
+                    with trio.move_on_after(LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN):
+                        await self._work.park()
+                if self._queue:
+                    with self._boundary.item(StoreError, step="commit"):
+                        await self._commit()
+                if trio.current_time() - self._looked_at >= (
+                    LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN
+                ):
+                    self._looked_at = trio.current_time()
+                    with self._boundary.item(StoreError, step="look"):
+                        await self._look()
+        except StoreError as error:
+            self._close_queue(error)
+            # Of an error of the system that names nothing, the look at the file has said what it means.
+            if (trouble_of(error) or self._condition.trouble) not in REOPENING:
                 raise
-            database.close()  # takes the old log's name away with it
-            self._path.with_name(f"{self._path.name}-wal").unlink(missing_ok=True)
-            copied.replace(self._path)
-        else:
-            # The log alone is gone: what it held goes into the file, and a new log begins.
+        except trio.Cancelled:
+            self._opened = trio.Event()
+            with trio.move_on_after(FLUSH_WITHIN, shield=True):
+                while self._queue:
+                    await self._commit()
+            self._close_queue(StoreError(self._path, "was closed"))
+            raise
+        finally:
+            self._opened = trio.Event()
+            with trio.move_on_after(FLUSH_WITHIN, shield=True):
+                await self._close()
+
+    # What is the matter.
+
+    def _note(self, trouble: Trouble, detail: str = "") -> None:
+        if self._condition.note(trouble, detail, at=self._wall()):
+            _log.error("store degraded", path=str(self._path), trouble=str(trouble), detail=detail)
+
+    async def _look(self) -> None:
+        """See whether the file is still there, and, where something was the matter, whether it is over."""
+        owed = dict(self._owed)
+        is_troubled = self._condition.now(trio.current_time()) is not None
+        began = trio.current_time()
+        found = await self._offload(self._file.look, is_troubled, tuple(owed.values()))
+        self._looked_at = trio.current_time()
+        if found.rescued and self.on_rescued is not None:
+            self.on_rescued(found.rescued)
+        if found.trouble is not None:
+            self._note(found.trouble, found.detail)
+            if found.trouble in REOPENING:
+                raise StoreError(self._path, found.detail) from found.error
+        elif self._looked_at - began > SLOW:
+            self._note(Trouble.SLOW, f"{self._looked_at - began:.2g} s for one write")
+        elif is_troubled:
+            for each in owed:
+                self._owed.pop(each, None)
+            if self._condition.looked_well():
+                _log.info("store recovered", path=str(self._path))
+
+    async def _watch(self) -> Never:
+        """Announce what lasts."""
+        while True:
+            await trio.sleep(LOOK_AGAIN / 2)
+            now = trio.current_time()
+            with self._boundary.item(step="announce"):
+                if self._condition.is_announced_now(now) and self.on_state is not None:
+                    self.on_state(self._condition.now(now) is None)
+
+    async def execute(self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False) -> T:
+        """Do ``work`` in the next transaction and return what it returns once that is on the disk.
+
+        An exception leaves nothing of the work behind. ``size``: bytes it holds while it waits. ``adds``: it
+        is refused while nothing new is accepted; ``frees``: it may use up the reserve of a full disk,
+        because it makes room, or is needed for that, or goes with someone who leaves.
+        """
+        operation = await self.enqueue(work, size, adds=adds, frees=frees)
+        return await operation.result()
+
+    def is_owed(self, key: Hashable) -> bool:
+        """Return whether the work of this name is still to be done."""
+        return key in self._owed
+
+    def owe(self, key: Hashable, work: Work[object]) -> bool:
+        """Do ``work`` once the file can be written again. False: it can be now, or too much is owed."""
+        if self._condition.trouble is None or len(self._owed) >= OWED_LIMIT:
+            return False
+        self._owed[key] = work
+        return True
+
+    def no_longer_owed(self, key: Hashable) -> None:
+        """Forget the work of this name: something newer was written in its place."""
+        self._owed.pop(key, None)
+
+    def reclaim(self) -> None:
+        """Give free pages back to the disk, a piece at a time."""
+        self._file.is_reclaim_due = True
+
+    # The queue and its one writer.
+
+    async def enqueue(
+        self,
+        work: Work[T],
+        size: int,
+        after: Callable[[T | None], None] | None = None,
+        *,
+        adds: bool = False,
+        frees: bool = False,
+        leaves_room: bool = False,
+    ) -> Operation[T]:
+        """Queue ``work`` for the next transaction, in the order of the calls.
+
+        ``after`` is called with the result, or None where it failed, before the operation is done.
+        ``leaves_room``: half of the queue is left to others.
+        """
+        # Without a checkpoint where there is room: callers rely on the queue having the order of the calls.
+        if adds and (why := self._condition.refusal()):
+            raise ProblemError("store_unavailable", why)
+        if not self._opened.is_set():
+            with trio.move_on_after(PATIENCE):
+                await self._opened.wait()
+        while self._opened.is_set() and self._is_full(leaves_room=leaves_room):
+            await self._room.park()
+        if not self._opened.is_set():
+            raise ProblemError("store_unavailable", "The session store is not open. Try again soon.")
+        operation = Operation(work, size, after, frees=frees)
+        self._queue.append(operation)
+        self._queued_bytes += size
+        self._work.unpark()
+        return operation
+
+    def _is_full(self, *, leaves_room: bool) -> bool:
+        """Whether there is no room. ``leaves_room``: half of it is for captions, which need not wait."""
+        parts = 2 if leaves_room else 1
+        return len(self._queue) * parts >= QUEUE_LIMIT or self._queued_bytes * parts >= QUEUE_BYTES
+
+    async def _commit(self) -> None:
+        """Take what is queued through one transaction, and tell whoever waits for it."""
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_LIMIT))]
+        self._condition.commit_began = started = trio.current_time()
+        try:
+            failure = await self._offload(self._transact, batch)
+        except trio.Cancelled:
+            # Only ever before it has begun.
+            self._queue.extendleft(reversed(batch))
+            raise
+        except Exception as error:
+            # Nobody is left waiting for it, whatever it is.
+            self._queued_bytes -= sum(operation.size for operation in batch)
+            self._room.unpark_all()
+            for operation in batch:
+                operation.value, operation.error = None, error
+                self._finish(operation)
+            raise
+        finally:
+            self._condition.commit_began = None
+        self._commit_seconds = trio.current_time() - started
+        self._commits += 1
+        self._operations += len(batch)
+        self._queued_bytes -= sum(operation.size for operation in batch)
+        self._room.unpark_all()
+        trouble = trouble_of(failure)
+        if failure is not None and trouble is not None:
+            self._note(trouble, "" if trouble is Trouble.FULL else explain(failure))
+        elif self._commit_seconds > SLOW:
+            self._note(Trouble.SLOW, f"{self._commit_seconds:.2g} s for one commit")
+        for operation in batch:
+            self._finish(operation)
+        if failure is not None and trouble in REOPENING | {Trouble.DAMAGED}:
+            raise StoreError(self._path, explain(failure)) from failure
+
+    def _transact(self, batch: Sequence[Operation[Any]]) -> sqlite3.Error | None:
+        """Do a batch, in the thread."""
+        failure = transact(self._file.database, batch, self._file.reserve)
+        if failure is not None and trouble_of(failure) is Trouble.FAILING and failure.__cause__ is None:
+            failure.__cause__ = self._file.reserve.try_room()
+        if self._condition.trouble is Trouble.FULL and any(operation.frees for operation in batch):
+            self._file.is_reclaim_due = True
+        return failure
+
+    def _finish(self, operation: Operation[Any]) -> None:
+        if operation.error is not None:
+            self._failures += 1
+        if isinstance(operation.error, sqlite3.Error):
+            self._last_error = f"{self._path}: {explain(operation.error)}"
+            _log.error("store operation failed", path=str(self._path), reason=explain(operation.error))
+            trouble = trouble_of(operation.error)
+            words = "Sessions cannot be stored right now." if trouble is None else refused(trouble)
+            problem = ProblemError("store_unavailable", words)
+            problem.__cause__ = operation.error
+            operation.error = problem
+        if operation.after is not None:
             try:
-                database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except BaseException:
-                self._database = database
-                raise
-            database.close()
-        self._database = open_database(self._path, migrations())
-        begin_opening(self._database, self._boot)
-        self._identity = _identity(self._path)
-        _log.error("store file deleted while in use, written again", path=str(self._path))
-        return f"{self._path} was deleted while in use. It was written again; no data is missing.", None
+                operation.after(operation.value)
+            except Exception:  # noqa: BLE001 - a boundary: a listener must not stop what others have stored
+                self._failures += 1
+                _log.exception("listener to stored changes failed")
+        operation.done.set()
 
+    def _close_queue(self, error: StoreError) -> None:
+        """Refuse what is still queued, and whoever waits for room."""
+        self._opened = trio.Event()
+        self._last_error = str(error)
+        while self._queue:
+            operation = self._queue.popleft()
+            operation.error = ProblemError("store_unavailable", "The session store was closed.")
+            self._finish(operation)
+        self._queued_bytes = 0
+        self._room.unpark_all()
 
-_SMALLEST: Final = 512
-"""Bytes of the smallest page; a file in use has at least one."""
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return which file it is; None: there is none of that name."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+    async def _close(self) -> None:
+        try:
+            await self._offload(self._file.close)
+        except sqlite3.Error as error:
+            # What was committed is in the write-ahead log and is found by the next opening.
+            self._last_error = f"{self._path}: {explain(error)}"
+            _log.warning("store closed without checkpoint", path=str(self._path), reason=explain(error))

@@ -1,0 +1,28 @@
+"""Operators' sign-ins in a SQLite file."""
+
+from orch.stores.sqlite import statements
+from orch.stores.sqlite.file import SqliteFile
+
+
+class SqliteSignIns:
+    """See :class:`orch.access.sign_ins.SignInStore`."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
+        """Keep a sign-in for so many seconds from now."""
+        # An operator who has come to free a full disk has to be let in first.
+        await self._file.execute(
+            lambda database: statements.keep_sign_in(database, name, now, seconds), frees=True
+        )
+
+    async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
+        """Keep a sign-in for so many seconds more; False: there is none."""
+        return await self._file.execute(
+            lambda database: statements.touch_sign_in(database, name, now, seconds), frees=True
+        )
+
+    async def drop_sign_in(self, name: str) -> None:
+        """End a sign-in."""
+        await self._file.execute(lambda database: statements.drop_sign_in(database, name), frees=True)
