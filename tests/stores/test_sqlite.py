@@ -10,7 +10,7 @@ import trio.testing
 
 from orch.problems import ProblemError
 from orch.stores.history import Limits
-from orch.stores.sqlite import store as module
+from orch.stores.sqlite import file as module
 from orch.stores.sqlite.database import Migration, StoreError, migrations, open_database
 from orch.stores.sqlite.statements import SIGN_INS_KEPT
 from orch.stores.sqlite.store import SqliteStore

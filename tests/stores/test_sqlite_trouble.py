@@ -489,7 +489,7 @@ def test_a_quota_that_is_used_up_is_a_full_disk(
 
             with monkeypatch.context() as broken:
                 broken.setattr(os, "posix_fallocate", used_up)
-                broken.setattr("orch.stores.sqlite.store.transact", transact)
+                broken.setattr("orch.stores.sqlite.file.transact", transact)
                 with pytest.raises(ProblemError, match="the disk is full"):
                     await store.create(record())
                 assert store.standing().brief == "the disk is full"

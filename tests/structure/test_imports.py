@@ -174,7 +174,7 @@ READS_CLOCKS = {
     "sandbox/audio_service.py",
     "sandbox/translation_service.py",
     "stores/sqlite/database.py",
-    "stores/sqlite/file.py",
+    "stores/sqlite/open_file.py",
 }
 
 CLOCKS = (
