@@ -204,7 +204,7 @@ class Segmenter:
         return min(self.position, max(self._decided, oldest - self._pre_roll))
 
     @property
-    def kept_samples(self) -> int:
+    def stored_samples(self) -> int:
         """How many samples are held in memory."""
         return len(self._pcm) // 2
 

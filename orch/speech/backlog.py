@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Kind = Literal["final", "speculation", "revision"]
-Guessed = Literal["no", "asked", "known"]
+Speculation = Literal["none", "under way", "done"]
 
 FIRST_RETRY: Final = 0.5  # s
 LONGEST_RETRY: Final = 2.0  # s; how late a returned back end may be noticed
@@ -42,7 +42,7 @@ LATE: Final = 0.1  # of the interval between revisions
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Transcribe:
     """Send utterance ``number``: the whole (final), up to the pause (speculation), or so far (revision)."""
 
     kind: Kind
@@ -87,7 +87,7 @@ class Finished:
     """The stream has ended and nothing waits."""
 
 
-Decision = Ask | Publish | MarkGap | GiveUp | Wait | Finished
+Decision = Transcribe | Publish | MarkGap | GiveUp | Wait | Finished
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ class Backlog:
         self._finals: OrderedDict[int, _Final] = OrderedDict()
         self._backoff = Backoff()
         self._ended = False
-        self._under_way: Ask | None = None
+        self._under_way: Transcribe | None = None
         self._asked_at = 0.0
         self._asked_seconds = 0.0
         self._speed: float | None = None  # seconds the engine takes for a second of speech
@@ -160,7 +160,7 @@ class Backlog:
         )
 
     @property
-    def under_way(self) -> Ask | None:
+    def under_way(self) -> Transcribe | None:
         """What has been asked and not been answered."""
         return self._under_way
 
@@ -204,22 +204,21 @@ class Backlog:
         """Note that it was not; a speculation under way is a revision now."""
         self._paused = self._unasked = False
         if self._under_way is not None and self._under_way.kind == "speculation":
-            self._under_way = Ask("revision", self._under_way.number)
+            self._under_way = Transcribe("revision", self._under_way.number)
         self._due = max(self._due, now)
 
-    def ended(self, number: int, *, seconds: float, now: float, guessed: Guessed) -> float | None:
+    def ended(self, number: int, *, seconds: float, now: float, speculation: Speculation) -> float | None:
         """Note that the utterance is over.
 
-        ``guessed``: whether a speculation was about exactly this extent: one that is ``asked`` is under
-        way, and one whose answer is ``known`` needs nothing more.
+        ``speculation``: of a speculation about exactly this extent, whether it is ``under way`` or ``done``.
         """
         assert self._speaking == number, self  # noqa: S101 - the segmenter's promise
         self._count_missed(now, sent=0)
         self._speaking = None
         self._paused = self._unasked = False
-        self._finals[number] = _Final(seconds=seconds, spoken_at=now, answered=guessed == "known")
-        if guessed == "asked":
-            self._under_way = Ask("final", number)
+        self._finals[number] = _Final(seconds=seconds, spoken_at=now, answered=speculation == "done")
+        if speculation == "under way":
+            self._under_way = Transcribe("final", number)
             return None
         return self._useless_from(now)
 
@@ -263,7 +262,7 @@ class Backlog:
 
     # How it went.
 
-    def asked(self, ask: Ask, now: float, *, seconds: float) -> None:
+    def request_queued(self, ask: Transcribe, now: float, *, seconds: float) -> None:
         """Note that the request is under way; ``seconds``: how much speech it is about."""
         assert self._under_way is None, self  # noqa: S101 - one at a time
         self._under_way = ask
@@ -278,12 +277,12 @@ class Backlog:
             self._count_missed(now, sent=1)
             self._due = now + self._interval
 
-    def begun(self, now: float) -> None:
+    def request_sent(self, now: float) -> None:
         """Note that the request under way has its turn: what it waited for that was not the engine's time."""
         self._asked_at = now
         self._behind = max(0.0, self._abandoned_until - now)
 
-    def answered(self, now: float) -> None:
+    def succeeded(self, now: float) -> None:
         """Note that the request under way succeeded."""
         ask = self._done(now)
         self._backoff.succeeded()
@@ -294,15 +293,15 @@ class Backlog:
                 if number < ask.number and final.unusable >= POISONED:
                     final.suspect = True
 
-    def failed(self, now: float, *, away: bool) -> None:
-        """Note a failure that may pass. ``away``: the back end gave no answer at all."""
+    def failed(self, now: float, *, unanswered: bool) -> None:
+        """Note a failure that may pass. ``unanswered``: the back end gave no answer at all."""
         ask = self._done(now)
         self._backoff.failed(now)
         if ask.kind == "final":
             final = self._finals[ask.number]
             final.failed = True
-            final.unusable = 0 if away else final.unusable + 1
-            final.refused = final.suspect and not away
+            final.unusable = 0 if unanswered else final.unusable + 1
+            final.refused = final.suspect and not unanswered
 
     def refused(self, now: float) -> None:
         """Note a failure that would come again."""
@@ -348,7 +347,7 @@ class Backlog:
         if now < self._backoff.until:
             return Wait(min(self._backoff.until, self._next_loss()))
         if self._finals:
-            return Ask("final", self._choose())
+            return Transcribe("final", self._choose())
         return self._while_speaking(now)
 
     def _settle(self, now: float) -> Decision | None:
@@ -370,11 +369,11 @@ class Backlog:
         if self._stalled:
             return Wait(None)
         if self._unasked:
-            return Ask("speculation", self._speaking)
+            return Transcribe("speculation", self._speaking)
         if self._paused:
             return Wait(None)
         at = max(self._due, self._rested)
-        return Ask("revision", self._speaking) if now >= at else Wait(at)
+        return Transcribe("revision", self._speaking) if now >= at else Wait(at)
 
     def _choose(self) -> int:
         """Return the oldest open final of those that failed in the fewest rounds of tries."""
@@ -393,7 +392,7 @@ class Backlog:
             return float("inf")
         return next(iter(self._finals.values())).spoken_at + self._buffer
 
-    def _done(self, now: float) -> Ask:
+    def _done(self, now: float) -> Transcribe:
         ask = self._under_way
         assert ask is not None, self  # noqa: S101 - what is answered was asked
         self._under_way = None

@@ -37,8 +37,8 @@ class Origin:
 class Segment:
     """One utterance on its way. ``start``, ``end``: samples of the stream at the back ends' rate.
 
-    ``pause``: the extent and audio it will have if it is over. ``guess``: an answer and the extent it is
-    about. ``heard``: the answer to the whole. ``heard_at``: when its last speech had arrived.
+    ``pause``: the extent and audio it will have if it is over. ``speculated``: an answer and the extent it is
+    about. ``transcription``: the answer to the whole. ``arrived_at``: when its last speech had arrived.
     """
 
     number: int
@@ -47,9 +47,9 @@ class Segment:
     pcm: bytes = b""
     is_cut: bool = False
     pause: tuple[int, bytes] | None = None
-    guess: tuple[int, Transcription] | None = None
-    heard: Transcription | None = None
-    heard_at: float = 0.0
+    speculated: tuple[int, Transcription] | None = None
+    transcription: Transcription | None = None
+    arrived_at: float = 0.0
     error: ProblemError | None = None
     revision: int = 0
     shown: str = ""
@@ -72,11 +72,17 @@ def segment_id(origin: Origin, number: int) -> str:
 
 
 def transcript(
-    origin: Origin, segment: Segment, heard: Transcription, *, end: int, is_final: bool, timestamp: int
+    origin: Origin,
+    segment: Segment,
+    transcription: Transcription,
+    *,
+    end: int,
+    is_final: bool,
+    timestamp: int,
 ) -> Transcript:
     """Return the next revision of an utterance up to sample ``end``."""
     segment.revision += 1
-    segment.shown = heard.text
+    segment.shown = transcription.text
     segment.has_gap = False
     begin = segment.start / BACK_END_RATE
     return Transcript(
@@ -85,9 +91,9 @@ def transcript(
         segment_id=segment_id(origin, segment.number),
         revision=segment.revision,
         final=is_final,
-        text=heard.text,
-        language=language_of(origin, heard),
-        confidence=heard.confidence,
+        text=transcription.text,
+        language=language_of(origin, transcription),
+        confidence=transcription.confidence,
         start=round(begin, 3),
         end=round(end / BACK_END_RATE, 3),
         stream_started=origin.started,
@@ -101,7 +107,7 @@ def transcript(
                 end=round(begin + word.end, 3),
                 confidence=word.confidence,
             )
-            for word in heard.words
+            for word in transcription.words
         ),
     )
 
@@ -172,8 +178,8 @@ def caption_error(error: ProblemError, *, service: str, is_final: bool) -> Capti
     )
 
 
-def language_of(origin: Origin, heard: Transcription) -> str | None:
+def language_of(origin: Origin, transcription: Transcription) -> str | None:
     """Return the language heard: what the back end says, else what the speaker said, else None."""
-    if heard.language is not None:
-        return heard.language
+    if transcription.language is not None:
+        return transcription.language
     return None if origin.source_language == AUTO else origin.source_language

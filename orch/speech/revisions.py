@@ -22,31 +22,31 @@ _ELLIPSES: Final = ("...", "…")
 _HYPHENS: Final = ("-", "\u2010", "\u2013", "\u2014")  # hyphens, en and em dash
 
 
-def is_language_guess(heard: Transcription, *, asked: str, seconds: float) -> bool:
+def is_language_guess(transcription: Transcription, *, asked: str, seconds: float) -> bool:
     """Whether the language of an answer about ``seconds`` of sound is a guess.
 
     ``asked``: a code, or ``auto``.
     """
     if asked != AUTO:
         return False
-    if heard.language_probability is not None:
-        return heard.language_probability < SURE
+    if transcription.language_probability is not None:
+        return transcription.language_probability < SURE
     return seconds < LONG_ENOUGH
 
 
-def stable_part(heard: Transcription, *, seconds: float) -> Transcription:
+def stable_part(transcription: Transcription, *, seconds: float) -> Transcription:
     """Return an answer about ``seconds`` of sound without what its end has cut.
 
     A word that ends within :data:`CUT` of the end of the sound is left out, and one that the engine has
     marked as cut by a hyphen; an ellipsis is only a mark.
     """
-    text = heard.text.rstrip()
-    words = heard.words
+    text = transcription.text.rstrip()
+    words = transcription.words
     if words and seconds - words[-1].end < CUT:
         without = _without_last(text, words[-1])
         if without is not None:
             text, words = without, words[:-1]
-    return replace(heard, text=_without_marks(text), words=words)
+    return replace(transcription, text=_without_marks(text), words=words)
 
 
 def _without_last(text: str, word: TranscribedWord) -> str | None:

@@ -12,11 +12,12 @@ from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, CaptionError
 from orch.settings.source import SettingsSource
 from orch.speech.backends import AUDIO, TRANSLATION
+from orch.speech.caption_publisher import Publisher, Teller
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
 from orch.speech.request_queue import Requester, RequestQueue
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
-from orch.speech.stream import Publisher, SpeechStream, Teller
+from orch.speech.stream import SpeechStream
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
 from orch.telemetry import metric_names as names

@@ -30,14 +30,15 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     length; null where there are none. ``caption_ago``: seconds since the last of them, however long ago; null
     before the first. ``utterances_in_window``, ``lost_in_window``: how many were spoken and given up in the
     same time.
-    ``waiting_seconds``: speech that has ended and is not written down yet; ``waiting_longest``: for how long
-    the utterance of a live stream has waited that has waited longest, 0 without any. ``lost``: utterances
-    given up.
+    ``queued_seconds``: sound that has arrived and is not processed yet. ``waiting_seconds``: speech that has
+    ended and is not transcribed yet; ``waiting_longest``: how long the oldest such utterance of a live stream
+    has waited, 0 without any. ``lost``: utterances given up.
     ``doubted``: segments left out of finals since the engine doubts them itself. ``back_ends``: how what is
     asked of each is answered.
     """
 
     streams: int
+    queued_seconds: float = 0.0
     utterances: int
     finals: int
     lost: int
@@ -60,6 +61,10 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
 
 class CountedStream(Protocol):
     """A stream, as far as it is counted."""
+
+    @property
+    def queued_seconds(self) -> float:
+        """How much sound has arrived and is not processed yet."""
 
     @property
     def waiting_seconds(self) -> float:
@@ -122,13 +127,13 @@ class SpeechCounters:
             self._revisions += stream.revisions
             self._dropped += stream.revisions_dropped
 
-    def spoken(self, at: float) -> None:
+    def utterance(self, at: float) -> None:
         """Count an utterance that has ended."""
         self._utterances += 1
         self._part(at).utterances += 1
         self._spoken.append(at)
 
-    def bound(self, seconds: float) -> None:
+    def limit_waiting(self, seconds: float) -> None:
         """Have the streams with the most waiting speech give it up, until all together have that much."""
         excess = sum(stream.waiting_seconds for stream in self._streams) - seconds
         while excess > 0:
@@ -140,7 +145,7 @@ class SpeechCounters:
                 return  # all that waits is being asked
             excess -= given
 
-    def written(self, at: float, latency: float | None) -> None:
+    def final(self, at: float, latency: float | None) -> None:
         """Count a final. ``latency``: seconds since its last speech arrived, where that means anything."""
         self._finals += 1
         if latency is not None:
@@ -167,6 +172,7 @@ class SpeechCounters:
             self._spoken.popleft()
         return SpeechStatistics(
             streams=len(self._streams),
+            queued_seconds=round(sum(stream.queued_seconds for stream in self._streams), 3),
             utterances=self._utterances,
             finals=self._finals,
             lost=self._lost,

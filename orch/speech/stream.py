@@ -1,50 +1,55 @@
 """One speaker's sound, on its way to captions.
 
-``feed`` is synchronous: samples go through resampler and segmenter at once, and what they say goes into the
-backlog. ``run`` does what the backlog decides, one request at a time, and publishes finals in the order
+``feed`` only queues. ``run`` processes the queue in one task (resampler, segmenter), whose events go into the
+backlog, and in another does what the backlog decides: one request at a time, finals published in the order
 they were spoken.
 
 Where the time goes between the last word and its caption: the segmenter waits 100 ms, then the utterance as
-it will be is asked for (Pause). While the engine works, the rest of the hangover passes; at its end nothing
-is left to ask: the answer, there already or still to come, is the final.
+it will be is transcribed (Pause). While the engine works, the rest of the hangover passes; at its end no
+further request is needed: the response, there already or still to come, is the final.
 """
 
 import math
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Never
 
 import trio
 
-from orch.audio.resampling import BACK_END_RATE, Resampler
-from orch.audio.segmenter import Event, Pause, Resumed, Segmenter, SpeechStarted, Utterance
+from orch.audio.resampling import BACK_END_RATE
+from orch.audio.segmenter import Event, Pause, Resumed, SpeechStarted, Utterance
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, Transcript, Translation
+from orch.protocol.messages import AudioStatus
 from orch.settings import Speech as SpeechSettings
 from orch.speech.backends import AUDIO, TRANSLATION, is_transient, is_unanswered
-from orch.speech.backlog import Ask, Backlog, Finished, GiveUp, Guessed, MarkGap, Publish, Wait
-from orch.speech.captions import Origin, Segment, gap, transcript
+from orch.speech.backlog import (
+    Backlog,
+    Finished,
+    GiveUp,
+    MarkGap,
+    Publish,
+    Speculation,
+    Transcribe,
+    Wait,
+)
+from orch.speech.caption_publisher import CaptionPublisher, Publisher, Teller
+from orch.speech.captions import Origin, Segment
 from orch.speech.request_queue import QueuedRequest, Requester, RequestQueue
 from orch.speech.results import Transcription
-from orch.speech.revisions import is_language_guess, stable_part
+from orch.speech.sound_queue import Gap, SoundEnded, SoundQueue
 from orch.speech.statistics import SpeechCounters
 from orch.speech.status import StatusPublisher
 from orch.speech.transcriber import Transcriber
 from orch.speech.translations import Translations
 from orch.speech.translator import Translator
 
-PACED_STEP: Final = 0.2  # s of a recording taken at a time
-PACED_WAITING: Final = 2  # utterances: one that is asked, and the next, so that the engine never idles
-ARRIVALS_KEPT: Final = 4.0  # s; more than the longest hangover
-
-Publisher = Callable[[Transcript | Translation], Awaitable[object]]
-Teller = Callable[[Transcript | AudioStatus], object]
+PACED_STEP: Final = 0.2  # s of a recording queued at a time
+PACED_WAITING: Final = 2  # utterances: one being transcribed, and the next, so that the engine never idles
 
 
 @dataclass(slots=True)
 class _Request:
-    """What is asked: up to which sample of which utterance."""
+    """The request under way: the utterance, and up to which sample."""
 
     number: int
     end: int
@@ -53,15 +58,16 @@ class _Request:
 
 
 class SpeechStream:
-    """Takes one speaker's sound until ``end``; ``run`` gives it as captions.
+    """Accepts one speaker's sound until ``end``; ``run`` publishes its captions.
 
     Resource handling: ``run`` is called once; when it ends, for whatever reason, nothing is left open.
 
-    Error handling: what back ends do wrong becomes marked gaps. What ``publish`` raises, leaves ``run`` (in
-    an exception group, as it comes out of nurseries).
+    Error handling: what back ends do wrong becomes marked gaps. What ``publish`` raises leaves ``run`` (in
+    an exception group, as nurseries raise it).
 
-    Bounded: ``buffer_seconds`` of speech that waits (then the oldest is given up and marked as lost), one
-    utterance that is being spoken, and the translations' own bound.
+    Bounded: :data:`~orch.speech.sound_queue.QUEUED` seconds of unprocessed sound (then ``feed`` processes the
+    oldest itself), ``buffer_seconds`` of speech that waits (then the oldest is given up and marked as lost),
+    the utterance that is being spoken, and the translations' own bound.
     """
 
     def __init__(
@@ -81,22 +87,25 @@ class SpeechStream:
         queue: RequestQueue,
         requester: Requester,
     ) -> None:
-        self.origin = origin
         self._sample_rate = sample_rate
         self._settings = settings
         self._transcriber = transcriber
-        self._publish = publish
-        self._tell = tell
-        self._wall = wall
         self._counters = counters
-        self._queue = queue
+        self._request_queue = queue
         self._requester = requester
-        self._resampler = Resampler(source=sample_rate)
-        self._segmenter = Segmenter(
-            sample_rate=BACK_END_RATE, vad=settings.vad, max_utterance=settings.max_utterance
+        self._sound = SoundQueue(
+            sample_rate=sample_rate, vad=settings.vad, max_utterance=settings.max_utterance
         )
         self._backlog = Backlog(
             revision_interval=settings.revision_interval, buffer_seconds=settings.buffer_seconds
+        )
+        self._captions = CaptionPublisher(
+            origin=origin,
+            publish=publish,
+            tell=tell,
+            wall=wall,
+            counters=counters,
+            buffer_seconds=settings.buffer_seconds,
         )
         self._translations = Translations(
             translator=translator,
@@ -107,78 +116,92 @@ class SpeechStream:
             changed=self._wake,
         )
         # The mutable state: utterances that are not published yet, by number; the one that is being spoken;
-        # what is asked; when which sample arrived; and events that are set when something has changed.
+        # the request under way; and events that are set when something has changed.
         self._segments: dict[int, Segment] = {}
         self._spoken: Segment | None = None
         self._count = 0
-        self._received = 0  # samples at the stream's own rate
-        self._language: str | None = None  # what was spoken, as far as it is known
-        self._revised_at = -1  # the segmenter's position at the last revision
+        self._revised_at = -1  # the sample up to which sound was processed at the last revision
         self._request: _Request | None = None
-        self._arrivals: deque[tuple[int, float]] = deque()
+        self._arrived = trio.Event()
         self._woken = trio.Event()
         self._room = trio.Event()
         self._status = StatusPublisher(self._status_now, tell=tell, acknowledge=acknowledge, wall=wall)
         self._has_ended = False
         self._is_over = False
-        self.lost_seconds = 0.0
-        self.speech_seconds = 0.0
 
     def __repr__(self) -> str:
-        return f"<SpeechStream {self.origin.stream_id} {self.seconds:.1f} s {self._backlog!r}>"
+        return f"<SpeechStream {self.stream_id} {self.seconds:.1f} s {self._backlog!r}>"
 
     @property
     def stream_id(self) -> str:
         """What every ``segment_id`` begins with."""
-        return self.origin.stream_id
+        return self._captions.origin.stream_id
 
     @property
     def seconds(self) -> float:
-        """How much was heard."""
-        return self._segmenter.position / BACK_END_RATE
+        """How much sound was processed."""
+        return self._sound.position / BACK_END_RATE
 
     @property
     def received_seconds(self) -> float:
         """How much has arrived, at the stream's own rate: exact to the sample."""
-        return self._received / self._sample_rate
+        return self._sound.received_seconds
+
+    @property
+    def queued_seconds(self) -> float:
+        """How much sound has arrived and is not processed yet."""
+        return self._sound.queued_seconds
 
     @property
     def is_speaking(self) -> bool:
         """Whether an utterance is being spoken."""
-        return self._segmenter.speaking_since is not None
+        return self._sound.is_speaking
 
     @property
     def settled_seconds(self) -> float:
         """Where the first utterance begins that is not published yet, nor given up."""
         first = next(iter(self._segments.values()), None)
-        settled = self._segmenter.settled if first is None else first.start
+        settled = self._sound.settled if first is None else first.start
         return min(settled / BACK_END_RATE, self.received_seconds)
 
     @property
     def waiting_seconds(self) -> float:
-        """How much speech has ended and is not written down yet."""
+        """How much speech has ended and is not transcribed yet."""
         return self._backlog.waiting_seconds
 
     @property
     def waits_since(self) -> float | None:
-        """When the last speech had arrived of what has waited longest; None where nothing live waits."""
+        """When the last speech of the oldest waiting utterance arrived; None where nothing live waits."""
         oldest = self._backlog.oldest if self._backlog.revises else None
-        return None if oldest is None else self._segments[oldest].heard_at
+        return None if oldest is None else self._segments[oldest].arrived_at
 
     @property
     def revisions(self) -> int:
-        """How many revisions were asked for."""
+        """How many revisions were requested."""
         return self._backlog.revisions
 
     @property
     def revisions_dropped(self) -> int:
-        """How many revisions were due and not sent, or taken back."""
+        """How many revisions were due and not requested, or cancelled."""
         return self._backlog.revisions_dropped
+
+    @property
+    def lost_seconds(self) -> float:
+        """How much speech was given up."""
+        return self._captions.lost_seconds
+
+    @property
+    def speech_seconds(self) -> float:
+        """How much speech had words."""
+        return self._captions.speech_seconds
 
     # Sound comes in.
 
     def feed(self, pcm: bytes) -> None:
-        """Take samples: 16-bit little-endian mono at the stream's rate. Never waits.
+        """Queue samples: 16-bit little-endian mono at the stream's rate. Never waits.
+
+        Overflow rule: where the queue is full, the oldest sound is processed here, before the sender can
+        send more; nothing is dropped.
 
         ProblemError: ``odd_byte_count``; ``audio_not_started`` after ``end``. Neither changes anything.
         """
@@ -190,31 +213,19 @@ class SpeechStream:
             raise ProblemError(
                 "odd_byte_count", f"Audio is 16-bit: {len(pcm)} bytes are not a whole number of samples."
             )
-        self._received += len(pcm) // 2
-        self._take(self._resampler.feed(pcm))
+        self._sound.add(pcm, trio.current_time())
+        self._sound_added()
 
     def skip(self, seconds: float, error: ProblemError) -> None:
         """Count speech that did not arrive and never will: it becomes a gap with ``error``, in its place."""
         if self._has_ended or seconds <= 0:
             return
-        now = trio.current_time()
-        self._take(self._resampler.flush())
-        for event in self._segmenter.flush():
-            self._note(event, now)
-        self._resampler = Resampler(source=self._sample_rate)
-        self._received += round(seconds * self._sample_rate)
-        start = self._segmenter.position
-        end = round(self._received / self._sample_rate * BACK_END_RATE)
-        self._segmenter.skip(end - start)
-        self._arrivals.append((end, now))
-        self._count += 1
-        self._segments[self._count] = Segment(number=self._count, start=start, end=end, error=error)
-        self._backlog.gone(self._count, now)
-        self._wake()
+        self._sound.add_gap(seconds, error, trio.current_time())
+        self._sound_added()
 
     def rename(self, speaker: str | None) -> None:
-        """Have what is published from now on carry another name."""
-        self.origin = replace(self.origin, speaker=speaker)
+        """Change the speaker's name in what is published from now on."""
+        self._captions.origin = replace(self._captions.origin, speaker=speaker)
 
     def acknowledge(self) -> None:
         """Send the speaker how much has arrived, now."""
@@ -222,11 +233,11 @@ class SpeechStream:
 
     def shed(self, seconds: float) -> None:
         """Give up that much of what waits, the oldest first."""
-        self._give_back(self._backlog.overflow(max(0.0, self.waiting_seconds - seconds)))
+        self._drop_audio(self._backlog.overflow(max(0.0, self.waiting_seconds - seconds)))
         self._wake()
 
     async def feed_paced(self, pcm: bytes) -> None:
-        """Take samples of a recording, no faster than they are written down: two utterances wait at most.
+        """Queue samples of a recording, no faster than they are transcribed: two utterances wait at most.
 
         From the first call on the stream has no revisions: they would be of the past at once.
         BrokenResourceError: ``run`` has ended.
@@ -238,124 +249,135 @@ class SpeechStream:
                 self._room = trio.Event()
                 await self._room.wait()
             if self._is_over:
-                raise trio.BrokenResourceError("nobody writes this stream down any more")
+                raise trio.BrokenResourceError("the stream is not transcribed any more")
             self.feed(pcm[begin : begin + step])
             await trio.lowlevel.checkpoint()
 
     def end(self) -> None:
-        """Say that no more sound comes; ``run`` ends once all is written down or given up."""
+        """Accept no more sound; ``run`` ends once all of it is transcribed or given up."""
         if self._has_ended:
             return
         self._has_ended = True
-        self._take(self._resampler.flush())
-        now = trio.current_time()
-        for event in self._segmenter.flush():
-            self._note(event, now)
-        self._backlog.stream_ended()
-        self._wake()
+        self._sound.add_end(trio.current_time())
+        self._sound_added()
 
     def release(self) -> float:
         """End the stream before the utterance that is being spoken; return the seconds that it then has.
 
-        The rest is for another stream, to which the speaker sends it again. What readers were shown of it
-        here is taken back.
+        The rest is for another stream, to which the speaker sends it again. What readers see of it here is
+        removed. What is queued is processed first: it may hold the end of an utterance, or a gap.
         """
         if self._has_ended:
             return self.received_seconds
         self._has_ended = True
+        while self._sound:
+            self._process_next()
         spoken = self._spoken
-        at = self._segmenter.drop()
+        at = self._sound.drop_current()
         if spoken is not None:
             self._spoken = None
-            spoken.end, spoken.heard = at, Transcription(text="")
-            spoken.guess = spoken.pause = None
+            spoken.end, spoken.transcription = at, Transcription(text="")
+            spoken.speculated = spoken.pause = None
             now = trio.current_time()
-            self._take_back(self._backlog.ended(spoken.number, seconds=0.0, now=now, guessed="known"))
-        self._received = min(self._received, int(at * self._sample_rate / BACK_END_RATE))
+            self._cancel_request_at(
+                self._backlog.ended(spoken.number, seconds=0.0, now=now, speculation="done")
+            )
         self._backlog.stream_ended()
         self._wake()
         return self.received_seconds
 
     def _is_full(self) -> bool:
-        return self._backlog.waiting >= PACED_WAITING or self._translations.is_crowded
+        """Whether a recording must wait before more of it is queued."""
+        return bool(self._sound) or self._backlog.waiting >= PACED_WAITING or self._translations.is_crowded
 
-    def _take(self, pcm: bytes) -> None:
+    def _sound_added(self) -> None:
+        while self._sound.is_full:
+            self._process_next()
+        self._arrived.set()
+
+    # Sound is processed.
+
+    async def _process_sound(self) -> Never:
+        """Process what is queued as soon as it is there; other tasks run between two blocks."""
+        while True:
+            await self._arrived.wait()
+            self._arrived = trio.Event()
+            while self._sound:
+                self._process_next()
+                if self._sound:
+                    await trio.lowlevel.checkpoint()
+
+    def _process_next(self) -> None:
         now = trio.current_time()
         self._backlog.flows(now)
-        events = self._segmenter.feed(pcm)
-        position = self._segmenter.position
-        self._arrivals.append((position, now))
-        while len(self._arrivals) > 1 and self._arrivals[1][0] < position - ARRIVALS_KEPT * BACK_END_RATE:
-            self._arrivals.popleft()
-        for event in events:
-            self._note(event, now)
+        for event in self._sound.process_next():
+            self._apply(event, now)
         self._wake()
 
-    def _note(self, event: Event, now: float) -> None:
-        """Bring what the segmenter says into the backlog."""
-        if isinstance(event, SpeechStarted):
-            self._count += 1
-            self._spoken = self._segments[self._count] = Segment(number=self._count, start=event.start)
-            self._backlog.started(self._count, now)
-            return
-        spoken = self._spoken
-        if spoken is None:
-            return
-        if isinstance(event, Pause):
-            spoken.pause = (event.end, event.pcm)
-            self._take_back(self._backlog.paused(spoken.number, now))
-        elif isinstance(event, Resumed):
-            spoken.pause = None
-            self._backlog.resumed(now)
-            self._keep()
-        elif isinstance(event, Utterance):
-            self._spoken = None
-            self._complete(spoken, event, now)
+    def _apply(self, event: Event | Gap | SoundEnded, now: float) -> None:
+        """Enter an event of the sound into the backlog."""
+        match event:
+            case SpeechStarted():
+                self._spoken = self._new_segment(event.start)
+                self._backlog.started(self._count, now)
+            case Gap():
+                self._new_segment(event.start, end=event.end, error=event.error)
+                self._backlog.gone(self._count, now)
+            case SoundEnded():
+                self._backlog.stream_ended()
+            case Pause() if self._spoken is not None:
+                self._spoken.pause = (event.end, event.pcm)
+                self._cancel_request_at(self._backlog.paused(self._spoken.number, now))
+            case Resumed() if self._spoken is not None:
+                self._spoken.pause = None
+                self._backlog.resumed(now)
+                self._keep_request()
+            case Utterance() if self._spoken is not None:
+                spoken, self._spoken = self._spoken, None
+                self._complete(spoken, event, now)
+
+    def _new_segment(self, start: int, *, end: int = 0, error: ProblemError | None = None) -> Segment:
+        self._count += 1
+        segment = self._segments[self._count] = Segment(number=self._count, start=start, end=end, error=error)
+        return segment
 
     def _complete(self, segment: Segment, utterance: Utterance, now: float) -> None:
         segment.end = utterance.end
         segment.pcm = utterance.pcm
         segment.is_cut = utterance.cut
-        segment.heard_at = self._arrived(utterance.speech_end)
+        segment.arrived_at = self._sound.arrived_at(utterance.speech_end)
         request = self._request
-        guessed: Guessed = "no"
-        if segment.guess is not None and segment.guess[0] == segment.end:
-            segment.heard = segment.guess[1]
-            guessed = "known"
+        speculation: Speculation = "none"
+        if segment.speculated is not None and segment.speculated[0] == segment.end:
+            segment.transcription = segment.speculated[1]
+            speculation = "done"
         elif (
             request is not None
             and not request.scope.cancel_called
             and (request.number, request.end) == (segment.number, segment.end)
         ):
-            guessed = "asked"
-            self._queue.promote(request.queued)
-        segment.guess = segment.pause = None
-        self._take_back(
-            self._backlog.ended(segment.number, seconds=segment.seconds, now=now, guessed=guessed)
+            speculation = "under way"
+            self._request_queue.promote(request.queued)
+        segment.speculated = segment.pause = None
+        self._cancel_request_at(
+            self._backlog.ended(segment.number, seconds=segment.seconds, now=now, speculation=speculation)
         )
-        self._give_back(self._backlog.overflow())
-        self._counters.spoken(trio.current_time())
-        self._counters.bound(self._settings.max_waiting_seconds)
+        self._drop_audio(self._backlog.overflow())
+        self._counters.utterance(trio.current_time())
+        self._counters.limit_waiting(self._settings.max_waiting_seconds)
 
-    def _give_back(self, numbers: list[int]) -> None:
-        """Let go of the audio of utterances that are given up."""
+    def _drop_audio(self, numbers: list[int]) -> None:
+        """Free the audio of utterances that are given up."""
         for number in numbers:
             self._segments[number].pcm = b""
 
-    def _arrived(self, sample: int) -> float:
-        """Return when a sample arrived."""
-        for position, at in self._arrivals:
-            if position >= sample:
-                return at
-        return self._arrivals[-1][1]
-
-    def _take_back(self, at: float | None) -> None:
-        """Cancel what is under way at that time, if it takes so long."""
+    def _cancel_request_at(self, at: float | None) -> None:
+        """Cancel the request under way at that time (None: not at all), if it takes so long."""
         if self._request is not None and at is not None:
             self._request.scope.deadline = at
 
-    def _keep(self) -> None:
-        """Let what is under way take its time after all, unless it is cancelled already."""
+    def _keep_request(self) -> None:
+        """Let the request under way take its time after all, unless it is cancelled already."""
         if self._request is not None:
             self._request.scope.deadline = math.inf
 
@@ -368,21 +390,23 @@ class SpeechStream:
     # Captions go out.
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write the stream down until it has ended and nothing waits."""
+        """Transcribe the stream until it has ended and nothing waits."""
         with self._counters.open(self):
             try:
                 task_status.started()
                 async with trio.open_nursery() as background:
                     background.start_soon(self._status.run)
+                    background.start_soon(self._process_sound)
                     async with trio.open_nursery() as nursery:
-                        await self._write_down(nursery)
+                        await self._transcribe_all(nursery)
                     background.cancel_scope.cancel()
                 self._status.publish_change()
             finally:
                 self._has_ended = self._is_over = True
+                self._sound.clear()
                 self._room.set()
 
-    async def _write_down(self, nursery: trio.Nursery) -> None:
+    async def _transcribe_all(self, nursery: trio.Nursery) -> None:
         while True:
             decision = self._backlog.next(trio.current_time())
             match decision:
@@ -392,144 +416,95 @@ class SpeechStream:
                     self._woken = trio.Event()
                     with trio.move_on_at(math.inf if decision.until is None else decision.until):
                         await self._woken.wait()
-                case Ask():
-                    if decision.kind == "revision" and self._segmenter.position == self._revised_at:
+                case Transcribe():
+                    if decision.kind == "revision" and self._sound.position == self._revised_at:
                         self._backlog.stalled()
                         continue
-                    await self._ask(decision)
+                    await self._transcribe(decision)
                 case Publish():
                     await self._publish_final(decision.number, nursery)
                 case MarkGap():
-                    await self._mark_gap(decision.number)
+                    segment = self._segments[decision.number]
+                    await self._captions.publish_gap(segment, segment.error or self._latest_error())
+                    self._backlog.marked(decision.number)
                 case GiveUp():
-                    await self._give_up(decision)
+                    segment = self._segments[decision.number]
+                    await self._captions.publish_loss(segment, is_late=decision.reason == "late")
+                    self._backlog.given_up(decision.number)
+                    self._forget(decision.number)
             self._status.touch()
 
-    async def _ask(self, ask: Ask) -> None:
-        """Ask the back end; note how it went."""
-        segment = self._segments[ask.number]
-        end, pcm = self._extent(ask, segment)
-        heard: Transcription | None = None
+    async def _transcribe(self, decision: Transcribe) -> None:
+        """Send one request to the back end and note its outcome."""
+        segment = self._segments[decision.number]
+        end, pcm = self._extent(decision, segment)
+        transcription: Transcription | None = None
         error: ProblemError | None = None
-        self._backlog.asked(ask, trio.current_time(), seconds=len(pcm) / 2 / BACK_END_RATE)
-        if ask.kind == "revision":
-            self._revised_at = self._segmenter.position
-        queued = QueuedRequest(self._requester, is_final=ask.kind == "final")
+        self._backlog.request_queued(decision, trio.current_time(), seconds=len(pcm) / 2 / BACK_END_RATE)
+        if decision.kind == "revision":
+            self._revised_at = self._sound.position
+        queued = QueuedRequest(self._requester, is_final=decision.kind == "final")
         with trio.CancelScope() as scope:
-            self._request = _Request(ask.number, end, scope, queued)
+            self._request = _Request(decision.number, end, scope, queued)
             try:
-                async with self._queue.slot(queued):
-                    self._backlog.begun(trio.current_time())
-                    heard = await self._transcriber.transcribe(
+                async with self._request_queue.slot(queued):
+                    self._backlog.request_sent(trio.current_time())
+                    transcription = await self._transcriber.transcribe(
                         pcm,
                         sample_rate=BACK_END_RATE,
-                        language=self.origin.source_language,
-                        session_id=self.origin.session_id,
+                        language=self._captions.origin.source_language,
+                        session_id=self._captions.origin.session_id,
                     )
             except ProblemError as caught:
                 error = caught
             finally:
                 self._request = None
         now = trio.current_time()
-        if heard is not None:
-            heard = self._with_known_language(heard, seconds=len(pcm) / 2 / BACK_END_RATE)
+        if transcription is not None:
+            transcription = self._captions.with_known_language(
+                transcription, seconds=len(pcm) / 2 / BACK_END_RATE
+            )
             under_way = self._backlog.under_way
-            self._backlog.answered(now)
+            self._backlog.succeeded(now)
             if under_way is not None and under_way.kind == "final":
-                segment.heard = heard
+                segment.transcription = transcription
             elif not scope.cancel_called:
-                segment.guess = (end, heard)
-                self._show(segment, heard, end)
+                segment.speculated = (end, transcription)
+                self._captions.send_revision(segment, transcription, end=end)
         elif error is None or scope.cancel_called:
             self._backlog.cancelled(now)
         else:
             segment.error = error
             if is_transient(error):
-                self._backlog.failed(now, away=is_unanswered(error))
+                self._backlog.failed(now, unanswered=is_unanswered(error))
             else:
                 self._backlog.refused(now)
 
-    def _extent(self, ask: Ask, segment: Segment) -> tuple[int, bytes]:
-        """Return what to send: the end's sample, and the audio."""
-        if ask.kind == "final":
+    def _extent(self, decision: Transcribe, segment: Segment) -> tuple[int, bytes]:
+        """Return what to send: the sample it ends at, and the audio."""
+        if decision.kind == "final":
             return segment.end, segment.pcm
-        if ask.kind == "speculation" and segment.pause is not None:
+        if decision.kind == "speculation" and segment.pause is not None:
             return segment.pause
-        growing = self._segmenter.growing()
-        assert growing is not None, self  # noqa: S101 - the backlog asks for revisions while someone speaks
+        growing = self._sound.growing()
+        assert growing is not None, self  # noqa: S101 - the backlog requests revisions while someone speaks
         return growing[1], growing[2]
-
-    def _show(self, segment: Segment, heard: Transcription, end: int) -> None:
-        """Tell a revision, if it has anything new to say.
-
-        Nothing is shown while it is a guess which language is spoken: the words of another are none of it.
-        """
-        seconds = (end - segment.start) / BACK_END_RATE
-        if is_language_guess(heard, asked=self.origin.source_language, seconds=seconds):
-            return
-        shown = stable_part(heard, seconds=seconds)
-        if shown.text and shown.text != segment.shown:
-            self._tell(
-                transcript(self.origin, segment, shown, end=end, is_final=False, timestamp=self._timestamp())
-            )
-
-    def _with_known_language(self, heard: Transcription, *, seconds: float) -> Transcription:
-        """Return an answer whose language, where it is a guess, is what was spoken before, or unknown."""
-        if not is_language_guess(heard, asked=self.origin.source_language, seconds=seconds):
-            self._language = heard.language or self._language
-            return heard
-        doubtful = None if heard.language_probability is not None else heard.language
-        return replace(heard, language=self._language or doubtful)
 
     async def _publish_final(self, number: int, nursery: trio.Nursery) -> None:
         segment = self._segments[number]
-        heard = segment.heard
-        assert heard is not None, self  # noqa: S101 - the backlog publishes what is answered
-        self._counters.doubted(heard.doubted)
-        # Nothing was said after all (noise): readers are told only if they have something to remove.
-        if heard.text or segment.is_shown:
-            final = transcript(
-                self.origin, segment, heard, end=segment.end, is_final=True, timestamp=self._timestamp()
-            )
-            await self._publish(final)
-            if heard.text:
-                self.speech_seconds += segment.seconds
-                self._translations.start(nursery, final)
-                is_live = self._backlog.revises and not segment.is_cut
-                now = trio.current_time()
-                self._counters.written(now, now - segment.heard_at if is_live else None)
+        is_live = self._backlog.revises and not segment.is_cut
+        final = await self._captions.publish_final(segment, is_live=is_live)
+        if final is not None:
+            self._translations.start(nursery, final)
         self._backlog.published(number)
         self._forget(number)
 
-    async def _mark_gap(self, number: int) -> None:
-        segment = self._segments[number]
-        error = segment.error or self._latest_error()
-        await self._publish(gap(self.origin, segment, error, is_final=False, timestamp=self._timestamp()))
-        self._backlog.marked(number)
-
     def _latest_error(self) -> ProblemError:
-        """Return why the back end is not asked: what those before met."""
+        """Return the error that put the back end on hold: that of the oldest utterance that has one."""
         for segment in self._segments.values():
             if segment.error is not None:
                 return segment.error
-        return ProblemError("service_unavailable", f"{AUDIO} is not responding.", service=AUDIO)
-
-    async def _give_up(self, decision: GiveUp) -> None:
-        segment = self._segments[decision.number]
-        error = segment.error
-        if decision.reason == "late" or error is None:
-            why = f" {error.detail}" if error is not None else ""
-            error = ProblemError(
-                "speech_lost",
-                f"{segment.seconds:.1f} s of speech could not be transcribed: {AUDIO} did not do it "
-                f"within {self._settings.buffer_seconds:g} s.{why}",
-                service=AUDIO,
-            )
-        await self._publish(gap(self.origin, segment, error, is_final=True, timestamp=self._timestamp()))
-        self.lost_seconds += segment.seconds
-        self._counters.lost(trio.current_time(), segment.seconds)
-        self._backlog.given_up(decision.number)
-        self._forget(decision.number)
+        return ProblemError("service_unavailable", f"{AUDIO} is not answering.", service=AUDIO)
 
     def _forget(self, number: int) -> None:
         del self._segments[number]
@@ -544,8 +519,8 @@ class SpeechStream:
             waiting_for = None
         return AudioStatus(
             timestamp=0,
-            session_id=self.origin.session_id,
-            stream_id=self.origin.stream_id,
+            session_id=self._captions.origin.session_id,
+            stream_id=self.stream_id,
             waiting_seconds=round(self.waiting_seconds, 1),
             revisions_dropped=self.revisions_dropped,
             speaking=self.is_speaking,
@@ -553,6 +528,3 @@ class SpeechStream:
             received_seconds=round(self.received_seconds, 6),
             settled_seconds=round(self.settled_seconds, 6),
         )
-
-    def _timestamp(self) -> int:
-        return int(self._wall() * 1000)

@@ -254,7 +254,7 @@ def test_memory_is_bounded() -> None:
         for _ in range(40):
             for begin in range(0, len(data), 6400):
                 segmenter.feed(data[begin : begin + 6400])
-                most = max(most, segmenter.kept_samples)
+                most = max(most, segmenter.stored_samples)
                 assert len(segmenter._utterance_levels) <= 16 * 50
     assert most <= (15 + 1 + PRE_ROLL) * 16_000
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from orch.speech.backlog import (
     POISONED,
-    Ask,
     Backlog,
     Backoff,
     Decision,
@@ -14,6 +13,7 @@ from orch.speech.backlog import (
     GiveUp,
     MarkGap,
     Publish,
+    Transcribe,
     Wait,
 )
 
@@ -25,12 +25,12 @@ def backlog(*, interval: float = 1.0, buffer: float = 60.0, revises: bool = True
 def say(waiting: Backlog, number: int, *, now: float, seconds: float = 2.0) -> None:
     """Bring an utterance in that ends at ``now``, nothing of which was asked."""
     waiting.started(number, now)
-    waiting.ended(number, seconds=seconds, now=now, guessed="no")
+    waiting.ended(number, seconds=seconds, now=now, speculation="none")
 
 
-def ask(waiting: Backlog, expected: Ask, *, now: float, seconds: float = 2.0) -> None:
+def ask(waiting: Backlog, expected: Transcribe, *, now: float, seconds: float = 2.0) -> None:
     assert waiting.next(now) == expected
-    waiting.asked(expected, now, seconds=seconds)
+    waiting.request_queued(expected, now, seconds=seconds)
 
 
 def test_nothing_to_do() -> None:
@@ -44,8 +44,8 @@ def test_a_revision_is_due_an_interval_after_speech_began_and_after_the_last() -
     waiting = backlog()
     waiting.started(1, 10.0)
     assert waiting.next(10.0) == Wait(11.0)
-    ask(waiting, Ask("revision", 1), now=11.0)
-    waiting.answered(11.25)
+    ask(waiting, Transcribe("revision", 1), now=11.0)
+    waiting.succeeded(11.25)
     assert waiting.next(11.25) == Wait(12.0)
     assert (waiting.revisions, waiting.revisions_dropped) == (1, 0)
 
@@ -54,21 +54,21 @@ def test_revisions_leave_the_engine_half_of_its_time() -> None:
     """One that took 3 s is followed 3 s later; those that were due meanwhile are dropped, and counted."""
     waiting = backlog()
     waiting.started(1, 0.0)
-    ask(waiting, Ask("revision", 1), now=1.0)
-    waiting.answered(4.0)
+    ask(waiting, Transcribe("revision", 1), now=1.0)
+    waiting.succeeded(4.0)
     assert waiting.next(4.0) == Wait(7.0)
-    ask(waiting, Ask("revision", 1), now=7.0)
+    ask(waiting, Transcribe("revision", 1), now=7.0)
     assert waiting.revisions_dropped == 5
 
 
 def test_a_pause_takes_a_revisions_place() -> None:
     waiting = backlog()
     waiting.started(1, 0.0)
-    ask(waiting, Ask("revision", 1), now=1.0)
+    ask(waiting, Transcribe("revision", 1), now=1.0)
     assert waiting.paused(1, 1.5) == 1.5
     waiting.cancelled(1.5)
-    ask(waiting, Ask("speculation", 1), now=1.5)
-    waiting.answered(1.7)
+    ask(waiting, Transcribe("speculation", 1), now=1.5)
+    waiting.succeeded(1.7)
     assert waiting.next(1.7) == Wait(None)
     assert waiting.revisions_dropped == 1
 
@@ -78,10 +78,10 @@ def test_a_speculation_under_way_becomes_the_final() -> None:
     waiting = backlog()
     waiting.started(1, 0.0)
     assert waiting.paused(1, 0.5) is None
-    ask(waiting, Ask("speculation", 1), now=0.5)
-    assert waiting.ended(1, seconds=0.6, now=0.9, guessed="asked") is None
-    assert waiting.under_way == Ask("final", 1)
-    waiting.failed(1.2, away=True)
+    ask(waiting, Transcribe("speculation", 1), now=0.5)
+    assert waiting.ended(1, seconds=0.6, now=0.9, speculation="under way") is None
+    assert waiting.under_way == Transcribe("final", 1)
+    waiting.failed(1.2, unanswered=True)
     assert waiting.next(1.2) == MarkGap(1)
 
 
@@ -89,9 +89,9 @@ def test_a_speculation_that_is_answered_is_the_final_at_once() -> None:
     waiting = backlog()
     waiting.started(1, 0.0)
     waiting.paused(1, 0.5)
-    ask(waiting, Ask("speculation", 1), now=0.5)
-    waiting.answered(0.6)
-    assert waiting.ended(1, seconds=0.6, now=0.9, guessed="known") is None
+    ask(waiting, Transcribe("speculation", 1), now=0.5)
+    waiting.succeeded(0.6)
+    assert waiting.ended(1, seconds=0.6, now=0.9, speculation="done") is None
     assert waiting.next(0.9) == Publish(1)
     waiting.published(1)
     assert waiting.next(0.9) == Wait(None)
@@ -102,13 +102,13 @@ def test_a_speculation_that_was_wrong_is_a_revision() -> None:
     waiting = backlog()
     waiting.started(1, 0.0)
     waiting.paused(1, 0.9)
-    ask(waiting, Ask("speculation", 1), now=0.9)
+    ask(waiting, Transcribe("speculation", 1), now=0.9)
     waiting.resumed(1.1)
-    assert waiting.under_way == Ask("revision", 1)
+    assert waiting.under_way == Transcribe("revision", 1)
     assert waiting.paused(1, 1.5) == 1.5
     waiting.cancelled(1.5)
-    ask(waiting, Ask("speculation", 1), now=1.5)
-    waiting.answered(1.6)
+    ask(waiting, Transcribe("speculation", 1), now=1.5)
+    waiting.succeeded(1.6)
     waiting.resumed(1.7)
     assert waiting.next(1.7) == Wait(2.5)
 
@@ -117,15 +117,15 @@ def after_a_cancel(took: float) -> Backlog:
     """Return a backlog whose engine needs 1 s a second; what was asked after a cancel took so long."""
     waiting = backlog()
     say(waiting, 1, now=0.0)
-    ask(waiting, Ask("final", 1), now=0.0, seconds=1.0)
-    waiting.answered(1.0)
+    ask(waiting, Transcribe("final", 1), now=0.0, seconds=1.0)
+    waiting.succeeded(1.0)
     waiting.published(1)
     waiting.started(2, 1.0)
-    ask(waiting, Ask("revision", 2), now=2.0, seconds=3.0)
+    ask(waiting, Transcribe("revision", 2), now=2.0, seconds=3.0)
     assert waiting.paused(2, 2.1) == 2.1
     waiting.cancelled(2.1)
-    ask(waiting, Ask("speculation", 2), now=2.1, seconds=3.0)
-    waiting.answered(2.1 + took)
+    ask(waiting, Transcribe("speculation", 2), now=2.1, seconds=3.0)
+    waiting.succeeded(2.1 + took)
     waiting.resumed(2.1 + took)
     return waiting
 
@@ -133,22 +133,22 @@ def after_a_cancel(took: float) -> Backlog:
 def test_an_engine_that_goes_on_with_what_was_cancelled_is_not_swamped() -> None:
     """An answer that took as long as both: one cancelled request at a time from then on."""
     waiting = after_a_cancel(took=5.9)
-    ask(waiting, Ask("revision", 2), now=20.0, seconds=3.0)
+    ask(waiting, Transcribe("revision", 2), now=20.0, seconds=3.0)
     assert waiting.paused(2, 20.5) == 20.5
     waiting.cancelled(20.5)
-    ask(waiting, Ask("speculation", 2), now=20.5, seconds=3.0)
+    ask(waiting, Transcribe("speculation", 2), now=20.5, seconds=3.0)
     waiting.resumed(20.7)
     assert waiting.paused(2, 22.0) == 23.0
-    assert waiting.under_way == Ask("revision", 2)
+    assert waiting.under_way == Transcribe("revision", 2)
 
 
 def test_an_engine_that_stops_when_cancelled_is_cancelled_at_once() -> None:
     """An answer in its own time: nothing needs to be waited for."""
     waiting = after_a_cancel(took=3.0)
-    ask(waiting, Ask("revision", 2), now=20.0, seconds=3.0)
+    ask(waiting, Transcribe("revision", 2), now=20.0, seconds=3.0)
     assert waiting.paused(2, 20.5) == 20.5
     waiting.cancelled(20.5)
-    ask(waiting, Ask("speculation", 2), now=20.5, seconds=3.0)
+    ask(waiting, Transcribe("speculation", 2), now=20.5, seconds=3.0)
     waiting.resumed(20.7)
     assert waiting.paused(2, 22.0) == 22.0
 
@@ -156,20 +156,20 @@ def test_an_engine_that_stops_when_cancelled_is_cancelled_at_once() -> None:
 def test_an_utterance_cut_for_length_takes_a_revisions_place() -> None:
     waiting = backlog()
     waiting.started(1, 0.0)
-    ask(waiting, Ask("revision", 1), now=1.0)
-    assert waiting.ended(1, seconds=7, now=1.1, guessed="no") == 1.1
+    ask(waiting, Transcribe("revision", 1), now=1.0)
+    assert waiting.ended(1, seconds=7, now=1.1, speculation="none") == 1.1
     waiting.started(2, 1.1)
     waiting.cancelled(1.1)
-    ask(waiting, Ask("final", 1), now=1.1)
+    ask(waiting, Transcribe("final", 1), now=1.1)
 
 
 def test_a_final_under_way_is_never_cancelled() -> None:
     waiting = backlog()
     say(waiting, 1, now=0.0)
-    ask(waiting, Ask("final", 1), now=0.0)
+    ask(waiting, Transcribe("final", 1), now=0.0)
     waiting.started(2, 0.5)
     assert waiting.paused(2, 1.0) is None
-    assert waiting.ended(2, seconds=1, now=1.5, guessed="no") is None
+    assert waiting.ended(2, seconds=1, now=1.5, speculation="none") is None
 
 
 def test_finals_go_before_what_is_being_spoken() -> None:
@@ -177,7 +177,7 @@ def test_finals_go_before_what_is_being_spoken() -> None:
     say(waiting, 1, now=0.0)
     waiting.started(2, 0.0)
     waiting.paused(2, 5.0)
-    assert waiting.next(5.0) == Ask("final", 1)
+    assert waiting.next(5.0) == Transcribe("final", 1)
 
 
 def test_a_failure_waits_longer_each_time_and_marks_one_gap() -> None:
@@ -186,16 +186,16 @@ def test_a_failure_waits_longer_each_time_and_marks_one_gap() -> None:
     say(waiting, 1, now=0.0)
     now = 0.0
     for number, delay in enumerate((0.5, 1, 2, 2)):
-        ask(waiting, Ask("final", 1), now=now)
-        waiting.failed(now, away=True)
+        ask(waiting, Transcribe("final", 1), now=now)
+        waiting.failed(now, unanswered=True)
         if number == 0:
             assert waiting.next(now) == MarkGap(1)
             waiting.marked(1)
         assert waiting.next(now) == Wait(now + delay)
         assert waiting.is_failing
         now += delay
-    ask(waiting, Ask("final", 1), now=now)
-    waiting.answered(now)
+    ask(waiting, Transcribe("final", 1), now=now)
+    waiting.succeeded(now)
     assert waiting.next(now) == Publish(1)
     waiting.published(1)
     assert not waiting.is_failing
@@ -206,12 +206,12 @@ def test_utterances_behind_a_failed_one_are_marked_without_being_asked() -> None
     """While the back end is away, what ends is a gap at once; but one hiccup of a revision is none."""
     waiting = backlog()
     waiting.started(1, 0.0)
-    ask(waiting, Ask("revision", 1), now=1.0)
-    waiting.failed(1.0, away=True)
-    waiting.ended(1, seconds=1, now=1.1, guessed="no")
+    ask(waiting, Transcribe("revision", 1), now=1.0)
+    waiting.failed(1.0, unanswered=True)
+    waiting.ended(1, seconds=1, now=1.1, speculation="none")
     assert waiting.next(1.1) == Wait(1.5)
-    ask(waiting, Ask("final", 1), now=1.5)
-    waiting.failed(1.5, away=True)
+    ask(waiting, Transcribe("final", 1), now=1.5)
+    waiting.failed(1.5, unanswered=True)
     assert waiting.next(1.5) == MarkGap(1)
     waiting.marked(1)
     say(waiting, 2, now=1.6)
@@ -223,12 +223,12 @@ def test_utterances_behind_a_failed_one_are_marked_without_being_asked() -> None
 def test_what_is_older_than_the_buffer_is_given_up() -> None:
     waiting = backlog()
     say(waiting, 1, now=0.0)
-    ask(waiting, Ask("final", 1), now=59.0)
-    waiting.failed(59.0, away=True)
+    ask(waiting, Transcribe("final", 1), now=59.0)
+    waiting.failed(59.0, unanswered=True)
     waiting.marked(1)
     assert waiting.next(59.4) == Wait(59.5)
-    ask(waiting, Ask("final", 1), now=59.5)
-    waiting.failed(59.5, away=True)
+    ask(waiting, Transcribe("final", 1), now=59.5)
+    waiting.failed(59.5, unanswered=True)
     assert waiting.next(59.5) == Wait(60.0)
     assert waiting.next(60.0) == GiveUp(1, "late")
     waiting.given_up(1)
@@ -239,54 +239,54 @@ def test_more_speech_than_the_buffer_costs_the_oldest() -> None:
     """Neither the one being asked nor an answered one; their seconds no longer wait."""
     waiting = backlog(buffer=10)
     say(waiting, 1, now=0.0, seconds=4)
-    ask(waiting, Ask("final", 1), now=0.0)
+    ask(waiting, Transcribe("final", 1), now=0.0)
     for number in (2, 3, 4):
         say(waiting, number, now=1.0, seconds=4)
         lost = waiting.overflow()
         assert lost == {2: [], 3: [2], 4: [3]}[number]
     assert waiting.waiting_seconds == 8
-    waiting.answered(2.0)
+    waiting.succeeded(2.0)
     assert waiting.next(2.0) == Publish(1)
     waiting.published(1)
     assert waiting.next(2.0) == GiveUp(2, "late")
     waiting.given_up(2)
     assert waiting.next(2.0) == GiveUp(3, "late")
     waiting.given_up(3)
-    assert waiting.next(2.0) == Ask("final", 4)
+    assert waiting.next(2.0) == Transcribe("final", 4)
 
 
 def test_a_refusal_is_given_up_at_once() -> None:
     waiting = backlog()
     say(waiting, 1, now=0.0)
     say(waiting, 2, now=0.0)
-    ask(waiting, Ask("final", 1), now=0.0)
+    ask(waiting, Transcribe("final", 1), now=0.0)
     waiting.refused(0.1)
     assert waiting.next(0.1) == GiveUp(1, "refused")
     waiting.given_up(1)
-    assert waiting.next(0.1) == Ask("final", 2)
+    assert waiting.next(0.1) == Transcribe("final", 2)
 
 
 def test_a_refused_revision_is_not_repeated_for_that_utterance() -> None:
     waiting = backlog()
     waiting.started(1, 0.0)
-    ask(waiting, Ask("revision", 1), now=1.0)
+    ask(waiting, Transcribe("revision", 1), now=1.0)
     waiting.refused(1.0)
     waiting.paused(1, 2.0)
     assert waiting.next(9.0) == Wait(None)
-    waiting.ended(1, seconds=9, now=9.0, guessed="no")
-    assert waiting.next(9.0) == Ask("final", 1)
+    waiting.ended(1, seconds=9, now=9.0, speculation="none")
+    assert waiting.next(9.0) == Transcribe("final", 1)
 
 
 def fail_until_younger(waiting: Backlog) -> float:
     """Have the oldest fail often enough that a younger one is asked."""
     now = 0.0
     for _ in range(POISONED):
-        ask(waiting, Ask("final", 1), now=now)
-        waiting.failed(now, away=False)
+        ask(waiting, Transcribe("final", 1), now=now)
+        waiting.failed(now, unanswered=False)
         for number in (1, 2):
             waiting.marked(number)
         now += 2
-    ask(waiting, Ask("final", 2), now=now)
+    ask(waiting, Transcribe("final", 2), now=now)
     return now
 
 
@@ -295,9 +295,9 @@ def test_an_utterance_that_alone_fails_is_given_up() -> None:
     say(waiting, 1, now=0.0)
     say(waiting, 2, now=0.0)
     now = fail_until_younger(waiting)
-    waiting.answered(now)
-    ask(waiting, Ask("final", 1), now=now)
-    waiting.failed(now, away=False)
+    waiting.succeeded(now)
+    ask(waiting, Transcribe("final", 1), now=now)
+    waiting.failed(now, unanswered=False)
     assert waiting.next(now) == GiveUp(1, "poisoned")
     waiting.given_up(1)
     assert waiting.next(now) == Publish(2)
@@ -309,9 +309,9 @@ def test_an_utterance_that_failed_while_all_did_is_not_given_up() -> None:
     say(waiting, 1, now=0.0)
     say(waiting, 2, now=0.0)
     now = fail_until_younger(waiting)
-    waiting.answered(now)
-    ask(waiting, Ask("final", 1), now=now)
-    waiting.answered(now)
+    waiting.succeeded(now)
+    ask(waiting, Transcribe("final", 1), now=now)
+    waiting.succeeded(now)
     assert waiting.next(now) == Publish(1)
     waiting.published(1)
     assert waiting.next(now) == Publish(2)
@@ -324,12 +324,12 @@ def test_when_both_fail_they_take_turns() -> None:
     now = fail_until_younger(waiting)
     asked = []
     for _ in range(6):
-        waiting.failed(now, away=False)
+        waiting.failed(now, unanswered=False)
         now += 2
         decision = waiting.next(now)
-        assert isinstance(decision, Ask)
+        assert isinstance(decision, Transcribe)
         asked.append(decision.number)
-        waiting.asked(decision, now, seconds=2.0)
+        waiting.request_queued(decision, now, seconds=2.0)
     assert asked == [2, 2, 1, 1, 1, 2]
 
 
@@ -339,8 +339,8 @@ def test_a_recording_has_no_revisions() -> None:
     assert waiting.next(5.0) == Wait(None)
     waiting.paused(1, 5.0)
     assert waiting.next(5.0) == Wait(None)
-    waiting.ended(1, seconds=5, now=5.5, guessed="no")
-    assert waiting.next(5.5) == Ask("final", 1)
+    waiting.ended(1, seconds=5, now=5.5, speculation="none")
+    assert waiting.next(5.5) == Transcribe("final", 1)
     assert waiting.revisions_dropped == 0
 
 
@@ -353,7 +353,7 @@ def test_backoff_does_not_overflow() -> None:
     assert backoff.until < 0
 
 
-@pytest.mark.parametrize("wrong", [lambda w: w.answered(0.0), lambda w: w.paused(7, 0.0)])
+@pytest.mark.parametrize("wrong", [lambda w: w.succeeded(0.0), lambda w: w.paused(7, 0.0)])
 def test_what_makes_no_sense_is_loud(wrong: Callable[[Backlog], object]) -> None:
     with pytest.raises(AssertionError):
         wrong(backlog())
@@ -395,8 +395,8 @@ class Life:
                 case MarkGap(number):
                     self.waiting.marked(number)
                     self.marked.append(number)
-                case Ask():
-                    self.waiting.asked(decision, self.now, seconds=2.0)
+                case Transcribe():
+                    self.waiting.request_queued(decision, self.now, seconds=2.0)
                     return decision
                 case _:
                     assert (
@@ -427,24 +427,24 @@ class Life:
         if not self.speaking:
             return None
         self.speaking = self.paused = False
-        cancels = self.waiting.ended(self.count, seconds=2.0, now=self.now, guessed="no")
+        cancels = self.waiting.ended(self.count, seconds=2.0, now=self.now, speculation="none")
         self.waiting.overflow()
         assert self.waiting.waiting_seconds <= self.buffer + 2.0
         return cancels
 
     def answer(self) -> float | None:
         if self.waiting.under_way is not None:
-            self.waiting.answered(self.now)
+            self.waiting.succeeded(self.now)
         return None
 
     def away(self) -> float | None:
         if self.waiting.under_way is not None:
-            self.waiting.failed(self.now, away=True)
+            self.waiting.failed(self.now, unanswered=True)
         return None
 
     def unusable(self) -> float | None:
         if self.waiting.under_way is not None:
-            self.waiting.failed(self.now, away=False)
+            self.waiting.failed(self.now, unanswered=False)
         return None
 
     def refuse(self) -> float | None:

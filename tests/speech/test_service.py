@@ -185,8 +185,8 @@ def test_percentiles_are_of_the_last_quarter_of_an_hour() -> None:
     """What was slow longer ago says nothing of now; how many captions a figure is of is said with it."""
     counters = SpeechCounters()
     for number in range(1000):
-        counters.written(float(number), None if number % 2 else number / 1000)
-        counters.spoken(float(number))
+        counters.final(float(number), None if number % 2 else number / 1000)
+        counters.utterance(float(number))
     figures = counters.statistics(1000.0)
     assert figures.finals == 1000
     assert figures.captions_timed == 447  # of 894 s: parts of 15 s, whole ones
@@ -199,8 +199,8 @@ def test_percentiles_are_of_the_last_quarter_of_an_hour() -> None:
 def test_a_hang_is_out_of_the_figures_a_quarter_of_an_hour_later() -> None:
     """One caption that took half a minute is not shown for the rest of the day, with or without speech."""
     counters = SpeechCounters()
-    counters.spoken(0.0)
-    counters.written(34.0, 34.0)
+    counters.utterance(0.0)
+    counters.final(34.0, 34.0)
     counters.lost(40.0, 5.0)
     now = counters.statistics(60.0)
     assert (now.captions_timed, now.caption_ago) == (1, 26)
@@ -210,7 +210,7 @@ def test_a_hang_is_out_of_the_figures_a_quarter_of_an_hour_later() -> None:
     assert (later.captions_timed, later.caption_p50_ms, later.caption_p95_ms) == (0, None, None)
     assert (later.caption_ago, later.utterances_in_window, later.lost_in_window) == (900, 0, 0)
     assert (later.finals, later.lost) == (1, 1), "totals stay"
-    counters.written(1000.0, 1.3)
+    counters.final(1000.0, 1.3)
     assert counters.statistics(1001.0).caption_p95_ms == pytest.approx(1300, rel=0.03)
 
 
@@ -219,7 +219,7 @@ def test_what_is_measured_is_bounded_whatever_the_load() -> None:
     counters = SpeechCounters()
     for minute in range(0, 86_400, 60):
         for number in range(100):
-            counters.written(minute + number / 100, 1.0)
+            counters.final(minute + number / 100, 1.0)
     assert len(counters._parts) <= 60
     assert sum(len(part.latencies) for part in counters._parts) <= 60
     assert counters.statistics(86_400.0).captions_timed == 1400
@@ -231,6 +231,7 @@ def test_what_waits_longest_is_of_live_speech_and_not_a_sum() -> None:
     class Waiting:
         waiting_seconds = 8.0
         revisions = revisions_dropped = 0
+        queued_seconds = 0.5
 
         def __init__(self, since: float | None) -> None:
             self.waits_since = since
@@ -243,4 +244,5 @@ def test_what_waits_longest_is_of_live_speech_and_not_a_sum() -> None:
     with counters.open(Waiting(48.0)), counters.open(Waiting(46.5)), counters.open(Waiting(None)):
         figures = counters.statistics(50.0)
         assert (figures.waiting_seconds, figures.waiting_longest) == (24, 3.5)
+        assert figures.queued_seconds == 1.5
     assert counters.statistics(50.0).waiting_longest == 0
