@@ -36,7 +36,7 @@ log = structlog.get_logger("asgi")
 
 
 class Application:
-    """Dispatches one process's requests. ``lifespan`` is answered, but the tree runs elsewhere.
+    """Dispatches one process's requests. ``lifespan`` is acknowledged; the tree runs in `orch.serving`.
 
     Here, and nowhere else, is decided who asks: ``scope["orch.actor"]``, before anything is dispatched.
     ``trusts_local``: connections were accepted by a front of our own, which says truly where they come from
@@ -69,7 +69,7 @@ class Application:
         return self._dispatch(scope, receive, send)
 
     async def _look_up(self, name: str, scope: Any, receive: Any, send: Any) -> None:
-        """Dispatch once the store has said whether a browser has signed in."""
+        """Dispatch after the store was asked whether the browser is signed in."""
         scope[ACTOR] = await self._parts.access.signed_in(scope[ACTOR], name)
         await self._dispatch(scope, receive, send)
 
@@ -96,7 +96,7 @@ class Application:
         return pages
 
     async def _gateway(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send a request on, if who asks may, and no other site's page has made a browser ask.
+        """Forward a request if the actor is allowed to and no other site's page sent it.
 
         What a back end does when it is read is not known here, so reading counts as well, but for what is
         open to all.
@@ -126,7 +126,7 @@ async def _answer_problem(send: Any, error: ProblemError) -> None:
 
 
 async def _refuse(scope: Any, receive: Any, send: Any, error: ProblemError) -> None:
-    """Answer a request or a handshake that is not even dispatched."""
+    """Refuse a request or a handshake before it is dispatched."""
     if scope["type"] == "http":
         await _answer_problem(send, error)
         return

@@ -1,4 +1,4 @@
-"""``orch check --ask``: one question to each back end, over the same path as captions take.
+"""``orch check --ask``: test requests to each back end, over the same code path as captions.
 
 A check of the settings shows that they can be read; that a key is accepted, that the model is there and that
 the language pair is known shows only in an answer.
@@ -46,17 +46,17 @@ class _Held:
 
 
 class _Trusting:
-    """A health service that knows nothing: each instance is asked."""
+    """A health service without state: every instance counts as usable."""
 
     def is_usable(self, service: str, url: str) -> bool:  # noqa: ARG002 - what the gateway calls
         return True
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
-        """Leave it to the answer."""
+        """Ignore it: the response shows the failure."""
 
 
 async def ask_all(settings: Settings, say: Say) -> bool:
-    """Ask each instance of each back end once; say what came of it. Return whether all was well."""
+    """Test each instance of each back end once and print the results. Return whether all succeeded."""
     is_well = True
     for name, service in settings.services.items():
         for instance in service.all_instances():
@@ -131,7 +131,7 @@ async def _transcribe(transcriber: Transcriber, say: Say) -> bool:
 
 
 async def _translate(translator: Translator, say: Say) -> bool:
-    """Translate a greeting in some of the pairs that are offered, or from English into Spanish."""
+    """Translate a greeting in some of the offered language pairs, or from English into Spanish."""
     pairs = await translator.languages()
     asked = [("en", "es")] if pairs is None else _some(pairs)
     if not asked:
@@ -149,7 +149,7 @@ async def _translate(translator: Translator, say: Say) -> bool:
 
 
 def _some(pairs: Pairs) -> list[tuple[str, str]]:
-    """Choose pairs to try: from English where there is any, else from each language the first."""
+    """Choose language pairs to test: those from English if any, else the first of each source language."""
     english = next((source for source in pairs.targets if source.lower().split("-")[0] == "en"), None)
     if english is not None and pairs.targets[english]:
         return [(english, target) for target in pairs.targets[english][:MOST_PAIRS]]

@@ -36,7 +36,7 @@ ADDRESS_LEAST: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What fits.
+    """The numbers of connections that fit.
 
     ``websockets`` and ``total`` (with plain HTTP): connections at once; ``asked``: WebSockets that the
     settings ask for; ``files``: the limit of open files; ``reserve``: how many of them clients never get.
@@ -50,12 +50,12 @@ class Capacity:
 
     @property
     def is_lowered(self) -> bool:
-        """Whether fewer fit than were asked for."""
+        """Whether fewer connections fit than configured."""
         return self.websockets < self.asked
 
     @property
     def sentence(self) -> str:
-        """Say that fewer fit than were asked for, and what to do; empty where all fit."""
+        """A sentence with the lowered limit and the remedy; empty if all connections fit."""
         if not self.is_lowered:
             return ""
         return (
@@ -75,7 +75,7 @@ def needs(connections: int, services: int) -> int:
 
 
 def fit(*, files: int, asked: int, own: int) -> Capacity:
-    """Return what fits into a limit of ``files`` where the service needs ``own`` of them itself.
+    """Return the capacity for a limit of ``files`` open files, of which the service itself needs ``own``.
 
     Never more than half is kept: with a very low limit, both the service and its clients do with less.
     """
@@ -89,18 +89,18 @@ def fit(*, files: int, asked: int, own: int) -> Capacity:
 
 
 def websockets_per_address(setting: int, websockets: int) -> int:
-    """Return how many WebSockets one address may have. ``setting`` 0: a share of all."""
+    """Return the WebSocket limit of one address. ``setting`` 0: a share of all."""
     return setting or max(websockets // ADDRESS_SHARE, 1)
 
 
 def connections_per_address(setting: int, capacity: Capacity) -> int:
-    """Return how many connections of either kind one address may have."""
+    """Return the limit of HTTP and WebSocket connections of one address."""
     plain = max((capacity.total - capacity.websockets) // ADDRESS_SHARE, ADDRESS_LEAST)
     return websockets_per_address(setting, capacity.websockets) + plain
 
 
 class CurrentCapacity:
-    """What fits with the settings in force, into a limit of ``files``; reckoned anew when they change."""
+    """The capacity for the current settings and a limit of ``files``; computed again when settings change."""
 
     def __init__(self, settings: SettingsSource, files: int) -> None:
         self._settings = settings
@@ -109,7 +109,7 @@ class CurrentCapacity:
         self._capacity = fit(files=files, asked=1, own=0)
 
     def __call__(self) -> Capacity:
-        """Return what fits now."""
+        """Return the current capacity."""
         settings = self._settings.current
         if settings is not self._for:
             self._for = settings
@@ -124,5 +124,5 @@ class CurrentCapacity:
         return self._capacity
 
     def per_address(self) -> int:
-        """Return the setting of connections from one address; 0: a share."""
+        """Return the configured limit of connections per address; 0: a share."""
         return self._settings.current.orchestration.websocket.max_connections_per_address

@@ -48,7 +48,7 @@ they are good. Point the service at real back ends with AUDIO_SERVICE_URL and TR
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code is 0, 1 where the service failed, 2 where what it was told is wrong."""
+    """Run a command; return 0, 1 if the service failed, or 2 for invalid arguments or settings."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -148,7 +148,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    """Start the sandbox's back ends for the services that nobody has said a place for."""
+    """Start sandbox back ends for the services without a configured URL."""
     from orch.processes import ProcessSpec  # noqa: PLC0415 - the same
     from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
 
@@ -173,7 +173,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "DemoSharing":
-    """Return how this run is shared, and put into ``overlay`` what that sets."""
+    """Return the sharing of this run, and add its settings to ``overlay``."""
     from orch.demo_sharing import DemoSharing  # noqa: PLC0415 - the same
     from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
 
@@ -192,7 +192,7 @@ def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "DemoSharin
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what the command line sets of ``orchestration.frontend``."""
+    """Return the `orchestration.frontend` settings from the command line."""
     found = {key: getattr(options, option) for key, option in OPTIONS.items()}
     return {key: value for key, value in found.items() if value is not None}
 
@@ -212,7 +212,7 @@ def _demo_model(model: str) -> str:
 
 
 def _free_port(usual: int) -> int:
-    """Return the usual port, or any that is free where another program has it."""
+    """Return the default port, or another free one if it is in use."""
     for port in (usual, 0):
         with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -276,7 +276,7 @@ def _run_workers(
     greet: Callable[[Sequence[str]], None],
     on_hangup: Callable[[], None] | None,
 ) -> int:
-    """Run as many workers as the settings say; each is this command line with one more option.
+    """Run the configured number of workers, each with this command line plus one option.
 
     ``environ`` carries what the parent has made up for this run. ``on_hangup``: as the parent's.
     """
@@ -303,7 +303,7 @@ def _run_workers(
 
 
 def _greet(addresses: Sequence[str]) -> None:
-    """Tell a person at a terminal where to go."""
+    """Print the addresses to open, if the output is a terminal."""
     from orch.greeting import greeting  # noqa: PLC0415 - see _run
     from orch.network_addresses import lan_addresses  # noqa: PLC0415 - the same
 
@@ -313,7 +313,7 @@ def _greet(addresses: Sequence[str]) -> None:
 def _configuration(
     options: argparse.Namespace, overlay: dict[str, Any], events: "EventLog", *, is_said_later: bool
 ) -> "LiveSettings":
-    """Read the settings, the command line on top; beyond loopback, make a control token where none is set.
+    """Read settings and command line; generate a control token if it listens beyond loopback without one.
 
     ``is_said_later``: the token is printed once the service runs.
     """

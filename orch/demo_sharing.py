@@ -1,4 +1,4 @@
-"""What `orch demo --share` needs beside the demo: addresses of the network, and a certificate for them."""
+"""Support for `orch demo --share`: the machine's network addresses and a certificate for them."""
 
 import datetime as dt
 import sys
@@ -25,7 +25,7 @@ EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - to be reached is what sharing is f
 
 
 class DemoSharing:
-    """How one run is shared: what is set for it, and what is said once it runs."""
+    """The sharing of one run: its settings, and the invitation that it prints."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class DemoSharing:
         said: Collection[str],
         wall: Callable[[], float],
     ) -> None:
-        """Make the certificate where none is named. SettingsError where that cannot be.
+        """Create the certificate if none is configured. Raises SettingsError if that fails.
 
         ``host`` and ``port``: what the command line says. ``said``: the settings that somebody has given.
         """
@@ -82,7 +82,7 @@ class DemoSharing:
         self.overlay["orchestration.frontend.tls_key"] = str(key)
 
     def say(self, addresses: Sequence[str], token: str, session_id: str, key: str) -> None:
-        """Print how others come in."""
+        """Print the link, the QR code and the explanation."""
         base = self._public or self._address(addresses[0])
         link = f"{base}/translation#session={quote(session_id)}&key={key}"
         given = Invitation(link=link, token=None if self._has_token else token, fingerprint=self._fingerprint)
@@ -109,7 +109,7 @@ def _can_draw() -> bool:
 
 
 def _first_name(certificate: Path) -> str | None:
-    """Return the first name that a certificate is for; None where it says none that can be opened."""
+    """Return the first usable host name in a certificate; None if it has none."""
     try:
         found = x509.load_pem_x509_certificate(certificate.read_bytes())
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -1,4 +1,4 @@
-"""What a person at a terminal is told once the service runs: where to go, and how others come in. Pure."""
+"""The greeting printed in a terminal once the service runs: which addresses to open. Pure."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ EVERYWHERE: Final = frozenset({"0.0.0.0", "[::]"})  # noqa: S104 - it is looked 
 
 
 class Invitation(Struct, frozen=True, kw_only=True):
-    """What is said about a service that others are invited to.
+    """The contents of an invitation: link, certificate and token.
 
     ``link`` opens a session, to speak in; ``token`` is what operators' pages ask for where it was made up for
     this run. ``fingerprint`` is of a certificate that browsers warn of.
@@ -24,7 +24,7 @@ class Invitation(Struct, frozen=True, kw_only=True):
 
 
 def own_address(address: str) -> str:
-    """Return where this machine itself reaches what listens at ``address``."""
+    """Return the URL of listening address ``address`` for this machine."""
     parts = urlsplit(address)
     host = parts.netloc.rpartition(":")[0]
     if host == "127.0.0.1" or host in EVERYWHERE:
@@ -33,7 +33,7 @@ def own_address(address: str) -> str:
 
 
 def others_address(address: str, lan: Sequence[str]) -> str | None:
-    """Return where other machines reach what listens at ``address``; None: nowhere."""
+    """Return the URL of listening address ``address`` for other machines; None if they cannot reach it."""
     parts = urlsplit(address)
     host = parts.netloc.rpartition(":")[0]
     if host in EVERYWHERE:
@@ -43,7 +43,7 @@ def others_address(address: str, lan: Sequence[str]) -> str | None:
 
 
 def greeting(addresses: Sequence[str], lan: Sequence[str]) -> str:
-    """Return the words for a service that nobody was invited to in particular."""
+    """Return the greeting of a service that is not shared."""
     own, others = own_address(addresses[0]), others_address(addresses[0], lan)
     lines = [f"LiveTranslate is ready. Open {own}/translation to speak, {own} to watch it work."]
     if others is not None:
@@ -57,7 +57,7 @@ def greeting(addresses: Sequence[str], lan: Sequence[str]) -> str:
 
 
 def invitation(given: Invitation, *, is_colored: bool, can_draw: bool) -> str:
-    """Return the words and the QR code for a service that others are invited to.
+    """Return the greeting and the QR code of a shared service.
 
     ``is_colored``: it goes to a terminal, whose colours the code must not depend on. ``can_draw``: block
     characters can be written there.

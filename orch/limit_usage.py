@@ -1,4 +1,4 @@
-"""What there may be only so much of in all, whoever has it: each sum beside its limit, in one table."""
+"""The totals that are limited across all clients, each with its limit, in one table."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def sums(
     gateway: GatewayService,
     speech: SpeechService,
 ) -> Iterator[Bounded]:
-    """Go through the sums of this worker, and those that all workers share."""
+    """Yield the totals of this worker, and those shared by all workers."""
     limits, under_way, spoken = configuration.current.orchestration, gateway.statistics(), speech.statistics()
     yield Bounded(
         name="connections",

@@ -1,4 +1,4 @@
-"""What of URLs, commands and errors may be shown. Pure.
+"""Masks secrets in URLs, commands and errors before they are shown. Pure.
 
 The one place that knows how a URL is shown: whatever prints, logs or sends one asks here.
 """
@@ -26,7 +26,7 @@ _SHORTEST_SECRET: Final = 4
 
 
 def mask_url(url: str) -> str:
-    """Return a URL as it may be shown: dots for its userinfo, for its fragment and for options' values.
+    """Return a URL with dots in place of its user information, its fragment and the values of its query.
 
     A password may hold what should have been encoded; where it cannot be told apart, more is hidden.
     """
@@ -49,7 +49,7 @@ def mask_url(url: str) -> str:
 
 
 def _cut(rest: str) -> tuple[str, str, str]:
-    """Return what stands before the first ``?`` or ``#`` that no later ``@`` makes part of the userinfo."""
+    """Return the part before the first ``?`` or ``#`` that is not part of the user information."""
     found = re.search(r"[?#]", rest)
     if found is None:
         return rest, "", ""
@@ -68,7 +68,7 @@ def _has_plain_port(authority: str) -> bool:
 
 
 def is_masked(option: str) -> bool:
-    """Return whether an option of a URL (``name=value``) has something that is not shown."""
+    """Return whether a query option of a URL (``name=value``) is masked."""
     name, equals, value = option.partition("=")
     return name.lower() not in _HARMLESS and bool(value or not equals)
 
@@ -81,18 +81,18 @@ def _option(option: str) -> str:
 
 
 def mask_path(path: str) -> str:
-    """Return a path of a URL, with what follows its ``?``, as it may be shown."""
+    """Return a URL's path and query with secrets masked."""
     before, mark, options = path.partition("?")
     return f"{before}?{'&'.join(_option(each) for each in options.split('&') if each)}" if mark else path
 
 
 def mask_file(path: str) -> str:
-    """Return the name of a file as it may be shown: dots where the file itself was put there, a key."""
+    """Return a file name, with dots if it is the content of a file, such as a key, given by mistake."""
     return DOTS if "-----" in path or "\n" in path else mask_urls(path)
 
 
 def mask_text(value: str) -> str:
-    """Return a plain value as it may be shown: what looks like an address may have a password in it."""
+    """Return a plain value; one that looks like a URL is masked, since it may have a password."""
     return mask_path(value) if value.startswith("/") else mask_urls(value)
 
 
@@ -102,7 +102,7 @@ def mask_urls(text: str) -> str:
 
 
 def shown_command(words: Any) -> Any:
-    """Return a command as it may be shown: the program's name, and that there are words after it."""
+    """Return a command with its arguments masked."""
     if not words:
         return words
     if isinstance(words, str):
@@ -115,7 +115,7 @@ def shown_command(words: Any) -> Any:
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return a text, such as a library's error, with dots for secrets and for what opens URLs."""
+    """Return a text, such as a library's error, with secrets and credentials of URLs masked."""
     text = mask_urls(text)
     for secret in sorted({each for each in secrets if len(each) >= _SHORTEST_SECRET}, key=len, reverse=True):
         for form in (secret, repr(secret)[1:-1], ascii(secret)[1:-1], str(secret.encode())[2:-1]):

@@ -1,4 +1,4 @@
-"""By which names and addresses other machines reach this one."""
+"""Names and addresses under which other machines reach this one."""
 
 import ipaddress
 import re
@@ -12,14 +12,14 @@ _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 
 
 def lan_addresses() -> tuple[str, ...]:
-    """Return the IPv4 addresses of this machine on its networks, the one of the way out first."""
+    """Return this machine's IPv4 addresses on its networks, that of the default route first."""
     found = [address for towards in _TOWARDS if (address := _own_towards(towards)) is not None]
     usable = (each for each in found if not ipaddress.ip_address(each).is_loopback)
     return tuple(dict.fromkeys(usable))
 
 
 def own_names() -> tuple[str, ...]:
-    """Return the names of this machine that may stand in a certificate."""
+    """Return this machine's names that are valid in a certificate."""
     name = socket.gethostname().rstrip(".")
     if not _NAME.fullmatch(name):
         return ()

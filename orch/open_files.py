@@ -1,4 +1,4 @@
-"""The limit of open files of this process."""
+"""The limit of open files of this process: read and raised."""
 
 import resource
 
@@ -8,7 +8,7 @@ log = structlog.get_logger("descriptors")
 
 
 def raise_limit() -> int:
-    """Raise the soft limit of open files to the hard one; return what holds now.
+    """Raise the soft limit of open files to the hard one, and return the limit in force.
 
     The soft one is there for programs that use ``select``, which this one does not; 1,024 of it is what a
     shell or systemd gives a program that has not said otherwise. Children inherit it.
@@ -24,6 +24,6 @@ def raise_limit() -> int:
 
 
 def limit() -> int:
-    """Return how many files may be open at once."""
+    """Return the limit of open files."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 2**31 - 1 if soft == resource.RLIM_INFINITY else soft

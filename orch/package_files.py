@@ -1,4 +1,4 @@
-"""Where templates, static files and the default configuration lie, in a checkout and in a wheel."""
+"""Finds templates, static files and the default configuration, in a checkout and in a wheel."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the tree has built, handed to the pages and the application."""
+"""The long-lived objects of a process, passed to the pages and the application."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The long-lived objects of one process. Each outlives the restarts of its branch."""
+    """The long-lived objects of one process. Each survives restarts of its branch."""
 
     access: "Access"
     settings: "LiveSettings"

@@ -1,4 +1,4 @@
-"""Every error that the HTTP API and the socket can answer, in one table. Pure.
+"""Every error that the HTTP API and the WebSocket can return, in one table. Pure.
 
 HTTP answers are ``application/problem+json`` (RFC 9457); the socket answers ``error`` with the same code.
 """
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 
 class Problem(Struct, frozen=True):
-    """A kind of error: a stable code, the HTTP status it has, and one sentence that never changes."""
+    """A kind of error: a stable code, its HTTP status, and a fixed sentence."""
 
     code: str
     status: int
@@ -103,7 +103,7 @@ TYPE_PREFIX: Final = "urn:orchestration:problem:"
 
 
 class ProblemError(Exception):
-    """A request or message that cannot be carried out, with the sentence its sender is shown.
+    """A request or message that failed, with a sentence for its sender.
 
     ``extra`` becomes further members of the answer (RFC 9457 §3.2), for instance ``service``.
     """

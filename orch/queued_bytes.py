@@ -1,4 +1,4 @@
-"""What waits for clients to take it, of all of them together, and who goes when that is too much. Pure."""
+"""Counts the bytes queued for all clients; beyond the limit, disconnects the client with most. Pure."""
 
 from typing import Final, Protocol
 
@@ -7,21 +7,21 @@ _LEAVING: Final = 8
 
 
 class Holder(Protocol):
-    """A client that something waits for."""
+    """A client with queued bytes."""
 
     @property
     def waiting_bytes(self) -> int:
-        """How much."""
+        """The number of bytes queued for it."""
 
     def give_way(self) -> None:
-        """Drop what waits and end, with a goodbye where there is one."""
+        """Drop the queued bytes and close, with a close code if the protocol has one."""
 
     def abort(self) -> None:
-        """End without a word; nothing waits any more."""
+        """Close at once; nothing is queued any more."""
 
 
 class QueuedBytes:
-    """Bytes that wait for clients of this process: at their sockets, or where those are a server's, before.
+    """Bytes queued for the clients of this process, at their sockets or in an ASGI server.
 
     Overflow rule: above ``limit`` whoever has most waiting gives way, and then the next one. A frame that was
     sent in part is still sent to its end; if those who leave have an eighth of the limit in such frames, the
@@ -47,7 +47,7 @@ class QueuedBytes:
         )
 
     def add(self, holder: Holder, size: int) -> None:
-        """Count bytes that wait for a holder. Where that is too much someone goes, perhaps this one."""
+        """Count bytes queued for a client. Beyond the limit a client is disconnected, possibly this one."""
         self.bytes += size
         if holder not in self._leaving:
             self._holders[holder] = None
@@ -59,7 +59,7 @@ class QueuedBytes:
                 self._is_relieving = False
 
     def remove(self, holder: Holder, size: int) -> None:
-        """Count bytes that wait no more."""
+        """Count bytes that were sent or dropped."""
         self.bytes -= size
         if not holder.waiting_bytes:
             self._holders.pop(holder, None)

@@ -105,7 +105,7 @@ async def serve(
 def _listen_at(
     sockets: Sequence[socket.socket], lifeline: Lifeline | None, worker_ports: int
 ) -> Callable[[], Sequence[Listener]]:
-    """Return what gives a front its listeners; a worker may listen at a port of its own as well."""
+    """Return the function that opens a front's listeners; a worker may have a port of its own too."""
     if lifeline is None:
         return partial(listeners, sockets, ())
     if worker_ports:
@@ -143,7 +143,7 @@ def _fronts(
     certificate: Certificate | None,
     startup: StartupResponder,
 ) -> tuple[FrontServer, FrontServer]:
-    """Return the front of the tree, and the small one that answers at the same sockets before it is up."""
+    """Return the tree's front, and the small one that responds at the same sockets during start."""
     frontend = configuration.current.orchestration.frontend
     application = Application(parts)
 
@@ -178,12 +178,12 @@ def _fronts(
 
 
 def _awaits_store(states: Mapping[str, State]) -> bool:
-    """Return whether the tree has come no further than its store."""
+    """Return whether the tree is still starting its store."""
     return all(state is not State.RUNNING for state in states.values())
 
 
 def _is_many(configuration: LiveSettings, address: str) -> bool:
-    """Return whether an address stands for many clients: this machine, or a proxy that is trusted."""
+    """Return whether many clients share the address: this machine's, or a trusted proxy's."""
     proxies = configuration.current.orchestration.frontend.trusted_proxies
     return is_loopback(address) or is_in(address, tuple(map(read_network, proxies)))
 

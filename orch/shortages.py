@@ -1,4 +1,4 @@
-"""What this machine or process is short of, told from what a peer does. Pure.
+"""Recognises errors caused by a shortage on this machine, as opposed to a fault of a peer. Pure.
 
 A connection that cannot be opened because the process is out of file descriptors shows nothing about the
 server at the other end. :func:`own_shortage` finds that out of an error, however deep it is wrapped, so that
@@ -12,7 +12,7 @@ from typing import Final
 
 
 class Shortage(StrEnum):
-    """What there is none left of; the value is a label of metrics."""
+    """The exhausted resource; the value is a label of metrics."""
 
     DESCRIPTORS = "descriptors"
     MEMORY = "memory"
@@ -64,7 +64,7 @@ _NO_THREAD: Final = "can't start new thread"
 
 
 def own_shortage(error: BaseException | None, *, starting: bool = False) -> Shortage | None:
-    """Return what this process or machine is short of, where that is why ``error`` was raised; else None.
+    """Return the shortage on this machine that caused ``error``; None if it has another cause.
 
     Looks through exception groups, causes and contexts. ``starting``: a process was to be started, so that
     EAGAIN means the limit of processes (of a socket it means that there is nothing to do now).
@@ -86,12 +86,12 @@ def own_shortage(error: BaseException | None, *, starting: bool = False) -> Shor
 
 
 def in_words(shortage: Shortage) -> str:
-    """Return what has happened and what to do, in two sentences."""
+    """Return two sentences: what happened, and what to do."""
     return f"The orchestration service is {WORDS[shortage]}. {ADVICE[shortage]}"
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk an error, what it was raised from, what was being handled then, and what groups hold."""
+    """Yield an error, its causes and contexts, and the members of exception groups."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -118,7 +118,7 @@ def _shortage(error: BaseException, *, starting: bool) -> Shortage | None:
 
 
 def _sqlite_shortage(error: BaseException) -> Shortage | None:
-    """Return what SQLite is short of; its errors carry a number, by which they are known without it."""
+    """Return the shortage behind an SQLite error, recognised by its error number."""
     code = getattr(error, "sqlite_errorcode", None)
     if not isinstance(code, int):
         return None

@@ -1,4 +1,4 @@
-"""What is answered while the tree is starting, by an application of its own.
+"""The responses during start, before the tree is up, from an application of its own.
 
 The problem: a service that awaits its store (Redis is away, the disk is full) accepted nothing until it had
 it. A liveness probe then takes the process for dead and starts it again for ever, and a load balancer sees
@@ -78,7 +78,7 @@ class StartupApplication:
             await _send(send, HTTPStatus.SERVICE_UNAVAILABLE, body, b"application/problem+json", retry)
 
     def _words(self, scope: Any) -> str:
-        """Say why nothing is served yet; the details are for operators."""
+        """Return the reason why the service is still starting; details are for operators."""
         states = self._parts.tree.states()
         if states.get("stores", State.WAITING) is State.RUNNING:
             return GENERAL
@@ -96,7 +96,7 @@ class StartupApplication:
 
 
 class StartupResponder:
-    """Runs the early front while the tree starts. The mutable state is whether it is to end.
+    """Runs the startup front while the tree starts. The mutable state is whether it should end.
 
     ``front``: made with :attr:`over` as what stops it.
     """
@@ -105,11 +105,11 @@ class StartupResponder:
         self.over = trio.Event()
 
     def end(self) -> None:
-        """Accept no more; what was accepted is answered."""
+        """Stop accepting; accepted requests are still answered."""
         self.over.set()
 
     async def run(self, front: FrontServer) -> None:
-        """Answer from :data:`EARLY_AFTER` on until :meth:`end`."""
+        """Respond from :data:`EARLY_AFTER` on until :meth:`end`."""
         with trio.move_on_after(EARLY_AFTER):
             await self.over.wait()
         if not self.over.is_set():

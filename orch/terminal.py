@@ -1,4 +1,4 @@
-"""The terminal that a command was started in: what its closing means, and writing no more to it then."""
+"""The terminal that a command was started in, and the effects of closing it."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ _STREAMS: Final = (0, 1, 2)
 
 
 class Terminal:
-    """Which of the standard streams were a terminal when the command began."""
+    """The standard streams that were a terminal when the command started."""
 
     def __init__(self) -> None:
         self._streams = tuple(each for each in _STREAMS if _is_terminal(each))
 
     def on_hangup(self, *, always: bool) -> Callable[[], None] | None:
-        """Return what to call when the terminal is closed, which ends the command; None: it does not.
+        """Return the function to call when the terminal is closed; None if that does not end the command.
 
         It ends where standard input or standard error was a terminal, or ``always``. Who has started it with
         ``nohup`` wants it to go on.
@@ -25,7 +25,7 @@ class Terminal:
         return self.let_go if always or 0 in self._streams or 2 in self._streams else None  # noqa: PLR2004 - standard error
 
     def let_go(self) -> None:
-        """Have what is written from now on go nowhere: every write to a closed terminal is an error."""
+        """Discard further output, since every write to a closed terminal is an error."""
         nowhere = os.open(os.devnull, os.O_RDWR)
         try:
             for each in self._streams:

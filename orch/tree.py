@@ -30,7 +30,7 @@ log = structlog.get_logger("tree")
 async def running(
     parts: Parts, front: FrontServer | None, *, before_front: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Tree]:
-    """Run the tree for the length of the block; without ``front`` someone else accepts connections.
+    """Run the tree during the block; without ``front``, an ASGI server accepts connections.
 
     ``before_front`` is called when everything but the front is up.
     """

@@ -1,4 +1,4 @@
-"""Reading what others send: JSON of any shape and depth, packed or not.
+"""Reads untrusted JSON of any shape and depth, compressed or not.
 
 Pure. Whatever the bytes, there is a value or an :class:`UnreadableError`: what a parser raises for a text of
 60,000 brackets (RecursionError) or a lone surrogate is no reason for a branch to end.
@@ -18,7 +18,7 @@ _ZLIB: Final = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})
 
 
 class UnreadableError(ValueError):
-    """Bytes that hold no value of the expected kind. The text says why, and quotes nothing of them."""
+    """Data without a value of the expected kind. The text gives the reason without quoting the data."""
 
     def __init__(self, reason: str, *, is_json: bool = False) -> None:
         super().__init__(reason)
@@ -27,7 +27,7 @@ class UnreadableError(ValueError):
 
 
 def read_document(data: bytes | bytearray | str, kind: type[T] | Any = Any) -> Any:
-    """Return the JSON value in ``data`` as ``kind``; a byte order mark before it is passed over."""
+    """Return the JSON value in ``data`` as ``kind``; a leading byte order mark is ignored."""
     text = data.removeprefix("\ufeff") if isinstance(data, str) else bytes(data).removeprefix(_BOM)
     try:
         return msgspec.json.decode(text, type=kind)
@@ -44,7 +44,7 @@ def read_document(data: bytes | bytearray | str, kind: type[T] | Any = Any) -> A
 
 
 def _read_leniently(text: bytes | str, error: Exception) -> Any:
-    """Read what Python's own ``json`` writes and JSON does not allow: NaN and infinite numbers.
+    """Also accept NaN and infinite numbers, which Python's ``json`` writes although JSON forbids them.
 
     Raises UnreadableError with the words of ``error``, the strict reader's.
     """
@@ -57,7 +57,7 @@ def _read_leniently(text: bytes | str, error: Exception) -> Any:
 
 
 def unpacked(data: bytes, *, limit: int) -> bytes:
-    """Return a body that was packed although nobody asked for that; any other body as it is.
+    """Return a body decompressed, if it was compressed without being requested; else unchanged.
 
     Told by its first bytes, which no JSON begins with: servers name the wrong coding too. Raises
     UnreadableError where it is broken, or unpacks to more than ``limit`` bytes.

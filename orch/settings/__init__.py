@@ -1,4 +1,4 @@
-"""What the service is told: YAML and environment in, frozen structs out, and what a change of them needs.
+"""Settings: YAML and environment in, frozen structs out, and which changes need a restart.
 
 Pure. :mod:`orch.settings.live` reads the file and watches it.
 """

@@ -1,4 +1,4 @@
-"""The address of a back end, read once for everyone who uses it: checks, health and the data path.
+"""Parses a back end's URL, for health checks and requests alike.
 
 Pure. What people paste is accepted where only one meaning is possible: white space around it, a name with
 letters outside ASCII (IDNA), a user and password (sent as Basic credentials), the ``/v1`` or the whole
@@ -35,7 +35,7 @@ _ENDINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class BackEndAddress:
-    """The parts of a back end's URL. ``base``: its path, without a slash at the end; user may be empty.
+    """The parts of a back end's URL. ``base``: its path without a trailing slash; ``user`` may be empty.
 
     Never shown as it is: :func:`orch.masking.mask_url` says how an address is.
     """
@@ -49,7 +49,7 @@ class BackEndAddress:
 
     @property
     def url(self) -> str:
-        """The address without credentials, in ASCII; the port only where it is not the usual one."""
+        """The address without credentials, in ASCII; the port only if it is not the default."""
         return self._with("")
 
     @property
@@ -61,7 +61,7 @@ class BackEndAddress:
 
     @property
     def authority(self) -> str:
-        """What a ``Host`` header says: without a zone, which means something on this machine alone."""
+        """The ``Host`` header, without an IPv6 zone, which has a meaning only on this machine."""
         host = self.host.partition("%")[0]
         shown = f"[{host}]" if ":" in host else host
         if self.port != PORTS[self.scheme]:
@@ -70,7 +70,7 @@ class BackEndAddress:
 
     @property
     def authorization(self) -> bytes | None:
-        """The value of ``Authorization`` for the user (RFC 7617, UTF-8), None where there is none."""
+        """The value of ``Authorization`` for the user (RFC 7617, UTF-8), None without a user."""
         if not self.username and not self.password:
             return None
         user = f"{self.username}:{self.password}".encode("utf-8", "replace")
@@ -83,7 +83,7 @@ class BackEndAddress:
 
 
 def read_address(url: str, *, dialect: str = "livetranslate") -> BackEndAddress:
-    """Return the parts of a URL. ValueError says in words what was expected, without quoting the URL."""
+    """Return the parts of a URL. Raises ValueError with what was expected, without quoting the URL."""
     text = trimmed(url)
     if any(character <= " " or ord(character) == _DELETE or character.isspace() for character in text):
         raise ValueError("expected http://host:port without blanks or control characters inside")
@@ -115,7 +115,7 @@ def read_address(url: str, *, dialect: str = "livetranslate") -> BackEndAddress:
 
 
 def trimmed(text: str) -> str:
-    r"""Return a value without what copying and files of other systems leave around it.
+    r"""Return a value without surrounding white space and byte order marks.
 
     >>> trimmed("\ufeff http://h:1\r\n")
     'http://h:1'
@@ -124,12 +124,12 @@ def trimmed(text: str) -> str:
 
 
 def unusable_in_header(value: str) -> bool:
-    """Whether a value cannot be sent in a header as it is: controls, or letters outside ASCII."""
+    """Whether a value cannot be sent in a header: control characters, or characters outside ASCII."""
     return any(not " " <= character <= "~" for character in value)
 
 
 def _literal(name: str) -> str:
-    """Return an IPv6 address with its zone as the system knows it; in a URL it may stand behind ``%25``."""
+    """Return an IPv6 address with its zone as the system writes it; URLs may have ``%25`` before the zone."""
     address, mark, zone = name.partition("%")
     try:
         ipaddress.IPv6Address(address)

@@ -1,4 +1,4 @@
-"""What the settings say of one back end: brought into one form, and checked field by field. Pure."""
+"""Normalises and checks the settings of one back end. Pure."""
 
 import re
 from typing import Final
@@ -30,7 +30,7 @@ _NOT_OURS: Final = frozenset(
 
 
 def normalized(service: Service) -> Service:
-    """Return the service with white space stripped and addresses in one form.
+    """Return the service with white space stripped and addresses normalised.
 
     An address that cannot be read stays as it is; :func:`find_faults` says why.
     """
@@ -51,7 +51,7 @@ def normalized(service: Service) -> Service:
 
 
 def find_faults(name: str, service: Service) -> list[Fault]:
-    """Return what cannot be used of the service called ``name``; no fault quotes a secret."""
+    """Return the faults in the settings of the service ``name``; none quotes a secret."""
     where = f"services.{name}"
     faults: list[Fault] = []
     for number, instance in enumerate(service.all_instances()):
@@ -66,7 +66,7 @@ def find_faults(name: str, service: Service) -> list[Fault]:
 
 
 def _added(where: str, service: Service) -> list[Fault]:
-    """Return what is wrong with the headers and the query to add."""
+    """Return the faults of the added headers and query."""
     faults: list[Fault] = []
     for header, value in service.headers.items():
         if not _TOKEN.fullmatch(header) or header in _NOT_OURS:
@@ -88,7 +88,7 @@ def _paths(where: str, service: Service) -> list[Fault]:
 
 
 def _normal_url(url: str, dialect: str) -> str:
-    """Return an address as it was written where that says the same, so that people find it again."""
+    """Return an address as written, if that is equivalent, so that people recognise it."""
     written = trimmed(url)
     try:
         address = read_address(written, dialect=dialect)
@@ -98,7 +98,7 @@ def _normal_url(url: str, dialect: str) -> str:
 
 
 def _expected_in_header(value: str) -> str:
-    """Say what is wrong with a secret, without the secret."""
+    """Describe what is wrong with a secret, without quoting it."""
     place = next(number for number, c in enumerate(value, 1) if not " " <= c <= "~")
     kind = "a control character" if value[place - 1] < " " or value[place - 1] == "\x7f" else "outside ASCII"
     return f"expected what a header can carry, ASCII alone; character {place} of {len(value)} is {kind}"

@@ -1,4 +1,4 @@
-"""What the service itself sends to a back end with every request: keys, added headers, added query. Pure."""
+"""The credentials of the service's own requests to a back end: key, added headers, added query. Pure."""
 
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -10,7 +10,7 @@ Header = tuple[bytes, bytes]
 
 
 def own_headers(service: Service, *, sends_key: bool = True) -> tuple[Header, ...]:
-    """Return the API key as a bearer token, unless an added header takes its place, and the added headers.
+    """Return the added headers, and the API key as a bearer token unless one of them replaces it.
 
     ``sends_key``: False for an API that has the key elsewhere. What no header can carry is left out: the
     settings refuse it, and a request must not fail of it.
@@ -23,7 +23,7 @@ def own_headers(service: Service, *, sends_key: bool = True) -> tuple[Header, ..
 
 
 def all_headers(service: Service, address: BackEndAddress) -> tuple[Header, ...]:
-    """Return what a request to this address carries, its user and password included."""
+    """Return all headers of a request to this address, including its user and password."""
     found = own_headers(service)
     user = address.authorization
     if user is None or any(name == b"authorization" for name, _ in found):

@@ -1,4 +1,4 @@
-"""From YAML text and the environment to :class:`Settings`, or to every reason why not. Pure.
+"""Decodes YAML text and the environment into :class:`Settings`, or into all their faults. Pure.
 
 A decoder that stops at its first fault makes people repair a file one run at a time. Here each field is
 decoded on its own, so that one reading names all faults; the checks that span fields follow once every field
@@ -35,7 +35,7 @@ Source = Literal["default", "file", "environment", "runtime"]
 
 
 class Decoded(Struct, frozen=True, kw_only=True):
-    """What one reading gave: settings, or faults; and where each value came from.
+    """The result of decoding: settings or faults, and the source of each value.
 
     ``ignored``: variables that begin like ours and are not meant for us (Kubernetes' links of a service).
     """
@@ -54,7 +54,7 @@ def decode(
     name: str = "config",
     overlay: Mapping[str, Any] | None = None,
 ) -> Decoded:
-    """Decode the file's ``text`` and what overrides it.
+    """Decode the file's ``text`` and its overrides.
 
     ``name`` is the file's, for faults. Variables of ``environ`` win over the file; ``overlay`` (dotted path
     to value) wins over both.
@@ -111,7 +111,7 @@ def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
 
 
 def _unquoted(error: str) -> str:
-    """Return what the reader of YAML says without the words of the file: they may be a secret's."""
+    """Return the YAML parser's message without quotes from the file, which may be secrets."""
     return re.sub(r"""(['"])(?!\1)(?:.{2,})\1""", "…", error)
 
 
@@ -137,7 +137,7 @@ def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
 
 
 def _copied(node: Any, budget: list[int]) -> Any:
-    """Return a copy in which nothing is shared: what overrides a value must not change another's.
+    """Return a deep copy, so that overriding a value behind an anchor changes no other value.
 
     ``budget``: how many nodes more there may be; a few lines of anchors become millions.
     """
@@ -150,7 +150,7 @@ def _copied(node: Any, budget: list[int]) -> Any:
 
 
 def _unusable(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Give the places of texts that nothing can carry; of keys the reader of YAML says so."""
+    """Yield the paths of unusable text values; unusable keys are reported by the YAML parser."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield from _unusable(value, (*path, key))
@@ -162,7 +162,7 @@ def _unusable(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _with_token_trimmed(settings: Settings) -> Settings:
-    """Return the settings with the token as it can be shown: files of secrets end with a line break."""
+    """Return the settings with the token trimmed: secret files end with a line break."""
     orchestration = settings.orchestration
     token = orchestration.control_token
     if not trimmed(token):
@@ -172,7 +172,7 @@ def _with_token_trimmed(settings: Settings) -> Settings:
 
 
 def _token(token: str) -> list[Fault]:
-    """Find a token that nobody could show."""
+    """Find a token that no client could send."""
     where = "orchestration.control_token"
     if token and not trimmed(token):
         return [Fault(where, "expected a token, got blanks; omit it if none is wanted")]
@@ -199,7 +199,7 @@ def _section(
     sources: dict[str, Source],
     origin: Mapping[str, str],
 ) -> tuple[Any, list[Fault]]:
-    """Decode one section field by field; the second part is every fault in it."""
+    """Decode one section field by field; return it and all its faults."""
     if node is None:
         node = {}
     if not isinstance(node, dict):
@@ -266,7 +266,7 @@ def _items(
 def _texts(
     value: Any, path: tuple[str, ...], sources: dict[str, Source], origin: Mapping[str, str]
 ) -> tuple[Any, list[Fault]]:
-    """Decode texts by name. Numbers, dates and the like are what YAML makes of a text without quotes."""
+    """Decode names with text values. Numbers and dates, which YAML makes of unquoted text, become text."""
     if value is None:
         return {}, []
     if not isinstance(value, dict):
@@ -288,7 +288,7 @@ def _texts(
 def _services(
     value: Any, path: tuple[str, ...], sources: dict[str, Source], origin: Mapping[str, str]
 ) -> tuple[Any, list[Fault]]:
-    """Decode the services; what a known one does not name keeps that service's own default."""
+    """Decode the services; omitted fields of a known service keep its defaults."""
     if not isinstance(value, dict):
         return None, [
             Fault(
@@ -329,7 +329,7 @@ def _named(path: tuple[str, ...], origin: Mapping[str, str]) -> str:
 
 
 def _expected(kind: Any) -> str:
-    """Say in words what a value of ``kind`` looks like."""
+    """Describe the values of ``kind`` in words."""
     meta = next(iter(getattr(kind, "__metadata__", ())), None)
     base = get_args(kind)[0] if meta is not None else kind
     if get_origin(base) is Literal:
@@ -354,7 +354,7 @@ def _limits(meta: msgspec.Meta) -> str:
 
 
 def _own_ports(settings: Settings) -> list[Fault]:
-    """Say where the workers' own ports would not be theirs alone."""
+    """Find worker ports that collide or are out of range."""
     frontend = settings.orchestration.frontend
     first, last = frontend.worker_ports, frontend.worker_ports + frontend.workers - 1
     if not first or (last <= _LAST_PORT and not first <= frontend.port <= last):
@@ -364,7 +364,7 @@ def _own_ports(settings: Settings) -> list[Fault]:
 
 
 def _proxies(settings: Settings) -> list[Fault]:
-    """Find what is neither an address nor a network."""
+    """Find entries that are neither an address nor a network."""
     faults: list[Fault] = []
     for number, each in enumerate(settings.orchestration.frontend.trusted_proxies):
         try:
@@ -376,7 +376,7 @@ def _proxies(settings: Settings) -> list[Fault]:
 
 
 def _tls(settings: Settings) -> list[Fault]:
-    """Find a certificate without its key, the other way round, and protocols where they are not spoken."""
+    """Find a certificate without a key, a key without a certificate, and unsupported protocols."""
     frontend = settings.orchestration.frontend
     if frontend.server != "hypercorn":
         for name, is_wanted in (("http2", frontend.http2), ("http3", frontend.http3)):
@@ -402,7 +402,7 @@ def _tls(settings: Settings) -> list[Fault]:
 
 
 def _public_url(settings: Settings) -> list[Fault]:
-    """Find a public address that is not one of a whole host."""
+    """Find a public URL that is not https://HOST[:PORT]."""
     url = settings.orchestration.frontend.public_url
     if not url or _PUBLIC_URL.fullmatch(url):
         return []
@@ -411,7 +411,7 @@ def _public_url(settings: Settings) -> list[Fault]:
 
 
 def _spanning(settings: Settings) -> list[Fault]:
-    """Find what no single field shows."""
+    """Find faults that involve several fields."""
     faults: list[Fault] = []
     for name, service in settings.services.items():
         faults += find_faults(name, service)

@@ -62,7 +62,7 @@ def overrides(
 
 
 def _is_usable(variable: str, value: str, faults: list[Fault]) -> bool:
-    """Return whether a variable is text; one with bytes that are no UTF-8 is a fault."""
+    """Return whether a variable is text; invalid UTF-8 is a fault."""
     if not is_unusable(variable) and not is_unusable(value):
         return True
     shown = variable.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -71,7 +71,7 @@ def _is_usable(variable: str, value: str, faults: list[Fault]) -> bool:
 
 
 def links(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the variables that begin like ours and were put there by Kubernetes or Docker, sorted."""
+    """Return, sorted, the variables with our prefix that Kubernetes or Docker set."""
     return tuple(
         sorted(name for name, value in environ.items() if _is_link(name, value) and not is_unusable(name))
     )
@@ -97,7 +97,7 @@ def _path_of(variable: str, services: set[str]) -> tuple[str, ...] | None:
 
 
 def type_at(path: tuple[str, ...]) -> Any | None:
-    """Return the type declared at ``path``, or None where there is no such value."""
+    """Return the type of the setting at ``path``, or None if there is none."""
     kind: Any = Settings
     for key in path:
         if isinstance(kind, type) and issubclass(kind, Section):
@@ -112,7 +112,7 @@ def type_at(path: tuple[str, ...]) -> Any | None:
 
 
 def _scalar(path: tuple[str, ...], value: str) -> Any:
-    """Read a variable's value as the file's reader would, but leave text text."""
+    """Parse a variable's value like the file's, but keep text unchanged."""
     kind = type_at(path)
     base = get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
     if base is str:

@@ -1,4 +1,4 @@
-"""Settings as a YAML file that can be handed on, and what such a file would change. Pure."""
+"""Exports settings as a YAML file without secrets, and compares such a file with them. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -19,7 +19,7 @@ _HEAD: Final = """\
 
 
 class ImportedChange(Struct, frozen=True, kw_only=True):
-    """A value of the file that is not the one in force, as both may be shown.
+    """A value of the file that differs from the current one, both masked.
 
     ``outcome``: ``applies`` at once, ``waits`` for a restart, or is ``fixed`` while the service runs and left
     alone; ``reason`` says why.
@@ -33,14 +33,14 @@ class ImportedChange(Struct, frozen=True, kw_only=True):
 
 
 class Import(Struct, frozen=True):
-    """What a file would change, and the values to change, by path."""
+    """The changes of an imported file, masked, and the new values by path."""
 
     changes: tuple[ImportedChange, ...]
     values: dict[str, Any]
 
 
 def exported(settings: Settings) -> str:
-    """Return the settings as YAML, with what was left out named in comments."""
+    """Return the settings as YAML; comments list what was left out."""
     left_out: list[str] = []
     document = _shown(msgspec.to_builtins(settings), (), left_out)
     body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
@@ -64,7 +64,7 @@ def _shown(node: Mapping[str, Any], path: tuple[str, ...], left_out: list[str]) 
 
 
 def imported(text: str, current: Settings) -> Import:
-    """Return what a file would change. SettingsError names each fault in it.
+    """Return the changes that a file would make. Raises SettingsError with all its faults.
 
     Only what the file names counts: a value that it leaves out stays as it is.
     """

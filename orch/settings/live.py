@@ -1,4 +1,4 @@
-"""The configuration file while the service runs: read, watched, applied."""
+"""The settings file at run time: read, watched, applied."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ FILE_NAME: Final = "orchestration.yaml"
 
 
 class FileStatistics(Struct, frozen=True, kw_only=True):
-    """The file, when it was last read, and what was wrong with it then (it was not applied)."""
+    """The file, when it was last read, and its faults (then it was not applied)."""
 
     path: str
     read_at: float
@@ -62,7 +62,7 @@ class LiveSettingsStatistics(Struct, frozen=True, kw_only=True):
 
 
 def find_file(given: str | None, environ: Mapping[str, str]) -> Path:
-    """Return the file to read: the one named, ``ORCH_CONFIG``, ``config/`` here, or the one we carry."""
+    """Return the settings file: as given, from ``ORCH_CONFIG``, in ``./config/``, or the packaged one."""
     named = given or environ.get("ORCH_CONFIG")
     if named:
         return Path(named)
@@ -71,7 +71,7 @@ def find_file(given: str | None, environ: Mapping[str, str]) -> Path:
 
 
 def read_file(path: Path) -> str:
-    """Return the file's text; SettingsError says what stands in the way."""
+    """Return the file's text. Raises SettingsError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -85,7 +85,7 @@ def _changeable(runtime: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class LiveSettings:
-    """Holds the settings that are in force.
+    """Holds the current settings.
 
     Read ``current`` when a value is needed, rather than keeping it: it is replaced, whole, when the file
     changes or an operator changes a value. The mutable state is ``current``, the last reading, and what
@@ -101,7 +101,7 @@ class LiveSettings:
         wall: Callable[[], float],
         overlay: Mapping[str, Any] | None = None,
     ) -> None:
-        """Read the file; SettingsError where it cannot be used. ``overlay``: what the command line says."""
+        """Read the file. Raises SettingsError if it is invalid. ``overlay``: settings of the command line."""
         self._path = path
         self._environ = dict(environ)
         self._events = events
@@ -136,7 +136,7 @@ class LiveSettings:
         return decoded
 
     def _pair_faults(self, decoded: Decoded) -> list[Fault]:
-        """Look at the service's own certificate where it is a new one: the one in use is its watcher's."""
+        """Check the service's certificate if the setting changed; the current one has its own watcher."""
         frontend = decoded.settings.orchestration.frontend
         pair = (frontend.tls_certificate, frontend.tls_key)
         if decoded.faults or pair == self._pair:
@@ -147,7 +147,7 @@ class LiveSettings:
         return found
 
     def reload(self) -> tuple[Change, ...]:
-        """Read the file again and apply what can be applied; a broken file changes nothing and says so."""
+        """Read the file again and apply what can be applied; an invalid file changes nothing."""
         self._read_at = self._wall()
         try:
             decoded = self._decode(self._runtime)
@@ -164,7 +164,7 @@ class LiveSettings:
         return self._apply(decoded)
 
     def with_changes(self, runtime: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what operators have changed, ``runtime``, with ``wanted`` as well.
+        """Return the operators' changes ``runtime`` merged with ``wanted``.
 
         A value of None takes an earlier change back. SettingsError names each fault; nothing is applied yet.
         What cannot be changed while the service runs is a fault where it is wanted, and is dropped from what
@@ -183,7 +183,7 @@ class LiveSettings:
         return result
 
     def adopt(self, runtime: Mapping[str, Any], revision: int) -> tuple[Change, ...]:
-        """Have what operators have changed be this and nothing else; the file is left alone.
+        """Replace the operators' changes by these; the file is unchanged.
 
         SettingsError names each fault; everything stays as it was then, and is shown to. A value that cannot
         be changed while the service runs (a command, an address, a secret, a file) is left out and shown as
@@ -213,7 +213,7 @@ class LiveSettings:
 
     @property
     def runtime(self) -> Mapping[str, Any]:
-        """What operators have changed, by path."""
+        """The operators' changes, by path."""
         return self._runtime
 
     def _apply(self, decoded: Decoded) -> tuple[Change, ...]:
@@ -269,7 +269,7 @@ class LiveSettings:
                         self.reload()
 
     def statistics(self) -> LiveSettingsStatistics:
-        """Return every value in force, and what waits."""
+        """Return every current value, and the changes that wait for a restart."""
         pending = tuple(
             Pending(
                 path=change.path,

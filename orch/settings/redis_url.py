@@ -1,4 +1,4 @@
-"""Where a Redis server is, and as whom it is spoken to: what ``session_management.redis_url`` says. Pure.
+"""Parses ``session_management.redis_url``: server, user and TLS options. Pure.
 
     redis://[user[:password]@]host[:port][/database]
     rediss://…                       the same over TLS
@@ -30,7 +30,7 @@ _TLS_CHOICES: Final[Mapping[str, Mapping[str, bool]]] = {
 
 
 class Tls(Struct, frozen=True, kw_only=True):
-    """How the server's certificate is checked, and which of ours it is shown. Files by their paths."""
+    """How the server's certificate is verified, and the client certificate. Files by their paths."""
 
     trusts: str | None = None
     certificate: str | None = None
@@ -40,7 +40,7 @@ class Tls(Struct, frozen=True, kw_only=True):
 
 
 class Address(Struct, frozen=True, kw_only=True):
-    """A server's address. ``shown``: as people may see it; ``path``: of a socket, else there is a host."""
+    """A server's address. ``shown``: without secrets; ``path``: of a Unix socket, else there is a host."""
 
     shown: str
     host: str = ""
@@ -53,7 +53,7 @@ class Address(Struct, frozen=True, kw_only=True):
 
 
 def read_address(url: str) -> Address:
-    """Return what a URL says. ValueError: what was expected, in words, without the password."""
+    """Return the parts of a URL. Raises ValueError with what was expected, without the password."""
     try:
         parts = urlsplit(url)
         port = parts.port or USUAL_PORT
@@ -79,7 +79,7 @@ def read_address(url: str) -> Address:
 
 
 def shown(url: str) -> str:
-    """Return an address as it may be shown: without what opens it."""
+    """Return an address without its credentials."""
     return mask_url(url).replace(f"{DOTS}@", "")
 
 

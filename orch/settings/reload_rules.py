@@ -1,4 +1,4 @@
-"""What a change of settings needs: which values apply at once, and which wait for a restart. Pure."""
+"""Which changed settings apply at once, and which wait for a restart. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,7 +22,7 @@ AT_ONCE: Final = frozenset(
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """One value that differs. ``reason`` is why it waits for a restart; None: it applies at once."""
+    """A changed value. ``reason``: why it waits for a restart; None: it applies at once."""
 
     path: str
     old: Any
@@ -31,7 +31,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 def changes(old: Settings, new: Settings) -> tuple[Change, ...]:
-    """Return what differs between two settings, by dotted path."""
+    """Return the differences of two settings, by dotted path."""
     before, after = _flat(old), _flat(new)
     return tuple(
         Change(path=path, old=before.get(path), new=after.get(path), reason=reason_for(path))
@@ -51,7 +51,7 @@ def reason_for(path: str) -> str | None:
 
 
 def applicable(old: Settings, new: Settings) -> Settings:
-    """Return ``new`` with what needs a restart left as it is in ``old``."""
+    """Return ``new``, but with the values of ``old`` where a change needs a restart."""
     frontend = msgspec.structs.replace(
         old.orchestration.frontend,
         allowed_hosts=new.orchestration.frontend.allowed_hosts,

@@ -1,4 +1,4 @@
-"""What kind of value a setting is: whether it may be shown, and changed while the service runs. Pure.
+"""Which settings are secret, and which cannot be changed at run time. Pure.
 
 Each setting that is a secret, a URL, a command or a file says so in its type (``structs.py``); the name of a
 key is never asked.
@@ -20,7 +20,7 @@ from orch.settings.structs import KIND, Section, Service
 
 
 class Kind(Enum):
-    """What a setting is; the rest are plain values."""
+    """The kinds of settings with restrictions; others are plain values."""
 
     SECRET = "secret"  # noqa: S105 - a kind of setting
     URL = "url"
@@ -38,7 +38,7 @@ _WHY_FIXED: Final[Mapping[Kind, str]] = {
 
 
 def kind_at(path: str) -> Kind:
-    """Return what the setting at a dotted path is; a list of tables is a URL where one of its fields is."""
+    """Return the kind of the setting at a dotted path; a list of tables with a URL field is a URL."""
     parts = re.sub(r"\[[0-9]+\]", "", path).split(".")
     for length in range(len(parts), 0, -1):
         # What stands below a secret, a list of tables or a name nobody knows is as its nearest known parent.
@@ -71,7 +71,7 @@ def _kind(kind: Any) -> Kind:
 
 
 def why_fixed(path: str) -> str | None:
-    """Return why a setting cannot be changed while the service runs, or None where it can."""
+    """Return why a setting cannot be changed at run time, or None if it can."""
     kind = type_at(tuple(path.split(".")))
     if (isinstance(kind, type) and issubclass(kind, Section)) or get_origin(kind) is dict:
         if kind is not None and get_origin(kind) is dict and _kind(kind) is not Kind.PLAIN:
@@ -86,7 +86,7 @@ def _sentence(kind: Kind) -> str:
 
 
 def masked(path: str, value: Any) -> Any:
-    """Return the value of a setting as it may be shown."""
+    """Return the value of a setting with secrets masked."""
     if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
         return [_entry(path, item) for item in value]
     return _masked(kind_at(path), value)
@@ -111,7 +111,7 @@ def _plain(mask: Callable[[str], str], value: Any) -> Any:
 
 
 def _entry(path: str, item: Any) -> Any:
-    """Return one table of a list, each value as its kind is shown and what looks like an address masked."""
+    """Return one table of a list, with secrets and everything that looks like a URL masked."""
     if not isinstance(item, Mapping):
         return item
     shown = {name: masked(f"{path}.{name}", value) for name, value in item.items()}
@@ -122,7 +122,7 @@ def _entry(path: str, item: Any) -> Any:
 
 
 def given(path: str, value: Any) -> str:
-    """Return a value that cannot be used in words, for a fault: what is secret by its kind alone."""
+    """Describe an invalid value for a fault; of a secret, only its type."""
     kind = kind_at(path)
     if kind is Kind.PLAIN or kind is Kind.FILE:
         if isinstance(value, Mapping | list | tuple):
@@ -138,7 +138,7 @@ def given(path: str, value: Any) -> str:
 
 
 def _without_words_as_port(url: str) -> str:
-    """Return a URL with dots for a port that is none: a user's password whose host was forgotten."""
+    """Return a URL with an invalid port masked: it may be a password whose host was omitted."""
     return re.sub(r"(://[^/@\[\]:]*):(?![0-9]*(?:[/?#]|$))[^/@\[\]]*", rf"\1:{DOTS}", url, count=1)
 
 
@@ -154,12 +154,12 @@ _WORDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
 
 
 def type_words(value: Any) -> str:
-    """Return what a value of YAML is, without showing it."""
+    """Return the type of a YAML value in words."""
     return next((words for kind, words in _WORDS if isinstance(value, kind)), "something else")
 
 
 def secrets_of(service: Service) -> tuple[str, ...]:
-    """Return everything secret that is sent to a back end, as it may stand in an error of a library's."""
+    """Return all secrets sent to a back end, in the forms in which a library's error may quote them."""
     found: list[str] = []
     for field in service.__struct_fields__:
         value = getattr(service, field)

@@ -1,4 +1,4 @@
-"""Settings as they may be shown: URLs without passwords. Pure."""
+"""Settings for display: URLs without passwords. Pure."""
 
 from orch.masking import mask_url
 from orch.settings.structs import Settings

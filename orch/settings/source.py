@@ -1,4 +1,4 @@
-"""Where the settings in force are read from."""
+"""The protocol through which other areas read the current settings."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from orch.settings.structs import Settings
 
 
 class SettingsSource(Protocol):
-    """Holds the settings in force. Read ``current`` at every use: it is replaced, whole, by each change."""
+    """Holds the current settings. Read ``current`` at every use: each change replaces the whole object."""
 
     @property
     def current(self) -> Settings:

@@ -22,7 +22,7 @@ HostName = Annotated[str, Meta(pattern=r"^(?:\*\.)?[A-Za-z0-9_.:\[\]-]+$")]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mapping in the file; a key it does not know is a fault."""
+    """A mapping in the file; an unknown key is a fault."""
 
 
 class Frontend(Section, frozen=True):
@@ -85,7 +85,7 @@ class Websocket(Section, frozen=True):
 
 
 class Route(Section, frozen=True):
-    """One line of the gateway's route table: what begins with ``prefix`` goes to ``service`` at ``path``."""
+    """A route of the gateway: paths that begin with ``prefix`` are forwarded to ``service`` at ``path``."""
 
     prefix: Path
     service: str
@@ -104,14 +104,14 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class PublicRoute(Section, frozen=True):
-    """What strangers may ask of back ends: these methods at ``path``, or below it where it ends in ``/``."""
+    """A public route: these methods at ``path``, or below it if it ends in ``/``, need no operator rights."""
 
     path: Path
     methods: tuple[Method, ...] = ("GET",)
 
 
 class Share(Section, frozen=True):
-    """What one flow may have of each instance: open connections, and requests that wait for one."""
+    """Limits of one flow per instance: open connections, and requests queued for one."""
 
     connections: Count = 64
     waiting: Annotated[int, Meta(ge=0)] = 256
@@ -143,14 +143,14 @@ class Gateway(Section, frozen=True):
 
 
 class AlertThresholds(Section, frozen=True):
-    """From where on a figure is shown as wrong: milliseconds, and a share of 1."""
+    """Thresholds above which figures are shown as wrong: milliseconds, and a share of 1."""
 
     response_time: Positive = 1000
     error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.05
 
 
 class Monitoring(Section, frozen=True):
-    """How often the back ends are looked at. Durations in seconds."""
+    """How often back ends are checked. Durations in seconds."""
 
     enabled: bool = True
     health_check_interval: Positive = 10
@@ -205,7 +205,7 @@ class Orchestration(Section, frozen=True):
 
 
 class Instance(Section, frozen=True):
-    """One more process that serves the same service."""
+    """A further instance of the same service."""
 
     url: Url
     weight: Count = 1
@@ -223,7 +223,7 @@ HEALTH_ENDPOINT: Final = "/api/health"
 
 
 class Service(Section, frozen=True):
-    """A back end: where it is, how it is asked, and how it is started again.
+    """A back end: its address, its API, and its restart command.
 
     User and password in a URL are sent as Basic credentials. ``path``: where it transcribes or translates,
     "" for the dialect's own. ``headers`` and ``query`` are added to what the service itself asks of it.
@@ -255,7 +255,7 @@ DEFAULT_SERVICES: Final = {
 
 
 class SessionManagement(Section, frozen=True):
-    """Where sessions are kept. Durations in seconds.
+    """Where sessions are stored. Durations in seconds.
 
     ``max_bytes``: what all of them together may take in the store.
     """
@@ -277,18 +277,18 @@ class Settings(Section, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """One thing that is wrong: where in the file, and what was expected."""
+    """One invalid value: its path in the file, and what was expected."""
 
     path: str
     expected: str
 
     def __str__(self) -> str:
-        """Read as one line."""
+        """Format as one line."""
         return f"{self.path}: {self.expected}"
 
 
 class SettingsError(Exception):
-    """The settings cannot be used. ``faults`` holds every reason, none left out."""
+    """The settings are invalid. ``faults`` has all reasons."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))

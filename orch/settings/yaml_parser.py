@@ -1,4 +1,4 @@
-"""YAML as people write it, with anchors and merge keys; what has two readings is refused. Pure."""
+"""A YAML parser with anchors and merge keys that rejects ambiguous documents. Pure."""
 
 import re
 from typing import Any, Final
@@ -23,12 +23,12 @@ UNUSABLE_TEXT: Final = "text without NUL and lone surrogates"
 
 
 def is_unusable(text: str) -> bool:
-    """Whether a text has what no file name, argument, address or JSON document can carry."""
+    """Whether a text has characters that file names, arguments, URLs or JSON cannot have."""
     return _UNUSABLE.search(text) is not None
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1, but a key given twice is a fault instead of a silent choice.
+    """YAML 1.1, but a duplicate key is a fault.
 
     Keys are compared as they stand in the file, before ``<<`` is carried out: what a merged mapping says is
     meant to be overridden.
@@ -68,7 +68,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class NotYamlError(ValueError):
-    """A text that cannot be read. ``line`` and ``column`` count from 1; None where there is no one place."""
+    """Invalid YAML. ``line`` and ``column`` count from 1; None if the fault has no single position."""
 
     def __init__(self, reason: str, line: int | None = None, column: int | None = None) -> None:
         super().__init__(reason)
@@ -77,7 +77,7 @@ class NotYamlError(ValueError):
 
 
 def read_yaml(text: str) -> Any:
-    """Return what the text says. Raises :class:`NotYamlError`, whatever the text."""
+    """Parse the text. Raises only :class:`NotYamlError`, whatever the text."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, stricter about keys
     except yaml.MarkedYAMLError as error:

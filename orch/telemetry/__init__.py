@@ -1,1 +1,1 @@
-"""Metrics, logs and the events an operator is shown."""
+"""Metrics, logs, and events for operators."""

@@ -1,4 +1,4 @@
-"""Where a loop goes on although one of its items failed.
+"""Keeps a loop running when one of its items fails.
 
 A branch that ends takes with it everything it does, so a loop in it treats each item on its own: what one
 item raises, of whatever class, is logged with its traceback and counted, and the next item is done. A list
@@ -30,7 +30,7 @@ class Boundary:
 
     @contextmanager
     def item(self, *ends: type[Exception], **item: Any) -> Iterator[None]:
-        """Go on after this block whatever Exception leaves it; ``item`` says in the log which one it was.
+        """Suppress, count and log any Exception of the block; ``item`` identifies the item in the log.
 
         What is no Exception (Cancelled, KeyboardInterrupt) goes on, also out of a group. So does what
         ``ends`` the loop: what it raises by itself to say that it cannot go on.
@@ -43,6 +43,6 @@ class Boundary:
             self.note(error, **item)
 
     def note(self, error: Exception, **item: Any) -> None:
-        """Count and log what one item has raised, where the loop itself has caught it."""
+        """Count and log an item's exception that the loop itself caught."""
         self.failures += 1
         _log.error("item failed, loop continues", loop=self.loop, exc_info=error, **item)

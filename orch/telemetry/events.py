@@ -1,4 +1,4 @@
-"""What happened lately, in words, for an operator. Pure."""
+"""Recent events in words, for operators. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 def without_surplus(events: Sequence[Event], limit: int) -> list[Event]:
-    """Return ``limit`` of ``events`` (oldest first) at most, so that no subject pushes out the others.
+    """Return at most ``limit`` of ``events`` (oldest first), with a fair share for each subject.
 
     The oldest goes of the subject and severity with the most events: what clients can cause (one that reads
     too slowly is closed) replaces its own kind, not the news of a back end.
@@ -50,7 +50,7 @@ class EventLog:
         self.on_record: Callable[[Event], None] | None = None
 
     def record(self, severity: Severity, subject: str, text: str) -> Event:
-        """Keep an event: ``subject`` names the thing, ``text`` is a sentence about it."""
+        """Store an event: ``subject`` names the thing, ``text`` is a sentence about it."""
         self._count += 1
         event = Event(number=self._count, at=self._wall(), severity=severity, subject=subject, text=text)
         self._events = without_surplus([*self._events, event], KEPT)

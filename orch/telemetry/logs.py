@@ -1,4 +1,4 @@
-"""JSON lines on standard error, one an event, with the ids of the request or connection they belong to."""
+"""Logging as JSON lines on standard error, with request and connection ids."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ _TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
 
 
 def configure(level: str, *, pretty: bool = False, worker: int | None = None) -> None:
-    """Set up logging for the process. ``pretty``: for a person at a terminal rather than for a collector.
+    """Set up logging for the process. ``pretty``: readable text for a terminal instead of JSON.
 
     ``worker``: which of several processes this is; each of its lines says so.
     Libraries that log through the standard library end in the same lines. Request and connection ids come

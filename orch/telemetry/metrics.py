@@ -38,7 +38,7 @@ class Reading(Struct, frozen=True):
 
 
 class _Readings(Collector):
-    """Asks the parts for their statistics when it is scraped, so that no figure is kept twice."""
+    """Reads the parts' statistics at each scrape, so that no figure is stored twice."""
 
     def __init__(self) -> None:
         self.sources: list[Callable[[], Iterable[Reading]]] = []
@@ -92,35 +92,35 @@ class Metrics:
         return Histogram(name.name, name.text, name.labels, buckets=_BUCKETS, registry=self.registry)
 
     def read_from(self, source: Callable[[], Iterable[Reading]]) -> None:
-        """Have ``source`` asked at every scrape."""
+        """Read ``source`` at every scrape."""
         self._readings.sources.append(source)
 
     def gateway_request(self, service: str, status: int, seconds: float | None) -> None:
-        """Count one request; ``seconds`` the back end took, None if it was not asked."""
+        """Count a request and its response time in ``seconds``; None if it reached no back end."""
         self._requests.labels(service, str(status)).inc()
         if seconds is not None:
             self._request_seconds.labels(service).observe(seconds)
 
     def gateway_retry(self, service: str) -> None:
-        """Count one more try."""
+        """Count a retry."""
         self._retries.labels(service).inc()
 
     def breaker_state(self, service: str, instance: str, flow: str, state: str) -> None:
-        """Show the state of a flow's breaker."""
+        """Set the state of a flow's circuit breaker."""
         self._breaker.labels(service, instance, flow).set(_BREAKER_VALUES[state])
 
     def service_state(self, service: str, instance: str, state: str) -> None:
-        """Show an instance's verdict."""
+        """Set an instance's health state."""
         for name in _STATES:
             self._service_state.labels(service, instance, name).set(1 if name == state else 0)
 
     def health_check(self, service: str, instance: str, ok: bool, seconds: float) -> None:  # noqa: FBT001 - the outcome is the point of the call
-        """Count one probe."""
+        """Count a health check."""
         self._checks.labels(service, instance, "ok" if ok else "failed").inc()
         self._check_seconds.labels(service, instance).observe(seconds)
 
     def recovery(self, service: str) -> None:
-        """Count one back end started again."""
+        """Count a restart of a back end."""
         self._recoveries.labels(service).inc()
 
     def render(self) -> tuple[bytes, str]:
@@ -132,7 +132,7 @@ class Metrics:
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
     def _begin(self, known: Mapping[str, Collection[str]]) -> None:
-        """Have a series at 0 for everything that can be counted of the services and instances there are."""
+        """Create all counters of the configured services and instances at 0."""
         for service, instances in known.items():
             self._retries.labels(service)
             self._recoveries.labels(service)
@@ -141,7 +141,7 @@ class Metrics:
                     self._checks.labels(service, instance, outcome)
 
     def _forget_others(self, known: Mapping[str, Collection[str]]) -> None:
-        """Drop what was counted of services and instances that are not there any more.
+        """Drop the series of services and instances that were removed.
 
         Here rather than where they go: what was on its way to one that has gone is still counted afterwards.
         """

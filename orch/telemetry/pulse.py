@@ -1,4 +1,4 @@
-"""Whether this process has been running all the while.
+"""Detects suspensions of this process and jumps of the clock.
 
 The problem: a process that was stopped (SIGSTOP, a virtual machine that was paused, a machine out of memory
 that swaps) wakes to deadlines that have all passed at once, with the answers it waited for unread in its
@@ -32,7 +32,7 @@ _log = structlog.get_logger("pulse")
 
 
 class Pulse:
-    """Beats. The mutable state is the last beat and the end of the last gap (monotonic seconds)."""
+    """A periodic beat. The mutable state is the last beat and the end of the last gap (monotonic seconds)."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Pulse:
         self.on_gap: Callable[[float], None] = lambda _seconds: None
 
     def was_stopped_since(self, began: float) -> bool:
-        """Whether this process was stopped at some time since ``began``.
+        """Whether this process was suspended at any time since ``began``.
 
         May be asked before the beat after a gap: who wakes first is left to chance.
         """

@@ -1,4 +1,4 @@
-"""What this process is short of now, for operators. Pure but for the events it records.
+"""The current shortages of this process, for operators. Pure except for the events it records.
 
 Whoever meets a shortage (a check, a request to a back end, an accept, a start of a child, a write to the
 disk) notes it here. It is one event when it begins and one when it is over, however often it is met.
@@ -22,7 +22,7 @@ SUBJECT: Final = "service"
 
 
 class ShortageLine(Struct, frozen=True, kw_only=True):
-    """A shortage that lasts: what, what to do about it, what could not be done last, and since when.
+    """A current shortage: the resource, the remedy, the last failed operation, and its start.
 
     ``since``: seconds since the epoch; ``times``: how often it was met since then.
     """
@@ -42,7 +42,7 @@ class _Met(Struct):
 
 
 class ShortageLog:
-    """The shortages met lately; the mutable state is one entry for each kind, and the counts."""
+    """The recent shortages. The mutable state is one entry for each kind, and the counts."""
 
     def __init__(self, *, events: EventLog, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._events = events
@@ -53,7 +53,7 @@ class ShortageLog:
         self.on_change: Callable[[], None] = lambda: None
 
     def note(self, shortage: Shortage, what: str) -> None:
-        """Note that there was none left of something; ``what`` was not possible, as a sentence."""
+        """Record a shortage; ``what`` is a sentence about the operation that failed."""
         self.counts[shortage] += 1
         met = self._met.get(shortage)
         if met is not None:
@@ -64,7 +64,7 @@ class ShortageLog:
         self.on_change()
 
     def review(self) -> None:
-        """End what was not met for :data:`CALM` seconds."""
+        """End shortages that did not occur for :data:`CALM` seconds."""
         now = self._clock()
         for shortage in [each for each, met in self._met.items() if now - met.last_at >= CALM]:
             met = self._met.pop(shortage)
@@ -73,7 +73,7 @@ class ShortageLog:
             self.on_change()
 
     def lines(self) -> tuple[ShortageLine, ...]:
-        """Return what lasts now."""
+        """Return the current shortages."""
         return tuple(
             ShortageLine(
                 kind=str(shortage), text=in_words(shortage), last=met.last, since=met.since, times=met.times

@@ -1,4 +1,4 @@
-"""What pages can be kept told of, and who tells it. Pure."""
+"""The topics that pages can subscribe to, and how their state is read. Pure."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ Provider = Callable[[], Any]
 
 
 class Topics:
-    """Names of topics and how each one's state is read.
+    """The registered topics, each with the function that reads its state.
 
     A provider returns a struct or plain data; it is called only while someone is subscribed. ``touch`` says
     that a topic has changed and should be told at once rather than at the next beat.
@@ -25,14 +25,14 @@ class Topics:
         self._providers[topic] = provider
 
     def names(self) -> tuple[str, ...]:
-        """Return the topics there are."""
+        """Return the names of all topics."""
         return tuple(sorted(self._providers))
 
     def read(self, topic: str) -> Any:
-        """Return the topic's state now."""
+        """Return the topic's current state."""
         return self._providers[topic]()
 
     def touch(self, topic: str) -> None:
-        """Have the topic told at once."""
+        """Publish the topic's state now."""
         if self.on_touch is not None:
             self.on_touch(topic)

@@ -1,1 +1,1 @@
-"""Certificates: which ones of back ends are trusted, and the service's own."""
+"""Certificates: trust in those of back ends, and the service's own."""

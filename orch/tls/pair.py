@@ -1,4 +1,4 @@
-"""The service's own certificate and key: read, and what is wrong with them, in words."""
+"""Reads the service's own certificate and key, and describes their faults."""
 
 import ssl
 from pathlib import Path
@@ -14,7 +14,7 @@ MISMATCH: Final = "KEY_VALUES_MISMATCH"
 
 
 def find_pair_faults(certificate: str, key: str) -> list[Fault]:
-    """Return what stands in the way of using the pair; nothing where none is named. Reads the files."""
+    """Return the faults of the certificate and key; none if no files are configured. Reads the files."""
     if not certificate or not key:
         return []
     try:
@@ -25,7 +25,7 @@ def find_pair_faults(certificate: str, key: str) -> list[Fault]:
 
 
 def read_pair(certificate: str, key: str, protocols: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
-    """Return a context that accepts connections with the pair; SettingsError says which file is at fault."""
+    """Return a TLS context for accepting connections. Raises SettingsError, which names the faulty file."""
     for setting, path in ((CERTIFICATE, certificate), (KEY, key)):
         try:
             Path(path).read_bytes()
@@ -48,7 +48,7 @@ def read_pair(certificate: str, key: str, protocols: tuple[str, ...] = ("http/1.
 
 
 class _EncryptedError(Exception):
-    """The key's file asks for a password."""
+    """The key file is encrypted."""
 
 
 def _no_password() -> str:

@@ -1,4 +1,4 @@
-"""A certificate that the service makes for itself, where nobody has given it one: for `orch demo --share`.
+"""A self-signed certificate for `orch demo --share`, if none is configured.
 
 No authority has signed it, so browsers warn once; what is sent is encrypted all the same, and microphones
 work. It is kept, so that who has accepted it is not warned at the next start.
@@ -24,7 +24,7 @@ COMMON_NAME: Final = "LiveTranslate on this network"
 
 
 def ensure(folder: Path, names: Iterable[str], *, now: dt.datetime) -> tuple[Path, Path]:
-    """Return certificate and key for ``names`` (host names and addresses), made where there are none yet.
+    """Return certificate and key for ``names`` (host names and addresses), creating them if needed.
 
     One that is there is kept while it covers all names and does not end soon. OSError where the folder
     cannot be written.
@@ -102,7 +102,7 @@ def _is_good(certificate: Path, key: Path, wanted: list[str], now: dt.datetime) 
 
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file in whole, readable as ``mode`` says from its first byte on."""
+    """Write a complete file, with the permissions ``mode`` from its first byte on."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(handle, "wb") as file:

@@ -1,4 +1,4 @@
-"""Which certificates of back ends are trusted, and what went wrong with one, in words.
+"""Trust in back ends' certificates, and descriptions of certificate errors.
 
 Trusted are the system's authorities, or those that ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name instead
 (OpenSSL reads both), and beside them the service's own ``ca_file``: the same for a health check and for a
@@ -24,7 +24,7 @@ Stamp = tuple[int, int, int]
 
 
 class TrustStore:
-    """Contexts for connections to back ends, made when first needed and again when a file has changed.
+    """TLS contexts for connections to back ends, created on demand and again when a file changes.
 
     Reading certificates takes some ten milliseconds, so it is done in a thread. The mutable state is the
     contexts that were made. Bounded: one for each ``ca_file`` that the settings have ever named.
@@ -61,7 +61,7 @@ def make_context(ca_file: str = "") -> ssl.SSLContext:
 
 
 def find_faults(settings: Settings, environ: Mapping[str, str] | None = None) -> list[Fault]:
-    """Return what stands in the way of using each certificate file. Reads the files."""
+    """Return the faults of all certificate files. Reads the files."""
     faults = []
     for name, service in settings.services.items():
         if not service.ca_file:
@@ -78,7 +78,7 @@ def find_faults(settings: Settings, environ: Mapping[str, str] | None = None) ->
 
 
 def in_words(error: ssl.SSLError) -> str:
-    """Return what is wrong with the other side's TLS and what to do, as the rest of a sentence."""
+    """Return the peer's TLS fault and the remedy, as the end of a sentence."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         if error.reason in {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"}:
             return "it does not speak TLS; should its url begin with http://?"
@@ -105,7 +105,7 @@ def _why(error: Exception) -> str:
 
 
 def _missing_variables(environ: Mapping[str, str]) -> Iterator[Fault]:
-    """OpenSSL passes over such a variable in silence, and then nothing is trusted."""
+    """Find variables that name a missing file: OpenSSL ignores them silently and then trusts nothing."""
     for variable, exists in (("SSL_CERT_FILE", Path.is_file), ("SSL_CERT_DIR", Path.is_dir)):
         value = environ.get(variable)
         if value and not any(exists(Path(part)) for part in value.split(os.pathsep)):

@@ -74,7 +74,7 @@ class TopicPublisher:
             self._forget(connection, topic)
 
     def touch(self, topic: str) -> None:
-        """Have the topic told at once."""
+        """Publish the topic's state now."""
         self._lately.pop(topic, None)
         if topic in self._subscribers:
             self._touched.add(topic)
