@@ -1,9 +1,12 @@
-"""What every test leaves as it was."""
+"""How ``async def`` tests run (on Trio, on a virtual clock, within a limit); what each leaves as it was."""
 
 import logging
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from functools import partial, wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -12,6 +15,8 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.fakes.children import lasting
 from tests.fakes.chromium import launch
+
+from tests.fakes.running import REAL_LIMIT, VIRTUAL_LIMIT, run
 
 # How long an example takes says what else the machine does.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -72,6 +77,54 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     yield
     if _started and item.get_closest_marker("process") is None:
         pytest.fail(f"Mark this test `process`: it starts {_started[0][:200]}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say how each ``async def`` test is run, before pytest-trio has it run without clock and limit."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        runner = partial(run_marked, item)
+        if (hypothesis := getattr(item.obj, "hypothesis", None)) is not None:
+            # pytest-trio runs examples without asking for the runner, so each is run here.
+            if iscoroutinefunction(hypothesis.inner_test):
+                hypothesis.inner_test = synchronous(hypothesis.inner_test, runner)
+        elif iscoroutinefunction(item.obj):
+            item.add_marker(pytest.mark.trio(run=runner))
+
+
+def run_marked(item: pytest.Item, test: Callable[[], Awaitable[None]], **_options: object) -> None:
+    """Run a test as its markers say; pytest-trio's own options (clock, instruments) are not used."""
+    virtual = item.get_closest_marker("real_time") is None
+    marker = item.get_closest_marker("limit")
+    default = VIRTUAL_LIMIT if virtual else REAL_LIMIT
+    limit = marker.args[0] if marker else default
+    try:
+        run(test, virtual=virtual, limit=limit)
+    except BaseExceptionGroup as group:
+        # pytest-trio's nurseries wrap what the test raised.
+        raise only(group) from None
+
+
+def only(error: BaseException) -> BaseException:
+    """Return the exception in groups of one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        inner = error.exceptions[0]
+        for note in getattr(error, "__notes__", ()):
+            inner.add_note(note)
+        error = inner
+    return error
+
+
+def synchronous(test: Callable[..., Awaitable[None]], runner: Callable[..., None]) -> Callable[..., None]:
+    """Return ``test`` as a function that runs it."""
+
+    @wraps(test)
+    def run_it(*args: Any, **keywords: Any) -> None:
+        runner(partial(test, *args, **keywords))
+
+    return run_it
 
 
 @pytest.fixture(autouse=True)

@@ -40,9 +40,15 @@ def redis_address(shared_redis: RedisServer) -> str:
     return _emptied(shared_redis)
 
 
-@pytest.fixture(params=["sqlite", "lone_redis", "redis_cluster"])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("lone_redis", marks=pytest.mark.real_time),
+        pytest.param("redis_cluster", marks=pytest.mark.real_time),
+    ]
+)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    """Each engine in turn, empty."""
+    """Each engine in turn, empty; tests of a server take real time."""
     if request.param == "sqlite":
         return SqliteEngine(tmp_path)
     return RedisEngine(_emptied(request.getfixturevalue(request.param)))
