@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.fakes.children import lasting
 from tests.fakes.chromium import launch
-
 from tests.fakes.running import REAL_LIMIT, VIRTUAL_LIMIT, run
 
 # How long an example takes says what else the machine does.

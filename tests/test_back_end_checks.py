@@ -140,8 +140,9 @@ def test_a_back_end_that_is_not_there_is_said() -> None:
     assert "could not be tested" in said[1]
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(("path", "code"), [("/inference", 0), ("/nowhere", 1)])
-def test_the_command_says_it_with_its_exit_code(
+async def test_the_command_says_it_with_its_exit_code(
     path: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """0 where everything is well, 1 where something is not; the settings' own faults stay 2."""
@@ -150,16 +151,13 @@ def test_the_command_says_it_with_its_exit_code(
     file = tmp_path / "settings.yaml"
     said: list[str] = []
 
-    async def ask() -> None:
-        async with server(whisper) as audio_url, server(libre) as libre_url:
-            service = {"url": audio_url, "dialect": "openai", "path": path}
-            other = {"url": libre_url, "dialect": "libretranslate"}
-            services = {"audio-service": service, "translation-service": other}
-            file.write_bytes(msgspec.json.encode({"services": services}))
-            # A loop of its own, as from a terminal.
-            result = await trio.to_thread.run_sync(main, ["check", "--ask", str(file)])
-            said.append(str(result))
-
-    run(ask, virtual=False, limit=60)
+    async with server(whisper) as audio_url, server(libre) as libre_url:
+        service = {"url": audio_url, "dialect": "openai", "path": path}
+        other = {"url": libre_url, "dialect": "libretranslate"}
+        services = {"audio-service": service, "translation-service": other}
+        file.write_bytes(msgspec.json.encode({"services": services}))
+        # A loop of its own, as from a terminal.
+        result = await trio.to_thread.run_sync(main, ["check", "--ask", str(file)])
+        said.append(str(result))
     assert said == [str(code)]
     assert "audio-service at http://127.0.0.1" in capsys.readouterr().out

@@ -11,9 +11,8 @@ from orch.processes import LONGEST_LINE, ProcessSpec, run_child
 from tests.fakes.children import unreaped
 from tests.fakes.health import backend
 from tests.fakes.ports import free_port
-from tests.fakes.running import run
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
 
 class Lines:
@@ -62,140 +61,107 @@ async def ended(pid: int) -> None:
         os.close(descriptor)
 
 
-def test_output_comes_line_by_line_and_the_end_with_its_code() -> None:
+async def test_output_comes_line_by_line_and_the_end_with_its_code() -> None:
     """Both streams, the last line without its newline too; what is not UTF-8 costs no line."""
-
-    async def main() -> None:
-        lines = Lines()
-        code = (
-            "import sys; sys.stdout.buffer.write(b'one\\r\\n\\xfftwo\\nlast'); "
-            "sys.stderr.write('bad\\n'); sys.exit(7)"
-        )
-        assert await run_child(python(code), on_line=lines) == 7
-        assert [text for stream, text in lines.lines if stream == "stdout"] == ["one", "�two", "last"]
-        assert [text for stream, text in lines.lines if stream == "stderr"] == ["bad"]
-
-    run(main, virtual=False)
+    lines = Lines()
+    code = (
+        "import sys; sys.stdout.buffer.write(b'one\\r\\n\\xfftwo\\nlast'); "
+        "sys.stderr.write('bad\\n'); sys.exit(7)"
+    )
+    assert await run_child(python(code), on_line=lines) == 7
+    assert [text for stream, text in lines.lines if stream == "stdout"] == ["one", "�two", "last"]
+    assert [text for stream, text in lines.lines if stream == "stderr"] == ["bad"]
 
 
-def test_a_line_without_an_end_costs_no_memory() -> None:
+async def test_a_line_without_an_end_costs_no_memory() -> None:
     """Of a line of megabytes the beginning is kept; the next line is whole again."""
-
-    async def main() -> None:
-        lines = Lines()
-        code = "import sys; sys.stdout.write('x' * 3_000_000 + '\\nnext\\n')"
-        assert await run_child(python(code), on_line=lines) == 0
-        assert [len(text) for _, text in lines.lines] == [LONGEST_LINE, 4]
-
-    run(main, virtual=False)
+    lines = Lines()
+    code = "import sys; sys.stdout.write('x' * 3_000_000 + '\\nnext\\n')"
+    assert await run_child(python(code), on_line=lines) == 0
+    assert [len(text) for _, text in lines.lines] == [LONGEST_LINE, 4]
 
 
-def test_a_program_that_is_not_there_is_an_error() -> None:
+async def test_a_program_that_is_not_there_is_an_error() -> None:
     """OSError, for the caller to put into words; nothing is left behind."""
-
-    async def main() -> None:
-        with pytest.raises(FileNotFoundError):
-            await run_child(ProcessSpec(argv=("/nonexistent/program",)), on_line=Lines())
-
-    run(main, virtual=False)
+    with pytest.raises(FileNotFoundError):
+        await run_child(ProcessSpec(argv=("/nonexistent/program",)), on_line=Lines())
 
 
-def test_the_environment_is_added_to_ours() -> None:
+async def test_the_environment_is_added_to_ours() -> None:
     """The child finds what it is given and what was there."""
-
-    async def main() -> None:
-        lines = Lines()
-        code = "import os; print(os.environ['GIVEN'], bool(os.environ.get('PATH')))"
-        spec = ProcessSpec(argv=(sys.executable, "-c", code), env={"GIVEN": "yes"})
-        await run_child(spec, on_line=lines)
-        assert lines.lines == [("stdout", "yes True")]
-
-    run(main, virtual=False)
+    lines = Lines()
+    code = "import os; print(os.environ['GIVEN'], bool(os.environ.get('PATH')))"
+    spec = ProcessSpec(argv=(sys.executable, "-c", code), env={"GIVEN": "yes"})
+    await run_child(spec, on_line=lines)
+    assert lines.lines == [("stdout", "yes True")]
 
 
 @pytest.mark.parametrize("options", [(), ("--stubborn",)])
-def test_a_cancel_leaves_no_process(options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancel_leaves_no_process(options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither one that ends when asked nor one that ignores it; and none waits to be reaped."""
     monkeypatch.setattr(processes, "STOP_GRACE", 0.3)
 
-    async def main() -> None:
-        lines, pids = Lines(), list[int]()
-        async with trio.open_nursery() as nursery:
+    lines, pids = Lines(), list[int]()
+    async with trio.open_nursery() as nursery:
 
-            async def keep() -> None:
-                await run_child(backend(free_port(), *options), on_line=lines, on_started=pids.append)
+        async def keep() -> None:
+            await run_child(backend(free_port(), *options), on_line=lines, on_started=pids.append)
 
-            nursery.start_soon(keep)
-            await lines.having("ready")
-            assert exists(pids[0])
-            nursery.cancel_scope.cancel()
-        assert not exists(pids[0])
-
-    run(main, virtual=False)
+        nursery.start_soon(keep)
+        await lines.having("ready")
+        assert exists(pids[0])
+        nursery.cancel_scope.cancel()
+    assert not exists(pids[0])
 
 
-def test_a_cancel_at_any_moment_of_the_start_leaves_no_process() -> None:
+async def test_a_cancel_at_any_moment_of_the_start_leaves_no_process() -> None:
     """Also while the process is only being made."""
+    pids = list[int]()
+    for turns in range(6):
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
 
-    async def main() -> None:
-        pids = list[int]()
-        for turns in range(6):
-            with trio.CancelScope() as scope:
-                async with trio.open_nursery() as nursery:
+                async def keep() -> None:
+                    await run_child(
+                        python("import sys; sys.stdin.read()"), on_line=Lines(), on_started=pids.append
+                    )
 
-                    async def keep() -> None:
-                        await run_child(
-                            python("import sys; sys.stdin.read()"), on_line=Lines(), on_started=pids.append
-                        )
-
-                    nursery.start_soon(keep)
-                    for _ in range(turns):
-                        await trio.lowlevel.checkpoint()
-                    scope.cancel()
-        assert not any(exists(pid) for pid in pids)
-        assert unreaped() == set()
-
-    run(main, virtual=False)
+                nursery.start_soon(keep)
+                for _ in range(turns):
+                    await trio.lowlevel.checkpoint()
+                scope.cancel()
+    assert not any(exists(pid) for pid in pids)
+    assert unreaped() == set()
 
 
-def test_what_a_child_has_started_ends_with_it() -> None:
+async def test_what_a_child_has_started_ends_with_it() -> None:
     """A back end killed by signal 9 leaves no helpers that hold its port or its device."""
+    lines, pids = Lines(), list[int]()
 
-    async def main() -> None:
-        lines, pids = Lines(), list[int]()
+    async def kill() -> None:
+        await lines.having("ready")
+        os.kill(pids[0], signal.SIGKILL)
 
-        async def kill() -> None:
-            await lines.having("ready")
-            os.kill(pids[0], signal.SIGKILL)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(kill)
-            code = await run_child(
-                backend(free_port(), "--grandchild"), on_line=lines, on_started=pids.append
-            )
-        assert code == -signal.SIGKILL
-        await ended(int((await lines.having("grandchild")).split()[1]))
-
-    run(main, virtual=False, limit=20)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(kill)
+        code = await run_child(backend(free_port(), "--grandchild"), on_line=lines, on_started=pids.append)
+    assert code == -signal.SIGKILL
+    await ended(int((await lines.having("grandchild")).split()[1]))
 
 
-def test_a_command_may_leave_a_daemon_behind() -> None:
+async def test_a_command_may_leave_a_daemon_behind() -> None:
     """That is what restart commands are for; it ends all the same, though the daemon has its output open."""
-
-    async def main() -> None:
-        lines = Lines()
-        code = (
-            "import subprocess, sys;"
-            "daemon = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
-            "print(daemon.pid)"
-        )
-        assert await run_child(python(code), on_line=lines, is_command=True) == 0
-        daemon = int(lines.lines[0][1])
-        assert exists(daemon)
-        os.kill(daemon, signal.SIGKILL)
-        await ended(daemon)
-
-    run(main, virtual=False, limit=20)
+    lines = Lines()
+    code = (
+        "import subprocess, sys;"
+        "daemon = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+        "print(daemon.pid)"
+    )
+    assert await run_child(python(code), on_line=lines, is_command=True) == 0
+    daemon = int(lines.lines[0][1])
+    assert exists(daemon)
+    os.kill(daemon, signal.SIGKILL)
+    await ended(daemon)
 
 
 PARENT = """
@@ -214,21 +180,17 @@ trio.run(main)
 """
 
 
-def test_the_parents_death_by_signal_9_ends_the_child() -> None:
+async def test_the_parents_death_by_signal_9_ends_the_child() -> None:
     """Nobody is left to stop it, so the pipe's end of file does."""
-
-    async def main() -> None:
-        argv = [sys.executable, "-c", PARENT, *backend(free_port()).argv]
-        parent = await trio.lowlevel.open_process(argv, stdout=subprocess.PIPE)
-        assert parent.stdout is not None
-        heard = b""
-        while b"ready" not in heard:
-            heard += await parent.stdout.receive_some()
-        child = int(heard.split()[0])
-        assert exists(child)
-        parent.send_signal(signal.SIGKILL)
-        await parent.wait()
-        await ended(child)
-        await parent.stdout.aclose()
-
-    run(main, virtual=False, limit=20)
+    argv = [sys.executable, "-c", PARENT, *backend(free_port()).argv]
+    parent = await trio.lowlevel.open_process(argv, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    heard = b""
+    while b"ready" not in heard:
+        heard += await parent.stdout.receive_some()
+    child = int(heard.split()[0])
+    assert exists(child)
+    parent.send_signal(signal.SIGKILL)
+    await parent.wait()
+    await ended(child)
+    await parent.stdout.aclose()

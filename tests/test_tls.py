@@ -19,6 +19,8 @@ from tests.fakes.gateway import answering, ok
 from tests.fakes.running import run
 from tests.gateway.test_loopback import CERTIFICATE, back_end, server_tls
 
+pytestmark = pytest.mark.real_time
+
 
 async def both(url: str, ca_file: str, trust: TrustStore) -> tuple[Observation, str]:
     """Return what a check and a request find."""
@@ -75,51 +77,41 @@ def test_the_variables_of_openssl_hold_for_checks_and_requests(
     assert (seen.seen, status) == (Seen.GOOD, "200")
 
 
-def test_a_renewed_file_is_read_again_and_a_lost_one_still_holds(tmp_path: Path) -> None:
+async def test_a_renewed_file_is_read_again_and_a_lost_one_still_holds(tmp_path: Path) -> None:
     """Authorities are replaced while the service runs, by programs that write anew or rename."""
-
-    async def main() -> None:
-        trust, file = TrustStore(), tmp_path / "ca.pem"
-        shutil.copy(CERTIFICATE, file)
-        first = await trust.context(str(file))
-        assert await trust.context(str(file)) is first
-        file.write_bytes(CERTIFICATE.read_bytes() + b"\n")
-        second = await trust.context(str(file))
-        assert second is not first
-        file.unlink()
-        assert await trust.context(str(file)) is second
-
-    run(main, virtual=False)
+    trust, file = TrustStore(), tmp_path / "ca.pem"
+    shutil.copy(CERTIFICATE, file)
+    first = await trust.context(str(file))
+    assert await trust.context(str(file)) is first
+    file.write_bytes(CERTIFICATE.read_bytes() + b"\n")
+    second = await trust.context(str(file))
+    assert second is not first
+    file.unlink()
+    assert await trust.context(str(file)) is second
 
 
-def test_a_plain_server_behind_https_is_called_that() -> None:
+async def test_a_plain_server_behind_https_is_called_that() -> None:
     async def plain(stream: Any) -> None:
         await stream.receive_some(65_536)
         await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    async def main() -> None:
-        async with back_end(plain) as port:
-            seen, said = await both(f"https://localhost:{port}", "", TrustStore())
-            assert "does not speak TLS" in seen.reasons[0]
-            assert "does not speak TLS" in said
-
-    run(main, virtual=False, limit=30)
+    async with back_end(plain) as port:
+        seen, said = await both(f"https://localhost:{port}", "", TrustStore())
+        assert "does not speak TLS" in seen.reasons[0]
+        assert "does not speak TLS" in said
 
 
-def test_a_handshake_that_never_ends_leaves_no_socket() -> None:
+async def test_a_handshake_that_never_ends_leaves_no_socket() -> None:
     """A port that takes connections and stays silent; a socket left to the collector would be a warning."""
 
     async def silent(stream: Any) -> None:
         await stream.receive_some(65_536)
         await trio.sleep_forever()
 
-    async def main() -> None:
-        async with back_end(silent) as port, open_client() as client:
-            service = Service(url=f"https://localhost:{port}")
-            seen = await probe(client, "audio-service", service, service.url, patience=2, limit=5)
-            assert seen == Observation(Seen.MISSED, ("no secure connection in time",))
-
-    run(main, virtual=False, limit=30)
+    async with back_end(silent) as port, open_client() as client:
+        service = Service(url=f"https://localhost:{port}")
+        seen = await probe(client, "audio-service", service, service.url, patience=2, limit=5)
+        assert seen == Observation(Seen.MISSED, ("no secure connection in time",))
 
 
 def files(folder: Path) -> Iterator[tuple[str, str]]:
@@ -159,19 +151,15 @@ def test_a_variable_that_names_nothing_is_a_fault(environ: Mapping[str, str], pa
 
 
 @pytest.mark.slow
-def test_the_loop_is_not_held_up_by_reading_certificates() -> None:
+async def test_the_loop_is_not_held_up_by_reading_certificates() -> None:
     """It is done in a thread: a context takes some ten milliseconds."""
+    ran = False
 
-    async def main() -> None:
-        ran = False
+    async def other() -> None:
+        nonlocal ran
+        ran = True
 
-        async def other() -> None:
-            nonlocal ran
-            ran = True
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(other)
-            await TrustStore().context()
-            assert ran
-
-    run(main, virtual=False)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        await TrustStore().context()
+        assert ran

@@ -18,7 +18,6 @@ import trio
 from orch.tls import self_signed as self_made
 from tests.fakes.client import connected
 from tests.fakes.ports import free_port
-from tests.fakes.running import run
 from tests.fakes.tools import require
 from tests.fakes.whole import Whole, whole
 
@@ -79,45 +78,43 @@ async def caddy(folder: Path, service: Whole, pair: tuple[Path, Path]) -> AsyncI
             await process.wait()
 
 
-def test_behind_the_documented_caddy_guests_come_in_and_the_token_decides(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_behind_the_documented_caddy_guests_come_in_and_the_token_decides(tmp_path: Path) -> None:
     """Sockets, uploads, sign-in over TLS; clients' own word of who they are counts for nothing."""
     require("caddy")
     pair = self_made.ensure(tmp_path / "tls", ["localhost"], now=dt.datetime.now(dt.UTC))
     trusting = ssl.create_default_context(cafile=str(pair[0]))
     away = {f"services.{name}.url": "http://127.0.0.1:9" for name in ("audio-service", "translation-service")}
 
-    async def main() -> None:
-        told: dict[str, Any] = {**away, "orchestration.control_token": TOKEN}
-        async with (
-            whole(tmp_path, **told) as service,
-            caddy(tmp_path, service, pair) as port,
-            httpx2.AsyncClient(base_url=f"https://localhost:{port}", verify=trusting, timeout=60) as client,
-        ):
-            origin = {"Origin": f"https://localhost:{port}"}
-            assert (await client.get("/translation")).status_code == 200
-            forged = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "Host": "localhost"}
-            assert (await client.patch("/api/config", json=CHANGE, headers=forged)).status_code == 401
-            signed = await client.post("/sign-in", data={"token": TOKEN}, headers=origin)
-            assert signed.status_code == 303, signed.text
-            assert signed.headers["Set-Cookie"].startswith("__Host-")
-            done = await client.patch("/api/config", json=CHANGE, headers=origin)
-            assert done.status_code == 200
-            begun = (await client.post("/api/sessions/create", json={}, headers=origin)).json()
-            sent = await client.post(
-                f"/api/sessions/{begun['session_id']}/recordings",
-                content=recording(),
-                headers=origin | {"Content-Type": "audio/wav"},
-            )
-            assert sent.status_code == 202, sent.text
-            assert sent.json()["seconds"] == 750  # it came through in full
-            async with connected(f"https://localhost:{port}", origin, ssl_context=trusting) as guest:
-                joined = {"session_id": begun["session_id"], "key": begun["keys"]["speak"]}
-                assert (await guest.ask("session_joined", type="join_session", **joined))["session_id"]
-                (connection,) = service.parts.hub._connections.values()
-                assert not connection.actor.is_local
-            assert (await client.get("/ws")).status_code == 426
-            for below in ("/captions/", "/captions/translation"):
-                answer = await client.get(below)
-                assert answer.status_code == 404
-
-    run(main, virtual=False)
+    told: dict[str, Any] = {**away, "orchestration.control_token": TOKEN}
+    async with (
+        whole(tmp_path, **told) as service,
+        caddy(tmp_path, service, pair) as port,
+        httpx2.AsyncClient(base_url=f"https://localhost:{port}", verify=trusting, timeout=60) as client,
+    ):
+        origin = {"Origin": f"https://localhost:{port}"}
+        assert (await client.get("/translation")).status_code == 200
+        forged = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "Host": "localhost"}
+        assert (await client.patch("/api/config", json=CHANGE, headers=forged)).status_code == 401
+        signed = await client.post("/sign-in", data={"token": TOKEN}, headers=origin)
+        assert signed.status_code == 303, signed.text
+        assert signed.headers["Set-Cookie"].startswith("__Host-")
+        done = await client.patch("/api/config", json=CHANGE, headers=origin)
+        assert done.status_code == 200
+        begun = (await client.post("/api/sessions/create", json={}, headers=origin)).json()
+        sent = await client.post(
+            f"/api/sessions/{begun['session_id']}/recordings",
+            content=recording(),
+            headers=origin | {"Content-Type": "audio/wav"},
+        )
+        assert sent.status_code == 202, sent.text
+        assert sent.json()["seconds"] == 750  # it came through in full
+        async with connected(f"https://localhost:{port}", origin, ssl_context=trusting) as guest:
+            joined = {"session_id": begun["session_id"], "key": begun["keys"]["speak"]}
+            assert (await guest.ask("session_joined", type="join_session", **joined))["session_id"]
+            (connection,) = service.parts.hub._connections.values()
+            assert not connection.actor.is_local
+        assert (await client.get("/ws")).status_code == 426
+        for below in ("/captions/", "/captions/translation"):
+            answer = await client.get(below)
+            assert answer.status_code == 404

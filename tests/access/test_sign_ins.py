@@ -240,109 +240,96 @@ def test_a_host_that_is_not_ours_is_answered_421_over_http_and_on_the_socket(tmp
     using(tmp_path, use, token="")
 
 
-def test_a_sign_in_lasts_as_long_as_it_is_used() -> None:
+@pytest.mark.limit(10 * IDLE)
+async def test_a_sign_in_lasts_as_long_as_it_is_used() -> None:
     """Twelve hours without a request end it; use keeps it; a store that is away does not."""
-
-    async def main() -> None:
-        now = 1_000_000.0
-        store = FakeSignInStore()
-        sign_ins = SignIns(store=store, survey=Survey(), wall=lambda: now + trio.current_time())
-        name = str(sign_ins.name_of(await sign_ins.begin("token"), "token"))
-        assert name in store.kept
-        for _ in range(5):
-            await trio.sleep(IDLE - 1)
-            assert await sign_ins.is_valid(name)
-        store.is_away = True
-        await trio.sleep(FRESH + 1)
+    now = 1_000_000.0
+    store = FakeSignInStore()
+    sign_ins = SignIns(store=store, survey=Survey(), wall=lambda: now + trio.current_time())
+    name = str(sign_ins.name_of(await sign_ins.begin("token"), "token"))
+    assert name in store.kept
+    for _ in range(5):
+        await trio.sleep(IDLE - 1)
         assert await sign_ins.is_valid(name)
-        await trio.sleep(STALE)
-        assert not await sign_ins.is_valid(name)
-        store.is_away = False
-        assert await sign_ins.is_valid(name)
-        await trio.sleep(IDLE + 1)
-        assert not await sign_ins.is_valid(name)
+    store.is_away = True
+    await trio.sleep(FRESH + 1)
+    assert await sign_ins.is_valid(name)
+    await trio.sleep(STALE)
+    assert not await sign_ins.is_valid(name)
+    store.is_away = False
+    assert await sign_ins.is_valid(name)
+    await trio.sleep(IDLE + 1)
+    assert not await sign_ins.is_valid(name)
 
-    run(main, limit=10 * IDLE)
 
-
-def test_signing_out_on_one_worker_ends_it_on_all() -> None:
+async def test_signing_out_on_one_worker_ends_it_on_all() -> None:
     """At once, open pages included; one that could not be told finds out at its next look."""
-
-    async def main() -> None:
-        wire, store = Wire(), FakeSignInStore()
-        one, other = (
-            SignIns(store=store, survey=wire.worker(name, place), wall=trio.current_time)
-            for place, name in enumerate(("w0", "w1"))
-        )
-        ended: list[str] = []
-        other.on_end = ended.append
-        name = str(one.name_of(await one.begin("token"), "token"))
-        assert await other.is_valid(name)
-        await one.end(name)
-        assert name in ended
-        assert not await one.is_valid(name)
-        assert not await other.is_valid(name)
-        name = str(one.name_of(await one.begin("token"), "token"))
-        assert await other.is_valid(name)
-        wire.is_away = True
-        async with trio.open_nursery() as nursery:
-            await nursery.start(other.watch, lambda: [name])
-            await store.drop_sign_in(name)
-            ended.clear()
-            await trio.sleep(WATCH + 1)
-            assert ended == [name]
-            nursery.cancel_scope.cancel()
-
-    run(main)
+    wire, store = Wire(), FakeSignInStore()
+    one, other = (
+        SignIns(store=store, survey=wire.worker(name, place), wall=trio.current_time)
+        for place, name in enumerate(("w0", "w1"))
+    )
+    ended: list[str] = []
+    other.on_end = ended.append
+    name = str(one.name_of(await one.begin("token"), "token"))
+    assert await other.is_valid(name)
+    await one.end(name)
+    assert name in ended
+    assert not await one.is_valid(name)
+    assert not await other.is_valid(name)
+    name = str(one.name_of(await one.begin("token"), "token"))
+    assert await other.is_valid(name)
+    wire.is_away = True
+    async with trio.open_nursery() as nursery:
+        await nursery.start(other.watch, lambda: [name])
+        await store.drop_sign_in(name)
+        ended.clear()
+        await trio.sleep(WATCH + 1)
+        assert ended == [name]
+        nursery.cancel_scope.cancel()
 
 
-def test_a_cookie_that_was_made_up_costs_the_store_nothing() -> None:
+async def test_a_cookie_that_was_made_up_costs_the_store_nothing() -> None:
     """Anyone can send any number of them."""
-
-    async def main() -> None:
-        sign_ins = SignIns(store=FakeSignInStore(), survey=Survey(), wall=lambda: 0.0)
-        cookie = await sign_ins.begin("token")
-        assert sign_ins.name_of(cookie, "token")
-        identity, _, seal = cookie.partition(".")
-        for made_up in (
-            "",
-            "x",
-            identity,
-            f"{identity}.",
-            f"x{cookie}",
-            f"{cookie}x",
-            f"{identity}.{seal[::-1]}",
-            "\xff.",
-        ):
-            assert sign_ins.name_of(made_up, "token") is None
-        assert sign_ins.name_of(cookie, "another") is None
-
-    run(main)
+    sign_ins = SignIns(store=FakeSignInStore(), survey=Survey(), wall=lambda: 0.0)
+    cookie = await sign_ins.begin("token")
+    assert sign_ins.name_of(cookie, "token")
+    identity, _, seal = cookie.partition(".")
+    for made_up in (
+        "",
+        "x",
+        identity,
+        f"{identity}.",
+        f"x{cookie}",
+        f"{cookie}x",
+        f"{identity}.{seal[::-1]}",
+        "\xff.",
+    ):
+        assert sign_ins.name_of(made_up, "token") is None
+    assert sign_ins.name_of(cookie, "another") is None
 
 
-def test_another_token_ends_what_the_old_one_opened(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_another_token_ends_what_the_old_one_opened(tmp_path: Path) -> None:
     """At once, when the file is saved: sign-ins, and the sockets of whoever was an operator; guests stay."""
 
-    async def main() -> None:
-        def file(token: str) -> str:
-            return f"orchestration: {{control_token: {token}}}"
+    def file(token: str) -> str:
+        return f"orchestration: {{control_token: {token}}}"
 
-        async with (
-            whole(tmp_path, settings=file("old-token")) as service,
-            httpx2.AsyncClient(base_url=service.url, timeout=120) as client,
-        ):
-            answer = await sign_in(client, "old-token")
-            cookie = answer.headers["Set-Cookie"].partition(";")[0]
-            async with socket_with(service, cookie) as operator, socket_with(service, "a=b") as guest:
-                await operator.ask("subscribed", type="subscribe", topic="tree")
-                (tmp_path / "orchestration.yaml").write_text(file("new-token"), encoding="utf-8")
-                service.parts.settings.reload()
-                await operator.closed()
-                assert operator.close_code == 4002
-                await guest.ask("pong", type="ping")
-            assert (await client.get("/api/tree", headers={"Cookie": cookie})).status_code == 401
-            for token, status in (("old-token", 401), ("new-token", 200)):
-                bearer = {"Authorization": f"Bearer {token}"}
-                assert (await client.get("/api/tree", headers=bearer)).status_code == status
-
-    run(main, virtual=False)
+    async with (
+        whole(tmp_path, settings=file("old-token")) as service,
+        httpx2.AsyncClient(base_url=service.url, timeout=120) as client,
+    ):
+        answer = await sign_in(client, "old-token")
+        cookie = answer.headers["Set-Cookie"].partition(";")[0]
+        async with socket_with(service, cookie) as operator, socket_with(service, "a=b") as guest:
+            await operator.ask("subscribed", type="subscribe", topic="tree")
+            (tmp_path / "orchestration.yaml").write_text(file("new-token"), encoding="utf-8")
+            service.parts.settings.reload()
+            await operator.closed()
+            assert operator.close_code == 4002
+            await guest.ask("pong", type="ping")
+        assert (await client.get("/api/tree", headers={"Cookie": cookie})).status_code == 401
+        for token, status in (("old-token", 401), ("new-token", 200)):
+            bearer = {"Authorization": f"Bearer {token}"}
+            assert (await client.get("/api/tree", headers=bearer)).status_code == status

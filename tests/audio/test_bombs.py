@@ -21,7 +21,7 @@ from tests.fakes.recordings import recording
 from tests.fakes.running import run
 from tests.fakes.sounds import pcm, silence, voice
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
 
 def crc(data: bytes, polynomial: int, width: int) -> int:
@@ -110,53 +110,41 @@ def test_a_bomb_is_refused_in_words(name: str) -> None:
     assert run(code_of, BOMBS[name], virtual=False) in REFUSALS
 
 
-def test_constant_frames_become_no_more_than_a_recording_may_have() -> None:
+async def test_constant_frames_become_no_more_than_a_recording_may_have() -> None:
     """Hours of silence in a few hundred bytes: what is allowed is given, then the reason is said."""
-
-    async def main() -> None:
-        data = constant_flac(4_000, frames=100)  # 27 minutes
-        seconds = 0.0
-        with pytest.raises(ProblemError, match="longer than 600 s") as caught:  # noqa: PT012 - read to its end
-            async with open_recording(io.BytesIO(data), longest=600) as source:
-                while await source.read():
-                    seconds = source.seconds_read
-        assert caught.value.code == "recording_too_long"
-        assert seconds == 600
-
-    run(main, virtual=False)
+    data = constant_flac(4_000, frames=100)  # 27 minutes
+    seconds = 0.0
+    with pytest.raises(ProblemError, match="longer than 600 s") as caught:  # noqa: PT012 - read to its end
+        async with open_recording(io.BytesIO(data), longest=600) as source:
+            while await source.read():
+                seconds = source.seconds_read
+    assert caught.value.code == "recording_too_long"
+    assert seconds == 600
 
 
-def test_a_decoder_that_breaks_down_is_that_recordings_error() -> None:
+async def test_a_decoder_that_breaks_down_is_that_recordings_error() -> None:
     """Whatever kills it: the service says so and goes on."""
+    before = unreaped()
+    with pytest.raises(ProblemError, match="crashed") as caught:  # noqa: PT012 - killed in the middle
+        async with open_recording(io.BytesIO(wav(pcm(silence(300)), 16_000))) as source:
+            await source.read()
+            [decoder] = unreaped() - before
+            os.kill(decoder, signal.SIGSEGV)
+            while await source.read():
+                pass
+    assert caught.value.code == "not_audio"
+    assert unreaped() == before
 
-    async def main() -> None:
-        before = unreaped()
-        with pytest.raises(ProblemError, match="crashed") as caught:  # noqa: PT012 - killed in the middle
+
+async def test_a_reader_that_is_cancelled_leaves_no_process() -> None:
+    """Killed and reaped, wherever the cancel comes."""
+    before = unreaped()
+    for after in (0, 0.05, 0.3, 1.0):
+        with trio.move_on_after(after):
             async with open_recording(io.BytesIO(wav(pcm(silence(300)), 16_000))) as source:
                 await source.read()
-                [decoder] = unreaped() - before
-                os.kill(decoder, signal.SIGSEGV)
-                while await source.read():
-                    pass
-        assert caught.value.code == "not_audio"
+                await trio.sleep_forever()
         assert unreaped() == before
-
-    run(main, virtual=False)
-
-
-def test_a_reader_that_is_cancelled_leaves_no_process() -> None:
-    """Killed and reaped, wherever the cancel comes."""
-
-    async def main() -> None:
-        before = unreaped()
-        for after in (0, 0.05, 0.3, 1.0):
-            with trio.move_on_after(after):
-                async with open_recording(io.BytesIO(wav(pcm(silence(300)), 16_000))) as source:
-                    await source.read()
-                    await trio.sleep_forever()
-            assert unreaped() == before
-
-    run(main, virtual=False)
 
 
 def test_a_decoder_ends_when_the_service_does() -> None:
@@ -174,20 +162,17 @@ def test_a_decoder_ends_when_the_service_does() -> None:
             assert decoder.wait(timeout=60) != 0
 
 
-def test_speech_that_cancels_itself_out_in_the_mix_is_read_from_one_channel() -> None:
+async def test_speech_that_cancels_itself_out_in_the_mix_is_read_from_one_channel() -> None:
     """A balanced microphone on a stereo input: x and -x."""
     sound = pcm(voice(3))
     left = np.frombuffer(sound, dtype="<i2")
     both = np.stack([left, -left], axis=1).astype("<i2").tobytes()
 
-    async def main() -> None:
-        out = b""
-        async with open_recording(io.BytesIO(wav_of(16_000, 2, both))) as source:
-            while chunk := await source.read():
-                out += chunk
-        assert out in (sound, (-left).astype("<i2").tobytes())
-
-    run(main, virtual=False)
+    out = b""
+    async with open_recording(io.BytesIO(wav_of(16_000, 2, both))) as source:
+        while chunk := await source.read():
+            out += chunk
+    assert out in (sound, (-left).astype("<i2").tobytes())
 
 
 def two_tracks(first: object, second: object) -> bytes:
@@ -206,17 +191,14 @@ def two_tracks(first: object, second: object) -> bytes:
 
 
 @pytest.mark.parametrize("spoken", [0, 1])
-def test_of_several_tracks_the_one_with_sound_is_read(spoken: int) -> None:
+async def test_of_several_tracks_the_one_with_sound_is_read(spoken: int) -> None:
     """A recorder that keeps the desktop and the microphone apart."""
     sounds = [silence(3), voice(3)] if spoken else [voice(3), silence(3)]
 
-    async def main() -> None:
-        async with open_recording(io.BytesIO(two_tracks(*sounds))) as source:
-            assert (source.tracks, source.track) == (2, spoken + 1)
-            out = await source.read()
-        assert np.abs(np.frombuffer(out, dtype="<i2").astype(int)).max() > 500
-
-    run(main, virtual=False)
+    async with open_recording(io.BytesIO(two_tracks(*sounds))) as source:
+        assert (source.tracks, source.track) == (2, spoken + 1)
+        out = await source.read()
+    assert np.abs(np.frombuffer(out, dtype="<i2").astype(int)).max() > 500
 
 
 def with_timestamps(kind: str, places: list[float], *, pictures: float = 0) -> bytes:
@@ -248,21 +230,15 @@ def with_timestamps(kind: str, places: list[float], *, pictures: float = 0) -> b
 
 
 @pytest.mark.parametrize(("kind", "pictures"), [("webm", 0), ("webm", 9), ("mp4", 9), ("matroska", 9)])
-def test_a_late_start_and_a_pause_are_silence(kind: str, pictures: float) -> None:
+async def test_a_late_start_and_a_pause_are_silence(kind: str, pictures: float) -> None:
     """What is said in a film is found at its own time: 3 s, and again 6 s after the beginning."""
-
-    async def main() -> None:
-        out = b""
-        async with open_recording(io.BytesIO(with_timestamps(kind, [3, 6], pictures=pictures))) as source:
-            while chunk := await source.read():
-                out += chunk
-        level = np.abs(np.frombuffer(out, dtype="<i2").astype(float))
-        loud = [
-            bool(level[round(at * 16_000) :][:4800].max() > 1000) for at in (0.5, 2.4, 3.3, 4.4, 5.4, 6.3)
-        ]
-        assert loud == [False, False, True, False, False, True]
-
-    run(main, virtual=False)
+    out = b""
+    async with open_recording(io.BytesIO(with_timestamps(kind, [3, 6], pictures=pictures))) as source:
+        while chunk := await source.read():
+            out += chunk
+    level = np.abs(np.frombuffer(out, dtype="<i2").astype(float))
+    loud = [bool(level[round(at * 16_000) :][:4800].max() > 1000) for at in (0.5, 2.4, 3.3, 4.4, 5.4, 6.3)]
+    assert loud == [False, False, True, False, False, True]
 
 
 def halved(data: bytes) -> bytes:

@@ -20,6 +20,8 @@ from tests.fakes.recordings import KINDS, flac_that_unpacks, m4a_that_indexes, r
 from tests.fakes.running import run
 from tests.fakes.sounds import CLIPS, SPEECH, clip, pcm, silence, voice
 
+pytestmark = pytest.mark.real_time
+
 
 async def read_all(data: bytes) -> tuple[bytes, float | None, ProblemError | None]:
     """Return what could be read, the length it says it has, and how it ended."""
@@ -76,18 +78,14 @@ def test_a_wav_at_our_own_rate_comes_through_bit_for_bit() -> None:
 
 
 @pytest.mark.process
-def test_a_temporary_file_is_read_as_well() -> None:
+async def test_a_temporary_file_is_read_as_well() -> None:
     """Uploads are spooled to disk; the file stays open for who opened it."""
-
-    async def main() -> None:
-        with tempfile.TemporaryFile() as file:
-            file.write(recording("webm", voice(2)))
-            async with open_recording(file) as source:
-                assert source.format == "matroska"
-                assert await source.read()
-            assert not file.closed
-
-    run(main, virtual=False)
+    with tempfile.TemporaryFile() as file:
+        file.write(recording("webm", voice(2)))
+        async with open_recording(file) as source:
+            assert source.format == "matroska"
+            assert await source.read()
+        assert not file.closed
 
 
 @pytest.mark.process
@@ -111,27 +109,20 @@ def test_a_temporary_file_is_read_as_well() -> None:
         (bytes(4096), "not_audio"),
     ],
 )
-def test_what_is_no_recording_is_refused_when_it_is_opened(data: bytes, code: str) -> None:
+async def test_what_is_no_recording_is_refused_when_it_is_opened(data: bytes, code: str) -> None:
     """Whoever uploads it is told at once, before anything is accepted."""
-
-    async def main() -> None:
-        with pytest.raises(ProblemError) as caught:
-            async with open_recording(io.BytesIO(data)):
-                pytest.fail("it was opened")
-        assert caught.value.code == code
-
-    run(main, virtual=False)
+    with pytest.raises(ProblemError) as caught:
+        async with open_recording(io.BytesIO(data)):
+            pytest.fail("it was opened")
+    assert caught.value.code == code
 
 
 @pytest.mark.process
-def test_pictures_without_sound_are_no_recording() -> None:
-    async def main() -> None:
-        with pytest.raises(ProblemError, match="no audio track") as caught:
-            async with open_recording(io.BytesIO(video_only())):
-                pytest.fail("it was opened")
-        assert caught.value.code == "not_audio"
-
-    run(main, virtual=False)
+async def test_pictures_without_sound_are_no_recording() -> None:
+    with pytest.raises(ProblemError, match="no audio track") as caught:
+        async with open_recording(io.BytesIO(video_only())):
+            pytest.fail("it was opened")
+    assert caught.value.code == "not_audio"
 
 
 def scribbled(data: bytes) -> bytes:
@@ -215,44 +206,37 @@ def test_recordings_glued_together_are_read_to_the_end(first: str, second: str) 
 
 
 @pytest.mark.process
-def test_a_long_recording_is_read_a_second_at_a_time() -> None:
+async def test_a_long_recording_is_read_a_second_at_a_time() -> None:
     """However long: what is in memory is a second of it."""
-
-    async def main() -> None:
-        data = wav(pcm(silence(600)), 16_000)
-        async with open_recording(io.BytesIO(data)) as source:
-            sizes = []
-            while chunk := await source.read():
-                sizes.append(len(chunk))
-            assert sum(sizes) == 600 * 32_000
-            assert max(sizes) < 2 * 32_000
-            assert source.seconds_read == 600
-
-    run(main, virtual=False)
+    data = wav(pcm(silence(600)), 16_000)
+    async with open_recording(io.BytesIO(data)) as source:
+        sizes = []
+        while chunk := await source.read():
+            sizes.append(len(chunk))
+        assert sum(sizes) == 600 * 32_000
+        assert max(sizes) < 2 * 32_000
+        assert source.seconds_read == 600
 
 
 @pytest.mark.process
-def test_a_cancelled_reader_ends_its_decoder() -> None:
+async def test_a_cancelled_reader_ends_its_decoder() -> None:
     """Wherever the cancel comes, no process and no descriptor is left."""
     data = recording("mp3", np.concatenate([voice(3)] * 10))
 
-    async def main() -> None:
-        with tempfile.TemporaryFile() as file:
-            file.write(data)
-            before = descriptors()
-            for reads in (0, 1, 3):
-                with trio.CancelScope() as scope:
-                    async with open_recording(file) as source:
-                        for _ in range(reads):
-                            assert await source.read()
-                        assert pids_of_decoders()
-                        scope.cancel()
-                        await source.read()
-                assert scope.cancelled_caught
-                assert not pids_of_decoders()
-                assert descriptors() == before
-
-    run(main, virtual=False)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        before = descriptors()
+        for reads in (0, 1, 3):
+            with trio.CancelScope() as scope:
+                async with open_recording(file) as source:
+                    for _ in range(reads):
+                        assert await source.read()
+                    assert pids_of_decoders()
+                    scope.cancel()
+                    await source.read()
+            assert scope.cancelled_caught
+            assert not pids_of_decoders()
+            assert descriptors() == before
 
 
 def descriptors() -> int:
@@ -346,25 +330,21 @@ def test_what_would_become_huge_is_refused_in_its_own_process(name: str) -> None
 
 
 @pytest.mark.process
-def test_a_recording_is_read_up_to_the_longest_there_may_be() -> None:
+async def test_a_recording_is_read_up_to_the_longest_there_may_be() -> None:
     """Whatever a file of a few bytes says and holds: what it becomes is bounded, and that is said."""
-
-    async def main() -> None:
-        data = io.BytesIO(flac_that_unpacks(rate=4_000, frames=20))  # 328 s in some 1,000 bytes
-        async with open_recording(data, longest=60) as source:
-            for _ in range(60):
-                assert len(await source.read()) == 32_000
-            with pytest.raises(ProblemError, match="longer than 60 s") as caught:
-                await source.read()
-            assert source.seconds_read == 60
-        assert caught.value.code == "recording_too_long"
-        data.seek(0)
-        async with open_recording(data, longest=600) as source:
-            while await source.read():
-                pass
-            assert source.seconds_read == pytest.approx(20 * 65_535 / 4_000, abs=0.01)
-
-    run(main, virtual=False)
+    data = io.BytesIO(flac_that_unpacks(rate=4_000, frames=20))  # 328 s in some 1,000 bytes
+    async with open_recording(data, longest=60) as source:
+        for _ in range(60):
+            assert len(await source.read()) == 32_000
+        with pytest.raises(ProblemError, match="longer than 60 s") as caught:
+            await source.read()
+        assert source.seconds_read == 60
+    assert caught.value.code == "recording_too_long"
+    data.seek(0)
+    async with open_recording(data, longest=600) as source:
+        while await source.read():
+            pass
+        assert source.seconds_read == pytest.approx(20 * 65_535 / 4_000, abs=0.01)
 
 
 @pytest.mark.process
@@ -381,7 +361,7 @@ def test_a_recording_is_read_up_to_the_longest_there_may_be() -> None:
         ("pass", "not_audio"),
     ],
 )
-def test_a_decoder_that_breaks_is_the_recordings_own_error(
+async def test_a_decoder_that_breaks_is_the_recordings_own_error(
     written: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed, out of its bounds, or writing nonsense: nothing of it reaches the service."""
@@ -390,13 +370,10 @@ def test_a_decoder_that_breaks_is_the_recordings_own_error(
     program.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(program))
 
-    async def main() -> None:
-        with pytest.raises(ProblemError) as caught:
-            async with open_recording(io.BytesIO(wav(bytes(3200), 16_000))):
-                pytest.fail("it was opened")
-        assert caught.value.code == code
-
-    run(main, virtual=False)
+    with pytest.raises(ProblemError) as caught:
+        async with open_recording(io.BytesIO(wav(bytes(3200), 16_000))):
+            pytest.fail("it was opened")
+    assert caught.value.code == code
 
 
 def look_at(pid: str) -> dict[str, str]:
@@ -411,19 +388,16 @@ def look_at(pid: str) -> dict[str, str]:
 
 
 @pytest.mark.process
-def test_a_decoder_is_told_no_secret_and_may_write_nothing(
+async def test_a_decoder_is_told_no_secret_and_may_write_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ORCH_CONTROL_TOKEN", "secret")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     seen: dict[str, str] = {}
 
-    async def main() -> None:
-        async with open_recording(io.BytesIO(wav(bytes(32_000 * 300), 16_000))) as source:
-            await source.read()
-            seen.update(await trio.to_thread.run_sync(look_at, pids_of_decoders()[0]))
-
-    run(main, virtual=False)
+    async with open_recording(io.BytesIO(wav(bytes(32_000 * 300), 16_000))) as source:
+        await source.read()
+        seen.update(await trio.to_thread.run_sync(look_at, pids_of_decoders()[0]))
     assert "secret" not in seen["environment"]
     limits = {line[:26].strip(): line[26:].split()[:2] for line in seen["limits"].splitlines()}
     assert limits["Max file size"] == ["0", "0"]

@@ -87,267 +87,219 @@ def test_addresses_of_a_service_and_of_its_socket_are_both_good() -> None:
             address(wrong)
 
 
-def test_it_comes_back_recovers_and_subscribes_again() -> None:
+async def test_it_comes_back_recovers_and_subscribes_again() -> None:
     """The whole of it: what was missed is delivered once, in order."""
-
-    async def main() -> None:
-        async with connected() as (network, client, socket):
-            await join(client, socket)
-            socket.say("session_message", **line(1))
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(client.subscribe, "tree")
-                socket.say("subscribed", topic="tree", id=(await socket.asked("subscribe"))["id"])
-            socket.drop()
-            again = await network.connection(2)
-            again.greet()
-            asked = await again.asked("recover_session")
-            assert (asked["recovery_token"], asked["epoch"], asked["offset"]) == ("t", "e", 1)
-            await again.asked("subscribe")
-            again.say("update", topic="tree", data={})
-            missed = [{"type": "session_message", "timestamp": 0} | line(n) for n in (2, 3)]
-            again.say(
-                "session_recovered",
-                id=asked["id"],
-                session_id="s",
-                recovered=True,
-                epoch="e",
-                offset=3,
-                messages=missed,
-            )
-            first, update, second, third, recovered = await events(client, 5)
-            assert isinstance(update, Update)
-            assert [e.offset for e in (first, second, third) if isinstance(e, SessionMessage)] == [1, 2, 3]
-            assert recovered == Recovered("s", 2)
-            assert client.statistics().connections == 2
-
-    run(main)
+    async with connected() as (network, client, socket):
+        await join(client, socket)
+        socket.say("session_message", **line(1))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.subscribe, "tree")
+            socket.say("subscribed", topic="tree", id=(await socket.asked("subscribe"))["id"])
+        socket.drop()
+        again = await network.connection(2)
+        again.greet()
+        asked = await again.asked("recover_session")
+        assert (asked["recovery_token"], asked["epoch"], asked["offset"]) == ("t", "e", 1)
+        await again.asked("subscribe")
+        again.say("update", topic="tree", data={})
+        missed = [{"type": "session_message", "timestamp": 0} | line(n) for n in (2, 3)]
+        again.say(
+            "session_recovered",
+            id=asked["id"],
+            session_id="s",
+            recovered=True,
+            epoch="e",
+            offset=3,
+            messages=missed,
+        )
+        first, update, second, third, recovered = await events(client, 5)
+        assert isinstance(update, Update)
+        assert [e.offset for e in (first, second, third) if isinstance(e, SessionMessage)] == [1, 2, 3]
+        assert recovered == Recovered("s", 2)
+        assert client.statistics().connections == 2
 
 
-def test_a_loss_is_an_event() -> None:
+async def test_a_loss_is_an_event() -> None:
     """What cannot be had is said, with where the session stood."""
-
-    async def main() -> None:
-        async with connected() as (network, client, socket):
-            await join(client, socket, offset=4)
-            socket.drop(4200)
-            again = await network.connection(2)
-            again.greet()
-            asked = await again.asked("recover_session")
-            again.say(
-                "session_recovered",
-                id=asked["id"],
-                session_id="s",
-                recovered=False,
-                reason="history_expired",
-            )
-            assert await events(client, 1) == [Lost("s", "history_expired", 4)]
-            assert network.tries[1] == network.tries[0], "4200: at once"
-
-    run(main)
+    async with connected() as (network, client, socket):
+        await join(client, socket, offset=4)
+        socket.drop(4200)
+        again = await network.connection(2)
+        again.greet()
+        asked = await again.asked("recover_session")
+        again.say(
+            "session_recovered",
+            id=asked["id"],
+            session_id="s",
+            recovered=False,
+            reason="history_expired",
+        )
+        assert await events(client, 1) == [Lost("s", "history_expired", 4)]
+        assert network.tries[1] == network.tries[0], "4200: at once"
 
 
-def test_who_cannot_connect_waits_longer_each_time_and_says_why() -> None:
+async def test_who_cannot_connect_waits_longer_each_time_and_says_why() -> None:
     """No network, a handshake refused for now, a service that does not greet."""
-
-    async def main() -> None:
-        network = FakeNetwork()
-        network.failures += [OSError("unreachable"), DialError("The service refused it with HTTP 503.")]
-        backoff = Backoff(base=1, cap=30, draw=lambda: 1.0)
-        async with orch.client.connect("http://service", dial=network.dial, backoff=backoff) as client:
-            assert "unreachable" in (await state(client, "waiting")).reason
-            await network.connection(1)
-            with trio.fail_after(60):
-                (await network.connection(2)).greet()
-            await client.live()
-            assert network.tries == [0, 1, 3, 17]
-            assert client.state.attempt == 0
-
-    run(main)
+    network = FakeNetwork()
+    network.failures += [OSError("unreachable"), DialError("The service refused it with HTTP 503.")]
+    backoff = Backoff(base=1, cap=30, draw=lambda: 1.0)
+    async with orch.client.connect("http://service", dial=network.dial, backoff=backoff) as client:
+        assert "unreachable" in (await state(client, "waiting")).reason
+        await network.connection(1)
+        with trio.fail_after(60):
+            (await network.connection(2)).greet()
+        await client.live()
+        assert network.tries == [0, 1, 3, 17]
+        assert client.state.attempt == 0
 
 
-def test_who_must_not_come_back_stays_away_and_says_so_everywhere() -> None:
+async def test_who_must_not_come_back_stays_away_and_says_so_everywhere() -> None:
     """A stop by close code, or by a handshake that would be refused again."""
+    async with connected() as (network, client, socket):
+        async with trio.open_nursery() as nursery:
 
-    async def main() -> None:
-        async with connected() as (network, client, socket):
-            async with trio.open_nursery() as nursery:
-
-                async def asks() -> None:
-                    with pytest.raises(ConnectionLostError):
-                        await client.ping()
-
-                nursery.start_soon(asks)
-                await socket.asked("ping")
-                socket.drop(4001, "An operator closed the connection.")
-            await state(client, "stopped")
-            with pytest.raises(StoppedError, match="operator") as stopped:
-                await client.ping()
-            assert stopped.value.close_code == 4001
-            with pytest.raises(StoppedError):
-                await events(client, 1)
-            with pytest.raises(StoppedError):
-                await client.live()
-            await trio.sleep(100)
-            assert len(network.tries) == 1
-
-        network = FakeNetwork()
-        network.failures.append(DialError("HTTP 404.", is_final=True))
-        async with orch.client.connect("http://service", dial=network.dial) as client:
-            with pytest.raises(StoppedError, match="404"):
-                await client.live()
-
-    run(main)
-
-
-def test_reconnect_after_is_waited_for() -> None:
-    """The service spreads its clients itself."""
-
-    async def main() -> None:
-        async with connected() as (network, client, socket):
-            await trio.sleep(10)
-            socket.say("closing", reason="Restarting.", reconnect_after=4)
-            socket.drop(1012)
-            waiting = await state(client, "waiting")
-            assert (waiting.reason, waiting.retry_in) == ("Restarting.", 5)
-            await network.connection(2)
-            assert network.tries == [0, 15]
-
-    run(main)
-
-
-def test_a_dead_connection_is_noticed_and_replaced() -> None:
-    """Silence is asked about, then given up; any word counts."""
-
-    async def main() -> None:
-        async with connected(ping_interval=20) as (network, client, socket):
-            await trio.sleep(15)
-            socket.say("update", topic="tree", data={})
-            await socket.asked("ping")
-            assert trio.current_time() == 35
-            await network.connection(2)
-            assert trio.current_time() == 46
-            assert client.state.reason == "The service stopped responding."
-
-    run(main)
-
-
-def test_a_service_that_takes_nothing_is_given_up() -> None:
-    """It may go on talking: what is sent must be taken."""
-
-    async def main() -> None:
-        async with connected() as (network, client, socket):
-            socket.is_stalled = True
-
-            async def talk() -> None:
-                while True:
-                    socket.say("update", topic="tree", data={})
-                    await trio.sleep(1)
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(talk)
+            async def asks() -> None:
                 with pytest.raises(ConnectionLostError):
                     await client.ping()
-                assert trio.current_time() == 30
-                await network.connection(2)
-                nursery.cancel_scope.cancel()
 
-    run(main)
+            nursery.start_soon(asks)
+            await socket.asked("ping")
+            socket.drop(4001, "An operator closed the connection.")
+        await state(client, "stopped")
+        with pytest.raises(StoppedError, match="operator") as stopped:
+            await client.ping()
+        assert stopped.value.close_code == 4001
+        with pytest.raises(StoppedError):
+            await events(client, 1)
+        with pytest.raises(StoppedError):
+            await client.live()
+        await trio.sleep(100)
+        assert len(network.tries) == 1
+
+    network = FakeNetwork()
+    network.failures.append(DialError("HTTP 404.", is_final=True))
+    async with orch.client.connect("http://service", dial=network.dial) as client:
+        with pytest.raises(StoppedError, match="404"):
+            await client.live()
 
 
-def test_what_is_no_message_costs_the_connection_and_nothing_else() -> None:
+async def test_reconnect_after_is_waited_for() -> None:
+    """The service spreads its clients itself."""
+    async with connected() as (network, client, socket):
+        await trio.sleep(10)
+        socket.say("closing", reason="Restarting.", reconnect_after=4)
+        socket.drop(1012)
+        waiting = await state(client, "waiting")
+        assert (waiting.reason, waiting.retry_in) == ("Restarting.", 5)
+        await network.connection(2)
+        assert network.tries == [0, 15]
+
+
+async def test_a_dead_connection_is_noticed_and_replaced() -> None:
+    """Silence is asked about, then given up; any word counts."""
+    async with connected(ping_interval=20) as (network, client, socket):
+        await trio.sleep(15)
+        socket.say("update", topic="tree", data={})
+        await socket.asked("ping")
+        assert trio.current_time() == 35
+        await network.connection(2)
+        assert trio.current_time() == 46
+        assert client.state.reason == "The service stopped responding."
+
+
+async def test_a_service_that_takes_nothing_is_given_up() -> None:
+    """It may go on talking: what is sent must be taken."""
+    async with connected() as (network, client, socket):
+        socket.is_stalled = True
+
+        async def talk() -> None:
+            while True:
+                socket.say("update", topic="tree", data={})
+                await trio.sleep(1)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk)
+            with pytest.raises(ConnectionLostError):
+                await client.ping()
+            assert trio.current_time() == 30
+            await network.connection(2)
+            nursery.cancel_scope.cancel()
+
+
+async def test_what_is_no_message_costs_the_connection_and_nothing_else() -> None:
     """It says what came, and comes back; what it does not know is handed on."""
-
-    async def main() -> None:
-        async with connected() as (network, client, socket):
-            socket.say("of_a_later_version", answer=42)
-            (unknown,) = await events(client, 1)
-            assert isinstance(unknown, Unrecognized)
-            assert unknown.fields["answer"] == 42
-            socket.say_text('{"type": "pong"}')
-            assert "invalid message" in (await state(client, "waiting")).reason
-            again = await network.connection(2)
-            again.greet()
-            again.say_text("not JSON")
-            await network.connection(3)
-
-    run(main)
+    async with connected() as (network, client, socket):
+        socket.say("of_a_later_version", answer=42)
+        (unknown,) = await events(client, 1)
+        assert isinstance(unknown, Unrecognized)
+        assert unknown.fields["answer"] == 42
+        socket.say_text('{"type": "pong"}')
+        assert "invalid message" in (await state(client, "waiting")).reason
+        again = await network.connection(2)
+        again.greet()
+        again.say_text("not JSON")
+        await network.connection(3)
 
 
-def test_a_request_may_be_cancelled_at_any_time() -> None:
+async def test_a_request_may_be_cancelled_at_any_time() -> None:
     """Nothing of it is left, and its late answer goes nowhere."""
-
-    async def main() -> None:
-        async with connected() as (_, client, socket):
-            with trio.move_on_after(1):
-                await client.request(TestMessage())
-            asked = await socket.asked("test_message")
-            assert client.statistics().requests == 0
-            socket.say("error", id=asked["id"], code="internal_error", detail="Too late.")
-            (late,) = await events(client, 1)
-            assert isinstance(late, Error)
-            socket.drop()
-            await state(client, "connecting")
-            with trio.move_on_after(1):
-                await client.request(Ping())
-            assert client.statistics().requests == 0
-
-    run(main)
+    async with connected() as (_, client, socket):
+        with trio.move_on_after(1):
+            await client.request(TestMessage())
+        asked = await socket.asked("test_message")
+        assert client.statistics().requests == 0
+        socket.say("error", id=asked["id"], code="internal_error", detail="Too late.")
+        (late,) = await events(client, 1)
+        assert isinstance(late, Error)
+        socket.drop()
+        await state(client, "connecting")
+        with trio.move_on_after(1):
+            await client.request(Ping())
+        assert client.statistics().requests == 0
 
 
-def test_a_topic_that_is_refused_is_not_followed() -> None:
+async def test_a_topic_that_is_refused_is_not_followed() -> None:
     """The error is raised, and the next connection does not ask again."""
+    async with connected() as (_, client, socket):
 
-    async def main() -> None:
-        async with connected() as (_, client, socket):
+        async def refuse() -> None:
+            asked = await socket.asked("subscribe")
+            socket.say("error", id=asked["id"], code="unknown_topic", detail="None.")
 
-            async def refuse() -> None:
-                asked = await socket.asked("subscribe")
-                socket.say("error", id=asked["id"], code="unknown_topic", detail="None.")
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(refuse)
-                with pytest.raises(RefusedError, match="None"):
-                    await client.subscribe("nope")
-            assert client.statistics().topics == ()
-            assert [m["type"] for m in socket.sent] == ["subscribe"]
-
-    run(main)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refuse)
+            with pytest.raises(RefusedError, match="None"):
+                await client.subscribe("nope")
+        assert client.statistics().topics == ()
+        assert [m["type"] for m in socket.sent] == ["subscribe"]
 
 
-def test_leaving_writes_what_waits_and_says_goodbye() -> None:
+async def test_leaving_writes_what_waits_and_says_goodbye() -> None:
     """1000, after what was sent before; an exception of the block comes out as it is."""
-
-    async def main() -> None:
-        async with connected() as (_, client, socket):
-            await join(client, socket)
-            client._connection.tell(Ping())
-        assert socket.closed_with == 1000
-        assert socket.sent[-1]["type"] == "ping"
-        with pytest.raises(KeyError, match="mine"):
-            async with connected():
-                raise KeyError("mine")
-        before = trio.current_time()
-        async with connected() as (_, client, socket):
-            socket.is_stalled = True
-            client._connection.tell(Ping())
-        assert trio.current_time() - before == 2, "bounded, whatever the service does"
-
-    run(main)
+    async with connected() as (_, client, socket):
+        await join(client, socket)
+        client._connection.tell(Ping())
+    assert socket.closed_with == 1000
+    assert socket.sent[-1]["type"] == "ping"
+    with pytest.raises(KeyError, match="mine"):
+        async with connected():
+            raise KeyError("mine")
+    before = trio.current_time()
+    async with connected() as (_, client, socket):
+        socket.is_stalled = True
+        client._connection.tell(Ping())
+    assert trio.current_time() - before == 2, "bounded, whatever the service does"
 
 
-def test_a_client_ends_at_once_where_it_is_cancelled() -> None:
+async def test_a_client_ends_at_once_where_it_is_cancelled() -> None:
     """Connecting, waiting or live."""
-
-    async def main() -> None:
-        for failures in ([], [OSError("no")]):
-            network = FakeNetwork()
-            network.failures += failures
-            with trio.move_on_after(0.1):
-                async with orch.client.connect("http://service", dial=network.dial):
-                    await trio.sleep_forever()
-        assert trio.current_time() == pytest.approx(0.2)
-
-    run(main)
+    for failures in ([], [OSError("no")]):
+        network = FakeNetwork()
+        network.failures += failures
+        with trio.move_on_after(0.1):
+            async with orch.client.connect("http://service", dial=network.dial):
+                await trio.sleep_forever()
+    assert trio.current_time() == pytest.approx(0.2)
 
 
 PCM = bytes(range(200)) * 2

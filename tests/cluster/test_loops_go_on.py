@@ -14,98 +14,87 @@ from orch.cluster.runtime_settings import LOOK_EVERY
 from orch.cluster.survey import HEARTBEAT_EVERY, Survey
 from tests.cluster.test_runtime_settings import FakeWorker
 from tests.fakes.leases import MemoryLeases
-from tests.fakes.running import run
 from tests.fakes.survey import Wire
 
 ODD = [RecursionError("odd"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "odd"), ValueError("odd")]
 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-def test_a_lease_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+async def test_a_lease_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """It is not held meanwhile, for nobody knows whose it is."""
+    store = MemoryLeases()
+    usual, calls = store.take_lease, 0
 
-    async def main() -> None:
-        store = MemoryLeases()
-        usual, calls = store.take_lease, 0
+    async def take(name: str, holder: str, seconds: float) -> int | None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise error
+        return await usual(name, holder, seconds)
 
-        async def take(name: str, holder: str, seconds: float) -> int | None:
-            nonlocal calls
-            calls += 1
-            if calls == 1:
-                raise error
-            return await usual(name, holder, seconds)
+    monkeypatch.setattr(store, "take_lease", take)
+    leases = Leases(store, times=LeaseTimes(lasts=20, margin=8, renew_every=4, ask_every=2))
+    lease = leases.lease("work")
+    acting = trio.Event()
 
-        monkeypatch.setattr(store, "take_lease", take)
-        leases = Leases(store, times=LeaseTimes(lasts=20, margin=8, renew_every=4, ask_every=2))
-        lease = leases.lease("work")
-        acting = trio.Event()
+    async def act(_fence: int) -> Never:
+        acting.set()
+        await trio.sleep_forever()
 
-        async def act(_fence: int) -> Never:
-            acting.set()
-            await trio.sleep_forever()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(lease.hold, act)
-            await trio.testing.wait_all_tasks_blocked()
-            assert not lease.is_held
-            await acting.wait()
-            assert (lease.is_held, leases.boundary.failures) == (True, 1)
-            nursery.cancel_scope.cancel()
-
-    run(main)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lease.hold, act)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not lease.is_held
+        await acting.wait()
+        assert (lease.is_held, leases.boundary.failures) == (True, 1)
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-def test_the_settings_of_others_are_looked_at_again(
+async def test_the_settings_of_others_are_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    async def main() -> None:
-        wire = Wire()
-        worker = FakeWorker(wire, tmp_path, 0)
-        follow, calls = worker.runtime._follow, 0
+    wire = Wire()
+    worker = FakeWorker(wire, tmp_path, 0)
+    follow, calls = worker.runtime._follow, 0
 
-        async def odd(store: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls == 1:
-                raise error
-            return await follow(store)  # type: ignore[arg-type]
+    async def odd(store: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise error
+        return await follow(store)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(worker.runtime, "_follow", odd)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(worker.runtime.run)
-            await trio.sleep(2 * LOOK_EVERY)
-            assert (calls >= 2, worker.runtime.boundary.failures) == (True, 1)
-            nursery.cancel_scope.cancel()
-
-    run(main)
+    monkeypatch.setattr(worker.runtime, "_follow", odd)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(worker.runtime.run)
+        await trio.sleep(2 * LOOK_EVERY)
+        assert (calls >= 2, worker.runtime.boundary.failures) == (True, 1)
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-def test_an_answer_that_is_odd_leaves_its_worker_unheard_and_the_roll_is_called_again(
+async def test_an_answer_that_is_odd_leaves_its_worker_unheard_and_the_roll_is_called_again(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     class Odd:
         def decode(self, _data: object) -> object:
             raise error
 
-    async def main() -> None:
-        wire = Wire()
-        one, two = (wire.worker(f"w{place}", place) for place in range(2))
-        for each in (one, two):
-            each.register("twice", lambda question: msgspec.json.encode(2 * int(question)))
-        usual = survey._envelope
-        monkeypatch.setattr(survey, "_envelope", Odd())
-        asked = await one.collect("twice", b"2")
-        assert (len(asked.replies), [each.name for each in asked.missing]) == (1, ["w1"])
-        async with trio.open_nursery() as nursery:
-            await nursery.start(one.run)
-            await trio.sleep(HEARTBEAT_EVERY / 2)
-            monkeypatch.setattr(survey, "_envelope", usual)
-            await trio.sleep(2 * HEARTBEAT_EVERY)
-            assert [each.answered for each in one.statistics().workers] == [True, True]
-            nursery.cancel_scope.cancel()
-        assert isinstance(one, Survey)
-        assert one.boundary.failures >= 2
-
-    run(main)
+    wire = Wire()
+    one, two = (wire.worker(f"w{place}", place) for place in range(2))
+    for each in (one, two):
+        each.register("twice", lambda question: msgspec.json.encode(2 * int(question)))
+    usual = survey._envelope
+    monkeypatch.setattr(survey, "_envelope", Odd())
+    asked = await one.collect("twice", b"2")
+    assert (len(asked.replies), [each.name for each in asked.missing]) == (1, ["w1"])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(one.run)
+        await trio.sleep(HEARTBEAT_EVERY / 2)
+        monkeypatch.setattr(survey, "_envelope", usual)
+        await trio.sleep(2 * HEARTBEAT_EVERY)
+        assert [each.answered for each in one.statistics().workers] == [True, True]
+        nursery.cancel_scope.cancel()
+    assert isinstance(one, Survey)
+    assert one.boundary.failures >= 2

@@ -9,7 +9,6 @@ import trio
 from orch.cluster.survey import Survey
 from orch.cluster.workers import WorkerInfo, described
 from orch.problems import ProblemError
-from tests.fakes.running import run
 from tests.fakes.survey import Wire
 
 
@@ -24,110 +23,90 @@ def answers(asked: Any) -> list[Any]:
     return [msgspec.json.decode(each.data) for each in asked.replies]
 
 
-def test_the_embedded_engine_asks_itself() -> None:
+async def test_the_embedded_engine_asks_itself() -> None:
     """What is asked of all workers is asked of one process in the same way."""
-
-    async def main() -> None:
-        alone = doubling(Survey(host="x", pid=1))
-        asked = await alone.collect("twice", b"4")
-        assert answers(asked) == [[None, 8]]
-        assert (asked.replies[0].worker, asked.missing) == (alone.me, ())
-        assert await alone.request(alone.me.name, "twice", b"1") == b"[null,2]"
-        with pytest.raises(ProblemError) as caught:
-            await alone.request("another", "twice", b"1")
-        assert caught.value.code == "unknown_worker"
-        assert not alone.is_shared
-
-    run(main)
+    alone = doubling(Survey(host="x", pid=1))
+    asked = await alone.collect("twice", b"4")
+    assert answers(asked) == [[None, 8]]
+    assert (asked.replies[0].worker, asked.missing) == (alone.me, ())
+    assert await alone.request(alone.me.name, "twice", b"1") == b"[null,2]"
+    with pytest.raises(ProblemError) as caught:
+        await alone.request("another", "twice", b"1")
+    assert caught.value.code == "unknown_worker"
+    assert not alone.is_shared
 
 
-def test_all_workers_answer_the_asker_first_and_then_by_place() -> None:
+async def test_all_workers_answer_the_asker_first_and_then_by_place() -> None:
     """Whoever asks; one by name only that one."""
-
-    async def main() -> None:
-        wire = Wire()
-        workers = [doubling(wire.worker(f"w{place}", place)) for place in (0, 2, 1)]
-        assert answers(await workers[1].collect("twice", b"4")) == [[2, 8], [0, 8], [1, 8]]
-        assert await workers[0].request("w1", "twice", b"3") == b"[1,6]"
-
-    run(main)
+    wire = Wire()
+    workers = [doubling(wire.worker(f"w{place}", place)) for place in (0, 2, 1)]
+    assert answers(await workers[1].collect("twice", b"4")) == [[2, 8], [0, 8], [1, 8]]
+    assert await workers[0].request("w1", "twice", b"3") == b"[1,6]"
 
 
-def test_a_worker_that_is_there_and_silent_is_named() -> None:
+async def test_a_worker_that_is_there_and_silent_is_named() -> None:
     """As it said of itself at the last roll call; one that never has is named all the same."""
-
-    async def main() -> None:
-        wire = Wire()
-        one, two = doubling(wire.worker("w0", 0)), doubling(wire.worker("w1", 1))
-        two.describe = lambda: WorkerInfo(connections=7, amiss=("gateway",))
-        rolls: list[frozenset[str]] = []
-        one.on_heartbeat = rolls.append
-        changes: list[int] = []
-        one.on_change = lambda: changes.append(1)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(one.run)
-            await trio.sleep(1)
-            wire.silent = {"w1"}
-            asked = await one.collect("twice", b"4", within=5)
-            assert answers(asked) == [[0, 8]]
-            assert [described(each) for each in asked.missing] == ["Worker 1 at x (process 101)"]
-            with pytest.raises(ProblemError) as caught:
-                await one.request("w1", "twice", b"4", within=5)
-            assert caught.value.code == "worker_silent"
-            assert caught.value.detail == "Worker 1 at x (process 101) did not reply within 5 s."
-            await trio.sleep(10)
-            here, there = one.statistics().workers
-            assert (here.here, there.here, there.answered) == (True, False, False)
-            assert (there.brief.connections, there.brief.amiss) == (7, ("gateway",))
-            assert rolls[0] == {"w1"}
-            assert rolls[-1] == frozenset()
-            assert len(changes) == 2  # it came, and it fell silent; what stays as it was is no change
-            del wire.stores["w1"]
-            await trio.sleep(10)
-            assert len(one.statistics().workers) == 1
-            nursery.cancel_scope.cancel()
-        unheard = wire.worker("w2", 2)
-        wire.silent = {"w2", "w0"}
-        asked = await unheard.collect("roll", within=1)
-        assert [described(each) for each in asked.missing] == ["A worker (address unknown)"]
-
-    run(main)
-
-
-def test_while_nobody_can_be_asked_those_that_were_there_are_missing() -> None:
-    """This worker still answers; nobody is taken for gone."""
-
-    async def main() -> None:
-        wire = Wire()
-        one, _two = doubling(wire.worker("w0", 0)), doubling(wire.worker("w1", 1))
-        rolls: list[frozenset[str]] = []
-        one.on_heartbeat = rolls.append
-        async with trio.open_nursery() as nursery:
-            await nursery.start(one.run)
-            await trio.sleep(1)
-            wire.is_away = True
-            await trio.sleep(10)
-            asked = await one.collect("twice", b"4")
-            assert (answers(asked), [each.place for each in asked.missing]) == ([[0, 8]], [1])
-            assert rolls == [{"w1"}]
-            with pytest.raises(ProblemError):
-                await one.request("w1", "twice", b"4")
-            nursery.cancel_scope.cancel()
-
-    run(main)
-
-
-def test_a_worker_of_another_version_is_one_without_an_answer() -> None:
-    """While workers are replaced, some do not know the question, and some answer in other words."""
-
-    async def main() -> None:
-        wire = Wire()
-        one = doubling(wire.worker("w0", 0))
-        wire.worker("w1", 1)
-        wire.worker("w2", 2)
-        wire.stores["w2"].on_asked = lambda _: b"what?"
-        asked = await one.collect("twice", b"4")
+    wire = Wire()
+    one, two = doubling(wire.worker("w0", 0)), doubling(wire.worker("w1", 1))
+    two.describe = lambda: WorkerInfo(connections=7, amiss=("gateway",))
+    rolls: list[frozenset[str]] = []
+    one.on_heartbeat = rolls.append
+    changes: list[int] = []
+    one.on_change = lambda: changes.append(1)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(one.run)
+        await trio.sleep(1)
+        wire.silent = {"w1"}
+        asked = await one.collect("twice", b"4", within=5)
         assert answers(asked) == [[0, 8]]
-        assert {each.name for each in asked.missing} == {"w1", "w2"}
+        assert [described(each) for each in asked.missing] == ["Worker 1 at x (process 101)"]
+        with pytest.raises(ProblemError) as caught:
+            await one.request("w1", "twice", b"4", within=5)
+        assert caught.value.code == "worker_silent"
+        assert caught.value.detail == "Worker 1 at x (process 101) did not reply within 5 s."
+        await trio.sleep(10)
+        here, there = one.statistics().workers
+        assert (here.here, there.here, there.answered) == (True, False, False)
+        assert (there.brief.connections, there.brief.amiss) == (7, ("gateway",))
+        assert rolls[0] == {"w1"}
+        assert rolls[-1] == frozenset()
+        assert len(changes) == 2  # it came, and it fell silent; what stays as it was is no change
+        del wire.stores["w1"]
+        await trio.sleep(10)
+        assert len(one.statistics().workers) == 1
+        nursery.cancel_scope.cancel()
+    unheard = wire.worker("w2", 2)
+    wire.silent = {"w2", "w0"}
+    asked = await unheard.collect("roll", within=1)
+    assert [described(each) for each in asked.missing] == ["A worker (address unknown)"]
 
-    run(main)
+
+async def test_while_nobody_can_be_asked_those_that_were_there_are_missing() -> None:
+    """This worker still answers; nobody is taken for gone."""
+    wire = Wire()
+    one, _two = doubling(wire.worker("w0", 0)), doubling(wire.worker("w1", 1))
+    rolls: list[frozenset[str]] = []
+    one.on_heartbeat = rolls.append
+    async with trio.open_nursery() as nursery:
+        await nursery.start(one.run)
+        await trio.sleep(1)
+        wire.is_away = True
+        await trio.sleep(10)
+        asked = await one.collect("twice", b"4")
+        assert (answers(asked), [each.place for each in asked.missing]) == ([[0, 8]], [1])
+        assert rolls == [{"w1"}]
+        with pytest.raises(ProblemError):
+            await one.request("w1", "twice", b"4")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_worker_of_another_version_is_one_without_an_answer() -> None:
+    """While workers are replaced, some do not know the question, and some answer in other words."""
+    wire = Wire()
+    one = doubling(wire.worker("w0", 0))
+    wire.worker("w1", 1)
+    wire.worker("w2", 2)
+    wire.stores["w2"].on_asked = lambda _: b"what?"
+    asked = await one.collect("twice", b"4")
+    assert answers(asked) == [[0, 8]]
+    assert {each.name for each in asked.missing} == {"w1", "w2"}

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import trio
 
-from tests.fakes.running import run
 from tests.fakes.wires import answer, body_of, eventually, masked, serving, websocket, wire
+
+pytestmark = pytest.mark.real_time
 
 TEXT = 1
 NEXT = b"POST /next HTTP/1.1\r\nhost: x\r\ncontent-length: 40\r\n\r\n" + b"n" * 40
@@ -21,7 +22,7 @@ async def give_up(receive: Any) -> None:
 
 
 @pytest.mark.parametrize("first_body", [b"", b"b" * 30], ids=["behind_a_request", "its_body"])
-def test_a_request_that_is_refused_unread_leaves_the_next_one_whole(first_body: bytes) -> None:
+async def test_a_request_that_is_refused_unread_leaves_the_next_one_whole(first_body: bytes) -> None:
     """Behind a proxy they are different people's: none may be read as the rest of another's."""
     begun = trio.Event()
 
@@ -36,21 +37,18 @@ def test_a_request_that_is_refused_unread_leaves_the_next_one_whole(first_body: 
         await give_up(receive)
         await answer(send, b"no", status=401)
 
-    async def main() -> None:
-        async with serving(app) as server, wire(server) as client:
-            await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(first_body))
-            await begun.wait()
-            await client.send(first_body or NEXT)
-            assert await client.answer() == (401, b"no")
-            if first_body:
-                await client.send(NEXT)
-            assert await client.answer() == (200, b"n" * 40)
-            assert not server.statistics().refused
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server, wire(server) as client:
+        await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(first_body))
+        await begun.wait()
+        await client.send(first_body or NEXT)
+        assert await client.answer() == (401, b"no")
+        if first_body:
+            await client.send(NEXT)
+        assert await client.answer() == (200, b"n" * 40)
+        assert not server.statistics().refused
 
 
-def test_a_message_that_was_not_taken_is_the_next_one() -> None:
+async def test_a_message_that_was_not_taken_is_the_next_one() -> None:
     """Also where others are given a turn between two of many."""
     count = 64
     told: list[str] = []
@@ -68,10 +66,7 @@ def test_a_message_that_was_not_taken_is_the_next_one() -> None:
             told.append(message["text"])
         await send({"type": "websocket.close", "code": 1000})
 
-    async def main() -> None:
-        async with serving(app) as server, websocket(server) as client:
-            await client.send(b"".join(masked(TEXT, str(number).encode()) for number in range(count)))
-            assert await client.close_code() == 1000
-            assert told == [str(number) for number in range(count)]
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server, websocket(server) as client:
+        await client.send(b"".join(masked(TEXT, str(number).encode()) for number in range(count)))
+        assert await client.close_code() == 1000
+        assert told == [str(number) for number in range(count)]

@@ -7,7 +7,8 @@ import trio
 
 from orch.front.hypercorn.server import HypercornServer
 from orch.front.server import Server
-from tests.fakes.running import run
+
+pytestmark = pytest.mark.real_time
 
 
 async def answer(scope: object, receive: object, send: object) -> None:
@@ -17,32 +18,28 @@ async def answer(scope: object, receive: object, send: object) -> None:
 
 @pytest.mark.parametrize("serving", [HypercornServer, Server])
 @pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
-def test_a_client_that_leaves_without_a_request_leaves_nothing_behind(
+async def test_a_client_that_leaves_without_a_request_leaves_nothing_behind(
     said: bytes, serving: type[HypercornServer | Server]
 ) -> None:
     """Its connection does not wait for the time-out of idle ones."""
-
-    async def main() -> None:
-        stopping = trio.Event()
-        front = serving(
-            answer,
-            host="127.0.0.1",
-            port=0,
-            stopping=stopping,
-            drain=trio.lowlevel.checkpoint,
-            grace=lambda: 60.0,
-        )
-        async with trio.open_nursery() as nursery:
-            await nursery.start(front.run)
-            port = int(front.bound[0].rpartition(":")[2])
-            for _ in range(3):
-                async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-                    await stream.send_all(said)
-            while front.statistics().accepted < 3 or front.statistics().open:
-                await trio.testing.wait_all_tasks_blocked(0.01)
-            stopping.set()
-
-    run(main, virtual=False, limit=20)
+    stopping = trio.Event()
+    front = serving(
+        answer,
+        host="127.0.0.1",
+        port=0,
+        stopping=stopping,
+        drain=trio.lowlevel.checkpoint,
+        grace=lambda: 60.0,
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(front.run)
+        port = int(front.bound[0].rpartition(":")[2])
+        for _ in range(3):
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                await stream.send_all(said)
+        while front.statistics().accepted < 3 or front.statistics().open:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        stopping.set()
 
 
 async def come_and_go(port: int) -> None:
@@ -53,7 +50,9 @@ async def come_and_go(port: int) -> None:
 
 
 @pytest.mark.parametrize("serving", [HypercornServer, Server])
-def test_a_stop_refuses_who_comes_and_answers_who_is_there(serving: type[HypercornServer | Server]) -> None:
+async def test_a_stop_refuses_who_comes_and_answers_who_is_there(
+    serving: type[HypercornServer | Server],
+) -> None:
     """A new connection does not hang until the last answer is given; that answer is given."""
     asked, may_answer = trio.Event(), trio.Event()
 
@@ -63,26 +62,23 @@ def test_a_stop_refuses_who_comes_and_answers_who_is_there(serving: type[Hyperco
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    async def main() -> None:
-        stopping = trio.Event()
-        front = serving(
-            slow,
-            host="127.0.0.1",
-            port=0,
-            stopping=stopping,
-            drain=trio.lowlevel.checkpoint,
-            grace=lambda: 60.0,
-        )
-        async with trio.open_nursery() as nursery:
-            await nursery.start(front.run)
-            port = int(front.bound[0].rpartition(":")[2])
-            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-                await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-                await asked.wait()
-                stopping.set()
-                with pytest.raises(OSError, match="all attempts to connect"):
-                    await come_and_go(port)
-                may_answer.set()
-                assert (await stream.receive_some()).startswith(b"HTTP/1.1 204")
-
-    run(main, virtual=False, limit=20)
+    stopping = trio.Event()
+    front = serving(
+        slow,
+        host="127.0.0.1",
+        port=0,
+        stopping=stopping,
+        drain=trio.lowlevel.checkpoint,
+        grace=lambda: 60.0,
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(front.run)
+        port = int(front.bound[0].rpartition(":")[2])
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asked.wait()
+            stopping.set()
+            with pytest.raises(OSError, match="all attempts to connect"):
+                await come_and_go(port)
+            may_answer.set()
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 204")

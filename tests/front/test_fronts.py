@@ -12,7 +12,8 @@ from orch.capacity import fit
 from orch.front.admission import Admission
 from orch.front.hypercorn.server import HypercornServer
 from orch.front.server import Server
-from tests.fakes.running import run
+
+pytestmark = pytest.mark.real_time
 
 Kind = type[HypercornServer] | type[Server]
 
@@ -97,17 +98,13 @@ async def get(stream: trio.SocketStream, path: str) -> bytes:
     return answer
 
 
-def test_requests_are_answered_over_one_kept_connection(kind: Kind) -> None:
+async def test_requests_are_answered_over_one_kept_connection(kind: Kind) -> None:
     """Keep-alive works, and each request reaches the application."""
-
-    async def main() -> None:
-        async with front(kind, hello) as (serving, _), client(serving) as stream:
-            assert b"200" in await get(stream, "/one")
-            assert b"200" in await get(stream, "/two")
-            assert serving.statistics().open == 1
-            assert serving.statistics().accepted == 1
-
-    run(main, virtual=False)
+    async with front(kind, hello) as (serving, _), client(serving) as stream:
+        assert b"200" in await get(stream, "/one")
+        assert b"200" in await get(stream, "/two")
+        assert serving.statistics().open == 1
+        assert serving.statistics().accepted == 1
 
 
 async def listens(scope: Any, receive: Any, send: Any) -> None:
@@ -124,99 +121,79 @@ async def listens(scope: Any, receive: Any, send: Any) -> None:
         nursery.cancel_scope.cancel()
 
 
-def test_a_connection_that_is_to_be_closed_is_closed(kind: Kind) -> None:
+async def test_a_connection_that_is_to_be_closed_is_closed(kind: Kind) -> None:
     """A client that reads to the end (HTTP/1.0, ``Connection: close``) gets one, whatever the app does."""
-
-    async def main() -> None:
-        async with front(kind, listens) as (serving, _), client(serving) as stream:
-            await stream.send_all(b"GET /one HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            answer = b""
-            async for part in stream:
-                answer += part
-            assert answer.endswith(b"/one")
-
-    run(main, virtual=False, limit=20)
+    async with front(kind, listens) as (serving, _), client(serving) as stream:
+        await stream.send_all(b"GET /one HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        answer = b""
+        async for part in stream:
+            answer += part
+        assert answer.endswith(b"/one")
 
 
-def test_a_client_that_has_stopped_reading_does_not_hold_the_stop_up(kind: Kind) -> None:
+async def test_a_client_that_has_stopped_reading_does_not_hold_the_stop_up(kind: Kind) -> None:
     """Its socket is closed under it once the grace is over; everything is closed and counted."""
-
-    async def main() -> None:
-        async with front(kind, flood) as (serving, stopping):
-            stream = await trio.open_tcp_stream("127.0.0.1", port(serving))
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            await stream.send_all(
-                b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-                b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            )
-            assert await stream.receive_some(10) == b"HTTP/1.1 1"
-            await trio.testing.wait_all_tasks_blocked(0.2)
-            stopping.set()
-        statistics = serving.statistics()
-        assert (statistics.open, statistics.closed_by_force) == (0, 1)
-        await stream.aclose()
-
-    run(main, virtual=False, limit=20)
+    async with front(kind, flood) as (serving, stopping):
+        stream = await trio.open_tcp_stream("127.0.0.1", port(serving))
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await stream.send_all(
+            b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert await stream.receive_some(10) == b"HTTP/1.1 1"
+        await trio.testing.wait_all_tasks_blocked(0.2)
+        stopping.set()
+    statistics = serving.statistics()
+    assert (statistics.open, statistics.closed_by_force) == (0, 1)
+    await stream.aclose()
 
 
-def test_an_idle_kept_connection_does_not_use_up_the_grace(kind: Kind) -> None:
+async def test_an_idle_kept_connection_does_not_use_up_the_grace(kind: Kind) -> None:
     """A browser that keeps a connection open is told to go, not waited for."""
-
-    async def main() -> None:
-        async with front(kind, hello, grace=60) as (serving, stopping), client(serving) as stream:
-            await get(stream, "/one")
-            stopping.set()
-            assert await stream.receive_some() == b""
-        assert serving.statistics().open == 0
-
-    run(main, virtual=False, limit=20)
+    async with front(kind, hello, grace=60) as (serving, stopping), client(serving) as stream:
+        await get(stream, "/one")
+        stopping.set()
+        assert await stream.receive_some() == b""
+    assert serving.statistics().open == 0
 
 
-def test_a_restart_listens_on_the_same_port_again(kind: Kind) -> None:
+async def test_a_restart_listens_on_the_same_port_again(kind: Kind) -> None:
     """Port 0 is chosen once; clients find the service where it was."""
+    serving = kind(
+        hello,
+        host="127.0.0.1",
+        port=0,
+        stopping=trio.Event(),
+        drain=trio.lowlevel.checkpoint,
+        grace=lambda: 0.1,
+    )
+    ports = []
+    for _ in range(2):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serving.run)
+            ports.append(port(serving))
+            async with client(serving) as stream:
+                assert b"200" in await get(stream, "/")
+            nursery.cancel_scope.cancel()
+    assert ports[0] == ports[1]
 
-    async def main() -> None:
-        serving = kind(
+
+async def test_a_port_that_is_taken_is_an_error_of_the_branch(kind: Kind) -> None:
+    """The tree's policy meets it; nothing is swallowed."""
+    async with front(kind, hello) as (serving, _):
+        other = kind(
             hello,
             host="127.0.0.1",
-            port=0,
+            port=port(serving),
             stopping=trio.Event(),
             drain=trio.lowlevel.checkpoint,
             grace=lambda: 0.1,
         )
-        ports = []
-        for _ in range(2):
-            async with trio.open_nursery() as nursery:
-                await nursery.start(serving.run)
-                ports.append(port(serving))
-                async with client(serving) as stream:
-                    assert b"200" in await get(stream, "/")
-                nursery.cancel_scope.cancel()
-        assert ports[0] == ports[1]
-
-    run(main, virtual=False)
+        with pytest.raises(OSError, match="in use"):
+            await other.run()
 
 
-def test_a_port_that_is_taken_is_an_error_of_the_branch(kind: Kind) -> None:
-    """The tree's policy meets it; nothing is swallowed."""
-
-    async def main() -> None:
-        async with front(kind, hello) as (serving, _):
-            other = kind(
-                hello,
-                host="127.0.0.1",
-                port=port(serving),
-                stopping=trio.Event(),
-                drain=trio.lowlevel.checkpoint,
-                grace=lambda: 0.1,
-            )
-            with pytest.raises(OSError, match="in use"):
-                await other.run()
-
-    run(main, virtual=False)
-
-
-def test_a_websocket_whose_client_is_gone_is_over_at_once(kind: Kind) -> None:
+async def test_a_websocket_whose_client_is_gone_is_over_at_once(kind: Kind) -> None:
     """It does not linger until the next ping would have been due."""
 
     async def accept(scope: Any, receive: Any, send: Any) -> None:
@@ -225,43 +202,37 @@ def test_a_websocket_whose_client_is_gone_is_over_at_once(kind: Kind) -> None:
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    async def main() -> None:
-        async with front(kind, accept, grace=60) as (serving, stopping):
-            async with client(serving) as stream:
-                await stream.send_all(
-                    b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-                    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-                )
-                assert await stream.receive_some(10) == b"HTTP/1.1 1"
-            stopping.set()
-        assert serving.statistics().open == 0
-        assert serving.statistics().closed_by_force == 0
-
-    run(main, virtual=False, limit=20)
+    async with front(kind, accept, grace=60) as (serving, stopping):
+        async with client(serving) as stream:
+            await stream.send_all(
+                b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+                b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            assert await stream.receive_some(10) == b"HTTP/1.1 1"
+        stopping.set()
+    assert serving.statistics().open == 0
+    assert serving.statistics().closed_by_force == 0
 
 
-def test_clients_beyond_what_there_is_room_for_are_told_to_come_later(kind: Kind) -> None:
+async def test_clients_beyond_what_there_is_room_for_are_told_to_come_later(kind: Kind) -> None:
     """Each connection counts, whatever it is for; who is there is served, and who goes makes room."""
     capacity = fit(files=4, asked=10, own=4)
 
-    async def main() -> None:
-        admission = Admission(lambda: capacity, lambda: 0, lambda _host: True)
-        async with front(kind, hello, admission=admission) as (serving, _):
-            async with client(serving) as one, client(serving) as two:
-                assert (await get(one, "/one")).endswith(b"/one")
-                assert (await get(two, "/two")).endswith(b"/two")
-                async with client(serving) as third:
-                    await third.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-                    refused = b""
-                    while part := await third.receive_some():
-                        refused += part
-                    assert refused.startswith(b"HTTP/1.1 503 ")
-                    assert b"too_many_connections" in refused
-                assert (await get(one, "/again")).endswith(b"/again")
-            with trio.fail_after(60):
-                while admission.is_full:  # noqa: ASYNC110 - the front has no event for it
-                    await trio.sleep(0.01)
-            async with client(serving) as later:
-                assert (await get(later, "/later")).endswith(b"/later")
-
-    run(main, virtual=False)
+    admission = Admission(lambda: capacity, lambda: 0, lambda _host: True)
+    async with front(kind, hello, admission=admission) as (serving, _):
+        async with client(serving) as one, client(serving) as two:
+            assert (await get(one, "/one")).endswith(b"/one")
+            assert (await get(two, "/two")).endswith(b"/two")
+            async with client(serving) as third:
+                await third.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                refused = b""
+                while part := await third.receive_some():
+                    refused += part
+                assert refused.startswith(b"HTTP/1.1 503 ")
+                assert b"too_many_connections" in refused
+            assert (await get(one, "/again")).endswith(b"/again")
+        with trio.fail_after(60):
+            while admission.is_full:  # noqa: ASYNC110 - the front has no event for it
+                await trio.sleep(0.01)
+        async with client(serving) as later:
+            assert (await get(later, "/later")).endswith(b"/later")

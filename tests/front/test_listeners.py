@@ -8,94 +8,83 @@ import trio
 
 from orch.front.listeners import NEIGHBOUR_WAIT, NeighbourListener, listeners
 from orch.sockets import AddressError, addresses, open_groups
-from tests.fakes.running import run
+
+pytestmark = pytest.mark.real_time
 
 
 def port_of(sock: socket.socket) -> int:
     return int(sock.getsockname()[1])
 
 
-def test_a_neighbours_connection_is_taken_only_after_it_has_waited() -> None:
+async def test_a_neighbours_connection_is_taken_only_after_it_has_waited() -> None:
     """Its own worker has time to; then whoever is free takes it, and those behind it at once."""
-
-    async def main() -> None:
-        ((bound,),) = open_groups("127.0.0.1", 0, 1)
-        with closing(bound):
-            async with NeighbourListener(bound.dup()) as listener:
-                came = trio.current_time()
-                streams = [await trio.open_tcp_stream("127.0.0.1", port_of(bound)) for _ in range(3)]
-                accepted = [await listener.accept()]
-                assert trio.current_time() - came >= NEIGHBOUR_WAIT
-                with trio.fail_after(60):
-                    accepted += [await listener.accept() for _ in range(2)]
-                for stream in streams:
-                    await stream.send_all(b"x")
-                assert [await stream.receive_some() for stream in accepted] == [b"x"] * 3
-                for stream in (*streams, *accepted):
-                    await stream.aclose()
-
-    run(main, virtual=False, limit=30)
+    ((bound,),) = open_groups("127.0.0.1", 0, 1)
+    with closing(bound):
+        async with NeighbourListener(bound.dup()) as listener:
+            came = trio.current_time()
+            streams = [await trio.open_tcp_stream("127.0.0.1", port_of(bound)) for _ in range(3)]
+            accepted = [await listener.accept()]
+            assert trio.current_time() - came >= NEIGHBOUR_WAIT
+            with trio.fail_after(60):
+                accepted += [await listener.accept() for _ in range(2)]
+            for stream in streams:
+                await stream.send_all(b"x")
+            assert [await stream.receive_some() for stream in accepted] == [b"x"] * 3
+            for stream in (*streams, *accepted):
+                await stream.aclose()
 
 
-def test_what_its_own_worker_has_taken_is_left_alone() -> None:
+async def test_what_its_own_worker_has_taken_is_left_alone() -> None:
     """A neighbour that was woken finds nothing, and waits for the next."""
+    ((bound,),) = open_groups("127.0.0.1", 0, 1)
+    with closing(bound):
+        own, neighbour = listeners([bound], [bound])
+        async with own, neighbour, trio.open_nursery() as nursery:
+            taken = trio.Event()
 
-    async def main() -> None:
-        ((bound,),) = open_groups("127.0.0.1", 0, 1)
-        with closing(bound):
-            own, neighbour = listeners([bound], [bound])
-            async with own, neighbour, trio.open_nursery() as nursery:
-                taken = trio.Event()
+            async def wait() -> None:
+                async with await neighbour.accept():
+                    taken.set()
 
-                async def wait() -> None:
-                    async with await neighbour.accept():
-                        taken.set()
+            nursery.start_soon(wait)
+            accepted = trio.Event()
 
-                nursery.start_soon(wait)
+            async def accept() -> None:
+                async with await own.accept():
+                    accepted.set()
+                    await trio.sleep(2 * NEIGHBOUR_WAIT)
+
+            for _ in range(3):
                 accepted = trio.Event()
-
-                async def accept() -> None:
-                    async with await own.accept():
-                        accepted.set()
-                        await trio.sleep(2 * NEIGHBOUR_WAIT)
-
-                for _ in range(3):
-                    accepted = trio.Event()
-                    async with trio.open_nursery() as accepting:
-                        accepting.start_soon(accept)
-                        await trio.testing.wait_all_tasks_blocked()
-                        async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)):
-                            await accepted.wait()
-                assert not taken.is_set()
-                async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)):
-                    await taken.wait()
-
-    run(main, virtual=False, limit=30)
-
-
-def test_closing_a_listener_ends_its_wait_and_leaves_the_socket_open() -> None:
-    """A worker that leaves takes nothing with it that others hold."""
-
-    async def main() -> None:
-        ((bound,),) = open_groups("127.0.0.1", 0, 1)
-        with closing(bound):
-            (listener,) = listeners([], [bound])
-            async with trio.open_nursery() as nursery:
-
-                async def wait() -> None:
-                    with pytest.raises(trio.ClosedResourceError):
-                        await listener.accept()
-
-                nursery.start_soon(wait)
-                await trio.testing.wait_all_tasks_blocked()
-                await listener.aclose()
-            with pytest.raises(trio.ClosedResourceError):
-                await listener.accept()
-            await listener.aclose()
+                async with trio.open_nursery() as accepting:
+                    accepting.start_soon(accept)
+                    await trio.testing.wait_all_tasks_blocked()
+                    async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)):
+                        await accepted.wait()
+            assert not taken.is_set()
             async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)):
-                pass
+                await taken.wait()
 
-    run(main, virtual=False, limit=30)
+
+async def test_closing_a_listener_ends_its_wait_and_leaves_the_socket_open() -> None:
+    """A worker that leaves takes nothing with it that others hold."""
+    ((bound,),) = open_groups("127.0.0.1", 0, 1)
+    with closing(bound):
+        (listener,) = listeners([], [bound])
+        async with trio.open_nursery() as nursery:
+
+            async def wait() -> None:
+                with pytest.raises(trio.ClosedResourceError):
+                    await listener.accept()
+
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            await listener.aclose()
+        with pytest.raises(trio.ClosedResourceError):
+            await listener.accept()
+        await listener.aclose()
+        async with await trio.open_tcp_stream("127.0.0.1", port_of(bound)):
+            pass
 
 
 def test_all_groups_listen_at_the_same_port() -> None:

@@ -13,7 +13,6 @@ from orch.problems import ProblemError
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
 from tests.fakes.gateway import Browser, GatewayRig, Serve, answering, gateway_rig, ok, read_request
-from tests.fakes.running import run
 
 AUDIO = "audio-service"
 
@@ -72,201 +71,168 @@ async def busy(stream: trio.abc.Stream) -> None:
 
 
 @pytest.mark.parametrize("bad", [fail, hang, close, garble, cut, busy])
-def test_what_one_client_sends_closes_the_back_end_to_nobody(bad: Serve) -> None:
+async def test_what_one_client_sends_closes_the_back_end_to_nobody(bad: Serve) -> None:
     """Whatever the back end does to it: fail, hang, close, answer garbage, break off, refuse."""
-
-    async def main() -> None:
-        async with gateway_rig(timeout=2, retries=0) as rig:
-            rig.network.servers["a:1"] = by_path(bad)
-            for _ in range(20):
-                await through(rig, Browser("POST", "/api/audio/bad", b"x"))
-            assert lane(rig, Flow.REQUESTS).breaker == "closed"
-            assert lane(rig, Flow.CAPTIONS).consecutive_failures == 0
-            other = await through(
-                rig, Browser("POST", "/api/audio/transcribe", b"x", client=("198.51.100.1", 1))
-            )
-            assert (await through(rig, other)).status == 200
-            assert await caption(rig) == 200
-
-    run(main)
+    async with gateway_rig(timeout=2, retries=0) as rig:
+        rig.network.servers["a:1"] = by_path(bad)
+        for _ in range(20):
+            await through(rig, Browser("POST", "/api/audio/bad", b"x"))
+        assert lane(rig, Flow.REQUESTS).breaker == "closed"
+        assert lane(rig, Flow.CAPTIONS).consecutive_failures == 0
+        other = await through(rig, Browser("POST", "/api/audio/transcribe", b"x", client=("198.51.100.1", 1)))
+        assert (await through(rig, other)).status == 200
+        assert await caption(rig) == 200
 
 
-def test_clients_who_all_fail_show_that_it_is_the_instance() -> None:
+async def test_clients_who_all_fail_show_that_it_is_the_instance() -> None:
     """Then the rest are told at once; captions go on as long as captions work."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = by_path(fail)
-            for number in range(5):
-                client = (f"198.51.100.{number}", 1)
-                await through(rig, Browser("POST", "/api/audio/bad", b"x", client=client))
-            assert lane(rig, Flow.REQUESTS).breaker == "open"
-            refused = await through(rig, Browser("POST", "/api/audio/transcribe", b"x"))
-            assert (refused.status, refused.headers[b"retry-after"]) == (503, b"10")
-            assert await caption(rig) == 200
-            assert lane(rig, Flow.CAPTIONS).breaker == "closed"
-            assert rig.gateway.statistics().instances[0].usable
-            event = rig.events.latest()[0]
-            assert event.text.startswith("http://a:1 failed 5 times in a row. It gets no requests of clients")
-            # One bad upload a cooldown keeps nobody out.
-            await trio.sleep(10)
-            await through(rig, Browser("POST", "/api/audio/bad", b"x", client=("198.51.100.0", 1)))
-            assert lane(rig, Flow.REQUESTS).breaker == "half_open"
-            assert (await through(rig, Browser("POST", "/api/audio/transcribe", b"x"))).status == 200
-            assert lane(rig, Flow.REQUESTS).breaker == "closed"
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = by_path(fail)
+        for number in range(5):
+            client = (f"198.51.100.{number}", 1)
+            await through(rig, Browser("POST", "/api/audio/bad", b"x", client=client))
+        assert lane(rig, Flow.REQUESTS).breaker == "open"
+        refused = await through(rig, Browser("POST", "/api/audio/transcribe", b"x"))
+        assert (refused.status, refused.headers[b"retry-after"]) == (503, b"10")
+        assert await caption(rig) == 200
+        assert lane(rig, Flow.CAPTIONS).breaker == "closed"
+        assert rig.gateway.statistics().instances[0].usable
+        event = rig.events.latest()[0]
+        assert event.text.startswith("http://a:1 failed 5 times in a row. It gets no requests of clients")
+        # One bad upload a cooldown keeps nobody out.
+        await trio.sleep(10)
+        await through(rig, Browser("POST", "/api/audio/bad", b"x", client=("198.51.100.0", 1)))
+        assert lane(rig, Flow.REQUESTS).breaker == "half_open"
+        assert (await through(rig, Browser("POST", "/api/audio/transcribe", b"x"))).status == 200
+        assert lane(rig, Flow.REQUESTS).breaker == "closed"
 
 
-def test_the_addresses_of_one_ipv6_network_are_one_client() -> None:
+async def test_the_addresses_of_one_ipv6_network_are_one_client() -> None:
     """Whoever has a /64 has as many addresses as they like."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = by_path(fail)
-            for number in range(50):
-                client = (f"2001:db8:0:1::{number:x}", 1)
-                await through(rig, Browser("POST", "/api/audio/bad", b"x", client=client))
-            assert lane(rig, Flow.REQUESTS).breaker == "closed"
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = by_path(fail)
+        for number in range(50):
+            client = (f"2001:db8:0:1::{number:x}", 1)
+            await through(rig, Browser("POST", "/api/audio/bad", b"x", client=client))
+        assert lane(rig, Flow.REQUESTS).breaker == "closed"
 
 
-def test_a_back_end_that_is_not_there_is_left_alone_by_either_flow() -> None:
+async def test_a_back_end_that_is_not_there_is_left_alone_by_either_flow() -> None:
     """Nothing was sent, so nothing that was sent is the reason; each flow finds out for itself."""
-
-    async def main() -> None:
-        async with gateway_rig(retries=0) as rig:
-            for _ in range(5):
-                assert (await through(rig, Browser("POST", "/api/audio/x", b"x"))).status == 503
-            assert lane(rig, Flow.REQUESTS).breaker == "open"
-            assert lane(rig, Flow.CAPTIONS).breaker == "closed"
-            for _ in range(5):
-                with pytest.raises(ProblemError):
-                    await caption(rig)
-            assert lane(rig, Flow.CAPTIONS).breaker == "open"
-
-    run(main)
+    async with gateway_rig(retries=0) as rig:
+        for _ in range(5):
+            assert (await through(rig, Browser("POST", "/api/audio/x", b"x"))).status == 503
+        assert lane(rig, Flow.REQUESTS).breaker == "open"
+        assert lane(rig, Flow.CAPTIONS).breaker == "closed"
+        for _ in range(5):
+            with pytest.raises(ProblemError):
+                await caption(rig)
+        assert lane(rig, Flow.CAPTIONS).breaker == "open"
 
 
-def test_requests_that_fill_their_share_leave_captions_theirs() -> None:
+async def test_requests_that_fill_their_share_leave_captions_theirs() -> None:
     """All of the requests' connections busy and their queue full: a caption waits for nothing."""
-
-    async def main() -> None:
-        share = {"connections": 3, "waiting": 2}
-        async with gateway_rig(requests=share, captions={"connections": 2, "waiting": 1}) as rig:
-            rig.network.servers["a:1"] = by_path(hang)
-            async with trio.open_nursery() as nursery:
-                for _ in range(5):
-                    nursery.start_soon(through, rig, Browser("POST", "/api/audio/slow", b"x"))
-                await trio.testing.wait_all_tasks_blocked()
-                full = lane(rig, Flow.REQUESTS)
-                assert (full.busy, full.connections, full.waiting, full.waiting_limit) == (3, 3, 2, 2)
-                began = trio.current_time()
-                assert await caption(rig) == 200
-                assert trio.current_time() == began
-                over = await through(rig, Browser("POST", "/api/audio/slow", b"x"))
-                assert over.status == 503
-                assert b'"overloaded"' in over.body
-                assert over.headers[b"retry-after"] == b"1"
-                nursery.cancel_scope.cancel()
-
-    run(main)
+    share = {"connections": 3, "waiting": 2}
+    async with gateway_rig(requests=share, captions={"connections": 2, "waiting": 1}) as rig:
+        rig.network.servers["a:1"] = by_path(hang)
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(through, rig, Browser("POST", "/api/audio/slow", b"x"))
+            await trio.testing.wait_all_tasks_blocked()
+            full = lane(rig, Flow.REQUESTS)
+            assert (full.busy, full.connections, full.waiting, full.waiting_limit) == (3, 3, 2, 2)
+            began = trio.current_time()
+            assert await caption(rig) == 200
+            assert trio.current_time() == began
+            over = await through(rig, Browser("POST", "/api/audio/slow", b"x"))
+            assert over.status == 503
+            assert b'"overloaded"' in over.body
+            assert over.headers[b"retry-after"] == b"1"
+            nursery.cancel_scope.cancel()
 
 
-def test_what_waits_in_our_own_queue_is_never_the_back_end_s_failure() -> None:
+async def test_what_waits_in_our_own_queue_is_never_the_back_end_s_failure() -> None:
     """Its time runs out: 503 overloaded, no failure, no latency, no check of the back end."""
+    answered = trio.Event()
 
-    async def main() -> None:
-        answered = trio.Event()
+    async def slow(stream: trio.abc.Stream) -> None:
+        await answered.wait()
+        await stream.send_all(ok())
 
-        async def slow(stream: trio.abc.Stream) -> None:
-            await answered.wait()
-            await stream.send_all(ok())
+    async with gateway_rig(timeout=5, requests={"connections": 1, "waiting": 10}, retries=0) as rig:
+        rig.network.servers["a:1"] = by_path(slow)
+        found: list[Browser] = []
 
-        async with gateway_rig(timeout=5, requests={"connections": 1, "waiting": 10}, retries=0) as rig:
-            rig.network.servers["a:1"] = by_path(slow)
-            found: list[Browser] = []
+        async def ask() -> None:
+            found.append(await through(rig, Browser("POST", "/api/audio/slow", b"x")))
 
-            async def ask() -> None:
-                found.append(await through(rig, Browser("POST", "/api/audio/slow", b"x")))
-
-            async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.sleep(4)
+            for _ in range(6):
                 nursery.start_soon(ask)
-                await trio.sleep(4)
-                for _ in range(6):
-                    nursery.start_soon(ask)
-                await trio.sleep(0.5)
-                # The first one's time is over at 5 s; those behind it wait until 9 s for one that hangs.
-            assert [browser.status for browser in found].count(504) <= 2
-            assert [browser.status for browser in found].count(503) >= 5
-            now = lane(rig, Flow.REQUESTS)
-            assert now.consecutive_failures <= 2
-            assert now.requests <= 2
-            assert now.breaker == "closed"
-            assert all(b'"overloaded"' in browser.body for browser in found if browser.status == 503)
-
-    run(main)
+            await trio.sleep(0.5)
+            # The first one's time is over at 5 s; those behind it wait until 9 s for one that hangs.
+        assert [browser.status for browser in found].count(504) <= 2
+        assert [browser.status for browser in found].count(503) >= 5
+        now = lane(rig, Flow.REQUESTS)
+        assert now.consecutive_failures <= 2
+        assert now.requests <= 2
+        assert now.breaker == "closed"
+        assert all(b'"overloaded"' in browser.body for browser in found if browser.status == 503)
 
 
-def test_a_caption_that_waits_in_our_own_queue_blames_nobody_either() -> None:
+async def test_a_caption_that_waits_in_our_own_queue_blames_nobody_either() -> None:
     """The service's own flow has a queue too."""
+    async with gateway_rig(timeout=5, captions={"connections": 1, "waiting": 10}, retries=0) as rig:
 
-    async def main() -> None:
-        async with gateway_rig(timeout=5, captions={"connections": 1, "waiting": 10}, retries=0) as rig:
+        async def hanging(stream: trio.abc.Stream) -> None:
+            await read_request(stream)
+            await trio.sleep_forever()
 
-            async def hanging(stream: trio.abc.Stream) -> None:
-                await read_request(stream)
-                await trio.sleep_forever()
+        rig.network.servers["a:1"] = hanging
+        codes: list[str] = []
 
-            rig.network.servers["a:1"] = hanging
-            codes: list[str] = []
+        async def ask() -> None:
+            try:
+                await caption(rig)
+            except ProblemError as error:
+                codes.append(error.code)
 
-            async def ask() -> None:
-                try:
-                    await caption(rig)
-                except ProblemError as error:
-                    codes.append(error.code)
-
-            async with trio.open_nursery() as nursery:
-                for _ in range(4):
-                    nursery.start_soon(ask)
-            assert sorted(codes) == ["gateway_timeout", "overloaded", "overloaded", "overloaded"]
-            assert lane(rig, Flow.CAPTIONS).consecutive_failures == 1
-
-    run(main)
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(ask)
+        assert sorted(codes) == ["gateway_timeout", "overloaded", "overloaded", "overloaded"]
+        assert lane(rig, Flow.CAPTIONS).consecutive_failures == 1
 
 
-def test_a_shortage_of_our_own_is_told_as_our_own() -> None:
+async def test_a_shortage_of_our_own_is_told_as_our_own() -> None:
     """503 own_shortage with words for a guest, an event for operators, and nothing against the instance."""
 
-    async def main() -> None:
-        async def short(_: object) -> Any:
-            raise OSError(errno.EMFILE, "Too many open files")
+    async def short(_: object) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
 
-        async with gateway_rig() as rig:
-            for each in rig.gateway._backends.lanes():
-                each.upstream._connect = short
-            for _ in range(10):
-                browser = await through(rig, Browser("POST", "/api/audio/x", b"x"))
-                assert (browser.status, b'"own_shortage"' in browser.body) == (503, True)
-                assert b"descriptor" not in browser.body
-                assert b"retry-after" in browser.headers
-                with pytest.raises(ProblemError) as caught:
-                    await caption(rig)
-                assert caught.value.code == "own_shortage"
-            for flow in Flow:
-                assert lane(rig, flow).breaker == "closed"
-                assert lane(rig, flow).consecutive_failures == 0
-                assert lane(rig, flow).requests == 0
-            assert rig.health.noted == []
-            assert "out of file descriptors" in rig.events.latest()[0].text
-
-    run(main)
+    async with gateway_rig() as rig:
+        for each in rig.gateway._backends.lanes():
+            each.upstream._connect = short
+        for _ in range(10):
+            browser = await through(rig, Browser("POST", "/api/audio/x", b"x"))
+            assert (browser.status, b'"own_shortage"' in browser.body) == (503, True)
+            assert b"descriptor" not in browser.body
+            assert b"retry-after" in browser.headers
+            with pytest.raises(ProblemError) as caught:
+                await caption(rig)
+            assert caught.value.code == "own_shortage"
+        for flow in Flow:
+            assert lane(rig, flow).breaker == "closed"
+            assert lane(rig, flow).consecutive_failures == 0
+            assert lane(rig, flow).requests == 0
+        assert rig.health.noted == []
+        assert "out of file descriptors" in rig.events.latest()[0].text
 
 
 @pytest.mark.parametrize("bad", [hang, close, cut])
-def test_a_time_in_which_this_process_stood_still_says_nothing_of_a_back_end(bad: Serve) -> None:
+async def test_a_time_in_which_this_process_stood_still_says_nothing_of_a_back_end(bad: Serve) -> None:
     """It wakes to time-outs that have passed and connections that were given up; an answer is one."""
 
     class Stopped(Pulse):
@@ -275,46 +241,39 @@ def test_a_time_in_which_this_process_stood_still_says_nothing_of_a_back_end(bad
         def was_stopped_since(self, began: float) -> bool:
             return self.at >= began
 
-    async def main() -> None:
-        pulse = Stopped(events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
+    pulse = Stopped(events=EventLog(wall=lambda: 0.0), wall=lambda: 0.0)
 
-        async def serve(stream: trio.abc.Stream) -> None:
-            while await read_request(stream):
-                await trio.sleep(1)
-                pulse.at = trio.current_time()
-                await bad(stream)
-
-        async with gateway_rig(timeout=2, retries=0, pulse=pulse) as rig:
-            rig.network.servers["a:1"] = serve
-            for _ in range(6):
-                with pytest.raises(ProblemError):
-                    await caption(rig)
-            now = lane(rig, Flow.CAPTIONS)
-            assert (now.breaker, now.consecutive_failures, now.requests) == ("closed", 0, 0)
-            assert rig.health.noted == []
-            rig.network.servers["a:1"] = answering(ok(b"no", status=b"500 E"))
+    async def serve(stream: trio.abc.Stream) -> None:
+        while await read_request(stream):
+            await trio.sleep(1)
             pulse.at = trio.current_time()
-            assert await caption(rig) == 500
-            assert lane(rig, Flow.CAPTIONS).consecutive_failures == 1
+            await bad(stream)
 
-    run(main)
+    async with gateway_rig(timeout=2, retries=0, pulse=pulse) as rig:
+        rig.network.servers["a:1"] = serve
+        for _ in range(6):
+            with pytest.raises(ProblemError):
+                await caption(rig)
+        now = lane(rig, Flow.CAPTIONS)
+        assert (now.breaker, now.consecutive_failures, now.requests) == ("closed", 0, 0)
+        assert rig.health.noted == []
+        rig.network.servers["a:1"] = answering(ok(b"no", status=b"500 E"))
+        pulse.at = trio.current_time()
+        assert await caption(rig) == 500
+        assert lane(rig, Flow.CAPTIONS).consecutive_failures == 1
 
 
-def test_shares_are_followed_while_the_gateway_runs() -> None:
+async def test_shares_are_followed_while_the_gateway_runs() -> None:
     """A change of the settings holds for the next request."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            assert lane(rig, Flow.CAPTIONS).connections == 64
-            rig.settings.change(
-                orchestration={"gateway": {"captions": {"connections": 7}, "requests": {"waiting": 0}}}
-            )
-            assert lane(rig, Flow.CAPTIONS).connections == 7
-            assert lane(rig, Flow.REQUESTS).waiting_limit == 0
-            rig.network.servers["a:1"] = answering(ok())
-            assert await caption(rig) == 200
-
-    run(main)
+    async with gateway_rig() as rig:
+        assert lane(rig, Flow.CAPTIONS).connections == 64
+        rig.settings.change(
+            orchestration={"gateway": {"captions": {"connections": 7}, "requests": {"waiting": 0}}}
+        )
+        assert lane(rig, Flow.CAPTIONS).connections == 7
+        assert lane(rig, Flow.REQUESTS).waiting_limit == 0
+        rig.network.servers["a:1"] = answering(ok())
+        assert await caption(rig) == 200
 
 
 class Stuck(Browser):
@@ -327,33 +286,29 @@ class Stuck(Browser):
         return message | {"more_body": True}
 
 
-def test_uploads_that_never_end_hold_up_nobody() -> None:
+async def test_uploads_that_never_end_hold_up_nobody() -> None:
     """64 of them hold no connection: a caption, and any other request, is answered at once."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = by_path(fail)
-            async with trio.open_nursery() as nursery:
-                stuck = [Stuck("POST", "/api/audio/transcribe", b"x") for _ in range(64)]
-                for browser in stuck:
-                    nursery.start_soon(through, rig, browser)
-                await trio.testing.wait_all_tasks_blocked()
-                for _ in range(5):
-                    await through(rig, Browser("POST", "/api/audio/bad", b"x"))
-                began = trio.current_time()
-                assert await caption(rig) == 200
-                assert (await through(rig, Browser("POST", "/api/audio/transcribe", b"x"))).status == 200
-                assert trio.current_time() == began
-                assert rig.gateway.statistics().places == 64
-                await trio.sleep(30.1)
-                assert {browser.status for browser in stuck} == {408}
-                assert rig.gateway.statistics().places == 0
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = by_path(fail)
+        async with trio.open_nursery() as nursery:
+            stuck = [Stuck("POST", "/api/audio/transcribe", b"x") for _ in range(64)]
+            for browser in stuck:
+                nursery.start_soon(through, rig, browser)
+            await trio.testing.wait_all_tasks_blocked()
+            for _ in range(5):
+                await through(rig, Browser("POST", "/api/audio/bad", b"x"))
+            began = trio.current_time()
+            assert await caption(rig) == 200
+            assert (await through(rig, Browser("POST", "/api/audio/transcribe", b"x"))).status == 200
+            assert trio.current_time() == began
+            assert rig.gateway.statistics().places == 64
+            await trio.sleep(30.1)
+            assert {browser.status for browser in stuck} == {408}
+            assert rig.gateway.statistics().places == 0
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 0
 
 
-def test_a_body_has_a_least_rate() -> None:
+async def test_a_body_has_a_least_rate() -> None:
     """Who sends faster is waited for, past the time-out; who sends slower is told so."""
 
     class Dripping(Browser):
@@ -361,48 +316,41 @@ def test_a_body_has_a_least_rate() -> None:
             await trio.sleep(1)
             return await super().receive()
 
-    async def main() -> None:
-        async with gateway_rig(timeout=5, client_rate=100) as rig:
-            rig.network.servers["a:1"] = answering(ok())
-            fast = await through(rig, Dripping("POST", "/api/audio/x", *[b"x" * 110] * 50))
-            assert fast.status == 200
-            assert trio.current_time() == pytest.approx(50)
-            slow = await through(rig, Dripping("POST", "/api/audio/x", *[b"x" * 10] * 50))
-            assert slow.status == 408
-            assert b"100 bytes a second" in slow.body
-            assert trio.current_time() < 62, "5 s, what came in that time, and what is read on afterwards"
-
-    run(main)
+    async with gateway_rig(timeout=5, client_rate=100) as rig:
+        rig.network.servers["a:1"] = answering(ok())
+        fast = await through(rig, Dripping("POST", "/api/audio/x", *[b"x" * 110] * 50))
+        assert fast.status == 200
+        assert trio.current_time() == pytest.approx(50)
+        slow = await through(rig, Dripping("POST", "/api/audio/x", *[b"x" * 10] * 50))
+        assert slow.status == 408
+        assert b"100 bytes a second" in slow.body
+        assert trio.current_time() < 62, "5 s, what came in that time, and what is read on afterwards"
 
 
-def test_one_address_has_so_many_requests_under_way_and_all_together_so_many() -> None:
+async def test_one_address_has_so_many_requests_under_way_and_all_together_so_many() -> None:
     """429 to who has too many, 503 when all places are taken, each with words; ended ones make room."""
-
-    async def main() -> None:
-        async with gateway_rig(max_requests=5, max_requests_per_address=3) as rig:
-            rig.network.servers["a:1"] = answering(ok())
-            async with trio.open_nursery() as nursery:
-                for _ in range(3):
-                    nursery.start_soon(through, rig, Stuck("POST", "/api/audio/x", b"x"))
-                await trio.testing.wait_all_tasks_blocked()
-                more = await through(rig, Browser())
-                assert (more.status, b'"too_many_requests"' in more.body) == (429, True)
-                assert b"retry-after" in more.headers
-                with pytest.raises(ProblemError) as caught:
-                    await rig.gateway.fetch(AUDIO, "GET", "/", flow=Flow.REQUESTS, caller="203.0.113.9")
-                assert caught.value.code == "too_many_requests"
-                for _ in range(2):
-                    client = ("198.51.100.1", 1)
-                    nursery.start_soon(through, rig, Stuck("POST", "/api/audio/x", b"x", client=client))
-                await trio.testing.wait_all_tasks_blocked()
-                full = await through(rig, Browser(client=("198.51.100.2", 1)))
-                assert (full.status, b'"overloaded"' in full.body) == (503, True)
-                assert await caption(rig) == 200
-                nursery.cancel_scope.cancel()
-            assert (await through(rig, Browser())).status == 200
-            assert rig.gateway.statistics().places == 0
-
-    run(main)
+    async with gateway_rig(max_requests=5, max_requests_per_address=3) as rig:
+        rig.network.servers["a:1"] = answering(ok())
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(through, rig, Stuck("POST", "/api/audio/x", b"x"))
+            await trio.testing.wait_all_tasks_blocked()
+            more = await through(rig, Browser())
+            assert (more.status, b'"too_many_requests"' in more.body) == (429, True)
+            assert b"retry-after" in more.headers
+            with pytest.raises(ProblemError) as caught:
+                await rig.gateway.fetch(AUDIO, "GET", "/", flow=Flow.REQUESTS, caller="203.0.113.9")
+            assert caught.value.code == "too_many_requests"
+            for _ in range(2):
+                client = ("198.51.100.1", 1)
+                nursery.start_soon(through, rig, Stuck("POST", "/api/audio/x", b"x", client=client))
+            await trio.testing.wait_all_tasks_blocked()
+            full = await through(rig, Browser(client=("198.51.100.2", 1)))
+            assert (full.status, b'"overloaded"' in full.body) == (503, True)
+            assert await caption(rig) == 200
+            nursery.cancel_scope.cancel()
+        assert (await through(rig, Browser())).status == 200
+        assert rig.gateway.statistics().places == 0
 
 
 def flood(size: int) -> Serve:
@@ -415,50 +363,42 @@ def flood(size: int) -> Serve:
     return serve
 
 
-def test_a_client_that_takes_its_answer_slowly_holds_no_connection() -> None:
+async def test_a_client_that_takes_its_answer_slowly_holds_no_connection() -> None:
     """What fits into the buffer is read at once; the connection is free though nothing was taken."""
-
-    async def main() -> None:
-        async with gateway_rig(requests={"connections": 1}) as rig:
-            rig.network.servers["a:1"] = flood(200_000)
-            slow = Browser(slow=True)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(through, rig, slow)
-                assert slow.gate is not None
-                slow.gate.release()
-                await trio.sleep(1)
-                assert lane(rig, Flow.REQUESTS).busy == 0
-                assert len((await through(rig, Browser())).body) == 200_000
-                for _ in range(1000):
-                    slow.gate.release()
-                await trio.sleep(1)
-                assert len(slow.body) == 200_000
-                assert slow.is_complete
-            assert rig.gateway._spool.in_memory == 0
-
-    run(main)
-
-
-def test_a_client_that_takes_less_than_the_least_rate_is_cut_off() -> None:
-    """Where the answer is too large to be held here; the connection is free for others then."""
-
-    async def main() -> None:
-        async with gateway_rig(requests={"connections": 1}, timeout=60) as rig:
-            rig.network.servers["a:1"] = flood(2_000_000)
-            slow = Browser(slow=True)
+    async with gateway_rig(requests={"connections": 1}) as rig:
+        rig.network.servers["a:1"] = flood(200_000)
+        slow = Browser(slow=True)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(through, rig, slow)
             assert slow.gate is not None
-            for _ in range(10):
+            slow.gate.release()
+            await trio.sleep(1)
+            assert lane(rig, Flow.REQUESTS).busy == 0
+            assert len((await through(rig, Browser())).body) == 200_000
+            for _ in range(1000):
                 slow.gate.release()
-            began = trio.current_time()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(through, rig, slow)
-                await trio.sleep(7)
-                assert lane(rig, Flow.REQUESTS).busy == 0
-                assert len((await through(rig, Browser())).body) == 2_000_000
-                nursery.cancel_scope.cancel()
-            assert trio.current_time() - began < 8
-            assert lane(rig, Flow.REQUESTS).consecutive_failures == 0
-            assert not slow.is_complete
-            assert rig.gateway._spool.in_memory == 0
+            await trio.sleep(1)
+            assert len(slow.body) == 200_000
+            assert slow.is_complete
+        assert rig.gateway._spool.in_memory == 0
 
-    run(main)
+
+async def test_a_client_that_takes_less_than_the_least_rate_is_cut_off() -> None:
+    """Where the answer is too large to be held here; the connection is free for others then."""
+    async with gateway_rig(requests={"connections": 1}, timeout=60) as rig:
+        rig.network.servers["a:1"] = flood(2_000_000)
+        slow = Browser(slow=True)
+        assert slow.gate is not None
+        for _ in range(10):
+            slow.gate.release()
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(through, rig, slow)
+            await trio.sleep(7)
+            assert lane(rig, Flow.REQUESTS).busy == 0
+            assert len((await through(rig, Browser())).body) == 2_000_000
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - began < 8
+        assert lane(rig, Flow.REQUESTS).consecutive_failures == 0
+        assert not slow.is_complete
+        assert rig.gateway._spool.in_memory == 0

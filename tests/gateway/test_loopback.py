@@ -24,8 +24,9 @@ from orch.telemetry.events import EventLog
 from orch.telemetry.topics import Topics
 from tests.fakes.gateway import FakeHealth, FakeMetrics, Serve, answering, ok, read_request
 from tests.fakes.ports import free_port
-from tests.fakes.running import run
 from tests.fakes.settings import FakeSettings
+
+pytestmark = pytest.mark.real_time
 
 # Made with: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500
 #   -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1
@@ -106,109 +107,86 @@ def says(*pieces: bytes, after: Callable[[Any], None] | None = None) -> Serve:
     ],
     ids=["closes", "resets", "cuts a length", "cuts chunks", "bad chunk", "endless head"],
 )
-def test_a_misbehaving_back_end_is_told_from_a_good_one(serve: Serve, failure: Failure) -> None:
+async def test_a_misbehaving_back_end_is_told_from_a_good_one(serve: Serve, failure: Failure) -> None:
     """Over real sockets, where an end, a reset and a late byte are three things."""
-
-    async def main() -> None:
-        async with upstream_to(serve) as upstream:
-            with pytest.raises(UpstreamError) as caught:
-                await ask(upstream)
-            assert caught.value.failure is failure
-
-    run(main, virtual=False, limit=30)
-
-
-def test_a_reset_is_not_the_end_of_a_body() -> None:
-    """A body that ends with the connection is whole after an end, and cut after a reset."""
-
-    async def main() -> None:
-        taken = trio.Event()
-
-        async def until_reset(stream: Any) -> None:
-            await read_request(stream)
-            await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\nsome")
-            await taken.wait()
-            reset(stream)
-
-        async with upstream_to(says(b"HTTP/1.1 200 OK\r\n\r\n", b"whole")) as upstream:
-            assert await ask(upstream) == (200, b"whole")
-        async with upstream_to(until_reset) as upstream:
-            request = Request("GET", "/", (), RequestBody())
-            async with upstream.exchange(request) as answer:
-                assert await answer.receive() == b"some"
-                taken.set()
-                with pytest.raises(UpstreamError) as caught:
-                    await answer.receive()
-            assert caught.value.failure is Failure.CUT
-
-    run(main, virtual=False, limit=30)
-
-
-def test_a_back_end_that_closes_after_each_answer_costs_no_request() -> None:
-    """It says keep-alive and closes all the same; the closed connection is noticed, POSTs included."""
-
-    async def main() -> None:
-        closed = trio.Event()
-
-        async def serve(stream: Any) -> None:
-            nonlocal closed
-            await read_request(stream)
-            await stream.send_all(ok())
-            await stream.aclose()
-            closed.set()
-
-        async with upstream_to(serve) as upstream:
-            for _ in range(20):
-                closed = trio.Event()
-                assert await ask(upstream, "POST", b"x") == (200, b"ok")
-                await closed.wait()
-
-    run(main, virtual=False, limit=30)
-
-
-def test_nobody_listening_is_refused_at_once() -> None:
-    """And the reason is said without the address."""
-
-    async def main() -> None:
-        upstream = Upstream(f"http://127.0.0.1:{free_port()}", connect=Connector())
-        with pytest.raises(UpstreamError, match=r"^the connection was refused$") as caught:
+    async with upstream_to(serve) as upstream:
+        with pytest.raises(UpstreamError) as caught:
             await ask(upstream)
-        assert caught.value.failure is Failure.REFUSED
-
-    run(main, virtual=False, limit=30)
+        assert caught.value.failure is failure
 
 
-def test_a_host_that_does_not_exist_is_said_so() -> None:
+async def test_a_reset_is_not_the_end_of_a_body() -> None:
+    """A body that ends with the connection is whole after an end, and cut after a reset."""
+    taken = trio.Event()
+
+    async def until_reset(stream: Any) -> None:
+        await read_request(stream)
+        await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\nsome")
+        await taken.wait()
+        reset(stream)
+
+    async with upstream_to(says(b"HTTP/1.1 200 OK\r\n\r\n", b"whole")) as upstream:
+        assert await ask(upstream) == (200, b"whole")
+    async with upstream_to(until_reset) as upstream:
+        request = Request("GET", "/", (), RequestBody())
+        async with upstream.exchange(request) as answer:
+            assert await answer.receive() == b"some"
+            taken.set()
+            with pytest.raises(UpstreamError) as caught:
+                await answer.receive()
+        assert caught.value.failure is Failure.CUT
+
+
+async def test_a_back_end_that_closes_after_each_answer_costs_no_request() -> None:
+    """It says keep-alive and closes all the same; the closed connection is noticed, POSTs included."""
+    closed = trio.Event()
+
+    async def serve(stream: Any) -> None:
+        nonlocal closed
+        await read_request(stream)
+        await stream.send_all(ok())
+        await stream.aclose()
+        closed.set()
+
+    async with upstream_to(serve) as upstream:
+        for _ in range(20):
+            closed = trio.Event()
+            assert await ask(upstream, "POST", b"x") == (200, b"ok")
+            await closed.wait()
+
+
+async def test_nobody_listening_is_refused_at_once() -> None:
+    """And the reason is said without the address."""
+    upstream = Upstream(f"http://127.0.0.1:{free_port()}", connect=Connector())
+    with pytest.raises(UpstreamError, match=r"^the connection was refused$") as caught:
+        await ask(upstream)
+    assert caught.value.failure is Failure.REFUSED
+
+
+async def test_a_host_that_does_not_exist_is_said_so() -> None:
     """RFC 6761 keeps ``.invalid`` from ever resolving; a resolver that is away counts as refused as well."""
 
-    async def main() -> None:
-        async def no_such_host(*_: object) -> Any:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    async def no_such_host(*_: object) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-        upstream = Upstream("http://back-end.invalid", connect=no_such_host)
-        with pytest.raises(UpstreamError, match=r"^its host name does not resolve$"):
-            await ask(upstream)
-
-    run(main, virtual=False, limit=30)
+    upstream = Upstream("http://back-end.invalid", connect=no_such_host)
+    with pytest.raises(UpstreamError, match=r"^its host name does not resolve$"):
+        await ask(upstream)
 
 
-def test_after_cancellations_on_real_sockets_every_slot_is_free() -> None:
+async def test_after_cancellations_on_real_sockets_every_slot_is_free() -> None:
     """Each of 300 requests is cancelled some steps after it began; the width is four."""
-
-    async def main() -> None:
-        async with upstream_to(answering(ok(b"x" * 300_000))) as upstream:
-            for step in range(300):
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(ask, upstream)
-                    for _ in range(step % 30):
-                        await trio.lowlevel.checkpoint()
-                    nursery.cancel_scope.cancel()
-                assert upstream.statistics().busy == 0
+    async with upstream_to(answering(ok(b"x" * 300_000))) as upstream:
+        for step in range(300):
             async with trio.open_nursery() as nursery:
-                for _ in range(4):
-                    nursery.start_soon(ask, upstream)
-
-    run(main, virtual=False, limit=60)
+                nursery.start_soon(ask, upstream)
+                for _ in range(step % 30):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+            assert upstream.statistics().busy == 0
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(ask, upstream)
 
 
 def server_tls() -> ssl.SSLContext:
@@ -217,39 +195,35 @@ def server_tls() -> ssl.SSLContext:
     return context
 
 
-def test_https_is_spoken_verified_and_kept() -> None:
+async def test_https_is_spoken_verified_and_kept() -> None:
     """A trusted certificate: three requests over one connection. An untrusted one: refused, and why."""
+    connections = 0
 
-    async def main() -> None:
-        connections = 0
+    async def serve(stream: Any) -> None:
+        nonlocal connections
+        connections += 1
+        await answering(ok(b"secret"))(stream)
 
-        async def serve(stream: Any) -> None:
-            nonlocal connections
-            connections += 1
-            await answering(ok(b"secret"))(stream)
+    async def plain(stream: Any) -> None:
+        await stream.receive_some(65_536)
+        await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-        async def plain(stream: Any) -> None:
-            await stream.receive_some(65_536)
-            await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-        async with back_end(serve, tls=server_tls()) as port:
-            trusting = Upstream(
-                f"https://localhost:{port}",
-                connect=Connector(lambda: ssl.create_default_context(cafile=CERTIFICATE)),
-            )
-            trusting.keeps_connections = True
-            for _ in range(3):
-                assert await ask(trusting) == (200, b"secret")
-            assert connections == 1
-            trusting.close_idle()
-            with pytest.raises(UpstreamError, match="certificate is not trusted") as caught:
-                await ask(Upstream(f"https://localhost:{port}", connect=Connector()))
-            assert caught.value.failure is Failure.REFUSED
-        async with back_end(plain) as port:
-            with pytest.raises(UpstreamError, match="does not speak TLS"):
-                await ask(Upstream(f"https://localhost:{port}", connect=Connector()))
-
-    run(main, virtual=False, limit=30)
+    async with back_end(serve, tls=server_tls()) as port:
+        trusting = Upstream(
+            f"https://localhost:{port}",
+            connect=Connector(lambda: ssl.create_default_context(cafile=CERTIFICATE)),
+        )
+        trusting.keeps_connections = True
+        for _ in range(3):
+            assert await ask(trusting) == (200, b"secret")
+        assert connections == 1
+        trusting.close_idle()
+        with pytest.raises(UpstreamError, match="certificate is not trusted") as caught:
+            await ask(Upstream(f"https://localhost:{port}", connect=Connector()))
+        assert caught.value.failure is Failure.REFUSED
+    async with back_end(plain) as port:
+        with pytest.raises(UpstreamError, match="does not speak TLS"):
+            await ask(Upstream(f"https://localhost:{port}", connect=Connector()))
 
 
 @asynccontextmanager
@@ -325,124 +299,110 @@ async def with_client(host: str, port: int, act: Callable[[Client], Awaitable[No
         await act(Client(stream))
 
 
-def test_under_the_real_server_large_bodies_go_both_ways() -> None:
+async def test_under_the_real_server_large_bodies_go_both_ways() -> None:
     """Eight megabytes up in chunks, over the disk, and down again: the same bytes; then another request."""
 
-    async def main() -> None:
-        async def echo(stream: Any) -> None:
-            _, _, body = (await read_request(stream)).partition(b"\r\n\r\n")
-            await stream.send_all(CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+    async def echo(stream: Any) -> None:
+        _, _, body = (await read_request(stream)).partition(b"\r\n\r\n")
+        await stream.send_all(CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
 
-        async def act(client: Client) -> None:
-            block = bytes(range(256)) * 256
-            digest = hashlib.sha256()
-            await client.request("POST", "/api/audio/echo", ("Transfer-Encoding", "chunked"))
-            for _ in range(128):
-                digest.update(block)
-                await client.send(h11.Data(data=block))
-            await client.send(h11.EndOfMessage())
-            head, body = await client.answer()
-            assert head.status_code == 200
-            assert hashlib.sha256(body).digest() == digest.digest()
-            names = [name for name, _ in head.headers]
-            assert names.count(b"date") == 1
-            client.http.start_next_cycle()
-            await client.request("GET", "/api/nowhere")
-            await client.send(h11.EndOfMessage())
-            head, body = await client.answer()
-            assert head.status_code == 404
-            assert dict(head.headers)[b"content-type"] == b"application/problem+json"
+    async def act(client: Client) -> None:
+        block = bytes(range(256)) * 256
+        digest = hashlib.sha256()
+        await client.request("POST", "/api/audio/echo", ("Transfer-Encoding", "chunked"))
+        for _ in range(128):
+            digest.update(block)
+            await client.send(h11.Data(data=block))
+        await client.send(h11.EndOfMessage())
+        head, body = await client.answer()
+        assert head.status_code == 200
+        assert hashlib.sha256(body).digest() == digest.digest()
+        names = [name for name, _ in head.headers]
+        assert names.count(b"date") == 1
+        client.http.start_next_cycle()
+        await client.request("GET", "/api/nowhere")
+        await client.send(h11.EndOfMessage())
+        head, body = await client.answer()
+        assert head.status_code == 404
+        assert dict(head.headers)[b"content-type"] == b"application/problem+json"
 
-        async with hosted(echo) as (_, host, port):
-            await with_client(host, port, act)
-
-    run(main, virtual=False, limit=60)
+    async with hosted(echo) as (_, host, port):
+        await with_client(host, port, act)
 
 
 @pytest.mark.parametrize(
     "start", [CHUNKED + b"3\r\nabc\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"]
 )
-def test_under_the_real_server_a_broken_answer_ends_broken(start: bytes) -> None:
+async def test_under_the_real_server_a_broken_answer_ends_broken(start: bytes) -> None:
     """The client gets no last chunk, or too few bytes: it knows that it has not all."""
 
-    async def main() -> None:
-        async def act(client: Client) -> None:
-            await client.request("GET", "/api/audio/x")
-            await client.send(h11.EndOfMessage())
-            assert isinstance(await client.next(), h11.Response)
-            assert isinstance(await client.next(), h11.Data)
-            with pytest.raises(h11.RemoteProtocolError):
-                await client.next()
+    async def act(client: Client) -> None:
+        await client.request("GET", "/api/audio/x")
+        await client.send(h11.EndOfMessage())
+        assert isinstance(await client.next(), h11.Response)
+        assert isinstance(await client.next(), h11.Data)
+        with pytest.raises(h11.RemoteProtocolError):
+            await client.next()
 
-        async with hosted(says(start)) as (gateway, host, port):
-            await with_client(host, port, act)
-            assert gateway.statistics().errors == 1
-
-    run(main, virtual=False, limit=30)
+    async with hosted(says(start)) as (gateway, host, port):
+        await with_client(host, port, act)
+        assert gateway.statistics().errors == 1
 
 
-def test_under_the_real_server_a_client_that_leaves_frees_the_back_end() -> None:
+async def test_under_the_real_server_a_client_that_leaves_frees_the_back_end() -> None:
     """Its connection to the back end closes, though the back end never answers."""
+    asked, ended = trio.Event(), trio.Event()
 
-    async def main() -> None:
-        asked, ended = trio.Event(), trio.Event()
+    async def silent(stream: Any) -> None:
+        await read_request(stream)
+        asked.set()
+        if await stream.receive_some(1) == b"":
+            ended.set()
 
-        async def silent(stream: Any) -> None:
-            await read_request(stream)
-            asked.set()
-            if await stream.receive_some(1) == b"":
-                ended.set()
+    async def act(client: Client) -> None:
+        await client.request("GET", "/api/audio/x")
+        await client.send(h11.EndOfMessage())
+        await asked.wait()
 
-        async def act(client: Client) -> None:
-            await client.request("GET", "/api/audio/x")
-            await client.send(h11.EndOfMessage())
-            await asked.wait()
-
-        async with hosted(silent) as (_, host, port):
-            await with_client(host, port, act)
-            await ended.wait()
-
-    run(main, virtual=False, limit=30)
+    async with hosted(silent) as (_, host, port):
+        await with_client(host, port, act)
+        await ended.wait()
 
 
-def test_under_the_real_server_a_slow_client_holds_the_back_end_back() -> None:
+async def test_under_the_real_server_a_slow_client_holds_the_back_end_back() -> None:
     """A client that stops reading stops the back end's sending, once what lies between is full."""
+    sent = 0
+    is_blocked = trio.Event()
 
-    async def main() -> None:
-        sent = 0
-        is_blocked = trio.Event()
+    async def flood(stream: Any) -> None:
+        nonlocal sent
+        await read_request(stream)
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        await stream.send_all(CHUNKED)
+        while True:
+            piece = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+            with trio.move_on_after(0.5) as waiting:
+                await stream.send_all(piece)
+            if waiting.cancelled_caught:
+                is_blocked.set()
+                return
+            sent += len(piece)
+            assert sent < 64 * 2**20, "the gateway takes what nobody reads"
 
-        async def flood(stream: Any) -> None:
-            nonlocal sent
-            await read_request(stream)
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
-            await stream.send_all(CHUNKED)
-            while True:
-                piece = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-                with trio.move_on_after(0.5) as waiting:
-                    await stream.send_all(piece)
-                if waiting.cancelled_caught:
-                    is_blocked.set()
-                    return
-                sent += len(piece)
-                assert sent < 64 * 2**20, "the gateway takes what nobody reads"
+    async def act(client: Client) -> None:
+        await client.request("GET", "/api/audio/x")
+        await client.send(h11.EndOfMessage())
+        await is_blocked.wait()
 
-        async def act(client: Client) -> None:
-            await client.request("GET", "/api/audio/x")
-            await client.send(h11.EndOfMessage())
-            await is_blocked.wait()
-
-        async with hosted(flood) as (_, host, port):
-            await with_client(host, port, act)
-
-    run(main, virtual=False, limit=60)
+    async with hosted(flood) as (_, host, port):
+        await with_client(host, port, act)
 
 
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [((), b"Basic dXNlcjpwQHNz"), (((b"authorization", b"Bearer k"),), b"Bearer k")],
 )
-def test_a_user_in_the_url_is_sent_unless_the_request_brings_its_own(
+async def test_a_user_in_the_url_is_sent_unless_the_request_brings_its_own(
     headers: tuple[tuple[bytes, bytes], ...], expected: bytes
 ) -> None:
     """The same credentials as at the health check, so that what is healthy is not refused; never shown."""
@@ -452,24 +412,21 @@ def test_a_user_in_the_url_is_sent_unless_the_request_brings_its_own(
         heads.append(await stream.receive_some(65_536))
         await stream.send_all(ok(b"{}"))
 
-    async def main() -> None:
-        async with back_end(serve) as port:
-            text = f"services: {{audio-service: {{url: 'http://user:p%40ss@127.0.0.1:{port}/base'}}}}"
-            settings = FakeSettings()
-            settings.current = decode(text, {}).settings
-            gateway = GatewayService(
-                settings=settings,
-                health=FakeHealth(),
-                events=EventLog(wall=lambda: 0.0),
-                topics=Topics(),
-                metrics=FakeMetrics(),
-            )
-            answer = await gateway.fetch("audio-service", "GET", "/api/models", headers=headers)
-            assert answer.status == 200
-            assert heads[0].startswith(b"GET /base/api/models HTTP/1.1\r\n")
-            assert heads[0].lower().count(b"authorization:") == 1
-            assert b"authorization: " + expected in heads[0]
-            assert "p@ss" not in repr(gateway.statistics())
-            assert "p%40ss" not in repr(gateway.statistics())
-
-    run(main, virtual=False, limit=30)
+    async with back_end(serve) as port:
+        text = f"services: {{audio-service: {{url: 'http://user:p%40ss@127.0.0.1:{port}/base'}}}}"
+        settings = FakeSettings()
+        settings.current = decode(text, {}).settings
+        gateway = GatewayService(
+            settings=settings,
+            health=FakeHealth(),
+            events=EventLog(wall=lambda: 0.0),
+            topics=Topics(),
+            metrics=FakeMetrics(),
+        )
+        answer = await gateway.fetch("audio-service", "GET", "/api/models", headers=headers)
+        assert answer.status == 200
+        assert heads[0].startswith(b"GET /base/api/models HTTP/1.1\r\n")
+        assert heads[0].lower().count(b"authorization:") == 1
+        assert b"authorization: " + expected in heads[0]
+        assert "p@ss" not in repr(gateway.statistics())
+        assert "p%40ss" not in repr(gateway.statistics())

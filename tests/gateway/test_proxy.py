@@ -8,7 +8,6 @@ import trio
 
 from orch.gateway.answer_headers import SECURITY
 from tests.fakes.gateway import Browser, GatewayRig, answering, gateway_rig, ok, read_request
-from tests.fakes.running import run
 
 PROBLEM = b"application/problem+json"
 
@@ -28,131 +27,113 @@ def told(browser: Browser) -> dict[str, Any]:
     return document
 
 
-def test_a_request_goes_through_and_says_how() -> None:
+async def test_a_request_goes_through_and_says_how() -> None:
     """Path mapped, query raw, headers handled; the answer says who answered, at which attempt, how fast."""
-
-    async def main() -> None:
-        seen: list[bytes] = []
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(ok(b"hi", b"Content-Type: text/plain"), seen=seen)
-            browser = await through(
-                rig,
-                Browser(
-                    "GET",
-                    "/api/audio/a b",
-                    raw_path=b"/api/audio/a%20b",
-                    query=b"x=%2F&y=a+b",
-                    headers=[
-                        (b"host", b"front.example"),
-                        (b"connection", b"keep-alive, x-private"),
-                        (b"x-private", b"1"),
-                        (b"x-request-id", b"client-id"),
-                        (b"accept", b"*/*"),
-                    ],
-                ),
-            )
-            assert (browser.status, browser.body) == (200, b"hi")
-            assert browser.headers == {
-                b"content-length": b"2",
-                b"content-type": b"text/plain",
-                b"x-request-id": b"client-id",
-                b"x-gateway-service": b"audio-service",
-                b"x-gateway-attempts": b"1",
-                b"x-gateway-time": b"0.0",
-                **dict(SECURITY),
-            }
-            assert rig.metrics.requests == [("audio-service", 200)]
-            route = rig.gateway.statistics().routes[0]
-            assert (route.prefix, route.requests, route.errors) == ("/api/audio/", 1, 0)
-        assert seen[0].split(b"\r\n")[:-2] == [
-            b"GET /api/a%20b?x=%2F&y=a+b HTTP/1.1",
-            b"host: a:1",
-            b"accept: */*",
-            b"x-forwarded-for: 203.0.113.9",
-            b"x-forwarded-proto: http",
-            b"x-forwarded-host: front.example",
-            b"x-request-id: client-id",
-        ]
-
-    run(main)
+    seen: list[bytes] = []
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok(b"hi", b"Content-Type: text/plain"), seen=seen)
+        browser = await through(
+            rig,
+            Browser(
+                "GET",
+                "/api/audio/a b",
+                raw_path=b"/api/audio/a%20b",
+                query=b"x=%2F&y=a+b",
+                headers=[
+                    (b"host", b"front.example"),
+                    (b"connection", b"keep-alive, x-private"),
+                    (b"x-private", b"1"),
+                    (b"x-request-id", b"client-id"),
+                    (b"accept", b"*/*"),
+                ],
+            ),
+        )
+        assert (browser.status, browser.body) == (200, b"hi")
+        assert browser.headers == {
+            b"content-length": b"2",
+            b"content-type": b"text/plain",
+            b"x-request-id": b"client-id",
+            b"x-gateway-service": b"audio-service",
+            b"x-gateway-attempts": b"1",
+            b"x-gateway-time": b"0.0",
+            **dict(SECURITY),
+        }
+        assert rig.metrics.requests == [("audio-service", 200)]
+        route = rig.gateway.statistics().routes[0]
+        assert (route.prefix, route.requests, route.errors) == ("/api/audio/", 1, 0)
+    assert seen[0].split(b"\r\n")[:-2] == [
+        b"GET /api/a%20b?x=%2F&y=a+b HTTP/1.1",
+        b"host: a:1",
+        b"accept: */*",
+        b"x-forwarded-for: 203.0.113.9",
+        b"x-forwarded-proto: http",
+        b"x-forwarded-host: front.example",
+        b"x-request-id: client-id",
+    ]
 
 
 @pytest.mark.parametrize("path", ["/api/audio/x", "/api/nowhere", "/api/audio/%252e%252e"])
-def test_every_answer_is_a_document_that_can_do_nothing(path: str) -> None:
+async def test_every_answer_is_a_document_that_can_do_nothing(path: str) -> None:
     """A back end's page in a browser runs no script, has no origin and sets nothing; a problem is no more."""
-
-    async def main() -> None:
-        page = ok(
-            b"<script>fetch('/api/config')</script>",
-            b"Content-Type: text/html",
-            b"Set-Cookie: a=1",
-            b"Location: http://a:1/api/next",
-            b"Content-Security-Policy: default-src *",
-        )
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(page)
-            browser = Browser(path=path)
-            browser.scope["root_path"] = "/sub"
-            await through(rig, browser)
-            for name, value in SECURITY:
-                assert [held for said, held in browser.sent[0]["headers"] if said == name] == [value]
-            assert b"set-cookie" not in browser.headers
-            if browser.status == 200:
-                assert browser.headers[b"location"] == b"/sub/api/audio/next"
-
-    run(main)
+    page = ok(
+        b"<script>fetch('/api/config')</script>",
+        b"Content-Type: text/html",
+        b"Set-Cookie: a=1",
+        b"Location: http://a:1/api/next",
+        b"Content-Security-Policy: default-src *",
+    )
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(page)
+        browser = Browser(path=path)
+        browser.scope["root_path"] = "/sub"
+        await through(rig, browser)
+        for name, value in SECURITY:
+            assert [held for said, held in browser.sent[0]["headers"] if said == name] == [value]
+        assert b"set-cookie" not in browser.headers
+        if browser.status == 200:
+            assert browser.headers[b"location"] == b"/sub/api/audio/next"
 
 
-def test_the_rest_of_a_refused_body_is_read() -> None:
+async def test_the_rest_of_a_refused_body_is_read() -> None:
     """Else a server that waits for its application to read (Hypercorn) would never send the answer on."""
+    async with gateway_rig(max_body_bytes=1000) as rig:
+        browser = Browser("POST", "/api/audio/x", *[b"x" * 600] * 20)
+        browser.pieces[-1] = b"end"
+        assert told(await through(rig, browser))["code"] == "body_too_large"
+        assert not browser.pieces
+        assert trio.current_time() < 1
 
-    async def main() -> None:
-        async with gateway_rig(max_body_bytes=1000) as rig:
-            browser = Browser("POST", "/api/audio/x", *[b"x" * 600] * 20)
-            browser.pieces[-1] = b"end"
-            assert told(await through(rig, browser))["code"] == "body_too_large"
-            assert not browser.pieces
-            assert trio.current_time() < 1
+        class Endless(Browser):
+            async def receive(self) -> dict[str, Any]:
+                await trio.sleep(0.1)
+                return {"type": "http.request", "body": b"x" * 600, "more_body": True}
 
-            class Endless(Browser):
-                async def receive(self) -> dict[str, Any]:
-                    await trio.sleep(0.1)
-                    return {"type": "http.request", "body": b"x" * 600, "more_body": True}
-
-            assert told(await through(rig, Endless("POST")))["code"] == "body_too_large"
-            assert trio.current_time() < 7
-
-    run(main)
+        assert told(await through(rig, Endless("POST")))["code"] == "body_too_large"
+        assert trio.current_time() < 7
 
 
-def test_the_time_is_in_milliseconds() -> None:
+async def test_the_time_is_in_milliseconds() -> None:
     """Until the answer's head."""
 
-    async def main() -> None:
-        async def slow(stream: trio.abc.Stream) -> None:
-            await read_request(stream)
-            await trio.sleep(0.25)
-            await stream.send_all(ok())
+    async def slow(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await trio.sleep(0.25)
+        await stream.send_all(ok())
 
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = slow
-            assert (await through(rig, Browser())).headers[b"x-gateway-time"] == b"250.0"
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = slow
+        assert (await through(rig, Browser())).headers[b"x-gateway-time"] == b"250.0"
 
 
-def test_the_number_of_attempts_is_told() -> None:
+async def test_the_number_of_attempts_is_told() -> None:
     """One lost and one answered make two."""
 
-    async def main() -> None:
-        async def lose(stream: trio.abc.Stream) -> None:
-            await read_request(stream)
+    async def lose(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
 
-        async with gateway_rig("http://a:1", "http://b:1") as rig:
-            rig.network.servers["a:1"], rig.network.servers["b:1"] = lose, answering(ok())
-            assert (await through(rig, Browser())).headers[b"x-gateway-attempts"] == b"2"
-
-    run(main)
+    async with gateway_rig("http://a:1", "http://b:1") as rig:
+        rig.network.servers["a:1"], rig.network.servers["b:1"] = lose, answering(ok())
+        assert (await through(rig, Browser())).headers[b"x-gateway-attempts"] == b"2"
 
 
 @pytest.mark.parametrize(
@@ -181,27 +162,24 @@ def test_the_number_of_attempts_is_told() -> None:
         (Browser(path="/api/translate"), 503, "service_unavailable"),
     ],
 )
-def test_what_cannot_be_passed_on_is_a_problem(browser: Browser, status: int, code: str) -> None:
+async def test_what_cannot_be_passed_on_is_a_problem(browser: Browser, status: int, code: str) -> None:
     """Never HTML, never empty; and none of it counts against a back end that was not at fault."""
 
-    async def main() -> None:
-        async def swallow(stream: trio.abc.Stream) -> None:
-            while await stream.receive_some(65_536):
-                pass
+    async def swallow(stream: trio.abc.Stream) -> None:
+        while await stream.receive_some(65_536):
+            pass
 
-        async with gateway_rig(max_body_bytes=1000, retries=0) as rig:
-            rig.network.servers["a:1"] = swallow
-            await through(rig, browser)
-            document = told(browser)
-            assert (browser.status, document["code"]) == (status, code)
-            assert document["instance"] == "made-id"
-            assert browser.headers[b"x-request-id"] == b"made-id"
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
-            if code == "service_unavailable":
-                assert document["service"] == "translation-service"
-                assert "translation-service" in document["detail"]
-
-    run(main)
+    async with gateway_rig(max_body_bytes=1000, retries=0) as rig:
+        rig.network.servers["a:1"] = swallow
+        await through(rig, browser)
+        document = told(browser)
+        assert (browser.status, document["code"]) == (status, code)
+        assert document["instance"] == "made-id"
+        assert browser.headers[b"x-request-id"] == b"made-id"
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 0
+        if code == "service_unavailable":
+            assert document["service"] == "translation-service"
+            assert "translation-service" in document["detail"]
 
 
 @pytest.mark.parametrize(
@@ -212,83 +190,69 @@ def test_what_cannot_be_passed_on_is_a_problem(browser: Browser, status: int, co
         (None, 504, "gateway_timeout"),
     ],
 )
-def test_a_back_end_that_fails_is_named(answer: bytes | None, status: int, code: str) -> None:
+async def test_a_back_end_that_fails_is_named(answer: bytes | None, status: int, code: str) -> None:
     """Garbage and silence: 502 and 504, the service named in words and in the header."""
 
-    async def main() -> None:
-        async def serve(stream: trio.abc.Stream) -> None:
-            await read_request(stream)
-            if answer is None:
-                await trio.sleep_forever()
-            await stream.send_all(answer or b"")
+    async def serve(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        if answer is None:
+            await trio.sleep_forever()
+        await stream.send_all(answer or b"")
 
-        async with gateway_rig(retries=0, timeout=3) as rig:
-            rig.network.servers["a:1"] = serve
-            browser = await through(rig, Browser())
-            document = told(browser)
-            assert (browser.status, document["code"], document["service"]) == (status, code, "audio-service")
-            assert document["detail"].startswith("The audio-service ")
-            assert browser.headers[b"x-gateway-service"] == b"audio-service"
-            assert browser.headers[b"x-gateway-attempts"] == b"1"
-            assert rig.gateway.statistics().errors == 1
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 1
-
-    run(main)
+    async with gateway_rig(retries=0, timeout=3) as rig:
+        rig.network.servers["a:1"] = serve
+        browser = await through(rig, Browser())
+        document = told(browser)
+        assert (browser.status, document["code"], document["service"]) == (status, code, "audio-service")
+        assert document["detail"].startswith("The audio-service ")
+        assert browser.headers[b"x-gateway-service"] == b"audio-service"
+        assert browser.headers[b"x-gateway-attempts"] == b"1"
+        assert rig.gateway.statistics().errors == 1
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 1
 
 
-def test_a_problem_to_a_head_request_has_no_body() -> None:
+async def test_a_problem_to_a_head_request_has_no_body() -> None:
     """Its headers say what a GET would have got."""
-
-    async def main() -> None:
-        async with gateway_rig(retries=0) as rig:
-            browser = await through(rig, Browser("HEAD"))
-            assert browser.status == 503
-            assert browser.body == b""
-            assert browser.is_complete
-
-    run(main)
+    async with gateway_rig(retries=0) as rig:
+        browser = await through(rig, Browser("HEAD"))
+        assert browser.status == 503
+        assert browser.body == b""
+        assert browser.is_complete
 
 
-def test_retry_after_goes_with_an_open_breaker() -> None:
+async def test_retry_after_goes_with_an_open_breaker() -> None:
     """In whole seconds."""
-
-    async def main() -> None:
-        async with gateway_rig(retries=0) as rig:
-            for _ in range(5):
-                await through(rig, Browser())
-            browser = await through(rig, Browser())
-            assert browser.headers[b"retry-after"] == b"10"
-            assert b"x-gateway-attempts" not in browser.headers
-
-    run(main)
+    async with gateway_rig(retries=0) as rig:
+        for _ in range(5):
+            await through(rig, Browser())
+        browser = await through(rig, Browser())
+        assert browser.headers[b"retry-after"] == b"10"
+        assert b"x-gateway-attempts" not in browser.headers
 
 
-def test_a_back_end_is_asked_when_the_request_is_whole() -> None:
+async def test_a_back_end_is_asked_when_the_request_is_whole() -> None:
     """Until then an upload takes no connection of anyone's; then it arrives with its length."""
 
-    async def main() -> None:
-        class Slow(Browser):
-            async def receive(self) -> dict[str, Any]:
-                await trio.sleep(1)
-                return await super().receive()
-
-        seen: list[bytes] = []
-        async with gateway_rig() as rig, trio.open_nursery() as nursery:
-            rig.network.servers["a:1"] = answering(ok(), seen=seen)
-            browser = Slow("POST", "/api/audio/x", *[b"%d" % n * 3 for n in range(5)], headers=[])
-            nursery.start_soon(through, rig, browser)
-            await trio.sleep(4.5)
-            assert rig.network.opened["a:1"] == 0
-            assert rig.gateway.statistics().places == 1
-            assert [lane.busy for lane in rig.gateway.statistics().instances[0].lanes] == [0, 0]
+    class Slow(Browser):
+        async def receive(self) -> dict[str, Any]:
             await trio.sleep(1)
-            assert browser.status == 200
-            assert seen[0].endswith(b"content-length: 15\r\n\r\n000111222333444")
-            assert rig.gateway.statistics().places == 0
-            # What the client took is not the back end's time.
-            assert (rig.gateway.statistics().p95_ms or 0) < 1
+            return await super().receive()
 
-    run(main)
+    seen: list[bytes] = []
+    async with gateway_rig() as rig, trio.open_nursery() as nursery:
+        rig.network.servers["a:1"] = answering(ok(), seen=seen)
+        browser = Slow("POST", "/api/audio/x", *[b"%d" % n * 3 for n in range(5)], headers=[])
+        nursery.start_soon(through, rig, browser)
+        await trio.sleep(4.5)
+        assert rig.network.opened["a:1"] == 0
+        assert rig.gateway.statistics().places == 1
+        assert [lane.busy for lane in rig.gateway.statistics().instances[0].lanes] == [0, 0]
+        await trio.sleep(1)
+        assert browser.status == 200
+        assert seen[0].endswith(b"content-length: 15\r\n\r\n000111222333444")
+        assert rig.gateway.statistics().places == 0
+        # What the client took is not the back end's time.
+        assert (rig.gateway.statistics().p95_ms or 0) < 1
 
 
 @pytest.mark.parametrize(
@@ -302,276 +266,236 @@ def test_a_back_end_is_asked_when_the_request_is_whole() -> None:
         ([], [b""]),
     ],
 )
-def test_a_body_goes_on_with_its_length(headers: list[tuple[bytes, bytes]], pieces: list[bytes]) -> None:
+async def test_a_body_goes_on_with_its_length(
+    headers: list[tuple[bytes, bytes]], pieces: list[bytes]
+) -> None:
     """However it came, it is whole by then: many servers cannot read chunks."""
-
-    async def main() -> None:
-        seen: list[bytes] = []
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(ok(), seen=seen)
-            assert (
-                await through(rig, Browser("POST", "/api/audio/x", *pieces, headers=headers))
-            ).status == 200
-        head, _, body = seen[0].partition(b"\r\n\r\n")
-        told = (b"content-length", b"transfer-", b"expect")
-        lines = [line for line in head.split(b"\r\n") if line.startswith(told)]
-        assert lines == [b"content-length: %d" % len(body)]
-        assert body == b"".join(pieces)
-
-    run(main)
+    seen: list[bytes] = []
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok(), seen=seen)
+        assert (await through(rig, Browser("POST", "/api/audio/x", *pieces, headers=headers))).status == 200
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    told = (b"content-length", b"transfer-", b"expect")
+    lines = [line for line in head.split(b"\r\n") if line.startswith(told)]
+    assert lines == [b"content-length: %d" % len(body)]
+    assert body == b"".join(pieces)
 
 
-def test_an_answer_arrives_as_it_comes() -> None:
+async def test_an_answer_arrives_as_it_comes() -> None:
     """Each chunk is sent on when it is there, not when the answer is whole."""
 
-    async def main() -> None:
-        async def ticking(stream: trio.abc.Stream) -> None:
+    async def ticking(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(3):
+            await stream.send_all(b"1\r\n%d\r\n" % number)
+            await trio.sleep(1)
+        await stream.send_all(b"0\r\n\r\n")
+
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = ticking
+        browser = Browser()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(through, rig, browser)
+            for number in range(3):
+                await trio.sleep(0.5)
+                assert browser.body == b"012"[: number + 1]
+                await trio.sleep(0.5)
+        assert browser.is_complete
+        assert b"content-length" not in browser.headers
+        assert b"transfer-encoding" not in browser.headers
+
+
+async def test_a_slow_reader_holds_the_back_end_back() -> None:
+    """Nothing is read from the back end that the client has not taken: one piece on the way, no more."""
+    async with gateway_rig(timeout=1000) as rig:
+        pieces = 0
+
+        async def flood(stream: Any) -> None:
+            nonlocal pieces
             await read_request(stream)
             await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-            for number in range(3):
-                await stream.send_all(b"1\r\n%d\r\n" % number)
+            while True:
+                await stream.send_all(b"1\r\nx\r\n")
+                pieces += 1
                 await trio.sleep(1)
-            await stream.send_all(b"0\r\n\r\n")
 
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = ticking
+        rig.network.servers["a:1"] = flood
+        browser = Browser(slow=True)
+        assert browser.gate is not None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(through, rig, browser)
+            await trio.sleep(50)
+            assert browser.sent == []
+            browser.gate.release()
+            await trio.sleep(0.5)
+            assert [message["type"] for message in browser.sent] == ["http.response.start"]
+            assert pieces > 50
+            browser.gate.release()
+            await trio.sleep(0.5)
+            assert len(browser.body) < 60
+            browser.leave()
+
+
+async def test_an_answer_that_breaks_off_is_broken_off_here() -> None:
+    """No last body event: a server closes such a connection, and the client knows that it has not all."""
+
+    async def half(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await stream.send_all(ok(b"x" * 10)[:-5])
+
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = half
+        browser = await through(rig, Browser())
+        assert (browser.status, browser.body) == (200, b"xxxxx")
+        assert not browser.is_complete
+        assert rig.metrics.requests == [("audio-service", 502)]
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 1
+
+
+async def test_an_answer_that_stalls_is_broken_off_when_its_time_is_over() -> None:
+    """The time-out covers the whole answer."""
+
+    async def stall(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await stream.send_all(ok(b"x" * 10)[:-5])
+        await trio.sleep_forever()
+
+    async with gateway_rig(timeout=4) as rig:
+        rig.network.servers["a:1"] = stall
+        browser = await through(rig, Browser())
+        assert trio.current_time() == pytest.approx(4)
+        assert not browser.is_complete
+        assert rig.metrics.requests == [("audio-service", 504)]
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 1
+
+
+async def test_a_client_that_leaves_ends_its_request_at_the_back_end() -> None:
+    """Whether it waits for the head or reads the body; it counts as 499, not against the instance."""
+    ended = 0
+
+    async def slow(stream: trio.abc.Stream) -> None:
+        nonlocal ended
+        await read_request(stream)
+        if await stream.receive_some(1) == b"":
+            ended += 1
+
+    async def endless(stream: trio.abc.Stream) -> None:
+        nonlocal ended
+        await read_request(stream)
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        if await stream.receive_some(1) == b"":
+            ended += 1
+
+    async with gateway_rig() as rig:
+        for number, serve in enumerate((slow, endless), 1):
+            rig.network.servers["a:1"] = serve
             browser = Browser()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(through, rig, browser)
-                for number in range(3):
-                    await trio.sleep(0.5)
-                    assert browser.body == b"012"[: number + 1]
-                    await trio.sleep(0.5)
-            assert browser.is_complete
-            assert b"content-length" not in browser.headers
-            assert b"transfer-encoding" not in browser.headers
-
-    run(main)
-
-
-def test_a_slow_reader_holds_the_back_end_back() -> None:
-    """Nothing is read from the back end that the client has not taken: one piece on the way, no more."""
-
-    async def main() -> None:
-        async with gateway_rig(timeout=1000) as rig:
-            pieces = 0
-
-            async def flood(stream: Any) -> None:
-                nonlocal pieces
-                await read_request(stream)
-                await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                while True:
-                    await stream.send_all(b"1\r\nx\r\n")
-                    pieces += 1
-                    await trio.sleep(1)
-
-            rig.network.servers["a:1"] = flood
-            browser = Browser(slow=True)
-            assert browser.gate is not None
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(through, rig, browser)
-                await trio.sleep(50)
-                assert browser.sent == []
-                browser.gate.release()
-                await trio.sleep(0.5)
-                assert [message["type"] for message in browser.sent] == ["http.response.start"]
-                assert pieces > 50
-                browser.gate.release()
-                await trio.sleep(0.5)
-                assert len(browser.body) < 60
+                await trio.sleep(1)
                 browser.leave()
-
-    run(main)
-
-
-def test_an_answer_that_breaks_off_is_broken_off_here() -> None:
-    """No last body event: a server closes such a connection, and the client knows that it has not all."""
-
-    async def main() -> None:
-        async def half(stream: trio.abc.Stream) -> None:
-            await read_request(stream)
-            await stream.send_all(ok(b"x" * 10)[:-5])
-
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = half
-            browser = await through(rig, Browser())
-            assert (browser.status, browser.body) == (200, b"xxxxx")
-            assert not browser.is_complete
-            assert rig.metrics.requests == [("audio-service", 502)]
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 1
-
-    run(main)
+            await trio.testing.wait_all_tasks_blocked()
+            assert ended == number
+        assert rig.metrics.requests == [("audio-service", 499), ("audio-service", 200)]
+        assert rig.gateway.statistics().errors == 0
+        assert rig.gateway.statistics().in_flight == 0
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 0
+        assert rig.network.open == 0
 
 
-def test_an_answer_that_stalls_is_broken_off_when_its_time_is_over() -> None:
-    """The time-out covers the whole answer."""
-
-    async def main() -> None:
-        async def stall(stream: trio.abc.Stream) -> None:
-            await read_request(stream)
-            await stream.send_all(ok(b"x" * 10)[:-5])
-            await trio.sleep_forever()
-
-        async with gateway_rig(timeout=4) as rig:
-            rig.network.servers["a:1"] = stall
-            browser = await through(rig, Browser())
-            assert trio.current_time() == pytest.approx(4)
-            assert not browser.is_complete
-            assert rig.metrics.requests == [("audio-service", 504)]
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 1
-
-    run(main)
-
-
-def test_a_client_that_leaves_ends_its_request_at_the_back_end() -> None:
-    """Whether it waits for the head or reads the body; it counts as 499, not against the instance."""
-
-    async def main() -> None:
-        ended = 0
-
-        async def slow(stream: trio.abc.Stream) -> None:
-            nonlocal ended
-            await read_request(stream)
-            if await stream.receive_some(1) == b"":
-                ended += 1
-
-        async def endless(stream: trio.abc.Stream) -> None:
-            nonlocal ended
-            await read_request(stream)
-            await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
-            if await stream.receive_some(1) == b"":
-                ended += 1
-
-        async with gateway_rig() as rig:
-            for number, serve in enumerate((slow, endless), 1):
-                rig.network.servers["a:1"] = serve
-                browser = Browser()
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(through, rig, browser)
-                    await trio.sleep(1)
-                    browser.leave()
-                await trio.testing.wait_all_tasks_blocked()
-                assert ended == number
-            assert rig.metrics.requests == [("audio-service", 499), ("audio-service", 200)]
-            assert rig.gateway.statistics().errors == 0
-            assert rig.gateway.statistics().in_flight == 0
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
-            assert rig.network.open == 0
-
-    run(main)
-
-
-def test_a_client_that_leaves_in_the_middle_of_its_upload_reaches_no_back_end() -> None:
+async def test_a_client_that_leaves_in_the_middle_of_its_upload_reaches_no_back_end() -> None:
     """The half it sent is not taken for a whole."""
 
-    async def main() -> None:
-        class Leaving(Browser):
-            async def receive(self) -> dict[str, Any]:
-                if len(self.pieces) == 1:
-                    await trio.sleep(1)
-                    return {"type": "http.disconnect"}
-                return await super().receive()
+    class Leaving(Browser):
+        async def receive(self) -> dict[str, Any]:
+            if len(self.pieces) == 1:
+                await trio.sleep(1)
+                return {"type": "http.disconnect"}
+            return await super().receive()
 
-        async with gateway_rig() as rig:
-            await through(rig, Leaving("POST", "/api/audio/x", b"ab", b"cd", b"ef"))
-            assert rig.network.opened["a:1"] == 0
-            assert rig.metrics.requests == [("audio-service", 499)]
-            assert rig.gateway.statistics().places == 0
-
-    run(main)
+    async with gateway_rig() as rig:
+        await through(rig, Leaving("POST", "/api/audio/x", b"ab", b"cd", b"ef"))
+        assert rig.network.opened["a:1"] == 0
+        assert rig.metrics.requests == [("audio-service", 499)]
+        assert rig.gateway.statistics().places == 0
 
 
-def test_a_client_that_does_not_send_is_told_so_and_the_back_end_not_blamed() -> None:
+async def test_a_client_that_does_not_send_is_told_so_and_the_back_end_not_blamed() -> None:
     """408, not 504: nothing was wrong with the service."""
 
-    async def main() -> None:
-        class Hesitant(Browser):
-            async def receive(self) -> dict[str, Any]:
-                if len(self.pieces) == 1:
-                    await trio.sleep_forever()
-                return await super().receive()
+    class Hesitant(Browser):
+        async def receive(self) -> dict[str, Any]:
+            if len(self.pieces) == 1:
+                await trio.sleep_forever()
+            return await super().receive()
 
-        async def collect(stream: trio.abc.Stream) -> None:
-            while await stream.receive_some(65_536):
-                pass
+    async def collect(stream: trio.abc.Stream) -> None:
+        while await stream.receive_some(65_536):
+            pass
 
-        async with gateway_rig(timeout=5) as rig:
-            rig.network.servers["a:1"] = collect
-            for pieces in ([b"ab", b"cd"], [b"ab"]):
-                browser = await through(rig, Hesitant("POST", "/api/audio/x", *pieces))
-                assert told(browser)["code"] == "request_timeout"
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
-
-    run(main)
+    async with gateway_rig(timeout=5) as rig:
+        rig.network.servers["a:1"] = collect
+        for pieces in ([b"ab", b"cd"], [b"ab"]):
+            browser = await through(rig, Hesitant("POST", "/api/audio/x", *pieces))
+            assert told(browser)["code"] == "request_timeout"
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 0
 
 
-def test_a_server_that_raises_when_the_client_has_gone_is_understood() -> None:
+async def test_a_server_that_raises_when_the_client_has_gone_is_understood() -> None:
     """ASGI lets ``send`` raise OSError then."""
 
-    async def main() -> None:
-        class Broken(Browser):
-            async def send(self, message: Any) -> None:
-                raise BrokenPipeError
+    class Broken(Browser):
+        async def send(self, message: Any) -> None:
+            raise BrokenPipeError
 
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(ok())
-            await through(rig, Broken())
-            await through(rig, Broken(path="/api/nowhere"))
-            assert rig.gateway.statistics().in_flight == 0
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok())
+        await through(rig, Broken())
+        await through(rig, Broken(path="/api/nowhere"))
+        assert rig.gateway.statistics().in_flight == 0
 
 
-def test_a_fault_of_our_own_is_an_internal_error() -> None:
+async def test_a_fault_of_our_own_is_an_internal_error() -> None:
     """One request's fault ends that request, with its id to look for in the log."""
+    async with gateway_rig() as rig:
 
-    async def main() -> None:
-        async with gateway_rig() as rig:
+        async def broken(address: object) -> Any:
+            raise ZeroDivisionError
 
-            async def broken(address: object) -> Any:
-                raise ZeroDivisionError
-
-            rig.network.servers["a:1"] = answering(ok())
-            for lane in rig.gateway._backends.lanes():
-                lane.upstream._connect = broken
-            assert told(await through(rig, Browser()))["code"] == "internal_error"
-            assert rig.gateway.statistics().instances[0].in_flight == 0
-
-    run(main)
+        rig.network.servers["a:1"] = answering(ok())
+        for lane in rig.gateway._backends.lanes():
+            lane.upstream._connect = broken
+        assert told(await through(rig, Browser()))["code"] == "internal_error"
+        assert rig.gateway.statistics().instances[0].in_flight == 0
 
 
-def test_an_upload_that_was_cut_short_begins_again_elsewhere() -> None:
+@pytest.mark.real_time
+async def test_an_upload_that_was_cut_short_begins_again_elsewhere() -> None:
     """The second instance gets all of it, from the first byte on; a large one as well, from the disk."""
 
-    async def main() -> None:
-        async def lose_early(stream: trio.abc.Stream) -> None:
-            await stream.receive_some(65_536)
+    async def lose_early(stream: trio.abc.Stream) -> None:
+        await stream.receive_some(65_536)
 
-        seen: list[bytes] = []
-        for pieces in ([b"ab", b"cd", b"ef"], [b"%d" % n * 65_536 for n in range(9)]):
-            async with gateway_rig("http://a:1", "http://b:1") as rig:
-                rig.network.servers["a:1"] = lose_early
-                rig.network.servers["b:1"] = answering(ok(), seen=seen)
-                browser = await through(rig, Browser("PUT", "/api/audio/x", *pieces))
-                assert browser.status == 200
-                assert browser.headers[b"x-gateway-attempts"] == b"2"
-            assert seen[-1].partition(b"\r\n\r\n")[2] == b"".join(pieces)
-
-    run(main, virtual=False)
+    seen: list[bytes] = []
+    for pieces in ([b"ab", b"cd", b"ef"], [b"%d" % n * 65_536 for n in range(9)]):
+        async with gateway_rig("http://a:1", "http://b:1") as rig:
+            rig.network.servers["a:1"] = lose_early
+            rig.network.servers["b:1"] = answering(ok(), seen=seen)
+            browser = await through(rig, Browser("PUT", "/api/audio/x", *pieces))
+            assert browser.status == 200
+            assert browser.headers[b"x-gateway-attempts"] == b"2"
+        assert seen[-1].partition(b"\r\n\r\n")[2] == b"".join(pieces)
 
 
-def test_a_client_that_does_not_read_is_cut_off_and_the_back_end_not_blamed() -> None:
+async def test_a_client_that_does_not_read_is_cut_off_and_the_back_end_not_blamed() -> None:
     """When the time is over it was the client who was waited for."""
-
-    async def main() -> None:
-        async with gateway_rig(timeout=5) as rig:
-            rig.network.servers["a:1"] = answering(ok(b"x" * 1000))
-            browser = Browser(slow=True)
-            assert browser.gate is not None
-            browser.gate.release()
-            await through(rig, browser)
-            assert trio.current_time() == pytest.approx(5)
-            assert not browser.is_complete
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
-
-    run(main)
+    async with gateway_rig(timeout=5) as rig:
+        rig.network.servers["a:1"] = answering(ok(b"x" * 1000))
+        browser = Browser(slow=True)
+        assert browser.gate is not None
+        browser.gate.release()
+        await through(rig, browser)
+        assert trio.current_time() == pytest.approx(5)
+        assert not browser.is_complete
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 0

@@ -12,7 +12,6 @@ from orch.problems import ProblemError
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
 from tests.fakes.gateway import FakeHealth, FakeMetrics, GatewayRig, answering, gateway_rig, ok, read_request
-from tests.fakes.running import run
 
 AUDIO = "audio-service"
 A, B = "http://a:1", "http://b:1"
@@ -41,142 +40,112 @@ def breaker_of(rig: GatewayRig, url: str = A) -> str:
     return next(one.breaker for one in rig.gateway.statistics().instances if one.url == url)
 
 
-def test_fetch_gives_the_whole_answer() -> None:
+async def test_fetch_gives_the_whole_answer() -> None:
     """Status, headers, body, where it came from; any status is an answer."""
-
-    async def main() -> None:
-        seen: list[bytes] = []
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(
-                ok(b"[]", b"Content-Type: application/json", status=b"404 No"), seen=seen
-            )
-            answer = await rig.gateway.fetch(
-                AUDIO, "POST", "/api/transcribe?x=1", headers=[(b"content-type", b"audio/wav")], body=b"RIFF"
-            )
-            assert (answer.status, answer.body, answer.service) == (404, b"[]", AUDIO)
-            assert (answer.instance, answer.attempts) == (A, 1)
-            assert (b"content-type", b"application/json") in answer.headers
-        head = seen[0].split(b"\r\n")
-        assert head[0] == b"POST /api/transcribe?x=1 HTTP/1.1"
-        assert {b"content-type: audio/wav", b"x-request-id: made-id", b"content-length: 4"} < set(head)
-
-    run(main)
+    seen: list[bytes] = []
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(
+            ok(b"[]", b"Content-Type: application/json", status=b"404 No"), seen=seen
+        )
+        answer = await rig.gateway.fetch(
+            AUDIO, "POST", "/api/transcribe?x=1", headers=[(b"content-type", b"audio/wav")], body=b"RIFF"
+        )
+        assert (answer.status, answer.body, answer.service) == (404, b"[]", AUDIO)
+        assert (answer.instance, answer.attempts) == (A, 1)
+        assert (b"content-type", b"application/json") in answer.headers
+    head = seen[0].split(b"\r\n")
+    assert head[0] == b"POST /api/transcribe?x=1 HTTP/1.1"
+    assert {b"content-type: audio/wav", b"x-request-id: made-id", b"content-length: 4"} < set(head)
 
 
-def test_a_service_that_is_not_configured_is_unknown() -> None:
+async def test_a_service_that_is_not_configured_is_unknown() -> None:
     """404, with its name."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            with pytest.raises(ProblemError) as caught:
-                await rig.gateway.fetch("image-service", "GET", "/")
-            assert caught.value.code == "unknown_service"
-            assert caught.value.extra == {"service": "image-service"}
-            assert rig.metrics.requests == []
-
-    run(main)
+    async with gateway_rig() as rig:
+        with pytest.raises(ProblemError) as caught:
+            await rig.gateway.fetch("image-service", "GET", "/")
+        assert caught.value.code == "unknown_service"
+        assert caught.value.extra == {"service": "image-service"}
+        assert rig.metrics.requests == []
 
 
-def test_a_refused_connection_is_tried_again_and_then_says_so_in_words() -> None:
+async def test_a_refused_connection_is_tried_again_and_then_says_so_in_words() -> None:
     """Four attempts, well under a second in all; the detail names the service, not its address."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            error = await problem(rig, "POST")
-            assert error.code == "service_unavailable"
-            assert error.detail == "The audio-service is not answering: the connection was refused."
-            assert error.extra == {"service": AUDIO}
-            assert rig.metrics.retries[AUDIO] == 3
-            assert rig.gateway.statistics().retries == 3
-            assert trio.current_time() < 0.5
-            assert rig.metrics.requests == [(AUDIO, 503)]
-            assert len(rig.health.noted) == 4
-
-    run(main)
+    async with gateway_rig() as rig:
+        error = await problem(rig, "POST")
+        assert error.code == "service_unavailable"
+        assert error.detail == "The audio-service is not answering: the connection was refused."
+        assert error.extra == {"service": AUDIO}
+        assert rig.metrics.retries[AUDIO] == 3
+        assert rig.gateway.statistics().retries == 3
+        assert trio.current_time() < 0.5
+        assert rig.metrics.requests == [(AUDIO, 503)]
+        assert len(rig.health.noted) == 4
 
 
-def test_another_instance_is_asked_where_there_is_one() -> None:
+async def test_another_instance_is_asked_where_there_is_one() -> None:
     """Also for a POST that was never sent; the one that failed is not asked again in the same request."""
-
-    async def main() -> None:
-        async with gateway_rig(A, B) as rig:
-            rig.network.servers["b:1"] = answering(ok())
-            for _ in range(4):
-                answer = await rig.gateway.fetch(AUDIO, "POST", "/", body=b"x")
-                assert answer.instance == B
-                assert answer.attempts <= 2
-
-    run(main)
+    async with gateway_rig(A, B) as rig:
+        rig.network.servers["b:1"] = answering(ok())
+        for _ in range(4):
+            answer = await rig.gateway.fetch(AUDIO, "POST", "/", body=b"x")
+            assert answer.instance == B
+            assert answer.attempts <= 2
 
 
-def test_the_one_that_failed_is_not_asked_twice_while_another_is_there() -> None:
+async def test_the_one_that_failed_is_not_asked_twice_while_another_is_there() -> None:
     """However much more weight it has."""
-
-    async def main() -> None:
-        async with gateway_rig(A, B, retries=1) as rig:
-            rig.settings.change(services={AUDIO: {"url": A, "weight": 50, "instances": [{"url": B}]}})
-            rig.network.servers["b:1"] = answering(ok())
-            answer = await get(rig)
-            assert (answer.instance, answer.attempts) == (B, 2)
-
-    run(main)
+    async with gateway_rig(A, B, retries=1) as rig:
+        rig.settings.change(services={AUDIO: {"url": A, "weight": 50, "instances": [{"url": B}]}})
+        rig.network.servers["b:1"] = answering(ok())
+        answer = await get(rig)
+        assert (answer.instance, answer.attempts) == (B, 2)
 
 
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 2), ("PUT", 2), ("POST", 1)])
-def test_an_unanswered_request_is_asked_again_only_if_that_is_harmless(method: str, attempts: int) -> None:
+async def test_an_unanswered_request_is_asked_again_only_if_that_is_harmless(
+    method: str, attempts: int
+) -> None:
     """What may have reached the back end is not sent twice unless it is idempotent."""
-
-    async def main() -> None:
-        async with gateway_rig(A, B) as rig:
-            rig.network.servers["a:1"] = lose
-            rig.network.servers["b:1"] = answering(ok())
-            if attempts == 1:
-                error = await problem(rig, method, body=b"x")
-                assert error.code == "bad_gateway"
-                assert "audio-service" in error.detail
-            else:
-                answer = await rig.gateway.fetch(AUDIO, method, "/", body=b"x")
-                assert (answer.attempts, answer.instance) == (2, B)
-
-    run(main)
+    async with gateway_rig(A, B) as rig:
+        rig.network.servers["a:1"] = lose
+        rig.network.servers["b:1"] = answering(ok())
+        if attempts == 1:
+            error = await problem(rig, method, body=b"x")
+            assert error.code == "bad_gateway"
+            assert "audio-service" in error.detail
+        else:
+            answer = await rig.gateway.fetch(AUDIO, method, "/", body=b"x")
+            assert (answer.attempts, answer.instance) == (2, B)
 
 
-def test_a_stale_connection_costs_no_failure_and_no_wait() -> None:
+async def test_a_stale_connection_costs_no_failure_and_no_wait() -> None:
     """It is replaced at once by a new one to the same instance, though retries are off."""
+    requests = itertools.count(1)
 
-    async def main() -> None:
-        requests = itertools.count(1)
+    async def second_time_closed(stream: trio.abc.Stream) -> None:
+        while await read_request(stream):
+            if next(requests) == 2:
+                return
+            await stream.send_all(ok())
 
-        async def second_time_closed(stream: trio.abc.Stream) -> None:
-            while await read_request(stream):
-                if next(requests) == 2:
-                    return
-                await stream.send_all(ok())
-
-        async with gateway_rig(retries=0) as rig:
-            rig.network.servers["a:1"] = second_time_closed
-            await get(rig)
-            answer = await get(rig)
-            assert answer.attempts == 2
-            assert trio.current_time() == 0
-            assert rig.health.noted == []
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
-
-    run(main)
+    async with gateway_rig(retries=0) as rig:
+        rig.network.servers["a:1"] = second_time_closed
+        await get(rig)
+        answer = await get(rig)
+        assert answer.attempts == 2
+        assert trio.current_time() == 0
+        assert rig.health.noted == []
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 0
 
 
 @pytest.mark.parametrize("status", [b"500 E", b"503 Busy", b"429 Slow"])
-def test_an_answer_is_never_asked_for_again(status: bytes) -> None:
+async def test_an_answer_is_never_asked_for_again(status: bytes) -> None:
     """A back end that answered has answered."""
-
-    async def main() -> None:
-        seen: list[bytes] = []
-        async with gateway_rig(A) as rig:
-            rig.network.servers["a:1"] = answering(ok(b"why", status=status), seen=seen)
-            assert (await get(rig)).body == b"why"
-            assert len(seen) == 1
-
-    run(main)
+    seen: list[bytes] = []
+    async with gateway_rig(A) as rig:
+        rig.network.servers["a:1"] = answering(ok(b"why", status=status), seen=seen)
+        assert (await get(rig)).body == b"why"
+        assert len(seen) == 1
 
 
 @pytest.mark.parametrize(
@@ -186,152 +155,126 @@ def test_an_answer_is_never_asked_for_again(status: bytes) -> None:
         (b"SSH-2.0\r\n", "HTTP"),
     ],
 )
-def test_an_unreadable_answer_is_a_bad_gateway(answer: bytes, words: str) -> None:
+async def test_an_unreadable_answer_is_a_bad_gateway(answer: bytes, words: str) -> None:
     """502, not asked again, whether it is garbage or only a part."""
 
-    async def main() -> None:
-        async def serve(stream: trio.abc.Stream) -> None:
-            await read_request(stream)
-            await stream.send_all(answer)
+    async def serve(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await stream.send_all(answer)
 
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = serve
-            error = await problem(rig)
-            assert error.code == "bad_gateway"
-            assert words in error.detail
-            assert rig.metrics.retries[AUDIO] == 0
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = serve
+        error = await problem(rig)
+        assert error.code == "bad_gateway"
+        assert words in error.detail
+        assert rig.metrics.retries[AUDIO] == 0
 
 
-def test_an_answer_over_the_limit_is_not_collected() -> None:
+async def test_an_answer_over_the_limit_is_not_collected() -> None:
     """Eight megabytes unless the caller says otherwise."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(ok(b"x" * 1001))
-            assert len((await get(rig, max_answer=1001)).body) == 1001
-            assert (await problem(rig, max_answer=1000)).code == "bad_gateway"
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok(b"x" * 1001))
+        assert len((await get(rig, max_answer=1001)).body) == 1001
+        assert (await problem(rig, max_answer=1000)).code == "bad_gateway"
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 0
 
 
-def test_a_silent_back_end_times_out() -> None:
+async def test_a_silent_back_end_times_out() -> None:
     """After gateway.timeout, retries included; it counts against the instance."""
-
-    async def main() -> None:
-        async with gateway_rig(timeout=7) as rig:
-            rig.network.servers["a:1"] = stall
-            error = await problem(rig)
-            assert error.code == "gateway_timeout"
-            assert error.detail == "The audio-service did not answer within 7 s."
-            assert trio.current_time() == pytest.approx(7)
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 1
-            assert rig.health.noted == [(AUDIO, A, "it did not answer in time")]
-
-    run(main)
+    async with gateway_rig(timeout=7) as rig:
+        rig.network.servers["a:1"] = stall
+        error = await problem(rig)
+        assert error.code == "gateway_timeout"
+        assert error.detail == "The audio-service did not answer within 7 s."
+        assert trio.current_time() == pytest.approx(7)
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 1
+        assert rig.health.noted == [(AUDIO, A, "it did not answer in time")]
 
 
-def test_a_time_out_of_a_gateway_that_stood_still_is_not_the_back_end_s() -> None:
+async def test_a_time_out_of_a_gateway_that_stood_still_is_not_the_back_end_s() -> None:
     """The answer may have been there all the while; the next one counts again."""
+    ahead = [0.0]
 
-    async def main() -> None:
-        ahead = [0.0]
+    def clock() -> float:
+        return trio.current_time() + ahead[0]
 
-        def clock() -> float:
-            return trio.current_time() + ahead[0]
-
-        pulse = Pulse(events=EventLog(wall=clock), wall=clock, clock=clock)
-        async with gateway_rig(timeout=7, pulse=pulse) as rig, trio.open_nursery() as nursery:
-            await nursery.start(pulse.run)
-            rig.network.servers["a:1"] = stall
-            nursery.start_soon(problem, rig)
-            await trio.sleep(3)
-            ahead[0] += 60
-            await trio.sleep(5)
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 0
-            assert rig.health.noted == []
-            await trio.sleep(60)  # the pulse's clock is ahead of the one that requests are timed by
-            assert (await problem(rig)).code == "gateway_timeout"
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 1
-            nursery.cancel_scope.cancel()
-
-    run(main)
+    pulse = Pulse(events=EventLog(wall=clock), wall=clock, clock=clock)
+    async with gateway_rig(timeout=7, pulse=pulse) as rig, trio.open_nursery() as nursery:
+        await nursery.start(pulse.run)
+        rig.network.servers["a:1"] = stall
+        nursery.start_soon(problem, rig)
+        await trio.sleep(3)
+        ahead[0] += 60
+        await trio.sleep(5)
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 0
+        assert rig.health.noted == []
+        await trio.sleep(60)  # the pulse's clock is ahead of the one that requests are timed by
+        assert (await problem(rig)).code == "gateway_timeout"
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 1
+        nursery.cancel_scope.cancel()
 
 
-def test_a_callers_shorter_time_out_counts_too_but_a_cancellation_does_not() -> None:
+async def test_a_callers_shorter_time_out_counts_too_but_a_cancellation_does_not() -> None:
     """Else a hanging instance with impatient callers would never trip; one who leaves says nothing."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = stall
-            with trio.move_on_after(2):
-                await get(rig)
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 1
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(get, rig)
-                await trio.sleep(2)
-                nursery.cancel_scope.cancel()
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 1
-            assert rig.gateway.statistics().in_flight == 0
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = stall
+        with trio.move_on_after(2):
+            await get(rig)
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(get, rig)
+            await trio.sleep(2)
+            nursery.cancel_scope.cancel()
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 1
+        assert rig.gateway.statistics().in_flight == 0
 
 
-def test_five_failures_open_the_breaker_and_a_good_trial_closes_it() -> None:
+async def test_five_failures_open_the_breaker_and_a_good_trial_closes_it() -> None:
     """With an event in words, the metric, and the page told; meanwhile 503 at once, with Retry-After."""
-
-    async def main() -> None:
-        async with gateway_rig(retries=0) as rig:
-            for _ in range(5):
-                await problem(rig)
-            assert breaker_of(rig) == "open"
-            assert rig.gateway.is_open(AUDIO)
-            error = await problem(rig)
-            assert error.code == "service_unavailable"
-            assert error.headers == {"Retry-After": "10"}
-            assert error.detail == "The audio-service failed too often. It is tried again in 10 s."
-            event = rig.events.latest()[0]
-            assert (event.severity, event.subject) == ("bad", AUDIO)
-            assert event.text == (
-                "http://a:1 failed 5 times in a row. It gets no captions for 10 s. "
-                "Last failure: the connection was refused."
-            )
-            rig.network.servers["a:1"] = answering(ok())
-            await trio.sleep(10.5)
-            assert breaker_of(rig) == "half_open"
-            assert (await get(rig)).status == 200
-            assert breaker_of(rig) == "closed"
-            assert rig.events.latest()[0].severity == "ok"
-            states = [state for _, url, state in rig.metrics.breakers if url == A]
-            assert states == ["closed", "open", "half_open", "closed"]
-            assert rig.touched == ["gateway"] * 3
-
-    run(main)
+    async with gateway_rig(retries=0) as rig:
+        for _ in range(5):
+            await problem(rig)
+        assert breaker_of(rig) == "open"
+        assert rig.gateway.is_open(AUDIO)
+        error = await problem(rig)
+        assert error.code == "service_unavailable"
+        assert error.headers == {"Retry-After": "10"}
+        assert error.detail == "The audio-service failed too often. It is tried again in 10 s."
+        event = rig.events.latest()[0]
+        assert (event.severity, event.subject) == ("bad", AUDIO)
+        assert event.text == (
+            "http://a:1 failed 5 times in a row. It gets no captions for 10 s. "
+            "Last failure: the connection was refused."
+        )
+        rig.network.servers["a:1"] = answering(ok())
+        await trio.sleep(10.5)
+        assert breaker_of(rig) == "half_open"
+        assert (await get(rig)).status == 200
+        assert breaker_of(rig) == "closed"
+        assert rig.events.latest()[0].severity == "ok"
+        states = [state for _, url, state in rig.metrics.breakers if url == A]
+        assert states == ["closed", "open", "half_open", "closed"]
+        assert rig.touched == ["gateway"] * 3
 
 
-def test_half_open_lets_one_through_and_the_others_are_told_at_once() -> None:
+async def test_half_open_lets_one_through_and_the_others_are_told_at_once() -> None:
     """The trial's outcome decides for all."""
 
-    async def main() -> None:
-        async def slow(stream: trio.abc.Stream) -> None:
-            while await read_request(stream):
-                await trio.sleep(5)
-                await stream.send_all(ok())
+    async def slow(stream: trio.abc.Stream) -> None:
+        while await read_request(stream):
+            await trio.sleep(5)
+            await stream.send_all(ok())
 
-        async with gateway_rig(retries=0) as rig:
-            for _ in range(5):
-                await problem(rig)
-            rig.network.servers["a:1"] = slow
-            await trio.sleep(11)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(get, rig)
-                await trio.sleep(1)
-                assert (await problem(rig)).code == "service_unavailable"
-            assert breaker_of(rig) == "closed"
-
-    run(main)
+    async with gateway_rig(retries=0) as rig:
+        for _ in range(5):
+            await problem(rig)
+        rig.network.servers["a:1"] = slow
+        await trio.sleep(11)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(get, rig)
+            await trio.sleep(1)
+            assert (await problem(rig)).code == "service_unavailable"
+        assert breaker_of(rig) == "closed"
 
 
 @pytest.mark.parametrize(
@@ -345,141 +288,114 @@ def test_half_open_lets_one_through_and_the_others_are_told_at_once() -> None:
         (b"422 E", False),
     ],
 )
-def test_which_answers_count_as_failures(status: bytes, opens: bool) -> None:  # noqa: FBT001 - a column
+async def test_which_answers_count_as_failures(status: bytes, opens: bool) -> None:  # noqa: FBT001 - a column
     """Envoy's consecutive 5xx, without those that say nothing about the instance."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(ok(b"x", status=status))
-            for _ in range(5):
-                await get(rig)
-            assert rig.gateway.is_open(AUDIO) is opens
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok(b"x", status=status))
+        for _ in range(5):
+            await get(rig)
+        assert rig.gateway.is_open(AUDIO) is opens
 
 
-def test_an_engine_that_is_missing_is_no_failure() -> None:
+async def test_an_engine_that_is_missing_is_no_failure() -> None:
     """The sentence that says what to install comes through every time, however often."""
-
-    async def main() -> None:
-        body = json.dumps({"code": "engine_missing", "detail": "Install Apertium."}).encode()
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(
-                ok(body, b"Content-Type: application/problem+json", status=b"503 No")
-            )
-            for _ in range(20):
-                assert (await get(rig)).body == body
-            assert breaker_of(rig) == "closed"
-
-    run(main)
+    body = json.dumps({"code": "engine_missing", "detail": "Install Apertium."}).encode()
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(
+            ok(body, b"Content-Type: application/problem+json", status=b"503 No")
+        )
+        for _ in range(20):
+            assert (await get(rig)).body == body
+        assert breaker_of(rig) == "closed"
 
 
-def test_an_instance_that_health_calls_dead_is_not_asked() -> None:
+async def test_an_instance_that_health_calls_dead_is_not_asked() -> None:
     """The others take over; with none left the answer is 503 at once, without a connection."""
-
-    async def main() -> None:
-        async with gateway_rig(A, B) as rig:
-            rig.network.servers["a:1"] = rig.network.servers["b:1"] = answering(ok())
-            rig.health.down = {A}
-            assert {(await get(rig)).instance for _ in range(5)} == {B}
-            rig.health.down = {A, B}
-            error = await problem(rig)
-            assert error.detail == "The audio-service is not answering: its health checks fail."
-            assert rig.network.opened["a:1"] == 0
-            usable = {one.url: one.usable for one in rig.gateway.statistics().instances}
-            assert usable == {A: False, B: False, "http://t:1": True}
-
-    run(main)
+    async with gateway_rig(A, B) as rig:
+        rig.network.servers["a:1"] = rig.network.servers["b:1"] = answering(ok())
+        rig.health.down = {A}
+        assert {(await get(rig)).instance for _ in range(5)} == {B}
+        rig.health.down = {A, B}
+        error = await problem(rig)
+        assert error.detail == "The audio-service is not answering: its health checks fail."
+        assert rig.network.opened["a:1"] == 0
+        usable = {one.url: one.usable for one in rig.gateway.statistics().instances}
+        assert usable == {A: False, B: False, "http://t:1": True}
 
 
-def test_weights_are_kept_over_requests() -> None:
+async def test_weights_are_kept_over_requests() -> None:
     """The seed's numbers: two to one over thirty."""
-
-    async def main() -> None:
-        async with gateway_rig(A, B) as rig:
-            rig.settings.change(
-                services={AUDIO: {"url": A, "weight": 2, "instances": [{"url": B}]}},
-            )
-            rig.network.servers["a:1"] = rig.network.servers["b:1"] = answering(ok())
-            asked = [(await get(rig)).instance for _ in range(30)]
-            assert (asked.count(A), asked.count(B)) == (20, 10)
-            shares = {one.url: one.share for one in rig.gateway.statistics().instances}
-            assert shares == {A: pytest.approx(2 / 3), B: pytest.approx(1 / 3)}
-
-    run(main)
+    async with gateway_rig(A, B) as rig:
+        rig.settings.change(
+            services={AUDIO: {"url": A, "weight": 2, "instances": [{"url": B}]}},
+        )
+        rig.network.servers["a:1"] = rig.network.servers["b:1"] = answering(ok())
+        asked = [(await get(rig)).instance for _ in range(30)]
+        assert (asked.count(A), asked.count(B)) == (20, 10)
+        shares = {one.url: one.share for one in rig.gateway.statistics().instances}
+        assert shares == {A: pytest.approx(2 / 3), B: pytest.approx(1 / 3)}
 
 
-def test_settings_are_followed_while_it_runs() -> None:
+async def test_settings_are_followed_while_it_runs() -> None:
     """A new instance is asked, one that is gone is closed; those that stay keep their state."""
-
-    async def main() -> None:
-        async with gateway_rig(A, retries=0) as rig:
-            rig.network.servers["b:1"] = answering(ok())
-            for _ in range(4):
-                await problem(rig)
-            rig.settings.change(services={AUDIO: {"url": A, "instances": [{"url": B}]}})
-            assert [one.url for one in rig.gateway.statistics().instances] == [A, B]
-            assert rig.gateway.statistics().instances[0].consecutive_failures == 4
-            rig.health.down = {A}
-            assert (await get(rig)).instance == B
-            assert rig.network.open == 1
-            rig.settings.change(services={AUDIO: {"url": A}})
-            await trio.sleep(1.1)
-            assert rig.network.open == 0
-            rig.settings.change(
-                orchestration={
-                    "gateway": {"routes": [{"prefix": "/x/", "service": AUDIO, "path": "/"}], "retries": 0}
-                }
-            )
-            assert rig.gateway.handles("/x/y")
-            assert not rig.gateway.handles("/api/audio/y")
-
-    run(main)
+    async with gateway_rig(A, retries=0) as rig:
+        rig.network.servers["b:1"] = answering(ok())
+        for _ in range(4):
+            await problem(rig)
+        rig.settings.change(services={AUDIO: {"url": A, "instances": [{"url": B}]}})
+        assert [one.url for one in rig.gateway.statistics().instances] == [A, B]
+        assert rig.gateway.statistics().instances[0].consecutive_failures == 4
+        rig.health.down = {A}
+        assert (await get(rig)).instance == B
+        assert rig.network.open == 1
+        rig.settings.change(services={AUDIO: {"url": A}})
+        await trio.sleep(1.1)
+        assert rig.network.open == 0
+        rig.settings.change(
+            orchestration={
+                "gateway": {"routes": [{"prefix": "/x/", "service": AUDIO, "path": "/"}], "retries": 0}
+            }
+        )
+        assert rig.gateway.handles("/x/y")
+        assert not rig.gateway.handles("/api/audio/y")
 
 
-def test_a_request_on_its_way_ends_well_though_its_instance_is_gone() -> None:
+async def test_a_request_on_its_way_ends_well_though_its_instance_is_gone() -> None:
     """A changed file does not break what is under way."""
 
-    async def main() -> None:
-        async def slow(stream: trio.abc.Stream) -> None:
-            while await read_request(stream):
-                await trio.sleep(5)
-                await stream.send_all(ok())
+    async def slow(stream: trio.abc.Stream) -> None:
+        while await read_request(stream):
+            await trio.sleep(5)
+            await stream.send_all(ok())
 
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = slow
-            answers: list[Answer] = []
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = slow
+        answers: list[Answer] = []
 
-            async def ask() -> None:
-                answers.append(await get(rig))
+        async def ask() -> None:
+            answers.append(await get(rig))
 
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(ask)
-                await trio.sleep(1)
-                rig.settings.change(services={AUDIO: {"url": B}})
-            assert answers[0].status == 200
-            assert rig.network.open == 0
-
-    run(main)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.sleep(1)
+            rig.settings.change(services={AUDIO: {"url": B}})
+        assert answers[0].status == 200
+        assert rig.network.open == 0
 
 
-def test_when_the_branch_ends_no_connection_is_left() -> None:
+async def test_when_the_branch_ends_no_connection_is_left() -> None:
     """And the same object runs again, and keeps connections again."""
-
-    async def main() -> None:
-        async with gateway_rig(running=False) as rig:
-            rig.network.servers["a:1"] = answering(ok())
-            for _ in range(2):
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(rig.gateway.run)
-                    await get(rig)
-                    assert rig.network.open == 1
-                    nursery.cancel_scope.cancel()
-                assert rig.network.open == 0
-            await get(rig)
+    async with gateway_rig(running=False) as rig:
+        rig.network.servers["a:1"] = answering(ok())
+        for _ in range(2):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(rig.gateway.run)
+                await get(rig)
+                assert rig.network.open == 1
+                nursery.cancel_scope.cancel()
             assert rig.network.open == 0
-
-    run(main)
+        await get(rig)
+        assert rig.network.open == 0
 
 
 def test_routes_need_no_health_and_no_back_end() -> None:
@@ -512,68 +428,60 @@ def test_routes_need_no_health_and_no_back_end() -> None:
         gateway.record_failure("image-service")
 
 
-def test_statistics_say_what_happened() -> None:
+async def test_statistics_say_what_happened() -> None:
     """Every field, after two good answers and one failure."""
-
-    async def main() -> None:
-        async with gateway_rig(retries=0) as rig:
-            rig.network.servers["a:1"] = answering(ok())
-            await get(rig)
-            await get(rig)
-            del rig.network.servers["a:1"]
-            rig.network.opened.clear()
-            await trio.sleep(20)
-            await problem(rig)
-            now = rig.gateway.statistics()
-            assert (now.requests, now.errors, now.retries, now.in_flight) == (3, 1, 0, 0)
-            assert now.requests_per_second == pytest.approx(3 / 20)
-            assert now.error_rate == pytest.approx(1 / 3)
-            assert now.p50_ms is not None
-            assert now.p95_ms is not None
-            assert [route.prefix for route in now.routes] == [
-                "/api/audio/",
-                "/api/whisper/",
-                "/api/translate",
-                "/api/translation/",
-            ]
-            first = now.instances[0]
-            assert (first.service, first.url, first.weight, first.requests, first.errors) == (
-                AUDIO,
-                A,
-                1,
-                3,
-                1,
-            )
-            assert (first.share, first.breaker, first.breaker_retry_in, first.usable) == (
-                1,
-                "closed",
-                None,
-                True,
-            )
-            await trio.sleep(61)
-            later = rig.gateway.statistics()
-            assert (later.requests, later.requests_per_second, later.p95_ms) == (3, 0, None)
-
-    run(main)
+    async with gateway_rig(retries=0) as rig:
+        rig.network.servers["a:1"] = answering(ok())
+        await get(rig)
+        await get(rig)
+        del rig.network.servers["a:1"]
+        rig.network.opened.clear()
+        await trio.sleep(20)
+        await problem(rig)
+        now = rig.gateway.statistics()
+        assert (now.requests, now.errors, now.retries, now.in_flight) == (3, 1, 0, 0)
+        assert now.requests_per_second == pytest.approx(3 / 20)
+        assert now.error_rate == pytest.approx(1 / 3)
+        assert now.p50_ms is not None
+        assert now.p95_ms is not None
+        assert [route.prefix for route in now.routes] == [
+            "/api/audio/",
+            "/api/whisper/",
+            "/api/translate",
+            "/api/translation/",
+        ]
+        first = now.instances[0]
+        assert (first.service, first.url, first.weight, first.requests, first.errors) == (
+            AUDIO,
+            A,
+            1,
+            3,
+            1,
+        )
+        assert (first.share, first.breaker, first.breaker_retry_in, first.usable) == (
+            1,
+            "closed",
+            None,
+            True,
+        )
+        await trio.sleep(61)
+        later = rig.gateway.statistics()
+        assert (later.requests, later.requests_per_second, later.p95_ms) == (3, 0, None)
 
 
-def test_a_request_that_cannot_be_sent_is_the_callers_fault() -> None:
+async def test_a_request_that_cannot_be_sent_is_the_callers_fault() -> None:
     """Nothing goes out, and nothing counts against the instance."""
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(ok())
-            for path in (
-                "/a b",
-                "/api/%2e%2e/admin",
-                "/api/..;/admin",
-                "/api/..%2fadmin",
-                "/api//x",
-                "/x?a b",
-            ):
-                with pytest.raises(ProblemError) as caught:
-                    await rig.gateway.fetch(AUDIO, "GET", path)
-                assert caught.value.code == "invalid_request"
-            assert rig.network.opened["a:1"] == 0
-
-    run(main)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok())
+        for path in (
+            "/a b",
+            "/api/%2e%2e/admin",
+            "/api/..;/admin",
+            "/api/..%2fadmin",
+            "/api//x",
+            "/x?a b",
+        ):
+            with pytest.raises(ProblemError) as caught:
+                await rig.gateway.fetch(AUDIO, "GET", path)
+            assert caught.value.code == "invalid_request"
+        assert rig.network.opened["a:1"] == 0

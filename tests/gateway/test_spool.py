@@ -15,7 +15,8 @@ from orch.gateway.bodies import RequestBody
 from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
 from orch.problems import ProblemError
 from tests.fakes.gateway import Browser, GatewayRig, answering, gateway_rig, ok
-from tests.fakes.running import run
+
+pytestmark = pytest.mark.real_time
 
 PIECE = 65_536
 
@@ -42,79 +43,63 @@ def open_files() -> int:
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE, IN_MEMORY, IN_MEMORY + 1, 3 * IN_MEMORY, 3 * IN_MEMORY + 7])
-def test_a_body_is_what_came_however_often_it_is_read(size: int) -> None:
+async def test_a_body_is_what_came_however_often_it_is_read(size: int) -> None:
     """Up to 256 KiB in memory, beyond that on the disk; nothing of it is left afterwards."""
-
-    async def main() -> None:
-        spool = Spool(disk_limit=10**9)
-        before = open_files()
-        async with holding(spool, size) as (incoming, data):
-            body = await incoming.end()
-            assert (body.length, body.whole is None) == (size, size > IN_MEMORY)
-            assert spool.on_disk == (size if size > IN_MEMORY else 0)
-            assert spool.in_memory == (0 if size > IN_MEMORY else size)
-            for _ in range(2):
-                assert await read_all(body) == data
-        assert (spool.on_disk, spool.in_memory, open_files()) == (0, 0, before)
-
-    run(main, virtual=False)
+    spool = Spool(disk_limit=10**9)
+    before = open_files()
+    async with holding(spool, size) as (incoming, data):
+        body = await incoming.end()
+        assert (body.length, body.whole is None) == (size, size > IN_MEMORY)
+        assert spool.on_disk == (size if size > IN_MEMORY else 0)
+        assert spool.in_memory == (0 if size > IN_MEMORY else size)
+        for _ in range(2):
+            assert await read_all(body) == data
+    assert (spool.on_disk, spool.in_memory, open_files()) == (0, 0, before)
 
 
-def test_what_does_not_fit_into_the_memory_goes_to_the_disk() -> None:
+async def test_what_does_not_fit_into_the_memory_goes_to_the_disk() -> None:
     """A thousand small bodies hold no more of it than all bodies may."""
-
-    async def main() -> None:
-        spool = Spool(disk_limit=10**9, memory_limit=3 * PIECE)
-        async with holding(spool, 2 * PIECE), holding(spool, 2 * PIECE) as (second, data):
-            assert spool.in_memory <= 3 * PIECE
-            assert spool.on_disk > 0
-            assert await read_all(await second.end()) == data
-        assert (spool.on_disk, spool.in_memory) == (0, 0)
-
-    run(main, virtual=False)
+    spool = Spool(disk_limit=10**9, memory_limit=3 * PIECE)
+    async with holding(spool, 2 * PIECE), holding(spool, 2 * PIECE) as (second, data):
+        assert spool.in_memory <= 3 * PIECE
+        assert spool.on_disk > 0
+        assert await read_all(await second.end()) == data
+    assert (spool.on_disk, spool.in_memory) == (0, 0)
 
 
-def test_the_disks_share_is_bounded_over_all_bodies() -> None:
+async def test_the_disks_share_is_bounded_over_all_bodies() -> None:
     """The one that does not fit is refused with words; it frees what it held, and the next one fits."""
-
-    async def main() -> None:
-        spool = Spool(disk_limit=4 * IN_MEMORY)
-        async with holding(spool, 3 * IN_MEMORY) as (first, _):
-            await first.end()
-            with pytest.raises(ProblemError, match="all the space") as caught:
-                async with holding(spool, 2 * IN_MEMORY) as (second, _):
-                    await second.end()
-            assert (caught.value.code, caught.value.status) == ("overloaded", 503)
-            assert "Retry-After" in caught.value.headers
-            assert spool.on_disk == 3 * IN_MEMORY
-        async with holding(spool, 4 * IN_MEMORY) as (third, _):
-            await third.end()
-            assert spool.on_disk == 4 * IN_MEMORY
-        assert spool.on_disk == 0
-
-    run(main, virtual=False)
+    spool = Spool(disk_limit=4 * IN_MEMORY)
+    async with holding(spool, 3 * IN_MEMORY) as (first, _):
+        await first.end()
+        with pytest.raises(ProblemError, match="all the space") as caught:
+            async with holding(spool, 2 * IN_MEMORY) as (second, _):
+                await second.end()
+        assert (caught.value.code, caught.value.status) == ("overloaded", 503)
+        assert "Retry-After" in caught.value.headers
+        assert spool.on_disk == 3 * IN_MEMORY
+    async with holding(spool, 4 * IN_MEMORY) as (third, _):
+        await third.end()
+        assert spool.on_disk == 4 * IN_MEMORY
+    assert spool.on_disk == 0
 
 
-def test_a_cancelled_upload_leaves_nothing() -> None:
+async def test_a_cancelled_upload_leaves_nothing() -> None:
     """Wherever it is cancelled: while it is written, while it is read."""
+    spool = Spool(disk_limit=10**9)
+    before = open_files()
 
-    async def main() -> None:
-        spool = Spool(disk_limit=10**9)
-        before = open_files()
+    async def upload() -> None:
+        async with holding(spool, 4 * IN_MEMORY) as (incoming, _):
+            await read_all(await incoming.end())
 
-        async def upload() -> None:
-            async with holding(spool, 4 * IN_MEMORY) as (incoming, _):
-                await read_all(await incoming.end())
-
-        for steps in range(0, 40, 3):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(upload)
-                for _ in range(steps):
-                    await trio.lowlevel.checkpoint()
-                nursery.cancel_scope.cancel()
-        assert (spool.on_disk, spool.in_memory, open_files()) == (0, 0, before)
-
-    run(main, virtual=False)
+    for steps in range(0, 40, 3):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(upload)
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+    assert (spool.on_disk, spool.in_memory, open_files()) == (0, 0, before)
 
 
 async def upload(rig: GatewayRig, size: int) -> Browser:
@@ -124,59 +109,49 @@ async def upload(rig: GatewayRig, size: int) -> Browser:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE])
-def test_a_full_disk_is_our_own_shortage(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+async def test_a_full_disk_is_our_own_shortage(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """503 with words, an event for operators, nothing against the back end; small bodies go on."""
 
     def full(*_: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(ok())
-            monkeypatch.setattr(spooling, "_write_all", full)
-            for _ in range(6):
-                browser = await upload(rig, 2 * IN_MEMORY)
-                assert (browser.status, b'"own_shortage"' in browser.body) == (503, True)
-                assert browser.headers[b"retry-after"] == b"5"
-                assert b"cannot be stored" in browser.body
-            assert (await upload(rig, PIECE)).status == 200
-            figures = rig.gateway.statistics()
-            assert (figures.places, figures.spooled_bytes) == (0, 0)
-            assert figures.instances[0].consecutive_failures == 0
-            assert "The orchestration service is out of" in rig.events.latest()[0].text
-            monkeypatch.undo()
-            assert (await upload(rig, 2 * IN_MEMORY)).status == 200
-
-    run(main, virtual=False)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok())
+        monkeypatch.setattr(spooling, "_write_all", full)
+        for _ in range(6):
+            browser = await upload(rig, 2 * IN_MEMORY)
+            assert (browser.status, b'"own_shortage"' in browser.body) == (503, True)
+            assert browser.headers[b"retry-after"] == b"5"
+            assert b"cannot be stored" in browser.body
+        assert (await upload(rig, PIECE)).status == 200
+        figures = rig.gateway.statistics()
+        assert (figures.places, figures.spooled_bytes) == (0, 0)
+        assert figures.instances[0].consecutive_failures == 0
+        assert "The orchestration service is out of" in rig.events.latest()[0].text
+        monkeypatch.undo()
+        assert (await upload(rig, 2 * IN_MEMORY)).status == 200
 
 
-def test_a_folder_that_cannot_be_written_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_folder_that_cannot_be_written_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """A container that is read-only takes small bodies; a large one is refused with words, not as a fault."""
 
     def read_only(*_: Any) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            rig.network.servers["a:1"] = answering(ok())
-            monkeypatch.setattr(spooling, "_open", read_only)
-            browser = await upload(rig, 2 * IN_MEMORY)
-            assert (browser.status, b"cannot be stored" in browser.body) == (503, True)
-            assert (await upload(rig, PIECE)).status == 200
-
-    run(main, virtual=False)
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok())
+        monkeypatch.setattr(spooling, "_open", read_only)
+        browser = await upload(rig, 2 * IN_MEMORY)
+        assert (browser.status, b"cannot be stored" in browser.body) == (503, True)
+        assert (await upload(rig, PIECE)).status == 200
 
 
-def test_the_room_for_uploads_is_a_setting() -> None:
+async def test_the_room_for_uploads_is_a_setting() -> None:
     """It is followed while the gateway runs, and what is on the disk now is shown."""
-
-    async def main() -> None:
-        async with gateway_rig(spool_bytes=IN_MEMORY) as rig:
-            rig.network.servers["a:1"] = answering(ok())
-            refused = await upload(rig, 2 * IN_MEMORY)
-            assert (refused.status, b'"overloaded"' in refused.body) == (503, True)
-            rig.settings.change(orchestration={"gateway": {"spool_bytes": 10 * IN_MEMORY}})
-            assert (await upload(rig, 2 * IN_MEMORY)).status == 200
-            assert rig.gateway.statistics().spool_limit == 10 * IN_MEMORY
-
-    run(main, virtual=False)
+    async with gateway_rig(spool_bytes=IN_MEMORY) as rig:
+        rig.network.servers["a:1"] = answering(ok())
+        refused = await upload(rig, 2 * IN_MEMORY)
+        assert (refused.status, b'"overloaded"' in refused.body) == (503, True)
+        rig.settings.change(orchestration={"gateway": {"spool_bytes": 10 * IN_MEMORY}})
+        assert (await upload(rig, 2 * IN_MEMORY)).status == 200
+        assert rig.gateway.statistics().spool_limit == 10 * IN_MEMORY

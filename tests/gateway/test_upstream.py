@@ -14,7 +14,6 @@ from orch.gateway.retries import Failure
 from orch.gateway.transport import Transport
 from orch.gateway.upstream import IDLE_SECONDS, Request, Upstream, UpstreamAnswer, UpstreamError
 from tests.fakes.gateway import MemoryNetwork, Serve, answering, ok, read_request
-from tests.fakes.running import run
 
 
 def survey(method: str = "GET", target: str = "/api/x", body: bytes = b"") -> Request:
@@ -70,29 +69,21 @@ async def failing(upstream: Upstream, request: Request) -> Failure:
     return caught.value.failure
 
 
-def test_a_request_goes_out_and_its_answer_comes_back() -> None:
+async def test_a_request_goes_out_and_its_answer_comes_back() -> None:
     """Host names the instance, the base path of its URL comes first, a body has its length."""
-
-    async def main() -> None:
-        seen: list[bytes] = []
-        async with upstream_to(answering(ok(b"hi"), seen=seen), "http://a:1/base/") as (upstream, _):
-            assert await ask(upstream, survey("POST", "/api/x?y=1", b"body")) == (200, b"hi")
-        assert seen == [b"POST /base/api/x?y=1 HTTP/1.1\r\nhost: a:1\r\ncontent-length: 4\r\n\r\nbody"]
-
-    run(main)
+    seen: list[bytes] = []
+    async with upstream_to(answering(ok(b"hi"), seen=seen), "http://a:1/base/") as (upstream, _):
+        assert await ask(upstream, survey("POST", "/api/x?y=1", b"body")) == (200, b"hi")
+    assert seen == [b"POST /base/api/x?y=1 HTTP/1.1\r\nhost: a:1\r\ncontent-length: 4\r\n\r\nbody"]
 
 
-def test_a_clean_connection_is_used_again() -> None:
+async def test_a_clean_connection_is_used_again() -> None:
     """Three requests, one connection; the pool says so."""
-
-    async def main() -> None:
-        async with upstream_to(answering(ok())) as (upstream, network):
-            for _ in range(3):
-                await ask(upstream, survey())
-            assert network.opened["a:1"] == 1
-            assert repr(upstream) == "<Upstream a:1: 0 busy, 1 idle, 0 waiting>"
-
-    run(main)
+    async with upstream_to(answering(ok())) as (upstream, network):
+        for _ in range(3):
+            await ask(upstream, survey())
+        assert network.opened["a:1"] == 1
+        assert repr(upstream) == "<Upstream a:1: 0 busy, 1 idle, 0 waiting>"
 
 
 @pytest.mark.parametrize(
@@ -103,106 +94,83 @@ def test_a_clean_connection_is_used_again() -> None:
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
     ],
 )
-def test_an_unclean_connection_is_closed(answer: bytes) -> None:
+async def test_an_unclean_connection_is_closed(answer: bytes) -> None:
     """The other side said so, or sent more than it should: what came could be taken for the next answer."""
-
-    async def main() -> None:
-        async with upstream_to(answering(answer)) as (upstream, network):
-            for _ in range(2):
-                assert await ask(upstream, survey()) == (200, b"hi")
-            assert network.opened["a:1"] == 2
-
-    run(main)
+    async with upstream_to(answering(answer)) as (upstream, network):
+        for _ in range(2):
+            assert await ask(upstream, survey()) == (200, b"hi")
+        assert network.opened["a:1"] == 2
 
 
-def test_an_answer_left_half_read_closes_its_connection() -> None:
+async def test_an_answer_left_half_read_closes_its_connection() -> None:
     """The rest of its body must not be the next request's answer."""
-
-    async def main() -> None:
-        async with upstream_to(answering(ok(b"x" * 200_000))) as (upstream, network):
-            async with upstream.exchange(survey()) as answer:
-                await answer.receive()
-            assert upstream.statistics().idle == 0
-            assert len((await ask(upstream, survey()))[1]) == 200_000
-            assert network.opened["a:1"] == 2
-
-    run(main)
+    async with upstream_to(answering(ok(b"x" * 200_000))) as (upstream, network):
+        async with upstream.exchange(survey()) as answer:
+            await answer.receive()
+        assert upstream.statistics().idle == 0
+        assert len((await ask(upstream, survey()))[1]) == 200_000
+        assert network.opened["a:1"] == 2
 
 
 @pytest.mark.parametrize(
     ("header", "kept_for"), [(b"X: y", IDLE_SECONDS), (b"Keep-Alive: timeout=3, max=9", 2.0)]
 )
-def test_an_idle_connection_is_kept_for_so_long(header: bytes, kept_for: float) -> None:
+async def test_an_idle_connection_is_kept_for_so_long(header: bytes, kept_for: float) -> None:
     """Shorter than common servers keep theirs, and shorter still where the server says so."""
-
-    async def main() -> None:
-        async with upstream_to(answering(ok(b"", header))) as (upstream, network):
-            await ask(upstream, survey())
-            await trio.sleep(kept_for - 0.01)
-            upstream.close_idle(trio.current_time())
-            assert upstream.statistics().idle == 1
-            await ask(upstream, survey())
-            assert network.opened["a:1"] == 1
-            await trio.sleep(kept_for + 0.01)
-            await ask(upstream, survey())
-            assert network.opened["a:1"] == 2
-            await trio.sleep(kept_for + 0.01)
-            upstream.close_idle(trio.current_time())
-            assert upstream.statistics().idle == 0
-
-    run(main)
+    async with upstream_to(answering(ok(b"", header))) as (upstream, network):
+        await ask(upstream, survey())
+        await trio.sleep(kept_for - 0.01)
+        upstream.close_idle(trio.current_time())
+        assert upstream.statistics().idle == 1
+        await ask(upstream, survey())
+        assert network.opened["a:1"] == 1
+        await trio.sleep(kept_for + 0.01)
+        await ask(upstream, survey())
+        assert network.opened["a:1"] == 2
+        await trio.sleep(kept_for + 0.01)
+        upstream.close_idle(trio.current_time())
+        assert upstream.statistics().idle == 0
 
 
-def test_a_connection_that_was_closed_while_idle_is_noticed_before_it_is_used() -> None:
+async def test_a_connection_that_was_closed_while_idle_is_noticed_before_it_is_used() -> None:
     """So even a POST, which could not be asked again, arrives."""
 
-    async def main() -> None:
-        async def serve_one(stream: trio.abc.Stream) -> None:
-            await read_request(stream)
+    async def serve_one(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await stream.send_all(ok())
+
+    async with upstream_to(serve_one) as (upstream, network):
+        for _ in range(3):
+            assert (await ask(upstream, survey("POST", body=b"x")))[0] == 200
+            await trio.sleep(0.1)
+        assert network.opened["a:1"] == 3
+
+
+async def test_a_connection_that_closes_as_it_is_used_is_stale_and_a_new_one_is_lost() -> None:
+    """The same silence means two things: a kept connection was old, or the instance gave no answer."""
+    requests = 0
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        nonlocal requests
+        while await read_request(stream):
+            requests += 1
+            if requests != 1:
+                return
             await stream.send_all(ok())
 
-        async with upstream_to(serve_one) as (upstream, network):
-            for _ in range(3):
-                assert (await ask(upstream, survey("POST", body=b"x")))[0] == 200
-                await trio.sleep(0.1)
-            assert network.opened["a:1"] == 3
-
-    run(main)
+    async with upstream_to(serve) as (upstream, _):
+        await ask(upstream, survey())
+        assert await failing(upstream, survey()) is Failure.STALE
+        assert await failing(upstream, survey()) is Failure.LOST
 
 
-def test_a_connection_that_closes_as_it_is_used_is_stale_and_a_new_one_is_lost() -> None:
-    """The same silence means two things: a kept connection was old, or the instance gave no answer."""
-
-    async def main() -> None:
-        requests = 0
-
-        async def serve(stream: trio.abc.Stream) -> None:
-            nonlocal requests
-            while await read_request(stream):
-                requests += 1
-                if requests != 1:
-                    return
-                await stream.send_all(ok())
-
-        async with upstream_to(serve) as (upstream, _):
-            await ask(upstream, survey())
-            assert await failing(upstream, survey()) is Failure.STALE
-            assert await failing(upstream, survey()) is Failure.LOST
-
-    run(main)
-
-
-def test_fresh_means_a_new_connection() -> None:
+async def test_fresh_means_a_new_connection() -> None:
     """Even where one is idle."""
-
-    async def main() -> None:
-        async with upstream_to(answering(ok())) as (upstream, network):
-            await ask(upstream, survey())
-            await ask(upstream, survey(), fresh=True)
-            assert network.opened["a:1"] == 2
-            assert upstream.statistics().idle == 2
-
-    run(main)
+    async with upstream_to(answering(ok())) as (upstream, network):
+        await ask(upstream, survey())
+        await ask(upstream, survey(), fresh=True)
+        assert network.opened["a:1"] == 2
+        assert upstream.statistics().idle == 2
 
 
 @pytest.mark.parametrize(
@@ -218,226 +186,189 @@ def test_fresh_means_a_new_connection() -> None:
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, Failure.MALFORMED),
     ],
 )
-def test_what_goes_wrong_has_a_name(answer: bytes, failure: Failure) -> None:
+async def test_what_goes_wrong_has_a_name(answer: bytes, failure: Failure) -> None:
     """And the connection is closed, its slot free (the context checks)."""
 
-    async def main() -> None:
-        async def serve(stream: trio.abc.Stream) -> None:
-            await read_request(stream)
-            await stream.send_all(answer)
+    async def serve(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await stream.send_all(answer)
 
-        async with upstream_to(serve) as (upstream, _):
-            assert await failing(upstream, survey()) is failure
-
-    run(main)
+    async with upstream_to(serve) as (upstream, _):
+        assert await failing(upstream, survey()) is failure
 
 
-def test_no_connection_is_refused() -> None:
+async def test_no_connection_is_refused() -> None:
     """Nobody listening, or nobody accepting for three seconds."""
-
-    async def main() -> None:
-        async with upstream_to(None) as (upstream, network):
-            assert await failing(upstream, survey()) is Failure.REFUSED
-            network.servers["a:1"] = answering(ok())
-            network.connect_seconds = 60
-            began = trio.current_time()
-            assert await failing(upstream, survey()) is Failure.REFUSED
-            assert trio.current_time() - began == pytest.approx(3)
-
-    run(main)
+    async with upstream_to(None) as (upstream, network):
+        assert await failing(upstream, survey()) is Failure.REFUSED
+        network.servers["a:1"] = answering(ok())
+        network.connect_seconds = 60
+        began = trio.current_time()
+        assert await failing(upstream, survey()) is Failure.REFUSED
+        assert trio.current_time() - began == pytest.approx(3)
 
 
-def test_at_most_so_many_connections_and_so_many_waiting() -> None:
+async def test_at_most_so_many_connections_and_so_many_waiting() -> None:
     """The next one waits its turn; one too many fails at once."""
 
-    async def main() -> None:
-        async def slow(stream: trio.abc.Stream) -> None:
-            while await read_request(stream):
-                await trio.sleep(1)
-                await stream.send_all(ok())
+    async def slow(stream: trio.abc.Stream) -> None:
+        while await read_request(stream):
+            await trio.sleep(1)
+            await stream.send_all(ok())
 
-        async with upstream_to(slow, limit=2, waiting=2) as (upstream, network):
-            async with trio.open_nursery() as nursery:
-                for _ in range(4):
-                    nursery.start_soon(ask, upstream, survey())
-                await trio.testing.wait_all_tasks_blocked()
-                assert repr(upstream) == "<Upstream a:1: 2 busy, 0 idle, 2 waiting>"
-                assert await failing(upstream, survey()) is Failure.OVERLOADED
-            assert trio.current_time() == pytest.approx(2)
-            assert network.opened["a:1"] == 2
-
-    run(main)
-
-
-def test_the_bounds_can_be_changed_while_requests_wait() -> None:
-    """More connections let waiting requests in at once; fewer let those under way end, and nobody in."""
-
-    async def main() -> None:
-        ends: list[trio.Event] = []
-
-        async def slow(stream: trio.abc.Stream) -> None:
-            while await read_request(stream):
-                ends.append(trio.Event())
-                await ends[-1].wait()
-                await stream.send_all(ok())
-
-        async with upstream_to(slow, limit=1, waiting=9) as (upstream, _), trio.open_nursery() as nursery:
-            for _ in range(5):
+    async with upstream_to(slow, limit=2, waiting=2) as (upstream, network):
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
                 nursery.start_soon(ask, upstream, survey())
             await trio.testing.wait_all_tasks_blocked()
-            assert (len(ends), upstream.statistics().waiting) == (1, 4)
-            upstream.resize(limit=3, waiting=9)
-            await trio.testing.wait_all_tasks_blocked()
-            assert (len(ends), upstream.statistics().waiting) == (3, 2)
-            upstream.resize(limit=1, waiting=2)
-            ends[0].set()
-            ends[1].set()
-            await trio.testing.wait_all_tasks_blocked()
-            assert (upstream.statistics().busy, upstream.statistics().waiting) == (1, 2)
+            assert repr(upstream) == "<Upstream a:1: 2 busy, 0 idle, 2 waiting>"
             assert await failing(upstream, survey()) is Failure.OVERLOADED
-            for number in (2, 3, 4):
-                ends[number].set()
-                await trio.testing.wait_all_tasks_blocked()
+        assert trio.current_time() == pytest.approx(2)
+        assert network.opened["a:1"] == 2
 
-    run(main)
+
+async def test_the_bounds_can_be_changed_while_requests_wait() -> None:
+    """More connections let waiting requests in at once; fewer let those under way end, and nobody in."""
+    ends: list[trio.Event] = []
+
+    async def slow(stream: trio.abc.Stream) -> None:
+        while await read_request(stream):
+            ends.append(trio.Event())
+            await ends[-1].wait()
+            await stream.send_all(ok())
+
+    async with upstream_to(slow, limit=1, waiting=9) as (upstream, _), trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(ask, upstream, survey())
+        await trio.testing.wait_all_tasks_blocked()
+        assert (len(ends), upstream.statistics().waiting) == (1, 4)
+        upstream.resize(limit=3, waiting=9)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (len(ends), upstream.statistics().waiting) == (3, 2)
+        upstream.resize(limit=1, waiting=2)
+        ends[0].set()
+        ends[1].set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (upstream.statistics().busy, upstream.statistics().waiting) == (1, 2)
+        assert await failing(upstream, survey()) is Failure.OVERLOADED
+        for number in (2, 3, 4):
+            ends[number].set()
+            await trio.testing.wait_all_tasks_blocked()
 
 
 @pytest.mark.parametrize("name", ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"])
-def test_a_shortage_of_our_own_is_not_the_instance_s(name: str) -> None:
+async def test_a_shortage_of_our_own_is_not_the_instance_s(name: str) -> None:
     """However deep trio wraps it: no descriptor, no memory, no port here."""
 
-    async def main() -> None:
-        async def connect(_: object) -> Any:
-            group = ExceptionGroup("attempts", [OSError(getattr(errno, name), "none left")])
-            raise OSError("all attempts to connect failed") from group
+    async def connect(_: object) -> Any:
+        group = ExceptionGroup("attempts", [OSError(getattr(errno, name), "none left")])
+        raise OSError("all attempts to connect failed") from group
 
-        upstream = Upstream("http://a:1", connect=connect)
-        with pytest.raises(UpstreamError) as caught:
-            await ask(upstream, survey())
-        assert caught.value.failure is Failure.SHORTAGE
-        assert caught.value.shortage is not None
-        assert upstream.statistics().busy == 0
-
-    run(main)
+    upstream = Upstream("http://a:1", connect=connect)
+    with pytest.raises(UpstreamError) as caught:
+        await ask(upstream, survey())
+    assert caught.value.failure is Failure.SHORTAGE
+    assert caught.value.shortage is not None
+    assert upstream.statistics().busy == 0
 
 
-def test_no_thread_to_look_a_host_up_in_is_our_own_shortage() -> None:
+async def test_no_thread_to_look_a_host_up_in_is_our_own_shortage() -> None:
     """Python says so with a RuntimeError; any other one is a fault and goes on."""
+    text = "can't start new thread"
 
-    async def main() -> None:
-        text = "can't start new thread"
+    async def connect(_: object) -> Any:
+        raise RuntimeError(text)
 
-        async def connect(_: object) -> Any:
-            raise RuntimeError(text)
-
-        upstream = Upstream("http://a:1", connect=connect)
-        assert await failing(upstream, survey()) is Failure.SHORTAGE
-        text = "another one"
-        with pytest.raises(RuntimeError, match="another one"):
-            await ask(upstream, survey())
-
-    run(main)
+    upstream = Upstream("http://a:1", connect=connect)
+    assert await failing(upstream, survey()) is Failure.SHORTAGE
+    text = "another one"
+    with pytest.raises(RuntimeError, match="another one"):
+        await ask(upstream, survey())
 
 
 @pytest.mark.parametrize("place", ["send", "receive"])
-def test_a_shortage_while_sending_or_reading_is_our_own_too(place: str) -> None:
+async def test_a_shortage_while_sending_or_reading_is_our_own_too(place: str) -> None:
     """A full buffer of the network stack is not a connection that the back end closed."""
 
-    async def main() -> None:
-        class Short(trio.abc.Stream):
-            async def send_all(self, data: Any) -> None:
-                if place == "send":
-                    raise trio.BrokenResourceError from OSError(errno.ENOBUFS, "no buffer")
+    class Short(trio.abc.Stream):
+        async def send_all(self, data: Any) -> None:
+            if place == "send":
+                raise trio.BrokenResourceError from OSError(errno.ENOBUFS, "no buffer")
 
-            async def wait_send_all_might_not_block(self) -> None:
-                raise NotImplementedError
+        async def wait_send_all_might_not_block(self) -> None:
+            raise NotImplementedError
 
-            async def receive_some(self, max_bytes: int | None = None) -> bytes:
-                raise trio.BrokenResourceError from OSError(errno.ENOMEM, "no memory")
+        async def receive_some(self, max_bytes: int | None = None) -> bytes:
+            raise trio.BrokenResourceError from OSError(errno.ENOMEM, "no memory")
 
-            async def aclose(self) -> None:
-                raise NotImplementedError
+        async def aclose(self) -> None:
+            raise NotImplementedError
 
-        async def connect(_: object) -> Transport:
-            return Transport(Short(), lambda: None, lambda: True)
+    async def connect(_: object) -> Transport:
+        return Transport(Short(), lambda: None, lambda: True)
 
-        upstream = Upstream("http://a:1", connect=connect)
-        assert await failing(upstream, survey("POST", "/", b"body")) is Failure.SHORTAGE
-
-    run(main)
+    upstream = Upstream("http://a:1", connect=connect)
+    assert await failing(upstream, survey("POST", "/", b"body")) is Failure.SHORTAGE
 
 
-def test_a_body_that_is_read_goes_out_whole_and_can_be_sent_again() -> None:
+async def test_a_body_that_is_read_goes_out_whole_and_can_be_sent_again() -> None:
     """With its length, piece by piece, from its beginning each time."""
-
-    async def main() -> None:
-        seen: list[bytes] = []
-        async with upstream_to(answering(ok(), seen=seen)) as (upstream, network):
-            request = streaming("POST", b"abc", b"def")
-            for _ in range(2):
-                assert await ask(upstream, request) == (200, b"ok")
-            assert network.opened["a:1"] == 1
-        assert seen == [b"POST /api/x HTTP/1.1\r\nhost: a:1\r\ncontent-length: 6\r\n\r\nabcdef"] * 2
-
-    run(main)
+    seen: list[bytes] = []
+    async with upstream_to(answering(ok(), seen=seen)) as (upstream, network):
+        request = streaming("POST", b"abc", b"def")
+        for _ in range(2):
+            assert await ask(upstream, request) == (200, b"ok")
+        assert network.opened["a:1"] == 1
+    assert seen == [b"POST /api/x HTTP/1.1\r\nhost: a:1\r\ncontent-length: 6\r\n\r\nabcdef"] * 2
 
 
-def test_an_answer_before_the_body_is_an_answer() -> None:
+async def test_an_answer_before_the_body_is_an_answer() -> None:
     """A back end that refuses an upload on sight is heard; the rest is not sent, the connection not kept."""
 
-    async def main() -> None:
-        async def refuse(stream: trio.abc.Stream) -> None:
-            await stream.receive_some(65_536)
-            await stream.send_all(ok(b"too large", status=b"413 Too Large"))
-            await trio.sleep_forever()
+    async def refuse(stream: trio.abc.Stream) -> None:
+        await stream.receive_some(65_536)
+        await stream.send_all(ok(b"too large", status=b"413 Too Large"))
+        await trio.sleep_forever()
 
-        async def read(offset: int) -> bytes:
-            if offset:
-                await trio.sleep(1000)
-            return b"begin"
+    async def read(offset: int) -> bytes:
+        if offset:
+            await trio.sleep(1000)
+        return b"begin"
 
-        async with upstream_to(refuse) as (upstream, _):
-            body = RequestBody(read=read, length=100)
-            assert await ask(upstream, Request("POST", "/", (), body)) == (413, b"too large")
-            assert upstream.statistics().idle == 0
-
-    run(main)
+    async with upstream_to(refuse) as (upstream, _):
+        body = RequestBody(read=read, length=100)
+        assert await ask(upstream, Request("POST", "/", (), body)) == (413, b"too large")
+        assert upstream.statistics().idle == 0
 
 
-def test_an_answer_is_heard_though_sending_failed() -> None:
+async def test_an_answer_is_heard_though_sending_failed() -> None:
     """The back end answered, then closed while the body was still coming."""
 
-    async def main() -> None:
-        async def refuse(stream: Any) -> None:
-            await stream.receive_some(65_536)
-            await stream.send_all(ok(b"no", status=b"413 No"))
-            stream.receive_stream.close()
-            await trio.sleep(10)
+    async def refuse(stream: Any) -> None:
+        await stream.receive_some(65_536)
+        await stream.send_all(ok(b"no", status=b"413 No"))
+        stream.receive_stream.close()
+        await trio.sleep(10)
 
-        async with upstream_to(refuse) as (upstream, _):
-            request = streaming("POST", *[b"x" * 1000] * 50)
-            assert await ask(upstream, request) == (413, b"no")
-
-    run(main)
+    async with upstream_to(refuse) as (upstream, _):
+        request = streaming("POST", *[b"x" * 1000] * 50)
+        assert await ask(upstream, request) == (413, b"no")
 
 
-def test_a_failing_source_ends_the_exchange_with_its_own_error() -> None:
+async def test_a_failing_source_ends_the_exchange_with_its_own_error() -> None:
     """A disk that cannot be read is told as it is, not wrapped in a group."""
 
-    async def main() -> None:
-        async def read(_: int) -> bytes:
-            await trio.sleep(1)
-            raise OSError(errno.EIO, "Input/output error")
+    async def read(_: int) -> bytes:
+        await trio.sleep(1)
+        raise OSError(errno.EIO, "Input/output error")
 
-        async def silent(stream: trio.abc.Stream) -> None:
-            while await stream.receive_some(65_536):
-                pass
+    async def silent(stream: trio.abc.Stream) -> None:
+        while await stream.receive_some(65_536):
+            pass
 
-        async with upstream_to(silent) as (upstream, _):
-            with pytest.raises(OSError, match="Input/output error"):
-                await ask(upstream, Request("POST", "/", (), RequestBody(read=read, length=9)))
-
-    run(main)
+    async with upstream_to(silent) as (upstream, _):
+        with pytest.raises(OSError, match="Input/output error"):
+            await ask(upstream, Request("POST", "/", (), RequestBody(read=read, length=9)))
 
 
 @pytest.mark.parametrize(
@@ -450,52 +381,40 @@ def test_a_failing_source_ends_the_exchange_with_its_own_error() -> None:
         ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", b"x"),
     ],
 )
-def test_answers_without_a_body_and_with_hints(method: str, answer: bytes, body: bytes) -> None:
+async def test_answers_without_a_body_and_with_hints(method: str, answer: bytes, body: bytes) -> None:
     """HEAD, 204 and 304 have none whatever their headers say; hints are passed over; all can be kept."""
-
-    async def main() -> None:
-        async with upstream_to(answering(answer)) as (upstream, network):
-            for _ in range(2):
-                assert (await ask(upstream, survey(method)))[1] == body
-            assert network.opened["a:1"] == 1
-
-    run(main)
+    async with upstream_to(answering(answer)) as (upstream, network):
+        for _ in range(2):
+            assert (await ask(upstream, survey(method)))[1] == body
+        assert network.opened["a:1"] == 1
 
 
-def test_reading_waits_for_the_reader() -> None:
+async def test_reading_waits_for_the_reader() -> None:
     """A back end with more to send than was asked for is left waiting: nothing is collected here."""
+    sent = 0
 
-    async def main() -> None:
-        sent = 0
+    async def flood(stream: Any) -> None:
+        nonlocal sent
+        await read_request(stream)
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await stream.send_all(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
+            sent += 1
+            await trio.sleep(0.001)
 
-        async def flood(stream: Any) -> None:
-            nonlocal sent
-            await read_request(stream)
-            await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-            while True:
-                await stream.send_all(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
-                sent += 1
-                await trio.sleep(0.001)
-
-        async with upstream_to(flood) as (upstream, _), upstream.exchange(survey()) as answer:
-            assert len(await answer.receive()) <= 65_536
-            await trio.sleep(1)
-            assert sent > 500
-            assert answer._connection.parser._body == []
-
-    run(main)
+    async with upstream_to(flood) as (upstream, _), upstream.exchange(survey()) as answer:
+        assert len(await answer.receive()) <= 65_536
+        await trio.sleep(1)
+        assert sent > 500
+        assert answer._connection.parser._body == []
 
 
-def test_without_leave_to_keep_them_connections_are_closed_after_use() -> None:
+async def test_without_leave_to_keep_them_connections_are_closed_after_use() -> None:
     """A gateway whose branch is not running leaves nothing open."""
-
-    async def main() -> None:
-        async with upstream_to(answering(ok())) as (upstream, network):
-            upstream.keeps_connections = False
-            await ask(upstream, survey())
-            assert network.open == 0
-
-    run(main)
+    async with upstream_to(answering(ok())) as (upstream, network):
+        upstream.keeps_connections = False
+        await ask(upstream, survey())
+        assert network.open == 0
 
 
 def slow_server(chance: random.Random) -> Serve:
@@ -523,37 +442,34 @@ def slow_server(chance: random.Random) -> Serve:
     return serve
 
 
-def test_after_a_thousand_random_cancellations_every_slot_is_free() -> None:
+@pytest.mark.limit(1000)
+async def test_after_a_thousand_random_cancellations_every_slot_is_free() -> None:
     """Wherever a cancellation hits (waiting, connecting, sending, reading), connection and slot come back."""
+    chance = random.Random(7)
+    async with upstream_to(slow_server(chance), limit=8, waiting=2000) as (upstream, network):
+        network.connect_seconds = 0.2
+        failures: set[Failure] = set()
 
-    async def main() -> None:
-        chance = random.Random(7)
-        async with upstream_to(slow_server(chance), limit=8, waiting=2000) as (upstream, network):
-            network.connect_seconds = 0.2
-            failures: set[Failure] = set()
+        async def one() -> None:
+            await trio.sleep(chance.uniform(0, 60))
+            request = survey() if chance.random() < 0.5 else slow_upload(chance)
+            with trio.move_on_after(chance.uniform(0, 4)):
+                try:
+                    await ask(upstream, request)
+                except UpstreamError as error:
+                    failures.add(error.failure)
 
-            async def one() -> None:
-                await trio.sleep(chance.uniform(0, 60))
-                request = survey() if chance.random() < 0.5 else slow_upload(chance)
-                with trio.move_on_after(chance.uniform(0, 4)):
-                    try:
-                        await ask(upstream, request)
-                    except UpstreamError as error:
-                        failures.add(error.failure)
-
-            async with trio.open_nursery() as nursery:
-                for _ in range(1000):
-                    nursery.start_soon(one)
-            assert network.opened["a:1"] > 100
-            assert failures == {Failure.MALFORMED}
-            upstream.close_idle()
-            assert network.open == 0
-            # And it still works, at its full width.
-            async with trio.open_nursery() as nursery:
-                for _ in range(8):
-                    nursery.start_soon(ask_until_it_works, upstream)
-
-    run(main, limit=1000)
+        async with trio.open_nursery() as nursery:
+            for _ in range(1000):
+                nursery.start_soon(one)
+        assert network.opened["a:1"] > 100
+        assert failures == {Failure.MALFORMED}
+        upstream.close_idle()
+        assert network.open == 0
+        # And it still works, at its full width.
+        async with trio.open_nursery() as nursery:
+            for _ in range(8):
+                nursery.start_soon(ask_until_it_works, upstream)
 
 
 def slow_upload(chance: random.Random) -> Request:
@@ -591,14 +507,10 @@ def cancelled_at(step: int, upstream: Upstream, make: Callable[[], Request]) -> 
 
 
 @pytest.mark.parametrize("make", [survey, lambda: streaming("POST", b"a", b"b")])
-def test_a_cancellation_at_any_single_step_leaves_nothing_behind(make: Callable[[], Request]) -> None:
+async def test_a_cancellation_at_any_single_step_leaves_nothing_behind(make: Callable[[], Request]) -> None:
     """Every checkpoint of an exchange in turn, the first to well past the last."""
-
-    async def main() -> None:
-        async with upstream_to(answering(ok()), limit=1) as (upstream, _):
-            for step in range(40):
-                await cancelled_at(step, upstream, make)()
-                assert upstream.statistics().busy == 0
-            assert (await ask(upstream, survey()))[0] == 200
-
-    run(main)
+    async with upstream_to(answering(ok()), limit=1) as (upstream, _):
+        for step in range(40):
+            await cancelled_at(step, upstream, make)()
+            assert upstream.statistics().busy == 0
+        assert (await ask(upstream, survey()))[0] == 200

@@ -14,7 +14,6 @@ from orch.health.verdict import Observation, Seen, State
 from orch.settings import Service
 from orch.tls.trust import TrustStore
 from tests.fakes.health import Bench, Network, healthy, refused
-from tests.fakes.running import run
 from tests.health.test_probes import ask, raw, serving
 
 SECRET = "sk-verysecret123"  # noqa: S105 - made up
@@ -24,6 +23,7 @@ def packed(body: bytes, *, head: bytes = b"") -> bytes:
     return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     "answer",
     [
@@ -44,18 +44,15 @@ def packed(body: bytes, *, head: bytes = b"") -> bytes:
         packed(b"", head=b"X-A: \xff\xfe\r\n"),
     ],
 )
-def test_an_odd_answer_with_a_good_status_is_a_good_answer(answer: bytes) -> None:
+async def test_an_odd_answer_with_a_good_status_is_a_good_answer(answer: bytes) -> None:
     """Any 200 is well unless its own words say otherwise; words that cannot be read say nothing."""
-
-    async def main() -> None:
-        async with serving(raw(answer)) as url:
-            found = await ask(url, patience=60, limit=60)  # how long a busy machine takes says nothing
-            assert found.seen is Seen.GOOD
-            assert len(found.engine or "") <= 100
-
-    run(main, virtual=False)
+    async with serving(raw(answer)) as url:
+        found = await ask(url, patience=60, limit=60)  # how long a busy machine takes says nothing
+        assert found.seen is Seen.GOOD
+        assert len(found.engine or "") <= 100
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     "answer",
     [
@@ -70,15 +67,13 @@ def test_an_odd_answer_with_a_good_status_is_a_good_answer(answer: bytes) -> Non
         b"HTTP/1.1 200 OK\r\nX-\xfc: \xff\r\nContent-Length: 0\r\n\r\n",
     ],
 )
-def test_what_is_hardly_http_is_an_observation(answer: bytes) -> None:
-    async def main() -> None:
-        async with serving(raw(answer)) as url:
-            found = await ask(url)
-            assert found.seen in {Seen.GOOD, Seen.IMPAIRED, Seen.MISSED}
-
-    run(main, virtual=False)
+async def test_what_is_hardly_http_is_an_observation(answer: bytes) -> None:
+    async with serving(raw(answer)) as url:
+        found = await ask(url)
+        assert found.seen in {Seen.GOOD, Seen.IMPAIRED, Seen.MISSED}
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     "service",
     [
@@ -93,29 +88,23 @@ def test_what_is_hardly_http_is_an_observation(answer: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_odd_value_is_an_observation_that_does_not_quote_it(service: Service, scheme: str) -> None:
+async def test_an_odd_value_is_an_observation_that_does_not_quote_it(service: Service, scheme: str) -> None:
     """The settings refuse these; a check that fails of one all the same must neither raise nor show it."""
-
-    async def main() -> None:
-        async with serving(raw(packed(b"{}"))) as url, open_client() as client:
-            asked = url.replace("http://", f"{scheme}://u%0a:{SECRET}%00@")
-            for each in (asked, url.replace("http", scheme)):
-                found = await probe(client, "audio-service", service, each, patience=2, limit=5)
-                assert found.seen in {Seen.GOOD, Seen.MISSED}
-                assert SECRET not in repr(found)
-
-    run(main, virtual=False)
+    async with serving(raw(packed(b"{}"))) as url, open_client() as client:
+        asked = url.replace("http://", f"{scheme}://u%0a:{SECRET}%00@")
+        for each in (asked, url.replace("http", scheme)):
+            found = await probe(client, "audio-service", service, each, patience=2, limit=5)
+            assert found.seen in {Seen.GOOD, Seen.MISSED}
+            assert SECRET not in repr(found)
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     "url", ["http://übersetzer:1", "http://h..i", "http://" + "a" * 300, "http://[::1", "x", ""]
 )
-def test_an_address_that_no_one_can_ask_is_an_observation(url: str) -> None:
-    async def main() -> None:
-        found = await ask(url, patience=2)
-        assert found.seen is Seen.MISSED
-
-    run(main, virtual=False)
+async def test_an_address_that_no_one_can_ask_is_an_observation(url: str) -> None:
+    found = await ask(url, patience=2)
+    assert found.seen is Seen.MISSED
 
 
 @pytest.mark.parametrize(
@@ -127,18 +116,15 @@ def test_an_address_that_no_one_can_ask_is_an_observation(url: str) -> None:
         ExceptionGroup(SECRET, [KeyError(SECRET)]),
     ],
 )
-def test_whatever_is_raised_is_an_observation(error: Exception) -> None:
+async def test_whatever_is_raised_is_an_observation(error: Exception) -> None:
     """No list of expected errors: what is raised next year by a new library is one too."""
 
     def answer(_request: httpx2.Request) -> httpx2.Response:
         raise error
 
-    async def main() -> None:
-        async with open_client(httpx2.MockTransport(answer)) as client:
-            found = await probe(client, "a", Service(url="http://h"), "http://h", patience=5, limit=1)
-        assert found == Observation(Seen.MISSED, (f"cannot be checked: {type(error).__name__}",))
-
-    run(main)
+    async with open_client(httpx2.MockTransport(answer)) as client:
+        found = await probe(client, "a", Service(url="http://h"), "http://h", patience=5, limit=1)
+    assert found == Observation(Seen.MISSED, (f"cannot be checked: {type(error).__name__}",))
 
 
 class LateTrust(TrustStore):
@@ -149,38 +135,34 @@ class LateTrust(TrustStore):
         return await super().context(ca_file)
 
 
-def test_a_handshake_that_is_given_up_leaves_no_socket_however_late_it_began() -> None:
+@pytest.mark.real_time
+async def test_a_handshake_that_is_given_up_leaves_no_socket_however_late_it_began() -> None:
     """What is left open would only be found by the collector of garbage, with a warning."""
 
     async def silent(stream: trio.SocketStream) -> None:
         while await stream.receive_some():
             pass
 
-    async def main() -> None:
-        async with serving(silent) as url, open_client(trust=LateTrust()) as client:
-            asked = url.replace("http", "https")
-            found = await probe(client, "a", Service(url=asked), asked, patience=1, limit=1)
-            assert found == Observation(Seen.MISSED, ("no secure connection in time",))
-
-    run(main, virtual=False)
+    async with serving(silent) as url, open_client(trust=LateTrust()) as client:
+        asked = url.replace("http", "https")
+        found = await probe(client, "a", Service(url=asked), asked, patience=1, limit=1)
+        assert found == Observation(Seen.MISSED, ("no secure connection in time",))
     with warnings.catch_warnings(record=True) as unclosed:
         warnings.simplefilter("always")
         gc.collect()
     assert [str(each.message) for each in unclosed] == []
 
 
-def test_credentials_headers_and_query_go_with_a_check() -> None:
+@pytest.mark.real_time
+async def test_credentials_headers_and_query_go_with_a_check() -> None:
     """What a request carries, a check carries too, or one of them is refused where the other is not."""
     seen: list[bytes] = []
     service = Service(url="http://h", headers={"api-key": "k"}, query={"api-version": "1"})
 
-    async def main() -> None:
-        async with serving(raw(packed(b"{}"), seen)) as url, open_client() as client:
-            asked = url.replace("http://", "http://user:p%40ss@") + "/base"
-            found = await probe(client, "audio-service", service, asked, patience=60, limit=60)
-            assert found.seen is Seen.GOOD
-
-    run(main, virtual=False)
+    async with serving(raw(packed(b"{}"), seen)) as url, open_client() as client:
+        asked = url.replace("http://", "http://user:p%40ss@") + "/base"
+        found = await probe(client, "audio-service", service, asked, patience=60, limit=60)
+        assert found.seen is Seen.GOOD
     head = seen[0].lower()
     assert head.startswith(b"get /base/api/health?api-version=1 http/1.1\r\n")
     assert b"\r\nauthorization: basic dxnlcjpwqhnz\r\n" in head
@@ -197,56 +179,46 @@ def test_credentials_headers_and_query_go_with_a_check() -> None:
         ("livetranslate", "/health", Seen.IMPAIRED),
     ],
 )
-def test_a_foreign_server_is_asked_where_its_kind_answers(dialect: str, there: str, seen: Seen) -> None:
+async def test_a_foreign_server_is_asked_where_its_kind_answers(dialect: str, there: str, seen: Seen) -> None:
     """OpenAI has no /api/health; nobody has to find that out before the page shows it well."""
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200 if request.url.path == there else 404)
 
-    async def main() -> None:
-        async with open_client(httpx2.MockTransport(answer)) as client:
-            service = Service(url="http://h", dialect=dialect)  # type: ignore[arg-type]  # from a list
-            found = await probe(client, "audio-service", service, "http://h", patience=5, limit=1)
-        assert found.seen is seen
-        assert found.reasons == (
-            () if seen is Seen.GOOD else ("has no /api/health; set services.audio-service.health_endpoint",)
-        )
-
-    run(main)
+    async with open_client(httpx2.MockTransport(answer)) as client:
+        service = Service(url="http://h", dialect=dialect)  # type: ignore[arg-type]  # from a list
+        found = await probe(client, "audio-service", service, "http://h", patience=5, limit=1)
+    assert found.seen is seen
+    assert found.reasons == (
+        () if seen is Seen.GOOD else ("has no /api/health; set services.audio-service.health_endpoint",)
+    )
 
 
-def test_a_wrong_key_shows_where_the_health_endpoint_asks_for_it() -> None:
+async def test_a_wrong_key_shows_where_the_health_endpoint_asks_for_it() -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(401 if request.url.path == "/v1/models" else 404)
 
-    async def main() -> None:
-        async with open_client(httpx2.MockTransport(answer)) as client:
-            service = Service(url="http://h", dialect="openai")
-            found = await probe(client, "audio-service", service, "http://h", patience=5, limit=1)
-        assert found.reasons == ("requires a key at /v1/models; set services.audio-service.api_key",)
-
-    run(main)
+    async with open_client(httpx2.MockTransport(answer)) as client:
+        service = Service(url="http://h", dialect="openai")
+        found = await probe(client, "audio-service", service, "http://h", patience=5, limit=1)
+    assert found.reasons == ("requires a key at /v1/models; set services.audio-service.api_key",)
 
 
-def test_a_check_that_fails_of_itself_is_counted_and_the_next_one_is_made(
+async def test_a_check_that_fails_of_itself_is_counted_and_the_next_one_is_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Judging, history and metrics stand in the same loop; none of them may end it."""
+    network = Network(one=healthy)
+    bench = Bench(network=network, services={"audio-service": {"url": "http://one:5001"}})
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
 
-    async def main() -> None:
-        network = Network(one=healthy)
-        bench = Bench(network=network, services={"audio-service": {"url": "http://one:5001"}})
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
+        def broken(*_arguments: object) -> None:
+            raise LookupError("odd")
 
-            def broken(*_arguments: object) -> None:
-                raise LookupError("odd")
-
-            monkeypatch.setattr(bench.metrics, "health_check", broken)
-            await trio.sleep(35)
-            assert bench.health.boundary.failures == 3
-            monkeypatch.undo()
-            network.hosts["one"] = refused
-            await bench.health.wait_for("audio-service", State.UNHEALTHY)
-
-    run(main)
+        monkeypatch.setattr(bench.metrics, "health_check", broken)
+        await trio.sleep(35)
+        assert bench.health.boundary.failures == 3
+        monkeypatch.undo()
+        network.hosts["one"] = refused
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)

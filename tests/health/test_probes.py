@@ -17,6 +17,8 @@ from tests.fakes.descriptors import take_all
 from tests.fakes.ports import free_port
 from tests.fakes.running import run
 
+pytestmark = pytest.mark.real_time
+
 SERVICE = Service(url="http://unused")
 
 
@@ -55,103 +57,71 @@ def raw(answer: bytes, seen: list[bytes] | None = None) -> Callable[[trio.Socket
     return serve
 
 
-def test_nothing_listens_there() -> None:
+async def test_nothing_listens_there() -> None:
     """The kernel's refusal is told as such, and not as a time-out."""
-
-    async def main() -> None:
-        for host in ("127.0.0.1", "localhost"):
-            found = await ask(f"http://{host}:{free_port()}")
-            assert found == Observation(Seen.REFUSED, ("connection refused",))
-
-    run(main, virtual=False)
+    for host in ("127.0.0.1", "localhost"):
+        found = await ask(f"http://{host}:{free_port()}")
+        assert found == Observation(Seen.REFUSED, ("connection refused",))
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"])
-def test_a_connection_closed_early_is_a_miss(answer: bytes) -> None:
+async def test_a_connection_closed_early_is_a_miss(answer: bytes) -> None:
     """A back end that ends in the middle of an answer has not answered."""
-
-    async def main() -> None:
-        async with serving(raw(answer)) as url:
-            found = await ask(url)
-            assert found == Observation(Seen.MISSED, ("closed the connection without an answer",))
-
-    run(main, virtual=False)
+    async with serving(raw(answer)) as url:
+        found = await ask(url)
+        assert found == Observation(Seen.MISSED, ("closed the connection without an answer",))
 
 
-def test_what_is_not_http_is_a_miss() -> None:
+async def test_what_is_not_http_is_a_miss() -> None:
     """Another program on the port is no healthy back end."""
-
-    async def main() -> None:
-        async with serving(raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")) as url:
-            assert (await ask(url)).seen is Seen.MISSED
-
-    run(main, virtual=False)
+    async with serving(raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")) as url:
+        assert (await ask(url)).seen is Seen.MISSED
 
 
-def test_a_long_answer_is_not_kept() -> None:
+async def test_a_long_answer_is_not_kept() -> None:
     """A foreign server may answer with a page of megabytes; its status is enough, its length no harm."""
-
-    async def main() -> None:
-        body = b"x" * (LARGEST_ANSWER * 8)
-        async with serving(
-            raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-        ) as url:
-            assert (await ask(url)).seen is Seen.GOOD
-
-    run(main, virtual=False)
+    body = b"x" * (LARGEST_ANSWER * 8)
+    async with serving(raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))) as url:
+        assert (await ask(url)).seen is Seen.GOOD
 
 
-def test_a_redirect_is_not_followed() -> None:
+async def test_a_redirect_is_not_followed() -> None:
     """A check must not be sent elsewhere, to an address that nobody has configured."""
-
-    async def main() -> None:
-        answer = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
-        async with serving(raw(answer)) as url:
-            found = await ask(url)
-            assert (found.seen, found.reasons) == (Seen.IMPAIRED, ("answers 302 to GET /api/health",))
-
-    run(main, virtual=False)
+    answer = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
+    async with serving(raw(answer)) as url:
+        found = await ask(url)
+        assert (found.seen, found.reasons) == (Seen.IMPAIRED, ("answers 302 to GET /api/health",))
 
 
-def test_silence_ends_after_its_time() -> None:
+async def test_silence_ends_after_its_time() -> None:
     """The connection is taken, and no answer comes."""
 
     async def silent(_stream: trio.SocketStream) -> None:
         await trio.sleep_forever()
 
-    async def main() -> None:
-        async with serving(silent) as url:
-            found = await ask(url, patience=0.1)
-            assert found == Observation(Seen.MISSED, ("no answer in 100 ms",))
-
-    run(main, virtual=False)
+    async with serving(silent) as url:
+        found = await ask(url, patience=0.1)
+        assert found == Observation(Seen.MISSED, ("no answer in 100 ms",))
 
 
-def test_each_check_opens_a_connection_of_its_own() -> None:
+async def test_each_check_opens_a_connection_of_its_own() -> None:
     """What is checked is whether a new caller would be answered."""
     seen: list[bytes] = []
 
-    async def main() -> None:
-        async with serving(raw(b"HTTP/1.1 204 No Content\r\n\r\n", seen)) as url, open_client() as client:
-            for _ in range(2):
-                found = await probe(client, "audio-service", SERVICE, url, patience=60, limit=60)
-                assert found.seen is Seen.GOOD
-        assert len(seen) == 2
-        assert seen[0].startswith(b"GET /api/health HTTP/1.1\r\n")
-
-    run(main, virtual=False)
+    async with serving(raw(b"HTTP/1.1 204 No Content\r\n\r\n", seen)) as url, open_client() as client:
+        for _ in range(2):
+            found = await probe(client, "audio-service", SERVICE, url, patience=60, limit=60)
+            assert found.seen is Seen.GOOD
+    assert len(seen) == 2
+    assert seen[0].startswith(b"GET /api/health HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize("url", ["http://", "ftp://127.0.0.1:1", "http://127.0.0.1:99999"])
-def test_an_address_that_cannot_be_asked_is_a_reason_and_no_crash(url: str) -> None:
+async def test_an_address_that_cannot_be_asked_is_a_reason_and_no_crash(url: str) -> None:
     """What the settings let through must not end the health branch."""
-
-    async def main() -> None:
-        found = await ask(url)
-        assert found.seen in {Seen.MISSED, Seen.REFUSED}
-        assert found.reasons
-
-    run(main, virtual=False)
+    found = await ask(url)
+    assert found.seen in {Seen.MISSED, Seen.REFUSED}
+    assert found.reasons
 
 
 def test_a_name_that_cannot_be_looked_up_for_want_of_descriptors_is_a_shortage_of_our_own() -> None:

@@ -8,7 +8,6 @@ import trio
 from orch.health.verdict import State
 from orch.problems import ProblemError
 from tests.fakes.health import Bench, Network, answers, healthy, refused, short_of, silent
-from tests.fakes.running import run
 
 ONE = {"audio-service": {"url": "http://one:5001"}}
 TWO = {
@@ -24,459 +23,372 @@ def orchestration(**monitoring: Any) -> dict[str, Any]:
     return {"monitoring": monitoring}
 
 
-def test_a_back_end_that_answers_is_healthy_at_once() -> None:
+async def test_a_back_end_that_answers_is_healthy_at_once() -> None:
     """The first check does not wait for an interval, and its news is told on the page and as an event."""
-
-    async def main() -> None:
-        bench = Bench(network=Network(one=healthy), services=ONE)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            assert trio.current_time() < 0.1
-            assert bench.texts() == ["Is healthy, answers in 0 ms."]
-            assert "services" in bench.touched
-            assert bench.health.summary() == {"audio-service": "healthy"}
-            assert bench.instance().engine == "fake"
-
-    run(main)
+    bench = Bench(network=Network(one=healthy), services=ONE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        assert trio.current_time() < 0.1
+        assert bench.texts() == ["Is healthy, answers in 0 ms."]
+        assert "services" in bench.touched
+        assert bench.health.summary() == {"audio-service": "healthy"}
+        assert bench.instance().engine == "fake"
 
 
-def test_checks_come_at_the_interval() -> None:
+async def test_checks_come_at_the_interval() -> None:
     """Nobody needs to ask for them, and they are no more often than was set."""
-
-    async def main() -> None:
-        network = Network(one=healthy)
-        bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=10))
-        async with bench.running():
-            await trio.sleep(101)
-            assert network.times("one") == pytest.approx([index * 10 for index in range(11)])
-
-    run(main)
+    network = Network(one=healthy)
+    bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=10))
+    async with bench.running():
+        await trio.sleep(101)
+        assert network.times("one") == pytest.approx([index * 10 for index in range(11)])
 
 
-def test_silence_is_missed_checks_first_and_then_unhealthy() -> None:
+async def test_silence_is_missed_checks_first_and_then_unhealthy() -> None:
     """One time-out is degraded, the third in a row unhealthy; quick checks make that a matter of seconds."""
-
-    async def main() -> None:
-        network = Network(one=healthy)
-        bench = Bench(
-            network=network,
-            services=ONE,
-            orchestration=orchestration(health_check_interval=10, health_check_timeout=2),
-        )
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            network.hosts["one"] = silent
-            await bench.health.wait_for("audio-service", State.DEGRADED)
-            assert bench.service().reason == "no answer in 2 s (1 of 3 checks in a row)"
-            assert bench.health.is_usable("audio-service", "http://one:5001")
-            began = trio.current_time()
-            await bench.health.wait_for("audio-service", State.UNHEALTHY)
-            assert trio.current_time() - began == pytest.approx(2 * (2 + 0.25))
-            assert not bench.health.is_usable("audio-service", "http://one:5001")
-            assert bench.service().reason == "no answer in 2 s"
-
-    run(main)
+    network = Network(one=healthy)
+    bench = Bench(
+        network=network,
+        services=ONE,
+        orchestration=orchestration(health_check_interval=10, health_check_timeout=2),
+    )
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        network.hosts["one"] = silent
+        await bench.health.wait_for("audio-service", State.DEGRADED)
+        assert bench.service().reason == "no answer in 2 s (1 of 3 checks in a row)"
+        assert bench.health.is_usable("audio-service", "http://one:5001")
+        began = trio.current_time()
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        assert trio.current_time() - began == pytest.approx(2 * (2 + 0.25))
+        assert not bench.health.is_usable("audio-service", "http://one:5001")
+        assert bench.service().reason == "no answer in 2 s"
 
 
-def test_a_refused_connection_is_unhealthy_at_once_and_its_return_is_noticed_soon() -> None:
+async def test_a_refused_connection_is_unhealthy_at_once_and_its_return_is_noticed_soon() -> None:
     """Down, then recovering with the first good check, healthy with the second: all as events, in order."""
-
-    async def main() -> None:
-        network = Network(one=refused)
-        bench = Bench(network=network, services=ONE)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.UNHEALTHY)
-            assert trio.current_time() < 0.1
-            await trio.sleep(20)
-            network.hosts["one"] = healthy
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            assert trio.current_time() < 22
-            assert bench.texts() == [
-                "Is unhealthy: connection refused.",
-                "Is recovering: answers again, 1 of 2 good checks.",
-                "Is healthy again, answers in 0 ms.",
-            ]
-
-    run(main)
+    network = Network(one=refused)
+    bench = Bench(network=network, services=ONE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        assert trio.current_time() < 0.1
+        await trio.sleep(20)
+        network.hosts["one"] = healthy
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        assert trio.current_time() < 22
+        assert bench.texts() == [
+            "Is unhealthy: connection refused.",
+            "Is recovering: answers again, 1 of 2 good checks.",
+            "Is healthy again, answers in 0 ms.",
+        ]
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
-def test_a_check_that_this_process_has_no_room_for_shows_nothing_about_the_back_end(number: int) -> None:
+async def test_a_check_that_this_process_has_no_room_for_shows_nothing_about_the_back_end(
+    number: int,
+) -> None:
     """However many there are: it stays usable and healthy, the reason is shown, and the event is our own."""
-
-    async def main() -> None:
-        network = Network(one=healthy)
-        bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=1))
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            network.hosts["one"] = short_of(number)
-            await trio.sleep(60)
-            assert bench.instance().state is State.HEALTHY
-            assert bench.instance().usable
-            assert bench.instance().reasons[0].startswith("not checked: the orchestration service is out of ")
-            (line,) = bench.health.statistics().shortages
-            assert line.times > 50
-            assert line.last == "http://one:5001 cannot be checked."
-            assert sum(text.startswith("The orchestration service is out of ") for text in bench.texts()) == 1
-            network.hosts["one"] = healthy
-            await trio.sleep(15)
-            assert bench.instance().reasons == ()
-            assert bench.health.statistics().shortages == ()
-            assert bench.texts()[-1].startswith(f"The shortage of {line.kind} is over")
-            assert not any(text.startswith("Is unhealthy") for text in bench.texts())
-
-    run(main)
+    network = Network(one=healthy)
+    bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=1))
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        network.hosts["one"] = short_of(number)
+        await trio.sleep(60)
+        assert bench.instance().state is State.HEALTHY
+        assert bench.instance().usable
+        assert bench.instance().reasons[0].startswith("not checked: the orchestration service is out of ")
+        (line,) = bench.health.statistics().shortages
+        assert line.times > 50
+        assert line.last == "http://one:5001 cannot be checked."
+        assert sum(text.startswith("The orchestration service is out of ") for text in bench.texts()) == 1
+        network.hosts["one"] = healthy
+        await trio.sleep(15)
+        assert bench.instance().reasons == ()
+        assert bench.health.statistics().shortages == ()
+        assert bench.texts()[-1].startswith(f"The shortage of {line.kind} is over")
+        assert not any(text.startswith("Is unhealthy") for text in bench.texts())
 
 
-def test_a_shortage_does_not_bring_back_what_is_down() -> None:
+async def test_a_shortage_does_not_bring_back_what_is_down() -> None:
     """Nothing was seen: neither that it is well nor that it is not."""
-
-    async def main() -> None:
-        network = Network(one=refused)
-        bench = Bench(network=network, services=ONE)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.UNHEALTHY)
-            network.hosts["one"] = short_of(errno.EMFILE)
-            await trio.sleep(60)
-            assert bench.instance().state is State.UNHEALTHY
-
-    run(main)
+    network = Network(one=refused)
+    bench = Bench(network=network, services=ONE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        network.hosts["one"] = short_of(errno.EMFILE)
+        await trio.sleep(60)
+        assert bench.instance().state is State.UNHEALTHY
 
 
-def test_silence_while_this_process_stood_still_is_not_the_back_end_s() -> None:
+async def test_silence_while_this_process_stood_still_is_not_the_back_end_s() -> None:
     """Its answers were there and could not be read; the checks after that count as ever."""
-
-    async def main() -> None:
-        network = Network(one=healthy)
-        bench = Bench(
-            network=network,
-            services=ONE,
-            orchestration=orchestration(health_check_interval=1, health_check_timeout=2),
-        )
-        clock = [0.0]
-        bench.pulse._clock = lambda: trio.current_time() + clock[0]
-        async with bench.running(), trio.open_nursery() as nursery:
-            await nursery.start(bench.pulse.run)
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            network.hosts["one"] = silent
-            await trio.sleep(1.5)
-            clock[0] += 60
-            await trio.sleep(2)
-            network.hosts["one"] = healthy
-            assert bench.instance().state is State.HEALTHY
-            assert bench.instance().reasons == ("not checked: the orchestration service was suspended",)
-            assert any(text.startswith("The service was suspended for 60") for text in bench.texts())
-            network.hosts["one"] = silent
-            await bench.health.wait_for("audio-service", State.UNHEALTHY)
-            nursery.cancel_scope.cancel()
-
-    run(main)
+    network = Network(one=healthy)
+    bench = Bench(
+        network=network,
+        services=ONE,
+        orchestration=orchestration(health_check_interval=1, health_check_timeout=2),
+    )
+    clock = [0.0]
+    bench.pulse._clock = lambda: trio.current_time() + clock[0]
+    async with bench.running(), trio.open_nursery() as nursery:
+        await nursery.start(bench.pulse.run)
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        network.hosts["one"] = silent
+        await trio.sleep(1.5)
+        clock[0] += 60
+        await trio.sleep(2)
+        network.hosts["one"] = healthy
+        assert bench.instance().state is State.HEALTHY
+        assert bench.instance().reasons == ("not checked: the orchestration service was suspended",)
+        assert any(text.startswith("The service was suspended for 60") for text in bench.texts())
+        network.hosts["one"] = silent
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        nursery.cancel_scope.cancel()
 
 
-def test_an_error_that_nobody_thought_of_ends_one_check_and_not_the_branch() -> None:
+async def test_an_error_that_nobody_thought_of_ends_one_check_and_not_the_branch() -> None:
     """The others go on, and this one is asked again."""
 
     async def broken(_request: Any) -> Any:
         await trio.lowlevel.checkpoint()
         raise LookupError("surprise")
 
-    async def main() -> None:
-        network = Network(one=broken, two=healthy)
-        bench = Bench(network=network, services=TWO)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.DEGRADED)
-            assert "LookupError" in bench.service().reason
-            network.hosts["one"] = healthy
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-
-    run(main)
+    network = Network(one=broken, two=healthy)
+    bench = Bench(network=network, services=TWO)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.DEGRADED)
+        assert "LookupError" in bench.service().reason
+        network.hosts["one"] = healthy
+        await bench.health.wait_for("audio-service", State.HEALTHY)
 
 
-def test_a_slow_answer_is_degraded_with_both_figures() -> None:
+async def test_a_slow_answer_is_degraded_with_both_figures() -> None:
     """The limit is alert_thresholds.response_time; a single slow answer is no verdict yet."""
-
-    async def main() -> None:
-        network = Network(one=answers(200, {"status": "healthy"}, after=2.4))
-        bench = Bench(network=network, services=ONE)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.DEGRADED)
-            assert bench.instance().reasons == ("answers in 2.4 s, limit 1 s",)
-            assert len(network.asked) == 2
-            assert bench.instance().latency_ms == pytest.approx(2400)
-
-    run(main)
+    network = Network(one=answers(200, {"status": "healthy"}, after=2.4))
+    bench = Bench(network=network, services=ONE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.DEGRADED)
+        assert bench.instance().reasons == ("answers in 2.4 s, limit 1 s",)
+        assert len(network.asked) == 2
+        assert bench.instance().latency_ms == pytest.approx(2400)
 
 
-def test_a_back_end_is_taken_at_its_word() -> None:
+async def test_a_back_end_is_taken_at_its_word() -> None:
     """What it says of itself is the reason an operator reads."""
-
-    async def main() -> None:
-        detail = "Install Apertium: apt-get install apertium apertium-eng-spa"
-        network = Network(one=answers(200, {"status": "degraded", "detail": detail}))
-        bench = Bench(network=network, services=ONE)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.DEGRADED)
-            assert bench.service().reason == f"says degraded: {detail}"
-
-    run(main)
+    detail = "Install Apertium: apt-get install apertium apertium-eng-spa"
+    network = Network(one=answers(200, {"status": "degraded", "detail": detail}))
+    bench = Bench(network=network, services=ONE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.DEGRADED)
+        assert bench.service().reason == f"says degraded: {detail}"
 
 
-def test_a_foreign_server_without_the_address_is_degraded_and_usable() -> None:
+async def test_a_foreign_server_without_the_address_is_degraded_and_usable() -> None:
     """A whisper server that has no /api/health serves; the reason says what to set."""
-
-    async def main() -> None:
-        network = Network(one=answers(404, {}))
-        bench = Bench(network=network, services=ONE)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.DEGRADED)
-            assert "set services.audio-service.health_endpoint" in bench.service().reason
-            assert bench.health.is_usable("audio-service", "http://one:5001")
-
-    run(main)
+    network = Network(one=answers(404, {}))
+    bench = Bench(network=network, services=ONE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.DEGRADED)
+        assert "set services.audio-service.health_endpoint" in bench.service().reason
+        assert bench.health.is_usable("audio-service", "http://one:5001")
 
 
-def test_a_key_goes_with_the_check() -> None:
+async def test_a_key_goes_with_the_check() -> None:
     """Servers that want one would otherwise always look wrong."""
-
-    async def main() -> None:
-        network = Network(one=healthy)
-        services = {
-            "audio-service": {"url": "http://one:5001/", "api_key": "k1", "health_endpoint": "/health"}
-        }
-        bench = Bench(network=network, services=services)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            assert str(network.requests[0].url) == "http://one:5001/health"
-            assert network.requests[0].headers["authorization"] == "Bearer k1"
-
-    run(main)
+    network = Network(one=healthy)
+    services = {"audio-service": {"url": "http://one:5001/", "api_key": "k1", "health_endpoint": "/health"}}
+    bench = Bench(network=network, services=services)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        assert str(network.requests[0].url) == "http://one:5001/health"
+        assert network.requests[0].headers["authorization"] == "Bearer k1"
 
 
-def test_one_of_two_down_is_degraded_and_only_the_other_is_used() -> None:
+async def test_one_of_two_down_is_degraded_and_only_the_other_is_used() -> None:
     """The service still answers; requests keep away from the one that does not."""
-
-    async def main() -> None:
-        bench = Bench(network=Network(one=healthy, two=refused), services=TWO)
-        async with bench.running():
-            await trio.sleep(1)
-            assert bench.service().state is State.DEGRADED
-            assert bench.health.is_usable("audio-service", "http://one:5001")
-            assert not bench.health.is_usable("audio-service", "http://two:5001")
-            assert bench.service().reason == (
-                "1 of 2 instances: http://two:5001 is unhealthy (connection refused)"
-            )
-            assert [instance.weight for instance in bench.service().instances] == [2, 1]
-            assert "Http://two:5001 is unhealthy: connection refused." not in bench.texts()
-            assert "http://two:5001 is unhealthy: connection refused." in bench.texts()
-
-    run(main)
+    bench = Bench(network=Network(one=healthy, two=refused), services=TWO)
+    async with bench.running():
+        await trio.sleep(1)
+        assert bench.service().state is State.DEGRADED
+        assert bench.health.is_usable("audio-service", "http://one:5001")
+        assert not bench.health.is_usable("audio-service", "http://two:5001")
+        assert bench.service().reason == (
+            "1 of 2 instances: http://two:5001 is unhealthy (connection refused)"
+        )
+        assert [instance.weight for instance in bench.service().instances] == [2, 1]
+        assert "Http://two:5001 is unhealthy: connection refused." not in bench.texts()
+        assert "http://two:5001 is unhealthy: connection refused." in bench.texts()
 
 
-def test_instances_are_checked_beside_one_another() -> None:
+async def test_instances_are_checked_beside_one_another() -> None:
     """One that does not answer holds up no other."""
-
-    async def main() -> None:
-        network = Network(one=silent, two=healthy)
-        bench = Bench(network=network, services=TWO, orchestration=orchestration(health_check_interval=1))
-        async with bench.running():
-            await trio.sleep(4.5)
-            assert len(network.times("two")) == 5
-
-    run(main)
+    network = Network(one=silent, two=healthy)
+    bench = Bench(network=network, services=TWO, orchestration=orchestration(health_check_interval=1))
+    async with bench.running():
+        await trio.sleep(4.5)
+        assert len(network.times("two")) == 5
 
 
-def test_a_failed_request_brings_the_next_check_forward() -> None:
+async def test_a_failed_request_brings_the_next_check_forward() -> None:
     """With checks a minute apart, a back end that dies is noticed when the first request fails."""
-
-    async def main() -> None:
-        network = Network(one=healthy)
-        bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=60))
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            await trio.sleep(20)
-            network.hosts["one"] = refused
-            began = trio.current_time()
-            for _ in range(100):
-                bench.health.note_failure("audio-service", "http://one:5001", "connection reset")
-            await bench.health.wait_for("audio-service", State.UNHEALTHY)
-            assert trio.current_time() - began < 0.1
-            assert len(network.asked) == 2
-
-    run(main)
-
-
-def test_failed_requests_alone_condemn_nothing() -> None:
-    """A client that makes a back end fail cannot take it out: only checks do, and those do not flood it."""
-
-    async def main() -> None:
-        network = Network(one=healthy)
-        bench = Bench(network=network, services=ONE)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            for _ in range(1000):
-                bench.health.note_failure("audio-service", "http://one:5001", "500")
-                bench.health.note_failure("audio-service", "http://unknown", "500")
-                bench.health.note_failure("unknown", "http://one:5001", "500")
-                await trio.sleep(0.001)
-            assert bench.service().state is State.HEALTHY
-            assert len(network.asked) <= 6
-
-    run(main)
-
-
-def test_changed_settings_change_what_is_checked() -> None:
-    """Instances and the interval change while the branch runs; what stays keeps its history."""
-
-    async def main() -> None:
-        network = Network(one=healthy, two=healthy)
-        bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=100))
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            bench.settings.change(services=TWO, orchestration=orchestration(health_check_interval=5))
-            await trio.sleep(31)
-            assert len(network.times("two")) == pytest.approx(7, abs=1)
-            assert len(network.times("one")) == pytest.approx(8, abs=1)
-            assert bench.instance().checks[0].at == 0
-            bench.settings.change(services=ONE)
-            await trio.sleep(1.5)
-            asked = len(network.times("two"))
-            await trio.sleep(30)
-            assert len(network.times("two")) == asked
-            assert [instance.url for instance in bench.service().instances] == ["http://one:5001"]
-            bench.settings.change(services={})
-            await trio.sleep(1.5)
-            assert bench.health.summary() == {}
-            assert bench.health.statistics().state is State.UNKNOWN
-
-    run(main)
-
-
-def test_what_cannot_be_restarted_says_so() -> None:
-    """Unknown, or not ours and without a command: a problem with the service's name."""
-
-    async def main() -> None:
-        bench = Bench(network=Network(one=healthy), services=ONE)
-        async with bench.running():
-            with pytest.raises(ProblemError) as unknown:
-                await bench.health.restart("nonesuch", reason="An operator asked for it.")
-            assert unknown.value.code == "unknown_service"
-            with pytest.raises(ProblemError) as not_ours:
-                await bench.health.restart("audio-service", reason="An operator asked for it.")
-            assert not_ours.value.code == "not_restartable"
-            assert not bench.service().restartable
-
-    run(main)
-
-
-def test_the_branch_can_be_run_again() -> None:
-    """After a crash or an operator's restart of the branch the same object goes on, history and all."""
-
-    async def main() -> None:
-        network = Network(one=healthy)
-        bench = Bench(network=network, services=ONE)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-        await trio.sleep(100)
-        assert len(network.asked) == 1
+    network = Network(one=healthy)
+    bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=60))
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        await trio.sleep(20)
         network.hosts["one"] = refused
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.UNHEALTHY)
-            assert len(bench.instance().checks) == 2
+        began = trio.current_time()
+        for _ in range(100):
+            bench.health.note_failure("audio-service", "http://one:5001", "connection reset")
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        assert trio.current_time() - began < 0.1
+        assert len(network.asked) == 2
 
-    run(main)
+
+async def test_failed_requests_alone_condemn_nothing() -> None:
+    """A client that makes a back end fail cannot take it out: only checks do, and those do not flood it."""
+    network = Network(one=healthy)
+    bench = Bench(network=network, services=ONE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        for _ in range(1000):
+            bench.health.note_failure("audio-service", "http://one:5001", "500")
+            bench.health.note_failure("audio-service", "http://unknown", "500")
+            bench.health.note_failure("unknown", "http://one:5001", "500")
+            await trio.sleep(0.001)
+        assert bench.service().state is State.HEALTHY
+        assert len(network.asked) <= 6
 
 
-def test_statistics_have_the_fields_that_pages_read() -> None:
+async def test_changed_settings_change_what_is_checked() -> None:
+    """Instances and the interval change while the branch runs; what stays keeps its history."""
+    network = Network(one=healthy, two=healthy)
+    bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=100))
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        bench.settings.change(services=TWO, orchestration=orchestration(health_check_interval=5))
+        await trio.sleep(31)
+        assert len(network.times("two")) == pytest.approx(7, abs=1)
+        assert len(network.times("one")) == pytest.approx(8, abs=1)
+        assert bench.instance().checks[0].at == 0
+        bench.settings.change(services=ONE)
+        await trio.sleep(1.5)
+        asked = len(network.times("two"))
+        await trio.sleep(30)
+        assert len(network.times("two")) == asked
+        assert [instance.url for instance in bench.service().instances] == ["http://one:5001"]
+        bench.settings.change(services={})
+        await trio.sleep(1.5)
+        assert bench.health.summary() == {}
+        assert bench.health.statistics().state is State.UNKNOWN
+
+
+async def test_what_cannot_be_restarted_says_so() -> None:
+    """Unknown, or not ours and without a command: a problem with the service's name."""
+    bench = Bench(network=Network(one=healthy), services=ONE)
+    async with bench.running():
+        with pytest.raises(ProblemError) as unknown:
+            await bench.health.restart("nonesuch", reason="An operator asked for it.")
+        assert unknown.value.code == "unknown_service"
+        with pytest.raises(ProblemError) as not_ours:
+            await bench.health.restart("audio-service", reason="An operator asked for it.")
+        assert not_ours.value.code == "not_restartable"
+        assert not bench.service().restartable
+
+
+async def test_the_branch_can_be_run_again() -> None:
+    """After a crash or an operator's restart of the branch the same object goes on, history and all."""
+    network = Network(one=healthy)
+    bench = Bench(network=network, services=ONE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+    await trio.sleep(100)
+    assert len(network.asked) == 1
+    network.hosts["one"] = refused
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        assert len(bench.instance().checks) == 2
+
+
+async def test_statistics_have_the_fields_that_pages_read() -> None:
     """The wire form of the "services" topic, whole."""
-
-    async def main() -> None:
-        bench = Bench(network=Network(one=healthy, two=refused), services=TWO)
-        async with bench.running():
-            await trio.sleep(1)
-            assert bench.service().state is State.DEGRADED
-            statistics = msgspec.json.decode(msgspec.json.encode(bench.health.statistics()))
-            assert statistics["state"] == "degraded"
-            (service,) = statistics["services"]
-            assert set(service) == {
-                "name",
-                "state",
-                "reason",
-                "since",
-                "restartable",
-                "recovery",
-                "instances",
-            }
-            assert service["recovery"] is None
-            one, two = service["instances"]
-            assert one == {
-                "url": "http://one:5001",
-                "state": "healthy",
-                "reasons": [],
-                "since": 0.0,
-                "weight": 2,
-                "usable": True,
-                "latency_ms": 0.0,
-                "p95_ms": 0.0,
-                "answered": 1.0,
-                "checks": [{"at": 0.0, "state": "healthy", "latency_ms": 0.0}],
-                "restarts": 0,
-                "pid": None,
-                "engine": "fake",
-            }
-            assert two["answered"] == 0.0
-            assert two["latency_ms"] is None
-
-    run(main)
+    bench = Bench(network=Network(one=healthy, two=refused), services=TWO)
+    async with bench.running():
+        await trio.sleep(1)
+        assert bench.service().state is State.DEGRADED
+        statistics = msgspec.json.decode(msgspec.json.encode(bench.health.statistics()))
+        assert statistics["state"] == "degraded"
+        (service,) = statistics["services"]
+        assert set(service) == {
+            "name",
+            "state",
+            "reason",
+            "since",
+            "restartable",
+            "recovery",
+            "instances",
+        }
+        assert service["recovery"] is None
+        one, two = service["instances"]
+        assert one == {
+            "url": "http://one:5001",
+            "state": "healthy",
+            "reasons": [],
+            "since": 0.0,
+            "weight": 2,
+            "usable": True,
+            "latency_ms": 0.0,
+            "p95_ms": 0.0,
+            "answered": 1.0,
+            "checks": [{"at": 0.0, "state": "healthy", "latency_ms": 0.0}],
+            "restarts": 0,
+            "pid": None,
+            "engine": "fake",
+        }
+        assert two["answered"] == 0.0
+        assert two["latency_ms"] is None
 
 
-def test_checks_are_counted() -> None:
+async def test_checks_are_counted() -> None:
     """Prometheus sees each check and the state of each instance."""
-
-    async def main() -> None:
-        bench = Bench(network=Network(one=healthy, two=refused), services=TWO)
-        async with bench.running():
-            await trio.sleep(1)
-            assert bench.service().state is State.DEGRADED
-            text = bench.metrics.render()[0].decode()
-            for instance, outcome, state in (
-                ("http://one:5001", "ok", "healthy"),
-                ("http://two:5001", "failed", "unhealthy"),
-            ):
-                checks = [
-                    line
-                    for line in text.splitlines()
-                    if instance in line and f'"{outcome}"' in line and "_created" not in line
-                ]
-                states = [line for line in text.splitlines() if instance in line and f'"{state}"' in line]
-                assert [line.rsplit(" ", 1)[1] for line in checks] == ["1.0"]
-                assert [line.rsplit(" ", 1)[1] for line in states] == ["1.0"]
-
-    run(main)
-
-
-def test_a_back_end_that_refuses_requests_is_degraded_in_its_own_words() -> None:
-    """Its checks are good all the while; a success ends it, and both are events."""
-
-    async def main() -> None:
-        bench = Bench(network=Network(one=healthy), services=ONE)
-        async with bench.running():
-            await bench.health.wait_for("audio-service", State.HEALTHY)
-            bench.health.note_refusal("audio-service", "refuses requests with 401: bad key")
-            (service,) = bench.health.statistics().services
-            assert (service.state, service.reason) == (
-                State.DEGRADED,
-                "refuses requests with 401: bad key",
-            )
-            assert service.refusal == service.reason
-            assert service.instances[0].usable
-            await trio.sleep(60)
-            assert bench.health.summary() == {"audio-service": "degraded"}
-            bench.health.note_refusal("audio-service", None)
-            assert bench.health.summary() == {"audio-service": "healthy"}
-            assert bench.texts()[1:] == [
-                "Refuses requests with 401: bad key.",
-                "Accepts requests again.",
+    bench = Bench(network=Network(one=healthy, two=refused), services=TWO)
+    async with bench.running():
+        await trio.sleep(1)
+        assert bench.service().state is State.DEGRADED
+        text = bench.metrics.render()[0].decode()
+        for instance, outcome, state in (
+            ("http://one:5001", "ok", "healthy"),
+            ("http://two:5001", "failed", "unhealthy"),
+        ):
+            checks = [
+                line
+                for line in text.splitlines()
+                if instance in line and f'"{outcome}"' in line and "_created" not in line
             ]
-            bench.health.note_refusal("nobody", "x")
+            states = [line for line in text.splitlines() if instance in line and f'"{state}"' in line]
+            assert [line.rsplit(" ", 1)[1] for line in checks] == ["1.0"]
+            assert [line.rsplit(" ", 1)[1] for line in states] == ["1.0"]
 
-    run(main)
+
+async def test_a_back_end_that_refuses_requests_is_degraded_in_its_own_words() -> None:
+    """Its checks are good all the while; a success ends it, and both are events."""
+    bench = Bench(network=Network(one=healthy), services=ONE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        bench.health.note_refusal("audio-service", "refuses requests with 401: bad key")
+        (service,) = bench.health.statistics().services
+        assert (service.state, service.reason) == (
+            State.DEGRADED,
+            "refuses requests with 401: bad key",
+        )
+        assert service.refusal == service.reason
+        assert service.instances[0].usable
+        await trio.sleep(60)
+        assert bench.health.summary() == {"audio-service": "degraded"}
+        bench.health.note_refusal("audio-service", None)
+        assert bench.health.summary() == {"audio-service": "healthy"}
+        assert bench.texts()[1:] == [
+            "Refuses requests with 401: bad key.",
+            "Accepts requests again.",
+        ]
+        bench.health.note_refusal("nobody", "x")

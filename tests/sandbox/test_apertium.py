@@ -15,6 +15,8 @@ from tests.fakes.children import children
 from tests.fakes.running import run
 from tests.fakes.tools import require
 
+pytestmark = pytest.mark.real_time
+
 ENGLISH_TO_SPANISH = Pair("en", "es")
 
 SENTENCES = (
@@ -61,21 +63,17 @@ async def _found() -> Apertium:
 
 
 @pytest.mark.sandbox
-def test_the_pipeline_that_stays_translates_as_the_command_does() -> None:
+async def test_the_pipeline_that_stays_translates_as_the_command_does() -> None:
     """The short cut changes no word."""
-
-    async def compare() -> None:
-        translated = await _with_engine(await _found(), *SENTENCES)
-        for text, ours in zip(SENTENCES, translated, strict=True):
-            theirs = await trio.run_process(
-                ["apertium", "-u", "eng-spa"],
-                stdin=text.encode(),
-                capture_stdout=True,
-                stderr=subprocess.DEVNULL,
-            )
-            assert ours.split() == theirs.stdout.decode().split()
-
-    run(compare, virtual=False)
+    translated = await _with_engine(await _found(), *SENTENCES)
+    for text, ours in zip(SENTENCES, translated, strict=True):
+        theirs = await trio.run_process(
+            ["apertium", "-u", "eng-spa"],
+            stdin=text.encode(),
+            capture_stdout=True,
+            stderr=subprocess.DEVNULL,
+        )
+        assert ours.split() == theirs.stdout.decode().split()
 
 
 @pytest.mark.sandbox
@@ -98,91 +96,73 @@ def test_the_pipeline_that_stays_translates_as_the_command_does() -> None:
         "\0",
     ],
 )
-def test_signs_come_back_intact(sign: str) -> None:
+async def test_signs_come_back_intact(sign: str) -> None:
     """What means something to Apertium's programs is only text to a user."""
-
-    async def translate() -> None:
-        text = f"the {sign} dog and ({sign}) the cat {sign}."
-        [translated] = await _with_engine(await _found(), text)
-        assert translated.count(sign) == 3
-        assert "perro" in translated
-
-    run(translate, virtual=False)
+    text = f"the {sign} dog and ({sign}) the cat {sign}."
+    [translated] = await _with_engine(await _found(), text)
+    assert translated.count(sign) == 3
+    assert "perro" in translated
 
 
 @pytest.mark.sandbox
-def test_lines_spaces_and_unknown_words_stay() -> None:
-    async def translate() -> None:
-        text = "  The dog.\n\n\tFoobarish zzyzx \n"
-        assert await _with_engine(await _found(), text, "", " \n") == [
-            "  El perro.\n\n\tFoobarish zzyzx \n",
-            "",
-            " \n",
-        ]
-
-    run(translate, virtual=False)
+async def test_lines_spaces_and_unknown_words_stay() -> None:
+    text = "  The dog.\n\n\tFoobarish zzyzx \n"
+    assert await _with_engine(await _found(), text, "", " \n") == [
+        "  El perro.\n\n\tFoobarish zzyzx \n",
+        "",
+        " \n",
+    ]
 
 
 @pytest.mark.sandbox
-def test_many_texts_at_once_each_get_their_own_answer() -> None:
+async def test_many_texts_at_once_each_get_their_own_answer() -> None:
     """Also where one is as long as a text may be."""
+    engine = await _found()
+    answers: dict[int, str] = {}
 
-    async def translate() -> None:
-        engine = await _found()
-        answers: dict[int, str] = {}
+    async def ask(number: int) -> None:
+        long = "the dog sees the cat. " * (400 if number == 7 else 1)
+        answers[number] = await engine.translate(f"house {number} {long}", ENGLISH_TO_SPANISH)
 
-        async def ask(number: int) -> None:
-            long = "the dog sees the cat. " * (400 if number == 7 else 1)
-            answers[number] = await engine.translate(f"house {number} {long}", ENGLISH_TO_SPANISH)
-
-        async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run)
-            async with trio.open_nursery() as survey:
-                for number in range(20):
-                    survey.start_soon(ask, number)
-            nursery.cancel_scope.cancel()
-        assert all(f"casa {number} " in answer.lower() for number, answer in answers.items())
-        assert len(answers) == 20
-        assert answers[7].count("perro") == 400
-
-    run(translate, virtual=False)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        async with trio.open_nursery() as survey:
+            for number in range(20):
+                survey.start_soon(ask, number)
+        nursery.cancel_scope.cancel()
+    assert all(f"casa {number} " in answer.lower() for number, answer in answers.items())
+    assert len(answers) == 20
+    assert answers[7].count("perro") == 400
 
 
 @pytest.mark.sandbox
-def test_a_cancelled_text_leaves_no_program_and_no_answer_behind() -> None:
+async def test_a_cancelled_text_leaves_no_program_and_no_answer_behind() -> None:
     """The next text is not given what the cancelled one would have been."""
-
-    async def cancel() -> None:
-        engine = await _found()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run)
-            await engine.translate("warm", ENGLISH_TO_SPANISH)
-            [pipeline] = children(os.getpid())
-            async with trio.open_nursery() as survey:
-                survey.start_soon(engine.translate, "the cat sees the dog. " * 20_000, ENGLISH_TO_SPANISH)
-                await trio.testing.wait_all_tasks_blocked()
-                survey.cancel_scope.cancel()
-            assert pipeline not in children(os.getpid())
-            assert await engine.translate("The house.", ENGLISH_TO_SPANISH) == "La casa."
-            nursery.cancel_scope.cancel()
-        assert children(os.getpid()) == []
-
-    run(cancel, virtual=False)
+    engine = await _found()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        await engine.translate("warm", ENGLISH_TO_SPANISH)
+        [pipeline] = children(os.getpid())
+        async with trio.open_nursery() as survey:
+            survey.start_soon(engine.translate, "the cat sees the dog. " * 20_000, ENGLISH_TO_SPANISH)
+            await trio.testing.wait_all_tasks_blocked()
+            survey.cancel_scope.cancel()
+        assert pipeline not in children(os.getpid())
+        assert await engine.translate("The house.", ENGLISH_TO_SPANISH) == "La casa."
+        nursery.cancel_scope.cancel()
+    assert children(os.getpid()) == []
 
 
 @pytest.mark.sandbox
-def test_a_pipeline_that_was_killed_costs_no_text() -> None:
-    async def kill() -> None:
-        engine = await _found()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run)
-            await engine.translate("warm", ENGLISH_TO_SPANISH)
-            [pipeline] = children(os.getpid())
-            os.killpg(pipeline, signal.SIGKILL)
-            assert await engine.translate("The house.", ENGLISH_TO_SPANISH) == "La casa."
-            nursery.cancel_scope.cancel()
-
-    run(kill, virtual=False)
+async def test_a_pipeline_that_was_killed_costs_no_text() -> None:
+    engine = await _found()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        await engine.translate("warm", ENGLISH_TO_SPANISH)
+        [pipeline] = children(os.getpid())
+        os.killpg(pipeline, signal.SIGKILL)
+        assert await engine.translate("The house.", ENGLISH_TO_SPANISH) == "La casa."
+        nursery.cancel_scope.cancel()
 
 
 class ScriptedApertium:
@@ -206,15 +186,12 @@ def test_where_a_pipeline_cannot_stay_open_the_command_is_asked(tmp_path: Path) 
 
 
 @pytest.mark.process
-def test_a_command_that_fails_is_said_to_have_failed(tmp_path: Path) -> None:
+async def test_a_command_that_fails_is_said_to_have_failed(tmp_path: Path) -> None:
     """Never a text of its own making."""
     scripted = ScriptedApertium(tmp_path, command="exit 3", pipeline="false")
 
-    async def ask() -> None:
-        with pytest.raises(TranslationFailed, match="ended with 3"):
-            await scripted.engine.translate("the dog", ENGLISH_TO_SPANISH)
-
-    run(ask, virtual=False)
+    with pytest.raises(TranslationFailed, match="ended with 3"):
+        await scripted.engine.translate("the dog", ENGLISH_TO_SPANISH)
 
 
 @pytest.mark.process
@@ -224,20 +201,17 @@ def test_an_engine_that_loses_a_number_is_asked_in_pieces(tmp_path: Path) -> Non
     assert run(_with_engine, scripted.engine, "a dog <b> dog", virtual=False) == ["a perro <b> perro"]
 
 
-def test_more_texts_than_may_wait_are_refused(tmp_path: Path) -> None:
+async def test_more_texts_than_may_wait_are_refused(tmp_path: Path) -> None:
     scripted = ScriptedApertium(tmp_path, command="cat >/dev/null; sleep 60", pipeline="false")
 
-    async def crowd() -> None:
-        async with trio.open_nursery() as survey:
-            for _ in range(1 + WAITING_LIMIT):
-                survey.start_soon(scripted.engine.translate, "the dog", ENGLISH_TO_SPANISH)
-            await trio.testing.wait_all_tasks_blocked()
-            with pytest.raises(TooManyWaiting):
-                await scripted.engine.translate("one more", ENGLISH_TO_SPANISH)
-            survey.cancel_scope.cancel()
-        assert children(os.getpid()) == []
-
-    run(crowd, virtual=False)
+    async with trio.open_nursery() as survey:
+        for _ in range(1 + WAITING_LIMIT):
+            survey.start_soon(scripted.engine.translate, "the dog", ENGLISH_TO_SPANISH)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(TooManyWaiting):
+            await scripted.engine.translate("one more", ENGLISH_TO_SPANISH)
+        survey.cancel_scope.cancel()
+    assert children(os.getpid()) == []
 
 
 def test_without_the_program_there_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +235,7 @@ def test_a_direction_that_does_not_work_is_not_offered(tmp_path: Path, command: 
 
 
 @pytest.mark.process
-def test_a_pipeline_that_swallows_a_text_is_not_waited_for(
+async def test_a_pipeline_that_swallows_a_text_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The text fails in time; the next one gets a pipeline that answers."""
@@ -271,16 +245,13 @@ def test_a_pipeline_that_swallows_a_text_is_not_waited_for(
     swallowing.chmod(stat.S_IRWXU)
     scripted = ScriptedApertium(tmp_path, command="cat", pipeline=str(swallowing))
 
-    async def ask() -> None:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(scripted.engine.run)
-            with pytest.raises(TranslationFailed, match="within"):
-                await scripted.engine.translate("a trap", ENGLISH_TO_SPANISH)
-            assert await scripted.engine.translate("the dog", ENGLISH_TO_SPANISH) == "the dog"
-            nursery.cancel_scope.cancel()
-        assert children(os.getpid()) == []
-
-    run(ask, virtual=False)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scripted.engine.run)
+        with pytest.raises(TranslationFailed, match="within"):
+            await scripted.engine.translate("a trap", ENGLISH_TO_SPANISH)
+        assert await scripted.engine.translate("the dog", ENGLISH_TO_SPANISH) == "the dog"
+        nursery.cancel_scope.cancel()
+    assert children(os.getpid()) == []
 
 
 SWALLOWING = """import os

@@ -11,6 +11,8 @@ from orch.sandbox.engines.argos import WAITING_LIMIT
 from orch.sandbox.engines.translation import Pair, TooManyWaiting
 from tests.fakes.running import run
 
+pytestmark = pytest.mark.real_time
+
 PAIR = Pair("en", "es")
 
 
@@ -48,17 +50,14 @@ def package(monkeypatch: pytest.MonkeyPatch) -> ScriptedArgos:
     return scripted
 
 
-def test_installed_packages_are_the_pairs(package: ScriptedArgos) -> None:
-    async def main() -> None:
-        engine = await argos.find()
-        assert engine is not None
-        assert engine.pairs == (PAIR,)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run)
-            assert await engine.translate("good day", PAIR) == "GOOD DAY"
-            nursery.cancel_scope.cancel()
-
-    run(main, virtual=False)
+async def test_installed_packages_are_the_pairs(package: ScriptedArgos) -> None:
+    engine = await argos.find()
+    assert engine is not None
+    assert engine.pairs == (PAIR,)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        assert await engine.translate("good day", PAIR) == "GOOD DAY"
+        nursery.cancel_scope.cancel()
 
 
 def test_without_packages_it_is_no_engine(package: ScriptedArgos) -> None:
@@ -71,21 +70,18 @@ def test_without_the_extra_it_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> N
     assert run(argos.find) is None
 
 
-def test_more_texts_than_may_wait_are_refused_and_cancelled_ones_hold_up_only_the_next(
+async def test_more_texts_than_may_wait_are_refused_and_cancelled_ones_hold_up_only_the_next(
     package: ScriptedArgos,
 ) -> None:
-    async def crowd() -> None:
-        engine = await argos.find()
-        assert engine is not None
-        package.go.clear()
-        async with trio.open_nursery() as survey:
-            for _ in range(1 + WAITING_LIMIT):
-                survey.start_soon(engine.translate, "x", PAIR)
-            await trio.testing.wait_all_tasks_blocked()
-            with pytest.raises(TooManyWaiting):
-                await engine.translate("x", PAIR)
-            survey.cancel_scope.cancel()
-        package.go.set()
-        assert await engine.translate("next", PAIR) == "NEXT"
-
-    run(crowd, virtual=False)
+    engine = await argos.find()
+    assert engine is not None
+    package.go.clear()
+    async with trio.open_nursery() as survey:
+        for _ in range(1 + WAITING_LIMIT):
+            survey.start_soon(engine.translate, "x", PAIR)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(TooManyWaiting):
+            await engine.translate("x", PAIR)
+        survey.cancel_scope.cancel()
+    package.go.set()
+    assert await engine.translate("next", PAIR) == "NEXT"

@@ -246,133 +246,118 @@ def test_an_engine_that_breaks_off_is_said_to_have(with_service: Callable[[Test]
     with_service(fail)
 
 
-def test_a_service_without_an_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_without_an_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whisper, "is_installed", lambda: False)
     monkeypatch.setattr(audio_service, "find_spec", lambda _name: None)
 
-    async def main() -> None:
-        service = AudioService(Wanted())
-        client = create(service).test_client()
-        starting = msgspec.json.decode(await (await client.get("/api/health")).get_data())
-        assert starting["status"] == "starting"
-        with pytest.raises(ProblemError) as still:
-            await transcribe(service)
-        assert still.value.code == "service_unavailable"
-        await service.run()
-        health = msgspec.json.decode(await (await client.get("/api/health")).get_data())
-        assert health["status"] == "degraded"
-        assert "pip install" in health["detail"]
-        with pytest.raises(ProblemError) as missing:
-            await transcribe(service)
-        assert missing.value.code == "engine_missing"
-        models = msgspec.json.decode(await (await client.get("/api/models")).get_data())
-        assert models == {"models": [], "languages": []}
-
-    run(main)
+    service = AudioService(Wanted())
+    client = create(service).test_client()
+    starting = msgspec.json.decode(await (await client.get("/api/health")).get_data())
+    assert starting["status"] == "starting"
+    with pytest.raises(ProblemError) as still:
+        await transcribe(service)
+    assert still.value.code == "service_unavailable"
+    await service.run()
+    health = msgspec.json.decode(await (await client.get("/api/health")).get_data())
+    assert health["status"] == "degraded"
+    assert "pip install" in health["detail"]
+    with pytest.raises(ProblemError) as missing:
+        await transcribe(service)
+    assert missing.value.code == "engine_missing"
+    models = msgspec.json.decode(await (await client.get("/api/models")).get_data())
+    assert models == {"models": [], "languages": []}
 
 
-def test_the_choice_of_engine_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.real_time
+async def test_the_choice_of_engine_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whisper where it and a model are there, else PocketSphinx, unless one of them is asked for by name."""
 
     async def chosen(engine: audio_service.EngineChoice) -> str | None:
         found = await audio_service.load_engine(Wanted(engine=engine, fetch_seconds=0))
         return None if found.engine is None else found.engine.name
 
-    async def main() -> None:
-        monkeypatch.setattr(whisper, "is_installed", lambda: False)
-        assert await chosen("auto") == await chosen("pocketsphinx") == "pocketsphinx"
-        assert await chosen("whisper") is None
-        monkeypatch.setattr(whisper, "is_installed", lambda: True)
-        monkeypatch.setitem(sys.modules, "faster_whisper", ScriptedWhisper(on_disk=False))
-        assert await chosen("auto") == "pocketsphinx"
-        monkeypatch.setitem(sys.modules, "faster_whisper", ScriptedWhisper())
-        assert await chosen("auto") == whisper.Whisper.name
-        assert await chosen("pocketsphinx") == "pocketsphinx"
-
-    run(main, virtual=False)
+    monkeypatch.setattr(whisper, "is_installed", lambda: False)
+    assert await chosen("auto") == await chosen("pocketsphinx") == "pocketsphinx"
+    assert await chosen("whisper") is None
+    monkeypatch.setattr(whisper, "is_installed", lambda: True)
+    monkeypatch.setitem(sys.modules, "faster_whisper", ScriptedWhisper(on_disk=False))
+    assert await chosen("auto") == "pocketsphinx"
+    monkeypatch.setitem(sys.modules, "faster_whisper", ScriptedWhisper())
+    assert await chosen("auto") == whisper.Whisper.name
+    assert await chosen("pocketsphinx") == "pocketsphinx"
 
 
-def test_why_another_engine_is_used_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_why_another_engine_is_used_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A folder that is not there is no missing package."""
     monkeypatch.setattr(whisper, "is_installed", lambda: True)
     folder = str(tmp_path / "nowhere")
 
-    async def main() -> None:
-        wanted = await audio_service.load_engine(Wanted(engine="whisper", model=folder))
-        assert wanted.engine is None
-        assert folder in wanted.detail
-        assert "pip install" not in wanted.detail
-        instead = await audio_service.load_engine(Wanted(engine="auto", model=folder))
-        assert instead.engine is not None
-        assert folder in instead.detail
-        assert "PocketSphinx" in instead.detail
-
-    run(main, virtual=False)
+    wanted = await audio_service.load_engine(Wanted(engine="whisper", model=folder))
+    assert wanted.engine is None
+    assert folder in wanted.detail
+    assert "pip install" not in wanted.detail
+    instead = await audio_service.load_engine(Wanted(engine="auto", model=folder))
+    assert instead.engine is not None
+    assert folder in instead.detail
+    assert "PocketSphinx" in instead.detail
 
 
 MODULE = "orch.sandbox.audio_service"
 
 
+@pytest.mark.real_time
 @pytest.mark.sandbox
-def test_the_process_hears_what_the_engine_alone_hears() -> None:
+async def test_the_process_hears_what_the_engine_alone_hears() -> None:
     """Words, over HTTP and all, for each of the clips."""
-
-    async def main() -> None:
-        async with running(MODULE, "--engine", "pocketsphinx") as service:
-            health = await service.health(until="healthy")
-            assert (health["engine"], health["model"], health["languages"]) == (
-                "pocketsphinx",
-                "en-us",
-                ["en"],
+    async with running(MODULE, "--engine", "pocketsphinx") as service:
+        health = await service.health(until="healthy")
+        assert (health["engine"], health["model"], health["languages"]) == (
+            "pocketsphinx",
+            "en-us",
+            ["en"],
+        )
+        models = (await service.client.get("/api/models")).json()
+        assert models["models"] == [{"name": "en-us", "engine": "pocketsphinx", "languages": ["en"]}]
+        for clip in CLIPS:
+            sound = beginning(clip)
+            answer = await service.client.post(
+                "/api/transcribe", files={"audio": wav(sound, 16_000)}, data={"language": "auto"}
             )
-            models = (await service.client.get("/api/models")).json()
-            assert models["models"] == [{"name": "en-us", "engine": "pocketsphinx", "languages": ["en"]}]
-            for clip in CLIPS:
-                sound = beginning(clip)
-                answer = await service.client.post(
-                    "/api/transcribe", files={"audio": wav(sound, 16_000)}, data={"language": "auto"}
-                )
-                assert answer.json()["text"] == alone(sound)
-                assert 0 < answer.json()["confidence"] < 1
-                assert answer.json()["language"] == "en"
-
-    run(main, virtual=False)
+            assert answer.json()["text"] == alone(sound)
+            assert 0 < answer.json()["confidence"] < 1
+            assert answer.json()["language"] == "en"
 
 
+@pytest.mark.real_time
 @pytest.mark.sandbox
-def test_a_client_that_goes_away_stops_the_decoding() -> None:
-    async def main() -> None:
-        async with running(MODULE, "--engine", "pocketsphinx") as service:
-            await service.health(until="healthy")
-            [worker] = children(service.process.pid)
-            with trio.CancelScope() as request:
-                async with trio.open_nursery() as nursery:
+async def test_a_client_that_goes_away_stops_the_decoding() -> None:
+    async with running(MODULE, "--engine", "pocketsphinx") as service:
+        await service.health(until="healthy")
+        [worker] = children(service.process.pid)
+        with trio.CancelScope() as request:
+            async with trio.open_nursery() as nursery:
 
-                    async def leave() -> None:
-                        while not children(worker):
-                            await trio.lowlevel.checkpoint()
-                        request.cancel()
+                async def leave() -> None:
+                    while not children(worker):
+                        await trio.lowlevel.checkpoint()
+                    request.cancel()
 
-                    nursery.start_soon(leave)
-                    await service.client.post("/api/transcribe", files={"audio": recording("austen-0870")})
-                    raise AssertionError("it was answered before the client could leave")
-            with trio.fail_after(60):
-                while children(worker):
-                    await trio.lowlevel.checkpoint()
-            assert (await service.health(until="healthy"))["recordings"] == 0
-
-    run(main, virtual=False)
+                nursery.start_soon(leave)
+                await service.client.post("/api/transcribe", files={"audio": recording("austen-0870")})
+                raise AssertionError("it was answered before the client could leave")
+        with trio.fail_after(60):
+            while children(worker):
+                await trio.lowlevel.checkpoint()
+        assert (await service.health(until="healthy"))["recordings"] == 0
 
 
+@pytest.mark.real_time
 @pytest.mark.sandbox
-def test_a_process_whose_worker_dies_ends_with_it() -> None:
+async def test_a_process_whose_worker_dies_ends_with_it() -> None:
     """So that whoever started it starts it again, instead of asking an engine that is gone."""
-
-    async def main() -> None:
-        async with running(MODULE, "--engine", "pocketsphinx") as service:
-            await service.health(until="healthy")
-            [worker] = children(service.process.pid)
-            os.kill(worker, signal.SIGKILL)
-            assert await service.process.wait() == 1
-
-    run(main, virtual=False)
+    async with running(MODULE, "--engine", "pocketsphinx") as service:
+        await service.health(until="healthy")
+        [worker] = children(service.process.pid)
+        os.kill(worker, signal.SIGKILL)
+        assert await service.process.wait() == 1

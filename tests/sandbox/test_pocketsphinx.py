@@ -180,27 +180,22 @@ def test_a_decoder_that_dies_fails_its_own_utterance_only() -> None:
     with_engine(kill)
 
 
+@pytest.mark.real_time
 @pytest.mark.sandbox
-def test_a_worker_that_dies_ends_the_engine_and_whoever_waits() -> None:
+async def test_a_worker_that_dies_ends_the_engine_and_whoever_waits() -> None:
     """The process then ends, and is started again: nobody waits for ever."""
+    engine = PocketSphinx()
 
-    async def main() -> None:
-        engine = PocketSphinx()
+    async def ask() -> None:
+        with pytest.raises(EngineFailed):
+            await hear(engine, pcm("austen-0870"))
 
-        async def ask() -> None:
-            with pytest.raises(EngineFailed):
-                await hear(engine, pcm("austen-0870"))
-
-        with pytest.RaisesGroup(
-            pytest.RaisesExc(EngineFailed, match="ended with -9"), flatten_subgroups=True
-        ):
-            async with trio.open_nursery() as nursery:
-                await nursery.start(engine.run)
-                nursery.start_soon(ask)
-                await trio.testing.wait_all_tasks_blocked()
-                os.kill(engine.pid, signal.SIGKILL)
-
-    run(main, virtual=False)
+    with pytest.RaisesGroup(pytest.RaisesExc(EngineFailed, match="ended with -9"), flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            os.kill(engine.pid, signal.SIGKILL)
 
 
 def test_fillers_are_no_words_and_pronunciations_have_no_numbers() -> None:

@@ -7,41 +7,33 @@ import pytest
 import trio
 
 from tests.fakes.children import children
-from tests.fakes.running import run
 from tests.fakes.sandbox import running
 
 AUDIO = "orch.sandbox.audio_service"
 TRANSLATION = "orch.sandbox.translation_service"
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.real_time]
 
 
 @pytest.mark.parametrize("module", [AUDIO, TRANSLATION])
-def test_it_ends_when_its_input_does(module: str) -> None:
+async def test_it_ends_when_its_input_does(module: str) -> None:
     """Its parent holds the pipe; however that ends, even by kill -9, the child goes too, with its own."""
-
-    async def main() -> None:
-        async with running(module) as service:
-            await service.health(until="healthy")
-            started = children(service.process.pid)
-            assert service.process.stdin is not None
-            await service.process.stdin.aclose()
-            with trio.fail_after(60):
-                assert await service.process.wait() == 0
-            assert not [pid for pid in started if pid in children(1)]
-
-    run(main, virtual=False)
+    async with running(module) as service:
+        await service.health(until="healthy")
+        started = children(service.process.pid)
+        assert service.process.stdin is not None
+        await service.process.stdin.aclose()
+        with trio.fail_after(60):
+            assert await service.process.wait() == 0
+        assert not [pid for pid in started if pid in children(1)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_well(number: signal.Signals) -> None:
-    async def main() -> None:
-        async with running(TRANSLATION) as service:
-            service.process.send_signal(number)
-            with trio.fail_after(60):
-                assert await service.process.wait() == 0
-
-    run(main, virtual=False)
+async def test_a_signal_ends_it_well(number: signal.Signals) -> None:
+    async with running(TRANSLATION) as service:
+        service.process.send_signal(number)
+        with trio.fail_after(60):
+            assert await service.process.wait() == 0
 
 
 def test_an_address_in_use_is_said_in_one_line() -> None:
@@ -59,22 +51,18 @@ def test_an_address_in_use_is_said_in_one_line() -> None:
     assert b"Traceback" not in ended.stderr
 
 
-def test_without_the_switch_the_end_of_the_input_means_nothing() -> None:
+async def test_without_the_switch_the_end_of_the_input_means_nothing() -> None:
     """Started by hand in the background it has no input, and stays."""
-
-    async def main() -> None:
-        process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", TRANSLATION, "--port", "0"],
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        assert process.stderr is not None
-        log = b""
-        while b"ready" not in log and b"no engine" not in log:
-            part = await process.stderr.receive_some()
-            assert part, log
-            log += part
-        process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0
-
-    run(main, virtual=False)
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-m", TRANSLATION, "--port", "0"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    log = b""
+    while b"ready" not in log and b"no engine" not in log:
+        part = await process.stderr.receive_some()
+        assert part, log
+        log += part
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0

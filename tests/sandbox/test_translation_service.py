@@ -145,7 +145,7 @@ def test_the_closest_language_is_meant() -> None:
         choose("", "es", pairs)
 
 
-def test_argos_comes_before_apertium(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_argos_comes_before_apertium(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def finder(name: str, found: object) -> Callable[[], Awaitable[object]]:
@@ -156,55 +156,47 @@ def test_argos_comes_before_apertium(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return find
 
-    async def main() -> None:
-        monkeypatch.setattr(argos, "find", finder("argos", None))
-        monkeypatch.setattr(apertium, "find", finder("apertium", None))
-        await translation_service.TranslationService().run()
-        assert asked == ["argos", "apertium"]
-
-    run(main)
+    monkeypatch.setattr(argos, "find", finder("argos", None))
+    monkeypatch.setattr(apertium, "find", finder("apertium", None))
+    await translation_service.TranslationService().run()
+    assert asked == ["argos", "apertium"]
 
 
+@pytest.mark.real_time
 @pytest.mark.sandbox
-def test_the_process_translates_both_ways() -> None:
+async def test_the_process_translates_both_ways() -> None:
     require("apertium")
 
-    async def main() -> None:
-        async with running(MODULE) as service:
-            health = await service.health(until="healthy")
-            assert health["engine"] == "apertium"
+    async with running(MODULE) as service:
+        health = await service.health(until="healthy")
+        assert health["engine"] == "apertium"
 
-            async def ask(text: str, source: str, target: str) -> str:
-                answer = await service.client.post(
-                    "/api/translate",
-                    json={"text": text, "source_language": source, "target_language": target},
-                )
-                translated: str = answer.json()["translated_text"]
-                return translated
-
-            assert await ask("The house is red.", "en", "es") == "La casa es roja."
-            assert await ask("La casa es roja.", "es", "en") == "The house is red."
-
-    run(main, virtual=False)
-
-
-@pytest.mark.sandbox
-def test_without_an_engine_the_process_says_what_to_install() -> None:
-    """It is up, and honest: degraded, no languages, and the sentence that helps."""
-
-    async def main() -> None:
-        async with running(MODULE, env={"PATH": ""}) as service:
-            health = await service.health(until="degraded")
-            assert health["engine"] is None
-            assert "apt install apertium apertium-eng-spa" in health["detail"]
-            languages = (await service.client.get("/api/languages")).json()
-            assert languages == {"languages": [], "pairs": []}
+        async def ask(text: str, source: str, target: str) -> str:
             answer = await service.client.post(
-                "/api/translate", json={"text": "x", "source_language": "en", "target_language": "es"}
+                "/api/translate",
+                json={"text": text, "source_language": source, "target_language": target},
             )
-            assert answer.status_code == 503
-            assert answer.headers["Content-Type"] == "application/problem+json"
-            assert answer.json()["code"] == "engine_missing"
-            assert answer.json()["detail"] == "Install Apertium: apt install apertium apertium-eng-spa"
+            translated: str = answer.json()["translated_text"]
+            return translated
 
-    run(main, virtual=False)
+        assert await ask("The house is red.", "en", "es") == "La casa es roja."
+        assert await ask("La casa es roja.", "es", "en") == "The house is red."
+
+
+@pytest.mark.real_time
+@pytest.mark.sandbox
+async def test_without_an_engine_the_process_says_what_to_install() -> None:
+    """It is up, and honest: degraded, no languages, and the sentence that helps."""
+    async with running(MODULE, env={"PATH": ""}) as service:
+        health = await service.health(until="degraded")
+        assert health["engine"] is None
+        assert "apt install apertium apertium-eng-spa" in health["detail"]
+        languages = (await service.client.get("/api/languages")).json()
+        assert languages == {"languages": [], "pairs": []}
+        answer = await service.client.post(
+            "/api/translate", json={"text": "x", "source_language": "en", "target_language": "es"}
+        )
+        assert answer.status_code == 503
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"] == "engine_missing"
+        assert answer.json()["detail"] == "Install Apertium: apt install apertium apertium-eng-spa"

@@ -137,19 +137,17 @@ def test_a_model_of_a_folder_is_called_by_its_last_name(
     assert run(partial(whisper.load, str(folder), fetch_seconds=0), virtual=False).model == "small-de"
 
 
-def test_a_cancelled_recording_stops_at_the_next_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.real_time
+async def test_a_cancelled_recording_stops_at_the_next_segment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until then the place is taken: the next recording must not share the cores with a dead one."""
     package = install(monkeypatch, ScriptedWhisper())
 
-    async def cancel() -> None:
-        engine = await _loaded()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(engine.hear, SOUND, language="en", skip_silence=False))
-            await trio.to_thread.run_sync(package.begun.wait)
-            nursery.cancel_scope.cancel()
-        package.go.release(4)
-        heard = await engine.hear(SOUND, language="en", skip_silence=False)
-        assert len(heard.segments) == 3
-        assert package.decoded == 4  # one of the cancelled recording, three of this
-
-    run(cancel, virtual=False)
+    engine = await _loaded()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(engine.hear, SOUND, language="en", skip_silence=False))
+        await trio.to_thread.run_sync(package.begun.wait)
+        nursery.cancel_scope.cancel()
+    package.go.release(4)
+    heard = await engine.hear(SOUND, language="en", skip_silence=False)
+    assert len(heard.segments) == 3
+    assert package.decoded == 4  # one of the cancelled recording, three of this

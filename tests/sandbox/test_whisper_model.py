@@ -13,6 +13,8 @@ from tests.fakes.sandbox import pcm, recording, running
 from tests.fakes.sounds import noise
 from tests.fakes.whisper_model import unpack
 
+pytestmark = pytest.mark.real_time
+
 MODULE = "orch.sandbox.audio_service"
 
 SAID = {
@@ -38,27 +40,23 @@ def words(text: str) -> list[str]:
 
 
 @pytest.mark.sandbox
-def test_speech_becomes_its_words_over_http(model: Path) -> None:
+async def test_speech_becomes_its_words_over_http(model: Path) -> None:
     """Loaded from a folder, asked as the service asks it, answered as JSON."""
-
-    async def main() -> None:
-        async with running(MODULE, "--engine", "whisper", "--model", str(model)) as service:
-            health = await service.health(until="healthy")
-            assert health["engine"] == "faster-whisper"
-            assert health["model"] == model.name
-            for clip, said in SAID.items():
-                response = await service.client.post(
-                    "/api/transcribe", files={"audio": recording(clip)}, data={"language": "en"}
-                )
-                assert response.status_code == 200, response.text
-                answer = response.json()
-                assert words(answer["text"]) == words(said)
-                assert 0 < answer["confidence"] <= 1
-                times = [word["start"] for segment in answer["segments"] for word in segment["words"]]
-                assert times == sorted(times)
-                assert answer["language_probability"] is None
-
-    run(main, virtual=False)
+    async with running(MODULE, "--engine", "whisper", "--model", str(model)) as service:
+        health = await service.health(until="healthy")
+        assert health["engine"] == "faster-whisper"
+        assert health["model"] == model.name
+        for clip, said in SAID.items():
+            response = await service.client.post(
+                "/api/transcribe", files={"audio": recording(clip)}, data={"language": "en"}
+            )
+            assert response.status_code == 200, response.text
+            answer = response.json()
+            assert words(answer["text"]) == words(said)
+            assert 0 < answer["confidence"] <= 1
+            times = [word["start"] for segment in answer["segments"] for word in segment["words"]]
+            assert times == sorted(times)
+            assert answer["language_probability"] is None
 
 
 @pytest.mark.sandbox
@@ -90,14 +88,9 @@ def test_noise_is_given_no_words(model: Path) -> None:
 
 
 @pytest.mark.sandbox
-def test_a_recording_of_nothing_is_an_answer(model: Path) -> None:
-    async def main() -> None:
-        async with running(MODULE, "--engine", "whisper", "--model", str(model)) as service:
-            await service.health(until="healthy")
-            response = await service.client.post(
-                "/api/transcribe", files={"audio": wav(bytes(32_000), 16_000)}
-            )
-            assert response.status_code == 200, response.text
-            assert response.json()["text"] == ""
-
-    run(main, virtual=False)
+async def test_a_recording_of_nothing_is_an_answer(model: Path) -> None:
+    async with running(MODULE, "--engine", "whisper", "--model", str(model)) as service:
+        await service.health(until="healthy")
+        response = await service.client.post("/api/transcribe", files={"audio": wav(bytes(32_000), 16_000)})
+        assert response.status_code == 200, response.text
+        assert response.json()["text"] == ""

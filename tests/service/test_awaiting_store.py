@@ -17,7 +17,6 @@ from orch.telemetry.events import EventLog
 from orch.wiring.build import build
 from tests.fakes.ports import free_port
 from tests.fakes.redis import RedisServer
-from tests.fakes.running import run
 from tests.fakes.service import READY_LIMIT, RunningService
 
 GRACE = 2
@@ -145,41 +144,39 @@ def test_a_service_that_awaits_its_store_stops_when_asked_to(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("address", "is_told"), [("127.0.0.1", True), ("192.0.2.7", False)])
-def test_only_operators_are_told_where_the_store_is(tmp_path: Path, address: str, *, is_told: bool) -> None:
+async def test_only_operators_are_told_where_the_store_is(
+    tmp_path: Path, address: str, *, is_told: bool
+) -> None:
     """Guests learn that the service is starting, and no address of its inside."""
-
-    async def main() -> None:
-        events = EventLog(wall=time.time)
-        path = tmp_path / "orchestration.yaml"
-        path.write_text("{}", encoding="utf-8")
-        settings = {
-            "session_management.persistence": "redis",
-            "session_management.redis_url": "redis://inside.example:6379",
+    events = EventLog(wall=time.time)
+    path = tmp_path / "orchestration.yaml"
+    path.write_text("{}", encoding="utf-8")
+    settings = {
+        "session_management.persistence": "redis",
+        "session_management.redis_url": "redis://inside.example:6379",
+    }
+    configuration = LiveSettings(path, {}, events=events, wall=time.time, overlay=settings)
+    parts = build(configuration, events, {})
+    application = StartupApplication(parts, Application(parts))
+    for asked in ("/readyz", "/api/sessions"):
+        sent: list[dict[str, Any]] = []
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": asked,
+            "raw_path": asked.encode(),
+            "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1:3000")],
+            "client": (address, 50000),
+            "server": ("127.0.0.1", 3000),
+            "scheme": "http",
         }
-        configuration = LiveSettings(path, {}, events=events, wall=time.time, overlay=settings)
-        parts = build(configuration, events, {})
-        application = StartupApplication(parts, Application(parts))
-        for asked in ("/readyz", "/api/sessions"):
-            sent: list[dict[str, Any]] = []
-            scope = {
-                "type": "http",
-                "method": "GET",
-                "path": asked,
-                "raw_path": asked.encode(),
-                "query_string": b"",
-                "headers": [(b"host", b"127.0.0.1:3000")],
-                "client": (address, 50000),
-                "server": ("127.0.0.1", 3000),
-                "scheme": "http",
-            }
 
-            async def send(message: dict[str, Any], sent: list[dict[str, Any]] = sent) -> None:
-                await trio.lowlevel.checkpoint()
-                sent.append(message)
+        async def send(message: dict[str, Any], sent: list[dict[str, Any]] = sent) -> None:
+            await trio.lowlevel.checkpoint()
+            sent.append(message)
 
-            await application(scope, trio.lowlevel.checkpoint, send)
-            assert sent[0]["status"] == 503
-            assert (b"inside.example" in sent[1]["body"]) is is_told
-            assert b"its session store is not available yet" in sent[1]["body"]
-
-    run(main)
+        await application(scope, trio.lowlevel.checkpoint, send)
+        assert sent[0]["status"] == 503
+        assert (b"inside.example" in sent[1]["body"]) is is_told
+        assert b"its session store is not available yet" in sent[1]["body"]

@@ -14,8 +14,9 @@ from playwright.sync_api import Browser
 
 import orch.client
 from tests.fakes.client import clip
-from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
+
+pytestmark = pytest.mark.real_time
 
 ROOT = Path(__file__).parents[2]
 URL = "http://localhost:3000"
@@ -80,37 +81,29 @@ async def begun(s: RunningService, people: int = 1) -> None:
 
 
 @pytest.mark.sandbox
-def test_the_example_prints_what_is_said(tmp_path: Path) -> None:
+async def test_the_example_prints_what_is_said(tmp_path: Path) -> None:
     """A sentence is spoken into the session that it has begun; it prints the words."""
     assert len(example("python").strip().splitlines()) <= 26
     with service("demo", tmp_path) as s:
-
-        async def main() -> None:
-            async with running(s, tmp_path) as printed, orch.client.connect(s.url) as client:
-                await begun(s)
-                await client.join("stand-up")
-                async with client.speak("stand-up", sample_rate=16_000, source_language="en") as speech:
-                    await speech.send(clip("austen-0890"))
-                await printed.until("selfish")
-
-        run(main, virtual=False)
+        async with running(s, tmp_path) as printed, orch.client.connect(s.url) as client:
+            await begun(s)
+            await client.join("stand-up")
+            async with client.speak("stand-up", sample_rate=16_000, source_language="en") as speech:
+                await speech.send(clip("austen-0890"))
+            await printed.until("selfish")
 
 
-def test_the_example_ends_with_its_session_and_joins_one_that_is_there(tmp_path: Path) -> None:
+async def test_the_example_ends_with_its_session_and_joins_one_that_is_there(tmp_path: Path) -> None:
     """Nobody waits for a session that is over; it says so."""
     with service("serve", tmp_path) as s:
-
-        async def main() -> None:
-            for _ in range(2):
-                async with running(s, tmp_path) as printed, running(s, tmp_path) as second:
-                    await begun(s, people=2)
-                    async with httpx2.AsyncClient(base_url=s.url, timeout=120) as http:
-                        assert (await http.delete("/api/sessions/stand-up")).status_code == 204
-                    for each in (printed, second):
-                        await each.until("The session is over: ended\n")
-                        assert await each.end() == 0
-
-        run(main, virtual=False)
+        for _ in range(2):
+            async with running(s, tmp_path) as printed, running(s, tmp_path) as second:
+                await begun(s, people=2)
+                async with httpx2.AsyncClient(base_url=s.url, timeout=120) as http:
+                    assert (await http.delete("/api/sessions/stand-up")).status_code == 204
+                for each in (printed, second):
+                    await each.until("The session is over: ended\n")
+                    assert await each.end() == 0
 
 
 @pytest.mark.browser

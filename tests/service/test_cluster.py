@@ -10,14 +10,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.client import Client, connected
 from tests.fakes.crowds import Crowd, ask_all, crowds
 from tests.fakes.redis import RedisServer, redis_server
-from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
+
+pytestmark = pytest.mark.real_time
 
 #: The whole measure is 10,000 messages to 200 clients.
 MESSAGES = int(os.environ.get("CLUSTER_TEST_MESSAGES", "2000"))
@@ -175,56 +177,52 @@ async def in_session(a: RunningService, b: RunningService) -> AsyncIterator[tupl
             nursery.cancel_scope.cancel()
 
 
-def test_two_workers_are_one_service(tmp_path: Path) -> None:
+async def test_two_workers_are_one_service(tmp_path: Path) -> None:
     """Whoever is in a session hears the same under the same offsets and sees the same people, anywhere."""
     with cluster(tmp_path) as (_, (a, b)):
-
-        async def main() -> None:
-            async with connected(a.url) as ann, connected(b.url) as bob:
-                made = await ann.ask(
-                    "session_created", type="create_session", session_id="s", config={}, name="Ann"
+        async with connected(a.url) as ann, connected(b.url) as bob:
+            made = await ann.ask(
+                "session_created", type="create_session", session_id="s", config={}, name="Ann"
+            )
+            joined = await bob.ask("session_joined", type="join_session", session_id="s", name="Bob")
+            assert joined["epoch"] == made["epoch"]
+            for client in (ann, bob):
+                await client.until(
+                    lambda m: (
+                        m["type"] == "presence"
+                        and {each["name"] for each in m["participants"]} == {"Ann", "Bob"}
+                    )
                 )
-                joined = await bob.ask("session_joined", type="join_session", session_id="s", name="Bob")
-                assert joined["epoch"] == made["epoch"]
-                for client in (ann, bob):
-                    await client.until(
-                        lambda m: (
-                            m["type"] == "presence"
-                            and {each["name"] for each in m["participants"]} == {"Ann", "Bob"}
+            for number in range(100):
+                client = (ann, bob)[number % 2]
+                await client.send(type="broadcast", session_id="s", id=number, data={"n": number})
+            heard = []
+            for client in (ann, bob):
+                await client.until(
+                    lambda m, client=client: (
+                        sum(  # type: ignore[misc]  # bound now
+                            each["type"] == "session_message" for each in client.messages
                         )
+                        == 100
                     )
-                for number in range(100):
-                    client = (ann, bob)[number % 2]
-                    await client.send(type="broadcast", session_id="s", id=number, data={"n": number})
-                heard = []
-                for client in (ann, bob):
-                    await client.until(
-                        lambda m, client=client: (
-                            sum(  # type: ignore[misc]  # bound now
-                                each["type"] == "session_message" for each in client.messages
-                            )
-                            == 100
-                        )
-                    )
-                    heard.append(
-                        [
-                            (each["offset"], each["data"]["n"])
-                            for each in client.messages
-                            if each["type"] == "session_message"
-                        ]
-                    )
-                assert heard[0] == heard[1]
-                assert [offset for offset, _ in heard[0]] == list(range(1, 101))
-                # Each one's own messages carry its own ids, and nobody else's do.
-                assert [m["id"] for m in ann.messages if m["type"] == "session_message" and "id" in m] == [
-                    *range(0, 100, 2)
-                ]
+                )
+                heard.append(
+                    [
+                        (each["offset"], each["data"]["n"])
+                        for each in client.messages
+                        if each["type"] == "session_message"
+                    ]
+                )
+            assert heard[0] == heard[1]
+            assert [offset for offset, _ in heard[0]] == list(range(1, 101))
+            # Each one's own messages carry its own ids, and nobody else's do.
+            assert [m["id"] for m in ann.messages if m["type"] == "session_message" and "id" in m] == [
+                *range(0, 100, 2)
+            ]
 
-            async with connected(b.url) as late:
-                joined = await late.ask("session_joined", type="join_session", session_id="s", history=True)
-                assert [m["data"]["n"] for m in joined["messages"]] == [number for _, number in heard[0]]
-
-        run(main, virtual=False, limit=LIMIT)
+        async with connected(b.url) as late:
+            joined = await late.ask("session_joined", type="join_session", session_id="s", history=True)
+            assert [m["data"]["n"] for m in joined["messages"]] == [number for _, number in heard[0]]
         assert b.get("/api/sessions/s").json()["offset"] == 100
         assert a.process.poll() is None
 
@@ -263,50 +261,46 @@ def test_a_worker_killed_in_the_middle_costs_its_clients_nothing(tmp_path: Path)
         assert counts == [{"lost": CLIENTS // 2, "recovered": CLIENTS // 2}, {}]
 
 
-def test_workers_of_one_service_killed_one_after_the_other_cost_nothing(tmp_path: Path) -> None:
+async def test_workers_of_one_service_killed_one_after_the_other_cost_nothing(tmp_path: Path) -> None:
     """Their clients come back to the same address, to whichever process is there, and miss nothing."""
     with workers(tmp_path, 3) as s:
+        first = s.pids()
+        assert len(first) == 3
+        async with in_session(s, s) as (_, listeners):
 
-        async def main() -> None:
-            first = s.pids()
-            assert len(first) == 3
-            async with in_session(s, s) as (_, listeners):
+            async def speak() -> None:
+                # The speaker comes back as well; what it was not told is kept it says again.
+                number = 0
+                while number < SAID:
+                    try:
+                        async with connected(s.url) as speaker:
+                            await speaker.ask("session_joined", type="join_session", session_id="s")
+                            while number < SAID:
+                                await speaker.ask(
+                                    "session_message",
+                                    type="broadcast",
+                                    id=number,
+                                    session_id="s",
+                                    data={"n": number},
+                                )
+                                number += 1
+                                if number in (SAID // 4, SAID // 2):
+                                    os.kill(first[number // (SAID // 4) - 1], signal.SIGKILL)
+                    except* (OSError, AssertionError, ConnectionClosed):
+                        pass
 
-                async def speak() -> None:
-                    # The speaker comes back as well; what it was not told is kept it says again.
-                    number = 0
-                    while number < SAID:
-                        try:
-                            async with connected(s.url) as speaker:
-                                await speaker.ask("session_joined", type="join_session", session_id="s")
-                                while number < SAID:
-                                    await speaker.ask(
-                                        "session_message",
-                                        type="broadcast",
-                                        id=number,
-                                        session_id="s",
-                                        data={"n": number},
-                                    )
-                                    number += 1
-                                    if number in (SAID // 4, SAID // 2):
-                                        os.kill(first[number // (SAID // 4) - 1], signal.SIGKILL)
-                        except* (OSError, AssertionError, ConnectionClosed):
-                            pass
-
-                await speak()
-                for listener in listeners:
-                    await listener.until(partial(_has_heard_number, listener, SAID - 1))
-                    # What was said twice because its answer was lost with the worker is at another offset.
-                    numbers = [number for number, _ in groupby(listener.numbers)]
-                    assert numbers == list(range(SAID))
-                    offsets = [message["offset"] for message in listener.said]
-                    assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
-                assert sum(listener.recovered for listener in listeners) >= 1
-
-        run(main, virtual=False, limit=LIMIT)
+            await speak()
+            for listener in listeners:
+                await listener.until(partial(_has_heard_number, listener, SAID - 1))
+                # What was said twice because its answer was lost with the worker is at another offset.
+                numbers = [number for number, _ in groupby(listener.numbers)]
+                assert numbers == list(range(SAID))
+                offsets = [message["offset"] for message in listener.said]
+                assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+            assert sum(listener.recovered for listener in listeners) >= 1
 
 
-def test_redis_killed_and_started_again_under_load_loses_nothing_that_was_acknowledged(
+async def test_redis_killed_and_started_again_under_load_loses_nothing_that_was_acknowledged(
     tmp_path: Path,
 ) -> None:
     """Those who speak wait; those who listen hear everything once, and are told that something is amiss."""
@@ -320,18 +314,15 @@ def test_redis_killed_and_started_again_under_load_loses_nothing_that_was_acknow
         counts = stream(speaker, listeners, FEWER, restart, restored=CLIENTS // 2)
         assert counts == [{"degraded": CLIENTS // 2, "restored": CLIENTS // 2}] * 2
 
-        async def look() -> None:
-            async with connected(a.url) as late:
-                kept = await late.ask("session_joined", type="join_session", session_id="s", history=True)
-                numbers = [m["data"]["n"] for m in kept["messages"]]
-                seen = 0
-                while kept.get("more"):  # a long history comes in parts
-                    kept = await late.until(lambda m: m["type"] == "session_history", start=seen)
-                    seen = late.messages.index(kept) + 1
-                    numbers += [m["data"]["n"] for m in kept["messages"]]
-                assert numbers == list(range(FEWER))
-
-        run(look, virtual=False)
+        async with connected(a.url) as late:
+            kept = await late.ask("session_joined", type="join_session", session_id="s", history=True)
+            numbers = [m["data"]["n"] for m in kept["messages"]]
+            seen = 0
+            while kept.get("more"):  # a long history comes in parts
+                kept = await late.until(lambda m: m["type"] == "session_history", start=seen)
+                seen = late.messages.index(kept) + 1
+                numbers += [m["data"]["n"] for m in kept["messages"]]
+            assert numbers == list(range(FEWER))
 
 
 def test_redis_that_hangs_for_seconds_under_load_costs_a_wait(tmp_path: Path) -> None:

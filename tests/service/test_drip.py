@@ -3,11 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
 import trio
 
 from benchmarks.peers.dialects import masked
 from tests.fakes.client import connected
-from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
 
 SETTINGS = """\
@@ -63,33 +63,30 @@ class Drips:
                 return  # it has been ended
 
 
-def test_hundreds_that_send_a_byte_a_second_hold_up_nobody(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_hundreds_that_send_a_byte_a_second_hold_up_nobody(tmp_path: Path) -> None:
     """A request's head has to come in time; a message may take its time; everyone else is served."""
+    with service("serve", tmp_path, settings=SETTINGS) as s:
+        async with connected(s.url) as ann:
+            drips = Drips(s)
+            served = 0
+            async with trio.open_nursery() as nursery:
 
-    async def main() -> None:
-        with service("serve", tmp_path, settings=SETTINGS) as s:
-            async with connected(s.url) as ann:
-                drips = Drips(s)
-                served = 0
-                async with trio.open_nursery() as nursery:
+                async def serve() -> None:
+                    nonlocal served
+                    while True:
+                        await ann.ask("pong", type="ping")
+                        assert (await trio.to_thread.run_sync(s.get, "/livez")).status_code == 200
+                        served += 1
+                        await trio.sleep(0.1)
 
-                    async def serve() -> None:
-                        nonlocal served
-                        while True:
-                            await ann.ask("pong", type="ping")
-                            assert (await trio.to_thread.run_sync(s.get, "/livez")).status_code == 200
-                            served += 1
-                            await trio.sleep(0.1)
-
-                    async with trio.open_nursery() as dripping:
-                        nursery.start_soon(serve)
-                        for _ in range(EACH):
-                            dripping.start_soon(drips.ask, b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-                            dripping.start_soon(drips.ask, HANDSHAKE)
-                            dripping.start_soon(drips.talk)
-                    nursery.cancel_scope.cancel()
-                assert drips.ends == {"HTTP/1.1 408": 2 * EACH, "pong": EACH}
-                assert served
-                assert s.figure('orch_front_refused_total{kind="slow_head"}') == 2 * EACH
-
-    run(main, virtual=False)
+                async with trio.open_nursery() as dripping:
+                    nursery.start_soon(serve)
+                    for _ in range(EACH):
+                        dripping.start_soon(drips.ask, b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                        dripping.start_soon(drips.ask, HANDSHAKE)
+                        dripping.start_soon(drips.talk)
+                nursery.cancel_scope.cancel()
+            assert drips.ends == {"HTTP/1.1 408": 2 * EACH, "pong": EACH}
+            assert served
+            assert s.figure('orch_front_refused_total{kind="slow_head"}') == 2 * EACH

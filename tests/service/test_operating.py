@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from tests.fakes.client import Client, connected
-from tests.fakes.running import run
 from tests.fakes.service import service
+
+pytestmark = pytest.mark.real_time
 
 
 @pytest.fixture(params=["own", "hypercorn"])
@@ -23,32 +24,28 @@ async def asked(method: str, url: str, **more: Any) -> httpx2.Response:
     return await trio.to_thread.run_sync(lambda: httpx2.request(method, url, timeout=180, **more))
 
 
-def test_all_are_told_and_one_is_closed(tmp_path: Path, environ: dict[str, str]) -> None:
+async def test_all_are_told_and_one_is_closed(tmp_path: Path, environ: dict[str, str]) -> None:
     """The announcement reaches both and is counted; the close reaches one, with its code, and no other."""
-
-    async def main() -> None:
-        with service("serve", tmp_path, environ=environ) as s:
-            async with connected(s.url) as ann, connected(s.url) as bob:
-                answer = await asked("POST", s.url + "/api/announcements", json={"message": "hello é"})
-                assert answer.status_code == 200
-                told = answer.json()
-                assert (told["taken"], told["evicted"]) == (2, 0)
-                assert 0 <= told["seconds"] < 5
-                for client in (ann, bob):
-                    assert (await client.of_type("system_announcement"))["message"] == "hello é"
-                name = (await bob.of_type("connected"))["connection_id"]
-                answer = await asked("DELETE", f"{s.url}/api/connections/{name}")
-                assert (answer.status_code, answer.json()["status"]) == (202, "closing")
-                await bob.closed()
-                assert bob.close_code == 4001
-                assert (await ann.ask("pong", type="ping"))["type"] == "pong"
-                again = await asked("DELETE", f"{s.url}/api/connections/{name}")
-                assert (again.status_code, again.json()["code"]) == (404, "unknown_connection")
-
-    run(main, virtual=False)
+    with service("serve", tmp_path, environ=environ) as s:
+        async with connected(s.url) as ann, connected(s.url) as bob:
+            answer = await asked("POST", s.url + "/api/announcements", json={"message": "hello é"})
+            assert answer.status_code == 200
+            told = answer.json()
+            assert (told["taken"], told["evicted"]) == (2, 0)
+            assert 0 <= told["seconds"] < 5
+            for client in (ann, bob):
+                assert (await client.of_type("system_announcement"))["message"] == "hello é"
+            name = (await bob.of_type("connected"))["connection_id"]
+            answer = await asked("DELETE", f"{s.url}/api/connections/{name}")
+            assert (answer.status_code, answer.json()["status"]) == (202, "closing")
+            await bob.closed()
+            assert bob.close_code == 4001
+            assert (await ann.ask("pong", type="ping"))["type"] == "pong"
+            again = await asked("DELETE", f"{s.url}/api/connections/{name}")
+            assert (again.status_code, again.json()["code"]) == (404, "unknown_connection")
 
 
-def test_a_client_that_floods_is_told_and_then_closed_and_others_are_served(tmp_path: Path) -> None:
+async def test_a_client_that_floods_is_told_and_then_closed_and_others_are_served(tmp_path: Path) -> None:
     """On a real socket, too, the word comes before the close.
 
     Under Hypercorn the client may never learn the code: it ends the socket with the flood unread, and the
@@ -62,16 +59,13 @@ def test_a_client_that_floods_is_told_and_then_closed_and_others_are_served(tmp_
         except Exception:  # noqa: BLE001 - the library's own, whichever it meets when the other side has closed
             return
 
-    async def main() -> None:
-        with service("serve", tmp_path, environ={"ORCH_WEBSOCKET__MAX_MESSAGES_PER_SECOND": "50"}) as s:
-            async with connected(s.url) as ann, connected(s.url) as fast:
-                await flood(fast)
-                await fast.closed()
-                assert fast.close_code == 4101
-                codes = [each["code"] for each in fast.messages if each["type"] == "error"]
-                assert codes
-                assert set(codes) == {"rate_limited"}
-                assert [m["id"] for m in fast.messages if m["type"] == "pong"][:100] == list(range(100))
-                assert (await ann.ask("pong", type="ping"))["type"] == "pong"
-
-    run(main, virtual=False)
+    with service("serve", tmp_path, environ={"ORCH_WEBSOCKET__MAX_MESSAGES_PER_SECOND": "50"}) as s:
+        async with connected(s.url) as ann, connected(s.url) as fast:
+            await flood(fast)
+            await fast.closed()
+            assert fast.close_code == 4101
+            codes = [each["code"] for each in fast.messages if each["type"] == "error"]
+            assert codes
+            assert set(codes) == {"rate_limited"}
+            assert [m["id"] for m in fast.messages if m["type"] == "pong"][:100] == list(range(100))
+            assert (await ann.ask("pong", type="ping"))["type"] == "pong"

@@ -4,6 +4,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fakes.client import connected
 from tests.fakes.running import run
 from tests.fakes.service import service
@@ -57,31 +59,28 @@ def test_after_kill_9_a_client_recovers_every_message_it_had_missed(tmp_path: Pa
         run(after, virtual=False)
 
 
-def test_what_cannot_be_recovered_is_an_honest_false(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_what_cannot_be_recovered_is_an_honest_false(tmp_path: Path) -> None:
     """A wrong token, another epoch, an offset that never was, no such session: each says which."""
     with service("serve", tmp_path, settings=SETTINGS) as s:
-
-        async def main() -> None:
-            async with connected(s.url) as client:
-                made = await client.ask("session_created", type="create_session", session_id="s", config={})
-                good = {
-                    "session_id": "s",
-                    "recovery_token": made["recovery_token"],
-                    "epoch": made["epoch"],
-                    "offset": made["offset"],
-                }
-            wrongs: dict[str, dict[str, object]] = {
-                "wrong_token": {"recovery_token": "guess"},
-                "epoch_changed": {"epoch": "other"},
-                "offset_unknown": {"offset": 10_000},
-                "unknown_session": {"session_id": "t"},
+        async with connected(s.url) as client:
+            made = await client.ask("session_created", type="create_session", session_id="s", config={})
+            good = {
+                "session_id": "s",
+                "recovery_token": made["recovery_token"],
+                "epoch": made["epoch"],
+                "offset": made["offset"],
             }
-            async with connected(s.url) as client:
-                for reason, wrong in wrongs.items():
-                    answer = await client.ask("session_recovered", type="recover_session", **(good | wrong))
-                    assert (answer["recovered"], answer["reason"]) == (False, reason)
-                    assert "messages" not in answer
-                answer = await client.ask("session_recovered", type="recover_session", **good)
-                assert answer["recovered"] is True
-
-        run(main, virtual=False)
+        wrongs: dict[str, dict[str, object]] = {
+            "wrong_token": {"recovery_token": "guess"},
+            "epoch_changed": {"epoch": "other"},
+            "offset_unknown": {"offset": 10_000},
+            "unknown_session": {"session_id": "t"},
+        }
+        async with connected(s.url) as client:
+            for reason, wrong in wrongs.items():
+                answer = await client.ask("session_recovered", type="recover_session", **(good | wrong))
+                assert (answer["recovered"], answer["reason"]) == (False, reason)
+                assert "messages" not in answer
+            answer = await client.ask("session_recovered", type="recover_session", **good)
+            assert answer["recovered"] is True

@@ -14,9 +14,10 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.client import connected
 from tests.fakes.ports import free_port
-from tests.fakes.running import run
 from tests.fakes.service import service
 from tests.fakes.websocket_client import connect
+
+pytestmark = pytest.mark.real_time
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,7 +71,7 @@ def under_orch_with_hypercorn(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("serving", [under_orch, under_orch_with_hypercorn, under_hypercorn])
-def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) -> None:
+async def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) -> None:
     """The same application, whoever accepts the connection."""
     assert callable(serving)
     with serving(tmp_path) as url:
@@ -91,36 +92,29 @@ def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) ->
         missing = httpx2.get(url + "/api/nothing", timeout=180)
         assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
 
-        async def main() -> None:
-            async with connected(url, BEARER) as client:
-                assert (await client.ask("pong", type="ping", id=7))["id"] == 7
-                await client.ask("subscribed", type="subscribe", topic="tree")
-                update = await client.of_type("update")
-                states = {b["name"]: b["state"] for b in update["data"]["branches"]}
-                assert set(states.values()) == {"running"}
-                assert list(states)[:5] == ["stores", "health", "bots", "websocket", "gateway"]
-
-        run(main, virtual=False)
+        async with connected(url, BEARER) as client:
+            assert (await client.ask("pong", type="ping", id=7))["id"] == 7
+            await client.ask("subscribed", type="subscribe", topic="tree")
+            update = await client.of_type("update")
+            states = {b["name"]: b["state"] for b in update["data"]["branches"]}
+            assert set(states.values()) == {"running"}
+            assert list(states)[:5] == ["stores", "health", "bots", "websocket", "gateway"]
 
 
 @pytest.mark.parametrize("environ", [{}, HYPERCORN], ids=["orch", "hypercorn"])
-def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path, environ: dict[str, str]) -> None:
+async def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path, environ: dict[str, str]) -> None:
     """What is too large ends its own connection, with the code for it."""
     with service("serve", tmp_path, environ=environ) as s:
-
-        async def main() -> None:
-            async with connect(f"ws://127.0.0.1:{s.port}/ws") as socket_:
+        async with connect(f"ws://127.0.0.1:{s.port}/ws") as socket_:
+            await socket_.recv()
+            await socket_.send('{"type":"test_message","x":"' + "x" * 2**20 + '"}')
+            with pytest.raises(ConnectionClosed) as closed:
                 await socket_.recv()
-                await socket_.send('{"type":"test_message","x":"' + "x" * 2**20 + '"}')
-                with pytest.raises(ConnectionClosed) as closed:
-                    await socket_.recv()
-                assert closed.value.rcvd is not None
-                assert closed.value.rcvd.code == 1009
-            async with connected(s.url) as client:
-                await client.ask("pong", type="ping")
-                await trio.lowlevel.checkpoint()
-
-        run(main, virtual=False)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1009
+        async with connected(s.url) as client:
+            await client.ask("pong", type="ping")
+            await trio.lowlevel.checkpoint()
 
 
 def test_what_the_front_refuses_is_counted_by_kind(tmp_path: Path) -> None:

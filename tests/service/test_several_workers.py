@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 import trio
 
 from tests.fakes.client import Client, connected
 from tests.fakes.ports import free_ports
 from tests.fakes.redis import redis_server
-from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
 
 SETTINGS = """\
@@ -150,45 +150,42 @@ def test_a_port_that_another_program_has_is_said_at_the_start(tmp_path: Path) ->
     assert f"WORKER_PORTS={first + 2}" in ended.stderr
 
 
-def test_connections_of_all_workers_are_listed_and_closed_by_any(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_connections_of_all_workers_are_listed_and_closed_by_any(tmp_path: Path) -> None:
     """With the worker each is on, found by what is looked for; one is closed wherever it is."""
     with two_workers(tmp_path) as both:
-
-        async def main() -> None:
-            async with AsyncExitStack() as stack:
-                ann = await stack.enter_async_context(connected(both.urls[0]))
-                bob = await stack.enter_async_context(connected(both.urls[1]))
-                await ann.ask("session_created", type="create_session", session_id="s", name="Ann")
-                await bob.ask("session_joined", type="join_session", session_id="s", name="Bob")
-                for place in (0, 1):
-                    pool = await asked(both.connections, place)
-                    assert [(each["name"], each["doing"]) for each in pool["connections"]] == [
-                        ("Bob", "listening"),
-                        ("Ann", "listening"),
-                    ]
-                    workers = {each["worker"]["name"]: each for each in pool["workers"]}
-                    places = [workers[each["worker"]]["worker"]["place"] for each in pool["connections"]]
-                    assert places == [1, 0]
-                    assert (pool["active"], pool["doings"]["listening"]) == (2, 2)
-                    assert all(each["answered"] and each["active"] == 1 for each in workers.values())
-                    (session,) = pool["session_list"]
-                    assert session["participants"] == 2
-                found = await asked(both.connections, 0, "?find=bob&limit=1")
-                assert [each["name"] for each in found["connections"]] == ["Bob"]
-                assert (found["matching"], found["active"]) == (1, 2)
-                # The live page is told of all of them too.
-                await ann.ask("subscribed", type="subscribe", topic="connections")
-                told = await ann.until(lambda m: m["type"] == "update" and not m["data"]["pending"])
-                assert {each["name"] for each in told["data"]["connections"]} == {"Ann", "Bob"}
-                name = await name_of(bob)
-                url = f"{both.urls[0]}/api/connections/{name}"
-                answer = await asked(lambda: httpx2.delete(url, timeout=60))
-                assert answer.status_code == 202
-                await bob.closed()
-                assert bob.close_code == 4001
-                assert (await ann.ask("pong", type="ping"))["type"] == "pong"
-
-        run(main, virtual=False)
+        async with AsyncExitStack() as stack:
+            ann = await stack.enter_async_context(connected(both.urls[0]))
+            bob = await stack.enter_async_context(connected(both.urls[1]))
+            await ann.ask("session_created", type="create_session", session_id="s", name="Ann")
+            await bob.ask("session_joined", type="join_session", session_id="s", name="Bob")
+            for place in (0, 1):
+                pool = await asked(both.connections, place)
+                assert [(each["name"], each["doing"]) for each in pool["connections"]] == [
+                    ("Bob", "listening"),
+                    ("Ann", "listening"),
+                ]
+                workers = {each["worker"]["name"]: each for each in pool["workers"]}
+                places = [workers[each["worker"]]["worker"]["place"] for each in pool["connections"]]
+                assert places == [1, 0]
+                assert (pool["active"], pool["doings"]["listening"]) == (2, 2)
+                assert all(each["answered"] and each["active"] == 1 for each in workers.values())
+                (session,) = pool["session_list"]
+                assert session["participants"] == 2
+            found = await asked(both.connections, 0, "?find=bob&limit=1")
+            assert [each["name"] for each in found["connections"]] == ["Bob"]
+            assert (found["matching"], found["active"]) == (1, 2)
+            # The live page is told of all of them too.
+            await ann.ask("subscribed", type="subscribe", topic="connections")
+            told = await ann.until(lambda m: m["type"] == "update" and not m["data"]["pending"])
+            assert {each["name"] for each in told["data"]["connections"]} == {"Ann", "Bob"}
+            name = await name_of(bob)
+            url = f"{both.urls[0]}/api/connections/{name}"
+            answer = await asked(lambda: httpx2.delete(url, timeout=60))
+            assert answer.status_code == 202
+            await bob.closed()
+            assert bob.close_code == 4001
+            assert (await ann.ask("pong", type="ping"))["type"] == "pong"
         bad = httpx2.get(both.urls[0] + "/api/connections?sort=colour", timeout=60)
         assert (bad.status_code, bad.json()["code"]) == (400, "invalid_request")
 

@@ -15,7 +15,6 @@ import pytest
 
 from orch.network_addresses import lan_addresses
 from tests.fakes.client import connected
-from tests.fakes.running import run
 from tests.fakes.service import service
 
 ROOT = Path(__file__).parents[2]
@@ -47,8 +46,9 @@ def shared(folder: Path, *arguments: str, **environ: str) -> Iterator[str]:
         process.communicate(timeout=60)
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("server", ["orch", "hypercorn"])
-def test_guests_need_the_link_alone_and_operators_the_token(tmp_path: Path, server: str) -> None:
+async def test_guests_need_the_link_alone_and_operators_the_token(tmp_path: Path, server: str) -> None:
     """At the network's address, over TLS, with the certificate that was made and is kept."""
     if not lan_addresses():
         pytest.skip("this machine is in no network")
@@ -70,12 +70,9 @@ def test_guests_need_the_link_alone_and_operators_the_token(tmp_path: Path, serv
             here = f"https://localhost:{base.rpartition(':')[2]}"
             assert client.get(here + "/api/tree").status_code == 401
 
-        async def main() -> None:
-            async with connected(base, ssl_context=trusting) as guest:
-                joined = await guest.ask("session_joined", type="join_session", session_id=session, key=key)
-                assert joined["session_id"] == session
-
-        run(main, virtual=False)
+        async with connected(base, ssl_context=trusting) as guest:
+            joined = await guest.ask("session_joined", type="join_session", session_id=session, key=key)
+            assert joined["session_id"] == session
     kept = (tmp_path / "var" / "tls" / "share.pem").read_bytes()
     assert (tmp_path / "var" / "tls" / "share.key").stat().st_mode & 0o077 == 0
     with shared(tmp_path, ORCH_CONTROL_TOKEN="of my own") as said:

@@ -14,12 +14,11 @@ from orch.audio.segmenter import Segmenter, Utterance
 from orch.audio.wav import wav
 from orch.settings import Vad
 from tests.fakes.client import CLIPS, Client, clip, connected
-from tests.fakes.running import run
 from tests.fakes.service import READY_LIMIT, RunningService, service
 
 SECOND = b"\0\0" * 16_000
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.real_time]
 
 
 async def healthy(client: Client) -> None:
@@ -75,48 +74,40 @@ def engine_alone(s: RunningService, pcm: bytes) -> list[str]:
     return words
 
 
-def test_words_through_the_service_are_the_engines_own(tmp_path: Path) -> None:
+async def test_words_through_the_service_are_the_engines_own(tmp_path: Path) -> None:
     """For each clip, and whatever the size of the blocks it came in."""
     with service("demo", tmp_path) as s:
-
-        async def main() -> None:
+        async with connected(s.url) as client:
+            await healthy(client)
+        for name in ("austen-0870", "austen-0890", "austen-0920"):
+            pcm = clip(name) + SECOND
+            expected = engine_alone(s, pcm)
+            assert len(expected) >= 10
             async with connected(s.url) as client:
-                await healthy(client)
-            for name in ("austen-0870", "austen-0890", "austen-0920"):
-                pcm = clip(name) + SECOND
-                expected = engine_alone(s, pcm)
-                assert len(expected) >= 10
-                async with connected(s.url) as client:
-                    await client.ask("session_created", type="create_session", session_id=f"s-{name}")
-                    await client.ask(
-                        "audio_started",
-                        type="audio_start",
-                        session_id=f"s-{name}",
-                        sample_rate=16_000,
-                        source_language="en",
-                        target_languages=["es"],
-                    )
-                    await client.speak(pcm, block=998)
-                    await client.ask("audio_ended", type="audio_end")
-                    assert client.words() == expected
-                    assert all(m["confidence"] is None or 0 <= m["confidence"] <= 1 for m in client.finals())
-                    spanish = [m for m in client.messages if m["type"] == "translation"]
-                    assert {m["target_language"] for m in spanish} == {"es"}
-                    assert all(m["text"] and m["confidence"] is None for m in spanish)
-                    assert len(spanish) == len(client.finals())
-
-        run(main, virtual=False, limit=240)
+                await client.ask("session_created", type="create_session", session_id=f"s-{name}")
+                await client.ask(
+                    "audio_started",
+                    type="audio_start",
+                    session_id=f"s-{name}",
+                    sample_rate=16_000,
+                    source_language="en",
+                    target_languages=["es"],
+                )
+                await client.speak(pcm, block=998)
+                await client.ask("audio_ended", type="audio_end")
+                assert client.words() == expected
+                assert all(m["confidence"] is None or 0 <= m["confidence"] <= 1 for m in client.finals())
+                spanish = [m for m in client.messages if m["type"] == "translation"]
+                assert {m["target_language"] for m in spanish} == {"es"}
+                assert all(m["text"] and m["confidence"] is None for m in spanish)
+                assert len(spanish) == len(client.finals())
 
 
-def test_an_upload_in_a_language_that_nobody_offers_is_refused(tmp_path: Path) -> None:
+async def test_an_upload_in_a_language_that_nobody_offers_is_refused(tmp_path: Path) -> None:
     """422 with what there is, whether it is the language spoken or the one read."""
     with service("demo", tmp_path) as s:
-
-        async def main() -> None:
-            async with connected(s.url) as client:
-                await healthy(client)
-
-        run(main, virtual=False)
+        async with connected(s.url) as client:
+            await healthy(client)
         languages_known(s)
         s.post("/api/sessions/create", json={"session_id": "s"}).raise_for_status()
         body = (CLIPS / "austen-0920.wav").read_bytes()
@@ -129,79 +120,70 @@ def test_an_upload_in_a_language_that_nobody_offers_is_refused(tmp_path: Path) -
             assert known in answer.json()["detail"]
 
 
-def test_two_people_each_read_the_other_in_their_own_language(tmp_path: Path) -> None:
+async def test_two_people_each_read_the_other_in_their_own_language(tmp_path: Path) -> None:
     """What one says reaches the other translated, at the same offsets for both."""
     with service("demo", tmp_path) as s:
+        async with connected(s.url) as one, connected(s.url) as two:
+            await healthy(one)
+            await one.ask("session_created", type="create_session", session_id="s", languages=["en"])
+            await two.ask("session_joined", type="join_session", session_id="s", languages=["es"])
+            await talk(one, clip("austen-0920") + SECOND, targets=())
+            await two.until(lambda m: m["type"] == "translation" and m["target_language"] == "es")
 
-        async def main() -> None:
-            async with connected(s.url) as one, connected(s.url) as two:
-                await healthy(one)
-                await one.ask("session_created", type="create_session", session_id="s", languages=["en"])
-                await two.ask("session_joined", type="join_session", session_id="s", languages=["es"])
-                await talk(one, clip("austen-0920") + SECOND, targets=())
-                await two.until(lambda m: m["type"] == "translation" and m["target_language"] == "es")
+            def kept(client: Client) -> list[tuple[Any, ...]]:
+                return [
+                    (m["offset"], m["type"], m["segment_id"], m["text"])
+                    for m in client.messages
+                    if "offset" in m and m["type"] in ("transcript", "translation")
+                ]
 
-                def kept(client: Client) -> list[tuple[Any, ...]]:
-                    return [
-                        (m["offset"], m["type"], m["segment_id"], m["text"])
-                        for m in client.messages
-                        if "offset" in m and m["type"] in ("transcript", "translation")
-                    ]
-
-                last = max(m["offset"] for m in one.messages if "offset" in m and "segment_id" in m)
-                await two.until(lambda m: m.get("offset") == last)
-                assert kept(one) == kept(two)
-                async with connected(s.url) as late:
-                    joined = await late.ask(
-                        "session_joined", type="join_session", session_id="s", history=True
-                    )
-                    late.messages += joined["messages"]
-                    assert kept(late) == kept(one)
-
-        run(main, virtual=False, limit=120)
+            last = max(m["offset"] for m in one.messages if "offset" in m and "segment_id" in m)
+            await two.until(lambda m: m.get("offset") == last)
+            assert kept(one) == kept(two)
+            async with connected(s.url) as late:
+                joined = await late.ask("session_joined", type="join_session", session_id="s", history=True)
+                late.messages += joined["messages"]
+                assert kept(late) == kept(one)
 
 
-def test_words_spoken_while_the_audio_service_is_killed_arrive_once_each(tmp_path: Path) -> None:
+async def test_words_spoken_while_the_audio_service_is_killed_arrive_once_each(tmp_path: Path) -> None:
     """Unhealthy, recovering, healthy, in that order; a gap is marked, then filled; nothing twice."""
     with service("demo", tmp_path) as s:
-
-        async def main() -> None:
-            async with connected(s.url) as client, connected(s.url) as watcher:
-                await healthy(watcher)
-                expected = engine_alone(s, clip("austen-0920") + SECOND * 2 + clip("austen-0870") + SECOND)
-                await client.ask("session_created", type="create_session", session_id="s")
-                pid = next(
-                    x["instances"][0]["pid"]
-                    for x in s.get("/api/services/status").json()["services"]
-                    if x["name"] == "audio-service"
-                )
-                assert isinstance(pid, int)
-                seen = len(watcher.messages)
-                os.kill(pid, signal.SIGKILL)
-                await talk(client, clip("austen-0920") + SECOND * 2 + clip("austen-0870") + SECOND)
-                assert client.words() == expected
-                segments = [m["segment_id"] for m in client.finals()]
-                assert len(segments) == len(set(segments))
-                await watcher.until(
-                    lambda m: m["type"] == "update" and state(m) == "healthy",
-                    start=next(
-                        i
-                        for i, m in enumerate(watcher.messages[seen:], seen)
-                        if m["type"] == "update" and state(m) == "unhealthy"
-                    ),
-                )
-                states = [state(m) for m in watcher.messages[seen:] if m["type"] == "update"]
-                order = [a for a, b in zip(states, [None, *states], strict=False) if a != b]
-                assert [x for x in order if x != "healthy"][:2] == ["unhealthy", "recovering"]
-                assert order[-1] == "healthy"
 
         def state(message: dict[str, Any]) -> str:
             return next(str(x["state"]) for x in message["data"]["services"] if x["name"] == "audio-service")
 
-        run(main, virtual=False, limit=180)
+        async with connected(s.url) as client, connected(s.url) as watcher:
+            await healthy(watcher)
+            expected = engine_alone(s, clip("austen-0920") + SECOND * 2 + clip("austen-0870") + SECOND)
+            await client.ask("session_created", type="create_session", session_id="s")
+            pid = next(
+                x["instances"][0]["pid"]
+                for x in s.get("/api/services/status").json()["services"]
+                if x["name"] == "audio-service"
+            )
+            assert isinstance(pid, int)
+            seen = len(watcher.messages)
+            os.kill(pid, signal.SIGKILL)
+            await talk(client, clip("austen-0920") + SECOND * 2 + clip("austen-0870") + SECOND)
+            assert client.words() == expected
+            segments = [m["segment_id"] for m in client.finals()]
+            assert len(segments) == len(set(segments))
+            await watcher.until(
+                lambda m: m["type"] == "update" and state(m) == "healthy",
+                start=next(
+                    i
+                    for i, m in enumerate(watcher.messages[seen:], seen)
+                    if m["type"] == "update" and state(m) == "unhealthy"
+                ),
+            )
+            states = [state(m) for m in watcher.messages[seen:] if m["type"] == "update"]
+            order = [a for a, b in zip(states, [None, *states], strict=False) if a != b]
+            assert [x for x in order if x != "healthy"][:2] == ["unhealthy", "recovering"]
+            assert order[-1] == "healthy"
 
 
-def test_a_speech_back_end_that_is_away_costs_a_marked_gap_never_made_up_words(tmp_path: Path) -> None:
+async def test_a_speech_back_end_that_is_away_costs_a_marked_gap_never_made_up_words(tmp_path: Path) -> None:
     """The gap says which service and why; no text is invented."""
     settings = """\
 orchestration: {speech: {buffer_seconds: 9}}
@@ -210,27 +192,23 @@ services:
   translation-service: {url: "http://127.0.0.1:9"}
 """
     with service("serve", tmp_path, settings=settings) as s:
-
-        async def main() -> None:
-            async with connected(s.url) as client:
-                await client.ask("session_created", type="create_session", session_id="s")
-                await client.ask(
-                    "audio_started",
-                    type="audio_start",
-                    session_id="s",
-                    sample_rate=16_000,
-                    source_language="en",
-                    target_languages=["es"],
-                )
-                await client.speak(clip("austen-0920") + SECOND)
-                gap = await client.until(lambda m: m["type"] == "transcript" and bool(m.get("error")))
-                assert (gap["text"], gap["final"], gap["error"]["service"]) == ("", False, "audio-service")
-                await client.ask("audio_ended", type="audio_end")
-                lost = await client.until(
-                    lambda m: m["type"] == "transcript" and bool(m.get("error")) and m["error"]["final"]
-                )
-                assert lost["error"]["code"] == "speech_lost"
-                assert client.finals() == []
-                await trio.lowlevel.checkpoint()
-
-        run(main, virtual=False, limit=120)
+        async with connected(s.url) as client:
+            await client.ask("session_created", type="create_session", session_id="s")
+            await client.ask(
+                "audio_started",
+                type="audio_start",
+                session_id="s",
+                sample_rate=16_000,
+                source_language="en",
+                target_languages=["es"],
+            )
+            await client.speak(clip("austen-0920") + SECOND)
+            gap = await client.until(lambda m: m["type"] == "transcript" and bool(m.get("error")))
+            assert (gap["text"], gap["final"], gap["error"]["service"]) == ("", False, "audio-service")
+            await client.ask("audio_ended", type="audio_end")
+            lost = await client.until(
+                lambda m: m["type"] == "transcript" and bool(m.get("error")) and m["error"]["final"]
+            )
+            assert lost["error"]["code"] == "speech_lost"
+            assert client.finals() == []
+            await trio.lowlevel.checkpoint()

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.fakes.client import connected
-from tests.fakes.running import run
 from tests.fakes.service import STOP_LIMIT, service
 
 GRACE = 4
@@ -24,18 +24,15 @@ services:
 """
 
 
-def test_sigterm_tells_clients_to_reconnect_and_exits_0(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_sigterm_tells_clients_to_reconnect_and_exits_0(tmp_path: Path) -> None:
     """A client learns that the service stops and when to come back; the exit code is 0."""
     with service("serve", tmp_path, settings=SETTINGS) as s:
-
-        async def main() -> None:
-            async with connected(s.url) as client:
-                s.process.send_signal(signal.SIGTERM)
-                closing = await client.of_type("closing")
-                assert closing["reconnect_after"] >= 0
-                await client.closed()
-
-        run(main, virtual=False)
+        async with connected(s.url) as client:
+            s.process.send_signal(signal.SIGTERM)
+            closing = await client.of_type("closing")
+            assert closing["reconnect_after"] >= 0
+            await client.closed()
         assert s.process.wait(STOP_LIMIT) == 0
 
 

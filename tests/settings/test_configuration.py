@@ -8,7 +8,6 @@ import trio
 from orch.settings import SettingsError
 from orch.settings.live import LiveSettings, find_file
 from orch.telemetry.events import EventLog
-from tests.fakes.running import run
 
 
 def configuration(path: Path, **environ: str) -> LiveSettings:
@@ -123,27 +122,25 @@ def test_what_starts_programs_or_is_sent_keys_is_not_changed_whoever_stored_it(t
     assert held.statistics().refused == ()
 
 
-def test_the_file_is_watched_also_when_an_editor_replaces_it(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_the_file_is_watched_also_when_an_editor_replaces_it(tmp_path: Path) -> None:
     """Saving in an editor applies the change, with nothing restarted."""
     path = tmp_path / "orchestration.yaml"
     path.write_text("")
     held = configuration(path)
 
-    async def main() -> None:
-        applied = trio.Event()
-        held.on_applied = lambda changed: applied.set() if changed else None
-        async with trio.open_nursery() as nursery:
-            await nursery.start(held.watch)
-            await trio.lowlevel.checkpoint()
-            while not applied.is_set():  # the watcher needs a moment to begin; writing again is harmless
-                fresh = tmp_path / "fresh"
-                fresh.write_text("orchestration: {gateway: {timeout: 8}}")
-                fresh.replace(path)
-                with trio.move_on_after(1):
-                    await applied.wait()
-            nursery.cancel_scope.cancel()
-
-    run(main, virtual=False)
+    applied = trio.Event()
+    held.on_applied = lambda changed: applied.set() if changed else None
+    async with trio.open_nursery() as nursery:
+        await nursery.start(held.watch)
+        await trio.lowlevel.checkpoint()
+        while not applied.is_set():  # the watcher needs a moment to begin; writing again is harmless
+            fresh = tmp_path / "fresh"
+            fresh.write_text("orchestration: {gateway: {timeout: 8}}")
+            fresh.replace(path)
+            with trio.move_on_after(1):
+                await applied.wait()
+        nursery.cancel_scope.cancel()
     assert held.current.orchestration.gateway.timeout == 8
 
 

@@ -14,7 +14,6 @@ from orch.speech.back_end import BackEnd
 from orch.speech.backends import AUDIO, Answer, Headers, Request, document
 from orch.speech.cooldown import LONGEST, LONGEST_UNSAID, Cooldown, retry_after
 from orch.speech.outcomes import ENOUGH, RequestOutcomes
-from tests.fakes.running import run
 from tests.fakes.speech_back_ends import FakeAnswer, Holder
 
 KEY = "sk-verysecret123"
@@ -104,7 +103,7 @@ def test_how_long_a_server_asks_to_be_left_alone(headers: dict[bytes, bytes], se
         (refused(429, retry_after_ms="40000"), 40.0),
     ],
 )
-def test_nobody_asks_until_the_time_is_over_and_then_one(answer: FakeAnswer, expected: float) -> None:
+async def test_nobody_asks_until_the_time_is_over_and_then_one(answer: FakeAnswer, expected: float) -> None:
     """Eight lines that retry all the time: one request before, one after, and all once that one succeeds."""
     line = Line(lambda now: answer if now < 10 else GOOD, takes=2)
     done: list[float] = []
@@ -114,29 +113,24 @@ def test_nobody_asks_until_the_time_is_over_and_then_one(answer: FakeAnswer, exp
             await trio.sleep(0.25)
         done.append(trio.current_time())
 
-    async def main() -> None:
-        assert await line.ask() in {"rate_limited", "service_unavailable"}
-        async with trio.open_nursery() as nursery:
-            for _ in range(8):
-                nursery.start_soon(keep_asking)
-        assert line.asked[0] == 0
-        assert line.asked[1] == pytest.approx(2 + expected, abs=0.3)
-        assert line.asked[2] >= line.asked[1] + 2
-        assert len(line.asked) == 9
-        assert max(done) < 2 + expected + 5
-
-    run(main)
+    assert await line.ask() in {"rate_limited", "service_unavailable"}
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(keep_asking)
+    assert line.asked[0] == 0
+    assert line.asked[1] == pytest.approx(2 + expected, abs=0.3)
+    assert line.asked[2] >= line.asked[1] + 2
+    assert len(line.asked) == 9
+    assert max(done) < 2 + expected + 5
 
 
-def test_a_server_that_does_not_say_how_long_is_asked_ever_less_often() -> None:
+@pytest.mark.limit(200)
+async def test_a_server_that_does_not_say_how_long_is_asked_ever_less_often() -> None:
     line = Line(lambda _now: refused(429))
 
-    async def main() -> None:
-        while trio.current_time() < 100:
-            await line.ask()
-            await trio.sleep(0.1)
-
-    run(main, limit=200)
+    while trio.current_time() < 100:
+        await line.ask()
+        await trio.sleep(0.1)
     pauses = [later - earlier for earlier, later in zip(line.asked, line.asked[1:], strict=False)]
     assert pauses[:4] == [
         pytest.approx(1.1, abs=0.2),
@@ -148,20 +142,17 @@ def test_a_server_that_does_not_say_how_long_is_asked_ever_less_often() -> None:
     assert len(line.asked) < 10
 
 
-def test_an_asker_that_is_cancelled_lets_another_find_out() -> None:
+async def test_an_asker_that_is_cancelled_lets_another_find_out() -> None:
     line = Line(lambda now: refused(429, retry_after="5") if now < 1 else GOOD, takes=3)
 
-    async def main() -> None:
+    await line.ask()
+    await trio.sleep(5)
+    with trio.move_on_after(1):
         await line.ask()
-        await trio.sleep(5)
-        with trio.move_on_after(1):
-            await line.ask()
-        assert await line.ask() == "ok"
-
-    run(main)
+    assert await line.ask() == "ok"
 
 
-def test_a_problem_of_our_own_is_no_answer_of_the_back_end() -> None:
+async def test_a_problem_of_our_own_is_no_answer_of_the_back_end() -> None:
     """A full queue or an open breaker says nothing about what it would answer."""
 
     def ours(_now: float) -> FakeAnswer:
@@ -169,12 +160,9 @@ def test_a_problem_of_our_own_is_no_answer_of_the_back_end() -> None:
 
     line = Line(ours)
 
-    async def main() -> None:
-        for _ in range(9):
-            assert await line.ask() == "service_unavailable"
-        assert line.told == []
-
-    run(main)
+    for _ in range(9):
+        assert await line.ask() == "service_unavailable"
+    assert line.told == []
 
 
 @pytest.mark.parametrize(
@@ -188,49 +176,44 @@ def test_a_problem_of_our_own_is_no_answer_of_the_back_end() -> None:
         (500, "sends unusable responses (500)"),
     ],
 )
-def test_refusals_in_a_row_are_told_once_in_its_words_and_ended_by_a_success(status: int, words: str) -> None:
+async def test_refusals_in_a_row_are_told_once_in_its_words_and_ended_by_a_success(
+    status: int, words: str
+) -> None:
     """With the status, what it says, and which setting to look at; without a key that it quotes."""
     is_good = False
     line = Line(lambda _now: GOOD if is_good else refused(status, f"Incorrect: {KEY}\x1b[31m\u202e"))
 
-    async def main() -> None:
-        nonlocal is_good
-        while len(line.asked) < ENOUGH:
-            assert line.told == []
-            await line.ask()
-            await trio.sleep(1)
-        (told,) = line.told
-        assert told is not None
-        assert words in told
-        assert "Incorrect: ••••" in told
-        assert KEY not in told
-        assert told.isprintable()
-        assert line.back_end.statistics().refusal == told
-        for _ in range(20):
-            await line.ask()
-        assert len(line.told) == 1
-        is_good = True
-        await trio.sleep(60)
-        assert await line.ask() == "ok"
-        assert line.told[1:] == [None]
-        figures = line.back_end.statistics()
-        assert (figures.answered, figures.refusal) == (1, None)
-        assert figures.refused >= ENOUGH
-
-    run(main)
+    while len(line.asked) < ENOUGH:
+        assert line.told == []
+        await line.ask()
+        await trio.sleep(1)
+    (told,) = line.told
+    assert told is not None
+    assert words in told
+    assert "Incorrect: ••••" in told
+    assert KEY not in told
+    assert told.isprintable()
+    assert line.back_end.statistics().refusal == told
+    for _ in range(20):
+        await line.ask()
+    assert len(line.told) == 1
+    is_good = True
+    await trio.sleep(60)
+    assert await line.ask() == "ok"
+    assert line.told[1:] == [None]
+    figures = line.back_end.statistics()
+    assert (figures.answered, figures.refusal) == (1, None)
+    assert figures.refused >= ENOUGH
 
 
-def test_a_successful_answer_between_begins_the_row_anew() -> None:
+async def test_a_successful_answer_between_begins_the_row_anew() -> None:
     """One recording that an engine cannot read is not the back end's trouble."""
     answers = [refused(401), refused(401), GOOD] * 5
     line = Line(lambda _now: answers.pop())
 
-    async def main() -> None:
-        while answers:
-            await line.ask()
-        assert line.told == []
-
-    run(main)
+    while answers:
+        await line.ask()
+    assert line.told == []
 
 
 def test_refusals_of_the_content_take_twice_as_many() -> None:
@@ -240,37 +223,31 @@ def test_refusals_of_the_content_take_twice_as_many() -> None:
     assert [standing.failed(error, 400) for _ in range(2 * ENOUGH)] == [False] * (2 * ENOUGH - 1) + [True]
 
 
-def test_a_long_wait_is_news_at_once() -> None:
+async def test_a_long_wait_is_news_at_once() -> None:
     """Who is to be left alone for half a minute is behind, however well it is otherwise."""
     line = Line(lambda _now: refused(429, "Rate limit reached", retry_after="30"))
 
-    async def main() -> None:
-        await line.ask()
-        assert len(line.told) == 1
-
-    run(main)
+    await line.ask()
+    assert len(line.told) == 1
 
 
-def test_other_settings_begin_anew() -> None:
+async def test_other_settings_begin_anew() -> None:
     """A new key is tried at once, and what was said of the old one is taken back."""
     line = Line(lambda now: refused(401) if now < 5 else GOOD)
 
-    async def main() -> None:
-        for _ in range(ENOUGH):
-            await line.ask()
-        await trio.sleep(5)
-        line.settings.current = Settings(services={AUDIO: Service(url="http://a", api_key="other")})
-        assert await line.ask() == "ok"
-        assert [told is None for told in line.told] == [False, True]
-
-    run(main)
+    for _ in range(ENOUGH):
+        await line.ask()
+    await trio.sleep(5)
+    line.settings.current = Settings(services={AUDIO: Service(url="http://a", api_key="other")})
+    assert await line.ask() == "ok"
+    assert [told is None for told in line.told] == [False, True]
 
 
 @pytest.mark.parametrize(
     "error", [RuntimeError(KEY), RecursionError(), UnicodeDecodeError("utf-8", b"x", 0, 1, KEY)]
 )
 @pytest.mark.parametrize("where", ["request", "answer"])
-def test_whatever_is_raised_is_a_problem(error: Exception, where: str) -> None:
+async def test_whatever_is_raised_is_a_problem(error: Exception, where: str) -> None:
     """A speaker's stream goes on; the log has what it was, the caption has no traceback and no secret."""
 
     def fail(*_arguments: Any) -> FakeAnswer:
@@ -278,16 +255,13 @@ def test_whatever_is_raised_is_a_problem(error: Exception, where: str) -> None:
 
     line = Line(fail if where == "request" else lambda _now: GOOD)
 
-    async def main() -> None:
-        def read(answer: Answer) -> None:
-            fail(answer)
+    def read(answer: Answer) -> None:
+        fail(answer)
 
-        with pytest.raises(ProblemError) as caught:
-            await line.back_end.ask(lambda _: Request("GET", "/x"), read)
-        assert caught.value.code in {"internal_error", "bad_gateway"}
-        assert KEY not in caught.value.detail
-
-    run(main)
+    with pytest.raises(ProblemError) as caught:
+        await line.back_end.ask(lambda _: Request("GET", "/x"), read)
+    assert caught.value.code in {"internal_error", "bad_gateway"}
+    assert KEY not in caught.value.detail
 
 
 def test_patience_is_of_no_consequence_to_who_never_asks_for_it() -> None:

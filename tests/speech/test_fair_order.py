@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from orch.speech.fair_order import FairOrder, QueuedRequest, Requester
 from orch.speech.request_queue import RequestQueue
-from tests.fakes.running import run
 
 
 def turn(address: str, session: str = "s", stream: str = "1", *, is_final: bool = True) -> QueuedRequest:
@@ -94,31 +93,27 @@ def test_it_counts_right_whatever_happens(steps: list[tuple[str, bool]]) -> None
     assert repr(order) == repr(FairOrder(_numbers=order._numbers, _served=order._served))
 
 
-def test_who_is_cancelled_gives_the_turn_on() -> None:
+async def test_who_is_cancelled_gives_the_turn_on() -> None:
     """While waiting, and while it is under way."""
+    turns = RequestQueue(lambda: 1)
+    log: list[str] = []
 
-    async def main() -> None:
-        turns = RequestQueue(lambda: 1)
-        log: list[str] = []
+    async def ask(name: str, scope: trio.CancelScope) -> None:
+        with scope:
+            async with turns.slot(turn(name)):
+                log.append(name)
+                await trio.sleep_forever()
 
-        async def ask(name: str, scope: trio.CancelScope) -> None:
-            with scope:
-                async with turns.slot(turn(name)):
-                    log.append(name)
-                    await trio.sleep_forever()
-
-        scopes = [trio.CancelScope() for _ in range(3)]
-        async with trio.open_nursery() as nursery:
-            for name, scope in zip("abc", scopes, strict=True):
-                nursery.start_soon(ask, name, scope)
-                await trio.sleep(1)
-            scopes[1].cancel()
+    scopes = [trio.CancelScope() for _ in range(3)]
+    async with trio.open_nursery() as nursery:
+        for name, scope in zip("abc", scopes, strict=True):
+            nursery.start_soon(ask, name, scope)
             await trio.sleep(1)
-            assert log == ["a"]
-            scopes[0].cancel()
-            await trio.sleep(1)
-            assert log == ["a", "c"]
-            scopes[2].cancel()
-        assert repr(turns) == "<RequestQueue 0 under way, 0 wait>"
-
-    run(main)
+        scopes[1].cancel()
+        await trio.sleep(1)
+        assert log == ["a"]
+        scopes[0].cancel()
+        await trio.sleep(1)
+        assert log == ["a", "c"]
+        scopes[2].cancel()
+    assert repr(turns) == "<RequestQueue 0 under way, 0 wait>"

@@ -21,7 +21,6 @@ from orch.speech.translator import (
     read_openai,
     without_reasoning,
 )
-from tests.fakes.running import run
 from tests.fakes.speech_back_ends import FakeAnswer
 from tests.speech.test_transcriber import Server, ask, ok, transcriber
 from tests.speech.test_translator import ask as translate
@@ -429,7 +428,8 @@ def test_spans_that_overlap_or_lack_an_end_are_looked_up_as_they_are() -> None:
     assert 1.0 not in Spans([])
 
 
-def test_an_endless_answer_is_refused_and_a_long_one_is_read_beside_the_loop() -> None:
+@pytest.mark.real_time
+async def test_an_endless_answer_is_refused_and_a_long_one_is_read_beside_the_loop() -> None:
     """A word count of a long recording is read; a megabyte of numbers that nobody asked for is not."""
     threads: list[str] = []
 
@@ -443,14 +443,11 @@ def test_an_endless_answer_is_refused_and_a_long_one_is_read_beside_the_loop() -
         subject.back_end._fetch = Server(FakeAnswer(200, body)).fetch
         return await subject.back_end.ask(lambda _: Request("POST", "/"), read)
 
-    async def main() -> None:
-        assert await asked(b'{"text": "short"}') == "short"
-        assert await asked(b'{"text": "long", "tokens": [' + b"1," * 40_000 + b"1]}") == "long"
-        with pytest.raises(ProblemError, match="more than 1048576 bytes") as caught:
-            await asked(b'{"text": "endless", "tokens": [' + b"1," * 600_000 + b"1]}")
-        assert caught.value.code == "bad_gateway"
-
-    run(main, virtual=False)
+    assert await asked(b'{"text": "short"}') == "short"
+    assert await asked(b'{"text": "long", "tokens": [' + b"1," * 40_000 + b"1]}") == "long"
+    with pytest.raises(ProblemError, match="more than 1048576 bytes") as caught:
+        await asked(b'{"text": "endless", "tokens": [' + b"1," * 600_000 + b"1]}")
+    assert caught.value.code == "bad_gateway"
     assert threads[0] == "MainThread"
     assert "MainThread" not in threads[1:]
 

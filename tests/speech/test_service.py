@@ -9,7 +9,6 @@ from orch.speech.service import LanguagesOffered, SpeechService, SpeechStatistic
 from orch.speech.statistics import SpeechCounters
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
-from tests.fakes.running import run
 from tests.fakes.speech_back_ends import FakeAnswer, Holder, Session
 
 MODELS = {"models": [{"name": "sphinx", "languages": ["en-US"]}], "languages": ["en-US"]}
@@ -57,112 +56,88 @@ class Offer:
         )
 
 
-def test_languages_are_what_both_back_ends_say() -> None:
+async def test_languages_are_what_both_back_ends_say() -> None:
     """Asked once a minute, however many want to know at once."""
+    offer = Offer()
+    answers: list[LanguagesOffered] = []
 
-    async def main() -> None:
-        offer = Offer()
-        answers: list[LanguagesOffered] = []
+    async def want() -> None:
+        answers.append(await offer.speech.languages())
 
-        async def want() -> None:
-            answers.append(await offer.speech.languages())
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(5):
-                nursery.start_soon(want)
-        assert answers == [LanguagesOffered(source=("en-US",), targets=("es",), pairs={"en": ("es",)})] * 5
-        assert sorted(offer.asked) == ["/api/languages", "/api/models"]
-        await trio.sleep(61)
-        await want()
-        assert len(offer.asked) == 4
-
-    run(main)
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(want)
+    assert answers == [LanguagesOffered(source=("en-US",), targets=("es",), pairs={"en": ("es",)})] * 5
+    assert sorted(offer.asked) == ["/api/languages", "/api/models"]
+    await trio.sleep(61)
+    await want()
+    assert len(offer.asked) == 4
 
 
-def test_a_back_end_that_cannot_be_asked_is_named_and_what_it_last_said_stands() -> None:
-    async def main() -> None:
-        offer = Offer()
-        offer.broken = {TRANSLATION}
-        offered = await offer.speech.languages()
-        assert offered.source == ("en-US",)
-        assert offered.targets == ()
-        (error,) = offered.errors
-        assert (error.service, error.code) == (TRANSLATION, "service_unavailable")
-        offer.broken = {AUDIO}
-        await trio.sleep(6)
-        offered = await offer.speech.languages()
-        assert (offered.source, offered.targets) == (("en-US",), ("es",))
-        assert [error.service for error in offered.errors] == [AUDIO]
-
-    run(main)
+async def test_a_back_end_that_cannot_be_asked_is_named_and_what_it_last_said_stands() -> None:
+    offer = Offer()
+    offer.broken = {TRANSLATION}
+    offered = await offer.speech.languages()
+    assert offered.source == ("en-US",)
+    assert offered.targets == ()
+    (error,) = offered.errors
+    assert (error.service, error.code) == (TRANSLATION, "service_unavailable")
+    offer.broken = {AUDIO}
+    await trio.sleep(6)
+    offered = await offer.speech.languages()
+    assert (offered.source, offered.targets) == (("en-US",), ("es",))
+    assert [error.service for error in offered.errors] == [AUDIO]
 
 
-def test_dialects_that_cannot_say_offer_any() -> None:
-    async def main() -> None:
-        offer = Offer()
-        await offer.speech.languages()
-        offer.holder.current = Settings(
-            services={
-                AUDIO: Service(url="http://a", dialect="openai"),
-                TRANSLATION: Service(url="http://t", dialect="openai"),
-            }
-        )
-        assert await offer.speech.languages() == LanguagesOffered(any_source=True, any_target=True)
-        offer.open("tlh")
-
-    run(main)
+async def test_dialects_that_cannot_say_offer_any() -> None:
+    offer = Offer()
+    await offer.speech.languages()
+    offer.holder.current = Settings(
+        services={
+            AUDIO: Service(url="http://a", dialect="openai"),
+            TRANSLATION: Service(url="http://t", dialect="openai"),
+        }
+    )
+    assert await offer.speech.languages() == LanguagesOffered(any_source=True, any_target=True)
+    offer.open("tlh")
 
 
-def test_a_language_that_the_back_end_does_not_know_is_refused() -> None:
+async def test_a_language_that_the_back_end_does_not_know_is_refused() -> None:
     """Only where it has said lately what it knows; else it will say itself."""
-
-    async def main() -> None:
-        offer = Offer()
+    offer = Offer()
+    offer.open("de")
+    await offer.speech.languages()
+    for language in ("en", "en-GB", "auto"):
+        offer.open(language)
+    with pytest.raises(ProblemError, match="en-US") as caught:
         offer.open("de")
-        await offer.speech.languages()
-        for language in ("en", "en-GB", "auto"):
-            offer.open(language)
-        with pytest.raises(ProblemError, match="en-US") as caught:
-            offer.open("de")
-        assert caught.value.code == "unsupported_language"
-        await trio.sleep(61)
-        offer.open("de")
-
-    run(main)
+    assert caught.value.code == "unsupported_language"
+    await trio.sleep(61)
+    offer.open("de")
 
 
-def test_what_no_back_end_offers_can_be_refused_before_anything_is_sent() -> None:
+async def test_what_no_back_end_offers_can_be_refused_before_anything_is_sent() -> None:
     """Both languages are looked at; to read in the language that is spoken needs no back end."""
-
-    async def main() -> None:
-        offer = Offer()
-        await offer.speech.require("en", ("es", "en"))
-        await offer.speech.require("auto", ())
-        for source, targets, known in (("de", (), "en-US"), ("en", ("es", "fr"), "es")):
-            with pytest.raises(ProblemError, match=known) as caught:
-                await offer.speech.require(source, targets)
-            assert caught.value.code == "unsupported_language"
-
-    run(main)
+    offer = Offer()
+    await offer.speech.require("en", ("es", "en"))
+    await offer.speech.require("auto", ())
+    for source, targets, known in (("de", (), "en-US"), ("en", ("es", "fr"), "es")):
+        with pytest.raises(ProblemError, match=known) as caught:
+            await offer.speech.require(source, targets)
+        assert caught.value.code == "unsupported_language"
 
 
-def test_a_rate_that_cannot_be_used_is_refused() -> None:
-    async def main() -> None:
-        with pytest.raises(ProblemError) as caught:
-            Offer().open("en", rate=11_025)
-        assert caught.value.code == "unsupported_sample_rate"
-
-    run(main)
+async def test_a_rate_that_cannot_be_used_is_refused() -> None:
+    with pytest.raises(ProblemError) as caught:
+        Offer().open("en", rate=11_025)
+    assert caught.value.code == "unsupported_sample_rate"
 
 
-def test_a_cancelled_question_for_languages_leaves_the_lock_free() -> None:
-    async def main() -> None:
-        offer = Offer()
-        with trio.move_on_after(0.05):
-            await offer.speech.languages()
-        assert (await offer.speech.languages()).source == ("en-US",)
-
-    run(main)
+async def test_a_cancelled_question_for_languages_leaves_the_lock_free() -> None:
+    offer = Offer()
+    with trio.move_on_after(0.05):
+        await offer.speech.languages()
+    assert (await offer.speech.languages()).source == ("en-US",)
 
 
 def test_figures_before_anything_was_said() -> None:

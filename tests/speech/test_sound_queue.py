@@ -8,7 +8,6 @@ from orch.audio.segmenter import Event, Silence, Utterance
 from orch.problems import ProblemError
 from orch.settings import Vad
 from orch.speech.sound_queue import QUEUED, QUEUED_BLOCKS, Gap, SoundEnded, SoundQueue
-from tests.fakes.running import run
 from tests.fakes.sounds import pcm, silence, voice
 from tests.fakes.speech_back_ends import Room, play
 
@@ -89,80 +88,65 @@ def test_it_is_full_by_seconds_and_by_blocks() -> None:
     assert full == [False] * QUEUED_BLOCKS + [True]
 
 
-def test_feeding_only_queues_and_the_stream_processes_at_once() -> None:
+async def test_feeding_only_queues_and_the_stream_processes_at_once() -> None:
     """No work is done in the caller's turn, and no time passes before it is done."""
-
-    async def main() -> None:
-        room = Room()
-        stream = room.stream()
-        stream.feed(SOUND[:32_000])
-        assert (stream.seconds, stream.queued_seconds, stream.received_seconds) == (0, 1, 1)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(stream.run)
-            began = trio.current_time()
-            await trio.testing.wait_all_tasks_blocked()
-            assert trio.current_time() == began
-            assert (stream.seconds, stream.queued_seconds) == (1, 0)
-            stream.feed(SOUND[32_000:64_000])
-            assert room.speech.statistics().queued_seconds == 1
-            await trio.testing.wait_all_tasks_blocked()
-            assert trio.current_time() == began
-            assert (stream.seconds, room.speech.statistics().queued_seconds) == (2, 0)
-            stream.end()
-
-    run(main)
-
-
-def test_a_full_queue_is_processed_by_the_sender_and_nothing_is_lost() -> None:
-    """What comes faster than it is processed costs its sender the time, and nobody any memory."""
-
-    async def main() -> None:
-        room = Room()
-        stream = room.stream()
-        for _ in range(10):
-            stream.feed(SOUND)
-            assert stream.queued_seconds <= QUEUED
+    room = Room()
+    stream = room.stream()
+    stream.feed(SOUND[:32_000])
+    assert (stream.seconds, stream.queued_seconds, stream.received_seconds) == (0, 1, 1)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stream.run)
+        began = trio.current_time()
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.current_time() == began
+        assert (stream.seconds, stream.queued_seconds) == (1, 0)
+        stream.feed(SOUND[32_000:64_000])
+        assert room.speech.statistics().queued_seconds == 1
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.current_time() == began
+        assert (stream.seconds, room.speech.statistics().queued_seconds) == (2, 0)
         stream.end()
-        await stream.run()
-        finals = room.session.finals()
-        assert len(finals) == 10
-        assert [final.start for final in finals] == sorted(final.start for final in finals)
-        assert stream.seconds == stream.received_seconds == 35
-
-    run(main)
 
 
-def test_what_is_queued_when_a_stream_is_released_is_not_forgotten() -> None:
+async def test_a_full_queue_is_processed_by_the_sender_and_nothing_is_lost() -> None:
+    """What comes faster than it is processed costs its sender the time, and nobody any memory."""
+    room = Room()
+    stream = room.stream()
+    for _ in range(10):
+        stream.feed(SOUND)
+        assert stream.queued_seconds <= QUEUED
+    stream.end()
+    await stream.run()
+    finals = room.session.finals()
+    assert len(finals) == 10
+    assert [final.start for final in finals] == sorted(final.start for final in finals)
+    assert stream.seconds == stream.received_seconds == 35
+
+
+async def test_what_is_queued_when_a_stream_is_released_is_not_forgotten() -> None:
     """The end of an utterance and a gap may be in the queue: they belong to the stream that is released."""
-
-    async def main() -> None:
-        room = Room()
-        stream = room.stream()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(stream.run)
-            await play(stream, pcm(silence(0.5), voice(2)))
-            stream.feed(pcm(silence(1)))
-            stream.skip(3, LOST)
-            stream.feed(pcm(silence(0.5), voice(1)))
-            assert stream.release() == pytest.approx(6.8, abs=0.1)
-        spoken, gap = room.session.finals()[:2]
-        assert spoken.text
-        assert gap.error is not None
-        assert (gap.start, gap.end) == (3.5, 6.5)
-
-    run(main)
+    room = Room()
+    stream = room.stream()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stream.run)
+        await play(stream, pcm(silence(0.5), voice(2)))
+        stream.feed(pcm(silence(1)))
+        stream.skip(3, LOST)
+        stream.feed(pcm(silence(0.5), voice(1)))
+        assert stream.release() == pytest.approx(6.8, abs=0.1)
+    spoken, gap = room.session.finals()[:2]
+    assert spoken.text
+    assert gap.error is not None
+    assert (gap.start, gap.end) == (3.5, 6.5)
 
 
-def test_a_cancelled_stream_keeps_no_sound() -> None:
-    async def main() -> None:
-        room = Room()
-        stream = room.stream()
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            stream.feed(SOUND[:32_000])
-            await stream.run()
-        assert stream.queued_seconds == 0
-        with pytest.raises(ProblemError):
-            stream.feed(SOUND)
-
-    run(main)
+async def test_a_cancelled_stream_keeps_no_sound() -> None:
+    room = Room()
+    stream = room.stream()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        stream.feed(SOUND[:32_000])
+        await stream.run()
+    assert stream.queued_seconds == 0
+    with pytest.raises(ProblemError):
+        stream.feed(SOUND)

@@ -138,18 +138,15 @@ def test_a_server_without_verbose_json_is_asked_for_plain_json_and_remembered() 
     assert "timestamp_granularities[]" not in server.form(1)
 
 
-def test_a_refusal_of_something_else_is_not_taken_for_the_format() -> None:
+async def test_a_refusal_of_something_else_is_not_taken_for_the_format() -> None:
     refusal = FakeAnswer(400, b'{"error": {"message": "no such model", "code": "model_not_found"}}')
     server = Server(refusal, refusal, refusal, refusal)
     subject = transcriber(server, dialect="openai")
 
-    async def main() -> None:
-        for _ in range(2):
-            with pytest.raises(ProblemError, match="no such model") as caught:
-                await subject.transcribe(PCM, sample_rate=16_000, language="en", session_id="s")
-            assert caught.value.code == "refused"
-
-    run(main)
+    for _ in range(2):
+        with pytest.raises(ProblemError, match="no such model") as caught:
+            await subject.transcribe(PCM, sample_rate=16_000, language="en", session_id="s")
+        assert caught.value.code == "refused"
     assert [server.form(number)["response_format"] for number in range(4)] == ["verbose_json", "json"] * 2
 
 
@@ -249,46 +246,34 @@ def test_languages_are_those_of_all_models() -> None:
     assert read_models(ok(document)) == ("de", "en-US", "fr")
 
 
-def test_a_language_is_spelled_as_the_back_end_spells_it() -> None:
+async def test_a_language_is_spelled_as_the_back_end_spells_it() -> None:
     """Once it has said what it knows, en means its en-US."""
     server = Server(ok({"languages": ["en-US"]}), ok({"text": "x"}), ok({"text": "x"}))
     subject = transcriber(server)
 
-    async def main() -> None:
-        assert await subject.languages() == ("en-US",)
-        for language in ("en", "de"):
-            await subject.transcribe(PCM, sample_rate=16_000, language=language, session_id="s")
-
-    run(main)
+    assert await subject.languages() == ("en-US",)
+    for language in ("en", "de"):
+        await subject.transcribe(PCM, sample_rate=16_000, language=language, session_id="s")
     assert [server.form(number)["language"] for number in (1, 2)] == ["en-US", "de"]
 
 
-def test_openais_dialect_does_not_say_its_languages() -> None:
-    async def main() -> None:
-        assert await transcriber(Server(), dialect="openai").languages() is None
-
-    run(main)
+async def test_openais_dialect_does_not_say_its_languages() -> None:
+    assert await transcriber(Server(), dialect="openai").languages() is None
 
 
-def test_a_service_that_is_not_in_the_settings_is_said() -> None:
+async def test_a_service_that_is_not_in_the_settings_is_said() -> None:
     subject = Transcriber(fetch=Server().fetch, settings=Holder(Settings(services={})))
 
-    async def main() -> None:
-        with pytest.raises(ProblemError) as caught:
-            await subject.transcribe(PCM, sample_rate=16_000, language="en", session_id="s")
-        assert caught.value.code == "unknown_service"
-
-    run(main)
+    with pytest.raises(ProblemError) as caught:
+        await subject.transcribe(PCM, sample_rate=16_000, language="en", session_id="s")
+    assert caught.value.code == "unknown_service"
 
 
-def test_the_file_survives_the_form() -> None:
+async def test_the_file_survives_the_form() -> None:
     """Audio that looks like a boundary does not end the part early."""
     awkward = b"\r\n--" * 1000 + b"\r\n\r\n"
     server = Server(ok({"text": ""}))
 
-    async def main() -> None:
-        await transcriber(server).transcribe(awkward, sample_rate=16_000, language="en", session_id="s")
-
-    run(main)
+    await transcriber(server).transcribe(awkward, sample_rate=16_000, language="en", session_id="s")
     headers = tuple((k.encode(), v.encode()) for k, v in server.asked[0][3].items())
     assert zlib.crc32(pcm_of(form(headers, server.asked[0][4])["audio"])) == zlib.crc32(awkward)

@@ -146,17 +146,14 @@ def test_pairs_of_libretranslate() -> None:
     assert read_libretranslate_languages(ok(document)) == Pairs({"en": ("es",), "es": ("en",)})
 
 
-def test_languages_are_spelled_as_the_back_end_spells_them() -> None:
+async def test_languages_are_spelled_as_the_back_end_spells_them() -> None:
     """Once it has said its pairs: en-GB is its en, zh-TW its zh; what it does not know goes as it came."""
     server = Server(ok({"pairs": [{"source": "en", "target": "zh"}]}), *[ok({"translated_text": "x"})] * 3)
     subject = translator(server)
 
-    async def main() -> None:
-        await subject.languages()
-        for source, target in (("en-GB", "zh-TW"), ("auto", "zh-CN"), ("fr", "de")):
-            await subject.translate("a", source=source, target=target, session_id="s")
-
-    run(main)
+    await subject.languages()
+    for source, target in (("en-GB", "zh-TW"), ("auto", "zh-CN"), ("fr", "de")):
+        await subject.translate("a", source=source, target=target, session_id="s")
     asked = [question(server, number) for number in (1, 2, 3)]
     assert [(one["source_language"], one["target_language"]) for one in asked] == [
         ("en", "zh"),
@@ -165,17 +162,14 @@ def test_languages_are_spelled_as_the_back_end_spells_them() -> None:
     ]
 
 
-def test_each_dialect_is_asked_for_its_languages_where_it_keeps_them() -> None:
-    async def main() -> None:
-        libre = Server(ok([{"code": "en", "targets": ["es"]}]))
-        assert await translator(libre, dialect="libretranslate").languages() == Pairs({"en": ("es",)})
-        assert libre.asked[0][1:3] == ("GET", "/languages")
-        own = Server(ok({"pairs": []}))
-        assert await translator(own).languages() == Pairs({})
-        assert own.asked[0][1:3] == ("GET", "/api/languages")
-        assert await translator(Server(), dialect="openai").languages() is None
-        with pytest.raises(ProblemError) as caught:
-            await Translator(fetch=Server().fetch, settings=Holder(Settings(services={}))).languages()
-        assert caught.value.code == "unknown_service"
-
-    run(main)
+async def test_each_dialect_is_asked_for_its_languages_where_it_keeps_them() -> None:
+    libre = Server(ok([{"code": "en", "targets": ["es"]}]))
+    assert await translator(libre, dialect="libretranslate").languages() == Pairs({"en": ("es",)})
+    assert libre.asked[0][1:3] == ("GET", "/languages")
+    own = Server(ok({"pairs": []}))
+    assert await translator(own).languages() == Pairs({})
+    assert own.asked[0][1:3] == ("GET", "/api/languages")
+    assert await translator(Server(), dialect="openai").languages() is None
+    with pytest.raises(ProblemError) as caught:
+        await Translator(fetch=Server().fetch, settings=Holder(Settings(services={}))).languages()
+    assert caught.value.code == "unknown_service"

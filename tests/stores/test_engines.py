@@ -14,136 +14,110 @@ from orch.stores.records import Appended, Origin, ParticipantRecord
 from tests.fakes.stores import LIMITS, PARTICIPANT, Engine, append, record, running
 
 
-def test_a_name_is_given_once(engine: Engine) -> None:
+async def test_a_name_is_given_once(engine: Engine) -> None:
     """A session that exists is never overwritten, and creating it again changes nothing."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            assert await store.create(record())
-            assert not await store.create(record(epoch="other"), PARTICIPANT)
-            assert (await store.load("s")) == record()
-            assert await store.participant("s", "p") is None
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        assert await store.create(record())
+        assert not await store.create(record(epoch="other"), PARTICIPANT)
+        assert (await store.load("s")) == record()
+        assert await store.participant("s", "p") is None
 
 
-def test_unknown_sessions_are_said_to_be_unknown(engine: Engine) -> None:
+async def test_unknown_sessions_are_said_to_be_unknown(engine: Engine) -> None:
     """Nothing is made up for a session that is not there."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            assert await store.load("s") is None
-            assert await store.read("s", after=0, until=9) == ()
-            assert not await store.put_participant("s", PARTICIPANT)
-            assert await store.participant("s", "p") is None
-            assert list(await store.delete(["s"])) == []
-            await store.drop_participant("s", "p")
-            await store.touch(["s"], 1.0)
-            with pytest.raises(ProblemError, match="no session s") as caught:
-                await append(store)
-            assert caught.value.code == "unknown_session"
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        assert await store.load("s") is None
+        assert await store.read("s", after=0, until=9) == ()
+        assert not await store.put_participant("s", PARTICIPANT)
+        assert await store.participant("s", "p") is None
+        assert list(await store.delete(["s"])) == []
+        await store.drop_participant("s", "p")
+        await store.touch(["s"], 1.0)
+        with pytest.raises(ProblemError, match="no session s") as caught:
+            await append(store)
+        assert caught.value.code == "unknown_session"
 
 
-def test_participants_change_and_are_dropped(engine: Engine) -> None:
+async def test_participants_change_and_are_dropped(engine: Engine) -> None:
     """A participant has one row, the latest; dropped, the token opens nothing. Being there is activity."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            await store.create(record(), PARTICIPANT)
-            changed = ParticipantRecord("p", "Ann B", "observer", (), b"other", 50.0)
-            assert await store.put_participant("s", changed)
-            assert await store.participant("s", "p") == changed
-            session = await store.load("s")
-            assert session is not None
-            assert session.last_active == 50.0
-            await store.drop_participant("s", "p")
-            assert await store.participant("s", "p") is None
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        await store.create(record(), PARTICIPANT)
+        changed = ParticipantRecord("p", "Ann B", "observer", (), b"other", 50.0)
+        assert await store.put_participant("s", changed)
+        assert await store.participant("s", "p") == changed
+        session = await store.load("s")
+        assert session is not None
+        assert session.last_active == 50.0
+        await store.drop_participant("s", "p")
+        assert await store.participant("s", "p") is None
 
 
-def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_none_older(engine: Engine) -> None:
+async def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_none_older(
+    engine: Engine,
+) -> None:
     """The sweeper ends what is silent, and only that."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            for name, at in (("a", 30.0), ("b", 10.0), ("c", 20.0), ("d", 99.0)):
-                await store.create(record(name, last_active=at))
-            assert await store.idle(50.0, 10) == ("b", "c", "a")
-            assert await store.idle(50.0, 2) == ("b", "c")
-            await store.touch(["b"], 60.0)
-            await store.touch(["d"], 1.0)
-            assert await store.idle(50.0, 10) == ("c", "a")
-            assert [each.session_id for each in await store.newest(2)] == ["d", "b"]
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        for name, at in (("a", 30.0), ("b", 10.0), ("c", 20.0), ("d", 99.0)):
+            await store.create(record(name, last_active=at))
+        assert await store.idle(50.0, 10) == ("b", "c", "a")
+        assert await store.idle(50.0, 2) == ("b", "c")
+        await store.touch(["b"], 60.0)
+        await store.touch(["d"], 1.0)
+        assert await store.idle(50.0, 10) == ("c", "a")
+        assert [each.session_id for each in await store.newest(2)] == ["d", "b"]
 
 
-def test_sessions_count_for_the_address_they_were_begun_from(engine: Engine) -> None:
+async def test_sessions_count_for_the_address_they_were_begun_from(engine: Engine) -> None:
     """Until they end; what was not made, or is nobody's, counts for none."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            for name in ("a", "b", "c"):
-                assert await store.create(record(name), begun_from="192.0.2.1")
-            assert not await store.create(record("a"), begun_from="192.0.2.2")
-            await store.create(record("d"))
-            assert await store.begun_from("192.0.2.1", 3) == 3
-            assert await store.begun_from("192.0.2.2", 3) == 0
-            await store.delete(["a", "c"])
-            assert await store.begun_from("192.0.2.1", 3) == 1
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        for name in ("a", "b", "c"):
+            assert await store.create(record(name), begun_from="192.0.2.1")
+        assert not await store.create(record("a"), begun_from="192.0.2.2")
+        await store.create(record("d"))
+        assert await store.begun_from("192.0.2.1", 3) == 3
+        assert await store.begun_from("192.0.2.2", 3) == 0
+        await store.delete(["a", "c"])
+        assert await store.begun_from("192.0.2.1", 3) == 1
 
 
-def test_what_all_sessions_take_is_counted(engine: Engine) -> None:
+async def test_what_all_sessions_take_is_counted(engine: Engine) -> None:
     """Histories, configs and those who may return; what is deleted is counted no more."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            empty = await store.used_bytes()
-            for name in ("a", "b"):
-                await store.create(record(name, config=b'"%s"' % (b"c" * 8_000)))
-            configured = await store.used_bytes()
-            assert 16_000 <= configured - empty < 40_000
-            for _ in range(20):
-                await append(store, "a", b'{"a":"%s"}' % (b"x" * 10_000))
-            said = await store.used_bytes()
-            assert 200_000 <= said - configured < 300_000
-            for number in range(500):
-                someone = msgspec.structs.replace(PARTICIPANT, participant_id=f"p-{number}")
-                await store.put_participant("a", someone)
-            assert 20_000 < await store.used_bytes() - said < 200_000
-            await store.delete(["a", "b"])
-            assert await store.used_bytes() - empty < 20_000
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        empty = await store.used_bytes()
+        for name in ("a", "b"):
+            await store.create(record(name, config=b'"%s"' % (b"c" * 8_000)))
+        configured = await store.used_bytes()
+        assert 16_000 <= configured - empty < 40_000
+        for _ in range(20):
+            await append(store, "a", b'{"a":"%s"}' % (b"x" * 10_000))
+        said = await store.used_bytes()
+        assert 200_000 <= said - configured < 300_000
+        for number in range(500):
+            someone = msgspec.structs.replace(PARTICIPANT, participant_id=f"p-{number}")
+            await store.put_participant("a", someone)
+        assert 20_000 < await store.used_bytes() - said < 200_000
+        await store.delete(["a", "b"])
+        assert await store.used_bytes() - empty < 20_000
 
 
-def test_what_has_come_into_use_is_not_taken_for_idle(engine: Engine) -> None:
+async def test_what_has_come_into_use_is_not_taken_for_idle(engine: Engine) -> None:
     """Between the look and the deletion someone may have come, on another worker: the store looks again."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            for name in ("a", "b"):
-                await store.create(record(name, last_active=10.0))
-            assert await store.idle(50.0, 10) == ("a", "b")
-            await store.put_participant("b", msgspec.structs.replace(PARTICIPANT, seen=60.0))
-            assert list(await store.delete(["a", "b"], idle_since=50.0)) == ["a"]
-            assert await store.load("b") is not None
-            assert await store.count() == 1
-            assert [each.session_id for each in await store.newest(9)] == ["b"]
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        for name in ("a", "b"):
+            await store.create(record(name, last_active=10.0))
+        assert await store.idle(50.0, 10) == ("a", "b")
+        await store.put_participant("b", msgspec.structs.replace(PARTICIPANT, seen=60.0))
+        assert list(await store.delete(["a", "b"], idle_since=50.0)) == ["a"]
+        assert await store.load("b") is not None
+        assert await store.count() == 1
+        assert [each.session_id for each in await store.newest(9)] == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -155,112 +129,98 @@ def test_what_has_come_into_use_is_not_taken_for_idle(engine: Engine) -> None:
         (Limits(messages=100, seconds=1e9, bytes=1), []),
     ],
 )
-def test_history_is_bounded_by_count_age_and_bytes(engine: Engine, limits: Limits, kept: list[int]) -> None:
+async def test_history_is_bounded_by_count_age_and_bytes(
+    engine: Engine, limits: Limits, kept: list[int]
+) -> None:
     """Whichever limit is tightest decides; what is dropped is always the oldest."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            await store.create(record())
-            for number in range(1, 11):
-                await append(store, at=float(number), limits=limits)
-            await store.prune(10.0, limits)
-            assert [each.offset for each in await store.read("s", after=0, until=99)] == kept
-            session = await store.load("s")
-            assert session is not None
-            assert session.kept_first == 11 - len(kept)
-            assert session.offset == 10
-            assert await append(store, at=11.0, limits=limits) == 11
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        await store.create(record())
+        for number in range(1, 11):
+            await append(store, at=float(number), limits=limits)
+        await store.prune(10.0, limits)
+        assert [each.offset for each in await store.read("s", after=0, until=99)] == kept
+        session = await store.load("s")
+        assert session is not None
+        assert session.kept_first == 11 - len(kept)
+        assert session.offset == 10
+        assert await append(store, at=11.0, limits=limits) == 11
 
 
 @pytest.mark.parametrize(("size", "read"), [(0, [4]), (35, [4]), (72, [4, 5]), (10_000, [4, 5, 6, 7, 8])])
-def test_history_can_be_read_in_parts_of_so_many_bytes(engine: Engine, size: int, read: list[int]) -> None:
+async def test_history_can_be_read_in_parts_of_so_many_bytes(
+    engine: Engine, size: int, read: list[int]
+) -> None:
     """Whole messages from the oldest on, at least one, so that who goes on from there comes to the end."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            await store.create(record())
-            for number in range(1, 101):
-                await append(store, at=float(number))
-            first = (await store.read("s", after=3, until=4))[0]
-            part = await store.read("s", after=3, until=8, size=size * len(first.frame) // 36)
-            assert [each.offset for each in part] == read
-            assert part[0] == first
-            assert await store.read("s", after=100, until=200, size=size) == ()
-            whole = await store.read("s", after=0, until=100, size=10**6)
-            assert [each.offset for each in whole] == list(range(1, 101))
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        await store.create(record())
+        for number in range(1, 101):
+            await append(store, at=float(number))
+        first = (await store.read("s", after=3, until=4))[0]
+        part = await store.read("s", after=3, until=8, size=size * len(first.frame) // 36)
+        assert [each.offset for each in part] == read
+        assert part[0] == first
+        assert await store.read("s", after=100, until=200, size=size) == ()
+        whole = await store.read("s", after=0, until=100, size=10**6)
+        assert [each.offset for each in whole] == list(range(1, 101))
 
 
-def test_participants_of_one_session_are_bounded_but_its_owner_and_who_is_there_stay(
+async def test_participants_of_one_session_are_bounded_but_its_owner_and_who_is_there_stay(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many pass through a session, its owner and those in it may return; others do if seen late."""
     monkeypatch.setattr("orch.stores.records.PARTICIPANTS_KEPT", 4)
 
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            await store.create(record(), ParticipantRecord("owner", "x", "owner", (), b"h", 0.0))
-            await store.create(record("quiet"), ParticipantRecord("o", "x", "owner", (), b"h", 0.0))
-            for number in range(6):
-                await store.put_participant(
-                    "s", ParticipantRecord(f"p{number}", "x", "participant", (), b"h", 1.0 + number)
-                )
-            await store.prune(0.0, LIMITS)
-            assert await store.crowded() == ("s",)
-            assert await store.thin_out("s", frozenset({"p0", "owner"}), 90.0) == 3
-            names = ["owner", *(f"p{number}" for number in range(6))]
-            found = [name for name in names if await store.participant("s", name) is not None]
-            assert found == ["owner", "p0", "p4", "p5"]
-            there = await store.participant("s", "p0")
-            assert there is not None
-            assert there.seen == 90.0  # so that one who falls silent later was not there longest ago
-            await store.prune(0.0, LIMITS)
-            assert await store.crowded() == ()
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        await store.create(record(), ParticipantRecord("owner", "x", "owner", (), b"h", 0.0))
+        await store.create(record("quiet"), ParticipantRecord("o", "x", "owner", (), b"h", 0.0))
+        for number in range(6):
+            await store.put_participant(
+                "s", ParticipantRecord(f"p{number}", "x", "participant", (), b"h", 1.0 + number)
+            )
+        await store.prune(0.0, LIMITS)
+        assert await store.crowded() == ("s",)
+        assert await store.thin_out("s", frozenset({"p0", "owner"}), 90.0) == 3
+        names = ["owner", *(f"p{number}" for number in range(6))]
+        found = [name for name in names if await store.participant("s", name) is not None]
+        assert found == ["owner", "p0", "p4", "p5"]
+        there = await store.participant("s", "p0")
+        assert there is not None
+        assert there.seen == 90.0  # so that one who falls silent later was not there longest ago
+        await store.prune(0.0, LIMITS)
+        assert await store.crowded() == ()
 
 
-def test_who_has_left_is_not_brought_back_by_thinning_out(
+async def test_who_has_left_is_not_brought_back_by_thinning_out(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Someone who is taken for present but has left by their own will may not return."""
     monkeypatch.setattr("orch.stores.records.PARTICIPANTS_KEPT", 0)
 
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            await store.create(record())
-            await store.put_participant("s", ParticipantRecord("p", "x", "participant", (), b"h", 1.0))
-            await store.drop_participant("s", "p")
-            await store.thin_out("s", frozenset({"p"}), 90.0)
-            assert await store.participant("s", "p") is None
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        await store.create(record())
+        await store.put_participant("s", ParticipantRecord("p", "x", "participant", (), b"h", 1.0))
+        await store.drop_participant("s", "p")
+        await store.thin_out("s", frozenset({"p"}), 90.0)
+        assert await store.participant("s", "p") is None
 
 
-def test_a_session_s_keys_are_kept(engine: Engine) -> None:
+async def test_a_session_s_keys_are_kept(engine: Engine) -> None:
     """They are the same for everyone who looks, in lists and after the store was closed."""
-
-    async def main() -> None:
-        made = record(keys=Keys("speak-key", "read-key"))
-        store = engine.store()
-        async with running(store):
-            await store.create(made)
-            assert await store.load("s") == made
-            assert await store.newest(5) == (made,)
-        store = engine.store()
-        async with running(store):
-            found = await store.load("s")
-            assert found is not None
-            assert found.keys == made.keys
-
-    engine.run(main)
+    made = record(keys=Keys("speak-key", "read-key"))
+    store = engine.store()
+    async with running(store):
+        await store.create(made)
+        assert await store.load("s") == made
+        assert await store.newest(5) == (made,)
+    store = engine.store()
+    async with running(store):
+        found = await store.load("s")
+        assert found is not None
+        assert found.keys == made.keys
 
 
 def test_appended_messages_are_reported_in_order_before_their_sender_goes_on(engine: Engine) -> None:
@@ -295,245 +255,199 @@ def test_appended_messages_are_reported_in_order_before_their_sender_goes_on(eng
     engine.run(main)
 
 
-def test_a_sender_that_is_cancelled_leaves_no_hole(engine: Engine) -> None:
+async def test_a_sender_that_is_cancelled_leaves_no_hole(engine: Engine) -> None:
     """A message taken in is kept and reported even if nobody waits for it any more."""
-
-    async def main() -> None:
-        store = engine.store()
-        reported: list[int] = []
-        store.on_appended = lambda message: reported.append(message.offset)
-        async with running(store):
-            await store.create(record())
-            with trio.CancelScope() as scope:
-                ticket = await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS)
-                scope.cancel()
-                await ticket.wait()
-            assert await append(store) == 2
-            assert reported == [1, 2]
-
-    engine.run(main)
+    store = engine.store()
+    reported: list[int] = []
+    store.on_appended = lambda message: reported.append(message.offset)
+    async with running(store):
+        await store.create(record())
+        with trio.CancelScope() as scope:
+            ticket = await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS)
+            scope.cancel()
+            await ticket.wait()
+        assert await append(store) == 2
+        assert reported == [1, 2]
 
 
-def test_a_listener_that_fails_stops_nothing(engine: Engine) -> None:
+async def test_a_listener_that_fails_stops_nothing(engine: Engine) -> None:
     """Messages are kept and acknowledged whatever happens to those who are told of them."""
+    store = engine.store()
 
-    async def main() -> None:
-        store = engine.store()
+    def fail(message: Appended) -> None:
+        raise RuntimeError("listener")
 
-        def fail(message: Appended) -> None:
-            raise RuntimeError("listener")
-
-        store.on_appended = fail
-        async with running(store):
-            await store.create(record())
-            assert await append(store) == 1
-            assert await append(store) == 2
-
-    engine.run(main)
+    store.on_appended = fail
+    async with running(store):
+        await store.create(record())
+        assert await append(store) == 1
+        assert await append(store) == 2
 
 
-def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(engine: Engine) -> None:
+async def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(engine: Engine) -> None:
     """Sessions, participants and history outlive the process that wrote them."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            assert await store.create(record(), PARTICIPANT)
-            assert await append(store) == 1
-            assert await append(store) == 2
-        again = engine.store()
-        async with running(again):
-            assert await again.load("s") == record(offset=2, last_active=20.0)
-            assert await again.participant("s", "p") == PARTICIPANT
-            kept = await again.read("s", after=0, until=2)
-            assert [message.frame for message in kept] == [b'{"a":1,"offset":1}', b'{"a":1,"offset":2}']
-            assert [message.at for message in kept] == [20.0, 20.0]
-            assert await again.count() == 1
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        assert await store.create(record(), PARTICIPANT)
+        assert await append(store) == 1
+        assert await append(store) == 2
+    again = engine.store()
+    async with running(again):
+        assert await again.load("s") == record(offset=2, last_active=20.0)
+        assert await again.participant("s", "p") == PARTICIPANT
+        kept = await again.read("s", after=0, until=2)
+        assert [message.frame for message in kept] == [b'{"a":1,"offset":1}', b'{"a":1,"offset":2}']
+        assert [message.at for message in kept] == [20.0, 20.0]
+        assert await again.count() == 1
 
 
-def test_deleting_a_session_deletes_what_was_said_and_who_was_there(engine: Engine) -> None:
+async def test_deleting_a_session_deletes_what_was_said_and_who_was_there(engine: Engine) -> None:
     """A session created later under the same name inherits nothing."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            await store.create(record(), PARTICIPANT)
-            await store.create(record("t"))
-            await append(store)
-            await append(store, "t")
-            assert list(await store.delete(["s", "nobody"])) == ["s"]
-            assert await store.count() == 1
-            assert await store.load("s") is None
-            await store.create(record(epoch="new"))
-            assert await store.read("s", after=0, until=9) == ()
-            assert await store.participant("s", "p") is None
-            assert await append(store) == 1
-            assert len(await store.read("t", after=0, until=9)) == 1
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        await store.create(record(), PARTICIPANT)
+        await store.create(record("t"))
+        await append(store)
+        await append(store, "t")
+        assert list(await store.delete(["s", "nobody"])) == ["s"]
+        assert await store.count() == 1
+        assert await store.load("s") is None
+        await store.create(record(epoch="new"))
+        assert await store.read("s", after=0, until=9) == ()
+        assert await store.participant("s", "p") is None
+        assert await append(store) == 1
+        assert len(await store.read("t", after=0, until=9)) == 1
 
 
-def test_what_is_asked_for_at_once_is_done_in_the_order_it_was_asked_for(engine: Engine) -> None:
+async def test_what_is_asked_for_at_once_is_done_in_the_order_it_was_asked_for(engine: Engine) -> None:
     """Operations share a trip, and each sees what was asked for before it and nothing of what came after."""
+    store = engine.store()
+    async with running(store):
+        await store.create(record())
+        tickets = []
+        seen: list[int] = []
 
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            await store.create(record())
-            tickets = []
-            seen: list[int] = []
+        async def look() -> None:
+            session = await store.load("s")
+            assert session is not None
+            seen.append(session.offset)
 
-            async def look() -> None:
-                session = await store.load("s")
-                assert session is not None
-                seen.append(session.offset)
-
-            async with trio.open_nursery() as nursery:
-                for number in range(1, 41):
-                    tickets.append(await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS))
-                    if number % 10 == 0:
-                        nursery.start_soon(look)
-                        await trio.testing.wait_all_tasks_blocked()
-            assert [await ticket.wait() for ticket in tickets] == list(range(1, 41))
-            assert sorted(seen) == [10, 20, 30, 40]
-
-    engine.run(main)
-
-
-def test_pruning_takes_a_history_of_any_length(engine: Engine) -> None:
-    """More than one batch is dropped in one sweep, and the sizes still add up."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            await store.create(record())
-            tickets = [
-                await store.begin_append("s", b'{"a":1}', at=float(number), limits=LIMITS)
-                for number in range(500)
-            ]
-            for ticket in tickets:
-                await ticket.wait()
-            assert await store.prune(1000.0, Limits(messages=1000, seconds=510.0)) == 490
-            kept = await store.read("s", after=0, until=999)
-            assert [each.offset for each in kept] == list(range(491, 501))
-            # Exactly what is kept fits into exactly its size.
-            size = sum(len(each.frame) for each in kept)
-            assert await store.prune(1000.0, Limits(messages=1000, seconds=510.0, bytes=size)) == 0
-            await append(store, limits=Limits(messages=1000, seconds=1e9, bytes=size))
-            kept = await store.read("s", after=0, until=999)
-            assert [each.offset for each in kept] == list(range(492, 502))
-
-    engine.run(main)
-
-
-def test_operations_wait_for_a_store_that_is_started_again(engine: Engine) -> None:
-    """A restart of the branch costs those who come meanwhile a wait, not their request."""
-
-    async def main() -> None:
-        store = engine.store()
-        for attempt in range(2):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(store.create, record(f"s{attempt}"))
-                await trio.testing.wait_all_tasks_blocked()
-                async with running(store):
+        async with trio.open_nursery() as nursery:
+            for number in range(1, 41):
+                tickets.append(await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS))
+                if number % 10 == 0:
+                    nursery.start_soon(look)
                     await trio.testing.wait_all_tasks_blocked()
-                    assert await store.load(f"s{attempt}") == record(f"s{attempt}")
+        assert [await ticket.wait() for ticket in tickets] == list(range(1, 41))
+        assert sorted(seen) == [10, 20, 30, 40]
 
-    engine.run(main)
+
+async def test_pruning_takes_a_history_of_any_length(engine: Engine) -> None:
+    """More than one batch is dropped in one sweep, and the sizes still add up."""
+    store = engine.store()
+    async with running(store):
+        await store.create(record())
+        tickets = [
+            await store.begin_append("s", b'{"a":1}', at=float(number), limits=LIMITS)
+            for number in range(500)
+        ]
+        for ticket in tickets:
+            await ticket.wait()
+        assert await store.prune(1000.0, Limits(messages=1000, seconds=510.0)) == 490
+        kept = await store.read("s", after=0, until=999)
+        assert [each.offset for each in kept] == list(range(491, 501))
+        # Exactly what is kept fits into exactly its size.
+        size = sum(len(each.frame) for each in kept)
+        assert await store.prune(1000.0, Limits(messages=1000, seconds=510.0, bytes=size)) == 0
+        await append(store, limits=Limits(messages=1000, seconds=1e9, bytes=size))
+        kept = await store.read("s", after=0, until=999)
+        assert [each.offset for each in kept] == list(range(492, 502))
 
 
-def test_a_store_that_stays_away_refuses(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_operations_wait_for_a_store_that_is_started_again(engine: Engine) -> None:
+    """A restart of the branch costs those who come meanwhile a wait, not their request."""
+    store = engine.store()
+    for attempt in range(2):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.create, record(f"s{attempt}"))
+            await trio.testing.wait_all_tasks_blocked()
+            async with running(store):
+                await trio.testing.wait_all_tasks_blocked()
+                assert await store.load(f"s{attempt}") == record(f"s{attempt}")
+
+
+async def test_a_store_that_stays_away_refuses(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for ever; the refusal is a problem that clients know."""
     engine.give_patience(monkeypatch, 0.2)
 
-    async def main() -> None:
-        store = engine.store()
-        before = trio.current_time()
-        with pytest.raises(ProblemError) as caught:
-            await store.load("s")
-        assert caught.value.code == "store_unavailable"
-        assert trio.current_time() - before >= 0.2
-
-    engine.run(main)
+    store = engine.store()
+    before = trio.current_time()
+    with pytest.raises(ProblemError) as caught:
+        await store.load("s")
+    assert caught.value.code == "store_unavailable"
+    assert trio.current_time() - before >= 0.2
 
 
-def test_a_cancelled_store_keeps_what_was_taken_in(engine: Engine) -> None:
+async def test_a_cancelled_store_keeps_what_was_taken_in(engine: Engine) -> None:
     """What was taken in before the stop is kept, and its sender told."""
-
-    async def main() -> None:
-        store = engine.store()
-        tickets = []
-        async with running(store) as scope:
-            await store.create(record())
-            tickets = [await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS) for _ in range(2500)]
-            scope.cancel()
-        assert [await ticket.wait() for ticket in tickets] == list(range(1, 2501))
-        assert not store.statistics().open
-        async with running(store):
-            session = await store.load("s")
-            assert session is not None
-            assert session.offset == 2500
-
-    engine.run(main)
+    store = engine.store()
+    tickets = []
+    async with running(store) as scope:
+        await store.create(record())
+        tickets = [await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS) for _ in range(2500)]
+        scope.cancel()
+    assert [await ticket.wait() for ticket in tickets] == list(range(1, 2501))
+    assert not store.statistics().open
+    async with running(store):
+        session = await store.load("s")
+        assert session is not None
+        assert session.offset == 2500
 
 
-def test_a_full_queue_makes_its_callers_wait(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_queue_makes_its_callers_wait(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue is bounded by operations and by bytes; nobody is refused for coming at a busy time."""
     engine.limit_queue(monkeypatch, 5, 100)
 
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            await store.create(record())
-            async with trio.open_nursery() as nursery:
-                for _ in range(40):
-                    nursery.start_soon(append, store, "s", b'{"a":"%s"}' % (b"x" * 30))
-            assert store.statistics().waiting_bytes == 0
-            session = await store.load("s")
-            assert session is not None
-            assert session.offset == 40
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        await store.create(record())
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(append, store, "s", b'{"a":"%s"}' % (b"x" * 30))
+        assert store.statistics().waiting_bytes == 0
+        session = await store.load("s")
+        assert session is not None
+        assert session.offset == 40
 
 
-def test_whoever_waits_is_told_when_the_message_is_settled_or_sure_not_to_be(engine: Engine) -> None:
+async def test_whoever_waits_is_told_when_the_message_is_settled_or_sure_not_to_be(engine: Engine) -> None:
     """``settled`` is called once for each message, kept or not, whether or not anyone waits."""
-
-    async def main() -> None:
-        store = engine.store()
-        settled: list[str] = []
-        async with running(store):
-            await store.create(record())
-            kept = await store.begin_append(
-                "s", b'{"a":1}', at=1.0, limits=LIMITS, settled=lambda: settled.append("kept")
-            )
-            lost = await store.begin_append(
-                "none", b'{"a":1}', at=1.0, limits=LIMITS, settled=lambda: settled.append("lost")
-            )
-            assert await kept.wait() == 1
-            with pytest.raises(ProblemError):
-                await lost.wait()
-            assert settled == ["kept", "lost"]
-
-    engine.run(main)
+    store = engine.store()
+    settled: list[str] = []
+    async with running(store):
+        await store.create(record())
+        kept = await store.begin_append(
+            "s", b'{"a":1}', at=1.0, limits=LIMITS, settled=lambda: settled.append("kept")
+        )
+        lost = await store.begin_append(
+            "none", b'{"a":1}', at=1.0, limits=LIMITS, settled=lambda: settled.append("lost")
+        )
+        assert await kept.wait() == 1
+        with pytest.raises(ProblemError):
+            await lost.wait()
+        assert settled == ["kept", "lost"]
 
 
-def test_a_sign_in_is_kept_for_its_time_and_ended_at_once(engine: Engine) -> None:
+async def test_a_sign_in_is_kept_for_its_time_and_ended_at_once(engine: Engine) -> None:
     """Use keeps it; what is over or was ended does not come back by being used."""
-
-    async def main() -> None:
-        store = engine.store()
-        async with running(store):
-            now = 1_000.0
-            assert not await store.sign_ins.touch_sign_in("a", now=now, seconds=60)
-            await store.sign_ins.keep_sign_in("a", now=now, seconds=60)
-            await store.sign_ins.keep_sign_in("b", now=now, seconds=60)
-            assert await store.sign_ins.touch_sign_in("a", now=now + 1, seconds=60)
-            await store.sign_ins.drop_sign_in("a")
-            await store.sign_ins.drop_sign_in("a")
-            assert not await store.sign_ins.touch_sign_in("a", now=now + 2, seconds=60)
-            assert await store.sign_ins.touch_sign_in("b", now=now + 2, seconds=60)
-
-    engine.run(main)
+    store = engine.store()
+    async with running(store):
+        now = 1_000.0
+        assert not await store.sign_ins.touch_sign_in("a", now=now, seconds=60)
+        await store.sign_ins.keep_sign_in("a", now=now, seconds=60)
+        await store.sign_ins.keep_sign_in("b", now=now, seconds=60)
+        assert await store.sign_ins.touch_sign_in("a", now=now + 1, seconds=60)
+        await store.sign_ins.drop_sign_in("a")
+        await store.sign_ins.drop_sign_in("a")
+        assert not await store.sign_ins.touch_sign_in("a", now=now + 2, seconds=60)
+        assert await store.sign_ins.touch_sign_in("b", now=now + 2, seconds=60)

@@ -18,7 +18,6 @@ from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers
-from tests.fakes.running import run
 from tests.fakes.stores import append, record, running
 
 ODD = [
@@ -49,87 +48,76 @@ def failures(store: SqliteStore | RedisStore) -> int:
 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-def test_sqlite_looks_again_and_commits_on(
+async def test_sqlite_looks_again_and_commits_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Whatever a look at the file, or a listener to its state, raises."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        file = store.file._file
-        look = Once(error, file.look)
-        monkeypatch.setattr(file, "look", look)
-        async with running(store):
-            await store.create(record())
-            await trio.sleep(3 * LOOK_EVERY)
-            assert look.calls >= 2
-            assert failures(store) == 1
-            assert await append(store) == 1
-
-    run(main)
+    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+    file = store.file._file
+    look = Once(error, file.look)
+    monkeypatch.setattr(file, "look", look)
+    async with running(store):
+        await store.create(record())
+        await trio.sleep(3 * LOOK_EVERY)
+        assert look.calls >= 2
+        assert failures(store) == 1
+        assert await append(store) == 1
 
 
-def test_who_asked_for_what_a_commit_breaks_at_is_answered(
+async def test_who_asked_for_what_a_commit_breaks_at_is_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With an error of its own; the next one is committed."""
-
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        async with running(store):
-            transact = Once(RecursionError("odd"), store.file._transact)
-            monkeypatch.setattr(store.file, "_transact", transact)
-            with trio.fail_after(60), pytest.raises(RecursionError):
-                await store.create(record())
+    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+    async with running(store):
+        transact = Once(RecursionError("odd"), store.file._transact)
+        monkeypatch.setattr(store.file, "_transact", transact)
+        with trio.fail_after(60), pytest.raises(RecursionError):
             await store.create(record())
-            assert (await append(store), failures(store)) == (1, 1)
+        await store.create(record())
+        assert (await append(store), failures(store)) == (1, 1)
 
-    run(main)
 
-
+@pytest.mark.real_time
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-def test_a_redis_whose_first_answer_is_odd_is_connected_to_again(
+async def test_a_redis_whose_first_answer_is_odd_is_connected_to_again(
     lone_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """What it said is in the words of its trouble until then."""
     read_info = Once(error, redis_words.read_info)
     monkeypatch.setattr(redis_connecting, "read_info", read_info)
 
-    async def main() -> None:
-        async with workers(lone_redis.url, count=1) as (worker,):
-            assert read_info.calls >= 2
-            assert failures(worker.store) == 1
-            assert worker.store.standing().state == "healthy"
-
-    run(main, virtual=False)
+    async with workers(lone_redis.url, count=1) as (worker,):
+        assert read_info.calls >= 2
+        assert failures(worker.store) == 1
+        assert worker.store.standing().state == "healthy"
 
 
-def test_redis_loops_go_on(redis_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.real_time
+async def test_redis_loops_go_on(redis_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look whether it takes writes, what subscribers hear, and the look at what nobody is in."""
     monkeypatch.setattr(redis_connecting, "TRY_EVERY", 0.1)
     monkeypatch.setattr(redis_feed, "LET_GO_EVERY", 0.1)
 
-    async def main() -> None:
-        async with workers(redis_address) as (one, two):
-            trial = Once(RecursionError("odd"), one.store._commands.write_trial)
-            monkeypatch.setattr(one.store._commands, "write_trial", trial)
-            unused = Once(ValueError("odd"), lambda _session_id: False)
-            one.store.is_unused = unused
-            await one.store.create(record())
-            for worker in (one, two):
-                await worker.store.watch("s")
-            with trio.fail_after(60):
-                while trial.calls < 2 or unused.calls < 2:  # noqa: ASYNC110 - they tell nobody
-                    await trio.sleep(0.05)
-            assert failures(one.store) + failures(two.store) >= 2
-            assert await append(one.store) == 1
-            await two.until_heard(1)
-            assert one.store.statistics().reconnects == two.store.statistics().reconnects == 0
-
-    run(main, virtual=False)
+    async with workers(redis_address) as (one, two):
+        trial = Once(RecursionError("odd"), one.store._commands.write_trial)
+        monkeypatch.setattr(one.store._commands, "write_trial", trial)
+        unused = Once(ValueError("odd"), lambda _session_id: False)
+        one.store.is_unused = unused
+        await one.store.create(record())
+        for worker in (one, two):
+            await worker.store.watch("s")
+        with trio.fail_after(60):
+            while trial.calls < 2 or unused.calls < 2:  # noqa: ASYNC110 - they tell nobody
+                await trio.sleep(0.05)
+        assert failures(one.store) + failures(two.store) >= 2
+        assert await append(one.store) == 1
+        await two.until_heard(1)
+        assert one.store.statistics().reconnects == two.store.statistics().reconnects == 0
 
 
-def test_what_redis_cannot_be_told_is_refused_alone(
+@pytest.mark.real_time
+async def test_what_redis_cannot_be_told_is_refused_alone(
     redis_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The messages beside it in the batch are stored, and the connection stays."""
@@ -140,25 +128,22 @@ def test_what_redis_cannot_be_told_is_refused_alone(
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
         return usual(self, session_id, *args, **more)
 
-    async def main() -> None:
-        async with workers(redis_address, count=1) as (worker,):
-            for name in ("s", "odd"):
-                await worker.store.create(record(name))
-            monkeypatch.setattr(SessionCommands, "append", told)
-            refused: list[str] = []
+    async with workers(redis_address, count=1) as (worker,):
+        for name in ("s", "odd"):
+            await worker.store.create(record(name))
+        monkeypatch.setattr(SessionCommands, "append", told)
+        refused: list[str] = []
 
-            async def odd() -> None:
-                with pytest.raises(ProblemError) as caught:
-                    await append(worker.store, "odd")
-                refused.append(caught.value.code)
+        async def odd() -> None:
+            with pytest.raises(ProblemError) as caught:
+                await append(worker.store, "odd")
+            refused.append(caught.value.code)
 
-            with trio.fail_after(60):
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(odd)
-                    nursery.start_soon(append, worker.store)
-                    nursery.start_soon(append, worker.store)
-                assert await append(worker.store) == 3
-            assert refused == ["store_unavailable"]
-            assert worker.store.statistics().reconnects == 0
-
-    run(main, virtual=False)
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(odd)
+                nursery.start_soon(append, worker.store)
+                nursery.start_soon(append, worker.store)
+            assert await append(worker.store) == 3
+        assert refused == ["store_unavailable"]
+        assert worker.store.statistics().reconnects == 0

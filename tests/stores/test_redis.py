@@ -16,400 +16,340 @@ from orch.stores.redis.store import RedisStore
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import Worker, workers
-from tests.fakes.running import run
 from tests.fakes.stores import LIMITS, PARTICIPANT, append, record, running
 
+pytestmark = pytest.mark.real_time
 
-def test_two_workers_never_give_one_offset_to_two_messages(redis_address: str) -> None:
+
+async def test_two_workers_never_give_one_offset_to_two_messages(redis_address: str) -> None:
     """Both append at once; both hear everything once, in the order of the offsets, and the same of each."""
+    async with workers(redis_address) as (a, b):
+        await a.store.create(record())
+        for worker in (a, b):
+            assert await worker.store.watch("s") == record()
+        given: list[int] = []
 
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            await a.store.create(record())
-            for worker in (a, b):
-                assert await worker.store.watch("s") == record()
-            given: list[int] = []
+        async def say(worker: Worker, speaker: int) -> None:
+            for number in range(100):
+                body = b'{"by":%d,"n":%d}' % (speaker, number)
+                given.append(await append(worker.store, body=body))
+                # Whoever appended goes on after it was told of.
+                assert worker.heard[given[-1] - 1].offset == given[-1]
 
-            async def say(worker: Worker, speaker: int) -> None:
-                for number in range(100):
-                    body = b'{"by":%d,"n":%d}' % (speaker, number)
-                    given.append(await append(worker.store, body=body))
-                    # Whoever appended goes on after it was told of.
-                    assert worker.heard[given[-1] - 1].offset == given[-1]
-
-            async with trio.open_nursery() as nursery:
-                for speaker in range(10):
-                    nursery.start_soon(say, (a, b)[speaker % 2], speaker)
-            assert sorted(given) == list(range(1, 1001))
-            for worker in (a, b):
-                await worker.until_heard(1000)
-                assert worker.offsets == list(range(1, 1001))
-            assert [message.frame for message in a.heard] == [message.frame for message in b.heard]
-            kept = await b.store.read("s", after=0, until=1000)
-            assert [message.frame for message in kept] == [message.frame for message in a.heard]
-
-    run(main, virtual=False)
+        async with trio.open_nursery() as nursery:
+            for speaker in range(10):
+                nursery.start_soon(say, (a, b)[speaker % 2], speaker)
+        assert sorted(given) == list(range(1, 1001))
+        for worker in (a, b):
+            await worker.until_heard(1000)
+            assert worker.offsets == list(range(1, 1001))
+        assert [message.frame for message in a.heard] == [message.frame for message in b.heard]
+        kept = await b.store.read("s", after=0, until=1000)
+        assert [message.frame for message in kept] == [message.frame for message in a.heard]
 
 
-def test_whose_message_it_is_is_known_to_the_worker_it_came_through(redis_address: str) -> None:
+async def test_whose_message_it_is_is_known_to_the_worker_it_came_through(redis_address: str) -> None:
     """Sender and ``id`` travel with it, whether as answer, as news or from the history."""
-
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            await a.store.create(record())
-            await b.store.watch("s")
-            origin = Origin("c", "seven")
-            await append(a.store, origin=origin, at=12.5)
-            await b.until_heard(1)
-            assert b.heard[0].origin == origin
-            assert b.heard[0].at == 12.5
-
-    run(main, virtual=False)
+    async with workers(redis_address) as (a, b):
+        await a.store.create(record())
+        await b.store.watch("s")
+        origin = Origin("c", "seven")
+        await append(a.store, origin=origin, at=12.5)
+        await b.until_heard(1)
+        assert b.heard[0].origin == origin
+        assert b.heard[0].at == 12.5
 
 
-def test_a_session_is_watched_from_the_message_on_that_it_was_read_at(redis_address: str) -> None:
+async def test_a_session_is_watched_from_the_message_on_that_it_was_read_at(redis_address: str) -> None:
     """While others append, someone comes: nothing between what was read and what is told of is missing."""
+    async with workers(redis_address) as (a, b):
+        await a.store.create(record())
+        stop = trio.Event()
 
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            await a.store.create(record())
-            stop = trio.Event()
-
-            async def talk() -> None:
-                while not stop.is_set():
-                    await append(a.store)
-
-            async with trio.open_nursery() as nursery:
-                for _ in range(5):
-                    nursery.start_soon(talk)
-                while not a.heard:
-                    await a.changed.wait()
-                begun = await b.store.watch("s")
-                assert begun is not None
-                again = await b.store.watch("s")
-                assert again is not None
-                await b.until_heard(200)
-                stop.set()
-            last = await a.store.load("s")
-            assert last is not None
-            await b.until_heard(last.offset - begun.offset)
-            assert b.offsets == list(range(begun.offset + 1, last.offset + 1))
-            assert again.offset >= begun.offset
-
-    run(main, virtual=False)
-
-
-def test_lost_news_is_read_from_the_history(redis_address: str, shared_redis: RedisServer) -> None:
-    """Published messages go to whoever is connected just then; the others find out and catch up."""
-
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            await a.store.create(record())
-            await b.store.watch("s")
-            for number in range(1, 501):
+        async def talk() -> None:
+            while not stop.is_set():
                 await append(a.store)
-                if number % 100 == 50:
-                    # Every connection that listens, cut by the server.
-                    await trio.to_thread.run_sync(shared_redis.ask, "CLIENT", "KILL", "TYPE", "pubsub")
-            await b.until_heard(500)
-            assert b.offsets == list(range(1, 501))
-            assert b.store.statistics().reconnects >= 1
 
-    run(main, virtual=False)
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(talk)
+            while not a.heard:
+                await a.changed.wait()
+            begun = await b.store.watch("s")
+            assert begun is not None
+            again = await b.store.watch("s")
+            assert again is not None
+            await b.until_heard(200)
+            stop.set()
+        last = await a.store.load("s")
+        assert last is not None
+        await b.until_heard(last.offset - begun.offset)
+        assert b.offsets == list(range(begun.offset + 1, last.offset + 1))
+        assert again.offset >= begun.offset
 
 
-def test_many_sessions_are_listened_to_again(redis_address: str, shared_redis: RedisServer) -> None:
+async def test_lost_news_is_read_from_the_history(redis_address: str, shared_redis: RedisServer) -> None:
+    """Published messages go to whoever is connected just then; the others find out and catch up."""
+    async with workers(redis_address) as (a, b):
+        await a.store.create(record())
+        await b.store.watch("s")
+        for number in range(1, 501):
+            await append(a.store)
+            if number % 100 == 50:
+                # Every connection that listens, cut by the server.
+                await trio.to_thread.run_sync(shared_redis.ask, "CLIENT", "KILL", "TYPE", "pubsub")
+        await b.until_heard(500)
+        assert b.offsets == list(range(1, 501))
+        assert b.store.statistics().reconnects >= 1
+
+
+async def test_many_sessions_are_listened_to_again(redis_address: str, shared_redis: RedisServer) -> None:
     """Wherever in a cluster they lie: one command names the channels of one place only."""
-
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            names = [f"s{number}" for number in range(50)]
-            for name in names:
-                await a.store.create(record(name))
-                await b.store.watch(name)
-            before = b.store.statistics().reconnects
-            await trio.to_thread.run_sync(shared_redis.ask, "CLIENT", "KILL", "TYPE", "pubsub")
-            for name in names:
-                await append(a.store, name)
-            await b.until_heard(50)
-            caught_up = b.store.statistics().caught_up
-            for name in names:
-                await append(a.store, name)
-            await b.until_heard(100)
-            assert sorted(message.session_id for message in b.heard if message.offset == 2) == sorted(names)
-            # The second time they were heard, not read.
-            assert b.store.statistics().caught_up == caught_up
-            assert b.store.statistics().reconnects == before + 1
-
-    run(main, virtual=False)
+    async with workers(redis_address) as (a, b):
+        names = [f"s{number}" for number in range(50)]
+        for name in names:
+            await a.store.create(record(name))
+            await b.store.watch(name)
+        before = b.store.statistics().reconnects
+        await trio.to_thread.run_sync(shared_redis.ask, "CLIENT", "KILL", "TYPE", "pubsub")
+        for name in names:
+            await append(a.store, name)
+        await b.until_heard(50)
+        caught_up = b.store.statistics().caught_up
+        for name in names:
+            await append(a.store, name)
+        await b.until_heard(100)
+        assert sorted(message.session_id for message in b.heard if message.offset == 2) == sorted(names)
+        # The second time they were heard, not read.
+        assert b.store.statistics().caught_up == caught_up
+        assert b.store.statistics().reconnects == before + 1
 
 
-def test_answers_that_are_lost_double_nothing(redis_address: str, shared_redis: RedisServer) -> None:
+async def test_answers_that_are_lost_double_nothing(redis_address: str, shared_redis: RedisServer) -> None:
     """A batch that was not answered is said again, and what of it was done is not done again."""
+    async with workers(redis_address) as (a, b):
+        await a.store.create(record())
+        await b.store.watch("s")
+        given: list[tuple[int, int]] = []
 
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            await a.store.create(record())
-            await b.store.watch("s")
-            given: list[tuple[int, int]] = []
+        async def say(number: int) -> None:
+            ticket = await a.store.begin_append("s", b'{"n":%d}' % number, at=1.0, limits=Limits(10_000, 1e9))
+            given.append((await ticket.wait(), number))
 
-            async def say(number: int) -> None:
-                ticket = await a.store.begin_append(
-                    "s", b'{"n":%d}' % number, at=1.0, limits=Limits(10_000, 1e9)
-                )
-                given.append((await ticket.wait(), number))
+        async def cut() -> None:
+            answered = -1
+            while True:
+                if len(given) > answered:  # on a busy machine, too, something gets through each time
+                    answered = len(given)
+                    await trio.to_thread.run_sync(shared_redis.ask, "CLIENT", "KILL", "TYPE", "normal")
+                await trio.sleep(0.05)
 
-            async def cut() -> None:
-                answered = -1
-                while True:
-                    if len(given) > answered:  # on a busy machine, too, something gets through each time
-                        answered = len(given)
-                        await trio.to_thread.run_sync(shared_redis.ask, "CLIENT", "KILL", "TYPE", "normal")
-                    await trio.sleep(0.05)
-
-            async with trio.open_nursery() as cutting:
-                cutting.start_soon(cut)
-                async with trio.open_nursery() as nursery:
-                    for number in range(3000):
-                        nursery.start_soon(say, number)
-                        if number % 20 == 0:
-                            await trio.sleep(0.005)
-                cutting.cancel_scope.cancel()
-            given.sort()
-            assert [offset for offset, _ in given] == list(range(1, 3001))
-            kept = await b.store.read("s", after=0, until=9999)
-            assert [message.frame for message in kept] == [
-                b'{"n":%d,"offset":%d}' % (number, offset) for offset, number in given
-            ]
-            await b.until_heard(3000)
-            assert b.offsets == list(range(1, 3001))
-            assert a.store.statistics().reconnects >= 2
-
-    run(main, virtual=False)
-
-
-def test_callers_that_are_cancelled_leave_nobody_with_another_s_answer(redis_address: str) -> None:
-    """Cancelled at any moment, a caller takes nothing with it: everyone else gets what is theirs."""
-
-    async def main() -> None:
-        async with workers(redis_address, 1) as (a,):
-            for number in range(50):
-                await a.store.create(record(f"s{number}", config=b"%d" % number))
-            finished = 0
-
-            async def ask(number: int) -> None:
-                nonlocal finished
-                for turn in range(40):
-                    step = (number * 7 + turn) % 11  # 0: cancelled whatever the speed; 10: never
-                    with trio.move_on_after(math.inf if step == 10 else 0.0005 * step):
-                        found = await a.store.load(f"s{number}")
-                        assert found is not None
-                        assert found.config == b"%d" % number
-                        finished += 1
-
+        async with trio.open_nursery() as cutting:
+            cutting.start_soon(cut)
             async with trio.open_nursery() as nursery:
-                for number in range(50):
-                    nursery.start_soon(ask, number)
-            assert 0 < finished < 2000
-            statistics = a.store.statistics()
-            assert (statistics.reconnects, statistics.failures) == (0, 0)
+                for number in range(3000):
+                    nursery.start_soon(say, number)
+                    if number % 20 == 0:
+                        await trio.sleep(0.005)
+            cutting.cancel_scope.cancel()
+        given.sort()
+        assert [offset for offset, _ in given] == list(range(1, 3001))
+        kept = await b.store.read("s", after=0, until=9999)
+        assert [message.frame for message in kept] == [
+            b'{"n":%d,"offset":%d}' % (number, offset) for offset, number in given
+        ]
+        await b.until_heard(3000)
+        assert b.offsets == list(range(1, 3001))
+        assert a.store.statistics().reconnects >= 2
 
-    run(main, virtual=False)
+
+async def test_callers_that_are_cancelled_leave_nobody_with_another_s_answer(redis_address: str) -> None:
+    """Cancelled at any moment, a caller takes nothing with it: everyone else gets what is theirs."""
+    async with workers(redis_address, 1) as (a,):
+        for number in range(50):
+            await a.store.create(record(f"s{number}", config=b"%d" % number))
+        finished = 0
+
+        async def ask(number: int) -> None:
+            nonlocal finished
+            for turn in range(40):
+                step = (number * 7 + turn) % 11  # 0: cancelled whatever the speed; 10: never
+                with trio.move_on_after(math.inf if step == 10 else 0.0005 * step):
+                    found = await a.store.load(f"s{number}")
+                    assert found is not None
+                    assert found.config == b"%d" % number
+                    finished += 1
+
+        async with trio.open_nursery() as nursery:
+            for number in range(50):
+                nursery.start_soon(ask, number)
+        assert 0 < finished < 2000
+        statistics = a.store.statistics()
+        assert (statistics.reconnects, statistics.failures) == (0, 0)
 
 
-def test_what_passes_reaches_the_other_workers_in_the_session(redis_address: str) -> None:
+async def test_what_passes_reaches_the_other_workers_in_the_session(redis_address: str) -> None:
     """Not the one that said it, and none that has nobody there."""
-
-    async def main() -> None:
-        async with workers(redis_address, 3) as (a, b, c):
-            await a.store.create(record())
-            await a.store.create(record("t"))
-            await a.store.watch("s")
-            await b.store.watch("s")
-            await c.store.watch("t")
-            a.store.tell("s", b"\x00 passing\n")
-            a.store.tell("t", b"last")
-            for worker in (b, c):
-                while not worker.told:
-                    await worker.changed.wait()
-            assert (a.told, b.told, c.told) == ([], [("s", b"\x00 passing\n")], [("t", b"last")])
-
-    run(main, virtual=False)
+    async with workers(redis_address, 3) as (a, b, c):
+        await a.store.create(record())
+        await a.store.create(record("t"))
+        await a.store.watch("s")
+        await b.store.watch("s")
+        await c.store.watch("t")
+        a.store.tell("s", b"\x00 passing\n")
+        a.store.tell("t", b"last")
+        for worker in (b, c):
+            while not worker.told:
+                await worker.changed.wait()
+        assert (a.told, b.told, c.told) == ([], [("s", b"\x00 passing\n")], [("t", b"last")])
 
 
-def test_a_session_that_ends_ends_everywhere(redis_address: str) -> None:
+async def test_a_session_that_ends_ends_everywhere(redis_address: str) -> None:
     """Workers with someone in it are told; one that is made under its name afterwards is another one."""
-
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            await a.store.create(record())
-            await b.store.watch("s")
-            assert await a.store.delete(["s"]) == ("s",)
-            await b.until_gone()
-            assert b.gone == ["s"]
-            assert await b.store.watch("s") is None
-            for turn in range(30):
-                await a.store.create(record(epoch=f"e{turn}"))
-                watched = await b.store.watch("s")
-                assert watched is not None
-                assert watched.epoch == f"e{turn}"
-                b.heard.clear()
-                assert await append(a.store) == 1
-                await b.until_heard(1)
-                await a.store.delete(["s"])
-
-    run(main, virtual=False)
+    async with workers(redis_address) as (a, b):
+        await a.store.create(record())
+        await b.store.watch("s")
+        assert await a.store.delete(["s"]) == ("s",)
+        await b.until_gone()
+        assert b.gone == ["s"]
+        assert await b.store.watch("s") is None
+        for turn in range(30):
+            await a.store.create(record(epoch=f"e{turn}"))
+            watched = await b.store.watch("s")
+            assert watched is not None
+            assert watched.epoch == f"e{turn}"
+            b.heard.clear()
+            assert await append(a.store) == 1
+            await b.until_heard(1)
+            await a.store.delete(["s"])
 
 
-def test_a_question_is_answered_by_every_other_worker(redis_address: str) -> None:
+async def test_a_question_is_answered_by_every_other_worker(redis_address: str) -> None:
     """Whoever asks learns what the others say to it, and is told the name of one that has no answer."""
+    async with workers(redis_address, 4) as all_of_them:
+        for number, worker in enumerate(all_of_them):
+            worker.store.on_asked = lambda payload, number=number: b"%d: %s" % (number, payload)
 
-    async def main() -> None:
-        async with workers(redis_address, 4) as all_of_them:
-            for number, worker in enumerate(all_of_them):
-                worker.store.on_asked = lambda payload, number=number: b"%d: %s" % (number, payload)
+        def fail(_: bytes) -> bytes:
+            raise RuntimeError("listener")
 
-            def fail(_: bytes) -> bytes:
-                raise RuntimeError("listener")
-
-            all_of_them[3].store.on_asked = fail
-            asking = all_of_them[0].store
-            answers, missing = await asking.ask(b"hello\nthere", within=10)
-            assert sorted(answers.values()) == [b"1: hello\nthere", b"2: hello\nthere"]
-            assert missing == {all_of_them[3].store.worker}
-            alone = all_of_them[2].store.worker
-            assert await asking.ask(b"you", within=10, only=alone) == ({alone: b"2: you"}, frozenset())
-            assert await asking.ask(b"you", within=10, only="nobody") == ({}, frozenset())
-
-    run(main, virtual=False)
+        all_of_them[3].store.on_asked = fail
+        asking = all_of_them[0].store
+        answers, missing = await asking.ask(b"hello\nthere", within=10)
+        assert sorted(answers.values()) == [b"1: hello\nthere", b"2: hello\nthere"]
+        assert missing == {all_of_them[3].store.worker}
+        alone = all_of_them[2].store.worker
+        assert await asking.ask(b"you", within=10, only=alone) == ({alone: b"2: you"}, frozenset())
+        assert await asking.ask(b"you", within=10, only="nobody") == ({}, frozenset())
 
 
-def test_what_nobody_is_in_is_not_listened_to(redis_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_nobody_is_in_is_not_listened_to(
+    redis_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The hub is asked; what it has let go costs nothing any more, and can be watched anew."""
     monkeypatch.setattr(redis_feed, "LET_GO_EVERY", 0.05)
 
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            asked = trio.Event()
+    async with workers(redis_address) as (a, b):
+        asked = trio.Event()
 
-            def is_unused(session_id: str) -> bool:
-                if session_id == "t":
-                    asked.set()
-                return session_id == "t"
+        def is_unused(session_id: str) -> bool:
+            if session_id == "t":
+                asked.set()
+            return session_id == "t"
 
-            b.store.is_unused = is_unused
-            for name in ("s", "t"):
-                await a.store.create(record(name))
-                await b.store.watch(name)
-            await asked.wait()
-            assert b.store.statistics().watched == 1
-            await append(a.store, "t")
-            await append(a.store, "s")
-            await b.until_heard(1)
-            assert [message.session_id for message in b.heard] == ["s"]
-            again = await b.store.watch("t")
-            assert again is not None
-            assert again.offset == 1
-
-    run(main, virtual=False)
+        b.store.is_unused = is_unused
+        for name in ("s", "t"):
+            await a.store.create(record(name))
+            await b.store.watch(name)
+        await asked.wait()
+        assert b.store.statistics().watched == 1
+        await append(a.store, "t")
+        await append(a.store, "s")
+        await b.until_heard(1)
+        assert [message.session_id for message in b.heard] == ["s"]
+        again = await b.store.watch("t")
+        assert again is not None
+        assert again.offset == 1
 
 
-def test_someone_who_has_heard_more_elsewhere_is_not_taken_for_a_liar(redis_address: str) -> None:
+async def test_someone_who_has_heard_more_elsewhere_is_not_taken_for_a_liar(redis_address: str) -> None:
     """A worker that is asked for an offset it has not heard of yet looks, and knows it then."""
-
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            await a.store.create(record())
-            await b.store.watch("s")
-            tickets = [await a.store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS) for _ in range(200)]
-            assert await tickets[-1].wait() == 200
-            await b.store.reach("s", 200)
-            assert b.offsets == list(range(1, 201))
-            await b.store.reach("s", 999)
-
-    run(main, virtual=False)
+    async with workers(redis_address) as (a, b):
+        await a.store.create(record())
+        await b.store.watch("s")
+        tickets = [await a.store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS) for _ in range(200)]
+        assert await tickets[-1].wait() == 200
+        await b.store.reach("s", 200)
+        assert b.offsets == list(range(1, 201))
+        await b.store.reach("s", 999)
 
 
-def test_sessions_that_no_worker_is_left_to_end_go_by_themselves(
+async def test_sessions_that_no_worker_is_left_to_end_go_by_themselves(
     redis_address: str, shared_redis: RedisServer
 ) -> None:
     """Every key of a session has an end, later than the one the sweep gives it, and use puts it off."""
+    store = RedisStore(redis_address, lifetime=lambda: 1000.0)
+    async with running(store):
+        await store.create(record(), PARTICIPANT)
+        await append(store)
 
-    async def main() -> None:
-        store = RedisStore(redis_address, lifetime=lambda: 1000.0)
-        async with running(store):
-            await store.create(record(), PARTICIPANT)
-            await append(store)
+        def lives(key: str) -> int:
+            return int(shared_redis.ask("TTL", key)[1:].strip())
 
-            def lives(key: str) -> int:
-                return int(shared_redis.ask("TTL", key)[1:].strip())
-
-            for key in ("orch:{s}", "orch:{s}:history", "orch:{s}:participants"):
-                assert 990 < lives(key) <= 1000
-                shared_redis.ask("EXPIRE", key, "50")
-            await store.touch(["s"], 99.0)
-            for key in ("orch:{s}", "orch:{s}:history", "orch:{s}:participants"):
-                assert 990 < lives(key) <= 1000
-
-    run(main, virtual=False)
+        for key in ("orch:{s}", "orch:{s}:history", "orch:{s}:participants"):
+            assert 990 < lives(key) <= 1000
+            shared_redis.ask("EXPIRE", key, "50")
+        await store.touch(["s"], 99.0)
+        for key in ("orch:{s}", "orch:{s}:history", "orch:{s}:participants"):
+            assert 990 < lives(key) <= 1000
 
 
-def test_sessions_from_before_there_were_keys_get_theirs(
+async def test_sessions_from_before_there_were_keys_get_theirs(
     redis_address: str, shared_redis: RedisServer
 ) -> None:
     """Whoever looks first gives a session its keys, and every worker sees the same."""
-
-    async def main() -> None:
-        one, two = RedisStore(redis_address), RedisStore(redis_address)
-        async with running(one), running(two):
-            for name in ("a", "b"):
-                await one.create(record(name))
-                shared_redis.ask("HDEL", f"orch:{{{name}}}", "speak", "read")
-            found = await one.load("a")
-            assert found is not None
-            assert len({found.keys.speak, found.keys.read}) == 2
-            assert len(found.keys.speak) == 22
-            for store in (one, two):
-                assert await store.load("a") == found
-                watched = await store.watch("b")
-                assert watched is not None
-                assert watched.keys.read
-            assert await one.load("none") is None
-
-    run(main, virtual=False)
+    one, two = RedisStore(redis_address), RedisStore(redis_address)
+    async with running(one), running(two):
+        for name in ("a", "b"):
+            await one.create(record(name))
+            shared_redis.ask("HDEL", f"orch:{{{name}}}", "speak", "read")
+        found = await one.load("a")
+        assert found is not None
+        assert len({found.keys.speak, found.keys.read}) == 2
+        assert len(found.keys.speak) == 22
+        for store in (one, two):
+            assert await store.load("a") == found
+            watched = await store.watch("b")
+            assert watched is not None
+            assert watched.keys.read
+        assert await one.load("none") is None
 
 
-def test_an_index_that_is_behind_ends_no_session_that_is_in_use(
+async def test_an_index_that_is_behind_ends_no_session_that_is_in_use(
     redis_address: str, shared_redis: RedisServer
 ) -> None:
     """The index of sessions is written after them: the session itself is asked, and the index mended."""
-
-    async def main() -> None:
-        store = RedisStore(redis_address)
-        async with running(store):
-            await store.create(record("used", last_active=500.0))
-            await store.create(record("idle", last_active=5.0))
-            shared_redis.ask("ZADD", "orch:sessions", "1", "used", "2", "vanished")
-            assert await store.idle(100.0, 10) == ("idle",)
-            assert await store.count() == 2
-            assert [each.session_id for each in await store.newest(5)] == ["used", "idle"]
-
-    run(main, virtual=False)
+    store = RedisStore(redis_address)
+    async with running(store):
+        await store.create(record("used", last_active=500.0))
+        await store.create(record("idle", last_active=5.0))
+        shared_redis.ask("ZADD", "orch:sessions", "1", "used", "2", "vanished")
+        assert await store.idle(100.0, 10) == ("idle",)
+        assert await store.count() == 2
+        assert [each.session_id for each in await store.newest(5)] == ["used", "idle"]
 
 
-def test_keys_of_one_session_lie_together_in_a_cluster(redis_address: str, shared_redis: RedisServer) -> None:
+async def test_keys_of_one_session_lie_together_in_a_cluster(
+    redis_address: str, shared_redis: RedisServer
+) -> None:
     """Everything about a session has its name as the part that a cluster places it by."""
-
-    async def main() -> None:
-        store = RedisStore(redis_address)
-        async with running(store):
-            await store.create(record(), PARTICIPANT)
-            await append(store)
-            await store.delete(["s"])
-            await store.create(record(), PARTICIPANT)
-            await append(store)
-
-    run(main, virtual=False)
+    store = RedisStore(redis_address)
+    async with running(store):
+        await store.create(record(), PARTICIPANT)
+        await append(store)
+        await store.delete(["s"])
+        await store.create(record(), PARTICIPANT)
+        await append(store)
     words = shared_redis.ask("KEYS", "*").decode().split("\r\n")
     found = {word for word in words if word.startswith("orch:")}
     shared = {"orch:sessions", "orch:server_run", "orch:trial"}
@@ -418,22 +358,18 @@ def test_keys_of_one_session_lie_together_in_a_cluster(redis_address: str, share
     assert len(others) == 7
 
 
-def test_thousands_of_sessions_are_made_and_found_in_a_few_trips(redis_address: str) -> None:
+async def test_thousands_of_sessions_are_made_and_found_in_a_few_trips(redis_address: str) -> None:
     """Operations that are asked for at once share their trips to the server."""
-
-    async def main() -> None:
-        store = RedisStore(redis_address)
-        async with running(store):
-            async with trio.open_nursery() as nursery:
-                for number in range(2_000):
-                    nursery.start_soon(store.create, record(f"s{number}"))
-            assert await store.count() == 2_000
-            async with trio.open_nursery() as nursery:
-                for number in range(2_000):
-                    nursery.start_soon(store.load, f"s{number}")
-            assert store.statistics().commits <= 10
-
-    run(main, virtual=False)
+    store = RedisStore(redis_address)
+    async with running(store):
+        async with trio.open_nursery() as nursery:
+            for number in range(2_000):
+                nursery.start_soon(store.create, record(f"s{number}"))
+        assert await store.count() == 2_000
+        async with trio.open_nursery() as nursery:
+            for number in range(2_000):
+                nursery.start_soon(store.load, f"s{number}")
+        assert store.statistics().commits <= 10
 
 
 def test_only_the_store_of_several_workers_is_one() -> None:
@@ -442,21 +378,17 @@ def test_only_the_store_of_several_workers_is_one() -> None:
     assert not isinstance(SqliteStore("unused"), ClusterStore)
 
 
-def test_an_address_that_is_none_is_said() -> None:
+async def test_an_address_that_is_none_is_said() -> None:
     """A wrong scheme is no server that is away."""
-
-    async def main() -> None:
-        store = RedisStore("http://localhost")
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.run)
-            await trio.testing.wait_all_tasks_blocked()
-            assert "http://localhost" in (store.statistics().last_error or "")
-            nursery.cancel_scope.cancel()
-
-    run(main, virtual=False)
+    store = RedisStore("http://localhost")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert "http://localhost" in (store.statistics().last_error or "")
+        nursery.cancel_scope.cancel()
 
 
-def test_a_server_without_sharded_channels_does_as_well(
+async def test_a_server_without_sharded_channels_does_as_well(
     redis_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis 6.2 publishes to all; the worker and the scripts agree on which it is."""
@@ -466,65 +398,53 @@ def test_a_server_without_sharded_channels_does_as_well(
     monkeypatch.setattr("orch.stores.redis.store.load_scripts", lambda: scripts)
     monkeypatch.setattr(Link, "is_sharded", property(lambda _: False))
 
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            await a.store.create(record())
-            await b.store.watch("s")
-            await append(a.store)
-            await b.until_heard(1)
-            a.store.tell("s", b"x")
-            await a.store.delete(["s"])
-            await b.until_gone()
-            assert b.told == [("s", b"x")]
-
-    run(main, virtual=False)
+    async with workers(redis_address) as (a, b):
+        await a.store.create(record())
+        await b.store.watch("s")
+        await append(a.store)
+        await b.until_heard(1)
+        a.store.tell("s", b"x")
+        await a.store.delete(["s"])
+        await b.until_gone()
+        assert b.told == [("s", b"x")]
 
 
-def test_a_question_is_answered_once_however_often_it_is_said(redis_address: str) -> None:
+async def test_a_question_is_answered_once_however_often_it_is_said(redis_address: str) -> None:
     """A batch that is said again after a lost connection does nothing a second time."""
+    async with workers(redis_address) as (a, b):
+        heard: list[bytes] = []
 
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            heard: list[bytes] = []
+        def listen(payload: bytes) -> bytes:
+            heard.append(payload)
+            return b"yes"
 
-            def listen(payload: bytes) -> bytes:
-                heard.append(payload)
-                return b"yes"
-
-            b.store.on_asked = listen
-            asking = b.store._feed.asking
-            said = b"?1 %s\nhello" % a.store.worker.encode()
-            for _ in range(3):
-                asking.heard(said, listen)
-            assert heard == [b"hello"]
-            answers, _ = await a.store.ask(b"again", within=10)
-            assert answers == {b.store.worker: b"yes"}
-
-    run(main, virtual=False)
+        b.store.on_asked = listen
+        asking = b.store._feed.asking
+        said = b"?1 %s\nhello" % a.store.worker.encode()
+        for _ in range(3):
+            asking.heard(said, listen)
+        assert heard == [b"hello"]
+        answers, _ = await a.store.ask(b"again", within=10)
+        assert answers == {b.store.worker: b"yes"}
 
 
-def test_an_answer_that_is_too_long_is_none(redis_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_is_too_long_is_none(
+    redis_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever asks learns that there is no answer from that worker, rather than holding it."""
     monkeypatch.setattr(redis_asking, "ANSWER_BYTES", 10)
 
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            b.store.on_asked = lambda payload: payload * 4
-            assert (await a.store.ask(b"ab", within=10)).answers == {b.store.worker: b"abababab"}
-            assert await a.store.ask(b"abc", within=10) == ({}, frozenset({b.store.worker}))
-
-    run(main, virtual=False)
+    async with workers(redis_address) as (a, b):
+        b.store.on_asked = lambda payload: payload * 4
+        assert (await a.store.ask(b"ab", within=10)).answers == {b.store.worker: b"abababab"}
+        assert await a.store.ask(b"abc", within=10) == ({}, frozenset({b.store.worker}))
 
 
-def test_what_operators_have_changed_is_kept_once_for_each_revision(redis_address: str) -> None:
+async def test_what_operators_have_changed_is_kept_once_for_each_revision(redis_address: str) -> None:
     """Of two changes on top of the same revision only one is kept; the other has to be made anew."""
-
-    async def main() -> None:
-        async with workers(redis_address) as (a, b):
-            known = await a.store.settings()
-            kept = KeptSettings(known.revision + 1, b'{"x":1}')
-            assert await a.store.keep_settings(known.revision, kept)
-            assert not await b.store.keep_settings(known.revision, KeptSettings(known.revision + 1, b"{}"))
-            assert await b.store.settings() == kept
-
-    run(main, virtual=False)
+    async with workers(redis_address) as (a, b):
+        known = await a.store.settings()
+        kept = KeptSettings(known.revision + 1, b'{"x":1}')
+        assert await a.store.keep_settings(known.revision, kept)
+        assert not await b.store.keep_settings(known.revision, KeptSettings(known.revision + 1, b"{}"))
+        assert await b.store.settings() == kept

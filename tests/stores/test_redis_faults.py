@@ -10,12 +10,11 @@ from orch.problems import ProblemError
 from orch.stores.history import Limits
 from orch.stores.redis import pipeline as redis_pipeline
 from orch.stores.redis.store import RedisStore
-from tests.fakes.redis import RedisServer, redis_server
+from tests.fakes.redis import redis_server
 from tests.fakes.redis_workers import Worker, workers
-from tests.fakes.running import run
 from tests.fakes.stores import LIMITS, append, record, running
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
 FEW = Limits(messages=3, seconds=1e9)
 
@@ -53,10 +52,9 @@ class Talk:
             assert listener.offsets == list(range(1, last + 1))
 
 
-def test_redis_killed_and_started_again_under_load_loses_nothing(tmp_path: Path) -> None:
+async def test_redis_killed_and_started_again_under_load_loses_nothing(tmp_path: Path) -> None:
     """Those who speak wait, and what they were told is kept is kept; those who listen miss nothing."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         async with workers(server.url) as (a, b):
             states: list[bool] = []
             a.store.on_state = states.append
@@ -78,14 +76,10 @@ def test_redis_killed_and_started_again_under_load_loses_nothing(tmp_path: Path)
             assert states == [False, True]
             assert a.store.statistics().reconnects == 1
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_redis_that_hangs_for_seconds_loses_nothing(tmp_path: Path) -> None:
+async def test_redis_that_hangs_for_seconds_loses_nothing(tmp_path: Path) -> None:
     """A stopped process keeps its connections open: everybody waits, nobody is refused."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         async with workers(server.url) as (a, b):
             await a.store.create(record())
             await b.store.watch("s")
@@ -101,17 +95,14 @@ def test_redis_that_hangs_for_seconds_loses_nothing(tmp_path: Path) -> None:
             assert len(talk.given) == 1000
             assert a.store.statistics().failures == 0
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_a_server_that_stays_away_refuses_in_time_and_is_found_again(
+async def test_a_server_that_stays_away_refuses_in_time_and_is_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits longer than ``PATIENCE``; the statistics say what is the matter, without the password."""
     monkeypatch.setattr(redis_pipeline, "PATIENCE", 0.3)
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
             await a.store.create(record())
             server.kill()
@@ -130,14 +121,12 @@ def test_a_server_that_stays_away_refuses_in_time_and_is_found_again(
             # What was refused was not kept behind its sender's back.
             assert await append(a.store) == 1
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_a_store_that_begins_before_its_server_waits_for_it(tmp_path: Path) -> None:
+async def test_a_store_that_begins_before_its_server_waits_for_it(tmp_path: Path) -> None:
     """Started together, in whatever order, they find each other."""
+    with redis_server(tmp_path) as server:
+        server.kill()
 
-    async def main(server: RedisServer) -> None:
         store = RedisStore(server.url)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, server.start)
@@ -146,15 +135,10 @@ def test_a_store_that_begins_before_its_server_waits_for_it(tmp_path: Path) -> N
             assert await store.create(record())
             nursery.cancel_scope.cancel()
 
-    with redis_server(tmp_path) as server:
-        server.kill()
-        run(main, server, virtual=False)
 
-
-def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
+async def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
     """The operator reads what is wrong, in the statistics and the log."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path, "--requirepass", "right") as server:
         store = RedisStore(server.url.replace("//", "//:wrong-secret@"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.run)
@@ -164,14 +148,10 @@ def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
         assert "user or password is wrong" in last_error
         assert "wrong-secret" not in last_error
 
-    with redis_server(tmp_path, "--requirepass", "right") as server:
-        run(main, server, virtual=False)
 
-
-def test_without_a_log_of_its_own_a_server_that_starts_anew_renews_the_epochs(tmp_path: Path) -> None:
+async def test_without_a_log_of_its_own_a_server_that_starts_anew_renews_the_epochs(tmp_path: Path) -> None:
     """It came back with less than it had answered: no recovery pretends otherwise, and members are let go."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path, "--appendonly", "no") as server:
         async with workers(server.url, 1) as (a,):
             await a.store.create(record())
             await a.store.create(record("t"))
@@ -188,14 +168,10 @@ def test_without_a_log_of_its_own_a_server_that_starts_anew_renews_the_epochs(tm
                 assert session is not None
                 assert session.epoch != "e"
 
-    with redis_server(tmp_path, "--appendonly", "no") as server:
-        run(main, server, virtual=False)
 
-
-def test_an_offset_that_was_given_is_never_given_again(tmp_path: Path) -> None:
+async def test_an_offset_that_was_given_is_never_given_again(tmp_path: Path) -> None:
     """Where the server has forgotten the newest messages and someone here has heard them, it is told."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         a, b = Worker(server.url), Worker(server.url)
         async with running(a.store):
             await a.store.create(record())
@@ -213,14 +189,10 @@ def test_an_offset_that_was_given_is_never_given_again(tmp_path: Path) -> None:
                 assert b.offsets == list(range(1, 12))
                 assert [each.offset for each in await a.store.read("s", after=0, until=99)] == [11]
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_a_branch_that_is_started_again_catches_up(tmp_path: Path) -> None:
+async def test_a_branch_that_is_started_again_catches_up(tmp_path: Path) -> None:
     """What was said while the store of this worker did not run is told of when it does."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         a, b = Worker(server.url), Worker(server.url)
         async with running(a.store):
             await a.store.create(record())
@@ -234,14 +206,10 @@ def test_a_branch_that_is_started_again_catches_up(tmp_path: Path) -> None:
                 await b.until_heard(11)
                 assert b.offsets == list(range(1, 12))
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_who_has_missed_more_than_is_kept_is_not_left_to_believe_otherwise(tmp_path: Path) -> None:
+async def test_who_has_missed_more_than_is_kept_is_not_left_to_believe_otherwise(tmp_path: Path) -> None:
     """The session is over for those here: they join anew and see that there is a gap."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         a, b = Worker(server.url), Worker(server.url)
         async with running(a.store):
             await a.store.create(record())
@@ -257,28 +225,20 @@ def test_who_has_missed_more_than_is_kept_is_not_left_to_believe_otherwise(tmp_p
                 assert again is not None
                 assert again.offset == 10
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_scripts_that_the_server_has_forgotten_are_given_to_it_again(tmp_path: Path) -> None:
+async def test_scripts_that_the_server_has_forgotten_are_given_to_it_again(tmp_path: Path) -> None:
     """``SCRIPT FLUSH`` by an operator costs a reconnect, no request."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
             await a.store.create(record())
             assert server.ask("SCRIPT", "FLUSH") == b"+OK\r\n"
             assert await append(a.store) == 1
             assert a.store.statistics().reconnects == 1
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_a_full_server_refuses_what_is_new_and_nothing_else(tmp_path: Path) -> None:
+async def test_a_full_server_refuses_what_is_new_and_nothing_else(tmp_path: Path) -> None:
     """Out of memory is said at once, and what is kept can be read."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
             await a.store.create(record())
             assert await append(a.store) == 1
@@ -289,6 +249,3 @@ def test_a_full_server_refuses_what_is_new_and_nothing_else(tmp_path: Path) -> N
             assert len(await a.store.read("s", after=0, until=9)) == 1
             server.ask("CONFIG", "SET", "maxmemory", "0")
             assert await append(a.store) == 2
-
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)

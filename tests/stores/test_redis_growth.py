@@ -8,7 +8,6 @@ import pytest
 from orch.stores.history import Limits
 from tests.fakes.redis import redis_server
 from tests.fakes.redis_workers import workers
-from tests.fakes.running import run
 from tests.fakes.stores import record
 
 pytestmark = pytest.mark.process
@@ -37,25 +36,24 @@ def left_behind(port: int) -> list[int]:
     return [int(each[1:]) for each in answer.split(b"\r\n")[1:4]]
 
 
-def test_what_is_left_of_many_sessions_that_have_ended_goes_within_half_a_minute(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_what_is_left_of_many_sessions_that_have_ended_goes_within_half_a_minute(
+    tmp_path: Path,
+) -> None:
     """Two marks each at most, so that a repeated request is recognised; hardly anything stays for good."""
     with redis_server(tmp_path / "redis") as server:
-
-        async def main() -> None:
-            async with workers(server.url, 1) as (worker,):
-                names = [f"s{number}" for number in range(SESSIONS)]
-                for name in names:
-                    await worker.store.create(record(name))
-                    ticket = await worker.store.begin_append(
-                        name, b'{"type":"m"}', at=1.0, limits=Limits(messages=10, seconds=60)
-                    )
-                    await ticket.wait()
-                assert len(await worker.store.delete(names)) == SESSIONS
-                assert await worker.store.count() == 0
-                left, longest, for_good = left_behind(server.port)
-                assert left <= 3 * SESSIONS + 10
-                assert for_good <= 5
-                # The key of the trial whether the server takes writes is the service's, not a session's.
-                assert longest <= 2 * SOON
-
-        run(main, virtual=False)
+        async with workers(server.url, 1) as (worker,):
+            names = [f"s{number}" for number in range(SESSIONS)]
+            for name in names:
+                await worker.store.create(record(name))
+                ticket = await worker.store.begin_append(
+                    name, b'{"type":"m"}', at=1.0, limits=Limits(messages=10, seconds=60)
+                )
+                await ticket.wait()
+            assert len(await worker.store.delete(names)) == SESSIONS
+            assert await worker.store.count() == 0
+            left, longest, for_good = left_behind(server.port)
+            assert left <= 3 * SESSIONS + 10
+            assert for_good <= 5
+            # The key of the trial whether the server takes writes is the service's, not a session's.
+            assert longest <= 2 * SOON

@@ -12,8 +12,9 @@ from orch.stores.records import KeptSettings
 from orch.stores.redis.keys import channel, keys
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers
-from tests.fakes.running import run
 from tests.fakes.stores import PARTICIPANT, append, record
+
+pytestmark = pytest.mark.real_time
 
 
 def _flushed(server: RedisServer) -> RedisServer:
@@ -42,32 +43,28 @@ def _publish(server: RedisServer, data: str) -> None:
         "",
     ],
 )
-def test_what_anyone_publishes_on_a_sessions_channel_costs_it_nothing(
+async def test_what_anyone_publishes_on_a_sessions_channel_costs_it_nothing(
     lone_redis: RedisServer, data: str
 ) -> None:
     """The history stays, nobody is sent away, and the next message gets the next offset and is delivered."""
-
-    async def main() -> None:
-        server = _flushed(lone_redis)
-        async with workers(server.url) as (a, b):
-            await a.store.create(record())
-            for worker in (a, b):
-                await worker.store.watch("s")
-            for _ in range(3):
-                await append(a.store)
-            _publish(server, data)
-            await trio.sleep(0.2)
-            assert await append(a.store, body=b'{"a":4}') == 4
-            assert await append(b.store, body=b'{"a":5}') == 5
-            kept = await b.store.read("s", after=0, until=9)
-            assert [each.offset for each in kept] == [1, 2, 3, 4, 5]
-            assert kept[3].frame == b'{"a":4,"offset":4}'
-            with trio.fail_after(60):
-                await b.until_heard(5)
-            assert b.offsets == [1, 2, 3, 4, 5]
-            assert (a.gone, b.gone) == ([], [])
-
-    run(main, virtual=False, limit=60)
+    server = _flushed(lone_redis)
+    async with workers(server.url) as (a, b):
+        await a.store.create(record())
+        for worker in (a, b):
+            await worker.store.watch("s")
+        for _ in range(3):
+            await append(a.store)
+        _publish(server, data)
+        await trio.sleep(0.2)
+        assert await append(a.store, body=b'{"a":4}') == 4
+        assert await append(b.store, body=b'{"a":5}') == 5
+        kept = await b.store.read("s", after=0, until=9)
+        assert [each.offset for each in kept] == [1, 2, 3, 4, 5]
+        assert kept[3].frame == b'{"a":4,"offset":4}'
+        with trio.fail_after(60):
+            await b.until_heard(5)
+        assert b.offsets == [1, 2, 3, 4, 5]
+        assert (a.gone, b.gone) == ([], [])
 
 
 Ask = Callable[[Any], Awaitable[Any]]
@@ -95,107 +92,91 @@ SPOILED = [
 
 
 @pytest.mark.parametrize(("command", "ask"), SPOILED)
-def test_what_cannot_be_read_fails_whoever_asks_for_it_and_nobody_else(
+async def test_what_cannot_be_read_fails_whoever_asks_for_it_and_nobody_else(
     lone_redis: RedisServer, command: tuple[str | bytes, ...], ask: Ask
 ) -> None:
     """The error names the key and says who has to act; others in the same batch are served meanwhile."""
+    server = _flushed(lone_redis)
+    async with workers(server.url, 1) as (a,):
+        await a.store.create(record("bad"), PARTICIPANT)
+        await a.store.create(record("good"), PARTICIPANT)
+        key = command[1] if isinstance(command[1], str) else command[1].decode()
+        if command[0] == "SET":
+            _say(server, "DEL", key)
+        _say(server, *command)
+        failed: list[ProblemError] = []
 
-    async def main() -> None:
-        server = _flushed(lone_redis)
-        async with workers(server.url, 1) as (a,):
-            await a.store.create(record("bad"), PARTICIPANT)
-            await a.store.create(record("good"), PARTICIPANT)
-            key = command[1] if isinstance(command[1], str) else command[1].decode()
-            if command[0] == "SET":
-                _say(server, "DEL", key)
-            _say(server, *command)
-            failed: list[ProblemError] = []
+        async def try_it() -> None:
+            with pytest.raises(ProblemError) as caught:
+                await ask(a.store)
+            failed.append(caught.value)
 
-            async def try_it() -> None:
-                with pytest.raises(ProblemError) as caught:
-                    await ask(a.store)
-                failed.append(caught.value)
-
-            with trio.fail_after(60):
-                async with trio.open_nursery() as nursery:
-                    for _ in range(3):
-                        nursery.start_soon(try_it)
-                        nursery.start_soon(append, a.store, "good")
-            for problem in failed:
-                assert key in problem.detail
-                assert "operator" in problem.detail
-                assert "again soon" not in problem.detail
-            assert [each.offset for each in await a.store.read("good", after=0, until=9)] == [1, 2, 3]
-            assert a.store.statistics().reconnects == 0
-            standing = a.store.standing()
-            assert standing.state == "healthy"
-            assert any(key in each for each in standing.cautions)
-
-    run(main, virtual=False, limit=60)
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(try_it)
+                    nursery.start_soon(append, a.store, "good")
+        for problem in failed:
+            assert key in problem.detail
+            assert "operator" in problem.detail
+            assert "again soon" not in problem.detail
+        assert [each.offset for each in await a.store.read("good", after=0, until=9)] == [1, 2, 3]
+        assert a.store.statistics().reconnects == 0
+        standing = a.store.standing()
+        assert standing.state == "healthy"
+        assert any(key in each for each in standing.cautions)
     _flushed(lone_redis)
 
 
-def test_one_spoiled_session_hides_no_other(lone_redis: RedisServer) -> None:
+async def test_one_spoiled_session_hides_no_other(lone_redis: RedisServer) -> None:
     """Lists, sweeps and signs of life go on with the others; a participant of another version is skipped."""
-
-    async def main() -> None:
-        server = _flushed(lone_redis)
-        async with workers(server.url, 1) as (a,):
-            for name in ("one", "two", "three"):
-                await a.store.create(record(name), PARTICIPANT)
-            _say(server, "HSET", keys("two").session, "offset", "abc")
-            _say(server, "ZADD", "orch:sessions", "10", b"\xff\xfe")
-            _say(server, "HSET", keys("one").participants, "new", '["A","newrole",[],"",1]')
-            _say(server, "SET", keys("four").session, "x")
-            _say(server, "ZADD", "orch:sessions", "10", "four")
-            assert {each.session_id for each in await a.store.newest(10)} == {"one", "three"}
-            await a.store.touch(["one", "two", "three", "four"], 50.0)
-            assert await a.store.thin_out("one", frozenset(), 60.0) == 0
-            found = await a.store.load("one")
-            assert found is not None
-            assert found.last_active == 50.0
-            assert set(await a.store.delete(["one", "two", "three", "four"])) == {"one", "two", "three"}
-
-    run(main, virtual=False, limit=60)
+    server = _flushed(lone_redis)
+    async with workers(server.url, 1) as (a,):
+        for name in ("one", "two", "three"):
+            await a.store.create(record(name), PARTICIPANT)
+        _say(server, "HSET", keys("two").session, "offset", "abc")
+        _say(server, "ZADD", "orch:sessions", "10", b"\xff\xfe")
+        _say(server, "HSET", keys("one").participants, "new", '["A","newrole",[],"",1]')
+        _say(server, "SET", keys("four").session, "x")
+        _say(server, "ZADD", "orch:sessions", "10", "four")
+        assert {each.session_id for each in await a.store.newest(10)} == {"one", "three"}
+        await a.store.touch(["one", "two", "three", "four"], 50.0)
+        assert await a.store.thin_out("one", frozenset(), 60.0) == 0
+        found = await a.store.load("one")
+        assert found is not None
+        assert found.last_active == 50.0
+        assert set(await a.store.delete(["one", "two", "three", "four"])) == {"one", "two", "three"}
     _flushed(lone_redis)
 
 
-def test_a_listener_that_is_no_worker_does_not_stop_the_store(lone_redis: RedisServer) -> None:
+async def test_a_listener_that_is_no_worker_does_not_stop_the_store(lone_redis: RedisServer) -> None:
     """Its name need not be text."""
-
-    async def main() -> None:
-        server = _flushed(lone_redis)
-        async with workers(server.url) as (a, b):
-            b.store.on_asked = lambda question: question
-            stream = await trio.open_tcp_stream("127.0.0.1", server.port)
-            name = b"orch:worker:\xff\xfe"
-            await stream.send_all(b"*2\r\n$9\r\nSUBSCRIBE\r\n$%d\r\n%s\r\n" % (len(name), name))
-            await stream.receive_some()
-            asked = await a.store.ask(b"?", within=60)
-            assert (dict(asked.answers), asked.missing) == ({b.store.worker: b"?"}, frozenset())
-            await stream.aclose()
-
-    run(main, virtual=False, limit=60)
+    server = _flushed(lone_redis)
+    async with workers(server.url) as (a, b):
+        b.store.on_asked = lambda question: question
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        name = b"orch:worker:\xff\xfe"
+        await stream.send_all(b"*2\r\n$9\r\nSUBSCRIBE\r\n$%d\r\n%s\r\n" % (len(name), name))
+        await stream.receive_some()
+        asked = await a.store.ask(b"?", within=60)
+        assert (dict(asked.answers), asked.missing) == ({b.store.worker: b"?"}, frozenset())
+        await stream.aclose()
 
 
 @pytest.mark.parametrize("head", [b"?\xff \xff", b"?9 nobody", b"!1", b"", b"?"])
-def test_what_anyone_publishes_on_the_workers_channel_changes_nothing(
+async def test_what_anyone_publishes_on_the_workers_channel_changes_nothing(
     lone_redis: RedisServer, head: bytes
 ) -> None:
     """Questions and answers go on."""
-
-    async def main() -> None:
-        server = _flushed(lone_redis)
-        async with workers(server.url) as (a, b):
-            b.store.on_asked = lambda question: question
-            assert await a.store.keep_settings(0, KeptSettings(1, b"{}"))
-            _say(server, "PUBLISH", "orch:control", head + b"\nsettings\n[9,{}]")
-            _say(server, "PUBLISH", "orch:worker:" + a.store.worker, head + b"\n\xff")
-            asked = await a.store.ask(b"?", within=60)
-            assert dict(asked.answers) == {b.store.worker: b"?"}
-            assert await b.store.settings() == KeptSettings(1, b"{}")
-
-    run(main, virtual=False, limit=60)
+    server = _flushed(lone_redis)
+    async with workers(server.url) as (a, b):
+        b.store.on_asked = lambda question: question
+        assert await a.store.keep_settings(0, KeptSettings(1, b"{}"))
+        _say(server, "PUBLISH", "orch:control", head + b"\nsettings\n[9,{}]")
+        _say(server, "PUBLISH", "orch:worker:" + a.store.worker, head + b"\n\xff")
+        asked = await a.store.ask(b"?", within=60)
+        assert dict(asked.answers) == {b.store.worker: b"?"}
+        assert await b.store.settings() == KeptSettings(1, b"{}")
 
 
 def _say(server: RedisServer, *words: str | bytes) -> None:
@@ -207,21 +188,17 @@ def _say(server: RedisServer, *words: str | bytes) -> None:
         assert not connection.recv(65536).startswith(b"-")
 
 
-def test_whoever_listens_and_never_answers_is_soon_not_waited_for(lone_redis: RedisServer) -> None:
+async def test_whoever_listens_and_never_answers_is_soon_not_waited_for(lone_redis: RedisServer) -> None:
     """It is named as missing each time, and costs two questions their whole time, not every one."""
-
-    async def main() -> None:
-        server = _flushed(lone_redis)
-        async with workers(server.url) as (a, b):
-            b.store.on_asked = lambda question: question
-            stream = await trio.open_tcp_stream("127.0.0.1", server.port)
-            await stream.send_all(b"SUBSCRIBE orch:worker:nobody\r\n")
-            await stream.receive_some()
-            for _ in range(2):
-                await a.store.ask(b"?", within=2)  # enough for the one that does answer
-            with trio.fail_after(60):
-                asked = await a.store.ask(b"?", within=600)
-            assert asked.missing == {"nobody"}
-            await stream.aclose()
-
-    run(main, virtual=False, limit=60)
+    server = _flushed(lone_redis)
+    async with workers(server.url) as (a, b):
+        b.store.on_asked = lambda question: question
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        await stream.send_all(b"SUBSCRIBE orch:worker:nobody\r\n")
+        await stream.receive_some()
+        for _ in range(2):
+            await a.store.ask(b"?", within=2)  # enough for the one that does answer
+        with trio.fail_after(60):
+            asked = await a.store.ask(b"?", within=600)
+        assert asked.missing == {"nobody"}
+        await stream.aclose()

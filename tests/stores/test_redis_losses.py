@@ -11,8 +11,9 @@ from orch.stores.redis import connector as redis_connecting
 from orch.stores.redis import feed as redis_feed
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import workers
-from tests.fakes.running import run
 from tests.fakes.stores import PARTICIPANT, append, record
+
+pytestmark = pytest.mark.real_time
 
 
 @pytest.fixture
@@ -22,178 +23,148 @@ def redis(lone_redis: RedisServer) -> RedisServer:
     return lone_redis
 
 
-def test_who_is_in_a_session_that_was_flushed_is_told(redis: RedisServer) -> None:
+async def test_who_is_in_a_session_that_was_flushed_is_told(redis: RedisServer) -> None:
     """As soon as anyone says something there, or notes that it is in use."""
-
-    async def main() -> None:
-        async with workers(redis.url) as (a, b):
-            for name in ("s", "t"):
-                await a.store.create(record(name))
-                await a.store.watch(name)
-            redis.ask("FLUSHALL")
-            with pytest.raises(ProblemError) as caught:
-                await append(a.store, "s")
-            assert caught.value.code == "unknown_session"
-            await a.until_gone()
-            assert a.gone == ["s"]
-            await a.store.touch(["t"], 99.0)
-            while a.gone != ["s", "t"]:
-                await a.changed.wait()
-            assert b.gone == []
-
-    run(main, virtual=False)
+    async with workers(redis.url) as (a, b):
+        for name in ("s", "t"):
+            await a.store.create(record(name))
+            await a.store.watch(name)
+        redis.ask("FLUSHALL")
+        with pytest.raises(ProblemError) as caught:
+            await append(a.store, "s")
+        assert caught.value.code == "unknown_session"
+        await a.until_gone()
+        assert a.gone == ["s"]
+        await a.store.touch(["t"], 99.0)
+        while a.gone != ["s", "t"]:
+            await a.changed.wait()
+        assert b.gone == []
 
 
-def test_who_listens_in_a_session_that_was_flushed_is_told(
+async def test_who_listens_in_a_session_that_was_flushed_is_told(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when nobody says anything; of another session of its name they hear nothing."""
     monkeypatch.setattr(redis_feed, "AUDIT_EVERY", 0.2)
 
-    async def main() -> None:
-        async with workers(redis.url) as (a, b):
-            await a.store.create(record())
-            await b.store.watch("s")
-            for _ in range(3):
-                await append(a.store)
-            await b.until_heard(3)
-            redis.ask("FLUSHALL")
-            await a.store.create(record(epoch="another"))
+    async with workers(redis.url) as (a, b):
+        await a.store.create(record())
+        await b.store.watch("s")
+        for _ in range(3):
             await append(a.store)
-            await b.until_gone()
-            assert b.offsets == [1, 2, 3]
-            again = await b.store.watch("s")
-            assert again is not None
-            assert (again.epoch, again.offset) == ("another", 1)
+        await b.until_heard(3)
+        redis.ask("FLUSHALL")
+        await a.store.create(record(epoch="another"))
+        await append(a.store)
+        await b.until_gone()
+        assert b.offsets == [1, 2, 3]
+        again = await b.store.watch("s")
+        assert again is not None
+        assert (again.epoch, again.offset) == ("another", 1)
 
-    run(main, virtual=False)
 
-
-def test_sessions_made_since_a_flush_are_not_renewed(
+async def test_sessions_made_since_a_flush_are_not_renewed(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the same server all along, though it was made to forget that as well."""
     monkeypatch.setattr(redis_connecting, "TRY_EVERY", 0.05)
 
-    async def main() -> None:
-        async with workers(redis.url, 1) as (a,):
-            redis.ask("FLUSHALL")
-            await a.store.create(record())
-            while redis.ask("EXISTS", "orch:server_run") != b":1\r\n":  # noqa: ASYNC110 - nobody is told
-                await trio.sleep(0.02)
-            redis.ask("CLIENT", "KILL", "TYPE", "normal")
-            while not a.store.statistics().reconnects:  # noqa: ASYNC110 - nobody is told
-                await trio.sleep(0.02)
-            assert await a.store.load("s") == record()
-
-    run(main, virtual=False)
+    async with workers(redis.url, 1) as (a,):
+        redis.ask("FLUSHALL")
+        await a.store.create(record())
+        while redis.ask("EXISTS", "orch:server_run") != b":1\r\n":  # noqa: ASYNC110 - nobody is told
+            await trio.sleep(0.02)
+        redis.ask("CLIENT", "KILL", "TYPE", "normal")
+        while not a.store.statistics().reconnects:  # noqa: ASYNC110 - nobody is told
+            await trio.sleep(0.02)
+        assert await a.store.load("s") == record()
 
 
-def test_a_session_whose_history_was_evicted_goes_on(redis: RedisServer) -> None:
+async def test_a_session_whose_history_was_evicted_goes_on(redis: RedisServer) -> None:
     """Its offsets go on; what is kept is what came since, all of it that the limits allow."""
     few = Limits(messages=3, seconds=1e9)
 
-    async def main() -> None:
-        async with workers(redis.url, 1) as (a,):
-            await a.store.create(record())
-            for _ in range(3):
-                await append(a.store, limits=few)
-            redis.ask("DEL", "orch:{s}:history")
-            kept: list[list[int]] = []
-            for _ in range(4):
-                await append(a.store, limits=few)
-                kept.append([message.offset for message in await a.store.read("s", after=0, until=99)])
-            assert kept == [[4], [4, 5], [4, 5, 6], [5, 6, 7]]
-
-    run(main, virtual=False)
+    async with workers(redis.url, 1) as (a,):
+        await a.store.create(record())
+        for _ in range(3):
+            await append(a.store, limits=few)
+        redis.ask("DEL", "orch:{s}:history")
+        kept: list[list[int]] = []
+        for _ in range(4):
+            await append(a.store, limits=few)
+            kept.append([message.offset for message in await a.store.read("s", after=0, until=99)])
+        assert kept == [[4], [4, 5], [4, 5, 6], [5, 6, 7]]
 
 
-def test_a_session_that_was_evicted_leaves_nothing_to_the_next_of_its_name(redis: RedisServer) -> None:
+async def test_a_session_that_was_evicted_leaves_nothing_to_the_next_of_its_name(redis: RedisServer) -> None:
     """Neither its messages nor those who might return to it."""
-
-    async def main() -> None:
-        async with workers(redis.url, 1) as (a,):
-            await a.store.create(record(), PARTICIPANT)
-            for _ in range(3):
-                await append(a.store)
-            redis.ask("DEL", "orch:{s}")
-            assert await a.store.create(record(epoch="another"))
-            assert await a.store.participant("s", PARTICIPANT.participant_id) is None
-            assert await append(a.store) == 1
-            assert [message.offset for message in await a.store.read("s", after=0, until=99)] == [1]
-
-    run(main, virtual=False)
+    async with workers(redis.url, 1) as (a,):
+        await a.store.create(record(), PARTICIPANT)
+        for _ in range(3):
+            await append(a.store)
+        redis.ask("DEL", "orch:{s}")
+        assert await a.store.create(record(epoch="another"))
+        assert await a.store.participant("s", PARTICIPANT.participant_id) is None
+        assert await append(a.store) == 1
+        assert [message.offset for message in await a.store.read("s", after=0, until=99)] == [1]
 
 
-def test_an_index_that_was_evicted_comes_back_with_use(redis: RedisServer) -> None:
+async def test_an_index_that_was_evicted_comes_back_with_use(redis: RedisServer) -> None:
     """Sessions are listed and swept again once someone has noted that they are in use."""
-
-    async def main() -> None:
-        async with workers(redis.url, 1) as (a,):
-            await a.store.create(record())
-            redis.ask("DEL", "orch:sessions")
-            assert await a.store.count() == 0
-            await a.store.touch(["s", "none"], 20.0)
-            assert [each.session_id for each in await a.store.newest(9)] == ["s"]
-
-    run(main, virtual=False)
+    async with workers(redis.url, 1) as (a,):
+        await a.store.create(record())
+        redis.ask("DEL", "orch:sessions")
+        assert await a.store.count() == 0
+        await a.store.touch(["s", "none"], 20.0)
+        assert [each.session_id for each in await a.store.newest(9)] == ["s"]
 
 
-def test_what_is_told_in_another_database_is_not_heard(redis: RedisServer) -> None:
+async def test_what_is_told_in_another_database_is_not_heard(redis: RedisServer) -> None:
     """Two services may share a server: publishing knows no databases, so the channels do."""
-
-    async def main() -> None:
-        async with workers(redis.url + "/1") as (one, mate), workers(redis.url, 1) as (other,):
-            for worker in (one, other):
-                await worker.store.create(record())
-            for worker in (mate, other):
-                await worker.store.watch("s")
-                worker.store.on_asked = lambda _: b"here"
-            await append(one.store, body=b'{"n":1}')
-            one.store.tell("s", b"passing")
-            await mate.until_heard(1)
-            while not mate.told:
-                await mate.changed.wait()
-            answers = await one.store.ask(b"?", within=5.0)
-            assert (list(answers.answers), answers.missing) == ([mate.store.worker], frozenset())
-            assert await append(other.store, body=b'{"n":2}') == 1
-            assert [message.frame for message in other.heard] == [b'{"n":2,"offset":1}']
-            assert other.told == []
-
-    run(main, virtual=False)
+    async with workers(redis.url + "/1") as (one, mate), workers(redis.url, 1) as (other,):
+        for worker in (one, other):
+            await worker.store.create(record())
+        for worker in (mate, other):
+            await worker.store.watch("s")
+            worker.store.on_asked = lambda _: b"here"
+        await append(one.store, body=b'{"n":1}')
+        one.store.tell("s", b"passing")
+        await mate.until_heard(1)
+        while not mate.told:
+            await mate.changed.wait()
+        answers = await one.store.ask(b"?", within=5.0)
+        assert (list(answers.answers), answers.missing) == ([mate.store.worker], frozenset())
+        assert await append(other.store, body=b'{"n":2}') == 1
+        assert [message.frame for message in other.heard] == [b'{"n":2,"offset":1}']
+        assert other.told == []
 
 
-def test_what_the_server_has_forgotten_is_not_given_again_by_whoever_has_heard_it(
+async def test_what_the_server_has_forgotten_is_not_given_again_by_whoever_has_heard_it(
     redis: RedisServer,
 ) -> None:
     """It would be kept and acknowledged, and everyone here would take it for what they have heard already."""
-
-    async def main() -> None:
-        async with workers(redis.url, 1) as (a,):
-            await a.store.create(record())
-            await a.store.watch("s")
-            for _ in range(10):
-                await append(a.store)
-            redis.ask("HSET", "orch:{s}", "offset", "7")
-            for offset in (8, 9, 10):
-                redis.ask("XDEL", "orch:{s}:history", f"{offset}-0")
-            assert await append(a.store, body=b'{"new":1}') == 11
-            assert a.heard[-1].frame == b'{"new":1,"offset":11}'
-            kept = await a.store.read("s", after=0, until=99)
-            assert [message.offset for message in kept] == [11]
-            # Another session of the name knows nothing of those offsets.
-            await a.store.delete(["s"])
-            await a.store.create(record(epoch="another"))
-            assert await append(a.store) == 1
-
-    run(main, virtual=False)
+    async with workers(redis.url, 1) as (a,):
+        await a.store.create(record())
+        await a.store.watch("s")
+        for _ in range(10):
+            await append(a.store)
+        redis.ask("HSET", "orch:{s}", "offset", "7")
+        for offset in (8, 9, 10):
+            redis.ask("XDEL", "orch:{s}:history", f"{offset}-0")
+        assert await append(a.store, body=b'{"new":1}') == 11
+        assert a.heard[-1].frame == b'{"new":1,"offset":11}'
+        kept = await a.store.read("s", after=0, until=99)
+        assert [message.offset for message in kept] == [11]
+        # Another session of the name knows nothing of those offsets.
+        await a.store.delete(["s"])
+        await a.store.create(record(epoch="another"))
+        assert await append(a.store) == 1
 
 
 @pytest.mark.process
-def test_a_replica_that_takes_over_renews_the_epochs(tmp_path: Path) -> None:
+async def test_a_replica_that_takes_over_renews_the_epochs(tmp_path: Path) -> None:
     """What had not reached it is lost, though it keeps a log: no recovery pretends otherwise."""
-
-    async def main(first: RedisServer, second: RedisServer) -> None:
+    with redis_server(tmp_path / "first") as first, redis_server(tmp_path / "second") as second:
         async with workers(first.url, 1) as (a,):
             await a.store.create(record())
             second.ask("REPLICAOF", "127.0.0.1", str(first.port))
@@ -208,6 +179,3 @@ def test_a_replica_that_takes_over_renews_the_epochs(tmp_path: Path) -> None:
             assert await c.store.load("s") == renewed
         async with workers(second.url, 1) as (b,):
             assert await b.store.load("s") == renewed
-
-    with redis_server(tmp_path / "first") as first, redis_server(tmp_path / "second") as second:
-        run(main, first, second, virtual=False)

@@ -16,7 +16,7 @@ from tests.fakes.redis_workers import workers
 from tests.fakes.running import run
 from tests.fakes.stores import append, record, running
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
 CERTIFICATE = Path(__file__).parents[1] / "data" / "tls" / "localhost.pem"
 
@@ -92,10 +92,10 @@ def test_a_password_that_is_missing_is_asked_for(tmp_path: Path) -> None:
         assert "redis://:PASSWORD@host" in run(partial(trouble_at, server.url), virtual=False)
 
 
-def test_a_user_with_just_the_rights_that_are_asked_for_will_do(tmp_path: Path) -> None:
+async def test_a_user_with_just_the_rights_that_are_asked_for_will_do(tmp_path: Path) -> None:
     """What the sentence advises is enough."""
-
-    async def main(url: str) -> None:
+    with redis_server(tmp_path) as server:
+        url = with_user("~orch:* &orch:* +@all -@admin")(server)
         async with workers(url) as (a, b):
             await a.store.create(record())
             await b.store.watch("s")
@@ -104,14 +104,11 @@ def test_a_user_with_just_the_rights_that_are_asked_for_will_do(tmp_path: Path) 
             b.store.on_asked = lambda _: b"!"
             assert (await a.store.ask(b"?", within=5.0)).missing == frozenset()
 
-    with redis_server(tmp_path) as server:
-        run(main, with_user("~orch:* &orch:* +@all -@admin")(server), virtual=False)
 
-
-def test_rights_that_are_taken_away_are_said_and_given_back_are_used(tmp_path: Path) -> None:
+async def test_rights_that_are_taken_away_are_said_and_given_back_are_used(tmp_path: Path) -> None:
     """Also where it is only one command of those that are needed: it is not tried again and again."""
-
-    async def main(server: RedisServer, url: str) -> None:
+    with redis_server(tmp_path) as server:
+        url = with_user("~orch:* &orch:* +@all")(server)
         async with workers(url, 1) as (a,):
             states: list[bool] = []
             a.store.on_state = states.append
@@ -130,9 +127,6 @@ def test_rights_that_are_taken_away_are_said_and_given_back_are_used(tmp_path: P
             # What was on its way waited for it.
             assert await append(a.store) == 2
             assert states == [False, True]
-
-    with redis_server(tmp_path) as server:
-        run(main, server, with_user("~orch:* &orch:* +@all")(server), virtual=False)
 
 
 def test_a_cluster_that_lacks_slots_is_not_used(tmp_path: Path) -> None:
@@ -201,7 +195,7 @@ def test_over_tls_a_server_is_used_that_is_trusted_for_its_name(tmp_path: Path) 
         ),
     ],
 )
-def test_a_server_that_takes_no_writes_is_noticed_and_so_is_its_recovery(
+async def test_a_server_that_takes_no_writes_is_noticed_and_so_is_its_recovery(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     break_it: tuple[str, ...],
@@ -211,7 +205,7 @@ def test_a_server_that_takes_no_writes_is_noticed_and_so_is_its_recovery(
     """With nobody saying anything as well; what is kept can be read meanwhile, and clients are told."""
     monkeypatch.setattr(redis_connecting, "TRY_EVERY", 0.05)
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
             states: list[bool] = []
             a.store.on_state = states.append
@@ -231,15 +225,12 @@ def test_a_server_that_takes_no_writes_is_noticed_and_so_is_its_recovery(
             assert states == [False, True]
             assert a.store.statistics().reconnects == 0
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_a_server_that_cannot_save_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_cannot_save_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its disk refuses: it says MISCONF to every write."""
     monkeypatch.setattr(redis_connecting, "TRY_EVERY", 0.05)
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
             await a.store.create(record())
             (tmp_path / "dump.rdb").mkdir()
@@ -248,14 +239,11 @@ def test_a_server_that_cannot_save_is_noticed(tmp_path: Path, monkeypatch: pytes
             found = await looked_at(a.store, lambda statistics: statistics.state == "refusing")
             assert "cannot write to its disk" in (found.trouble or "")
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_what_may_cost_messages_later_is_said_once(tmp_path: Path) -> None:
+async def test_what_may_cost_messages_later_is_said_once(tmp_path: Path) -> None:
     """A server without a log, and one that drops what is in use, work; the operator is told."""
-
-    async def main(server: RedisServer) -> None:
+    options = ("--appendonly", "no", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    with redis_server(tmp_path, *options) as server:
         async with workers(server.url, 1) as (a,):
             statistics = a.store.statistics()
             assert statistics.open
@@ -263,7 +251,3 @@ def test_what_may_cost_messages_later_is_said_once(tmp_path: Path) -> None:
             first, second = statistics.cautions
             assert "Set appendonly yes" in first
             assert "Set noeviction" in second
-
-    options = ("--appendonly", "no", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-    with redis_server(tmp_path, *options) as server:
-        run(main, server, virtual=False)

@@ -9,10 +9,9 @@ from orch.stores.history import Limits
 from orch.stores.redis.store import RedisStore
 from tests.fakes.cutting import relay
 from tests.fakes.redis import redis_server
-from tests.fakes.running import run
 from tests.fakes.stores import record
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
 LIMITS = Limits(messages=100, seconds=3600)
 
@@ -57,44 +56,36 @@ class _Path:
             scope.cancel()
 
 
-def test_connections_that_have_fallen_silent_are_replaced(tmp_path: Path) -> None:
+async def test_connections_that_have_fallen_silent_are_replaced(tmp_path: Path) -> None:
     """What is sent waits and is not refused, since the server answers on a new connection."""
     with redis_server(tmp_path / "redis") as server:
-
-        async def main() -> None:
-            path = _Path(server.port)
-            async with trio.open_nursery() as nursery:
-                (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-                nursery.start_soon(trio.serve_listeners, path.serve, [listener])
-                store = RedisStore(f"redis://127.0.0.1:{listener.socket.getsockname()[1]}")
-                await nursery.start(store.run)
-                await store.create(record("s"))
-                path.silence()
-                ticket = await store.begin_append("s", b'{"type":"m"}', at=1.0, limits=LIMITS)
-                assert await ticket.wait() == 1
-                nursery.cancel_scope.cancel()
-
-        run(main, virtual=False)
+        path = _Path(server.port)
+        async with trio.open_nursery() as nursery:
+            (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            nursery.start_soon(trio.serve_listeners, path.serve, [listener])
+            store = RedisStore(f"redis://127.0.0.1:{listener.socket.getsockname()[1]}")
+            await nursery.start(store.run)
+            await store.create(record("s"))
+            path.silence()
+            ticket = await store.begin_append("s", b'{"type":"m"}', at=1.0, limits=LIMITS)
+            assert await ticket.wait() == 1
+            nursery.cancel_scope.cancel()
 
 
-def test_a_path_that_resets_again_and_again_is_announced_once(tmp_path: Path) -> None:
+async def test_a_path_that_resets_again_and_again_is_announced_once(tmp_path: Path) -> None:
     """Clients are told that nothing can be stored and that it can be again, not forty times of each."""
     with redis_server(tmp_path / "redis") as server:
-
-        async def main() -> None:
-            async with relay(server.port) as path, trio.open_nursery() as nursery:
-                store = RedisStore(f"redis://127.0.0.1:{path.port}")
-                announced: list[bool] = []
-                store.on_steady = announced.append
-                await nursery.start(store.run)
-                for _ in range(40):
-                    path.cut()
-                    await trio.sleep(0.2)
-                with trio.fail_after(60):
-                    await store.create(record("s"))
-                while store.standing().state != "healthy" or announced[-1:] == [False]:  # noqa: ASYNC110
-                    await trio.sleep(0.05)
-                assert announced in ([], [False, True], [False, True, False, True])
-                nursery.cancel_scope.cancel()
-
-        run(main, virtual=False)
+        async with relay(server.port) as path, trio.open_nursery() as nursery:
+            store = RedisStore(f"redis://127.0.0.1:{path.port}")
+            announced: list[bool] = []
+            store.on_steady = announced.append
+            await nursery.start(store.run)
+            for _ in range(40):
+                path.cut()
+                await trio.sleep(0.2)
+            with trio.fail_after(60):
+                await store.create(record("s"))
+            while store.standing().state != "healthy" or announced[-1:] == [False]:  # noqa: ASYNC110
+                await trio.sleep(0.05)
+            assert announced in ([], [False, True], [False, True, False, True])
+            nursery.cancel_scope.cancel()

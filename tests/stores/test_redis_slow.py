@@ -12,8 +12,9 @@ from orch.stores.redis.store import RedisStore
 from orch.stores.redis.troubles import Damage, Damper, Seldom
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import workers
-from tests.fakes.running import run
 from tests.fakes.stores import append, record, running
+
+pytestmark = pytest.mark.real_time
 
 
 def test_what_does_not_last_is_not_announced() -> None:
@@ -44,10 +45,9 @@ def test_clocks_that_differ_are_said() -> None:
 
 
 @pytest.mark.process
-def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(tmp_path: Path) -> None:
+async def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(tmp_path: Path) -> None:
     """Health says so within seconds, it is announced, and both end when it answers; nothing is lost."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
             announced: list[bool] = []
             changed = [trio.Event(), trio.Event()]
@@ -72,16 +72,13 @@ def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(tmp_pa
             assert announced == [False, True]
             assert a.store.statistics().failures == 0
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
-
 
 @pytest.mark.process
-def test_cautions_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cautions_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an operator changes while the service runs is said, and what was put right is not any more."""
     monkeypatch.setattr(redis_connecting, "LOOK_EVERY", 0.1)
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
             assert a.store.standing().cautions == ()
             server.ask("CONFIG", "SET", "maxmemory", "100mb")
@@ -95,23 +92,17 @@ def test_cautions_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                 while a.store.standing().cautions:  # noqa: ASYNC110 - the same
                     await trio.sleep(0.05)
 
-    with redis_server(tmp_path) as server:
-        run(main, server, virtual=False)
 
-
-def test_a_worker_whose_clock_is_ahead_goes_by_the_servers(lone_redis: RedisServer) -> None:
+async def test_a_worker_whose_clock_is_ahead_goes_by_the_servers(lone_redis: RedisServer) -> None:
     """It says so, and does not have a session look used later than it was."""
     assert lone_redis.ask("FLUSHALL") == b"+OK\r\n"
 
-    async def main() -> None:
-        store = RedisStore(lone_redis.url, wall=lambda: time.time() + 120)
-        async with running(store):
-            assert abs(store.wall() - time.time()) < 1
-            assert any("120 s ahead" in each for each in store.standing().cautions)
-            await store.create(record())
-            await append(store, at=time.time() + 120)
-            found = await store.load("s")
-            assert found is not None
-            assert abs(found.last_active - time.time()) < 5
-
-    run(main, virtual=False)
+    store = RedisStore(lone_redis.url, wall=lambda: time.time() + 120)
+    async with running(store):
+        assert abs(store.wall() - time.time()) < 1
+        assert any("120 s ahead" in each for each in store.standing().cautions)
+        await store.create(record())
+        await append(store, at=time.time() + 120)
+        found = await store.load("s")
+        assert found is not None
+        assert abs(found.last_active - time.time()) < 5

@@ -92,279 +92,248 @@ def frames(path: Path) -> int:
     return int(count)
 
 
-def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk: Path) -> None:
+@pytest.mark.real_time
+async def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk: Path) -> None:
     """Nothing new is accepted; who is there may read and leave; with room again it goes on by itself."""
     path = disk / "s.sqlite3"
     acknowledged = 0
 
-    async def main() -> None:
-        nonlocal acknowledged
-        store = SqliteStore(path)
-        announced = watched(store)
-        async with running(store):
-            await store.create(record(), PARTICIPANT)
-            acknowledged = await append(store)
-            filler = fill(disk)
-            await until(store, "degraded")
-            standing = store.standing()
-            assert standing.brief == "the disk is full"
-            assert str(path) in standing.reason
-            assert standing.since is not None
-            assert await stuff(store) == 0
-            with pytest.raises(ProblemError):
-                await store.create(record("new"))
-            await store.drop_participant("s", "p")
-            assert await store.participant("s", "p") is None
-            assert len(await store.read("s", after=0, until=99)) == acknowledged
-            await trio.sleep(1.5)
-            assert announced == [False]
-            filler.unlink()
-            await until(store, "healthy")
-            acknowledged = await append(store)
-            assert await store.participant("s", "p") is None
-            while announced != [False, True]:  # noqa: ASYNC110 - a list has nothing to wait on
-                await trio.sleep(0.05)
-
-    run(main, virtual=False)
+    store = SqliteStore(path)
+    announced = watched(store)
+    async with running(store):
+        await store.create(record(), PARTICIPANT)
+        acknowledged = await append(store)
+        filler = fill(disk)
+        await until(store, "degraded")
+        standing = store.standing()
+        assert standing.brief == "the disk is full"
+        assert str(path) in standing.reason
+        assert standing.since is not None
+        assert await stuff(store) == 0
+        with pytest.raises(ProblemError):
+            await store.create(record("new"))
+        await store.drop_participant("s", "p")
+        assert await store.participant("s", "p") is None
+        assert len(await store.read("s", after=0, until=99)) == acknowledged
+        await trio.sleep(1.5)
+        assert announced == [False]
+        filler.unlink()
+        await until(store, "healthy")
+        acknowledged = await append(store)
+        assert await store.participant("s", "p") is None
+        while announced != [False, True]:  # noqa: ASYNC110 - a list has nothing to wait on
+            await trio.sleep(0.05)
     assert frames(path) == acknowledged
 
 
-def test_a_disk_that_the_sessions_have_filled_is_freed_by_ending_them(disk: Path) -> None:
+@pytest.mark.real_time
+async def test_a_disk_that_the_sessions_have_filled_is_freed_by_ending_them(disk: Path) -> None:
     """Deleting works on the full disk, and the file gives the room back."""
     path = disk / "s.sqlite3"
 
-    async def main() -> None:
-        store = SqliteStore(path)
-        async with running(store):
-            await store.create(record("small"))
-            await append(store, "small")
-            await store.create(record())
-            await stuff(store)
-            assert store.standing().brief == "the disk is full"
-            size = path.stat().st_size
-            assert await store.delete(["s"]) == ("s",)
-            await until(store, "healthy")
-            assert path.stat().st_size < size / 4
-            assert await append(store, "small") == 2
-
-    run(main, virtual=False)
+    store = SqliteStore(path)
+    async with running(store):
+        await store.create(record("small"))
+        await append(store, "small")
+        await store.create(record())
+        await stuff(store)
+        assert store.standing().brief == "the disk is full"
+        size = path.stat().st_size
+        assert await store.delete(["s"]) == ("s",)
+        await until(store, "healthy")
+        assert path.stat().st_size < size / 4
+        assert await append(store, "small") == 2
     assert frames(path) == 2
 
 
-def test_nothing_but_a_sweep_is_needed_to_make_room(disk: Path) -> None:
+@pytest.mark.real_time
+async def test_nothing_but_a_sweep_is_needed_to_make_room(disk: Path) -> None:
     """What is too old goes on a full disk too, and with it the trouble."""
-
-    async def main() -> None:
-        store = SqliteStore(disk / "s.sqlite3")
-        async with running(store):
-            await store.create(record())
-            await stuff(store)
-            await store.touch(["s"], 30.0)
-            idle = await store.idle(40.0, 10)
-            assert await store.delete(idle, idle_since=40.0) == ("s",)
-            await until(store, "healthy")
-
-    run(main, virtual=False)
+    store = SqliteStore(disk / "s.sqlite3")
+    async with running(store):
+        await store.create(record())
+        await stuff(store)
+        await store.touch(["s"], 30.0)
+        idle = await store.idle(40.0, 10)
+        assert await store.delete(idle, idle_since=40.0) == ("s",)
+        await until(store, "healthy")
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("is_new", [True, False])
-def test_a_service_that_starts_on_a_full_disk_waits_for_room(disk: Path, *, is_new: bool) -> None:
+async def test_a_service_that_starts_on_a_full_disk_waits_for_room(disk: Path, *, is_new: bool) -> None:
     """It says why and opens its file once there is room; it does not end. A file that is there is no help."""
-
-    async def main() -> None:
-        if not is_new:
-            async with running(SqliteStore(disk / "s.sqlite3")):
-                pass
-        await trio.to_thread.run_sync(fill, disk)
-        store = SqliteStore(disk / "s.sqlite3")
-        async with running(store):
-            assert store.standing().brief == "the disk is full"
-            (disk / "filler").unlink()
-            await until(store, "healthy")
-            assert await store.create(record())
-
-    run(main, virtual=False)
-
-
-def test_what_a_killed_process_has_put_by_lets_the_next_one_open_on_a_full_disk(disk: Path) -> None:
-    """So that sessions can be read and ended; soon nothing new is accepted."""
-
-    async def main() -> None:
-        store = SqliteStore(disk / "s.sqlite3")
-        async with running(store):
-            await store.create(record())
-            await append(store)
-        (disk / "s.sqlite3-reserve").write_bytes(b"\0" * 2**20)
-        fill(disk)
-        again = SqliteStore(disk / "s.sqlite3")
-        async with running(again):
-            assert again.statistics().open
-            assert len(await again.read("s", after=0, until=9)) == 1
-            await stuff(again)
-            assert again.standing().brief == "the disk is full"
-            assert await again.delete(["s"]) == ("s",)
-
-    run(main, virtual=False)
-
-
-def test_what_keeps_the_room_put_by_does_not_fill_a_small_disk(disk: Path) -> None:
-    """An eighth of what is free at most; given back when the store is closed."""
-
-    async def main() -> None:
+    if not is_new:
         async with running(SqliteStore(disk / "s.sqlite3")):
-            assert 0 < (disk / "s.sqlite3-reserve").stat().st_size <= 2 * 2**20
-        assert not (disk / "s.sqlite3-reserve").exists()
+            pass
+    await trio.to_thread.run_sync(fill, disk)
+    store = SqliteStore(disk / "s.sqlite3")
+    async with running(store):
+        assert store.standing().brief == "the disk is full"
+        (disk / "filler").unlink()
+        await until(store, "healthy")
+        assert await store.create(record())
 
-    run(main, virtual=False)
+
+@pytest.mark.real_time
+async def test_what_a_killed_process_has_put_by_lets_the_next_one_open_on_a_full_disk(disk: Path) -> None:
+    """So that sessions can be read and ended; soon nothing new is accepted."""
+    store = SqliteStore(disk / "s.sqlite3")
+    async with running(store):
+        await store.create(record())
+        await append(store)
+    (disk / "s.sqlite3-reserve").write_bytes(b"\0" * 2**20)
+    fill(disk)
+    again = SqliteStore(disk / "s.sqlite3")
+    async with running(again):
+        assert again.statistics().open
+        assert len(await again.read("s", after=0, until=9)) == 1
+        await stuff(again)
+        assert again.standing().brief == "the disk is full"
+        assert await again.delete(["s"]) == ("s",)
+
+
+@pytest.mark.real_time
+async def test_what_keeps_the_room_put_by_does_not_fill_a_small_disk(disk: Path) -> None:
+    """An eighth of what is free at most; given back when the store is closed."""
+    async with running(SqliteStore(disk / "s.sqlite3")):
+        assert 0 < (disk / "s.sqlite3-reserve").stat().st_size <= 2 * 2**20
+    assert not (disk / "s.sqlite3-reserve").exists()
 
 
 @pytest.mark.parametrize("names", [("s.sqlite3",), ("s.sqlite3-wal",), ("s.sqlite3", "s.sqlite3-wal")])
-def test_a_file_deleted_under_the_running_service_is_written_anew(
+async def test_a_file_deleted_under_the_running_service_is_written_anew(
     tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     """What was acknowledged before, meanwhile and after is there when the service has ended."""
     path = tmp_path / "s.sqlite3"
     rescued: list[str] = []
 
-    async def main() -> None:
-        store = SqliteStore(path, offload=inline)
-        store.file.on_rescued = rescued.append
-        async with running(store):
-            await store.create(record())
-            await append(store)
-            for name in names:
-                (tmp_path / name).unlink()
-            await append(store)
-            await trio.sleep(2)
-            await append(store)
-            assert store.standing().state == "healthy"
-
-    run(main)
+    store = SqliteStore(path, offload=inline)
+    store.file.on_rescued = rescued.append
+    async with running(store):
+        await store.create(record())
+        await append(store)
+        for name in names:
+            (tmp_path / name).unlink()
+        await append(store)
+        await trio.sleep(2)
+        await append(store)
+        assert store.standing().state == "healthy"
     assert frames(path) == 3
     assert len(rescued) == 1
     assert oct(path.stat().st_mode & 0o777) == "0o600"
 
 
-def test_a_file_emptied_under_the_running_service_is_said(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_a_file_emptied_under_the_running_service_is_said(tmp_path: Path) -> None:
     """It has its name and its place on the disk still, and nothing new is acknowledged into it."""
     path = tmp_path / "s.sqlite3"
 
-    async def main() -> None:
-        store = SqliteStore(path)
-        async with running(store):
-            await store.create(record())
+    store = SqliteStore(path)
+    async with running(store):
+        await store.create(record())
+        await append(store)
+        os.truncate(path, 0)
+        await until(store, "degraded")
+        assert "emptied while in use" in store.standing().reason
+        with pytest.raises(ProblemError):
             await append(store)
-            os.truncate(path, 0)
-            await until(store, "degraded")
-            assert "emptied while in use" in store.standing().reason
-            with pytest.raises(ProblemError):
-                await append(store)
-
-    run(main, virtual=False)
 
 
-def test_a_file_replaced_under_the_running_service_is_not_written_over(tmp_path: Path) -> None:
+async def test_a_file_replaced_under_the_running_service_is_not_written_over(tmp_path: Path) -> None:
     """Nothing new is accepted, what was stored is saved beside it, and the other file stays as it is."""
     path = tmp_path / "s.sqlite3"
     other = tmp_path / "other"
     other.write_bytes(b"another program's")
 
-    async def main() -> None:
-        store = SqliteStore(path, offload=inline)
-        async with running(store):
-            await store.create(record())
+    store = SqliteStore(path, offload=inline)
+    async with running(store):
+        await store.create(record())
+        await append(store)
+        moved = tmp_path / "moved"
+        path.rename(moved)
+        other.rename(path)
+        await trio.sleep(2)
+        assert store.standing().brief == "the file was replaced"
+        with pytest.raises(ProblemError, match="the file was replaced"):
             await append(store)
-            moved = tmp_path / "moved"
-            path.rename(moved)
-            other.rename(path)
-            await trio.sleep(2)
-            assert store.standing().brief == "the file was replaced"
-            with pytest.raises(ProblemError, match="the file was replaced"):
-                await append(store)
-            assert len(await store.read("s", after=0, until=9)) == 1
-            path.rename(other)
-            moved.rename(path)
-            await trio.sleep(3)
-            assert store.standing().state == "healthy"
-            assert await append(store) == 2
-
-    run(main)
+        assert len(await store.read("s", after=0, until=9)) == 1
+        path.rename(other)
+        moved.rename(path)
+        await trio.sleep(3)
+        assert store.standing().state == "healthy"
+        assert await append(store) == 2
     assert other.read_bytes() == b"another program's"
     (saved,) = tmp_path.glob("s.sqlite3.saved-*")
     assert frames(saved) == 1
     assert frames(path) == 2
 
 
-def test_a_disk_that_reports_errors_is_said_and_the_file_is_opened_again(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_a_disk_that_reports_errors_is_said_and_the_file_is_opened_again(tmp_path: Path) -> None:
     """The kernel refuses each byte beyond a size (RLIMIT_FSIZE, which SQLite reports as an I/O error)."""
     path = tmp_path / "s.sqlite3"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     assert signal.getsignal(signal.SIGXFSZ) is signal.SIG_IGN
 
-    async def main() -> None:
-        store = SqliteStore(path)
-        async with running(store):
-            await store.create(record())
-            await append(store)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
-            try:
-                acknowledged = await stuff(store, 50_000)
-                assert store.standing().state == "degraded"
-                await trio.sleep(1)
-                assert store.standing().state == "degraded"
-            finally:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-            await until(store, "healthy")
-            assert await append(store) == acknowledged + 1
-
-    run(main, virtual=False)
+    store = SqliteStore(path)
+    async with running(store):
+        await store.create(record())
+        await append(store)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+        try:
+            acknowledged = await stuff(store, 50_000)
+            assert store.standing().state == "degraded"
+            await trio.sleep(1)
+            assert store.standing().state == "degraded"
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        await until(store, "healthy")
+        assert await append(store) == acknowledged + 1
 
 
-def test_room_that_cannot_be_put_by_costs_the_store_nothing(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_room_that_cannot_be_put_by_costs_the_store_nothing(tmp_path: Path) -> None:
     """What has the reserve's name may be another user's file, left behind by a service that was killed."""
     path = tmp_path / "s.sqlite3"
     in_the_way = path.with_name("s.sqlite3-reserve")
     in_the_way.mkdir()
 
-    async def main() -> None:
-        store = SqliteStore(path)
-        async with running(store):
-            await store.create(record())
-            for offset in range(1, 4):
-                await trio.sleep(LOOK_EVERY)
-                assert store.standing().state == "healthy"
-                assert await append(store) == offset
-        assert in_the_way.is_dir()
-
-    run(main, virtual=False)
+    store = SqliteStore(path)
+    async with running(store):
+        await store.create(record())
+        for offset in range(1, 4):
+            await trio.sleep(LOOK_EVERY)
+            assert store.standing().state == "healthy"
+            assert await append(store) == offset
+    assert in_the_way.is_dir()
 
 
-def test_a_limit_of_the_size_of_files_ends_no_branch(tmp_path: Path) -> None:
+@pytest.mark.real_time
+async def test_a_limit_of_the_size_of_files_ends_no_branch(tmp_path: Path) -> None:
     """It holds for the reserve as well, whose refusal is no error of SQLite's."""
     path = tmp_path / "s.sqlite3"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    async def main() -> None:
-        store = SqliteStore(path)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
-        try:
-            async with running(store):
-                await store.create(record())
-                acknowledged = await append(store)
-                await trio.sleep(2 * LOOK_EVERY)
-                assert store.standing().state == "healthy"
-                acknowledged = await stuff(store, 50_000)
-                await trio.sleep(2 * LOOK_EVERY)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-                await until(store, "healthy")
-                assert await append(store) == acknowledged + 1
-        finally:
+    store = SqliteStore(path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
+    try:
+        async with running(store):
+            await store.create(record())
+            acknowledged = await append(store)
+            await trio.sleep(2 * LOOK_EVERY)
+            assert store.standing().state == "healthy"
+            acknowledged = await stuff(store, 50_000)
+            await trio.sleep(2 * LOOK_EVERY)
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            await until(store, "healthy")
+            assert await append(store) == acknowledged + 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    run(main, virtual=False)
 
-
-def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) -> None:
+async def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) -> None:
     """A commit that hangs shows at once; the store is well again when commits are quick."""
     delays = {"seconds": 0.0}
 
@@ -372,53 +341,47 @@ def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) -> None:
         await trio.sleep(delays["seconds"])
         return work(*arguments)
 
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=cast("Any", slow))
-        announced = watched(store)
-        async with running(store):
-            await store.create(record())
-            delays["seconds"] = 10.0
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(append, store)
-                await trio.sleep(3)
-                assert store.standing().brief == "each write to the disk takes seconds"
-                await trio.sleep(1.5)
-                assert announced == [False]
-                delays["seconds"] = 0.0
-            assert await until(store, "healthy") <= 12
-            await trio.sleep(2)
-            assert announced == [False, True]
-            assert await append(store) == 2
-
-    run(main)
+    store = SqliteStore(tmp_path / "s.sqlite3", offload=cast("Any", slow))
+    announced = watched(store)
+    async with running(store):
+        await store.create(record())
+        delays["seconds"] = 10.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(append, store)
+            await trio.sleep(3)
+            assert store.standing().brief == "each write to the disk takes seconds"
+            await trio.sleep(1.5)
+            assert announced == [False]
+            delays["seconds"] = 0.0
+        assert await until(store, "healthy") <= 12
+        await trio.sleep(2)
+        assert announced == [False, True]
+        assert await append(store) == 2
 
 
-def test_a_store_out_of_descriptors_at_its_start_waits_for_them(tmp_path: Path) -> None:
+async def test_a_store_out_of_descriptors_at_its_start_waits_for_them(tmp_path: Path) -> None:
     """The shortage is this process's own and passes; the service does not end for it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
     held: list[int] = []
 
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 16, hard))
-        try:
-            while True:
-                held.append(os.dup(0))
-        except OSError:
-            pass
-        try:
-            async with running(store):
-                assert store.standing().brief.startswith("the service is short of")
-                while held:
-                    os.close(held.pop())
-                await trio.sleep(2)
-                assert store.standing().state == "healthy"
-                assert await store.create(record())
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-    run(main)
+    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 16, hard))
+    try:
+        while True:
+            held.append(os.dup(0))
+    except OSError:
+        pass
+    try:
+        async with running(store):
+            assert store.standing().brief.startswith("the service is short of")
+            while held:
+                os.close(held.pop())
+            await trio.sleep(2)
+            assert store.standing().state == "healthy"
+            assert await store.create(record())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_older_file_is_changed_once_so_that_it_can_give_room_back(tmp_path: Path) -> None:
@@ -467,34 +430,30 @@ def test_each_trouble_has_words_for_who_runs_the_service_and_for_who_is_in_a_ses
 
 
 @pytest.mark.parametrize("number", [errno.EDQUOT, errno.ENOSPC])
-def test_a_quota_that_is_used_up_is_a_full_disk(
+async def test_a_quota_that_is_used_up_is_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """SQLite says only that writing failed; the system says why."""
+    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+    async with running(store):
+        failed = sqlite3.OperationalError("disk I/O error")
+        failed.sqlite_errorname = "SQLITE_IOERR_WRITE"
+        failed.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
 
-    async def main() -> None:
-        store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-        async with running(store):
-            failed = sqlite3.OperationalError("disk I/O error")
-            failed.sqlite_errorname = "SQLITE_IOERR_WRITE"
-            failed.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+        def used_up(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
 
-            def used_up(*_: object) -> None:
-                raise OSError(number, os.strerror(number))
+        def transact(_database: object, batch: Any, _reserve: object) -> sqlite3.Error:
+            for operation in batch:
+                operation.error = failed
+            return failed
 
-            def transact(_database: object, batch: Any, _reserve: object) -> sqlite3.Error:
-                for operation in batch:
-                    operation.error = failed
-                return failed
-
-            with monkeypatch.context() as broken:
-                broken.setattr(os, "posix_fallocate", used_up)
-                broken.setattr("orch.stores.sqlite.file.transact", transact)
-                with pytest.raises(ProblemError, match="the disk is full"):
-                    await store.create(record())
-                assert store.standing().brief == "the disk is full"
-            await trio.sleep(5)
-            assert await store.create(record())
-
-    run(main)
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "posix_fallocate", used_up)
+            broken.setattr("orch.stores.sqlite.file.transact", transact)
+            with pytest.raises(ProblemError, match="the disk is full"):
+                await store.create(record())
+            assert store.standing().brief == "the disk is full"
+        await trio.sleep(5)
+        assert await store.create(record())
     assert not list(tmp_path.glob("*trial*"))

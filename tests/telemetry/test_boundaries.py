@@ -2,7 +2,6 @@ import pytest
 import trio
 
 from orch.telemetry.boundaries import Boundary
-from tests.fakes.running import run
 
 
 class OddError(Exception):
@@ -30,17 +29,14 @@ def test_whatever_an_item_raises_the_next_one_is_done(error: Exception) -> None:
     assert (done, boundary.failures) == ([0, 2], 1)
 
 
-def test_a_cancellation_goes_on() -> None:
-    async def main() -> None:
-        boundary = Boundary("things")
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            with boundary.item():
-                await trio.sleep_forever()
-        assert scope.cancelled_caught
-        assert boundary.failures == 0
-
-    run(main)
+async def test_a_cancellation_goes_on() -> None:
+    boundary = Boundary("things")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        with boundary.item():
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    assert boundary.failures == 0
 
 
 def test_what_a_loop_ends_with_by_itself_goes_on() -> None:

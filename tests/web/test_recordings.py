@@ -7,7 +7,6 @@ import httpx2
 import pytest
 import trio
 
-from tests.fakes.running import run
 from tests.fakes.sounds import CLIPS, SPEECH
 from tests.fakes.whole import whole
 from tests.web.test_sessions import code
@@ -23,41 +22,36 @@ AWAY: dict[str, Any] = {
 }
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("by", ["the one who sent it", "an operator"])
-def test_what_is_read_is_listed_and_cancelled_by_whoever_sent_it_or_an_operator(
+async def test_what_is_read_is_listed_and_cancelled_by_whoever_sent_it_or_an_operator(
     tmp_path: Path, by: str
 ) -> None:
     """Found again by its name with nothing of the upload stored; another participant looks, and cannot."""
-
-    async def main() -> None:
-        async with (
-            whole(tmp_path, **AWAY) as service,
-            httpx2.AsyncClient(base_url=service.url, timeout=120) as operator,
-            httpx2.AsyncClient(base_url=service.url, timeout=120) as guest,
-        ):
-            operator.headers["Authorization"] = f"Bearer {TOKEN}"
-            made = await operator.post("/api/sessions/create", json={"session_id": "s"})
-            guest.headers.update(
-                {"X-Forwarded-For": "192.0.2.7", "X-Session-Key": made.json()["keys"]["speak"]}
-            )
-            assert (await guest.get("/api/sessions/s/recordings")).json() == {"recordings": []}
-            sent = (await guest.post("/api/sessions/s/recordings?name=talk.wav", content=CLIP)).json()
-            place = f"/api/sessions/s/recordings/{sent['stream_id']}"
-            (listed,) = (await guest.get("/api/sessions/s/recordings")).json()["recordings"]
-            assert (listed["stream_id"], listed["name"]) == (sent["stream_id"], "talk.wav")
-            assert listed["seconds"] == pytest.approx(sent["seconds"])
-            assert "key" not in str(listed)
-            for shown in ({}, {"X-Recording-Key": ""}, {"X-Recording-Key": "x" * 22}):
-                assert code(await guest.delete(place, headers=shown)) == (403, "not_your_recording")
-            none = await guest.delete(f"{place}0")
-            assert code(none) == (404, "unknown_recording")
-            if by == "an operator":
-                answer = await operator.delete(place)
-            else:
-                answer = await guest.delete(place, headers={"X-Recording-Key": sent["recording_key"]})
-            assert answer.status_code == 204
-            with trio.fail_after(60):
-                while (await guest.get("/api/sessions/s/recordings")).json()["recordings"]:  # noqa: ASYNC110 - over HTTP
-                    await trio.sleep(0.05)
-
-    run(main, virtual=False)
+    async with (
+        whole(tmp_path, **AWAY) as service,
+        httpx2.AsyncClient(base_url=service.url, timeout=120) as operator,
+        httpx2.AsyncClient(base_url=service.url, timeout=120) as guest,
+    ):
+        operator.headers["Authorization"] = f"Bearer {TOKEN}"
+        made = await operator.post("/api/sessions/create", json={"session_id": "s"})
+        guest.headers.update({"X-Forwarded-For": "192.0.2.7", "X-Session-Key": made.json()["keys"]["speak"]})
+        assert (await guest.get("/api/sessions/s/recordings")).json() == {"recordings": []}
+        sent = (await guest.post("/api/sessions/s/recordings?name=talk.wav", content=CLIP)).json()
+        place = f"/api/sessions/s/recordings/{sent['stream_id']}"
+        (listed,) = (await guest.get("/api/sessions/s/recordings")).json()["recordings"]
+        assert (listed["stream_id"], listed["name"]) == (sent["stream_id"], "talk.wav")
+        assert listed["seconds"] == pytest.approx(sent["seconds"])
+        assert "key" not in str(listed)
+        for shown in ({}, {"X-Recording-Key": ""}, {"X-Recording-Key": "x" * 22}):
+            assert code(await guest.delete(place, headers=shown)) == (403, "not_your_recording")
+        none = await guest.delete(f"{place}0")
+        assert code(none) == (404, "unknown_recording")
+        if by == "an operator":
+            answer = await operator.delete(place)
+        else:
+            answer = await guest.delete(place, headers={"X-Recording-Key": sent["recording_key"]})
+        assert answer.status_code == 204
+        with trio.fail_after(60):
+            while (await guest.get("/api/sessions/s/recordings")).json()["recordings"]:  # noqa: ASYNC110 - over HTTP
+                await trio.sleep(0.05)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import msgspec
+import pytest
 import trio
 import trio.testing
 
@@ -10,7 +11,6 @@ from orch.cluster.survey import Survey
 from orch.websocket.cluster.cluster_connections import LOOK_EVERY, STALE, ClusterConnections
 from orch.websocket.connections.connection_query import ConnectionQuery
 from orch.websocket.statistics import ConnectionsStatistics
-from tests.fakes.running import run
 from tests.fakes.survey import Wire
 from tests.websocket.test_connection_query import CROWD, FakeConnection, names, part
 
@@ -26,80 +26,65 @@ def pool_of(
     return ClusterConnections(survey=survey, own=own, touch=touch)
 
 
-def test_others_are_asked_only_while_someone_looks() -> None:
+@pytest.mark.limit(600)
+async def test_others_are_asked_only_while_someone_looks() -> None:
     """At once for the first look, then every two seconds, and no more once nobody looks."""
-
-    async def main() -> None:
-        wire = Wire()
-        told: list[int] = []
-        pool = pool_of(wire.worker("w0", 0), CROWD[:2], lambda: told.append(1))
-        pool_of(wire.worker("w1", 1), CROWD[2:])
-        async with trio.open_nursery() as nursery:
-            await nursery.start(pool.run)
-            await trio.sleep(60)
-            assert wire.asked == []
-            first = pool.latest()
-            assert (first.pending, first.active) == (True, 2)
-            await trio.testing.wait_all_tasks_blocked()
-            assert wire.asked == ["connections"]
-            assert told == [1]
-            seen = pool.latest()
-            assert (seen.pending, seen.active, len(seen.workers)) == (False, 5, 2)
-            for _ in range(10):
-                await trio.sleep(1)
-                pool.latest()
-            assert 3 <= len(wire.asked) <= 1 + 10 / LOOK_EVERY
-            await trio.sleep(60)
-            looked = len(wire.asked)
-            await trio.sleep(60)
-            assert len(wire.asked) == looked
-            assert pool.latest().pending  # what was seen so long ago is not shown
-            assert STALE < 60
-            nursery.cancel_scope.cancel()
-
-    run(main, limit=600)
+    wire = Wire()
+    told: list[int] = []
+    pool = pool_of(wire.worker("w0", 0), CROWD[:2], lambda: told.append(1))
+    pool_of(wire.worker("w1", 1), CROWD[2:])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pool.run)
+        await trio.sleep(60)
+        assert wire.asked == []
+        first = pool.latest()
+        assert (first.pending, first.active) == (True, 2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert wire.asked == ["connections"]
+        assert told == [1]
+        seen = pool.latest()
+        assert (seen.pending, seen.active, len(seen.workers)) == (False, 5, 2)
+        for _ in range(10):
+            await trio.sleep(1)
+            pool.latest()
+        assert 3 <= len(wire.asked) <= 1 + 10 / LOOK_EVERY
+        await trio.sleep(60)
+        looked = len(wire.asked)
+        await trio.sleep(60)
+        assert len(wire.asked) == looked
+        assert pool.latest().pending  # what was seen so long ago is not shown
+        assert STALE < 60
+        nursery.cancel_scope.cancel()
 
 
-def test_one_process_shows_its_own_at_once() -> None:
+async def test_one_process_shows_its_own_at_once() -> None:
     """Nobody is waited for who cannot be there."""
-
-    async def main() -> None:
-        pool = pool_of(Survey(host="x", pid=1), CROWD)
-        for seen in (pool.latest(), await pool.look()):
-            assert (seen.pending, seen.active, names(seen)) == (False, 5, ["e", "d", "c", "b", "a"])
-        assert names(await pool.look(ConnectionQuery(find="ana", limit=1))) == ["e"]
-
-    run(main)
+    pool = pool_of(Survey(host="x", pid=1), CROWD)
+    for seen in (pool.latest(), await pool.look()):
+        assert (seen.pending, seen.active, names(seen)) == (False, 5, ["e", "d", "c", "b", "a"])
+    assert names(await pool.look(ConnectionQuery(find="ana", limit=1))) == ["e"]
 
 
-def test_a_worker_that_is_silent_or_of_another_version_counts_as_missing() -> None:
+async def test_a_worker_that_is_silent_or_of_another_version_counts_as_missing() -> None:
     """Whoever looks is told of those that answer all the same."""
-
-    async def main() -> None:
-        wire = Wire()
-        pool = pool_of(wire.worker("w0", 0), CROWD)
-        old = wire.worker("w1", 1)
-        old.register("connections", lambda _: msgspec.json.encode({"active": 3}))
-        seen = await pool.look()
-        assert (seen.active, [each.answered for each in seen.workers]) == (5, [True, False])
-        wire.silent = {"w1"}
-        seen = await pool.look()
-        assert (seen.active, [each.worker.name for each in seen.workers]) == (5, ["w0", "w1"])
-
-    run(main)
+    wire = Wire()
+    pool = pool_of(wire.worker("w0", 0), CROWD)
+    old = wire.worker("w1", 1)
+    old.register("connections", lambda _: msgspec.json.encode({"active": 3}))
+    seen = await pool.look()
+    assert (seen.active, [each.answered for each in seen.workers]) == (5, [True, False])
+    wire.silent = {"w1"}
+    seen = await pool.look()
+    assert (seen.active, [each.worker.name for each in seen.workers]) == (5, ["w0", "w1"])
 
 
-def test_an_answer_fits_whatever_clients_call_themselves() -> None:
+async def test_an_answer_fits_whatever_clients_call_themselves() -> None:
     """Lines are left out where the names in them are long; they are counted all the same."""
-
-    async def main() -> None:
-        wire = Wire()
-        pool = pool_of(wire.worker("w0", 0), [])
-        long = [FakeConnection(str(number), number, agent="x" * 10_000) for number in range(500)]
-        pool_of(wire.worker("w1", 1), long)
-        seen = await pool.look()
-        assert 0 < len(seen.connections) < 500
-        assert (seen.active, seen.matching) == (500, 500)
-        assert seen.connections[0].connection_id == "499"
-
-    run(main)
+    wire = Wire()
+    pool = pool_of(wire.worker("w0", 0), [])
+    long = [FakeConnection(str(number), number, agent="x" * 10_000) for number in range(500)]
+    pool_of(wire.worker("w1", 1), long)
+    seen = await pool.look()
+    assert 0 < len(seen.connections) < 500
+    assert (seen.active, seen.matching) == (500, 500)
+    assert seen.connections[0].connection_id == "499"

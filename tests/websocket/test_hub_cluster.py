@@ -17,9 +17,8 @@ from orch.websocket.sessions import expiry
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.redis import RedisServer, redis_server
-from tests.fakes.running import run
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
 
 @asynccontextmanager
@@ -52,13 +51,13 @@ async def until_present(socket: FakeSocket, names: set[str]) -> dict[str, Any]:
             return presence
 
 
-def test_who_is_in_a_session_is_the_same_on_every_worker(
+async def test_who_is_in_a_session_is_the_same_on_every_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those elsewhere are seen with name, role and languages; they go when they leave."""
     monkeypatch.setattr(survey, "HEARTBEAT_EVERY", 0.1)
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
             await create(ann, name="Ann", languages=["de"])
             async with b.connected() as bob:
@@ -78,18 +77,15 @@ def test_who_is_in_a_session_is_the_same_on_every_worker(
                 await until_present(bob, {"Ann", "Bob"})
             await until_present(ann, {"Ann"})
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_a_crowd_on_several_workers_is_counted_on_each(
+async def test_a_crowd_on_several_workers_is_counted_on_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every worker names the owner and whoever asks; one that nobody is in it through does not guess."""
     monkeypatch.setattr(roster, "PARTICIPANTS_LISTED", 3)
     monkeypatch.setattr(remote_participants, "DELTA_PARTICIPANTS", 2)
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             await create(ann, name="Ann")
             assert (await b.service.get_session("s")).participant_count is None
@@ -114,17 +110,14 @@ def test_a_crowd_on_several_workers_is_counted_on_each(
                 pass
             assert told["changes"][0]["change"] == "left"
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_how_many_are_in_a_session_is_right_in_the_first_answer_on_another_worker(
+async def test_how_many_are_in_a_session_is_right_in_the_first_answer_on_another_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever joins through a worker that has not had the session yet is told of all who are in it."""
     monkeypatch.setattr(cluster_link, "SURVEY_WITHIN", 20.0)  # a busy machine answers late
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             for number in range(10):
                 name = f"s{number}"
@@ -136,17 +129,14 @@ def test_how_many_are_in_a_session_is_right_in_the_first_answer_on_another_worke
                 for socket in (ann, bob):
                     await socket.ask({"type": "leave_session", "session_id": name}, "session_left")
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_a_worker_that_follows_a_session_with_nobody_in_it_answers_too(
+async def test_a_worker_that_follows_a_session_with_nobody_in_it_answers_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that nobody waits for it."""
     monkeypatch.setattr(cluster_link, "SURVEY_WITHIN", 20.0)  # a busy machine answers late
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
             await create(ann, name="Ann")
             async with b.connected() as bob:
@@ -163,17 +153,14 @@ def test_a_worker_that_follows_a_session_with_nobody_in_it_answers_too(
                     while (await bob.until("presence"))["participant_count"] < 2:
                         pass
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_a_count_is_null_while_a_worker_has_not_answered(
+async def test_a_count_is_null_while_a_worker_has_not_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never a number that is wrong; a listener that is no worker is not waited for much longer."""
     monkeypatch.setattr(participant_survey, "COMPLETE_AFTER", 600.0)
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             await create(ann, name="Ann")
             async with await trio.open_tcp_stream("127.0.0.1", server.port) as listener:
@@ -187,14 +174,10 @@ def test_a_count_is_null_while_a_worker_has_not_answered(
                 assert (await b.service.get_session("s")).participant_count == 2
                 assert (await join(bob, name="Bob"))["participant_count"] == 2
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_sessions_that_the_server_has_lost_are_said_to_be_lost(tmp_path: Path) -> None:
+async def test_sessions_that_the_server_has_lost_are_said_to_be_lost(tmp_path: Path) -> None:
     """On every worker, to who only listens too; to operators with one event."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             for number in range(5):
                 await create(ann, session_id=f"s{number}")
@@ -209,14 +192,10 @@ def test_sessions_that_the_server_has_lost_are_said_to_be_lost(tmp_path: Path) -
             # Whoever may begins it anew, by the same name.
             await create(ann, session_id="s0")
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_a_session_that_was_ended_is_not_said_to_be_lost(tmp_path: Path) -> None:
+async def test_a_session_that_was_ended_is_not_said_to_be_lost(tmp_path: Path) -> None:
     """Also where someone speaks in it just as it ends."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             for number in range(20):
                 name = f"s{number}"
@@ -226,15 +205,14 @@ def test_a_session_that_was_ended_is_not_said_to_be_lost(tmp_path: Path) -> None
                 await a.service.end_session(name)
                 assert (await bob.until("session_left"))["reason"] == "ended"
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_those_on_a_worker_that_is_gone_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_those_on_a_worker_that_is_gone_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker that was killed says nothing more; the others notice by that."""
     monkeypatch.setattr(survey, "HEARTBEAT_EVERY", 0.1)
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             await create(ann, name="Ann")
             await join(bob, name="Bob")
@@ -243,14 +221,10 @@ def test_those_on_a_worker_that_is_gone_are_gone(tmp_path: Path, monkeypatch: py
             b.store_scope.cancel()
             await until_present(ann, {"Ann"})
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_captions_that_will_be_revised_are_heard_on_every_worker(tmp_path: Path) -> None:
+async def test_captions_that_will_be_revised_are_heard_on_every_worker(tmp_path: Path) -> None:
     """They are not kept, and take the same way."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             await create(ann)
             await join(bob)
@@ -277,14 +251,10 @@ def test_captions_that_will_be_revised_are_heard_on_every_worker(tmp_path: Path)
             assert there["text"] == "héllo"
             assert "offset" not in there
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_a_session_that_is_ended_on_one_worker_is_over_on_all(tmp_path: Path) -> None:
+async def test_a_session_that_is_ended_on_one_worker_is_over_on_all(tmp_path: Path) -> None:
     """Members are told wherever they are, and nothing of it is left in memory."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             await create(ann)
             await join(bob)
@@ -299,17 +269,14 @@ def test_a_session_that_is_ended_on_one_worker_is_over_on_all(tmp_path: Path) ->
             joined = await join(ann)
             assert joined["epoch"] == again["epoch"]
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_a_session_in_use_on_one_worker_is_not_ended_by_another(
+async def test_a_session_in_use_on_one_worker_is_not_ended_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever sweeps asks the store, and whoever has members says so there often enough."""
     monkeypatch.setattr(expiry, "_COUNT_EVERY", 0.05)
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         settings = {"orchestration": {"websocket": {"session_timeout": 1.0}}}
         async with (
             two_hubs(server, tmp_path, **settings) as (a, b),
@@ -329,14 +296,10 @@ def test_a_session_in_use_on_one_worker_is_not_ended_by_another(
             while a.service.statistics().sessions != 1:  # noqa: ASYNC110 - nothing tells of a count
                 await trio.sleep(0.01)  # the count is learnt at a beat
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_an_announcement_reaches_every_connection_of_the_cluster(tmp_path: Path) -> None:
+async def test_an_announcement_reaches_every_connection_of_the_cluster(tmp_path: Path) -> None:
     """Once each; whoever announces learns how many took it."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with (
             two_hubs(server, tmp_path) as (a, b),
             a.connected() as one,
@@ -350,14 +313,10 @@ def test_an_announcement_reaches_every_connection_of_the_cluster(tmp_path: Path)
                 assert said["message"] == "At ten: «maintenance»\nfor an hour."
                 assert "state" not in said
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_clients_are_told_that_nothing_can_be_kept_and_when_it_can_be_again(tmp_path: Path) -> None:
+async def test_clients_are_told_that_nothing_can_be_kept_and_when_it_can_be_again(tmp_path: Path) -> None:
     """What does not need the store goes on meanwhile; what waited is kept afterwards."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             await create(ann)
             await join(bob)
@@ -373,14 +332,10 @@ def test_clients_are_told_that_nothing_can_be_kept_and_when_it_can_be_again(tmp_
                 assert heard["session_message"]["offset"] == 1
                 assert heard["system_announcement"]["state"] == "restored"
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_who_went_while_nobody_could_say_so_is_gone_afterwards(tmp_path: Path) -> None:
+async def test_who_went_while_nobody_could_say_so_is_gone_afterwards(tmp_path: Path) -> None:
     """Presence that was lost with the server is told anew; announcements go to those who can be reached."""
-
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
             await create(ann, name="Ann")
             async with b.connected() as bob, b.connected() as eve:
@@ -396,15 +351,12 @@ def test_who_went_while_nobody_could_say_so_is_gone_afterwards(tmp_path: Path) -
                 await trio.to_thread.run_sync(server.start)
                 await until_present(ann, {"Ann", "Bob"})
 
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)
 
-
-def test_speech_goes_on_on_another_worker_before_the_word_that_was_cut(tmp_path: Path) -> None:
+async def test_speech_goes_on_on_another_worker_before_the_word_that_was_cut(tmp_path: Path) -> None:
     """The worker that had the stream ends it there and says how far it came; times stay right."""
     start = {"type": "audio_start", "session_id": "s", "sample_rate": 16_000, "age": 0.0}
 
-    async def main(server: RedisServer) -> None:
+    with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
             created = await create(ann)
             started = await ann.ask(start, "audio_started")
@@ -423,6 +375,3 @@ def test_speech_goes_on_on_another_worker_before_the_word_that_was_cut(tmp_path:
                 assert (again["position"], again["received_seconds"]) == (1.75, 0.0)
                 assert b.speech.streams[0].options["age"] == pytest.approx(2.75, abs=0.01)
                 assert a.speech.streams[0].ended.is_set()
-
-    with redis_server(tmp_path / "redis") as server:
-        run(main, server, virtual=False)

@@ -13,7 +13,8 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 from orch.front import servers
 from tests.fakes.asgi import as_actor
 from tests.fakes.hub import Hub, running_hub
-from tests.fakes.running import run
+
+pytestmark = pytest.mark.real_time
 
 
 @pytest.fixture(params=["orch", "hypercorn"])
@@ -64,34 +65,28 @@ async def closed_with(socket: WebSocketConnection) -> int:
     return int(caught.value.reason.code)
 
 
-def test_a_session_over_real_sockets(tmp_path: Path, name: servers.ServerName) -> None:
+async def test_a_session_over_real_sockets(tmp_path: Path, name: servers.ServerName) -> None:
     """Greeting, session, message, orderly end."""
-
-    async def main() -> None:
-        async with served(name, tmp_path) as (hub, url, _):
-            async with open_websocket_url(url) as ann, open_websocket_url(url) as bob:
-                await ask(ann, "session_created", type="create_session", session_id="s")
-                await ask(bob, "session_joined", type="join_session", session_id="s")
-                await bob.send_message(json.dumps({"type": "broadcast", "session_id": "s", "data": "é😀"}))
-                assert (await ask(ann, "session_message"))["data"] == "é😀"
-            while hub.service.statistics().active:
-                await trio.lowlevel.checkpoint()
-
-    run(main, virtual=False)
+    async with served(name, tmp_path) as (hub, url, _):
+        async with open_websocket_url(url) as ann, open_websocket_url(url) as bob:
+            await ask(ann, "session_created", type="create_session", session_id="s")
+            await ask(bob, "session_joined", type="join_session", session_id="s")
+            await bob.send_message(json.dumps({"type": "broadcast", "session_id": "s", "data": "é😀"}))
+            assert (await ask(ann, "session_message"))["data"] == "é😀"
+        while hub.service.statistics().active:
+            await trio.lowlevel.checkpoint()
 
 
-def test_a_message_that_is_too_large_is_answered_with_1009(tmp_path: Path, name: servers.ServerName) -> None:
+async def test_a_message_that_is_too_large_is_answered_with_1009(
+    tmp_path: Path, name: servers.ServerName
+) -> None:
     """In characters or only in bytes: the close code is the same."""
-
-    async def main() -> None:
-        async with served(name, tmp_path) as (_, url, _):
-            for text in ("x" * (2**20 + 1), "é" * (2**19 + 1)):
-                async with open_websocket_url(url) as ann:
-                    await ask(ann, "connected")
-                    await ann.send_message(text)
-                    assert await closed_with(ann) == 1009
-
-    run(main, virtual=False)
+    async with served(name, tmp_path) as (_, url, _):
+        for text in ("x" * (2**20 + 1), "é" * (2**19 + 1)):
+            async with open_websocket_url(url) as ann:
+                await ask(ann, "connected")
+                await ann.send_message(text)
+                assert await closed_with(ann) == 1009
 
 
 async def handshake(url: str, *headers: str) -> tuple[trio.SocketStream, bytes]:
@@ -113,26 +108,22 @@ async def handshake(url: str, *headers: str) -> tuple[trio.SocketStream, bytes]:
     return stream, await stream.receive_some()
 
 
-def test_refusals_are_http_answers_with_a_problem(tmp_path: Path, name: servers.ServerName) -> None:
+async def test_refusals_are_http_answers_with_a_problem(tmp_path: Path, name: servers.ServerName) -> None:
     """A page of another site reads 403, who comes to a full house 503; both as problem+json."""
-
-    async def main() -> None:
-        async with served(name, tmp_path, max_connections=1) as (_, url, _stopping):
-            stream, answer = await handshake(url, "Origin: http://evil")
+    async with served(name, tmp_path, max_connections=1) as (_, url, _stopping):
+        stream, answer = await handshake(url, "Origin: http://evil")
+        async with stream:
+            assert answer.startswith(b"HTTP/1.1 403 ")
+        async with open_websocket_url(url) as ann:
+            await ask(ann, "connected")
+            stream, answer = await handshake(url)
             async with stream:
-                assert answer.startswith(b"HTTP/1.1 403 ")
-            async with open_websocket_url(url) as ann:
-                await ask(ann, "connected")
-                stream, answer = await handshake(url)
-                async with stream:
-                    while b"}" not in answer:
-                        answer += await stream.receive_some()
-                    head, _, body = answer.partition(b"\r\n\r\n")
-                    assert head.startswith(b"HTTP/1.1 503 ")
-                    assert b"application/problem+json" in head
-                    assert b"too_many_connections" in body
-
-    run(main, virtual=False)
+                while b"}" not in answer:
+                    answer += await stream.receive_some()
+                head, _, body = answer.partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 503 ")
+                assert b"application/problem+json" in head
+                assert b"too_many_connections" in body
 
 
 async def stalled(url: str) -> trio.SocketStream:
@@ -147,31 +138,27 @@ async def stalled(url: str) -> trio.SocketStream:
     return stream
 
 
-def test_a_stalled_socket_costs_only_itself_and_shutdown_waits_for_no_one(
+async def test_a_stalled_socket_costs_only_itself_and_shutdown_waits_for_no_one(
     tmp_path: Path, name: servers.ServerName
 ) -> None:
     """It is evicted while the other has every message; the front then stops well within its grace."""
-
-    async def main() -> None:
-        async with (
-            served(name, tmp_path, outbox_bytes=65_536) as (hub, url, stopping),
-            open_websocket_url(url, message_queue_size=1000) as ann,
-        ):
-            await ask(ann, "session_created", type="create_session", session_id="s")
-            stream = await stalled(url)
-            number = 0
-            while hub.service.statistics().evicted == 0:
-                await ask(ann, "session_message", type="broadcast", session_id="s", data="x" * 20_000)
-                number += 1
-                assert number < 2000
-            assert (await ask(ann, "pong", type="ping"))["type"] == "pong"
-            line = [each for each in hub.service.statistics().connections if each.state == "closing"]
-            # With the link it may be gone already, else it is in no session any more.
-            assert [each.sessions for each in line] in ([], [()])
-            stopping.set()
-            assert (await ask(ann, "closing"))["reason"]
-            assert await closed_with(ann) == 4202
-        # The hub and the front are down, and this one has not been read from since.
-        await stream.aclose()
-
-    run(main, virtual=False, limit=60)
+    async with (
+        served(name, tmp_path, outbox_bytes=65_536) as (hub, url, stopping),
+        open_websocket_url(url, message_queue_size=1000) as ann,
+    ):
+        await ask(ann, "session_created", type="create_session", session_id="s")
+        stream = await stalled(url)
+        number = 0
+        while hub.service.statistics().evicted == 0:
+            await ask(ann, "session_message", type="broadcast", session_id="s", data="x" * 20_000)
+            number += 1
+            assert number < 2000
+        assert (await ask(ann, "pong", type="ping"))["type"] == "pong"
+        line = [each for each in hub.service.statistics().connections if each.state == "closing"]
+        # With the link it may be gone already, else it is in no session any more.
+        assert [each.sessions for each in line] in ([], [()])
+        stopping.set()
+        assert (await ask(ann, "closing"))["reason"]
+        assert await closed_with(ann) == 4202
+    # The hub and the front are down, and this one has not been read from since.
+    await stream.aclose()

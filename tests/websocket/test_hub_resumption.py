@@ -9,7 +9,6 @@ import trio
 from orch.websocket.speech import speech_streams
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
-from tests.fakes.running import run
 from tests.fakes.sounds import pcm, silence, voice
 from tests.fakes.speech_back_ends import Room, words_of
 
@@ -59,234 +58,203 @@ def finals(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each for each in messages if each["type"] == "transcript" and each["final"]]
 
 
-def test_what_has_arrived_is_acknowledged_each_second(tmp_path: Path) -> None:
+async def test_what_has_arrived_is_acknowledged_each_second(tmp_path: Path) -> None:
     """The speaker alone gets a status at least each second while audio arrives; it only rises."""
+    async with (
+        running_hub(tmp_path, Room().speech) as hub,
+        hub.connected() as ann,
+        hub.connected() as bob,
+    ):
+        await create(ann)
+        await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+        await ann.ask(START, "audio_started")
+        times: list[float] = []
+        received: list[float] = []
 
-    async def main() -> None:
-        async with (
-            running_hub(tmp_path, Room().speech) as hub,
-            hub.connected() as ann,
-            hub.connected() as bob,
-        ):
-            await create(ann)
-            await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
-            await ann.ask(START, "audio_started")
-            times: list[float] = []
-            received: list[float] = []
+        async def listen() -> None:
+            while True:
+                status = await ann.until("audio_status")
+                times.append(trio.current_time())
+                received.append(status["received_seconds"])
+                assert 0 <= status["settled_seconds"] <= status["received_seconds"]
 
-            async def listen() -> None:
-                while True:
-                    status = await ann.until("audio_status")
-                    times.append(trio.current_time())
-                    received.append(status["received_seconds"])
-                    assert 0 <= status["settled_seconds"] <= status["received_seconds"]
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(listen)
-                began = trio.current_time()
-                silent = bytes(1280)
-                for _ in range(125):
-                    await trio.sleep(0.04)
-                    ann.say(silent)
-                await trio.sleep(1.1)
-                nursery.cancel_scope.cancel()
-            gaps = [after - before for before, after in zip([began, *times], times, strict=False)]
-            assert max(gaps) <= 1.1
-            assert received == sorted(received)
-            assert received[-1] == 5.0
-            # Nothing was said: the others have nothing to show of it.
-            assert not [each for each in await bob.settle() if each["type"] == "audio_status"]
-
-    run(main)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen)
+            began = trio.current_time()
+            silent = bytes(1280)
+            for _ in range(125):
+                await trio.sleep(0.04)
+                ann.say(silent)
+            await trio.sleep(1.1)
+            nursery.cancel_scope.cancel()
+        gaps = [after - before for before, after in zip([began, *times], times, strict=False)]
+        assert max(gaps) <= 1.1
+        assert received == sorted(received)
+        assert received[-1] == 5.0
+        # Nothing was said: the others have nothing to show of it.
+        assert not [each for each in await bob.settle() if each["type"] == "audio_status"]
 
 
 @pytest.mark.parametrize("cut", [0.2, 1.52, 3.4, 4.0, 5.0])
-def test_a_stream_goes_on_in_the_middle_of_a_word(tmp_path: Path, cut: float) -> None:
+async def test_a_stream_goes_on_in_the_middle_of_a_word(tmp_path: Path, cut: float) -> None:
     """Over a new connection the same stream continues: each final is about exactly what was said, in time."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path, Room().speech) as hub:
-            async with hub.connected() as ann:
-                created = await create(ann)
-                started = await ann.ask(START, "audio_started")
-                began = started["timestamp"]
-                await speak(ann, 0, cut)
-                await trio.sleep(0.01)
-            await trio.sleep(20)
-            async with hub.connected() as ann:
-                recovered = await recover(ann, created)
-                # It does not know how much has arrived, and has all of it still.
-                again = await ann.ask(
-                    {**START, "age": 20 + cut, "stream_id": started["stream_id"], "position": 0.0},
-                    "audio_started",
-                )
-                assert (again["stream_id"], again["continued"]) == (started["stream_id"], True)
-                assert again["position"] == again["received_seconds"] == pytest.approx(cut)
-                ann.say(part(again["position"], 7.5))
-                ann.say({"type": "audio_end"})
-                messages = [*recovered["messages"], *await ended(ann)]
-            assert messages[-1]["seconds"] == len(SPOKEN) / 2 / RATE
-            assert messages[-1]["lost_seconds"] == 0
-            said = finals(messages)
-            assert len(said) == 2
-            for final in said:
-                assert final["error"] is None
-                assert final["text"] == words_of(part(final["start"], final["end"]))
-                assert final["stream_started"] == pytest.approx(began, abs=2)
-
-    run(main)
+    async with running_hub(tmp_path, Room().speech) as hub:
+        async with hub.connected() as ann:
+            created = await create(ann)
+            started = await ann.ask(START, "audio_started")
+            began = started["timestamp"]
+            await speak(ann, 0, cut)
+            await trio.sleep(0.01)
+        await trio.sleep(20)
+        async with hub.connected() as ann:
+            recovered = await recover(ann, created)
+            # It does not know how much has arrived, and has all of it still.
+            again = await ann.ask(
+                {**START, "age": 20 + cut, "stream_id": started["stream_id"], "position": 0.0},
+                "audio_started",
+            )
+            assert (again["stream_id"], again["continued"]) == (started["stream_id"], True)
+            assert again["position"] == again["received_seconds"] == pytest.approx(cut)
+            ann.say(part(again["position"], 7.5))
+            ann.say({"type": "audio_end"})
+            messages = [*recovered["messages"], *await ended(ann)]
+        assert messages[-1]["seconds"] == len(SPOKEN) / 2 / RATE
+        assert messages[-1]["lost_seconds"] == 0
+        said = finals(messages)
+        assert len(said) == 2
+        for final in said:
+            assert final["error"] is None
+            assert final["text"] == words_of(part(final["start"], final["end"]))
+            assert final["stream_started"] == pytest.approx(began, abs=2)
 
 
-def test_what_still_arrives_over_the_former_connection_is_dropped(tmp_path: Path) -> None:
+async def test_what_still_arrives_over_the_former_connection_is_dropped(tmp_path: Path) -> None:
     """A connection that was frozen and thaws adds nothing twice."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as frozen, hub.connected() as ann:
-            created = await create(frozen)
-            started = await frozen.ask(START, "audio_started")
-            frozen.say(bytes(320))
-            await frozen.settle()
-            await recover(ann, created)
-            again = await ann.ask({**START, "stream_id": started["stream_id"]}, "audio_started")
-            assert again["received_seconds"] == 0.01
-            assert (await frozen.ask(bytes(320), "error"))["code"] == "audio_not_started"
-            frozen.hang_up()
-            ann.say(bytes(640))
-            await ann.settle()
-            (stream,) = hub.speech.streams
-            assert len(stream.fed) == 960
-            assert not stream.ended.is_set()
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as frozen, hub.connected() as ann:
+        created = await create(frozen)
+        started = await frozen.ask(START, "audio_started")
+        frozen.say(bytes(320))
+        await frozen.settle()
+        await recover(ann, created)
+        again = await ann.ask({**START, "stream_id": started["stream_id"]}, "audio_started")
+        assert again["received_seconds"] == 0.01
+        assert (await frozen.ask(bytes(320), "error"))["code"] == "audio_not_started"
+        frozen.hang_up()
+        ann.say(bytes(640))
+        await ann.settle()
+        (stream,) = hub.speech.streams
+        assert len(stream.fed) == 960
+        assert not stream.ended.is_set()
 
 
-def test_speech_that_was_let_go_is_a_gap_in_its_place(tmp_path: Path) -> None:
+async def test_speech_that_was_let_go_is_a_gap_in_its_place(tmp_path: Path) -> None:
     """Everyone sees it, exports have it, and what follows stands at its own time."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path, Room().speech) as hub:
-            async with hub.connected() as ann:
-                created = await create(ann)
-                started = await ann.ask(START, "audio_started")
-                ann.say(part(0, 4))
-                await ann.settle()
-            await trio.sleep(40)
-            async with hub.connected() as ann:
-                recovered = await recover(ann, created)
-                again = await ann.ask(
-                    {**START, "age": 10.0, "stream_id": started["stream_id"], "position": 34.0},
-                    "audio_started",
-                )
-                assert again["position"] == again["received_seconds"] == 34.0
-                ann.say(part(4, 7.5))
-                ann.say({"type": "audio_end"})
-                messages = [*recovered["messages"], *await ended(ann)]
-            first, gap, last = finals(messages)
-            assert first["text"] == words_of(part(first["start"], first["end"]))
-            assert (gap["start"], gap["end"]) == (4.0, 34.0)
-            assert (gap["error"]["code"], gap["error"]["final"]) == ("speech_lost", True)
-            assert last["start"] == pytest.approx(34.2, abs=0.15)
-            assert messages[-1]["seconds"] == pytest.approx(37.5)
-            assert messages[-1]["lost_seconds"] == 30.0
-
-    run(main)
+    async with running_hub(tmp_path, Room().speech) as hub:
+        async with hub.connected() as ann:
+            created = await create(ann)
+            started = await ann.ask(START, "audio_started")
+            ann.say(part(0, 4))
+            await ann.settle()
+        await trio.sleep(40)
+        async with hub.connected() as ann:
+            recovered = await recover(ann, created)
+            again = await ann.ask(
+                {**START, "age": 10.0, "stream_id": started["stream_id"], "position": 34.0},
+                "audio_started",
+            )
+            assert again["position"] == again["received_seconds"] == 34.0
+            ann.say(part(4, 7.5))
+            ann.say({"type": "audio_end"})
+            messages = [*recovered["messages"], *await ended(ann)]
+        first, gap, last = finals(messages)
+        assert first["text"] == words_of(part(first["start"], first["end"]))
+        assert (gap["start"], gap["end"]) == (4.0, 34.0)
+        assert (gap["error"]["code"], gap["error"]["final"]) == ("speech_lost", True)
+        assert last["start"] == pytest.approx(34.2, abs=0.15)
+        assert messages[-1]["seconds"] == pytest.approx(37.5)
+        assert messages[-1]["lost_seconds"] == 30.0
 
 
-def test_a_speaker_who_does_not_return_is_transcribed_to_the_end(tmp_path: Path) -> None:
+async def test_a_speaker_who_does_not_return_is_transcribed_to_the_end(tmp_path: Path) -> None:
     """After ``speech.resume_seconds``; at once for who closed the connection or does not store speech."""
-
-    async def main() -> None:
-        settings = {"orchestration": {"speech": {"resume_seconds": 30}}}
-        async with running_hub(tmp_path, **settings) as hub, hub.connected() as bob:
-            await create(bob)
-            for start, code, waits in (
-                (START, 1006, True),
-                (START, 1001, False),
-                ({**START, "age": None}, 1006, False),
-            ):
-                async with hub.connected() as ann:
-                    await ann.ask({"type": "join_session", "session_id": "s"}, "session_joined")
-                    await ann.ask(start, "audio_started")
-                    ann._to_app.send_nowait({"type": "websocket.disconnect", "code": code})
-                    left_at = trio.current_time()
-                    await bob.until("audio_ended")
-                    assert trio.current_time() - left_at == pytest.approx(30 if waits else 0, abs=0.5)
-
-    run(main)
+    settings = {"orchestration": {"speech": {"resume_seconds": 30}}}
+    async with running_hub(tmp_path, **settings) as hub, hub.connected() as bob:
+        await create(bob)
+        for start, code, waits in (
+            (START, 1006, True),
+            (START, 1001, False),
+            ({**START, "age": None}, 1006, False),
+        ):
+            async with hub.connected() as ann:
+                await ann.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+                await ann.ask(start, "audio_started")
+                ann._to_app.send_nowait({"type": "websocket.disconnect", "code": code})
+                left_at = trio.current_time()
+                await bob.until("audio_ended")
+                assert trio.current_time() - left_at == pytest.approx(30 if waits else 0, abs=0.5)
 
 
-def test_the_end_of_a_stream_that_its_speaker_did_not_learn_of(tmp_path: Path) -> None:
+async def test_the_end_of_a_stream_that_its_speaker_did_not_learn_of(tmp_path: Path) -> None:
     """Who comes back later goes on in a new stream after what was received, nothing twice."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub:
-            async with hub.connected() as ann:
-                created = await create(ann)
-                started = await ann.ask(START, "audio_started")
-                ann.say(bytes(32_000))
-                await ann.settle()
-            await trio.sleep(90)
-            async with hub.connected() as ann:
-                await recover(ann, created)
-                again = await ann.ask(
-                    {**START, "age": 60.0, "stream_id": started["stream_id"], "position": 0.5},
-                    "audio_started",
-                )
-                assert again["stream_id"] != started["stream_id"]
-                assert (again["position"], again["received_seconds"]) == (1.0, 0.0)
-                assert hub.speech.streams[-1].options["age"] == pytest.approx(59.5)
-
-    run(main)
+    async with running_hub(tmp_path) as hub:
+        async with hub.connected() as ann:
+            created = await create(ann)
+            started = await ann.ask(START, "audio_started")
+            ann.say(bytes(32_000))
+            await ann.settle()
+        await trio.sleep(90)
+        async with hub.connected() as ann:
+            await recover(ann, created)
+            again = await ann.ask(
+                {**START, "age": 60.0, "stream_id": started["stream_id"], "position": 0.5},
+                "audio_started",
+            )
+            assert again["stream_id"] != started["stream_id"]
+            assert (again["position"], again["received_seconds"]) == (1.0, 0.0)
+            assert hub.speech.streams[-1].options["age"] == pytest.approx(59.5)
 
 
-def test_nobody_has_the_end_of_another_s_stream_forgotten(
+async def test_nobody_has_the_end_of_another_s_stream_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever begins and ends streams without end replaces what is remembered of their own."""
     monkeypatch.setattr(speech_streams, "ENDED_REMEMBERED", 10)
 
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub:
-            async with hub.connected() as ann:
-                created = await create(ann)
-                started = await ann.ask(START, "audio_started")
-                ann.say(bytes(32_000))
-                await ann.settle()
-            await trio.sleep(90)
-            async with hub.connected() as eve:
-                await eve.ask({"type": "join_session", "session_id": "s"}, "session_joined")
-                for _ in range(20):
-                    await eve.ask({**START, "age": 0.0}, "audio_started")
-                    await eve.ask({"type": "audio_end"}, "audio_ended")
-            async with hub.connected() as ann:
-                await recover(ann, created)
-                again = await ann.ask(
-                    {**START, "age": 60.0, "stream_id": started["stream_id"], "position": 0.5},
-                    "audio_started",
-                )
-                assert again["position"] == 1.0
-
-    run(main)
-
-
-def test_nobody_goes_on_in_the_stream_of_another(tmp_path: Path) -> None:
-    """Its name is in every line; it is no key."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as eve:
-            await create(ann)
-            await eve.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+    async with running_hub(tmp_path) as hub:
+        async with hub.connected() as ann:
+            created = await create(ann)
             started = await ann.ask(START, "audio_started")
             ann.say(bytes(32_000))
             await ann.settle()
-            stolen = await eve.ask({**START, "stream_id": started["stream_id"]}, "audio_started")
-            assert stolen["stream_id"] != started["stream_id"]
-            assert (stolen["position"], stolen["continued"]) == (0.0, False)
-            ann.say(bytes(3_200))
-            await ann.settle()
-            assert len(hub.speech.streams[0].fed) == 35_200
+        await trio.sleep(90)
+        async with hub.connected() as eve:
+            await eve.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+            for _ in range(20):
+                await eve.ask({**START, "age": 0.0}, "audio_started")
+                await eve.ask({"type": "audio_end"}, "audio_ended")
+        async with hub.connected() as ann:
+            await recover(ann, created)
+            again = await ann.ask(
+                {**START, "age": 60.0, "stream_id": started["stream_id"], "position": 0.5},
+                "audio_started",
+            )
+            assert again["position"] == 1.0
 
-    run(main)
+
+async def test_nobody_goes_on_in_the_stream_of_another(tmp_path: Path) -> None:
+    """Its name is in every line; it is no key."""
+    async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as eve:
+        await create(ann)
+        await eve.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+        started = await ann.ask(START, "audio_started")
+        ann.say(bytes(32_000))
+        await ann.settle()
+        stolen = await eve.ask({**START, "stream_id": started["stream_id"]}, "audio_started")
+        assert stolen["stream_id"] != started["stream_id"]
+        assert (stolen["position"], stolen["continued"]) == (0.0, False)
+        ann.say(bytes(3_200))
+        await ann.settle()
+        assert len(hub.speech.streams[0].fed) == 35_200
 
 
 @pytest.mark.parametrize(
@@ -303,218 +271,178 @@ def test_nobody_goes_on_in_the_stream_of_another(tmp_path: Path) -> None:
         {"age": "soon"},
     ],
 )
-def test_what_cannot_be_is_refused_in_words(tmp_path: Path, lie: dict[str, Any]) -> None:
+async def test_what_cannot_be_is_refused_in_words(tmp_path: Path, lie: dict[str, Any]) -> None:
     """Ages and positions that are negative or huge, and speech that is older than the session."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await create(ann)
-            refused = await ann.ask({**START, **lie}, "error")
-            assert refused["code"] == "invalid_message"
-            assert refused["path"].startswith("$.")
-            await ann.ask(START, "audio_started")
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await create(ann)
+        refused = await ann.ask({**START, **lie}, "error")
+        assert refused["code"] == "invalid_message"
+        assert refused["path"].startswith("$.")
+        await ann.ask(START, "audio_started")
 
 
-def test_nobody_has_spoken_for_longer_than_time_has_passed(tmp_path: Path) -> None:
+async def test_nobody_has_spoken_for_longer_than_time_has_passed(tmp_path: Path) -> None:
     """A position far ahead of the clock would fill the transcript with a gap that never was."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub:
-            async with hub.connected() as ann:
-                created = await create(ann)
-                started = await ann.ask(START, "audio_started")
-            await trio.sleep(10)
-            async with hub.connected() as ann:
-                await recover(ann, created)
-                lie = {**START, "stream_id": started["stream_id"], "position": 500.0}
-                refused = await ann.ask(lie, "error")
-                assert (refused["code"], refused["path"]) == ("invalid_message", "$.position")
-                assert "cannot advance faster than time" in refused["detail"]
-                honest = await ann.ask({**lie, "position": 9.5}, "audio_started")
-                assert honest["received_seconds"] == 9.5
-                assert hub.speech.streams[0].skipped == [9.5]
-
-    run(main)
-
-
-def test_one_speaker_s_streams_do_not_overlap(tmp_path: Path) -> None:
-    """Speech that is said to be older than what came before follows it."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await create(ann)
-            await trio.sleep(100)
-            await ann.ask(START, "audio_started")
-            await speak(ann, 0, 2)
-            ann.say({"type": "audio_end"})
-            await ann.until("audio_ended")
-            await trio.sleep(3)
-            await ann.ask({**START, "age": 60.0}, "audio_started")
-            assert hub.speech.streams[-1].options["age"] == pytest.approx(3, abs=0.1)
-
-    run(main)
-
-
-def test_a_word_that_a_worker_s_end_cuts_is_said_again(tmp_path: Path) -> None:
-    """Before it goes, a worker publishes what is whole and acknowledges no more than that."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await create(ann)
-            await ann.ask(START, "audio_started")
-            ann.say(bytes(64_000))
-            await ann.settle()
-            hub.speech.streams[0].spoken_for = 0.75
-            await hub.service.drain()
-            status = await ann.until("audio_status")
-            assert status["received_seconds"] == 1.25
-
-    run(main)
-
-
-def test_a_stream_is_fed_no_faster_than_a_stored_minute_needs(tmp_path: Path) -> None:
-    """A minute at once; a flood is slowed down, loses nothing, and starves no other client."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
-            await create(ann)
-            await ann.ask(START, "audio_started")
-            began = trio.current_time()
-            for _ in range(6):
-                ann.say(bytes(10 * RATE * 2))
-            await ann.ask({"type": "ping"}, "pong")
-            assert trio.current_time() == began
-            for _ in range(20):
-                ann.say(bytes(10 * RATE * 2))
-            await bob.ask({"type": "ping"}, "pong")
-            assert trio.current_time() == began
-            await ann.ask({"type": "ping"}, "pong")
-            assert trio.current_time() - began == pytest.approx((260 - 90) / 8, abs=1)
-            assert hub.speech.streams[0].seconds == 260
-
-    run(main)
-
-
-def test_a_name_given_while_speaking_holds_for_lines_to_come_and_those_before(tmp_path: Path) -> None:
-    """The next line carries it, and a stored message gives it to the lines before."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+    async with running_hub(tmp_path) as hub:
+        async with hub.connected() as ann:
             created = await create(ann)
-            await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
-            await ann.ask(START, "audio_started")
-            await ann.ask({"type": "join_session", "session_id": "s", "name": "Ann"}, "session_joined")
-            renamed = await bob.until("participant_renamed")
-            assert (renamed["participant_id"], renamed["name"]) == (created["participant_id"], "Ann")
-            assert renamed["offset"] == 1
-            ann.say({"type": "audio_end"})
-            assert (await bob.until("transcript"))["speaker"] == "Ann"
-            # The same name again is no news.
-            await ann.ask({"type": "join_session", "session_id": "s", "name": "Ann"}, "session_joined")
-            assert not [m for m in await bob.settle() if m["type"] == "participant_renamed"]
+            started = await ann.ask(START, "audio_started")
+        await trio.sleep(10)
+        async with hub.connected() as ann:
+            await recover(ann, created)
+            lie = {**START, "stream_id": started["stream_id"], "position": 500.0}
+            refused = await ann.ask(lie, "error")
+            assert (refused["code"], refused["path"]) == ("invalid_message", "$.position")
+            assert "cannot advance faster than time" in refused["detail"]
+            honest = await ann.ask({**lie, "position": 9.5}, "audio_started")
+            assert honest["received_seconds"] == 9.5
+            assert hub.speech.streams[0].skipped == [9.5]
 
-    run(main)
+
+async def test_one_speaker_s_streams_do_not_overlap(tmp_path: Path) -> None:
+    """Speech that is said to be older than what came before follows it."""
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await create(ann)
+        await trio.sleep(100)
+        await ann.ask(START, "audio_started")
+        await speak(ann, 0, 2)
+        ann.say({"type": "audio_end"})
+        await ann.until("audio_ended")
+        await trio.sleep(3)
+        await ann.ask({**START, "age": 60.0}, "audio_started")
+        assert hub.speech.streams[-1].options["age"] == pytest.approx(3, abs=0.1)
+
+
+async def test_a_word_that_a_worker_s_end_cuts_is_said_again(tmp_path: Path) -> None:
+    """Before it goes, a worker publishes what is whole and acknowledges no more than that."""
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await create(ann)
+        await ann.ask(START, "audio_started")
+        ann.say(bytes(64_000))
+        await ann.settle()
+        hub.speech.streams[0].spoken_for = 0.75
+        await hub.service.drain()
+        status = await ann.until("audio_status")
+        assert status["received_seconds"] == 1.25
+
+
+async def test_a_stream_is_fed_no_faster_than_a_stored_minute_needs(tmp_path: Path) -> None:
+    """A minute at once; a flood is slowed down, loses nothing, and starves no other client."""
+    async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+        await create(ann)
+        await ann.ask(START, "audio_started")
+        began = trio.current_time()
+        for _ in range(6):
+            ann.say(bytes(10 * RATE * 2))
+        await ann.ask({"type": "ping"}, "pong")
+        assert trio.current_time() == began
+        for _ in range(20):
+            ann.say(bytes(10 * RATE * 2))
+        await bob.ask({"type": "ping"}, "pong")
+        assert trio.current_time() == began
+        await ann.ask({"type": "ping"}, "pong")
+        assert trio.current_time() - began == pytest.approx((260 - 90) / 8, abs=1)
+        assert hub.speech.streams[0].seconds == 260
+
+
+async def test_a_name_given_while_speaking_holds_for_lines_to_come_and_those_before(tmp_path: Path) -> None:
+    """The next line carries it, and a stored message gives it to the lines before."""
+    async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+        created = await create(ann)
+        await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+        await ann.ask(START, "audio_started")
+        await ann.ask({"type": "join_session", "session_id": "s", "name": "Ann"}, "session_joined")
+        renamed = await bob.until("participant_renamed")
+        assert (renamed["participant_id"], renamed["name"]) == (created["participant_id"], "Ann")
+        assert renamed["offset"] == 1
+        ann.say({"type": "audio_end"})
+        assert (await bob.until("transcript"))["speaker"] == "Ann"
+        # The same name again is no news.
+        await ann.ask({"type": "join_session", "session_id": "s", "name": "Ann"}, "session_joined")
+        assert not [m for m in await bob.settle() if m["type"] == "participant_renamed"]
 
 
 def holding(hub: Hub) -> int:
     return hub.service.statistics().session_list[0].streams
 
 
-def test_who_only_holds_places_keeps_none(tmp_path: Path) -> None:
+async def test_who_only_holds_places_keeps_none(tmp_path: Path) -> None:
     """Streams without audio give way once all places are taken; one address never has all of them."""
-
-    async def main() -> None:
-        settings = {"orchestration": {"speech": {"max_streams_per_session": 8, "max_streams_per_address": 8}}}
-        async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
-            await create(ann)
-            crowd = []
-            for _ in range(4):
-                socket = hub.socket()
-                await socket.until("connected")
-                await socket.ask({"type": "join_session", "session_id": "s"}, "session_joined")
-                await socket.ask(START, "audio_started")
-                socket.say(b"\1\0" * 320)
-                crowd.append(socket)
-            await ann.settle()
-            refused = await ann.ask(START, "error")
-            assert refused["code"] == "too_many_streams"
-            assert "4 audio streams are open from your address in s" in refused["detail"]
-            far = hub.socket()
-            far.scope["client"] = ("192.0.2.7", 50000)
-            await far.until("connected")
-            await far.ask({"type": "join_session", "session_id": "s"}, "session_joined")
-            await far.ask(START, "audio_started")
-            for _ in range(11):
-                await trio.sleep(1)
-                for number, socket in enumerate(crowd):
-                    socket.say(b"\1\0" * 320 if number != 2 else bytes(640))
-            # Three speak without a pause; one sends silence, as who wants to hold a place would.
-            await ann.ask(START, "audio_started")
-            await ann.settle()
-            assert holding(hub) == 5
-            await crowd[2].until("audio_ended")
-            # A stream that is sent nothing at all is worth less than one in which someone was silent.
-            await trio.sleep(2)
-            late = hub.socket()
-            await late.until("connected")
-            await late.ask({"type": "join_session", "session_id": "s"}, "session_joined")
-            await late.ask(START, "audio_started")
-            await ann.until("audio_ended")
-            late.hang_up()
-            for socket in (*crowd, far):
-                socket.hang_up()
-
-    run(main)
+    settings = {"orchestration": {"speech": {"max_streams_per_session": 8, "max_streams_per_address": 8}}}
+    async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
+        await create(ann)
+        crowd = []
+        for _ in range(4):
+            socket = hub.socket()
+            await socket.until("connected")
+            await socket.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+            await socket.ask(START, "audio_started")
+            socket.say(b"\1\0" * 320)
+            crowd.append(socket)
+        await ann.settle()
+        refused = await ann.ask(START, "error")
+        assert refused["code"] == "too_many_streams"
+        assert "4 audio streams are open from your address in s" in refused["detail"]
+        far = hub.socket()
+        far.scope["client"] = ("192.0.2.7", 50000)
+        await far.until("connected")
+        await far.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+        await far.ask(START, "audio_started")
+        for _ in range(11):
+            await trio.sleep(1)
+            for number, socket in enumerate(crowd):
+                socket.say(b"\1\0" * 320 if number != 2 else bytes(640))
+        # Three speak without a pause; one sends silence, as who wants to hold a place would.
+        await ann.ask(START, "audio_started")
+        await ann.settle()
+        assert holding(hub) == 5
+        await crowd[2].until("audio_ended")
+        # A stream that is sent nothing at all is worth less than one in which someone was silent.
+        await trio.sleep(2)
+        late = hub.socket()
+        await late.until("connected")
+        await late.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+        await late.ask(START, "audio_started")
+        await ann.until("audio_ended")
+        late.hang_up()
+        for socket in (*crowd, far):
+            socket.hang_up()
 
 
-def test_who_changes_names_without_end_fills_no_history(tmp_path: Path) -> None:
+async def test_who_changes_names_without_end_fills_no_history(tmp_path: Path) -> None:
     """One name a second is stored, the last one in any case."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
-            await create(ann)
-            await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
-            for number in range(200):
-                ann.say({"type": "join_session", "session_id": "s", "name": f"Ann {number}"})
-            await trio.sleep(5)
-            names = [each["name"] for each in await bob.settle() if each["type"] == "participant_renamed"]
-            assert len(names) <= 2
-            assert names[-1] == "Ann 199"
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+        await create(ann)
+        await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+        for number in range(200):
+            ann.say({"type": "join_session", "session_id": "s", "name": f"Ann {number}"})
+        await trio.sleep(5)
+        names = [each["name"] for each in await bob.settle() if each["type"] == "participant_renamed"]
+        assert len(names) <= 2
+        assert names[-1] == "Ann 199"
 
 
-def test_a_stream_that_nobody_knows_any_more_goes_on_where_its_speaker_says(tmp_path: Path) -> None:
+async def test_a_stream_that_nobody_knows_any_more_goes_on_where_its_speaker_says(tmp_path: Path) -> None:
     """A worker that died has published what is settled; for the rest the speaker's word counts."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await create(ann)
-            await trio.sleep(60)
-            gone = {**START, "stream_id": "0badcafe", "position": 100.0, "age": 12.0, "lost_seconds": 30.0}
-            started = await ann.ask(gone, "audio_started")
-            assert (started["continued"], started["position"]) == (False, 100.0)
-            assert started["received_seconds"] == 30.0
-            stream = hub.speech.streams[0]
-            assert stream.skipped == [30.0]
-            assert stream.options["age"] == pytest.approx(42.0)
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await create(ann)
+        await trio.sleep(60)
+        gone = {**START, "stream_id": "0badcafe", "position": 100.0, "age": 12.0, "lost_seconds": 30.0}
+        started = await ann.ask(gone, "audio_started")
+        assert (started["continued"], started["position"]) == (False, 100.0)
+        assert started["received_seconds"] == 30.0
+        stream = hub.speech.streams[0]
+        assert stream.skipped == [30.0]
+        assert stream.options["age"] == pytest.approx(42.0)
 
 
-def test_what_is_costly_to_answer_counts_as_many_messages(tmp_path: Path) -> None:
+async def test_what_is_costly_to_answer_counts_as_many_messages(tmp_path: Path) -> None:
     """Who subscribes or starts streams without a pause is told to slow down long before others notice."""
-
-    async def main() -> None:
-        settings = {"orchestration": {"websocket": {"max_messages_per_second": 100}}}
-        async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
-            hub.topics.register("t", dict)
-            for _ in range(30):
-                ann.say({"type": "subscribe", "topic": "t"})
-            told = [each["code"] for each in await ann.settle() if each["type"] == "error"]
-            assert told
-            assert set(told) == {"rate_limited"}
-
-    run(main)
+    settings = {"orchestration": {"websocket": {"max_messages_per_second": 100}}}
+    async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
+        hub.topics.register("t", dict)
+        for _ in range(30):
+            ann.say({"type": "subscribe", "topic": "t"})
+        told = [each["code"] for each in await ann.settle() if each["type"] == "error"]
+        assert told
+        assert set(told) == {"rate_limited"}

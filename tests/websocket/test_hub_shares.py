@@ -16,7 +16,6 @@ from orch.web.transcripts import Transcripts
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.redis import redis_server
-from tests.fakes.running import run
 
 Hubs = Callable[..., AbstractAsyncContextManager[tuple[Hub, Hub]]]
 
@@ -143,157 +142,135 @@ async def flood(socket: FakeSocket, count: int, size: int) -> list[dict[str, Any
     return refused
 
 
+@pytest.mark.real_time
 @pytest.mark.process
 @pytest.mark.parametrize(("count", "size"), [(9, LARGE), (60, 65_000), (2_500, 10)])
-def test_no_flood_of_broadcasts_changes_the_transcript(
+async def test_no_flood_of_broadcasts_changes_the_transcript(
     hubs: Hubs, tmp_path: Path, count: int, size: int
 ) -> None:
     """By someone who has joined, from any worker; who was away meanwhile misses no caption."""
-
-    async def main() -> None:
-        async with hubs(tmp_path) as (a, b):
-            async with a.connected() as alice:
-                joined = await alice.ask({"type": "create_session", "session_id": "s", "name": "Alice"})
-                await speak(a, *range(10))
-            before = await transcript(a)
-            assert before[1] is True
-            async with b.connected() as eve:
-                await eve.ask({"type": "join_session", "session_id": "s"})
-                refused = await flood(eve, count, size)
-                assert len(refused) == (count if size > 65_536 else 0)
-            for hub in {id(a): a, id(b): b}.values():
-                assert await transcript(hub) == before
-            offset = await speak(a, 10)
-            async with a.connected() as alice:
-                answer = await alice.ask(recovery(joined, 18, broadcasts_optional=True), "session_recovered")
-                assert answer["recovered"] is True
-                messages = await history(alice, answer)
-                captions = [m for m in messages if m["type"] != "session_message"]
-                assert [m["segment_id"] for m in captions] == ["stream-9"] * 2 + ["stream-10"] * 2
-                there = len(messages) - 4
-                assert answer["broadcasts_complete"] is (there == (0 if refused else count))
-            async with a.connected() as alice:
-                answer = await alice.ask(recovery(joined, 18), "session_recovered")
-                assert answer["recovered"] is (refused != [] or there == count)
-            await until_here(b, offset)
-            async with b.connected() as bob:
-                late = await bob.ask({"type": "join_session", "session_id": "s", "history": True})
-                assert late["complete"] is True
-                messages = await history(bob, late)
-                assert len([m for m in messages if m["type"] == "transcript"]) == 11
-
-    run(main, virtual=False)
-
-
-@pytest.mark.process
-def test_who_missed_captions_alone_recovers_all_of_them(hubs: Hubs, tmp_path: Path) -> None:
-    """A flood from before the loss is none of theirs."""
-
-    async def main() -> None:
-        async with hubs(tmp_path) as (a, b):
-            async with a.connected() as alice, b.connected() as eve:
-                joined = await alice.ask({"type": "create_session", "session_id": "s"})
-                await eve.ask({"type": "join_session", "session_id": "s"})
-                await flood(eve, 1_500, 10)
-            await speak(b, 1, 2)
-            async with b.connected() as alice:
-                answer = await alice.ask(recovery(joined, 1_500), "session_recovered")
-                assert (answer["recovered"], answer["broadcasts_complete"]) == (True, True)
-                assert [message["offset"] for message in answer["messages"]] == [1501, 1502, 1503, 1504]
-
-    run(main, virtual=False)
-
-
-@pytest.mark.process
-def test_a_speaker_who_says_without_end_removes_only_what_they_said(hubs: Hubs, tmp_path: Path) -> None:
-    """A back end that repeats itself, or many recordings: the others' lines stay."""
-
-    async def main() -> None:
-        settings = {"orchestration": {"websocket": {"history_bytes": 2**20}}}
-        async with hubs(tmp_path, **settings) as (a, b), a.connected() as alice:
-            await alice.ask({"type": "create_session", "session_id": "s"})
-            await speak(a, 1, 2, participant_id="ann")
-            offset = await speak(b, *range(3, 40), participant_id="", size=60_000)
-            await until_here(a, offset)
-            text, complete = await transcript(a)
-            assert "line 1\n" in text
-            assert "line 2\n" in text
-            assert "Zeile 1" in text
-            assert "line 3 " not in text
-            assert "line 39 " in text
-            assert complete is False
-
-    run(main, virtual=False)
-
-
-@pytest.mark.process
-def test_names_without_end_remove_no_caption(hubs: Hubs, tmp_path: Path) -> None:
-    """Someone who renames themselves all the time: the transcript has every line, by their newest name."""
-
-    async def main() -> None:
-        settings = {"orchestration": {"websocket": {"history_messages": 30}}}
-        async with hubs(tmp_path, **settings) as (a, b), a.connected() as alice, b.connected() as eve:
-            await alice.ask({"type": "create_session", "session_id": "s"})
+    async with hubs(tmp_path) as (a, b):
+        async with a.connected() as alice:
+            joined = await alice.ask({"type": "create_session", "session_id": "s", "name": "Alice"})
             await speak(a, *range(10))
-            joined = await eve.ask({"type": "join_session", "session_id": "s", "name": "Eve"})
-            session = b.service._sessions.cache.get("s")
-            assert session is not None
-            member = session.member(joined["participant_id"])
-            assert member is not None
-            offset = 0
-            for number in range(50):
-                member.name = f"Eve {number}"
-                offset = await b.service._sessions.publish(
-                    "s", renamed(joined["participant_id"], member.name)
-                )
-            await until_here(a, offset)
-            text, complete = await transcript(a)
-            assert complete is True
-            assert all(f"line {number}\n" in text for number in range(10))
-            kept = await a.service.messages("s")
-            names = [m for m in map(msgspec.json.decode, kept.messages) if m["type"] == "participant_renamed"]
-            assert [m["name"] for m in names] == ["Eve 49"]
+        before = await transcript(a)
+        assert before[1] is True
+        async with b.connected() as eve:
+            await eve.ask({"type": "join_session", "session_id": "s"})
+            refused = await flood(eve, count, size)
+            assert len(refused) == (count if size > 65_536 else 0)
+        for hub in {id(a): a, id(b): b}.values():
+            assert await transcript(hub) == before
+        offset = await speak(a, 10)
+        async with a.connected() as alice:
+            answer = await alice.ask(recovery(joined, 18, broadcasts_optional=True), "session_recovered")
+            assert answer["recovered"] is True
+            messages = await history(alice, answer)
+            captions = [m for m in messages if m["type"] != "session_message"]
+            assert [m["segment_id"] for m in captions] == ["stream-9"] * 2 + ["stream-10"] * 2
+            there = len(messages) - 4
+            assert answer["broadcasts_complete"] is (there == (0 if refused else count))
+        async with a.connected() as alice:
+            answer = await alice.ask(recovery(joined, 18), "session_recovered")
+            assert answer["recovered"] is (refused != [] or there == count)
+        await until_here(b, offset)
+        async with b.connected() as bob:
+            late = await bob.ask({"type": "join_session", "session_id": "s", "history": True})
+            assert late["complete"] is True
+            messages = await history(bob, late)
+            assert len([m for m in messages if m["type"] == "transcript"]) == 11
 
-    run(main, virtual=False)
+
+@pytest.mark.real_time
+@pytest.mark.process
+async def test_who_missed_captions_alone_recovers_all_of_them(hubs: Hubs, tmp_path: Path) -> None:
+    """A flood from before the loss is none of theirs."""
+    async with hubs(tmp_path) as (a, b):
+        async with a.connected() as alice, b.connected() as eve:
+            joined = await alice.ask({"type": "create_session", "session_id": "s"})
+            await eve.ask({"type": "join_session", "session_id": "s"})
+            await flood(eve, 1_500, 10)
+        await speak(b, 1, 2)
+        async with b.connected() as alice:
+            answer = await alice.ask(recovery(joined, 1_500), "session_recovered")
+            assert (answer["recovered"], answer["broadcasts_complete"]) == (True, True)
+            assert [message["offset"] for message in answer["messages"]] == [1501, 1502, 1503, 1504]
 
 
-def test_a_broadcast_has_a_size_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.real_time
+@pytest.mark.process
+async def test_a_speaker_who_says_without_end_removes_only_what_they_said(hubs: Hubs, tmp_path: Path) -> None:
+    """A back end that repeats itself, or many recordings: the others' lines stay."""
+    settings = {"orchestration": {"websocket": {"history_bytes": 2**20}}}
+    async with hubs(tmp_path, **settings) as (a, b), a.connected() as alice:
+        await alice.ask({"type": "create_session", "session_id": "s"})
+        await speak(a, 1, 2, participant_id="ann")
+        offset = await speak(b, *range(3, 40), participant_id="", size=60_000)
+        await until_here(a, offset)
+        text, complete = await transcript(a)
+        assert "line 1\n" in text
+        assert "line 2\n" in text
+        assert "Zeile 1" in text
+        assert "line 3 " not in text
+        assert "line 39 " in text
+        assert complete is False
+
+
+@pytest.mark.real_time
+@pytest.mark.process
+async def test_names_without_end_remove_no_caption(hubs: Hubs, tmp_path: Path) -> None:
+    """Someone who renames themselves all the time: the transcript has every line, by their newest name."""
+    settings = {"orchestration": {"websocket": {"history_messages": 30}}}
+    async with hubs(tmp_path, **settings) as (a, b), a.connected() as alice, b.connected() as eve:
+        await alice.ask({"type": "create_session", "session_id": "s"})
+        await speak(a, *range(10))
+        joined = await eve.ask({"type": "join_session", "session_id": "s", "name": "Eve"})
+        session = b.service._sessions.cache.get("s")
+        assert session is not None
+        member = session.member(joined["participant_id"])
+        assert member is not None
+        offset = 0
+        for number in range(50):
+            member.name = f"Eve {number}"
+            offset = await b.service._sessions.publish("s", renamed(joined["participant_id"], member.name))
+        await until_here(a, offset)
+        text, complete = await transcript(a)
+        assert complete is True
+        assert all(f"line {number}\n" in text for number in range(10))
+        kept = await a.service.messages("s")
+        names = [m for m in map(msgspec.json.decode, kept.messages) if m["type"] == "participant_renamed"]
+        assert [m["name"] for m in names] == ["Eve 49"]
+
+
+async def test_a_broadcast_has_a_size_of_its_own(tmp_path: Path) -> None:
     """What is larger is refused with the limit in words, sent to nobody and stored nowhere."""
-
-    async def main() -> None:
-        settings = {"orchestration": {"websocket": {"max_broadcast_bytes": 1024}}}
-        async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            whole = await say(ann, "x" * 1022, 1)
-            assert (whole["type"], whole["offset"]) == ("session_message", 1)
-            # Bytes count, as they were sent: each letter is six here.
-            refused = await say(ann, "ä" * 600, 2)
-            assert (refused["type"], refused["code"], refused["path"]) == (
-                "error",
-                "message_too_large",
-                "$.data",
-            )
-            assert "3602 bytes" in refused["detail"]
-            assert "1024" in refused["detail"]
-            hub.settings.change(orchestration={"websocket": {"max_broadcast_bytes": 65536}})
-            again = await say(ann, "ä" * 600, 3)
-            assert again["offset"] == 2
-
-    run(main)
+    settings = {"orchestration": {"websocket": {"max_broadcast_bytes": 1024}}}
+    async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        whole = await say(ann, "x" * 1022, 1)
+        assert (whole["type"], whole["offset"]) == ("session_message", 1)
+        # Bytes count, as they were sent: each letter is six here.
+        refused = await say(ann, "ä" * 600, 2)
+        assert (refused["type"], refused["code"], refused["path"]) == (
+            "error",
+            "message_too_large",
+            "$.data",
+        )
+        assert "3602 bytes" in refused["detail"]
+        assert "1024" in refused["detail"]
+        hub.settings.change(orchestration={"websocket": {"max_broadcast_bytes": 65536}})
+        again = await say(ann, "ä" * 600, 3)
+        assert again["offset"] == 2
 
 
-def test_captions_do_not_wait_behind_broadcasts(tmp_path: Path) -> None:
+async def test_captions_do_not_wait_behind_broadcasts(tmp_path: Path) -> None:
     """While a store is slow, what clients send waits for itself alone."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub:
-            rooms = hub.service._sessions
-            await hub.service.create_session("s")
-            async with rooms.open("s") as session:
-                for each in range(50):
-                    with trio.move_on_after(0):
-                        await rooms.begin_publish(session, broadcast("x" * 65_000 + str(each)))
-                with trio.fail_after(0.01):
-                    await rooms.begin_publish(session, said(1, "ann"))
-
-    run(main)
+    async with running_hub(tmp_path) as hub:
+        rooms = hub.service._sessions
+        await hub.service.create_session("s")
+        async with rooms.open("s") as session:
+            for each in range(50):
+                with trio.move_on_after(0):
+                    await rooms.begin_publish(session, broadcast("x" * 65_000 + str(each)))
+            with trio.fail_after(0.01):
+                await rooms.begin_publish(session, said(1, "ann"))

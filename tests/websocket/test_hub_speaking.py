@@ -11,7 +11,6 @@ from orch.problems import ProblemError
 from orch.websocket.service import SPEECH_PATIENCE
 from orch.websocket.speech.speech_streams import PUBLISH_WITHIN
 from tests.fakes.hub import running_hub
-from tests.fakes.running import run
 
 START = {"type": "audio_start", "session_id": "s", "sample_rate": 16_000, "target_languages": ["es"]}
 
@@ -20,263 +19,215 @@ def of_type(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [message for message in messages if message["type"] == kind]
 
 
-def test_speech_becomes_captions_for_everyone(tmp_path: Path) -> None:
+async def test_speech_becomes_captions_for_everyone(tmp_path: Path) -> None:
     """Started, fed, ended: each has the caption at one offset, the speaker its answers with their ids."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
-            await ann.ask({"type": "create_session", "session_id": "s", "name": "Ann"})
-            await bob.ask({"type": "join_session", "session_id": "s", "languages": ["de", "fr"]})
-            started = await ann.ask({**START, "source_language": "en", "id": 1}, "audio_started")
-            assert started["id"] == 1
-            stream = hub.speech.streams[0]
-            assert stream.options["stream_id"] == started["stream_id"]
-            assert (stream.options["speaker"], stream.options["source_language"]) == ("Ann", "en")
-            assert set(stream.options["targets"]()) == {"es", "de", "fr"}
-            ann.say(b"\x00\x01" * 800)
-            ann.say(b"\x00\x01" * 800)
-            ann.say({"type": "audio_end", "id": 2})
-            for socket, identity in ((ann, 2), (bob, None)):
-                caption = await socket.until("transcript")
-                assert (caption["text"], caption["offset"], caption["speaker"]) == ("3200", 1, "Ann")
-                ended = await socket.until("audio_ended")
-                assert (ended["seconds"], ended["lost_seconds"], ended.get("id")) == (0.1, 0.0, identity)
-            assert hub.service.statistics().session_list[0].streams == 0
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+        await ann.ask({"type": "create_session", "session_id": "s", "name": "Ann"})
+        await bob.ask({"type": "join_session", "session_id": "s", "languages": ["de", "fr"]})
+        started = await ann.ask({**START, "source_language": "en", "id": 1}, "audio_started")
+        assert started["id"] == 1
+        stream = hub.speech.streams[0]
+        assert stream.options["stream_id"] == started["stream_id"]
+        assert (stream.options["speaker"], stream.options["source_language"]) == ("Ann", "en")
+        assert set(stream.options["targets"]()) == {"es", "de", "fr"}
+        ann.say(b"\x00\x01" * 800)
+        ann.say(b"\x00\x01" * 800)
+        ann.say({"type": "audio_end", "id": 2})
+        for socket, identity in ((ann, 2), (bob, None)):
+            caption = await socket.until("transcript")
+            assert (caption["text"], caption["offset"], caption["speaker"]) == ("3200", 1, "Ann")
+            ended = await socket.until("audio_ended")
+            assert (ended["seconds"], ended["lost_seconds"], ended.get("id")) == (0.1, 0.0, identity)
+        assert hub.service.statistics().session_list[0].streams == 0
 
 
-def test_languages_read_now_are_translated_into(tmp_path: Path) -> None:
+async def test_languages_read_now_are_translated_into(tmp_path: Path) -> None:
     """Who comes or changes languages while someone speaks is spoken to in theirs."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
-            await ann.ask({"type": "create_session", "session_id": "s", "languages": ["en"]})
-            await ann.ask(START, "audio_started")
-            targets = hub.speech.streams[0].options["targets"]
-            assert set(targets()) == {"es", "en"}
-            await bob.ask({"type": "join_session", "session_id": "s", "languages": ["de"]})
-            assert set(targets()) == {"es", "en", "de"}
-            await bob.ask({"type": "join_session", "session_id": "s", "languages": ["fr"]})
-            assert set(targets()) == {"es", "en", "fr"}
-            await bob.ask({"type": "leave_session", "session_id": "s"}, "session_left")
-            assert set(targets()) == {"es", "en"}
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+        await ann.ask({"type": "create_session", "session_id": "s", "languages": ["en"]})
+        await ann.ask(START, "audio_started")
+        targets = hub.speech.streams[0].options["targets"]
+        assert set(targets()) == {"es", "en"}
+        await bob.ask({"type": "join_session", "session_id": "s", "languages": ["de"]})
+        assert set(targets()) == {"es", "en", "de"}
+        await bob.ask({"type": "join_session", "session_id": "s", "languages": ["fr"]})
+        assert set(targets()) == {"es", "en", "fr"}
+        await bob.ask({"type": "leave_session", "session_id": "s"}, "session_left")
+        assert set(targets()) == {"es", "en"}
 
 
-def test_presence_shows_who_speaks(tmp_path: Path) -> None:
+async def test_presence_shows_who_speaks(tmp_path: Path) -> None:
     """From audio_start to audio_end, and no longer if the rest is still being written down."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            await bob.ask({"type": "join_session", "session_id": "s"})
-            await trio.sleep(5)
-            await bob.settle()
-            await ann.ask(START, "audio_started")
-            assert [p["speaking"] for p in (await bob.until("presence"))["participants"]] == [True, False]
-            assert hub.service.statistics().connections[-1].streaming
-            assert hub.service.statistics().session_list[0].speaking == 1
-            hub.speech.streams[0].end = lambda: None  # type: ignore[method-assign]  # flushing takes its time
-            ann.say({"type": "audio_end"})
-            assert [p["speaking"] for p in (await bob.until("presence"))["participants"]] == [False, False]
-            (line,) = hub.service.statistics().session_list
-            assert (line.streams, line.speaking) == (1, 0)
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        await bob.ask({"type": "join_session", "session_id": "s"})
+        await trio.sleep(5)
+        await bob.settle()
+        await ann.ask(START, "audio_started")
+        assert [p["speaking"] for p in (await bob.until("presence"))["participants"]] == [True, False]
+        assert hub.service.statistics().connections[-1].streaming
+        assert hub.service.statistics().session_list[0].speaking == 1
+        hub.speech.streams[0].end = lambda: None  # type: ignore[method-assign]  # flushing takes its time
+        ann.say({"type": "audio_end"})
+        assert [p["speaking"] for p in (await bob.until("presence"))["participants"]] == [False, False]
+        (line,) = hub.service.statistics().session_list
+        assert (line.streams, line.speaking) == (1, 0)
 
 
-def test_nobody_speaks_in_a_session_that_nobody_is_in(tmp_path: Path) -> None:
+async def test_nobody_speaks_in_a_session_that_nobody_is_in(tmp_path: Path) -> None:
     """What a speaker who has gone said last is still transcribed, and counted as that."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub:
-            async with hub.connected() as ann:
-                await ann.ask({"type": "create_session", "session_id": "s"})
-                await ann.ask(START, "audio_started")
-                hub.speech.streams[0].end = lambda: None  # type: ignore[method-assign]  # never done
-                (line,) = hub.service.statistics().session_list
-                assert (line.participants, line.streams, line.speaking) == (1, 1, 1)
-            await trio.sleep(1)
+    async with running_hub(tmp_path) as hub:
+        async with hub.connected() as ann:
+            await ann.ask({"type": "create_session", "session_id": "s"})
+            await ann.ask(START, "audio_started")
+            hub.speech.streams[0].end = lambda: None  # type: ignore[method-assign]  # never done
             (line,) = hub.service.statistics().session_list
-            assert (line.participants, line.streams, line.speaking) == (0, 1, 0)
+            assert (line.participants, line.streams, line.speaking) == (1, 1, 1)
+        await trio.sleep(1)
+        (line,) = hub.service.statistics().session_list
+        assert (line.participants, line.streams, line.speaking) == (0, 1, 0)
 
-    run(main)
 
-
-def test_audio_that_cannot_be_taken_is_an_error_and_the_stream_goes_on(tmp_path: Path) -> None:
+async def test_audio_that_cannot_be_taken_is_an_error_and_the_stream_goes_on(tmp_path: Path) -> None:
     """Before audio_start, an odd number of bytes, a rate nobody can use, a second start: each its code."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
-            answer = await ann.ask({**START, "sample_rate": 1, "id": 1}, "error")
-            assert (answer["code"], answer["id"]) == ("unsupported_sample_rate", 1)
-            assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
-            await ann.ask(START, "audio_started")
-            assert (await ann.ask(START, "error"))["code"] == "audio_already_started"
-            assert (await ann.ask(b"\x00", "error"))["code"] == "odd_byte_count"
-            ann.say(b"\x00\x01")
-            ann.say({"type": "audio_end"})
-            assert (await ann.until("transcript"))["text"] == "2"
-            await ann.until("audio_ended")
-            assert (await ann.ask({"type": "audio_end"}, "error"))["code"] == "audio_not_started"
-            assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
+        answer = await ann.ask({**START, "sample_rate": 1, "id": 1}, "error")
+        assert (answer["code"], answer["id"]) == ("unsupported_sample_rate", 1)
+        assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
+        await ann.ask(START, "audio_started")
+        assert (await ann.ask(START, "error"))["code"] == "audio_already_started"
+        assert (await ann.ask(b"\x00", "error"))["code"] == "odd_byte_count"
+        ann.say(b"\x00\x01")
+        ann.say({"type": "audio_end"})
+        assert (await ann.until("transcript"))["text"] == "2"
+        await ann.until("audio_ended")
+        assert (await ann.ask({"type": "audio_end"}, "error"))["code"] == "audio_not_started"
+        assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
 
 
-def test_an_error_about_audio_names_the_stream_that_it_was_for(tmp_path: Path) -> None:
+async def test_an_error_about_audio_names_the_stream_that_it_was_for(tmp_path: Path) -> None:
     """Also when that has ended meanwhile: a frame has no id of its own."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            assert "stream_id" not in await ann.ask(b"\x00\x01", "error")
-            stream_id = (await ann.ask(START, "audio_started"))["stream_id"]
-            refused = await ann.ask(b"\x00", "error")
-            assert (refused["code"], refused["session_id"], refused["stream_id"]) == (
-                "odd_byte_count",
-                "s",
-                stream_id,
-            )
-            elsewhere = {"type": "broadcast", "session_id": "other", "data": 1}
-            assert "stream_id" not in await ann.ask(elsewhere, "error")
-            ann.say({"type": "audio_end"})
-            await ann.until("audio_ended")
-            for late in (b"\x00\x01", {"type": "audio_end"}):
-                refused = await ann.ask(late, "error")
-                assert (refused["code"], refused["stream_id"]) == ("audio_not_started", stream_id)
-            again = (await ann.ask(START, "audio_started"))["stream_id"]
-            assert (await ann.ask(b"\x00", "error"))["stream_id"] == again != stream_id
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        assert "stream_id" not in await ann.ask(b"\x00\x01", "error")
+        stream_id = (await ann.ask(START, "audio_started"))["stream_id"]
+        refused = await ann.ask(b"\x00", "error")
+        assert (refused["code"], refused["session_id"], refused["stream_id"]) == (
+            "odd_byte_count",
+            "s",
+            stream_id,
+        )
+        elsewhere = {"type": "broadcast", "session_id": "other", "data": 1}
+        assert "stream_id" not in await ann.ask(elsewhere, "error")
+        ann.say({"type": "audio_end"})
+        await ann.until("audio_ended")
+        for late in (b"\x00\x01", {"type": "audio_end"}):
+            refused = await ann.ask(late, "error")
+            assert (refused["code"], refused["stream_id"]) == ("audio_not_started", stream_id)
+        again = (await ann.ask(START, "audio_started"))["stream_id"]
+        assert (await ann.ask(b"\x00", "error"))["stream_id"] == again != stream_id
 
 
-def test_what_was_said_before_the_connection_was_lost_is_written_down(tmp_path: Path) -> None:
+async def test_what_was_said_before_the_connection_was_lost_is_written_down(tmp_path: Path) -> None:
     """A speaker who drops off ends the stream, not the caption."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as bob:
-            await bob.ask({"type": "create_session", "session_id": "s"})
-            async with hub.connected() as ann:
-                await ann.ask({"type": "join_session", "session_id": "s"})
-                await ann.ask(START, "audio_started")
-                ann.say(b"\x00\x01" * 10)
-            assert (await bob.until("transcript"))["text"] == "20"
-            await bob.until("audio_ended")
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as bob:
+        await bob.ask({"type": "create_session", "session_id": "s"})
+        async with hub.connected() as ann:
+            await ann.ask({"type": "join_session", "session_id": "s"})
+            await ann.ask(START, "audio_started")
+            ann.say(b"\x00\x01" * 10)
+        assert (await bob.until("transcript"))["text"] == "20"
+        await bob.until("audio_ended")
 
 
-def test_leaving_a_session_ends_the_stream_in_it(tmp_path: Path) -> None:
+async def test_leaving_a_session_ends_the_stream_in_it(tmp_path: Path) -> None:
     """Who has left is not heard there any more, and may speak elsewhere."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            await ann.ask({"type": "create_session", "session_id": "t"}, "session_created")
-            await ann.ask(START, "audio_started")
-            await ann.ask({"type": "leave_session", "session_id": "t"}, "session_left")
-            ann.say(b"\x00\x01")
-            await ann.ask({"type": "leave_session", "session_id": "s"}, "session_left")
-            assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
-            assert hub.speech.streams[0].ended.is_set()
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        await ann.ask({"type": "create_session", "session_id": "t"}, "session_created")
+        await ann.ask(START, "audio_started")
+        await ann.ask({"type": "leave_session", "session_id": "t"}, "session_left")
+        ann.say(b"\x00\x01")
+        await ann.ask({"type": "leave_session", "session_id": "s"}, "session_left")
+        assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
+        assert hub.speech.streams[0].ended.is_set()
 
 
-def test_an_ended_session_breaks_its_streams_off(tmp_path: Path) -> None:
+async def test_an_ended_session_breaks_its_streams_off(tmp_path: Path) -> None:
     """Nothing more is written down for a session that is gone."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            await ann.ask(START, "audio_started")
-            await hub.service.end_session("s")
-            await ann.until("session_left")
-            assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        await ann.ask(START, "audio_started")
+        await hub.service.end_session("s")
+        await ann.until("session_left")
+        assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
 
 
-def test_a_stream_that_fails_is_said_to_have_failed_and_costs_no_other(tmp_path: Path) -> None:
+async def test_a_stream_that_fails_is_said_to_have_failed_and_costs_no_other(tmp_path: Path) -> None:
     """A fault in one stream ends that stream: its speaker is told, and may start anew."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            await bob.ask({"type": "join_session", "session_id": "s"})
-            await ann.ask(START, "audio_started")
-            await bob.ask(START, "audio_started")
-            hub.speech.streams[0].fails_with = RuntimeError("broken")
-            ann.say({"type": "audio_end", "id": 5})
-            told = await ann.until("error")
-            assert (told["code"], told["id"]) == ("speech_lost", 5)
-            assert told["session_id"] == "s"
-            assert told["stream_id"] == hub.speech.streams[0].options["stream_id"]
-            await ann.until("audio_ended")
-            await ann.ask(START, "audio_started")
-            bob.say({"type": "audio_end"})
-            assert (await bob.until("transcript"))["text"] == "0"
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        await bob.ask({"type": "join_session", "session_id": "s"})
+        await ann.ask(START, "audio_started")
+        await bob.ask(START, "audio_started")
+        hub.speech.streams[0].fails_with = RuntimeError("broken")
+        ann.say({"type": "audio_end", "id": 5})
+        told = await ann.until("error")
+        assert (told["code"], told["id"]) == ("speech_lost", 5)
+        assert told["session_id"] == "s"
+        assert told["stream_id"] == hub.speech.streams[0].options["stream_id"]
+        await ann.until("audio_ended")
+        await ann.ask(START, "audio_started")
+        bob.say({"type": "audio_end"})
+        assert (await bob.until("transcript"))["text"] == "0"
 
 
-def test_the_hub_s_restart_breaks_streams_off_and_says_so(tmp_path: Path) -> None:
+async def test_the_hub_s_restart_breaks_streams_off_and_says_so(tmp_path: Path) -> None:
     """The one thing that a restart of the branch costs is told to those it costs."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            await ann.ask(START, "audio_started")
-            await hub.restart_hub()
-            assert (await ann.until("error"))["code"] == "speech_lost"
-            assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
-            await ann.ask(START, "audio_started")
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        await ann.ask(START, "audio_started")
+        await hub.restart_hub()
+        assert (await ann.until("error"))["code"] == "speech_lost"
+        assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
+        await ann.ask(START, "audio_started")
 
 
-def test_streams_of_a_session_are_bounded_those_still_being_written_down_included(tmp_path: Path) -> None:
+async def test_streams_of_a_session_are_bounded_those_still_being_written_down_included(
+    tmp_path: Path,
+) -> None:
     """Starting and ending without end does not pile up work without end."""
-
-    async def main() -> None:
-        settings = {"orchestration": {"speech": {"max_streams_per_session": 8}}}
-        async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            for _ in range(4):
-                await ann.ask(START, "audio_started")
-                hub.speech.streams[-1].end = lambda: None  # type: ignore[method-assign]  # never done
-                ann.say({"type": "audio_end"})
-            refused = await ann.ask(START, "error")
-            assert refused["code"] == "too_many_streams"
-            assert "4 audio streams are open from your address in s" in refused["detail"]
-
-    run(main)
+    settings = {"orchestration": {"speech": {"max_streams_per_session": 8}}}
+    async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        for _ in range(4):
+            await ann.ask(START, "audio_started")
+            hub.speech.streams[-1].end = lambda: None  # type: ignore[method-assign]  # never done
+            ann.say({"type": "audio_end"})
+        refused = await ann.ask(START, "error")
+        assert refused["code"] == "too_many_streams"
+        assert "4 audio streams are open from your address in s" in refused["detail"]
 
 
 @pytest.mark.parametrize(("away", "arrives"), [(20.0, True), (PUBLISH_WITHIN + 20, False)])
-def test_a_caption_waits_for_a_store_that_is_away(tmp_path: Path, *, away: float, arrives: bool) -> None:
+async def test_a_caption_waits_for_a_store_that_is_away(
+    tmp_path: Path, *, away: float, arrives: bool
+) -> None:
     """What was heard is kept as soon as it can be; only if that takes too long is it said to be lost."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            await ann.ask(START, "audio_started")
-            await hub.stop_store()
-            ann.say({"type": "audio_end"})
-            await trio.sleep(away)
-            await hub.start_store()
-            await trio.sleep(10)
-            kinds = [message["type"] for message in await ann.settle()]
-            assert ("transcript" in kinds) is arrives
-            assert ("error" in kinds) is not arrives
-            assert "audio_ended" in kinds
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        await ann.ask(START, "audio_started")
+        await hub.stop_store()
+        ann.say({"type": "audio_end"})
+        await trio.sleep(away)
+        await hub.start_store()
+        await trio.sleep(10)
+        kinds = [message["type"] for message in await ann.settle()]
+        assert ("transcript" in kinds) is arrives
+        assert ("error" in kinds) is not arrives
+        assert "audio_ended" in kinds
 
 
 async def chunks_of(*chunks: bytes, fails_with: Exception | None = None) -> AsyncIterator[bytes]:
@@ -293,194 +244,164 @@ async def upload(hub: Any, chunks: AsyncIterator[bytes], session_id: str = "s") 
     )
 
 
-def test_a_recording_is_written_down_in_its_session(tmp_path: Path) -> None:
+async def test_a_recording_is_written_down_in_its_session(tmp_path: Path) -> None:
     """It is fed at the back ends' pace, and everyone there reads it, and that it has ended."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            opened = await upload(hub, chunks_of(b"\x00\x01" * 8000, b"\x00\x01" * 8000))
-            caption = await ann.until("transcript")
-            assert (caption["text"], caption["speaker"]) == ("32000", "file.wav")
-            assert caption["segment_id"].startswith(opened.stream_id)
-            ended = await ann.until("audio_ended")
-            assert (ended["stream_id"], ended["seconds"]) == (opened.stream_id, 1.0)
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        opened = await upload(hub, chunks_of(b"\x00\x01" * 8000, b"\x00\x01" * 8000))
+        caption = await ann.until("transcript")
+        assert (caption["text"], caption["speaker"]) == ("32000", "file.wav")
+        assert caption["segment_id"].startswith(opened.stream_id)
+        ended = await ann.until("audio_ended")
+        assert (ended["stream_id"], ended["seconds"]) == (opened.stream_id, 1.0)
 
 
-def test_so_many_recordings_at_once(tmp_path: Path) -> None:
+async def test_so_many_recordings_at_once(tmp_path: Path) -> None:
     """The next one is refused, and taken when one has been written down."""
+    settings = {"orchestration": {"speech": {"concurrent_recordings": 1}}}
+    async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        gate = trio.Event()
 
-    async def main() -> None:
-        settings = {"orchestration": {"speech": {"concurrent_recordings": 1}}}
-        async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            gate = trio.Event()
+        async def slow() -> AsyncIterator[bytes]:
+            await gate.wait()
+            yield b"\x00\x01"
 
-            async def slow() -> AsyncIterator[bytes]:
-                await gate.wait()
-                yield b"\x00\x01"
-
-            await upload(hub, slow())
-            with pytest.raises(ProblemError) as caught:
-                await upload(hub, chunks_of())
-            assert caught.value.code == "too_many_recordings"
-            gate.set()
-            await ann.until("audio_ended")
-            await trio.testing.wait_all_tasks_blocked()
+        await upload(hub, slow())
+        with pytest.raises(ProblemError) as caught:
             await upload(hub, chunks_of())
-            with pytest.raises(ProblemError) as caught:
-                await upload(hub, chunks_of(), "nowhere")
-            assert caught.value.code in ("unknown_session", "too_many_recordings")
-
-    run(main)
+        assert caught.value.code == "too_many_recordings"
+        gate.set()
+        await ann.until("audio_ended")
+        await trio.testing.wait_all_tasks_blocked()
+        await upload(hub, chunks_of())
+        with pytest.raises(ProblemError) as caught:
+            await upload(hub, chunks_of(), "nowhere")
+        assert caught.value.code in ("unknown_session", "too_many_recordings")
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
     [(ProblemError("not_audio", "It breaks off."), "not_audio"), (ValueError("decoder"), "internal_error")],
 )
-def test_a_recording_that_breaks_off_is_written_down_as_far_as_it_goes(
+async def test_a_recording_that_breaks_off_is_written_down_as_far_as_it_goes(
     tmp_path: Path, error: Exception, code: str
 ) -> None:
     """The session is told why there is no more; what was heard before is kept."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            opened = await upload(hub, chunks_of(b"\x00\x01" * 4, fails_with=error))
-            told = await ann.until("error")
-            assert (told["code"], told["session_id"], told["stream_id"]) == (code, "s", opened.stream_id)
-            assert (await ann.until("transcript"))["text"] == "8"
-            await ann.until("audio_ended")
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        opened = await upload(hub, chunks_of(b"\x00\x01" * 4, fails_with=error))
+        told = await ann.until("error")
+        assert (told["code"], told["session_id"], told["stream_id"]) == (code, "s", opened.stream_id)
+        assert (await ann.until("transcript"))["text"] == "8"
+        await ann.until("audio_ended")
 
 
-def test_the_owner_of_a_session_cancels_a_recording_in_it(tmp_path: Path) -> None:
+async def test_the_owner_of_a_session_cancels_a_recording_in_it(tmp_path: Path) -> None:
     """Another participant does with the recording's own key; everyone learns that it was cancelled."""
 
     async def forever() -> AsyncIterator[bytes]:
         yield b"\x00\x01" * 4
         await trio.sleep_forever()
 
-    async def main() -> None:
-        here = {"actor": Actor(is_operator=False, is_local=True, via="none", address="127.0.0.1")}
-        async with running_hub(tmp_path) as hub, hub.connected(**here) as ann, hub.connected(**here) as bob:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            cancel = {"type": "cancel_recording", "session_id": "s", "id": 9}
-            assert (await bob.ask({**cancel, "stream_id": "x"}, "error"))["code"] == "not_in_session"
-            await bob.ask({"type": "join_session", "session_id": "s"})
-            first, second = [await upload(hub, forever()) for _ in range(2)]
-            assert [each.name for each in await hub.service.recordings_of("s")] == [
-                "file.wav",
-                "file.wav (2)",
-            ]
-            refused = await bob.ask({**cancel, "stream_id": first.stream_id}, "error")
-            assert (refused["code"], refused["id"]) == ("not_your_recording", 9)
-            done = await ann.ask({**cancel, "stream_id": first.stream_id}, "recording_cancelled")
-            assert (done["id"], done["stream_id"]) == (9, first.stream_id)
-            for socket in (ann, bob):
-                ended = await socket.until("audio_ended")
-                assert (ended["stream_id"], ended["cancelled"]) == (first.stream_id, True)
-            shown = {**cancel, "stream_id": second.stream_id, "key": second.recording_key}
-            await bob.ask(shown, "recording_cancelled")
-            for socket in (ann, bob):
-                assert (await socket.until("audio_ended"))["stream_id"] == second.stream_id
-            assert await hub.service.recordings_of("s") == ()
-            gone = await ann.ask({**cancel, "stream_id": first.stream_id}, "error")
-            assert gone["code"] == "unknown_recording"
-
-    run(main)
+    here = {"actor": Actor(is_operator=False, is_local=True, via="none", address="127.0.0.1")}
+    async with running_hub(tmp_path) as hub, hub.connected(**here) as ann, hub.connected(**here) as bob:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        cancel = {"type": "cancel_recording", "session_id": "s", "id": 9}
+        assert (await bob.ask({**cancel, "stream_id": "x"}, "error"))["code"] == "not_in_session"
+        await bob.ask({"type": "join_session", "session_id": "s"})
+        first, second = [await upload(hub, forever()) for _ in range(2)]
+        assert [each.name for each in await hub.service.recordings_of("s")] == [
+            "file.wav",
+            "file.wav (2)",
+        ]
+        refused = await bob.ask({**cancel, "stream_id": first.stream_id}, "error")
+        assert (refused["code"], refused["id"]) == ("not_your_recording", 9)
+        done = await ann.ask({**cancel, "stream_id": first.stream_id}, "recording_cancelled")
+        assert (done["id"], done["stream_id"]) == (9, first.stream_id)
+        for socket in (ann, bob):
+            ended = await socket.until("audio_ended")
+            assert (ended["stream_id"], ended["cancelled"]) == (first.stream_id, True)
+        shown = {**cancel, "stream_id": second.stream_id, "key": second.recording_key}
+        await bob.ask(shown, "recording_cancelled")
+        for socket in (ann, bob):
+            assert (await socket.until("audio_ended"))["stream_id"] == second.stream_id
+        assert await hub.service.recordings_of("s") == ()
+        gone = await ann.ask({**cancel, "stream_id": first.stream_id}, "error")
+        assert gone["code"] == "unknown_recording"
 
 
-def test_a_recording_of_a_session_that_ends_is_given_up_and_closed(tmp_path: Path) -> None:
+async def test_a_recording_of_a_session_that_ends_is_given_up_and_closed(tmp_path: Path) -> None:
     """Its file is closed and its place is free, even while it waits to be fed."""
+    settings = {"orchestration": {"speech": {"concurrent_recordings": 1}}}
+    async with running_hub(tmp_path, **settings) as hub:
+        await hub.service.create_session("s")
+        await hub.service.create_session("t")
+        closed = trio.Event()
 
-    async def main() -> None:
-        settings = {"orchestration": {"speech": {"concurrent_recordings": 1}}}
-        async with running_hub(tmp_path, **settings) as hub:
-            await hub.service.create_session("s")
-            await hub.service.create_session("t")
-            closed = trio.Event()
-
-            async def endless() -> AsyncIterator[bytes]:
-                try:
-                    while True:
-                        yield b"\x00\x01"
-                        await trio.sleep(1)
-                finally:
-                    closed.set()
-
-            await upload(hub, endless())
-            await trio.sleep(3.5)
-            await hub.service.end_session("s")
-            await closed.wait()
-            await trio.testing.wait_all_tasks_blocked()
-            await upload(hub, chunks_of(), "t")
-
-    run(main)
-
-
-@pytest.mark.slow
-def test_a_session_in_which_something_is_written_down_does_not_expire(tmp_path: Path) -> None:
-    """A long recording keeps its session, with nobody in it."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub:
-            await hub.service.create_session("s")
-
-            async def long() -> AsyncIterator[bytes]:
-                yield b"\x00\x01"
-                await trio.sleep(5000)
-
-            await upload(hub, long())
-            await trio.sleep(4000)
-            assert (await hub.service.get_session("s")).streams == 1
-            await trio.sleep(4000)
-            with pytest.raises(ProblemError):
-                await hub.service.get_session("s")
-
-    run(main, limit=20_000)
-
-
-def test_the_last_words_before_a_shutdown_are_kept(tmp_path: Path) -> None:
-    """Draining ends streams and recordings, has them written down, and takes no new ones."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            await ann.ask(START, "audio_started")
-            ann.say(b"\x00\x01" * 10)
-
-            async def endless() -> AsyncIterator[bytes]:
+        async def endless() -> AsyncIterator[bytes]:
+            try:
                 while True:
                     yield b"\x00\x01"
                     await trio.sleep(1)
+            finally:
+                closed.set()
 
-            await upload(hub, endless())
-            await trio.sleep(1.5)
-            await hub.service.drain()
-            kept = await hub.service.messages("s")
-            assert len(kept.messages) == 2
-            with pytest.raises(ProblemError) as caught:
-                await upload(hub, chunks_of())
-            assert caught.value.code == "shutting_down"
-
-    run(main)
+        await upload(hub, endless())
+        await trio.sleep(3.5)
+        await hub.service.end_session("s")
+        await closed.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        await upload(hub, chunks_of(), "t")
 
 
-def test_a_back_end_that_hangs_does_not_hold_up_a_shutdown(tmp_path: Path) -> None:
+@pytest.mark.limit(20_000)
+@pytest.mark.slow
+async def test_a_session_in_which_something_is_written_down_does_not_expire(tmp_path: Path) -> None:
+    """A long recording keeps its session, with nobody in it."""
+    async with running_hub(tmp_path) as hub:
+        await hub.service.create_session("s")
+
+        async def long() -> AsyncIterator[bytes]:
+            yield b"\x00\x01"
+            await trio.sleep(5000)
+
+        await upload(hub, long())
+        await trio.sleep(4000)
+        assert (await hub.service.get_session("s")).streams == 1
+        await trio.sleep(4000)
+        with pytest.raises(ProblemError):
+            await hub.service.get_session("s")
+
+
+async def test_the_last_words_before_a_shutdown_are_kept(tmp_path: Path) -> None:
+    """Draining ends streams and recordings, has them written down, and takes no new ones."""
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        await ann.ask(START, "audio_started")
+        ann.say(b"\x00\x01" * 10)
+
+        async def endless() -> AsyncIterator[bytes]:
+            while True:
+                yield b"\x00\x01"
+                await trio.sleep(1)
+
+        await upload(hub, endless())
+        await trio.sleep(1.5)
+        await hub.service.drain()
+        kept = await hub.service.messages("s")
+        assert len(kept.messages) == 2
+        with pytest.raises(ProblemError) as caught:
+            await upload(hub, chunks_of())
+        assert caught.value.code == "shutting_down"
+
+
+async def test_a_back_end_that_hangs_does_not_hold_up_a_shutdown(tmp_path: Path) -> None:
     """What cannot be written down in a few seconds is given up."""
-
-    async def main() -> None:
-        async with running_hub(tmp_path) as hub, hub.connected() as ann:
-            await ann.ask({"type": "create_session", "session_id": "s"})
-            await ann.ask(START, "audio_started")
-            hub.speech.streams[0].end = lambda: None  # type: ignore[method-assign]  # never done
-            before = trio.current_time()
-            await hub.service.drain()
-            assert trio.current_time() - before == pytest.approx(SPEECH_PATIENCE)
-
-    run(main)
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        await ann.ask(START, "audio_started")
+        hub.speech.streams[0].end = lambda: None  # type: ignore[method-assign]  # never done
+        before = trio.current_time()
+        await hub.service.drain()
+        assert trio.current_time() - before == pytest.approx(SPEECH_PATIENCE)

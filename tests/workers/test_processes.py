@@ -16,7 +16,6 @@ import trio
 
 from orch.workers.lifeline import BEAT
 from orch.workers.rolling import HUNG_AFTER
-from tests.fakes.running import run
 from tests.fakes.workers import GRACE, RunningWorkers, is_alive, workers
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -87,8 +86,9 @@ def test_a_worker_that_is_killed_takes_only_its_own_connections(tmp_path: Path) 
         assert is_alive(before[1])
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("server", ["orch", "hypercorn"])
-def test_a_roll_refuses_and_resets_no_connection(server: str, tmp_path: Path) -> None:
+async def test_a_roll_refuses_and_resets_no_connection(server: str, tmp_path: Path) -> None:
     """Thousands come, ask and are answered while every worker is replaced, twice."""
     with workers(2, tmp_path, server=server) as s:
         before = s.pids()
@@ -99,18 +99,15 @@ def test_a_roll_refuses_and_resets_no_connection(server: str, tmp_path: Path) ->
             while not rolled.is_set():
                 await visit(s.port, seen)
 
-        async def main() -> None:
-            async with trio.open_nursery() as nursery:
-                for _ in range(8):
-                    nursery.start_soon(visitor)
-                for _ in range(2):
-                    s.process.send_signal(signal.SIGHUP)
-                    await trio.to_thread.run_sync(s.wait_for_line, "workers replaced")
-                while sum(seen.values()) < 3000:
-                    await visit(s.port, seen)
-                rolled.set()
-
-        run(main, virtual=False)
+        async with trio.open_nursery() as nursery:
+            for _ in range(8):
+                nursery.start_soon(visitor)
+            for _ in range(2):
+                s.process.send_signal(signal.SIGHUP)
+                await trio.to_thread.run_sync(s.wait_for_line, "workers replaced")
+            while sum(seen.values()) < 3000:
+                await visit(s.port, seen)
+            rolled.set()
         after = s.pids()
         assert not set(before.values()) & set(after.values())
         assert not any(is_alive(pid) for pid in before.values())

@@ -21,6 +21,8 @@ from tests.fakes.descriptors import take_all
 from tests.fakes.running import run
 from tests.fakes.wires import HANDSHAKE, SHORT, Wire, answer, body_of, eventually, port, serving, wire
 
+pytestmark = pytest.mark.real_time
+
 TLS = Path(__file__).parents[2] / "data" / "tls" / "localhost.pem"
 
 
@@ -34,35 +36,27 @@ def get(path: str, *headers: str) -> bytes:
     return "\r\n".join([f"GET {path} HTTP/1.1", "host: x", *headers, "\r\n"]).encode()
 
 
-def test_requests_sent_ahead_are_answered_in_order() -> None:
+async def test_requests_sent_ahead_are_answered_in_order() -> None:
     """Pipelining: also where one comes in pieces behind another."""
-
-    async def main() -> None:
-        async with serving(echo) as server, wire(server) as client:
-            third = get("/three")
-            await client.send(get("/one") + get("/two") + third[:9])
-            assert (await client.answer())[1] == b"GET /one "
-            assert (await client.answer())[1] == b"GET /two "
-            await client.send(third[9:])
-            assert (await client.answer())[1] == b"GET /three "
-            assert server.statistics().accepted == 1
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, wire(server) as client:
+        third = get("/three")
+        await client.send(get("/one") + get("/two") + third[:9])
+        assert (await client.answer())[1] == b"GET /one "
+        assert (await client.answer())[1] == b"GET /two "
+        await client.send(third[9:])
+        assert (await client.answer())[1] == b"GET /three "
+        assert server.statistics().accepted == 1
 
 
-def test_bodies_come_with_a_length_and_in_chunks() -> None:
+async def test_bodies_come_with_a_length_and_in_chunks() -> None:
     """The application sees the same."""
-
-    async def main() -> None:
-        async with serving(echo) as server, wire(server) as client:
-            await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nabc")
-            await client.send(b"def")
-            assert (await client.answer())[1] == b"POST / abcdef"
-            await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nab")
-            await client.send(b"c\r\n3\r\ndef\r\n0\r\n\r\n")
-            assert (await client.answer())[1] == b"POST / abcdef"
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, wire(server) as client:
+        await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nabc")
+        await client.send(b"def")
+        assert (await client.answer())[1] == b"POST / abcdef"
+        await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nab")
+        await client.send(b"c\r\n3\r\ndef\r\n0\r\n\r\n")
+        assert (await client.answer())[1] == b"POST / abcdef"
 
 
 def test_the_scope_is_what_asgi_says() -> None:
@@ -88,7 +82,7 @@ def test_the_scope_is_what_asgi_says() -> None:
     run(main, virtual=False, limit=20)
 
 
-def test_what_one_request_does_to_its_scope_the_next_does_not_see() -> None:
+async def test_what_one_request_does_to_its_scope_the_next_does_not_see() -> None:
     """Also where the next says the same head again."""
     seen: list[Any] = []
 
@@ -98,17 +92,14 @@ def test_what_one_request_does_to_its_scope_the_next_does_not_see() -> None:
         scope["added"] = scope["extensions"]["added"] = 1
         await answer(send, b"")
 
-    async def main() -> None:
-        async with serving(app) as server, wire(server) as client:
-            for _ in range(2):
-                await client.send(get("/"))
-                await client.answer()
-            assert seen[0] == seen[1]
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server, wire(server) as client:
+        for _ in range(2):
+            await client.send(get("/"))
+            await client.answer()
+        assert seen[0] == seen[1]
 
 
-def test_a_body_that_is_expected_is_asked_for_when_the_application_asks() -> None:
+async def test_a_body_that_is_expected_is_asked_for_when_the_application_asks() -> None:
     """``100 Continue`` comes first; an application that answers without the body ends the connection."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -117,41 +108,34 @@ def test_a_body_that_is_expected_is_asked_for_when_the_application_asks() -> Non
         else:
             await echo(scope, receive, send)
 
-    async def main() -> None:
-        head = "POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nexpect: 100-continue\r\n\r\n"
-        async with serving(app) as server:
-            async with wire(server) as client:
-                await client.send(head.format("/").encode())
-                assert await client.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-                await client.send(b"abc")
-                assert await client.answer() == (200, b"POST / abc")
-            async with wire(server) as client:
-                await client.send(head.format("/refused").encode())
-                whole = await client.rest()
-                assert whole.startswith(b"HTTP/1.1 413 ")
-                assert b"connection: close" in whole
-
-    run(main, virtual=False, limit=20)
+    head = "POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nexpect: 100-continue\r\n\r\n"
+    async with serving(app) as server:
+        async with wire(server) as client:
+            await client.send(head.format("/").encode())
+            assert await client.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            await client.send(b"abc")
+            assert await client.answer() == (200, b"POST / abc")
+        async with wire(server) as client:
+            await client.send(head.format("/refused").encode())
+            whole = await client.rest()
+            assert whole.startswith(b"HTTP/1.1 413 ")
+            assert b"connection: close" in whole
 
 
-def test_a_body_in_chunks_of_one_byte_is_read_whole_while_others_are_served() -> None:
+async def test_a_body_in_chunks_of_one_byte_is_read_whole_while_others_are_served() -> None:
     """More slowly than it could be; the connection is good for another request afterwards."""
-
-    async def main() -> None:
-        async with serving(echo) as server, wire(server) as client, wire(server) as other:
-            head = b"POST /slow HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
-            begun = trio.current_time()
-            await client.send(head + b"1;e\r\nx\r\n" * 4_000 + b"0\r\n\r\n" + get("/next"))
-            await other.send(get("/other"))
-            assert await other.answer() == (200, b"GET /other ")
-            assert await client.answer() == (200, b"POST /slow " + b"x" * 4_000)
-            assert trio.current_time() - begun > 0.3
-            assert await client.answer() == (200, b"GET /next ")
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, wire(server) as client, wire(server) as other:
+        head = b"POST /slow HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        begun = trio.current_time()
+        await client.send(head + b"1;e\r\nx\r\n" * 4_000 + b"0\r\n\r\n" + get("/next"))
+        await other.send(get("/other"))
+        assert await other.answer() == (200, b"GET /other ")
+        assert await client.answer() == (200, b"POST /slow " + b"x" * 4_000)
+        assert trio.current_time() - begun > 0.3
+        assert await client.answer() == (200, b"GET /next ")
 
 
-def test_an_answer_without_a_length_comes_in_chunks_as_it_is_made() -> None:
+async def test_an_answer_without_a_length_comes_in_chunks_as_it_is_made() -> None:
     """The client has the first part before the application goes on."""
     go_on = trio.Event()
 
@@ -161,62 +145,51 @@ def test_an_answer_without_a_length_comes_in_chunks_as_it_is_made() -> None:
         await go_on.wait()
         await send({"type": "http.response.body", "body": b"last"})
 
-    async def main() -> None:
-        async with serving(app) as server, wire(server) as client:
-            await client.send(get("/"))
-            head = await client.until(b"\r\n\r\n")
-            assert b"transfer-encoding: chunked" in head
-            assert await client.exactly(10) == b"5\r\nfirst\r\n"
-            go_on.set()
-            assert await client.exactly(14) == b"4\r\nlast\r\n0\r\n\r\n"
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server, wire(server) as client:
+        await client.send(get("/"))
+        head = await client.until(b"\r\n\r\n")
+        assert b"transfer-encoding: chunked" in head
+        assert await client.exactly(10) == b"5\r\nfirst\r\n"
+        go_on.set()
+        assert await client.exactly(14) == b"4\r\nlast\r\n0\r\n\r\n"
 
 
-def test_head_has_no_body_and_keeps_the_connection() -> None:
+async def test_head_has_no_body_and_keeps_the_connection() -> None:
     """The next answer begins right after the head."""
-
-    async def main() -> None:
-        async with serving(echo) as server, wire(server) as client:
-            await client.send(get("/x").replace(b"GET", b"HEAD", 1))
-            head = await client.until(b"\r\n\r\n")
-            assert b"content-length: 8" in head
-            await client.send(get("/y"))
-            assert (await client.answer())[1] == b"GET /y "
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, wire(server) as client:
+        await client.send(get("/x").replace(b"GET", b"HEAD", 1))
+        head = await client.until(b"\r\n\r\n")
+        assert b"content-length: 8" in head
+        await client.send(get("/y"))
+        assert (await client.answer())[1] == b"GET /y "
 
 
-def test_what_cannot_be_read_ends_only_its_own_connection() -> None:
+async def test_what_cannot_be_read_ends_only_its_own_connection() -> None:
     """Answered as a problem, counted by kind; others are served all the same."""
-
-    async def main() -> None:
-        async with serving(echo) as server, wire(server) as other:
-            for data, status, kind in (
-                (b"GET / HTTP/1.1\r\n\r\n", b"400", "host_missing"),
-                (b"GET / HTTP/3.0\r\nhost: x\r\n\r\n", b"505", "version_unsupported"),
-                (
-                    b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-                    b"400",
-                    "chunk_size_invalid",
-                ),
-                (get("/", "x: " + "y" * 40_000), b"431", "head_too_large"),
-            ):
-                async with wire(server) as client:
-                    await client.send(data)
-                    whole = await client.rest()
-                    head, _, body = whole.partition(b"\r\n\r\n")
-                    assert head.startswith(b"HTTP/1.1 " + status), whole
-                    assert b"application/problem+json" in head
-                    assert json.loads(body)["code"] == kind
-                assert server.statistics().refused[kind] == 1
-            await other.send(get("/fine"))
-            assert (await other.answer())[1] == b"GET /fine "
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, wire(server) as other:
+        for data, status, kind in (
+            (b"GET / HTTP/1.1\r\n\r\n", b"400", "host_missing"),
+            (b"GET / HTTP/3.0\r\nhost: x\r\n\r\n", b"505", "version_unsupported"),
+            (
+                b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+                b"400",
+                "chunk_size_invalid",
+            ),
+            (get("/", "x: " + "y" * 40_000), b"431", "head_too_large"),
+        ):
+            async with wire(server) as client:
+                await client.send(data)
+                whole = await client.rest()
+                head, _, body = whole.partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 " + status), whole
+                assert b"application/problem+json" in head
+                assert json.loads(body)["code"] == kind
+            assert server.statistics().refused[kind] == 1
+        await other.send(get("/fine"))
+        assert (await other.answer())[1] == b"GET /fine "
 
 
-def test_an_application_that_fails_is_a_problem_not_a_trace() -> None:
+async def test_an_application_that_fails_is_a_problem_not_a_trace() -> None:
     """500 where nothing was said yet, the end of the connection where something was."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -226,37 +199,31 @@ def test_an_application_that_fails_is_a_problem_not_a_trace() -> None:
         if scope["path"] != "/silent":
             raise ValueError("ours")
 
-    async def main() -> None:
-        async with serving(app) as server:
-            for path, expected in (("/raises", b"HTTP/1.1 500 "), ("/silent", b"HTTP/1.1 500 ")):
-                async with wire(server) as client:
-                    await client.send(get(path))
-                    whole = await client.rest()
-                    assert whole.startswith(expected)
-                    assert b'"internal_error"' in whole
-                    assert b"ours" not in whole
+    async with serving(app) as server:
+        for path, expected in (("/raises", b"HTTP/1.1 500 "), ("/silent", b"HTTP/1.1 500 ")):
             async with wire(server) as client:
-                await client.send(get("/begun"))
-                assert (await client.rest()).endswith(b"part")
+                await client.send(get(path))
+                whole = await client.rest()
+                assert whole.startswith(expected)
+                assert b'"internal_error"' in whole
+                assert b"ours" not in whole
+        async with wire(server) as client:
+            await client.send(get("/begun"))
+            assert (await client.rest()).endswith(b"part")
 
-    run(main, virtual=False, limit=20)
 
-
-def test_an_application_cannot_split_its_answer() -> None:
+async def test_an_application_cannot_split_its_answer() -> None:
     """A header with a line end is the application's failure, not two headers."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, b"", headers=[(b"x-thing", b"a\r\nset-cookie: b")])
 
-    async def main() -> None:
-        async with serving(app) as server, wire(server) as client:
-            await client.send(get("/"))
-            assert (await client.rest()).startswith(b"HTTP/1.1 500 ")
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server, wire(server) as client:
+        await client.send(get("/"))
+        assert (await client.rest()).startswith(b"HTTP/1.1 500 ")
 
 
-def test_a_client_that_leaves_is_noticed_while_the_application_works() -> None:
+async def test_a_client_that_leaves_is_noticed_while_the_application_works() -> None:
     """``http.disconnect``, for an application that listens; one that sends is told by OSError."""
     told: list[str] = []
 
@@ -274,19 +241,16 @@ def test_a_client_that_leaves_is_noticed_while_the_application_works() -> None:
             told.append("OSError")
             raise
 
-    async def main() -> None:
-        async with serving(app) as server:
-            for path in ("/listens", "/streams"):
-                async with wire(server) as client:
-                    await client.send(get(path))
-                    await eventually(lambda: server.statistics().open == 1)
-            await eventually(lambda: server.statistics().open == 0)
-        assert sorted(told) == ["OSError", "http.disconnect"]
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server:
+        for path in ("/listens", "/streams"):
+            async with wire(server) as client:
+                await client.send(get(path))
+                await eventually(lambda: server.statistics().open == 1)
+        await eventually(lambda: server.statistics().open == 0)
+    assert sorted(told) == ["OSError", "http.disconnect"]
 
 
-def test_who_listens_for_the_end_hears_of_the_answer_s_end_too() -> None:
+async def test_who_listens_for_the_end_hears_of_the_answer_s_end_too() -> None:
     """The next request, sent meanwhile, is not lost."""
     told: list[str] = []
 
@@ -301,15 +265,12 @@ def test_who_listens_for_the_end_hears_of_the_answer_s_end_too() -> None:
             await trio.testing.wait_all_tasks_blocked(0.01)
             await answer(send, scope["path"].encode())
 
-    async def main() -> None:
-        async with serving(app) as server, wire(server) as client:
-            await client.send(get("/one"))
-            await client.send(get("/two"))
-            assert (await client.answer())[1] == b"/one"
-            assert (await client.answer())[1] == b"/two"
-        assert told == ["http.disconnect", "http.disconnect"]
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server, wire(server) as client:
+        await client.send(get("/one"))
+        await client.send(get("/two"))
+        assert (await client.answer())[1] == b"/one"
+        assert (await client.answer())[1] == b"/two"
+    assert told == ["http.disconnect", "http.disconnect"]
 
 
 def test_one_byte_at_a_time_is_not_enough() -> None:
@@ -346,20 +307,16 @@ def test_one_byte_at_a_time_is_not_enough() -> None:
     run(main, virtual=False, limit=30)
 
 
-def test_a_kept_connection_that_is_idle_is_ended() -> None:
+async def test_a_kept_connection_that_is_idle_is_ended() -> None:
     """Without a word, after the last answer's time-out."""
-
-    async def main() -> None:
-        async with serving(echo, timeouts=SHORT) as server, wire(server) as client:
-            await client.send(get("/"))
-            await client.answer()
-            assert await client.rest() == b""
-            assert not server.statistics().refused
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo, timeouts=SHORT) as server, wire(server) as client:
+        await client.send(get("/"))
+        await client.answer()
+        assert await client.rest() == b""
+        assert not server.statistics().refused
 
 
-def test_an_upload_that_is_not_read_stops_at_the_sockets() -> None:
+async def test_an_upload_that_is_not_read_stops_at_the_sockets() -> None:
     """Back-pressure: what the application does not ask for stays with the client."""
     go_on = trio.Event()
     size = 20_000_000
@@ -368,27 +325,24 @@ def test_an_upload_that_is_not_read_stops_at_the_sockets() -> None:
         await go_on.wait()
         await answer(send, b"%d" % len(await body_of(receive)))
 
-    async def main() -> None:
-        async with serving(app) as server, wire(server) as client:
-            sent = 0
-            await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
-            block = bytes(100_000)
-            while sent < size:
-                with trio.move_on_after(0.3) as waiting:
-                    # one that cannot be sent in full is cut off, and with it the count
-                    await client.stream.wait_send_all_might_not_block()
-                    sent += await client.stream.socket.send(block[: size - sent])
-                if waiting.cancelled_caught:
-                    break
-            assert sent < size
-            go_on.set()
-            await client.send(bytes(size - sent))
-            assert await client.answer() == (200, b"%d" % size)
-
-    run(main, virtual=False, limit=30)
+    async with serving(app) as server, wire(server) as client:
+        sent = 0
+        await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
+        block = bytes(100_000)
+        while sent < size:
+            with trio.move_on_after(0.3) as waiting:
+                # one that cannot be sent in full is cut off, and with it the count
+                await client.stream.wait_send_all_might_not_block()
+                sent += await client.stream.socket.send(block[: size - sent])
+            if waiting.cancelled_caught:
+                break
+        assert sent < size
+        go_on.set()
+        await client.send(bytes(size - sent))
+        assert await client.answer() == (200, b"%d" % size)
 
 
-def test_stalled_readers_cost_only_themselves() -> None:
+async def test_stalled_readers_cost_only_themselves() -> None:
     """200 that take nothing, while another is served; each is cut off in the end, and all are counted."""
     stalled = 200
 
@@ -402,30 +356,27 @@ def test_stalled_readers_cost_only_themselves() -> None:
         while True:
             await send({"type": "http.response.body", "body": block, "more_body": True})
 
-    async def main() -> None:
-        async with serving(app, timeouts=Timeouts(send=8.0)) as server, trio.open_nursery() as nursery:
+    async with serving(app, timeouts=Timeouts(send=8.0)) as server, trio.open_nursery() as nursery:
 
-            async def stall() -> None:
-                async with wire(server, buffer=4096) as client:
-                    await client.send(get("/big"))
-                    await trio.sleep_forever()
+        async def stall() -> None:
+            async with wire(server, buffer=4096) as client:
+                await client.send(get("/big"))
+                await trio.sleep_forever()
 
-            for _ in range(stalled):
-                nursery.start_soon(stall)
-            await eventually(lambda: server.statistics().open == stalled)
-            async with wire(server) as client:
-                for _ in range(50):
-                    await client.send(get("/small"))
-                    assert await client.answer() == (200, b"small")
-                assert server.statistics().open == stalled + 1
-                await eventually(lambda: server.statistics().open == 1)
-            assert server.statistics().refused["stalled_reader"] == stalled
-            nursery.cancel_scope.cancel()
-
-    run(main, virtual=False, limit=60)
+        for _ in range(stalled):
+            nursery.start_soon(stall)
+        await eventually(lambda: server.statistics().open == stalled)
+        async with wire(server) as client:
+            for _ in range(50):
+                await client.send(get("/small"))
+                assert await client.answer() == (200, b"small")
+            assert server.statistics().open == stalled + 1
+            await eventually(lambda: server.statistics().open == 1)
+        assert server.statistics().refused["stalled_reader"] == stalled
+        nursery.cancel_scope.cancel()
 
 
-def test_a_reset_in_any_state_is_the_end_of_one_connection() -> None:
+async def test_a_reset_in_any_state_is_the_end_of_one_connection() -> None:
     """Before, within and after a request, and while an answer is being sent."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -435,72 +386,62 @@ def test_a_reset_in_any_state_is_the_end_of_one_connection() -> None:
             await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    async def main() -> None:
-        async with serving(app) as server:
-            post = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n"
-            for data, wanted in (
-                (b"", 0),
-                (post[:10], 0),
-                (post, 0),
-                (post + b"abc", 10),
-                (post + b"abc", 0),
-            ):
-                async with wire(server) as client:
-                    if data:
-                        await client.send(data)
-                    await client.exactly(wanted)
-                    client.reset()
-                await eventually(lambda: server.statistics().open == 0)
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server:
+        post = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n"
+        for data, wanted in (
+            (b"", 0),
+            (post[:10], 0),
+            (post, 0),
+            (post + b"abc", 10),
+            (post + b"abc", 0),
+        ):
+            async with wire(server) as client:
+                if data:
+                    await client.send(data)
+                await client.exactly(wanted)
+                client.reset()
+            await eventually(lambda: server.statistics().open == 0)
 
 
-def test_several_places_are_listened_at_and_a_unix_socket_is_replaced(tmp_path: Path) -> None:
+async def test_several_places_are_listened_at_and_a_unix_socket_is_replaced(tmp_path: Path) -> None:
     """One left behind is taken over; one that is in use is not."""
     path = tmp_path / "orch.sock"
     with stdlib_socket.socket(stdlib_socket.AF_UNIX) as left:
         left.bind(str(path))
 
-    async def main() -> None:
-        async with serving(echo, binds=["127.0.0.1:0", f"unix:{path}"]) as server:
-            assert len(server.bound) == 3
-            assert server.bound[2] == f"unix:{path}"
-            streams = [await trio.open_tcp_stream("127.0.0.1", port(server, number)) for number in (0, 1)]
-            for stream in (*streams, await trio.open_unix_socket(path)):
-                async with stream:
-                    client = Wire(stream)
-                    await client.send(get("/"))
-                    assert await client.answer() == (200, b"GET / ")
-            other = Server(
-                echo,
-                host="127.0.0.1",
-                port=0,
-                stopping=trio.Event(),
-                drain=trio.lowlevel.checkpoint,
-                grace=lambda: 0.0,
-                binds=[f"unix:{path}"],
-            )
-            with pytest.raises(OSError, match="in use"):
-                await other.run()
-        assert not path.exists()
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo, binds=["127.0.0.1:0", f"unix:{path}"]) as server:
+        assert len(server.bound) == 3
+        assert server.bound[2] == f"unix:{path}"
+        streams = [await trio.open_tcp_stream("127.0.0.1", port(server, number)) for number in (0, 1)]
+        for stream in (*streams, await trio.open_unix_socket(path)):
+            async with stream:
+                client = Wire(stream)
+                await client.send(get("/"))
+                assert await client.answer() == (200, b"GET / ")
+        other = Server(
+            echo,
+            host="127.0.0.1",
+            port=0,
+            stopping=trio.Event(),
+            drain=trio.lowlevel.checkpoint,
+            grace=lambda: 0.0,
+            binds=[f"unix:{path}"],
+        )
+        with pytest.raises(OSError, match="in use"):
+            await other.run()
+    assert not path.exists()
 
 
-def test_two_servers_may_share_a_port() -> None:
+async def test_two_servers_may_share_a_port() -> None:
     """With ``reuse_port``, as workers do."""
-
-    async def main() -> None:
-        async with (
-            serving(echo, reuse_port=True) as one,
-            serving(echo, reuse_port=True, port=port(one)) as two,
-        ):
-            assert one.bound == two.bound
-
-    run(main, virtual=False, limit=20)
+    async with (
+        serving(echo, reuse_port=True) as one,
+        serving(echo, reuse_port=True, port=port(one)) as two,
+    ):
+        assert one.bound == two.bound
 
 
-def test_requests_are_served_under_tls() -> None:
+async def test_requests_are_served_under_tls() -> None:
     """Large answers too; who speaks no TLS is counted and gone."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS)
@@ -509,37 +450,34 @@ def test_requests_are_served_under_tls() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, scope["scheme"].encode() + bytes(3_000_000))
 
-    async def main() -> None:
-        async with serving(app, tls=lambda: context) as server:
-            assert server.bound[0].startswith("https://")
-            async with wire(server) as plain:
-                await plain.send(get("/"))
-                await plain.rest()
-            stream = await trio.open_ssl_over_tcp_stream(
-                "127.0.0.1", port(server), ssl_context=trusting, https_compatible=True
-            )
-            client = Wire(stream)
-            async with stream:
-                for _ in range(2):
-                    await client.send(get("/"))
-                    status, body = await client.answer()
-                    assert (status, body[:5], len(body)) == (200, b"https", 3_000_005)
-            assert server.statistics().refused["tls_handshake"] == 1
-
-    run(main, virtual=False, limit=30)
+    async with serving(app, tls=lambda: context) as server:
+        assert server.bound[0].startswith("https://")
+        async with wire(server) as plain:
+            await plain.send(get("/"))
+            await plain.rest()
+        stream = await trio.open_ssl_over_tcp_stream(
+            "127.0.0.1", port(server), ssl_context=trusting, https_compatible=True
+        )
+        client = Wire(stream)
+        async with stream:
+            for _ in range(2):
+                await client.send(get("/"))
+                status, body = await client.answer()
+                assert (status, body[:5], len(body)) == (200, b"https", 3_000_005)
+        assert server.statistics().refused["tls_handshake"] == 1
 
 
 def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def test_it_serves_where_there_is_no_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_serves_where_there_is_no_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trio is asked who can be read, and whoever is to stop waiting is woken all the same."""
     monkeypatch.setattr(context, "readiness", lambda: None)
-    test_requests_sent_ahead_are_answered_in_order()
-    test_who_listens_for_the_end_hears_of_the_answer_s_end_too()
-    test_a_kept_connection_that_is_idle_is_ended()
-    test_a_reset_in_any_state_is_the_end_of_one_connection()
+    await test_requests_sent_ahead_are_answered_in_order()
+    await test_who_listens_for_the_end_hears_of_the_answer_s_end_too()
+    await test_a_kept_connection_that_is_idle_is_ended()
+    await test_a_reset_in_any_state_is_the_end_of_one_connection()
 
 
 class CancelAt(trio.abc.Instrument):
@@ -618,70 +556,58 @@ def full(files: int) -> Admission:
     return Admission(lambda: capacity, lambda: 0, lambda _host: True)
 
 
-def test_beyond_what_there_is_room_for_clients_are_told_and_who_is_there_is_served() -> None:
+async def test_beyond_what_there_is_room_for_clients_are_told_and_who_is_there_is_served() -> None:
     """503 for a request and for a WebSocket alike; how the service is can still be asked."""
-
-    async def main() -> None:
-        async with serving(echo, admission=full(4)) as server:
-            async with wire(server) as one, wire(server) as two:
-                for each in (one, two):
-                    await each.send(get("/kept"))
-                    assert (await each.answer())[0] == 200
-                for request in (get("/more"), HANDSHAKE):
-                    async with wire(server) as third:
-                        await third.send(request)
-                        status, body = await third.answer()
-                        assert (status, json.loads(body)["code"]) == (503, "too_many_connections")
-                        assert await third.rest() == b""
-                async with wire(server) as probe:
-                    await probe.send(get("/livez"))
-                    assert (await probe.answer()) == (200, b"GET /livez ")
-                    assert await probe.rest() == b""
-                await one.send(get("/again"))
-                assert (await one.answer()) == (200, b"GET /again ")
-            assert server.statistics().refused["too_many_connections"] == 3
-            async with wire(server) as later:
-                await later.send(get("/later"))
-                assert (await later.answer())[0] == 200
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo, admission=full(4)) as server:
+        async with wire(server) as one, wire(server) as two:
+            for each in (one, two):
+                await each.send(get("/kept"))
+                assert (await each.answer())[0] == 200
+            for request in (get("/more"), HANDSHAKE):
+                async with wire(server) as third:
+                    await third.send(request)
+                    status, body = await third.answer()
+                    assert (status, json.loads(body)["code"]) == (503, "too_many_connections")
+                    assert await third.rest() == b""
+            async with wire(server) as probe:
+                await probe.send(get("/livez"))
+                assert (await probe.answer()) == (200, b"GET /livez ")
+                assert await probe.rest() == b""
+            await one.send(get("/again"))
+            assert (await one.answer()) == (200, b"GET /again ")
+        assert server.statistics().refused["too_many_connections"] == 3
+        async with wire(server) as later:
+            await later.send(get("/later"))
+            assert (await later.answer())[0] == 200
 
 
-def test_a_refused_client_that_says_nothing_does_not_keep_its_place() -> None:
+async def test_a_refused_client_that_says_nothing_does_not_keep_its_place() -> None:
     """The places of refusals are few."""
-
-    async def main() -> None:
-        async with (
-            serving(echo, admission=full(4)) as server,
-            wire(server),
-            wire(server),
-            wire(server) as silent,
-        ):
-            assert (await silent.rest())[:13] in {b"", b"HTTP/1.1 408 "}
-
-    run(main, virtual=False, limit=20)
+    async with (
+        serving(echo, admission=full(4)) as server,
+        wire(server),
+        wire(server),
+        wire(server) as silent,
+    ):
+        assert (await silent.rest())[:13] in {b"", b"HTTP/1.1 408 "}
 
 
-def test_descriptors_that_are_used_up_are_noted_as_this_service_s_own_shortage() -> None:
+async def test_descriptors_that_are_used_up_are_noted_as_this_service_s_own_shortage() -> None:
     """Accepting goes on when there are some again."""
-
-    async def main() -> None:
-        noted: list[tuple[Shortage, str]] = []
-        async with serving(echo, on_shortage=lambda *each: noted.append(each)) as server:
-            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            client = trio.socket.socket()
-            held: list[int] = []
-            try:
-                take_all(held)
-                await client.connect(("127.0.0.1", port(server)))
-                await eventually(lambda: bool(noted))
-            finally:
-                for each in held:
-                    os.close(each)
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            assert noted[0] == (Shortage.DESCRIPTORS, "New clients cannot be accepted.")
-            with client:
-                await client.send(get("/one"))
-                assert (await client.recv(100)).startswith(b"HTTP/1.1 200")
-
-    run(main, virtual=False, limit=20)
+    noted: list[tuple[Shortage, str]] = []
+    async with serving(echo, on_shortage=lambda *each: noted.append(each)) as server:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        client = trio.socket.socket()
+        held: list[int] = []
+        try:
+            take_all(held)
+            await client.connect(("127.0.0.1", port(server)))
+            await eventually(lambda: bool(noted))
+        finally:
+            for each in held:
+                os.close(each)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert noted[0] == (Shortage.DESCRIPTORS, "New clients cannot be accepted.")
+        with client:
+            await client.send(get("/one"))
+            assert (await client.recv(100)).startswith(b"HTTP/1.1 200")

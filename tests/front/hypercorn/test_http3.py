@@ -19,6 +19,8 @@ from orch.tls import self_signed as self_made
 from tests.fakes.http3 import garbage, http3
 from tests.fakes.running import run
 
+pytestmark = pytest.mark.real_time
+
 CERTIFICATE, KEY = self_made.make(["localhost"], now=dt.datetime.now(dt.UTC))
 LARGE = 8 * 2**20
 MEDIUM = 100_000
@@ -140,111 +142,86 @@ async def serving(
         stopping.set()
 
 
-def test_requests_are_answered_and_told_as_what_they_are() -> None:
+async def test_requests_are_answered_and_told_as_what_they_are() -> None:
     """Path, query, method, host, both addresses and the protocol are as they were sent."""
-
-    async def scenario() -> None:
-        async with serving() as s, http3(s.port) as client:
-            answer = await client.get("/hello?a=b")
-            assert (answer.status, bytes(answer.body)) == (200, b"/hello")
-            assert b"connection" not in answer.headers
-            assert b"server" not in answer.headers
-            scope = s.app.scopes[0]
-            assert (scope["http_version"], scope["scheme"], scope["method"]) == ("3", "https", "GET")
-            assert (scope["raw_path"], scope["query_string"]) == (b"/hello", b"a=b")
-            assert scope["server"] == ("127.0.0.1", s.port)
-            assert scope["client"][0] == "127.0.0.1"
-            assert dict(scope["headers"])[b"host"] == f"localhost:{s.port}".encode()
-
-    run(scenario, virtual=False)
+    async with serving() as s, http3(s.port) as client:
+        answer = await client.get("/hello?a=b")
+        assert (answer.status, bytes(answer.body)) == (200, b"/hello")
+        assert b"connection" not in answer.headers
+        assert b"server" not in answer.headers
+        scope = s.app.scopes[0]
+        assert (scope["http_version"], scope["scheme"], scope["method"]) == ("3", "https", "GET")
+        assert (scope["raw_path"], scope["query_string"]) == (b"/hello", b"a=b")
+        assert scope["server"] == ("127.0.0.1", s.port)
+        assert scope["client"][0] == "127.0.0.1"
+        assert dict(scope["headers"])[b"host"] == f"localhost:{s.port}".encode()
 
 
 @pytest.mark.slow
-def test_bodies_come_whole_both_ways_and_many_at_once() -> None:
-    async def scenario() -> None:
-        async with serving() as s, http3(s.port) as client:
-            streams = [await client.begin("/echo", method="POST") for _ in range(20)]
-            for number, stream in enumerate(streams):
-                await client.body(stream, bytes([number]) * 100_000)
-            for number, stream in enumerate(streams):
-                assert bytes((await client.until_ended(stream)).body) == bytes([number]) * 100_000
-            assert len((await client.get("/large")).body) == LARGE
-
-    run(scenario, virtual=False)
+async def test_bodies_come_whole_both_ways_and_many_at_once() -> None:
+    async with serving() as s, http3(s.port) as client:
+        streams = [await client.begin("/echo", method="POST") for _ in range(20)]
+        for number, stream in enumerate(streams):
+            await client.body(stream, bytes([number]) * 100_000)
+        for number, stream in enumerate(streams):
+            assert bytes((await client.until_ended(stream)).body) == bytes([number]) * 100_000
+        assert len((await client.get("/large")).body) == LARGE
 
 
-def test_an_answer_waits_for_its_client() -> None:
+async def test_an_answer_waits_for_its_client() -> None:
     """Of 8 MB that nobody takes, little is held."""
-
-    async def scenario() -> None:
-        async with serving() as s, http3(s.port, max_data=2**16, max_stream_data=2**16) as client:
-            client.is_reading = False
-            await client.begin("/large")
-            await until(lambda: s.app.given >= UNSENT_BYTES)
-            await wait_all_tasks_blocked(0.05)
-            assert s.app.given < UNSENT_BYTES + 4 * 65_536
-
-    run(scenario, virtual=False)
+    async with serving() as s, http3(s.port, max_data=2**16, max_stream_data=2**16) as client:
+        client.is_reading = False
+        await client.begin("/large")
+        await until(lambda: s.app.given >= UNSENT_BYTES)
+        await wait_all_tasks_blocked(0.05)
+        assert s.app.given < UNSENT_BYTES + 4 * 65_536
 
 
-def test_answers_that_are_over_count_until_their_client_has_them() -> None:
+async def test_answers_that_are_over_count_until_their_client_has_them() -> None:
     """Many that are small enough by themselves are not held one beside the other."""
-
-    async def scenario() -> None:
-        async with serving() as s, http3(s.port, max_data=2**16, max_stream_data=2**16) as client:
-            client.is_reading = False
-            for _ in range(40):
-                await client.begin("/medium")
-            await until(lambda: s.app.given >= UNSENT_BYTES - MEDIUM)
-            await wait_all_tasks_blocked(0.05)
-            assert s.app.given <= UNSENT_BYTES + MEDIUM
-
-    run(scenario, virtual=False)
+    async with serving() as s, http3(s.port, max_data=2**16, max_stream_data=2**16) as client:
+        client.is_reading = False
+        for _ in range(40):
+            await client.begin("/medium")
+        await until(lambda: s.app.given >= UNSENT_BYTES - MEDIUM)
+        await wait_all_tasks_blocked(0.05)
+        assert s.app.given <= UNSENT_BYTES + MEDIUM
 
 
-def test_an_application_learns_that_its_client_has_gone() -> None:
-    async def scenario() -> None:
-        async with serving() as s:
-            async with http3(s.port) as client:
-                stream = await client.begin("/until-gone")
-                await client.get("/")
-                client.quic.reset_stream(stream, ErrorCode.H3_REQUEST_CANCELLED)
-                client.quic.stop_stream(stream, ErrorCode.H3_REQUEST_CANCELLED)
-                await client.flush()
-                with trio.fail_after(60):
-                    await s.app.disconnected.wait()
-                s.app.disconnected = trio.Event()
-                await client.begin("/until-gone")
-                await client.get("/")
+async def test_an_application_learns_that_its_client_has_gone() -> None:
+    async with serving() as s:
+        async with http3(s.port) as client:
+            stream = await client.begin("/until-gone")
+            await client.get("/")
+            client.quic.reset_stream(stream, ErrorCode.H3_REQUEST_CANCELLED)
+            client.quic.stop_stream(stream, ErrorCode.H3_REQUEST_CANCELLED)
+            await client.flush()
             with trio.fail_after(60):
                 await s.app.disconnected.wait()
-            await s.until_open(0)
-
-    run(scenario, virtual=False)
-
-
-def test_a_broken_answer_is_not_taken_for_a_whole_one() -> None:
-    async def scenario() -> None:
-        async with serving() as s, http3(s.port) as client:
-            assert (await client.get("/broken")).reset == ErrorCode.H3_INTERNAL_ERROR
-            assert (await client.get("/")).status == 200
-
-    run(scenario, virtual=False)
+            s.app.disconnected = trio.Event()
+            await client.begin("/until-gone")
+            await client.get("/")
+        with trio.fail_after(60):
+            await s.app.disconnected.wait()
+        await s.until_open(0)
 
 
-def test_an_early_answer_ends_its_request_alone() -> None:
+async def test_a_broken_answer_is_not_taken_for_a_whole_one() -> None:
+    async with serving() as s, http3(s.port) as client:
+        assert (await client.get("/broken")).reset == ErrorCode.H3_INTERNAL_ERROR
+        assert (await client.get("/")).status == 200
+
+
+async def test_an_early_answer_ends_its_request_alone() -> None:
     """What still comes of a request that was answered already belongs to nobody."""
-
-    async def scenario() -> None:
-        async with serving() as s, http3(s.port) as client:
-            stream = await client.begin("/early", method="POST")
-            for _ in range(3):
-                await client.body(stream, bytes(50_000), is_last=False)
-            answer = await client.until_ended(stream)
-            assert (answer.status, bytes(answer.body)) == (413, b"too much")
-            assert (await client.get("/")).status == 200
-
-    run(scenario, virtual=False)
+    async with serving() as s, http3(s.port) as client:
+        stream = await client.begin("/early", method="POST")
+        for _ in range(3):
+            await client.body(stream, bytes(50_000), is_last=False)
+        answer = await client.until_ended(stream)
+        assert (answer.status, bytes(answer.body)) == (413, b"too much")
+        assert (await client.get("/")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -260,75 +237,60 @@ def test_an_early_answer_ends_its_request_alone() -> None:
     ],
     ids=["relative", "fragment", "letters", "absolute", "star", "connect", "two-hosts"],
 )
-def test_a_request_that_can_be_read_in_two_ways_is_refused(head: dict[str, Any]) -> None:
+async def test_a_request_that_can_be_read_in_two_ways_is_refused(head: dict[str, Any]) -> None:
     """Its stream is reset, the application is not asked, and the connection goes on."""
-
-    async def scenario() -> None:
-        async with serving() as s, http3(s.port) as client:
-            answer = await client.until_ended(await client.begin(**head))
-            assert answer.reset == ErrorCode.H3_MESSAGE_ERROR
-            assert not s.app.scopes
-            assert (await client.get("/")).status == 200
-
-    run(scenario, virtual=False)
+    async with serving() as s, http3(s.port) as client:
+        answer = await client.until_ended(await client.begin(**head))
+        assert answer.reset == ErrorCode.H3_MESSAGE_ERROR
+        assert not s.app.scopes
+        assert (await client.get("/")).status == 200
 
 
-def test_headers_are_bounded_packed_or_not() -> None:
-    async def scenario() -> None:
-        async with serving() as s, http3(s.port) as client:
-            many = [(b"x-%d" % number, b"y") for number in range(200)]
-            assert (await client.until_ended(await client.begin("/", more=many))).reset is not None
-            large = [(b"x-large", b"y" * 40_000)]
-            await client.until_ended(await client.begin("/", more=large))
-            assert not s.app.scopes
-        async with serving() as s, http3(s.port) as client:
-            stream = client.quic.get_next_available_stream_id()
-            unfinished = encode_frame(FrameType.HEADERS, bytes(4 * HEADER_BYTES))[: 2 * HEADER_BYTES]
-            client.quic.send_stream_data(stream, unfinished)
-            await client.flush()
-            assert (await client.until_terminated()).error_code == ErrorCode.H3_EXCESSIVE_LOAD
-            async with http3(s.port) as another:
-                assert (await another.get("/")).status == 200
-
-    run(scenario, virtual=False)
+async def test_headers_are_bounded_packed_or_not() -> None:
+    async with serving() as s, http3(s.port) as client:
+        many = [(b"x-%d" % number, b"y") for number in range(200)]
+        assert (await client.until_ended(await client.begin("/", more=many))).reset is not None
+        large = [(b"x-large", b"y" * 40_000)]
+        await client.until_ended(await client.begin("/", more=large))
+        assert not s.app.scopes
+    async with serving() as s, http3(s.port) as client:
+        stream = client.quic.get_next_available_stream_id()
+        unfinished = encode_frame(FrameType.HEADERS, bytes(4 * HEADER_BYTES))[: 2 * HEADER_BYTES]
+        client.quic.send_stream_data(stream, unfinished)
+        await client.flush()
+        assert (await client.until_terminated()).error_code == ErrorCode.H3_EXCESSIVE_LOAD
+        async with http3(s.port) as another:
+            assert (await another.get("/")).status == 200
 
 
-def test_garbage_ends_nothing_but_itself() -> None:
+async def test_garbage_ends_nothing_but_itself() -> None:
     """Datagrams of every size, and frames that no client sends, leave others as they were."""
-
-    async def scenario() -> None:
-        async with serving() as s, http3(s.port) as honest:
-            for size in (0, 1, 5, 20, 21, 600, 1_200, 1_400, 60_000):
-                for first in (0x00, 0x40, 0xC0, 0xD0, 0xE0, 0xF0):
-                    await honest.sock.sendto(bytes([first]) + garbage(size), ("127.0.0.1", s.port))
-                    await honest.sock.sendto(
-                        bytes([first]) + b"\0\0\0\x01\x08" + garbage(size), ("127.0.0.1", s.port)
-                    )
-            for stream_type in (0x00, 0x01, 0x02, 0x03, 0x41, 0x54):
-                async with http3(s.port) as odd:
-                    stream = odd.quic.get_next_available_stream_id(is_unidirectional=True)
-                    odd.quic.send_stream_data(stream, bytes([stream_type]) + garbage(200), end_stream=True)
-                    await odd.flush()
-                    await honest.get("/")
-            assert (await honest.get("/still")).status == 200
-            await s.until_open(1)
-
-    run(scenario, virtual=False)
+    async with serving() as s, http3(s.port) as honest:
+        for size in (0, 1, 5, 20, 21, 600, 1_200, 1_400, 60_000):
+            for first in (0x00, 0x40, 0xC0, 0xD0, 0xE0, 0xF0):
+                await honest.sock.sendto(bytes([first]) + garbage(size), ("127.0.0.1", s.port))
+                await honest.sock.sendto(
+                    bytes([first]) + b"\0\0\0\x01\x08" + garbage(size), ("127.0.0.1", s.port)
+                )
+        for stream_type in (0x00, 0x01, 0x02, 0x03, 0x41, 0x54):
+            async with http3(s.port) as odd:
+                stream = odd.quic.get_next_available_stream_id(is_unidirectional=True)
+                odd.quic.send_stream_data(stream, bytes([stream_type]) + garbage(200), end_stream=True)
+                await odd.flush()
+                await honest.get("/")
+        assert (await honest.get("/still")).status == 200
+        await s.until_open(1)
 
 
-def test_connections_are_bounded_with_those_of_tcp() -> None:
+async def test_connections_are_bounded_with_those_of_tcp() -> None:
     """Who finds no room is not answered, and asks over TCP, where it is told why."""
-
-    async def scenario() -> None:
-        admission = Admission(lambda: Capacity(2, 2, 2, 100, 10), lambda: 0, lambda _address: True)
-        async with serving(admission) as s, http3(s.port), http3(s.port) as second:
-            with pytest.raises(trio.TooSlowError), trio.fail_after(0.5):
-                async with http3(s.port):
-                    pass
-            assert (await second.get("/")).status == 200
-        assert admission.enter("127.0.0.1").name == "SERVED"
-
-    run(scenario, virtual=False)
+    admission = Admission(lambda: Capacity(2, 2, 2, 100, 10), lambda: 0, lambda _address: True)
+    async with serving(admission) as s, http3(s.port), http3(s.port) as second:
+        with pytest.raises(trio.TooSlowError), trio.fail_after(0.5):
+            async with http3(s.port):
+                pass
+        assert (await second.get("/")).status == 200
+    assert admission.enter("127.0.0.1").name == "SERVED"
 
 
 def test_many_handshakes_that_never_end_leave_room_for_a_client_that_shows_its_address() -> None:
@@ -351,33 +313,27 @@ def test_many_handshakes_that_never_end_leave_room_for_a_client_that_shows_its_a
     run(scenario, virtual=False)
 
 
-def test_a_stop_answers_what_was_asked_and_takes_nothing_more() -> None:
-    async def scenario() -> None:
-        async with serving(grace=lambda: 20.0) as s, http3(s.port) as client:
-            stream = await client.begin("/wait")
-            await client.get("/")
-            s.stopping.set()
-            refused = None
-            with trio.fail_after(60):
-                while refused is None:
-                    refused = (await client.get("/")).reset
-            assert refused == ErrorCode.H3_REQUEST_REJECTED
-            s.app.gate.set()
-            assert bytes((await client.until_ended(stream)).body) == b"late"
-            assert (await client.until_terminated()).error_code == ErrorCode.H3_NO_ERROR
-
-    run(scenario, virtual=False)
+async def test_a_stop_answers_what_was_asked_and_takes_nothing_more() -> None:
+    async with serving(grace=lambda: 20.0) as s, http3(s.port) as client:
+        stream = await client.begin("/wait")
+        await client.get("/")
+        s.stopping.set()
+        refused = None
+        with trio.fail_after(60):
+            while refused is None:
+                refused = (await client.get("/")).reset
+        assert refused == ErrorCode.H3_REQUEST_REJECTED
+        s.app.gate.set()
+        assert bytes((await client.until_ended(stream)).body) == b"late"
+        assert (await client.until_terminated()).error_code == ErrorCode.H3_NO_ERROR
 
 
-def test_who_comes_over_tcp_is_told_of_it() -> None:
-    async def scenario() -> None:
-        async with serving() as s:
-            stream = await trio.open_tcp_stream("127.0.0.1", s.port)
-            await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            answer = b""
-            async with stream:
-                async for data in stream:
-                    answer += data
-            assert f'alt-svc: h3=":{s.port}"; ma=3600'.encode() in answer.lower()
-
-    run(scenario, virtual=False)
+async def test_who_comes_over_tcp_is_told_of_it() -> None:
+    async with serving() as s:
+        stream = await trio.open_tcp_stream("127.0.0.1", s.port)
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = b""
+        async with stream:
+            async for data in stream:
+                answer += data
+        assert f'alt-svc: h3=":{s.port}"; ma=3600'.encode() in answer.lower()

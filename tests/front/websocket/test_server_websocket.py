@@ -20,6 +20,8 @@ from tests.fakes.running import run
 from tests.fakes.websocket_client import connect
 from tests.fakes.wires import HANDSHAKE, SHORT, answer, eventually, masked, port, serving, websocket, wire
 
+pytestmark = pytest.mark.real_time
+
 TLS = Path(__file__).parents[2] / "data" / "tls" / "localhost.pem"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -55,39 +57,31 @@ def url(server: Server) -> str:
     return server.bound[0].replace("http", "ws", 1) + "/ws"
 
 
-def test_a_client_library_is_understood() -> None:
+async def test_a_client_library_is_understood() -> None:
     """Text, binary, fragments, pings, compression offered and not agreed to, an orderly close."""
-
-    async def main() -> None:
-        async with serving(echo) as server, connect(url(server)) as client:
-            for message in ("é😀", b"\0\xff", "x" * 1_000_000, b"", ""):
-                await client.send(message)
-                assert await client.recv() == message
-            await client.send(["frag", "ments"])
-            assert await client.recv() == "fragments"
-            await (await client.ping()).wait()
-            await client.aclose(4000, "enough")
-            assert client.close_code == 4000
-            await eventually(lambda: server.statistics().open == 0)
-            assert not server.statistics().refused
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, connect(url(server)) as client:
+        for message in ("é😀", b"\0\xff", "x" * 1_000_000, b"", ""):
+            await client.send(message)
+            assert await client.recv() == message
+        await client.send(["frag", "ments"])
+        assert await client.recv() == "fragments"
+        await (await client.ping()).wait()
+        await client.aclose(4000, "enough")
+        assert client.close_code == 4000
+        await eventually(lambda: server.statistics().open == 0)
+        assert not server.statistics().refused
 
 
-def test_control_frames_are_answered_between_fragments() -> None:
+async def test_control_frames_are_answered_between_fragments() -> None:
     """The pong carries what the ping did; the close is answered with its code, and the socket ended."""
-
-    async def main() -> None:
-        async with serving(echo) as server, websocket(server) as client:
-            await client.send(masked(TEXT, b"one ", is_last=False) + masked(PING, b"there?"))
-            await client.send(masked(0, b"two"))
-            assert await client.frame() == (PONG, b"there?")
-            assert await client.frame() == (TEXT, b"one two")
-            await client.send(masked(CLOSE, b"\x0f\xa0"))
-            assert await client.frame() == (CLOSE, b"\x0f\xa0")
-            assert await client.rest() == b""
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, websocket(server) as client:
+        await client.send(masked(TEXT, b"one ", is_last=False) + masked(PING, b"there?"))
+        await client.send(masked(0, b"two"))
+        assert await client.frame() == (PONG, b"there?")
+        assert await client.frame() == (TEXT, b"one two")
+        await client.send(masked(CLOSE, b"\x0f\xa0"))
+        assert await client.frame() == (CLOSE, b"\x0f\xa0")
+        assert await client.rest() == b""
 
 
 @pytest.mark.parametrize(
@@ -98,19 +92,15 @@ def test_control_frames_are_answered_between_fragments() -> None:
         (b"\x82\xff" + (2**20 + 1).to_bytes(8, "big"), 1009, "message_too_large"),
     ],
 )
-def test_a_violation_is_closed_with_its_code_and_counted(wire_: bytes, code: int, kind: str) -> None:
+async def test_a_violation_is_closed_with_its_code_and_counted(wire_: bytes, code: int, kind: str) -> None:
     """What came before it reaches the application; the client reads the code although it goes on sending."""
-
-    async def main() -> None:
-        async with serving(echo) as server, websocket(server) as client:
-            await client.send(masked(TEXT, b"before") + wire_ + bytes(100_000))
-            assert await client.frame() == (TEXT, b"before")
-            assert await client.close_code() == code
-            await client.rest()
-            await eventually(lambda: server.statistics().open == 0)
-            assert server.statistics().refused == {kind: 1}
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, websocket(server) as client:
+        await client.send(masked(TEXT, b"before") + wire_ + bytes(100_000))
+        assert await client.frame() == (TEXT, b"before")
+        assert await client.close_code() == code
+        await client.rest()
+        await eventually(lambda: server.statistics().open == 0)
+        assert server.statistics().refused == {kind: 1}
 
 
 @pytest.mark.parametrize(
@@ -122,22 +112,18 @@ def test_a_violation_is_closed_with_its_code_and_counted(wire_: bytes, code: int
         (b"GET", b"PUT", b"405"),
     ],
 )
-def test_a_wrong_handshake_is_refused_with_what_would_do(old: bytes, new: bytes, status: bytes) -> None:
+async def test_a_wrong_handshake_is_refused_with_what_would_do(old: bytes, new: bytes, status: bytes) -> None:
     """As a problem, with the version that is spoken."""
-
-    async def main() -> None:
-        async with serving(echo) as server, wire(server) as client:
-            await client.send(HANDSHAKE.replace(old, new, 1))
-            whole = await client.rest()
-            assert whole.startswith(b"HTTP/1.1 " + status)
-            assert b"sec-websocket-version: 13" in whole
-            assert b"application/problem+json" in whole
-            assert sum(server.statistics().refused.values()) == 1
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, wire(server) as client:
+        await client.send(HANDSHAKE.replace(old, new, 1))
+        whole = await client.rest()
+        assert whole.startswith(b"HTTP/1.1 " + status)
+        assert b"sec-websocket-version: 13" in whole
+        assert b"application/problem+json" in whole
+        assert sum(server.statistics().refused.values()) == 1
 
 
-def test_an_application_may_refuse_in_words_or_with_a_close() -> None:
+async def test_an_application_may_refuse_in_words_or_with_a_close() -> None:
     """``websocket.http.response``, or 403 for a close before it was accepted, or 500 where it fails."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -151,23 +137,20 @@ def test_an_application_may_refuse_in_words_or_with_a_close() -> None:
         else:
             raise ValueError("ours")
 
-    async def main() -> None:
-        async with serving(app) as server:
-            for path, status, end in (
-                (b"/words", b"429", b"later"),
-                (b"/close", b"403", b"}"),
-                (b"/x", b"500", b"}"),
-            ):
-                async with wire(server) as client:
-                    await client.send(HANDSHAKE.replace(b"/ws", path))
-                    whole = await client.rest()
-                    assert whole.startswith(b"HTTP/1.1 " + status)
-                    assert whole.endswith(end)
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server:
+        for path, status, end in (
+            (b"/words", b"429", b"later"),
+            (b"/close", b"403", b"}"),
+            (b"/x", b"500", b"}"),
+        ):
+            async with wire(server) as client:
+                await client.send(HANDSHAKE.replace(b"/ws", path))
+                whole = await client.rest()
+                assert whole.startswith(b"HTTP/1.1 " + status)
+                assert whole.endswith(end)
 
 
-def test_a_subprotocol_that_was_offered_is_agreed_to() -> None:
+async def test_a_subprotocol_that_was_offered_is_agreed_to() -> None:
     """And the application sees what was offered."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -176,18 +159,15 @@ def test_a_subprotocol_that_was_offered_is_agreed_to() -> None:
         await send({"type": "websocket.accept", "subprotocol": "two", "headers": [(b"x-thing", b"1")]})
         await send({"type": "websocket.close", "code": 4001, "reason": "over"})
 
-    async def main() -> None:
-        async with serving(app) as server, connect(url(server), subprotocols=["one", "two"]) as client:  # type: ignore[list-item]  # plain strings do
-            assert client.subprotocol == "two"
-            with pytest.raises(ConnectionClosed) as closed:
-                await client.recv()
-            assert closed.value.rcvd is not None
-            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "over")
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server, connect(url(server), subprotocols=["one", "two"]) as client:  # type: ignore[list-item]  # plain strings do
+        assert client.subprotocol == "two"
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.recv()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "over")
 
 
-def test_an_application_that_fails_closes_with_1011() -> None:
+async def test_an_application_that_fails_closes_with_1011() -> None:
     """Nothing of the failure is said."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -195,54 +175,45 @@ def test_an_application_that_fails_closes_with_1011() -> None:
         await send({"type": "websocket.accept"})
         raise ValueError("ours")
 
-    async def main() -> None:
-        async with serving(app) as server, websocket(server) as client:
-            assert await client.frame() == (CLOSE, b"\x03\xf3")
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server, websocket(server) as client:
+        assert await client.frame() == (CLOSE, b"\x03\xf3")
 
 
-def test_a_client_that_is_gone_is_told_to_the_application() -> None:
+async def test_a_client_that_is_gone_is_told_to_the_application() -> None:
     """Reset or ended: ``websocket.disconnect`` with 1006; a send raises OSError."""
     app = Linked()
 
-    async def main() -> None:
-        async with serving(app) as server:
-            async with websocket(server) as client:
-                client.reset()
-            await eventually(lambda: len(app.ended) == 1)
-            async with websocket(server):
-                pass
-            await eventually(lambda: len(app.ended) == 2)
-            assert [message["code"] for message in app.ended] == [1006, 1006]
-            with pytest.raises(OSError, match="has disconnected"):
-                await app.sends[0]({"type": "websocket.send", "text": "late"})
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server:
+        async with websocket(server) as client:
+            client.reset()
+        await eventually(lambda: len(app.ended) == 1)
+        async with websocket(server):
+            pass
+        await eventually(lambda: len(app.ended) == 2)
+        assert [message["code"] for message in app.ended] == [1006, 1006]
+        with pytest.raises(OSError, match="has disconnected"):
+            await app.sends[0]({"type": "websocket.send", "text": "late"})
 
 
-def test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection() -> None:
+async def test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection() -> None:
     """A client that answers stays; one that is silent (half-open, say) is gone a time-out later."""
     app = Linked()
 
-    async def main() -> None:
-        async with (
-            serving(app, timeouts=Timeouts(pong=2.0), heartbeat=lambda: 1.0) as server,
-            connect(url(server)) as honest,
-            websocket(server) as silent,
-        ):
-            assert await silent.frame() == (PING, b"")
-            assert await silent.rest() == b""
-            await eventually(lambda: len(app.ended) == 1)
-            await trio.sleep(1)
-            await (await honest.ping()).wait()
-            assert server.statistics().open == 1
-            assert server.statistics().refused == {"no_pong": 1}
-
-    run(main, virtual=False, limit=20)
+    async with (
+        serving(app, timeouts=Timeouts(pong=2.0), heartbeat=lambda: 1.0) as server,
+        connect(url(server)) as honest,
+        websocket(server) as silent,
+    ):
+        assert await silent.frame() == (PING, b"")
+        assert await silent.rest() == b""
+        await eventually(lambda: len(app.ended) == 1)
+        await trio.sleep(1)
+        await (await honest.ping()).wait()
+        assert server.statistics().open == 1
+        assert server.statistics().refused == {"no_pong": 1}
 
 
-def test_an_application_that_is_busy_is_not_its_client_s_fault() -> None:
+async def test_an_application_that_is_busy_is_not_its_client_s_fault() -> None:
     """Pongs that nobody reads are not missed."""
     go_on = trio.Event()
 
@@ -256,50 +227,42 @@ def test_an_application_that_is_busy_is_not_its_client_s_fault() -> None:
         message = await receive()
         await send({"type": "websocket.send", "text": message["text"]})
 
-    async def main() -> None:
-        async with serving(app, timeouts=SHORT, heartbeat=lambda: 0.5) as server, websocket(server) as client:
-            await client.send(masked(TEXT, b"patient"))
-            for _ in range(3):
-                assert await client.frame() == (PING, b"")
-            go_on.set()
-            while (frame := await client.frame())[0] == PING:
-                pass
-            assert frame == (TEXT, b"patient")
-
-    run(main, virtual=False, limit=20)
+    async with serving(app, timeouts=SHORT, heartbeat=lambda: 0.5) as server, websocket(server) as client:
+        await client.send(masked(TEXT, b"patient"))
+        for _ in range(3):
+            assert await client.frame() == (PING, b"")
+        go_on.set()
+        while (frame := await client.frame())[0] == PING:
+            pass
+        assert frame == (TEXT, b"patient")
 
 
-def test_compression_is_agreed_to_where_it_was_switched_on() -> None:
+async def test_compression_is_agreed_to_where_it_was_switched_on() -> None:
     """Large messages are compressed, small ones and what is offered by others are not; all arrive."""
     app = Linked()
 
     async def both(scope: Any, receive: Any, send: Any) -> None:
         await (app if scope["path"] == "/linked" else echo)(scope, receive, send)
 
-    async def main() -> None:
-        async with serving(both, deflate=True) as server:
-            async with connect(url(server)) as client:
-                assert client.response is not None
-                assert "permessage-deflate" in client.response.headers["sec-websocket-extensions"]
-                for message in ("é" * 200_000, "small", b"\0" * 500_000):
-                    await client.send(message)
-                    assert await client.recv() == message
-            async with connect(url(server), compression=None) as client:
-                await client.send("x" * 10_000)
-                assert await client.recv() == "x" * 10_000
-            async with wire(server) as by_hand:
-                offer = b"sec-websocket-extensions: permessage-deflate\r\n\r\n"
-                await by_hand.send(
-                    HANDSHAKE.replace(b"\r\n\r\n", b"\r\n" + offer).replace(b"/ws", b"/linked")
-                )
-                await by_hand.until(b"\r\n\r\n")
-                await eventually(lambda: len(app.links) == 1)
-                app.links[0].offer(app.links[0].encode_text(b"x" * 100))
-                assert await by_hand.frame() == (TEXT, b"x" * 100)
-                await app.sends[0]({"type": "websocket.send", "text": "x" * 2000})
-                assert (await by_hand.exactly(1)) == b"\xc1"
-
-    run(main, virtual=False, limit=20)
+    async with serving(both, deflate=True) as server:
+        async with connect(url(server)) as client:
+            assert client.response is not None
+            assert "permessage-deflate" in client.response.headers["sec-websocket-extensions"]
+            for message in ("é" * 200_000, "small", b"\0" * 500_000):
+                await client.send(message)
+                assert await client.recv() == message
+        async with connect(url(server), compression=None) as client:
+            await client.send("x" * 10_000)
+            assert await client.recv() == "x" * 10_000
+        async with wire(server) as by_hand:
+            offer = b"sec-websocket-extensions: permessage-deflate\r\n\r\n"
+            await by_hand.send(HANDSHAKE.replace(b"\r\n\r\n", b"\r\n" + offer).replace(b"/ws", b"/linked"))
+            await by_hand.until(b"\r\n\r\n")
+            await eventually(lambda: len(app.links) == 1)
+            app.links[0].offer(app.links[0].encode_text(b"x" * 100))
+            assert await by_hand.frame() == (TEXT, b"x" * 100)
+            await app.sends[0]({"type": "websocket.send", "text": "x" * 2000})
+            assert (await by_hand.exactly(1)) == b"\xc1"
 
 
 def test_compression_is_negotiated_only_where_it_is_switched_on() -> None:
@@ -318,105 +281,93 @@ def test_compression_is_negotiated_only_where_it_is_switched_on() -> None:
 # The link.
 
 
-def test_what_is_offered_and_what_is_sent_keep_their_order() -> None:
+async def test_what_is_offered_and_what_is_sent_keep_their_order() -> None:
     """Also while the client reads nothing and both are queued."""
     app = Linked()
     count = 300
 
-    async def main() -> None:
-        async with serving(app) as server, websocket(server, buffer=4096) as client:
-            await eventually(lambda: len(app.links) == 1)
-            link, send = app.links[0], app.sends[0]
-            assert (link.queued_bytes, link.blocked_since) == (0, None)
-            async with trio.open_nursery() as nursery:
+    async with serving(app) as server, websocket(server, buffer=4096) as client:
+        await eventually(lambda: len(app.links) == 1)
+        link, send = app.links[0], app.sends[0]
+        assert (link.queued_bytes, link.blocked_since) == (0, None)
+        async with trio.open_nursery() as nursery:
 
-                async def say() -> None:
-                    for number in range(count):
-                        text = f"{number} " + "x" * 20_000
-                        if number % 3:
-                            link.offer(link.encode_text(text.encode()))
-                        else:
-                            await send({"type": "websocket.send", "text": text})
-
-                nursery.start_soon(say)
-                await eventually(lambda: link.queued_bytes > 0)
-                assert link.blocked_since is not None
+            async def say() -> None:
                 for number in range(count):
-                    _, payload = await client.frame()
-                    assert payload.startswith(b"%d " % number)
-            assert (link.queued_bytes, link.blocked_since) == (0, None)
+                    text = f"{number} " + "x" * 20_000
+                    if number % 3:
+                        link.offer(link.encode_text(text.encode()))
+                    else:
+                        await send({"type": "websocket.send", "text": text})
 
-    run(main, virtual=False, limit=30)
+            nursery.start_soon(say)
+            await eventually(lambda: link.queued_bytes > 0)
+            assert link.blocked_since is not None
+            for number in range(count):
+                _, payload = await client.frame()
+                assert payload.startswith(b"%d " % number)
+        assert (link.queued_bytes, link.blocked_since) == (0, None)
 
 
-def test_offers_never_wait_and_who_wants_room_waits_for_it() -> None:
+async def test_offers_never_wait_and_who_wants_room_waits_for_it() -> None:
     """Bytes queued are counted; ``drained`` comes back when enough was taken."""
     app = Linked()
 
-    async def main() -> None:
-        async with serving(app) as server, websocket(server, buffer=4096) as client:
-            await eventually(lambda: len(app.links) == 1)
-            link = app.links[0]
+    async with serving(app) as server, websocket(server, buffer=4096) as client:
+        await eventually(lambda: len(app.links) == 1)
+        link = app.links[0]
+        for _ in range(200):
+            link.offer(link.encode_text(bytes(50_000)))
+        queued = link.queued_bytes
+        assert queued > 1_000_000
+        with trio.move_on_after(0.1) as waiting:
+            await link.drained(1_000_000)
+        assert waiting.cancelled_caught
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(link.drained, 1_000_000)
             for _ in range(200):
-                link.offer(link.encode_text(bytes(50_000)))
-            queued = link.queued_bytes
-            assert queued > 1_000_000
-            with trio.move_on_after(0.1) as waiting:
-                await link.drained(1_000_000)
-            assert waiting.cancelled_caught
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(link.drained, 1_000_000)
-                for _ in range(200):
-                    await client.frame()
-            await link.drained(1)
-
-    run(main, virtual=False, limit=30)
+                await client.frame()
+        await link.drained(1)
 
 
-def test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not() -> None:
+async def test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not() -> None:
     """What is queued is dropped, but for the rest of a frame; the application is told at once."""
     app = Linked()
 
-    async def main() -> None:
-        for reads, close in ((True, 60.0), (False, 0.5)):
-            async with (
-                serving(app, timeouts=Timeouts(close=close)) as server,
-                websocket(server, buffer=4096) as client,
-            ):
-                await eventually(lambda: len(app.links) == 1)
-                link = app.links.pop()
-                for _ in range(100):
-                    link.offer(link.encode_text(bytes(100_000)))
-                link.evict(4200, "too slow")
-                assert link.queued_bytes < 200_000
-                link.offer(link.encode_text(b"late"))
-                await eventually(lambda: len(app.ended) == 1)
-                ended = app.ended.pop()
-                assert (ended["code"], ended["reason"]) == (4200, "too slow")
-                if reads:
-                    assert await client.close_code() == 4200
-                    await client.send(masked(CLOSE, b"\x10\x68"))
-                    assert await client.rest() == b""
-                await eventually(lambda: server.statistics().open == 0)
-
-    run(main, virtual=False, limit=20)
+    for reads, close in ((True, 60.0), (False, 0.5)):
+        async with (
+            serving(app, timeouts=Timeouts(close=close)) as server,
+            websocket(server, buffer=4096) as client,
+        ):
+            await eventually(lambda: len(app.links) == 1)
+            link = app.links.pop()
+            for _ in range(100):
+                link.offer(link.encode_text(bytes(100_000)))
+            link.evict(4200, "too slow")
+            assert link.queued_bytes < 200_000
+            link.offer(link.encode_text(b"late"))
+            await eventually(lambda: len(app.ended) == 1)
+            ended = app.ended.pop()
+            assert (ended["code"], ended["reason"]) == (4200, "too slow")
+            if reads:
+                assert await client.close_code() == 4200
+                await client.send(masked(CLOSE, b"\x10\x68"))
+                assert await client.rest() == b""
+            await eventually(lambda: server.statistics().open == 0)
 
 
-def test_a_client_that_takes_nothing_is_cut_off() -> None:
+async def test_a_client_that_takes_nothing_is_cut_off() -> None:
     """Whether it was sent to or offered; nobody has to look after it."""
     app = Linked()
 
-    async def main() -> None:
-        async with serving(app, timeouts=SHORT) as server, websocket(server, buffer=4096):
-            await eventually(lambda: len(app.links) == 1)
-            link = app.links[0]
-            for _ in range(100):
-                link.offer(link.encode_text(bytes(100_000)))
-            await eventually(lambda: server.statistics().open == 0)
-            assert link.queued_bytes == 0
-            assert server.statistics().refused == {"stalled_reader": 1}
-
-    run(main, virtual=False, limit=20)
+    async with serving(app, timeouts=SHORT) as server, websocket(server, buffer=4096):
+        await eventually(lambda: len(app.links) == 1)
+        link = app.links[0]
+        for _ in range(100):
+            link.offer(link.encode_text(bytes(100_000)))
+        await eventually(lambda: server.statistics().open == 0)
+        assert link.queued_bytes == 0
+        assert server.statistics().refused == {"stalled_reader": 1}
 
 
 @pytest.mark.parametrize(
@@ -431,26 +382,22 @@ def test_a_client_that_takes_nothing_is_cut_off() -> None:
     ],
     ids=["ping", "large-ping", "pong", "empty-fragment", "tiny-fragment", "mixed"],
 )
-def test_a_flood_of_frames_that_say_nothing_is_ended(flood: bytes) -> None:
+async def test_a_flood_of_frames_that_say_nothing_is_ended(flood: bytes) -> None:
     """With 1008 and a sentence; pings in a row have one pong; others are served meanwhile."""
-
-    async def main() -> None:
-        async with serving(echo) as server, websocket(server) as client, connect(url(server)) as other:
-            await client.send(flood)
-            kinds: Counter[int] = Counter()
-            while (frame := await client.frame())[0] != CLOSE:
-                kinds[frame[0]] += 1
-            assert frame[1][:2] == (1008).to_bytes(2, "big")
-            assert b"250 a second" in frame[1]
-            assert kinds.total() < 2_500
-            await other.send("still here")
-            assert await other.recv() == "still here"
-            assert server.statistics().refused == {"too_many_small_frames": 1}
-
-    run(main, virtual=False, limit=30)
+    async with serving(echo) as server, websocket(server) as client, connect(url(server)) as other:
+        await client.send(flood)
+        kinds: Counter[int] = Counter()
+        while (frame := await client.frame())[0] != CLOSE:
+            kinds[frame[0]] += 1
+        assert frame[1][:2] == (1008).to_bytes(2, "big")
+        assert b"250 a second" in frame[1]
+        assert kinds.total() < 2_500
+        await other.send("still here")
+        assert await other.recv() == "still here"
+        assert server.statistics().refused == {"too_many_small_frames": 1}
 
 
-def test_who_has_flooded_connects_again_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_has_flooded_connects_again_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """A WebSocket from the same address waits, for ten seconds; a request that comes after it does not."""
     monkeypatch.setattr(flooders, "WAIT", 3.0)
     order: list[str] = []
@@ -459,23 +406,20 @@ def test_who_has_flooded_connects_again_a_moment_later(monkeypatch: pytest.Monke
         order.append(scope["type"])
         await (echo(scope, receive, send) if scope["type"] == "websocket" else answer(send, b"hello"))
 
-    async def main() -> None:
-        async with serving(app) as server:
-            async with websocket(server) as client:
-                await client.send(masked(PING, b"") * 10_000)
-                assert await client.close_code() == 1008
-            await eventually(lambda: server.statistics().open == 0)
-            order.clear()
-            async with wire(server) as again, wire(server) as other:
-                await again.send(HANDSHAKE)
-                await other.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-                assert await other.answer() == (200, b"hello")
-                assert (await again.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
-                assert order == ["http", "websocket"]
-                await again.send(masked(TEXT, b"after all"))
-                assert await again.frame() == (TEXT, b"after all")
-
-    run(main, virtual=False, limit=20)
+    async with serving(app) as server:
+        async with websocket(server) as client:
+            await client.send(masked(PING, b"") * 10_000)
+            assert await client.close_code() == 1008
+        await eventually(lambda: server.statistics().open == 0)
+        order.clear()
+        async with wire(server) as again, wire(server) as other:
+            await again.send(HANDSHAKE)
+            await other.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert await other.answer() == (200, b"hello")
+            assert (await again.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            assert order == ["http", "websocket"]
+            await again.send(masked(TEXT, b"after all"))
+            assert await again.frame() == (TEXT, b"after all")
 
 
 def test_flooders_are_forgotten() -> None:
@@ -492,126 +436,109 @@ def test_flooders_are_forgotten() -> None:
     assert noted.wait("4999", 201.0) > 0
 
 
-def test_messages_that_never_become_whole_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_messages_that_never_become_whole_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one under way for longest is given up for a new one; who holds little stays."""
     monkeypatch.setattr(PartialMessages.__init__, "__defaults__", (200_000,))
 
     def begun(size: int, of: int) -> bytes:
         return b"\x82\xff" + of.to_bytes(8, "big") + bytes(4) + bytes(size)
 
-    async def main() -> None:
-        async with (
-            serving(echo) as server,
-            websocket(server) as small,
-            websocket(server) as first,
-            websocket(server) as second,
-            websocket(server) as third,
-        ):
-            await small.send(begun(1_000, 70_000))
-            for client in (first, second):
-                await client.send(begun(90_000, 1_000_000))
-                await trio.testing.wait_all_tasks_blocked(0.05)  # it has been read
-            await third.send(begun(90_000, 100_000))
-            assert await first.close_code() == 1013
-            await third.send(bytes(10_000))
-            assert await third.frame() == (BINARY, bytes(100_000))
-            await small.send(bytes(69_000))
-            assert await small.frame() == (BINARY, bytes(70_000))
-            assert server.statistics().refused == {"message_given_up": 1}
-
-    run(main, virtual=False, limit=20)
+    async with (
+        serving(echo) as server,
+        websocket(server) as small,
+        websocket(server) as first,
+        websocket(server) as second,
+        websocket(server) as third,
+    ):
+        await small.send(begun(1_000, 70_000))
+        for client in (first, second):
+            await client.send(begun(90_000, 1_000_000))
+            await trio.testing.wait_all_tasks_blocked(0.05)  # it has been read
+        await third.send(begun(90_000, 100_000))
+        assert await first.close_code() == 1013
+        await third.send(bytes(10_000))
+        assert await third.frame() == (BINARY, bytes(100_000))
+        await small.send(bytes(69_000))
+        assert await small.frame() == (BINARY, bytes(70_000))
+        assert server.statistics().refused == {"message_given_up": 1}
 
 
-def test_who_pings_now_and_then_or_sends_in_parts_is_served() -> None:
+async def test_who_pings_now_and_then_or_sends_in_parts_is_served() -> None:
     """A message in a thousand small parts, and a hundred pings after one another."""
-
-    async def main() -> None:
-        async with serving(echo) as server, connect(url(server)) as client:
-            await client.send([b"x"] * 1000)
-            assert await client.recv() == b"x" * 1000
-            for _ in range(100):
-                await (await client.ping()).wait()
-            assert not server.statistics().refused
-
-    run(main, virtual=False, limit=30)
+    async with serving(echo) as server, connect(url(server)) as client:
+        await client.send([b"x"] * 1000)
+        assert await client.recv() == b"x" * 1000
+        for _ in range(100):
+            await (await client.ping()).wait()
+        assert not server.statistics().refused
 
 
-def test_of_pings_in_a_row_the_newest_is_answered() -> None:
+async def test_of_pings_in_a_row_the_newest_is_answered() -> None:
     """It answers for those before it (RFC 6455, 5.5.3); a message between two pings parts them."""
-
-    async def main() -> None:
-        async with serving(echo) as server, websocket(server) as client:
-            pings = b"".join(masked(PING, b"%d" % number) for number in range(100))
-            await client.send(pings + masked(TEXT, b"then") + masked(PING, b"last"))
-            pongs = 0
-            while (frame := await client.frame()) != (TEXT, b"then"):
-                assert frame[0] == PONG
-                pongs += 1
-                newest = frame[1]
-            assert newest == b"99"
-            assert pongs < 10
-            assert await client.frame() == (PONG, b"last")
-
-    run(main, virtual=False, limit=20)
+    async with serving(echo) as server, websocket(server) as client:
+        pings = b"".join(masked(PING, b"%d" % number) for number in range(100))
+        await client.send(pings + masked(TEXT, b"then") + masked(PING, b"last"))
+        pongs = 0
+        while (frame := await client.frame()) != (TEXT, b"then"):
+            assert frame[0] == PONG
+            pongs += 1
+            newest = frame[1]
+        assert newest == b"99"
+        assert pongs < 10
+        assert await client.frame() == (PONG, b"last")
 
 
-def test_a_ping_waits_for_its_pong_while_the_client_does_not_read() -> None:
+async def test_a_ping_waits_for_its_pong_while_the_client_does_not_read() -> None:
     """No more is read of who asks and takes no answers; once it reads, the newest is answered."""
     app = Linked()
 
-    async def main() -> None:
-        async with serving(app) as server, websocket(server, buffer=4096) as client:
-            await eventually(lambda: len(app.links) == 1)
-            link = app.links[0]
-            while link.queued_bytes < 300_000:
-                link.offer(link.encode_text(bytes(10_000)))
-            queued = link.queued_bytes
-            for number in range(300):
-                await client.send(masked(PING, b"%d" % number))
-            await trio.sleep(0.2)
-            assert link.queued_bytes <= queued
-            while (frame := await client.frame()) != (PONG, b"299"):
-                assert frame[0] in (TEXT, PONG)
-
-    run(main, virtual=False, limit=30)
+    async with serving(app) as server, websocket(server, buffer=4096) as client:
+        await eventually(lambda: len(app.links) == 1)
+        link = app.links[0]
+        while link.queued_bytes < 300_000:
+            link.offer(link.encode_text(bytes(10_000)))
+        queued = link.queued_bytes
+        for number in range(300):
+            await client.send(masked(PING, b"%d" % number))
+        await trio.sleep(0.2)
+        assert link.queued_bytes <= queued
+        while (frame := await client.frame()) != (PONG, b"299"):
+            assert frame[0] in (TEXT, PONG)
 
 
-def test_a_link_works_where_there_is_no_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_link_works_where_there_is_no_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
     """Order, eviction, pings: as with it."""
     monkeypatch.setattr(context, "readiness", lambda: None)
-    test_what_is_offered_and_what_is_sent_keep_their_order()
-    test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not()
-    test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection()
+    await test_what_is_offered_and_what_is_sent_keep_their_order()
+    await test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not()
+    await test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection()
 
 
-def test_a_link_works_under_tls() -> None:
+async def test_a_link_works_under_tls() -> None:
     """Through a queue, in order; an eviction says its code."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS)
     trusting = ssl.create_default_context(cafile=str(TLS))
     app = Linked()
 
-    async def main() -> None:
-        async with serving(app, tls=lambda: context) as server:
-            address = f"wss://localhost:{port(server)}/ws"
-            async with connect(address, ssl=trusting) as client:
-                await eventually(lambda: len(app.links) == 1)
-                link = app.links[0]
+    async with serving(app, tls=lambda: context) as server:
+        address = f"wss://localhost:{port(server)}/ws"
+        async with connect(address, ssl=trusting) as client:
+            await eventually(lambda: len(app.links) == 1)
+            link = app.links[0]
+            for number in range(50):
+                link.offer(link.encode_text(b"%d " % number + bytes(50_000)))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(app.sends[0], {"type": "websocket.send", "text": "sent"})
                 for number in range(50):
-                    link.offer(link.encode_text(b"%d " % number + bytes(50_000)))
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(app.sends[0], {"type": "websocket.send", "text": "sent"})
-                    for number in range(50):
-                        assert str(await client.recv()).startswith(f"{number} ")
-                    assert await client.recv() == "sent"
-                link.evict(4200, "why")
-                with pytest.raises(ConnectionClosed) as closed:
-                    await client.recv()
-                assert closed.value.rcvd is not None
-                assert closed.value.rcvd.code == 4200
-            assert [message["code"] for message in app.ended] == [4200]
-
-    run(main, virtual=False, limit=30)
+                    assert str(await client.recv()).startswith(f"{number} ")
+                assert await client.recv() == "sent"
+            link.evict(4200, "why")
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 4200
+        assert [message["code"] for message in app.ended] == [4200]
 
 
 def test_a_stop_waits_for_nobody_who_takes_nothing() -> None:

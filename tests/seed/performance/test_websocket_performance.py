@@ -4,45 +4,44 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
 from tests.fakes.gateway import gateway_rig
-from tests.fakes.running import run
 from tests.fakes.service import service
 
 
-def test_api_gateway_latency() -> None:
+async def test_api_gateway_latency() -> None:
     """Seed: tests/performance/test_websocket_performance.py::test_api_gateway_latency.
 
     Finding a route takes under 1 ms on average and under 5 ms at the 95th percentile.
     """
-
-    async def main() -> None:
-        async with gateway_rig() as rig:
-            latencies = []
-            for _ in range(1000):
-                began = time.perf_counter()
-                route = rig.gateway.determine_route("/api/whisper/health")
-                latencies.append(time.perf_counter() - began)
-                assert route is not None
-            assert sum(latencies) / len(latencies) < 0.001
-            assert sorted(latencies)[int(len(latencies) * 0.95)] < 0.005
-
-    run(main)
+    async with gateway_rig() as rig:
+        latencies = []
+        for _ in range(1000):
+            began = time.perf_counter()
+            route = rig.gateway.determine_route("/api/whisper/health")
+            latencies.append(time.perf_counter() - began)
+            assert route is not None
+        assert sum(latencies) / len(latencies) < 0.001
+        assert sorted(latencies)[int(len(latencies) * 0.95)] < 0.005
 
 
 CONNECTIONS = 100
 MESSAGES = 10_000
 
 
-def test_websocket_message_throughput(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+@pytest.mark.real_time
+async def test_websocket_message_throughput(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Seed: tests/performance/test_websocket_performance.py::test_websocket_message_throughput.
 
     10,000 messages sent over 100 connections in turn all come back, more than 1,000 a second.
     """
-
-    async def main(url: str) -> None:
+    with service("serve", tmp_path) as running:
+        url = running.url.replace("http", "ws", 1) + "/ws"
         async with AsyncExitStack() as stack:
             sockets = [await stack.enter_async_context(open_websocket_url(url)) for _ in range(CONNECTIONS)]
             for socket in sockets:
@@ -67,6 +66,3 @@ def test_websocket_message_throughput(tmp_path: Path, record_property: Callable[
             record_property("messages_per_second", MESSAGES / duration)
             assert sorted(returned) == list(range(MESSAGES))
             assert MESSAGES / duration > 1000
-
-    with service("serve", tmp_path) as running:
-        run(main, running.url.replace("http", "ws", 1) + "/ws", virtual=False)
