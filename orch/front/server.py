@@ -22,9 +22,10 @@ from orch.front.admission import REFUSALS, Admission, Place
 from orch.front.context import App, ServerContext, Timeouts
 from orch.front.http1.connection import HttpConnection
 from orch.front.http1.error_responses import problem
-from orch.front.link import ClientGoneError, Link, TlsLink, drain
+from orch.front.link import ClientGoneError, Link, drain
 from orch.front.listeners import NEIGHBOUR_WAIT, Listener, detach_sockets
 from orch.front.statistics import FrontStatistics
+from orch.front.tls_link import TlsLink
 from orch.front.websocket import small_frames
 from orch.front.websocket.connection import WebSocketConnection, shake_hands
 from orch.front.websocket.small_frames import SmallFrameLimit
