@@ -12,7 +12,8 @@ from benchmarks.peers.dialects import DIALECTS, PONG, echo, joining, masked, say
 from benchmarks.peers.http_load import length_of
 from benchmarks.peers.load import CHUNK, Load
 from benchmarks.peers.use import Use, quantile
-from orch.front.websocket.frames import FrameDecoder, Pong, Text
+from orch.front.websocket.frame_decoder import FrameDecoder
+from orch.front.websocket.frames import Pong, Text
 
 
 @given(st.text(max_size=300))

@@ -7,15 +7,8 @@ from typing import Any, Final
 import wsproto.events
 from wsproto.connection import Connection, ConnectionType
 
-from orch.front.websocket.frames import (
-    Binary,
-    CloseFrame,
-    FrameDecoder,
-    Ping,
-    Pong,
-    ProtocolViolationError,
-    Text,
-)
+from orch.front.websocket.frame_decoder import FrameDecoder
+from orch.front.websocket.frames import Binary, CloseFrame, Ping, Pong, ProtocolViolationError, Text
 
 LIMIT: Final = 4096
 UNLIMITED: Final = 2**63

@@ -17,7 +17,8 @@ from orch.front.http1.request_parser import RequestHead, ResponseEncoder
 from orch.front.link import BREATH, ClientGoneError, Link, drain
 from orch.front.scopes import websocket_scope
 from orch.front.websocket import frames, partial_messages, small_frames
-from orch.front.websocket.frames import Binary, CloseFrame, FrameDecoder, Ping, ProtocolViolationError, Text
+from orch.front.websocket.frame_decoder import FrameDecoder
+from orch.front.websocket.frames import Binary, CloseFrame, Ping, ProtocolViolationError, Text
 from orch.front.websocket.handshake import Accepted, BadHandshakeError, accept
 from orch.problems import ProblemError
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from orch.front.hypercorn.frame_meters import Allowance, Http2Meter, WebSocketMeter
 from orch.front.hypercorn.sieve import PREFACE, Sieve
-from orch.front.websocket.frames import BINARY, CONTINUATION, PING, UNLIMITED, FrameDecoder
+from orch.front.websocket.frame_decoder import UNLIMITED, FrameDecoder
+from orch.front.websocket.frames import BINARY, CONTINUATION, PING
 from orch.front.websocket.small_frames import DEFAULT
 from tests.fakes.frames_judge import frame
 from tests.front.websocket.test_frames import conversations

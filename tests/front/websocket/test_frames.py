@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 
+from orch.front.websocket.frame_decoder import FrameDecoder
 from orch.front.websocket.frames import (
     BINARY,
     CLOSE,
@@ -18,7 +19,6 @@ from orch.front.websocket.frames import (
     TEXT,
     Binary,
     CloseFrame,
-    FrameDecoder,
     Ping,
     Pong,
     ProtocolViolationError,
