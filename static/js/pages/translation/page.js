@@ -16,7 +16,6 @@ import { Transcript } from "../../components/translation/transcript.js";
 import { CaptionDelay, OwnDelays } from "../../models/caption-delay.js";
 import { Captions } from "../../models/captions.js";
 import { problems } from "../../models/overview.js";
-import { readLink, writeLink } from "../../models/session-link.js";
 import { tabStorage } from "../../models/session-memory.js";
 import { TabSession } from "../../models/tab-session.js";
 import { closedText, missed, nothingYet } from "../../models/translation-text.js";
@@ -26,6 +25,7 @@ import { ExportCard } from "./export-card.js";
 import { JoinCard } from "./join-card.js";
 import { LeaveGuard } from "./leave-guard.js";
 import { MessageQueue } from "./message-queue.js";
+import { SessionAddress } from "./session-address.js";
 import { StatusText } from "./status-text.js";
 
 /** An operator's page waits this long for the back ends' problems once it is connected (ms). */
@@ -37,7 +37,6 @@ const REFRESH_EVERY = 10_000;
 const STATUS_EVERY = 5_000;
 /** Phases in which there is no session to be in, with the pill of the notice that explains it. */
 const CLOSED = { gone: "ended", failed: "failed", uninvited: "no link" };
-const NEW = { session_id: null, key: null, role: "participant" };
 
 export class TranslationPage {
   #socket;
@@ -56,8 +55,7 @@ export class TranslationPage {
   #captions = new Captions();
   #notices = new Notices(byId("notices"));
   #tab = new TabSession(tabStorage());
-  /** The session to open: that of the page's address, else the one that the tab was in. */
-  #wanted;
+  #address;
   /** Whether the last page of this tab closed a microphone by leaving. */
   #wasCutOff;
   #isOperator = "operator" in document.body.dataset;
@@ -76,10 +74,9 @@ export class TranslationPage {
 
   constructor(socket) {
     this.#socket = socket;
-    const link = readLink(location.href);
-    this.#wanted = link.session_id === null ? (this.#tab.read() ?? link) : link;
-    this.#wasCutOff = this.#tab.wasSpeaking(this.#wanted.session_id);
     const session = (this.#session = new SessionClient(socket));
+    this.#address = new SessionAddress({ session, tab: this.#tab });
+    this.#wasCutOff = this.#tab.wasSpeaking(this.#address.wanted.session_id);
     this.#shell = new Shell(socket, { isReady: () => this.#isOpened && (this.#services !== null || !this.#isOperator || this.#isOverdue) });
     const [preferences, captions, target, prepare] = [this.#preferences, this.#captions, () => this.#target(), () => session.ensure()];
     this.#languages = new LanguageChoice({ source: byId("source"), menu: byId("targets"), value: byId("targets-value"), choices: byId("targets-choices"), note: byId("targets-note"), preferences });
@@ -129,7 +126,7 @@ export class TranslationPage {
   start() {
     const scope = this.#scope;
     if (!scope.open()) return;
-    const parts = [this.#status, this.#large, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#exports, this.#createShortcuts(), this.#shell];
+    const parts = [this.#address, this.#status, this.#large, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#exports, this.#createShortcuts(), this.#shell];
     for (const part of parts) scope.start(part);
     this.#listen();
     for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
@@ -163,7 +160,6 @@ export class TranslationPage {
 
   #listen() {
     const scope = this.#scope;
-    scope.listen(globalThis, "hashchange", () => this.#addressChanged());
     scope.listen(this.#languages, "change", ({ detail }) => this.#languagesChanged(detail));
     scope.listen(this.#microphone, "problem", ({ detail: { key, text, more } }) => this.#notices.show(key, { word: "microphone", tone: "bad", text, more }));
     scope.listen(this.#microphone, "resolved", ({ detail }) => this.#notices.remove(detail.key));
@@ -180,7 +176,7 @@ export class TranslationPage {
   }
 
   async #open() {
-    await this.#session.open({ ...this.#identity, session_id: this.#wanted.session_id, mayBegin: this.#mayBegin });
+    await this.#session.open({ ...this.#identity, session_id: this.#address.wanted.session_id, mayBegin: this.#mayBegin });
     await this.#queue.settled();
     this.#transcript.isQuiet = false;
     if (this.#wasCutOff && this.#session.phase === "open" && !this.#session.isReadOnly) this.#showCutOff();
@@ -298,7 +294,8 @@ export class TranslationPage {
   // --- the session ----------------------------------------------------------------------------------------------
 
   get #identity() {
-    return { name: this.#join.name, languages: this.#languages.targets, role: this.#wanted.role, key: this.#wanted.key };
+    const { role, key } = this.#address.wanted;
+    return { name: this.#join.name, languages: this.#languages.targets, role, key };
   }
 
   get #canSpeak() {
@@ -323,7 +320,7 @@ export class TranslationPage {
       this.#microphone.abort();
       this.#tab.forget();
     } else this.#notices.remove("session");
-    if (phase === "open") this.#storeAddress();
+    if (phase === "open") this.#address.store();
     this.#microphone.refresh();
     this.#showCount();
     this.#showStatus();
@@ -383,7 +380,7 @@ export class TranslationPage {
   async #begin() {
     if (!(await this.#guard.mayLeave())) return;
     if (this.#session.phase === "open") await this.#session.leave({ isEmpty: !this.#join.isShared && this.#transcript.length === 0 });
-    this.#tab.forget();
+    this.#address.clear();
     this.#queue.clear();
     this.#captions.clear();
     this.#transcript.clear();
@@ -391,33 +388,7 @@ export class TranslationPage {
     this.#join.clear();
     this.#captionDelay.clear();
     this.#notices.remove("missed");
-    this.#wanted = NEW;
-    const url = new URL(location.href);
-    url.search = url.hash = "";
-    history.replaceState(history.state, "", url);
     await this.#session.open({ ...this.#identity, session_id: null });
-  }
-
-  // --- the address ----------------------------------------------------------------------------------------------
-
-  /** Store the session in the page's address and in the tab, so that both lead back to it. */
-  #storeAddress() {
-    const { session_id, keys } = this.#session;
-    const key = keys?.speak ?? keys?.read ?? this.#wanted.key;
-    // An observer who could speak stays an observer; with the reading key alone the service makes one anyway.
-    const role = keys?.speak && this.#wanted.role === "observer" ? "observer" : "participant";
-    this.#tab.write({ session_id, key, role });
-    const href = writeLink(location.href, { session_id, key, role });
-    // It costs tens of milliseconds on a slow machine, where a long history is applied just then.
-    if (href !== location.href) this.#scope.after(0, () => this.#session.session_id === session_id && history.replaceState(history.state, "", href));
-  }
-
-  #addressChanged() {
-    const { session_id } = readLink(location.href);
-    // Another link was opened in this tab: the page begins again with it.
-    if (session_id !== null && session_id !== this.#session.session_id) location.reload();
-    // A link to a place in this page was followed: the address has to lead back to the session all the same.
-    else if (session_id === null && this.#session.phase === "open") this.#storeAddress();
   }
 
   // --- showing the page for the first time ----------------------------------------------------------------------
