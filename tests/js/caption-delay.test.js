@@ -7,7 +7,7 @@ import { captionTile } from "../../static/js/models/tiles.js";
 
 const status = (waiting_seconds, settled_seconds, waiting_for = null, stream_id = "a") => ({ stream_id, waiting_seconds, settled_seconds, waiting_for });
 
-test("a sentence that is being transcribed is not late, however long it is", () => {
+test("speech that is being transcribed is not late, however long the utterance", () => {
   const lateness = new CaptionDelay();
   lateness.update(status(0, 0), 0);
   for (let second = 1; second < 9; second += 1) {
@@ -20,7 +20,7 @@ test("a sentence that is being transcribed is not late, however long it is", () 
   assert.equal(lateness.at(100), null, "nothing waits");
 });
 
-test("what gets no further is late, and no more once it does", () => {
+test("speech without progress is late until it makes progress", () => {
   const lateness = new CaptionDelay();
   lateness.update(status(5, 3), 0);
   lateness.update(status(9, 3), 6);
@@ -33,7 +33,7 @@ test("what gets no further is late, and no more once it does", () => {
   assert.equal(lateness.at(25), null);
 });
 
-test("a back end that is away makes it late at once; streams are added up", () => {
+test("an unavailable back end makes captions late at once; streams are added up", () => {
   const lateness = new CaptionDelay();
   lateness.update(status(3, 0, "audio-service"), 0);
   lateness.update(status(2, 0, "audio-service", "b"), 0);
@@ -46,7 +46,7 @@ const base = {
   speaking: [], lines: 1, lag: null, waiting: null, recordings: 0, isReadOnly: false,
 };
 
-test("while somebody speaks the sentence that is read out changes only when captions become late", () => {
+test("the sentence that is read out changes only when captions become late", () => {
   const spoken = new Set();
   for (let second = 0; second < 30; second += 1) {
     const waiting = second < 20 ? null : { seconds: second - 10, service: null };
@@ -56,7 +56,7 @@ test("while somebody speaks the sentence that is read out changes only when capt
   assert.equal(sentence({ ...base, lag: 5.6 }), "Listening. One person here; captions follow speech by 5.6 s.", "to be read, the figure is there");
 });
 
-test("by how much captions are late stands in their tile, with its reason in words", () => {
+test("the caption tile shows the delay and its reason", () => {
   const speech = { utterances: 1, window_seconds: 900, captions_timed: 0, utterances_in_window: 1, lost_in_window: 0, waiting_longest: 31 };
   const tile = captionTile(speech, { caption_p95_ms: [] });
   assert.equal(tile.tone, "warn");

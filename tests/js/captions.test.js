@@ -19,7 +19,7 @@ const translation = (segment_id, revision, target_language, text, more = {}) => 
 const gap = (detail, final = false) => ({ code: "service_unavailable", detail, service: "audio-service", final });
 const texts = (captions) => captions.lines.map(({ text }) => text);
 
-test("a growing segment is one line, and an older revision that comes late changes nothing", () => {
+test("a growing segment is one line, and a late older revision changes nothing", () => {
   const captions = new Captions();
   captions.apply(transcript("a-0", 1, "had he"));
   captions.apply(transcript("a-0", 3, "had he married a"));
@@ -37,7 +37,7 @@ test("a final wins over any revision, before and after it", () => {
   assert.equal(captions.lines[0].offset, 7);
 });
 
-test("a message that comes twice changes nothing", () => {
+test("a duplicate message changes nothing", () => {
   const captions = new Captions();
   const final = transcript("a-0", 1, "hello", { final: true, offset: 1 });
   assert.notEqual(captions.apply(final), null);
@@ -54,7 +54,7 @@ test("the same line at another offset, as a new epoch's history has it, keeps it
   assert.equal(captions.lines.length, 1);
 });
 
-test("a gap is replaced by the text when it comes, and text never by a gap", () => {
+test("text replaces a gap, and a gap never replaces text", () => {
   const captions = new Captions();
   captions.apply(transcript("a-0", 1, "", { error: gap("audio-service is not answering.") }));
   assert.equal(captions.lines[0].error.service, "audio-service");
@@ -64,7 +64,7 @@ test("a gap is replaced by the text when it comes, and text never by a gap", () 
   assert.deepEqual(texts(captions), ["hello"]);
 });
 
-test("a gap that became final is said, and even then late text is better than none", () => {
+test("a final gap is shown, and late text still replaces it", () => {
   const captions = new Captions();
   captions.apply(transcript("a-0", 1, "", { error: gap("waiting") }));
   captions.apply(transcript("a-0", 1, "", { error: gap("given up", true), final: true }));
@@ -73,28 +73,28 @@ test("a gap that became final is said, and even then late text is better than no
   assert.equal(captions.lines[0].text, "hello");
 });
 
-test("a gap marks a segment of which only unsure text was there", () => {
+test("a gap replaces interim text", () => {
   const captions = new Captions();
   captions.apply(transcript("a-0", 2, "had he"));
   captions.apply(transcript("a-0", 3, "", { error: gap("down") }));
   assert.equal(captions.lines[0].error.detail, "down");
 });
 
-test("a translation may come before its transcript", () => {
+test("a translation may arrive before its transcript", () => {
   const captions = new Captions();
   assert.equal(captions.apply(translation("a-0", 1, "es", "hola")), null);
   const line = captions.apply(transcript("a-0", 1, "hello", { final: true }));
   assert.equal(line.translations.get("es").text, "hola");
 });
 
-test("translations that wait for a transcript are bounded", () => {
+test("translations without a transcript are bounded", () => {
   const captions = new Captions();
   for (let index = 0; index < 600; index += 1) captions.apply(translation(`a-${index}`, 1, "es", "hola"));
   assert.equal(captions.apply(transcript("a-0", 1, "x")).translations.size, 0);
   assert.equal(captions.apply(transcript("a-599", 1, "x")).translations.size, 1);
 });
 
-test("a translation's error stands until text comes, and never in place of text", () => {
+test("a translation's error is shown until text arrives, and never replaces text", () => {
   const captions = new Captions();
   captions.apply(transcript("a-0", 1, "hello", { final: true }));
   captions.apply(translation("a-0", 1, "es", "", { error: { code: "engine_missing", detail: "Install apertium.", service: "translation-service" } }));
@@ -121,7 +121,7 @@ test("several streams share one time axis", () => {
   assert.equal(captions.lines[1].at, T0 + 10_500);
 });
 
-test("lines of one moment keep the order they came in", () => {
+test("lines of the same time keep the order of arrival", () => {
   const captions = new Captions();
   captions.apply(transcript("a-0", 1, "one"));
   captions.apply(transcript("b-0", 1, "two"));
@@ -138,7 +138,7 @@ test("speakers are numbered in the order they appear, two of one name apart", ()
   assert.deepEqual([one, two, three].map((line) => captions.speakerNumber(line)), [0, 1, 2]);
 });
 
-test("languages heard and translated to are known", () => {
+test("spoken and translated languages are listed", () => {
   const captions = new Captions();
   captions.apply(transcript("a-0", 1, "hola", { language: "es", final: true }));
   captions.apply(transcript("a-1", 1, "", { language: null, error: gap("down") }));
@@ -147,7 +147,7 @@ test("languages heard and translated to are known", () => {
   assert.equal(captions.finished.length, 1);
 });
 
-test("whatever order and however often messages come, the same lines stand", () => {
+test("the lines are the same for any order and any repetition of messages", () => {
   const messages = [];
   for (let segment = 0; segment < 6; segment += 1) {
     for (let revision = 1; revision <= 4; revision += 1) {
@@ -169,7 +169,7 @@ test("whatever order and however often messages come, the same lines stand", () 
   }
 });
 
-test("a participant's lines carry the newest name, before and after, whatever the order of arrival", () => {
+test("all lines of a participant have the newest name, in any order of arrival", () => {
   const captions = new Captions();
   const line = (number, speaker, participant_id, timestamp) => captions.apply({
     type: "transcript", session_id: "s", segment_id: `x-${number}`, revision: 1, final: true, text: "Yes.", language: "en", confidence: null,

@@ -13,7 +13,7 @@ import { fakeWebSockets } from "../fakes/js/websocket.js";
 const DOCUMENT = readFileSync(new URL("../../docs/clients.md", import.meta.url), "utf-8");
 const MODULE = new URL("../../static/js/live-socket.js", import.meta.url).href;
 
-test("the JavaScript example joins, prints captions, and says what was lost", async (context) => {
+test("the JavaScript example joins, prints captions, and reports what was lost", async (context) => {
   const { WebSocketClass, newest } = fakeWebSockets();
   const printed = [];
   context.mock.method(console, "log", (...words) => printed.push(words.join(" ")));

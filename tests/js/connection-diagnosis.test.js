@@ -8,20 +8,20 @@ const ALIVE = { status: 200, text: '{"status":"alive"}' };
 const problem = (status, code, detail) => ({ status, text: JSON.stringify({ type: "about:blank", title: "T", status, code, detail }) });
 const NOT_UPGRADED = problem(426, "upgrade_required", "/ws is a WebSocket.");
 
-test("a socket that is refused while the service answers was refused by something between", () => {
+test("a socket that fails while the service responds was rejected by something in between", () => {
   for (const socket of [NOT_UPGRADED, { status: 404, text: "<html>nginx</html>" }, { status: 200, text: "" }, null]) {
     assert.deepEqual(diagnose({ alive: ALIVE, socket }), { kind: "between" });
   }
 });
 
-test("a service that takes no connection itself says why, and nothing between is blamed", () => {
+test("a service that accepts no connections gives the reason, and nothing in between is blamed", () => {
   const found = diagnose({ alive: ALIVE, socket: problem(503, "too_many_connections", "As many as may be are open.") });
   assert.deepEqual(found, { kind: "service", detail: "As many as may be are open." });
   assert.match(causeText(found, { isOperator: true }), /As many as may be are open\.$/);
   assert.doesNotMatch(causeText(found, { isOperator: false }), /As many/, "guests do not read operators' words");
 });
 
-test("who answers in the service's place is not the service", () => {
+test("a response in the service's place is not the service's", () => {
   assert.deepEqual(diagnose({ alive: { status: 502, text: "<html>Bad Gateway</html>" }, socket: null }), { kind: "proxy", status: 502 });
   assert.deepEqual(diagnose({ alive: { status: 200, text: "<html>Sign in</html>" }, socket: null }).kind, "proxy");
   assert.match(causeText({ kind: "proxy", status: 502 }, { isOperator: false }), /\(502\)/);
@@ -29,13 +29,13 @@ test("who answers in the service's place is not the service", () => {
   assert.equal(causeText({ kind: "unreachable" }, { isOperator: true }), null);
 });
 
-test("guests are told what they can do, operators what to set", () => {
+test("guests read what they can do, operators what to configure", () => {
   assert.match(causeText({ kind: "between" }, { isOperator: false }), /another network, or tell the person who sent you the link/);
   assert.doesNotMatch(causeText({ kind: "between" }, { isOperator: false }), /Upgrade|\/ws/);
   assert.match(causeText({ kind: "between" }, { isOperator: true }), /Upgrade, Connection and Host for \/ws/);
 });
 
-test("it is asked over HTTP, and a request that fails is no answer", async () => {
+test("the probe uses HTTP, and a failed request counts as no response", async () => {
   const asked = [];
   const fetching = (answers) => async (path) => {
     asked.push(path);

@@ -23,7 +23,7 @@ test("JSON holds what the service's own does", () => {
   assert.deepEqual(JSON.parse(toJson(filled(), OPTIONS)), JSON.parse(read("expected.json")));
 });
 
-test("what still grows, and what turned out to be no word, is in no file", () => {
+test("interim lines and empty finals are not exported", () => {
   const [line] = filled();
   assert.deepEqual(exportable([{ ...line, final: false }, { ...line, text: "  " }]), []);
 });
@@ -34,7 +34,7 @@ test("times are written in full", () => {
   assert.equal(stamp(360_000_001, "."), "100:00:00.001");
 });
 
-test("nothing in a text can be read as WebVTT's markup or SubRip's times", () => {
+test("a text never becomes WebVTT markup or SubRip times", () => {
   const [line] = filled();
   const text = "<b> & 00:00 --> 00:01\n\nx";
   assert.match(toVtt([{ ...line, text, words: [] }]), /&lt;b&gt; &amp; 00:00 --&gt; 00:01 x/);
@@ -101,7 +101,7 @@ test("two at once are one cue with a dash each, and every row stands from its st
   ]);
 });
 
-test("while two speak nothing changes for a moment only: rows are there a little earlier or later", () => {
+test("while two speak no cue is too short to read: rows are shown a little earlier or later", () => {
   const cue = (start, end, row) => ({ start, end, texts: [[row]], speaker: null });
   const out = apart([cue(0, 4_000, "a"), cue(3_500, 8_000, "b"), cue(8_400, 12_000, "c"), cue(8_900, 12_500, "d")]);
   assert.deepEqual(out.map(({ start, end, texts }) => [start, end, texts.flat()]), [

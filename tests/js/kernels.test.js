@@ -65,7 +65,7 @@ test("the block size changes no sample, at every rate", () => {
   }
 });
 
-test("what would alias is at least 75 dB down", () => {
+test("frequencies that would alias are attenuated by at least 75 dB", () => {
   for (const rate of [22_050, 44_100, 48_000, 96_000]) {
     for (const hertz of [8050, 9000, 10_500, rate / 2 - 200]) {
       const level = gain(resample(sine(hertz, rate, 0.3), rate, RATE), 0.5);
@@ -91,7 +91,7 @@ test("a constant stays the constant", () => {
   assert.ok(out.slice(200, -200).every((value) => Math.abs(value - 0.25) < 1e-4));
 });
 
-test("after a flush the next stream begins anew", () => {
+test("after a flush a new stream begins", () => {
   const resampler = new Resampler(48_000, RATE);
   const first = [...resampler.process(noise(1000)), ...resampler.flush()];
   assert.deepEqual([...resampler.process(noise(1000)), ...resampler.flush()], first);
@@ -104,7 +104,7 @@ test("at 16 kHz a recording comes through bit for bit", () => {
   assert.deepEqual(out.samples, [...samples]);
 });
 
-test("blocks have one length, the last holds the rest, and their size in milliseconds is kept to", () => {
+test("blocks have the given length, and the last one holds the rest", () => {
   for (const blockMs of [20, 40, 100]) {
     const { blocks, full, samples } = capture([noise(48_000)], { inputRate: 48_000, blockMs });
     assert.ok(blocks.slice(0, full).every((block) => block.length === blockMs * 16));
@@ -114,7 +114,7 @@ test("blocks have one length, the last holds the rest, and their size in millise
   assert.throws(() => new CaptureKernel({ inputRate: 48_000, blockMs: 101 }), RangeError);
 });
 
-test("the size of what comes in changes no captured sample", () => {
+test("the size of the input changes no captured sample", () => {
   const input = [noise(9000, 3), noise(9000, 4)];
   const whole = capture(input, { inputRate: 44_100, sizes: [9000] }).samples;
   for (const sizes of [[128], [1, 977], [64]]) assert.deepEqual(capture(input, { inputRate: 44_100, sizes }).samples, whole);
@@ -128,7 +128,7 @@ test("channels are averaged and the input is left as it was", () => {
   assert.deepEqual([...left], [0.5, 1]);
 });
 
-test("too loud is clipped, never wrapped, and what is no number is silence", () => {
+test("too loud samples are clipped, never wrapped, and NaN is silence", () => {
   assert.deepEqual([...toInt16(Float32Array.from([1, -1, 2, -2, NaN, 0.5]))], [32_767, -32_768, 32_767, -32_768, 0, 16_384]);
 });
 

@@ -51,7 +51,7 @@ test("start and stop may be called twice and do their work once", () => {
   assert.equal(made[0].closedBy.code, 1000);
 });
 
-test("it is live only once the service has greeted it", () => {
+test("the socket is live only after the service's connected message", () => {
   const { socket, newest } = setUp();
   socket.start();
   assert.equal(socket.isLive, false);
@@ -60,7 +60,7 @@ test("it is live only once the service has greeted it", () => {
   assert.equal(socket.connection.connection_id, "c1");
 });
 
-test("a connection that is never greeted is given up", async () => {
+test("a connection without the connected message is dropped", async () => {
   const { socket, made, clock, states } = setUp();
   socket.start();
   await clock.advance(10_000);
@@ -70,7 +70,7 @@ test("a connection that is never greeted is given up", async () => {
   assert.equal(made.length, 2);
 });
 
-test("waits double up to the cap and are said in milliseconds", async () => {
+test("waits double up to the cap and are reported in milliseconds", async () => {
   const { socket, newest, clock, states } = setUp();
   socket.start();
   const waits = [];
@@ -89,7 +89,7 @@ test("the jitter is full: the wait is anywhere between the floor and the ceiling
   assert.deepEqual([low.next(), low.next(), half.next()], [100, 100, 550]);
 });
 
-test("a connection that lasted starts the backoff anew, one that flapped does not", async () => {
+test("a stable connection resets the backoff, a flapping one does not", async () => {
   const { socket, newest, clock, states } = setUp();
   socket.start();
   newest().greet();
@@ -105,7 +105,7 @@ test("a connection that lasted starts the backoff anew, one that flapped does no
   assert.equal(states.at(-1).retryIn, 1000, "lasted");
 });
 
-test("codes that say stop are obeyed, with the service's reason", async () => {
+test("stop codes stop the socket, with the service's reason", async () => {
   for (const code of [1008, 4000, 4099]) {
     const { socket, newest, clock, states, made } = setUp();
     socket.start();
@@ -120,7 +120,7 @@ test("codes that say stop are obeyed, with the service's reason", async () => {
   }
 });
 
-test("a code that asks to come back at once is obeyed once, then backs off", async () => {
+test("a code for an immediate reconnect is followed once, then backs off", async () => {
   const { socket, newest, clock, states, made } = setUp();
   socket.start();
   newest().greet();
@@ -132,7 +132,7 @@ test("a code that asks to come back at once is obeyed once, then backs off", asy
   assert.equal(states.at(-1).retryIn, 2000);
 });
 
-test("closing.reconnect_after is waited for, even when the network comes back meanwhile", async () => {
+test("closing.reconnect_after is observed, even when the network returns meanwhile", async () => {
   const { socket, newest, clock, states, made, signals } = setUp({ random: () => 0 });
   socket.start();
   newest().greet();
@@ -147,7 +147,7 @@ test("closing.reconnect_after is waited for, even when the network comes back me
   assert.equal(made.length, 2);
 });
 
-test("the network's return and the page's are tried at once", async () => {
+test("the socket reconnects at once when the network or the page returns", async () => {
   for (const name of ["online", "visibilitychange"]) {
     const { socket, newest, made, signals } = setUp();
     socket.start();
@@ -168,7 +168,7 @@ test("after stop the signals no longer connect", () => {
   assert.equal(made.length, 1);
 });
 
-test("a silent connection is asked, and given up when it does not answer", async () => {
+test("a quiet connection is pinged, and dropped without a response", async () => {
   const { socket, newest, clock, made, states } = setUp();
   socket.start();
   newest().greet({ ping_interval: 20 });
@@ -182,7 +182,7 @@ test("a silent connection is asked, and given up when it does not answer", async
   assert.equal(states.at(-1).reason, "The service stopped responding.");
 });
 
-test("any word from the service counts as an answer", async () => {
+test("any message of the service counts as a response", async () => {
   const { socket, newest, clock } = setUp();
   socket.start();
   newest().greet({ ping_interval: 20 });
@@ -198,7 +198,7 @@ test("any word from the service counts as an answer", async () => {
   assert.equal(socket.isLive, true);
 });
 
-test("a machine that slept asks before it gives the connection up", async () => {
+test("after a sleep the connection is pinged before it is dropped", async () => {
   const { socket, newest, clock } = setUp();
   socket.start();
   newest().greet({ ping_interval: 20 });
@@ -210,7 +210,7 @@ test("a machine that slept asks before it gives the connection up", async () => 
   assert.equal(socket.isLive, false);
 });
 
-test("a request gets the answer with its id", async () => {
+test("a request gets the response with its id", async () => {
   const { socket, newest } = setUp();
   socket.start();
   newest().greet();
@@ -223,7 +223,7 @@ test("a request gets the answer with its id", async () => {
   assert.equal((await second).a, 2);
 });
 
-test("an error answer rejects with its code, its sentence and itself", async () => {
+test("an error response rejects with its code, its sentence and itself", async () => {
   const { socket, newest } = setUp();
   socket.start();
   newest().greet();
@@ -238,7 +238,7 @@ test("an error answer rejects with its code, its sentence and itself", async () 
   });
 });
 
-test("an error that answers no request is a complaint, one that answers is not", async () => {
+test("an error without a request is a complaint, an error response is not", async () => {
   const { socket, newest, others } = setUp();
   socket.start();
   newest().greet();
@@ -250,7 +250,7 @@ test("an error that answers no request is a complaint, one that answers is not",
   assert.deepEqual(others.map(({ name, code }) => [name, code]), [["complaint", "speech_lost"], ["complaint", "read_only"]]);
 });
 
-test("a request waits for a connection, and is told when there was none in time", async () => {
+test("a request waits for a connection, and is rejected without one in time", async () => {
   const { socket, newest, clock } = setUp();
   socket.start();
   const waited = socket.request({ type: "test_message", a: 1 });
@@ -263,7 +263,7 @@ test("a request waits for a connection, and is told when there was none in time"
   assert.equal((await waited).a, 1);
 });
 
-test("a request that was sent when the connection fell is not sent twice but said to be unknown", async () => {
+test("a request in flight when the connection is lost is not sent again, and its outcome is unknown", async () => {
   const { socket, newest, clock } = setUp();
   socket.start();
   newest().greet();
@@ -275,7 +275,7 @@ test("a request that was sent when the connection fell is not sent twice but sai
   assert.equal(newest().count("broadcast"), 0);
 });
 
-test("requests that wait are bounded, and stop refuses what waits", async () => {
+test("waiting requests are bounded, and stop rejects them", async () => {
   const { socket } = setUp();
   socket.start();
   const waiting = Array.from({ length: 64 }, () => socket.request({ type: "ping" }).catch(({ code }) => code));
@@ -285,7 +285,7 @@ test("requests that wait are bounded, and stop refuses what waits", async () => 
   await assert.rejects(socket.request({ type: "ping" }), { code: "stopped" });
 });
 
-test("send without a connection sends nothing and says so", () => {
+test("send without a connection sends nothing and returns null", () => {
   const { socket, newest } = setUp();
   assert.equal(socket.send({ type: "ping" }), null);
   socket.start();
@@ -293,7 +293,7 @@ test("send without a connection sends nothing and says so", () => {
   assert.equal(typeof socket.send({ type: "ping" }), "number");
 });
 
-test("topics are subscribed again after a reconnect, and no longer once the last listener went", async () => {
+test("topics are subscribed again after a reconnect, and unsubscribed after the last listener", async () => {
   const { socket, newest, clock } = setUp();
   socket.start();
   const seen = [];
@@ -317,7 +317,7 @@ test("topics are subscribed again after a reconnect, and no longer once the last
   assert.deepEqual(seen, [[1, 0], [2, 6000]]);
 });
 
-test("who listens later is given the state that is known", () => {
+test("a later listener gets the last state", () => {
   const { socket, newest } = setUp();
   socket.start();
   newest().greet();
@@ -328,7 +328,7 @@ test("who listens later is given the state that is known", () => {
   assert.deepEqual(seen, [1]);
 });
 
-test("audio is refused, not dropped, where there is no connection or too much waits", () => {
+test("audio is refused, not dropped, without a connection or with too much buffered", () => {
   const { socket, newest } = setUp();
   const block = new ArrayBuffer(1280);
   assert.equal(socket.sendAudio(block), false);
@@ -341,14 +341,14 @@ test("audio is refused, not dropped, where there is no connection or too much wa
   assert.equal(newest().blocks.length, 1);
 });
 
-test("messages that come twice are delivered once, in order", async () => {
+test("duplicate messages are delivered once, in order", async () => {
   const parts = setUp();
   await inSession(parts);
   for (const offset of [1, 2, 2, 1, 3]) parts.newest().say(line(offset));
   assert.deepEqual(parts.offsets(), [1, 2, 3]);
 });
 
-test("messages that arrive before the answer to the join are held for it", async () => {
+test("messages before the response to the join are held", async () => {
   const parts = setUp();
   parts.socket.start();
   parts.newest().greet();
@@ -362,7 +362,7 @@ test("messages that arrive before the answer to the join are held for it", async
   assert.deepEqual(parts.offsets(), [6, 7, 8, 9]);
 });
 
-test("after a lost connection what was missed is asked for and delivered once", async () => {
+test("after a lost connection missed messages are requested and delivered once", async () => {
   const parts = setUp();
   await inSession(parts, { offset: 4 });
   parts.newest().say(line(5));
@@ -398,7 +398,7 @@ test("a hole in the offsets is recovered before anything after it is delivered",
   assert.deepEqual(parts.offsets(), [1, 2, 3, 4, 5, 6]);
 });
 
-test("a service that recovers but leaves the hole is asked three times, then the loss is said", async () => {
+test("a recovery that leaves the hole is tried three times, then the session is lost", async () => {
   const parts = setUp();
   await inSession(parts);
   parts.newest().say(line(3));
@@ -411,7 +411,7 @@ test("a service that recovers but leaves the hole is asked three times, then the
   assert.deepEqual(parts.others, [{ name: "lost", session_id: "s", reason: "gap" }]);
 });
 
-test("an honest recovered:false is said, and the session is forgotten", async () => {
+test("recovered:false emits lost, and the session is forgotten", async () => {
   const parts = setUp();
   await inSession(parts, { offset: 4 });
   parts.newest().drop();
@@ -427,7 +427,7 @@ test("an honest recovered:false is said, and the session is forgotten", async ()
   assert.deepEqual(parts.offsets(), [1, 2], "a new epoch counts anew");
 });
 
-test("a connection that falls during the recovery recovers with the next one", async () => {
+test("a connection lost during the recovery is recovered on the next one", async () => {
   const parts = setUp();
   await inSession(parts, { offset: 4 });
   parts.newest().drop();
@@ -440,7 +440,7 @@ test("a connection that falls during the recovery recovers with the next one", a
   assert.deepEqual(parts.others, []);
 });
 
-test("a rejoin by one who is in moves nothing: what lies between is recovered", async () => {
+test("a second join moves nothing: messages in between are recovered", async () => {
   const parts = setUp();
   await inSession(parts, { offset: 4 });
   parts.socket.request({ type: "join_session", session_id: "s", name: "Ann" });
@@ -475,7 +475,7 @@ test("a reload resumes as the same participant, with everything from the start",
   assert.equal(reloaded.socket.participantIn("s"), "p");
 });
 
-test("a resume that is refused says so", async () => {
+test("a rejected resume resolves to false", async () => {
   const parts = setUp();
   await inSession(parts);
   parts.signals.dispatchEvent(new Event("pagehide"));
@@ -496,7 +496,7 @@ test("a duplicated tab does not take the first tab's place", async () => {
   assert.equal(twin.socket.canResume("s"), false);
 });
 
-test("another page of the tab leaves what was remembered alone", async () => {
+test("another page of the tab leaves remembered sessions alone", async () => {
   const parts = setUp();
   await inSession(parts);
   parts.socket.stop();
@@ -517,7 +517,7 @@ test("a session that was left or has ended is not recovered", async () => {
   assert.equal(parts.newest().count("recover_session"), 0);
 });
 
-test("a join that is refused leaves no session behind", async () => {
+test("a rejected join leaves no session behind", async () => {
   const parts = setUp();
   parts.socket.start();
   parts.newest().greet();
@@ -527,7 +527,7 @@ test("a join that is refused leaves no session behind", async () => {
   assert.deepEqual(parts.socket.statistics().sessions, []);
 });
 
-test("a URL the browser refuses stops with the reason rather than trying for ever", () => {
+test("a URL that the browser refuses stops the socket with the reason", () => {
   class Refusing {
     constructor() {
       throw new Error("insecure");
@@ -542,7 +542,7 @@ test("a URL the browser refuses stops with the reason rather than trying for eve
 
 // --- the service's clock, and the network ----------------------------------------------------------------------
 
-test("the service's time is its own, however wrong this machine's clock is", async () => {
+test("serverNow is the service's time, however wrong this machine's clock is", async () => {
   const clock = new FakeClock();
   const { WebSocketClass, newest } = fakeWebSockets();
   const socket = new LiveSocket({ url: "ws://x", WebSocketClass, timers: clock.timers, now: clock.now, storage: null, signals: null });
@@ -560,7 +560,7 @@ test("the service's time is its own, however wrong this machine's clock is", asy
   assert.equal(socket.serverNow, 1_700_003_600_000, "this machine slept");
 });
 
-test("the browser's word that the network has gone, or is back, is looked into at once", async () => {
+test("the browser's online and offline events are checked at once", async () => {
   for (const signal of ["offline", "online"]) {
     const clock = new FakeClock();
     const { WebSocketClass, newest, made } = fakeWebSockets();

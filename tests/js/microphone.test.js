@@ -29,7 +29,7 @@ function setUp({ fixedRate = null } = {}) {
   return { mediaDevices, ...audio, clock, microphone, blocks, ended, told, speak, signals, page };
 }
 
-test("it asks for no processing, and says what was granted all the same", async () => {
+test("no processing is requested, and what was granted is returned", async () => {
   const { microphone, mediaDevices } = setUp();
   const answer = await microphone.start({ deviceId: "d2" });
   const { audio } = mediaDevices.asked[0];
@@ -40,7 +40,7 @@ test("it asks for no processing, and says what was granted all the same", async 
   });
 });
 
-test("what a browser does not say is not made up", () => {
+test("a setting that the browser does not report is not said", () => {
   assert.deepEqual(granted({ echoCancellation: "all" }), { echoCancellation: "on", noiseSuppression: "not said", autoGainControl: "not said" });
 });
 
@@ -75,7 +75,7 @@ test("stopped while it opens, nothing stays open", async () => {
   assert.equal(contexts.at(-1).state, "closed");
 });
 
-test("the last samples are given before stop is over", async () => {
+test("the last samples are dispatched before stop resolves", async () => {
   const { microphone, nodes, blocks } = setUp();
   await microphone.start();
   nodes[0].give(new ArrayBuffer(1280));
@@ -84,7 +84,7 @@ test("the last samples are given before stop is over", async () => {
   assert.deepEqual(blocks.map(({ byteLength }) => byteLength), [1280, 200]);
 });
 
-test("an audio thread that is gone does not hold up stop", async () => {
+test("a dead audio thread does not delay stop", async () => {
   const { microphone, nodes, clock } = setUp();
   await microphone.start();
   nodes[0].isDead = true;
@@ -94,7 +94,7 @@ test("an audio thread that is gone does not hold up stop", async () => {
   assert.equal(microphone.isOpen, false);
 });
 
-test("a device that goes away closes the microphone and is said with what to do", async () => {
+test("a disconnected device closes the microphone, with what to do", async () => {
   const { microphone, mediaDevices, ended } = setUp();
   await microphone.start();
   mediaDevices.tracks[0].dispatchEvent(new Event("ended"));
@@ -105,7 +105,7 @@ test("a device that goes away closes the microphone and is said with what to do"
   assert.match(ended[0].action, /choose another/);
 });
 
-test("every refusal is said in words, with what to do, and may be tried again", async () => {
+test("every rejection has a sentence and what to do, and may be tried again", async () => {
   const { microphone, mediaDevices } = setUp();
   const codes = { NotAllowedError: "denied", NotFoundError: "no_device", NotReadableError: "busy", OverconstrainedError: "device_gone", TypeError: "failed" };
   for (const [name, code] of Object.entries(codes)) {
@@ -123,7 +123,7 @@ test("every refusal is said in words, with what to do, and may be tried again", 
   assert.equal(refusal({ name: "Odd", message: "" }).message, "The microphone could not be opened: Odd.");
 });
 
-test("a page from an insecure address is told why and how", () => {
+test("a page from an insecure address gets the reason and what to do", () => {
   const error = unavailable({ isSecureContext: false, mediaDevices: undefined, host: "192.168.1.5:3000" });
   assert.equal(error.code, "insecure");
   assert.match(error.message, /http:\/\/192\.168\.1\.5:3000/);
@@ -132,7 +132,7 @@ test("a page from an insecure address is told why and how", () => {
   assert.equal(unavailable({ isSecureContext: true, mediaDevices: new FakeMediaDevices(), host: "x" }), null);
 });
 
-test("only microphones are offered, and a change of devices is told", async () => {
+test("only microphones are listed, and a change of devices is dispatched while it is watched", async () => {
   const { microphone, mediaDevices } = setUp();
   assert.deepEqual(await microphone.devices(), [{ deviceId: "d1", label: "Built-in" }, { deviceId: "d2", label: "Headset" }]);
   let told = 0;
@@ -146,7 +146,7 @@ test("only microphones are offered, and a change of devices is told", async () =
 
 // --- whether it gives sound ------------------------------------------------------------------------------------
 
-test("a context that the browser suspends is noticed at once and goes on when asked", async () => {
+test("a context that the browser suspends is resumed at once", async () => {
   for (const state of ["suspended", "interrupted"]) {
     const { microphone, contexts, told, speak } = setUp();
     await microphone.start();
@@ -161,7 +161,7 @@ test("a context that the browser suspends is noticed at once and goes on when as
   }
 });
 
-test("no sound for two seconds is noticed, whatever the reason; the device is opened anew where resuming does not help", async () => {
+test("two seconds without sound are a stall; the device is reopened where resuming does not help", async () => {
   const { microphone, mediaDevices, contexts, told, speak, clock, ended } = setUp();
   await microphone.start({ deviceId: "d2" });
   await speak(3);
@@ -185,7 +185,7 @@ test("no sound for two seconds is noticed, whatever the reason; the device is op
   assert.deepEqual(ended, []);
 });
 
-test("an audio thread that breaks is replaced at once", async () => {
+test("a failed audio thread is replaced at once", async () => {
   const { microphone, nodes, told, speak } = setUp();
   await microphone.start();
   await speak(1);
@@ -197,7 +197,7 @@ test("an audio thread that breaks is replaced at once", async () => {
   await microphone.stop();
 });
 
-test("a device that cannot be opened again ends the microphone, with what to do", async () => {
+test("a device that cannot be reopened ends the microphone, with what to do", async () => {
   const { microphone, mediaDevices, clock, ended, told, speak } = setUp();
   await microphone.start();
   await speak(1);
@@ -212,7 +212,7 @@ test("a device that cannot be opened again ends the microphone, with what to do"
   await microphone.stop();
 });
 
-test("a track that is muted is said until it is unmuted, though blocks of silence come", async () => {
+test("a muted track is a stall until it is unmuted, though blocks of silence arrive", async () => {
   const { microphone, mediaDevices, told, speak } = setUp();
   await microphone.start();
   const [track] = mediaDevices.tracks;
@@ -227,7 +227,7 @@ test("a track that is muted is said until it is unmuted, though blocks of silenc
   await microphone.stop();
 });
 
-test("a page that is seen again asks a suspended context to go on", async () => {
+test("a page that becomes visible resumes a suspended context", async () => {
   const { microphone, contexts, page, signals, speak } = setUp();
   await microphone.start();
   await speak(1);

@@ -21,7 +21,7 @@ test("choices are sorted by name and each is there once; null is no choice", () 
   assert.deepEqual(choices(null), []);
 });
 
-test("what can be read of a language is known, impossible or not known", () => {
+test("a translation is possible, impossible or not known", () => {
   assert.equal(canTranslate(OFFER, "en", "es"), true);
   assert.equal(canTranslate(OFFER, "en-GB", "es"), true);
   assert.equal(canTranslate(OFFER, "es", "de"), false);
@@ -35,7 +35,7 @@ test("what can be read of a language is known, impossible or not known", () => {
   assert.equal(targetsOf(OFFER, "auto"), null);
 });
 
-test("a back end that cannot say what it knows may be tried with any language; one that is away is said", () => {
+test("a back end without a list may be tried with any language; an unavailable one is reported", () => {
   assert.deepEqual(sources(OFFER), ["en", "es"]);
   assert.ok(sources({ ...OFFER, any_source: true }).includes("fr"));
   assert.ok(readable({ ...OFFER, targets: ["eo"], any_target: true }).includes("eo"));
@@ -44,7 +44,7 @@ test("a back end that cannot say what it knows may be tried with any language; o
   assert.deepEqual(firstTargets(DOWN, { stored: ["es"] }), ["es"]);
 });
 
-test("what cannot be read is said in a sentence with what can", () => {
+test("impossible targets are named, with the possible ones", () => {
   assert.equal(impossible(OFFER, "en", ["es"]), "");
   assert.equal(impossible(OFFER, "auto", ["es"]), "");
   assert.equal(
@@ -57,7 +57,7 @@ test("what cannot be read is said in a sentence with what can", () => {
   );
 });
 
-test("what is read at first: the stored choice, else the reader's own language and what is spoken, nothing else", () => {
+test("the first targets are the stored choice, else the reader's language and the spoken ones", () => {
   assert.deepEqual(firstTargets(OFFER, { stored: ["es", "fr"] }), ["es"]);
   assert.deepEqual(firstTargets(OFFER, { stored: [] }), []);
   assert.deepEqual(firstTargets(OFFER, { stored: ["fr"], preferred: ["es-MX"] }), ["es"]);
@@ -77,7 +77,7 @@ test("codes mean what the service takes them for", () => {
   for (const [one, other, same] of cases.same) assert.equal(isSameLanguage(one, other), same, `${one} and ${other}`);
 });
 
-test("another script is translated where that is offered, else read as spoken", () => {
+test("another script is translated where that is offered, else shown as spoken", () => {
   const offer = { ...OFFER, pairs: { "zh-Hans": ["en", "zh-Hant"], en: ["zh-Hans"] } };
   assert.equal(canTranslate(offer, "zh", "zh-TW"), true);
   assert.equal(canTranslate({ ...offer, pairs: { zh: ["en"] } }, "zh", "zh-TW"), false);
@@ -109,7 +109,7 @@ test("a meter rises at once, falls steadily and holds its peak", () => {
   assert.deepEqual(meter.add(silent, 20), { level: FLOOR_DB, peak: FLOOR_DB });
 });
 
-test("ten seconds of nothing at all is silence, of noise it is not", () => {
+test("ten seconds of digital silence are silence, noise is not", () => {
   const watch = new SilenceWatch();
   const nothing = new Int16Array(640).fill(1);
   const noise = new Int16Array(640).fill(3);
@@ -121,7 +121,7 @@ test("ten seconds of nothing at all is silence, of noise it is not", () => {
   assert.equal(watch.add(nothing, 22.2), true);
 });
 
-test("levels as a share of a meter and in words", () => {
+test("levels as a share of a meter and as text", () => {
   assert.deepEqual([share(0), share(-30), share(-60), share(-90)], [1, 0.5, 0, 0]);
   assert.deepEqual([levelText(-21.4), levelText(0), levelText(FLOOR_DB)], ["−21 dB", "0 dB", "silent"]);
 });

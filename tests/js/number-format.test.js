@@ -5,7 +5,7 @@ import { bytes, count, counted, duration, joined, latency, milliseconds, number,
 
 const plain = (text) => text.replaceAll("\u00a0", " ");
 
-test("what is not known is a dash, never a zero", () => {
+test("an unknown value is a dash, never a zero", () => {
   for (const unknown of [null, undefined, NaN, Infinity, "7"]) {
     for (const write of [number, count, percent, duration, bytes]) assert.equal(write(unknown), "–");
     assert.equal(joined(latency(unknown)), "–");

@@ -37,7 +37,7 @@ const branch = (name, state, more = {}) => ({
 });
 const running = { state: "running", branches: [branch("stores", "running")] };
 
-test("the overview says in one sentence how things are and what it means for people", () => {
+test("the Overview's sentence gives the state and what it means for users", () => {
   const say = (...services) => sentence({ services: { services }, tree: running, speech: { streams: 0 } });
   assert.equal(say(service("audio-service", "healthy")), "Everything works. No speech is being transcribed right now.");
   assert.equal(say(service("audio-service", "unknown")), "Waiting for the first checks of the back ends.");
@@ -50,7 +50,7 @@ test("the overview says in one sentence how things are and what it means for peo
   assert.equal(say(), "No back end is configured.");
 });
 
-test("what still works is said only where it was seen to work", () => {
+test("a back end is said to work only where it was seen to work", () => {
   const say = (one, speech) => sentence({ services: { services: [one] }, tree: running, speech });
   const asked = (answered_ago) => ({ streams: 1, waiting_seconds: 0, back_ends: [{ service: "audio-service", answered_ago }] });
   const degraded = service("audio-service", "degraded");
@@ -69,7 +69,7 @@ test("what still works is said only where it was seen to work", () => {
   assert.match(banner.more, /not transcribed until/);
 });
 
-test("the tree's trouble is said before that of the back ends", () => {
+test("problems of the tree come before those of the back ends", () => {
   const tree = { state: "running", branches: [branch("websocket", "backing_off")] };
   const services = { services: [service("audio-service", "unhealthy")] };
   assert.equal(sentence({ services, tree, speech: null }), "websocket failed and will be restarted.");
@@ -77,7 +77,7 @@ test("the tree's trouble is said before that of the back ends", () => {
   assert.equal(sentence({ services: null, tree: running, speech: null }), "");
 });
 
-test("a store that cannot keep anything is said in the sentence and in a banner, with what to do", () => {
+test("a failing store is in the sentence and in a banner, with what to do", () => {
   const store = { engine: "redis", state: "degraded", reason: "Redis at redis://r: it is full.", since: 70, cautions: [] };
   const services = { services: [service("a", "healthy")] };
   assert.match(sentence({ services, store, tree: running, speech: null }), /cannot be stored right now/);
@@ -91,7 +91,7 @@ test("a store that cannot keep anything is said in the sentence and in a banner,
   assert.deepEqual(problems({ services, store: well, tree: running, config: null }), []);
 });
 
-test("those who speak are counted", () => {
+test("speaking participants are counted", () => {
   const services = { services: [service("audio-service", "healthy")] };
   assert.match(sentence({ services, tree: running, speech: { streams: 1 } }), /Speech is being transcribed\./);
   assert.match(sentence({ services, tree: running, speech: { streams: 0 }, workers: 2 }), /No speech is being transcribed on this worker right now\.$/);
@@ -120,7 +120,7 @@ test("a usage is shown beside its limit, and as a banner near it", () => {
   assert.match(said[0].text, /90 of 100 are in use \(x.streams\)/);
 });
 
-test("what the service itself is short of is said first, and no back end is blamed", () => {
+test("a shortage of the service itself comes first, and no back end is blamed", () => {
   const text = "The orchestration service is out of file descriptors. Raise the limit of open files.";
   const shortages = [{ kind: "descriptors", text, last: "http://a:1 cannot be checked.", since: 5, times: 3 }];
   const services = { services: [service("a", "healthy")], shortages };
@@ -132,7 +132,7 @@ test("what the service itself is short of is said first, and no back end is blam
   assert.match(found.more, /cannot be checked\. It happened 3 times\./);
 });
 
-test("problems come worst first, each with what is done and what may be done", () => {
+test("problems are sorted worst first, each with what is done and what can be done", () => {
   const found = problems({
     services: {
       services: [
@@ -153,7 +153,7 @@ test("problems come worst first, each with what is done and what may be done", (
   assert.equal(found[0].text, "OSError, no");
 });
 
-test("nothing wrong, no banner; nothing known, none either", () => {
+test("without problems, or before they are known, there is no banner", () => {
   assert.deepEqual(problems({ services: { services: [service("a", "healthy"), service("b", "unknown")] }, tree: running, config: null }), []);
   assert.deepEqual(problems({ services: null, tree: null, config: null }), []);
 });
@@ -166,7 +166,7 @@ test("an instance's row joins what health and the gateway know of one address", 
   assert.deepEqual(instances(null, null), []);
 });
 
-test("each flow's share of an instance is said in words", () => {
+test("each flow's share of an instance is text", () => {
   const lane = (flow, more = {}) => ({ flow, breaker: "closed", breaker_retry_in: null, busy: 3, connections: 64, waiting: 0, waiting_limit: 256, consecutive_failures: 0, ...more });
   const both = [lane("captions"), lane("requests", { breaker: "open", breaker_retry_in: 8, waiting: 2, consecutive_failures: 5 })];
   assert.equal(laneText(both, "captions").replaceAll("\u00a0", " "), "3 of 64 connections busy; breaker closed");
@@ -178,7 +178,7 @@ test("each flow's share of an instance is said in words", () => {
   assert.equal(breakersText({ breaker: "closed", breaker_retry_in: null, lanes: [lane("captions"), lane("requests")] }), "closed");
 });
 
-test("checks and breakers are said in words", () => {
+test("checks and breakers are text", () => {
   assert.equal(checksText([]), "No checks yet");
   assert.equal(checksText([{ state: "healthy" }]), "1 check, good");
   assert.equal(checksText([{ state: "healthy" }, { state: "unhealthy" }, { state: "recovering" }]), "3 checks, 1 failed, 1 with problems");
@@ -188,7 +188,7 @@ test("checks and breakers are said in words", () => {
   assert.equal(listed(["a", "b", "c"]), "a, b and c");
 });
 
-test("a gap is a gap in strokes, tables and words", () => {
+test("a gap is a gap in lines, tables and summaries", () => {
   assert.deepEqual(runs([1, null, 2, 3]).map(({ from, values }) => [from, values]), [[0, [1]], [2, [2, 3]]]);
   assert.equal((sparkline([1, 2, null, 3], { width: 30, height: 10 }).line.match(/M/g) ?? []).length, 2);
   assert.equal(sparkline([], { width: 30, height: 10 }).line, "");
@@ -198,7 +198,7 @@ test("a gap is a gap in strokes, tables and words", () => {
   assert.deepEqual(extent([null]), { low: null, high: null, last: null, known: 0 });
 });
 
-test("samples that never came are a gap too", () => {
+test("missing samples are a gap too", () => {
   assert.deepEqual(withGaps([0, 5, 60, 65], [[1, 2, 3, 4]], 5), [[0, 5, 10, 60, 65], [1, 2, null, 3, 4]]);
 });
 
@@ -207,7 +207,7 @@ test("a sparkline stands on zero", () => {
   assert.match(sparkline([5, 5], { width: 10, height: 10, top: 0, limit: 10 }).line, /^M0 5L10 5$/);
 });
 
-test("little is called usual only where enough is known", () => {
+test("a usual value needs enough known ones", () => {
   assert.equal(usual([1, 2, 3]), null);
   assert.equal(usual(Array.from({ length: 13 }, (_, index) => index)), 6);
 });
@@ -227,7 +227,7 @@ test("sorting keeps equals in their order and the unknown at the end", () => {
   assert.deepEqual(sorted([{ k: "b10" }, { k: "b9" }], (row) => row.k).map(({ k }) => k), ["b9", "b10"]);
 });
 
-test("rows that are held stay where they are, new ones come last", () => {
+test("held rows keep their order, new ones are last", () => {
   assert.deepEqual(held([{ id: "c" }, { id: "a" }, { id: "b" }], ["b", "a"], (row) => row.id).map(({ id }) => id), ["b", "a", "c"]);
 });
 
@@ -244,7 +244,7 @@ test("times are relative below an hour and absolute from there on", () => {
   assert.equal(absolute(now), "24 Nov 2025, 14:30:00");
 });
 
-test("the connection's bar counts down, and says which kind of lost it is", () => {
+test("the connection bar counts down, and tells a lost connection from one that never was", () => {
   assert.equal(waiting({ state: "live", retryIn: null, wasLive: true }), null);
   assert.equal(waiting({ state: "connecting", retryIn: null, wasLive: false }), null);
   assert.equal(waiting({ state: "stopped", retryIn: null, wasLive: false }), null);
@@ -262,7 +262,7 @@ test("the connection's bar counts down, and says which kind of lost it is", () =
   assert.equal(waiting({ state: "stopped", retryIn: null, reason: "Too many.", wasLive: true }).text, "Too many. The figures shown are the last ones received.");
 });
 
-test("figures are old once two beats have passed, and only where there is a beat", () => {
+test("figures are old after two beats, and only where there is a beat", () => {
   assert.deepEqual(freshness({ state: "live", age: 12.7, limit: 6 }), { state: "stale", text: "12 s old" });
   assert.deepEqual(freshness({ state: "live", age: 12.7, limit: null }), { state: "live", text: "live" }, "silence means that nothing has changed");
   assert.equal(freshness({ state: "live", age: 0.4, limit: 6 }).text, "live · updated now");
@@ -271,7 +271,7 @@ test("figures are old once two beats have passed, and only where there is a beat
   assert.deepEqual(freshness({ state: "connecting", age: null, limit: 6 }), { state: "connecting", text: "connecting" });
 });
 
-test("a session is said to be spoken in while somebody in it speaks, and not while the rest is transcribed", () => {
+test("a session has speakers while they speak, not while the rest is transcribed", () => {
   assert.equal(sessionActivity({ speaking: 2, streams: 3 }), "2 speaking");
   assert.equal(sessionActivity({ speaking: 0, streams: 1 }), "1 stream being transcribed");
   assert.equal(sessionActivity({ speaking: 0, streams: 0 }), "");
@@ -310,14 +310,14 @@ test("the service is queried only for connections that the topic does not list",
   assert.equal(remoteQuery(some, { ...nothing, worker: "w", sort: { label: "Waiting", direction: "descending" } }), "worker=w&sort=queued_bytes&order=descending");
 });
 
-test("workers that have not taken a change over are named, with the reason", () => {
+test("workers that did not apply a change are named, with the reason", () => {
   assert.equal(otherWorkersText([{ worker: "Worker 1", outcome: "applied", faults: [] }]), "");
   assert.equal(otherWorkersText([{ worker: "Worker 1", outcome: "no_answer", faults: [] }]), "Worker 1 did not reply; it applies the change once it can.");
   const refused = { worker: "Worker 2", outcome: "refused", faults: [{ path: "a.b", expected: "expected a URL" }] };
   assert.equal(otherWorkersText([refused]), "Worker 2 rejected it and keeps the value it had: a.b: expected a URL.");
 });
 
-test("workers are called by their place, and by their machine where there are several", () => {
+test("workers are labelled by place, and by machine where there are several", () => {
   const [a, b, c] = [{ name: "a", place: 0, host: "x", pid: 1 }, { name: "b", place: 1, host: "x", pid: 2 }, { name: "c", place: 0, host: "y", pid: 3 }];
   assert.equal(workerLabel(a, [a, b]), "worker\u00a00");
   assert.equal(workerLabel(c, [a, b, c]), "worker\u00a00 at y");
@@ -378,7 +378,7 @@ test("programs have short names", () => {
   assert.equal(agentText(null), "unknown program");
 });
 
-test("the gateway says who gets no answer", () => {
+test("the Gateway's sentence names the services without a response", () => {
   const at = (name, usable, breaker = "closed") => ({ service: name, usable, breaker });
   const say = (list, more = {}) => gatewaySentence({ instances: list, error_rate: 0, requests_per_second: 1, ...more });
   assert.equal(say([at("a", true)]), "Requests are going through.");
@@ -394,7 +394,7 @@ test("the gateway says who gets no answer", () => {
   assert.match(say([]), /every request is refused/);
 });
 
-test("the tree says what waits for what", () => {
+test("the Tree's sentence names the branches that are not running", () => {
   const say = (...branches) => treeSentence({ state: "running", uptime: 60, branches }).replaceAll("\u00a0", " ");
   assert.equal(say(branch("a", "running"), branch("b", "running")), "All 2 branches are running.");
   const ofWorker = { state: "running", uptime: 60, worker: 0, branches: [branch("a", "starting")] };
@@ -415,7 +415,7 @@ const config = {
   file: { path: "f", read_at: 1, faults: [] },
 };
 
-test("settings stand in groups, each value with where it came from", () => {
+test("settings are grouped, each value with its source", () => {
   const groups = grouped(config);
   assert.deepEqual(groups.map(({ group }) => group), ["a.b", "a"]);
   const by = Object.fromEntries(groups.flatMap(({ rows }) => rows).map((row) => [row.path, row]));
@@ -428,11 +428,11 @@ test("settings stand in groups, each value with where it came from", () => {
   assert.deepEqual(matching(groups, "zzz", ""), []);
 });
 
-test("values are shown as they are, and what is empty says so", () => {
+test("values are shown as they are, and empty ones are marked", () => {
   assert.deepEqual(["", null, "x", 3, ["a"], [{ p: 1 }, { p: 2 }]].map(shown), ["(empty)", "(none)", "x", "3", '["a"]', '{"p":1}\n{"p":2}']);
 });
 
-test("what is typed becomes the type that was there, or is refused in words", () => {
+test("typed text becomes the old value's type, or is rejected with a sentence", () => {
   assert.deepEqual(parsed("20", 3), { value: 20 });
   assert.match(parsed("soon", 3).error, /number/);
   assert.match(parsed("", 3).error, /number/);
@@ -453,7 +453,7 @@ test("secrets and tables of tables are not edited on the page", () => {
   assert.equal(isEditable(row("a.timeout", 3)), true);
 });
 
-test("the settings' sentence says the worst there is", () => {
+test("the Settings' sentence names the worst problem", () => {
   assert.match(settingsSentence({ ...config, file: { faults: [{}] } }), /is not valid: 1 fault\./);
   assert.match(settingsSentence({ ...config, pending: [{}] }), /One change waits for a restart/);
   assert.match(settingsSentence({ ...config, refused: [{}] }), /changed on another worker is not valid on this one/);

@@ -29,7 +29,7 @@ function scene() {
   return { polling, asked, due, state, elapse, settle };
 }
 
-test("it asks at once, and again after the answer", async () => {
+test("it requests at once, and again after the response", async () => {
   const { polling, asked, due, elapse, settle } = scene();
   const told = [];
   polling.poll("/a", (what) => told.push(what));
@@ -47,7 +47,7 @@ test("it asks at once, and again after the answer", async () => {
   assert.deepEqual(told[1], { data: null, error });
 });
 
-test("an answer to what is not asked any more is not told", async () => {
+test("a response to a path that is no longer polled is dropped", async () => {
   const { polling, asked, elapse, settle } = scene();
   const told = [];
   polling.poll("/a", () => told.push("a"));
@@ -63,7 +63,7 @@ test("an answer to what is not asked any more is not told", async () => {
   assert.deepEqual(told, []);
 });
 
-test("the same again changes nothing, and a page that nobody sees asks nothing", async () => {
+test("the same path again changes nothing, and a hidden page requests nothing", async () => {
   const { polling, asked, due, state, elapse } = scene();
   polling.poll("/a", () => {});
   polling.poll("/a", () => {});

@@ -18,14 +18,14 @@ test("the key of a recording is found again after a reload, until the recording 
   assert.equal(new RecordingKeys(tab).read("a"), "");
 });
 
-test("of many the newest are stored", () => {
+test("only the newest keys are stored", () => {
   const tab = storage();
   const keys = new RecordingKeys(tab);
   for (let number = 0; number < 60; number += 1) keys.write(`s${number}`, "k");
   assert.deepEqual([keys.read("s9"), keys.read("s10"), Object.keys(JSON.parse(tab.kept.text)).length], ["", "k", 50]);
 });
 
-test("storage that is forbidden, full or odd costs no more than the reload", () => {
+test("forbidden, full or damaged storage only costs the keys at a reload", () => {
   const forbidden = { getItem: () => { throw new Error("denied"); }, setItem: () => { throw new Error("denied"); } };
   for (const kept of [null, forbidden, storage("{"), storage("null"), storage("[1]"), storage('{"a": 1}')]) {
     const keys = new RecordingKeys(kept);

@@ -10,7 +10,7 @@ const answering = (status, body, type = "application/json") => {
   globalThis.fetch = async () => new Response(body, { status, headers: { "Content-Type": type } });
 };
 
-test("a proxy's page, or broken JSON, in place of an answer is a problem in words", async () => {
+test("a proxy's page or broken JSON in place of a response is a problem with a sentence", async () => {
   for (const [status, words] of [[200, /sign-in/], [403, /rejected the request/], [429, /no more requests/], [502, /got no response/], [504, /got no response/], [418, /responded with 418/]]) {
     for (const [body, type] of [["<html>", "text/html"], ["<html>", "application/json"], ["null", "application/json"], ["", "text/plain"], ["[]", "application/json"]]) {
       answering(status, body, type);
@@ -20,19 +20,19 @@ test("a proxy's page, or broken JSON, in place of an answer is a problem in word
   }
 });
 
-test("a refusal with members of another's is not the service's", async () => {
+test("a rejection without the service's members is not the service's", async () => {
   for (const body of ['{"code": 1, "detail": "x"}', '{"code": "", "detail": "x"}', '{"code": "x", "message": "y"}', '{"detail": "x"}']) {
     answering(503, body);
     await assert.rejects(control("POST", "/x", {}), { code: "not_the_service", message: /got no response/ });
   }
 });
 
-test("a question that got no answer changed nothing, and nothing is said of it", async () => {
+test("a failed GET changed nothing, and does not mention changes", async () => {
   answering(502, "<html>", "text/html");
   await assert.rejects(control("GET", "/x"), (error) => error.name === "ProblemError" && !/changed/.test(error.message));
 });
 
-test("the service's own refusals keep their code and words, and its answers their data", async () => {
+test("the service's rejections keep their code and sentence, and its responses their data", async () => {
   answering(429, '{"code": "too_many_requests", "title": "t", "detail": "Wait 5 s."}', "application/problem+json");
   await assert.rejects(control("POST", "/x", {}), { code: "too_many_requests", status: 429, message: "Wait 5 s." });
   answering(200, '{"a": 1}');

@@ -41,7 +41,7 @@ function begin(client, identity) {
   return client.ensure();
 }
 
-test("without a link a session has a name, and the service does not know of it before its first word", async () => {
+test("without a link a session has a name, and is not created before its first word", async () => {
   const { client, newest, answer, events } = setUp();
   newest().greet();
   await client.open({ name: "Ann", languages: ["es"] });
@@ -59,7 +59,7 @@ test("without a link a session has a name, and the service does not know of it b
   assert.deepEqual(events, ["new", "opening", "open", "ready"]);
 });
 
-test("a session that cannot be begun says so, and whoever waited for it", async () => {
+test("a session that cannot be created fails, and so do those who wait for it", async () => {
   const { client, newest, refuse } = setUp();
   newest().greet();
   const begun = begin(client);
@@ -69,7 +69,7 @@ test("a session that cannot be begun says so, and whoever waited for it", async 
   assert.equal(client.phase, "failed");
 });
 
-test("a link's key is shown, and what it gives is what one may do and hand on", async () => {
+test("a link's key is sent, and the service's role and keys apply", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();
   client.open({ session_id: "budget-7f3k", key: "R", role: "participant" });
@@ -81,7 +81,7 @@ test("a link's key is shown, and what it gives is what one may do and hand on", 
   assert.deepEqual(client.keys, { read: "R" });
 });
 
-test("whoever has to join again shows the key that they were given", async () => {
+test("a rejoin sends the key that the service gave", async () => {
   const { client, newest, clock, answer } = setUp();
   newest().greet();
   begin(client);
@@ -94,7 +94,7 @@ test("whoever has to join again shows the key that they were given", async () =>
   assert.equal(newest().last("join_session").key, "S");
 });
 
-test("a join that was refused because too many came at once is tried again", async () => {
+test("a rate-limited join is tried again", async () => {
   const { client, newest, clock, answer, refuse } = setUp();
   newest().greet();
   client.open({ session_id: "budget-7f3k", key: "R" });
@@ -108,7 +108,7 @@ test("a join that was refused because too many came at once is tried again", asy
   assert.equal(client.phase, "open");
 });
 
-test("where sessions are opened with links alone, a page without one says so and begins none", async () => {
+test("a page that may not begin sessions and has no link is uninvited", async () => {
   const { client, newest, refuse } = setUp();
   newest().greet();
   await client.open({ mayBegin: false });
@@ -121,7 +121,7 @@ test("where sessions are opened with links alone, a page without one says so and
   assert.equal(newest().count("create_session"), 0);
 });
 
-test("one who leaves for a new session says whether the old one may go", async () => {
+test("leaving for a new session says whether the old one may end", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();
   begin(client);
@@ -136,7 +136,7 @@ test("one who leaves for a new session says whether the old one may go", async (
   assert.deepEqual([client.phase, client.session_id, client.keys], ["new", "calm-oak-bbbb", null]);
 });
 
-test("without a link a session is made, with the name and the languages of its owner", async () => {
+test("without a link a session is created, with the name and languages of its owner", async () => {
   const { client, newest, answer, events } = setUp();
   begin(client, { name: "Ann", languages: ["es"] });
   newest().greet();
@@ -151,7 +151,7 @@ test("without a link a session is made, with the name and the languages of its o
   assert.equal(client.nameOf("q"), null);
 });
 
-test("a name that is taken is drawn again", async () => {
+test("a taken name is drawn again", async () => {
   const { client, newest, answer, refuse } = setUp();
   newest().greet();
   begin(client);
@@ -173,7 +173,7 @@ test("a link joins with the history", async () => {
   assert.equal(client.phase, "open");
 });
 
-test("a link to a session that is gone says so, and a new one may be made", async () => {
+test("a link to a session that does not exist is gone, and a new one can be created", async () => {
   const { client, newest, answer, refuse } = setUp();
   newest().greet();
   client.open({ session_id: "budget-7f3k" });
@@ -194,7 +194,7 @@ test("a link that cannot name a session is not sent", async () => {
   assert.equal(newest().count("join_session"), 0);
 });
 
-test("an opening waits for a connection as long as it takes", async () => {
+test("opening waits for a connection without a limit", async () => {
   const { client, newest, clock, answer } = setUp();
   begin(client);
   newest().drop();
@@ -205,7 +205,7 @@ test("an opening waits for a connection as long as it takes", async () => {
   assert.equal(client.phase, "open");
 });
 
-test("a creation whose answer was lost joins what it may have made", async () => {
+test("a creation without a response joins the session it may have created", async () => {
   const { client, newest, clock, answer, refuse } = setUp();
   newest().greet();
   begin(client, { languages: ["es"] });
@@ -221,7 +221,7 @@ test("a creation whose answer was lost joins what it may have made", async () =>
   assert.equal(client.phase, "open");
 });
 
-test("a reload resumes, and says its name and languages again", async () => {
+test("a reload resumes, and sends its name and languages again", async () => {
   const first = setUp();
   first.newest().greet();
   begin(first.client);
@@ -267,7 +267,7 @@ test("after a lost connection it is ready again once the session is recovered", 
   assert.deepEqual(events, ["new", "opening", "open", "ready", "ready"]);
 });
 
-test("where recovery is refused the session is joined anew, and that is said", async () => {
+test("where recovery is rejected the session is joined again, with a rejoined event", async () => {
   const { client, newest, clock, answer, events } = setUp();
   newest().greet();
   begin(client);
@@ -282,7 +282,7 @@ test("where recovery is refused the session is joined anew, and that is said", a
   assert.deepEqual(events.slice(4), ["rejoining", "open", "ready", "rejoined"]);
 });
 
-test("a session that is ended by others is gone", async () => {
+test("a session ended by others is gone", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();
   begin(client);
@@ -293,7 +293,7 @@ test("a session that is ended by others is gone", async () => {
   assert.equal(client.reason, "The session was ended.");
 });
 
-test("who is here follows the service", async () => {
+test("participants follow the service's messages", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();
   begin(client);
@@ -305,7 +305,7 @@ test("who is here follows the service", async () => {
   assert.equal(client.count, 2);
 });
 
-test("of a crowd the first are known, and how many there are", async () => {
+test("of many participants the first are listed, with their number", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();
   const told = [];
@@ -321,7 +321,7 @@ test("of a crowd the first are known, and how many there are", async () => {
   assert.equal(client.count, 0);
 });
 
-test("a change of name or languages is sent as a join of one who is in", async () => {
+test("a change of name or languages is sent as a second join", async () => {
   const { client, newest, answer } = setUp();
   newest().greet();
   begin(client, { languages: ["es"] });

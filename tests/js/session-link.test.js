@@ -23,7 +23,7 @@ test("a link is read as it was written, and its key is behind the #", () => {
   }
 });
 
-test("links from before there were keys are read, and what is no link is none", () => {
+test("links without keys are read, and other addresses have no session", () => {
   assert.deepEqual(readLink(`${PAGE}?session=s&role=observer`), { session_id: "s", key: null, role: "observer" });
   assert.deepEqual(readLink(`${PAGE}?session=old#session=new&key=k`), { session_id: "new", key: "k", role: "participant" });
   assert.deepEqual(readLink(`${PAGE}?session=s&key=k`), { session_id: "s", key: null, role: "participant" });
@@ -32,7 +32,7 @@ test("links from before there were keys are read, and what is no link is none", 
   assert.equal(readLink(`${PAGE}#session=s&key=%00%0a`).key, null);
 });
 
-test("a tab finds the session it is in again, and nothing that is none", () => {
+test("a tab finds its session again, and ignores anything else", () => {
   const storage = new FakeStorage();
   const tab = new TabSession(storage);
   assert.equal(tab.read(), null);
@@ -48,7 +48,7 @@ test("a tab finds the session it is in again, and nothing that is none", () => {
   assert.deepEqual(tab.read(), { session_id: "s", key: null, role: "participant" });
 });
 
-test("a reload learns once that it has cut somebody off", () => {
+test("a reload learns once that the last page closed a microphone", () => {
   const tab = new TabSession(new FakeStorage());
   tab.setSpeaking("s");
   assert.equal(tab.wasSpeaking("other"), false);
@@ -59,7 +59,7 @@ test("a reload learns once that it has cut somebody off", () => {
   assert.equal(tab.wasSpeaking("s"), false);
 });
 
-test("where nothing may be kept nothing fails", () => {
+test("forbidden storage fails nothing", () => {
   for (const storage of [null, { getItem: () => { throw new Error("no"); }, setItem: () => { throw new Error("no"); }, removeItem: () => { throw new Error("no"); } }]) {
     const tab = new TabSession(storage);
     tab.write({ session_id: "s", key: null, role: "participant" });
@@ -69,12 +69,12 @@ test("where nothing may be kept nothing fails", () => {
   }
 });
 
-test("an upload shows the key in a header", () => {
+test("an upload sends the key in a header", () => {
   assert.deepEqual(keyHeaders("k"), { "X-Session-Key": "k" });
   assert.deepEqual(keyHeaders(null), {});
 });
 
-test("links that are copied on the machine itself lead to where others can open them, or are said not to", () => {
+test("links copied on localhost lead to the public address, or are marked as local", () => {
   for (const host of ["localhost:3000", "127.0.0.1:3000", "[::1]:3000", "a.localhost", "127.8.9.1"]) {
     const page = `http://${host}/translation#session=s&key=k`;
     assert.deepEqual(linkBase(page, ""), { base: page, reach: "machine" });

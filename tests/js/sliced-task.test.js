@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { SlicedTask } from "../../static/js/components/sliced-task.js";
 import { Captions } from "../../static/js/models/captions.js";
 
-test("what is little is done before anything else runs, what is much in slices", async () => {
+test("a short task is done before anything else runs, a long one in slices", async () => {
   let left = 3;
   const slices = [];
   const work = new SlicedTask(() => left-- > 0, { after: (isDone) => slices.push({ left, isDone }) });
@@ -24,7 +24,7 @@ test("what is little is done before anything else runs, what is much in slices",
   assert.equal(slices.at(-1).isDone, true);
 });
 
-test("where a line stands and how many can be exported is known without looking at all", () => {
+test("a line's index and the number of exportable lines need no full scan", () => {
   const captions = new Captions();
   const line = (id, at, text, final = true) => ({
     type: "transcript", segment_id: id, revision: final ? 2 : 1, final, text, language: "en", confidence: null, start: at, end: at + 1,

@@ -19,14 +19,14 @@ const speech = {
   lost_in_window: 0,
 };
 
-test("the delay of captions says of how many it is, of which time, and how old the last one is", () => {
+test("the caption delay names its number of captions, its window, and the age of the last", () => {
   const tile = captionTile(speech, series);
   assert.equal(`${tile.value} ${tile.unit}`, "34 s");
   assert.equal(plain(tile.note), "of 12 captions in the last 15 min, the newest 41 s ago · p50 1.3 s");
   assert.equal(plain(captionTile({ ...speech, captions_timed: 1, caption_ago: 0.4, lost_in_window: 2 }, series).note), "of 1 caption in the last 15 min, the newest just now · p50 1.3 s · 2 lost");
 });
 
-test("where nothing was said lately there is no figure, and it is said", () => {
+test("without recent speech there is no figure, and the tile says so", () => {
   const silent = { ...speech, captions_timed: 0, caption_p50_ms: null, caption_p95_ms: null, utterances_in_window: 0 };
   const tile = captionTile(silent, series);
   assert.deepEqual([tile.value, plain(tile.note)], ["–", "no speech in the last 15 min"]);
@@ -35,7 +35,7 @@ test("where nothing was said lately there is no figure, and it is said", () => {
   assert.equal(plain(captionTile(hung, series).note), "no caption of live speech in the last 15 min, of 3 utterances · 1 lost");
 });
 
-test("clients' requests are compared with themselves, in words and in no colour", () => {
+test("clients' requests are compared with their usual latency, without a colour", () => {
   const clients = { requests_last_minute: 3, timed: 3, p50_ms: 20, p95_ms: 5100 };
   const course = { ...series, gateway_p95_ms: Array(12).fill(4021) };
   const tile = clientsTile(clients, course);
@@ -66,7 +66,7 @@ test("a figure with a colour has its reason beside it", () => {
 
 const row = (requests, errors, minute, failed) => ({ requests, errors, requests_last_minute: minute, errors_last_minute: failed });
 
-test("the rows of the gateway add up to its tiles, whatever was taken out of the settings", () => {
+test("the Gateway's rows add up to its tiles, whatever was removed from the settings", () => {
   const gateway = {
     ...row(274, 7, 12, 3),
     routes: [{ prefix: "/api/audio/", service: "audio-service", path: "/api/", p95_ms: 1, ...row(10, 1, 2, 1) }],
@@ -89,13 +89,13 @@ test("the rows of the gateway add up to its tiles, whatever was taken out of the
   assert.equal(routed({ ...gateway, ...row(254, 5, 11, 3) }).length, 4);
 });
 
-test("attempts at instances are no requests, and what they have to do with them is said", () => {
+test("the note relates attempts at instances to requests", () => {
   const gateway = { requests_last_minute: 7, unasked_last_minute: 6, instances: [row(4, 1, 1, 1), row(0, 0, 1, 0)] };
   assert.equal(attemptsNote(gateway), "attempts of the last minute: 2 for 7 requests, 6 of which reached no instance");
   assert.equal(attemptsNote({ ...gateway, requests_last_minute: 1, unasked_last_minute: 0 }), "attempts of the last minute: 2 for 1 request");
 });
 
-test("a share of answered checks says of how many, and since when", () => {
+test("a share of answered checks has their number and start", () => {
   const checks = [{ at: 1_700_000_000, state: "unhealthy" }, { at: 1_700_000_010, state: "healthy" }];
   assert.match(plain(answeredText({ answered: 0.5, checks })), /^50 % of the last 2 checks, since \d\d:\d\d:\d\d$/);
   assert.equal(answeredText({ answered: null, checks: [] }), "");
@@ -103,6 +103,6 @@ test("a share of answered checks says of how many, and since when", () => {
   assert.equal(flowP95({ lanes: [] }, "captions"), null);
 });
 
-test("how long ago something was is said in one way", () => {
+test("ages are written in one way", () => {
   assert.deepEqual([0, 1.9, 12.4, 120, 3600 * 3, null].map((seconds) => plain(ago(seconds))), ["just now", "just now", "12 s ago", "2 min ago", "3 h ago", "–"]);
 });

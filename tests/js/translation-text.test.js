@@ -30,11 +30,11 @@ test("words that are not the text's leave the line's own confidence to decide", 
   assert.deepEqual(pieces({ text: "", words: [], confidence: 0.3 }), []);
 });
 
-test("a confidence that nobody gave marks nothing, and 0.6 is sure enough", () => {
+test("a missing confidence marks nothing, and 0.6 is sure enough", () => {
   assert.equal(pieces({ text: "a b", words: [word("a", 0.6), word("b", null)], confidence: 0.2 }).length, 1);
 });
 
-test("the sentence says how things are, whatever they are", () => {
+test("the Translation page's sentence covers every state", () => {
   assert.equal(say({}), "Nothing has been said yet. One person here.");
   assert.equal(say({ lines: 3 }), "Nobody is speaking. One person here.");
   assert.equal(say({ phase: "opening" }), "Opening the session.");
@@ -61,26 +61,26 @@ test("the sentence says how things are, whatever they are", () => {
   assert.equal(say({ isReadOnly: true, participants: [{ role: "observer" }] }), "Reading along. One person here, reading only.");
 });
 
-test("people are counted in words as far as one reads them so", () => {
+test("up to twelve people are counted in words", () => {
   assert.equal(here([]), "");
   assert.equal(here(Array(12).fill({})), "twelve people here");
   assert.equal(here(Array(13).fill({})), "13 people here");
   assert.equal(here([], 0), "");
 });
 
-test("of a crowd it is said how many they are, not how many of the first only read", () => {
+test("of many participants only their number is given", () => {
   const listed = Array(100).fill({ role: "observer" });
   assert.equal(here(listed, 4210), "4,210 people here");
   assert.equal(here(listed, 100), "100 people here, reading only");
   assert.equal(say({ participants: listed, count: 10_000 }), "Nothing has been said yet. 10,000 people here.");
 });
 
-test("a delay is the middle of the last ones", () => {
+test("the delay is the median of the last ones", () => {
   assert.equal(middle([]), null);
   assert.equal(middle([9, 1, 2]), 2);
 });
 
-test("a gap says why, how much, and whether it will be written", () => {
+test("a gap gives the reason, the amount, and whether it will be transcribed", () => {
   const line = { start: 1, end: 4.2, error: { detail: "audio-service is not answering", final: false } };
   assert.equal(gap(line), "audio-service is not answering. 3.2 s of speech are stored and will be transcribed when that is possible again.");
   assert.equal(gap({ ...line, error: { detail: "The buffer ran out.", final: true } }), "The buffer ran out. 3.2 s of speech are lost.");
@@ -99,7 +99,7 @@ test("a translation is text, an error, awaited, the same language, or not there"
   assert.equal(translated({ ...line, error: {} }, "fr", { offer, now: 0 }).kind, "none");
 });
 
-test("a refused upload is said with what to do", () => {
+test("a rejected upload has a reason and what to do", () => {
   assert.match(refusedUpload({ status: 413, code: "recording_too_large", detail: "x", name: "a.wav" }), /25 MB at most/);
   assert.match(refusedUpload({ status: 413, code: "recording_too_long", detail: "It lasts 9 h.", name: "a.wav" }), /rejected: It lasts 9 h\./);
   const proxied = refusedUpload({ status: 413, detail: "x", name: "a.wav", size: 2 * 2 ** 20 });
@@ -111,7 +111,7 @@ test("a refused upload is said with what to do", () => {
   assert.match(refusedUpload({ status: 0, detail: "", name: "a.wav" }), /cannot be reached/);
 });
 
-test("a proxy's refusal blames neither the file nor the service", () => {
+test("a proxy's rejection blames neither the file nor the service", () => {
   const of = (status) => refusedUpload({ status, detail: foreignResponseText(status), name: "a.wav", size: 1 });
   assert.doesNotMatch(of(415), /not a recording/);
   assert.match(of(429), /proxy.*\(429\).*in a minute/);
@@ -122,17 +122,17 @@ test("a proxy's refusal blames neither the file nor the service", () => {
   }
 });
 
-test("seconds that are not known are said to be that", () => {
+test("unknown seconds are a dash", () => {
   for (const unknown of [null, undefined, NaN, Infinity]) assert.equal(seconds(unknown), "–");
   assert.deepEqual([0, 5.44, 9.96, 61].map(seconds), ["0.0 s", "5.4 s", "10 s", "61 s"]);
 });
 
-test("what was missed for good is said, and whether anything is", () => {
+test("messages lost for good are reported, and so is a complete transcript", () => {
   assert.match(missed({ complete: false, reason: "history_expired" }), /longer than the service stores.*may be missing/);
   assert.match(missed({ complete: true, reason: "gap" }), /complete transcript/);
 });
 
-test("a text from the right turns itself, and nothing around it", () => {
+test("a right-to-left text does not reorder the sentence around it", () => {
   const arabic = "مترجم 12";
   assert.equal(isolated("Ann 12"), "Ann 12", "what turns nothing stays as it is");
   assert.equal(isolated(arabic), `\u200e\u2068${arabic}\u2069`);
@@ -142,7 +142,7 @@ test("a text from the right turns itself, and nothing around it", () => {
   assert.match(refusedUpload({ status: 0, detail: "", name: `${arabic}.wav` }), /^\u200e\u2068.*\u2069: the service/);
 });
 
-test("a session that could not be opened is not replaced by one that could not be either", () => {
+test("after a failed opening no new session is suggested", () => {
   const failed = closedText({ phase: "failed", hasLines: false, mayBegin: true });
   assert.match(failed, /Try again/);
   assert.doesNotMatch(failed, /new one/);
@@ -150,6 +150,6 @@ test("a session that could not be opened is not replaced by one that could not b
   assert.match(closedText({ phase: "gone", hasLines: false, mayBegin: false }), /Ask the person/);
 });
 
-test("what speech waits for is said without the names of services", () => {
+test("what speech waits for is named without services", () => {
   for (const words of Object.values(WAITS_FOR)) assert.doesNotMatch(words, /service/);
 });

@@ -35,7 +35,7 @@ function block(number) {
 }
 const numbers = (blocks) => blocks.map((buffer) => new Int16Array(buffer)[0]);
 
-test("what is said before the service listens waits for it, in order", async () => {
+test("speech before the stream has started waits, in order", async () => {
   const { uplink, newest, accept } = setUp();
   uplink.start(OPTIONS);
   uplink.start(OPTIONS);
@@ -61,7 +61,7 @@ test("an error about a stream of this page is its uplink's, one about another is
   assert.deepEqual(events.map(([name, { code, stream_id }]) => [name, code, stream_id]), [["complaint", "odd_byte_count", "m1"]]);
 });
 
-test("stop sends what waits, then audio_end, and the stream's end is told", async () => {
+test("stop sends the stored blocks, then audio_end, and the stream's end is dispatched", async () => {
   const { uplink, newest, accept, events } = setUp();
   uplink.start(OPTIONS);
   uplink.push(block(1));
@@ -90,7 +90,7 @@ test("a slow network keeps the rest, and it is sent before the end", async () =>
   assert.equal(newest().count("audio_end"), 1);
 });
 
-test("over a lost connection speech waits here and goes on as a new stream once the session is back", async () => {
+test("over a lost connection speech is stored and continues as a new stream once the session is back", async () => {
   const { uplink, newest, accept, clock } = setUp();
   uplink.start(OPTIONS);
   await accept();
@@ -110,7 +110,7 @@ test("over a lost connection speech waits here and goes on as a new stream once 
   assert.equal(uplink.owns("m2-0"), true);
 });
 
-test("stopped while the connection is lost, what waits is sent when it returns", async () => {
+test("stopped while the connection is lost, stored speech is sent when it returns", async () => {
   const { uplink, newest, accept, clock } = setUp();
   uplink.start(OPTIONS);
   await accept();
@@ -135,7 +135,7 @@ test("stopped with nothing waiting, a lost connection ends it", async () => {
   assert.equal(uplink.state, "idle");
 });
 
-test("past a minute the oldest speech is let go and counted", async () => {
+test("past a minute the oldest speech is dropped and counted", async () => {
   const { uplink, newest, accept, events } = setUp();
   uplink.start(OPTIONS);
   for (let number = 0; number < 1502; number += 1) uplink.push(block(number));
@@ -145,7 +145,7 @@ test("past a minute the oldest speech is let go and counted", async () => {
   assert.equal(new Int16Array(newest().blocks[0])[0], 2);
 });
 
-test("a service that will not listen is said, and the next start asks anew", async () => {
+test("a rejected stream fails, and the next start tries again", async () => {
   const { uplink, newest, accept, events } = setUp();
   uplink.start(OPTIONS);
   newest().say({ type: "error", id: newest().last("audio_start").id, code: "unsupported_language", detail: "No back end offers xx." });
@@ -175,7 +175,7 @@ test("another language in mid-speech ends the stream and begins the next, and no
   assert.equal(uplink.state, "streaming");
 });
 
-test("a change while the service has not yet said that it listens is made once it has", async () => {
+test("a change while the stream is being started is made once it has started", async () => {
   const { uplink, newest, accept } = setUp();
   uplink.start(OPTIONS);
   uplink.change({ source_language: "es" });
@@ -187,7 +187,7 @@ test("a change while the service has not yet said that it listens is made once i
   assert.deepEqual(numbers(newest().blocks), [1]);
 });
 
-test("abort gives up what waits and ends the stream", async () => {
+test("abort drops stored speech and ends the stream", async () => {
   const { uplink, newest, accept } = setUp();
   uplink.start(OPTIONS);
   await accept();
@@ -197,7 +197,7 @@ test("abort gives up what waits and ends the stream", async () => {
   assert.equal(uplink.state, "idle");
 });
 
-test("a stream that the service broke off is begun again, and what is said meanwhile waits", async () => {
+test("a stream that the service broke off is begun again, and speech waits meanwhile", async () => {
   const { uplink, newest, accept, clock } = setUp();
   uplink.start(OPTIONS);
   await accept();
@@ -237,7 +237,7 @@ function acknowledging() {
   return { ...all, begin, status, say, back };
 }
 
-test("what the service has not acknowledged is sent again, from where the service says that it is", async () => {
+test("unacknowledged speech is sent again, from the service's position", async () => {
   const { uplink, newest, begin, status, say, back } = acknowledging();
   uplink.start(OPTIONS);
   assert.equal(newest().last("audio_start").age, 0);
@@ -262,7 +262,7 @@ test("what the service has not acknowledged is sent again, from where the servic
   assert.equal(uplink.state, "streaming");
 });
 
-test("another worker's stream begins where the former one was left, and its positions count from there", async () => {
+test("another worker's stream begins at the former one's position, and counts from there", async () => {
   const { uplink, newest, begin, status, say, back } = acknowledging();
   uplink.start(OPTIONS);
   await begin();
@@ -280,7 +280,7 @@ test("another worker's stream begins where the former one was left, and its posi
   assert.deepEqual([newest().last("audio_start").stream_id, newest().last("audio_start").position], ["m2", 1.2]);
 });
 
-test("what is settled by a final in a missed history is not sent to a worker that knows nothing of it", async () => {
+test("speech that a missed final settles is not sent to another worker", async () => {
   const { uplink, newest, begin, status, say, clock } = acknowledging();
   uplink.start(OPTIONS);
   await begin();
@@ -294,7 +294,7 @@ test("what is settled by a final in a missed history is not sent to a worker tha
   assert.equal(newest().last("audio_start").position, 1.6);
 });
 
-test("what is let go after a minute and had not arrived is asked for as a gap, once", async () => {
+test("dropped speech that was not received is reported as a gap, once", async () => {
   const { uplink, newest, begin, status, say, back, events } = acknowledging();
   uplink.start(OPTIONS);
   await begin();
@@ -310,7 +310,7 @@ test("what is let go after a minute and had not arrived is asked for as a gap, o
   assert.equal(numbers(newest().blocks)[0], 126);
 });
 
-test("a microphone that was opened without a connection says how old its first sample is", async () => {
+test("a microphone opened without a connection sends the age of its first sample", async () => {
   const { uplink, newest, begin, say, back } = acknowledging();
   newest().drop();
   uplink.start(OPTIONS);
@@ -324,7 +324,7 @@ test("a microphone that was opened without a connection says how old its first s
   assert.equal(newest().blocks.length, 50);
 });
 
-test("stopped, it is over once all has arrived; a connection lost before that is mended first", async () => {
+test("after stop it is idle once everything is received, across a lost connection", async () => {
   const { uplink, newest, begin, status, say, back } = acknowledging();
   uplink.start(OPTIONS);
   await begin();
@@ -342,7 +342,7 @@ test("stopped, it is over once all has arrived; a connection lost before that is
   assert.equal(uplink.state, "idle");
 });
 
-test("three seconds without an acknowledgement while speech goes out: nobody may be listening", async () => {
+test("three seconds without an acknowledgement while sending: the service is unresponsive", async () => {
   const { uplink, begin, status, say, newest } = acknowledging();
   uplink.start(OPTIONS);
   await begin();
@@ -356,7 +356,7 @@ test("three seconds without an acknowledgement while speech goes out: nobody may
   assert.equal(uplink.isUnresponsive, true);
 });
 
-test("a microphone that was gone for a while leaves silence, so that what follows stands at its own time", async () => {
+test("an interrupted microphone leaves silence, so that later speech has its own time", async () => {
   const { uplink, newest, begin, say, status, clock } = acknowledging();
   uplink.start(OPTIONS);
   await begin();
@@ -377,7 +377,7 @@ test("a microphone that was gone for a while leaves silence, so that what follow
   assert.ok(newest().last("audio_start").age < 1);
 });
 
-test("a service that cannot begin just now is asked again, and nothing is lost", async () => {
+test("a stream that cannot begin is tried again, and nothing is lost", async () => {
   const { uplink, newest, begin, say, clock, events } = acknowledging();
   uplink.start(OPTIONS);
   await say(1, 5);
@@ -389,7 +389,7 @@ test("a service that cannot begin just now is asked again, and nothing is lost",
   assert.deepEqual(events, []);
 });
 
-test("a page that goes away ends the stream at once", async () => {
+test("a page that is left ends the stream at once", async () => {
   const { uplink, newest, begin, say } = acknowledging();
   uplink.start(OPTIONS);
   await begin();
@@ -399,7 +399,7 @@ test("a page that goes away ends the stream at once", async () => {
   assert.equal(uplink.state, "idle");
 });
 
-test("while speech goes out, a silent connection is asked after 3 s and given up 3 s later, and found again soon", async () => {
+test("while speech is sent, a quiet connection is pinged after 3 s, dropped 3 s later, and soon replaced", async () => {
   const { uplink, newest, begin, say, socket, clock } = acknowledging();
   uplink.start(OPTIONS);
   await begin();

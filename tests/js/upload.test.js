@@ -43,7 +43,7 @@ class FakeRequest extends EventTarget {
 const file = { name: "a.wav", type: "audio/wav", size: 1000 };
 const send = (more = {}) => upload(file, "/x", { Request: FakeRequest, ...more });
 
-test("the file is the body, its progress is told, and the service's answer is the result", async () => {
+test("the file is the body, with progress, and the service's response is the result", async () => {
   const shares = [];
   const sent = send({ onProgress: (share) => shares.push(share) });
   const request = FakeRequest.last;
@@ -55,13 +55,13 @@ test("the file is the body, its progress is told, and the service's answer is th
   assert.deepEqual(shares, [0.5, 1]);
 });
 
-test("a refusal is the problem's status, code and sentence", async () => {
+test("a rejection has the problem's status, code and sentence", async () => {
   const refused = assert.rejects(send(), { name: "UploadError", status: 415, code: "not_audio", message: "It is text." });
   FakeRequest.last.answer(415, '{"code": "not_audio", "title": "x", "detail": "It is text."}');
   await refused;
 });
 
-test("an answer without the service's code is somebody else's, whatever its status", async () => {
+test("a response without the service's code is not the service's, whatever its status", async () => {
   const pages = ["<html>", "", "null", "[]", '"too large"', '{"message": "Request Too Long"}', '{"code": 413, "detail": "x"}', '{"code": "x"}'];
   for (const status of [400, 403, 413, 415, 429, 502, 503, 504]) {
     for (const page of pages) {
@@ -80,7 +80,7 @@ test("a success that names no recording is not the service's", async () => {
   }
 });
 
-test("a service that cannot be reached is told from one that refuses", async () => {
+test("an unreachable service is told from one that rejects", async () => {
   const lost = assert.rejects(send(), { status: 0 });
   FakeRequest.last.dispatchEvent(new Event("error"));
   await lost;
@@ -93,7 +93,7 @@ test("an upload can be cancelled", async () => {
   await cancelled;
 });
 
-test("what is too large or empty is refused before anything is sent", async () => {
+test("too large and empty files are rejected before anything is sent", async () => {
   FakeRequest.last = null;
   await assert.rejects(upload({ ...file, size: LARGEST + 1 }, "/x", { Request: FakeRequest }), { status: 413 });
   await assert.rejects(upload({ ...file, size: 0 }, "/x", { Request: FakeRequest }), { status: 422 });
