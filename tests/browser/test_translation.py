@@ -78,6 +78,7 @@ def ready(context: BrowserContext, demo: RunningService, query: str = "") -> Pag
     """Open the page and wait until one can speak on it and both languages are offered."""
     page = opened(context, f"{demo.url}/translation{query}")
     expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#speak-button")).to_be_visible(timeout=LONG)
     expect(page.locator("#source option[value='en']")).to_be_attached(timeout=LONG)
     expect(page.locator("#targets-choices input[value='es']")).to_be_attached(timeout=LONG)
     return page

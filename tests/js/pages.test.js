@@ -108,6 +108,20 @@ test("translation: a copied link begins the session, and its transcript is drawn
   page.stop();
 });
 
+test("translation: an operator's page is shown once the back ends are known, whether or not they change it", async (t) => {
+  const { document, socket, newest, clock } = open(t, "translation");
+  document.documentElement.dataset.loading = "";
+  document.body.dataset.operator = "";
+  const page = new PAGES.translation(socket);
+  page.start();
+  newest().greet();
+  await clock.advance(1);
+  assert.ok("loading" in document.documentElement.dataset);
+  newest().say({ type: "update", topic: "services", data: { services: [] } });
+  assert.ok(!("loading" in document.documentElement.dataset));
+  page.stop();
+});
+
 test("translation: a session that is gone is explained, with a button for a new one", async (t) => {
   const { page, document, newest, clock } = await openTranslation(t);
   byId(document, "copy-link").click();

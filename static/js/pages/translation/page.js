@@ -266,6 +266,7 @@ export class TranslationPage {
     const states = (all) => all.services.map(({ name, state }) => `${name} ${state}`).join();
     // A back end that failed or recovered may offer other languages.
     if (before !== null && states(before) !== states(services)) this.#languages.load();
+    this.#shell.reveal();
   }
 
   #showError({ code, detail, stream_id }) {
