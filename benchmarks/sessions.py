@@ -27,12 +27,13 @@ import trio
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.peers import report
-from benchmarks.peers.servers import ROOT, Process, free_port, listens
+from benchmarks.peers.servers import ROOT, Process, listens
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
 from orch.tree import running
 from orch.wiring.build import build
+from tests.fakes.ports import free_port
 
 AT_ONCE: Final = 100
 PADDING: Final = "x" * 1000

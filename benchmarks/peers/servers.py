@@ -19,6 +19,8 @@ from typing import Final
 import msgspec
 import yaml
 
+from tests.fakes.ports import free_port
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PEERS: Final = ROOT / "benchmarks" / "peers"
 NODE_MODULES: Final = ROOT / "benchmarks" / "node_modules"
@@ -244,13 +246,6 @@ def serving(contender: Contender, *, connections: int, heartbeat: float) -> Iter
 
 def _environment() -> Mapping[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "NODE_ENV": "production"}
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nothing listens at now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def listens(child: subprocess.Popen[bytes], port: int) -> bool:
