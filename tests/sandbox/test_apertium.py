@@ -201,6 +201,7 @@ def test_an_engine_that_loses_a_number_is_asked_in_pieces(tmp_path: Path) -> Non
     assert run(_with_engine, scripted.engine, "a dog <b> dog", virtual=False) == ["a perro <b> perro"]
 
 
+@pytest.mark.process
 async def test_more_texts_than_may_wait_are_refused(tmp_path: Path) -> None:
     scripted = ScriptedApertium(tmp_path, command="cat >/dev/null; sleep 60", pipeline="false")
 

@@ -4,7 +4,8 @@ import pytest
 
 from tests.fakes.asgi import FakeSocket
 
-#: What a connection's life depends on, and what goes wrong in it, is held for both kinds of server.
+#: What a connection's life depends on, and what goes wrong in it, is held for both kinds of server, but
+#: for what takes long.
 ON_BOTH = ("test_hub_connections", "test_hub_faults")
 
 
@@ -12,7 +13,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Choose the kinds of server for each module that connects fake clients to a hub."""
     name = metafunc.module.__name__.rpartition(".")[2]
     if name.startswith("test_hub_") and not name.startswith("test_hub_over_"):
-        kinds = ["asgi", "link"] if name in ON_BOTH else ["link"]
+        is_slow = metafunc.definition.get_closest_marker("slow") is not None
+        kinds = ["asgi", "link"] if name in ON_BOTH and not is_slow else ["link"]
         metafunc.fixturenames.append("server")
         metafunc.parametrize("server", kinds, indirect=True)
 

@@ -128,6 +128,7 @@ class SetClock:
 HOUR = 3600.0
 
 
+@pytest.mark.slow
 @pytest.mark.limit(10_000)
 @pytest.mark.parametrize("shift", [-HOUR, HOUR, -30 * 24 * HOUR, 30 * 24 * HOUR])
 async def test_a_clock_that_is_set_ends_no_session_and_loses_no_history(tmp_path: Path, shift: float) -> None:
