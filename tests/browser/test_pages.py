@@ -185,7 +185,7 @@ def test_a_branch_that_failed_shows_its_traceback(broken: Running, page_at: Page
     page = page_at(broken.url + "/tree?branch=websocket")
     settled(page)
     expect(page.locator("#branch")).to_contain_text("Traceback (most recent call last)")
-    expect(page.locator("#branch")).to_contain_text("sweeping.py")
+    expect(page.locator("#branch")).to_contain_text("expiry.py")
 
 
 @pytest.mark.parametrize(

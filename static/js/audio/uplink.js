@@ -58,7 +58,7 @@ export class Uplink extends EventTarget {
   #received = 0;
   #settled = 0;
   #lost = 0;
-  /** Lost samples right before `#first` that the service has not been told of. */
+  /** Lost samples right before `#first` that the service does not know of. */
   #gap = 0;
   /** The id of the current stream, and the position of its first sample. */
   #stream = null;

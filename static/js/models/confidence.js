@@ -19,16 +19,16 @@ export function pieces({ text, words, confidence }) {
   let open = null;
   for (const word of located) {
     const between = text.slice(end, word.start);
-    const said = text.slice(word.start, word.end);
+    const segment = text.slice(word.start, word.end);
     if (!isUnsure(word.confidence)) {
-      out.push({ text: between + said, confidence: null });
+      out.push({ text: between + segment, confidence: null });
       open = null;
     } else if (open !== null) {
-      open.text += between + said;
+      open.text += between + segment;
       open.confidence = Math.min(open.confidence, word.confidence);
     } else {
       if (between !== "") out.push({ text: between, confidence: null });
-      open = { text: said, confidence: word.confidence };
+      open = { text: segment, confidence: word.confidence };
       out.push(open);
     }
     end = word.end;

@@ -90,17 +90,17 @@ function over({ pieces: whole, name, lead, parts: few }, count) {
   return found;
 }
 
-/** A name that leaves room for what is said. */
+/** A name that leaves room for the text. */
 function short(name) {
   if (width(name) <= NAME) return name;
-  const kept = [];
+  const shown = [];
   let taken = 0;
   for (const cluster of clusters(name)) {
     taken += width(cluster);
     if (taken > NAME - 2) break;
-    kept.push(cluster);
+    shown.push(cluster);
   }
-  return `${kept.join("").trimEnd()}…:`;
+  return `${shown.join("").trimEnd()}…:`;
 }
 
 /** When each part begins, and when the last one ends; each at least 1 ms after the one before. */

@@ -6,7 +6,7 @@
  */
 
 const KEY = "live-socket:sessions";
-/** Sessions kept; the least recently used is forgotten. */
+/** Sessions that are stored; past the limit the least recently used is dropped. */
 const LIMIT = 20;
 
 /** sessionStorage, or null where the reader's settings forbid it. */

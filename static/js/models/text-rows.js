@@ -73,7 +73,7 @@ export function width(text) {
   return ASCII.test(text) ? text.length : clusters(text).reduce((sum, cluster) => sum + clusterWidth(cluster), 0);
 }
 
-/** What of a word is kept in one row, and its width, as [text, width]: runs of clusters, those that fit. */
+/** The parts of a word that stay in one row, with their widths, as [text, width]. */
 function units(word, columns = COLUMNS) {
   const found = [];
   let unit = [];

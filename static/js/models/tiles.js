@@ -71,10 +71,10 @@ export function captionTile(speech, series) {
     const notes = [late, `of ${counted(speech.captions_timed, "caption")} in the last ${window}, the newest ${ago(speech.caption_ago)}`, `p50 ${joined(latency(speech.caption_p50_ms))}`, lost];
     return { ...tile, ...latency(speech.caption_p95_ms), note: joinedNotes(notes) };
   }
-  const heard = speech.utterances_in_window;
+  const utterances = speech.utterances_in_window;
   if (speech.utterances === 0) return { ...tile, value: UNKNOWN, note: "no speech since the start" };
-  if (heard === 0) return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no speech in the last ${window}`, lost]) };
-  return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no caption of live speech in the last ${window}, of ${counted(heard, "utterance")}`, lost]) };
+  if (utterances === 0) return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no speech in the last ${window}`, lost]) };
+  return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no caption of live speech in the last ${window}, of ${counted(utterances, "utterance")}`, lost]) };
 }
 
 /** Requests under way, and how full the room for clients' requests is, where that is known. */

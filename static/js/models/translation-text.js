@@ -107,7 +107,7 @@ export function nothingYet({ microphone, capture = "fine", recordings, isReadOnl
   if (microphone === "open" && capture === "stalled") return { title: "No sound", text: "The microphone is open, but delivers no sound. It is being opened again." };
   if (microphone === "open" && capture === "silent") return { title: "No sound from the microphone", text: "The microphone delivers silence. Is it muted? There is a key for it on many headsets, and a switch in the system's sound settings." };
   if (microphone === "open") return { title: "Listening", text: "Speak. What you say appears here, with its translation beside it." };
-  if (recordings > 0) return { title: "Transcribing the recording", text: "What is said in it appears here, with its translation beside it." };
+  if (recordings > 0) return { title: "Transcribing the recording", text: "Its speech appears here, with its translation beside it." };
   if (isReadOnly) return { title: "Nothing has been said yet", text: "What is said in this session appears here, with its translation beside it." };
   return {
     title: "Nothing has been said yet",
@@ -118,7 +118,7 @@ export function nothingYet({ microphone, capture = "fine", recordings, isReadOnl
 /** The text in place of a missing transcript. `line.error` is set. */
 export function gap(line) {
   const { detail, final } = line.error;
-  const length = line.end > line.start ? `${seconds(line.end - line.start)} of speech` : "What was said";
+  const length = line.end > line.start ? `${seconds(line.end - line.start)} of speech` : "Speech";
   const verb = line.end > line.start ? "are" : "is";
   const what = isolated(/[.!?]$/.test(detail) ? detail : `${detail}.`);
   if (final) return `${what} ${length} ${verb} lost.`;

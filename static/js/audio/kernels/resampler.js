@@ -66,7 +66,7 @@ export class Resampler {
   #half;
   #taps;
   /** Input that later output still needs; its first sample is number `#first` of the stream. */
-  #kept;
+  #history;
   #first;
   #received = 0;
   #produced = 0;
@@ -80,7 +80,7 @@ export class Resampler {
     this.#table = table;
     this.#half = half;
     this.#taps = taps;
-    this.#kept = new Float32Array(half - 1);
+    this.#history = new Float32Array(half - 1);
     this.#first = 1 - half;
   }
 
@@ -101,7 +101,7 @@ export class Resampler {
     const total = Math.ceil((this.#received * this.#up) / this.#down);
     this.#append(new Float32Array(this.#taps));
     const rest = this.#produce(total);
-    this.#kept = new Float32Array(this.#half - 1);
+    this.#history = new Float32Array(this.#half - 1);
     this.#first = 1 - this.#half;
     this.#received = 0;
     this.#produced = 0;
@@ -109,14 +109,14 @@ export class Resampler {
   }
 
   #append(block) {
-    const joined = new Float32Array(this.#kept.length + block.length);
-    joined.set(this.#kept);
-    joined.set(block, this.#kept.length);
-    this.#kept = joined;
+    const joined = new Float32Array(this.#history.length + block.length);
+    joined.set(this.#history);
+    joined.set(block, this.#history.length);
+    this.#history = joined;
   }
 
   #produce(limit) {
-    const end = this.#first + this.#kept.length;
+    const end = this.#first + this.#history.length;
     // Output n needs input up to floor(n·M/L) + half.
     const certain = Math.ceil(((end - this.#half) * this.#up) / this.#down);
     const until = Math.min(limit, Math.max(this.#produced, certain));
@@ -126,14 +126,14 @@ export class Resampler {
       const begin = Math.floor(position / this.#up) - this.#half + 1 - this.#first;
       const phase = (position % this.#up) * this.#taps;
       let sum = 0;
-      for (let tap = 0; tap < this.#taps; tap += 1) sum += this.#kept[begin + tap] * this.#table[phase + tap];
+      for (let tap = 0; tap < this.#taps; tap += 1) sum += this.#history[begin + tap] * this.#table[phase + tap];
       out[index] = sum;
     }
     this.#produced += out.length;
     const needed = Math.floor((this.#produced * this.#down) / this.#up) - this.#half + 1;
-    const drop = Math.min(this.#kept.length, needed - this.#first);
+    const drop = Math.min(this.#history.length, needed - this.#first);
     if (drop > 0) {
-      this.#kept = this.#kept.slice(drop);
+      this.#history = this.#history.slice(drop);
       this.#first += drop;
     }
     return out;
