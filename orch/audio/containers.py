@@ -1,7 +1,7 @@
-"""Which recordings are read, told by their first bytes. Pure.
+"""Recognises the containers of recordings by their first bytes. Pure.
 
-What a file is called and what its sender says it is, is not looked at. Only containers that hold sound
-themselves are here: a playlist, or anything else that could name further files to open, is not.
+A file's name and declared type are ignored. Only containers that hold sound themselves are supported: a
+playlist, or anything else that could name further files to open, is not.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def id3_length(head: bytes) -> int:
 
 
 def container(head: bytes) -> str | None:
-    """Return FFmpeg's name of the demuxer for what begins with ``head``, or None: it is no recording we read.
+    """Return FFmpeg's name of the demuxer for what begins with ``head``, or None: it is not supported.
 
     At least :data:`HEAD_BYTES` should be given where the file has them. Behind an ID3v2 tag, give what
     follows the tag.
@@ -112,7 +112,7 @@ def mpeg_frame(head: bytes) -> MpegFrame | None:
 def find_mpeg(data: bytes) -> tuple[str, int] | None:
     """Find MPEG audio behind what is none (zeros, junk, half a frame): its demuxer, and where it begins.
 
-    It is taken for MPEG audio where several frames follow one another, each as long as its header says, with
+    It counts as MPEG audio where several frames follow one another, each as long as its header says, with
     the same sampling rate.
     """
     at = data.find(b"\xff")
@@ -136,11 +136,11 @@ def _follow(data: bytes, at: int, first: MpegFrame) -> bool:
 
 
 def _mpeg(head: bytes) -> str | None:
-    """Tell MPEG audio from its frame header: eleven bits set, then version and layer (ISO 11172-3 §2.4.1.3).
+    """Recognise MPEG audio by its frame header: eleven bits set, then version and layer.
 
-    ADTS (AAC) has layer 00 with twelve bits set; layers 01 and 10 are III and II, 11 is I, which nobody
-    uses and UTF-16's mark looks like. 1111 as bit rate and 11 as sampling rate are forbidden, so are
-    version 01 and, in ADTS, sampling frequency indices above 12.
+    ISO 11172-3 §2.4.1.3. ADTS (AAC) has layer 00 with twelve bits set; layers 01 and 10 are III and II, 11
+    is I, which nobody uses and UTF-16's mark looks like. 1111 as bit rate and 11 as sampling rate are
+    forbidden, so are version 01 and, in ADTS, sampling frequency indices above 12.
     """
     if len(head) < 4 or head[0] != _SYNC or head[1] & 0xE0 != 0xE0:  # noqa: PLR2004 - bits of the header
         return None

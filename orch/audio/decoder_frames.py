@@ -1,4 +1,4 @@
-"""What the decoding process and the service say to each other. Pure.
+"""The protocol between the decoding process and the service. Pure.
 
 The process writes frames to its output: one letter, the length in four bytes (big-endian), the content. It is
 fed with hostile files, so what it writes is read as strictly as what comes from a stranger.
@@ -31,12 +31,12 @@ CODES: Final = frozenset(
 
 
 class MalformedError(Exception):
-    """What came is none of the frames above."""
+    """The bytes are none of the frames above."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a recording says of itself.
+    """What a recording declares.
 
     ``seconds``: its length, None where it does not say it. ``whole``: the length that its sound track has to
     have where nothing of it is missing, None where that is not known. ``track``: which sound track is read,
@@ -77,13 +77,13 @@ def pack(kind: bytes, content: bytes) -> bytes:
 
 
 class Frames:
-    """Cuts what arrives into frames. What it holds is at most one frame more than was fed."""
+    """Splits incoming bytes into frames. Holds at most one frame more than was fed."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take what has arrived."""
+        """Add bytes that have arrived."""
         self._waiting += data
 
     def next(self) -> tuple[bytes, bytes] | None:

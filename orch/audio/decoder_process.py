@@ -1,9 +1,9 @@
-"""``python -m orch.audio.decoder_process SECONDS``: reads a recording from its input, in bounds.
+"""``python -m orch.audio.decoder_process SECONDS``: decodes a recording from its input, within bounds.
 
-The service starts one for each recording, and never opens one itself: what decodes hostile files may crash,
-loop, or ask for all memory there is, and then it is this process that ends. Before the first byte of the file
-is read, memory, processor time and descriptors are bounded and nothing more can be written to any file. It
-opens nothing but its input, and ends with the pipe it writes to, so it does not outlive the service.
+The service starts one process for each recording, and never decodes one itself: a decoder of hostile files
+may crash, loop, or allocate all memory, and then only this process ends. Before the first byte of the file is
+read, memory, processor time and descriptors are bounded and nothing more can be written to any file. It opens
+nothing but its input, and ends with the pipe it writes to, so it does not outlive the service.
 
 Frames on its output: ``decoder_frames.py``.
 """
@@ -28,7 +28,7 @@ NICENESS: Final = 10
 
 
 def bound(seconds: float) -> None:
-    """Give up what reading a recording of ``seconds`` does not need, for good."""
+    """Limit this process, irrevocably, to what a recording of ``seconds`` needs."""
     os.nice(NICENESS)
     cpu = CPU_SECONDS + int(seconds / CPU_SHARE)
     for kind, soft, hard in (

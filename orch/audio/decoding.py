@@ -16,8 +16,9 @@ import av
 import numpy as np
 
 from orch.audio.containers import HEAD_BYTES, SCANNED_BYTES, ape_length, container, find_mpeg, id3_length
+from orch.audio.conversion import Converter, is_audible, silence
 from orch.audio.decoder_frames import RATE, End, Facts
-from orch.audio.downmix import AUDIBLE, Downmix, Samples
+from orch.audio.downmix import Samples
 from orch.audio.lengths import declared
 from orch.audio.timeline import Timeline
 
@@ -42,7 +43,7 @@ _HAVE_CLOCK: Final = frozenset({"mov", "matroska", "ogg"})
 
 
 class RefusedError(Exception):
-    """The recording is not read; ``code`` is that of a problem."""
+    """The recording is rejected; ``code`` is that of a problem."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -50,7 +51,7 @@ class RefusedError(Exception):
 
 
 def nothing_read(end: End, whole: float | None) -> RefusedError:
-    """Return why a recording without a single sample is refused."""
+    """Return the error for a recording without a single sample."""
     if end.reason:
         return RefusedError("not_audio", f"The recording cannot be read: {end.reason}.")
     if end.cut:
@@ -63,7 +64,7 @@ def nothing_read(end: End, whole: float | None) -> RefusedError:
 
 
 class _Window(io.RawIOBase):
-    """A file from some place on, as FFmpeg is shown it; it has a position of its own in it."""
+    """A file from some position on, as FFmpeg sees it, with a position of its own."""
 
     def __init__(self, file: BinaryIO, begin: int) -> None:
         super().__init__()
@@ -146,7 +147,7 @@ class Decoder:
         )
 
     def blocks(self) -> Iterator[bytes]:
-        """Give the sound a second at a time."""
+        """Yield the sound a second at a time."""
         waiting: list[Samples] = []
         count = 0
         for part in self._parts():
@@ -200,7 +201,7 @@ class Decoder:
         )
 
     def _track_length(self) -> float | None:
-        """Return until when the track says that it lasts."""
+        """Return the declared end of the track, in seconds."""
         if self._name == "matroska":
             until = _tagged(self._track.metadata)
             return None if until is None else until - self._zero
@@ -229,7 +230,7 @@ class Decoder:
                 which = streams[stream.index]
                 seconds = frame.samples / frame.sample_rate
                 seen[which] += seconds
-                heard[which] += seconds if _is_audible(frame) else 0
+                heard[which] += seconds if is_audible(frame) else 0
                 furthest = max(seen.values())
                 if furthest >= longest or (furthest >= _COMPARED_SECONDS and any(heard.values())):
                     break
@@ -240,7 +241,7 @@ class Decoder:
         return preferred if heard[preferred] * 2 >= heard[most] else most
 
     def _frames(self, source: Any, streams: list[Any]) -> Iterator[tuple[Any, Any]]:
-        """Give decoded frames; what is damaged is passed over and remembered, as players do."""
+        """Yield decoded frames; damaged packets are skipped and noted, as players do."""
         for stream in streams:
             stream.thread_type = "NONE"
         packets = source.demux(*streams)
@@ -265,8 +266,8 @@ class Decoder:
                 yield frame, packet.stream
 
     def _parts(self) -> Iterator[Samples]:
-        """Give the sound at its own times: silence where there is none."""
-        converter = _Converter(self._note)
+        """Yield the sound at its own times, with silence where there is none."""
+        converter = Converter(self._note)
         try:
             for frame, _ in self._frames(self._source, [self._track]):
                 at = None if frame.pts is None else float(frame.pts * frame.time_base) - self._zero
@@ -275,7 +276,7 @@ class Decoder:
                     if self._name not in _HAVE_CLOCK and at is not None:
                         self._note_at("what belongs there cannot be read")
                     yield from converter.flush()
-                    yield from _silence(round(placing.silence * RATE))
+                    yield from silence(round(placing.silence * RATE))
                 yield from converter.convert(frame, dropped=round(placing.drop * frame.sample_rate))
         except RefusedError as refused:  # in the middle of it
             if not self._given:
@@ -295,95 +296,8 @@ class Decoder:
             self._damage = _Damage(max(self._given / RATE, self._timeline.end), reason)
 
 
-class _Converter:
-    """Makes frames of any shape into one channel at our rate."""
-
-    def __init__(self, note: Any) -> None:
-        self._note = note
-        self._shape: tuple[str, str, int] | None = None
-        self._resampler: Any = None
-        self._downmix = Downmix(1)
-        self._waiting: list[Samples] = []
-        self._count = 0  # of what waits: a frame may have one sample
-
-    def convert(self, frame: Any, *, dropped: int) -> Iterator[Samples]:
-        """Give what a frame becomes, without its first ``dropped`` samples."""
-        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if shape != self._shape:
-            # Recordings glued together: the next one may have another rate or other channels.
-            yield from self.flush()
-            if self._shape is None or shape[1] != self._shape[1]:
-                self._downmix = Downmix(frame.layout.nb_channels)
-            self._shape = shape
-        for piece in _pieces(frame, dropped):
-            yield from self._resampled(piece)
-            if self._count >= RATE:
-                yield from self._mixed()
-
-    def flush(self) -> Iterator[Samples]:
-        """Give what is left of what was converted."""
-        if self._resampler is not None:
-            yield from self._resampled(None)
-            self._resampler = None
-        yield from self._mixed()
-
-    def _resampled(self, piece: Any) -> Iterator[Samples]:
-        try:
-            if self._resampler is None:
-                self._resampler = av.AudioResampler(format="s16p", layout=piece.layout, rate=RATE)
-            for converted in self._resampler.resample(piece):
-                samples = converted.to_ndarray()
-                self._waiting.append(samples)
-                self._count += samples.shape[1]
-        except (av.FFmpegError, ValueError) as error:
-            self._note(error)
-            self._resampler = None
-        yield from ()
-
-    def _mixed(self) -> Iterator[Samples]:
-        if self._waiting:
-            block = np.concatenate(self._waiting, axis=1)
-            self._waiting, self._count = [], 0
-            yield self._downmix.mix(block)
-
-
-def _pieces(frame: Any, dropped: int) -> Iterator[Any]:
-    """Give a frame in pieces of which none lasts longer than a second."""
-    if not dropped and frame.samples <= frame.sample_rate:
-        frame.pts = None
-        yield frame
-        return
-    samples = frame.to_ndarray()
-    width = 1 if frame.format.is_planar else frame.layout.nb_channels
-    for begin in range(dropped, frame.samples, frame.sample_rate):
-        cut = samples[:, begin * width : (begin + frame.sample_rate) * width]
-        piece = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(cut), format=frame.format.name, layout=frame.layout.name
-        )
-        piece.sample_rate = frame.sample_rate
-        piece.time_base = frame.time_base
-        yield piece
-
-
-def _silence(count: int) -> Iterator[Samples]:
-    while count > 0:
-        yield np.zeros(min(count, RATE), dtype=np.int16)
-        count -= RATE
-
-
-def _is_audible(frame: Any) -> bool:
-    values = frame.to_ndarray()
-    if values.dtype.kind == "u":
-        values = values.astype(np.float32) - 128
-        full = 128.0
-    else:
-        full = 1.0 if values.dtype.kind == "f" else float(np.iinfo(values.dtype).max)
-    level = float(np.sqrt(np.mean(np.square(values.astype(np.float32) / full))))
-    return level >= AUDIBLE / 32_768
-
-
 def _check(rate: int, channels: int) -> None:
-    """Refuse what would become more than its size lets expect. Zero: not known before it is decoded."""
+    """Refuse rates and channels out of bounds, which would cost too much. Zero: not known yet."""
     if rate and not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise RefusedError(
             "unsupported_sample_rate",

@@ -1,9 +1,8 @@
-"""Several channels as one, without losing what only one of them carries. Pure.
+"""Mixes several channels into one, without losing what only one of them carries. Pure.
 
-The mean of the channels that carry sound: one that is silent does not halve the others. Where the mean is
-much
-quieter than a channel (a balanced microphone plugged into a stereo input gives x and -x), the loudest channel
-is used instead.
+The result is the mean of the channels that carry sound: a silent one does not halve the others. Where the
+mean is much quieter than a channel (a balanced microphone plugged into a stereo input gives x and -x), the
+loudest channel is used instead.
 """
 
 from typing import Final

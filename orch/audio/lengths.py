@@ -1,9 +1,9 @@
-"""What a file says of its own length, and whether it is all there. Pure: reads by a function it is given.
+"""Reads the length that a file declares, and whether a part of it is missing.
 
-FFmpeg guesses a length from the bit rate where a file says none, and takes what is left of a file for the
-whole. Here only what stands in the file counts.
+FFmpeg guesses a length from the bit rate where a file declares none, and mistakes what is left of a file for
+the whole. Here only what stands in the file counts.
 
-Pure.
+Pure. It reads by a function that it is given.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,7 @@ _KNOWN_ELEMENTS: Final = _OPENED_ELEMENTS | {
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """``seconds``: what the file says, or None. ``cut``: how one sees that the end is missing."""
+    """``seconds``: as declared, or None. ``cut``: what shows that the end is missing."""
 
     seconds: float | None = None
     cut: str | None = None
@@ -67,7 +67,7 @@ class Length:
 def declared(  # noqa: PLR0911 - one for each format
     name: str, read: ReadAt, size: int, *, begin: int = 0
 ) -> Length | None:
-    """Return what a file of FFmpeg's format ``name`` says; None: look at its tracks instead.
+    """Return what a file of FFmpeg's format ``name`` declares; None: look at its tracks instead.
 
     ``begin``: where the sound begins, behind tags and junk.
     """

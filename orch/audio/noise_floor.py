@@ -1,10 +1,10 @@
-"""How far a frame of sound stands above the noise it lies in, band by band. Pure.
+"""Measures how far a frame of sound stands above the background noise, band by band. Pure.
 
 The level of a whole frame hides a voice in the noise of a street or a fan, most of which lies below the
 voice. So the frame is cut into bands (:data:`EDGES`), each with a floor of its own: the lowest power,
 smoothed over :data:`SMOOTHED`, of the last :data:`MEMORY`. Speech has gaps, however short, within any 2.5 s;
-what has none is noise (minimum statistics, after R. Martin, 1994). What is told is the mean over the bands of
-power over floor: a voice that fills one of eight bands 15 dB above its noise tells 7 dB.
+what has none is noise (minimum statistics, after R. Martin, 1994). The result is the mean over the bands
+of power over floor: a voice that fills one of eight bands 15 dB above its noise gives 7 dB.
 
 Of steady noise of any colour, in frames of 10 to 30 ms, it is 3.9 dB in the mean, and above 5.5 dB in one
 frame of a hundred: the lowest of many values lies below their mean.
@@ -33,7 +33,7 @@ Frames = npt.NDArray[np.float64]
 
 
 class NoiseFloor:
-    """Tells of frame after frame how far it stands above the noise before it.
+    """Measures frame after frame how far it stands above the noise before it.
 
     Frames have ``frame`` samples at ``sample_rate`` Hz, full scale 1. The mutable state: the last powers, and
     the lowest ones of each of the last half seconds.
@@ -61,7 +61,7 @@ class NoiseFloor:
         return powers
 
     def above(self, powers: list[float]) -> float:
-        """Take the next frame's :meth:`powers`; return how far it stands out, in dB."""
+        """Add the next frame's :meth:`powers`; return how far it stands above the noise, in dB."""
         recent = self._recent
         recent.append(powers)
         # Eight numbers: NumPy would take longer to be asked.

@@ -1,4 +1,4 @@
-"""Reads recordings: any file people have, as 16 kHz mono PCM.
+"""Reads recordings of any usual format as 16 kHz mono PCM.
 
 A recording is decoded in a process of its own (``decoder_process.py``), which is bounded in memory and time
 and is killed when it is no longer read: what a hostile file does to FFmpeg's libraries, it does there.
@@ -44,7 +44,7 @@ _log = structlog.get_logger("recordings")
 
 
 class Recording:
-    """An open recording. ``seconds``: how long it says it is, None where it does not say (browsers' WebM).
+    """An open recording. ``seconds``: its declared length, None where it declares none (browsers' WebM).
 
     ``track`` is the sound track that is read, counted from 1, of ``tracks``. Made by :func:`open_recording`.
     """
@@ -60,7 +60,7 @@ class Recording:
 
     @property
     def seconds_read(self) -> float:
-        """How much sound was returned."""
+        """How much sound was read."""
         return self._samples / RATE
 
     async def read(self) -> bytes:
@@ -77,7 +77,7 @@ class Recording:
         return chunk
 
     def _check_whole(self, end: frames.End) -> None:
-        """Raise what is missing, if anything is."""
+        """Raise a ProblemError if a part of the recording is missing."""
         read = f"{self.seconds_read:.1f} s of it could be read."
         code = "not_audio"
         if end.limited:
@@ -124,7 +124,7 @@ async def open_recording(file: BinaryIO | IO[bytes], *, longest: float = LONGEST
 
 
 def _for_reading(file: BinaryIO | IO[bytes], stack: ExitStack) -> int:
-    """Return a descriptor that can only be read from, and has a position of its own."""
+    """Return a read-only descriptor with a position of its own."""
     try:
         number = file.fileno()
         file.flush()
@@ -162,7 +162,7 @@ async def _start(descriptor: int, longest: float) -> trio.Process:
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what the process is told: where its modules are, and nothing that is secret."""
+    """Return the environment of the process: where its modules are, and no secrets."""
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (root, environ.get("PYTHONPATH", ""))))
     kept = {name: environ[name] for name in _KEPT if name in environ}
@@ -177,7 +177,7 @@ async def _end(process: trio.Process) -> None:
 
 
 class _Decoder:
-    """Reads what the process writes. ``end``: how it ended, once :meth:`next_pcm` gave nothing."""
+    """Reads the frames of the process. ``end``: how it ended, once :meth:`next_pcm` returned nothing."""
 
     def __init__(self, process: trio.Process) -> None:
         self._process = process
@@ -186,7 +186,7 @@ class _Decoder:
         self._has_ended = False
 
     async def facts(self) -> frames.Facts:
-        """Return what the recording says of itself."""
+        """Return the facts of the recording."""
         kind, content = await self._next()
         try:
             if kind == frames.FAILURE:
@@ -233,7 +233,7 @@ class _Decoder:
             self._frames.feed(bytes(data))
 
     async def _died(self) -> ProblemError:
-        """Say why the process ended before its time."""
+        """Return the error for a process that ended too early."""
         code = await self._process.wait()
         _log.warning("decoder crashed", code=code)
         if code in (-signal.SIGXCPU, -signal.SIGKILL):

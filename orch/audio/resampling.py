@@ -1,4 +1,4 @@
-"""From the rate a microphone gives to the rate the back ends take. Pure.
+"""Resamples from a microphone's rate to the back ends' rate. Pure.
 
 y[n] = sum over k of h(n M / L - k) x[k], with M / L = source rate / target rate: band-limited interpolation
 with a Kaiser-windowed sinc h, whose pass band ends below half of the *lower* of the two rates, so that
@@ -55,7 +55,7 @@ class Resampler:
         self._given = 0
 
     def feed(self, pcm: bytes) -> bytes:
-        """Return what can be computed now."""
+        """Return the samples that can be computed now."""
         if self._up == self._down:
             return pcm
         block = np.frombuffer(pcm, dtype="<i2").astype(np.float32)

@@ -1,8 +1,8 @@
-"""Where speech begins and ends in a stream of samples. Pure.
+"""Finds where speech begins and ends in a stream of samples. Pure.
 
-The problem: an engine is asked about *utterances*, but a microphone gives samples without end. An utterance
+The problem: an engine transcribes *utterances*, but a microphone gives samples without end. An utterance
 that begins late loses its first consonant; one that ends early loses its last; one that ends late makes the
-reader wait; noise taken for speech makes an engine invent words.
+reader wait; noise mistaken for speech makes an engine invent words.
 
 The naive answer is an energy threshold. It fails three ways: a fan is above it for ever, a quiet speaker
 below it, and every stop consonant ("t" is 60 ms of nothing) ends a word. So, frame by frame
@@ -10,29 +10,29 @@ below it, and every stop consonant ("t" is 60 ms of nothing) ends a word. So, fr
 
 1. *Level*: RMS of the frame, its mean removed (a DC offset is not sound).
 2. *Noise*: how far the frame stands above the noise, over eight bands (:mod:`orch.audio.noise_floor`). It
-   is trusted once 2 s were heard; until then the level alone counts, so that one who speaks at once is heard.
+   is trusted after 2 s; until then the level alone counts, so that speech at the very beginning is found.
 3. *Two thresholds*: a frame is **loud** at ``energy_threshold`` where it stands ``onset`` dB above the noise;
    it is **active** at 40 % of ``energy_threshold`` and ``release`` dB. Speech begins with loud frames and
    lasts while frames are active, so trailing syllables stay in and a hiss does not begin anything.
-   ``aggressiveness`` picks the row of :data:`AGGRESSIVENESS`. In a still room a quiet microphone is heard,
-   too: where six times the lowest level of the last 2.5 s is less than ``energy_threshold``, that counts in
-   its place, down to 30 % of it.
+   ``aggressiveness`` picks the row of :data:`~orch.audio.parameters.AGGRESSIVENESS`. In a still room a quiet
+   microphone counts, too: where six times the lowest level of the last 2.5 s is less than
+   ``energy_threshold``, it replaces the threshold, down to 30 % of it.
 4. *Onset*: speech is believed once the last second holds ``min_speech_duration`` of active frames, without
    a hole of more than 200 ms, of which at least ``voiced`` ms repeat with a period between
    ``voice_freq_min`` and ``voice_freq_max`` (normalised autocorrelation, a peak after a dip: rumble has no
    dip, a click no period, a hiss neither), and whose level is not steady (mains hum repeats like a voice,
-   but no voice holds its level to 0.75 dB). Whatever does not get there, is silence. At aggressiveness 0
-   neither voice nor unsteadiness is asked for.
+   but no voice holds its level to 0.75 dB). Everything else is silence. At aggressiveness 0
+   neither is required.
 5. *Pre-roll*: the utterance begins up to 300 ms before its first active frame, as far as that was silence.
 6. *End*: ``tail`` (100 ms) after the last active frame the utterance may be over: :class:`Pause`, with
    exactly the extent it will have if so. If nothing is active until ``max_silence_duration`` has passed, it
-   was: :class:`Utterance`. Else :class:`Resumed`. In a pause two active frames in a row resume; one alone is
-   a tick.
+   is over: :class:`Utterance`. Otherwise :class:`Resumed`. In a pause two active frames in a row resume;
+   one alone is a tick.
 7. *Cut*: an utterance that would exceed ``max_utterance`` ends at its quietest 100 ms in its second half,
    and what remains is the next one.
 
-Left out: spectral models. They would hear whispering (which 4 does not, but for aggressiveness 0) and
-reject music (which passes as speech); the engines behind do that better.
+Left out: spectral models. They would find whispering (which 4 misses, except at aggressiveness 0)
+and reject music (which passes as speech); the engines do that better.
 
 The result is a *partition*: every sample is in exactly one :class:`Silence` or :class:`Utterance`, in
 order; and all of it is decided by frames counted from the first sample, so the sizes of the blocks change
@@ -42,52 +42,32 @@ nothing.
 from collections import deque
 from dataclasses import dataclass
 from math import ceil
-from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from orch.audio.noise_floor import NoiseFloor
+from orch.audio.parameters import (
+    AGGRESSIVENESS,
+    FLOOR_SECONDS,
+    FLOOR_TRUSTED,
+    FULL_SCALE,
+    ONSET_HOLE,
+    ONSET_WINDOW,
+    PRE_ROLL,
+    RELEASE_SHARE,
+    SMOOTH_FRAMES,
+    STEADY_DB,
+    STILL_ROOM,
+    STILL_SHARE,
+    TAIL,
+)
+from orch.audio.periodicity import is_periodic
 from orch.settings import Vad
 
 
 @dataclass(frozen=True, slots=True)
-class Eagerness:
-    """A row of the table: ``onset``, ``release``: dB above the noise; ``voiced`` ms at the onset."""
-
-    onset: float
-    release: float
-    voiced: int
-
-
-AGGRESSIVENESS: Final = (
-    Eagerness(onset=7.5, release=5.5, voiced=0),  # nothing else tells noise from speech here
-    Eagerness(onset=7.5, release=4.5, voiced=20),
-    Eagerness(onset=7.5, release=4.7, voiced=40),
-    Eagerness(onset=9.0, release=5.3, voiced=80),
-)
-
-PRE_ROLL: Final = 0.3  # s; a plosive with its closure, or a breathed h, fits
-TAIL: Final = 0.1  # s; a final stop's release follows its closure by less
-STILL_ROOM: Final = (
-    6.0  # times the floor: 16 dB above it is speech, not noise, if it passes the onset's tests
-)
-STILL_SHARE: Final = 0.3  # of energy_threshold: who sets it keeps a say of 10 dB
-RELEASE_SHARE: Final = 0.4  # of energy_threshold: 8 dB, the fall from a vowel to an unstressed ending
-FLOOR_SECONDS: Final = 2.5
-FLOOR_TRUSTED: Final = 2.0  # s
-ONSET_WINDOW: Final = 1.0  # s
-ONSET_HOLE: Final = 0.2  # s; the longest closure inside a word, and some
-STEADY_DB: Final = 0.75
-PERIODIC: Final = 0.45  # autocorrelation at the period, of 1; white noise stays under 0.2
-DIP: Final = 0.2  # how much lower the autocorrelation must have been at a shorter lag
-SMOOTH_FRAMES: Final = 3
-FULL_SCALE: Final = 32768.0
-
-
-@dataclass(frozen=True, slots=True)
 class Silence:
-    """Nobody spoke from sample ``start`` up to ``end``. Told when it is over, or at the end of the stream."""
+    """No speech from sample ``start`` up to ``end``; emitted when it is over, or at the end of the stream."""
 
     start: int
     end: int
@@ -95,14 +75,14 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Someone speaks; the utterance begins at sample ``start``."""
+    """An utterance begins at sample ``start``."""
 
     start: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The utterance may be over; if it is, this is the whole of it."""
+    """The utterance may be over; if so, this is the whole of it."""
 
     start: int
     end: int
@@ -111,14 +91,14 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """It was not over."""
+    """The utterance was not over: its speaker went on after a pause."""
 
     start: int
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What was said, from sample ``start`` up to ``end``; ``speech_end`` is the end of its last active frame.
+    """A whole utterance, from sample ``start`` up to ``end``; ``speech_end``: end of its last active frame.
 
     ``cut``: it was too long; the next utterance continues it without a gap.
     """
@@ -135,7 +115,7 @@ Event = Silence | SpeechStarted | Pause | Resumed | Utterance
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What is remembered of a frame while nobody speaks."""
+    """A frame of the last seconds of silence, in which speech may have begun."""
 
     start: int
     level: float
@@ -187,7 +167,7 @@ class Segmenter:
 
     @property
     def position(self) -> int:
-        """The number of samples taken."""
+        """The number of samples fed."""
         return self._base + len(self._pcm) // 2
 
     @property
@@ -216,12 +196,12 @@ class Segmenter:
         return self._utterance, end, self._cut_out(self._utterance, end)
 
     def feed(self, pcm: bytes) -> list[Event]:
-        """Take samples; return what is known now. Half a sample is a ValueError."""
+        """Process samples; return the events they complete. ValueError: half a sample."""
         if len(pcm) % 2:
             raise ValueError("16-bit samples have an even number of bytes")
         self._pcm += pcm
         events: list[Event] = []
-        # The frames of this block are read from one view, which is let go before the buffer changes size.
+        # The frames of this block are read from one view, which is released before the buffer changes size.
         first = self._at - self._base
         count = (len(self._pcm) // 2 - first) // self._frame
         if count:
@@ -254,7 +234,7 @@ class Segmenter:
         self._base = self._decided = self._at = self.position + samples
 
     def drop(self) -> int:
-        """Forget what is in no event yet, as if the input had ended before it; return where that is."""
+        """Forget the samples that are in no event yet; return the first of them, where the input ends now."""
         settled = self.settled
         self._utterance = None
         self._pcm.clear()
@@ -263,7 +243,7 @@ class Segmenter:
         return settled
 
     def _look_at(self, level: float, powers: list[float], events: list[Event]) -> None:
-        """Judge the next frame."""
+        """Classify the next frame and act on it."""
         start = self._at
         self._at += self._frame
         self._recent.append(level)
@@ -287,7 +267,7 @@ class Segmenter:
     def _listen(
         self, start: int, level: float, events: list[Event], *, is_loud: bool, is_active: bool
     ) -> None:
-        """Decide whether speech begins with this frame, while nobody speaks."""
+        """In silence: decide whether speech begins with this frame."""
         is_voiced = is_active and self._voiced_needed > 0 and self._is_voiced(start + self._frame)
         self._onset.append(_Frame(start, level, is_active, is_loud, is_voiced))
         if not is_active:
@@ -331,7 +311,7 @@ class Segmenter:
         self._onset.clear()
 
     def _follow(self, events: list[Event], *, is_active: bool) -> None:
-        """Decide whether who speaks still does, and for too long."""
+        """In an utterance: decide whether it pauses, goes on, ends or is too long."""
         assert self._utterance is not None  # noqa: S101 - what the caller has just looked at
         self._ticks = self._ticks + 1 if is_active else 0
         if is_active and (not self._paused or self._ticks > 1):
@@ -386,7 +366,7 @@ class Segmenter:
         return bytes(self._pcm[(start - self._base) * 2 : (end - self._base) * 2])
 
     def _forget(self) -> None:
-        """Let go of samples that no utterance can want any more."""
+        """Free samples that can be in no utterance any more."""
         needed = self.settled
         # In steps, because each removal moves what remains.
         if needed - self._base >= self.sample_rate // 4:
@@ -394,7 +374,7 @@ class Segmenter:
             self._base = needed
 
     def _is_voiced(self, end: int) -> bool:
-        """Say whether the last two longest periods (at least 40 ms) repeat at a voice's rate."""
+        """Return whether the last two longest periods (at least 40 ms) repeat at a voice's rate."""
         length = max(round(0.04 * self.sample_rate), ceil(2 * self.sample_rate / self._vad.voice_freq_min))
         begin = max(self._base, end - length)
         block = np.frombuffer(self._cut_out(begin, end), dtype="<i2").astype(np.float64)
@@ -403,35 +383,7 @@ class Segmenter:
         )
 
 
-def is_periodic(block: npt.NDArray[np.float64], sample_rate: int, *, lowest: float, highest: float) -> bool:
-    """Say whether ``block`` repeats with a frequency between ``lowest`` and ``highest`` Hz.
-
-    r(t) = sum x[n] x[n+t] / sqrt(sum x[n]^2 sum x[n+t]^2), over the samples both sums have. Periodic: r is
-    at least :data:`PERIODIC` at a peak inside the range, and was :data:`DIP` lower at some shorter lag.
-    """
-    shortest, longest = int(sample_rate / highest), ceil(sample_rate / lowest)
-    if len(block) < longest + shortest:
-        return False
-    x = block - block.mean()
-    size = 1 << (2 * len(x) - 1).bit_length()
-    spectrum = np.fft.rfft(x, size)
-    products = np.fft.irfft(spectrum * np.conj(spectrum), size)[: longest + 2]
-    energy = np.concatenate(([0.0], np.cumsum(x**2)))
-    lags = np.arange(len(products))
-    head = energy[len(x) - lags]
-    rest = energy[-1] - energy[lags]
-    r = products / np.sqrt(np.maximum(head * rest, 1e-9))
-    inside = r[shortest : longest + 1]
-    peaks = (
-        (inside >= r[shortest - 1 : longest])
-        & (inside >= r[shortest + 1 : longest + 2])
-        & (inside >= PERIODIC)
-    )
-    dips = np.minimum.accumulate(r)[shortest : longest + 1]
-    return bool(np.any(peaks & (inside - dips >= DIP)))
-
-
 def _is_steady(active: list[_Frame]) -> bool:
-    """Say whether the level hardly moves once it is there; False where there are too few frames to tell."""
+    """Return whether the level hardly moves after its rise; False where there are too few frames."""
     levels = [frame.level for frame in active[2:]]  # the first two are the rise
     return len(levels) >= SMOOTH_FRAMES and bool(np.std(20 * np.log10(levels)) < STEADY_DB)

@@ -1,14 +1,13 @@
-"""Where in time decoded samples belong. Pure.
+"""Places decoded samples in time. Pure.
 
-Samples are strung together; their timestamps say where each block begins. Between what was placed and where
+Timestamps say where each block begins. Between what was placed and where
 the next block belongs there is a hole (a late start, a pause of the recorder), filled with silence, or an
 overlap, of which the later copy is dropped. Below :data:`TOLERANCE` the difference is left alone (FFmpeg's
 ``aresample=async=1`` uses the same 0.1 s): containers round their timestamps.
 
 A clock that goes back by more than :data:`RESTART` has started again: recordings glued together. Nothing is
 dropped then, and what follows continues where the former ended. A jump forward past the end that the
-container
-declares is no pause but damage, and moves nothing.
+container declares is damage, not a pause, and moves nothing.
 """
 
 from dataclasses import dataclass

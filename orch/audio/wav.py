@@ -1,4 +1,4 @@
-"""A WAV file around PCM, as back ends take it. Pure."""
+"""Writes PCM as a WAV file, as back ends accept it. Pure."""
 
 import struct
 from typing import Final

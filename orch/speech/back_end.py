@@ -1,4 +1,4 @@
-"""One back end, as the speech flow asks it."""
+"""Sends requests to one back end, and keeps track of how it responds."""
 
 from collections.abc import Callable, Collection
 from typing import Final, TypeVar
@@ -22,8 +22,8 @@ T = TypeVar("T")
 _NOT_KNOWN: Final = frozenset({400, 415, 422, 501})
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
-_NEWS: Final = 10.0  # s; who is left alone for so long is behind, however well it is otherwise
-# What fetch raises where the back end was asked and there is no answer of it. The other codes are about us.
+_NEWS: Final = 10.0  # s; a back end with so long a cool-down is behind, however healthy it is
+# What fetch raises where the back end was sent a request and did not respond. Other codes are about us.
 _UNANSWERED: Final = frozenset({"gateway_timeout", "bad_gateway"})
 
 READ_AT_ONCE: Final = 32 * 2**10
@@ -33,10 +33,10 @@ log = structlog.get_logger("speech")
 
 
 class BackEnd:
-    """Asks one back end through ``fetch``, keeps to what it has asked for, and notes how it answers.
+    """Sends requests through ``fetch``, honours Retry-After, and records outcomes.
 
-    Optional fields of a request that a server refuses are left out from then on: what a server is like is
-    found out once, for each address and model.
+    Optional fields that a server refuses are left out from then on: that is found out once for each address
+    and model.
 
     The mutable state is the fields to leave out, the :class:`Cooldown` and the :class:`RequestOutcomes`;
     all of it is forgotten when the back end's settings change.
@@ -55,11 +55,11 @@ class BackEnd:
         self._outcomes = RequestOutcomes(name)
         self._of: Service | None = None
         self.last_status: int | None = None
-        """The HTTP status of the last answer; None: the last question had none, or was not sent."""
+        """The HTTP status of the last response; None: the last request had none, or was not sent."""
 
     @property
     def service(self) -> Service:
-        """What the settings say of it now. ProblemError ``unknown_service``."""
+        """Its current settings. ProblemError ``unknown_service``."""
         service = self._settings.current.services.get(self.name)
         if service is None:
             raise ProblemError("unknown_service", f"No {self.name} is configured.", service=self.name)
@@ -72,7 +72,7 @@ class BackEnd:
         return service
 
     def statistics(self) -> BackEndStatistics:
-        """Return what came of the requests so far."""
+        """Return the outcomes so far."""
         return self._outcomes.statistics(self._wall())
 
     async def ask(
@@ -82,11 +82,11 @@ class BackEnd:
         *,
         optional: Collection[str] = (),
     ) -> T:
-        """Send a request and return what ``read`` makes of the answer.
+        """Send a request and return what ``read`` makes of the response.
 
         ``make`` gets the optional fields to leave out. ProblemError: the gateway's, what ``read`` raises
-        (secrets that a server quotes are dots in it), ``rate_limited`` while the back end has asked to be
-        left alone, without asking it. A cancelled question leaves nothing behind.
+        (secrets that a server quotes are dots in it), ``rate_limited`` during a cool-down, without a
+        request. A cancelled request leaves nothing behind.
         """
         service = self.service
         wait = self._cooldown.wait(trio.current_time())
@@ -119,7 +119,7 @@ class BackEnd:
     async def _send(
         self, make: Callable[[frozenset[str]], Request], optional: Collection[str]
     ) -> tuple[Answer, frozenset[str]]:
-        """Send the request, and again without what is refused; return the answer and what was left out."""
+        """Send the request, again without refused fields; return the response and the fields left out."""
         left_out = self._left_out
         while True:
             request = make(left_out)

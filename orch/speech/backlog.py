@@ -1,10 +1,9 @@
-"""What to ask the transcriber next, and what to give up. Pure.
+"""Decides what a stream has transcribed next, and what it gives up. Pure.
 
 A stream has one request under way at a time, so that its finals come in the order they were spoken, and so
-that an engine slower than speech is never asked two things at once by one speaker. Which one, in this
-order:
+that one speaker never has two requests at an engine that is slower than speech. Which one, in this order:
 
-1. the oldest utterance that has ended and is not written down yet (a *final*: never dropped for slowness);
+1. the oldest utterance that has ended and is not transcribed yet (a *final*: never dropped for slowness);
 2. in a pause, the utterance as it will be if the pause is its end (a *speculation*: it hides the hangover);
 3. while someone speaks, the utterance so far (a *revision*).
 
@@ -12,18 +11,17 @@ A revision under way is cancelled for either of the others. A revision that is d
 dropped, and counted. Revisions take at most half of the engine's time: the next one waits at least as long
 as the last one took.
 
-Some engines go on with what was cancelled, and the next question waits behind it. That shows: an answer to
-what was asked after a cancel then takes longer than the engine's speed so far would have it. Of such an
-engine at most one cancelled request may still be at work: until the time has passed that it would have taken,
-no other is cancelled.
+Some engines go on with a cancelled request, and the next one waits behind it. That shows: the response to the
+request after a cancel takes longer than the engine's speed so far predicts. Such an engine may have one
+cancelled request at work: until the time has passed that it would have taken, no other is cancelled.
 
 A final is given up when it was spoken more than ``buffer_seconds`` ago or more than ``buffer_seconds`` of
-speech wait (the oldest goes first), unless it is just being asked. When a request fails, all wait: 0.5 s,
-1 s, then 2 s. An utterance whose answer cannot be used :data:`POISONED` times in a row lets a younger one be
-tried between. If that one succeeds and the older fails once more, it is not the back end that is broken but
+speech wait (the oldest goes first), unless its request is under way. When a request fails, all wait: 0.5 s,
+1 s, then 2 s. After :data:`POISONED` unusable responses in a row an utterance lets a younger one be tried
+between. If that one succeeds and the older fails once more, it is not the back end that is broken but
 the one utterance, and that one is given up.
 
-The stream carries a decision out and says how it went; then it asks for the next.
+The stream carries a decision out and reports the outcome; then it gets the next.
 """
 
 from collections import OrderedDict
@@ -51,21 +49,21 @@ class Transcribe:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """The answer for ``number`` is there, and all before it are published."""
+    """Utterance ``number`` is transcribed, and all before it are published."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class MarkGap:
-    """Say that ``number`` is not written down yet; once an utterance."""
+    """Publish that ``number`` is not transcribed yet; once an utterance."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """``number`` will not be written down.
+    """``number`` will not be transcribed.
 
     ``late``: the buffer ran out. ``refused``: trying again would not help. ``poisoned``: others succeed,
     this one fails.
@@ -104,28 +102,28 @@ class _Final:
 
 
 class Backoff:
-    """When a back end that failed is asked again: 0.5 s later, then 1 s, then every 2 s."""
+    """When a failed request is tried again: 0.5 s later, then 1 s, then every 2 s."""
 
     def __init__(self) -> None:
         self.failures = 0
         self.until = float("-inf")
 
     def failed(self, now: float) -> None:
-        """Wait, longer each time."""
+        """Note a failure: wait, longer each time."""
         self.until = now + min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(self.failures, 8))
         self.failures += 1
 
     def succeeded(self) -> None:
-        """Wait no more."""
+        """Note a success: the next failure waits the shortest time again."""
         self.failures = 0
         self.until = float("-inf")
 
 
 class Backlog:
-    """The utterances of one stream that are not written down yet. Times in seconds, of any one clock.
+    """The utterances of one stream that are not transcribed yet. Times in seconds, of any one clock.
 
-    Utterances are known by number, rising. Bounded by ``buffer_seconds`` of speech. ``revises``: false for
-    what comes faster than it was spoken, a recording: neither revisions nor speculations are of use then.
+    Utterances have rising numbers. Bounded by ``buffer_seconds`` of speech. ``revises``: False for a
+    recording, which comes faster than it was spoken and needs neither revisions nor speculations.
     """
 
     def __init__(self, *, revision_interval: float, buffer_seconds: float, revises: bool = True) -> None:
@@ -161,39 +159,39 @@ class Backlog:
 
     @property
     def under_way(self) -> Transcribe | None:
-        """What has been asked and not been answered."""
+        """The request under way."""
         return self._under_way
 
     @property
     def waiting(self) -> int:
-        """How many utterances have ended and are not written down yet."""
+        """How many utterances have ended and are not transcribed yet."""
         return len(self._finals)
 
     @property
     def waiting_seconds(self) -> float:
-        """How much speech has ended and may yet be written down."""
+        """How much speech has ended and may yet be transcribed."""
         return sum(final.seconds for final in self._finals.values() if not final.late)
 
     @property
     def oldest(self) -> int | None:
-        """The first utterance that has ended and may yet be written down."""
+        """The first utterance that has ended and may yet be transcribed."""
         return next((number for number, final in self._finals.items() if not final.late), None)
 
     @property
     def is_failing(self) -> bool:
-        """Say whether the last request failed."""
+        """Whether the last request failed."""
         return self._backoff.failures > 0
 
-    # What happens. Where a request under way has become useless, the answer is when to cancel it.
+    # Events of the sound. Where a request under way has become useless, they return when to cancel it.
 
     def started(self, number: int, now: float) -> None:
-        """Note that someone begins to speak."""
+        """Note that an utterance begins."""
         self._speaking = number
         self._paused = self._unasked = self._unwanted = False
         self._due = now + self._interval
 
     def paused(self, number: int, now: float) -> float | None:
-        """Note that the utterance is over, perhaps."""
+        """Note that the utterance pauses; it may be over."""
         assert self._speaking == number, self  # noqa: S101 - the segmenter's promise
         self._count_missed(now, sent=0)
         self._paused = True
@@ -201,7 +199,7 @@ class Backlog:
         return self._useless_from(now)
 
     def resumed(self, now: float) -> None:
-        """Note that it was not; a speculation under way is a revision now."""
+        """Note that the utterance goes on; a speculation under way is a revision now."""
         self._paused = self._unasked = False
         if self._under_way is not None and self._under_way.kind == "speculation":
             self._under_way = Transcribe("revision", self._under_way.number)
@@ -225,9 +223,7 @@ class Backlog:
     def overflow(self, limit: float | None = None) -> list[int]:
         """Give up the oldest finals until no more than ``limit`` seconds (the buffer) wait; return them.
 
-        Their audio can go.
-
-        Neither the one that is just being asked, nor one that is answered.
+        Their audio can be freed. Spared are the one whose request is under way, and those transcribed.
         """
         asked = None if self._under_way is None else self._under_way.number
         lost = []
@@ -243,15 +239,15 @@ class Backlog:
         return lost
 
     def gone(self, number: int, now: float) -> None:
-        """Note an utterance that never arrived: a gap, published when those before it are."""
+        """Note a gap: speech that never arrived; it is published after the utterances before it."""
         self._finals[number] = _Final(seconds=0.0, spoken_at=now, refused=True, marked=True)
 
     def stalled(self) -> None:
-        """Note that no sound has come since the last revision."""
+        """Note that no sound has arrived since the last revision."""
         self._stalled = True
 
     def flows(self, now: float) -> None:
-        """Note that sound comes."""
+        """Note that sound arrives."""
         if self._stalled:
             self._stalled = False
             self._due = max(self._due, now)
@@ -260,80 +256,80 @@ class Backlog:
         """Note that nothing more will be spoken."""
         self._ended = True
 
-    # How it went.
+    # Outcomes of requests and publications.
 
-    def request_queued(self, ask: Transcribe, now: float, *, seconds: float) -> None:
-        """Note that the request is under way; ``seconds``: how much speech it is about."""
+    def request_queued(self, request: Transcribe, now: float, *, seconds: float) -> None:
+        """Note that the request waits for its turn at the back end; ``seconds``: how much speech it sends."""
         assert self._under_way is None, self  # noqa: S101 - one at a time
-        self._under_way = ask
+        self._under_way = request
         self._asked_at = now
         self._asked_seconds = seconds
         self._behind = max(0.0, self._abandoned_until - now)
-        if ask.kind == "speculation":
+        if request.kind == "speculation":
             self._unasked = False
             self._due = now + self._interval
-        elif ask.kind == "revision":
+        elif request.kind == "revision":
             self.revisions += 1
             self._count_missed(now, sent=1)
             self._due = now + self._interval
 
     def request_sent(self, now: float) -> None:
-        """Note that the request under way has its turn: what it waited for that was not the engine's time."""
+        """Note that the request is sent: the time it waited for its turn was not the engine's."""
         self._asked_at = now
         self._behind = max(0.0, self._abandoned_until - now)
 
     def succeeded(self, now: float) -> None:
         """Note that the request under way succeeded."""
-        ask = self._done(now)
+        request = self._done(now)
         self._backoff.succeeded()
         self._learn(now - self._asked_at)
-        if ask.kind == "final":
-            self._finals[ask.number].answered = True
+        if request.kind == "final":
+            self._finals[request.number].answered = True
             for number, final in self._finals.items():
-                if number < ask.number and final.unusable >= POISONED:
+                if number < request.number and final.unusable >= POISONED:
                     final.suspect = True
 
     def failed(self, now: float, *, unanswered: bool) -> None:
-        """Note a failure that may pass. ``unanswered``: the back end gave no answer at all."""
-        ask = self._done(now)
+        """Note a transient failure. ``unanswered``: the back end sent no response of its own."""
+        request = self._done(now)
         self._backoff.failed(now)
-        if ask.kind == "final":
-            final = self._finals[ask.number]
+        if request.kind == "final":
+            final = self._finals[request.number]
             final.failed = True
             final.unusable = 0 if unanswered else final.unusable + 1
             final.refused = final.suspect and not unanswered
 
     def refused(self, now: float) -> None:
-        """Note a failure that would come again."""
-        ask = self._done(now)
+        """Note a durable failure: trying again would fail the same way."""
+        request = self._done(now)
         self._backoff.succeeded()
-        if ask.kind == "final":
-            self._finals[ask.number].refused = True
+        if request.kind == "final":
+            self._finals[request.number].refused = True
         else:
             self._unwanted = True
 
     def cancelled(self, now: float) -> None:
-        """Note that the request under way was taken back."""
+        """Note that the request under way was cancelled."""
         self._abandoned_until = self._asked_at + (self._speed or 0.0) * self._asked_seconds
         if self._done(now).kind == "revision":
             self.revisions_dropped += 1
 
     def published(self, number: int) -> None:
-        """Note that the final is out."""
+        """Note that the final is published."""
         del self._finals[number]
 
     def given_up(self, number: int) -> None:
-        """Note that the gap is marked for good."""
+        """Note that the gap is published as final."""
         del self._finals[number]
 
     def marked(self, number: int) -> None:
-        """Note that the gap is marked."""
+        """Note that the gap is published."""
         self._finals[number].marked = True
 
-    # What to do.
+    # Decisions.
 
     def next(self, now: float) -> Decision:
-        """Return what to do now. Nothing may be under way."""
+        """Return what to do now. No request may be under way."""
         assert self._under_way is None, self  # noqa: S101 - one at a time
         settled = self._settle(now)
         if settled is not None:
@@ -376,7 +372,7 @@ class Backlog:
         return Transcribe("revision", self._speaking) if now >= at else Wait(at)
 
     def _choose(self) -> int:
-        """Return the oldest open final of those that failed in the fewest rounds of tries."""
+        """Return the oldest pending utterance among those with the fewest failed rounds."""
         open_finals = [
             (number, final)
             for number, final in self._finals.items()
@@ -393,15 +389,15 @@ class Backlog:
         return next(iter(self._finals.values())).spoken_at + self._buffer
 
     def _done(self, now: float) -> Transcribe:
-        ask = self._under_way
-        assert ask is not None, self  # noqa: S101 - what is answered was asked
+        request = self._under_way
+        assert request is not None, self  # noqa: S101 - what is answered was asked
         self._under_way = None
-        if ask.kind != "final":
+        if request.kind != "final":
             self._rested = now + (now - self._asked_at)
-        return ask
+        return request
 
     def _useless_from(self, now: float) -> float | None:
-        """Return when to cancel what is under way for what has just happened."""
+        """Return when to cancel the request under way, now that a newer one is due; None: not at all."""
         if self._under_way is None or self._under_way.kind == "final":
             return None
         return max(now, self._abandoned_until) if self._goes_on else now

@@ -1,7 +1,7 @@
-"""What everyone in a session reads of an error: what it means for them, in words of no back end's. Pure.
+"""The sentences that everyone in a session reads about an error: what it means for them. Pure.
 
-Captions, exports and the languages on offer go to guests. Why a back end failed, in its own words or in the
-supervisor's, is for operators: it stands in the service's state, its events and the log.
+Captions, exports and the languages on offer go to guests. The back end's own message is for operators: it
+stands in the service's state, its events and the log.
 """
 
 from typing import Final

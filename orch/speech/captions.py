@@ -1,4 +1,4 @@
-"""The messages a stream's utterances become. Pure.
+"""Makes messages of a stream's utterances. Pure.
 
 Seconds count from the stream's first sample, to the millisecond. Confidence is the back end's, or null.
 """
@@ -18,7 +18,7 @@ from orch.speech.results import Transcription, TranslatedText
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Whose stream it is, and where. ``started``: milliseconds since the epoch, of the first sample."""
+    """The stream's session and speaker. ``started``: milliseconds since the epoch, of the first sample."""
 
     session_id: str
     stream_id: str
@@ -29,7 +29,7 @@ class Origin:
 
     @property
     def is_recording(self) -> bool:
-        """Say whether it is a recording: no participant speaks it."""
+        """Whether it is a recording: no participant speaks it."""
         return self.participant_id is None
 
 
@@ -62,7 +62,7 @@ class Segment:
 
     @property
     def is_shown(self) -> bool:
-        """Say whether readers have something of it before them that its final must replace."""
+        """Whether readers see something of it that its final must replace."""
         return bool(self.shown) or self.has_gap
 
 
@@ -169,7 +169,7 @@ def translation_gap(
 
 
 def caption_error(error: ProblemError, *, service: str, is_final: bool) -> CaptionError:
-    """Return an error as captions carry it: everyone in the session reads it, so it is in words for them."""
+    """Return an error as captions carry it, with a sentence for everyone in the session."""
     return CaptionError(
         code=error.code,
         detail=error_text(error, is_translation=service == TRANSLATION, is_final=is_final),
@@ -179,7 +179,7 @@ def caption_error(error: ProblemError, *, service: str, is_final: bool) -> Capti
 
 
 def language_of(origin: Origin, transcription: Transcription) -> str | None:
-    """Return the language heard: what the back end says, else what the speaker said, else None."""
+    """Return the language: the back end's, else the one the speaker chose, else None."""
     if transcription.language is not None:
         return transcription.language
     return None if origin.source_language == AUTO else origin.source_language

@@ -1,8 +1,7 @@
-"""When a back end that asks for patience may be asked again, and by how many.
+"""When a back end that answered 429, or 503 with Retry-After, is sent requests again. Pure.
 
-Pure. After a 429, or a 503 that says how long, nobody asks until the time is over, however many lines wait;
-then one asks, and the others only once that one has an answer. What many servers count towards a ban are
-requests that come all the same.
+No request is sent until the time is over, however many wait; then one is, and the others only once that one
+has a response. Many servers count requests that come all the same towards a ban.
 """
 
 import re
@@ -20,7 +19,7 @@ _SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
 
 def retry_after(headers: Iterable[tuple[bytes, bytes]], *, at: float) -> float | None:
-    """Return for how many seconds a server asks to be left alone, None where it does not say.
+    """Return the seconds that a server asks clients to wait, None where it does not say.
 
     ``at``: epoch seconds now, for a server that says a date (RFC 9110 §10.2.3). ``retry-after-ms`` is
     OpenAI's and Azure's. The answer is bounded by :data:`SHORTEST` and :data:`LONGEST`.
@@ -46,7 +45,7 @@ def _bounded(seconds: float) -> float:
 
 
 class Cooldown:
-    """What one back end has asked for. Times are seconds of one monotonic clock.
+    """The pause that one back end has asked for. Times are seconds of one monotonic clock.
 
     The mutable state is when it may be asked again, how often in a row it has asked for one, and
     whether one asker is finding out if the time has been long enough.
@@ -58,7 +57,7 @@ class Cooldown:
         self._is_tried = False
 
     def wait(self, now: float) -> float:
-        """Return for how many seconds nobody may ask; 0: ask now, and say how it went."""
+        """Return the seconds until a request may be sent; 0: send it now, and report its outcome."""
         if self.times == 0:
             return 0.0
         if now < self.until:
@@ -89,5 +88,5 @@ class Cooldown:
             self._is_tried = False
 
     def gave_up(self) -> None:
-        """Note that an asker has no answer: another may find out."""
+        """Note that the trial request had no response: another may be sent."""
         self._is_tried = False

@@ -1,11 +1,11 @@
-"""Whose request a back end is given next, where more wait than it is given at once. Pure.
+"""Decides which request is sent next, where more wait than a back end is sent at once. Pure.
 
-First come, first served lets whoever asks most have most: ten streams that are fed noise without a pause keep
+First come, first served favours the one with most requests: ten streams fed with noise without a pause keep
 ten requests in the queue, and an honest speaker's final is always the eleventh. So:
 
 1. finals come before revisions and speculations, which the reader can do without;
-2. then turns go around: first by address, within it by session, within that by stream. Who has the fewest
-   requests under way is next; of those, who was served longest ago;
+2. then turns go around: first by address, within it by session, within that by stream. The one with
+   the fewest requests under way is next; of those, the one served longest ago;
 3. one address has three quarters of the places at most, and so have revisions and speculations together:
    a final of another address waits for nobody's revision.
 """
@@ -20,7 +20,7 @@ _LEVELS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Whose stream asks."""
+    """The stream that a request belongs to."""
 
     address: str
     session_id: str
@@ -38,7 +38,7 @@ class Requester:
 
 @dataclass(slots=True, eq=False)
 class QueuedRequest:
-    """A request that waits or is under way. ``is_final``: someone waits for it."""
+    """A request that waits or is under way. ``is_final``: readers wait for it."""
 
     requester: Requester
     is_final: bool
@@ -56,7 +56,8 @@ class _Share:
 class FairOrder:
     """The requests that wait and those that are under way; a stream has one at most.
 
-    The mutable state is those, and the shares of whom they belong to: forgotten with the last of them.
+    The mutable state is the requests, and the shares of their addresses, sessions and streams, which are
+    forgotten with the last request.
     """
 
     _waiting: dict[int, QueuedRequest] = field(default_factory=dict)
@@ -77,7 +78,7 @@ class FairOrder:
         return self._under_way
 
     def add(self, request: QueuedRequest) -> None:
-        """Have a request wait."""
+        """Add a request that waits."""
         self._waiting[next(self._numbers)] = request
         for share in self._of(request):
             share.waiting += 1
@@ -89,7 +90,7 @@ class FairOrder:
         request.is_final = True
 
     def next(self, places: int) -> QueuedRequest | None:
-        """Return the request whose turn it is, which is under way from now on; None: no place is free."""
+        """Return the next request, which is under way from now on; None: no place is free."""
         if self._under_way >= places:
             return None
         share = max(1, places - places // 4)
@@ -109,7 +110,7 @@ class FairOrder:
         return request
 
     def remove(self, request: QueuedRequest) -> None:
-        """Forget a request that was answered, or that nobody wants any more."""
+        """Remove a request that has its response, or was cancelled."""
         for number, waiting in self._waiting.items():
             if waiting is request:
                 del self._waiting[number]
@@ -133,7 +134,7 @@ class FairOrder:
             yield number, request
 
     def _rank(self, number: int, request: QueuedRequest) -> tuple[int, ...]:
-        """Return what the lowest of is served first."""
+        """Return the sort key; the lowest is served first."""
         parts: list[int] = [not request.is_final]
         for share in self._of(request):
             parts += (share.under_way, share.served)
@@ -143,7 +144,7 @@ class FairOrder:
         return [self._shares.setdefault(names, _Share()) for names in request.requester.names]
 
     def _rest(self, names: tuple[str, ...]) -> None:
-        """Let go of a share that nothing belongs to. While others wait it is remembered."""
+        """Forget a share without requests, but not while others wait: it says who was served last."""
         if not self._waiting:
             idle = [key for key, share in self._shares.items() if not share.under_way and not share.waiting]
             for key in idle:

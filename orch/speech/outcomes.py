@@ -1,8 +1,8 @@
-"""How a back end has answered the speech flow of late: whether what is asked of it succeeds. Pure.
+"""Outcomes of the requests to one back end, and whether it refuses them all. Pure.
 
-A health check shows that a server answers; that it refuses every request for a wrong key, an empty account
-or a wrong path shows only in the answers to those. :data:`ENOUGH` of them in a row are news; one success is
-the end of it.
+A health check shows that a server responds; that it refuses every request for a wrong key, an empty account
+or a wrong path shows only in the responses. :data:`ENOUGH` failures in a row begin a refusal; one success
+ends it.
 """
 
 from typing import Final
@@ -21,7 +21,7 @@ _ACCOUNT: Final = frozenset({402, 429})
 
 
 class BackEndStatistics(Struct, frozen=True, kw_only=True):
-    """What came of the requests of the speech flow to one back end, since the process began.
+    """Outcomes of the requests for captions to one back end, since the process began.
 
     ``answered_ago``: seconds since the last success, null before the first; ``refusal``: what it says, while
     it refuses request after request.
@@ -35,7 +35,7 @@ class BackEndStatistics(Struct, frozen=True, kw_only=True):
 
 
 class RequestOutcomes:
-    """One back end's answers. The mutable state is the counts, the last success and the words of refusal."""
+    """Counts outcomes. The mutable state is the counts, the last success and the description of a refusal."""
 
     def __init__(self, service: str) -> None:
         self.service: Final = service
@@ -46,15 +46,15 @@ class RequestOutcomes:
         self._answered_at: float | None = None
 
     def succeeded(self, now: float) -> bool:
-        """Note an answer that could be used; return whether that ends a refusal."""
+        """Note a usable response; return whether that ends a refusal."""
         self._answered += 1
         self._answered_at = now
         return self.forget()
 
     def failed(self, error: ProblemError, status: int | None, *, is_certain: bool = False) -> bool:
-        """Note an answer of no use (``status`` None: that there was none); return whether that is news.
+        """Note a failure (``status`` None: no response); return whether a refusal begins with it.
 
-        ``is_certain``: the back end has said itself that the next ones will fare no better.
+        ``is_certain``: the back end has announced that the next requests will fail too.
         """
         self._refused += 1
         self._row += 1 if status in _OF_THE_CONTENT else 2
@@ -64,7 +64,7 @@ class RequestOutcomes:
         return before is None
 
     def forget(self) -> bool:
-        """Begin anew, after a success or with other settings; return whether a refusal ends with it."""
+        """Start again, after a success or with other settings; return whether that ends a refusal."""
         was_refusing = self.refusal is not None
         self._row = 0
         self.refusal = None
@@ -82,7 +82,7 @@ class RequestOutcomes:
 
 
 def describe_refusal(service: str, error: ProblemError, status: int | None) -> str:
-    """Return what an operator is told: what the back end says, and which setting is to be looked at."""
+    """Describe a refusal to operators: the back end's own message, and which setting to check."""
     said = error.detail.rstrip(".")
     setting = f"services.{service}"
     if status is None:

@@ -1,4 +1,4 @@
-"""Has the streams' requests take turns at a back end."""
+"""Queues the streams' requests to a back end, and sends them in a fair order."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ __all__ = ["QueuedRequest", "RequestQueue", "Requester"]
 
 
 class RequestQueue:
-    """Lets so many requests be under way as there are places; the rest wait for their turn.
+    """Allows as many requests under way as there are places; the rest wait for their turn.
 
     ``places`` is read at every request. Bounded by the streams: one request each.
     """
@@ -26,7 +26,7 @@ class RequestQueue:
 
     @asynccontextmanager
     async def slot(self, request: QueuedRequest) -> AsyncIterator[None]:
-        """Wait for the turn; it lasts for the block. Cancelled, it is given up."""
+        """Wait for a place at the back end; it is held for the block."""
         woken = self._woken[id(request)] = trio.Event()
         self._order.add(request)
         try:

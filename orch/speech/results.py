@@ -15,7 +15,7 @@ class TranscribedWord:
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """What the back end heard. ``language``: its own report, or None. ``seconds``: its own time, or None.
+    """What the back end recognised. ``language``: its own report, or None. ``seconds``: the time it took.
 
     ``language_probability``: how sure it is of a language that it detected, or None where it does not say.
     ``doubted``: segments that were left out since the engine doubts them itself.

@@ -1,8 +1,8 @@
-"""What may be shown of an utterance that is still being spoken, and which language is known. Pure.
+"""Which part of an interim transcript is stable, and whether its language is known. Pure.
 
-The clock cuts a revision where it likes, also within a word: engines complete what they were given to a word
-that nobody said, or mark the cut by "..." or a hyphen. And what language is spoken is a guess for the first
-seconds: Whisper's is wrong for a quarter of all beginnings of one second, and for next to none of three.
+A revision is cut by the clock, also within a word: engines complete the beginning of a word to another one,
+or mark the cut by "..." or a hyphen. And the language is a guess for the first seconds: Whisper's is wrong
+for a quarter of all beginnings of one second, and for next to none of three.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ _HYPHENS: Final = ("-", "\u2010", "\u2013", "\u2014")  # hyphens, en and em dash
 
 
 def is_language_guess(transcription: Transcription, *, asked: str, seconds: float) -> bool:
-    """Whether the language of an answer about ``seconds`` of sound is a guess.
+    """Return whether the language recognised in ``seconds`` of sound is a guess.
 
     ``asked``: a code, or ``auto``.
     """
@@ -35,7 +35,7 @@ def is_language_guess(transcription: Transcription, *, asked: str, seconds: floa
 
 
 def stable_part(transcription: Transcription, *, seconds: float) -> Transcription:
-    """Return an answer about ``seconds`` of sound without what its end has cut.
+    """Return the transcription of ``seconds`` of sound without the word that its end has cut.
 
     A word that ends within :data:`CUT` of the end of the sound is left out, and one that the engine has
     marked as cut by a hyphen; an ellipsis is only a mark.

@@ -1,4 +1,4 @@
-"""The speech flow: from a speaker's sound to captions in everyone's language."""
+"""Speech streams, and the languages that the back ends offer."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
@@ -30,12 +30,11 @@ LANGUAGES_RETRY: Final = 5.0  # s after a failure
 
 
 class LanguagesOffered(Struct, frozen=True, kw_only=True):
-    """What the back ends offer.
+    """The languages that the back ends offer.
 
-    ``source``: what can be written down; ``targets``: what it can be said in; ``pairs``: from which into
-    which. ``any_source``, ``any_target``: the back end's dialect has no way to say, any may be tried.
-    ``errors``: which back end could not be asked, and why; what stands here for it is what it last said, or
-    nothing.
+    ``source``: can be transcribed; ``targets``: can be translated into; ``pairs``: from which into which.
+    ``any_source``, ``any_target``: the back end's dialect cannot list languages, any may be tried.
+    ``errors``: back ends that did not respond, and why; their languages here are those last listed, or none.
     """
 
     source: tuple[str, ...] = ()
@@ -47,9 +46,9 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
 
 
 class SpeechService:
-    """Makes a :class:`SpeechStream` for each speaker, and knows what languages there are.
+    """Creates a :class:`SpeechStream` for each speaker, and lists the languages on offer.
 
-    The mutable state is the counters, and what the back ends last said of their languages.
+    The mutable state is the counters, the request queue, and the languages that the back ends last listed.
     """
 
     def __init__(
@@ -89,14 +88,14 @@ class SpeechService:
         age: float = 0.0,
         address: str = "",
     ) -> SpeechStream:
-        """Return a stream whose first sample is ``age`` seconds old; it works once its ``run`` does.
+        """Return a stream whose first sample is ``age`` seconds old; its ``run`` does the work.
 
-        ``targets`` is called for every final: the languages that are read at that time. ``publish`` keeps a
-        message and sends it; ``tell`` sends one that need not be kept, ``acknowledge`` to the speaker alone.
-        ``address``: whose turn at the back end it is, where many wait.
+        ``targets`` is called for every final: the languages read at that time. ``publish`` stores and sends
+        a message; ``tell`` sends one without storing it, ``acknowledge`` to the speaker alone.
+        ``address``: under which requests are counted, where many wait.
 
-        ProblemError ``unsupported_sample_rate``; ``unsupported_language`` where the back end has lately
-        said which languages it knows, and this is none of them.
+        ProblemError ``unsupported_sample_rate``; ``unsupported_language`` where the back end has listed
+        its languages in the last minute, and this is none of them.
         """
         check_rate(sample_rate)
         self._check_language(source_language)
@@ -124,14 +123,14 @@ class SpeechService:
         )
 
     def _places(self) -> int:
-        """Return how many requests the audio-service is given at once."""
+        """Return how many requests the audio-service is sent at once."""
         settings = self._settings.current
         service = settings.services.get(AUDIO)
         instances = 1 if service is None else 1 + len(service.instances)
         return settings.orchestration.speech.concurrent_requests * instances
 
     async def languages(self) -> LanguagesOffered:
-        """Return what the back ends offer, as they said within the last minute or say now."""
+        """Return the languages on offer; the back ends are asked at most once a minute."""
         async with self._asking:
             services = self._settings.current.services
             asked_of = (services.get(AUDIO), services.get(TRANSLATION))
@@ -148,9 +147,9 @@ class SpeechService:
             return offered
 
     async def require(self, source: str, targets: Collection[str]) -> None:
-        """Ask the back ends, and raise ``unsupported_language`` for what none of them offers.
+        """Raise ``unsupported_language`` for a language that the back ends do not offer.
 
-        What a back end cannot be asked about is not refused.
+        Where a back end cannot list its languages, none is refused.
         """
         offered = await self.languages()
         self._check_language(source)
@@ -166,7 +165,7 @@ class SpeechService:
                 )
 
     def statistics(self) -> SpeechStatistics:
-        """Return how the speech flow is doing."""
+        """Return the figures of all streams."""
         each = (self._transcriber.back_end.statistics(), self._translator.back_end.statistics())
         asked = tuple(one for one in each if one.answered or one.refused)
         return msgspec.structs.replace(self._counters.statistics(self._clock()), back_ends=asked)
@@ -189,9 +188,9 @@ class SpeechService:
                 yield Reading(names.CAPTION_SECONDS, milliseconds / 1000, (quantile,))
 
     def follow_refusals(self, on_refusal: Callable[[str, str | None], None]) -> None:
-        """Have ``on_refusal`` called when a back end begins to refuse what is asked, and when that ends.
+        """Call ``on_refusal`` when a back end begins to refuse all requests, and when that ends.
 
-        With its name, and with what it says or None.
+        With its name, and with a description or None.
         """
         self._transcriber.back_end.on_refusal = on_refusal
         self._translator.back_end.on_refusal = on_refusal
@@ -211,7 +210,7 @@ class SpeechService:
             )
 
     async def _ask(self) -> LanguagesOffered:
-        """Ask both back ends at once."""
+        """Request the languages of both back ends at once."""
         errors: list[CaptionError] = []
         source: tuple[str, ...] | None = self._offered.source
         pairs: Pairs | None = Pairs(self._offered.pairs)

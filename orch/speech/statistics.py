@@ -1,4 +1,4 @@
-"""Counts what all streams do, for operators. Pure."""
+"""Figures of all streams, for operators. Pure."""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ class CountedStream(Protocol):
 
     @property
     def waiting_seconds(self) -> float:
-        """How much speech has ended and is not written down yet."""
+        """How much speech has ended and is not transcribed yet."""
 
     @property
     def waits_since(self) -> float | None:
@@ -134,7 +134,7 @@ class SpeechCounters:
         self._spoken.append(at)
 
     def limit_waiting(self, seconds: float) -> None:
-        """Have the streams with the most waiting speech give it up, until all together have that much."""
+        """Make the streams with the most waiting speech give it up, until all together have that much."""
         excess = sum(stream.waiting_seconds for stream in self._streams) - seconds
         while excess > 0:
             heaviest = max(self._streams, key=lambda stream: stream.waiting_seconds)

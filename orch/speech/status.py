@@ -1,4 +1,4 @@
-"""Tells those in a session how far behind a stream is, and its speaker how much has arrived."""
+"""Publishes how far behind a stream is, and to its speaker how much has arrived."""
 
 from collections.abc import Callable
 from typing import Final, Never

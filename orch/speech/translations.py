@@ -1,4 +1,4 @@
-"""Has the finals of one stream translated, each into every language someone reads."""
+"""Translates the finals of one stream, each into every language that someone reads."""
 
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
@@ -21,9 +21,9 @@ CROWDED: Final = 64
 class Translations:
     """The translations of one stream that are under way.
 
-    A translation that fails is marked, once, and asked again until ``buffer_seconds`` have passed; then it
-    is marked as given up. While the back end is away, nobody asks before the next retry is due, however
-    many wait.
+    A failed translation is marked once and tried again until ``buffer_seconds`` have passed; then it is
+    marked as given up. While the back end does not respond, no request is sent before the next retry is due,
+    however many wait.
 
     Bounded: with :data:`MOST` under way, a further one is marked as given up at once; recordings are read
     no faster than :data:`CROWDED` allows.
@@ -51,12 +51,12 @@ class Translations:
 
     @property
     def is_failing(self) -> bool:
-        """Say whether the back end did not answer when it was last asked."""
+        """Whether the last request had no response."""
         return self._backoff.failures > 0
 
     @property
     def is_crowded(self) -> bool:
-        """Say whether more should wait before they come."""
+        """Whether a recording should wait before more of it is transcribed."""
         return self.under_way >= CROWDED
 
     def start(self, nursery: trio.Nursery, final: Transcript) -> None:
@@ -70,7 +70,7 @@ class Translations:
                     nursery.start_soon(self._turn_away, final, target)
 
     def _is_wanted(self, spoken: str | None, target: str) -> bool:
-        """Say whether a reader needs a translation, if only into their own script."""
+        """Return whether a reader needs a translation, if only into their own script."""
         if spoken is None or not is_near(spoken, target):
             return True
         return not is_same(spoken, target) and self._translator.knows_scripts(spoken, target)
@@ -91,9 +91,9 @@ class Translations:
             self._changed()
 
     async def _try(self, final: Transcript, target: str) -> None:
-        """Ask until there is an answer, a refusal, or no time left."""
+        """Send requests until one succeeds, is refused, or no time is left."""
         deadline = trio.current_time() + self._buffer
-        own = Backoff()  # for answers that are no good: others need not wait for those
+        own = Backoff()  # for unusable responses: other translations need not wait for those
         is_marked = False
         while True:
             await trio.sleep_until(self._backoff.until)
@@ -115,7 +115,7 @@ class Translations:
             await trio.sleep_until(wakes)
 
     async def _ask(self, final: Transcript, target: str, own: Backoff) -> ProblemError | None:
-        """Ask once; publish the answer, or return what went wrong."""
+        """Send one request; publish its translation, or return the error."""
         try:
             translated = await self._translator.translate(
                 final.text, source=final.language or AUTO, target=target, session_id=final.session_id

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orch.audio.parameters import PRE_ROLL, TAIL
+from orch.audio.periodicity import is_periodic
 from orch.audio.segmenter import (
-    PRE_ROLL,
-    TAIL,
     Event,
     Pause,
     Resumed,
@@ -13,7 +13,6 @@ from orch.audio.segmenter import (
     Silence,
     SpeechStarted,
     Utterance,
-    is_periodic,
 )
 from orch.settings import Vad
 from tests.fakes.sounds import CLIPS, clicks, clip, hum, noise, pcm, pink, silence, typing, voice

@@ -1,0 +1,105 @@
+"""Converts decoded frames to one channel at the back ends' rate, with FFmpeg's resampler (PyAV).
+
+Sound is converted a second at a time, however much a file packs into one frame.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import av
+import numpy as np
+
+from orch.audio.decoder_frames import RATE
+from orch.audio.downmix import AUDIBLE, Downmix, Samples
+
+
+class Converter:
+    """Converts frames of any format into one channel of 16 bits at :data:`RATE` Hz.
+
+    ``note`` is called with what the resampler raises.
+    """
+
+    def __init__(self, note: Callable[[Exception], None]) -> None:
+        self._note = note
+        self._shape: tuple[str, str, int] | None = None
+        self._resampler: Any = None
+        self._downmix = Downmix(1)
+        self._waiting: list[Samples] = []
+        self._count = 0  # of what waits: a frame may have one sample
+
+    def convert(self, frame: Any, *, dropped: int) -> Iterator[Samples]:
+        """Yield what a frame becomes, without its first ``dropped`` samples."""
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if shape != self._shape:
+            # Recordings glued together: the next one may have another rate or other channels.
+            yield from self.flush()
+            if self._shape is None or shape[1] != self._shape[1]:
+                self._downmix = Downmix(frame.layout.nb_channels)
+            self._shape = shape
+        for piece in _pieces(frame, dropped):
+            yield from self._resampled(piece)
+            if self._count >= RATE:
+                yield from self._mixed()
+
+    def flush(self) -> Iterator[Samples]:
+        """Yield the rest."""
+        if self._resampler is not None:
+            yield from self._resampled(None)
+            self._resampler = None
+        yield from self._mixed()
+
+    def _resampled(self, piece: Any) -> Iterator[Samples]:
+        try:
+            if self._resampler is None:
+                self._resampler = av.AudioResampler(format="s16p", layout=piece.layout, rate=RATE)
+            for converted in self._resampler.resample(piece):
+                samples = converted.to_ndarray()
+                self._waiting.append(samples)
+                self._count += samples.shape[1]
+        except (av.FFmpegError, ValueError) as error:
+            self._note(error)
+            self._resampler = None
+        yield from ()
+
+    def _mixed(self) -> Iterator[Samples]:
+        if self._waiting:
+            block = np.concatenate(self._waiting, axis=1)
+            self._waiting, self._count = [], 0
+            yield self._downmix.mix(block)
+
+
+def _pieces(frame: Any, dropped: int) -> Iterator[Any]:
+    """Yield a frame in pieces of at most a second."""
+    if not dropped and frame.samples <= frame.sample_rate:
+        frame.pts = None
+        yield frame
+        return
+    samples = frame.to_ndarray()
+    width = 1 if frame.format.is_planar else frame.layout.nb_channels
+    for begin in range(dropped, frame.samples, frame.sample_rate):
+        cut = samples[:, begin * width : (begin + frame.sample_rate) * width]
+        piece = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(cut), format=frame.format.name, layout=frame.layout.name
+        )
+        piece.sample_rate = frame.sample_rate
+        piece.time_base = frame.time_base
+        yield piece
+
+
+def silence(count: int) -> Iterator[Samples]:
+    """Yield ``count`` samples of silence, a second at a time."""
+    while count > 0:
+        yield np.zeros(min(count, RATE), dtype=np.int16)
+        count -= RATE
+
+
+def is_audible(frame: Any) -> bool:
+    """Return whether a frame is loud enough to count as sound."""
+    values = frame.to_ndarray()
+    if values.dtype.kind == "u":
+        values = values.astype(np.float32) - 128
+        full = 128.0
+    else:
+        full = 1.0 if values.dtype.kind == "f" else float(np.iinfo(values.dtype).max)
+    level = float(np.sqrt(np.mean(np.square(values.astype(np.float32) / full))))
+    return level >= AUDIBLE / 32_768
