@@ -1,8 +1,8 @@
-"""A worker's end of what ties it to its parent: the sockets it was given, its reports, and its input.
+"""A worker's side of the connection to its parent: inherited sockets, reports, and standard input.
 
 The parent may be killed without having a chance to act, so a worker has to notice by itself. Its standard
 input is a pipe that only the parent holds open; a thread waits there for the end, so that even a worker whose
-event loop is stuck does not outlive its parent by more than its grace. (``PR_SET_PDEATHSIG`` fires when the
+event loop is stuck does not outlive its parent by more than its grace period. (``PR_SET_PDEATHSIG`` fires when the
 *thread* that started the child ends, and Trio starts processes from threads that come and go.)
 """
 
@@ -25,16 +25,16 @@ log = structlog.get_logger("worker")
 FLAG: Final = "--inherit"
 """The option of ``orch serve`` that makes it a worker. For the parent's use only."""
 ORPHAN_MARGIN: Final = 2.0
-"""Seconds beyond the grace after which a worker without a parent ends whatever it is doing."""
+"""Seconds after the grace period at which a worker without a parent exits in any case."""
 INPUT: Final = 0
 BEAT: Final = 3.0
-"""Seconds between beats, a fifth of what the parent waits for one."""
+"""Seconds between heartbeats, a fifth of the parent's time-out."""
 
 
 class Inheritance(Struct, frozen=True):
-    """What the parent hands down: the place, the listening sockets of all places, where to report.
+    """What a worker inherits: its place, the listening sockets of all places, the pipe for reports.
 
-    ``before``: how the worker that was in this place has ended, where that was not in order.
+    ``before``: how the previous worker of this place ended, unless it ended in order.
     """
 
     place: int
@@ -46,7 +46,7 @@ class Inheritance(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """A line that a worker writes to its parent. ``grace``: seconds it may take to leave.
 
-    ``state`` is ``waiting`` (for the store), ``ready``, ``alive`` or ``leaving``; others are passed over, as
+    ``state`` is ``waiting`` (for the store), ``ready``, ``alive`` or ``leaving``; others are ignored, since
     the parent may be older than the worker.
     """
 
@@ -57,16 +57,16 @@ class Report(Struct, frozen=True):
 def arguments(
     place: int, groups: Sequence[Sequence[socket.socket]], report: int, *, before: str = ""
 ) -> list[str]:
-    """Return what is added to the parent's own command line to make it a worker's."""
+    """Return the arguments that turn the parent's command line into that of a worker."""
     numbers = tuple(tuple(each.fileno() for each in group) for group in groups)
     return [FLAG, msgspec.json.encode(Inheritance(place, numbers, report, before)).decode()]
 
 
 class Lifeline:
-    """One worker's tie to its parent.
+    """One worker's connection to its parent.
 
-    ``place`` counts from 0. ``own`` and ``neighbours`` are listening for all workers; ``apart`` for this one.
-    ``before``: how the worker that was here before has ended, where that was not in order.
+    ``place`` counts from 0. ``own`` and ``neighbours`` are the shared listening sockets, ``apart``
+    those of this worker alone. ``before``: how the previous worker of this place ended, unless in order.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class Lifeline:
 
     @classmethod
     def inherit(cls, text: str) -> Self:
-        """Take over what the parent has handed down as ``text`` (:func:`arguments`).
+        """Return the lifeline for ``text``, which the parent passed on the command line (:func:`arguments`).
 
-        Error handling: ``msgspec.DecodeError`` and OSError where someone else has made it up.
+        Error handling: ``msgspec.DecodeError`` and OSError if the text is not from a parent.
         """
         given = msgspec.json.decode(text, type=Inheritance)
         for number in (given.report, *(number for group in given.groups for number in group)):
@@ -101,40 +101,40 @@ class Lifeline:
         return cls(given.place, own, tuple(neighbours), given.report, before=given.before)
 
     def listen_apart(self, port: int) -> None:
-        """Listen at a port that is this worker's alone. Where another program has it, go on without."""
+        """Listen at this worker's own port. If another program uses it, log that and go on."""
         try:
             self.apart = (open_own(port),)
         except OSError as error:
             log.error("worker port not opened", port=port, reason=error.strerror)  # noqa: TRY400 - it says all
 
     def ready(self, grace: float) -> None:
-        """Tell the parent that this worker serves."""
+        """Report to the parent that this worker serves."""
         self._tell(Report("ready", grace))
 
     def leaving(self, grace: float) -> None:
-        """Tell the parent that this worker has begun to leave, and how long it may take; listen no more."""
+        """Report that this worker is leaving and how long that may take, and close its listening sockets."""
         self._tell(Report("leaving", grace))
         for each in (*self.own, *self.neighbours, *self.apart):
             each.close()
 
     async def beat(self, awaits_store: Callable[[], bool]) -> Never:
-        """Report every :data:`BEAT` seconds that the event loop goes round, until cancelled."""
+        """Report every :data:`BEAT` seconds that the event loop responds, until cancelled."""
         while True:
             self._tell(Report("waiting" if awaits_store() else "alive"))
             await trio.sleep(BEAT)
 
     def _tell(self, report: Report) -> None:
-        """Write one report. It is shorter than ``PIPE_BUF``, so that it is written whole or not at all."""
+        """Write one report. It is shorter than ``PIPE_BUF``, so the write is atomic."""
         try:
             os.write(self._report, msgspec.json.encode(report) + b"\n")
         except BrokenPipeError:
             log.warning(
                 "parent process ended", report=report.state
-            )  # the watch on the input ends this worker
+            )  # the thread that reads standard input stops this worker
         except BlockingIOError:
             log.warning(
                 "parent process does not read", report=report.state
-            )  # it is stopped, and judges nobody
+            )  # the parent is suspended, and ends no worker meanwhile
 
     def watch(
         self,
@@ -142,10 +142,10 @@ class Lifeline:
         grace: Callable[[], float],
         on_served: Callable[[], None] = lambda: None,
     ) -> None:
-        """From now on, stop in order when the parent is gone; end at once where that does not help.
+        """From now on, call ``stop`` when the parent has ended, and exit if that takes too long.
 
-        ``on_served`` is called when the parent says that another worker serves. Call this in the event loop's
-        thread; ``stop`` and ``on_served`` are called there.
+        ``on_served`` is called when the parent reports that another worker serves. Call this in the thread of
+        the event loop; ``stop`` and ``on_served`` are called there.
         """
         token = trio.lowlevel.current_trio_token()
 
@@ -163,7 +163,7 @@ class Lifeline:
 
 
 def _adopt(number: int) -> socket.socket:
-    """Return the socket of a descriptor; not blocking, which is a state that all its holders share."""
+    """Return the socket of a descriptor; non-blocking, which all processes that share it see."""
     adopted = socket.socket(fileno=number)
     adopted.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     return adopted
