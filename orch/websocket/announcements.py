@@ -56,8 +56,7 @@ class Announcements:
         self._is_degraded = False
         survey.register(_ANNOUNCE, self._announced)
         survey.register(_CLOSE, self._closed)
-        if sessions.cluster is not None:
-            sessions.cluster.on_state = self.store_changed
+        sessions.cluster.on_state = self.store_changed
 
     async def announce_everywhere(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of every worker; name those that did not answer."""

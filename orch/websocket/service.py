@@ -154,7 +154,7 @@ class HubService:
             self._quota_enforcer.boundary,
             self._presence.boundary,
             self.cluster_connections.boundary,
-            *(() if self._sessions.cluster is None else (self._sessions.cluster.boundary,)),
+            *self._sessions.cluster.boundaries,
         )
         self._handlers = Handlers(
             sessions=self._sessions,
@@ -193,8 +193,8 @@ class HubService:
                 await nursery.start(self._sweeper.run)
                 await nursery.start(self._quota_enforcer.run)
                 await nursery.start(self.cluster_connections.run)
-                if self._sessions.cluster is not None:
-                    await nursery.start(self._sessions.cluster.run)
+                await nursery.start(self._sessions.cluster.run)
+                if self._sessions.cluster.is_shared:
                     await nursery.start(self._sweeper.keep)
                 nursery.start_soon(self._beat)
                 self._is_running = True

@@ -9,7 +9,7 @@ from orch.protocol.identifiers import new_token
 from orch.protocol.messages import Role
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.participants.member import Member
-from orch.websocket.participants.presence_changes import CHANGES_TOLD
+from orch.websocket.participants.presence_changes import CHANGES_LISTED
 from orch.websocket.participants.roster import PARTICIPANTS_LISTED
 from orch.websocket.sessions.session import PARTICIPANTS_IN_LISTS, Session
 from tests.fakes.hub import Hub, running_hub
@@ -106,10 +106,10 @@ async def test_a_crowd_that_comes_at_once_is_told_of_in_bounds(tmp_path: Path) -
         told = [frame for listener in listeners for frame in listener.frames]
         # A first time when the first have come, a second time when all have.
         assert len(told) <= 3 * len(listeners)
-        assert max(frame.size for frame in told) < SOMEONE * (PARTICIPANTS_LISTED + CHANGES_TOLD) + REST
+        assert max(frame.size for frame in told) < SOMEONE * (PARTICIPANTS_LISTED + CHANGES_LISTED) + REST
         last = [message for message in await ann.settle() if message["type"] == "presence"][-1]
         assert last["participant_count"] == session.participant_count == 2_001
-        assert len(last["changes"]) <= CHANGES_TOLD
+        assert len(last["changes"]) <= CHANGES_LISTED
 
 
 async def test_coming_and_going_without_end_is_told_at_a_bounded_rate(tmp_path: Path) -> None:

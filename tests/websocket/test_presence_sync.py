@@ -53,8 +53,8 @@ class Worker:
         self.presence = PresencePublisher(wall=lambda: 0.0)
         self.neighbours = PresenceSync(
             name,
-            tell=lambda session_id, told: wire.tell(self, session_id, told),
-            ask=lambda session_id, worker: wire.ask(self, session_id, worker),
+            publish=lambda session_id, told: wire.tell(self, session_id, told),
+            request=lambda session_id, worker: wire.ask(self, session_id, worker),
             cache=self.cache,
             presence=self.presence,
         )
@@ -73,7 +73,7 @@ class Worker:
             self.client, new_token(name), name=called, role="participant", languages=(), limit=1000
         )
         self.session.add(member)
-        self.presence.note(self.session, member, "joined")
+        self.presence.announce(self.session, member, "joined")
         return member
 
     def go(self, name: str, *, left: bool = False) -> None:
@@ -81,7 +81,7 @@ class Worker:
         member = self.session.member(name)
         assert member is not None
         self.session.remove(member)
-        self.presence.note(self.session, member, "left" if left else "silent")
+        self.presence.announce(self.session, member, "left" if left else "silent")
 
     @property
     def sees(self) -> set[str]:
@@ -106,7 +106,7 @@ class Wire:
         for worker in self.workers:
             session = worker.cache.get(session_id)
             if worker is not teller and session is not None and not self.is_cut:
-                worker.neighbours.hear(session, told)
+                worker.neighbours.apply(session, told)
 
     def ask(self, teller: Worker, session_id: str, name: str) -> None:
         """Ask all others."""
@@ -114,7 +114,7 @@ class Wire:
         for worker in self.workers:
             session = worker.cache.get(session_id)
             if worker is not teller and session is not None and not self.is_cut:
-                worker.neighbours.answer(session, name)
+                worker.neighbours.reply(session, name)
 
 
 def together(size: int, play: Callable[[Wire, list[Worker]], Awaitable[None]]) -> None:
@@ -299,11 +299,11 @@ def test_who_went_while_nothing_could_be_heard_is_gone_afterwards() -> None:
         wire.is_cut = False
         a.client.changes.clear()
         for worker in workers:
-            worker.neighbours.begin_anew()
+            worker.neighbours.resynchronise()
         await settle()
         for _ in range(3):
-            a.neighbours.call(frozenset({"w1"}))
-            b.neighbours.call(frozenset({"w0"}))
+            a.neighbours.check_workers(frozenset({"w1"}))
+            b.neighbours.check_workers(frozenset({"w0"}))
             await settle()
         assert a.sees == b.sees == {"ann", "amy"}
         assert set(a.client.changes) == {("bob", "silent")}
@@ -319,12 +319,12 @@ def test_a_worker_that_twice_gives_no_answer_is_gone_with_those_who_were_there()
         a.come("ann")
         b.come("bob")
         await settle()
-        a.neighbours.call(frozenset())
+        a.neighbours.check_workers(frozenset())
         assert a.sees == {"ann", "bob"}
-        a.neighbours.call(frozenset({"w1"}))
-        a.neighbours.call(frozenset())
+        a.neighbours.check_workers(frozenset({"w1"}))
+        a.neighbours.check_workers(frozenset())
         assert a.sees == {"ann", "bob"}
-        a.neighbours.call(frozenset())
+        a.neighbours.check_workers(frozenset())
         assert a.sees == {"ann"}
         assert "0 sessions" in repr(a.neighbours)
         # It was only slow: what it tells next cannot be understood, and so is asked for.
@@ -343,16 +343,16 @@ def test_a_session_that_has_left_memory_leaves_nothing() -> None:
         a.come("ann")
         b.come("bob")
         await settle()
-        a.neighbours.begin_anew()
+        a.neighbours.resynchronise()
         a.go("ann")
         a.cache.remove(["s"])
-        a.neighbours.let_go("s")
+        a.neighbours.drop("s")
         wire.told.clear()
         await settle()
         assert not any(told.startswith(b'["w0"') for told in wire.told)
         wire.told.clear()
-        a.neighbours.call(frozenset({"w1"}))
-        assert repr(a.neighbours) == "<PresenceSync of w0, 0 sessions, 0 untold>"
+        a.neighbours.check_workers(frozenset({"w1"}))
+        assert repr(a.neighbours) == "<PresenceSync of w0, 0 sessions, 0 pending>"
         a.load()
         member = a.come("amy")
         a.cache.remove(["s"])

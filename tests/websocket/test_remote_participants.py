@@ -26,13 +26,13 @@ def someone(name: str, called: str = "Ann") -> Participant:
 
 
 def whole(worker: str, *names: str, number: int = 1) -> PresenceDelta:
-    (told,) = deltas(worker, number, [someone(name) for name in names], [], is_whole=True)
+    (told,) = deltas(worker, number, [someone(name) for name in names], [], is_full=True)
     return told
 
 
 def change(worker: str, number: int, here: str = "", gone: str = "", how: str = "silent") -> PresenceDelta:
     going = [Departure(name, "left" if how == "left" else "silent") for name in gone]
-    (told,) = deltas(worker, number, [someone(name) for name in here], going, is_whole=False)
+    (told,) = deltas(worker, number, [someone(name) for name in here], going, is_full=False)
     return told
 
 
@@ -44,12 +44,12 @@ def seen(found: tuple[tuple[Participant, str | None], ...] | None) -> list[tuple
 def test_a_worker_tells_everyone_once_and_then_what_changes() -> None:
     """Someone who comes is told of alone."""
     others = RemoteParticipants()
-    assert seen(others.hear(whole("w", "a", "b"))) == [("a", "joined"), ("b", "joined")]
-    assert seen(others.hear(change("w", 2, here="c", gone="a"))) == [("c", "joined"), ("a", "silent")]
-    assert seen(others.hear(change("w", 3, gone="b", how="left"))) == [("b", "left")]
+    assert seen(others.apply(whole("w", "a", "b"))) == [("a", "joined"), ("b", "joined")]
+    assert seen(others.apply(change("w", 2, here="c", gone="a"))) == [("c", "joined"), ("a", "silent")]
+    assert seen(others.apply(change("w", 3, gone="b", how="left"))) == [("b", "left")]
     assert repr(others) == "<RemoteParticipants: 1 on w>"
     assert others.get("c") == someone("c")
-    assert seen(others.hear(change("w", 4, gone="c"))) == [("c", "silent")]
+    assert seen(others.apply(change("w", 4, gone="c"))) == [("c", "silent")]
     assert others.workers == frozenset()
     assert repr(others) == "<RemoteParticipants: none>"
 
@@ -57,44 +57,44 @@ def test_a_worker_tells_everyone_once_and_then_what_changes() -> None:
 def test_telling_everyone_again_changes_nothing() -> None:
     """Whoever asks who is there makes no news for those who know."""
     others = RemoteParticipants()
-    others.hear(whole("w", "a", "b"))
-    assert seen(others.hear(whole("w", "a", "b", number=7))) == []
-    assert seen(others.hear(whole("w", "b", number=8))) == [("a", "silent")]
-    told = PresenceDelta("w", 9, begins=False, ends=False, here=(someone("b", "Bob"),))
-    assert seen(others.hear(told)) == [("b", None)]
+    others.apply(whole("w", "a", "b"))
+    assert seen(others.apply(whole("w", "a", "b", number=7))) == []
+    assert seen(others.apply(whole("w", "b", number=8))) == [("a", "silent")]
+    told = PresenceDelta("w", 9, snapshot_begins=False, snapshot_ends=False, present=(someone("b", "Bob"),))
+    assert seen(others.apply(told)) == [("b", None)]
 
 
 def test_what_was_missed_is_noticed() -> None:
     """A gap in the numbers, or a worker that nothing is known of, is asked for; nothing is made up."""
     others = RemoteParticipants()
-    assert others.hear(change("w", 2, here="a")) is None
-    others.hear(whole("w", "a"))
-    assert others.hear(change("w", 3, here="b")) is None
+    assert others.apply(change("w", 2, here="a")) is None
+    others.apply(whole("w", "a"))
+    assert others.apply(change("w", 3, here="b")) is None
     assert others.get("b") is None
-    assert seen(others.hear(change("w", 2, here="b"))) == [("b", "joined")]
+    assert seen(others.apply(change("w", 2, here="b"))) == [("b", "joined")]
 
 
 def test_who_is_on_two_workers_is_there_once() -> None:
     """Someone who has come over, while the old worker has not noticed: neither news nor gone."""
     others = RemoteParticipants()
-    others.hear(whole("old", "a"))
-    assert seen(others.hear(whole("new", "a"))) == []
-    assert seen(others.hear(change("old", 2, gone="a"))) == []
+    others.apply(whole("old", "a"))
+    assert seen(others.apply(whole("new", "a"))) == []
+    assert seen(others.apply(change("old", 2, gone="a"))) == []
     assert others.get("a") == someone("a")
-    others.hear(whole("old", "b"))
-    told = PresenceDelta("new", 2, begins=False, ends=False, here=(someone("b", "Bob"),))
-    assert seen(others.hear(told)) == [("b", None)]
-    assert seen(others.hear(change("new", 3, gone="b"))) == [("b", None)]
+    others.apply(whole("old", "b"))
+    told = PresenceDelta("new", 2, snapshot_begins=False, snapshot_ends=False, present=(someone("b", "Bob"),))
+    assert seen(others.apply(told)) == [("b", None)]
+    assert seen(others.apply(change("new", 3, gone="b"))) == [("b", None)]
     assert others.get("b") == someone("b")
 
 
 def test_a_worker_that_is_gone_takes_its_own_with_it() -> None:
     """Those who are on another as well stay."""
     others = RemoteParticipants()
-    others.hear(whole("w", "a", "b"))
-    others.hear(whole("x", "b"))
-    assert seen(others.forget("w")) == [("a", "silent")]
-    assert seen(others.forget("w")) == []
+    others.apply(whole("w", "a", "b"))
+    others.apply(whole("x", "b"))
+    assert seen(others.drop_worker("w")) == [("a", "silent")]
+    assert seen(others.drop_worker("w")) == []
     assert others.workers == {"x"}
 
 
@@ -115,15 +115,17 @@ def test_no_message_between_workers_grows_with_the_crowd(here: int, gone: int, m
         5,
         [someone(f"h{number}") for number in range(here)],
         [Departure(f"g{number}", "left") for number in range(gone)],
-        is_whole=True,
+        is_full=True,
     )
     assert len(told) == messages
-    assert all(len(each.here) <= DELTA_PARTICIPANTS and len(each.gone) <= DELTA_PARTICIPANTS for each in told)
-    assert sum(len(each.here) for each in told) == here
-    assert sum(len(each.gone) for each in told) == gone
+    assert all(
+        len(each.present) <= DELTA_PARTICIPANTS and len(each.departed) <= DELTA_PARTICIPANTS for each in told
+    )
+    assert sum(len(each.present) for each in told) == here
+    assert sum(len(each.departed) for each in told) == gone
     assert all(two.number == one.number + 1 for one, two in pairwise(told))
-    assert [each.begins for each in told] == [True] + [False] * (messages - 1)
-    assert [each.ends for each in told] == [False] * (messages - 1) + [True]
+    assert [each.snapshot_begins for each in told] == [True] + [False] * (messages - 1)
+    assert [each.snapshot_ends for each in told] == [False] * (messages - 1) + [True]
 
 
 @given(
@@ -147,7 +149,7 @@ def test_whoever_listens_ends_up_knowing_who_is_there(
     known: set[str] = set()
 
     def hear(told: PresenceDelta) -> bool:
-        found = others.hear(told)
+        found = others.apply(told)
         for participant, what in found or ():
             name = participant.participant_id
             assert (name in known) == (what != "joined")
@@ -164,7 +166,7 @@ def test_whoever_listens_ends_up_knowing_who_is_there(
             numbers[worker] + 1,
             [someone(name) for name in sorted(now if is_whole else now - before)],
             [Departure(name, "silent") for name in sorted(before - now)],
-            is_whole=is_whole,
+            is_full=is_whole,
         )
         numbers[worker] = told[-1].number if now else 0
         heard = [True] if is_lost else [hear(each) for each in told]
@@ -231,10 +233,10 @@ def test_a_session_counts_everyone_once(steps: list[tuple[str, str]]) -> None:
                 assert session.remove(here.pop(name))
         elif what == "forget":
             there.pop(name, None)
-            found = seen(session.forget(name))
+            found = seen(session.drop_worker(name))
         else:
             there[what] = set(name)
-            found = seen(session.hear(whole(what, *sorted(set(name)))))
+            found = seen(session.apply(whole(what, *sorted(set(name)))))
         everyone = set(here).union(*there.values())
         for one, change in found:
             before.add(one) if change == "joined" else before.discard(one)
@@ -247,5 +249,5 @@ def test_a_session_counts_everyone_once(steps: list[tuple[str, str]]) -> None:
         assert session.count == len(here)
         assert session.workers == {worker for worker, names in there.items() if names}
         for one in "abcd":
-            assert session.is_elsewhere(one) == any(one in names for names in there.values())
+            assert session.is_remote(one) == any(one in names for names in there.values())
         assert session.is_idle == (not here)

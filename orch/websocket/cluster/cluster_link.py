@@ -1,7 +1,7 @@
-"""What is said in sessions here and heard on other workers, and the other way round.
+"""Messages and participants of sessions, exchanged with the other workers through the store.
 
-What is kept reaches every worker through the store. What passes is told through it too: captions that will be
-revised, and who is in a session (:class:`PresenceSync`).
+Stored messages reach every worker as they are appended. This sends what is not stored: interim captions, and
+changes of a session's participants (:class:`PresenceSync`).
 """
 
 from collections.abc import Callable
@@ -30,19 +30,21 @@ _objects: Final = msgspec.json.Decoder(_Object)
 _log = structlog.get_logger("websocket")
 
 SURVEY_WITHIN: Final = 0.5
-"""Seconds that whoever comes first waits for the other workers to send who is in the session there."""
+"""Seconds that the first client to join waits for the other workers to send their participants."""
 
-_PASSING: Final = b"m"
-_LASTING: Final = b"M"
-_PRESENT: Final = b"p"
-_WHO: Final = b"?"
+_TRANSIENT: Final = b"m"
+_DURABLE: Final = b"M"
+_PARTICIPANTS: Final = b"p"
+_SURVEY: Final = b"?"
 
 
 class ClusterLink:
     """The same sessions on other workers.
 
-    It keeps no state of its own but ``not_understood``, how many messages were not of the form that ours are.
+    It keeps no state of its own but ``invalid``, how many messages were malformed.
     """
+
+    is_shared = True
 
     def __init__(
         self, store: ClusterStore, survey: Survey, *, cache: SessionCache, presence: PresencePublisher
@@ -51,41 +53,41 @@ class ClusterLink:
         self._cache = cache
         self._presence_sync = PresenceSync(
             survey.me.name,
-            tell=lambda session_id, told: store.tell(session_id, _PRESENT + told),
-            ask=lambda session_id, worker: store.tell(session_id, _WHO + worker.encode()),
+            publish=lambda session_id, delta: store.tell(session_id, _PARTICIPANTS + delta),
+            request=lambda session_id, worker: store.tell(session_id, _SURVEY + worker.encode()),
             cache=cache,
             presence=presence,
         )
         self.run = self._presence_sync.run
-        self.boundary = self._presence_sync.boundary
-        self.not_understood = 0
+        self.boundaries = (self._presence_sync.boundary,)
+        self.invalid = 0
         self.on_ended: Callable[[str], None] | None = None
         self.on_lost: Callable[[str], None] | None = None
         self.on_state: Callable[[bool], None] | None = None
-        store.on_told = self._heard
-        store.on_gone = self._gone
+        store.on_told = self._receive
+        store.on_gone = self._ended
         store.on_lost = self._lost
-        store.on_state = self._changed
+        store.on_state = self._state_changed
         self._is_steady = isinstance(store, SteadyStore)
         if isinstance(store, SteadyStore):
-            store.on_steady = self._announce
+            store.on_steady = self._report_state
         store.is_unused = self._is_unused
-        survey.on_heartbeat = self._presence_sync.call
+        survey.on_heartbeat = self._presence_sync.check_workers
 
     async def load(self, session_id: str) -> SessionRecord | None:
-        """Return a session and have what follows told of, or None."""
+        """Load a session and follow it; None if it does not exist."""
         return await self._store.watch(session_id)
 
     def begin(self, session_id: str) -> None:
-        """Note that a session has come into memory, and that it is not known who is in it elsewhere."""
+        """Note that a session was loaded and that its participants on other workers are not known yet."""
         self._presence_sync.survey.begin(session_id, trio.current_time())
 
-    def is_known(self, session_id: str) -> bool:
-        """Whether it is known who is in a session in memory on other workers."""
-        return self._presence_sync.survey.is_known(session_id, trio.current_time())
+    def is_known(self, session_id: str, *, is_cached: bool = True) -> bool:
+        """Return whether a session's participants on all workers are known."""
+        return is_cached and self._presence_sync.survey.is_known(session_id, trio.current_time())
 
     async def learn(self, session_id: str) -> None:
-        """Return when every worker that follows a session has sent who is in it there, or soon after.
+        """Wait until every worker that follows a session has sent its participants, or :data:`SURVEY_WITHIN`.
 
         The first caller sends the request.
         """
@@ -93,65 +95,69 @@ class ClusterLink:
         with trio.move_on_after(SURVEY_WITHIN):
             if survey.is_to_be_sent(session_id):
                 try:
-                    survey.sent(session_id, await self._store.survey(session_id, _WHO))
+                    survey.sent(session_id, await self._store.survey(session_id, _SURVEY))
                 except ProblemError:
-                    survey.not_sent(session_id)  # whoever comes next asks
+                    survey.not_sent(session_id)  # the next client to join sends it again
                     return
             await survey.wait(session_id)
 
     async def reach(self, session_id: str, offset: int) -> None:
-        """Return once everything up to ``offset`` was told of here, or it is sure that there is no such."""
+        """Wait until all messages up to ``offset`` have arrived, or it is certain that there are none."""
         await self._store.reach(session_id, offset)
 
-    def tell(self, session_id: str, said: Frame) -> None:
-        """Say a frame that is not kept to those in the session on other workers."""
-        self._store.tell(session_id, (_LASTING if said.is_lasting else _PASSING) + said.data)
+    def publish(self, session_id: str, frame: Frame) -> None:
+        """Send a frame that is not stored to the members of a session on other workers."""
+        self._store.tell(session_id, (_DURABLE if frame.is_lasting else _TRANSIENT) + frame.data)
 
-    # What the store tells.
+    def idle_since(self, before: float) -> float:
+        """Return ``before``: only the store knows whether a session is in use on another worker."""
+        return before
 
-    def _heard(self, session_id: str, payload: bytes) -> None:
+    # Events of the store.
+
+    def _receive(self, session_id: str, payload: bytes) -> None:
         kind, rest = payload[:1], payload[1:]
         session = self._cache.peek(session_id)
         if session is None:
-            if kind == _WHO:
-                self._presence_sync.answer_nobody(session_id)
+            if kind == _SURVEY:
+                self._presence_sync.reply_empty(session_id)
             return
         try:
-            if kind in (_PASSING, _LASTING):
+            if kind in (_TRANSIENT, _DURABLE):
                 _require_object(rest)
-                session.deliver(Frame(rest, is_lasting=kind == _LASTING))
-            elif kind == _PRESENT:
-                self._presence_sync.hear(session, rest)
-            elif kind == _WHO:
-                self._presence_sync.answer(session, rest.decode())
+                session.deliver(Frame(rest, is_lasting=kind == _DURABLE))
+            elif kind == _PARTICIPANTS:
+                self._presence_sync.apply(session, rest)
+            elif kind == _SURVEY:
+                self._presence_sync.reply(session, rest.decode())
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            # Anyone who can speak to the server can say anything there.
-            self.not_understood += 1
+            # Anyone with access to the Redis server can publish there.
+            self.invalid += 1
             _log.debug("message of another worker invalid", session=session_id, reason=str(error)[:200])
 
-    def _gone(self, session_id: str) -> None:
-        self._presence_sync.let_go(session_id)
+    def _ended(self, session_id: str) -> None:
+        self._presence_sync.drop(session_id)
         if self.on_ended is not None:
             self.on_ended(session_id)
 
     def _lost(self, session_id: str) -> None:
-        self._presence_sync.let_go(session_id)
+        self._presence_sync.drop(session_id)
         if self.on_lost is not None:
             self.on_lost(session_id)
 
     def _is_unused(self, session_id: str) -> bool:
         is_unused = self._cache.let_go(session_id)
         if is_unused:
-            self._presence_sync.let_go(session_id)
+            self._presence_sync.drop(session_id)
         return is_unused
 
-    def _changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
+    def _state_changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
         if not self._is_steady:
-            self._announce(is_open)
+            self._report_state(is_open)
         if is_open:
-            self._presence_sync.begin_anew()
+            self._presence_sync.resynchronise()
 
-    def _announce(self, is_open: bool) -> None:  # noqa: FBT001 - the same
+    def _report_state(self, is_open: bool) -> None:  # noqa: FBT001 - the same
         if self.on_state is not None:
             self.on_state(is_open)
 

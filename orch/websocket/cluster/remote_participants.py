@@ -1,8 +1,8 @@
-"""Who is in one session on other workers, as each of those tells it. Pure.
+"""The participants of one session on other workers, by the deltas that each of those publishes. Pure.
 
-Every worker tells who is in the session *there*: first all of them, from then on what changes. What is told
-is numbered, so that whoever missed some of it notices and asks for all of them again. All of them may be told
-in several parts, each of a bounded size: who was there before and is in none of them has gone.
+Each worker publishes the participants connected *there*: first a snapshot of all, then the changes. Deltas
+are numbered, so that a receiver that missed one notices and requests a snapshot. A snapshot may come in
+several deltas of bounded size: participants of the previous one that it does not confirm have left.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,49 +12,49 @@ from msgspec import Struct
 
 from orch.protocol.messages import Change, Participant
 
-#: So many participants are told of in one message between workers.
+#: Participants in one delta, at most.
 DELTA_PARTICIPANTS: Final = 500
 
 
 class Departure(Struct, frozen=True, array_like=True):
-    """Someone who is there no more, and how: ``left`` or ``silent``."""
+    """A participant who is no longer there, and why: ``left`` or ``silent``."""
 
     participant_id: str
     change: Change
 
 
 class PresenceDelta(Struct, frozen=True, array_like=True):
-    """What one worker tells: who has come or looks different, and who has gone.
+    """Changes on one worker: participants who joined or changed, and those who departed.
 
-    ``number``: one higher each time. ``begins``: all who are there follow, in this message and those after
-    it, up to the one that ``ends`` it.
+    ``number``: one higher each time. ``snapshot_begins``: all participants follow, in this delta and those
+    after it, up to the one in which ``snapshot_ends``.
     """
 
     worker: str
     number: int
-    begins: bool
-    ends: bool
-    here: tuple[Participant, ...]
-    gone: tuple[Departure, ...] = ()
+    snapshot_begins: bool
+    snapshot_ends: bool
+    present: tuple[Participant, ...]
+    departed: tuple[Departure, ...] = ()
 
 
 ParticipantChange = tuple[Participant, Change | None]
-"""Someone as they were told of, and what has become of them; None: they look different."""
+"""A participant, and whether they joined, left or fell silent; None: their attributes changed."""
 
 
 class _Worker:
-    """``doubted``: who was there before, and has not been named since all of them began to be told."""
+    """``stale``: participants of the previous snapshot not yet confirmed by the current one."""
 
-    __slots__ = ("doubted", "here", "number")
+    __slots__ = ("here", "number", "stale")
 
     def __init__(self) -> None:
         self.number = 0
         self.here: dict[str, Participant] = {}
-        self.doubted: set[str] | None = None
+        self.stale: set[str] | None = None
 
 
 class RemoteParticipants:
-    """The mutable state: who is there by worker, and the number of what each told last."""
+    """The mutable state: the participants by worker, and the number of each worker's last delta."""
 
     __slots__ = ("_workers",)
 
@@ -67,45 +67,47 @@ class RemoteParticipants:
 
     @property
     def workers(self) -> frozenset[str]:
-        """Those on which someone is."""
+        """The workers with participants."""
         return frozenset(self._workers)
 
     def get(self, participant_id: str) -> Participant | None:
-        """Return someone who is on another worker, or None."""
+        """Return a participant on another worker, or None."""
         for worker in self._workers.values():
             if participant_id in worker.here:
                 return worker.here[participant_id]
         return None
 
-    def hear(self, told: PresenceDelta) -> tuple[ParticipantChange, ...] | None:
-        """Take in what a worker tells; return whom it changes, or None where something before was missed."""
-        worker = self._workers.get(told.worker)
-        if told.begins:
-            worker = self._workers.setdefault(told.worker, _Worker())
-            worker.doubted = set(worker.here)
-        elif worker is None or told.number != worker.number + 1:
+    def apply(self, delta: PresenceDelta) -> tuple[ParticipantChange, ...] | None:
+        """Apply a delta; return the participants it changes, or None if a delta before it was missed."""
+        worker = self._workers.get(delta.worker)
+        if delta.snapshot_begins:
+            worker = self._workers.setdefault(delta.worker, _Worker())
+            worker.stale = set(worker.here)
+        elif worker is None or delta.number != worker.number + 1:
             return None
-        worker.number = told.number
-        seen = [*self._come(worker, told.here), *self._go(worker, told.gone)]
-        if told.ends and worker.doubted is not None:
-            seen += self._go(worker, [Departure(name, "silent") for name in worker.doubted])
-            worker.doubted = None
-        if not worker.here and worker.doubted is None:
-            del self._workers[told.worker]
-        return tuple(seen)
+        worker.number = delta.number
+        changes = [*self._join(worker, delta.present), *self._depart(worker, delta.departed)]
+        if delta.snapshot_ends and worker.stale is not None:
+            changes += self._depart(worker, [Departure(name, "silent") for name in worker.stale])
+            worker.stale = None
+        if not worker.here and worker.stale is None:
+            del self._workers[delta.worker]
+        return tuple(changes)
 
-    def forget(self, worker: str) -> tuple[ParticipantChange, ...]:
-        """Take a worker for gone, with all who were there; return whom it changes."""
+    def drop_worker(self, worker: str) -> tuple[ParticipantChange, ...]:
+        """Drop a worker that is gone, with its participants; return those who changed."""
         lost = self._workers.pop(worker, None)
         return (
-            () if lost is None else tuple(self._go(lost, [Departure(name, "silent") for name in lost.here]))
+            ()
+            if lost is None
+            else tuple(self._depart(lost, [Departure(name, "silent") for name in lost.here]))
         )
 
-    def _come(self, worker: _Worker, here: Sequence[Participant]) -> Iterator[ParticipantChange]:
-        for participant in here:
+    def _join(self, worker: _Worker, present: Sequence[Participant]) -> Iterator[ParticipantChange]:
+        for participant in present:
             name = participant.participant_id
-            if worker.doubted is not None:
-                worker.doubted.discard(name)
+            if worker.stale is not None:
+                worker.stale.discard(name)
             known = self.get(name)
             worker.here[name] = participant
             if known is None:
@@ -113,36 +115,36 @@ class RemoteParticipants:
             elif known != participant:
                 yield participant, None
 
-    def _go(self, worker: _Worker, gone: Sequence[Departure]) -> Iterator[ParticipantChange]:
-        for each in gone:
+    def _depart(self, worker: _Worker, departed: Sequence[Departure]) -> Iterator[ParticipantChange]:
+        for each in departed:
             participant = worker.here.pop(each.participant_id, None)
-            if worker.doubted is not None:
-                worker.doubted.discard(each.participant_id)
+            if worker.stale is not None:
+                worker.stale.discard(each.participant_id)
             if participant is None:
                 continue
-            elsewhere = self.get(each.participant_id)
-            if elsewhere is None:
+            other = self.get(each.participant_id)
+            if other is None:
                 yield participant, each.change
-            elif elsewhere != participant:
-                yield elsewhere, None
+            elif other != participant:
+                yield other, None
 
 
 def deltas(
-    worker: str, number: int, here: Sequence[Participant], gone: Sequence[Departure], *, is_whole: bool
+    worker: str, number: int, present: Sequence[Participant], departed: Sequence[Departure], *, is_full: bool
 ) -> tuple[PresenceDelta, ...]:
-    """Return what tells of these, in parts that are numbered from ``number`` on.
+    """Return these changes as deltas of bounded size, numbered from ``number`` on.
 
-    ``is_whole``: nobody but ``here`` is there.
+    ``is_full``: a snapshot: nobody but ``present`` is there.
     """
-    count = max(1, -(-max(len(here), len(gone)) // DELTA_PARTICIPANTS))
+    count = max(1, -(-max(len(present), len(departed)) // DELTA_PARTICIPANTS))
     return tuple(
         PresenceDelta(
             worker,
             number + place,
-            begins=is_whole and place == 0,
-            ends=is_whole and place == count - 1,
-            here=tuple(here[place * DELTA_PARTICIPANTS : (place + 1) * DELTA_PARTICIPANTS]),
-            gone=tuple(gone[place * DELTA_PARTICIPANTS : (place + 1) * DELTA_PARTICIPANTS]),
+            snapshot_begins=is_full and place == 0,
+            snapshot_ends=is_full and place == count - 1,
+            present=tuple(present[place * DELTA_PARTICIPANTS : (place + 1) * DELTA_PARTICIPANTS]),
+            departed=tuple(departed[place * DELTA_PARTICIPANTS : (place + 1) * DELTA_PARTICIPANTS]),
         )
         for place in range(count)
     )

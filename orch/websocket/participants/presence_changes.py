@@ -1,21 +1,21 @@
-"""Who has come, left or gone silent since a session was last told. Pure."""
+"""Participants who joined, left or fell silent since a session's last ``presence``. Pure."""
 
 from collections.abc import Container
 from typing import Final
 
 from orch.protocol.messages import Change, Participant, PresenceChange
 
-#: So many changes are named at a time; of a crowd that comes at once, how many are there says enough.
-CHANGES_TOLD: Final = 50
+#: Changes in one message, at most; when a crowd joins at once, the count says enough.
+CHANGES_LISTED: Final = 50
 
 
 class PresenceChanges:
-    """One session's changes since it was last told.
+    """One session's changes since its last ``presence``.
 
-    Who comes and goes, or goes and comes, in between has not changed anything that others have seen. The
-    mutable state is one change a participant.
+    A participant who joins and leaves in between, or leaves and joins, is no change. The mutable state is one
+    change per participant.
 
-    Overflow rule: beyond :data:`CHANGES_TOLD` the oldest are not named.
+    Overflow rule: beyond :data:`CHANGES_LISTED` the oldest are dropped.
     """
 
     __slots__ = ("_changes",)
@@ -26,8 +26,8 @@ class PresenceChanges:
     def __repr__(self) -> str:
         return f"<PresenceChanges of {len(self._changes)}>"
 
-    def note(self, participant: Participant, change: Change) -> None:
-        """Note that someone has come, left or gone silent."""
+    def add(self, participant: Participant, change: Change) -> None:
+        """Add that a participant has joined, left or fallen silent."""
         name = participant.participant_id
         before = self._changes.pop(name, None)
         if before is not None and (before.change == "joined") != (change == "joined"):
@@ -35,11 +35,11 @@ class PresenceChanges:
         self._changes[name] = PresenceChange(
             participant_id=name, name=participant.name, role=participant.role, change=change
         )
-        if len(self._changes) > CHANGES_TOLD:
+        if len(self._changes) > CHANGES_LISTED:
             del self._changes[next(iter(self._changes))]
 
-    def told(self, present: Container[str]) -> tuple[PresenceChange, ...]:
-        """Return the changes that hold, given who is in the session now."""
+    def current(self, present: Container[str]) -> tuple[PresenceChange, ...]:
+        """Return the changes that still hold, given the participants ``present`` now."""
         return tuple(
             change
             for change in self._changes.values()

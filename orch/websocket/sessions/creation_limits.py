@@ -110,7 +110,7 @@ class CreationLimits:
     def _unattended(self) -> float:
         """Return how long nobody has to have used a session for it to be sure that nobody is in it."""
         settings = self._sessions.settings
-        if self._sessions.cluster is None:
+        if not self._sessions.cluster.is_shared:
             return UNATTENDED
         # Other workers note only so often that someone is in it.
         return UNATTENDED + 2 * min(

@@ -85,7 +85,7 @@ class Sweeper:
         # Where others share the sessions, someone may be heard there: what all say is in the store.
         silent = (
             [session.session_id for session in occupied if self._is_silent(session, before)]
-            if sessions.cluster is None
+            if not sessions.cluster.is_shared
             else []
         )
         # What is in use says so in the store too: it is what a sweep after a restart goes by.

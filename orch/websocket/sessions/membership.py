@@ -163,7 +163,7 @@ class Membership:
         session = self._sessions.cache.peek(message.session_id)
         if session is not None:
             session.remove(member, for_good=True)
-            self._sessions.presence.note(session, member, "left")
+            self._sessions.presence.announce(session, member, "left")
         connection.members.pop(message.session_id, None)
         if message.end_if_empty and member.role == "owner" and session is not None and session.is_blank:
             await self._sessions.end([message.session_id])
@@ -265,7 +265,7 @@ class Membership:
         for session_id, member in connection.members.items():
             session = self._sessions.cache.peek(session_id)
             if session is not None and session.remove(member):
-                self._sessions.presence.note(session, member, "silent")
+                self._sessions.presence.announce(session, member, "silent")
         connection.members.clear()
 
     @contextmanager
@@ -346,16 +346,16 @@ class Membership:
         session.add(member)
         session.last_active = self._sessions.wall()
         connection.members[session.session_id] = member
-        if session.is_elsewhere(member.participant_id):
+        if session.is_remote(member.participant_id):
             # Who has come over from another worker was here all along.
             self._sessions.presence.refresh(session, member)
         else:
-            self._sessions.presence.note(session, member, "joined")
+            self._sessions.presence.announce(session, member, "joined")
 
     def _let_out(self, connection: Connection, session: Session, member: Member) -> None:
         session.remove(member)
         connection.members.pop(session.session_id, None)
-        self._sessions.presence.note(session, member, "silent")
+        self._sessions.presence.announce(session, member, "silent")
 
     def _move(self, session: Session, member: Member, connection: Connection) -> None:
         """Give a member that is in the session another connection: its old one is lost or left behind."""

@@ -64,7 +64,7 @@ class QuotaEnforcer:
             await trio.sleep(self._pause())
 
     def _pause(self) -> float:
-        if self._sessions.cluster is None:
+        if not self._sessions.cluster.is_shared:
             return LOOK_EVERY
         return max(LOOK_AT_SHARED, self._sessions.count / SESSIONS_A_SECOND)
 

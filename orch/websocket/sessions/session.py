@@ -125,8 +125,8 @@ class Session:
         if self._members is None:
             self._members = {}
         self._members[member.participant_id] = member
-        self._called().hold(member.participant_id, member.name)
-        self._seen().put(member)
+        self._all_names().hold(member.participant_id, member.name)
+        self._roster_of_all().put(member)
 
     def remove(self, member: Member, *, for_good: bool = False) -> bool:
         """Let a member go. False: it is not in the session. ``for_good``: others may have the name now."""
@@ -135,19 +135,19 @@ class Session:
         del self._members[member.participant_id]
         if not self._members:
             self._members = None
-        # Someone may be here and on a worker that has not noticed yet that they have come over.
-        elsewhere = None if self._remote is None else self._remote.get(member.participant_id)
-        if elsewhere is None:
-            self._unseen(member.participant_id, "left" if for_good else "silent")
+        # A participant who moved here may still be listed by the worker they left.
+        remote = None if self._remote is None else self._remote.get(member.participant_id)
+        if remote is None:
+            self._drop_from_roster(member.participant_id, "left" if for_good else "silent")
         else:
-            self._seen().put(elsewhere)
+            self._roster_of_all().put(remote)
         return True
 
     def refresh(self, member: Member) -> None:
         """Have a member who looks different seen so."""
         if self.member(member.participant_id) is member:
-            self._called().hold(member.participant_id, member.name)
-            self._seen().put(member)
+            self._all_names().hold(member.participant_id, member.name)
+            self._roster_of_all().put(member)
 
     def participants(self, also: str | None = None) -> tuple[Participant, ...]:
         """Return who is in it, on all workers, as others see them: the first of them, and ``also``."""
@@ -160,41 +160,41 @@ class Session:
         """The other workers on which someone is in it."""
         return frozenset() if self._remote is None else self._remote.workers
 
-    def is_elsewhere(self, participant_id: str) -> bool:
-        """Whether someone is in it on another worker."""
+    def is_remote(self, participant_id: str) -> bool:
+        """Return whether a participant is connected to another worker."""
         return self._remote is not None and self._remote.get(participant_id) is not None
 
-    def hear(self, told: PresenceDelta) -> tuple[ParticipantChange, ...] | None:
-        """Take in what another worker tells; return whom that changes, or None where something was missed."""
-        others = self._remote or RemoteParticipants()
-        seen = others.hear(told)
-        self._remote = others if others.workers else None
-        return None if seen is None else self._see(seen)
+    def apply(self, delta: PresenceDelta) -> tuple[ParticipantChange, ...] | None:
+        """Apply another worker's delta; return who changed, or None if a delta before it was missed."""
+        remote = self._remote or RemoteParticipants()
+        changes = remote.apply(delta)
+        self._remote = remote if remote.workers else None
+        return None if changes is None else self._apply_remote(changes)
 
-    def forget(self, worker: str) -> tuple[ParticipantChange, ...]:
-        """Take another worker for gone; return whom that changes."""
-        others = self._remote or RemoteParticipants()
-        seen = others.forget(worker)
-        self._remote = others if others.workers else None
-        return self._see(seen)
+    def drop_worker(self, worker: str) -> tuple[ParticipantChange, ...]:
+        """Drop the participants of a worker that is gone; return who changed."""
+        remote = self._remote or RemoteParticipants()
+        changes = remote.drop_worker(worker)
+        self._remote = remote if remote.workers else None
+        return self._apply_remote(changes)
 
-    def _see(self, seen: tuple[ParticipantChange, ...]) -> tuple[ParticipantChange, ...]:
-        """Show what has changed elsewhere, and return it, but for those who are here as well."""
-        seen = tuple(each for each in seen if self.member(each[0].participant_id) is None)
-        for participant, change in seen:
+    def _apply_remote(self, changes: tuple[ParticipantChange, ...]) -> tuple[ParticipantChange, ...]:
+        """Apply remote changes to the roster; return those about participants not connected here."""
+        changes = tuple(each for each in changes if self.member(each[0].participant_id) is None)
+        for participant, change in changes:
             if change in (None, "joined"):
-                self._called().hold(participant.participant_id, participant.name)
-                self._seen().put(participant)
+                self._all_names().hold(participant.participant_id, participant.name)
+                self._roster_of_all().put(participant)
             else:
-                self._unseen(participant.participant_id, change)
-        return seen
+                self._drop_from_roster(participant.participant_id, change)
+        return changes
 
-    def _seen(self) -> Roster:
+    def _roster_of_all(self) -> Roster:
         if self._roster is None:
             self._roster = Roster()
         return self._roster
 
-    def _unseen(self, participant_id: str, change: Change | None) -> None:
+    def _drop_from_roster(self, participant_id: str, change: Change | None) -> None:
         if self._names is not None and change == "silent":
             self._names.silence(participant_id)
         elif self._names is not None:
@@ -208,7 +208,7 @@ class Session:
 
     def take_name(self, participant_id: str, name: str) -> str:
         """Give someone a name that nobody else has in it, as near to ``name`` as may be, and return it."""
-        return self._called().take(participant_id, name)
+        return self._all_names().take(participant_id, name)
 
     def name_recording(self, recording_id: str, name: str) -> str:
         """Return a recording's name, as near to ``name`` as may be; no participant has it or is given it.
@@ -216,7 +216,7 @@ class Session:
         It is held as those of participants are whose connection was lost: the oldest of many are let go.
         """
         named = self.take_name(recording_id, name)
-        self._called().silence(recording_id)
+        self._all_names().silence(recording_id)
         return named
 
     def drop_name(self, participant_id: str) -> None:
@@ -224,7 +224,7 @@ class Session:
         if self._names is not None and participant_id not in self.present:
             self._names.release(participant_id)
 
-    def _called(self) -> Names:
+    def _all_names(self) -> Names:
         if self._names is None:
             self._names = Names()
         return self._names

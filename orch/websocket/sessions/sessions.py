@@ -33,6 +33,7 @@ from orch.stores.records import (
     Ticket,
 )
 from orch.websocket.cluster.cluster_link import ClusterLink
+from orch.websocket.cluster.worker_link import SingleWorker, WorkerLink
 from orch.websocket.connections.outbox import frame
 from orch.websocket.history.parts import HistoryPart, part
 from orch.websocket.participants.member import Member
@@ -120,11 +121,13 @@ class Sessions:
             for kind in Kind
         }
         store.on_appended = self._appended
-        self.cluster: ClusterLink | None = None
-        if isinstance(store, ClusterStore):
-            self.cluster = ClusterLink(store, survey, cache=self.cache, presence=presence)
-            self.cluster.on_ended = self._ended_by_another_worker
-            self.cluster.on_lost = self._lost
+        self.cluster: WorkerLink = (
+            ClusterLink(store, survey, cache=self.cache, presence=presence)
+            if isinstance(store, ClusterStore)
+            else SingleWorker(store)
+        )
+        self.cluster.on_ended = self._ended_by_another_worker
+        self.cluster.on_lost = self._lost
 
     @property
     def settings(self) -> Settings:
@@ -158,7 +161,7 @@ class Sessions:
         session = self.cache.get(session_id) or await self._load(session_id)
         session.pins += 1
         try:
-            if self.cluster is not None and not self.cluster.is_known(session_id):
+            if not self.cluster.is_known(session_id):
                 await self.cluster.learn(session_id)
                 if session.has_ended:
                     raise _unknown(session_id)
@@ -207,7 +210,7 @@ class Sessions:
             raise ProblemError("session_exists", f"A session called {record.session_id} already exists.")
         self.count += 1
         self.storage.wrote(len(encoded))
-        if self.cluster is None:
+        if not self.cluster.is_shared:
             return self.cache.add(Session(record)), member
         # What is in memory is watched, and only what someone is in need be.
         return Session(record) if member is None else await self._load(record.session_id, is_new=True), member
@@ -233,9 +236,9 @@ class Sessions:
         """
         self._deletions += 1
         self._expiring |= set(session_ids)
-        expired: Sequence[str] = session_ids if self.cluster is None else ()
+        idle_since = self.cluster.idle_since(before)
+        expired: Sequence[str] = session_ids if idle_since is None else ()
         try:
-            idle_since = None if self.cluster is None else before
             expired = await self.store.delete(session_ids, idle_since=idle_since)
         finally:
             self._expiring -= set(session_ids)
@@ -285,17 +288,16 @@ class Sessions:
         """
         session = self.cache.get(session_id)
         has_members = session is not None and session.count
-        if not has_members and self.cluster is None:
+        if not has_members and not self.cluster.is_shared:
             return
         said = frame(msgspec.structs.replace(message, timestamp=self.now_ms()), is_lasting=is_lasting)
         if session is not None:
             session.deliver(said)
-        if self.cluster is not None:
-            self.cluster.tell(session_id, said)
+        self.cluster.publish(session_id, said)
 
     async def reach(self, session: Session, offset: int) -> None:
         """Have a session here be as far as someone who comes from another worker says it is, if it is."""
-        if self.cluster is not None and offset > session.offset:
+        if offset > session.offset:
             await self.cluster.reach(session.session_id, offset)
 
     async def part(self, session_id: str, *, after: int, until: int, size: int) -> HistoryPart:
@@ -359,23 +361,20 @@ class Sessions:
 
     def _is_known(self, session: Session | SessionRecord) -> bool:
         # What is not in memory is not watched: others may be in it, where workers share the sessions.
-        if self.cluster is None:
-            return True
-        is_here = self.cache.peek(session.session_id) is session
-        return is_here and self.cluster.is_known(session.session_id)
+        is_cached = self.cache.peek(session.session_id) is session
+        return self.cluster.is_known(session.session_id, is_cached=is_cached)
 
     async def _load(self, session_id: str, *, is_new: bool = False) -> Session:
         while True:
             deletions = self._deletions
-            load = self.store.load if self.cluster is None else self.cluster.load
-            record = await load(session_id)
+            record = await self.cluster.load(session_id)
             known = self.cache.get(session_id)
             if known is not None:
                 return known
             if record is None:
                 raise _unknown(session_id)
             if deletions == self._deletions:
-                if self.cluster is not None and not is_new:
+                if not is_new:
                     self.cluster.begin(session_id)
                 return self.cache.add(Session(record))
 

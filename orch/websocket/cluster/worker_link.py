@@ -1,0 +1,102 @@
+"""The link to other workers, as sessions use it; and the one of a service of a single process."""
+
+from collections.abc import Callable
+from typing import Never, Protocol
+
+import trio
+
+from orch.stores.records import SessionRecord, SessionStore
+from orch.telemetry.boundaries import Boundary
+from orch.websocket.connections.outbox import Frame
+
+
+class WorkerLink(Protocol):
+    """The other workers that share the sessions. None of the callbacks may raise or wait."""
+
+    on_ended: Callable[[str], None] | None
+    """Called with a session that another worker has ended."""
+
+    on_lost: Callable[[str], None] | None
+    """Called with a session that the store has lost."""
+
+    on_state: Callable[[bool], None] | None
+    """Called when the store goes away (False) and when it is back."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be other workers."""
+
+    @property
+    def boundaries(self) -> tuple[Boundary, ...]:
+        """What counts its failures."""
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Publish changes of participants to the other workers until cancelled."""
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        """Load a session and follow it; None if it does not exist."""
+
+    def begin(self, session_id: str) -> None:
+        """Note that a session was loaded and that its participants on other workers are not known yet."""
+
+    def is_known(self, session_id: str, *, is_cached: bool = True) -> bool:
+        """Return whether a session's participants on all workers are known.
+
+        ``is_cached``: only a session in memory is followed.
+        """
+
+    async def learn(self, session_id: str) -> None:
+        """Wait until the other workers have sent a session's participants, or for a limited time."""
+
+    async def reach(self, session_id: str, offset: int) -> None:
+        """Wait until all messages up to ``offset`` have arrived, or it is certain that there are none."""
+
+    def publish(self, session_id: str, frame: Frame) -> None:
+        """Send a frame that is not stored to the members of a session on other workers."""
+
+    def idle_since(self, before: float) -> float | None:
+        """Return the time that the store compares sessions with when it expires them.
+
+        None: this worker knows best which sessions are idle, so that the store need not look.
+        """
+
+
+class SingleWorker:
+    """The link of a service of one process: there is nobody to send to, and everything is known here."""
+
+    is_shared = False
+    boundaries: tuple[Boundary, ...] = ()
+
+    def __init__(self, store: SessionStore) -> None:
+        self.load = store.load
+        self.on_ended: Callable[[str], None] | None = None
+        self.on_lost: Callable[[str], None] | None = None
+        self.on_state: Callable[[bool], None] | None = None
+
+    def __repr__(self) -> str:
+        return "<SingleWorker>"
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Do nothing until cancelled."""
+        task_status.started()
+        await trio.sleep_forever()
+
+    def begin(self, session_id: str) -> None:
+        """Do nothing: all participants are here."""
+
+    def is_known(self, session_id: str, *, is_cached: bool = True) -> bool:  # noqa: ARG002 - as WorkerLink has it
+        """Return True: all participants are here."""
+        return True
+
+    async def learn(self, session_id: str) -> None:
+        """Do nothing: all participants are here."""
+
+    async def reach(self, session_id: str, offset: int) -> None:
+        """Do nothing: this worker gives the offsets."""
+
+    def publish(self, session_id: str, frame: Frame) -> None:
+        """Do nothing: all members are here."""
+
+    def idle_since(self, before: float) -> None:  # noqa: ARG002 - as WorkerLink has it
+        """Return None: this worker knows best."""
+        return
