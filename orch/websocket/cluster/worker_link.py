@@ -68,7 +68,7 @@ class SingleWorker:
     boundaries: tuple[Boundary, ...] = ()
 
     def __init__(self, store: SessionStore) -> None:
-        self.load = store.load
+        self._store = store
         self.on_ended: Callable[[str], None] | None = None
         self.on_lost: Callable[[str], None] | None = None
         self.on_state: Callable[[bool], None] | None = None
@@ -80,6 +80,10 @@ class SingleWorker:
         """Do nothing until cancelled."""
         task_status.started()
         await trio.sleep_forever()
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        """Load a session; None if it does not exist."""
+        return await self._store.load(session_id)
 
     def begin(self, session_id: str) -> None:
         """Do nothing: all participants are here."""
