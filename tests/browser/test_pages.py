@@ -338,7 +338,7 @@ def test_what_is_bounded_in_all_is_shown_beside_its_limit(full: Running, page_at
     expect(page.locator("#sums tbody tr").filter(has_text="Microphones")).to_contain_text("has room")
     banner = page.locator("#problems .banner")
     expect(banner).to_have_count(1)
-    expect(banner).to_contain_text("the oldest sessions in which nobody is are ended")
+    expect(banner).to_contain_text("the oldest sessions without participants are ended")
 
 
 def test_one_connection_is_closed_after_one_question(page_at: PageAt, axe: str) -> None:
