@@ -35,7 +35,7 @@ async def test_unknown_sessions_are_said_to_be_unknown(engine: Engine) -> None:
         assert list(await store.delete(["s"])) == []
         await store.drop_participant("s", "p")
         await store.touch(["s"], 1.0)
-        with pytest.raises(ProblemError, match="no session s") as caught:
+        with pytest.raises(ProblemError, match="No session is called s") as caught:
             await append(store)
         assert caught.value.code == "unknown_session"
 
