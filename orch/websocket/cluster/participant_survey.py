@@ -1,6 +1,6 @@
-"""Who is in a session elsewhere, just after it has come into memory: what was asked and what is awaited.
+"""Requests for a session's participants on other workers, just after it was loaded, and the replies awaited.
 
-Every worker that follows the session answers, those with nobody in it too, so that it is known when all have.
+Every worker that follows the session replies, also with no participants, so that it is known when all have.
 """
 
 from typing import Final
@@ -8,14 +8,14 @@ from typing import Final
 import trio
 
 COMPLETE_AFTER: Final = 2.0
-"""Seconds after which a worker that has not answered is taken for one with nobody in the session.
+"""Seconds after which a worker that has not replied counts as having no participants.
 
-Anyone who can connect to the server can listen at a session's channel; such a listener never answers.
+Any client of the Redis server can subscribe to a session's channel; such a subscriber never replies.
 """
 
 
 class _Awaited:
-    """``expected``: how many workers are to answer; None: they were not asked yet."""
+    """``expected``: how many workers will reply; None: the request was not sent yet."""
 
     __slots__ = ("answered", "began", "done", "expected", "is_sent")
 
@@ -28,7 +28,7 @@ class _Awaited:
 
 
 class ParticipantSurvey:
-    """The mutable state is the sessions of which answers are awaited, those in memory at most."""
+    """The mutable state is the sessions whose replies are awaited, those in memory at most."""
 
     def __init__(self) -> None:
         self._awaited: dict[str, _Awaited] = {}
@@ -37,11 +37,11 @@ class ParticipantSurvey:
         return len(self._awaited)
 
     def begin(self, session_id: str, now: float) -> None:
-        """Note that a session has come into memory."""
+        """Note that a session was loaded."""
         self._awaited[session_id] = _Awaited(now)
 
     def is_known(self, session_id: str, now: float) -> bool:
-        """Whether all have answered, or have had their time to."""
+        """Return whether all workers have replied, or their time is over."""
         awaited = self._awaited.get(session_id)
         if awaited is not None and awaited.is_sent and now - awaited.began > COMPLETE_AFTER:
             self.drop(session_id)
@@ -49,7 +49,7 @@ class ParticipantSurvey:
         return awaited is None
 
     def is_to_be_sent(self, session_id: str) -> bool:
-        """Return True to the first caller, who is to ask."""
+        """Return True to the first caller, who sends the request."""
         awaited = self._awaited.get(session_id)
         if awaited is None or awaited.is_sent:
             return False
@@ -57,33 +57,33 @@ class ParticipantSurvey:
         return True
 
     def sent(self, session_id: str, expected: int) -> None:
-        """Note how many are to answer; some may have already."""
+        """Note how many workers will reply; some may have already."""
         awaited = self._awaited.get(session_id)
         if awaited is not None:
             awaited.expected = expected
             self._settle(session_id, awaited)
 
     def not_sent(self, session_id: str) -> None:
-        """Note that the others could not be asked."""
+        """Note that the request could not be sent."""
         awaited = self._awaited.get(session_id)
         if awaited is not None:
             awaited.is_sent = False
 
     def answered(self, session_id: str, worker: str) -> None:
-        """Note that a worker has sent who is in a session there."""
+        """Note that a worker has sent its participants."""
         awaited = self._awaited.get(session_id)
         if awaited is not None:
             awaited.answered.add(worker)
             self._settle(session_id, awaited)
 
     def drop(self, session_id: str) -> None:
-        """Await nothing more; whoever waits goes on."""
+        """Await nothing more, and wake the waiters."""
         awaited = self._awaited.pop(session_id, None)
         if awaited is not None:
             awaited.done.set()
 
     async def wait(self, session_id: str) -> None:
-        """Return when all have answered."""
+        """Wait until all workers have replied."""
         awaited = self._awaited.get(session_id)
         if awaited is not None:
             await awaited.done.wait()

@@ -10,11 +10,11 @@ from orch.websocket.sessions.session import Session
 class SessionCache:
     """The sessions in memory: those in use, and the last ``limit`` others.
 
-    Overflow rule: beyond ``limit``, sessions that are idle leave, those used longest ago first; they are in
-    the store. Those in use always stay: they are bounded by the connections.
+    Overflow rule: beyond ``limit``, idle sessions are evicted, least recently used first; they are in the
+    store. Sessions in use always stay: they are bounded by the connections.
     """
 
-    #: How many are looked at when one comes; those in use are moved to the young end on the way.
+    #: Sessions examined when one is added; those in use are moved to the most recently used end.
     _LOOKED_AT: Final = 16
 
     def __init__(self, limit: int) -> None:
@@ -28,22 +28,22 @@ class SessionCache:
         return iter(tuple(self._sessions.values()))
 
     def latest(self, limit: int) -> tuple[Session, ...]:
-        """Return the sessions that were asked for last, newest first."""
+        """Return the sessions used last, newest first."""
         return tuple(islice(reversed(self._sessions.values()), limit))
 
     def peek(self, session_id: str) -> Session | None:
-        """Return the session, if it is here, to be looked at: its place in the order stays."""
+        """Return a session if it is cached, without marking it as used."""
         return self._sessions.get(session_id)
 
     def get(self, session_id: str) -> Session | None:
-        """Return the session, if it is here, to be used: it is the last used one from now on."""
+        """Return a session if it is cached, and mark it as the last used."""
         session = self._sessions.pop(session_id, None)
         if session is not None:
             self._sessions[session_id] = session
         return session
 
     def let_go(self, session_id: str) -> bool:
-        """Let a session go that is idle; it is in the store. False: it is in use."""
+        """Evict a session if it is idle; it is in the store. False: it is in use."""
         session = self._sessions.get(session_id)
         if session is not None and not session.is_idle:
             return False
@@ -51,14 +51,14 @@ class SessionCache:
         return True
 
     def add(self, session: Session) -> Session:
-        """Take a session in; return the one that is here if it has come in the meantime."""
+        """Add a session; return the cached one if it was added in the meantime."""
         known = self._sessions.setdefault(session.session_id, session)
         if known is session and len(self._sessions) > self._limit:
             self._thin(session)
         return known
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Let sessions go that have ended."""
+        """Remove sessions that have ended."""
         for session_id in session_ids:
             session = self._sessions.pop(session_id, None)
             if session is not None:
