@@ -1,1 +1,1 @@
-"""Who may do what: one table, one pure decision, asked at three doors (HTTP, handshake, message)."""
+"""Permissions: one table and one pure decision, checked for HTTP requests, handshakes and messages."""

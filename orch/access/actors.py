@@ -1,4 +1,4 @@
-"""Who asks: decided from the connection itself, never from what the client says about itself. Pure.
+"""Identifies the actor of a request from its connection, never from the client's own claims. Pure.
 
 Operator rights without a token belong to *local* requests alone. A request is local where all of this holds:
 
@@ -29,7 +29,7 @@ Via = Literal["local", "token", "cookie", "none"]
 
 
 class Actor(Struct, frozen=True, gc=False):
-    """Who sends a request or holds a connection.
+    """The actor of a request or connection, with its rights.
 
     ``is_local``: it comes from this machine, whether or not a token is asked for. ``via``: what made it an
     operator. ``address``: the client's, for logs and limits; a proxy's own account of it where the proxy is
@@ -63,7 +63,7 @@ _REMEMBERED: Final = 512  # bytes of names, so that what is remembered stays sma
 
 
 def single(headers: Sequence[Header], wanted: bytes) -> str | None:
-    """Return a header's value where it is given exactly once; names are in lower case."""
+    """Return a header's value if it occurs exactly once; names are in lower case."""
     named = dict(headers)
     value = named.get(wanted)
     if value is None:
@@ -74,12 +74,12 @@ def single(headers: Sequence[Header], wanted: bytes) -> str | None:
 
 
 def host_of(headers: Sequence[Header]) -> str:
-    """Return the one ``Host`` of a request; empty where there is none, or several."""
+    """Return the ``Host`` of a request; empty if there is none, or several."""
     return single(headers, b"host") or ""
 
 
 def is_forwarded(headers: Sequence[Header], http_version: str = "1.1") -> bool:
-    """Return whether something between client and service shows in a request."""
+    """Return whether a request has traces of a proxy."""
     if http_version == "1.0":
         return True
     named = dict(headers)
@@ -96,12 +96,12 @@ def is_forwarded(headers: Sequence[Header], http_version: str = "1.1") -> bool:
 
 @lru_cache(maxsize=1024)
 def _are_added(names: bytes) -> bool:
-    """Remember the names of headers that a program sends with each of its requests."""
+    """Cache the header names that a program sends with each of its requests."""
     return _ADDED.search(names.replace(b"_", b"-")) is not None
 
 
 def is_bound_to_loopback(server: Sequence[Any] | None) -> bool:
-    """Return whether the address that was bound, ASGI's ``server``, is this machine's alone."""
+    """Return whether the bound address, ASGI's ``server``, is reachable only from this machine."""
     if not server:
         return False
     host, port = server[0], server[1]
@@ -109,7 +109,7 @@ def is_bound_to_loopback(server: Sequence[Any] | None) -> bool:
 
 
 def is_local(scope: Mapping[str, Any]) -> bool:
-    """Return whether a request comes from this machine and nobody passed it on."""
+    """Return whether a request comes from this machine directly, without a proxy."""
     server, client = scope.get("server"), scope.get("client")
     if not server:
         return False
@@ -121,7 +121,7 @@ def is_local(scope: Mapping[str, Any]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_local(peer: str | None, bound: str, port: int | None, host: str) -> bool:
-    """Return whether both ends and the host that is asked for are of this machine."""
+    """Return whether both ends of the connection and the requested host are this machine."""
     if port is None:  # a Unix socket
         return peer is None and is_loopback(host_name(host))
     return (
@@ -133,12 +133,12 @@ def _is_local(peer: str | None, bound: str, port: int | None, host: str) -> bool
 
 
 def is_local_name(name: str, bound: str | None) -> bool:
-    """Return whether a host's name is loopback's, or the bound address."""
+    """Return whether a host name is a loopback name or the bound address."""
     return bool(name) and (is_loopback(name) or (bound is not None and is_same_host(name, bound)))
 
 
 def may_serve(scope: Mapping[str, Any], *, allowed: Sequence[str], token: str, trusts_local: bool) -> bool:
-    """Return whether a request names a host that is this service's.
+    """Return whether the service accepts the host name of a request.
 
     ``allowed``: the names in the settings. While operator rights go with being local, a name that is neither
     loopback's nor in the settings is refused: it may be a foreign page's, pointed at this machine. Elsewhere
@@ -162,7 +162,7 @@ def _is_ours(host: str, bound: str | None, allowed: tuple[str, ...]) -> bool:
 
 
 def client_address(scope: Mapping[str, Any], trusted: Proxies) -> str:
-    """Return where a client is: the peer, or what trusted proxies say that theirs was.
+    """Return a client's address: the peer's, or the one that trusted proxies report.
 
     Of ``X-Forwarded-For`` the last entry counts that is no trusted proxy's: what stands before it is the
     client's own claim.
@@ -184,7 +184,7 @@ def client_address(scope: Mapping[str, Any], trusted: Proxies) -> str:
 
 
 def _bare(entry: str) -> str:
-    """Return an entry of ``X-Forwarded-For`` without brackets and port; empty where it is no address."""
+    """Return an entry of ``X-Forwarded-For`` without brackets and port; empty if it is no address."""
     text = entry.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -194,7 +194,7 @@ def _bare(entry: str) -> str:
 
 
 def is_secure(scope: Mapping[str, Any], trusted: Proxies) -> bool:
-    """Return whether the client speaks TLS: to us, or to a trusted proxy that says so."""
+    """Return whether the client uses TLS, to the service or, as reported, to a trusted proxy."""
     if scope.get("scheme") in ("https", "wss"):
         return True
     client = scope.get("client")
@@ -204,7 +204,7 @@ def is_secure(scope: Mapping[str, Any], trusted: Proxies) -> bool:
 
 
 def bearer(headers: Sequence[Header]) -> str | None:
-    """Return the token in ``Authorization: Bearer …``, None where there is none or there are several."""
+    """Return the token in ``Authorization: Bearer …``, None if there is none or several."""
     value = single(headers, b"authorization")
     if value is None:
         return None
@@ -213,7 +213,7 @@ def bearer(headers: Sequence[Header]) -> str | None:
 
 
 def cookie(headers: Iterable[Header], wanted: str) -> str | None:
-    """Return a cookie's value; of one that is given twice the first."""
+    """Return a cookie's value; the first if it occurs twice."""
     for name, value in headers:
         if name == b"cookie":
             for part in value.decode("latin-1").split(";"):
@@ -226,7 +226,7 @@ def cookie(headers: Iterable[Header], wanted: str) -> str | None:
 def decide(
     *, is_local: bool, address: str, token: str, has_token: bool, sign_in: str = "", trusts_local: bool = True
 ) -> Actor:
-    """Return who asks.
+    """Return the actor.
 
     ``token``: the configured one, ``has_token``: the request has it. ``sign_in``: the valid sign-in that its
     cookie names. ``trusts_local``: nobody else than our own front has accepted the connection.
@@ -243,6 +243,6 @@ def decide(
 
 
 def actor_of(scope: Mapping[str, Any]) -> Actor:
-    """Return who sends the request of an ASGI scope, as :mod:`orch.asgi` has decided it."""
+    """Return the actor of an ASGI scope, as :mod:`orch.asgi` identified it."""
     actor: Actor = scope[ACTOR]
     return actor

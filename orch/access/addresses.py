@@ -1,4 +1,4 @@
-"""Addresses, ``Host`` values and origins: what they name, and whether that is this machine. Pure.
+"""Parses and compares addresses, ``Host`` values and origins. Pure.
 
 The one place that knows what loopback is. Names and origins are compared by what they mean, never as text.
 """
@@ -18,7 +18,7 @@ _LONGEST_NAME: Final = 254  # with the dot of a full name
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return an IP address, one of IPv4 in IPv6 as IPv4; None where ``name`` is no address."""
+    """Return an IP address (IPv4-mapped IPv6 as IPv4); None if ``name`` is no address."""
     try:
         address = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
@@ -34,7 +34,7 @@ def is_address(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_loopback(name: str) -> bool:
-    """Return whether a host name or an address (with or without brackets) means this machine alone."""
+    """Return whether a host name or address (with or without brackets) is loopback."""
     name = name.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -59,7 +59,7 @@ def split_host(host: str) -> tuple[str, int | None] | None:
 
 
 def _is_name(name: str) -> bool:
-    """Return whether a host can have a name: no label of it is empty or longer than DNS can carry."""
+    """Return whether a name is a valid host name: no label is empty or longer than DNS allows."""
     if ":" in name:
         return is_address(name)
     if len(name) > _LONGEST_NAME:
@@ -72,7 +72,7 @@ def _is_name(name: str) -> bool:
 
 
 def host_name(host: str) -> str:
-    """Return the name in a ``Host`` value, in lower case; empty where it cannot be read."""
+    """Return the name in a ``Host`` value, in lower case; empty if it is invalid."""
     read = split_host(host)
     return "" if read is None else read[0]
 
@@ -127,7 +127,7 @@ def is_in(address: str, networks: Collection[Network]) -> bool:
 
 
 class Proxies:
-    """Networks whose account of their own clients is believed; remembers what it was asked."""
+    """Networks of trusted proxies, with a cache of lookups."""
 
     REMEMBERED: Final = 4096
 
@@ -145,13 +145,13 @@ class Proxies:
 
 
 def read_network(text: str) -> Network:
-    """Return ``10.0.0.0/8`` or a single address as a network. ValueError where it is neither."""
+    """Parse ``10.0.0.0/8`` or a single address as a network. Raises ValueError if it is neither."""
     return ipaddress.ip_network(text, strict=False)
 
 
 @lru_cache(maxsize=4096)
 def group(address: str) -> str:
-    """Return what counts as one client among addresses: of IPv6 the /64, which one client has whole."""
+    """Return the address that counts as one client: of IPv6 the /64, which one client owns."""
     found = _address(address)
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))

@@ -1,4 +1,4 @@
-"""Whether a browser's request comes from a page of ours: one check for HTTP and for the handshake. Pure."""
+"""Checks that a browser's request comes from the service's own pages, for HTTP and handshakes. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -13,7 +13,7 @@ _SHOWN: Final = 200
 
 
 def check_origin(headers: Iterable[Header]) -> None:
-    """Refuse what another site's page asks for (``wrong_origin``).
+    """Refuse a request of another site's page (``wrong_origin``).
 
     A browser names the page's origin in every change and every handshake, and no page can forge it; what is
     no browser (curl, a program) sends none and cannot be tricked by a page. Names of headers in lower case.

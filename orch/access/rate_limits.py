@@ -1,4 +1,4 @@
-"""How much one client, and one address, may ask for. Pure.
+"""Rate limits of one client, and connection limits of one address. Pure.
 
 Rates are token buckets, kept the way cell networks keep them (GCRA, ITU-T I.371): instead of a level and a
 time, one number, the time at which the bucket will be full again. It costs a connection nothing before its
@@ -24,7 +24,7 @@ _ROUNDING: Final = 1e-6
 
 
 class Verdict(Enum):
-    """What becomes of a message."""
+    """The decision about a message."""
 
     FINE = auto()
     REFUSED = auto()
@@ -34,7 +34,7 @@ class Verdict(Enum):
 
 
 class Rate:
-    """A bucket's terms: ``per_second`` on average, ``burst`` at once.
+    """A token bucket's limits: ``per_second`` on average, ``burst`` at once.
 
     It keeps nothing; what there is to keep is one number a bucket, :meth:`after`'s.
     """
@@ -49,7 +49,7 @@ class Rate:
         return f"<Rate {1 / self._cost:g} a second, {self._slack / self._cost:.6g} at once>"
 
     def after(self, full_at: float, now: float, amount: float) -> tuple[float, Verdict]:
-        """Return when the bucket is full again once ``amount`` has been taken from it, and the verdict.
+        """Take ``amount``; return the time at which the bucket is full again, and the verdict.
 
         ``full_at``: what was returned last; 0 at first. ``now``: monotonic seconds. What is refused counts
         too, but no more than one bucket's worth, so that whoever waits :data:`BURST_SECONDS` is heard again.
@@ -66,7 +66,7 @@ class Rate:
 
 
 def address_of(host: str) -> str:
-    """Return what counts as one address: an IPv4 address; of IPv6 the /64 that one customer is given."""
+    """Return the address that counts as one: an IPv4 address, or the /64 of an IPv6 address."""
     if ":" not in host:
         return host
     try:
@@ -79,7 +79,7 @@ def address_of(host: str) -> str:
 
 
 def address_limit(setting: int, connections: int, address: str) -> int:
-    """Return how many of ``connections`` the client's address may have. ``setting`` 0: a share.
+    """Return an address's limit out of ``connections``. ``setting`` 0: a share.
 
     This machine's own address is every client of a proxy or tunnel on it that does not name them: without a
     setting it may have all.
@@ -90,7 +90,7 @@ def address_limit(setting: int, connections: int, address: str) -> int:
 
 
 class Addresses:
-    """How many connections each address has; bounded by the connections."""
+    """Counts connections by address; bounded by the number of connections."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -104,7 +104,7 @@ class Addresses:
         return self._counts
 
     def count(self, host: str) -> int:
-        """Return how many connections come from the address that ``host`` is part of."""
+        """Return the number of connections of the address group of ``host``."""
         return self._counts.get(address_of(host), 0)
 
     def add(self, host: str) -> None:
@@ -113,7 +113,7 @@ class Addresses:
         self._counts[address] = self._counts.get(address, 0) + 1
 
     def remove(self, host: str) -> None:
-        """Count a connection no more."""
+        """Stop counting a connection."""
         address = address_of(host)
         left = self._counts[address] - 1
         if left:

@@ -6,7 +6,7 @@ from orch.protocol.session_keys import Keys, Right
 
 
 def right_of(actor: Actor, keys: Keys, shown: str | None) -> Right:
-    """Return what someone may do in a session. A key that is shown decides alone."""
+    """Return an actor's right in a session. If a key is given, it alone decides."""
     if shown:
         return keys.opens(shown)
     return Right.SPEAK if allowed(actor, Need.SPEAK) else Right.NONE

@@ -1,4 +1,4 @@
-"""Finds out who asks, and refuses hosts that are not ours: the shell around the pure decisions."""
+"""Identifies actors and refuses foreign host names: the shell around the pure decisions."""
 
 import hmac
 import math
@@ -35,7 +35,7 @@ _log = structlog.get_logger("access")
 
 
 class Access:
-    """Says who sends a request or opens a connection, and signs browsers in and out.
+    """Identifies the actor of a request or connection, and signs browsers in and out.
 
     The mutable state is the count of wrong tokens by address (:class:`WrongTokens`), and the trusted networks
     of the settings last seen.
@@ -55,7 +55,7 @@ class Access:
 
     @property
     def has_token(self) -> bool:
-        """Whether a token is configured, so that it is always asked for."""
+        """Whether a token is configured; then it is always required."""
         return bool(self._settings.current.orchestration.control_token)
 
     def _trusted(self) -> Proxies:
@@ -71,7 +71,7 @@ class Access:
         trusts_local: bool,
         is_passed_on: Callable[[], bool] = lambda: False,
     ) -> Actor:
-        """Return who asks, but for what only the store knows (:meth:`signed_in`).
+        """Return the actor as far as the store is not needed (see :meth:`signed_in`).
 
         ``trusts_local``: the connection was accepted by a front of our own. ``is_passed_on``: the request is
         for a back end, which may have a bearer token of its own; one that is not ours is no attempt then.
@@ -113,7 +113,7 @@ class Access:
         return True
 
     def check_token(self, given: str, address: str) -> None:
-        """Raise ``token_required`` where a token is wrong, ``rate_limited`` where it is not looked at."""
+        """Raise ``token_required`` for a wrong token, ``rate_limited`` if tokens are not checked now."""
         token = self._settings.current.orchestration.control_token
         key, now = group(address), trio.current_time()
         wait = self._throttle.wait(key, now)
@@ -128,7 +128,7 @@ class Access:
         )
 
     def refused(self, scope: Mapping[str, Any], actor: Actor) -> None:
-        """Note that a request for a back end was refused: a token that came with it was meant for us."""
+        """Count the wrong token of a refused request to a back end: it was meant for the service."""
         if self.has_token and bearer(scope["headers"]) is not None:
             self.note_wrong(actor.address)
 
@@ -140,7 +140,7 @@ class Access:
     # Browsers that have signed in.
 
     def sign_in_of(self, scope: Mapping[str, Any]) -> str | None:
-        """Return which sign-in a request's cookie names, valid or not; None where it has none."""
+        """Return the sign-in id in a request's cookie, valid or not; None without a cookie."""
         token = self._settings.current.orchestration.control_token
         if not token:
             return None
@@ -149,24 +149,24 @@ class Access:
         return None if value is None else self.sign_ins.name_of(value, token)
 
     def unknown_sign_in(self, scope: Mapping[str, Any], actor: Actor) -> str | None:
-        """Return the sign-in that has to be looked up before it is known who asks; None: it is known."""
+        """Return the sign-in to look up in the store to identify the actor, or None."""
         return None if actor.is_operator else self.sign_in_of(scope)
 
     async def signed_in(self, actor: Actor, name: str) -> Actor:
-        """Return who asks, once the store has said whether the sign-in is valid."""
+        """Return the actor after looking up the sign-in in the store."""
         if not await self.sign_ins.is_valid(name):
             return actor
         return structs.replace(actor, is_operator=True, via="cookie", sign_in=name)
 
     async def sign_in(self, scope: Mapping[str, Any], actor: Actor, given: str) -> str:
-        """Return the ``Set-Cookie`` for who has shown the token. Raises as :meth:`check_token` does."""
+        """Check the token and return the ``Set-Cookie`` of a new sign-in. Raises like :meth:`check_token`."""
         self.check_token(given, actor.address)
         value = await self.sign_ins.begin(self._settings.current.orchestration.control_token)
         _log.info("signed in", address=actor.address)
         return self._cookie(scope, value, age=int(IDLE))
 
     async def sign_out(self, scope: Mapping[str, Any], actor: Actor) -> str:
-        """End the sign-in of a request's cookie on all workers; return the ``Set-Cookie`` that forgets it."""
+        """End the sign-in of a request's cookie on all workers; return the ``Set-Cookie`` to delete it."""
         name = self.sign_in_of(scope)
         if name is not None:
             await self.sign_ins.end(name)

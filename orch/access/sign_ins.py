@@ -1,4 +1,4 @@
-"""Browsers that have shown the control token once: a random id in a cookie, its hash in the store.
+"""Sign-ins of browsers that sent the control token: a random id in a cookie, its hash in the store.
 
 The store is shared by all workers, so each knows every sign-in. The hash is made with the token: another
 token ends all of them. What is looked up is remembered for a moment, and for longer while the store does not
@@ -39,20 +39,20 @@ _log = structlog.get_logger("access")
 
 
 class SignInStore(Protocol):
-    """Where sign-ins are kept. Raises ``store_unavailable``."""
+    """The store of sign-ins. Raises ``store_unavailable``."""
 
     async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
-        """Keep a sign-in for so many seconds from now."""
+        """Store a sign-in for this many seconds."""
 
     async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
-        """Keep a sign-in for so many seconds more; False: there is none."""
+        """Extend a sign-in by this many seconds; False if it does not exist."""
 
     async def drop_sign_in(self, name: str) -> None:
         """End a sign-in."""
 
 
 class SignIns:
-    """Begins, knows and ends sign-ins.
+    """Creates, checks and ends sign-ins.
 
     The mutable state is when the store last said that a sign-in is valid, of :data:`REMEMBERED` at most (the
     one that was used longest ago is asked for again).
@@ -69,7 +69,7 @@ class SignIns:
         survey.register(_SIGNED_OUT, self._hear)
 
     def name_of(self, cookie: str, token: str) -> str | None:
-        """Return what a sign-in is called in the store: nothing that a browser could send.
+        """Return a sign-in's name in the store: a hash, which no browser could send.
 
         None: the cookie was not made here with this token. Nothing needs to be looked up for it then, so that
         made-up cookies cost the store nothing.
@@ -94,7 +94,7 @@ class SignIns:
         return trio.current_time() - self._checked.get(name, float("-inf")) < FRESH
 
     async def is_valid(self, name: str) -> bool:
-        """Return whether a sign-in is valid, and note that it is in use."""
+        """Return whether a sign-in is valid, and extend it."""
         if self.is_fresh(name):
             return True
         now = self._wall()
@@ -115,7 +115,7 @@ class SignIns:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> Never:
-        """Look now and then whether the sign-ins of open pages are still valid, until cancelled.
+        """Check the sign-ins of open pages periodically, until cancelled.
 
         A page that is open counts as use. One whose sign-in was ended while this worker could not be told
         is ended then.

@@ -1,4 +1,4 @@
-"""Every way in, and what it needs: one row a route, a message, a topic. Pure.
+"""The permissions table: one row for each route, message and topic. Pure.
 
 A way in that has no row is an operator's alone, and a test fails for it.
 """
@@ -13,7 +13,7 @@ from orch.protocol.session_keys import Right
 
 
 class Need(Enum):
-    """What an entry needs of who asks.
+    """The permission that an entry requires.
 
     ``READ`` and ``SPEAK`` need a session's key, which only the place that has the session can look at: the
     doors let them pass, and :func:`allowed` is asked there with what the key gives. ``LOCAL`` needs no more
@@ -113,24 +113,24 @@ TOPICS: Final[Mapping[str, Need]] = {
 
 
 def need_of_route(method: str, rule: str) -> Need:
-    """Return what a route needs; HEAD is GET without its body, OPTIONS says no more than the methods."""
+    """Return the permission for a route; HEAD counts as GET, OPTIONS only lists the methods."""
     if method == "OPTIONS":
         return Need.ANY
     return ROUTES.get(("GET" if method == "HEAD" else method, rule), Need.OPERATOR)
 
 
 def need_of_message(kind: str) -> Need:
-    """Return what a message of a type needs."""
+    """Return the permission for a message type."""
     return MESSAGES.get(kind, Need.OPERATOR)
 
 
 def need_of_topic(topic: str) -> Need:
-    """Return what a topic's subscriber needs to be."""
+    """Return the permission to subscribe to a topic."""
     return TOPICS.get(topic, Need.OPERATOR)
 
 
 def allowed(actor: Actor, need: Need, *, right: Right = Right.NONE, is_public: bool = False) -> bool:
-    """Return whether someone may use an entry.
+    """Return whether an actor may use an entry.
 
     ``right``: what the key gives that came with the request, or the membership of a session. ``is_public``:
     of the gateway, whether the settings open this method and path to all.
@@ -149,12 +149,12 @@ def allowed(actor: Actor, need: Need, *, right: Right = Right.NONE, is_public: b
 
 
 def passes_door(actor: Actor, need: Need, *, is_public: bool = False) -> bool:
-    """Return whether a door lets someone pass that has no session at hand."""
+    """Return whether an actor may use an entry that involves no session."""
     return need in (Need.READ, Need.SPEAK) or allowed(actor, need, is_public=is_public)
 
 
 def refusal(need: Need) -> ProblemError:
-    """Return what someone is answered who may not use an entry."""
+    """Return the problem for an actor who may not use an entry."""
     if need in (Need.READ, Need.SPEAK):
         return ProblemError("read_only", "This key does not allow that in the session.")
     if need is Need.LOCAL:

@@ -1,4 +1,4 @@
-"""Slows down who guesses secrets: five wrong ones a minute are free, then each costs a wait that grows. Pure.
+"""Slows down guessing of session keys: five wrong ones a minute are free, then the wait grows. Pure.
 
 The same wrong secret counts once however often it is shown: a hundred guests of one office whose session has
 ended all show the same old link, and are no guessers.
@@ -25,7 +25,7 @@ REMEMBERED: Final = 64
 
 
 class _Guesser(Struct):
-    """``seen``: when each counted, by digest; ``strikes``: how many were not free; ``last``: the newest."""
+    """``seen``: times of wrong keys by digest; ``strikes``: those beyond the free ones; ``last``: newest."""
 
     seen: OrderedDict[bytes, float]
     free_at: float = 0.0
@@ -34,7 +34,7 @@ class _Guesser(Struct):
 
 
 class WrongKeys:
-    """Wrong secrets by address. ``now``: monotonic seconds.
+    """Counts wrong keys by address. ``now``: monotonic seconds.
 
     The mutable state is, of at most :data:`ADDRESSES` addresses, what was wrong and until when they wait.
     """
@@ -46,12 +46,12 @@ class WrongKeys:
         return f"<WrongKeys of {len(self._guessers)} addresses>"
 
     def wait(self, address: str, now: float) -> float:
-        """Return for how many seconds nothing that this address shows is looked at; 0: it is."""
+        """Return for how many seconds keys of this address are not checked; 0: they are."""
         guesser = self._guessers.get(address)
         return 0.0 if guesser is None else max(0.0, guesser.free_at - now)
 
     def wrong(self, address: str, digest: bytes, now: float) -> bool:
-        """Count a wrong secret, known by its ``digest``. False: it was counted before."""
+        """Count a wrong key, identified by its ``digest``. False: it was counted before."""
         guesser = self._guessers.pop(address, None)
         if guesser is None or now - guesser.last > WINDOW + LONGEST_WAIT:
             guesser = _Guesser(OrderedDict())

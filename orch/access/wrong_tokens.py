@@ -1,4 +1,4 @@
-"""How fast tokens may be tried. Pure.
+"""Slows down guessing of control tokens. Pure.
 
 Five wrong ones in a minute are a person's mistakes; after them each further one makes its address wait twice
 as long as the one before. The table of addresses is bounded, and so is the sum of wrong tokens in a minute:
@@ -48,7 +48,7 @@ class WrongTokens:
         self.wrong = 0
 
     def wait(self, address: str, now: float) -> float:
-        """Return how many seconds an address has to wait until its token is looked at; 0: it is now."""
+        """Return for how many seconds tokens of this address are not checked; 0: they are."""
         tries = self._tries.get(address)
         left = 0.0 if tries is None else tries.until - now
         if left <= 0 and self._in_window >= SUM and address not in self._known:
@@ -56,7 +56,7 @@ class WrongTokens:
         return max(0.0, left)
 
     def wrong_token(self, address: str, now: float) -> float:
-        """Note a wrong token; return how long its address has to wait now."""
+        """Count a wrong token; return how long its address must wait."""
         self.wrong += 1
         if now - self._window_began >= WINDOW:
             self._window_began, self._in_window = now, 0
@@ -80,7 +80,7 @@ class WrongTokens:
         return self.wait(address, now)
 
     def right_token(self, address: str) -> None:
-        """Note the right token: whoever has it may mistype it again later."""
+        """Record the right token: its address may mistype it again later."""
         self._tries.pop(address, None)
         self._known[address] = None
         self._known.move_to_end(address)

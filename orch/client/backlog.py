@@ -1,4 +1,4 @@
-"""What a client has been told and has not taken yet. Pure."""
+"""The queue of events that the application has not read. Pure."""
 
 from collections import deque
 from collections.abc import Hashable

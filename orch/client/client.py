@@ -1,4 +1,4 @@
-"""The client that people program against."""
+"""The client's public interface."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -190,7 +190,7 @@ class Client:
     # Sessions beyond this object's life.
 
     def credentials(self, session_id: str) -> tuple[str, str] | None:
-        """Return the token and epoch that ``resume`` takes, or None for one who is not in the session."""
+        """Return the token and epoch for ``resume``, or None if the client is not in the session."""
         return self._connection.core.credentials(session_id)
 
     def resume(self, session_id: str, *, token: str, epoch: str, offset: int) -> None:

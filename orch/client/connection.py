@@ -1,4 +1,4 @@
-"""A connection to the service that is opened again whenever it is lost."""
+"""A connection to the service that reconnects when it is lost."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a client is told, and how it fails. Pure."""
+"""The client's events and errors. Pure."""
 
 from typing import Any, Final, Literal, Union
 

@@ -1,4 +1,4 @@
-"""When to connect again, and whether a quiet connection still lives. Pure.
+"""Decides when to reconnect, and when a silent connection is dead. Pure.
 
 ``static/js/models/reconnection.js``, ``backoff.js`` and ``liveness.js`` are the browser's side;
 ``tests/data/recovery/reconnection.json`` and ``liveness.json`` are what both must do.

@@ -1,4 +1,4 @@
-"""One session's messages in order, each exactly once. Pure.
+"""Delivers one session's messages in order, each exactly once. Pure.
 
 Session messages carry an ``offset``, one higher each time within an ``epoch``. What arrives twice is dropped;
 what arrives after a hole is held until the hole is filled. Messages go in, those that may be delivered come

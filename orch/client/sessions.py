@@ -1,4 +1,4 @@
-"""The sessions one client is in: what is delivered of each, and what is asked for after a loss. Pure.
+"""The sessions of one client: what is delivered, and what is recovered after a loss. Pure.
 
 ``static/js/models/sessions.js`` is the browser's side; ``tests/data/recovery/sessions.json`` is what both
 must do.
@@ -78,14 +78,14 @@ class Sessions:
         self._all: dict[str, _Session] = {}
 
     def statistics(self) -> tuple[SessionStatistics, ...]:
-        """Return where each session stands."""
+        """Return the state of each session."""
         return tuple(
             SessionStatistics(session_id, session.log.epoch, session.log.offset, session.is_behind)
             for session_id, session in self._all.items()
         )
 
     def credentials(self, session_id: str) -> tuple[str, str] | None:
-        """Return the token and epoch that ``resume`` takes, or None for one who is not in the session."""
+        """Return the token and epoch for ``resume``, or None if the client is not in the session."""
         session = self._all.get(session_id)
         if session is None or session.token is None or session.log.epoch is None:
             return None
@@ -265,11 +265,11 @@ class Sessions:
         return False
 
     def next_due(self) -> float | None:
-        """Return when ``tick`` has something to do."""
+        """Return the time of the next ``tick``."""
         return min((s.due for s in self._all.values() if s.due is not None), default=None)
 
     def tick(self, now: float) -> list[RecoverSession]:
-        """Ask again where a recovery was not answered in time."""
+        """Retry recoveries that timed out."""
         due = [name for name, s in self._all.items() if s.due is not None and s.due <= now]
         return self._recover_all(due, now)
 

@@ -1,4 +1,4 @@
-"""Speech on its way to the service, over lost connections too."""
+"""Sends speech to the service, across lost connections."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,16 +49,16 @@ class SpeechStream:
 
     @property
     def waiting_seconds(self) -> float:
-        """Seconds of speech that have not arrived, as far as is known."""
+        """Seconds of speech not yet acknowledged."""
         return self._stored.waiting_seconds
 
     @property
     def lost_seconds(self) -> float:
-        """Seconds of speech that were let go (``push``) and had not arrived: gaps in the transcript."""
+        """Seconds of unacknowledged speech that ``push`` dropped: gaps in the transcript."""
         return self._stored.lost_seconds
 
     async def send(self, pcm: bytes) -> None:
-        """Take in a block; wait while a minute is waiting. Cancelled, it took nothing in.
+        """Queue a block; wait while a minute of speech is queued. If cancelled, nothing was queued.
 
         Raises ValueError for half a sample, and what the stream itself failed with.
         """
@@ -69,7 +69,7 @@ class SpeechStream:
         self._add(pcm, may_lose=False)
 
     def push(self, pcm: bytes) -> None:
-        """Take in a block of what is spoken now, without waiting; past a minute the oldest is let go.
+        """Queue a live block without waiting; beyond a minute the oldest speech is dropped.
 
         Raises as ``send``.
         """
@@ -83,7 +83,7 @@ class SpeechStream:
         self._connection.changed.unpark_all()
 
     async def carried(self) -> None:
-        """Wait until all that was taken in has arrived. Raises as ``send``."""
+        """Wait until all queued speech has arrived. Raises like ``send``."""
         await trio.lowlevel.checkpoint()
         while not self._stored.has_arrived and self._failure is None:
             await self._connection.changed.park()
@@ -91,12 +91,12 @@ class SpeechStream:
             raise self._failure
 
     def end(self) -> None:
-        """Say that no more will come. What waits is still sent."""
+        """End the stream; queued speech is still sent."""
         self._is_ended = True
         self._connection.changed.unpark_all()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Carry the speech to the service until it has ended and all that arrived is transcribed."""
+        """Send the speech until the stream has ended and everything that arrived is transcribed."""
         self._connection.speakers.add(self._hear)
         try:
             while True:
@@ -128,7 +128,7 @@ class SpeechStream:
             self._connection.changed.unpark_all()
 
     def hang_up(self) -> None:
-        """End the stream without waiting for anything."""
+        """End the stream without waiting."""
         if self._generation is not None and self._connection.is_current(self._generation):
             self._connection.tell(AudioEnd())
 
@@ -148,7 +148,7 @@ class SpeechStream:
         return self._last_ended is not None and self._last_ended.stream_id == stream_id
 
     async def _carry(self, stream_id: str, generation: int) -> bool:
-        """Carry the speech over one connection. False where it has to go on in another way."""
+        """Send the speech over one connection. False if the stream must continue on another."""
         while not (self._is_ended and self._stored.is_sent):
             if self._has_broken_off(stream_id):
                 # Nobody asked for this end: the stream broke off in the service.
@@ -173,7 +173,7 @@ class SpeechStream:
         return await self._finish(stream_id)
 
     async def _finish(self, stream_id: str) -> bool:
-        """End the stream and wait until it is transcribed. False: the connection fell before all arrived."""
+        """End the stream and wait until it is transcribed. False: the connection was lost before that."""
         self._generation = None
         try:
             await self._connection.exchange(AudioEnd())
@@ -195,7 +195,7 @@ def _check(pcm: bytes) -> None:
 
 @asynccontextmanager
 async def speaking(connection: Connection, start: AudioStart) -> AsyncIterator[SpeechStream]:
-    """Speak for the block, from when the service listens; then wait until all is written down.
+    """Speak during the block, once the service is ready; then wait until all speech is transcribed.
 
     Where the block ends with an exception nothing is waited for.
     """

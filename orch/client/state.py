@@ -1,4 +1,4 @@
-"""What a client sends, delivers and answers: its decisions, without a socket or a clock. Pure.
+"""The client's decisions: what it sends and delivers, without a socket or a clock. Pure.
 
 The shell (``connection.py``) hands in what it was sent and told, and carries out the actions that come back.
 What a reader is to be given lies in ``backlog``. ``static/js/live-socket.js`` decides the same;
@@ -64,7 +64,7 @@ class Settle(Struct, frozen=True):
 
 
 class Hear(Struct, frozen=True):
-    """Hand this to whoever speaks."""
+    """Pass this message to the speech stream."""
 
     message: AudioEnded | AudioStatus | Error | Transcript
 
@@ -100,16 +100,16 @@ class ClientState:
 
     @property
     def requests(self) -> int:
-        """Requests that wait."""
+        """Pending requests."""
         return len(self._requests)
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Topics that are followed."""
+        """Subscribed topics."""
         return tuple(self._topics)
 
     def sessions(self) -> tuple[SessionStatistics, ...]:
-        """Return where each session stands."""
+        """Return the state of each session."""
         return self._sessions.statistics()
 
     # What the owner asks for.
@@ -126,19 +126,19 @@ class ClientState:
         return identity, self._send_waiting() if self.is_live else []
 
     def abandon(self, identity: int, now: float) -> list[Action]:
-        """Let go of a request. What was sent may still be carried out."""
+        """Abandon a request. If it was sent, it may still take effect."""
         request = self._requests.pop(identity, None)
         if request is None or not request.is_sent or not isinstance(request.message, JoinSession):
             return []
         return _sends(self._sessions.unexpect(request.message.session_id, now))
 
     def follow(self, topic: str) -> bool:
-        """Subscribe to a topic again with every connection; True where it was not followed before."""
+        """Subscribe to a topic on every connection; True if it was not subscribed before."""
         self._topics[topic] = self._topics.get(topic, 0) + 1
         return self._topics[topic] == 1
 
     def unfollow(self, topic: str, *, is_refused: bool = False) -> list[Action]:
-        """Take one ``follow`` back; after the last the topic is unsubscribed from."""
+        """Undo one ``follow``; after the last one the topic is unsubscribed."""
         self._topics[topic] -= 1
         if self._topics[topic] > 0:
             return []
@@ -150,48 +150,48 @@ class ClientState:
         self._sessions.forget(session_id)
 
     def resume(self, session_id: str, *, token: str, epoch: str, offset: int, now: float) -> list[Action]:
-        """Be in a session again that an earlier client was in; ``Recovered`` or ``Lost`` follows."""
+        """Recover a session of an earlier client; ``Recovered`` or ``Lost`` follows."""
         self._sessions.resume(session_id, token=token, epoch=epoch, offset=offset)
         return _sends(self._sessions.recover(session_id, now)) if self.is_live else []
 
     def credentials(self, session_id: str) -> tuple[str, str] | None:
-        """Return the token and epoch that ``resume`` takes, or None for one who is not in the session."""
+        """Return the token and epoch for ``resume``, or None if the client is not in the session."""
         return self._sessions.credentials(session_id)
 
     def ping(self) -> Action:
-        """Ask for a sign of life."""
+        """Send a ping."""
         return Send(Ping(id=self._id()))
 
     def taken(self, now: float) -> list[Action]:
-        """Take note that a reader has taken events."""
+        """Record that the application has read events."""
         return _sends(self._sessions.taken(now)) if self.is_live else []
 
     # What the connection tells.
 
     def connecting(self) -> None:
-        """Begin with a new connection."""
+        """Start using a new connection."""
         self.closing = None
 
     def lost(self) -> list[Action]:
-        """Take it that the connection has ended: whether what was sent was carried out is not known."""
+        """Record that the connection ended: the outcome of sent requests is unknown."""
         self.connection = None
         self._sessions.lost()
         return self._fail(ConnectionLostError(), only_sent=True)
 
     def stopped(self, error: ClientError) -> list[Action]:
-        """Take it that there will be no further connection."""
+        """Record that there will be no further connection."""
         return self._fail(error, only_sent=False)
 
     def next_due(self) -> float | None:
-        """Return when ``tick`` has something to do."""
+        """Return the time of the next ``tick``."""
         return self._sessions.next_due()
 
     def tick(self, now: float) -> list[Action]:
-        """Ask again where a recovery was not answered in time."""
+        """Retry recoveries that timed out."""
         return _sends(self._sessions.tick(now))
 
     def receive(self, message: Message, size: int, now: float) -> list[Action]:
-        """Take a message that came in ``size`` bytes."""
+        """Handle a message of ``size`` bytes."""
         identity = message.id if isinstance(message.id, int) else 0
         request = self._requests.get(identity)
         actions = self._route(message, size, now, None if request is None else request.message)
@@ -204,7 +204,7 @@ class ClientState:
     def _route(
         self, message: Message, size: int, now: float, request: AnyClientMessage | None
     ) -> list[Action]:
-        """Do what a message asks for; ``request``: what it answers."""
+        """Handle a message; ``request``: the request it replies to."""
         match message:
             case Connected():
                 return self._greeted(message, now)
@@ -228,7 +228,7 @@ class ClientState:
         return []
 
     def _missed(self, message: SessionRecovered | SessionHistory, now: float) -> list[Action]:
-        """Deliver what was missed, and tell speakers what of theirs is in it."""
+        """Deliver missed messages, and pass speech streams their own."""
         missed = () if message.messages is UNSET else message.messages
         heard = [Hear(each) for each in map(decode, missed) if _is_for_speakers(each)]
         if isinstance(message, SessionHistory):
@@ -260,7 +260,7 @@ class ClientState:
     # Requests.
 
     def _send_waiting(self) -> list[Action]:
-        """Send the requests that no connection has carried yet, in order."""
+        """Send the requests not sent on any connection yet, in order."""
         actions: list[Action] = []
         for request in self._requests.values():
             if request.is_sent:
@@ -283,7 +283,7 @@ class ClientState:
 
 
 def _is_for_speakers(message: Message) -> TypeGuard[AudioEnded | AudioStatus | Transcript]:
-    """Whether a message says how far a stream is."""
+    """Whether a message is about a stream's progress."""
     return isinstance(message, (AudioEnded, AudioStatus)) or (
         isinstance(message, Transcript) and message.final
     )

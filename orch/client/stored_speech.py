@@ -1,4 +1,4 @@
-"""Speech that the service has not acknowledged, and where it goes on after a lost connection. Pure.
+"""Unacknowledged speech, and the position to continue from after a lost connection. Pure.
 
 ``static/js/audio/uplink.js`` decides the same in the browser. All positions are samples since the first one
 that was taken in; stored: [first, end); settled <= received <= sent <= end. A minute is stored at most, as
@@ -46,12 +46,12 @@ class StoredSpeech:
 
     @property
     def waiting_seconds(self) -> float:
-        """Seconds that have not arrived, as far as is known."""
+        """Seconds not yet acknowledged."""
         return (self._end - max(self._received, self._first)) / self._rate
 
     @property
     def lost_seconds(self) -> float:
-        """Seconds that were let go and had not arrived."""
+        """Unacknowledged seconds that were dropped."""
         return self._lost / self._rate
 
     @property
@@ -61,7 +61,7 @@ class StoredSpeech:
 
     @property
     def has_arrived(self) -> bool:
-        """Whether all of it has arrived, as far as is known."""
+        """Whether all of it is acknowledged."""
         return self._received >= self._end
 
     @property
@@ -70,14 +70,14 @@ class StoredSpeech:
         return self._sent < self._first
 
     def add(self, pcm: bytes, now: float, *, may_lose: bool = True) -> None:
-        """Take in what was recorded up to now. ``may_lose``: past a minute, also what has not arrived."""
+        """Store recorded audio. ``may_lose``: beyond a minute, drop the oldest even if unacknowledged."""
         self._blocks.append((bytes(pcm), now))
         self._end += len(pcm) // 2
         self._may_lose = may_lose
         self._bound()
 
     def begin(self, now: float) -> AudioStart:
-        """Return how the stream is begun, or gone on with, on this connection."""
+        """Return the ``audio_start`` that begins or continues the stream on this connection."""
         # Of a block that began before the stream did, the rest is the stream's.
         first = max(self._first, self._zero)
         position = (first - self._zero) / self._rate
@@ -114,7 +114,7 @@ class StoredSpeech:
         self._bound()
 
     def block(self) -> bytes:
-        """Return what is to be sent next; empty where nothing is."""
+        """Return the next bytes to send; empty if there are none."""
         parts: list[bytes] = []
         size, at = 0, self._first
         for pcm, _ in self._blocks:
@@ -130,13 +130,13 @@ class StoredSpeech:
         return b"".join(parts)
 
     def sent(self, size: int) -> None:
-        """Note that so many bytes have been written to the network."""
+        """Record the number of bytes written to the network."""
         self._sent += size // 2
         if not self._acknowledges:
             self._acknowledge(self._sent, self._sent)
 
     def status(self, status: AudioStatus) -> None:
-        """Take the service's acknowledgement."""
+        """Apply an acknowledgement of the service."""
         if status.stream_id == self.stream_id and self._acknowledges:
             self._acknowledge(
                 self._zero + round(status.received_seconds * self._rate),
@@ -154,7 +154,7 @@ class StoredSpeech:
         self._bound()
 
     def _bound(self) -> None:
-        """Let go of what is settled, and of what is older than a minute."""
+        """Drop settled audio and audio older than a minute."""
         while self._blocks:
             size = len(self._blocks[0][0]) // 2
             end = self._first + size

@@ -33,7 +33,7 @@ class SocketClosedError(Exception):
 
 
 class DialError(Exception):
-    """There is no connection. ``is_final``: it would be refused again."""
+    """The connection could not be opened. ``is_final``: retrying is useless."""
 
     def __init__(self, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)
@@ -51,7 +51,7 @@ class Socket(Protocol):
         """Return the next frame."""
 
     async def close(self, code: int) -> None:
-        """Say that it ends; reading goes on until the other side has said so too."""
+        """Send a close frame; reading continues until the peer's close frame."""
 
 
 #: Opens a WebSocket for a block. Raises DialError, or OSError where the network does.
@@ -95,7 +95,7 @@ class _WebSocket:
 
 @asynccontextmanager
 async def dial(url: str) -> AsyncIterator[Socket]:
-    """Open a WebSocket for the block. Keeping it alive is the client's: the package's pings are off."""
+    """Open a WebSocket for the block. The client sends pings itself; the package's are disabled."""
     opening = connect(
         url,
         open_timeout=None,

@@ -60,7 +60,7 @@ State = Literal["starting", "healthy", "degraded"]
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """Which engine is wanted. ``fetch_seconds``: how long a missing model may take to be fetched."""
+    """The wanted engine. ``fetch_seconds``: time allowed to fetch a missing model."""
 
     engine: EngineChoice = "auto"
     model: str = whisper.DEFAULT_MODEL
@@ -68,7 +68,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """``GET /api/health``. ``recordings``: how many are being heard or wait; ``uptime`` in seconds."""
+    """``GET /api/health``. ``recordings``: number being transcribed or queued; ``uptime`` in seconds."""
 
     status: State
     service: str = "audio-service"
@@ -81,7 +81,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True):
-    """A model that could be asked."""
+    """An available model."""
 
     name: str
     engine: str
@@ -129,7 +129,7 @@ class AudioService:
         self._recordings = 0
 
     async def run(self) -> None:
-        """Load an engine and keep it. Raises :class:`EngineFailed` when it dies: the process ends with it."""
+        """Load an engine and run it. Raises :class:`EngineFailed` when it fails; then the process ends."""
         loaded = await load_engine(self._wanted)
         engine, self._detail = loaded.engine, loaded.detail
         if self._detail:
@@ -145,7 +145,7 @@ class AudioService:
             log.info("ready", engine=engine.name, model=engine.model, capacity=engine.capacity)
 
     def health(self) -> Health:
-        """Return what the probe is told."""
+        """Return the health response."""
         status: State = "healthy"
         detail = ""
         if not self._ready.is_set():
@@ -174,7 +174,7 @@ class AudioService:
         return Models((Model(engine.model, engine.name, engine.languages),), engine.languages)
 
     async def loaded(self) -> SpeechEngine:
-        """Return the engine, after waiting for one that is being loaded.
+        """Return the engine, waiting if it is being loaded.
 
         Problems: ``service_unavailable`` while it still is, ``engine_missing`` without one.
         """
@@ -191,7 +191,7 @@ class AudioService:
     async def transcribe(
         self, pcm: bytes, *, language: str, enable_vad: bool, session_id: str | None
     ) -> Transcript:
-        """Write a recording down (16 kHz, mono, 16-bit). ``language``: a code, or ``auto``.
+        """Transcribe a recording (16 kHz, mono, 16-bit). ``language``: a code, or ``auto``.
 
         ``processing_time`` holds no waiting. Problems: ``unsupported_language``, ``too_many_recordings``,
         ``service_unavailable``, and those of :meth:`loaded`.
@@ -220,7 +220,7 @@ class AudioService:
 
     @asynccontextmanager
     async def _place(self, engine: SpeechEngine) -> AsyncIterator[None]:
-        """Wait for a place; problem ``too_many_recordings`` where too many do, or for too long."""
+        """Wait for a place; problem ``too_many_recordings`` if too many wait, or for too long."""
         waiting_limit = engine.capacity * WAITING_PER_PLACE
         busy = ProblemError(
             "too_many_recordings",
@@ -245,14 +245,14 @@ class AudioService:
 
 
 class Loaded(Struct, frozen=True):
-    """The engine there is, or None. ``detail``: why it is not the one that was wanted, for a person."""
+    """The available engine, or None. ``detail``: why it is not the wanted one."""
 
     engine: SpeechEngine | None
     detail: str = ""
 
 
 async def load_engine(wanted: Wanted) -> Loaded:
-    """Return the engine that is wanted, or the best there is."""
+    """Return the wanted engine, or the best available one."""
     detail = ""
     if wanted.engine != "pocketsphinx":
         if whisper.is_installed():
@@ -272,7 +272,7 @@ async def load_engine(wanted: Wanted) -> Loaded:
 
 
 def choose(language: str, engine: SpeechEngine) -> str | None:
-    """Return which of the engine's languages is meant; None: ``auto``. Problem ``unsupported_language``."""
+    """Return the engine's code of a language; None: ``auto``. Problem ``unsupported_language``."""
     if language in {"", AUTO}:
         return None
     found = closest(language, engine.languages)
@@ -287,7 +287,7 @@ def choose(language: str, engine: SpeechEngine) -> str | None:
 
 
 def _confidence(segments: tuple[Segment, ...]) -> float | None:
-    """Return the mean of the segments' confidences, each weighing as many words as it has."""
+    """Return the mean of the segments' confidences, weighted by their number of words."""
     stated = [
         (segment.confidence, max(1, len(segment.words)))
         for segment in segments
@@ -298,7 +298,7 @@ def _confidence(segments: tuple[Segment, ...]) -> float | None:
 
 
 class Upload(Struct, frozen=True, kw_only=True):
-    """What a request brought."""
+    """The contents of a request."""
 
     recording: bytes
     language: str = AUTO

@@ -1,4 +1,4 @@
-"""What both sandbox back ends are from outside: an HTTP service that ends when told to, or left alone."""
+"""The HTTP server of both sandbox back ends: options, errors, and stopping."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ _CODES: Final = {
 
 
 class Usage(Struct, frozen=True):
-    """How the process was told to serve."""
+    """The options of the server."""
 
     host: str
     port: int
@@ -41,7 +41,7 @@ class Usage(Struct, frozen=True):
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
-    """Add what both programs take."""
+    """Add the options of both programs."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=port, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
 
 
 def usage(options: argparse.Namespace) -> Usage:
-    """Return what was given for :func:`add_arguments`."""
+    """Return the values of the options of :func:`add_arguments`."""
     return Usage(host=options.host, port=options.port, ends_with_input=options.exit_with_stdin)
 
 
@@ -91,7 +91,7 @@ def create_app(name: str) -> QuartTrio:
 
 
 def main(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> int:
-    """Serve until told to stop. The exit code is 0, or 1 where ``engine``, which runs beside, has failed."""
+    """Serve until stopped. Return the exit code: 0, or 1 if ``engine``, which runs concurrently, failed."""
     configure("INFO")
     code = 0
     try:
@@ -137,7 +137,7 @@ async def _stop_on_signal(
 
 
 async def _stop_at_end_of_input(stopping: trio.Event) -> None:
-    """Read the input to its end, which comes when the last process that holds it is gone, however it went."""
+    """Read the input to its end, which occurs when the last process that holds it has ended."""
     async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stream:
         async for _ in stream:
             continue

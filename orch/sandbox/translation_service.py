@@ -74,7 +74,7 @@ class Translation(Struct, frozen=True, kw_only=True):
 
 
 class TranslationService:
-    """The service. The mutable state is the engine: not looked for yet, found, or missing."""
+    """The service. The mutable state is the engine: not searched yet, found, or missing."""
 
     def __init__(self) -> None:
         self._born = time.monotonic()
@@ -82,7 +82,7 @@ class TranslationService:
         self._engine: TranslationEngine | None = None
 
     async def run(self) -> None:
-        """Look for an engine and keep it."""
+        """Find an engine and run it."""
         engine: TranslationEngine | None = await argos.find() or await apertium.find()
         if engine is None:
             log.warning("no engine", advice=apertium.ADVICE)
@@ -95,7 +95,7 @@ class TranslationService:
             log.info("ready", engine=engine.name, pairs=len(engine.pairs))
 
     def health(self) -> Health:
-        """Return what the probe is told. Without an engine the service is up, but no use: degraded."""
+        """Return the health response; degraded without an engine."""
         detail = ""
         status: Literal["starting", "healthy", "degraded"] = "healthy"
         if not self._ready.is_set():
@@ -112,7 +112,7 @@ class TranslationService:
         )
 
     async def languages(self) -> Languages:
-        """Return what can be translated; nothing without an engine."""
+        """Return the available language pairs; none without an engine."""
         await self._ready.wait()
         pairs = self._engine.pairs if self._engine else ()
         return Languages(languages=languages(pairs), pairs=pairs)
@@ -149,7 +149,7 @@ class TranslationService:
 
 
 def choose(source: str, target: str, pairs: tuple[Pair, ...]) -> Pair:
-    """Return the pair that is meant: ``en-GB`` means ``en`` where only that is there.
+    """Return the matching language pair: ``en-GB`` means ``en`` if only that is available.
 
     Problem ``unsupported_language``, with what there is.
     """

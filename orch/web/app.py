@@ -50,7 +50,7 @@ _CODES: Final = {
 
 
 class LimitedRequest(TrioRequest):
-    """A request whose body is bounded by what its path may be sent."""
+    """A request whose body is limited as its path allows."""
 
     def __init__(self, method: str, scheme: str, path: str, *args: Any, **named: Any) -> None:
         if path.startswith("/api/sessions/") and path.endswith("/recordings"):
@@ -61,12 +61,12 @@ class LimitedRequest(TrioRequest):
 
 
 class Pages(QuartTrio):
-    """The application, which knows its own paths."""
+    """The Quart application, which knows its own paths."""
 
     request_class = LimitedRequest
 
     def is_control_path(self, path: str) -> bool:
-        """Whether this application answers ``path``, with whatever method: the gateway may not have it."""
+        """Whether this application serves ``path`` with any method; the gateway cannot route it."""
         adapter = self.url_map.bind("localhost")
         try:
             adapter.match(path, method="GET")
@@ -78,7 +78,7 @@ class Pages(QuartTrio):
 
 
 def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
-    """Return the application over ``parts``. ``assets``: read from the static folder where not given."""
+    """Return the application for ``parts``. ``assets``: read from the static folder if not given."""
     app = Pages("orch.web", static_folder=None, template_folder=str(resource("templates")))
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, BODY_TIMEOUT=60, RESPONSE_TIMEOUT=60)
     app.config["GATEWAY_ROUTES"] = lambda: parts.settings.current.orchestration.gateway.routes
@@ -111,7 +111,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
 
 
 def _who() -> dict[str, Any]:
-    """Give templates who reads the page: guests get no operators' navigation."""
+    """Pass the page's reader to templates: guests get no operators' navigation."""
     return {"actor": actor_of(request.scope)}
 
 
@@ -124,7 +124,7 @@ def _version() -> str:
 
 
 def _guard(app: Pages) -> None:
-    """Give every request an id, refuse who may not, and give every answer the security headers.
+    """Give every request an id, check permissions, and add the security headers to every response.
 
     This is the door of HTTP: what a route needs stands in :mod:`orch.access.table`, not in its handler.
     """
@@ -159,7 +159,7 @@ def _guard(app: Pages) -> None:
 
 
 def _refuse_plain_requests_for_the_socket(app: Pages, parts: Parts) -> None:
-    """Say what is missing where the socket is asked for as a page: often a proxy has dropped it.
+    """Explain a plain request to the WebSocket path: often a proxy removed the upgrade.
 
     A page asks so too, to find out why its handshake failed: where it is refused here, it is told why.
     """
@@ -180,7 +180,7 @@ def _refuse_plain_requests_for_the_socket(app: Pages, parts: Parts) -> None:
 
 
 def _methods(app: Pages, path: str) -> str:
-    """Return the methods of a path that is a route as it stands; empty where it is only an example of one."""
+    """Return the methods of a path that is literally a route; empty if it only matches a pattern."""
     methods = {
         method for rule in app.url_map.iter_rules() if rule.rule == path for method in rule.methods or ()
     }

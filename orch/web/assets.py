@@ -1,4 +1,4 @@
-"""Style sheets, scripts and pictures: read once, named by what they hold, compressed once.
+"""Static files: read once, with a content hash in their URL, compressed once.
 
 The address of every file begins with a version that is a digest of all of them
 (``/static/v-0123456789/js/shell.js``), so that a relative ``import`` or ``url()`` inherits it and
@@ -43,7 +43,7 @@ _IMPORT: Final = re.compile(
 
 
 class Asset(Struct, frozen=True):
-    """One file. ``packed``: its gzip form, where that is worth it. ``imports``: paths of modules it names."""
+    """One file. ``packed``: its gzip form, if smaller. ``imports``: paths of the modules it imports."""
 
     path: str
     content_type: str
@@ -82,11 +82,11 @@ class Assets:
         return self._assets.get(path)
 
     def url(self, path: str) -> str:
-        """Return the address of ``path``. KeyError: a template names a file that is not there."""
+        """Return the URL of ``path``. KeyError: a template names a missing file."""
         return f"/static/{self.version}/{self._assets[path].path}"
 
     def split(self, address: str) -> tuple[str, str]:
-        """Return the path in ``address`` (what follows ``/static/``) and how long its answer may be kept.
+        """Return the path in ``address`` (after ``/static/``) and how long the response may be cached.
 
         An address with another version (a page from before an upgrade asks) or with none is answered with
         what there is now, to be asked for again each time.
@@ -99,7 +99,7 @@ class Assets:
         return address, ASK_AGAIN
 
     def modules(self, entry: str | None) -> tuple[str, ...]:
-        """Return every module that ``entry`` comes to need, nearest first.
+        """Return every module that ``entry`` imports directly or indirectly, nearest first.
 
         A page asks for all of them at once.
         Without it a browser learns of the third file from the second and of the second from the first.

@@ -1,4 +1,4 @@
-"""Who changed what: one line in the log for every change that an operator makes."""
+"""The audit log: one line for every change by an operator."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ _log = structlog.get_logger("audit")
 
 
 def log_change(change: str, **what: Any) -> None:
-    """Log a change that the current request has made; ``what`` has been masked by its maker."""
+    """Log a change made by the current request; the caller has masked the values."""
     actor = actor_of(request.scope)
     shown = {name: _short(value) for name, value in what.items()}
     _log.info("changed", change=change, via=actor.via, address=actor.address, **shown)

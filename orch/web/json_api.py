@@ -1,4 +1,4 @@
-"""How the control API reads bodies and answers: msgspec in, msgspec out, problems for everything else."""
+"""Reads and writes JSON for the control API with msgspec; errors become problem documents."""
 
 import re
 import uuid
@@ -39,14 +39,14 @@ def problem(error: ProblemError, *, request_id: str) -> Response:
 
 
 def request_id(given: str | None) -> str:
-    """Return the id that a proxy before us gave the request, if it is one, or a new one."""
+    """Return the request id from a proxy, if it is valid, or a new one."""
     if given is not None and _REQUEST_ID.match(given):
         return given
     return uuid.uuid4().hex
 
 
 async def read_json(kind: type[T], *, is_optional: bool = False) -> T:
-    """Decode the body, or say what is wrong with it and where.
+    """Decode the body. Raises ProblemError with the fault and its place.
 
     ``is_optional``: an empty body means ``{}``. Problems: ``unsupported_media_type``, ``body_too_large``,
     ``invalid_json``, ``invalid_request`` (with ``path``).
@@ -81,7 +81,7 @@ async def read_json(kind: type[T], *, is_optional: bool = False) -> T:
 
 
 def read_query(kind: type[T]) -> T:
-    """Decode the query string into ``kind``; of a field given twice the first counts."""
+    """Decode the query string into ``kind``; of a repeated field the first counts."""
     try:
         return msgspec.convert(request.args.to_dict(), kind, strict=False)
     except msgspec.ValidationError as error:

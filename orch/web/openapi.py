@@ -52,7 +52,7 @@ OPERATORS_SECURITY: Final[list[dict[str, list[str]]]] = [{"control": []}, {}]
 
 
 class Provider(OpenAPIProvider):
-    """Builds the document anew each time it is asked for."""
+    """Builds the document on each request."""
 
     def schema(self) -> dict[str, Any]:
         """Return the document."""
@@ -67,7 +67,7 @@ class Provider(OpenAPIProvider):
         return document
 
     def _models(self) -> list[Any]:
-        """Return every type that a route takes or answers."""
+        """Return every type that routes accept or return."""
         models: dict[Any, None] = {}
         for rule in self.generate_rules():
             view = self._app.view_functions[rule.endpoint]
@@ -83,7 +83,7 @@ class Provider(OpenAPIProvider):
         model: Any,
         headers_model: Any,  # noqa: ARG002 - the base class's signature; no route describes headers
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return an answer by reference."""
+        """Return a reference to a response."""
         content = {"application/json": {"schema": self._schemas[model]}}
         return {"description": inspect.getdoc(model) or "", "content": content}, {}
 
@@ -92,15 +92,15 @@ class Provider(OpenAPIProvider):
         model: Any,
         source: DataSource,  # noqa: ARG002 - the base class's signature; all our bodies are JSON
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a body by reference."""
+        """Return a reference to a request body."""
         return {"content": {"application/json": {"schema": self._schemas[model]}}}, {}
 
     def operation_id(self, method: str, path: str, func: Callable[..., Any]) -> str:  # noqa: ARG002 - the base class's signature
-        """Return for instance ``post_api_services_restart``: two resources may both have a ``status``."""
+        """Return an operation id such as ``post_api_services_restart``."""
         return f"{method.lower()}_{'_'.join(re.findall(r'[A-Za-z0-9]+', path))}"
 
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the base class's paths, each with the answer it gives where it cannot do as it is asked.
+        """Return the base class's paths, each with its error response.
 
         Who may use each stands in the table of access alone.
         """

@@ -1,4 +1,4 @@
-"""What handlers' types do not say in the OpenAPI document: files, uploads, the gateway's routes. Pure."""
+"""Parts of the OpenAPI document that handlers' types do not cover: files, uploads, gateway routes. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -74,7 +74,7 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
 def completed(method: str, path: str, operation: dict[str, Any], problem: Mapping[str, Any]) -> None:
-    """Put into ``operation`` what stands in :data:`OPERATIONS`."""
+    """Add the entries of :data:`OPERATIONS` to ``operation``."""
     more = OPERATIONS.get((method, path))
     if more is None:
         return
@@ -89,7 +89,7 @@ def completed(method: str, path: str, operation: dict[str, Any], problem: Mappin
 
 
 def gateway_paths(routes: Iterable[Route], problem: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the paths that are handed on to back ends; what they take and answer is the back ends' own."""
+    """Return the paths forwarded to back ends; bodies are those of the back ends."""
     paths: dict[str, Any] = {}
     for route in routes:
         below = {"name": "path", "in": "path", "required": True, "schema": {"type": "string"}}

@@ -1,4 +1,4 @@
-"""The pages: one table says which there are, the side bar is drawn from it."""
+"""The table of pages, from which the side bar is generated."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -102,7 +102,7 @@ PAGES: Final = tuple(page for group in NAVIGATION for page in group.pages)
 
 
 def blueprint(public_url: Callable[[], str]) -> Blueprint:
-    """Return the routes of all pages. ``public_url``: where others open the service, as far as is known."""
+    """Return the routes of all pages. ``public_url``: the service's address for others, if known."""
     pages = Blueprint("pages", __name__)
     for page in PAGES:
         pages.add_url_rule(page.path, page.name, hide(_view(page, public_url)), methods=["GET"])

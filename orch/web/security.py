@@ -1,4 +1,4 @@
-"""What every answer forbids the browser. Pure."""
+"""The security headers of every response. Pure."""
 
 from collections.abc import Mapping
 from typing import Final

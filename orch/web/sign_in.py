@@ -1,4 +1,4 @@
-"""Signing a browser in and out: the page asks for the token once, a cookie stands for it from then on."""
+"""Sign-in and sign-out: the page asks for the token once, then a cookie replaces it."""
 
 import re
 from typing import Final
@@ -21,12 +21,12 @@ LONGEST: Final = 4096
 
 
 def sign_in_address(path: str) -> str:
-    """Return where to sign in so that the browser then goes on to ``path``."""
+    """Return the sign-in URL that leads to ``path`` afterwards."""
     return f"{PATH}?next={quote(path, safe='/')}"
 
 
 def own_path(wanted: str) -> str:
-    """Return ``wanted`` where it is a path of this service, else the first page: no link leads elsewhere."""
+    """Return ``wanted`` if it is a path of this service, else the first page (no open redirects)."""
     if len(wanted) > LONGEST or not re.fullmatch(r"/[!-\[\]-~]*", wanted):
         return "/"
     parts = urlsplit(wanted)
@@ -52,7 +52,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @pages.get(PATH)
     @hide
     async def show() -> Response:
-        """Ask for the token, or go on where that is not needed."""
+        """Show the sign-in form, or redirect if no sign-in is needed."""
         next_path = own_path(request.args.get("next", "/"))
         if actor_of(request.scope).is_operator:
             return _go_on(next_path)
@@ -61,7 +61,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @pages.post(PATH)
     @hide
     async def sign_in() -> Response:
-        """Take the token and answer with a cookie."""
+        """Check the token and respond with a cookie."""
         form = await request.form
         next_path, token = own_path(form.get("next", "/")), form.get("token", "").strip()
         if not token or len(token) > LONGEST:
@@ -78,7 +78,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @pages.post("/sign-out")
     @hide
     async def sign_out() -> Response:
-        """End the sign-in on all workers, and its open pages with it."""
+        """End the sign-in on all workers and close its open pages."""
         cookie = await parts.access.sign_out(request.scope, actor_of(request.scope))
         response = _go_on(PATH)
         response.headers["Set-Cookie"] = cookie

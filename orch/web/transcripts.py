@@ -1,4 +1,4 @@
-"""Transcripts as files: made off the loop, one at a time, and kept until more is said."""
+"""Transcripts as files: prepared in a thread, one at a time, and cached until the session changes."""
 
 import math
 import time
@@ -35,19 +35,19 @@ PAUSE: Final = 0.0001
 
 
 class Histories(Protocol):
-    """Where the histories of sessions are: the hub."""
+    """The source of session histories (the hub)."""
 
     async def standing(self, session_id: str) -> tuple[str, int]:
         """Return a session's epoch and newest offset. Raises ``unknown_session``."""
         ...
 
     async def messages(self, session_id: str) -> StoredMessages:
-        """Return what a session keeps of what was said. Raises ``unknown_session``."""
+        """Return a session's stored messages. Raises ``unknown_session``."""
         ...
 
 
 class Transcript(NamedTuple):
-    """A file, and whether nothing older is missing in it."""
+    """A file, and whether it is complete."""
 
     file: File
     complete: bool
@@ -62,7 +62,7 @@ class _Key(NamedTuple):
 
 
 class Pauses:
-    """Iterates in a thread of Trio's, with pauses for the loop. Raises Cancelled once the caller is."""
+    """Iterates in a worker thread, with pauses for the event loop. Raises Cancelled with its caller."""
 
     def __init__(
         self, clock: Callable[[], float] = time.perf_counter, sleep: Callable[[float], None] = time.sleep
@@ -83,7 +83,7 @@ class Pauses:
 
 
 class FileBody(DataBody):
-    """The body of an answer: a file, sent a slice at a time, as the client takes it.
+    """A response body: a file, sent in slices as the client reads it.
 
     The file is in memory, and counted, for as long as this is.
     """
@@ -101,7 +101,7 @@ class FileBody(DataBody):
 
 
 class Transcripts:
-    """Makes transcripts. The mutable state is the files in memory, kept ready or not, and who waits.
+    """Prepares transcripts. The mutable state is the files in memory, and the waiting requests.
 
     Overflow rule: no file is made while :data:`HELD_BYTES` are in memory already, other than those kept
     ready, which are let go for it. Files of which a client
@@ -147,7 +147,7 @@ class Transcripts:
             return made
 
     def _hold(self, file: File) -> None:
-        """Count a file for as long as anyone has it."""
+        """Count a file for as long as it is referenced."""
         size = len(file.content)
         self._held_bytes += size
         weakref.finalize(file, self._let_go, size)

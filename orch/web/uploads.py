@@ -1,4 +1,4 @@
-"""A recording on its way in: spooled to a file that nobody else sees, opened, and handed to the hub.
+"""Uploads of recordings: spooled to a private file, opened, and passed to the hub.
 
 The mutable state is who has places: for uploads that are arriving, and for recordings that are being read
 and written down. Both are bounded, in all, per session and per address. An upload past a bound is refused
@@ -34,14 +34,14 @@ ARRIVAL_LIMIT: Final = 120.0
 
 
 class Place(Struct, frozen=True):
-    """Whose recording holds a place."""
+    """The session and address of a recording that holds a place."""
 
     session_id: str
     address: str
 
 
 class Upload:
-    """An opened recording that someone will read, or that has to be closed.
+    """An opened recording, to be read or closed.
 
     Resource handling: until :meth:`chunks` was begun, :meth:`close` closes it; from then on the reader does,
     by exhausting or closing the iterator. Its place is held until :attr:`give_back` is called.
@@ -56,7 +56,7 @@ class Upload:
         self.facts = RecordingFacts(track=recording.track, tracks=recording.tracks, seconds=recording.seconds)
 
     async def close(self) -> None:
-        """Let go of the file, unless someone is reading it."""
+        """Close the file, unless it is being read."""
         if not self._is_read and not self._is_closed:
             self._is_closed = True
             with trio.move_on_after(5, shield=True):
@@ -79,7 +79,7 @@ class Upload:
 
 
 class Uploads:
-    """Takes recordings in. ``speech()`` has the bounds."""
+    """Receives recordings. ``speech()`` has the limits."""
 
     def __init__(self, speech: Callable[[], Speech]) -> None:
         self._speech = speech
@@ -115,7 +115,7 @@ class Uploads:
 
     @contextmanager
     def _arrival(self, place: Place) -> Iterator[None]:
-        """Hold a place to arrive in; there are twice as many as recordings may be read."""
+        """Hold an upload place; there are twice as many as recordings transcribed at once."""
         speech = self._speech()
         check(self._held, place, speech)
         total = 2 * speech.concurrent_recordings
@@ -137,14 +137,14 @@ class Uploads:
             _remove(self._arriving, place)
 
     def _take(self, place: Place) -> Callable[[], None]:
-        """Take a place to be read in; return what gives it back, once."""
+        """Take a transcription place; return the function that releases it."""
         check(self._held, place, self._speech())
         self._held.append(place)
         return partial(_remove, self._held, place)
 
 
 def check(held: Sequence[Place], place: Place, speech: Speech) -> None:
-    """Raise ``too_many_recordings`` where one more may not be written down now: which bound it is."""
+    """Raise ``too_many_recordings`` with the limit that is reached, if any."""
     later = "Wait until one has been transcribed, or cancel one."
     total, here = speech.concurrent_recordings, speech.max_recordings_per_session
     mine = speech.max_recordings_per_address
@@ -204,7 +204,7 @@ async def _receive_form(request: Request, body: AsyncIterator[bytes], file: IO[b
 
 
 async def paced(body: AsyncIterable[bytes], rate: int) -> AsyncGenerator[bytes, None]:
-    """Give a body's blocks. ``request_timeout`` where for :data:`PATIENCE` it is slower than ``rate``.
+    """Yield a body's blocks. Raises ``request_timeout`` if it is slower than ``rate`` for :data:`PATIENCE`.
 
     What its taker needs for a block does not count.
     """

@@ -9,34 +9,34 @@ from typing import Final
 
 REFUSALS: Final = {
     # What the head is made of.
-    "nul_byte": (400, "There is a NUL in the head."),
-    "control_character": (400, "There is a control character in the head."),
+    "nul_byte": (400, "The request head contains NUL."),
+    "control_character": (400, "The request head contains a control character."),
     "bare_lf": (400, "A line ends with LF alone; it must end with CR LF."),
-    "bare_cr": (400, "There is a CR that no LF follows."),
+    "bare_cr": (400, "A CR is not followed by LF."),
     "folded_line": (400, "A header is continued on the next line."),
-    "head_too_large": (431, "The head is larger than it may be."),
-    "too_many_headers": (431, "There are more headers than there may be."),
+    "head_too_large": (431, "The request head is too large."),
+    "too_many_headers": (431, "The request has too many headers."),
     "head_incomplete": (400, "The connection ended within the head."),
     # The request line.
     "request_line_invalid": (400, "The first line is not a method, a target and a version, one space apart."),
-    "target_invalid": (400, "The target is not one that this method may have."),
-    "target_too_long": (414, "The target is longer than it may be."),
-    "method_unknown": (501, "There is no method of this name."),
-    "connect_unsupported": (501, "This is no proxy: CONNECT is not offered."),
+    "target_invalid": (400, "The request target is invalid for this method."),
+    "target_too_long": (414, "The request target is too long."),
+    "method_unknown": (501, "The method is unknown."),
+    "connect_unsupported": (501, "CONNECT is not supported: this is not a proxy."),
     "version_unsupported": (505, "The version is neither HTTP/1.1 nor HTTP/1.0."),
     # Header lines.
     "header_line_invalid": (400, "A header line has no colon or no name."),
     "header_name_space": (400, "There is a space within a header's name or before its colon."),
-    "header_name_invalid": (400, "A header's name has a character that no name may have."),
-    "host_missing": (400, "HTTP/1.1 asks for a Host header."),
+    "header_name_invalid": (400, "A header name contains an invalid character."),
+    "host_missing": (400, "HTTP/1.1 requires a Host header."),
     "host_repeated": (400, "There is more than one Host header."),
     "host_invalid": (400, "The Host header is not a host with or without a port."),
-    "expectation_unknown": (417, "Only 100-continue can be expected."),
+    "expectation_unknown": (417, "The only supported expectation is 100-continue."),
     # Where the body ends.
     "content_length_invalid": (400, "Content-Length is not a number of at most 18 digits."),
     "content_length_repeated": (400, "There is more than one Content-Length."),
     "both_lengths": (400, "There is a Content-Length beside a Transfer-Encoding."),
-    "transfer_encoding_in_http10": (400, "HTTP/1.0 has no Transfer-Encoding."),
+    "transfer_encoding_in_http10": (400, "HTTP/1.0 does not support Transfer-Encoding."),
     "transfer_encoding_repeated": (400, "There is more than one Transfer-Encoding."),
     "transfer_encoding_unsupported": (501, "The Transfer-Encoding is not exactly chunked."),
     "body_too_large": (413, "The body is too large."),
@@ -44,15 +44,15 @@ REFUSALS: Final = {
     # Chunks.
     "chunk_size_invalid": (400, "A chunk's size is not a hexadecimal number."),
     "chunk_size_too_large": (413, "A chunk's size has more than 15 digits."),
-    "chunk_extension_invalid": (400, "A chunk's extension has a character that none may have."),
-    "chunk_extensions_too_large": (413, "The chunks' extensions are larger than they may be."),
+    "chunk_extension_invalid": (400, "A chunk extension contains an invalid character."),
+    "chunk_extensions_too_large": (413, "The chunk extensions are too large."),
     "chunk_line_invalid": (400, "The line of a chunk's size does not end with CR LF."),
     "chunk_end_invalid": (400, "A chunk does not end with CR LF."),
     "trailer_invalid": (400, "A trailer is not a header line."),
-    "trailer_forbidden": (400, "A trailer says where the message goes or ends; only a head may."),
-    "trailers_too_large": (431, "The trailers are larger or more than they may be."),
+    "trailer_forbidden": (400, "A trailer contains a field for framing or routing."),
+    "trailers_too_large": (431, "The trailers are too large or too many."),
     # llhttp refused what none of the above describes.
-    "malformed": (400, "The head cannot be read."),
+    "malformed": (400, "The request head is invalid."),
 }
 
 

@@ -1,1 +1,1 @@
-"""Engines behind the sandbox back ends: real ones that are found on the machine, none that pretends."""
+"""The engines of the sandbox back ends, as found on the machine."""

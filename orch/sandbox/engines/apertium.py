@@ -131,7 +131,7 @@ class Apertium:
         }
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Try each direction, offer those that answer, wait until cancelled, then end the pipelines.
+        """Test each direction, offer those that respond, wait until cancelled, then end the pipelines.
 
         Were this process killed, they end by themselves, at the end of their input.
         """
@@ -145,7 +145,7 @@ class Apertium:
                     await direction.close()
 
     async def _try_all(self) -> None:
-        """Leave out each direction that does not translate a word: a listed mode may not run."""
+        """Remove the directions that fail a test translation: a listed mode may not work."""
         places = trio.CapacityLimiter(TRIED_AT_ONCE)
         working: set[Pair] = set()
 

@@ -1,4 +1,4 @@
-r"""Takes through Apertium what is no language, unharmed: web addresses, mark-up, line breaks, signs.
+r"""Protects URLs, mark-up, line breaks and symbols from translation by Apertium.
 
 Apertium's tools speak a stream format in which ``[ ] { } ^ $ / \ @ < >`` mean something, and give others
 (``~ * #``) a meaning at some stage; escaping them gets the characters through, but not whole: ``@g`` comes
@@ -68,7 +68,7 @@ def protect(text: str) -> Protected:
 
 
 def restore(translated: str, kept: tuple[str, ...]) -> str | None:
-    """Put back what was kept, or return None where a number is lost, doubled or made up.
+    """Restore the protected parts; None if a number is missing, duplicated or unknown.
 
     Words that the language drops leave their spaces behind ("Tuvo  casó"); several become one. Those of the
     text itself were kept.

@@ -80,7 +80,7 @@ class PocketSphinx:
             process.kill()
 
     async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
-        """Write down a recording, one utterance after the other."""
+        """Transcribe a recording, one utterance after the other."""
         segments = []
         for start, end in cut(pcm, longest=LONGEST_UTTERANCE):
             words = await self._hear_utterance(pcm[start:end], kind=b"V" if skip_silence else b"T")
@@ -107,7 +107,7 @@ class PocketSphinx:
             return job.words
 
     def _stop(self, number: int) -> None:
-        """Tell the worker to kill the job that nobody waits for any more."""
+        """Tell the worker to kill a cancelled job."""
         try:
             self._frames.send_nowait(FRAME.pack(number, b"C", 0))
         except (trio.WouldBlock, trio.BrokenResourceError):

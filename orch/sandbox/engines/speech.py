@@ -1,4 +1,4 @@
-"""What an engine that hears is asked and what it answers."""
+"""The interface of a speech engine."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ class Word(Struct, frozen=True):
 
 
 class Segment(Struct, frozen=True):
-    """What was said in one stretch. ``confidence`` as the engine states it, or None where it does not."""
+    """One segment of speech. ``confidence``: the engine's, or None."""
 
     start: float
     end: float
@@ -34,7 +34,7 @@ class Segment(Struct, frozen=True):
 
 
 class Transcription(Struct, frozen=True):
-    """What an engine made of a recording. ``language`` is the one that was spoken, as the engine knows it.
+    """A transcribed recording. ``language``: the spoken language, as the engine detected it.
 
     ``language_probability``: how sure the engine is of a language that it detected; None where it was told.
     """
@@ -58,7 +58,7 @@ class SpeechEngine(Protocol):
         """Keep the engine loaded until cancelled. Raises :class:`EngineFailed` when it dies under us."""
 
     async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
-        """Write down a recording. ``language``: one of :attr:`languages`, or None to let the engine find out.
+        """Transcribe a recording. ``language``: one of :attr:`languages`, or None to detect it.
 
         ``skip_silence``: stretches without speech are not decoded. A cancel stops the work itself, not only
         the waiting for it. Raises :class:`EngineFailed`.
@@ -66,7 +66,7 @@ class SpeechEngine(Protocol):
 
 
 class EngineFailed(Exception):  # noqa: N818 - what happened, in the past tense, as its catchers read it
-    """The engine broke off. The text says why, for the log."""
+    """The engine failed. The text has the reason, for the log."""
 
 
 LoadEngine = Callable[[], Awaitable[SpeechEngine]]

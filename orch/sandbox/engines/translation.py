@@ -1,4 +1,4 @@
-"""What an engine that translates is asked and what it answers."""
+"""The interface of a translation engine."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from orch.speech.languages import NAMES, closest, primary
 
 
 class Pair(Struct, frozen=True):
-    """A direction that can be translated; BCP 47 tags."""
+    """A language pair; BCP 47 tags."""
 
     source: str
     target: str
@@ -29,7 +29,7 @@ class TranslationEngine(Protocol):
     pairs: tuple[Pair, ...]
 
     async def run(self, *, task_status: trio.TaskStatus[None] = ...) -> None:
-        """Keep what the engine needs until cancelled."""
+        """Run the engine until cancelled."""
 
     async def translate(self, text: str, pair: Pair) -> str:
         """Translate ``text``; ``pair`` is one of :attr:`pairs`.
@@ -39,11 +39,11 @@ class TranslationEngine(Protocol):
 
 
 class TranslationFailed(Exception):  # noqa: N818 - what happened, in the past tense, as its catchers read it
-    """The engine broke off."""
+    """The engine failed."""
 
 
 class TooManyWaiting(Exception):  # noqa: N818 - the same
-    """As many texts as may be are waiting for this engine."""
+    """The queue of this engine is full."""
 
 
 def languages(pairs: tuple[Pair, ...]) -> list[Language]:

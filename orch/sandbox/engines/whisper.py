@@ -41,7 +41,7 @@ _MODEL_FILES: Final = ("model.bin", "config.json")
 
 
 class ModelUnavailable(Exception):  # noqa: N818 - what happened, as its catchers read it
-    """The model cannot be had. The text is for a person: what is missing, and where."""
+    """The model is unavailable. The text says what is missing, and where."""
 
 
 def is_installed() -> bool:
@@ -60,7 +60,7 @@ def in_full(model: str) -> str:
 
 
 def last_name(folder: str) -> str:
-    """Return what a model of a folder is called: where the folder lies is nobody's business."""
+    """Return a folder model's name, without the folder's location."""
     return Path(folder).resolve().name
 
 
@@ -143,7 +143,7 @@ class Whisper:
         await trio.sleep_forever()
 
     async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
-        """Write down a recording in a thread."""
+        """Transcribe a recording in a thread."""
         stopped = threading.Event()
         work = partial(
             self._transcribe, pcm, language=language, skip_silence=skip_silence, is_stopped=stopped.is_set
@@ -182,12 +182,12 @@ class Whisper:
 
 
 def token_limit(seconds: float) -> int:
-    """Return how many tokens one window of a recording may become."""
+    """Return the token limit of one window of a recording."""
     return TOKENS_BESIDE + int(TOKENS_PER_SECOND * min(seconds, WINDOW_SECONDS))
 
 
 def is_doubted(segment: Any) -> bool:
-    """Whether Whisper's own figures say that a segment's text was not said, or is a loop."""
+    """Whether Whisper's own figures mark a segment as no speech or as a repetition."""
     not_said = segment.no_speech_prob > DOUBTED_NO_SPEECH and segment.avg_logprob < DOUBTED_LOGPROB
     return bool(not_said or segment.compression_ratio > LOOPING)
 

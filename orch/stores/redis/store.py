@@ -452,7 +452,7 @@ class RedisStore:
         await self._pipeline.execute(self._commands.keep_sign_in(name, seconds))
 
     async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
-        """Keep a sign-in for so many seconds more; False: there is none."""
+        """Extend a sign-in by this many seconds; False if it does not exist."""
         del now
         return await self._pipeline.execute(self._commands.touch_sign_in(name, seconds))
 

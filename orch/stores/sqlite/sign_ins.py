@@ -11,14 +11,14 @@ class SqliteSignIns:
         self._file = file
 
     async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
-        """Keep a sign-in for so many seconds from now."""
+        """Store a sign-in for this many seconds."""
         # An operator who has come to free a full disk has to be let in first.
         await self._file.execute(
             lambda database: statements.keep_sign_in(database, name, now, seconds), frees=True
         )
 
     async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
-        """Keep a sign-in for so many seconds more; False: there is none."""
+        """Extend a sign-in by this many seconds; False if it does not exist."""
         return await self._file.execute(
             lambda database: statements.touch_sign_in(database, name, now, seconds), frees=True
         )

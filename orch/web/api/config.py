@@ -1,4 +1,4 @@
-"""The settings: every value in force with its source, and changing some while the service runs."""
+"""Settings: every current value with its source, and changes at run time."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ from orch.web.json_api import JSON_LIMIT, answer, read_json, read_query
 
 
 class Patch(Struct, frozen=True, forbid_unknown_fields=True):
-    """Values by dotted path (``orchestration.gateway.timeout``); null takes an earlier change back."""
+    """Values by dotted path (``orchestration.gateway.timeout``); null removes an earlier change."""
 
     values: dict[str, Any]
 
 
 class Applied(Struct, frozen=True, kw_only=True):
-    """What was changed, what waits for a restart, and all values as they are now.
+    """The changes, what waits for a restart, and all current values.
 
     ``workers``: what became of it on the others, where there are several.
     """
@@ -37,13 +37,13 @@ class Applied(Struct, frozen=True, kw_only=True):
 
 
 class ImportQuery(Struct, frozen=True):
-    """``dry_run``: say what would change, and change nothing."""
+    """``dry_run``: return the changes without making them."""
 
     dry_run: bool = False
 
 
 class Imported(Struct, frozen=True, kw_only=True):
-    """What a file has changed, or would change (``dry_run``).
+    """The changes of a file, made or (``dry_run``) only previewed.
 
     ``workers``: what became of it on the others, where there are several.
     """
@@ -81,14 +81,14 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.get("")
     @document_response(LiveSettingsStatistics)
     async def config() -> Response:
-        """Return every value in force with its source, and what waits for a restart. Secrets are masked."""
+        """Return every current value with its source, and what waits for a restart. Secrets are masked."""
         return answer(parts.settings.statistics())
 
     @api.patch("")
     @document_request(Patch)
     @document_response(Applied)
     async def change() -> Response:
-        """Change values while the service runs, on all workers; the file is left alone.
+        """Change values at run time, on all workers; the file is unchanged.
 
         One process forgets them when it ends. Several workers keep them in their store until they are taken
         back, so that each that is started later has them too.
@@ -118,7 +118,7 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @api.get("/export")
     async def export() -> Response:
-        """Return the settings in force as a YAML file, without secrets."""
+        """Return the current settings as a YAML file, without secrets."""
         text = await trio.to_thread.run_sync(exported, parts.settings.current)
         headers = {
             "Cache-Control": "no-store",
@@ -130,7 +130,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_querystring(ImportQuery)
     @document_response(Imported)
     async def import_() -> Response:
-        """Change settings to what a YAML file (the body) says; ``dry_run`` says what would change.
+        """Apply the settings of a YAML file (the body); ``dry_run`` only previews the changes.
 
         A value that the file leaves out stays as it is. Commands, URLs, keys and file paths are left alone.
         """

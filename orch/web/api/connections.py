@@ -1,4 +1,4 @@
-"""Connections on all workers: who they are, something said to all, one closed."""
+"""Connections on all workers: list them, announce to all, close one."""
 
 from typing import Annotated
 
@@ -15,13 +15,13 @@ from orch.websocket.statistics import ConnectionsStatistics
 
 
 class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
-    """What everyone who is connected is to be told, as ``system_announcement``."""
+    """The text to send to every connection as ``system_announcement``."""
 
     message: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
 class Closing(Struct, frozen=True, kw_only=True):
-    """The connection is being closed, with the code that says not to come back (4001)."""
+    """The connection is being closed with 4001, so that its client does not reconnect."""
 
     connection_id: str
     status: str = "closing"
@@ -35,7 +35,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_querystring(ConnectionQuery)
     @document_response(ConnectionsStatistics)
     async def connections() -> Response:
-        """Return how many connections do what, and the first of those that match, on all workers.
+        """Return the connections of all workers: totals by activity, and the first that match.
 
         A worker that did not answer in time is among ``workers`` with ``answered`` false: its connections are
         not counted.
@@ -46,7 +46,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_request(Announcement)
     @document_response(Announced)
     async def announce() -> Response:
-        """Say something to every connection, on all workers; answer how many took it, and in what time."""
+        """Send an announcement to every connection on all workers; return recipients and duration."""
         wanted = await read_json(Announcement)
         announced = await parts.hub.announce_everywhere(wanted.message)
         log_change("announced", message=wanted.message, taken=announced.taken)
@@ -55,7 +55,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.delete("/connections/<connection_id>")
     @document_response(Closing, 202)
     async def close(connection_id: str) -> Response:
-        """Close one connection, on whichever worker it is; its client is told not to come back."""
+        """Close one connection on any worker, with the code that stops its client from reconnecting."""
         await parts.hub.close_connection(connection_id)
         log_change("connection closed", connection_id=connection_id)
         return answer(Closing(connection_id=connection_id), status=202)

@@ -1,4 +1,4 @@
-"""Is the process alive, may it be sent traffic, and how are the back ends."""
+"""Probes (alive, ready) and the health of the back ends."""
 
 from typing import Final
 
@@ -29,13 +29,13 @@ BRANCH_STATES: Final = {
 
 
 class Alive(Struct, frozen=True):
-    """The process answers."""
+    """The process responds."""
 
     status: str = "alive"
 
 
 class Ready(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether to send traffic here, and what is missing where not.
+    """Whether the service is ready for traffic, and if not, what is missing.
 
     ``degraded``: what does not work in full, though who is connected is served. ``reason``: while the store
     is awaited at the start, why; its details are for operators.
@@ -55,7 +55,7 @@ class ConnectionCounts(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How the service is. ``status`` is the worst of ``services``; ``uptime`` in whole seconds.
+    """The service's health. ``status`` is the worst of ``services``; ``uptime`` in whole seconds.
 
     ``services``: the back ends, the hub and the store of sessions; of the last, ``store`` says more.
     ``shortages``: what the service itself is out of, such as ``descriptors``; it is degraded then.
@@ -70,13 +70,13 @@ class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PlainHealth(Struct, frozen=True):
-    """How the service is, in one word, for whoever is no operator."""
+    """The service's health in one word, for guests."""
 
     status: str
 
 
 def worst(states: tuple[str, ...]) -> str:
-    """Return the worst of some states; of none, ``unknown``."""
+    """Return the worst of the states; ``unknown`` if there are none."""
     return max(states, key=ORDER.index, default="unknown")
 
 
@@ -87,14 +87,14 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.get("/livez")
     @document_response(Alive)
     async def livez() -> Response:
-        """Answer as long as the process can."""
+        """Respond as long as the process runs."""
         return answer(Alive())
 
     @api.get("/readyz")
     @document_response(Ready)
     @document_response(Ready, 503)
     async def readyz() -> Response:
-        """Answer 200 while every branch of the tree is running, else 503.
+        """Return 200 while every branch of the tree is running, else 503.
 
         A store that is away or cannot write is named, and changes nothing: it is so for every worker, and who
         is connected is still served.
@@ -114,7 +114,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.get("/api/health")
     @document_response(Health)
     async def health() -> Response:
-        """Return how the service, its back ends, its hub and its store are.
+        """Return the health of the service, its back ends, its hub and its store.
 
         Who is no operator is told the state alone.
         """

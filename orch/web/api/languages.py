@@ -1,4 +1,4 @@
-"""Which languages can be spoken and read."""
+"""The supported languages for speaking and reading."""
 
 from quart import Blueprint, Response
 from quart_schema import document_response
@@ -15,7 +15,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @api.get("")
     @document_response(LanguagesOffered)
     async def languages() -> Response:
-        """Return what the back ends offer: source and target languages, and the pairs between them."""
+        """Return the languages that the back ends support: sources, targets, and pairs."""
         return answer(await parts.speech.languages())
 
     return api

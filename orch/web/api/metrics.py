@@ -15,7 +15,7 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @api.get("/metrics")
     async def metrics() -> Response:
-        """Return the Prometheus exposition; 404 where monitoring is off."""
+        """Return the Prometheus exposition; 404 if monitoring is disabled."""
         if not parts.settings.current.orchestration.monitoring.enabled:
             raise ProblemError("not_found", "orchestration.monitoring.enabled is false (METRICS_ENABLE).")
         body, content_type = parts.metrics.render()
