@@ -110,15 +110,15 @@ class ScriptedService:
             survey=SimpleNamespace(
                 statistics=says("workers"),
                 me=self.state()["workers"].workers[0].worker,
-                ask_one=self._ask_worker,
+                request=self._ask_worker,
             ),
             hub=SimpleNamespace(
                 statistics=lambda _query=None: self.state()["connections"],
-                pool=SimpleNamespace(latest=says("connections"), look=self._look),
+                cluster_connections=SimpleNamespace(latest=says("connections"), look=self._look),
                 announce_everywhere=announce,
                 close_connection=close_connection,
                 would_refuse=lambda _scope: self.refused,
-                admission=SimpleNamespace(require=_nothing),
+                access=SimpleNamespace(require=_nothing),
                 get_session=_nothing,
                 recordings_of=_nothing,
             ),
