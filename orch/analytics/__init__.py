@@ -1,1 +1,1 @@
-"""Figures over time, for charts."""
+"""Figures over time, for the Overview page: sampled at an interval, stored for a quarter of an hour."""

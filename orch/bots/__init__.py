@@ -1,1 +1,1 @@
-"""Bots that sit in meetings."""
+"""Bots that join meetings."""

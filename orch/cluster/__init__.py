@@ -1,1 +1,1 @@
-"""One worker among others: asking them, doing once what must be done once, settings for all of them."""
+"""One worker among others: surveys, leases for what one worker alone may do, shared settings."""

@@ -1,1 +1,4 @@
-"""Watches the back ends and starts again what has died."""
+"""Checks the back ends and restarts those that have failed.
+
+`verdict.py` and `recovery.py` decide; `probes.py` asks, `restarting.py` acts.
+"""

@@ -1,1 +1,4 @@
-"""The wire, nobody's own: messages, close codes, identifiers, keys. Clients, stores and the hub share it."""
+"""The wire: messages, close codes, identifiers, session keys.
+
+It belongs to no area: clients, stores and the hub share it. `docs/protocol.md` describes it.
+"""

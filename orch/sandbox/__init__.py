@@ -1,1 +1,1 @@
-"""Small, real back ends for the demo and the tests."""
+"""Small back ends with real engines, for the demo and the tests."""

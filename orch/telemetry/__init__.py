@@ -1,1 +1,4 @@
-"""Metrics, logs, and events for operators."""
+"""What the service reports of itself: metrics, events, topics, logs.
+
+A metric is a name in `metric_names.py` and a line in its part's `readings()`.
+"""

@@ -1,1 +1,1 @@
-"""Pages and the control API."""
+"""Pages and the control API: Quart blueprints, one for each resource in `api/`."""

@@ -1,1 +1,1 @@
-"""The parent of several workers: starts them, watches them, replaces them one at a time."""
+"""Several processes: `rolling.py` decides when workers start, stop and are replaced, `parent.py` does it."""
