@@ -159,6 +159,8 @@ async def test_connections_of_all_workers_are_listed_and_closed_by_any(tmp_path:
             bob = await stack.enter_async_context(connected(both.urls[1]))
             await ann.ask("session_created", type="create_session", session_id="s", name="Ann")
             await bob.ask("session_joined", type="join_session", session_id="s", name="Bob")
+            for client in (ann, bob):  # so that each worker knows of both
+                await client.until(lambda m: m["type"] == "presence" and m["participant_count"] == 2)
             for place in (0, 1):
                 pool = await asked(both.connections, place)
                 assert [(each["name"], each["doing"]) for each in pool["connections"]] == [

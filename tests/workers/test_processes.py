@@ -16,7 +16,8 @@ import trio
 
 from orch.workers.lifeline import BEAT
 from orch.workers.rolling import HUNG_AFTER
-from tests.fakes.workers import GRACE, RunningWorkers, is_alive, workers
+from tests.fakes.service import READY_LIMIT
+from tests.fakes.workers import RunningWorkers, is_alive, workers
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -60,11 +61,16 @@ def all_ended(pids: list[int], within: float) -> bool:
 
 
 def test_new_connections_reach_every_worker(tmp_path: Path) -> None:
-    """Each has its share, and says who it is in its log lines."""
-    with workers(2, tmp_path) as s, ExitStack() as stack:
-        seen = Counter(ask(stack.enter_context(kept(s)))["worker"] for _ in range(200))
+    """Each has many, and says who it is in its log lines."""
+    with workers(2, tmp_path) as s:
+        seen: Counter[int] = Counter()
+        # What one that is not given the processor leaves waiting is taken by the other.
+        give_up_at = time.monotonic() + READY_LIMIT
+        while min(seen[0], seen[1]) < 50:
+            assert time.monotonic() < give_up_at, seen
+            with kept(s) as connection:
+                seen[ask(connection)["worker"]] += 1
         assert set(seen) == {0, 1}
-        assert min(seen.values()) > 50
         assert {line["worker"] for line in s.lines if line.get("event") == "listening"} == {0, 1}
 
 
@@ -160,7 +166,7 @@ def test_no_worker_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
         pids = list(s.pids().values())
         s.process.kill()
         assert {s.wait_for_line("left")["worker"] for _ in pids} == {0, 1}
-        assert all_ended(pids, GRACE + 10)
+        assert all_ended(pids, READY_LIMIT)
         s.ended()
 
 
@@ -170,7 +176,7 @@ def test_a_stuck_worker_does_not_outlive_its_parent_either(tmp_path: Path) -> No
     with workers(1, tmp_path) as s:
         pids = list(s.pids().values())
         s.process.kill()
-        assert all_ended(pids, GRACE + 15)
+        assert all_ended(pids, READY_LIMIT)
         s.ended()
 
 
@@ -179,7 +185,7 @@ def test_workers_that_do_not_stay_up_end_the_service_with_1(tmp_path: Path) -> N
     with workers(2, tmp_path) as s:
         (tmp_path / "broken").touch()
         os.kill(s.pids()[1], signal.SIGKILL)
-        assert s.process.wait(30) == 1
+        assert s.process.wait(READY_LIMIT) == 1
         s.ended()
         assert [line["code"] for line in s.lines if line.get("event") == "worker ended"] == [
             -signal.SIGKILL,
