@@ -210,22 +210,26 @@ def _steady(spans: Sequence[_Span]) -> list[_Span]:
     """Return the spans without those, next to one of several cues, that are too short to be read.
 
     A short one becomes part of the one before, or else of the one after it, where these show all it does; no
-    cue is lost by that.
+    cue is lost by that. However many short ones follow each other, a span is prolonged by less than
+    :data:`SHORT` in all, so that no cue stays long after its end.
     """
     steady: list[_Span] = []
     early: int | None = None
+    own_end = 0  # of the last of them, before short ones became part of it
     for index, given in enumerate(spans):
         span = given if early is None else _Span(early, given.end, given.cues)
         early = None
         before = steady[-1] if steady and steady[-1].end == span.start else None
         after = spans[index + 1] if index + 1 < len(spans) and spans[index + 1].start == span.end else None
         is_short = span.end - span.start < SHORT
-        if is_short and before and max(len(span.cues), len(before.cues)) > 1 and before.has(span.cues):
+        is_near = span.end - own_end < SHORT
+        if is_near and before and max(len(span.cues), len(before.cues)) > 1 and before.has(span.cues):
             steady[-1] = _Span(before.start, span.end, before.cues)
         elif is_short and after and max(len(span.cues), len(after.cues)) > 1 and _go_on(span, before, after):
             early = span.start
         else:
             steady.append(span)
+            own_end = span.end
     return steady
 
 

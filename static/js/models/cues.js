@@ -149,11 +149,13 @@ export function apart(overlapping) {
 
 /**
  * The spans without those, next to one of several cues, that are too short to be read. A short one becomes part of
- * the one before, or else of the one after it, where these show all it does; no cue is lost by that.
+ * the one before, or else of the one after it, where these show all it does; no cue is lost by that. However many
+ * short ones follow each other, a span is prolonged by less than SHORT in all.
  */
 function steady(spans) {
   const out = [];
   let early = null;
+  let ownEnd = 0; // of the last of them, before short ones became part of it
   for (const [index, given] of spans.entries()) {
     const span = early === null ? given : { ...given, start: early };
     early = null;
@@ -161,9 +163,12 @@ function steady(spans) {
     const after = spans[index + 1]?.start === span.end ? spans[index + 1] : null;
     const isShort = span.end - span.start < SHORT;
     const isShared = (other) => Math.max(span.cues.length, other.cues.length) > 1;
-    if (isShort && before !== null && isShared(before) && span.cues.every((cue) => before.cues.includes(cue))) out.splice(-1, 1, { ...before, end: span.end });
+    if (span.end - ownEnd < SHORT && before !== null && isShared(before) && span.cues.every((cue) => before.cues.includes(cue))) out.splice(-1, 1, { ...before, end: span.end });
     else if (isShort && after !== null && isShared(after) && span.cues.every((cue) => after.cues.includes(cue) || before?.cues.includes(cue))) early = span.start;
-    else out.push(span);
+    else {
+      out.push(span);
+      ownEnd = span.end;
+    }
   }
   return out;
 }
