@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from orch.network_addresses import lan_addresses
 from tests.fakes.client import connected
-from tests.fakes.service import service
+from tests.fakes.service import READY_LIMIT, service
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(?P<base>https://\S+?)/translation#session=(?P<session>[\w-]+)&key=(?P<key>[\w-]+)")
@@ -35,13 +36,17 @@ def shared(folder: Path, *arguments: str, **environ: str) -> Iterator[str]:
     )
     assert process.stdout is not None
     text = ""
+    give_up = threading.Timer(READY_LIMIT, process.kill)
+    give_up.start()
     try:
-        while "Ctrl+C stops it" not in text:
+        while "Stop it with Ctrl+C" not in text:
             line = process.stdout.readline()
             assert line, f"ended: {text}"
             text += line
+        give_up.cancel()
         yield text
     finally:
+        give_up.cancel()
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
 
