@@ -331,7 +331,7 @@ def test_redis_that_hangs_for_seconds_under_load_costs_a_wait(tmp_path: Path) ->
 
         def hang() -> None:
             redis.pause()
-            time.sleep(3)  # what takes longer than 2 s is said to be slow
+            time.sleep(5)  # slow after 2 s, and announced once that has lasted for one
             redis.resume()
 
         # That it is slow is announced, and a moment after it has answered again that it is not.
