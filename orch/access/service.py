@@ -24,8 +24,7 @@ from orch.access.sign_ins import IDLE, SignIns
 from orch.access.wrong_tokens import WrongTokens
 from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
-from orch.telemetry.metric_names import WRONG_TOKENS
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import WRONG_TOKENS, Reading
 
 #: The cookie's name; over TLS with the prefix that makes browsers take it from this very host alone.
 COOKIE: Final = "orch_sign_in"

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-from orch.telemetry.metric_names import FRONT_ACCEPTED, FRONT_OPEN, FRONT_REFUSED
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import FRONT_ACCEPTED, FRONT_OPEN, FRONT_REFUSED, Reading
 
 
 class FrontStatistics(Struct, frozen=True, kw_only=True):

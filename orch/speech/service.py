@@ -21,7 +21,7 @@ from orch.speech.stream import SpeechStream
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
 from orch.telemetry import metric_names as names
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import Reading
 
 __all__ = ["LanguagesOffered", "SpeechService", "SpeechStatistics", "SpeechStream"]
 

@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from orch.telemetry import metric_names as names
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import Reading
 
 
 class StoreStanding(Struct, frozen=True, kw_only=True, omit_defaults=True):

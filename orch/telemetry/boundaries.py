@@ -11,8 +11,7 @@ from typing import Any
 
 import structlog
 
-from orch.telemetry.metric_names import CONTAINED
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import CONTAINED, Reading
 
 _log = structlog.get_logger("boundaries")
 

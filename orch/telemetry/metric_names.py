@@ -23,6 +23,14 @@ class Name(Struct, frozen=True):
     values: tuple[str, ...] = ()
 
 
+class Reading(Struct, frozen=True):
+    """A value read at scrape time."""
+
+    name: Name
+    value: float
+    labels: tuple[str, ...] = ()
+
+
 GATEWAY_REQUESTS: Final = Name(
     "orch_gateway_requests_total", "counter", "Requests through the gateway.", ("service", "status")
 )

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -21,20 +20,13 @@ from orch.telemetry.metric_names import (
     RECOVERIES,
     SERVICE_STATE,
     Name,
+    Reading,
 )
 
 _BREAKER_VALUES: Final = {"closed": 0, "half_open": 1, "open": 2}
 _STATES: Final = ("unknown", "healthy", "degraded", "unhealthy", "recovering")
 _OUTCOMES: Final = ("ok", "failed")
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-
-class Reading(Struct, frozen=True):
-    """A value read at scrape time."""
-
-    name: Name
-    value: float
-    labels: tuple[str, ...] = ()
 
 
 class _Readings(Collector):

@@ -15,8 +15,7 @@ import structlog
 import trio
 
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import CLOCK_JUMPS, STANDSTILLS
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import CLOCK_JUMPS, STANDSTILLS, Reading
 from orch.telemetry.shortages import SUBJECT
 
 BEAT: Final = 0.5

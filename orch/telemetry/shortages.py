@@ -12,8 +12,7 @@ from msgspec import Struct
 
 from orch.shortages import Shortage, in_words
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import SHORTAGES
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import SHORTAGES, Reading
 
 CALM: Final = 10.0
 """Seconds without being met after which a shortage is over."""

@@ -27,7 +27,8 @@ from orch.stores.status import StoreStanding
 from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.telemetry.metrics import Metrics, Reading
+from orch.telemetry.metric_names import Reading
+from orch.telemetry.metrics import Metrics
 from orch.telemetry.topics import Topics
 from orch.websocket.announcements import Announced, Announcements
 from orch.websocket.cluster.cluster_connections import ClusterConnections

@@ -457,3 +457,25 @@ async def test_a_quota_that_is_used_up_is_a_full_disk(
         await trio.sleep(5)
         assert await store.create(record())
     assert not list(tmp_path.glob("*trial*"))
+
+
+async def test_work_that_replaces_what_is_owed_while_that_is_done_is_done_as_well(tmp_path: Path) -> None:
+    """Both have one name; the newer one is another work, and not done by doing the older one."""
+    done: list[str] = []
+    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+    file = store.file
+
+    def older(_database: sqlite3.Connection) -> None:
+        done.append("older")
+        assert file.owe("name", newer)
+
+    def newer(_database: sqlite3.Connection) -> None:
+        done.append("newer")
+
+    async with running(store):
+        assert not file.owe("name", older)  # it can be done now
+        file._condition.note(Trouble.FAILING, "for a test", at=0.0)
+        assert file.owe("name", older)
+        await trio.sleep(3 * LOOK_EVERY)
+        assert not file.is_owed("name")
+    assert done == ["older", "newer"]

@@ -3,8 +3,8 @@
 import re
 
 from orch.telemetry import metric_names as names
-from orch.telemetry.metric_names import NAMES
-from orch.telemetry.metrics import Metrics, Reading
+from orch.telemetry.metric_names import NAMES, Reading
+from orch.telemetry.metrics import Metrics
 
 
 def text(metrics: Metrics) -> str:

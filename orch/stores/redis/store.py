@@ -40,7 +40,7 @@ from orch.stores.redis.pipeline import PATIENCE, QUEUE_LIMIT, Append, Pipeline
 from orch.stores.redis.troubles import Damper
 from orch.stores.status import StoreStanding, readings
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import Reading
 
 #: Sessions looked at in one step of a sweep.
 STEP: Final = 500

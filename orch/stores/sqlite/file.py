@@ -24,7 +24,7 @@ from orch.stores.sqlite.open_file import OpenFile
 from orch.stores.sqlite.transactions import Operation, Work, transact
 from orch.stores.status import StoreStanding, readings
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import Reading
 
 #: Operations and their bytes that may wait for a commit; half of it at most of what clients say.
 QUEUE_LIMIT: Final = 10_000
@@ -256,9 +256,10 @@ class SqliteFile:
         elif self._looked_at - began > SLOW:
             self._note(Trouble.SLOW, f"{self._looked_at - began:.2g} s for one write")
         elif is_troubled:
-            for each in owed:
-                self._owed.pop(each, None)
-            if self._condition.looked_well():
+            for key, work in owed.items():
+                if self._owed.get(key) is work:  # not what has come under the same name meanwhile
+                    del self._owed[key]
+            if not self._owed and self._condition.looked_well():
                 _log.info("store recovered", path=str(self._path))
 
     async def _watch(self) -> Never:

@@ -11,7 +11,7 @@ from orch.stores.sqlite.sessions import SqliteSessions
 from orch.stores.sqlite.sign_ins import SqliteSignIns
 from orch.stores.status import StoreStanding
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metrics import Reading
+from orch.telemetry.metric_names import Reading
 
 
 class SqliteStore(SqliteSessions):
