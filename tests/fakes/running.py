@@ -1,13 +1,21 @@
 """Running a test on Trio: on a virtual clock unless it needs real time, and not for ever."""
 
-import traceback
+import linecache
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import trio
 from trio.testing import MockClock
 
 T = TypeVar("T")
+
+ROOT = Path(__file__).parents[2]
+OWN = (f"{ROOT}/tests/", f"{ROOT}/orch/")
+
+#: At so many lines at most a test that hangs is said to wait: the test's own come first.
+PLACES = 12
 
 #: Virtual seconds after which a test hangs.
 VIRTUAL_LIMIT = 120.0
@@ -32,42 +40,38 @@ def run(
 
 async def _run_within(seconds: float, test: Callable[..., Awaitable[T]], *args: Any) -> T:
     """Run ``test``; cancel it after ``seconds``, and say where it waited."""
-    where = "nowhere that could be cancelled"
-    scope = trio.CancelScope(deadline=trio.current_time() + seconds)
+    task = trio.lowlevel.current_task()
+    scope = trio.CancelScope()
+    hung = ""
+
+    async def watch() -> None:
+        nonlocal hung
+        await trio.sleep(seconds)
+        places = islice(dict.fromkeys(_places(task)), PLACES)
+        hung = "\n  ".join([f"The test hung: it was cancelled after {seconds:g} s, waiting at", *places])
+        scope.cancel()
+
+    trio.lowlevel.spawn_system_task(watch)  # it ends with the run
     try:
         with scope:
-            try:
-                return await test(*args)
-            except BaseException as error:
-                where = _waiting(error)
-                raise
+            return await test(*args)
     except BaseException as error:
-        if scope.cancel_called:
-            error.add_note(_hung(seconds, where))
+        if hung:
+            error.add_note(hung)
         raise
-    raise trio.TooSlowError(_hung(seconds, where))
+    raise trio.TooSlowError(hung)
 
 
-def _hung(seconds: float, where: str) -> str:
-    return f"The test hung: it was cancelled after {seconds:g} s, waiting {where}"
-
-
-def _waiting(error: BaseException) -> str:
-    """Return the lines of tests at which cancelled tasks waited, the innermost of each."""
-    places = dict.fromkeys(_line(cancelled) for cancelled in _cancelled(error))
-    return "; ".join(places) or "nowhere that was seen"
-
-
-def _cancelled(error: BaseException) -> Iterator[trio.Cancelled]:
-    if isinstance(error, trio.Cancelled):
-        yield error
-    elif isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _cancelled(inner)
-
-
-def _line(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "/tests/" in frame.filename and frame.filename != __file__]
-    frame = (own or frames)[-1]
-    return f"at {frame.filename}:{frame.lineno}: {frame.line}"
+def _places(task: trio.lowlevel.Task) -> Iterator[str]:
+    """Return where a task and its children wait: the innermost line of a test module and of the project."""
+    lines = [
+        (Path(frame.f_code.co_filename).relative_to(ROOT), line)
+        for frame, line in task.iter_await_frames()
+        if frame.f_code.co_filename.startswith(OWN) and frame.f_code.co_filename != __file__
+    ]
+    of_test = [place for place in lines if place[0].name.startswith("test_")]
+    for path, line in dict.fromkeys(of_test[-1:] + lines[-1:]):
+        yield f"{path}:{line}: {linecache.getline(str(ROOT / path), line).strip()}"
+    for nursery in task.child_nurseries:
+        for child in nursery.child_tasks:
+            yield from _places(child)
