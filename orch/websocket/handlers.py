@@ -1,18 +1,22 @@
-"""What is done with each type of message: one table."""
+"""Handles clients' messages: one table, with one row for each type.
+
+A handler does at once what needs no waiting, which is all there is to do for most messages: an audio frame, a
+ping, a subscription. What it has to wait for (a store, other workers, a stream that is fed too fast) it
+returns; only that is awaited, under a time-out.
+"""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 import structlog
 import trio
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
-from orch.access.addresses import group
 from orch.access.rate_limits import Verdict
-from orch.access.table import need_of_message, passes_door, refusal
-from orch.gateway.flows import Flow
+from orch.access.table import Need, need_of_message, passes_door, refusal
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.messages import (
@@ -29,14 +33,14 @@ from orch.protocol.messages import (
     Pong,
     RecoverSession,
     ServiceMessage,
-    ServiceResponse,
     SessionMessage,
     Subscribe,
     Unsubscribe,
 )
 from orch.stores.records import Origin, Ticket
+from orch.websocket.back_end_requests import BackEndRequests, Gateway
 from orch.websocket.connections.connection import Connection
-from orch.websocket.connections.decoding import FRAME_LIMIT, Echo, decode, identity, type_name
+from orch.websocket.connections.decoding import Echo, decode, identity, type_name
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
@@ -45,56 +49,37 @@ from orch.websocket.speech.recordings import Recordings
 from orch.websocket.speech.speech_streams import SpeechStreams
 from orch.websocket.topic_publisher import TopicPublisher
 
-#: Seconds a message may take to be handled, those to back ends aside: the gateway has its own time-out. What
-#: takes longer waits for a store that does not answer.
+#: Seconds that handling a message may take, requests to back ends aside (the gateway has its own time-out).
+#: A message that takes longer waits for a store that does not answer.
 ANSWER_WITHIN: Final = 30.0
 
-#: What counts as more than one message: a topic's whole state is read and encoded, other workers are asked.
-HEAVY: Final[dict[type, int]] = {Subscribe: 10, Unsubscribe: 10, AudioStart: 50}
+#: Types that count as several messages against the client's rate: a topic's whole state is read and encoded,
+#: other workers are asked about a stream.
+WEIGHTS: Final[dict[type, int]] = {Subscribe: 10, Unsubscribe: 10, AudioStart: 50}
 
-#: Where a back end's actions lie. What it answers may be as large as a frame a client may send.
-ACTION_PREFIX: Final = "/api/"
-
-_JSON_HEADERS: Final = ((b"content-type", b"application/json"), (b"accept", b"application/json"))
+Work = Callable[[], Awaitable[None]]
+Start = Callable[[Connection, Any], Work | None]
 
 _log = structlog.get_logger("websocket")
 
 
-class BackEndResponse(Protocol):
-    """What a back end answered."""
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How messages of one type are handled.
 
-    @property
-    def status(self) -> int:
-        """HTTP status."""
+    ``start``: does what can be done at once; returns what has to wait, or None. ``need``: permission; None:
+    none is needed, and it counts as one message. ``weight``: how many messages it counts as. ``is_audio``:
+    errors name the stream.
+    """
 
-    @property
-    def body(self) -> bytes:
-        """The body, whole."""
-
-
-class Gateway(Protocol):
-    """Reaches back ends: see ``orch.gateway.service``."""
-
-    async def fetch(
-        self,
-        service: str,
-        method: str,
-        path: str,
-        *,
-        headers: Any = ...,
-        body: bytes = ...,
-        max_answer: int = ...,
-        flow: Flow = ...,
-        caller: str = ...,
-    ) -> BackEndResponse:
-        """Ask a back end."""
-
-    def is_public_inside(self, service: str, method: str, path: str) -> bool:
-        """Return whether the settings open a request to everyone."""
+    start: Start
+    need: Need | None = None
+    weight: int = 1
+    is_audio: bool = False
 
 
 class Handlers:
-    """Handles frames, each to an answer: what it asked for, or ``error``.
+    """Handles frames. Each one that asks for something is answered: with that, or with ``error``.
 
     The mutable state is the count of refusals by code.
     """
@@ -111,85 +96,100 @@ class Handlers:
     ) -> None:
         self._sessions = sessions
         self._membership = membership
-        self._publisher = publisher
         self._speech_streams = speech_streams
-        self._gateway = gateway
+        self._back_end_requests = BackEndRequests(gateway, refuse=self._refuse, now_ms=sessions.now_ms)
         self.problems: dict[str, int] = {}
-        # What waits for nothing needs no time-out, which would cost more than the answer.
-        self._at_once: dict[type, Callable[[Connection, Any], None]] = {Ping: self._ping, Echo: self._echo}
-        self._table: dict[type, Callable[[Connection, Any], Awaitable[None]]] = {
-            CreateSession: membership.create,
-            JoinSession: membership.join,
-            LeaveSession: self._leave,
-            RecoverSession: membership.recover,
-            Broadcast: self._broadcast,
-            ServiceMessage: self._service_message,
-            Subscribe: self._subscribe,
-            Unsubscribe: self._unsubscribe,
-            AudioStart: speech_streams.start,
-            AudioEnd: self._audio_end,
-            CancelRecording: recordings.asked,
+        starts: dict[type, Start] = {
+            CreateSession: _waiting(membership.create),
+            JoinSession: _waiting(membership.join),
+            LeaveSession: _waiting(self._leave),
+            RecoverSession: _waiting(membership.recover),
+            Broadcast: _waiting(self._broadcast),
+            ServiceMessage: self._back_end_requests.start,
+            Subscribe: publisher.subscribe,
+            Unsubscribe: publisher.unsubscribe,
+            AudioStart: _waiting(speech_streams.start),
+            AudioEnd: speech_streams.end,
+            CancelRecording: _waiting(recordings.asked),
         }
-        self._needs = {kind: need_of_message(type_name(kind)) for kind in self._table}
+        self._table: dict[type, Handler] = {
+            Ping: Handler(self._ping),
+            Echo: Handler(self._echo),
+            bytes: Handler(speech_streams.feed, is_audio=True),  # the stream was opened by who may speak
+            **{
+                kind: Handler(
+                    start,
+                    need=need_of_message(type_name(kind)),
+                    weight=WEIGHTS.get(kind, 1),
+                    is_audio=kind is AudioEnd,
+                )
+                for kind, start in starts.items()
+            },
+        }
 
     async def handle(self, connection: Connection, data: str | bytes) -> None:
         """Handle one frame. Nothing but cancellation leaves here: this is one message's boundary."""
         verdict = connection.weigh(len(data))
         if verdict is not Verdict.FINE:
-            self._slow_down(connection, data, verdict)
+            named = identity(data).get("id") if isinstance(data, str) else None
+            self._refuse_rate(connection, named, verdict, is_audio=isinstance(data, bytes))
             return
-        if isinstance(data, bytes):
-            await self._guarded(connection, None, partial(self._audio, connection, data), is_audio=True)
+        message: Any = data
+        if isinstance(data, str):
+            try:
+                message = decode(data)
+            except ProblemError as error:
+                self._refuse(connection, error, error.extra.get("id"))
+                return
+        handler = self._table[type(message)]
+        if handler.need is not None and not self._admit(connection, handler.need, handler.weight, message):
             return
         try:
-            message = decode(data)
+            rest = handler.start(connection, message)
         except ProblemError as error:
-            self._refuse(connection, error, error.extra.get("id"))
-            return
-        at_once = self._at_once.get(type(message))
-        if at_once is not None:
-            try:
-                at_once(connection, message)
-            except Exception:  # noqa: BLE001 - one message's boundary: the connection and its sessions stay
-                self._fail(connection, message.id if isinstance(message, Ping) else None)
-            return
-        verdict = connection.weigh(0, HEAVY.get(type(message), 1) - 1)
-        if verdict is not Verdict.FINE:
-            self._slow_down(connection, data, verdict)
-            return
-        identity = message.id if isinstance(message, ClientMessage) else None
-        need = self._needs[type(message)]
-        if not passes_door(connection.actor, need, is_public=self._is_public(message)):
-            self._refuse(connection, refusal(need), identity)
-            return
-        work = partial(self._table[type(message)], connection, message)
-        await self._guarded(connection, identity, work, is_audio=isinstance(message, AudioEnd))
+            self._refuse(connection, error, _identity(message), is_audio=handler.is_audio)
+        except Exception:  # noqa: BLE001 - one message's boundary: the connection and its sessions stay
+            self._fail(connection, _identity(message), is_audio=handler.is_audio)
+        else:
+            if rest is not None:
+                await self._finish(connection, _identity(message), rest, is_audio=handler.is_audio)
+
+    def _admit(self, connection: Connection, need: Need, weight: int, message: ClientMessage) -> bool:
+        """Return whether a message is within the client's rate and permissions; refuse it otherwise."""
+        if weight > 1:
+            verdict = connection.weigh(0, weight - 1)
+            if verdict is not Verdict.FINE:
+                self._refuse_rate(connection, message.id, verdict)
+                return False
+        if passes_door(connection.actor, need, is_public=self._is_public(message)):
+            return True
+        self._refuse(connection, refusal(need), message.id)
+        return False
 
     def _is_public(self, message: object) -> bool:
         """Return whether the settings open a message to a back end to everyone."""
-        return isinstance(message, ServiceMessage) and self._gateway.is_public_inside(
-            message.target_service, _method(message), ACTION_PREFIX + message.action
-        )
+        return isinstance(message, ServiceMessage) and self._back_end_requests.is_public(message)
 
-    def _slow_down(self, connection: Connection, data: str | bytes, verdict: Verdict) -> None:
-        """Refuse a message that came too soon after others; end a connection that goes on all the same."""
+    def _refuse_rate(
+        self, connection: Connection, identity: MessageId | None, verdict: Verdict, *, is_audio: bool = False
+    ) -> None:
+        """Refuse a message over the client's rate; close a connection that goes on sending all the same."""
         too_much = ProblemError(
             "rate_limited", "You sent too many messages, so this one was rejected. Slow down."
         )
-        extra = identity(data) if isinstance(data, str) else {}
-        self._refuse(connection, too_much, extra.get("id"), is_audio=isinstance(data, bytes))
+        self._refuse(connection, too_much, identity, is_audio=is_audio)
         if verdict is Verdict.HOPELESS:
             connection.close(closes.RATE_LIMITED, flush=True)
 
-    async def _guarded(
+    async def _finish(
         self,
         connection: Connection,
         identity: MessageId | None,
-        work: Callable[[], Awaitable[None]],
+        work: Work,
         *,
         is_audio: bool = False,
     ) -> None:
-        """Do some work for a client, and tell it where that fails."""
+        """Await what a handler left, under the time-out; send the client an error where it fails."""
         try:
             with trio.fail_after(ANSWER_WITHIN):
                 await work()
@@ -202,7 +202,7 @@ class Handlers:
             self._fail(connection, identity, is_audio=is_audio)
 
     def _fail(self, connection: Connection, identity: MessageId | None, *, is_audio: bool = False) -> None:
-        """Log what has just been raised, and tell the client where to find it."""
+        """Log the current exception, and send the client an error with the reference to it."""
         request_id = f"{connection.connection_id}-{connection.received}"
         _log.exception("message failed", connection_id=connection.connection_id, request_id=request_id)
         failed = ProblemError("internal_error", f"Internal error. The log has the reason under {request_id}.")
@@ -219,7 +219,7 @@ class Handlers:
         self.problems[error.code] = self.problems.get(error.code, 0) + 1
         connection.refuse(error, identity, is_audio=is_audio)
 
-    # One a type.
+    # Handlers that are too small for a class of their own.
 
     def _ping(self, connection: Connection, message: Ping) -> None:
         connection.answer(
@@ -250,84 +250,36 @@ class Handlers:
         connection.pace()
         origin = None if message.id is None else Origin(connection.connection_id, message.id)
         async with self._sessions.open(message.session_id) as session:
-            said = SessionMessage(
+            sent = SessionMessage(
                 timestamp=0,
                 session_id=message.session_id,
                 sender=member.participant_id,
                 data=message.data,
             )
-            ticket = await self._sessions.begin_publish(session, said, origin)
-        # Its place among the others is sure. The next message need not wait until it is kept.
+            ticket = await self._sessions.begin_publish(session, sent, origin)
+        # Its place in the order is certain. The next message need not wait until this one is stored.
         connection.start(partial(self._confirm, connection, session, ticket, message.id))
 
     async def _confirm(
         self, connection: Connection, session: Session, ticket: Ticket, identity: MessageId | None
     ) -> None:
-        async def kept() -> None:
+        async def stored() -> None:
             offset = await ticket.wait()
-            # Members are told before the ticket is; where the session was ended meanwhile, nobody was.
+            # Members receive a message before its ticket is done. If the session has ended, none did.
             if session.has_ended and session.offset < offset:
                 raise ProblemError("unknown_session", f"The session {session.session_id} has ended.")
 
-        await self._guarded(connection, identity, kept)
-
-    async def _service_message(self, connection: Connection, message: ServiceMessage) -> None:
-        if any(part in (".", "..", "") for part in message.action.split("/")):
-            raise ProblemError(
-                "invalid_message", "$.action: A path without empty, . and .. parts.", path="$.action"
-            )
-        # Beside the next messages: a back end may take as long as the gateway allows.
-        connection.start(partial(self._ask, connection, message))
-
-    async def _ask(self, connection: Connection, message: ServiceMessage) -> None:
-        try:
-            answer = await self._gateway.fetch(
-                message.target_service,
-                _method(message),
-                ACTION_PREFIX + message.action,
-                headers=_JSON_HEADERS if message.payload is not None else _JSON_HEADERS[1:],
-                body=b"" if message.payload is None else msgspec.json.encode(message.payload),
-                max_answer=FRAME_LIMIT,
-                flow=Flow.REQUESTS,
-                caller=group(connection.actor.address),
-            )
-        except ProblemError as error:
-            error.extra.setdefault("service", message.target_service)
-            self._refuse(connection, error, message.id)
-            return
-        connection.answer(
-            ServiceResponse(
-                timestamp=self._sessions.now_ms(),
-                id=UNSET if message.id is None else message.id,
-                source_service=message.target_service,
-                action=message.action,
-                status=answer.status,
-                data=_as_json(answer.body),
-                session_id=UNSET if message.session_id is None else message.session_id,
-            )
-        )
-
-    async def _subscribe(self, connection: Connection, message: Subscribe) -> None:
-        self._publisher.subscribe(connection, message)
-
-    async def _unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
-        self._publisher.unsubscribe(connection, message)
-
-    async def _audio(self, connection: Connection, data: bytes) -> None:
-        await self._speech_streams.feed(connection, data)
-
-    async def _audio_end(self, connection: Connection, message: AudioEnd) -> None:
-        self._speech_streams.end(connection, message)
+        await self._finish(connection, identity, stored)
 
 
-def _method(message: ServiceMessage) -> str:
-    return "GET" if message.payload is None else "POST"
+def _identity(message: object) -> MessageId | None:
+    return message.id if isinstance(message, ClientMessage) else None
 
 
-def _as_json(body: bytes) -> Raw:
-    """Return a back end's answer as JSON; what is none becomes ``{"text": …}``."""
-    text = body.decode(errors="replace")
-    try:
-        return msgspec.json.decode(text, type=Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return Raw(msgspec.json.encode({"text": text}))
+def _waiting(handle: Callable[[Connection, Any], Awaitable[None]]) -> Start:
+    """Return an async function as a handler: all of it has to wait."""
+
+    def start(connection: Connection, message: Any) -> Work:
+        return partial(handle, connection, message)
+
+    return start

@@ -31,6 +31,7 @@ from orch.telemetry.metric_names import Reading
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.topics import Topics
 from orch.websocket.announcements import Announced, Announcements
+from orch.websocket.back_end_requests import Gateway
 from orch.websocket.cluster.cluster_connections import ClusterConnections
 from orch.websocket.connections.asgi_connection import AsgiConnection
 from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, ConnectionContext, Receive, Send
@@ -39,7 +40,7 @@ from orch.websocket.connections.endpoint import serve
 from orch.websocket.connections.handshake import Refused, agent, peer, refusal
 from orch.websocket.connections.queue_age import QueueAge
 from orch.websocket.connections.socket_connection import LINK, SocketConnection
-from orch.websocket.handlers import Gateway, Handlers
+from orch.websocket.handlers import Handlers
 from orch.websocket.participants.presence import PresencePublisher
 from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.expiry import Sweeper

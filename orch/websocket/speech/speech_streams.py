@@ -156,10 +156,11 @@ class SpeechStreams:
             )
         )
 
-    async def feed(self, connection: Connection, pcm: bytes) -> None:
-        """Feed a binary frame; other clients are served between its parts.
+    def feed(self, connection: Connection, pcm: bytes) -> Callable[[], Awaitable[None]] | None:
+        """Feed a binary frame; return what has to wait, if anything has.
 
-        Where it comes faster than a stream may be fed, the rest waits, and with it the client's next frame.
+        All but the first :data:`FED_AT_ONCE` seconds waits until other clients were served. Where audio comes
+        faster than a stream may be fed, the rest waits, and with it the client's next frame.
         Raises ``audio_not_started``, ``odd_byte_count``.
         """
         stream = self._open_stream(connection)
@@ -168,7 +169,17 @@ class SpeechStreams:
                 "odd_byte_count", f"Audio is 16-bit: {len(pcm)} bytes are not a whole number of samples."
             )
         step = round(FED_AT_ONCE * stream.sample_rate) * 2
-        for begin in range(0, max(1, len(pcm)), step):
+        if len(pcm) > step:
+            return partial(self._feed_slowly, connection, stream, pcm, step)
+        stream.feed(pcm)
+        stream.session.last_active = self._sessions.wall()
+        if stream.full_at > stream.fed_at:
+            return partial(trio.sleep_until, stream.full_at)
+        return None
+
+    async def _feed_slowly(self, connection: Connection, stream: Stream, pcm: bytes, step: int) -> None:
+        """Feed a large frame in parts of ``step`` bytes; other clients are served between them."""
+        for begin in range(0, len(pcm), step):
             if begin:
                 await trio.lowlevel.checkpoint()
                 if connection.stream_id != stream.stream_id:
