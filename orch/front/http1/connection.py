@@ -6,7 +6,7 @@ from typing import Any
 import trio
 
 from orch.front.admission import OPEN_PATHS, REFUSAL_WITHIN
-from orch.front.context import ServerContext
+from orch.front.context import NEVER, ServerContext
 from orch.front.http1.error_responses import problem
 from orch.front.http1.exchange import Exchange
 from orch.front.http1.request_parser import BadRequestError, Event, RequestHead, RequestParser
@@ -75,14 +75,14 @@ class HttpConnection:
             if head.upgrade == b"websocket" and not head.has_body:
                 return head
             reader.is_working = True
-            reader.postpone_deadline()
+            reader.deadline = NEVER
             is_kept = await Exchange(reader, self._base, head, events[1:]).serve()
             reader.is_working = False
             reader.has_served = True
             is_last = self._refused is not None or context.is_stopping
             if not is_kept or is_last or reader.link.is_closed:
                 return None
-            reader.postpone_deadline(context.now + context.timeouts.idle)
+            reader.deadline = context.now + context.timeouts.idle
             events = reader.parser.next_request()
             if events:
                 await trio.lowlevel.checkpoint()  # a pipelined request: other tasks run first

@@ -84,6 +84,14 @@ class _Part(Enum):
     TRAILING = auto()
 
 
+# Python 3.11 looks a member up in 0.17 µs and a global in 0.01; these are read several times a request.
+_HEAD: Final = _Part.HEAD
+_BODY: Final = _Part.BODY
+_CHUNKS: Final = _Part.CHUNKS
+_DONE: Final = _Part.DONE
+_TRAILING: Final = _Part.TRAILING
+
+
 class RequestParser:
     """Reads the requests of one connection, one at a time.
 
@@ -112,7 +120,7 @@ class RequestParser:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or _USUAL
-        self._part = _Part.HEAD
+        self._part = _HEAD
         self._pending = b""
         self._checked = 0
         self._left = 0
@@ -132,7 +140,7 @@ class RequestParser:
     @property
     def is_idle(self) -> bool:
         """Whether nothing of a request has come since the last one was complete."""
-        return self._part is _Part.HEAD and not self._pending
+        return self._part is _HEAD and not self._pending
 
     @property
     def has_more(self) -> bool:
@@ -142,7 +150,7 @@ class RequestParser:
     @property
     def is_full(self) -> bool:
         """Whether as many bytes as a head may have are stored behind a complete request: read no more."""
-        return self._part is _Part.DONE and len(self._pending) >= self._limits.head_bytes
+        return self._part is _DONE and len(self._pending) >= self._limits.head_bytes
 
     def feed(self, data: bytes) -> list[Event]:
         """Parse bytes; return the events they complete, up to the end of one request.
@@ -151,11 +159,11 @@ class RequestParser:
         """
         if self._error is not None:
             raise self._error
-        if self._part is _Part.TRAILING:
+        if self._part is _TRAILING:
             raise RuntimeError("The bytes after the request were taken: this is no longer HTTP.")
         if self._pending:
             data = self._pending + data
-        if self._part is _Part.DONE:
+        if self._part is _DONE:
             self._pending = data
             return []
         events: list[Event] = []
@@ -169,18 +177,18 @@ class RequestParser:
 
     def next_request(self) -> list[Event]:
         """Go on to the next request; return the events of its bytes that have already come."""
-        if self._part is not _Part.DONE:
+        if self._part is not _DONE:
             raise RuntimeError(f"There is a request that is not complete ({self._part.name}).")
-        self._part = _Part.HEAD
+        self._part = _HEAD
         self._skipped = False
         self._checked = 0
         return self.feed(b"") if self._pending else []
 
     def trailing(self) -> bytes:
         """Stop parsing HTTP and return the bytes after the complete request."""
-        if self._part is not _Part.DONE:
+        if self._part is not _DONE:
             raise RuntimeError(f"There is a request that is not complete ({self._part.name}).")
-        self._part = _Part.TRAILING
+        self._part = _TRAILING
         trailing, self._pending = self._pending, b""
         return trailing
 
@@ -188,16 +196,16 @@ class RequestParser:
         """Note the end of the stream; raises :class:`BadRequestError` if a message is incomplete."""
         if self._error is not None:
             raise self._error
-        if self._part in (_Part.BODY, _Part.CHUNKS):
+        if self._part in (_BODY, _CHUNKS):
             self._error = BadRequestError("body_incomplete")
-        elif self._part is _Part.HEAD and self._pending:
+        elif self._part is _HEAD and self._pending:
             self._error = BadRequestError("head_incomplete")
         if self._error is not None:
             raise self._error
 
     def _read(self, data: bytes, events: list[Event]) -> bytes:
         """Parse ``data`` from the current part on; return the bytes that cannot be used yet."""
-        if self._part is not _Part.HEAD:
+        if self._part is not _HEAD:
             return self._read_body(data, events)
         if not self._skipped and data.startswith(b"\r\n"):
             # "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty
@@ -222,7 +230,7 @@ class RequestParser:
         return self._read_body(data, events)
 
     def _read_body(self, data: bytes, events: list[Event]) -> bytes:
-        if self._part is _Part.BODY:
+        if self._part is _BODY:
             piece = data if len(data) <= self._left else data[: self._left]
             if piece:
                 self._left -= len(piece)
@@ -260,15 +268,15 @@ class RequestParser:
             self._chunks = ChunkDecoder(
                 body_bytes=limits.body_bytes, trailer_bytes=limits.head_bytes, trailers=limits.headers
             )
-            self._part = _Part.CHUNKS
+            self._part = _CHUNKS
             return
         self._left = head.content_length or 0
         if limits.body_bytes is not None and self._left > limits.body_bytes:
             raise BadRequestError("body_too_large")
-        self._part = _Part.BODY
+        self._part = _BODY
 
     def _finish(self, events: list[Event]) -> None:
-        self._part = _Part.DONE
+        self._part = _DONE
         self._chunks = None
         events.append(_END)
 

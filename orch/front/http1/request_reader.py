@@ -19,11 +19,14 @@ class RequestReader:
     The mutable state is the parser, the deadline, and whether the client is still there: ``is_gone`` after
     the end of the stream, ``is_expired`` once no more is read, at a deadline or at the server's stop. The
     owner sets ``is_working`` while the application serves a request and ``has_served`` after the first one.
+
+    ``deadline`` is the time at which reading ends, on the clock of ``context.now``. A later one is simply
+    assigned: the timer that is armed looks again when it is due. An earlier one needs :meth:`set_deadline`.
     """
 
     __slots__ = (
-        "_deadline",
         "context",
+        "deadline",
         "due_at",
         "has_served",
         "is_expired",
@@ -46,7 +49,7 @@ class RequestReader:
         self.small_full_at = 0.0
         self.slot = 0
         self.due_at = NEVER
-        self._deadline = NEVER
+        self.deadline = NEVER
 
     def __repr__(self) -> str:
         return f"<RequestReader {self.link!r} {self.parser!r}>"
@@ -62,20 +65,11 @@ class RequestReader:
 
     # Deadlines.
 
-    @property
-    def deadline(self) -> float:
-        """When reading ends, on the clock of ``context.now``."""
-        return self._deadline
-
     def set_deadline(self, at: float) -> None:
-        """Stop reading at ``at``."""
-        self._deadline = at
+        """Stop reading at ``at``, which may be earlier than the deadline before."""
+        self.deadline = at
         if at < self.due_at:
             self.context.arm(self, at)
-
-    def postpone_deadline(self, at: float = NEVER) -> None:
-        """Move the deadline to a later time; the timer that is armed looks again when it is due."""
-        self._deadline = at
 
     def expire(self) -> None:
         """Read no more, and wake the task that reads."""
@@ -86,8 +80,8 @@ class RequestReader:
         """End the reading if the deadline has passed; return when to look again, or None."""
         if self.link.is_closed:
             return None
-        if now < self._deadline:
-            return min(self._deadline, now + self.context.timeouts.body)
+        if now < self.deadline:
+            return min(self.deadline, now + self.context.timeouts.body)
         if self.is_working:
             self.context.refused["slow_body"] += 1
         elif not self.parser.is_idle:
