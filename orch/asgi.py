@@ -17,7 +17,7 @@ import trio
 from orch.access.actors import ACTOR
 from orch.access.origins import SAFE_METHODS, check_origin
 from orch.access.table import GATEWAY, passes_door, refusal
-from orch.gateway.answer_headers import SECURITY
+from orch.gateway.response_headers import SECURITY
 from orch.open_files import raise_limit
 from orch.parts import Parts
 from orch.problems import ProblemError

@@ -20,7 +20,7 @@ import msgspec
 import trio
 
 from orch.front.servers import FrontServer
-from orch.gateway.answer_headers import SECURITY
+from orch.gateway.response_headers import SECURITY
 from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.protocol import closes

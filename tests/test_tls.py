@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from orch.gateway.bodies import RequestBody
+from orch.gateway.request_body import RequestBody
 from orch.gateway.transport import Address, Connector
 from orch.gateway.upstream import Request, Upstream, UpstreamError
 from orch.health.probes import open_client, probe

@@ -16,7 +16,7 @@ from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.retries import Failure, backoff, may_retry
-from orch.gateway.upstream import Request, UpstreamAnswer, UpstreamError
+from orch.gateway.upstream import Request, UpstreamError, UpstreamResponse
 from orch.problems import ProblemError
 from orch.shortages import Shortage
 
@@ -69,7 +69,7 @@ class Trace:
 class Reply:
     """An answer on its way to the caller: its head, where it came from, and its body as it is asked for."""
 
-    def __init__(self, answer: UpstreamAnswer, lane: Lane) -> None:
+    def __init__(self, answer: UpstreamResponse, lane: Lane) -> None:
         self.status = answer.status
         self.headers: tuple[Header, ...] = answer.headers
         self.service = lane.service

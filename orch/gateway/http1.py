@@ -80,7 +80,7 @@ class Head:
         return next((value for key, value in self.headers if key == name), None)
 
 
-class AnswerParser:
+class ResponseParser:
     """Reads one answer to a request of ``method``; informational answers before it are passed over.
 
     Feed it what comes; look at ``head``, ``take_body()`` and ``is_complete``. Trailers are dropped.

@@ -18,15 +18,15 @@ import trio
 
 from orch.access.actors import ACTOR
 from orch.access.addresses import Network, group
-from orch.gateway import answer_headers
 from orch.gateway import headers as heads
-from orch.gateway.answer_headers import Place
-from orch.gateway.answering import AnswerBuffer
-from orch.gateway.bodies import RequestBody
+from orch.gateway import response_headers
 from orch.gateway.dispatch import Dispatcher, Reply, Trace, short, too_slow
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Client, Header
 from orch.gateway.places import Places
+from orch.gateway.request_body import RequestBody
+from orch.gateway.response_buffer import ResponseBuffer
+from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
 from orch.gateway.upstream import Request
@@ -320,7 +320,7 @@ class Proxy:
     ) -> None:
         """Ask, and hand on the answer. The back end's connection is free as soon as its answer has come."""
         rest: bytes | None = None
-        buffer: AnswerBuffer | None = None
+        buffer: ResponseBuffer | None = None
         seconds: float | None = None
         with trio.move_on_after(policy.timeout) as limit:
             try:
@@ -337,7 +337,7 @@ class Proxy:
                         rest = await _all(reply)
                     else:
                         await call.out.start(reply.status, headers)
-                        buffer = AnswerBuffer(self._spool, rate=policy.client_rate)
+                        buffer = ResponseBuffer(self._spool, rate=policy.client_rate)
                         nursery.start_soon(_write, buffer, call.out, nursery.cancel_scope)
                         while data := await reply.receive():
                             await buffer.put(data)
@@ -371,7 +371,7 @@ class Proxy:
             return None if found is None else root + found
 
         place = Place(reply.instance, call.target, outside)
-        return answer_headers.for_client(reply.headers, call.own_headers(), place)
+        return response_headers.for_client(reply.headers, call.own_headers(), place)
 
     def _unforeseen(self, call: Call, error: Exception) -> ProblemError:
         """Return what a client is told of a failure here; the disk being full is one that has words."""
@@ -424,7 +424,7 @@ async def _refuse(call: Call, problem: ProblemError) -> None:
         (b"cache-control", b"no-store"),
         *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
         *call.own_headers(),
-        *answer_headers.SECURITY,
+        *response_headers.SECURITY,
     ]
     try:
         await call.out.start(problem.status, own)
@@ -452,7 +452,7 @@ async def _all(reply: Reply) -> bytes:
     return b"".join(pieces)
 
 
-async def _write(buffer: AnswerBuffer, out: Outbound, scope: trio.CancelScope) -> None:
+async def _write(buffer: ResponseBuffer, out: Outbound, scope: trio.CancelScope) -> None:
     try:
         await buffer.run(out.piece)
     except ClientGoneError:

@@ -16,7 +16,6 @@ import trio
 from orch.access.addresses import Network, read_network
 from orch.gateway import headers as heads
 from orch.gateway.backends import Backends, Instance, Lane
-from orch.gateway.bodies import RequestBody
 from orch.gateway.breaker import State
 from orch.gateway.dispatch import Dispatcher, Reply, Trace, too_slow
 from orch.gateway.figures import GatewayOwn, GatewayRoute, GatewayStatistics, Window, flow_of
@@ -24,7 +23,8 @@ from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
 from orch.gateway.proxy import CLIENT_GONE, Proxy, Receive, Scope, Send, encoded_path
-from orch.gateway.public import PublicRoutes
+from orch.gateway.public_routes import PublicRoutes
+from orch.gateway.request_body import RequestBody
 from orch.gateway.routes import Match, RouteTable, is_canonical
 from orch.gateway.spool import Spool
 from orch.gateway.transport import Connect, Connector

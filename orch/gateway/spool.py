@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 
 import trio
 
-from orch.gateway.bodies import RequestBody
+from orch.gateway.request_body import RequestBody
 from orch.problems import ProblemError
 
 IN_MEMORY: Final = 262_144

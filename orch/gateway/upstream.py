@@ -19,15 +19,15 @@ from typing import Final, NoReturn
 
 import trio
 
-from orch.gateway.bodies import RequestBody
 from orch.gateway.headers import Header
 from orch.gateway.http1 import (
-    AnswerParser,
     CutError,
     Head,
     MalformedError,
+    ResponseParser,
     request_head,
 )
+from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
 from orch.gateway.transport import Address, Connect, Transport
 from orch.shortages import WORDS, Shortage, own_shortage
@@ -74,7 +74,7 @@ class PoolStatistics:
     waiting: int
 
 
-class UpstreamAnswer:
+class UpstreamResponse:
     """An answer whose head has come. Its body is read from the connection only as it is asked for."""
 
     def __init__(self, connection: "_Connection", head: Head) -> None:
@@ -158,7 +158,7 @@ class Upstream:
     @asynccontextmanager
     async def exchange(
         self, request: Request, *, fresh: bool = False, on_slot: Callable[[], None] = lambda: None
-    ) -> AsyncIterator[UpstreamAnswer]:
+    ) -> AsyncIterator[UpstreamResponse]:
         """Send a request and give its answer as soon as the head is there. ``fresh``: over a new connection.
 
         ``on_slot`` is called when the wait in our own queue is over: from then on the instance is asked.
@@ -251,14 +251,14 @@ class _Connection:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self.parser = AnswerParser("GET")
+        self.parser = ResponseParser("GET")
         self.is_reused = False
         self.is_sent = False
         self._ended = False
         self._keep_until = 0.0
 
     def begin(self, method: str) -> None:
-        self.parser = AnswerParser(method)
+        self.parser = ResponseParser(method)
         self.is_sent = False
 
     @property
@@ -293,10 +293,10 @@ class _Connection:
                 await self.transport.stream.send_all(data)
             self.is_sent = True
 
-    async def receive_head(self) -> UpstreamAnswer:
+    async def receive_head(self) -> UpstreamResponse:
         while self.parser.head is None:
             await self.read()
-        return UpstreamAnswer(self, self.parser.head)
+        return UpstreamResponse(self, self.parser.head)
 
     async def read(self) -> None:
         is_reset = False

@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx2
 import pytest
 
-from orch.gateway.answer_headers import SECURITY
+from orch.gateway.response_headers import SECURITY
 from tests.fakes.running import run
 from tests.fakes.websocket_client import connect
 from tests.fakes.whole import Whole, whole

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.gateway.http1 import (
-    AnswerParser,
     CutError,
     MalformedError,
+    ResponseParser,
     UnsendableError,
     request_head,
 )
@@ -44,9 +44,9 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
 
 def parse(
     data: bytes, *, method: str = "GET", sizes: list[int] | None = None, ends: bool = True
-) -> AnswerParser:
+) -> ResponseParser:
     """Return the parser after all of it; its body is collected in ``parser.collected``."""
-    parser = AnswerParser(method)
+    parser = ResponseParser(method)
     for piece in cut(data, sizes or []):
         parser.feed(piece)
     if ends:
@@ -165,7 +165,7 @@ def test_our_reading_is_h11s(
     data += b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n"
     data += wire if has_body else b""
     expected = judged(data, method=method)
-    parser = AnswerParser(method)
+    parser = ResponseParser(method)
     read = b""
     for piece in cut(data, sizes):
         parser.feed(piece)
@@ -207,7 +207,7 @@ FRAGMENTS = st.lists(
 @given(FRAGMENTS, st.lists(st.integers(1, 9), max_size=20))
 def test_what_both_accept_both_read_alike(data: bytes, sizes: list[int]) -> None:
     """Over made-up answers: ours may refuse more, but never reads another body out of the same bytes."""
-    parser = AnswerParser("GET")
+    parser = ResponseParser("GET")
     read = b""
     try:
         for piece in cut(data, sizes):
@@ -280,7 +280,7 @@ def test_a_malformed_answer_is_refused_whatever_its_pieces(answer: bytes, why: s
 )
 def test_nothing_goes_on_without_end(endless: bytes, start: bytes) -> None:
     """Whatever is neither a head in good time nor a body is bounded."""
-    parser = AnswerParser("GET")
+    parser = ResponseParser("GET")
     if start:
         parser.feed(start)
 
@@ -342,7 +342,7 @@ def test_an_answer_that_ends_too_soon_is_cut() -> None:
 
 def test_a_body_that_ends_with_the_connection_is_cut_by_a_reset() -> None:
     """A close is its end, a reset is not."""
-    parser = AnswerParser("GET")
+    parser = ResponseParser("GET")
     parser.feed(OK + b"\r\nabc")
     with pytest.raises(CutError):
         parser.feed_end(is_reset=True)

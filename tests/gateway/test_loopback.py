@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from orch.front.server import Server
-from orch.gateway.bodies import RequestBody
+from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
 from orch.gateway.service import GatewayService
 from orch.gateway.transport import Connector

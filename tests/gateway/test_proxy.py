@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from orch.gateway.answer_headers import SECURITY
+from orch.gateway.response_headers import SECURITY
 from tests.fakes.gateway import Browser, GatewayRig, answering, gateway_rig, ok, read_request
 
 PROBLEM = b"application/problem+json"

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from orch.gateway import spool as spooling
-from orch.gateway.bodies import RequestBody
+from orch.gateway.request_body import RequestBody
 from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
 from orch.problems import ProblemError
 from tests.fakes.gateway import Browser, GatewayRig, answering, gateway_rig, ok

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import trio
 
-from orch.gateway.bodies import RequestBody
+from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
 from orch.gateway.transport import Transport
-from orch.gateway.upstream import IDLE_SECONDS, Request, Upstream, UpstreamAnswer, UpstreamError
+from orch.gateway.upstream import IDLE_SECONDS, Request, Upstream, UpstreamError, UpstreamResponse
 from tests.fakes.gateway import MemoryNetwork, Serve, answering, ok, read_request
 
 
@@ -34,7 +34,7 @@ def streaming(method: str, *pieces: bytes) -> Request:
     return Request(method, "/api/x", (), RequestBody(read=read, length=sum(map(len, pieces))))
 
 
-async def read_all(answer: UpstreamAnswer) -> bytes:
+async def read_all(answer: UpstreamResponse) -> bytes:
     data = b""
     while piece := await answer.receive():
         data += piece

@@ -19,7 +19,7 @@ GRACE: Final = 5.0
 """Seconds a client may keep the back end waiting, beside those its least rate gives it."""
 
 
-class AnswerBuffer:
+class ResponseBuffer:
     """The pieces that have come and have not been taken, for one writer, :meth:`run`, and one reader.
 
     The mutable state is the pieces, how much they are, and how long the client was waited for.

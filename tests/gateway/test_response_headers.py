@@ -1,7 +1,7 @@
 import pytest
 
-from orch.gateway.answer_headers import SECURITY, Place, for_client, moved
 from orch.gateway.headers import Header
+from orch.gateway.response_headers import SECURITY, Place, for_client, moved
 from orch.gateway.routes import Match, RouteTable
 from orch.settings import Gateway, Route
 

@@ -1,6 +1,6 @@
 import pytest
 
-from orch.gateway.public import PublicRoutes
+from orch.gateway.public_routes import PublicRoutes
 from orch.gateway.routes import RouteTable
 from orch.settings import Gateway, PublicRoute, decode
 
