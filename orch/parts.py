@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from orch.health.service import HealthService
     from orch.settings.live import LiveSettings
     from orch.speech.service import SpeechService
-    from orch.stores.redis.store import RedisStore
-    from orch.stores.sqlite.store import SqliteStore
+    from orch.stores.opening import Stores
     from orch.supervision.branches import Tree
     from orch.telemetry.events import EventLog
     from orch.telemetry.metrics import Metrics
@@ -38,7 +37,7 @@ class Parts:
     shortages: "ShortageLog"
     pulse: "Pulse"
     capacity: "CurrentCapacity"
-    store: "SqliteStore | RedisStore"
+    stores: "Stores"
     survey: "Survey"
     health: "HealthService"
     bots: "BotsService"

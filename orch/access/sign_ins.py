@@ -11,7 +11,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from typing import Final, Never, Protocol
+from typing import Final, Never
 
 import msgspec
 import structlog
@@ -19,6 +19,7 @@ import trio
 
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
+from orch.stores.protocols import SignInStore
 from orch.telemetry.boundaries import Boundary
 
 IDLE: Final = 12 * 3600.0
@@ -36,19 +37,6 @@ REMEMBERED: Final = 1024
 _SIGNED_OUT: Final = "signed_out"
 
 _log = structlog.get_logger("access")
-
-
-class SignInStore(Protocol):
-    """The store of sign-ins. Raises ``store_unavailable``."""
-
-    async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
-        """Store a sign-in for this many seconds."""
-
-    async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
-        """Extend a sign-in by this many seconds; False if it does not exist."""
-
-    async def drop_sign_in(self, name: str) -> None:
-        """End a sign-in."""
 
 
 class SignIns:
@@ -84,7 +72,7 @@ class SignIns:
         cookie = f"{identity}.{_sealed(identity, token)}"
         name, now = _digest(token, f"name {identity}").hex(), self._wall()
         with trio.move_on_after(WITHIN):
-            await self._store.keep_sign_in(name, now=now, seconds=IDLE)
+            await self._store.store_sign_in(name, now=now, seconds=IDLE)
             self._note(name)
             return cookie
         raise ProblemError("store_unavailable", "The sign-in cannot be stored right now. Try again soon.")
@@ -100,7 +88,7 @@ class SignIns:
         now = self._wall()
         try:
             with trio.fail_after(WITHIN):
-                is_there = await self._store.touch_sign_in(name, now=now, seconds=IDLE)
+                is_there = await self._store.extend_sign_in(name, now=now, seconds=IDLE)
         except (ProblemError, trio.TooSlowError):
             return trio.current_time() - self._checked.get(name, float("-inf")) < STALE
         if is_there:
@@ -131,7 +119,7 @@ class SignIns:
     async def end(self, name: str) -> None:
         """End a sign-in on all workers. Raises ``store_unavailable`` where it cannot be ended for good."""
         await self._survey.collect(_SIGNED_OUT, msgspec.json.encode(name))
-        await self._store.drop_sign_in(name)
+        await self._store.delete_sign_in(name)
         # A worker that looked between the two is told once more.
         await self._survey.collect(_SIGNED_OUT, msgspec.json.encode(name))
 

@@ -5,7 +5,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Final, Never, Protocol, runtime_checkable
+from typing import Final, Never, Protocol
 
 import structlog
 import trio
@@ -13,6 +13,7 @@ import trio
 from orch.cluster import lease_state
 from orch.cluster.lease_state import LEASE_TIMES, LeaseState, LeaseTimes
 from orch.problems import ProblemError
+from orch.stores.protocols import LeaseStore
 from orch.telemetry.boundaries import Boundary
 
 #: Seconds allowed to release a lease at shutdown; otherwise it expires by itself.
@@ -22,20 +23,6 @@ log = structlog.get_logger("leases")
 
 Act = Callable[[int], Awaitable[Never]]
 """The work done while a lease is held. It is called with the fence, and cancelled when the lease is lost."""
-
-
-@runtime_checkable
-class LeaseStore(Protocol):
-    """A store in which several workers acquire leases."""
-
-    async def take_lease(self, name: str, holder: str, seconds: float) -> int | None:
-        """Acquire or renew a lease; return its fence; None: another worker holds it.
-
-        Raises ``store_unavailable``.
-        """
-
-    async def drop_lease(self, name: str, holder: str) -> None:
-        """Release a lease, if ``holder`` holds it. Raises ``store_unavailable``."""
 
 
 class Lease(Protocol):
@@ -148,7 +135,7 @@ class SharedLease:
             with self._boundary.item(lease=self.name):
                 try:
                     with trio.fail_after(self._times.lasts):
-                        fence = await self._store.take_lease(self.name, self._holder, self._times.lasts)
+                        fence = await self._store.acquire_lease(self.name, self._holder, self._times.lasts)
                     replied = lease_state.after_reply(self._state, self._times, sent_at=sent_at, fence=fence)
                 except (ProblemError, trio.TooSlowError):
                     replied = None  # logged by the store
@@ -163,7 +150,7 @@ class SharedLease:
             return
         with self._boundary.item(lease=self.name):
             try:
-                await self._store.drop_lease(self.name, self._holder)
+                await self._store.release_lease(self.name, self._holder)
             except ProblemError as error:
                 log.warning("lease not released", lease=self.name, reason=error.detail)
 

@@ -20,7 +20,8 @@ from orch.cluster.workers import Reply, described
 from orch.problems import ProblemError
 from orch.settings import Change, Fault, SettingsError
 from orch.settings.live import LiveSettings
-from orch.stores.records import KeptSettings, SettingsStore
+from orch.stores.protocols import SettingsStore
+from orch.stores.records import StoredSettings
 from orch.telemetry.boundaries import Boundary
 
 #: Seconds between looks at what is kept.
@@ -73,12 +74,12 @@ _values: Final = msgspec.json.Decoder(dict[str, Any])
 class RuntimeSettings:
     """Changes settings on all workers. What has been changed is :class:`LiveSettings`'s to hold.
 
-    ``store``: where the service keeps things; one that is no :class:`SettingsStore` is of one process.
+    ``store``: where several workers share them; None: there is one process.
     """
 
-    def __init__(self, *, configuration: LiveSettings, store: object, survey: Survey) -> None:
+    def __init__(self, *, configuration: LiveSettings, store: SettingsStore | None, survey: Survey) -> None:
         self._configuration = configuration
-        self._store = store if isinstance(store, SettingsStore) else None
+        self._store = store
         self._survey = survey
         self._refused = _Standing(0)
         self._hinted = trio.Event()
@@ -120,15 +121,15 @@ class RuntimeSettings:
         for _ in range(ATTEMPTS):
             known = await self._follow(self._store)
             runtime = configuration.with_changes(_read(known), wanted)
-            kept = KeptSettings(known.revision + 1, msgspec.json.encode(runtime))
-            if await self._store.keep_settings(known.revision, kept):
+            kept = StoredSettings(known.revision + 1, msgspec.json.encode(runtime))
+            if await self._store.store_settings(known.revision, kept):
                 changes = configuration.adopt(runtime, kept.revision)
                 return Changed(changes, await self._tell(kept))
         raise ProblemError(
             "store_unavailable", "Another change to the settings was made at the same time. Try again."
         )
 
-    async def _tell(self, kept: KeptSettings) -> tuple[WorkerChanged, ...]:
+    async def _tell(self, kept: StoredSettings) -> tuple[WorkerChanged, ...]:
         """Have the others look at what is kept, and return what has become of it on each."""
         hint = msgspec.json.encode(kept.revision)
         give_up_at = trio.current_time() + APPLIED_WITHIN
@@ -148,7 +149,7 @@ class RuntimeSettings:
             self._hinted.set()
         return msgspec.json.encode(standing)
 
-    async def _follow(self, store: SettingsStore) -> KeptSettings:
+    async def _follow(self, store: SettingsStore) -> StoredSettings:
         """Take over what is kept, where it is later than what is in force here, and return it."""
         configuration = self._configuration
         kept = await store.settings()
@@ -160,16 +161,18 @@ class RuntimeSettings:
             except SettingsError as error:
                 self._refused = _Standing(0, kept.revision, tuple(error.faults))
         elif kept.revision < configuration.revision:
-            # The server has lost it; nobody has taken it back.
-            again = KeptSettings(configuration.revision + 1, msgspec.json.encode(dict(configuration.runtime)))
-            if await store.keep_settings(kept.revision, again):
+            # The server has lost it; no operator has undone the change.
+            again = StoredSettings(
+                configuration.revision + 1, msgspec.json.encode(dict(configuration.runtime))
+            )
+            if await store.store_settings(kept.revision, again):
                 _log.warning("settings stored again", revision=again.revision)
                 configuration.adopt(_read(again), again.revision)
                 return again
         return kept
 
 
-def _read(kept: KeptSettings) -> dict[str, Any]:
+def _read(kept: StoredSettings) -> dict[str, Any]:
     """Return the values that are kept. Raises ``store_unavailable`` where they cannot be read."""
     try:
         return _values.decode(kept.values)

@@ -9,7 +9,7 @@ does not reply is named in the result. A service of one process surveys itself, 
 import os
 import socket
 from collections.abc import Callable
-from typing import Final, Never, Self
+from typing import Final, Never
 
 import msgspec
 import structlog
@@ -28,7 +28,8 @@ from orch.cluster.workers import (
 )
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name
-from orch.stores.records import Answers, ClusterStore, SessionStore
+from orch.stores.protocols import ClusterStore
+from orch.stores.records import Answers
 from orch.telemetry.boundaries import Boundary
 
 #: Seconds for which replies are collected, unless the caller passes another time.
@@ -58,8 +59,8 @@ _info: Final = msgspec.json.Decoder(WorkerInfo)
 class Survey:
     """Sends requests to all workers and collects their replies; replies for this one.
 
-    Requests and replies are JSON. The mutable state is the handlers by subject, and the workers that the last
-    heartbeat found.
+    ``store``: what the workers share; None: this is the only one. Requests and replies are JSON. The mutable
+    state is the handlers by subject, and the workers that the last heartbeat found.
     """
 
     def __init__(
@@ -84,13 +85,6 @@ class Survey:
         self.on_heartbeat: Callable[[frozenset[str]], None] | None = None
         self.on_change: Callable[[], None] = lambda: None
         self.register(_HEARTBEAT, lambda _: msgspec.json.encode(self.describe()))
-        if store is not None:
-            store.on_asked = self._reply
-
-    @classmethod
-    def sharing(cls, store: SessionStore, *, place: int | None = None) -> Self:
-        """Return a survey of the workers that share ``store``: of this one alone, if none can share it."""
-        return cls(store if isinstance(store, ClusterStore) else None, place=place)
 
     def __repr__(self) -> str:
         return f"<Survey {self.me.name}, {len(self._workers)} other workers>"
@@ -116,7 +110,7 @@ class Survey:
             await trio.lowlevel.checkpoint()
             return SurveyResult((mine,))
         try:
-            found = await self._store.ask(_request(subject, request), within=within)
+            found = await self._store.survey(_request(subject, request), within=within)
         except ProblemError as error:
             _log.warning("survey not sent", subject=subject, reason=error.detail)
             return SurveyResult((mine,), tuple(each.worker for each in self._workers.values()))
@@ -135,7 +129,7 @@ class Survey:
             return self._handlers[subject](request)
         if self._store is None:
             raise _unknown(worker)
-        found = await self._store.ask(_request(subject, request), within=within, only=worker)
+        found = await self._store.survey(_request(subject, request), within=within, only=worker)
         replies, missing = self._decoded(found)
         if replies:
             return replies[0].data
@@ -160,7 +154,7 @@ class Survey:
 
     async def _heartbeat(self, store: ClusterStore) -> None:
         try:
-            found = await store.ask(_request(_HEARTBEAT, b"null"), within=WITHIN)
+            found = await store.survey(_request(_HEARTBEAT, b"null"), within=WITHIN)
         except ProblemError:
             return  # the store is away; that says nothing about which workers are alive
         replies, missing = self._decoded(found)
@@ -183,7 +177,8 @@ class Survey:
         if has_changed:
             self.on_change()
 
-    def _reply(self, payload: bytes) -> bytes:
+    def reply(self, payload: bytes) -> bytes:
+        """Return this worker's reply to a request of another worker; empty: the subject is not known here."""
         subject, _, request = payload.partition(b"\n")
         handler = self._handlers.get(subject.decode())
         if handler is None:

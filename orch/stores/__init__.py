@@ -1,5 +1,6 @@
 """What outlives the process: sessions, their history, sign-ins, shared settings.
 
-`records.py` has the protocols; `sqlite/` is one file for one process, `redis/` a server for several.
-`history.py` decides what of a session is stored.
+`opening.py` opens the engine that the settings name and says what it offers (`Stores`). `protocols.py` has
+what each part of it promises, and the handler of its events. `sqlite/` is one file for one process, `redis/`
+a server for several. `records.py` and `history.py` say what is stored of a session.
 """

@@ -1,28 +1,91 @@
-"""Opens the store that the settings name."""
+"""Opens the store that the settings name, and says what it offers."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from time import time
+from typing import Protocol
+
+import trio
 
 from orch.settings.source import SettingsSource
+from orch.stores.protocols import ClusterStore, SessionStore, SignInStore, StoreEvents
 from orch.stores.sqlite.store import SqliteStore
+from orch.stores.status import StoreStanding
+from orch.telemetry.metric_names import Reading
 
-if TYPE_CHECKING:
-    from orch.stores.redis.store import RedisStore
+
+class EngineStatistics(Protocol):
+    """The figures that every engine has: operations that wait, how many may, and its state in words."""
+
+    @property
+    def waiting(self) -> int:
+        """Operations in the queue."""
+
+    @property
+    def limit(self) -> int:
+        """How many the queue holds."""
+
+    @property
+    def summary(self) -> str:
+        """The engine and its state, in a few words."""
 
 
-def open_store(source: SettingsSource) -> "SqliteStore | RedisStore":
-    """Return the store of sessions, not running yet. Which one it is changes at a restart alone."""
+class StoreEngine(Protocol):
+    """What runs a store, whatever is stored in it."""
+
+    def register(self, events: StoreEvents) -> None:
+        """Register the handler of events: one, before the store runs."""
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until cancelled; usable once started. May be run again."""
+
+    def standing(self) -> StoreStanding:
+        """Return the status, in words."""
+
+    def statistics(self) -> EngineStatistics:
+        """Return the figures."""
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What the chosen engine offers.
+
+    ``cluster``: what several workers share; None in a service of one process. ``wall``: the clock, in seconds
+    since the epoch, that ages of sessions are computed with; workers that share a store share its clock.
+
+    Order of starting: the stores are opened, then whoever handles their events is built and registers
+    (:class:`orch.websocket.store_events.StoreEventHandler`), then ``engine`` runs. Nothing can be stored
+    before, so no event is missed.
+    """
+
+    engine: StoreEngine
+    sessions: SessionStore
+    sign_ins: SignInStore
+    cluster: ClusterStore | None = None
+    wall: Callable[[], float] = time
+
+
+def open_stores(source: SettingsSource) -> Stores:
+    """Return the stores, not running yet. Another engine takes a restart of the service."""
     settings = source.current.session_management
     if settings.persistence == "sqlite":
-        return SqliteStore(Path(settings.sqlite_path))
+        file = SqliteStore(Path(settings.sqlite_path))
+        return Stores(engine=file, sessions=file, sign_ins=file.sign_ins)
 
-    # A service of one process does without what its client for Redis weighs.
+    # Not imported in a service of one process: the client for Redis takes memory.
     from orch.stores.redis.store import RedisStore  # noqa: PLC0415 - see above
 
     def lifetime() -> float:
-        # The sweep ends sessions that are idle. This is for those that no worker is left to sweep.
+        # The sweep ends idle sessions. This is for those that no worker is left to sweep.
         current = source.current
         interval = current.session_management.cleanup_interval
         return 2 * (current.orchestration.websocket.session_timeout + interval) + 60
 
-    return RedisStore(settings.redis_url, lifetime=lifetime)
+    server = RedisStore(settings.redis_url, lifetime=lifetime)
+    return Stores(
+        engine=server, sessions=server, sign_ins=server.sign_ins, cluster=server.cluster, wall=server.wall
+    )

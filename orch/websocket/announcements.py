@@ -13,6 +13,7 @@ from orch.cluster.workers import described
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.messages import SystemAnnouncement
+from orch.stores.status import StoreStanding
 from orch.telemetry.events import EventLog
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
@@ -56,7 +57,6 @@ class Announcements:
         self._is_degraded = False
         survey.register(_ANNOUNCE, self._announced)
         survey.register(_CLOSE, self._closed)
-        sessions.cluster.on_state = self.store_changed
 
     async def announce_everywhere(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of every worker; name those that did not answer."""
@@ -128,16 +128,9 @@ class Announcements:
             "participants were notified.",
         )
 
-    def store_changed(
-        self,
-        is_open: bool,  # noqa: FBT001 - the store calls it so
-        brief: str = "",
-        reason: str = "",
-    ) -> None:
-        """Announce to clients that nothing can be stored now, and when it can be again.
-
-        ``brief``: why, in a few words without paths and settings; ``reason``: why, for operators.
-        """
+    def store_changed(self, status: StoreStanding) -> None:
+        """Announce to this worker's clients that nothing can be stored now, and when it can be again."""
+        is_open = status.state == "healthy"
         if is_open != self._is_degraded:
             return
         self._is_degraded = not is_open
@@ -145,12 +138,12 @@ class Announcements:
             words = "Sessions are stored again."
             self._events.record("ok", "sessions", words)
         else:
-            why = f": {brief}" if brief else ""
+            why = f": {status.brief}" if status.brief else ""
             words = (
                 f"Sessions cannot be stored right now{why}. Earlier messages are safe; new ones are "
                 "queued, then rejected."
             )
-            self._events.record("bad", "sessions", reason or words)
+            self._events.record("bad", "sessions", status.reason or words)
         self._say(
             SystemAnnouncement(
                 timestamp=self._sessions.now_ms(), message=words, state="restored" if is_open else "degraded"

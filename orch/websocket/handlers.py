@@ -37,7 +37,8 @@ from orch.protocol.messages import (
     Subscribe,
     Unsubscribe,
 )
-from orch.stores.records import Origin, Ticket
+from orch.stores.protocols import Ticket
+from orch.stores.records import Origin
 from orch.websocket.back_end_requests import BackEndRequests, Gateway
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.decoding import Echo, decode, identity, type_name

@@ -22,8 +22,7 @@ from orch.protocol.messages import Closing, Connected, ServerMessage
 from orch.protocol.session_keys import Right, given
 from orch.queued_bytes import QueuedBytes
 from orch.settings.source import SettingsSource
-from orch.stores.records import SessionStore
-from orch.stores.status import StoreStanding
+from orch.stores.opening import Stores
 from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
@@ -60,6 +59,7 @@ from orch.websocket.statistics import (
     Rates,
     SessionLine,
 )
+from orch.websocket.store_events import StoreEventHandler
 from orch.websocket.topic_publisher import TopicPublisher
 
 #: Seconds between looks at what hangs, and between samples of the rates.
@@ -97,7 +97,7 @@ class HubService:
         self,
         *,
         settings: SettingsSource,
-        store: SessionStore,
+        stores: Stores,
         survey: Survey,
         gateway: Gateway,
         speech: Speech,
@@ -125,12 +125,21 @@ class HubService:
         self._gone = trio.lowlevel.ParkingLot()
         self._presence = PresencePublisher(wall=wall)
         self._sessions = Sessions(
-            settings=settings, store=store, survey=survey, presence=self._presence, wall=wall
+            settings=settings, stores=stores, survey=survey, presence=self._presence, wall=wall
         )
         self._announcements = Announcements(
             survey=survey, connections=self._connections, sessions=self._sessions, events=events
         )
         self._sessions.on_lost = self._announcements.sessions_lost
+        stores.engine.register(
+            StoreEventHandler(
+                sessions=self._sessions,
+                announcements=self._announcements,
+                survey=survey,
+                events=events,
+                topics=topics,
+            )
+        )
         self._worker = survey.me.name
         self.cluster_connections = ClusterConnections(
             survey=survey, own=self.statistics, touch=lambda: topics.touch("connections")
@@ -321,10 +330,6 @@ class HubService:
     def announce(self, text: str) -> Announced:
         """Say ``system_announcement`` to every connection of this worker."""
         return self._announcements.announce(text)
-
-    def store_changed(self, standing: StoreStanding) -> None:
-        """Announce to this worker's clients that nothing can be stored now, or that it can again."""
-        self._announcements.store_changed(standing.state == "healthy", standing.brief, standing.reason)
 
     async def close_connection(self, connection_id: str) -> None:
         """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``."""

@@ -2,15 +2,13 @@
 
 from orch.front.servers import FrontServer
 from orch.parts import Parts
-from orch.stores.sqlite.file import FileStatistics
 from orch.supervision.branches import Detail, Queue
 
 
 def stores(parts: Parts) -> Detail:
     """Return the engine, what is the matter with it, and its queue of operations."""
-    store, standing = parts.store.statistics(), parts.store.standing()
-    text = "sqlite" if isinstance(store, FileStatistics) else f"redis, {store.state}"
-    text = " · ".join([text, *filter(None, (standing.reason, *standing.cautions))])
+    store, standing = parts.stores.engine.statistics(), parts.stores.engine.standing()
+    text = " · ".join([store.summary, *filter(None, (standing.reason, *standing.cautions))])
     return Detail(text=text, queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
 
 

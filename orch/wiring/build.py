@@ -9,7 +9,7 @@ from orch.access.sign_ins import SignIns
 from orch.analytics.dashboard import Dashboard
 from orch.bots.service import BotsService
 from orch.capacity import CurrentCapacity
-from orch.cluster.lease import Leases, LeaseStore
+from orch.cluster.lease import Leases
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Survey
 from orch.gateway.service import GatewayService
@@ -23,8 +23,7 @@ from orch.settings.shown import shown_instances
 from orch.speech.service import SpeechService
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
-from orch.stores.opening import open_store
-from orch.stores.sqlite.store import SqliteStore
+from orch.stores.opening import open_stores
 from orch.supervision.branches import Tree
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
@@ -46,18 +45,18 @@ def build(
     wall = time.time
     topics, metrics = Topics(), Metrics(lambda: shown_instances(configuration.current))
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
-    store = open_store(configuration)
-    survey = Survey.sharing(store, place=worker)
+    stores = open_stores(configuration)
+    survey = Survey(stores.cluster, place=worker)
     shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
     pulse = Pulse(events=events, wall=wall)
-    access = Access(settings=configuration, sign_ins=SignIns(store=store.sign_ins, survey=survey, wall=wall))
+    access = Access(settings=configuration, sign_ins=SignIns(store=stores.sign_ins, survey=survey, wall=wall))
     health = HealthService(
         settings=configuration,
         events=events,
         topics=topics,
         metrics=metrics,
         processes=processes,
-        leases=Leases(store if isinstance(store, LeaseStore) else None),
+        leases=Leases(stores.cluster),
         shortages=shortages,
         pulse=pulse,
         wall=wall,
@@ -80,7 +79,7 @@ def build(
     capacity = CurrentCapacity(configuration, limit())
     hub = HubService(
         settings=configuration,
-        store=store,
+        stores=stores,
         survey=survey,
         gateway=gateway,
         speech=speech,
@@ -88,7 +87,7 @@ def build(
         topics=topics,
         metrics=metrics,
         capacity=capacity,
-        wall=wall if isinstance(store, SqliteStore) else store.wall,
+        wall=stores.wall,
     )
     hub.sums = partial(sums, configuration, capacity, hub, gateway, speech)
     dashboard = Dashboard(
@@ -103,14 +102,14 @@ def build(
     parts = Parts(
         access=access,
         settings=configuration,
-        runtime=RuntimeSettings(configuration=configuration, store=store, survey=survey),
+        runtime=RuntimeSettings(configuration=configuration, store=stores.cluster, survey=survey),
         events=events,
         topics=topics,
         metrics=metrics,
         shortages=shortages,
         pulse=pulse,
         capacity=capacity,
-        store=store,
+        stores=stores,
         survey=survey,
         health=health,
         bots=BotsService(),

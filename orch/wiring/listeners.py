@@ -2,7 +2,6 @@
 
 from orch.parts import Parts
 from orch.settings import Change
-from orch.stores.sqlite.store import SqliteStore
 from orch.wiring import worker_surveys
 
 
@@ -10,7 +9,7 @@ def connect(parts: Parts) -> None:
     """Register topics, metrics and the listeners of changes."""
     topics = parts.topics
     topics.register("services", parts.health.statistics)
-    topics.register("store", parts.store.standing)
+    topics.register("store", parts.stores.engine.standing)
     topics.register("gateway", parts.gateway.statistics)
     topics.register("connections", parts.hub.cluster_connections.latest)
     topics.register("workers", parts.survey.statistics)
@@ -23,9 +22,6 @@ def connect(parts: Parts) -> None:
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
     parts.access.sign_ins.on_end = parts.hub.sign_out
     parts.speech.follow_refusals(parts.health.note_refusal)
-    if isinstance(parts.store, SqliteStore):
-        parts.store.file.on_state = lambda _is_well: _store_changed(parts)
-        parts.store.file.on_rescued = lambda text: _store_rescued(parts, text)
     for readings in (
         parts.tree.readings,
         parts.shortages.readings,
@@ -33,7 +29,7 @@ def connect(parts: Parts) -> None:
         parts.gateway.readings,
         parts.health.readings,
         parts.speech.readings,
-        parts.store.readings,
+        parts.stores.engine.readings,
         parts.access.readings,
         parts.settings.boundary.readings,
         parts.runtime.boundary.readings,
@@ -41,16 +37,6 @@ def connect(parts: Parts) -> None:
         parts.dashboard.boundary.readings,
     ):
         parts.metrics.read_from(readings)
-
-
-def _store_rescued(parts: Parts, text: str) -> None:
-    parts.events.record("warn", "store", text)
-
-
-def _store_changed(parts: Parts) -> None:
-    """Publish to operators and clients that sessions cannot be stored now, or that they can again."""
-    parts.topics.touch("store")
-    parts.hub.store_changed(parts.store.standing())
 
 
 def _settings_applied(parts: Parts, changed: tuple[Change, ...]) -> None:

@@ -282,7 +282,7 @@ async def test_signing_out_on_one_worker_ends_it_on_all() -> None:
     wire.is_away = True
     async with trio.open_nursery() as nursery:
         await nursery.start(other.watch, lambda: [name])
-        await store.drop_sign_in(name)
+        await store.delete_sign_in(name)
         ended.clear()
         await trio.sleep(WATCH + 1)
         assert ended == [name]

@@ -23,7 +23,7 @@ ODD = [RecursionError("odd"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "odd"),
 async def test_a_lease_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """It is not held meanwhile, for nobody knows whose it is."""
     store = MemoryLeases()
-    usual, calls = store.take_lease, 0
+    usual, calls = store.acquire_lease, 0
 
     async def take(name: str, holder: str, seconds: float) -> int | None:
         nonlocal calls
@@ -32,7 +32,7 @@ async def test_a_lease_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, error
             raise error
         return await usual(name, holder, seconds)
 
-    monkeypatch.setattr(store, "take_lease", take)
+    monkeypatch.setattr(store, "acquire_lease", take)
     leases = Leases(store, times=LeaseTimes(lasts=20, margin=8, renew_every=4, ask_every=2))
     lease = leases.lease("work")
     acting = trio.Event()

@@ -11,7 +11,7 @@ from orch.cluster.runtime_settings import LOOK_EVERY, RuntimeSettings
 from orch.problems import ProblemError
 from orch.settings import SettingsError
 from orch.settings.live import LiveSettings
-from orch.stores.records import KeptSettings
+from orch.stores.records import StoredSettings
 from orch.telemetry.events import EventLog
 from tests.fakes.survey import Wire
 
@@ -83,7 +83,7 @@ async def test_two_changes_at_a_time_are_both_kept(tmp_path: Path) -> None:
 
     def come_first() -> None:
         wire.before_keeping = lambda: None
-        wire.kept = KeptSettings(wire.kept.revision + 1, b'{"orchestration.gateway.retries":9}')
+        wire.kept = StoredSettings(wire.kept.revision + 1, b'{"orchestration.gateway.retries":9}')
 
     wire.before_keeping = come_first
     async with trio.open_nursery() as nursery:
@@ -132,13 +132,13 @@ async def test_a_server_that_has_lost_what_was_kept_is_told_again(tmp_path: Path
     wire = Wire()
     one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
     await one.runtime.change({TIMEOUT: 7})
-    wire.kept = KeptSettings(0, b"{}")
+    wire.kept = StoredSettings(0, b"{}")
     async with trio.open_nursery() as nursery:
         await nursery.start(one.runtime.run)
         await nursery.start(two.runtime.run)
         await trio.sleep(3 * LOOK_EVERY)
         nursery.cancel_scope.cancel()
-    assert wire.kept == KeptSettings(2, b'{"orchestration.gateway.timeout":7}')
+    assert wire.kept == StoredSettings(2, b'{"orchestration.gateway.timeout":7}')
     assert (one.timeout, two.timeout, two.configuration.revision) == (7, 7, 2)
 
 
@@ -164,12 +164,11 @@ async def test_what_is_only_told_is_not_applied(tmp_path: Path) -> None:
         for subject in (b"settings", b"settings_revision"):
             for told in (command.encode(), b"9", b"[9]", b"\xff", b"[" * 100_000):
                 for store in wire.stores.values():
-                    assert store.on_asked is not None
                     with suppress(Exception):  # the store's boundary has it
-                        store.on_asked(subject + b"\n" + told)
+                        store.surveyed(subject + b"\n" + told)
         await trio.sleep(3 * LOOK_EVERY)
         nursery.cancel_scope.cancel()
-    assert wire.kept == KeptSettings(0, b"{}")
+    assert wire.kept == StoredSettings(0, b"{}")
     for worker in (one, two):
         assert (worker.timeout, worker.configuration.revision) == (30, 0)
         assert dict(worker.configuration.runtime) == {}
@@ -184,13 +183,13 @@ async def test_settings_in_the_store_that_cannot_be_read_are_said_and_change_not
     one = FakeWorker(wire, tmp_path, 0)
     async with trio.open_nursery() as nursery:
         await nursery.start(one.runtime.run)
-        wire.kept = KeptSettings(5, values)
+        wire.kept = StoredSettings(5, values)
         await trio.sleep(2 * LOOK_EVERY)
         assert (one.timeout, one.configuration.revision) == (30, 0)
         with pytest.raises(ProblemError) as caught:
             await one.runtime.change({TIMEOUT: 7})
         assert "orch:settings" in caught.value.detail
-        wire.kept = KeptSettings(6, b'{"%s":7}' % TIMEOUT.encode())
+        wire.kept = StoredSettings(6, b'{"%s":7}' % TIMEOUT.encode())
         await trio.sleep(2 * LOOK_EVERY)
         assert one.timeout == 7
         nursery.cancel_scope.cancel()

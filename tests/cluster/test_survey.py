@@ -106,7 +106,7 @@ async def test_a_worker_of_another_version_is_one_without_an_answer() -> None:
     one = doubling(wire.worker("w0", 0))
     wire.worker("w1", 1)
     wire.worker("w2", 2)
-    wire.stores["w2"].on_asked = lambda _: b"what?"
+    wire.stores["w2"].surveyed = lambda _: b"what?"
     asked = await one.collect("twice", b"4")
     assert answers(asked) == [[0, 8]]
     assert {each.name for each in asked.missing} == {"w1", "w2"}

@@ -19,12 +19,12 @@ class FakeSignInStore:
         if self.is_away:
             raise ProblemError("store_unavailable", "The store is away.")
 
-    async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
+    async def store_sign_in(self, name: str, *, now: float, seconds: float) -> None:
         """Keep one."""
         self._require()
         self.kept[name] = now + seconds
 
-    async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
+    async def extend_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
         """Keep one for longer."""
         self._require()
         if self.kept.get(name, now) <= now:
@@ -32,7 +32,7 @@ class FakeSignInStore:
         self.kept[name] = now + seconds
         return True
 
-    async def drop_sign_in(self, name: str) -> None:
+    async def delete_sign_in(self, name: str) -> None:
         """End one."""
         self._require()
         self.kept.pop(name, None)

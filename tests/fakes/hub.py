@@ -13,6 +13,7 @@ from orch.cluster.survey import Survey
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, ServerMessage, Transcript
+from orch.stores.opening import Stores
 from orch.stores.redis.store import RedisStore
 from orch.stores.sqlite.store import SqliteStore
 from orch.telemetry.events import EventLog
@@ -312,10 +313,15 @@ async def running_hub(
     configuration = FakeSettings(**settings)
     gateway, speech, topics, events = FakeGateway(), FakeSpeech(), Topics(), EventLog(wall=wall)
     store = shared_store or SqliteStore(folder / "sessions.sqlite3", offload=inline)
-    survey = Survey.sharing(store)
+    survey = Survey(shared_store.cluster if shared_store else None)
     service = HubService(
         settings=configuration,
-        store=store,
+        stores=Stores(
+            engine=store,
+            sessions=store,
+            sign_ins=store.sign_ins,
+            cluster=shared_store.cluster if shared_store else None,
+        ),
         survey=survey,
         gateway=gateway,
         speech=real_speech or speech,

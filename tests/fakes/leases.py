@@ -5,9 +5,10 @@ from typing import Never
 
 import trio
 
-from orch.cluster.lease import LeaseStore, SharedLease
+from orch.cluster.lease import SharedLease
 from orch.cluster.lease_state import LeaseTimes
 from orch.problems import ProblemError
+from orch.stores.protocols import LeaseStore
 
 
 class MemoryLeases:
@@ -18,7 +19,7 @@ class MemoryLeases:
         self._held: dict[str, tuple[str, float]] = {}
         self._fence = 0
 
-    async def take_lease(self, name: str, holder: str, seconds: float) -> int | None:
+    async def acquire_lease(self, name: str, holder: str, seconds: float) -> int | None:
         """Take or renew."""
         await trio.lowlevel.checkpoint()
         self._answer()
@@ -31,7 +32,7 @@ class MemoryLeases:
         self._held[name] = (holder, now + seconds)
         return self._fence
 
-    async def drop_lease(self, name: str, holder: str) -> None:
+    async def release_lease(self, name: str, holder: str) -> None:
         """Give back."""
         await trio.lowlevel.checkpoint()
         self._answer()

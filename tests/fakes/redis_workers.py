@@ -1,4 +1,4 @@
-"""Stores of several workers on one server, and what each was told."""
+"""Stores of several workers on one server, and the events of each."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,49 +7,50 @@ import trio
 
 from orch.stores.records import Appended
 from orch.stores.redis.store import RedisStore
+from tests.fakes.store_events import RecordedEvents
 
 
 class Worker:
-    """A store and what it told."""
+    """A store and the events it reported. ``gone``: sessions that ended or were lost."""
 
     def __init__(self, url: str) -> None:
         self.store = RedisStore(url)
-        self.heard: list[Appended] = []
-        self.told: list[tuple[str, bytes]] = []
-        self.gone: list[str] = []
+        self.cluster = self.store.cluster
+        self.events = RecordedEvents(self._notify)
         self.changed = trio.Event()
-        self.store.on_appended = self._heard
-        self.store.on_told = self._told
-        self.store.on_gone = self._gone
+        self.store.register(self.events)
 
-    def _heard(self, message: Appended) -> None:
-        self.heard.append(message)
-        self._tell()
-
-    def _told(self, session_id: str, payload: bytes) -> None:
-        self.told.append((session_id, payload))
-        self._tell()
-
-    def _gone(self, session_id: str) -> None:
-        self.gone.append(session_id)
-        self._tell()
-
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self.changed.set()
         self.changed = trio.Event()
 
     @property
+    def heard(self) -> list[Appended]:
+        """The messages delivered so far."""
+        return self.events.messages
+
+    @property
+    def told(self) -> list[tuple[str, bytes]]:
+        """What other workers published."""
+        return self.events.received_messages
+
+    @property
+    def gone(self) -> list[str]:
+        """The sessions that ended or were lost."""
+        return [*self.events.ended_sessions, *self.events.lost_sessions]
+
+    @property
     def offsets(self) -> list[int]:
-        """The offsets heard."""
+        """The offsets delivered."""
         return [message.offset for message in self.heard]
 
     async def until_heard(self, count: int) -> None:
-        """Wait until so many messages were heard."""
+        """Wait until so many messages were delivered."""
         while len(self.heard) < count:
             await self.changed.wait()
 
     async def until_gone(self) -> None:
-        """Wait until a session has ended."""
+        """Wait until a session has ended or was lost."""
         while not self.gone:
             await self.changed.wait()
 

@@ -10,7 +10,8 @@ import trio
 
 from orch.protocol.session_keys import Keys
 from orch.stores.history import Limits
-from orch.stores.records import ParticipantRecord, SessionRecord, SessionStore
+from orch.stores.protocols import SessionStore
+from orch.stores.records import ParticipantRecord, SessionRecord
 from orch.stores.redis import pipeline as redis_pipeline
 from orch.stores.redis.store import RedisStore
 from orch.stores.sqlite import file as sqlite_module

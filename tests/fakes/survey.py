@@ -7,7 +7,8 @@ import trio
 
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
-from orch.stores.records import Answers, ClusterStore, KeptSettings
+from orch.stores.protocols import ClusterStore
+from orch.stores.records import Answers, StoredSettings
 
 
 class Wire:
@@ -22,13 +23,15 @@ class Wire:
         self.silent: set[str] = set()
         self.is_away = False
         self.asked: list[str] = []
-        self.kept = KeptSettings(0, b"{}")
+        self.kept = StoredSettings(0, b"{}")
         self.before_keeping: Callable[[], None] = lambda: None
 
     def worker(self, name: str, place: int) -> Survey:
         """Return a worker on this wire."""
         store = self.stores[name] = FakeStore(self, name)
-        return Survey(cast("ClusterStore", store), place=place, host="x", pid=place + 100)
+        survey = Survey(cast("ClusterStore", store), place=place, host="x", pid=place + 100)
+        store.surveyed = survey.reply
+        return survey
 
     def store(self, name: str) -> ClusterStore:
         """Return a worker's store."""
@@ -41,9 +44,9 @@ class FakeStore:
     def __init__(self, wire: Wire, name: str) -> None:
         self._wire = wire
         self.worker = name
-        self.on_asked: Callable[[bytes], bytes] | None = None
+        self.surveyed: Callable[[bytes], bytes] = lambda _request: b""
 
-    async def ask(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
+    async def survey(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
         """Ask the others on the wire."""
         self._wire.asked.append(payload.partition(b"\n")[0].decode())
         await trio.sleep(within if self._wire.silent else 0)
@@ -52,20 +55,18 @@ class FakeStore:
         there = {name for name in self._wire.stores if name != self.worker and only in (None, name)}
         answers: dict[str, bytes] = {}
         for name in there - self._wire.silent:
-            asked = self._wire.stores[name].on_asked
-            assert asked is not None
-            answers[name] = asked(payload)
+            answers[name] = self._wire.stores[name].surveyed(payload)
         answered = {name: data for name, data in answers.items() if data}
         return Answers(answered, frozenset(there - answered.keys()))
 
-    async def settings(self) -> KeptSettings:
+    async def settings(self) -> StoredSettings:
         """Return what operators have changed."""
         await trio.lowlevel.checkpoint()
         if self._wire.is_away:
             raise ProblemError("store_unavailable", "The session store does not respond right now.")
         return self._wire.kept
 
-    async def keep_settings(self, known: int, kept: KeptSettings) -> bool:
+    async def store_settings(self, known: int, kept: StoredSettings) -> bool:
         """Keep what operators have changed."""
         await trio.lowlevel.checkpoint()
         self._wire.before_keeping()

@@ -11,6 +11,7 @@ from orch.problems import ProblemError
 from orch.protocol.session_keys import Keys
 from orch.stores.history import Limits
 from orch.stores.records import Appended, Origin, ParticipantRecord
+from tests.fakes.store_events import RecordedEvents
 from tests.fakes.stores import LIMITS, PARTICIPANT, Engine, append, record, running
 
 
@@ -228,8 +229,9 @@ def test_appended_messages_are_reported_in_order_before_their_sender_goes_on(eng
 
     async def main() -> None:
         store = engine.store()
-        reported: list[Appended] = []
-        store.on_appended = reported.append
+        events = RecordedEvents()
+        reported = events.messages
+        store.register(events)
         async with running(store):
             await store.create(record())
             origin = Origin("c", 7)
@@ -258,8 +260,8 @@ def test_appended_messages_are_reported_in_order_before_their_sender_goes_on(eng
 async def test_a_sender_that_is_cancelled_leaves_no_hole(engine: Engine) -> None:
     """A message taken in is kept and reported even if nobody waits for it any more."""
     store = engine.store()
-    reported: list[int] = []
-    store.on_appended = lambda message: reported.append(message.offset)
+    events = RecordedEvents()
+    store.register(events)
     async with running(store):
         await store.create(record())
         with trio.CancelScope() as scope:
@@ -267,7 +269,7 @@ async def test_a_sender_that_is_cancelled_leaves_no_hole(engine: Engine) -> None
             scope.cancel()
             await ticket.wait()
         assert await append(store) == 2
-        assert reported == [1, 2]
+        assert [message.offset for message in events.messages] == [1, 2]
 
 
 async def test_a_listener_that_fails_stops_nothing(engine: Engine) -> None:
@@ -277,7 +279,9 @@ async def test_a_listener_that_fails_stops_nothing(engine: Engine) -> None:
     def fail(message: Appended) -> None:
         raise RuntimeError("listener")
 
-    store.on_appended = fail
+    events = RecordedEvents()
+    events.on_appended = fail
+    store.register(events)
     async with running(store):
         await store.create(record())
         assert await append(store) == 1
@@ -443,11 +447,11 @@ async def test_a_sign_in_is_kept_for_its_time_and_ended_at_once(engine: Engine) 
     store = engine.store()
     async with running(store):
         now = 1_000.0
-        assert not await store.sign_ins.touch_sign_in("a", now=now, seconds=60)
-        await store.sign_ins.keep_sign_in("a", now=now, seconds=60)
-        await store.sign_ins.keep_sign_in("b", now=now, seconds=60)
-        assert await store.sign_ins.touch_sign_in("a", now=now + 1, seconds=60)
-        await store.sign_ins.drop_sign_in("a")
-        await store.sign_ins.drop_sign_in("a")
-        assert not await store.sign_ins.touch_sign_in("a", now=now + 2, seconds=60)
-        assert await store.sign_ins.touch_sign_in("b", now=now + 2, seconds=60)
+        assert not await store.sign_ins.extend_sign_in("a", now=now, seconds=60)
+        await store.sign_ins.store_sign_in("a", now=now, seconds=60)
+        await store.sign_ins.store_sign_in("b", now=now, seconds=60)
+        assert await store.sign_ins.extend_sign_in("a", now=now + 1, seconds=60)
+        await store.sign_ins.delete_sign_in("a")
+        await store.sign_ins.delete_sign_in("a")
+        assert not await store.sign_ins.extend_sign_in("a", now=now + 2, seconds=60)
+        assert await store.sign_ins.extend_sign_in("b", now=now + 2, seconds=60)

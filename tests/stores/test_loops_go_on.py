@@ -103,10 +103,10 @@ async def test_redis_loops_go_on(redis_address: str, monkeypatch: pytest.MonkeyP
         trial = Once(RecursionError("odd"), one.store._commands.write_trial)
         monkeypatch.setattr(one.store._commands, "write_trial", trial)
         unused = Once(ValueError("odd"), lambda _session_id: False)
-        one.store.is_unused = unused
+        one.events.unused = unused
         await one.store.create(record())
         for worker in (one, two):
-            await worker.store.watch("s")
+            await worker.cluster.follow("s")
         with trio.fail_after(60):
             while trial.calls < 2 or unused.calls < 2:  # noqa: ASYNC110 - they tell nobody
                 await trio.sleep(0.05)

@@ -1,21 +1,23 @@
 """Several workers on one server: what only they have to promise."""
 
 import math
+from functools import partial
 
 import pytest
 import trio
 import trio.testing
 
 from orch.stores.history import Limits
-from orch.stores.records import ClusterStore, KeptSettings, Origin
+from orch.stores.opening import open_stores
+from orch.stores.records import Origin, StoredSettings
 from orch.stores.redis import feed as redis_feed
 from orch.stores.redis import survey as redis_asking
 from orch.stores.redis.calls import load_scripts
 from orch.stores.redis.connection import Link
 from orch.stores.redis.store import RedisStore
-from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import Worker, workers
+from tests.fakes.settings import FakeSettings
 from tests.fakes.stores import LIMITS, PARTICIPANT, append, record, running
 
 pytestmark = pytest.mark.real_time
@@ -26,7 +28,7 @@ async def test_two_workers_never_give_one_offset_to_two_messages(redis_address: 
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
         for worker in (a, b):
-            assert await worker.store.watch("s") == record()
+            assert await worker.cluster.follow("s") == record()
         given: list[int] = []
 
         async def say(worker: Worker, speaker: int) -> None:
@@ -52,7 +54,7 @@ async def test_whose_message_it_is_is_known_to_the_worker_it_came_through(redis_
     """Sender and ``id`` travel with it, whether as answer, as news or from the history."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
-        await b.store.watch("s")
+        await b.cluster.follow("s")
         origin = Origin("c", "seven")
         await append(a.store, origin=origin, at=12.5)
         await b.until_heard(1)
@@ -75,9 +77,9 @@ async def test_a_session_is_watched_from_the_message_on_that_it_was_read_at(redi
                 nursery.start_soon(talk)
             while not a.heard:
                 await a.changed.wait()
-            begun = await b.store.watch("s")
+            begun = await b.cluster.follow("s")
             assert begun is not None
-            again = await b.store.watch("s")
+            again = await b.cluster.follow("s")
             assert again is not None
             await b.until_heard(200)
             stop.set()
@@ -92,7 +94,7 @@ async def test_lost_news_is_read_from_the_history(redis_address: str, shared_red
     """Published messages go to whoever is connected just then; the others find out and catch up."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
-        await b.store.watch("s")
+        await b.cluster.follow("s")
         for number in range(1, 501):
             await append(a.store)
             if number % 100 == 50:
@@ -109,7 +111,7 @@ async def test_many_sessions_are_listened_to_again(redis_address: str, shared_re
         names = [f"s{number}" for number in range(50)]
         for name in names:
             await a.store.create(record(name))
-            await b.store.watch(name)
+            await b.cluster.follow(name)
         before = b.store.statistics().reconnects
         await trio.to_thread.run_sync(shared_redis.ask, "CLIENT", "KILL", "TYPE", "pubsub")
         for name in names:
@@ -129,7 +131,7 @@ async def test_answers_that_are_lost_double_nothing(redis_address: str, shared_r
     """A batch that was not answered is said again, and what of it was done is not done again."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
-        await b.store.watch("s")
+        await b.cluster.follow("s")
         given: list[tuple[int, int]] = []
 
         async def say(number: int) -> None:
@@ -193,11 +195,11 @@ async def test_what_passes_reaches_the_other_workers_in_the_session(redis_addres
     async with workers(redis_address, 3) as (a, b, c):
         await a.store.create(record())
         await a.store.create(record("t"))
-        await a.store.watch("s")
-        await b.store.watch("s")
-        await c.store.watch("t")
-        a.store.tell("s", b"\x00 passing\n")
-        a.store.tell("t", b"last")
+        await a.cluster.follow("s")
+        await b.cluster.follow("s")
+        await c.cluster.follow("t")
+        a.cluster.publish("s", b"\x00 passing\n")
+        a.cluster.publish("t", b"last")
         for worker in (b, c):
             while not worker.told:
                 await worker.changed.wait()
@@ -208,14 +210,14 @@ async def test_a_session_that_ends_ends_everywhere(redis_address: str) -> None:
     """Workers with someone in it are told; one that is made under its name afterwards is another one."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
-        await b.store.watch("s")
+        await b.cluster.follow("s")
         assert await a.store.delete(["s"]) == ("s",)
         await b.until_gone()
         assert b.gone == ["s"]
-        assert await b.store.watch("s") is None
+        assert await b.cluster.follow("s") is None
         for turn in range(30):
             await a.store.create(record(epoch=f"e{turn}"))
-            watched = await b.store.watch("s")
+            watched = await b.cluster.follow("s")
             assert watched is not None
             assert watched.epoch == f"e{turn}"
             b.heard.clear()
@@ -226,21 +228,25 @@ async def test_a_session_that_ends_ends_everywhere(redis_address: str) -> None:
 
 async def test_a_question_is_answered_by_every_other_worker(redis_address: str) -> None:
     """Whoever asks learns what the others say to it, and is told the name of one that has no answer."""
+
+    def numbered(number: int, payload: bytes) -> bytes:
+        return b"%d: %s" % (number, payload)
+
     async with workers(redis_address, 4) as all_of_them:
         for number, worker in enumerate(all_of_them):
-            worker.store.on_asked = lambda payload, number=number: b"%d: %s" % (number, payload)
+            worker.events.reply = partial(numbered, number)
 
         def fail(_: bytes) -> bytes:
             raise RuntimeError("listener")
 
-        all_of_them[3].store.on_asked = fail
-        asking = all_of_them[0].store
-        answers, missing = await asking.ask(b"hello\nthere", within=10)
+        all_of_them[3].events.reply = fail
+        surveying = all_of_them[0].cluster
+        answers, missing = await surveying.survey(b"hello\nthere", within=10)
         assert sorted(answers.values()) == [b"1: hello\nthere", b"2: hello\nthere"]
-        assert missing == {all_of_them[3].store.worker}
-        alone = all_of_them[2].store.worker
-        assert await asking.ask(b"you", within=10, only=alone) == ({alone: b"2: you"}, frozenset())
-        assert await asking.ask(b"you", within=10, only="nobody") == ({}, frozenset())
+        assert missing == {all_of_them[3].cluster.worker}
+        alone = all_of_them[2].cluster.worker
+        assert await surveying.survey(b"you", within=10, only=alone) == ({alone: b"2: you"}, frozenset())
+        assert await surveying.survey(b"you", within=10, only="nobody") == ({}, frozenset())
 
 
 async def test_what_nobody_is_in_is_not_listened_to(
@@ -257,17 +263,17 @@ async def test_what_nobody_is_in_is_not_listened_to(
                 asked.set()
             return session_id == "t"
 
-        b.store.is_unused = is_unused
+        b.events.unused = is_unused
         for name in ("s", "t"):
             await a.store.create(record(name))
-            await b.store.watch(name)
+            await b.cluster.follow(name)
         await asked.wait()
         assert b.store.statistics().watched == 1
         await append(a.store, "t")
         await append(a.store, "s")
         await b.until_heard(1)
         assert [message.session_id for message in b.heard] == ["s"]
-        again = await b.store.watch("t")
+        again = await b.cluster.follow("t")
         assert again is not None
         assert again.offset == 1
 
@@ -276,12 +282,12 @@ async def test_someone_who_has_heard_more_elsewhere_is_not_taken_for_a_liar(redi
     """A worker that is asked for an offset it has not heard of yet looks, and knows it then."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
-        await b.store.watch("s")
+        await b.cluster.follow("s")
         tickets = [await a.store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS) for _ in range(200)]
         assert await tickets[-1].wait() == 200
-        await b.store.reach("s", 200)
+        await b.cluster.wait_for("s", 200)
         assert b.offsets == list(range(1, 201))
-        await b.store.reach("s", 999)
+        await b.cluster.wait_for("s", 999)
 
 
 async def test_sessions_that_no_worker_is_left_to_end_go_by_themselves(
@@ -319,7 +325,7 @@ async def test_sessions_from_before_there_were_keys_get_theirs(
         assert len(found.keys.speak) == 22
         for store in (one, two):
             assert await store.load("a") == found
-            watched = await store.watch("b")
+            watched = await store.cluster.follow("b")
             assert watched is not None
             assert watched.keys.read
         assert await one.load("none") is None
@@ -372,10 +378,15 @@ async def test_thousands_of_sessions_are_made_and_found_in_a_few_trips(redis_add
         assert store.statistics().commits <= 10
 
 
-def test_only_the_store_of_several_workers_is_one() -> None:
-    """The hub looks for it by what it can do."""
-    assert isinstance(RedisStore("redis://localhost"), ClusterStore)
-    assert not isinstance(SqliteStore("unused"), ClusterStore)
+async def test_the_settings_decide_whether_workers_share_the_stores() -> None:
+    """A service of one process has no cluster; nobody finds out by looking at what a store can do."""
+    one = open_stores(FakeSettings(session_management={"persistence": "sqlite"}))
+    several = open_stores(
+        FakeSettings(session_management={"persistence": "redis", "redis_url": "redis://localhost"})
+    )
+    assert one.cluster is None
+    assert several.cluster is not None
+    assert several.sessions is not one.sessions
 
 
 async def test_an_address_that_is_none_is_said() -> None:
@@ -400,10 +411,10 @@ async def test_a_server_without_sharded_channels_does_as_well(
 
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
-        await b.store.watch("s")
+        await b.cluster.follow("s")
         await append(a.store)
         await b.until_heard(1)
-        a.store.tell("s", b"x")
+        a.cluster.publish("s", b"x")
         await a.store.delete(["s"])
         await b.until_gone()
         assert b.told == [("s", b"x")]
@@ -418,14 +429,14 @@ async def test_a_question_is_answered_once_however_often_it_is_said(redis_addres
             heard.append(payload)
             return b"yes"
 
-        b.store.on_asked = listen
+        b.events.reply = listen
         asking = b.store._feed.asking
-        said = b"?1 %s\nhello" % a.store.worker.encode()
+        said = b"?1 %s\nhello" % a.cluster.worker.encode()
         for _ in range(3):
             asking.heard(said, listen)
         assert heard == [b"hello"]
-        answers, _ = await a.store.ask(b"again", within=10)
-        assert answers == {b.store.worker: b"yes"}
+        answers, _ = await a.cluster.survey(b"again", within=10)
+        assert answers == {b.cluster.worker: b"yes"}
 
 
 async def test_an_answer_that_is_too_long_is_none(
@@ -435,16 +446,16 @@ async def test_an_answer_that_is_too_long_is_none(
     monkeypatch.setattr(redis_asking, "ANSWER_BYTES", 10)
 
     async with workers(redis_address) as (a, b):
-        b.store.on_asked = lambda payload: payload * 4
-        assert (await a.store.ask(b"ab", within=10)).answers == {b.store.worker: b"abababab"}
-        assert await a.store.ask(b"abc", within=10) == ({}, frozenset({b.store.worker}))
+        b.events.reply = lambda payload: payload * 4
+        assert (await a.cluster.survey(b"ab", within=10)).answers == {b.cluster.worker: b"abababab"}
+        assert await a.cluster.survey(b"abc", within=10) == ({}, frozenset({b.cluster.worker}))
 
 
 async def test_what_operators_have_changed_is_kept_once_for_each_revision(redis_address: str) -> None:
     """Of two changes on top of the same revision only one is kept; the other has to be made anew."""
     async with workers(redis_address) as (a, b):
-        known = await a.store.settings()
-        kept = KeptSettings(known.revision + 1, b'{"x":1}')
-        assert await a.store.keep_settings(known.revision, kept)
-        assert not await b.store.keep_settings(known.revision, KeptSettings(known.revision + 1, b"{}"))
-        assert await b.store.settings() == kept
+        known = await a.cluster.settings()
+        kept = StoredSettings(known.revision + 1, b'{"x":1}')
+        assert await a.cluster.store_settings(known.revision, kept)
+        assert not await b.cluster.store_settings(known.revision, StoredSettings(known.revision + 1, b"{}"))
+        assert await b.cluster.settings() == kept

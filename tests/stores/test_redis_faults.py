@@ -56,11 +56,11 @@ async def test_redis_killed_and_started_again_under_load_loses_nothing(tmp_path:
     """Those who speak wait, and what they were told is kept is kept; those who listen miss nothing."""
     with redis_server(tmp_path) as server:
         async with workers(server.url) as (a, b):
-            states: list[bool] = []
-            a.store.on_state = states.append
+            states = a.events.connections
+            states.clear()
             await a.store.create(record())
             for worker in (a, b):
-                await worker.store.watch("s")
+                await worker.cluster.follow("s")
             talk = Talk(a, 100)
             async with trio.open_nursery() as nursery:
                 for speaker in range(10):
@@ -82,7 +82,7 @@ async def test_redis_that_hangs_for_seconds_loses_nothing(tmp_path: Path) -> Non
     with redis_server(tmp_path) as server:
         async with workers(server.url) as (a, b):
             await a.store.create(record())
-            await b.store.watch("s")
+            await b.cluster.follow("s")
             talk = Talk(a, 100)
             async with trio.open_nursery() as nursery:
                 for speaker in range(10):
@@ -114,10 +114,10 @@ async def test_a_server_that_stays_away_refuses_in_time_and_is_found_again(
             assert (statistics.state, statistics.open, statistics.waiting) == ("connecting", False, 0)
             assert statistics.failures >= 3
             assert server.url in (statistics.last_error or "")
-            back = trio.Event()
-            a.store.on_state = lambda _: back.set()
+            a.events.connections.clear()
             await trio.to_thread.run_sync(server.start)
-            await back.wait()
+            while not a.events.connections:
+                await a.changed.wait()
             # What was refused was not kept behind its sender's back.
             assert await append(a.store) == 1
 
@@ -155,7 +155,7 @@ async def test_without_a_log_of_its_own_a_server_that_starts_anew_renews_the_epo
         async with workers(server.url, 1) as (a,):
             await a.store.create(record())
             await a.store.create(record("t"))
-            await a.store.watch("s")
+            await a.cluster.follow("s")
             assert await append(a.store) == 1
             assert server.ask("SAVE") == b"+OK\r\n"
             assert await append(a.store) == 2
@@ -176,7 +176,7 @@ async def test_an_offset_that_was_given_is_never_given_again(tmp_path: Path) -> 
         async with running(a.store):
             await a.store.create(record())
             async with running(b.store):
-                await b.store.watch("s")
+                await b.cluster.follow("s")
                 for _ in range(10):
                     await append(a.store)
                 await b.until_heard(10)
@@ -197,7 +197,7 @@ async def test_a_branch_that_is_started_again_catches_up(tmp_path: Path) -> None
         async with running(a.store):
             await a.store.create(record())
             async with running(b.store):
-                await b.store.watch("s")
+                await b.cluster.follow("s")
                 await append(a.store)
                 await b.until_heard(1)
             for _ in range(10):
@@ -214,14 +214,14 @@ async def test_who_has_missed_more_than_is_kept_is_not_left_to_believe_otherwise
         async with running(a.store):
             await a.store.create(record())
             async with running(b.store):
-                await b.store.watch("s")
+                await b.cluster.follow("s")
             for _ in range(10):
                 await append(a.store, limits=FEW)
             async with running(b.store):
                 await b.until_gone()
                 assert b.gone == ["s"]
                 assert b.offsets == []
-                again = await b.store.watch("s")
+                again = await b.cluster.follow("s")
                 assert again is not None
                 assert again.offset == 10
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores.records import KeptSettings
+from orch.stores.records import StoredSettings
 from orch.stores.redis.keys import channel, keys
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers
@@ -51,7 +51,7 @@ async def test_what_anyone_publishes_on_a_sessions_channel_costs_it_nothing(
     async with workers(server.url) as (a, b):
         await a.store.create(record())
         for worker in (a, b):
-            await worker.store.watch("s")
+            await worker.cluster.follow("s")
         for _ in range(3):
             await append(a.store)
         _publish(server, data)
@@ -85,8 +85,10 @@ SPOILED = [
     ),
     pytest.param(("SET", keys("bad").session, "x"), lambda s: s.load("bad"), id="session of another type"),
     pytest.param(("SET", keys("bad").history, "x"), lambda s: append(s, "bad"), id="history of another type"),
-    pytest.param(("HSET", "orch:settings", "revision", "abc"), lambda s: s.settings(), id="revision"),
-    pytest.param(("SET", "orch:settings", "x"), lambda s: s.settings(), id="settings of another type"),
+    pytest.param(("HSET", "orch:settings", "revision", "abc"), lambda s: s.cluster.settings(), id="revision"),
+    pytest.param(
+        ("SET", "orch:settings", "x"), lambda s: s.cluster.settings(), id="settings of another type"
+    ),
     pytest.param(("SET", "orch:sessions", "x"), lambda s: s.count(), id="index of another type"),
 ]
 
@@ -153,13 +155,13 @@ async def test_a_listener_that_is_no_worker_does_not_stop_the_store(lone_redis: 
     """Its name need not be text."""
     server = _flushed(lone_redis)
     async with workers(server.url) as (a, b):
-        b.store.on_asked = lambda question: question
+        b.events.reply = lambda question: question
         stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         name = b"orch:worker:\xff\xfe"
         await stream.send_all(b"*2\r\n$9\r\nSUBSCRIBE\r\n$%d\r\n%s\r\n" % (len(name), name))
         await stream.receive_some()
-        asked = await a.store.ask(b"?", within=60)
-        assert (dict(asked.answers), asked.missing) == ({b.store.worker: b"?"}, frozenset())
+        asked = await a.cluster.survey(b"?", within=60)
+        assert (dict(asked.answers), asked.missing) == ({b.cluster.worker: b"?"}, frozenset())
         await stream.aclose()
 
 
@@ -170,13 +172,13 @@ async def test_what_anyone_publishes_on_the_workers_channel_changes_nothing(
     """Questions and answers go on."""
     server = _flushed(lone_redis)
     async with workers(server.url) as (a, b):
-        b.store.on_asked = lambda question: question
-        assert await a.store.keep_settings(0, KeptSettings(1, b"{}"))
+        b.events.reply = lambda question: question
+        assert await a.cluster.store_settings(0, StoredSettings(1, b"{}"))
         _say(server, "PUBLISH", "orch:control", head + b"\nsettings\n[9,{}]")
-        _say(server, "PUBLISH", "orch:worker:" + a.store.worker, head + b"\n\xff")
-        asked = await a.store.ask(b"?", within=60)
-        assert dict(asked.answers) == {b.store.worker: b"?"}
-        assert await b.store.settings() == KeptSettings(1, b"{}")
+        _say(server, "PUBLISH", "orch:worker:" + a.cluster.worker, head + b"\n\xff")
+        asked = await a.cluster.survey(b"?", within=60)
+        assert dict(asked.answers) == {b.cluster.worker: b"?"}
+        assert await b.cluster.settings() == StoredSettings(1, b"{}")
 
 
 def _say(server: RedisServer, *words: str | bytes) -> None:
@@ -192,13 +194,13 @@ async def test_whoever_listens_and_never_answers_is_soon_not_waited_for(lone_red
     """It is named as missing each time, and costs two questions their whole time, not every one."""
     server = _flushed(lone_redis)
     async with workers(server.url) as (a, b):
-        b.store.on_asked = lambda question: question
+        b.events.reply = lambda question: question
         stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         await stream.send_all(b"SUBSCRIBE orch:worker:nobody\r\n")
         await stream.receive_some()
         for _ in range(2):
-            await a.store.ask(b"?", within=2)  # enough for the one that does answer
+            await a.cluster.survey(b"?", within=2)  # enough for the one that does answer
         with trio.fail_after(60):
-            asked = await a.store.ask(b"?", within=600)
+            asked = await a.cluster.survey(b"?", within=600)
         assert asked.missing == {"nobody"}
         await stream.aclose()

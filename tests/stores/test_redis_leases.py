@@ -16,22 +16,22 @@ async def test_a_lease_is_one_holder_s_until_it_is_over(
 ) -> None:
     """Taken, renewed and given back by its holder alone; each new holder's fence is higher."""
     async with workers(redis_address) as (a, b):
-        first = await a.store.take_lease("work", "a", 60)
+        first = await a.cluster.acquire_lease("work", "a", 60)
         assert first is not None
-        assert await a.store.take_lease("work", "a", 60) == first
-        assert await b.store.take_lease("work", "b", 60) is None
-        assert await b.store.take_lease("other", "b", 60) is not None
-        await b.store.drop_lease("work", "b")
-        assert await b.store.take_lease("work", "b", 60) is None
-        await a.store.drop_lease("work", "a")
-        second = await b.store.take_lease("work", "b", 0.05)
+        assert await a.cluster.acquire_lease("work", "a", 60) == first
+        assert await b.cluster.acquire_lease("work", "b", 60) is None
+        assert await b.cluster.acquire_lease("other", "b", 60) is not None
+        await b.cluster.release_lease("work", "b")
+        assert await b.cluster.acquire_lease("work", "b", 60) is None
+        await a.cluster.release_lease("work", "a")
+        second = await b.cluster.acquire_lease("work", "b", 0.05)
         assert second is not None
         assert second > first
-        while (third := await a.store.take_lease("work", "a", 60)) is None:  # noqa: ASYNC110 - nobody is told
+        while (third := await a.cluster.acquire_lease("work", "a", 60)) is None:  # noqa: ASYNC110 - nobody is told
             await trio.sleep(0.01)
         assert third > second
         shared_redis.ask("FLUSHALL")
-        fourth = await b.store.take_lease("work", "b", 60)
+        fourth = await b.cluster.acquire_lease("work", "b", 60)
         assert fourth is not None
         assert fourth > third
 
@@ -41,7 +41,7 @@ async def test_of_many_who_want_it_one_acts_at_a_time(redis_address: str, shared
     log: list[tuple[str, str, int]] = []
     terms = LeaseTimes(lasts=20, margin=8, renew_every=0.05, ask_every=0.02)
     async with workers(redis_address, 3) as found, trio.open_nursery() as nursery:
-        actors = [Actor(name, worker.store, terms, log) for name, worker in zip("abc", found, strict=True)]
+        actors = [Actor(name, worker.cluster, terms, log) for name, worker in zip("abc", found, strict=True)]
         for actor in actors:
             nursery.start_soon(actor.run)
         left = list(actors)
@@ -63,7 +63,7 @@ async def test_the_fence_of_a_lease_that_nobody_takes_any_more_goes(
 ) -> None:
     """A back end that was removed leaves nothing behind for good."""
     async with workers(redis_address, 1) as (a,):
-        assert await a.store.take_lease("removed", "a", 60) is not None
+        assert await a.cluster.acquire_lease("removed", "a", 60) is not None
         found = await trio.to_thread.run_sync(shared_redis.ask, "KEYS", "*lease*fence*")
         names = [line for line in found.split(b"\r\n") if b"removed" in line]
         assert names

@@ -28,7 +28,7 @@ async def test_who_is_in_a_session_that_was_flushed_is_told(redis: RedisServer) 
     async with workers(redis.url) as (a, b):
         for name in ("s", "t"):
             await a.store.create(record(name))
-            await a.store.watch(name)
+            await a.cluster.follow(name)
         redis.ask("FLUSHALL")
         with pytest.raises(ProblemError) as caught:
             await append(a.store, "s")
@@ -49,7 +49,7 @@ async def test_who_listens_in_a_session_that_was_flushed_is_told(
 
     async with workers(redis.url) as (a, b):
         await a.store.create(record())
-        await b.store.watch("s")
+        await b.cluster.follow("s")
         for _ in range(3):
             await append(a.store)
         await b.until_heard(3)
@@ -58,7 +58,7 @@ async def test_who_listens_in_a_session_that_was_flushed_is_told(
         await append(a.store)
         await b.until_gone()
         assert b.offsets == [1, 2, 3]
-        again = await b.store.watch("s")
+        again = await b.cluster.follow("s")
         assert again is not None
         assert (again.epoch, again.offset) == ("another", 1)
 
@@ -125,15 +125,15 @@ async def test_what_is_told_in_another_database_is_not_heard(redis: RedisServer)
         for worker in (one, other):
             await worker.store.create(record())
         for worker in (mate, other):
-            await worker.store.watch("s")
-            worker.store.on_asked = lambda _: b"here"
+            await worker.cluster.follow("s")
+            worker.events.reply = lambda _: b"here"
         await append(one.store, body=b'{"n":1}')
-        one.store.tell("s", b"passing")
+        one.cluster.publish("s", b"passing")
         await mate.until_heard(1)
         while not mate.told:
             await mate.changed.wait()
-        answers = await one.store.ask(b"?", within=5.0)
-        assert (list(answers.answers), answers.missing) == ([mate.store.worker], frozenset())
+        answers = await one.cluster.survey(b"?", within=5.0)
+        assert (list(answers.answers), answers.missing) == ([mate.cluster.worker], frozenset())
         assert await append(other.store, body=b'{"n":2}') == 1
         assert [message.frame for message in other.heard] == [b'{"n":2,"offset":1}']
         assert other.told == []
@@ -145,7 +145,7 @@ async def test_what_the_server_has_forgotten_is_not_given_again_by_whoever_has_h
     """It would be kept and acknowledged, and everyone here would take it for what they have heard already."""
     async with workers(redis.url, 1) as (a,):
         await a.store.create(record())
-        await a.store.watch("s")
+        await a.cluster.follow("s")
         for _ in range(10):
             await append(a.store)
         redis.ask("HSET", "orch:{s}", "offset", "7")

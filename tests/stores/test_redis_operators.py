@@ -98,11 +98,11 @@ async def test_a_user_with_just_the_rights_that_are_asked_for_will_do(tmp_path: 
         url = with_user("~orch:* &orch:* +@all -@admin")(server)
         async with workers(url) as (a, b):
             await a.store.create(record())
-            await b.store.watch("s")
+            await b.cluster.follow("s")
             await append(a.store)
             await b.until_heard(1)
-            b.store.on_asked = lambda _: b"!"
-            assert (await a.store.ask(b"?", within=5.0)).missing == frozenset()
+            b.events.reply = lambda _: b"!"
+            assert (await a.cluster.survey(b"?", within=5.0)).missing == frozenset()
 
 
 async def test_rights_that_are_taken_away_are_said_and_given_back_are_used(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ async def test_rights_that_are_taken_away_are_said_and_given_back_are_used(tmp_p
     with redis_server(tmp_path) as server:
         url = with_user("~orch:* &orch:* +@all")(server)
         async with workers(url, 1) as (a,):
-            states: list[bool] = []
-            a.store.on_state = states.append
+            states = a.events.connections
+            states.clear()
             await a.store.create(record())
             server.ask("ACL", "SETUSER", "me", "-xadd")
             async with trio.open_nursery() as nursery:
@@ -207,8 +207,8 @@ async def test_a_server_that_takes_no_writes_is_noticed_and_so_is_its_recovery(
 
     with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
-            states: list[bool] = []
-            a.store.on_state = states.append
+            states = a.events.connections
+            states.clear()
             await a.store.create(record())
             await append(a.store)
             server.ask(*break_it)

@@ -9,6 +9,7 @@ from orch.stores.history import Limits
 from orch.stores.redis.store import RedisStore
 from tests.fakes.cutting import relay
 from tests.fakes.redis import redis_server
+from tests.fakes.store_events import RecordedEvents
 from tests.fakes.stores import record
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
@@ -77,15 +78,15 @@ async def test_a_path_that_resets_again_and_again_is_announced_once(tmp_path: Pa
     with redis_server(tmp_path / "redis") as server:
         async with relay(server.port) as path, trio.open_nursery() as nursery:
             store = RedisStore(f"redis://127.0.0.1:{path.port}")
-            announced: list[bool] = []
-            store.on_steady = announced.append
+            events = RecordedEvents()
+            store.register(events)
             await nursery.start(store.run)
             for _ in range(40):
                 path.cut()
                 await trio.sleep(0.2)
             with trio.fail_after(60):
                 await store.create(record("s"))
-            while store.standing().state != "healthy" or announced[-1:] == [False]:  # noqa: ASYNC110
+            while store.standing().state != "healthy" or events.healthy[-1:] == [False]:  # noqa: ASYNC110
                 await trio.sleep(0.05)
-            assert announced in ([], [False, True], [False, True, False, True])
+            assert events.healthy in ([], [False, True], [False, True, False, True])
             nursery.cancel_scope.cancel()

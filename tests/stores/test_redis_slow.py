@@ -49,27 +49,21 @@ async def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(
     """Health says so within seconds, it is announced, and both end when it answers; nothing is lost."""
     with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
-            announced: list[bool] = []
-            changed = [trio.Event(), trio.Event()]
-
-            def note(state: bool) -> None:  # noqa: FBT001 - the store calls it so
-                announced.append(state)
-                changed[len(announced) - 1].set()
-
-            a.store.on_steady = note
             await a.store.create(record())
             server.pause()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(append, a.store)
                 with trio.fail_after(60):
-                    await changed[0].wait()
+                    while not a.events.statuses:
+                        await a.changed.wait()
                 standing = a.store.standing()
-                assert (announced, standing.state) == ([False], "degraded")
+                assert (a.events.healthy, standing.state) == ([False], "degraded")
                 assert "No reply" in standing.reason
                 server.resume()
             with trio.fail_after(60):
-                await changed[1].wait()
-            assert announced == [False, True]
+                while len(a.events.statuses) < 2:
+                    await a.changed.wait()
+            assert a.events.healthy == [False, True]
             assert a.store.statistics().failures == 0
 
 

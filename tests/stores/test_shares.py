@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from orch.stores.history import Budget, Kind, Limits, Losses, Share, pressed
-from orch.stores.records import ParticipantRecord, SessionStore
+from orch.stores.protocols import SessionStore
+from orch.stores.records import ParticipantRecord
 from orch.stores.sqlite import statements
 from orch.stores.sqlite.database import close_database, migrations, open_database
 from orch.stores.sqlite.store import SqliteStore
@@ -427,10 +428,9 @@ async def test_who_was_away_is_given_the_captions_whatever_was_dropped(
     assert lone_redis.ask("FLUSHALL") == b"+OK\r\n"
 
     async with workers(lone_redis.url, 2) as (a, b):
-        lost: list[str] = []
-        b.store.on_lost = lost.append
+        lost = b.events.lost_sessions
         await a.store.create(record())
-        await b.store.watch("s")
+        await b.cluster.follow("s")
         await append(a.store, limits=SMALL, share=Share(CAPTION, "ann"))
         await b.until_heard(1)
         # As where the network loses the news.
@@ -441,7 +441,7 @@ async def test_who_was_away_is_given_the_captions_whatever_was_dropped(
             await append(a.store, limits=SMALL, share=share)
         assert b.offsets == [1]
         monkeypatch.undo()
-        await b.store.reach("s", 61)
+        await b.cluster.wait_for("s", 61)
         assert b.offsets[:2] == [1, 2]
         assert 32 in b.offsets
         assert b.offsets == sorted(set(b.offsets))
@@ -451,5 +451,5 @@ async def test_who_was_away_is_given_the_captions_whatever_was_dropped(
         monkeypatch.setattr(b.store._feed, "doubt", lambda *_: None)
         for _ in range(60):
             await append(a.store, limits=SMALL, share=Share(CAPTION, "ann"))
-        await b.store.reach("s", 121)
+        await b.cluster.wait_for("s", 121)
         assert lost == ["s"]

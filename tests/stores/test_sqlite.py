@@ -349,7 +349,7 @@ async def test_sign_ins_are_bounded(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.sqlite3")
     async with running(store):
         for number in range(SIGN_INS_KEPT + 1):
-            await store.sign_ins.keep_sign_in(str(number), now=1000.0 + number, seconds=1e6)
-        assert not await store.sign_ins.touch_sign_in("0", now=3000.0, seconds=1e6)
-        assert await store.sign_ins.touch_sign_in("1", now=3000.0, seconds=1e6)
-        assert await store.sign_ins.touch_sign_in(str(SIGN_INS_KEPT), now=3000.0, seconds=1e6)
+            await store.sign_ins.store_sign_in(str(number), now=1000.0 + number, seconds=1e6)
+        assert not await store.sign_ins.extend_sign_in("0", now=3000.0, seconds=1e6)
+        assert await store.sign_ins.extend_sign_in("1", now=3000.0, seconds=1e6)
+        assert await store.sign_ins.extend_sign_in(str(SIGN_INS_KEPT), now=3000.0, seconds=1e6)

@@ -25,6 +25,7 @@ from orch.stores.sqlite.file import LOOK_EVERY
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.running import run
+from tests.fakes.store_events import RecordedEvents
 from tests.fakes.stores import PARTICIPANT, append, record, running
 
 BOUNDLESS = Limits(messages=10**6, seconds=1e9, bytes=2**40)
@@ -78,11 +79,11 @@ async def until(store: SqliteStore, state: str) -> float:
     return trio.current_time() - began
 
 
-def watched(store: SqliteStore) -> list[bool]:
-    """Return the list that what is announced is added to."""
-    announced: list[bool] = []
-    store.file.on_state = announced.append
-    return announced
+def watched(store: SqliteStore) -> RecordedEvents:
+    """Return the handler that records the events of a store."""
+    events = RecordedEvents()
+    store.register(events)
+    return events
 
 
 def frames(path: Path) -> int:
@@ -99,7 +100,7 @@ async def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk:
     acknowledged = 0
 
     store = SqliteStore(path)
-    announced = watched(store)
+    events = watched(store)
     async with running(store):
         await store.create(record(), PARTICIPANT)
         acknowledged = await append(store)
@@ -116,12 +117,12 @@ async def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk:
         assert await store.participant("s", "p") is None
         assert len(await store.read("s", after=0, until=99)) == acknowledged
         await trio.sleep(1.5)
-        assert announced == [False]
+        assert events.healthy == [False]
         filler.unlink()
         await until(store, "healthy")
         acknowledged = await append(store)
         assert await store.participant("s", "p") is None
-        while announced != [False, True]:  # noqa: ASYNC110 - a list has nothing to wait on
+        while events.healthy != [False, True]:  # noqa: ASYNC110 - a list has nothing to wait on
             await trio.sleep(0.05)
     assert frames(path) == acknowledged
 
@@ -207,10 +208,9 @@ async def test_a_file_deleted_under_the_running_service_is_written_anew(
 ) -> None:
     """What was acknowledged before, meanwhile and after is there when the service has ended."""
     path = tmp_path / "s.sqlite3"
-    rescued: list[str] = []
-
+    events = RecordedEvents()
     store = SqliteStore(path, offload=inline)
-    store.file.on_rescued = rescued.append
+    store.register(events)
     async with running(store):
         await store.create(record())
         await append(store)
@@ -221,7 +221,7 @@ async def test_a_file_deleted_under_the_running_service_is_written_anew(
         await append(store)
         assert store.standing().state == "healthy"
     assert frames(path) == 3
-    assert len(rescued) == 1
+    assert len(events.recovered) == 1
     assert oct(path.stat().st_mode & 0o777) == "0o600"
 
 
@@ -342,7 +342,7 @@ async def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) ->
         return work(*arguments)
 
     store = SqliteStore(tmp_path / "s.sqlite3", offload=cast("Any", slow))
-    announced = watched(store)
+    events = watched(store)
     async with running(store):
         await store.create(record())
         delays["seconds"] = 10.0
@@ -351,11 +351,11 @@ async def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) ->
             await trio.sleep(3)
             assert store.standing().brief == "each write to the disk takes seconds"
             await trio.sleep(1.5)
-            assert announced == [False]
+            assert events.healthy == [False]
             delays["seconds"] = 0.0
         assert await until(store, "healthy") <= 12
         await trio.sleep(2)
-        assert announced == [False, True]
+        assert events.healthy == [False, True]
         assert await append(store) == 2
 
 

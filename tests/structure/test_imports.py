@@ -238,3 +238,21 @@ def test_no_module_reads_a_clock_or_draws_to_decide() -> None:
 def test_calls_of_clocks_are_found_however_they_are_imported(source: str, calls: set[str]) -> None:
     """A search that finds nothing proves nothing."""
     assert clock_calls(source) == calls
+
+
+def test_nothing_is_found_out_about_a_store_at_run_time() -> None:
+    """What a store offers stands in :class:`orch.stores.opening.Stores`, where types are checked.
+
+    A protocol that may be asked for with ``isinstance`` needs ``runtime_checkable``; ``isinstance`` with a
+    store's class is the same question.
+    """
+    found = []
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Name) and node.id == "runtime_checkable":
+                if name.partition(".")[0] in ("stores", "cluster", "access"):
+                    found.append(f"{name}:{node.lineno} runtime_checkable")
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+                classes = {ast.unparse(each) for each in ast.walk(node.args[1]) if isinstance(each, ast.Name)}
+                found += [f"{name}:{node.lineno} {each}" for each in classes if each.endswith("Store")]
+    assert not found, "\n".join(found)

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 from msgspec import Struct
 
 from orch.stores.history import Share
-from orch.stores.records import KeptSettings, Origin
+from orch.stores.records import Origin, StoredSettings
 from orch.stores.redis.keys import (
     OWN_CHANNELS,
     RENEWAL,
@@ -152,14 +152,14 @@ class ServerCommands:
         """Have done so."""
         return Call(((b"DEL", RENEWAL),), lambda _: None)
 
-    def take_lease(self, name: str, holder: str, milliseconds: int) -> Call[int | None]:
+    def acquire_lease(self, name: str, holder: str, milliseconds: int) -> Call[int | None]:
         """Take or renew a lease; return the fence, or None: another has it."""
         return Call(
             (self._script("lease", lease_keys(name), holder, milliseconds, FENCE_MS),),
             lambda replies: int(replies[0]) or None,
         )
 
-    def drop_lease(self, name: str, holder: str) -> Call[None]:
+    def release_lease(self, name: str, holder: str) -> Call[None]:
         """Give a lease back, if it is the holder's."""
         return Call((self._script("release", lease_keys(name)[:1], holder),), lambda _: None)
 
@@ -181,14 +181,14 @@ class ServerCommands:
             lambda _: None,
         )
 
-    def settings(self) -> Call[KeptSettings]:
+    def settings(self) -> Call[StoredSettings]:
         """Return what operators have changed."""
         return Call(
             ((b"HMGET", SETTINGS, b"revision", b"values"),),
             lambda replies: _kept_settings(*replies[0]),
         )
 
-    def keep_settings(self, known: int, kept: KeptSettings, *, token: str) -> Call[bool]:
+    def store_settings(self, known: int, kept: StoredSettings, *, token: str) -> Call[bool]:
         """Keep what operators have changed, where its revision is still the one that is ``known``."""
         return Call(
             (self._script("settings", (SETTINGS,), known, kept.revision, token, kept.values),),
@@ -196,15 +196,15 @@ class ServerCommands:
             size=len(kept.values),
         )
 
-    def keep_sign_in(self, name: str, seconds: float) -> Call[None]:
+    def store_sign_in(self, name: str, seconds: float) -> Call[None]:
         """Keep an operator's sign-in for so long."""
         return Call(((b"SET", sign_in_key(name), b"1", b"PX", int(seconds * 1000)),), lambda _: None)
 
-    def touch_sign_in(self, name: str, seconds: float) -> Call[bool]:
+    def extend_sign_in(self, name: str, seconds: float) -> Call[bool]:
         """Keep a sign-in for so much longer. False: there is none."""
         return Call(((b"PEXPIRE", sign_in_key(name), int(seconds * 1000)),), lambda replies: replies[0] == 1)
 
-    def drop_sign_in(self, name: str) -> Call[None]:
+    def delete_sign_in(self, name: str) -> Call[None]:
         """End a sign-in."""
         return Call(((b"DEL", sign_in_key(name)),), lambda _: None)
 
@@ -239,5 +239,5 @@ class ServerCommands:
                 self._unreadable(key, error)
 
 
-def _kept_settings(revision: bytes | None, values: bytes | None) -> KeptSettings:
-    return KeptSettings(read_number(revision or b"0"), values or b"{}")
+def _kept_settings(revision: bytes | None, values: bytes | None) -> StoredSettings:
+    return StoredSettings(read_number(revision or b"0"), values or b"{}")

@@ -7,7 +7,7 @@ import msgspec
 
 from orch.protocol.session_keys import NO_KEYS, Keys
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses
-from orch.stores.records import KeptFrame, ParticipantRecord, SessionRecord
+from orch.stores.records import HistoryMessage, ParticipantRecord, SessionRecord
 from orch.stores.redis.calls import Call, Command, Message, ServerCommands, Unreadable
 from orch.stores.redis.keys import (
     INDEX,
@@ -312,7 +312,7 @@ class SessionCommands(ServerCommands):
 
     def read(
         self, session_id: str, after: int, until: int, size: int | None = None
-    ) -> Call[tuple[KeptFrame, ...]]:
+    ) -> Call[tuple[HistoryMessage, ...]]:
         """Return what is kept between two offsets, in order: the oldest ``size`` bytes, at least one."""
         first, last = b"%d-0" % (after + 1), b"%d-0" % max(until, 0)
         history = keys(session_id).history

@@ -6,7 +6,7 @@ asked for what was not heard.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Never, Protocol
+from typing import Any, Final, Never
 
 import msgspec
 import structlog
@@ -15,6 +15,7 @@ import trio
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_session_keys
 from orch.stores.history import is_whole
+from orch.stores.protocols import IgnoreEvents, StoreEvents
 from orch.stores.records import Appended, SessionRecord
 from orch.stores.redis.calls import Call
 from orch.stores.redis.commands import SessionCommands
@@ -61,17 +62,6 @@ async def load(execute: Execute, commands: SessionCommands, session_id: str) -> 
     return record
 
 
-class Listener(Protocol):
-    """Who is told: the store's own callbacks, read at every use."""
-
-    on_appended: Callable[[Appended], None] | None
-    on_told: Callable[[str, bytes], None] | None
-    on_gone: Callable[[str], None] | None
-    on_lost: Callable[[str], None] | None
-    on_asked: Callable[[bytes], bytes] | None
-    is_unused: Callable[[str], bool] | None
-
-
 class Feed:
     """Follows sessions, and passes on what is said in them: each message once, in order.
 
@@ -81,7 +71,6 @@ class Feed:
 
     def __init__(
         self,
-        listener: Listener,
         commands: SessionCommands,
         *,
         worker: str,
@@ -89,7 +78,7 @@ class Feed:
         execute: Execute,
         offer: Callable[[Call[Any]], bool],
     ) -> None:
-        self._listener = listener
+        self.events: StoreEvents = IgnoreEvents()
         self._commands = commands
         self._worker = worker
         self._execute = execute
@@ -299,14 +288,11 @@ class Feed:
         """Follow no more what nobody here is in."""
         while True:
             await trio.sleep(LET_GO_EVERY)
-            is_unused = self._listener.is_unused
-            if is_unused is None:
-                continue
             for session_id, follower in tuple(self._followers.items()):
                 if follower.position is None or session_id in self._joining or session_id in self._waiting:
                     continue
                 with self.boundary.item(LinkLostError, step="let go"):
-                    if is_unused(session_id):
+                    if self.events.is_unused(session_id):
                         self._forget(session_id)
 
     # What was heard.
@@ -331,7 +317,7 @@ class Feed:
 
     def _news(self, name: bytes, data: bytes) -> None:
         if name in self.asking.channels:
-            self.asking.heard(data, self._listener.on_asked)
+            self.asking.heard(data, self.events.surveyed)
         else:
             session_id = channel_session(name)
             follower = self._followers.get(session_id)
@@ -353,8 +339,8 @@ class Feed:
                 return  # another one of the name, or none yet
             follower.position = None
             self._gone(session_id, keep=session_id in self._joining)
-        elif news.worker != self._worker and self._listener.on_told is not None:
-            self._guarded(self._listener.on_told, session_id, news.payload)
+        elif news.worker != self._worker:
+            self._guarded(self.events.received, session_id, news.payload)
 
     # What is passed on.
 
@@ -380,8 +366,7 @@ class Feed:
                 each[1]()
 
     def _report(self, message: Appended) -> None:
-        if self._listener.on_appended is not None:
-            self._guarded(self._listener.on_appended, message)
+        self._guarded(self.events.appended, message)
 
     def _guarded(self, listener: Callable[..., None], *news: Any) -> None:
         try:
@@ -444,10 +429,7 @@ class Feed:
         if not keep:
             self._forget(session_id)
         self._release(session_id, None)
-        listener = self._listener
-        on_gone = listener.on_lost if is_lost and listener.on_lost is not None else listener.on_gone
-        if on_gone is not None:
-            self._guarded(on_gone, session_id)
+        self._guarded(self.events.lost if is_lost else self.events.ended, session_id)
 
     def _forget(self, session_id: str) -> None:
         self._followers.pop(session_id, None)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from orch.protocol.messages import MessageId, Role
 from orch.stores.history import Share
-from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord
+from orch.stores.records import Appended, HistoryMessage, Origin, ParticipantRecord
 
 T = TypeVar("T")
 
@@ -213,10 +213,10 @@ def encode_header(at: float, share: Share, origin: Origin | None) -> bytes:
     return msgspec.json.encode([at, *who, int(share.kind), share.sender])
 
 
-def decode_entry(entry: tuple[bytes, list[bytes]]) -> KeptFrame:
+def decode_entry(entry: tuple[bytes, list[bytes]]) -> HistoryMessage:
     """Return a message from an entry of the stream. Raises UnreadableError where it is none of ours."""
     offset, header, frame = read_entry(entry)
-    return KeptFrame(offset, _decoded(_headers, header).at, frame)
+    return HistoryMessage(offset, _decoded(_headers, header).at, frame)
 
 
 def read_entry(entry: tuple[bytes, list[bytes]]) -> tuple[int, bytes, bytes]:

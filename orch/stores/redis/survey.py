@@ -116,7 +116,7 @@ class Asking:
         }
         return Answers(answers, question.expected - answers.keys())
 
-    def heard(self, data: bytes, listener: Callable[[bytes], bytes] | None) -> None:
+    def heard(self, data: bytes, listener: Callable[[bytes], bytes]) -> None:
         """Take in what came on one of :attr:`channels`; ``listener`` has the answer to a question."""
         first, _, payload = data.partition(b"\n")
         kind, (head, _, name) = first[:1], first[1:].partition(b" ")
@@ -159,10 +159,8 @@ class Asking:
             self._heard.popitem(last=False)
         return True
 
-    def _answer(self, payload: bytes, listener: Callable[[bytes], bytes] | None) -> bytes:
+    def _answer(self, payload: bytes, listener: Callable[[bytes], bytes]) -> bytes:
         """Return the answer; an empty one says that there is none."""
-        if listener is None:
-            return b""
         try:
             answer = listener(payload)
         except Exception:  # noqa: BLE001 - a boundary: the listener is another room

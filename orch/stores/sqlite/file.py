@@ -18,6 +18,7 @@ import trio
 from msgspec import Struct
 
 from orch.problems import ProblemError
+from orch.stores.protocols import IgnoreEvents, StoreEvents
 from orch.stores.sqlite.database import StoreError, current_boot, explain
 from orch.stores.sqlite.diagnosis import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
 from orch.stores.sqlite.open_file import OpenFile
@@ -75,6 +76,11 @@ class FileStatistics(Struct, frozen=True):
     commit_ms: float | None
     last_error: str | None
 
+    @property
+    def summary(self) -> str:
+        """The engine, in a few words."""
+        return "sqlite"
+
 
 class SqliteFile:
     """Runs work on the file at ``path`` (:meth:`execute`); what is kept in it is others' business.
@@ -90,8 +96,8 @@ class SqliteFile:
     :class:`StoreError`, so that it is opened anew. Everything else that is the file's (:class:`Trouble`: a
     full or broken disk, a file that was deleted) is looked at every :data:`LOOK_AGAIN` until it has passed;
     meanwhile nothing new is accepted, what is stored can be read, and leaving and deleting go on as far as
-    possible. ``on_state`` is called with False when that begins and with True when it is over, each once it
-    has lasted for a second.
+    possible. ``events.status_changed`` is called when that begins and when it is over, each once it has
+    lasted for a second.
     """
 
     def __init__(
@@ -118,8 +124,7 @@ class SqliteFile:
         self._boundary = Boundary("store")
         self._looked_at = 0.0
         self._owed: dict[Hashable, Work[object]] = {}
-        self.on_state: Callable[[bool], None] | None = None
-        self.on_rescued: Callable[[str], None] | None = None
+        self.events: StoreEvents = IgnoreEvents()
 
     def __repr__(self) -> str:
         state = "open" if self._opened.is_set() else "closed"
@@ -247,8 +252,8 @@ class SqliteFile:
         began = trio.current_time()
         found = await self._offload(self._file.look, is_troubled, tuple(owed.values()))
         self._looked_at = trio.current_time()
-        if found.rescued and self.on_rescued is not None:
-            self.on_rescued(found.rescued)
+        if found.rescued:
+            self.events.recovered_data(found.rescued)
         if found.trouble is not None:
             self._note(found.trouble, found.detail)
             if found.trouble in REOPENING:
@@ -268,8 +273,8 @@ class SqliteFile:
             await trio.sleep(LOOK_AGAIN / 2)
             now = trio.current_time()
             with self._boundary.item(step="announce"):
-                if self._condition.is_announced_now(now) and self.on_state is not None:
-                    self.on_state(self._condition.now(now) is None)
+                if self._condition.is_announced_now(now):
+                    self.events.status_changed(self.standing())
 
     async def execute(self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False) -> T:
         """Do ``work`` in the next transaction and return what it returns once that is on the disk.

@@ -7,7 +7,8 @@ from typing import Final
 
 from orch.problems import ProblemError
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
-from orch.stores.records import Appended, KeptFrame, Origin, ParticipantRecord, SessionRecord
+from orch.stores.protocols import IgnoreEvents, StoreEvents
+from orch.stores.records import Appended, HistoryMessage, Origin, ParticipantRecord, SessionRecord
 from orch.stores.sqlite import shares, statements
 from orch.stores.sqlite.file import SqliteFile
 from orch.stores.sqlite.transactions import Operation
@@ -17,7 +18,7 @@ FREE_BYTES: Final = 4 * 2**20
 
 
 class _AppendTicket:
-    """A message in the queue; see :class:`orch.stores.records.Ticket`."""
+    """A message in the queue; see :class:`orch.stores.protocols.Ticket`."""
 
     __slots__ = ("_operation", "_session_id")
 
@@ -33,11 +34,11 @@ class _AppendTicket:
 
 
 class SqliteSessions:
-    """See :class:`orch.stores.records.SessionStore`."""
+    """See :class:`orch.stores.protocols.SessionStore`."""
 
     def __init__(self, file: SqliteFile) -> None:
         self.file = file
-        self.on_appended: Callable[[Appended], None] | None = None
+        self.events: StoreEvents = IgnoreEvents()
 
     async def create(
         self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
@@ -112,7 +113,7 @@ class SqliteSessions:
 
     async def read(
         self, session_id: str, *, after: int, until: int, size: int | None = None
-    ) -> tuple[KeptFrame, ...]:
+    ) -> tuple[HistoryMessage, ...]:
         """Return what is kept of the offsets after ``after`` up to ``until``: the oldest ``size`` bytes."""
         return await self.file.execute(
             lambda database: statements.read(database, session_id, after, until, size)
@@ -169,7 +170,7 @@ class SqliteSessions:
                 raise
 
     def _report(self, settled: Callable[[], None] | None, appended: Appended | None) -> None:
-        if appended is not None and self.on_appended is not None:
-            self.on_appended(appended)
+        if appended is not None:
+            self.events.appended(appended)
         if settled is not None:
             settled()

@@ -10,19 +10,19 @@ class SqliteSignIns:
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
 
-    async def keep_sign_in(self, name: str, *, now: float, seconds: float) -> None:
+    async def store_sign_in(self, name: str, *, now: float, seconds: float) -> None:
         """Store a sign-in for this many seconds."""
         # An operator who has come to free a full disk has to be let in first.
         await self._file.execute(
-            lambda database: statements.keep_sign_in(database, name, now, seconds), frees=True
+            lambda database: statements.store_sign_in(database, name, now, seconds), frees=True
         )
 
-    async def touch_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
+    async def extend_sign_in(self, name: str, *, now: float, seconds: float) -> bool:
         """Extend a sign-in by this many seconds; False if it does not exist."""
         return await self._file.execute(
-            lambda database: statements.touch_sign_in(database, name, now, seconds), frees=True
+            lambda database: statements.extend_sign_in(database, name, now, seconds), frees=True
         )
 
-    async def drop_sign_in(self, name: str) -> None:
+    async def delete_sign_in(self, name: str) -> None:
         """End a sign-in."""
-        await self._file.execute(lambda database: statements.drop_sign_in(database, name), frees=True)
+        await self._file.execute(lambda database: statements.delete_sign_in(database, name), frees=True)

@@ -12,7 +12,7 @@ from orch.stores import records
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Share, numbered, pressed
 from orch.stores.records import (
     Appended,
-    KeptFrame,
+    HistoryMessage,
     Origin,
     ParticipantRecord,
     SessionRecord,
@@ -172,7 +172,7 @@ def append(
 
 def read(
     database: sqlite3.Connection, session_id: str, after: int, until: int, size: int | None = None
-) -> tuple[KeptFrame, ...]:
+) -> tuple[HistoryMessage, ...]:
     """Return what is kept between two offsets, in order: the oldest ``size`` bytes, at least one message."""
     rows = database.execute(
         "SELECT h.number, h.at, h.frame FROM history h JOIN sessions s ON s.number = h.session"
@@ -180,13 +180,13 @@ def read(
         (session_id, after, until),
     )
     if size is None:
-        return tuple(KeptFrame(*row) for row in rows)
-    found: list[KeptFrame] = []
+        return tuple(HistoryMessage(*row) for row in rows)
+    found: list[HistoryMessage] = []
     for row in rows:
         size -= len(row[2])
         if found and size < 0:
             break
-        found.append(KeptFrame(*row))
+        found.append(HistoryMessage(*row))
     return tuple(found)
 
 
@@ -298,7 +298,7 @@ def _note_oldest(database: sqlite3.Connection, session: int) -> None:
     )
 
 
-def keep_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> None:
+def store_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> None:
     """Keep an operator's sign-in; those that are over go, and of very many those that end first."""
     database.execute("DELETE FROM sign_ins WHERE expires <= ?", (now,))
     database.execute(
@@ -309,7 +309,7 @@ def keep_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: f
     database.execute("INSERT OR REPLACE INTO sign_ins (name, expires) VALUES (?, ?)", (name, now + seconds))
 
 
-def touch_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> bool:
+def extend_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> bool:
     """Keep a sign-in for longer; False: there is none, or it is over."""
     cursor = database.execute(
         "UPDATE sign_ins SET expires = ? WHERE name = ? AND expires > ?", (now + seconds, name, now)
@@ -317,6 +317,6 @@ def touch_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: 
     return cursor.rowcount == 1
 
 
-def drop_sign_in(database: sqlite3.Connection, name: str) -> None:
+def delete_sign_in(database: sqlite3.Connection, name: str) -> None:
     """End a sign-in."""
     database.execute("DELETE FROM sign_ins WHERE name = ?", (name,))

@@ -6,6 +6,7 @@ from time import time
 
 import trio
 
+from orch.stores.protocols import StoreEvents
 from orch.stores.sqlite.file import FileStatistics, Offload, SqliteFile
 from orch.stores.sqlite.sessions import SqliteSessions
 from orch.stores.sqlite.sign_ins import SqliteSignIns
@@ -35,6 +36,10 @@ class SqliteStore(SqliteSessions):
     def boundaries(self) -> tuple[Boundary, ...]:
         """The loops that continue after one of their items failed."""
         return self.file.boundaries
+
+    def register(self, events: StoreEvents) -> None:
+        """Register the handler of events: one, before the store runs."""
+        self.events = self.file.events = events
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""

@@ -106,7 +106,7 @@ def blueprint(parts: Parts) -> Blueprint:
             return answer(
                 Ready(status="starting", waiting_for=missing), status=503, headers={"Retry-After": "1"}
             )
-        is_degraded = parts.store.standing().state != "healthy"
+        is_degraded = parts.stores.engine.standing().state != "healthy"
         return answer(
             Ready(status="ready", waiting_for=(), degraded=("store",) if is_degraded else ()),
         )
@@ -119,7 +119,7 @@ def blueprint(parts: Parts) -> Blueprint:
         Who is no operator is told the state alone.
         """
         hub = parts.tree.states().get("websocket", State.STOPPED)
-        store = parts.store.standing()
+        store = parts.stores.engine.standing()
         services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub], "store": store.state}
         if not actor_of(request.scope).is_operator:
             return answer(PlainHealth(status=worst(tuple(services.values()))))

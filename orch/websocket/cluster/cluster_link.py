@@ -4,7 +4,6 @@ Stored messages reach every worker as they are appended. This sends what is not 
 changes of a session's participants (:class:`PresenceSync`).
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -14,7 +13,8 @@ from msgspec import Struct
 
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
-from orch.stores.records import ClusterStore, SessionRecord, SteadyStore
+from orch.stores.protocols import ClusterStore
+from orch.stores.records import SessionRecord
 from orch.websocket.cluster.presence_sync import PresenceSync
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.participants.presence import PresencePublisher
@@ -53,30 +53,21 @@ class ClusterLink:
         self._cache = cache
         self._presence_sync = PresenceSync(
             survey.me.name,
-            publish=lambda session_id, delta: store.tell(session_id, _PARTICIPANTS + delta),
-            request=lambda session_id, worker: store.tell(session_id, _SURVEY + worker.encode()),
+            publish=lambda session_id, delta: store.publish(session_id, _PARTICIPANTS + delta),
+            request=lambda session_id, worker: store.publish(session_id, _SURVEY + worker.encode()),
             cache=cache,
             presence=presence,
         )
         self.run = self._presence_sync.run
         self.boundaries = (self._presence_sync.boundary,)
         self.invalid = 0
-        self.on_ended: Callable[[str], None] | None = None
-        self.on_lost: Callable[[str], None] | None = None
-        self.on_state: Callable[[bool], None] | None = None
-        store.on_told = self._receive
-        store.on_gone = self._ended
-        store.on_lost = self._lost
-        store.on_state = self._state_changed
-        self._is_steady = isinstance(store, SteadyStore)
-        if isinstance(store, SteadyStore):
-            store.on_steady = self._report_state
-        store.is_unused = self._is_unused
+        self.resynchronise = self._presence_sync.resynchronise
+        self.drop = self._presence_sync.drop
         survey.on_heartbeat = self._presence_sync.check_workers
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Load a session and follow it; None if it does not exist."""
-        return await self._store.watch(session_id)
+        return await self._store.follow(session_id)
 
     def begin(self, session_id: str) -> None:
         """Note that a session was loaded and that its participants on other workers are not known yet."""
@@ -95,7 +86,7 @@ class ClusterLink:
         with trio.move_on_after(SURVEY_WITHIN):
             if survey.is_to_be_sent(session_id):
                 try:
-                    survey.sent(session_id, await self._store.survey(session_id, _SURVEY))
+                    survey.sent(session_id, await self._store.publish_counted(session_id, _SURVEY))
                 except ProblemError:
                     survey.not_sent(session_id)  # the next client to join sends it again
                     return
@@ -103,19 +94,18 @@ class ClusterLink:
 
     async def reach(self, session_id: str, offset: int) -> None:
         """Wait until all messages up to ``offset`` have arrived, or it is certain that there are none."""
-        await self._store.reach(session_id, offset)
+        await self._store.wait_for(session_id, offset)
 
     def publish(self, session_id: str, frame: Frame) -> None:
         """Send a frame that is not stored to the members of a session on other workers."""
-        self._store.tell(session_id, (_DURABLE if frame.is_lasting else _TRANSIENT) + frame.data)
+        self._store.publish(session_id, (_DURABLE if frame.is_lasting else _TRANSIENT) + frame.data)
 
     def idle_since(self, before: float) -> float:
         """Return ``before``: only the store knows whether a session is in use on another worker."""
         return before
 
-    # Events of the store.
-
-    def _receive(self, session_id: str, payload: bytes) -> None:
+    def receive(self, session_id: str, payload: bytes) -> None:
+        """Apply a message that another worker published about a session; an invalid one is counted."""
         kind, rest = payload[:1], payload[1:]
         session = self._cache.peek(session_id)
         if session is None:
@@ -134,32 +124,6 @@ class ClusterLink:
             # Anyone with access to the Redis server can publish there.
             self.invalid += 1
             _log.debug("message of another worker invalid", session=session_id, reason=str(error)[:200])
-
-    def _ended(self, session_id: str) -> None:
-        self._presence_sync.drop(session_id)
-        if self.on_ended is not None:
-            self.on_ended(session_id)
-
-    def _lost(self, session_id: str) -> None:
-        self._presence_sync.drop(session_id)
-        if self.on_lost is not None:
-            self.on_lost(session_id)
-
-    def _is_unused(self, session_id: str) -> bool:
-        is_unused = self._cache.let_go(session_id)
-        if is_unused:
-            self._presence_sync.drop(session_id)
-        return is_unused
-
-    def _state_changed(self, is_open: bool) -> None:  # noqa: FBT001 - the store calls it so
-        if not self._is_steady:
-            self._report_state(is_open)
-        if is_open:
-            self._presence_sync.resynchronise()
-
-    def _report_state(self, is_open: bool) -> None:  # noqa: FBT001 - the same
-        if self.on_state is not None:
-            self.on_state(is_open)
 
 
 def _require_object(frame: bytes) -> None:

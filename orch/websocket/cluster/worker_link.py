@@ -1,26 +1,17 @@
 """The link to other workers, as sessions use it; and the one of a service of a single process."""
 
-from collections.abc import Callable
 from typing import Never, Protocol
 
 import trio
 
-from orch.stores.records import SessionRecord, SessionStore
+from orch.stores.protocols import SessionStore
+from orch.stores.records import SessionRecord
 from orch.telemetry.boundaries import Boundary
 from orch.websocket.connections.outbox import Frame
 
 
 class WorkerLink(Protocol):
-    """The other workers that share the sessions. None of the callbacks may raise or wait."""
-
-    on_ended: Callable[[str], None] | None
-    """Called with a session that another worker has ended."""
-
-    on_lost: Callable[[str], None] | None
-    """Called with a session that the store has lost."""
-
-    on_state: Callable[[bool], None] | None
-    """Called when the store goes away (False) and when it is back."""
+    """The other workers that share the sessions."""
 
     @property
     def is_shared(self) -> bool:
@@ -54,6 +45,15 @@ class WorkerLink(Protocol):
     def publish(self, session_id: str, frame: Frame) -> None:
         """Send a frame that is not stored to the members of a session on other workers."""
 
+    def receive(self, session_id: str, payload: bytes) -> None:
+        """Apply a message that another worker published about a session."""
+
+    def drop(self, session_id: str) -> None:
+        """Forget a session's participants on other workers: it is no longer followed."""
+
+    def resynchronise(self) -> None:
+        """Exchange all participants with the other workers anew: messages between them were lost."""
+
     def idle_since(self, before: float) -> float | None:
         """Return the time that the store compares sessions with when it expires them.
 
@@ -69,9 +69,6 @@ class SingleWorker:
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
-        self.on_ended: Callable[[str], None] | None = None
-        self.on_lost: Callable[[str], None] | None = None
-        self.on_state: Callable[[bool], None] | None = None
 
     def __repr__(self) -> str:
         return "<SingleWorker>"
@@ -100,6 +97,15 @@ class SingleWorker:
 
     def publish(self, session_id: str, frame: Frame) -> None:
         """Do nothing: all members are here."""
+
+    def receive(self, session_id: str, payload: bytes) -> None:
+        """Do nothing: no other worker publishes."""
+
+    def drop(self, session_id: str) -> None:
+        """Do nothing: all participants are here."""
+
+    def resynchronise(self) -> None:
+        """Do nothing: all participants are here."""
 
     def idle_since(self, before: float) -> None:  # noqa: ARG002 - as WorkerLink has it
         """Return None: this worker knows best."""

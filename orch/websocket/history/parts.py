@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Raw, Struct
 
 from orch.stores.history import Losses
-from orch.stores.records import KeptFrame
+from orch.stores.records import HistoryMessage
 from orch.websocket.participants.member import Member
 
 #: Bytes of history in one message, unless one message of the history alone is larger. A browser on a slow
@@ -67,7 +67,7 @@ class HistoryTransfer:
         return f"<HistoryTransfer of {self.member.participant_id} {self.cursor}>"
 
 
-def part(kept: Sequence[KeptFrame], losses: Losses, *, after: int, until: int) -> HistoryPart:
+def part(kept: Sequence[HistoryMessage], losses: Losses, *, after: int, until: int) -> HistoryPart:
     """Return the oldest ``kept`` messages between two offsets as a part. None are kept: it is the last.
 
     ``losses``: what was dropped of the history, so far as that matters to the part.

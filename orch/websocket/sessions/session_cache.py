@@ -42,7 +42,7 @@ class SessionCache:
             self._sessions[session_id] = session
         return session
 
-    def let_go(self, session_id: str) -> bool:
+    def evict(self, session_id: str) -> bool:
         """Evict a session if it is idle; it is in the store. False: it is in use."""
         session = self._sessions.get(session_id)
         if session is not None and not session.is_idle:

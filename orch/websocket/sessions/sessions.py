@@ -23,14 +23,13 @@ from orch.protocol.messages import (
 from orch.settings import Settings
 from orch.settings.source import SettingsSource
 from orch.stores.history import Budget, Kind, Limits, Losses, Share, is_whole
+from orch.stores.opening import Stores
+from orch.stores.protocols import Ticket
 from orch.stores.records import (
     Appended,
-    ClusterStore,
-    KeptFrame,
+    HistoryMessage,
     Origin,
     SessionRecord,
-    SessionStore,
-    Ticket,
 )
 from orch.websocket.cluster.cluster_link import ClusterLink
 from orch.websocket.cluster.worker_link import SingleWorker, WorkerLink
@@ -86,7 +85,7 @@ class Sessions:
     """Opens sessions, speaks in them and ends them.
 
     A message is in the history before anyone is sent it, and is sent in the order of its offset: the store
-    gives the offset, and calls :meth:`_appended` when it is kept.
+    gives the offset, and :meth:`deliver` is called once it is stored.
 
     The mutable state is the sessions in memory and ``count``, how many there are altogether. ``wall`` is the
     clock that ages are reckoned by; what messages carry is the wall's own time.
@@ -96,12 +95,12 @@ class Sessions:
         self,
         *,
         settings: SettingsSource,
-        store: SessionStore,
+        stores: Stores,
         survey: Survey,
         presence: PresencePublisher,
         wall: Callable[[], float],
     ) -> None:
-        self.store = store
+        self.store = stores.sessions
         self.presence = presence
         self.wall = SlewedClock(wall, trio.current_time)
         self._now = wall
@@ -120,14 +119,11 @@ class Sessions:
             kind: InFlight(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
             for kind in Kind
         }
-        store.on_appended = self._appended
         self.cluster: WorkerLink = (
-            ClusterLink(store, survey, cache=self.cache, presence=presence)
-            if isinstance(store, ClusterStore)
-            else SingleWorker(store)
+            SingleWorker(stores.sessions)
+            if stores.cluster is None
+            else ClusterLink(stores.cluster, survey, cache=self.cache, presence=presence)
         )
-        self.cluster.on_ended = self._ended_by_another_worker
-        self.cluster.on_lost = self._lost
 
     @property
     def settings(self) -> Settings:
@@ -317,7 +313,9 @@ class Sessions:
             has_others=losses.others <= after,
         )
 
-    async def _losses(self, session_id: str, kept: Sequence[KeptFrame], *, after: int, last: int) -> Losses:
+    async def _losses(
+        self, session_id: str, kept: Sequence[HistoryMessage], *, after: int, last: int
+    ) -> Losses:
         """Return what was dropped of a history of which so much was read."""
         if is_whole([message.offset for message in kept], after=after, last=last):
             return Losses(0, 0)
@@ -378,10 +376,12 @@ class Sessions:
                     self.cluster.begin(session_id)
                 return self.cache.add(Session(record))
 
-    def _ended_by_another_worker(self, session_id: str) -> None:
+    def ended_by_another_worker(self, session_id: str) -> None:
+        """Remove a session that another worker has ended, and notify its members here."""
         self._dismiss([session_id], "expired" if session_id in self._expiring else "ended")
 
-    def _lost(self, session_id: str) -> None:
+    def lost(self, session_id: str) -> None:
+        """Remove a session that the store has lost, and notify its members here; see :meth:`report_lost`."""
         session = self.cache.peek(session_id)
         if session is not None and session.count:
             self._lost_count += 1
@@ -406,7 +406,8 @@ class Sessions:
             if self.on_ended is not None:
                 self.on_ended(session)
 
-    def _appended(self, message: Appended) -> None:
+    def deliver(self, message: Appended) -> None:
+        """Send a stored message to the members on this worker."""
         session = self.cache.get(message.session_id)
         if session is not None:
             session.appended(message)

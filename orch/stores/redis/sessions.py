@@ -1,0 +1,221 @@
+"""Sessions, their history and their participants in Redis."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from orch.problems import ProblemError
+from orch.stores import records
+from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
+from orch.stores.records import (
+    Appended,
+    HistoryMessage,
+    Origin,
+    ParticipantRecord,
+    SessionRecord,
+    surplus_participants,
+)
+from orch.stores.redis.calls import message
+from orch.stores.redis.commands import SessionCommands
+from orch.stores.redis.feed import load
+from orch.stores.redis.pipeline import Append, Pipeline
+
+#: Sessions looked at in one step of a sweep.
+STEP: Final = 500
+
+
+class _AppendTicket:
+    """A message on its way; see :class:`orch.stores.protocols.Ticket`."""
+
+    __slots__ = ("_operation",)
+
+    def __init__(self, operation: Append) -> None:
+        self._operation = operation
+
+    async def wait(self) -> int:
+        appended = await self._operation.result()
+        if appended is None:
+            raise ProblemError("unknown_session", f"No session is called {self._operation.session_id}.")
+        return appended.offset
+
+
+class RedisSessions:
+    """See :class:`orch.stores.protocols.SessionStore`.
+
+    ``missing`` is called with a session that was named and does not exist: it may be followed here.
+    ``token`` returns a new token for a write that must not be done twice.
+    """
+
+    def __init__(
+        self,
+        commands: SessionCommands,
+        pipeline: Pipeline,
+        *,
+        missing: Callable[[str], None],
+        token: Callable[[], str],
+    ) -> None:
+        self._commands = commands
+        self._pipeline = pipeline
+        self._missing = missing
+        self._token = token
+        self._crowded: tuple[str, ...] = ()
+
+    async def create(
+        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
+    ) -> bool:
+        """Keep a new session, and who it belongs to. False: there is one of this name."""
+        is_new = await self._pipeline.execute(self._commands.create(record, owner, token=self._token()))
+        if is_new and begun_from:
+            await self._pipeline.execute(self._commands.note_begun(begun_from, record))
+        return is_new
+
+    async def begun_from(self, address: str, most: int) -> int:
+        """Return how many sessions there are that were begun from an address, on any worker."""
+        count = await self._pipeline.execute(self._commands.count_begun(address))
+        if count < most:
+            return count
+        # Those that have ended are still among them.
+        names = await self._pipeline.execute(self._commands.begun(address))
+        for start in range(0, len(names), STEP):
+            part = names[start : start + STEP]
+            there = await self._pipeline.execute(self._commands.indexed(part))
+            gone = [name for name, is_there in zip(part, there, strict=True) if not is_there]
+            if gone:
+                await self._pipeline.execute(self._commands.forget_begun(address, gone))
+                count -= len(gone)
+        return count
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        """Return the session, or None."""
+        return await load(self._pipeline.execute, self._commands, session_id)
+
+    async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
+        """Return the sessions that were last active, newest first."""
+        names = await self._pipeline.execute(self._commands.newest(limit))
+        found = await self._heads(names)
+        return tuple(record for name in names if (record := found.get(name)) is not None)
+
+    async def count(self) -> int:
+        """Return how many sessions are kept."""
+        return await self._pipeline.execute(self._commands.count())
+
+    async def used_bytes(self) -> int:
+        """Return how many bytes all sessions take, counted one by one: others may share the server."""
+        used = start = 0
+        while names := await self._pipeline.execute(self._commands.between(start, start + STEP - 1)):
+            start += len(names)
+            used += await self._pipeline.execute(self._commands.used_bytes(names))
+        return used
+
+    async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
+        """Forget sessions, what was said in them and who was there; every worker in one is told."""
+        if not session_ids:
+            return ()
+        call = self._commands.delete(session_ids, token=self._token(), idle_since=idle_since)
+        gone = await self._pipeline.execute(call)
+        # What there was not is in the index no more either, unless it is in use.
+        left = session_ids if idle_since is None else gone
+        if left:
+            await self._pipeline.execute(self._commands.unindex(left))
+        return gone
+
+    async def touch(self, session_ids: Sequence[str], at: float) -> None:
+        """Note that the sessions are in use; who is in one that there is none of any more is told."""
+        for start in range(0, len(session_ids), STEP):
+            wanted = session_ids[start : start + STEP]
+            found = await self._pipeline.execute(self._commands.touch(wanted, at))
+            there = [name for name, is_there in found.items() if is_there]
+            if there:
+                await self._pipeline.execute(self._commands.index(there, at))
+            for session_id in found.keys() - set(there):
+                self._missing(session_id)
+
+    async def idle(self, before: float, limit: int) -> tuple[str, ...]:
+        """Return sessions last active before then, oldest first."""
+        while True:
+            names = await self._pipeline.execute(self._commands.idle(before, limit))
+            found = await self._heads(names)
+            late = {name: record for name, record in found.items() if not _is_idle(record, before)}
+            if not late:
+                return tuple(names)
+            # The index is written after the session: it was behind, and says the same from here on.
+            await self._pipeline.execute(self._commands.mend_index(late))
+
+    async def begin_append(
+        self,
+        session_id: str,
+        body: bytes,
+        *,
+        at: float,
+        limits: Limits,
+        share: Share = NOBODYS_CAPTION,
+        origin: Origin | None = None,
+        settled: Callable[[], None] | None = None,
+    ) -> _AppendTicket:
+        """Take a message in, in the order of the calls, and return at once where there is room."""
+        after = None if settled is None else partial(self._settled, settled)
+        operation = Append(session_id, message(body, at, share, origin), limits, after)
+        await self._pipeline.enqueue(operation, leaves_room=share.kind is not Kind.CAPTION)
+        return _AppendTicket(operation)
+
+    async def read(
+        self, session_id: str, *, after: int, until: int, size: int | None = None
+    ) -> tuple[HistoryMessage, ...]:
+        """Return what is kept of the offsets after ``after`` up to ``until``: the oldest ``size`` bytes."""
+        return await self._pipeline.execute(self._commands.read(session_id, after, until, size))
+
+    async def losses(self, session_id: str) -> Losses | None:
+        """Return what was dropped of a session's history so far; None: there is no such session."""
+        return await self._pipeline.execute(self._commands.losses(session_id))
+
+    async def prune(self, now: float, limits: Limits) -> int:
+        """Drop what is over the limits in every session; note which of them are crowded."""
+        dropped = start = 0
+        crowded: list[str] = []
+        while names := await self._pipeline.execute(self._commands.between(start, start + STEP - 1)):
+            start += len(names)
+            pruned = await self._pipeline.execute(self._commands.prune(names, now, limits))
+            for name, (gone, there) in zip(names, pruned, strict=True):
+                dropped += gone
+                if there > records.PARTICIPANTS_KEPT:
+                    crowded.append(name)
+        self._crowded = tuple(crowded)
+        return dropped
+
+    async def crowded(self) -> tuple[str, ...]:
+        """Return the sessions that more could return to than are kept when :meth:`prune` last looked."""
+        return self._crowded
+
+    async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
+        """Forget those who were in a crowded session longest ago, other than owners and who is present."""
+        there = await self._pipeline.execute(self._commands.participants(session_id))
+        speakers = await self._pipeline.execute(self._commands.speakers(session_id))
+        late = surplus_participants(there, present, records.PARTICIPANTS_KEPT, speakers)
+        if late:
+            await self._pipeline.execute(self._commands.drop_participants(session_id, late))
+        here = [one for one in there if one.participant_id in present and one.seen < at]
+        for start in range(0, len(here), STEP):
+            await self._pipeline.execute(self._commands.see(session_id, here[start : start + STEP], at))
+        return len(late)
+
+    async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
+        """Keep someone's right to return, or change it. False: there is no such session."""
+        return await self._pipeline.execute(self._commands.put_participant(session_id, participant))
+
+    async def participant(self, session_id: str, participant_id: str) -> ParticipantRecord | None:
+        """Return someone who may return, or None."""
+        return await self._pipeline.execute(self._commands.participant(session_id, participant_id))
+
+    async def drop_participant(self, session_id: str, participant_id: str) -> None:
+        """Forget someone."""
+        await self._pipeline.execute(self._commands.drop_participants(session_id, [participant_id]))
+
+    async def _heads(self, names: Sequence[str]) -> dict[str, SessionRecord | None]:
+        return await self._pipeline.execute(self._commands.heads(names)) if names else {}
+
+    def _settled(self, settled: Callable[[], None], _appended: Appended | None) -> None:
+        settled()
+
+
+def _is_idle(record: SessionRecord | None, before: float) -> bool:
+    return record is not None and record.last_active < before
