@@ -1,14 +1,14 @@
-# Every target with a sentence: make help. What takes more than a line is in scripts/.
+# make help lists the targets. Recipes longer than a line are in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench conformance soak outages fuzz wheel lock clean
 
 BIN := .venv/bin
 
-help: ## list every target with a sentence
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: ## make .venv with the service in it (.venv/bin/orch)
+install: ## create .venv with the service in it (.venv/bin/orch)
 	@scripts/install.sh
 
 run: install ## install, then run the service with its own back ends on http://localhost:3000
@@ -25,7 +25,7 @@ checkers:
 tools: checkers
 	@scripts/test-tools.sh
 
-check: lint types ## run what needs no other process: lint, types, JavaScript, and most Python tests, for the loop while working
+check: lint types ## run lint, types, JavaScript, and the Python tests that start no process, in about a minute
 	scripts/test-js.sh
 	scripts/test-py.sh quick $(ARGS)
 
@@ -36,7 +36,7 @@ lint: checkers ## check style and format
 types: checkers ## check types
 	$(BIN)/mypy
 
-test-py: tools ## run the Python tests but for the browser's
+test-py: tools ## run the Python tests except those in a browser
 	scripts/test-py.sh rest $(ARGS)
 
 test-js: tools ## run the tests of the browser code in Node
@@ -48,7 +48,7 @@ test-browser: tools ## run the tests in Chromium
 coverage: tools ## run all Python tests and print which lines of orch/ they ran, child processes included
 	COVERAGE=1 scripts/test-py.sh all $(ARGS)
 
-bench: checkers ## measure captions, gateway, front, hub and sessions beside their peers; ARGS=--write keeps the figures
+bench: checkers ## measure captions, gateway, front, hub and sessions beside other servers; ARGS=--write saves the figures
 	@scripts/install.sh bench
 	@node --version >/dev/null 2>&1 && command -v redis-server >/dev/null || scripts/apt-install.sh nodejs npm redis-server
 	$(BIN)/python benchmarks/captions.py $(ARGS)
@@ -60,7 +60,7 @@ bench: checkers ## measure captions, gateway, front, hub and sessions beside the
 	$(BIN)/python benchmarks/floods.py $(ARGS)
 	$(BIN)/python benchmarks/sums.py $(ARGS)
 
-fuzz: checkers ## feed the parsers what nobody would send for ten minutes each, with other parsers as judges
+fuzz: checkers ## fuzz the HTTP/1.1 and WebSocket parsers for ten minutes each, comparing with h11 and wsproto
 	$(BIN)/python benchmarks/fuzz_http1.py $(ARGS)
 	$(BIN)/python benchmarks/fuzz_frames.py $(ARGS)
 
@@ -70,20 +70,20 @@ conformance: ## run the WebSocket cases of the Autobahn test suite against our f
 
 DURATION ?= 20m
 
-outages: ## speak for real while the network is away for 50 s (make test: 12 s), in Chromium and in Python
+outages: ## stream real speech through a network outage of 50 s (make test: 12 s), in Chromium and in Python
 	OUTAGE=50 $(BIN)/pytest -s tests/browser/test_outages.py tests/service/test_outages.py $(ARGS)
 
-soak: checkers ## let clients come and go for DURATION, and say whether memory and file descriptors stay flat
+soak: checkers ## connect and disconnect clients for DURATION, and check that memory and file descriptors stay flat
 	$(BIN)/python benchmarks/soak.py --duration $(DURATION) $(ARGS)
 
 wheel: checkers ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
-lock: ## write requirements/*.lock anew from pyproject.toml; ARGS=--upgrade takes what is newest
+lock: ## write requirements/*.lock from pyproject.toml; ARGS=--upgrade takes the newest versions
 	@scripts/install.sh lock
 	scripts/lock.sh $(ARGS)
 
-clean: ## remove what can be made again; sessions in var/ stay
+clean: ## remove everything that make can create again; sessions in var/ stay
 	rm -rf .venv node_modules dist build .coverage .coverage.* test-results
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

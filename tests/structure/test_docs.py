@@ -1,4 +1,4 @@
-"""What the documents name is there."""
+"""Links and file names in the documents resolve."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def heading_anchors(text: str) -> set[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_link_to_a_file_leads_to_one(document: Path) -> None:
-    """And where it names a heading, to one that the file has."""
+    """A link with an anchor leads to a heading of that file."""
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", target):
             continue
@@ -31,18 +31,18 @@ def test_a_link_to_a_file_leads_to_one(document: Path) -> None:
             assert anchor in heading_anchors(file.read_text(encoding="utf-8")), f"{document.name}: {target}"
 
 
-def test_the_architecture_names_files_that_are_there() -> None:
-    """On the ways of a chunk, a request and a setting; by their path in an area or below it."""
+def test_the_architecture_names_files_that_exist() -> None:
+    """The paths of a chunk, a request and a setting name files by their path in an area or below it."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    ways = text[text.index("## The way of one audio chunk") : text.index("## Glossary")]
-    named = re.findall(r"`([\w/]+\.py)`", ways)
+    paths = text[text.index("## The path of one audio chunk") : text.index("## Glossary")]
+    named = re.findall(r"`([\w/]+\.py)`", paths)
     assert len(named) > 20
     for name in named:
         assert any(path.match(name) for path in MODULES.values()), name
 
 
 def test_the_architecture_has_every_area_that_is_a_folder() -> None:
-    """A room without a sign is found by nobody."""
+    """Every folder of orch/ is described, so that a newcomer can find it."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     areas = {place(name)[1].partition(".")[0] for name in MODULES if name}
     folders = {area for area in areas if (ROOT / "orch" / area).is_dir()}
