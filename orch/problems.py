@@ -1,6 +1,6 @@
 """Every error that the HTTP API and the WebSocket can return, in one table. Pure.
 
-HTTP answers are ``application/problem+json`` (RFC 9457); the socket answers ``error`` with the same code.
+HTTP responses are ``application/problem+json`` (RFC 9457); the WebSocket sends ``error`` with the same code.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 
 class Problem(Struct, frozen=True):
-    """A kind of error: a stable code, its HTTP status, and a fixed sentence."""
+    """A kind of error: a stable code, its HTTP status, and its title."""
 
     code: str
     status: int
@@ -19,7 +19,7 @@ class Problem(Struct, frozen=True):
 
 
 _TABLE: Final = (
-    # What was sent cannot be read.
+    # Malformed requests.
     Problem("invalid_json", 400, "The message is not valid JSON."),
     Problem("invalid_message", 400, "A field of the message is missing or invalid."),
     Problem("unknown_type", 400, "Unknown message type."),
@@ -72,12 +72,12 @@ _TABLE: Final = (
         409,
         "The service cannot be restarted from here: it is not a child process and has no restart_command.",
     ),
-    Problem("engine_missing", 503, "No engine for this is installed."),
+    Problem("engine_missing", 503, "The back end has no engine installed."),
     # The control API.
     Problem("not_found", 404, "This path does not exist."),
     Problem("method_not_allowed", 405, "This path does not support the method."),
     Problem("tls_required", 400, "This address requires https."),
-    Problem("upgrade_required", 426, "This path accepts only WebSocket connections."),
+    Problem("upgrade_required", 426, "This path accepts WebSocket connections only."),
     Problem("unsupported_media_type", 415, "This content type is not supported here."),
     Problem("body_too_large", 413, "The body is too large."),
     Problem("unknown_connection", 404, "No connection has this id. It may have ended."),
@@ -103,9 +103,9 @@ TYPE_PREFIX: Final = "urn:orchestration:problem:"
 
 
 class ProblemError(Exception):
-    """A request or message that failed, with a sentence for its sender.
+    """A request or message failed; ``detail`` is a sentence for its sender.
 
-    ``extra`` becomes further members of the answer (RFC 9457 §3.2), for instance ``service``.
+    ``extra`` becomes further members of the document (RFC 9457 §3.2), for instance ``service``.
     """
 
     def __init__(

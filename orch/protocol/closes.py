@@ -1,7 +1,7 @@
-"""Why connections are closed, in one table, and what a client should do next. Pure.
+"""The close codes of WebSocket connections, and what a client should do after each. Pure.
 
-Our own codes follow Pusher's ranges, so that a client does the right thing on a code it has never heard of:
-4000 to 4099 do not come back, 4100 to 4199 back off first, 4200 to 4299 come back at once.
+Our own codes follow Pusher's ranges, so that a client reacts correctly to a code that it does not know:
+after 4000 to 4099 do not reconnect, after 4100 to 4199 back off first, after 4200 to 4299 reconnect at once.
 ``static/js/models/closes.js`` is the browser's side.
 """
 
@@ -14,7 +14,7 @@ Next = Literal["stop", "back_off", "now"]
 
 
 class Close(Struct, frozen=True):
-    """A way for a connection to end: code and reason as sent (RFC 6455 §5.5.1), and what follows."""
+    """A close: the code and reason that are sent (RFC 6455 §5.5.1), and what the client should do next."""
 
     code: int
     name: str
@@ -46,7 +46,7 @@ RATE_LIMITED: Final = Close(
 TOO_MANY_FROM_ADDRESS: Final = Close(
     4102, "too_many_from_address", "The connection limit of this address has been reached.", "back_off"
 )
-# Ours: come back at once.
+# Ours: reconnect at once.
 SLOW_CLIENT: Final = Close(
     4200, "slow_client", "The client read too slowly. Connect again and recover.", "now"
 )
@@ -89,7 +89,7 @@ _RANGES: Final[tuple[tuple[range, Next], ...]] = (
 
 
 def after(code: int) -> Next:
-    """Return what a client should do after ``code``. One that nobody knows: back off."""
+    """Return what a client should do after ``code``. After an unknown code: back off."""
     known = CLOSES.get(code)
     if known is not None:
         return known.next

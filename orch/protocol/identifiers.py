@@ -6,7 +6,7 @@ from typing import Final
 from orch.protocol.recovery_token import Token
 from orch.protocol.session_keys import Keys
 
-#: Bytes of randomness: names that must not meet by chance, and secrets that cannot be guessed.
+#: Bytes of randomness: of names, which must not collide, and of secrets, which must not be guessable.
 _NAME: Final = 8
 _SECRET: Final = 24
 #: Bytes of randomness of a session key.
@@ -19,12 +19,12 @@ def new_name() -> str:
 
 
 def new_stream_name() -> str:
-    """Return a name for a speech stream: short, since every segment's name begins with it."""
+    """Return a name for a speech stream: short, since it is the prefix of every segment's name."""
     return secrets.token_hex(4)
 
 
 def new_token(participant_id: str) -> Token:
-    """Return a token for someone."""
+    """Return a new recovery token for a participant."""
     return Token(participant_id, secrets.token_urlsafe(_SECRET))
 
 
@@ -34,5 +34,5 @@ def new_session_keys() -> Keys:
 
 
 def new_session_key() -> str:
-    """Return a key: 128 random bits that may stand in a URL."""
+    """Return a key: 128 random bits, URL-safe."""
     return secrets.token_urlsafe(_KEY)

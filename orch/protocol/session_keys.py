@@ -1,8 +1,8 @@
-"""The two keys of a session: the speak key lets its holder speak in it, the read key read it. Pure.
+"""A session's two keys: the speak key allows speaking and reading, the read key only reading. Pure.
 
-They are given when the session begins, travel in links (behind the ``#``, where no server and no other site
-sees them) and are compared in constant time. The store holds them as they are, since whoever may invite
-others has to be given them again; who can read the store can read all that was said anyway.
+They are created with the session, travel in links (behind the ``#``, which browsers send to no server) and
+are compared in constant time. The store holds them in plain text, since participants who may invite others
+receive them again with every reply; someone who can read the store can read the transcript anyway.
 """
 
 import hmac
@@ -11,12 +11,12 @@ from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
 
-#: Characters of a key that is shown, at most: those given out have 22, those of older sessions may have 32.
+#: Maximum characters of a presented key: new keys have 22, those of older sessions may have 32.
 KEY_LENGTH: Final = 64
 
 
 class Right(Enum):
-    """What a session's key gives."""
+    """The right that a session's key grants."""
 
     NONE = "none"
     READ = "read"
@@ -24,7 +24,7 @@ class Right(Enum):
 
 
 class Keys(Struct, frozen=True, gc=False):
-    """A session's keys. An empty key opens nothing."""
+    """A session's keys. An empty key grants nothing."""
 
     speak: str = ""
     read: str = ""
@@ -33,7 +33,7 @@ class Keys(Struct, frozen=True, gc=False):
         return "Keys(…)"
 
     def opens(self, shown: str) -> Right:
-        """Return what a key gives that someone shows, in a time that does not depend on how near it comes."""
+        """Return the right that a presented key grants, in constant time."""
         given = shown.encode()
         is_speak = hmac.compare_digest(given, self.speak.encode())
         is_read = hmac.compare_digest(given, self.read.encode())
@@ -43,7 +43,7 @@ class Keys(Struct, frozen=True, gc=False):
 
 
 class GivenKeys(Struct, frozen=True, gc=False):
-    """The keys that someone is given: both where they may speak, the read key alone where they only read."""
+    """The keys that a participant may pass on: both for a speaker, the read key for a reader."""
 
     read: str
     speak: str | UnsetType = UNSET
@@ -52,10 +52,10 @@ class GivenKeys(Struct, frozen=True, gc=False):
         return "GivenKeys(…)"
 
 
-#: What opens nothing.
+#: Keys that grant nothing.
 NO_KEYS: Final = Keys()
 
 
 def given(keys: Keys, right: Right) -> GivenKeys:
-    """Return the keys for someone with this right. It is for callers that let in who may read at least."""
+    """Return the keys for a participant with ``right``, which is READ at least."""
     return GivenKeys(keys.read, keys.speak if right is Right.SPEAK else UNSET)

@@ -1,4 +1,4 @@
-"""Every metric: its name, kind, help, labels, and the label values that are known beforehand. Pure."""
+"""Every metric: its name, kind, help text, labels, and the closed lists of label values. Pure."""
 
 from typing import Final
 
@@ -10,10 +10,10 @@ from orch.shortages import Shortage
 
 
 class Name(Struct, frozen=True):
-    """One metric: its name, its kind, its help text and its labels.
+    """A metric: its name, kind, help text and labels.
 
-    ``values``: the values of its one label, where they are a closed list. A counter has a series for each of
-    them from the start, at 0, so that its first increment is seen as one.
+    ``values``: the values of its only label, if they are a closed list. Each of them has a series from the
+    start, at 0, so that Prometheus sees the first increment.
     """
 
     name: str

@@ -1,0 +1,162 @@
+"""The messages that clients send. Pure.
+
+The wire format is described in :mod:`orch.protocol.messages`.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Raw, Struct
+
+from orch.protocol.session_keys import KEY_LENGTH
+
+SessionId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
+Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z0-9_-]+$")]
+Languages = Annotated[tuple[Language, ...], Meta(max_length=32)]
+Name = Annotated[str, Meta(max_length=80)]
+Key = Annotated[str, Meta(max_length=KEY_LENGTH)]
+MessageId = Annotated[str, Meta(max_length=128)] | int
+
+#: Seconds: the greatest age of speech when it is sent, and the greatest length of a stream.
+LONGEST_AGE: Final = 3_600.0
+LONGEST_STREAM: Final = 7 * 86_400.0
+
+
+class ClientMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A message from a client."""
+
+    id: MessageId | None = None
+
+
+class Ping(ClientMessage, frozen=True, tag="ping"):
+    """Check the connection; the reply is ``pong``."""
+
+
+class CreateSession(ClientMessage, frozen=True, tag="create_session"):
+    """Create a session and join it as its owner. ``languages``: those this participant reads."""
+
+    session_id: SessionId | None = None
+    config: dict[str, Any] = {}
+    name: Name | None = None
+    languages: Languages = ()
+
+
+class JoinSession(ClientMessage, frozen=True, tag="join_session"):
+    """Join a session. A participant may send it again to change name and languages.
+
+    ``key``: the session's speak key or read key, which decides the role; local clients need none.
+    ``history``: also send the stored messages.
+    """
+
+    session_id: SessionId
+    key: Key | None = None
+    name: Name | None = None
+    languages: Languages = ()
+    role: Literal["participant", "observer"] = "participant"
+    history: bool = False
+
+
+class LeaveSession(ClientMessage, frozen=True, tag="leave_session"):
+    """Leave a session.
+
+    ``end_if_empty``: end the session, if the sender owns it, nothing was said and nobody else ever joined.
+    """
+
+    session_id: SessionId
+    end_if_empty: bool = False
+
+
+class RecoverSession(ClientMessage, frozen=True, tag="recover_session"):
+    """Return to a session after a lost connection, and receive all messages after ``offset``.
+
+    ``broadcasts_optional``: recover even if some of the missed broadcasts are no longer stored.
+    """
+
+    session_id: SessionId
+    recovery_token: Annotated[str, Meta(max_length=200)] | None = None
+    epoch: Annotated[str, Meta(max_length=64)] | None = None
+    offset: Annotated[int, Meta(ge=0)] | None = None
+    broadcasts_optional: bool = False
+
+
+class ServiceMessage(ClientMessage, frozen=True, tag="service_message"):
+    """Send a request to a back end through the gateway."""
+
+    target_service: Annotated[str, Meta(max_length=128)]
+    action: Annotated[str, Meta(max_length=128, pattern=r"^[A-Za-z0-9_./-]+$")]
+    session_id: SessionId | None = None
+    payload: dict[str, Any] | None = None
+
+
+class Broadcast(ClientMessage, frozen=True, tag="broadcast"):
+    """Send ``data`` to all participants of the session."""
+
+    session_id: SessionId
+    data: Raw
+
+
+class Subscribe(ClientMessage, frozen=True, tag="subscribe"):
+    """Receive a topic's state now and after each change."""
+
+    topic: Annotated[str, Meta(max_length=128)]
+
+
+class Unsubscribe(ClientMessage, frozen=True, tag="unsubscribe"):
+    """Stop receiving a topic."""
+
+    topic: Annotated[str, Meta(max_length=128)]
+
+
+class AudioStart(ClientMessage, frozen=True, tag="audio_start"):
+    """Start a speech stream: binary frames from now on are 16-bit little-endian mono PCM.
+
+    ``sample_rate``: in Hz. ``age``: seconds since the client's first stored sample was recorded. A client
+    that sends it stores its speech until it is acknowledged (``audio_status``), so its stream outlives a lost
+    connection. ``stream_id``: the stream to continue after a lost connection; the client has stored its
+    speech from ``position`` (seconds of that stream) on. ``lost_seconds``: unacknowledged speech before that
+    position which the client no longer has.
+    """
+
+    session_id: SessionId
+    sample_rate: int
+    source_language: Language = "auto"
+    target_languages: Languages = ()
+    age: Annotated[float, Meta(ge=0, le=LONGEST_AGE)] | None = None
+    stream_id: Annotated[str, Meta(max_length=64)] | None = None
+    position: Annotated[float, Meta(ge=0, le=LONGEST_STREAM)] = 0.0
+    lost_seconds: Annotated[float, Meta(ge=0, le=LONGEST_AGE)] = 0.0
+
+
+class AudioEnd(ClientMessage, frozen=True, tag="audio_end"):
+    """End the speech stream; ``audio_ended`` follows once all of it is transcribed."""
+
+
+class CancelRecording(ClientMessage, frozen=True, tag="cancel_recording"):
+    """Cancel a recording that is being transcribed; its transcript so far stays.
+
+    The session's owner and operators need no ``key``; others send the one that the upload returned.
+    """
+
+    session_id: SessionId
+    stream_id: Annotated[str, Meta(max_length=64)]
+    key: Key | None = None
+
+
+class TestMessage(ClientMessage, frozen=True, tag="test_message"):
+    """Receive the same message back, with all its fields."""
+
+
+AnyClientMessage = (
+    Ping
+    | CreateSession
+    | JoinSession
+    | LeaveSession
+    | RecoverSession
+    | ServiceMessage
+    | Broadcast
+    | Subscribe
+    | Unsubscribe
+    | AudioStart
+    | AudioEnd
+    | CancelRecording
+    | TestMessage
+)
