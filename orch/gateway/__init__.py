@@ -1,5 +1,5 @@
-"""Sends clients' requests to the back ends, around those that fail.
+"""Forwards requests to the back ends, and avoids those that fail.
 
-`routes.py`, `balancer.py`, `breaker.py` and `retries.py` decide; `proxy.py` streams a request through,
-`fetch` in `service.py` sends the service's own.
+`routes.py`, `balancer.py`, `breaker.py` and `retries.py` decide; `proxy.py` forwards a client's request,
+`fetch` in `service.py` sends the service's own, `recorder.py` counts both.
 """

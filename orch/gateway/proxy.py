@@ -1,29 +1,40 @@
-"""The gateway as an ASGI application: a client's request to a back end, and the answer back.
+"""The gateway as an ASGI application: forwards a client's request to a back end, and the response back.
 
-A request is collected before a back end is asked: while its body comes, it holds a place among the requests
-of its caller, and no connection. The answer goes on as it comes, and is read a little ahead, so that a client
-that takes it slowly does not hold a connection for longer than it must. Both ways it has a least rate.
+A request is read completely before it is sent to a back end: while its body arrives, it counts among the
+requests of its caller and uses no connection. The response is forwarded as it arrives. It is read a little
+ahead, so that a client that reads slowly does not hold the connection longer than necessary. In both
+directions the client has a minimum rate.
 
-An answer that breaks off after it began is broken off here too: the application returns without its last body
-event. Hypercorn and uvicorn then close the connection (HTTP/1.1), which is how a client learns that it has
-not all of it.
+If a response breaks off after its head, the application returns without the last body event. Our front,
+Hypercorn and uvicorn then close the connection (HTTP/1.1), which shows the client that the response is
+incomplete.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
-from urllib.parse import quote
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 import trio
 
-from orch.access.actors import ACTOR
-from orch.access.addresses import Network, group
 from orch.gateway import headers as heads
 from orch.gateway import response_headers
-from orch.gateway.dispatch import Dispatcher, Reply, Trace, short, too_slow
+from orch.gateway.client_request import (
+    CLIENT_GONE,
+    ClientGoneError,
+    ClientRequest,
+    Inbound,
+    Outbound,
+    Receive,
+    Scope,
+    Send,
+    too_large,
+)
+from orch.gateway.current_routes import CurrentRoutes
+from orch.gateway.dispatch import Dispatcher, Reply, short, too_slow
 from orch.gateway.flows import Flow
-from orch.gateway.headers import Client, Header
+from orch.gateway.headers import Header
 from orch.gateway.places import Places
+from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
 from orch.gateway.response_buffer import ResponseBuffer
 from orch.gateway.response_headers import Place
@@ -32,15 +43,8 @@ from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Gateway
+from orch.settings.source import SettingsSource
 from orch.shortages import Shortage, own_shortage
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-CLIENT_GONE: Final = 499
-"""What is counted where the client left before its answer (nginx's number); it is never sent."""
 
 DISCARD_SECONDS: Final = 5.0
 """How long the rest of a refused body is read; browsers and curl send on until then."""
@@ -51,186 +55,34 @@ _REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 log = structlog.get_logger(__name__)
 
 
-class ClientGoneError(Exception):
-    """The client has closed its connection."""
-
-
-class Inbound:
-    """A client's request body as it comes, and the news that the client has gone.
-
-    ``declared``: its length, if the client has said it; ``limit``: the most it may be.
-    """
-
-    def __init__(self, receive: Receive, *, declared: int | None, limit: int) -> None:
-        self._receive = receive
-        self._declared = declared
-        self._limit = limit
-        self._is_over = False
-
-    async def collect(self, into: IncomingBody, on_size: Callable[[int], None]) -> None:
-        """Read the whole body; ``on_size`` hears how much has come.
-
-        Raises ClientGoneError, and ProblemError for a body that is too long or too short.
-        """
-        more = True
-        while more:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                self._is_over = True
-                raise ClientGoneError
-            data, more = bytes(message.get("body", b"")), bool(message.get("more_body", False))
-            self._is_over = not more
-            if into.size + len(data) > self._limit:
-                raise too_large(self._limit)
-            if self._declared is not None and into.size + len(data) > self._declared:
-                raise ProblemError("invalid_request", "The body is longer than its Content-Length.")
-            if data:
-                await into.add(data)
-                on_size(into.size)
-        if self._declared is not None and into.size < self._declared:
-            raise ProblemError("invalid_request", "The body is shorter than its Content-Length.")
-
-    async def discard(self) -> None:
-        """Read what is left of a body that was refused.
-
-        A client may read its answer only when it has sent its body, and a server may send no answer on while
-        it waits for its application to read (Hypercorn).
-        """
-        while not self._is_over:
-            message = await self._receive()
-            self._is_over = message["type"] != "http.request" or not message.get("more_body", False)
-
-    async def watch(self, scope: trio.CancelScope) -> None:
-        """When the client goes, cancel ``scope``."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        scope.cancel()
-
-
-class Outbound:
-    """The answer to the client; remembers how far it has come."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status: int | None = None
-        self.is_complete = False
-
-    async def start(self, status: int, headers: list[Header]) -> None:
-        """Send the head. Each of these raises :class:`ClientGoneError`."""
-        self.status = status
-        await self._tell({"type": "http.response.start", "status": status, "headers": headers})
-
-    async def piece(self, data: bytes) -> None:
-        """Send a part of the body."""
-        await self._tell({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def end(self, data: bytes = b"") -> None:
-        """Send the last part, which may be empty."""
-        await self._tell({"type": "http.response.body", "body": data, "more_body": False})
-        self.is_complete = True
-
-    async def _tell(self, message: Message) -> None:
-        try:
-            await self._send(message)
-        except OSError as error:  # what ASGI has a server raise when the client has gone
-            raise ClientGoneError from error
-
-
-class Call:
-    """One request through the gateway: who asks for what, and what came of it."""
-
-    def __init__(self, scope: Scope, send: Send, *, new_id: str, trusted: tuple[Network, ...]) -> None:
-        self.scope = scope
-        self.headers: list[Header] = list(scope["headers"])
-        self.method: str = scope["method"]
-        self.request_id = heads.request_id(self.headers, new_id)
-        self.began = trio.current_time()
-        self.out = Outbound(send)
-        self.trace = Trace()
-        self.match: Match | None = None
-        self.inbound: Inbound | None = None
-        self.asked: float | None = None
-        """When a back end could be asked: all of the request had come."""
-        self.answered: float | None = None
-        """When the back end had been heard to the end."""
-        peer = scope.get("client")
-        self.client = Client(
-            address=peer[0] if peer else None,
-            scheme=scope.get("scheme", "http"),
-            host=next((value for name, value in self.headers if name == b"host"), b""),
-            trusted=trusted,
-        )
-        actor = scope.get(ACTOR)
-        self.caller = group(actor.address if actor is not None else self.client.address or "")
-
-    @property
-    def path(self) -> str:
-        """The path as the client encoded it, where the server says so."""
-        return encoded_path(self.scope)
-
-    @property
-    def target(self) -> str:
-        """The back end's own path with the client's query, untouched."""
-        query: bytes = self.scope.get("query_string", b"")
-        path = self.match.path if self.match else "/"
-        return f"{path}?{query.decode('latin-1')}" if query else path
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the request came."""
-        return trio.current_time() - self.began
-
-    @property
-    def back_end_seconds(self) -> float | None:
-        """How long the back end took, None if it was not asked: what the client took is not its time."""
-        if self.asked is None or not self.trace.attempts or self.trace.is_queued:
-            return None
-        return (self.answered or trio.current_time()) - self.asked
-
-    def own_headers(self) -> list[Header]:
-        """Return the gateway's own headers. ``X-Gateway-Time``: milliseconds until the answer's head."""
-        own = [(b"x-request-id", self.request_id), (b"x-gateway-time", b"%.1f" % (self.elapsed * 1000))]
-        if self.match is not None:
-            own.append((b"x-gateway-service", self.match.service.encode("utf-8")))
-        if self.trace.attempts:
-            own.append((b"x-gateway-attempts", b"%d" % self.trace.attempts))
-        return own
-
-
 class Proxy:
-    """Answers ASGI ``http`` requests. ``record`` hears of each: match (None: no route), status, seconds."""
+    """Serves ASGI ``http`` requests, and has each of them counted when it ends."""
 
     def __init__(
         self,
         dispatcher: Dispatcher,
         *,
-        find: Callable[[str], Match | None],
-        outside: Callable[[Match, str], str | None],
-        policy: Callable[[], Gateway],
-        trusted: Callable[[], tuple[Network, ...]],
-        is_own_credential: Callable[[bytes], bool],
+        settings: SettingsSource,
+        routes: CurrentRoutes,
+        recorder: Recorder,
         spool: Spool,
         places: Places,
         on_shortage: Callable[[Shortage, str], None],
-        record: Callable[[Match | None, int, float | None], None],
         make_id: Callable[[], str],
     ) -> None:
         self._dispatcher = dispatcher
+        self._settings = settings
+        self._routes = routes
+        self._recorder = recorder
         self._spool = spool
         self._places = places
         self._on_shortage = on_shortage
-        self._find = find
-        self._outside = outside
-        self._is_own_credential = is_own_credential
-        self._policy = policy
-        self._trusted = trusted
-        self._record = record
         self._make_id = make_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. A failure is a problem document, or, once an answer has begun, its early end."""
-        call = Call(scope, send, new_id=self._make_id(), trusted=self._trusted())
-        policy = self._policy()
+        call = ClientRequest(scope, send, new_id=self._make_id(), trusted=self._routes.trusted_proxies)
+        policy = self._settings.current.orchestration.gateway
         problem: ProblemError | None = None
         async with trio.open_nursery() as nursery:
             try:
@@ -250,9 +102,11 @@ class Proxy:
             nursery.cancel_scope.cancel()
         self._finish(call, problem)
 
-    async def _relay(self, call: Call, receive: Receive, policy: Gateway, nursery: trio.Nursery) -> None:
+    async def _relay(
+        self, call: ClientRequest, receive: Receive, policy: Gateway, nursery: trio.Nursery
+    ) -> None:
         try:
-            match = call.match = self._find(call.path)
+            match = call.match = self._routes.match(call.path)
         except UnroutableError as error:
             raise ProblemError("invalid_request", f"This path cannot be forwarded: {error}.") from error
         if match is None:
@@ -269,7 +123,7 @@ class Proxy:
 
     async def _collect(
         self,
-        call: Call,
+        call: ClientRequest,
         receive: Receive,
         policy: Gateway,
         nursery: trio.Nursery,
@@ -302,8 +156,8 @@ class Proxy:
         nursery.start_soon(inbound.watch, nursery.cancel_scope)
         return await incoming.end()
 
-    def _request(self, call: Call, body: RequestBody) -> Request:
-        call.asked = trio.current_time()
+    def _request(self, call: ClientRequest, body: RequestBody) -> Request:
+        call.sent_at = trio.current_time()
         return Request(
             method=call.method,
             target=call.target,
@@ -316,7 +170,7 @@ class Proxy:
         )
 
     async def _exchange(
-        self, call: Call, match: Match, request: Request, policy: Gateway, nursery: trio.Nursery
+        self, call: ClientRequest, match: Match, request: Request, policy: Gateway, nursery: trio.Nursery
     ) -> None:
         """Ask, and hand on the answer. The back end's connection is free as soon as its answer has come."""
         rest: bytes | None = None
@@ -347,10 +201,10 @@ class Proxy:
                     await buffer.drained.wait()
                 raise
             finally:
-                call.answered = trio.current_time()
+                call.answered_at = trio.current_time()
             # From here on it is the client alone who is waited for.
             seconds = max(policy.timeout, (len(rest or b"") or IN_MEMORY) / policy.client_rate)
-            limit.deadline = call.answered + seconds
+            limit.deadline = call.answered_at + seconds
             if buffer is None:
                 await call.out.start(reply.status, headers)
                 await call.out.end(rest or b"")
@@ -363,17 +217,20 @@ class Proxy:
                 raise _too_slow(call, policy.timeout)
             raise _takes_too_long(seconds or policy.timeout)
 
-    def _headers(self, call: Call, reply: Reply, match: Match) -> list[Header]:
+    def _is_own_credential(self, authorization: bytes) -> bool:
+        return heads.holds_token(authorization, self._settings.current.orchestration.control_token)
+
+    def _headers(self, call: ClientRequest, reply: Reply, match: Match) -> list[Header]:
         root = call.scope.get("root_path", "")
 
         def outside(path: str) -> str | None:
-            found = self._outside(match, path)
+            found = self._routes.table.outside(match, path)
             return None if found is None else root + found
 
         place = Place(reply.instance, call.target, outside)
-        return response_headers.for_client(reply.headers, call.own_headers(), place)
+        return response_headers.for_client(reply.headers, call.gateway_headers(), place)
 
-    def _unforeseen(self, call: Call, error: Exception) -> ProblemError:
+    def _unforeseen(self, call: ClientRequest, error: Exception) -> ProblemError:
         """Return what a client is told of a failure here; the disk being full is one that has words."""
         shortage = own_shortage(error)
         if shortage is None:
@@ -388,7 +245,7 @@ class Proxy:
             "resources. Try again in a few seconds, or send less."
         )
 
-    def _finish(self, call: Call, problem: ProblemError | None) -> None:
+    def _finish(self, call: ClientRequest, problem: ProblemError | None) -> None:
         status = call.out.status if call.out.status is not None else CLIENT_GONE
         if problem is not None and not call.out.is_complete:
             # The answer had begun, with a status that did not come true.
@@ -399,21 +256,10 @@ class Proxy:
                 service=call.match.service if call.match else None,
                 reason=problem.detail,
             )
-        self._record(call.match, status, call.back_end_seconds)
+        self._recorder.routed(call.match, status, call.back_end_seconds, trio.current_time())
 
 
-def encoded_path(scope: Scope) -> str:
-    """Return a request's path as the client encoded it, where the server says so."""
-    raw: bytes | None = scope.get("raw_path")
-    return raw.decode("latin-1") if raw else quote(scope["path"])
-
-
-def too_large(limit: int) -> ProblemError:
-    """Return the problem of a body over ``limit`` bytes."""
-    return ProblemError("body_too_large", f"A body can have {limit} bytes at most.", limit=limit)
-
-
-async def _refuse(call: Call, problem: ProblemError) -> None:
+async def _refuse(call: ClientRequest, problem: ProblemError) -> None:
     """Answer with a problem document, unless an answer has begun: then there is nothing true left to say."""
     if call.out.status is not None:
         return
@@ -423,7 +269,7 @@ async def _refuse(call: Call, problem: ProblemError) -> None:
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
         *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
-        *call.own_headers(),
+        *call.gateway_headers(),
         *response_headers.SECURITY,
     ]
     try:
@@ -433,7 +279,7 @@ async def _refuse(call: Call, problem: ProblemError) -> None:
         log.info("gateway.client_gone", request_id=call.request_id.decode(), problem=problem.code)
 
 
-def _too_slow(call: Call, seconds: float) -> ProblemError:
+def _too_slow(call: ClientRequest, seconds: float) -> ProblemError:
     service = call.match.service if call.match else ""
     return too_slow(service, seconds, is_queued=call.trace.is_queued)
 

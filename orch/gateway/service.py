@@ -13,19 +13,20 @@ from typing import Final, Protocol
 import structlog
 import trio
 
-from orch.access.addresses import Network, read_network
 from orch.gateway import headers as heads
 from orch.gateway.backends import Backends, Instance, Lane
 from orch.gateway.breaker import State
+from orch.gateway.client_request import CLIENT_GONE, Receive, Scope, Send, encoded_path
+from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import Dispatcher, Reply, Trace, too_slow
-from orch.gateway.figures import GatewayOwn, GatewayRoute, GatewayStatistics, Window, flow_of
+from orch.gateway.figures import GatewayStatistics
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
-from orch.gateway.proxy import CLIENT_GONE, Proxy, Receive, Scope, Send, encoded_path
-from orch.gateway.public_routes import PublicRoutes
+from orch.gateway.proxy import Proxy
+from orch.gateway.recorder import Metrics, Recorder
 from orch.gateway.request_body import RequestBody
-from orch.gateway.routes import Match, RouteTable, is_canonical
+from orch.gateway.routes import Match, is_canonical
 from orch.gateway.spool import Spool
 from orch.gateway.transport import Connect, Connector
 from orch.gateway.upstream import Request
@@ -44,7 +45,6 @@ from orch.telemetry.topics import Topics
 TOPIC: Final = "gateway"
 SWEEP_SECONDS: Final = 1.0
 MAX_ANSWER: Final = 8 * 2**20
-_FIRST_ERROR: Final = 500
 _OF: Final = {Flow.CAPTIONS: "captions", Flow.REQUESTS: "requests of clients"}
 
 log = structlog.get_logger(__name__)
@@ -59,22 +59,6 @@ class Health(Protocol):
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
         """Hear that a request to the instance failed."""
-        ...
-
-
-class Metrics(Protocol):
-    """What the gateway counts for others."""
-
-    def gateway_request(self, service: str, status: int, seconds: float | None) -> None:
-        """Count a request that is over; ``seconds`` the back end took, None if it was not asked."""
-        ...
-
-    def gateway_retry(self, service: str) -> None:
-        """Count an attempt that is made again."""
-        ...
-
-    def breaker_state(self, service: str, instance: str, flow: str, state: str) -> None:
-        """Note the state of a flow's breaker of an instance: closed, open or half_open."""
         ...
 
 
@@ -110,52 +94,41 @@ class GatewayService:
         connect: Connect | None = None,
         shortages: ShortageLog | None = None,
         pulse: Pulse | None = None,
-        clock: Callable[[], float] = trio.current_time,
         make_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._settings = settings
         self._health = health
         self._events = events
         self._topics = topics
-        self._shortages = shortages or ShortageLog(events=events, clock=clock, wall=clock)
+        self._shortages = shortages or ShortageLog(
+            events=events, clock=trio.current_time, wall=trio.current_time
+        )
         self._metrics = metrics
-        self._clock = clock
         self._make_id = make_id
+        self._routes = CurrentRoutes(settings)
+        self._recorder = Recorder(metrics)
         self._backends = Backends(connect=connect or Connector(), on_change=self._breaker_changed)
         self._dispatcher = Dispatcher(
             self._backends,
             is_usable=health.is_usable,
             on_failure=self._attempt_failed,
-            on_retry=self._retried,
+            on_retry=self._recorder.retried,
             on_shortage=self._short,
-            stood_still=(pulse or Pulse(events=events, wall=clock)).was_stopped_since,
+            stood_still=(pulse or Pulse(events=events, wall=trio.current_time)).was_stopped_since,
         )
         self._spool = Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
         self._places = Places()
         self._proxy = Proxy(
             self._dispatcher,
-            find=self.determine_route,
-            outside=self._outside,
-            policy=lambda: self._settings.current.orchestration.gateway,
-            trusted=lambda: self._trusted,
-            is_own_credential=self._is_own_credential,
+            settings=settings,
+            routes=self._routes,
+            recorder=self._recorder,
             spool=self._spool,
             places=self._places,
             on_shortage=self._short,
-            record=self._record,
             make_id=make_id,
         )
-        self._table = RouteTable(())
-        self._table_of: Settings | None = None
-        self._trusted: tuple[Network, ...] = ()
-        self._public: PublicRoutes | None = None
-        self._backends_of: Settings | None = None
-        self._total: Window | None = None
-        self._flows: dict[Flow, Window] = {}
-        self._routes: dict[str, Window] = {}
-        self._own: dict[tuple[Flow, str], Window] = {}
-        self._retries = 0
-        self._in_flight = 0
+        self._applied: Settings | None = None
         self.boundary = Boundary("gateway sweep")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -172,7 +145,7 @@ class GatewayService:
                 await trio.sleep(SWEEP_SECONDS)
                 with self.boundary.item(step="settings"):
                     self._follow()
-                now = self._clock()
+                now = trio.current_time()
                 for lane in self._backends.lanes():
                     with self.boundary.item(service=lane.service, instance=lane.shown):
                         lane.upstream.close_idle(now)
@@ -183,38 +156,25 @@ class GatewayService:
 
     def handles(self, path: str, raw_path: bytes | None = None) -> bool:
         """Return whether a path (ASGI's ``path``, decoded, and ``raw_path``, as it was sent) has a route."""
-        self._follow_routes()
-        return self._table.takes(path, None if raw_path is None else raw_path.decode("latin-1"))
+        return self._routes.handles(path, raw_path)
 
     def is_public(self, scope: Scope) -> bool:
         """Return whether the settings open a client's request to everyone."""
-        self._follow_routes()
-        return self._public is not None and self._public.opens(scope["method"], encoded_path(scope))
+        return self._routes.is_public(scope["method"], encoded_path(scope))
 
     def is_public_inside(self, service: str, method: str, path: str) -> bool:
-        """Return the same of a request to a service at its own path."""
-        self._follow_routes()
-        return self._public is not None and self._public.opens_inside(service, method, path)
+        """Return whether the settings open a request to a service at its own path to everyone."""
+        return self._routes.is_public_inside(service, method, path)
 
     def determine_route(self, path: str) -> Match | None:
-        """Return where a percent-encoded path leads, None where no route takes it. Raises UnroutableError."""
-        self._follow_routes()
-        return self._table.match(path)
-
-    def _is_own_credential(self, authorization: bytes) -> bool:
-        return heads.holds_token(authorization, self._settings.current.orchestration.control_token)
-
-    def _outside(self, match: Match, path: str) -> str | None:
-        return self._table.outside(match, path)
+        """Return where a percent-encoded path leads, None if it has no route. Raises UnroutableError."""
+        return self._routes.match(path)
 
     async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a client's ASGI ``http`` request from the back end its path belongs to."""
         self._follow()
-        self._in_flight += 1
-        try:
+        with self._recorder.one_in_flight():
             await self._proxy(scope, receive, send)
-        finally:
-            self._in_flight -= 1
 
     async def fetch(
         self,
@@ -248,7 +208,7 @@ class GatewayService:
             headers=tuple(heads.of_our_own(headers, self._make_id().encode("ascii"))),
             body=RequestBody(body),
         )
-        with self._place(flow, caller, policy):
+        with self._place(flow, caller, policy), self._recorder.one_in_flight():
             return await self._fetch(service, request, max_answer, flow, caller, policy)
 
     def _place(self, flow: Flow, caller: str, policy: Gateway) -> AbstractContextManager[None]:
@@ -262,10 +222,9 @@ class GatewayService:
     async def _fetch(
         self, service: str, request: Request, max_answer: int, flow: Flow, caller: str, policy: Gateway
     ) -> Answer:
-        began = self._clock()
+        began = trio.current_time()
         trace = Trace()
         status = CLIENT_GONE
-        self._in_flight += 1
         try:
             with trio.fail_after(policy.timeout):
                 async with self._dispatcher.send(
@@ -280,7 +239,7 @@ class GatewayService:
                 service=service,
                 instance=reply.instance,
                 attempts=trace.attempts,
-                elapsed=self._clock() - began,
+                elapsed=trio.current_time() - began,
             )
         except trio.TooSlowError as error:
             problem = too_slow(service, policy.timeout, is_queued=trace.is_queued)
@@ -290,11 +249,9 @@ class GatewayService:
             status = error.status
             raise
         finally:
-            self._in_flight -= 1
             is_asked = trace.attempts > 0 and not trace.is_queued
-            seconds = self._clock() - began if is_asked else None
-            self._over_no_route(flow, service).add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
-            self._count(flow, service, status, seconds)
+            now = trio.current_time()
+            self._recorder.fetched(flow, service, status, now - began if is_asked else None, now)
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads; the counters of requests are counted where requests end."""
@@ -312,18 +269,19 @@ class GatewayService:
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""
         self._follow()
-        now = self._clock()
+        now = trio.current_time()
         gateway = self._settings.current.orchestration.gateway
-        total = self._whole()
+        recorder = self._recorder
+        total = recorder.total(now)
         figures = total.summary(now)
         return GatewayStatistics(
             requests=total.total,
             errors=total.total_errors,
-            retries=self._retries,
+            retries=recorder.retries,
             requests_last_minute=figures.count,
             errors_last_minute=figures.errors,
             unasked_last_minute=figures.count - figures.timed,
-            in_flight=self._in_flight,
+            in_flight=recorder.in_flight,
             requests_per_second=figures.rate,
             error_rate=figures.error_rate,
             p50_ms=figures.p50_ms,
@@ -332,36 +290,10 @@ class GatewayService:
             places_limit=gateway.max_requests,
             spooled_bytes=self._spool.on_disk,
             spool_limit=gateway.spool_bytes,
-            clients=flow_of(self._flow(Flow.REQUESTS), now),
-            captions=flow_of(self._flow(Flow.CAPTIONS), now),
-            routes=tuple(
-                GatewayRoute(
-                    prefix=route.prefix,
-                    service=route.service,
-                    path=route.path,
-                    requests=window.total,
-                    errors=window.total_errors,
-                    requests_last_minute=minute.count,
-                    errors_last_minute=minute.errors,
-                    p95_ms=minute.p95_ms,
-                )
-                for route in self._table.routes
-                for window in [self._route(route.prefix)]
-                for minute in [window.summary(now)]
-            ),
-            own=tuple(
-                GatewayOwn(
-                    flow=flow.value,
-                    service=service,
-                    requests=window.total,
-                    errors=window.total_errors,
-                    requests_last_minute=minute.count,
-                    errors_last_minute=minute.errors,
-                    p95_ms=minute.p95_ms,
-                )
-                for (flow, service), window in sorted(self._own.items())
-                for minute in [window.summary(now)]
-            ),
+            clients=recorder.flow(Flow.REQUESTS, now),
+            captions=recorder.flow(Flow.CAPTIONS, now),
+            routes=recorder.routes(self._routes.table.routes, now),
+            own=recorder.own(now),
             instances=tuple(
                 instance.statistics(now, of_service=attempts, is_healthy=self._is_usable(instance))
                 for backend in self._backends
@@ -377,10 +309,10 @@ class GatewayService:
         """
         for instance in self._instances(service):
             for lane in instance.lanes.values():
-                permit = lane.admit(self._clock(), "")
+                permit = lane.admit(trio.current_time(), "")
                 if permit is not None:
                     lane.last_failure = "a failure was reported"
-                    lane.breaker.failed(permit, self._clock())
+                    lane.breaker.failed(permit, trio.current_time())
                     lane.tell()
 
     def is_open(self, service: str, flow: Flow = Flow.CAPTIONS) -> bool:
@@ -388,7 +320,7 @@ class GatewayService:
 
         Raises ProblemError unknown_service.
         """
-        now = self._clock()
+        now = trio.current_time()
         return not any(
             instance.lanes[flow].breaker.is_admitting(now) for instance in self._instances(service)
         )
@@ -400,26 +332,15 @@ class GatewayService:
             raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
         return backend.instances.values()
 
-    def _follow_routes(self) -> None:
-        settings = self._settings.current
-        if settings is not self._table_of:
-            self._table = RouteTable(settings.orchestration.gateway.routes)
-            gateway = settings.orchestration.gateway
-            self._public = PublicRoutes(gateway.public_routes, self._table) if gateway.public else None
-            self._trusted = tuple(map(read_network, settings.orchestration.frontend.trusted_proxies))
-            self._table_of = settings
-
     def _follow(self) -> None:
-        self._follow_routes()
         settings = self._settings.current
-        if settings is not self._backends_of:
-            self._backends.follow(settings, self._clock())
-            self._backends_of = settings
+        if settings is not self._applied:
+            self._backends.follow(settings, trio.current_time())
+            self._applied = settings
             for lane in self._backends.lanes():
                 self._metrics.breaker_state(lane.service, lane.shown, lane.flow, lane.breaker.state.value)
-            prefixes = {route.prefix for route in self._table.routes}
-            self._routes = {prefix: window for prefix, window in self._routes.items() if prefix in prefixes}
-            self._own = {key: window for key, window in self._own.items() if key[1] in settings.services}
+            prefixes = {route.prefix for route in self._routes.table.routes}
+            self._recorder.retain(prefixes, settings.services)
 
     def _is_usable(self, instance: Instance) -> bool:
         return self._health.is_usable(instance.service, instance.url)
@@ -452,38 +373,6 @@ class GatewayService:
 
     def _short(self, shortage: Shortage, service: str) -> None:
         self._shortages.note(shortage, f"A request to the {service} failed.")
-
-    def _retried(self, service: str) -> None:
-        self._retries += 1
-        self._metrics.gateway_retry(service)
-
-    def _record(self, match: Match | None, status: int, seconds: float | None) -> None:
-        """Count a client's request; one without a route was none of ours."""
-        if match is None:
-            return
-        self._route(match.prefix).add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
-        self._count(Flow.REQUESTS, match.service, status, seconds)
-
-    def _count(self, flow: Flow, service: str, status: int, seconds: float | None) -> None:
-        for window in (self._whole(), self._flow(flow)):
-            window.add(self._clock(), seconds, is_error=status >= _FIRST_ERROR)
-        self._metrics.gateway_request(service, status, seconds)
-
-    def _route(self, prefix: str) -> Window:
-        if prefix not in self._routes:
-            self._routes[prefix] = Window(self._clock())
-        return self._routes[prefix]
-
-    def _over_no_route(self, flow: Flow, service: str) -> Window:
-        return self._own.setdefault((flow, service), Window(self._clock()))
-
-    def _flow(self, flow: Flow) -> Window:
-        return self._flows.setdefault(flow, Window(self._clock()))
-
-    def _whole(self) -> Window:
-        if self._total is None:
-            self._total = Window(self._clock())
-        return self._total
 
 
 async def _collect(reply: Reply, limit: int) -> bytes:

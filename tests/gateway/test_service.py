@@ -398,8 +398,8 @@ async def test_when_the_branch_ends_no_connection_is_left() -> None:
         assert rig.network.open == 0
 
 
-def test_routes_need_no_health_and_no_back_end() -> None:
-    """The seed's discovery failure: cached service information goes on to answer, outside any event loop."""
+async def test_routes_need_no_health_and_no_back_end() -> None:
+    """The seed's discovery failure: what is known of the services goes on to route requests."""
     from orch.gateway.service import GatewayService
     from orch.telemetry.events import EventLog
     from orch.telemetry.topics import Topics
@@ -415,7 +415,6 @@ def test_routes_need_no_health_and_no_back_end() -> None:
         events=EventLog(wall=lambda: 0.0),
         topics=Topics(),
         metrics=FakeMetrics(),
-        clock=lambda: 0.0,
     )
     match = gateway.determine_route("/api/audio/health")
     assert match is not None
@@ -426,6 +425,7 @@ def test_routes_need_no_health_and_no_back_end() -> None:
     assert gateway.is_open(AUDIO)
     with pytest.raises(ProblemError):
         gateway.record_failure("image-service")
+    await trio.lowlevel.checkpoint()
 
 
 async def test_statistics_say_what_happened() -> None:

@@ -1,0 +1,181 @@
+"""One client's request at the gateway: its body as it arrives, its response, and what is known of it."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import trio
+
+from orch.access.actors import ACTOR
+from orch.access.addresses import Network, group
+from orch.gateway import headers as heads
+from orch.gateway.dispatch import Trace
+from orch.gateway.headers import Client, Header
+from orch.gateway.routes import Match
+from orch.gateway.spool import IncomingBody
+from orch.problems import ProblemError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+CLIENT_GONE: Final = 499
+"""Counted as the status if the client disconnects before its response (nginx's number); it is never sent."""
+
+
+class ClientGoneError(Exception):
+    """The client has disconnected."""
+
+
+class Inbound:
+    """A client's request body as it arrives, and then the news that the client has disconnected.
+
+    ``declared``: the body's Content-Length, if it has one; ``limit``: the bytes it may have at most.
+    """
+
+    def __init__(self, receive: Receive, *, declared: int | None, limit: int) -> None:
+        self._receive = receive
+        self._declared = declared
+        self._limit = limit
+        self._is_over = False
+
+    async def collect(self, into: IncomingBody, on_size: Callable[[int], None]) -> None:
+        """Read the whole body; ``on_size`` is called with the bytes read so far.
+
+        Raises ClientGoneError, and ProblemError for a body that is too long or too short.
+        """
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                self._is_over = True
+                raise ClientGoneError
+            data, more = bytes(message.get("body", b"")), bool(message.get("more_body", False))
+            self._is_over = not more
+            if into.size + len(data) > self._limit:
+                raise too_large(self._limit)
+            if self._declared is not None and into.size + len(data) > self._declared:
+                raise ProblemError("invalid_request", "The body is longer than its Content-Length.")
+            if data:
+                await into.add(data)
+                on_size(into.size)
+        if self._declared is not None and into.size < self._declared:
+            raise ProblemError("invalid_request", "The body is shorter than its Content-Length.")
+
+    async def discard(self) -> None:
+        """Read and drop the rest of a body that was refused.
+
+        Some clients read the response only after they have sent the body, and Hypercorn sends no response on
+        while it waits for its application to read.
+        """
+        while not self._is_over:
+            message = await self._receive()
+            self._is_over = message["type"] != "http.request" or not message.get("more_body", False)
+
+    async def watch(self, scope: trio.CancelScope) -> None:
+        """Cancel ``scope`` when the client disconnects."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        scope.cancel()
+
+
+class Outbound:
+    """The response to the client, and how much of it was sent. Every method raises ClientGoneError."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status: int | None = None
+        self.is_complete = False
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        """Send the head."""
+        self.status = status
+        await self._pass({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def piece(self, data: bytes) -> None:
+        """Send a part of the body."""
+        await self._pass({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        """Send the last part, which may be empty."""
+        await self._pass({"type": "http.response.body", "body": data, "more_body": False})
+        self.is_complete = True
+
+    async def _pass(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError as error:  # a server raises it, as ASGI asks, if the client has disconnected
+            raise ClientGoneError from error
+
+
+class ClientRequest:
+    """One client's request: what it is for, how far it has come, and what became of it."""
+
+    def __init__(self, scope: Scope, send: Send, *, new_id: str, trusted: tuple[Network, ...]) -> None:
+        self.scope = scope
+        self.headers: list[Header] = list(scope["headers"])
+        self.method: str = scope["method"]
+        self.request_id = heads.request_id(self.headers, new_id)
+        self.began = trio.current_time()
+        self.out = Outbound(send)
+        self.trace = Trace()
+        self.match: Match | None = None
+        self.inbound: Inbound | None = None
+        self.sent_at: float | None = None
+        """When the request was complete, so that it could be sent to a back end."""
+        self.answered_at: float | None = None
+        """When the back end's response was complete or had failed."""
+        peer = scope.get("client")
+        self.client = Client(
+            address=peer[0] if peer else None,
+            scheme=scope.get("scheme", "http"),
+            host=next((value for name, value in self.headers if name == b"host"), b""),
+            trusted=trusted,
+        )
+        actor = scope.get(ACTOR)
+        self.caller = group(actor.address if actor is not None else self.client.address or "")
+
+    @property
+    def path(self) -> str:
+        """The path, percent-encoded."""
+        return encoded_path(self.scope)
+
+    @property
+    def target(self) -> str:
+        """The back end's own path with the client's query, unchanged."""
+        query: bytes = self.scope.get("query_string", b"")
+        path = self.match.path if self.match else "/"
+        return f"{path}?{query.decode('latin-1')}" if query else path
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the request began."""
+        return trio.current_time() - self.began
+
+    @property
+    def back_end_seconds(self) -> float | None:
+        """Seconds that the back end took, None if it was not asked. The client's own time is not in it."""
+        if self.sent_at is None or not self.trace.attempts or self.trace.is_queued:
+            return None
+        return (self.answered_at or trio.current_time()) - self.sent_at
+
+    def gateway_headers(self) -> list[Header]:
+        """Return the gateway's own headers. ``X-Gateway-Time``: milliseconds until the response's head."""
+        own = [(b"x-request-id", self.request_id), (b"x-gateway-time", b"%.1f" % (self.elapsed * 1000))]
+        if self.match is not None:
+            own.append((b"x-gateway-service", self.match.service.encode("utf-8")))
+        if self.trace.attempts:
+            own.append((b"x-gateway-attempts", b"%d" % self.trace.attempts))
+        return own
+
+
+def encoded_path(scope: Scope) -> str:
+    """Return a request's path percent-encoded: as the client sent it, if the server says so."""
+    raw: bytes | None = scope.get("raw_path")
+    return raw.decode("latin-1") if raw else quote(scope["path"])
+
+
+def too_large(limit: int) -> ProblemError:
+    """Return the problem of a body over ``limit`` bytes."""
+    return ProblemError("body_too_large", f"A body can have {limit} bytes at most.", limit=limit)
