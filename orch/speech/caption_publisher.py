@@ -1,23 +1,19 @@
 """Publishes the captions of one stream: revisions, finals, and gaps where there is no text."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 import trio
 
 from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, Transcript, Translation
+from orch.protocol.messages import Transcript
 from orch.speech.backends import AUDIO
 from orch.speech.captions import Origin, Segment, gap, transcript
+from orch.speech.output import CaptionOutput
 from orch.speech.results import Transcription
 from orch.speech.revisions import is_language_guess, stable_part
 from orch.speech.statistics import SpeechCounters
-
-Publisher = Callable[[Transcript | Translation], Awaitable[object]]
-"""Stores a message of the session and sends it to everyone in it."""
-Teller = Callable[[Transcript | AudioStatus], object]
-"""Sends a message to everyone in the session; it is not stored."""
 
 
 class CaptionPublisher:
@@ -30,15 +26,13 @@ class CaptionPublisher:
         self,
         *,
         origin: Origin,
-        publish: Publisher,
-        tell: Teller,
+        output: CaptionOutput,
         wall: Callable[[], float],
         counters: SpeechCounters,
         buffer_seconds: float,
     ) -> None:
         self.origin = origin
-        self._publish = publish
-        self._tell = tell
+        self._output = output
         self._wall = wall
         self._counters = counters
         self._buffer_seconds = buffer_seconds
@@ -67,7 +61,7 @@ class CaptionPublisher:
             return
         shown = stable_part(transcription, seconds=seconds)
         if shown.text and shown.text != segment.shown:
-            self._tell(
+            self._output.send(
                 transcript(self.origin, segment, shown, end=end, is_final=False, timestamp=self._timestamp())
             )
 
@@ -90,7 +84,7 @@ class CaptionPublisher:
             is_final=True,
             timestamp=self._timestamp(),
         )
-        await self._publish(final)
+        await self._output.publish(final)
         if not transcription.text:
             return None
         self.speech_seconds += segment.seconds
@@ -100,7 +94,9 @@ class CaptionPublisher:
 
     async def publish_gap(self, segment: Segment, error: ProblemError) -> None:
         """Publish that an utterance is not transcribed yet, and why."""
-        await self._publish(gap(self.origin, segment, error, is_final=False, timestamp=self._timestamp()))
+        await self._output.publish(
+            gap(self.origin, segment, error, is_final=False, timestamp=self._timestamp())
+        )
 
     async def publish_loss(self, segment: Segment, *, is_late: bool) -> None:
         """Publish that an utterance will not be transcribed. ``is_late``: the buffer ran out."""
@@ -113,7 +109,9 @@ class CaptionPublisher:
                 f"{self._buffer_seconds:g} s.{reason}",
                 service=AUDIO,
             )
-        await self._publish(gap(self.origin, segment, error, is_final=True, timestamp=self._timestamp()))
+        await self._output.publish(
+            gap(self.origin, segment, error, is_final=True, timestamp=self._timestamp())
+        )
         self.lost_seconds += segment.seconds
         self._counters.lost(trio.current_time(), segment.seconds)
 

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from orch.audio.resampling import check_rate
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, CaptionError
+from orch.protocol.messages import CaptionError
 from orch.settings.source import SettingsSource
 from orch.speech.backends import AUDIO, TRANSLATION
-from orch.speech.caption_publisher import Publisher, Teller
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
+from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import Requester, RequestQueue
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import SpeechStream
@@ -74,52 +74,32 @@ class SpeechService:
 
     def stream(
         self,
+        origin: Origin,
         *,
-        session_id: str,
-        stream_id: str,
         sample_rate: int,
-        source_language: str,
-        targets: Callable[[], Collection[str]],
-        speaker: str | None,
-        participant_id: str | None,
-        publish: Publisher,
-        tell: Teller,
-        acknowledge: Callable[[AudioStatus], object] = lambda _: None,
-        age: float = 0.0,
+        output: CaptionOutput,
         address: str = "",
     ) -> SpeechStream:
-        """Return a stream whose first sample is ``age`` seconds old; its ``run`` does the work.
+        """Return a stream; its ``run`` publishes the captions to ``output``.
 
-        ``targets`` is called for every final: the languages read at that time. ``publish`` stores and sends
-        a message; ``tell`` sends one without storing it, ``acknowledge`` to the speaker alone.
-        ``address``: under which requests are counted, where many wait.
+        ``address``: under which its requests are counted where many wait.
 
         ProblemError ``unsupported_sample_rate``; ``unsupported_language`` where the back end has listed
         its languages in the last minute, and this is none of them.
         """
         check_rate(sample_rate)
-        self._check_language(source_language)
+        self._check_language(origin.source_language)
         return SpeechStream(
-            origin=Origin(
-                session_id=session_id,
-                stream_id=stream_id,
-                started=int((self._wall() - age) * 1000),
-                source_language=source_language,
-                speaker=speaker,
-                participant_id=participant_id,
-            ),
+            origin=origin,
             sample_rate=sample_rate,
             settings=self._settings.current.orchestration.speech,
             transcriber=self._transcriber,
             translator=self._translator,
-            targets=targets,
-            publish=publish,
-            tell=tell,
-            acknowledge=acknowledge,
+            output=output,
             wall=self._wall,
             counters=self._counters,
             queue=self._queue,
-            requester=Requester(address=address, session_id=session_id, stream_id=stream_id),
+            requester=Requester(address=address, session_id=origin.session_id, stream_id=origin.stream_id),
         )
 
     def _places(self) -> int:

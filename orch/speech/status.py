@@ -7,6 +7,7 @@ import msgspec
 import trio
 
 from orch.protocol.messages import AudioStatus
+from orch.speech.output import CaptionOutput
 
 INTERVAL: Final = 1.0  # s
 
@@ -15,23 +16,21 @@ class StatusPublisher:
     """Publishes a status when it has changed, at most once a second; the first one only if it is news.
 
     ``read`` returns the status now, with a timestamp of 0. Where nothing but the acknowledgement has changed
-    (``received_seconds``, ``settled_seconds``), it is sent to the speaker alone: ``acknowledge``.
+    (``received_seconds``, ``settled_seconds``), it is sent to the speaker alone.
     """
 
     def __init__(
         self,
         read: Callable[[], AudioStatus],
         *,
-        tell: Callable[[AudioStatus], object],
-        acknowledge: Callable[[AudioStatus], object],
+        output: CaptionOutput,
         wall: Callable[[], float],
     ) -> None:
         self._read = read
-        self._tell = tell
-        self._acknowledge = acknowledge
+        self._output = output
         self._wall = wall
         self._due = trio.Event()
-        self._told: AudioStatus | None = None
+        self._sent: AudioStatus | None = None
         self._acknowledged = (0.0, 0.0)
 
     def touch(self) -> None:
@@ -60,21 +59,21 @@ class StatusPublisher:
             waiting_for=None,
         )
         seen = msgspec.structs.replace(status, received_seconds=0.0, settled_seconds=0.0)
-        if seen == (self._told or quiet):
+        if seen == (self._sent or quiet):
             if self._acknowledged == (status.received_seconds, status.settled_seconds):
                 return False
             self.acknowledge()
             return True
-        self._told = seen
+        self._sent = seen
         self._acknowledged = (status.received_seconds, status.settled_seconds)
-        self._tell(msgspec.structs.replace(status, timestamp=self._timestamp()))
+        self._output.send(msgspec.structs.replace(status, timestamp=self._timestamp()))
         return True
 
     def acknowledge(self) -> None:
         """Send the speaker the status, now."""
         status = self._read()
         self._acknowledged = (status.received_seconds, status.settled_seconds)
-        self._acknowledge(msgspec.structs.replace(status, timestamp=self._timestamp()))
+        self._output.acknowledge(msgspec.structs.replace(status, timestamp=self._timestamp()))
 
     def _timestamp(self) -> int:
         return int(self._wall() * 1000)

@@ -10,7 +10,7 @@ further request is needed: the response, there already or still to come, is the 
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Never
 
@@ -32,8 +32,9 @@ from orch.speech.backlog import (
     Transcribe,
     Wait,
 )
-from orch.speech.caption_publisher import CaptionPublisher, Publisher, Teller
+from orch.speech.caption_publisher import CaptionPublisher
 from orch.speech.captions import Origin, Segment
+from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import QueuedRequest, Requester, RequestQueue
 from orch.speech.results import Transcription
 from orch.speech.sound_queue import Gap, SoundEnded, SoundQueue
@@ -78,10 +79,7 @@ class SpeechStream:
         settings: SpeechSettings,
         transcriber: Transcriber,
         translator: Translator,
-        targets: Callable[[], Collection[str]],
-        publish: Publisher,
-        tell: Teller,
-        acknowledge: Callable[[AudioStatus], object],
+        output: CaptionOutput,
         wall: Callable[[], float],
         counters: SpeechCounters,
         queue: RequestQueue,
@@ -101,16 +99,14 @@ class SpeechStream:
         )
         self._captions = CaptionPublisher(
             origin=origin,
-            publish=publish,
-            tell=tell,
+            output=output,
             wall=wall,
             counters=counters,
             buffer_seconds=settings.buffer_seconds,
         )
         self._translations = Translations(
             translator=translator,
-            targets=targets,
-            publish=publish,
+            output=output,
             wall=wall,
             buffer_seconds=settings.buffer_seconds,
             changed=self._wake,
@@ -125,7 +121,7 @@ class SpeechStream:
         self._arrived = trio.Event()
         self._woken = trio.Event()
         self._room = trio.Event()
-        self._status = StatusPublisher(self._status_now, tell=tell, acknowledge=acknowledge, wall=wall)
+        self._status = StatusPublisher(self._status_now, output=output, wall=wall)
         self._has_ended = False
         self._is_over = False
 

@@ -1,16 +1,17 @@
 """Translates the finals of one stream, each into every language that someone reads."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable
 from typing import Final
 
 import trio
 
 from orch.problems import ProblemError
-from orch.protocol.messages import Transcript, Translation
+from orch.protocol.messages import Transcript
 from orch.speech.backends import TRANSLATION, is_transient, is_unanswered
 from orch.speech.backlog import Backoff
 from orch.speech.captions import translation, translation_gap
 from orch.speech.languages import AUTO, is_near, is_same
+from orch.speech.output import CaptionOutput
 from orch.speech.translator import Translator
 
 AT_ONCE: Final = 8  # requests of one stream; a final in eight languages goes out whole
@@ -33,15 +34,13 @@ class Translations:
         self,
         *,
         translator: Translator,
-        targets: Callable[[], Collection[str]],
-        publish: Callable[[Translation], Awaitable[object]],
+        output: CaptionOutput,
         wall: Callable[[], float],
         buffer_seconds: float,
         changed: Callable[[], None],
     ) -> None:
         self._translator = translator
-        self._targets = targets
-        self._publish = publish
+        self._output = output
         self._wall = wall
         self._buffer = buffer_seconds
         self._changed = changed
@@ -61,7 +60,7 @@ class Translations:
 
     def start(self, nursery: trio.Nursery, final: Transcript) -> None:
         """Translate a final into every language that is read now, but its own."""
-        for target in sorted(set(self._targets())):
+        for target in sorted(set(self._output.languages())):
             if self._is_wanted(final.language, target):
                 if self.under_way < MOST:
                     self.under_way += 1
@@ -81,7 +80,9 @@ class Translations:
             f"{TRANSLATION} is too far behind: {MOST} translations are queued.",
             service=TRANSLATION,
         )
-        await self._publish(translation_gap(final, target, error, is_final=True, timestamp=self._timestamp()))
+        await self._output.publish(
+            translation_gap(final, target, error, is_final=True, timestamp=self._timestamp())
+        )
 
     async def _translate(self, final: Transcript, target: str) -> None:
         try:
@@ -106,7 +107,7 @@ class Translations:
             wakes = max(own.until, self._backoff.until)
             is_final = not is_transient(error) or wakes > deadline
             if is_final or not is_marked:
-                await self._publish(
+                await self._output.publish(
                     translation_gap(final, target, error, is_final=is_final, timestamp=self._timestamp())
                 )
                 is_marked = True
@@ -132,7 +133,7 @@ class Translations:
             self._changed()
             return error
         self._backoff.succeeded()
-        await self._publish(translation(final, target, translated, timestamp=self._timestamp()))
+        await self._output.publish(translation(final, target, translated, timestamp=self._timestamp()))
         return None
 
     def _timestamp(self) -> int:

@@ -19,7 +19,7 @@ from quart import Request
 from orch.audio.recordings import Recording, open_recording
 from orch.problems import ProblemError
 from orch.settings.structs import Speech
-from orch.websocket.speech.stream import RecordingFacts
+from orch.websocket.speech.sources import RecordingFacts
 
 RECORDING_LIMIT: Final = 25 * 2**20
 """Bytes of a recording."""

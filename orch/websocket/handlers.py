@@ -47,7 +47,7 @@ from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.speech.recordings import Recordings
-from orch.websocket.speech.speech_streams import SpeechStreams
+from orch.websocket.speech.speakers import Speakers
 from orch.websocket.topic_publisher import TopicPublisher
 
 #: Seconds that handling a message may take, requests to back ends aside (the gateway has its own time-out).
@@ -91,13 +91,13 @@ class Handlers:
         sessions: Sessions,
         membership: Membership,
         publisher: TopicPublisher,
-        speech_streams: SpeechStreams,
+        speakers: Speakers,
         recordings: Recordings,
         gateway: Gateway,
     ) -> None:
         self._sessions = sessions
         self._membership = membership
-        self._speech_streams = speech_streams
+        self._speakers = speakers
         self._back_end_requests = BackEndRequests(gateway, refuse=self._refuse, now_ms=sessions.now_ms)
         self.problems: dict[str, int] = {}
         starts: dict[type, Start] = {
@@ -109,14 +109,14 @@ class Handlers:
             ServiceMessage: self._back_end_requests.start,
             Subscribe: publisher.subscribe,
             Unsubscribe: publisher.unsubscribe,
-            AudioStart: _waiting(speech_streams.start),
-            AudioEnd: speech_streams.end,
+            AudioStart: _waiting(speakers.start),
+            AudioEnd: speakers.end,
             CancelRecording: _waiting(recordings.asked),
         }
         self._table: dict[type, Handler] = {
             Ping: Handler(self._ping),
             Echo: Handler(self._echo),
-            bytes: Handler(speech_streams.feed, is_audio=True),  # the stream was opened by who may speak
+            bytes: Handler(speakers.feed, is_audio=True),  # the stream was opened by who may speak
             **{
                 kind: Handler(
                     start,
@@ -232,7 +232,7 @@ class Handlers:
         connection.answer(Frame(msgspec.json.encode(fields), is_lasting=True))
 
     async def _leave(self, connection: Connection, message: LeaveSession) -> None:
-        self._speech_streams.hang_up(connection, message.session_id)
+        self._speakers.leave(connection, message.session_id)
         await self._membership.leave(connection, message)
 
     async def _broadcast(self, connection: Connection, message: Broadcast) -> None:

@@ -50,8 +50,10 @@ from orch.websocket.sessions.session_access import SessionAccess
 from orch.websocket.sessions.sessions import Numbered, Sessions, StoredMessages
 from orch.websocket.sessions.storage_quota import StorageQuota
 from orch.websocket.speech.recordings import RecordingListed, RecordingOpened, Recordings
+from orch.websocket.speech.sources import RecordingFacts
+from orch.websocket.speech.speakers import Speakers
 from orch.websocket.speech.speech_streams import SpeechStreams
-from orch.websocket.speech.stream import RecordingFacts, Speech
+from orch.websocket.speech.stream import Speech
 from orch.websocket.statistics import (
     SESSIONS_LISTED,
     Bounded,
@@ -149,7 +151,8 @@ class HubService:
         self.sums: Callable[[], Iterable[Bounded]] = tuple
         self._membership = Membership(self._sessions, self.access, self.creation_limits)
         self._publisher = TopicPublisher(topics=topics, wall=wall)
-        self._speech_streams = SpeechStreams(sessions=self._sessions, speech=speech, survey=survey)
+        self._speech_streams = SpeechStreams(sessions=self._sessions, speech=speech)
+        self._speakers = Speakers(sessions=self._sessions, streams=self._speech_streams, survey=survey)
         self._recordings = Recordings(
             sessions=self._sessions, speech_streams=self._speech_streams, survey=survey
         )
@@ -171,7 +174,7 @@ class HubService:
             sessions=self._sessions,
             membership=self._membership,
             publisher=self._publisher,
-            speech_streams=self._speech_streams,
+            speakers=self._speakers,
             recordings=self._recordings,
             gateway=gateway,
         )
@@ -517,7 +520,7 @@ class HubService:
             self._events.record(
                 "warn", "connections", f"{connection.address} read too slowly and was disconnected."
             )
-        self._speech_streams.lose(connection)
+        self._speakers.disconnect(connection)
         self._membership.detach(connection)
         self._publisher.detach(connection)
 

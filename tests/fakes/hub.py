@@ -1,6 +1,6 @@
 """The hub with a real store, on a virtual clock, and stand-ins for its neighbours."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,9 @@ import trio.testing
 from orch.cluster.survey import Survey
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, ServerMessage, Transcript
+from orch.protocol.messages import AudioStatus, Transcript
+from orch.speech.captions import Origin
+from orch.speech.output import CaptionOutput
 from orch.stores.opening import Stores
 from orch.stores.redis.store import RedisStore
 from orch.stores.sqlite.store import SqliteStore
@@ -20,7 +22,6 @@ from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
-from orch.websocket.sessions.sessions import Numbered
 from orch.websocket.speech.stream import Speech
 from tests.fakes.asgi import FakeSocket, connected
 from tests.fakes.settings import FakeSettings
@@ -94,8 +95,13 @@ class FakeGateway:
 class FakeStream:
     """Publishes one transcript, with the number of bytes it was fed, once it has ended."""
 
-    def __init__(self, **options: Any) -> None:
-        self.options = options
+    def __init__(self, origin: Origin, sample_rate: int, output: CaptionOutput, address: str) -> None:
+        self.origin = origin
+        self.sample_rate = sample_rate
+        self.output = output
+        self.address = address
+        #: How many seconds ago the first sample was recorded.
+        self.age = wall() - origin.started / 1000
         self.fed = b""
         self.ended = trio.Event()
         self.fails_with: Exception | None = None
@@ -103,7 +109,7 @@ class FakeStream:
         self.lost_seconds = 0.0
         self.speech_seconds = 0.0
         self.skipped: list[float] = []
-        self.names = [options["speaker"]]
+        self.names = [origin.speaker]
         #: Seconds before the end at which the utterance that is being spoken began.
         self.spoken_for = 0.0
         self._released: float | None = None
@@ -135,11 +141,11 @@ class FakeStream:
 
     def acknowledge(self) -> None:
         """Send the speaker how much has arrived."""
-        self.options["acknowledge"](
+        self.output.acknowledge(
             AudioStatus(
                 timestamp=0,
-                session_id=self.options["session_id"],
-                stream_id=self.options["stream_id"],
+                session_id=self.origin.session_id,
+                stream_id=self.origin.stream_id,
                 waiting_seconds=0.0,
                 revisions_dropped=0,
                 speaking=False,
@@ -152,7 +158,7 @@ class FakeStream:
     @property
     def seconds(self) -> float:
         """What was heard."""
-        return len(self.fed) / 2 / float(self.options["sample_rate"])
+        return len(self.fed) / 2 / self.sample_rate
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Wait for the end, then publish."""
@@ -160,14 +166,14 @@ class FakeStream:
         await self.ended.wait()
         if self.fails_with is not None:
             raise self.fails_with
-        await self.options["publish"](self.transcript(str(len(self.fed))))
+        await self.output.publish(self.transcript(str(len(self.fed))))
 
     def transcript(self, text: str) -> Transcript:
         """Return a final caption."""
         return Transcript(
             timestamp=0,
-            session_id=self.options["session_id"],
-            segment_id=f"{self.options['stream_id']}-1",
+            session_id=self.origin.session_id,
+            segment_id=f"{self.origin.stream_id}-1",
             revision=1,
             final=True,
             text=text,
@@ -177,7 +183,7 @@ class FakeStream:
             end=1,
             stream_started=0,
             speaker=self.names[-1],
-            participant_id=self.options["participant_id"],
+            participant_id=self.origin.participant_id,
         )
 
     def feed(self, pcm: bytes) -> None:
@@ -203,41 +209,12 @@ class FakeSpeech:
     def __init__(self) -> None:
         self.streams: list[FakeStream] = []
 
-    def stream(
-        self,
-        *,
-        session_id: str,
-        stream_id: str,
-        sample_rate: int,
-        source_language: str,
-        targets: Callable[[], Collection[str]],
-        speaker: str | None,
-        participant_id: str | None,
-        publish: Callable[[Numbered], Any],
-        tell: Callable[[ServerMessage], None],
-        acknowledge: Callable[[AudioStatus], object],
-        age: float,
-        address: str,
-    ) -> FakeStream:
-        """Begin a stream."""
+    def stream(self, origin: Origin, *, sample_rate: int, output: CaptionOutput, address: str) -> FakeStream:
+        """Create a stream."""
         if sample_rate < 8000:
             raise ProblemError("unsupported_sample_rate", f"{sample_rate} Hz cannot be used.")
-        stream = FakeStream(
-            session_id=session_id,
-            stream_id=stream_id,
-            sample_rate=sample_rate,
-            source_language=source_language,
-            targets=targets,
-            speaker=speaker,
-            participant_id=participant_id,
-            publish=publish,
-            tell=tell,
-            acknowledge=acknowledge,
-            age=age,
-            address=address,
-        )
-        self.streams.append(stream)
-        return stream
+        self.streams.append(FakeStream(origin, sample_rate, output, address))
+        return self.streams[-1]
 
 
 @dataclass

@@ -16,6 +16,7 @@ from orch.protocol.messages import AudioStatus, Transcript, Translation
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.speech.backends import AUDIO, TRANSLATION, Headers
+from orch.speech.captions import Origin
 from orch.speech.service import SpeechService, SpeechStream
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
@@ -183,7 +184,13 @@ class Session:
         self.told.append(Told(trio.current_time(), message, is_kept=True))
         return len(self.told)
 
-    def tell(self, message: Transcript | AudioStatus) -> None:
+    def languages(self) -> tuple[str, ...]:
+        return self.targets
+
+    def acknowledge(self, status: AudioStatus) -> None:
+        pass
+
+    def send(self, message: Transcript | AudioStatus) -> None:
         self.told.append(Told(trio.current_time(), message, is_kept=False))
 
     def kept(self) -> list[Transcript]:
@@ -238,15 +245,16 @@ class Room:
         self, *, sample_rate: int = 16_000, source_language: str = "auto", name: str = "s1"
     ) -> SpeechStream:
         return self.speech.stream(
-            session_id="session",
-            stream_id=name,
+            Origin(
+                session_id="session",
+                stream_id=name,
+                started=int(self.wall() * 1000),
+                source_language=source_language,
+                speaker="Ann",
+                participant_id="p1",
+            ),
             sample_rate=sample_rate,
-            source_language=source_language,
-            targets=lambda: self.session.targets,
-            speaker="Ann",
-            participant_id="p1",
-            publish=self.session.publish,
-            tell=self.session.tell,
+            output=self.session,
         )
 
 

@@ -5,6 +5,7 @@ import trio
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.backends import AUDIO, TRANSLATION, Headers
+from orch.speech.captions import Origin
 from orch.speech.service import LanguagesOffered, SpeechService, SpeechStatistics
 from orch.speech.statistics import SpeechCounters
 from orch.speech.transcriber import Transcriber
@@ -42,17 +43,10 @@ class Offer:
         return FakeAnswer(200, msgspec.json.encode(MODELS if service == AUDIO else PAIRS))
 
     def open(self, language: str, rate: int = 16_000) -> None:
-        session = Session()
         self.speech.stream(
-            session_id="s",
-            stream_id="x",
+            Origin(session_id="s", stream_id="x", started=0, source_language=language),
             sample_rate=rate,
-            source_language=language,
-            targets=lambda: (),
-            speaker=None,
-            participant_id=None,
-            publish=session.publish,
-            tell=session.tell,
+            output=Session(),
         )
 
 

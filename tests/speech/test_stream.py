@@ -12,6 +12,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, Transcript
 from orch.settings import Orchestration
 from orch.settings import Speech as SpeechSettings
+from orch.speech.captions import Origin
 from tests.fakes.running import run
 from tests.fakes.sounds import Samples, noise, pcm, silence, voice
 from tests.fakes.speech_back_ends import BackEnds, FakeAnswer, Room, Session, play, speak, words_of
@@ -625,15 +626,16 @@ async def test_an_honest_speaker_beside_ten_that_never_stop() -> None:
     async with trio.open_nursery() as nursery:
         for number in range(10):
             flood = room.speech.stream(
-                session_id="session",
-                stream_id=f"f{number}",
+                Origin(
+                    session_id="session",
+                    stream_id=f"f{number}",
+                    started=0,
+                    source_language="en",
+                    speaker="Eve",
+                    participant_id=f"e{number}",
+                ),
                 sample_rate=16_000,
-                source_language="en",
-                targets=tuple,
-                speaker="Eve",
-                participant_id=f"e{number}",
-                publish=room.session.publish,
-                tell=room.session.tell,
+                output=room.session,
                 address="192.0.2.66",
             )
             await nursery.start(flood.run)

@@ -373,5 +373,5 @@ async def test_speech_goes_on_on_another_worker_before_the_word_that_was_cut(tmp
                 )
                 assert not again["continued"]
                 assert (again["position"], again["received_seconds"]) == (1.75, 0.0)
-                assert b.speech.streams[0].options["age"] == pytest.approx(2.75, abs=0.01)
+                assert b.speech.streams[0].age == pytest.approx(2.75, abs=0.01)
                 assert a.speech.streams[0].ended.is_set()

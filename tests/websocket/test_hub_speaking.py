@@ -9,7 +9,7 @@ import trio.testing
 from orch.access.actors import Actor
 from orch.problems import ProblemError
 from orch.websocket.service import SPEECH_PATIENCE
-from orch.websocket.speech.speech_streams import PUBLISH_WITHIN
+from orch.websocket.speech.caption_output import PUBLISH_WITHIN
 from tests.fakes.hub import running_hub
 
 START = {"type": "audio_start", "session_id": "s", "sample_rate": 16_000, "target_languages": ["es"]}
@@ -27,9 +27,9 @@ async def test_speech_becomes_captions_for_everyone(tmp_path: Path) -> None:
         started = await ann.ask({**START, "source_language": "en", "id": 1}, "audio_started")
         assert started["id"] == 1
         stream = hub.speech.streams[0]
-        assert stream.options["stream_id"] == started["stream_id"]
-        assert (stream.options["speaker"], stream.options["source_language"]) == ("Ann", "en")
-        assert set(stream.options["targets"]()) == {"es", "de", "fr"}
+        assert stream.origin.stream_id == started["stream_id"]
+        assert (stream.origin.speaker, stream.origin.source_language) == ("Ann", "en")
+        assert set(stream.output.languages()) == {"es", "de", "fr"}
         ann.say(b"\x00\x01" * 800)
         ann.say(b"\x00\x01" * 800)
         ann.say({"type": "audio_end", "id": 2})
@@ -46,7 +46,7 @@ async def test_languages_read_now_are_translated_into(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
         await ann.ask({"type": "create_session", "session_id": "s", "languages": ["en"]})
         await ann.ask(START, "audio_started")
-        targets = hub.speech.streams[0].options["targets"]
+        targets = hub.speech.streams[0].output.languages
         assert set(targets()) == {"es", "en"}
         await bob.ask({"type": "join_session", "session_id": "s", "languages": ["de"]})
         assert set(targets()) == {"es", "en", "de"}
@@ -177,7 +177,7 @@ async def test_a_stream_that_fails_is_said_to_have_failed_and_costs_no_other(tmp
         told = await ann.until("error")
         assert (told["code"], told["id"]) == ("speech_lost", 5)
         assert told["session_id"] == "s"
-        assert told["stream_id"] == hub.speech.streams[0].options["stream_id"]
+        assert told["stream_id"] == hub.speech.streams[0].origin.stream_id
         await ann.until("audio_ended")
         await ann.ask(START, "audio_started")
         bob.say({"type": "audio_end"})

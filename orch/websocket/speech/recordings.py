@@ -19,8 +19,9 @@ from orch.websocket.connections.connection import Connection
 from orch.websocket.participants.names import clean
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
+from orch.websocket.speech.sources import RecordingFacts, RecordingSource
 from orch.websocket.speech.speech_streams import SpeechStreams
-from orch.websocket.speech.stream import RecordingFacts, Stream
+from orch.websocket.speech.stream import Stream
 
 #: What a recording is fed at: 16-bit mono samples a second.
 RECORDING_RATE: Final = 16_000
@@ -121,26 +122,24 @@ class Recordings:
         try:
             async with self._sessions.open(session_id) as session:
                 named = self._name(session, name)
-                stream = self._speech_streams.open_stream(
+                source = RecordingSource(
                     session,
+                    msgspec.structs.replace(facts or RecordingFacts(), name=named, key=new_session_key()),
                     sample_rate=RECORDING_RATE,
                     source_language=source_language,
-                    target_languages=target_languages,
-                    speaker=named,
+                    target_languages=frozenset(target_languages),
                 )
-                stream.recording = msgspec.structs.replace(
-                    facts or RecordingFacts(), name=named, key=new_session_key()
-                )
+                stream = self._speech_streams.open(source)
                 await self._speech_streams.launch(stream, partial(self._read, stream, chunks, place))
         except BaseException:
             place.close()
             raise
         if held is not None:
-            if self._speech_streams.stream(stream.stream_id) is not None:
+            if self._speech_streams.find(stream.stream_id) is not None:
                 place.callback(held)
             else:
                 held()
-        return RecordingOpened(session_id, stream.stream_id, stream.recording.key)
+        return RecordingOpened(session_id, stream.stream_id, source.facts.key)
 
     async def of(self, session_id: str) -> tuple[RecordingListed, ...]:
         """Return what is being read in a session on any worker that answers in time, the oldest first."""
@@ -200,10 +199,10 @@ class Recordings:
         return msgspec.json.encode(self._cancel(msgspec.json.decode(payload, type=_Cancel)))
 
     def _cancel(self, wanted: _Cancel) -> _Outcome:
-        stream = self._speech_streams.stream(wanted.stream_id)
+        stream = self._speech_streams.find(wanted.stream_id)
         if stream is None or stream.recording is None or stream.session_id != wanted.session_id:
             return _Outcome(is_known=False, is_cancelled=False)
-        own = stream.recording.key.encode()
+        own = stream.recording.facts.key.encode()
         if wanted.key is not None and not hmac.compare_digest(wanted.key.encode(), own):
             return _Outcome(is_known=True, is_cancelled=False)
         stream.is_cancelled = True
@@ -217,12 +216,12 @@ class Recordings:
         return tuple(
             RecordingListed(
                 stream_id=stream.stream_id,
-                name=stream.recording.name,
-                seconds=stream.recording.seconds,
+                name=stream.recording.facts.name,
+                seconds=stream.recording.facts.seconds,
                 read_seconds=round(stream.speech.received_seconds, 3),
                 started=round(stream.started * 1000),
             )
-            for stream in self._speech_streams.streams_of(session_id)
+            for stream in self._speech_streams.of_session(session_id)
             if stream.recording is not None
         )
 
@@ -265,11 +264,11 @@ class Recordings:
                 async for chunk in chunks:
                     await stream.speech.feed_paced(chunk)
         except ProblemError as error:
-            self._speech_streams.complain(stream, error.code, error.detail)
+            self._speech_streams.report_error(stream, error.code, error.detail)
         except trio.BrokenResourceError:
             return  # the stream has ended, and said why
         except Exception:  # noqa: BLE001 - what a broken file does to its decoder is not known in advance
             _log.exception("recording failed", session_id=stream.session.session_id)
-            self._speech_streams.complain(
+            self._speech_streams.report_error(
                 stream, "internal_error", "The recording could not be decoded to its end."
             )

@@ -1,39 +1,16 @@
 """A speech stream as the hub knows it, and what turns it into captions."""
 
-from collections.abc import Callable, Collection, Coroutine
-from typing import Any, Final, Protocol
+from collections.abc import Collection
+from typing import Protocol
 
 import trio
-from msgspec import Struct
 
-from orch.access.rate_limits import address_of
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, MessageId, ServerMessage
-from orch.websocket.connections.connection import Connection
-from orch.websocket.participants.member import Member
-from orch.websocket.sessions.session import Session
-from orch.websocket.sessions.sessions import Numbered
-
-#: A stream is fed so many times faster than speech, once it has been fed this many seconds ahead of time:
-#: what a client stored over a lost connection is welcome at once, a flood is not.
-CATCHING_UP: Final = 8.0
-AHEAD: Final = 90.0
-
-
-class RecordingFacts(Struct, frozen=True, kw_only=True):
-    """What is known of a recording: its length in seconds, if it says one; which sound track is read.
-
-    ``track`` is counted from 1, of ``tracks``. ``name``: the speaker of its lines. ``key``: cancels it.
-    """
-
-    track: int = 1
-    tracks: int = 1
-    seconds: float | None = None
-    name: str | None = None
-    key: str = ""
-
-    def __repr__(self) -> str:
-        return f"RecordingFacts({self.name!r}, track {self.track} of {self.tracks})"
+from orch.protocol.messages import MessageId
+from orch.speech.captions import Origin
+from orch.speech.output import CaptionOutput
+from orch.websocket.speech.pacing import CatchUpLimit
+from orch.websocket.speech.sources import RecordingSource, SpeechSource
 
 
 class SpeechStream(Protocol):
@@ -85,94 +62,83 @@ class SpeechStream(Protocol):
 
 
 class Speech(Protocol):
-    """Where streams come from."""
+    """Creates streams: see ``orch.speech.service``."""
 
     def stream(
-        self,
-        *,
-        session_id: str,
-        stream_id: str,
-        sample_rate: int,
-        source_language: str,
-        targets: Callable[[], Collection[str]],
-        speaker: str | None,
-        participant_id: str | None,
-        publish: Callable[[Numbered], Coroutine[Any, Any, int]],
-        tell: Callable[[ServerMessage], None],
-        acknowledge: Callable[[AudioStatus], object],
-        age: float,
-        address: str,
+        self, origin: Origin, *, sample_rate: int, output: CaptionOutput, address: str
     ) -> SpeechStream:
-        """Begin a stream. Raises ``unsupported_sample_rate``, ``unsupported_language``."""
+        """Return a stream. Raises ``unsupported_sample_rate``, ``unsupported_language``."""
 
 
 class Stream:
-    """A stream that is open, waits for its speaker to return, or is being transcribed to its end."""
+    """A stream that is open, waits for its speaker to return, or is being transcribed to its end.
 
-    def __init__(
-        self,
-        stream_id: str,
-        session: Session,
-        *,
-        sample_rate: int,
-        source_language: str,
-        target_languages: Collection[str],
-        connection: Connection | None,
-        member: Member | None,
-        is_stored: bool,
-        started: float,
-    ) -> None:
+    ``source``: its speaker; another object once the speaker has returned over another connection.
+    """
+
+    def __init__(self, stream_id: str, source: SpeechSource, *, started: float) -> None:
         self.stream_id = stream_id
-        self.session = session
-        self.sample_rate = sample_rate
-        self.source_language = source_language
-        self.asked = frozenset(target_languages)
-        self.connection = connection
-        self.member = member
-        self.participant_id = member.participant_id if member else None
-        self.address = None if connection is None else address_of(connection.host)
-        self.is_stored = is_stored
+        self.session = source.session
+        self.source = source
+        self.is_stored = source.is_stored
         self.started = started
         self.fed_at = self.spoken_at = trio.current_time()
-        self.full_at = self.fed_at - AHEAD / CATCHING_UP
         self.scope = trio.CancelScope()
         self.feeding = trio.CancelScope()
         self.away: trio.CancelScope | None = None
         self.ended_by: MessageId | None = None
         self.is_open = True
-        self.recording: RecordingFacts | None = None
         self.is_cancelled = False
         self.speech: SpeechStream
+        self._limit = CatchUpLimit(self.fed_at)
 
     @property
     def session_id(self) -> str:
-        """Where it is spoken."""
+        """The session it is spoken in."""
         return self.session.session_id
 
     @property
+    def participant_id(self) -> str | None:
+        """Who speaks; None: nobody who is in the session."""
+        return self.source.participant_id
+
+    @property
+    def address(self) -> str | None:
+        """The address that the limits count it for."""
+        return self.source.address
+
+    @property
+    def recording(self) -> RecordingSource | None:
+        """The recording that is read, if it is one."""
+        return self.source if isinstance(self.source, RecordingSource) else None
+
+    @property
     def silent_since(self) -> float | None:
-        """Since when nobody has spoken in it; None where it is fed no more, or a recording."""
+        """Since when nobody has spoken in it; None if it is not fed any more, or cannot be idle."""
         return self.spoken_at if self.is_open and self.address is not None else None
 
     @property
     def is_unused(self) -> bool:
-        """Whether it was never sent audio."""
+        """Whether it has received no audio."""
         return not self.speech.received_seconds
 
     @property
     def until(self) -> float:
-        """When its last sample was recorded, on the steady wall."""
+        """When its last sample was recorded, on the slewed clock."""
         return self.started + self.speech.received_seconds
 
     def languages(self) -> Collection[str]:
-        """Return what is translated into now."""
-        return self.asked | self.session.languages()
+        """Return the languages to translate into now."""
+        return self.source.target_languages | self.session.languages()
 
-    def feed(self, pcm: bytes) -> None:
-        """Feed a part of a frame. Raises ``audio_not_started``, ``odd_byte_count``."""
+    def feed(self, pcm: bytes) -> float | None:
+        """Feed a part of a frame; return when more may be fed, None: at once.
+
+        Raises ``audio_not_started``, ``odd_byte_count``.
+        """
         self.speech.feed(pcm)
-        self.fed_at = trio.current_time()
+        now = self.fed_at = trio.current_time()
         if self.speech.is_speaking:
-            self.spoken_at = self.fed_at
-        self.full_at = max(self.full_at, self.fed_at - AHEAD / CATCHING_UP)
-        self.full_at += len(pcm) / 2 / self.sample_rate / CATCHING_UP
+            self.spoken_at = now
+        ready_at = self._limit.add(len(pcm) / 2 / self.source.sample_rate, now)
+        return ready_at if ready_at > now else None

@@ -1,0 +1,22 @@
+"""Where a stream's captions go: a protocol that the caller of a stream implements. Pure."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from orch.protocol.messages import AudioStatus, Transcript, Translation
+
+
+class CaptionOutput(Protocol):
+    """Receives what a stream publishes, and knows what its readers read."""
+
+    def languages(self) -> Collection[str]:
+        """Return the languages to translate into now; called for every final."""
+
+    async def publish(self, message: Transcript | Translation) -> object:
+        """Store a message of the session and send it to everyone in it."""
+
+    def send(self, message: Transcript | AudioStatus) -> object:
+        """Send a message to everyone in the session, without storing it."""
+
+    def acknowledge(self, status: AudioStatus) -> object:
+        """Send the speaker alone how much of the speech has arrived."""

@@ -1,0 +1,51 @@
+"""Publishes the captions of a stream in its session."""
+
+from collections.abc import Collection
+from typing import Final
+
+import trio
+
+from orch.problems import ProblemError
+from orch.protocol.messages import AudioStatus, Transcript, Translation
+from orch.websocket.sessions.sessions import Sessions
+from orch.websocket.speech.stream import Stream
+
+#: Seconds for which a caption is published again while the store cannot be written, and between two attempts.
+PUBLISH_WITHIN: Final = 60.0
+PUBLISH_AGAIN: Final = 1.0
+
+
+class SessionOutput:
+    """The :class:`~orch.speech.output.CaptionOutput` of a stream: its session. It has no state of its own."""
+
+    def __init__(self, stream: Stream, sessions: Sessions) -> None:
+        self._stream = stream
+        self._sessions = sessions
+
+    def languages(self) -> Collection[str]:
+        """Return what the speaker asked for and what the participants read now."""
+        return self._stream.languages()
+
+    async def publish(self, message: Transcript | Translation) -> int:
+        """Publish a caption; it takes its speaker's share of the history.
+
+        What was recognised is not given up because the store is unavailable for a while.
+        """
+        give_up_at = trio.current_time() + PUBLISH_WITHIN
+        while True:
+            try:
+                return await self._sessions.publish(
+                    self._stream.session_id, message, speaker=self._stream.participant_id or ""
+                )
+            except ProblemError as error:
+                if error.code != "store_unavailable" or trio.current_time() >= give_up_at:
+                    raise
+            await trio.sleep(PUBLISH_AGAIN)
+
+    def send(self, message: Transcript | AudioStatus) -> None:
+        """Send a revision or a status to everyone in the session; it is not stored."""
+        self._sessions.tell(self._stream.session_id, message)
+
+    def acknowledge(self, status: AudioStatus) -> None:
+        """Send the speaker how much has arrived."""
+        self._stream.source.acknowledge(status)
