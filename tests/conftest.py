@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.fakes.children import lasting
 from tests.fakes.chromium import launch
-from tests.fakes.running import REAL_LIMIT, VIRTUAL_LIMIT, run
+from tests.fakes.running import PLAIN_LIMIT, REAL_LIMIT, VIRTUAL_LIMIT, ended_after, run
 
 # How long an example takes says what else the machine does.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -72,8 +72,9 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Fail what starts a process and is not marked so: `make check` takes what is not marked."""
-    yield
+    """End a test that hangs; fail one that starts a process without the mark `process`."""
+    with ended_after(PLAIN_LIMIT):
+        yield
     if _started and item.get_closest_marker("process") is None:
         pytest.fail(f"Mark this test `process`: it starts {_started[0][:200]}")
 

@@ -7,7 +7,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.running import run
+from tests.fakes.running import ended_after, run
 
 
 async def test_the_clock_is_virtual() -> None:
@@ -75,3 +75,22 @@ def test_what_a_test_that_hangs_raises_at_its_end_says_so() -> None:
         run(hangs)
     (note,) = caught.value.__notes__
     assert "hung" in note
+
+
+def test_a_loop_that_never_ends_is_ended_where_it_is() -> None:
+    """A plain function has no run to cancel."""
+
+    def loop() -> None:
+        while True:
+            pass
+
+    with pytest.raises(TimeoutError, match="hung") as caught, ended_after(0.05):
+        loop()
+    assert "loop" in [frame.name for frame in caught.traceback]
+
+
+def test_a_limit_that_was_kept_ends_nothing_later() -> None:
+    """The alarm goes off with the block."""
+    with ended_after(0.05):
+        pass
+    time.sleep(0.1)

@@ -1,9 +1,12 @@
 """Running a test on Trio: on a virtual clock unless it needs real time, and not for ever."""
 
 import linecache
+import signal
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import trio
@@ -22,6 +25,9 @@ VIRTUAL_LIMIT = 120.0
 
 #: Real seconds after which a test hangs: no machine is that slow, even one that does other things as well.
 REAL_LIMIT = 600.0
+
+#: Real seconds after which any test is ended: of a plain function, or a loop that never awaits.
+PLAIN_LIMIT = 900.0
 
 
 def run(
@@ -75,3 +81,19 @@ def _places(task: trio.lowlevel.Task) -> Iterator[str]:
     for nursery in task.child_nurseries:
         for child in nursery.child_tasks:
             yield from _places(child)
+
+
+@contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError at the line where the block is after so many seconds, be it a loop without waits."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"The test hung: it was ended after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

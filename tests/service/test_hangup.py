@@ -17,6 +17,7 @@ import pytest
 
 from tests.fakes.ports import free_port
 from tests.fakes.service import service
+from tests.fakes.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 60.0
@@ -98,10 +99,7 @@ def test_closing_the_terminal_ends_what_runs_in_it(command: str, tmp_path: Path)
     started = descendants(terminal.pid)
     assert len(started) >= (3 if command == "demo" else 1)
     terminal.close()
-    deadline = time.monotonic() + LIMIT
-    while left := {pid for pid in started if is_running(pid)}:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
+    wait_until(lambda: not any(is_running(pid) for pid in started), f"{started} have ended", limit=LIMIT)
     os.waitpid(terminal.pid, 0)
     with socket.create_server(("127.0.0.1", port)):
         pass

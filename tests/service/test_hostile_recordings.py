@@ -94,7 +94,7 @@ def pinging(url: str) -> Iterator[list[float]]:
             while not done.wait(0.02):
                 began = time.perf_counter()
                 socket.send(json.dumps({"type": "ping"}))
-                while json.loads(socket.recv())["type"] != "pong":
+                while json.loads(socket.recv(timeout=180))["type"] != "pong":
                     pass
                 waits.append(time.perf_counter() - began)
 

@@ -18,6 +18,7 @@ from tests.fakes.client import Client, connected
 from tests.fakes.ports import free_ports
 from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
+from tests.fakes.waiting import wait_until
 
 SETTINGS = """\
 orchestration:
@@ -54,10 +55,14 @@ class TwoWorkers:
 
     def connections(self, place: int, query: str = "") -> Any:
         """Ask one worker for the connections of both, until both have answered in time."""
-        while True:
-            pool = self.get(place, f"/api/connections{query}")
-            if [each["answered"] for each in pool["workers"]] == [True, True]:
-                return pool
+        found: list[Any] = []
+
+        def both_have_answered() -> bool:
+            found.append(self.get(place, f"/api/connections{query}"))
+            return [each["answered"] for each in found[-1]["workers"]] == [True, True]
+
+        wait_until(both_have_answered, "both workers have answered")
+        return found[-1]
 
     def patch(self, place: int, **values: Any) -> Any:
         """Change settings on one worker; dots are written as ``__``."""
@@ -66,6 +71,10 @@ class TwoWorkers:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def restarted(self, place: int) -> list[str]:
+        """Return the branches of one worker that were restarted."""
+        return [branch["name"] for branch in self.get(place, "/api/tree")["branches"] if branch["restarts"]]
+
     def timeout(self, place: int) -> float:
         """Return a value that is in force on one worker."""
         found: float = self.get(place, "/api/config")["values"][TIMEOUT]
@@ -73,13 +82,20 @@ class TwoWorkers:
 
     def wait_for_timeout(self, value: float) -> None:
         """Wait until a value is in force on both: at once, or once the one that was not asked has read it."""
-        while (self.timeout(0), self.timeout(1)) != (value, value):
-            pass
+        wait_until(
+            lambda: (self.timeout(0), self.timeout(1)) == (value, value), f"{value} is in force on both"
+        )
+
+    def wait_until_each_knows_the_other(self) -> None:
+        """Wait until the first worker lists both."""
+        wait_until(lambda: len(self.get(0, "/api/workers")["workers"]) == 2, "both workers are listed")
 
     def wait_until_replaced(self, place: int, before: int) -> None:
         """Wait until another process than that one serves in a place."""
-        while self.service.wait_for_line("worker started", worker=place)["pid"] == before:
-            pass
+        wait_until(
+            lambda: self.service.wait_for_line("worker started", worker=place)["pid"] != before,
+            f"worker {place} is another process than {before}",
+        )
         self.service.wait_for_line("ready", worker=place)
 
 
@@ -196,8 +212,7 @@ def test_a_worker_that_does_not_answer_is_named(tmp_path: Path) -> None:
     """In the list, after an announcement, after a change; and it takes the change over once it can."""
     with two_workers(tmp_path) as both:
         pids = both.pids()
-        while len(both.get(0, "/api/workers")["workers"]) < 2:
-            pass
+        both.wait_until_each_knows_the_other()
         with stopped(pids[1]):
             pool = both.get(0, "/api/connections")
             here, silent = pool["workers"]
@@ -211,8 +226,7 @@ def test_a_worker_that_does_not_answer_is_named(tmp_path: Path) -> None:
             changed = both.patch(0, orchestration__gateway__timeout=7)
             assert [each["outcome"] for each in changed["workers"]] == ["no_answer"]
             assert both.timeout(0) == 7
-        while both.timeout(1) != 7:
-            pass
+        wait_until(lambda: both.timeout(1) == 7, "the worker that was silent has the change")
 
 
 def test_a_changed_setting_is_in_force_on_all_workers_and_on_those_started_later(tmp_path: Path) -> None:
@@ -230,8 +244,9 @@ def test_a_changed_setting_is_in_force_on_all_workers_and_on_those_started_later
             config = both.get(1, "/api/config")
             assert (config["runtime"], config["revision"]) == ([TIMEOUT, "orchestration.log_level"], 1)
             both.patch(1, orchestration__log_level=None)
-            while both.get(0, "/api/config")["runtime"] != [TIMEOUT]:
-                pass
+            wait_until(
+                lambda: both.get(0, "/api/config")["runtime"] == [TIMEOUT], "the change is taken back on both"
+            )
             before = both.pids()
             os.kill(before[1], signal.SIGKILL)
             both.wait_until_replaced(1, before[1])
@@ -255,20 +270,14 @@ def test_a_changed_setting_is_in_force_on_all_workers_and_on_those_started_later
 def test_the_tree_of_another_worker_is_shown_and_restarted(tmp_path: Path) -> None:
     """By the worker's name; one that is gone is not there."""
     with two_workers(tmp_path) as both:
-        while len(both.get(0, "/api/workers")["workers"]) < 2:
-            pass
+        both.wait_until_each_knows_the_other()
         here, other = both.get(0, "/api/workers")["workers"]
         assert (here["worker"]["place"], other["worker"]["place"]) == (0, 1)
         name = other["worker"]["name"]
         assert both.get(0, f"/api/tree?worker={name}")["worker"] == 1
         url = f"{both.urls[0]}/api/tree/gateway/restart?worker={name}"
         assert httpx2.post(url, timeout=60).status_code == 202
-        while not any(
-            branch["restarts"]
-            for branch in both.get(1, "/api/tree")["branches"]
-            if branch["name"] == "gateway"
-        ):
-            pass
-        assert not any(branch["restarts"] for branch in both.get(0, "/api/tree")["branches"])
+        wait_until(lambda: both.restarted(1) == ["gateway"], "the other worker has restarted its gateway")
+        assert both.restarted(0) == []
         gone = httpx2.get(both.urls[0] + "/api/tree?worker=nobody", timeout=60)
         assert (gone.status_code, gone.json()["code"]) == (404, "unknown_worker")

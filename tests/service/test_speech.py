@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from orch.audio.segmenter import Segmenter, Utterance
 from orch.audio.wav import wav
 from orch.settings import Vad
 from tests.fakes.client import CLIPS, Client, clip, connected
-from tests.fakes.service import READY_LIMIT, RunningService, service
+from tests.fakes.service import RunningService, service
+from tests.fakes.waiting import wait_until
 
 SECOND = b"\0\0" * 16_000
 
@@ -35,10 +35,8 @@ async def healthy(client: Client) -> None:
 
 def languages_known(s: RunningService) -> None:
     """Wait until both back ends have said which languages they offer: until then no upload is refused."""
-    give_up_at = time.monotonic() + READY_LIMIT
-    while (said := s.get("/api/languages").json())["errors"]:
-        assert time.monotonic() < give_up_at, said
-        time.sleep(0.2)
+    wait_until(lambda: not s.get("/api/languages").json()["errors"], "the back ends' languages are known")
+    said = s.get("/api/languages").json()
     assert "en" in said["source"]
     assert "es" in said["targets"]
 

@@ -1,14 +1,14 @@
 """A Redis that goes away is said where an operator looks, in words; one that cannot be used, at the start."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes.redis import redis_server
-from tests.fakes.service import READY_LIMIT, RunningService, service
+from tests.fakes.service import RunningService, service
+from tests.fakes.waiting import wait_until
 
 SETTINGS = """\
 services:
@@ -23,14 +23,6 @@ def health(s: RunningService) -> dict[str, Any]:
     """Return what ``/api/health`` says."""
     document: dict[str, Any] = s.get("/api/health").json()
     return document
-
-
-def until(wanted: Callable[[], bool]) -> None:
-    """Wait for what nobody tells of."""
-    give_up_at = time.monotonic() + READY_LIMIT
-    while not wanted():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)
 
 
 def stores_branch(s: RunningService) -> str:
@@ -51,16 +43,18 @@ def test_health_and_the_tree_say_that_redis_is_away(tmp_path: Path) -> None:
         assert "orch_store_cautions 1.0" in s.get("/metrics").text
         before = time.time()
         redis.kill()
-        until(lambda: health(s)["services"]["store"] == "degraded")
+        wait_until(lambda: health(s)["services"]["store"] == "degraded", "the store is degraded")
         said = health(s)["store"]
         assert said["reason"].startswith(f"Redis at {redis.url}: ")
-        until(lambda: "Nothing listens there: start it" in health(s)["store"]["reason"])
+        wait_until(
+            lambda: "Nothing listens there: start it" in health(s)["store"]["reason"], "the reason is said"
+        )
         assert before - 1 < said["since"] < time.time() + 1
         assert "Nothing listens there" in stores_branch(s)
         assert "orch_store_healthy 0.0" in s.get("/metrics").text
         assert s.get("/readyz").status_code == 200
         redis.start()
-        until(lambda: health(s)["services"]["store"] == "healthy")
+        wait_until(lambda: health(s)["services"]["store"] == "healthy", "the store is healthy")
         assert health(s)["store"]["reason"] == ""
         assert "orch_store_healthy 1.0" in s.get("/metrics").text
 

@@ -6,7 +6,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +19,8 @@ from tests.fakes.client import connected
 from tests.fakes.http3 import http3
 from tests.fakes.redis import redis_server
 from tests.fakes.running import run
-from tests.fakes.service import READY_LIMIT, RunningService, service
+from tests.fakes.service import RunningService, service
+from tests.fakes.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SERVERS = ["orch", "hypercorn"]
@@ -54,10 +54,7 @@ def served(port: int) -> bytes:
 
 def wait_until_served(port: int, pair: tuple[Path, Path]) -> None:
     """Wait for the pair in the files, which were written one after the other."""
-    deadline = time.monotonic() + READY_LIMIT
-    while served(port) != in_file(pair[0]):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: served(port) == in_file(pair[0]), "the pair in the files is served")
 
 
 def in_file(path: Path) -> bytes:
@@ -216,10 +213,10 @@ session_management: {{persistence: redis, redis_url: "{redis.url}"}}
             first = in_file(pair[0])
             assert {served(s.port) for _ in range(8)} == {first}
             write_pair(pair)
-            deadline = time.monotonic() + READY_LIMIT
-            while {served(s.port) for _ in range(8)} != {in_file(pair[0])}:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            wait_until(
+                lambda: {served(s.port) for _ in range(8)} == {in_file(pair[0])},
+                "every worker serves the new pair",
+            )
 
 
 def test_http3_is_spoken_with_the_pair_in_use(tmp_path: Path, pair: tuple[Path, Path]) -> None:
