@@ -47,6 +47,7 @@ class Application:
         self._parts = parts
         self._trusts_local = trusts_local
         self._pages = create_pages(parts)
+        parts.metrics.read_from(self._pages.boundary.readings)
         self._is_control_path = self._pages.is_control_path
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:

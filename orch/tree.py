@@ -18,7 +18,6 @@ from functools import partial
 import structlog
 
 from orch.front.servers import FrontServer
-from orch.front.statistics import readings as front_readings
 from orch.parts import Parts
 from orch.supervision.branches import Tree, together
 from orch.wiring import branch_details
@@ -68,7 +67,7 @@ async def running(
         if front is None or tree.stopping.is_set():
             yield tree
         else:
-            parts.metrics.read_from(lambda: front_readings(front.statistics()))
+            parts.metrics.read_from(front.readings)
             before_front()
             async with tree.supervise(
                 "front", front.run, grace=grace(), describe=lambda: branch_details.front(front)

@@ -14,6 +14,7 @@ from orch.front.timer_wheel import TimerWheel
 from orch.front.websocket.partial_messages import PartialMessages
 from orch.front.websocket.small_frames import SmallFrameLimit
 from orch.queued_bytes import QueuedBytes
+from orch.telemetry.boundaries import Boundary
 
 TICK: Final = 0.25
 """Seconds between two looks at the deadlines, and by which one may be noticed late."""
@@ -80,6 +81,7 @@ class ServerContext:
         deflate: bool,
         deflate_from: int,
         refused: Counter[str],
+        request_boundary: Boundary,
         wall: Callable[[], float],
         outgoing: QueuedBytes,
     ) -> None:
@@ -93,6 +95,7 @@ class ServerContext:
         self.deflate = deflate
         self.deflate_from = deflate_from
         self.refused = refused
+        self.request_boundary = request_boundary
         self.outgoing = outgoing
         self.is_stopping = False
         self.now = trio.current_time()

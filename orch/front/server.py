@@ -10,7 +10,7 @@ import socket as stdlib_socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from orch.front.http1.connection import HttpConnection
 from orch.front.http1.error_responses import problem
 from orch.front.link import ClientGoneError, Link, drain
 from orch.front.listeners import NEIGHBOUR_WAIT, Listener, detach_sockets
-from orch.front.statistics import FrontStatistics
+from orch.front.statistics import FrontStatistics, readings
 from orch.front.tls_link import TlsLink
 from orch.front.websocket import small_frames
 from orch.front.websocket.connection import WebSocketConnection, shake_hands
@@ -32,6 +32,8 @@ from orch.front.websocket.small_frames import SmallFrameLimit
 from orch.queued_bytes import QueuedBytes
 from orch.shortages import Shortage, own_shortage
 from orch.sockets import Bound
+from orch.telemetry.boundaries import Boundary
+from orch.telemetry.metric_names import Reading
 
 MESSAGE_LIMIT: Final = 2**20
 """Bytes of one WebSocket message; more is answered with close code 1009."""
@@ -126,6 +128,8 @@ class Server:
         self._accepted = 0
         self._forced = 0
         self._refused: Counter[str] = Counter()
+        self._connection_boundary = Boundary("client connections")
+        self._request_boundary = Boundary("client requests")
         self.bound: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -147,6 +151,7 @@ class Server:
                     deflate=self._deflate,
                     deflate_from=self._deflate_from,
                     refused=self._refused,
+                    request_boundary=self._request_boundary,
                     wall=self._wall,
                     outgoing=self._outgoing,
                 )
@@ -295,6 +300,7 @@ class Server:
                     _log.debug("client gone")
                 except* Exception:  # noqa: BLE001 - the boundary of the application
                     is_failed = True
+                    self._connection_boundary.count()
                     _log.exception("connection failed")
                 await websocket.end(is_failed=is_failed)
             if link.queued_bytes:
@@ -304,6 +310,7 @@ class Server:
         except* OSError as errors:
             _log.debug("connection lost", reason=str(errors.exceptions[0]))
         except* Exception:  # noqa: BLE001 - the boundary of one connection
+            self._connection_boundary.count()
             _log.exception("connection failed")
         finally:
             if websocket is not None:
@@ -377,6 +384,10 @@ class Server:
             closed_by_force=self._forced,
             refused=dict(self._refused),
         )
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        return readings(self.statistics(), (self._connection_boundary, self._request_boundary))
 
 
 def _forget(websocket: WebSocketConnection, context: ServerContext, client: tuple[str, int] | None) -> None:

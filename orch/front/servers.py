@@ -1,10 +1,12 @@
 """The two servers that can be chosen (``--server``), and the interface that both have."""
 
+from collections.abc import Iterator
 from typing import Any, Final, Literal, Protocol
 
 import trio
 
 from orch.front.statistics import FrontStatistics
+from orch.telemetry.metric_names import Reading
 
 ServerName = Literal["orch", "hypercorn"]
 DEFAULT: Final[ServerName] = "orch"
@@ -20,6 +22,9 @@ class FrontServer(Protocol):
 
     def statistics(self) -> FrontStatistics:
         """Return the number of open connections and the other counts."""
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
 
 
 def create_server(name: ServerName, app: Any, **given: Any) -> FrontServer:

@@ -1,16 +1,18 @@
 """The counts of a front."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, field
 
+from orch.front.refusal_kinds import KINDS
+from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import FRONT_ACCEPTED, FRONT_OPEN, FRONT_REFUSED, Reading
 
 
 class FrontStatistics(Struct, frozen=True, kw_only=True):
     """The addresses a front listens at, and its counts.
 
-    ``refused``: refused and ended connections by kind, such as ``host_missing`` or ``no_pong``.
+    ``refused``: refused and aborted connections by kind, one of :data:`orch.front.refusal_kinds.KINDS`.
     """
 
     bound: tuple[str, ...]
@@ -20,9 +22,11 @@ class FrontStatistics(Struct, frozen=True, kw_only=True):
     refused: dict[str, int] = field(default_factory=dict)
 
 
-def readings(statistics: FrontStatistics) -> Iterator[Reading]:
-    """Yield the metrics of a front."""
+def readings(statistics: FrontStatistics, boundaries: Iterable[Boundary] = ()) -> Iterator[Reading]:
+    """Yield the metrics of a front. Every kind of refusal is among them, those that never occurred at 0."""
     yield Reading(FRONT_OPEN, statistics.open)
     yield Reading(FRONT_ACCEPTED, statistics.accepted)
-    for kind, count in statistics.refused.items():
-        yield Reading(FRONT_REFUSED, count, (kind,))
+    for kind in KINDS:
+        yield Reading(FRONT_REFUSED, statistics.refused.get(kind, 0), (kind,))
+    for boundary in boundaries:
+        yield from boundary.readings()

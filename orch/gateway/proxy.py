@@ -45,6 +45,7 @@ from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage, own_shortage
+from orch.telemetry.boundaries import Boundary
 
 DISCARD_SECONDS: Final = 5.0
 """How long the rest of a refused body is read; browsers and curl send on until then."""
@@ -78,6 +79,7 @@ class Proxy:
         self._places = places
         self._on_shortage = on_shortage
         self._make_id = make_id
+        self.boundary = Boundary("gateway requests")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. A failure is a problem document, or, once an answer has begun, its early end."""
@@ -234,6 +236,7 @@ class Proxy:
         """Return what a client is told of a failure here; the disk being full is one that has words."""
         shortage = own_shortage(error)
         if shortage is None:
+            self.boundary.count()
             request_id, path = call.request_id.decode(), call.scope["path"]
             log.error("gateway.failed", request_id=request_id, path=path, exc_info=error)
             if isinstance(error, OSError):  # a folder for temporary files that is missing, or read-only

@@ -256,6 +256,7 @@ class GatewayService:
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads; the counters of requests are counted where requests end."""
         yield from self.boundary.readings()
+        yield from self._proxy.boundary.readings()
         gateway = self.statistics()
         yield Reading(names.GATEWAY_PLACES, gateway.places)
         yield Reading(names.GATEWAY_SPOOLED, gateway.spooled_bytes)

@@ -17,7 +17,10 @@ _log = structlog.get_logger("boundaries")
 
 
 class Boundary:
-    """The boundary around each item of one loop, called ``loop``. The mutable state is the count."""
+    """The boundary around each item of one loop. The mutable state is the count.
+
+    ``loop``: the label of its metric, one of :data:`orch.telemetry.metric_names.LOOPS`.
+    """
 
     def __init__(self, loop: str) -> None:
         self.loop = loop
@@ -41,7 +44,11 @@ class Boundary:
         except Exception as error:  # noqa: BLE001 - see the module's docstring
             self.note(error, **item)
 
+    def count(self) -> None:
+        """Count a failure that the loop itself has caught and logged."""
+        self.failures += 1
+
     def note(self, error: Exception, **item: Any) -> None:
         """Count and log an item's exception that the loop itself caught."""
-        self.failures += 1
+        self.count()
         _log.error("item failed, loop continues", loop=self.loop, exc_info=error, **item)

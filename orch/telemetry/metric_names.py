@@ -180,8 +180,45 @@ FRONT_REFUSED: Final = Name(
     "Connections that the server refused or aborted, by kind.",
     ("kind",),
 )
+#: Where one item may fail while the others go on: one request, connection, message, look or change.
+LOOPS: Final = (
+    "certificate",
+    "client connections",
+    "client messages",
+    "client requests",
+    "connections",
+    "connections of other workers",
+    "dashboard",
+    "datagrams",
+    "gateway requests",
+    "gateway sweep",
+    "health checks",
+    "histories",
+    "leases",
+    "page and API requests",
+    "presence",
+    "presence of other workers",
+    "recordings",
+    "session sweep",
+    "settings file",
+    "settings of other workers",
+    "sign-ins",
+    "speech streams",
+    "store",
+    "store connection",
+    "store feed",
+    "stored bytes",
+    "surveys",
+    "topics",
+    "websocket connections",
+    "workers",
+)
 CONTAINED: Final = Name(
-    "orch_contained_failures_total", "counter", "Items that failed in a loop that then continued.", ("loop",)
+    "orch_contained_failures_total",
+    "counter",
+    "Items that failed in a loop that then continued.",
+    ("loop",),
+    LOOPS,
 )
 BRANCH_STATE: Final = Name(
     "orch_tree_branch_up", "gauge", "1 while a branch of the tree is running.", ("branch",)

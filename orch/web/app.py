@@ -23,6 +23,7 @@ from orch.access.table import need_of_route, passes_door, refusal
 from orch.package_files import resource
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.telemetry.boundaries import Boundary
 from orch.web import pages as pages_module
 from orch.web import sign_in
 from orch.web.api import blueprints
@@ -64,6 +65,10 @@ class Pages(QuartTrio):
     """The Quart application, which knows its own paths."""
 
     request_class = LimitedRequest
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.boundary = Boundary("page and API requests")
 
     def is_control_path(self, path: str) -> bool:
         """Whether this application serves ``path`` with any method; the gateway cannot route it."""
@@ -244,6 +249,7 @@ def _answer_errors(app: Pages) -> None:
         return await answer_problem(_translated(error))
 
     async def answer_failure(error: Exception) -> Response:
+        app.boundary.count()
         log.error("request failed", method=request.method, path=request.path, exc_info=error)
         return await answer_problem(
             ProblemError("internal_error", f"The request {g.request_id} failed. The log has the reason.")

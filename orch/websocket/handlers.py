@@ -39,6 +39,7 @@ from orch.protocol.messages import (
 )
 from orch.stores.protocols import Ticket
 from orch.stores.records import Origin
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.back_end_requests import BackEndRequests, Gateway
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.decoding import Echo, decode, identity, type_name
@@ -100,6 +101,7 @@ class Handlers:
         self._speakers = speakers
         self._back_end_requests = BackEndRequests(gateway, refuse=self._refuse, now_ms=sessions.now_ms)
         self.problems: dict[str, int] = {}
+        self.boundary = Boundary("client messages")
         starts: dict[type, Start] = {
             CreateSession: _waiting(membership.create),
             JoinSession: _waiting(membership.join),
@@ -204,6 +206,7 @@ class Handlers:
 
     def _fail(self, connection: Connection, identity: MessageId | None, *, is_audio: bool = False) -> None:
         """Log the current exception, and send the client an error with the reference to it."""
+        self.boundary.count()
         request_id = f"{connection.connection_id}-{connection.received}"
         _log.exception("message failed", connection_id=connection.connection_id, request_id=request_id)
         failed = ProblemError("internal_error", f"Internal error. The log has the reason under {request_id}.")

@@ -161,15 +161,7 @@ class HubService:
             self._sessions, self.creation_limits, events, changed=lambda: topics.touch("connections")
         )
         self._beat_boundary = Boundary("connections")
-        self.boundaries = (
-            self._beat_boundary,
-            self._publisher.boundary,
-            self._sweeper.boundary,
-            self._quota_enforcer.boundary,
-            self._presence.boundary,
-            self.cluster_connections.boundary,
-            *self._sessions.cluster.boundaries,
-        )
+        self._connection_boundary = Boundary("websocket connections")
         self._handlers = Handlers(
             sessions=self._sessions,
             membership=self._membership,
@@ -177,6 +169,20 @@ class HubService:
             speakers=self._speakers,
             recordings=self._recordings,
             gateway=gateway,
+        )
+        self.boundaries = (
+            self._beat_boundary,
+            self._connection_boundary,
+            self._handlers.boundary,
+            self._membership.boundary,
+            self._speech_streams.boundary,
+            self._recordings.boundary,
+            self._publisher.boundary,
+            self._sweeper.boundary,
+            self._quota_enforcer.boundary,
+            self._presence.boundary,
+            self.cluster_connections.boundary,
+            *self._sessions.cluster.boundaries,
         )
         self.outgoing = QueuedBytes(settings.current.orchestration.websocket.outboxes_bytes)
         self._context = ConnectionContext(
@@ -227,6 +233,7 @@ class HubService:
             greet=self._greet,
             forget=self._forget,
             handlers=self._handlers,
+            boundary=self._connection_boundary,
         )
 
     async def drain(self) -> None:

@@ -137,6 +137,7 @@ class TopicPublisher:
             return msgspec.json.encode(self._topics.read(topic))
         except Exception:  # noqa: BLE001 - reason below
             # A boundary: each topic is another room's, and the others must still be told.
+            self.boundary.count()
             _log.exception("topic not readable", topic=topic)
             return None
 

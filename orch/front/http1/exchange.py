@@ -84,6 +84,7 @@ class Exchange:
         except* ClientGoneError:
             _log.debug("client gone", path=head.path)
         except* Exception:  # noqa: BLE001 - the boundary of one request
+            reader.context.request_boundary.count()
             _log.exception("request failed", path=head.path, method=scope["method"])
         structlog.contextvars.clear_contextvars()
         return await self._end()

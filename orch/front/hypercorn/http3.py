@@ -61,6 +61,7 @@ class Datagrams:
         pair: Callable[[], tuple[bytes, bytes]],
         admission: Admission | None,
         on_empty: Callable[[], None],
+        boundary: Boundary,
     ) -> None:
         self._app_at = app_at
         self._config = config
@@ -75,7 +76,7 @@ class Datagrams:
         self._configured: tuple[tuple[bytes, bytes], QuicConfiguration] | None = None
         self._is_leaving = False
         self.accepted = 0
-        self.boundary = Boundary("datagrams")
+        self._boundary = boundary
 
     @property
     def open(self) -> int:
@@ -101,7 +102,7 @@ class Datagrams:
                 data, address = await readable.recvfrom(READ)
             except ConnectionError:
                 continue  # an earlier datagram was not delivered
-            with self.boundary.item():
+            with self._boundary.item():
                 self._take(sock, data, address, connections)
 
     def _take(
@@ -202,7 +203,7 @@ class Datagrams:
 
     async def _run(self, connection: Http3Connection, host: str) -> None:
         try:
-            with self.boundary.item(client=host):
+            with self._boundary.item(client=host):
                 await connection.run()
         finally:
             self._greeting.discard(connection)

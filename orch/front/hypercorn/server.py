@@ -8,7 +8,7 @@ socket, so that sockets which are still open after the grace period are closed u
 import socket as stdlib_socket
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from email.utils import formatdate
 from functools import partial
 from typing import Any, Final
@@ -27,11 +27,13 @@ from orch.front.http1.error_responses import problem
 from orch.front.hypercorn.connection import FIRST_BYTES, FORCED_CLOSE, Connection, Context
 from orch.front.hypercorn.http3 import Datagrams, bind
 from orch.front.listeners import Listener
-from orch.front.statistics import FrontStatistics
+from orch.front.statistics import FrontStatistics, readings
 from orch.front.websocket.small_frames import TOO_MANY
 from orch.queued_bytes import QueuedBytes
 from orch.shortages import Shortage
 from orch.sockets import BACKLOG, addresses
+from orch.telemetry.boundaries import Boundary
+from orch.telemetry.metric_names import Reading
 
 log = structlog.get_logger("front")
 
@@ -102,6 +104,8 @@ class HypercornServer:
         self._http3 = http3
         self._datagrams: Datagrams | None = None
         self._refused: Counter[str] = Counter()
+        self._connection_boundary = Boundary("client connections")
+        self._datagram_boundary = Boundary("datagrams")
         self._flooders = Flooders()
         self._bound_to: frozenset[tuple[str, int]] = frozenset()
         self.bound: tuple[str, ...] = ()
@@ -175,6 +179,7 @@ class HypercornServer:
             pair=pair,
             admission=self._admission,
             on_empty=self._has_ended,
+            boundary=self._datagram_boundary,
         )
 
     async def _answer_first_requests(self) -> None:
@@ -266,6 +271,7 @@ class HypercornServer:
         except* OSError:
             log.debug("connection lost")
         except* Exception:
+            self._connection_boundary.count()
             log.exception("connection failed")  # the boundary of one connection
         finally:
             self._sockets.discard(sock)
@@ -314,6 +320,10 @@ class HypercornServer:
             closed_by_force=self._forced,
             refused=dict(self._refused),
         )
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        return readings(self.statistics(), (self._connection_boundary, self._datagram_boundary))
 
 
 def _name(listener: Any) -> tuple[int, tuple[Any, ...]]:

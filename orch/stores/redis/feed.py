@@ -304,6 +304,7 @@ class Feed:
                 self._news(name, bytes(push[2]))
             except Exception as error:  # noqa: BLE001 - a boundary: anyone can publish anything
                 self.failures += 1
+                self.boundary.count()
                 self._say_unreadable(name, error)
         elif kind in (b"subscribe", b"ssubscribe"):
             session_id = self._subscriptions.confirmed(name)
@@ -374,6 +375,7 @@ class Feed:
         except Exception:  # noqa: BLE001 - a boundary: the listener is another room
             # Whoever listens must not stop what is passed on to everyone else.
             self.failures += 1
+            self.boundary.count()
             _log.exception("listener to store events failed")
 
     async def _mend(self, session_id: str, head: SessionRecord | None, passed_on: int, newest: int) -> None:

@@ -146,7 +146,7 @@ class RedisStore(RedisSessions):
     @property
     def boundaries(self) -> tuple[Boundary, ...]:
         """The loops that go on although one of their items failed."""
-        return (self._boundary, self._connecting.boundary, self._feed.boundary)
+        return (self._boundary, self._connecting.boundary, self._feed.boundary, self._feed.asking.boundary)
 
     def register(self, events: StoreEvents) -> None:
         """Register the handler of events: one, before the store runs."""

@@ -15,6 +15,7 @@ from orch.problems import ProblemError
 from orch.stores.records import Answers
 from orch.stores.redis.calls import Call, ServerCommands
 from orch.stores.redis.keys import CONTROL, own_channel
+from orch.telemetry.boundaries import Boundary
 
 T = TypeVar("T")
 
@@ -85,6 +86,7 @@ class Asking:
         self._heard: OrderedDict[bytes, None] = OrderedDict()
         self._questions = 0
         self._missed: dict[str, int] = {}
+        self.boundary = Boundary("surveys")
 
     async def ask(self, payload: bytes, *, within: float, only: str | None) -> Answers:
         """Ask all other workers, or only one; return what was answered within that many seconds.
@@ -164,6 +166,7 @@ class Asking:
         try:
             answer = listener(payload)
         except Exception:  # noqa: BLE001 - a boundary: the listener is another room
+            self.boundary.count()
             _log.exception("survey not answered")
             return b""
         if len(answer) > ANSWER_BYTES:

@@ -403,6 +403,7 @@ class SqliteFile:
                 operation.after(operation.value)
             except Exception:  # noqa: BLE001 - a boundary: a listener must not stop what others have stored
                 self._failures += 1
+                self._boundary.count()
                 _log.exception("listener to stored changes failed")
         operation.done.set()
 

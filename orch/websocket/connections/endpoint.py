@@ -6,6 +6,7 @@ from typing import Any, Final
 import structlog
 import trio
 
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.connections.connection import Connection, Receive, Send
 from orch.websocket.connections.handshake import Refused
 from orch.websocket.handlers import Handlers
@@ -25,11 +26,12 @@ async def serve(
     greet: Callable[[Connection], None],
     forget: Callable[[Connection], None],
     handlers: Handlers,
+    boundary: Boundary,
 ) -> None:
     """Serve one client.
 
     ``admit`` lets it in or not; ``greet`` says the first words; ``forget`` is called in the end, whatever
-    happened. A failure of ours ends this connection alone and is logged.
+    happened. A failure of ours ends this connection alone; it is logged, and counted by ``boundary``.
     """
     if (await receive())["type"] != "websocket.connect":
         return  # the client was gone before it had come
@@ -47,6 +49,7 @@ async def serve(
     except* OSError as errors:
         _log.debug("client gone", connection_id=connection.connection_id, reason=str(errors.exceptions[0]))
     except* Exception:  # noqa: BLE001 - one connection's boundary
+        boundary.count()
         _log.exception("connection failed", connection_id=connection.connection_id)
     finally:
         forget(connection)

@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from orch.problems import ProblemError
 from orch.protocol.messages import SessionHistory
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import Frame, frame
 from orch.websocket.history.parts import (
@@ -45,6 +46,7 @@ class HistorySender:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self.boundary = Boundary("histories")
 
     async def first(self, connection: Connection, session_id: str, *, after: int, until: int) -> HistoryPart:
         """Return the first part: as much as fits beside what the client has yet to take.
@@ -117,6 +119,7 @@ class HistorySender:
         except trio.TooSlowError:
             reason = "store_unavailable"
         except Exception:  # noqa: BLE001 - one history's boundary: the connection and its sessions stay
+            self.boundary.count()
             _log.exception("history failed", connection_id=connection.connection_id, session_id=session_id)
             reason = "internal_error"
         else:

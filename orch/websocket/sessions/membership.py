@@ -44,6 +44,7 @@ class Membership:
         self._access = access
         self._creation_limits = creation_limits
         self._history = HistorySender(sessions)
+        self.boundary = self._history.boundary
 
     async def create(self, connection: Connection, message: CreateSession) -> None:
         """Answer ``session_created``."""

@@ -15,6 +15,7 @@ from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_session_key, new_stream_name
 from orch.protocol.messages import CancelRecording, RecordingCancelled
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.connections.connection import Connection
 from orch.websocket.participants.names import clean
 from orch.websocket.sessions.session import Session
@@ -91,6 +92,7 @@ class Recordings:
         self._speech_streams = speech_streams
         self._survey = survey
         self._count = 0
+        self.boundary = Boundary("recordings")
         survey.register(_CANCEL, self._cancelled)
         survey.register(_LIST, self._listed)
 
@@ -268,6 +270,7 @@ class Recordings:
         except trio.BrokenResourceError:
             return  # the stream has ended, and said why
         except Exception:  # noqa: BLE001 - what a broken file does to its decoder is not known in advance
+            self.boundary.count()
             _log.exception("recording failed", session_id=stream.session.session_id)
             self._speech_streams.report_error(
                 stream, "internal_error", "The recording could not be decoded to its end."

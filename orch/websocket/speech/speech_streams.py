@@ -16,6 +16,7 @@ from orch.problems import ProblemError
 from orch.protocol.identifiers import new_stream_name
 from orch.protocol.messages import AudioEnded, Error, ParticipantRenamed
 from orch.speech.captions import Origin
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
@@ -48,6 +49,7 @@ class SpeechStreams:
         self._nursery: trio.Nursery | None = None
         self._is_draining = False
         self._done = trio.lowlevel.ParkingLot()
+        self.boundary = Boundary("speech streams")
         sessions.on_ended = self._cancel_all
         sessions.on_renamed = self._rename
 
@@ -163,6 +165,7 @@ class SpeechStreams:
                 await stream.speech.run()
                 is_whole = True
         except* Exception:  # noqa: BLE001 - one stream's boundary
+            self.boundary.count()
             _log.exception("stream failed", session_id=stream.session_id, stream_id=stream.stream_id)
         finally:
             self._finish(stream, is_whole=is_whole)

@@ -1,0 +1,78 @@
+"""Every failure that is contained counts: no boundary swallows an exception unseen."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from orch.telemetry.metric_names import LOOPS
+
+ROOT = Path(__file__).parents[2] / "orch"
+
+#: Boundaries of processes that have no metrics of their own.
+WITHOUT_METRICS = {"reports of workers"}
+
+#: Where an exception of any class is not contained but becomes something else that is counted or raised, by
+#: file, with the reason.
+PASSED_ON = {
+    "stores/redis/pipeline.py": "the operation fails with store_unavailable, a failure of the store",
+    "stores/sqlite/transactions.py": "the operation fails with it, a failure of the store",
+    "health/restarting.py": "the restart has failed: an observation and an event",
+    "health/probes.py": "the check has failed: an outcome of orch_health_checks_total",
+    "gateway/upstream.py": "raised again outside of the nursery",
+    "client/client.py": "raised again outside of the nursery",
+    "client/speech.py": "raised again outside of the nursery",
+    "supervision/branches.py": "the branch is restarted, which is counted",
+    "sandbox/serving.py": "a development server without metrics",
+    "sandbox/engines/pocketsphinx_worker.py": "the process ends with it",
+}
+
+
+def boundaries(tree: ast.AST) -> Iterator[str]:
+    """Return the names of the boundaries that a module makes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Boundary":
+            assert isinstance(node.args[0], ast.Constant), ast.unparse(node)
+            yield str(node.args[0].value)
+
+
+def uncounted(tree: ast.AST) -> Iterator[int]:
+    """Return the lines of handlers of any Exception that neither raise nor count at a boundary."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        if node.type is None or ast.unparse(node.type) not in ("Exception", "BaseException"):
+            continue
+        body = ast.Module(node.body, [])
+        does = {ast.unparse(call.func) for call in ast.walk(body) if isinstance(call, ast.Call)}
+        is_raised = any(isinstance(each, ast.Raise) for each in ast.walk(body))
+        is_counted = any(each.endswith(("boundary.count", "boundary.note", "self.note")) for each in does)
+        if not is_raised and not is_counted and not does & {"self._fail", "self._unforeseen"}:
+            yield node.lineno
+
+
+def modules() -> dict[str, ast.Module]:
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
+        for path in ROOT.rglob("*.py")
+    }
+
+
+def test_every_boundary_is_a_label_value_and_every_label_value_a_boundary() -> None:
+    """The list is closed, so that each series is there at 0 before anything fails."""
+    found = [name for tree in modules().values() for name in boundaries(tree)]
+    assert set(found) == {*LOOPS, *WITHOUT_METRICS}
+
+
+def test_no_exception_is_swallowed_uncounted() -> None:
+    """Whoever catches everything counts it, raises it, or is listed with what becomes of it."""
+    found = {name: lines for name, tree in modules().items() if (lines := list(uncounted(tree)))}
+    assert set(found) <= set(PASSED_ON), found
+    assert set(PASSED_ON) <= set(found), "listed for nothing"
+
+
+def test_a_swallowed_exception_is_found() -> None:
+    """A search that finds nothing proves nothing."""
+    swallowing = "try: f()\nexcept Exception:\n    log.exception('x')"
+    counting = "try: f()\nexcept* Exception:\n    self._boundary.count()"
+    assert list(uncounted(ast.parse(swallowing))) == [2]
+    assert not list(uncounted(ast.parse(counting)))
