@@ -9,6 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from orch.backoff import exponential
+
 #: Wrong secrets of one address within :data:`WINDOW` seconds that cost nothing.
 FREE: Final = 5
 WINDOW: Final = 60.0
@@ -67,6 +69,6 @@ class WrongKeys:
         guesser.last = now
         recent = sum(now - at < WINDOW for at in guesser.seen.values())
         if guesser.strikes or recent > FREE:
-            guesser.free_at = now + min(LONGEST_WAIT, FIRST_WAIT * 2**guesser.strikes)
+            guesser.free_at = now + exponential(FIRST_WAIT, guesser.strikes, longest=LONGEST_WAIT)
             guesser.strikes = min(guesser.strikes + 1, 16)
         return True

@@ -10,6 +10,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from orch.backoff import exponential
+
 FREE: Final = 5
 """Wrong tokens of one address in :data:`WINDOW` that cost nothing."""
 WINDOW: Final = 60.0
@@ -71,9 +73,7 @@ class WrongTokens:
         tries.count += 1
         tries.last = now
         if tries.count >= FREE:
-            # The exponent is bounded before the power is taken.
-            doublings = min(tries.count - FREE, 16)
-            tries.until = now + min(LONGEST_WAIT, FIRST_WAIT * 2.0**doublings)
+            tries.until = now + exponential(FIRST_WAIT, tries.count - FREE, longest=LONGEST_WAIT)
         self._tries[address] = tries
         while len(self._tries) > ADDRESSES:
             self._tries.popitem(last=False)

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from orch.backoff import exponential
 from orch.protocol import closes
 
 #: A connection that lasted so many seconds was a good one: the next loss starts the back-off anew.
@@ -27,8 +28,6 @@ SPEECH_RETRY: Final = 2.0
 
 #: RFC 6455 §7.1.5: what a connection that ended without a close frame is said to have been closed with.
 ABNORMAL: Final = 1006
-
-_MOST_DOUBLINGS: Final = 30
 
 
 class Backoff:
@@ -51,7 +50,7 @@ class Backoff:
 
     def next(self) -> float:
         """Return the next wait."""
-        ceiling = min(self._cap, self._base * 2.0 ** min(self.tries, _MOST_DOUBLINGS))
+        ceiling = exponential(self._base, self.tries, longest=self._cap)
         self.tries += 1
         return self._floor + self._draw() * max(0.0, ceiling - self._floor)
 

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from orch.telemetry.percentiles import quantile_ms, step_of
+from orch.telemetry.sliding_window import SlidingWindow
 
 WINDOW: Final = 60
 """Seconds that a window reaches back."""
@@ -139,7 +140,6 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _Second:
-    number: int
     count: int = 0
     errors: int = 0
     latencies: Counter[int] = field(default_factory=Counter)
@@ -181,14 +181,11 @@ class Window:
         self.total = 0
         self.total_errors = 0
         self._started = now
-        self._seconds: list[_Second | None] = [None] * WINDOW
+        self._seconds = SlidingWindow(_Second, parts=WINDOW, seconds=1.0)
 
     def add(self, now: float, seconds: float | None, *, is_error: bool) -> None:
         """Count one thing that took so many seconds and ended at ``now``; None: it has no latency."""
-        number = int(now)
-        second = self._seconds[number % WINDOW]
-        if second is None or second.number != number:
-            second = self._seconds[number % WINDOW] = _Second(number)
+        second = self._seconds.part(now)
         second.count += 1
         second.errors += is_error
         if seconds is not None:
@@ -198,14 +195,12 @@ class Window:
 
     def latencies(self, now: float) -> tuple[Counter[int], int, int]:
         """Return the last minute's latencies by step, how many there are, and how many are errors."""
-        oldest = int(now) - WINDOW
         latencies: Counter[int] = Counter()
         count = errors = 0
-        for second in self._seconds:
-            if second is not None and second.number > oldest:
-                count += second.count
-                errors += second.errors
-                latencies.update(second.latencies)
+        for second in self._seconds.recent(now):
+            count += second.count
+            errors += second.errors
+            latencies.update(second.latencies)
         return latencies, count, errors
 
     def summary(self, now: float) -> Summary:

@@ -8,6 +8,8 @@ byte of an answer has come, never. An answer is an answer, a 503 too: it is pass
 from enum import Enum, auto
 from typing import Final
 
+from orch.backoff import exponential
+
 
 class Failure(Enum):
     """How an attempt can fail."""
@@ -66,4 +68,4 @@ def backoff(attempt: int, jitter: float) -> float:
     Full jitter: ``jitter`` in [0, 1) times 25 ms, doubled with each attempt, at most 250 ms. So clients that
     failed together do not come back together.
     """
-    return jitter * min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** min(attempt - 1, 16))
+    return jitter * exponential(BACKOFF_FIRST, attempt - 1, longest=BACKOFF_LONGEST)

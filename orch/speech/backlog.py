@@ -28,6 +28,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from orch.backoff import Backoff
+
 Kind = Literal["final", "speculation", "revision"]
 Speculation = Literal["none", "under way", "done"]
 
@@ -101,24 +103,6 @@ class _Final:
     suspect: bool = False  # others succeeded meanwhile: one more failure, and it is not the back end
 
 
-class Backoff:
-    """When a failed request is tried again: 0.5 s later, then 1 s, then every 2 s."""
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self.until = float("-inf")
-
-    def failed(self, now: float) -> None:
-        """Note a failure: wait, longer each time."""
-        self.until = now + min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(self.failures, 8))
-        self.failures += 1
-
-    def succeeded(self) -> None:
-        """Note a success: the next failure waits the shortest time again."""
-        self.failures = 0
-        self.until = float("-inf")
-
-
 class Backlog:
     """The utterances of one stream that are not transcribed yet. Times in seconds, of any one clock.
 
@@ -133,7 +117,7 @@ class Backlog:
         self.revisions = 0
         self.revisions_dropped = 0
         self._finals: OrderedDict[int, _Final] = OrderedDict()
-        self._backoff = Backoff()
+        self._backoff = Backoff(first=FIRST_RETRY, longest=LONGEST_RETRY)
         self._ended = False
         self._under_way: Transcribe | None = None
         self._asked_at = 0.0

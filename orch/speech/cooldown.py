@@ -10,6 +10,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from orch.backoff import exponential
+
 SHORTEST: Final = 0.5  # s
 LONGEST: Final = 120.0  # s; a server may say a day, and have been restarted with another limit in a minute
 FIRST: Final = 1.0  # s, where the server does not say; doubled each time
@@ -75,7 +77,7 @@ class Cooldown:
         if now < self.until:
             self.until = max(self.until, now + (seconds or 0.0))
             return self.until - now
-        pause = seconds if seconds is not None else min(LONGEST_UNSAID, FIRST * 2.0 ** min(self.times, 8))
+        pause = seconds if seconds is not None else exponential(FIRST, self.times, longest=LONGEST_UNSAID)
         self.times += 1
         self.until = now + pause
         self._is_tried = False

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from orch.speech.outcomes import BackEndStatistics
 from orch.telemetry.percentiles import quantile_ms, step_of
+from orch.telemetry.sliding_window import SlidingWindow
 
 WINDOW: Final = 900.0
 """Seconds that the figures of captions reach back: what was slow longer ago says nothing of now."""
@@ -90,7 +91,6 @@ class CountedStream(Protocol):
 class _Part:
     """What happened in one part of the window."""
 
-    number: int
     utterances: int = 0
     lost: int = 0
     latencies: Counter[int] = field(default_factory=Counter)
@@ -112,7 +112,7 @@ class SpeechCounters:
         self._lost_seconds = 0.0
         self._revisions = 0
         self._dropped = 0
-        self._parts: deque[_Part] = deque(maxlen=_PARTS)
+        self._window = SlidingWindow(_Part, parts=_PARTS, seconds=_PART)
         self._timed_at: float | None = None
         self._spoken: deque[float] = deque(maxlen=SPOKEN_KEPT)
 
@@ -130,7 +130,7 @@ class SpeechCounters:
     def utterance(self, at: float) -> None:
         """Count an utterance that has ended."""
         self._utterances += 1
-        self._part(at).utterances += 1
+        self._window.part(at).utterances += 1
         self._spoken.append(at)
 
     def limit_waiting(self, seconds: float) -> None:
@@ -149,7 +149,7 @@ class SpeechCounters:
         """Count a final. ``latency``: seconds since its last speech arrived, where that means anything."""
         self._finals += 1
         if latency is not None:
-            self._part(at).latencies[step_of(latency)] += 1
+            self._window.part(at).latencies[step_of(latency)] += 1
             self._timed_at = at
 
     def doubted(self, segments: int) -> None:
@@ -159,12 +159,12 @@ class SpeechCounters:
     def lost(self, at: float, seconds: float) -> None:
         """Count an utterance that was given up."""
         self._lost += 1
-        self._part(at).lost += 1
+        self._window.part(at).lost += 1
         self._lost_seconds += seconds
 
     def statistics(self, now: float) -> SpeechStatistics:
         """Return the figures."""
-        parts = [part for part in self._parts if part.number > int(now // _PART) - _PARTS]
+        parts = list(self._window.recent(now))
         latencies: Counter[int] = Counter()
         for part in parts:
             latencies.update(part.latencies)
@@ -196,10 +196,3 @@ class SpeechCounters:
             (at for at in (each.waits_since for each in self._streams) if at is not None), default=now
         )
         return round(max(0.0, now - since), 1)
-
-    def _part(self, at: float) -> _Part:
-        """Return the part of the window in which ``at`` lies, which is the newest."""
-        number = int(at // _PART)
-        if not self._parts or self._parts[-1].number < number:
-            self._parts.append(_Part(number))
-        return self._parts[-1]

@@ -5,10 +5,11 @@ from typing import Final
 
 import trio
 
+from orch.backoff import Backoff
 from orch.problems import ProblemError
 from orch.protocol.messages import Transcript
 from orch.speech.backends import TRANSLATION, is_transient, is_unanswered
-from orch.speech.backlog import Backoff
+from orch.speech.backlog import FIRST_RETRY, LONGEST_RETRY
 from orch.speech.captions import translation, translation_gap
 from orch.speech.languages import AUTO, is_near, is_same
 from orch.speech.output import CaptionOutput
@@ -45,7 +46,7 @@ class Translations:
         self._buffer = buffer_seconds
         self._changed = changed
         self._limit = trio.CapacityLimiter(AT_ONCE)
-        self._backoff = Backoff()
+        self._backoff = Backoff(first=FIRST_RETRY, longest=LONGEST_RETRY)
         self.under_way = 0
 
     @property
@@ -94,7 +95,9 @@ class Translations:
     async def _try(self, final: Transcript, target: str) -> None:
         """Send requests until one succeeds, is refused, or no time is left."""
         deadline = trio.current_time() + self._buffer
-        own = Backoff()  # for unusable responses: other translations need not wait for those
+        own = Backoff(
+            first=FIRST_RETRY, longest=LONGEST_RETRY
+        )  # for unusable responses: other translations need not wait for those
         is_marked = False
         while True:
             await trio.sleep_until(self._backoff.until)

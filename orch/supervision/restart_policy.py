@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from orch.backoff import exponential
+
 
 class RestartPolicy(Struct, frozen=True, kw_only=True):
     """Exponential back-off within a budget.
@@ -31,4 +33,4 @@ class RestartPolicy(Struct, frozen=True, kw_only=True):
         count = len(self.recent(failures, now))
         if count > self.limit:
             return None
-        return min(self.longest, self.first * self.factor ** max(0, count - 1))
+        return exponential(self.first, count - 1, longest=self.longest, factor=self.factor)

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2] / "orch"
 #: not from the other areas of its row. The longest prefix counts.
 LAYERS = (
     (
+        "backoff",
         "package_files",
         "masking",
         "untrusted_json",

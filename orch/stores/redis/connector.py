@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Never
 import structlog
 import trio
 
+from orch.backoff import exponential
 from orch.problems import ProblemError
 from orch.settings.redis_url import Address, read_address, shown
 from orch.stores.redis.commands import SessionCommands
@@ -413,7 +414,7 @@ def _require(answers: list[Any]) -> list[Any]:
 
 
 def _pause(attempt: int, drawn: float) -> float:
-    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 10))
+    longest = exponential(FIRST_PAUSE, attempt - 1, longest=LONGEST_PAUSE)
     return longest * (0.5 + drawn / 2)
 
 
