@@ -1,9 +1,9 @@
 """Parses a back end's URL, for health checks and requests alike.
 
-Pure. What people paste is accepted where only one meaning is possible: white space around it, a name with
-letters outside ASCII (IDNA), a user and password (sent as Basic credentials), the ``/v1`` or the whole
-endpoint that clients of a foreign API ask for. What has no meaning, or several, is refused in words. No
-sentence quotes an address that may hold a password.
+Pure. Pasted text is accepted if it has only one possible meaning: surrounding white space, a name with
+letters outside ASCII (IDNA), a user and password (sent as Basic credentials), the ``/v1`` or the complete
+endpoint from the documentation of an API. Invalid and ambiguous URLs are refused with an explanation. No
+message quotes an address that may contain a password.
 """
 
 import base64
@@ -25,7 +25,7 @@ _LONGEST_LABEL: Final = 63
 _LONGEST_NAME: Final = 253
 _DELETE: Final = 0x7F
 
-# What the documentation of each API has its clients write, and the request paths here begin with.
+# Endings of URLs in each API's documentation, which our request paths begin with.
 _ENDINGS: Final = {
     "openai": ("/v1/audio/transcriptions", "/v1/chat/completions", "/v1"),
     "libretranslate": ("/translate",),
@@ -37,7 +37,7 @@ _ENDINGS: Final = {
 class BackEndAddress:
     """The parts of a back end's URL. ``base``: its path without a trailing slash; ``user`` may be empty.
 
-    Never shown as it is: :func:`orch.masking.mask_url` says how an address is.
+    Never show it unmasked: use :func:`orch.masking.mask_url`.
     """
 
     scheme: str
@@ -98,7 +98,7 @@ def read_address(url: str, *, dialect: str = "livetranslate") -> BackEndAddress:
     if port == 0:
         raise ValueError("expected http://host:port with a port from 1 to 65535")
     if parts.query or "?" in text:
-        raise ValueError("expected a URL without ?…; what belongs there goes into «query»")
+        raise ValueError("expected a URL without ?…; put the query into «query»")
     if parts.fragment or "#" in text:
         raise ValueError("expected a URL without #…")
     if ":" in unquote(username or ""):
@@ -137,7 +137,7 @@ def _literal(name: str) -> str:
         raise ValueError("expected http://host:port with an IPv6 address in brackets") from error
     if not mark:
         return address
-    # RFC 6874 has the percent sign encoded; what people paste often has it as it is.
+    # RFC 6874 encodes the percent sign; pasted addresses often do not.
     zone = zone.removeprefix("25") or zone
     if not _ZONE.fullmatch(zone):
         raise ValueError("expected an IPv6 address whose zone is the name of a network interface")
@@ -151,12 +151,12 @@ def _host(name: str) -> str:
         try:
             name = idna.encode(name, uts46=True).decode("ascii")
         except (idna.IDNAError, UnicodeError) as error:
-            raise ValueError("expected http://host:port with a host name that DNS can carry") from error
+            raise ValueError("expected http://host:port with a valid host name") from error
     labels = name.removesuffix(".").split(".")
     if not _HOST.fullmatch(name) or not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
-        raise ValueError("expected http://host:port with a host name that DNS can carry")
+        raise ValueError("expected http://host:port with a valid host name")
     if len(name) > _LONGEST_NAME:
-        raise ValueError("expected http://host:port with a host name that DNS can carry")
+        raise ValueError("expected http://host:port with a valid host name")
     return name
 
 

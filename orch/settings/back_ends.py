@@ -11,7 +11,7 @@ from orch.settings.structs import Fault, Service
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
-# What the connection, the framing or the body's reader says itself.
+# Headers that the HTTP client sets itself.
 _NOT_OURS: Final = frozenset(
     {
         "accept-encoding",
@@ -70,7 +70,7 @@ def _added(where: str, service: Service) -> list[Fault]:
     faults: list[Fault] = []
     for header, value in service.headers.items():
         if not _TOKEN.fullmatch(header) or header in _NOT_OURS:
-            faults.append(Fault(f"{where}.headers", "expected names of headers that may be added"))
+            faults.append(Fault(f"{where}.headers", "expected the name of a header that may be added"))
         elif unusable_in_header(value):
             faults.append(Fault(f"{where}.headers.{header}", _expected_in_header(value)))
     if "" in service.query:
@@ -83,7 +83,7 @@ def _paths(where: str, service: Service) -> list[Fault]:
     for key, path in (("path", service.path), ("health_endpoint", service.health_endpoint)):
         if path and not _is_plain(path, has_query=key == "health_endpoint"):
             expected = "expected a path such as /v1/audio/transcriptions, percent-encoded"
-            faults.append(Fault(f"{where}.{key}", f"{expected}; what follows a ? goes into «query»"))
+            faults.append(Fault(f"{where}.{key}", f"{expected}; put a query into «query»"))
     return faults
 
 
@@ -101,7 +101,7 @@ def _expected_in_header(value: str) -> str:
     """Describe what is wrong with a secret, without quoting it."""
     place = next(number for number, c in enumerate(value, 1) if not " " <= c <= "~")
     kind = "a control character" if value[place - 1] < " " or value[place - 1] == "\x7f" else "outside ASCII"
-    return f"expected what a header can carry, ASCII alone; character {place} of {len(value)} is {kind}"
+    return f"expected only ASCII, as headers require; character {place} of {len(value)} is {kind}"
 
 
 def _is_plain(path: str, *, has_query: bool) -> bool:

@@ -12,8 +12,8 @@ Header = tuple[bytes, bytes]
 def own_headers(service: Service, *, sends_key: bool = True) -> tuple[Header, ...]:
     """Return the added headers, and the API key as a bearer token unless one of them replaces it.
 
-    ``sends_key``: False for an API that has the key elsewhere. What no header can carry is left out: the
-    settings refuse it, and a request must not fail of it.
+    ``sends_key``: False for an API that does not send the key in a header. Values that are invalid in a
+    header are left out: the settings report them, and requests must not fail because of them.
     """
     added = [(name.lower(), value) for name, value in service.headers.items()]
     found = []

@@ -1,8 +1,8 @@
 """Decodes YAML text and the environment into :class:`Settings`, or into all their faults. Pure.
 
-A decoder that stops at its first fault makes people repair a file one run at a time. Here each field is
-decoded on its own, so that one reading names all faults; the checks that span fields follow once every field
-is good.
+With a decoder that stops at its first fault, a file is corrected one fault per run. Here each field is
+decoded on its own, so that all faults are reported at once; checks that involve several fields follow once
+every field is valid.
 """
 
 import ipaddress
@@ -37,7 +37,7 @@ Source = Literal["default", "file", "environment", "runtime"]
 class Decoded(Struct, frozen=True, kw_only=True):
     """The result of decoding: settings or faults, and the source of each value.
 
-    ``ignored``: variables that begin like ours and are not meant for us (Kubernetes' links of a service).
+    ``ignored``: variables with our prefix that are not settings (Kubernetes' service links).
     """
 
     settings: Settings
@@ -129,7 +129,7 @@ def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
         faults.append(Fault(name, f"expected sections such as «orchestration:», got {type_words(document)}"))
         return {}
     try:
-        # Sections that begin with x- hold what others merge, as in a compose file.
+        # Sections that begin with x- are merged into others, as in a compose file.
         return {key: _copied(value, budget) for key, value in document.items() if not key.startswith("x-")}
     except (NotYamlError, RecursionError):
         faults.append(Fault(name, "expected YAML without recursive or exploding anchors"))
@@ -139,7 +139,7 @@ def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
 def _copied(node: Any, budget: list[int]) -> Any:
     """Return a deep copy, so that overriding a value behind an anchor changes no other value.
 
-    ``budget``: how many nodes more there may be; a few lines of anchors become millions.
+    ``budget``: the number of further nodes allowed; a few lines of anchors can become millions.
     """
     budget[0] -= 1
     if budget[0] < 0:
@@ -166,7 +166,7 @@ def _with_token_trimmed(settings: Settings) -> Settings:
     orchestration = settings.orchestration
     token = orchestration.control_token
     if not trimmed(token):
-        return settings  # of one that is blank the faults say so
+        return settings  # a blank token is reported as a fault
     orchestration = structs.replace(orchestration, control_token=trimmed(token))
     return structs.replace(settings, orchestration=orchestration)
 
@@ -186,7 +186,7 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         inner = document.get(key)
         if not isinstance(inner, dict):
             if inner is not None:
-                return  # the fault at that place is found when its section is decoded
+                return  # the fault there is reported when its section is decoded
             inner = document[key] = {}
         document = inner
     document[path[-1]] = value
@@ -241,7 +241,7 @@ def _value(
         if not isinstance(converted, float) or math.isfinite(converted):
             return converted, []
     except (msgspec.ValidationError, ValueError, OverflowError):
-        pass  # the fault below says it in the file's words
+        pass  # reported as a fault below, in the terms of the file
     return None, [
         Fault(_named(path, origin), f"expected {_expected(kind)}, got {given(_dotted(path), value)}")
     ]

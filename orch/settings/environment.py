@@ -26,7 +26,7 @@ SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "LOG_LEVEL": ("orchestration", "log_level"),
 }
 PREFIX: Final = "ORCH_"
-# What Kubernetes and Docker put into every container for a service that is called orch, or orch-something.
+# Variables that Kubernetes and Docker set in every container for a service named orch or orch-something.
 _LINK: Final = re.compile(
     r"ORCH_(\w+_)??(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|NAME|ENV_\w+)"
 )
@@ -126,8 +126,8 @@ def _scalar(path: tuple[str, ...], value: str) -> Any:
 def for_child(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for a program that the service starts: without the service's own settings.
 
-    Among them are the control token, the keys of back ends and addresses with passwords; whatever has the
-    service's prefix or sets one of its values stays here.
+    These include the control token, the keys of back ends and addresses with passwords; every variable with
+    the service's prefix, and every one that sets one of its values, is removed.
     """
     return {
         name: value

@@ -21,8 +21,8 @@ _HEAD: Final = """\
 class ImportedChange(Struct, frozen=True, kw_only=True):
     """A value of the file that differs from the current one, both masked.
 
-    ``outcome``: ``applies`` at once, ``waits`` for a restart, or is ``fixed`` while the service runs and left
-    alone; ``reason`` says why.
+    ``outcome``: ``applies`` at once, ``waits`` for a restart, or is ``fixed``: it cannot be changed at run
+    time and is ignored. ``reason`` is the reason.
     """
 
     path: str
@@ -66,7 +66,7 @@ def _shown(node: Mapping[str, Any], path: tuple[str, ...], left_out: list[str]) 
 def imported(text: str, current: Settings) -> Import:
     """Return the changes that a file would make. Raises SettingsError with all its faults.
 
-    Only what the file names counts: a value that it leaves out stays as it is.
+    Values that the file does not name are unchanged.
     """
     decoded = decode(text, {}, name="the file")
     if decoded.faults:

@@ -44,9 +44,9 @@ class Pending(Struct, frozen=True, kw_only=True):
 class LiveSettingsStatistics(Struct, frozen=True, kw_only=True):
     """Every value with its source, what waits for a restart, and the file's state.
 
-    ``fixed``: the paths that cannot be changed while the service runs, each with the reason.
-    ``runtime``: the paths that operators have changed, at their ``revision``. Where that is ``shared`` by
-    several workers, ``refused`` has what stands in the way of a later one here.
+    ``fixed``: the paths that cannot be changed while the service runs, each with the reason. ``runtime``: the
+    paths that operators have changed, at their ``revision``. If the revision is ``shared`` by several
+    workers, ``refused`` has the reasons why a later one was not applied on this worker.
     """
 
     values: dict[str, Any]
@@ -87,9 +87,9 @@ def _changeable(runtime: Mapping[str, Any]) -> dict[str, Any]:
 class LiveSettings:
     """Holds the current settings.
 
-    Read ``current`` when a value is needed, rather than keeping it: it is replaced, whole, when the file
-    changes or an operator changes a value. The mutable state is ``current``, the last reading, and what
-    operators have changed, with its ``revision``.
+    Read ``current`` at every use, rather than storing it: it is replaced as a whole when the file changes or
+    an operator changes a value. The mutable state is ``current``, the last reading of the file, and the
+    operators' changes with their ``revision``.
     """
 
     def __init__(
@@ -166,9 +166,9 @@ class LiveSettings:
     def with_changes(self, runtime: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Return the operators' changes ``runtime`` merged with ``wanted``.
 
-        A value of None takes an earlier change back. SettingsError names each fault; nothing is applied yet.
-        What cannot be changed while the service runs is a fault where it is wanted, and is dropped from what
-        was changed before.
+        A value of None reverts an earlier change. Nothing is applied yet. Raises SettingsError with each
+        fault. A setting that cannot be changed at run time is a fault in ``wanted``, and is dropped from
+        ``runtime``.
         """
         faults = [
             Fault(path, fixed)
@@ -185,9 +185,9 @@ class LiveSettings:
     def adopt(self, runtime: Mapping[str, Any], revision: int) -> tuple[Change, ...]:
         """Replace the operators' changes by these; the file is unchanged.
 
-        SettingsError names each fault; everything stays as it was then, and is shown to. A value that cannot
-        be changed while the service runs (a command, an address, a secret, a file) is left out and shown as
-        refused, whoever has stored it: who can write to the store is not thereby who starts programs here.
+        Raises SettingsError with each fault; then nothing changes, and the refusal is shown. A value that
+        cannot be changed at run time (a command, an address, a secret, a file) is left out and shown as
+        refused: write access to the store must not imply the right to start programs here.
         """
         kept = _changeable(runtime)
         try:
@@ -252,7 +252,7 @@ class LiveSettings:
         stop = trio.Event()
 
         async def stop_when_cancelled() -> None:
-            # The watcher's thread cannot be cancelled; it looks at this event every step.
+            # The watcher's thread cannot be cancelled; it checks this event at every step.
             try:
                 await trio.sleep_forever()
             finally:

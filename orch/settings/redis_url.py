@@ -4,9 +4,10 @@
     rediss://…                       the same over TLS
     unix://[user[:password]@]/path[?db=database]
 
-Over TLS the server has to show a certificate for its name that the system trusts. Behind a question mark:
-``ssl_ca_certs=FILE`` trusts others, ``ssl_certfile=FILE&ssl_keyfile=FILE`` shows one of ours,
-``ssl_check_hostname=false`` takes one for another name, ``ssl_cert_reqs=none`` any at all.
+Over TLS the server must present a certificate for its name that the system trusts. Query options:
+``ssl_ca_certs=FILE`` trusts other authorities, ``ssl_certfile=FILE&ssl_keyfile=FILE`` is a client
+certificate, ``ssl_check_hostname=false`` accepts a certificate for another name, ``ssl_cert_reqs=none``
+accepts any.
 """
 
 import re
@@ -65,7 +66,7 @@ def read_address(url: str) -> Address:
         raise ValueError(_EXPECTED)
     allowed = {"db", *_TLS_FILES, *_TLS_CHOICES} if is_tls else {"db"}
     if unknown := sorted(options.keys() - allowed):
-        raise ValueError(f"{unknown[0]} is not an option of such an address")
+        raise ValueError(f"{unknown[0]} is not an option of a Redis URL")
     return Address(
         shown=shown(url),
         host="" if is_unix else parts.hostname or "",
@@ -85,8 +86,8 @@ def shown(url: str) -> str:
 
 def _database(text: str) -> int:
     if not re.fullmatch(r"[0-9]{0,6}", text):
-        # It is not quoted: a password that was not encoded, or whose host was forgotten, may stand here.
-        raise ValueError("expected a database's number after the host")
+        # Not quoted: it may be an unencoded password, or one whose host was forgotten.
+        raise ValueError("expected the number of a database after the host")
     return int(text or "0")
 
 

@@ -15,7 +15,7 @@ NEEDS_RESTART: Final[Mapping[str, str]] = {
     "session_management.redis_url": "the store is opened at start",
 }
 
-#: What of those sections applies at once all the same.
+#: Settings of those sections that apply at once.
 AT_ONCE: Final = frozenset(
     f"orchestration.frontend.{name}" for name in ("allowed_hosts", "trusted_proxies", "public_url")
 )

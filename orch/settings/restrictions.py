@@ -1,7 +1,7 @@
 """Which settings are secret, and which cannot be changed at run time. Pure.
 
-Each setting that is a secret, a URL, a command or a file says so in its type (``structs.py``); the name of a
-key is never asked.
+Each setting that is a secret, a URL, a command or a file declares it in its type (``structs.py``); the name
+of a key does not matter.
 """
 
 import datetime as dt
@@ -41,7 +41,7 @@ def kind_at(path: str) -> Kind:
     """Return the kind of the setting at a dotted path; a list of tables with a URL field is a URL."""
     parts = re.sub(r"\[[0-9]+\]", "", path).split(".")
     for length in range(len(parts), 0, -1):
-        # What stands below a secret, a list of tables or a name nobody knows is as its nearest known parent.
+        # Below a secret, a list of tables or an unknown name, the kind is that of the nearest known parent.
         kind = type_at(tuple(parts[:length]))
         if kind is not None:
             below = _field(kind, parts[length:])
@@ -62,7 +62,7 @@ def _kind(kind: Any) -> Kind:
         if KIND in (getattr(meta, "extra", None) or {}):
             return Kind(meta.extra[KIND])
     if get_origin(kind) is dict:
-        return _kind(get_args(kind)[1])  # texts by name are what each of them is
+        return _kind(get_args(kind)[1])  # a mapping has the kind of its values
     inner = get_args(kind)[0] if get_origin(kind) is tuple else None
     if isinstance(inner, type) and issubclass(inner, Struct):
         found = {_kind(field.type) for field in msgspec.structs.fields(inner)}

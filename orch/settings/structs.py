@@ -11,7 +11,7 @@ Count = Annotated[int, Meta(ge=1)]
 Path = Annotated[str, Meta(pattern="^/")]
 PathOrNone = Annotated[str, Meta(pattern="^(/|$)")]
 
-#: The key in a setting's type under which its kind stands, for :mod:`orch.settings.restrictions`. Secrets,
+#: The key of a setting's kind in its type's metadata, for :mod:`orch.settings.restrictions`. Secrets,
 #: URLs, commands and files are masked wherever they are shown, and cannot be changed at run time.
 KIND: Final = "kind"
 Secret = Annotated[str, Meta(extra={KIND: "secret"})]
@@ -26,14 +26,14 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Frontend(Section, frozen=True):
-    """Where the service listens.
+    """The addresses and protocols of the service.
 
-    ``worker_ports``: where several workers are told apart; the one in place 0 listens at this port of
-    loopback too, the next at the next. 0: they are not. ``allowed_hosts``: the names the service answers to
-    beside loopback's, ``*.example.org`` for all below one. ``trusted_proxies``: addresses and networks whose
-    ``X-Forwarded-For`` and ``-Proto`` are believed. ``tls_certificate``, ``tls_key``: PEM files; with them it
-    speaks TLS. ``http2``, ``http3``: spoken too, by Hypercorn. ``public_url``: where others open it,
-    ``https://HOST[:PORT]``; links that are copied on the machine itself lead there.
+    ``worker_ports``: worker 0 also listens at this port of loopback, worker 1 at the next, and so on; 0:
+    none. ``allowed_hosts``: accepted host names besides loopback names; ``*.example.org`` means all names
+    below. ``trusted_proxies``: addresses and networks whose ``X-Forwarded-For`` and ``-Proto`` are trusted.
+    ``tls_certificate``, ``tls_key``: PEM files, which enable https. ``http2``, ``http3``: enable them, with
+    Hypercorn. ``public_url``: the address for other machines, ``https://HOST[:PORT]``, used in links that are
+    copied on the machine itself.
     """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -54,11 +54,11 @@ class Frontend(Section, frozen=True):
 class Websocket(Section, frozen=True):
     """The hub's limits. Durations in seconds.
 
-    ``max_connections``: WebSockets; fewer where the limit of open files does not hold so many.
-    ``max_connections_per_address`` 0: a quarter of them, and any number from this machine.
-    ``max_sessions``: how many there may be, on all workers; ``…_per_address``: begun from one.
-    ``history_messages`` and ``history_bytes`` are for captions; what clients broadcast has its own budget,
-    so that it never removes captions.
+    ``max_connections``: WebSockets; lowered to what fits into the limit of open files.
+    ``max_connections_per_address`` 0: a quarter of them, and unlimited from this machine.
+    ``max_sessions``: on all workers together; ``…_per_address``: created from one address.
+    ``history_messages`` and ``history_bytes`` are for captions; broadcasts have their own budget, so that
+    they never displace captions.
     """
 
     max_connections: Count = 10_000
@@ -120,10 +120,10 @@ class Share(Section, frozen=True):
 class Gateway(Section, frozen=True):
     """How requests reach the back ends. Durations in seconds.
 
-    ``captions`` and ``requests``: the shares of the service's own flow and of clients' requests. Of clients'
-    requests: ``max_requests`` may be under way in all, ``spool_bytes`` of their bodies on the disk, and
-    ``client_rate`` bytes a second have to come and go. Routes are for local requests and operators;
-    ``public`` opens those in ``public_routes`` to everyone.
+    ``captions`` and ``requests``: the limits of the service's own flow and of clients' requests.
+    ``max_requests``: clients' requests in progress; ``spool_bytes``: their bodies on the disk;
+    ``client_rate``: minimum bytes a second that a client sends or reads. Routes are for local requests and
+    operators; ``public`` opens those in ``public_routes`` to everyone.
     """
 
     timeout: Positive = 30
@@ -143,7 +143,7 @@ class Gateway(Section, frozen=True):
 
 
 class AlertThresholds(Section, frozen=True):
-    """Thresholds above which figures are shown as wrong: milliseconds, and a share of 1."""
+    """Thresholds above which figures are shown as warnings: milliseconds, and a share from 0 to 1."""
 
     response_time: Positive = 1000
     error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.05
@@ -217,7 +217,7 @@ DIALECTS: Final[dict[str, tuple[Dialect, ...]]] = {
     "audio-service": ("livetranslate", "openai"),
     "translation-service": ("livetranslate", "libretranslate", "openai"),
 }
-"""Which API each service may speak; a service of another name is only routed to, in any."""
+"""The dialects of each service; services with other names are only routed to, whatever their API."""
 
 HEALTH_ENDPOINT: Final = "/api/health"
 
@@ -225,9 +225,9 @@ HEALTH_ENDPOINT: Final = "/api/health"
 class Service(Section, frozen=True):
     """A back end: its address, its API, and its restart command.
 
-    User and password in a URL are sent as Basic credentials. ``path``: where it transcribes or translates,
-    "" for the dialect's own. ``headers`` and ``query`` are added to what the service itself asks of it.
-    ``ca_file``: PEM, trusted beside the system's certificates.
+    User and password in a URL are sent as Basic credentials. ``path``: the path for transcription or
+    translation, "" for the dialect's own. ``headers`` and ``query`` are added to the service's own requests.
+    ``ca_file``: a PEM file, trusted in addition to the system's certificates.
     """
 
     url: Url
@@ -257,7 +257,7 @@ DEFAULT_SERVICES: Final = {
 class SessionManagement(Section, frozen=True):
     """Where sessions are stored. Durations in seconds.
 
-    ``max_bytes``: what all of them together may take in the store.
+    ``max_bytes``: the size of all sessions together in the store.
     """
 
     persistence: Literal["sqlite", "redis"] = "sqlite"

@@ -19,7 +19,7 @@ _KINDS: Final = {
 _DEEPEST: Final = 64
 _UNUSABLE: Final = re.compile("[\0\ud800-\udfff]")
 UNUSABLE_TEXT: Final = "text without NUL and lone surrogates"
-"""What is expected where :func:`is_unusable`."""
+"""Describes the expected text, for faults about :func:`is_unusable` text."""
 
 
 def is_unusable(text: str) -> bool:
@@ -30,8 +30,8 @@ def is_unusable(text: str) -> bool:
 class _Loader(yaml.SafeLoader):
     """YAML 1.1, but a duplicate key is a fault.
 
-    Keys are compared as they stand in the file, before ``<<`` is carried out: what a merged mapping says is
-    meant to be overridden.
+    Keys are compared as written in the file, before ``<<`` is applied: merged values are meant to be
+    overridden.
     """
 
     def __init__(self, stream: str) -> None:

@@ -1,1 +1,1 @@
-"""Branches of the nursery tree: started, watched, restarted by their written policy, and described."""
+"""The branches of the nursery tree: starts, monitors and restarts them by their restart policy."""

@@ -1,16 +1,16 @@
-"""Branches that are started in order, restarted when they fail, and stopped in the reverse order.
+"""Starts branches in order, restarts those that fail, and stops them in reverse order.
 
-The problem: parts of a service depend on one another, so they must start in order and stop in reverse; yet
-one that fails must not take the others with it. A bare nursery gives the second-best of both: an exception in
-one child cancels its siblings, and cancelling the root stops everything at once, in no order.
+The problem: parts of a service depend on each other, so they must start in order and stop in reverse; yet a
+failing part must not end the others. A single nursery does neither: an exception in one child cancels its
+siblings, and cancelling the root stops everything at once, in no order.
 
-Here every branch has a nursery of its own, opened inside the one it depends on; leaving the ``async with``
-blocks stops them inside out. Within its nursery a branch runs under :meth:`Tree.supervise`: an exception ends
-the attempt, never the nursery, and the policy says when the next attempt begins. A branch past its limit does
-not raise either: it asks the tree to stop, which is an event, and the blocks are left in order.
+Here every branch has its own nursery, opened inside the one it depends on; leaving the ``async with`` blocks
+stops them from the inside out. In its nursery a branch runs under :meth:`Tree.supervise`: an exception ends
+one attempt, never the nursery, and the restart policy decides when the next attempt begins. A branch that
+fails too often does not raise either: it sets the tree's stop event, and the blocks are left in order.
 
-What we leave out: restarting dependants along with a branch (Erlang's ``rest_for_one``). Parts outlive the
-attempts of their branch, so that dependants keep what they hold.
+What we leave out: restarting dependants together with a branch (Erlang's ``rest_for_one``). Part objects
+outlive the attempts of their branch, so dependants can keep their references.
 """
 
 import os
@@ -35,7 +35,7 @@ log = structlog.get_logger("tree")
 
 
 class State(StrEnum):
-    """What a branch is doing."""
+    """The state of a branch."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -47,15 +47,15 @@ class State(StrEnum):
 
 
 class Run(Protocol):
-    """A branch's attempt: runs until cancelled, and says when it is usable."""
+    """The function that runs a branch: runs until cancelled, and reports when it is usable."""
 
     def __call__(self, *, task_status: trio.TaskStatus[None]) -> Awaitable[None]:
-        """Run once."""
+        """Run one attempt."""
         ...
 
 
 class Queue(Struct, frozen=True, kw_only=True):
-    """How full a bounded queue is."""
+    """The length and limit of a bounded queue."""
 
     name: str
     fill: int
@@ -63,14 +63,14 @@ class Queue(Struct, frozen=True, kw_only=True):
 
 
 class Detail(Struct, frozen=True, kw_only=True):
-    """What a branch says of itself: a few words, and its queues."""
+    """A branch's description of itself: a few words, and its queues."""
 
     text: str = ""
     queues: tuple[Queue, ...] = ()
 
 
 SHORTAGE_PAUSE: Final = 5.0
-"""Seconds until the next attempt of a branch for which this process was short of something."""
+"""Seconds until the next attempt of a branch that failed because this process was out of a resource."""
 
 
 class LastError(Struct, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ class BranchStatistics(Struct, frozen=True, kw_only=True):
 
 
 class TreeStatistics(Struct, frozen=True, kw_only=True):
-    """The whole tree, and whose it is. ``worker`` counts from 0 where there are several, else None."""
+    """The whole tree and its worker. ``worker`` counts from 0 if there are several, else it is None."""
 
     state: str
     pid: int
@@ -113,11 +113,11 @@ class TreeStatistics(Struct, frozen=True, kw_only=True):
 
 
 class BranchEndedError(Exception):
-    """A branch returned although nobody had asked it to."""
+    """A branch returned without being stopped."""
 
 
 class Branch:
-    """One supervised part. The mutable state is its state, its failures and the scope of the attempt."""
+    """A supervised part. The mutable state is its state, its failures and the cancel scope of its attempt."""
 
     def __init__(
         self, name: str, run: Run, policy: RestartPolicy, depth: int, describe: Callable[[], Detail]
@@ -144,7 +144,7 @@ class Branch:
 
 
 class _Started(trio.TaskStatus[None]):
-    """Tells the branch that its attempt is usable; further calls are harmless."""
+    """Marks the branch's attempt as usable; further calls do nothing."""
 
     def __init__(self, on_started: Callable[[], None]) -> None:
         self._on_started = on_started
@@ -156,7 +156,7 @@ class _Started(trio.TaskStatus[None]):
 class Tree:
     """The branches of one process.
 
-    ``stopping`` is set once, by :meth:`stop` or by a branch past its limit; ``is_failed`` tells which.
+    ``stopping`` is set once: by :meth:`stop`, or, with ``is_failed``, by a branch that failed too often.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Tree:
         self.reason: str | None = None
 
     def stop(self, reason: str) -> None:
-        """Have everything stop in order. The first reason stands."""
+        """Stop all branches in order. Only the first reason is recorded."""
         if not self.stopping.is_set():
             self.reason = reason
             log.info("stopping", reason=reason)
@@ -186,13 +186,13 @@ class Tree:
             self._on_change()
 
     def fail(self, reason: str) -> None:
-        """Stop in order, and have the process exit 1."""
+        """Stop all branches in order, and make the process exit with 1."""
         if not self.stopping.is_set():
             self.is_failed = True
         self.stop(reason)
 
     def restart(self, name: str) -> bool:
-        """Cancel a branch's attempt so that a new one begins; False where there is no such branch."""
+        """Cancel a branch's attempt so that a new one begins; False if there is no such branch."""
         branch = next((branch for branch in self._branches if branch.name == name), None)
         if branch is None or branch.state in (State.STOPPED, State.FAILED, State.WAITING):
             return False
@@ -215,11 +215,11 @@ class Tree:
         grace: float = 0,
         describe: Callable[[], Detail] = Detail,
     ) -> AsyncIterator[Branch]:
-        """Run a branch for the length of the block.
+        """Run a branch during the block.
 
-        The block is entered when the branch is usable for the first time, or when the tree is stopping. On
-        leaving it, a branch that ends by itself once the tree is stopping has ``grace`` seconds for that;
-        then (at once, where ``grace`` is 0) it is cancelled.
+        The block is entered when the branch is usable for the first time, or when the tree is stopping. After
+        the block, a branch that ends by itself when the tree stops has ``grace`` seconds for it; then (with
+        ``grace`` 0 at once) it is cancelled.
         """
         branch = Branch(name, run, policy or RestartPolicy(), len(self._branches), describe)
         branch.since = self._wall()
@@ -250,7 +250,7 @@ class Tree:
             branch.finished.set()
 
     async def _attempt(self, branch: Branch) -> bool:
-        """Run once; True when there is to be another attempt."""
+        """Run one attempt; return whether there should be another."""
         error: BaseException | None = None
         self._enter(branch, State.STARTING)
         branch.is_restart_wanted = False
@@ -275,14 +275,14 @@ class Tree:
         return await self._recover(branch, error or BranchEndedError(f"{branch.name} ended by itself"))
 
     async def _recover(self, branch: Branch, error: BaseException) -> bool:
-        """Count the failure and wait as the policy says; False when it gives up.
+        """Count the failure and wait as long as the policy says; False when it gives up.
 
-        A failure for what this process itself is short of does not count: it passes, and ending the process
-        would take everyone along who is connected.
+        A failure caused by a shortage of this process does not count: the shortage is temporary, and ending
+        the process would disconnect every client.
         """
         now = trio.current_time()
         shortage = own_shortage(error)
-        is_counted = shortage in {None, Shortage.PORTS}  # no port: an address that is not this machine's
+        is_counted = shortage in {None, Shortage.PORTS}  # "no port" may mean a foreign address: a setting
         if is_counted:
             branch.failures.append(now)
         cause = _single(error)
@@ -323,16 +323,16 @@ class Tree:
         self._on_change()
 
     def states(self) -> dict[str, State]:
-        """Return the branches' states in the order they start; cheap enough for every probe."""
+        """Return the branches' states in starting order; cheap enough for every probe."""
         return {branch.name: branch.state for branch in self._branches}
 
     def last_error(self, name: str) -> str:
-        """Return why the last attempt of a branch ended, in words; empty where none has."""
+        """Return why the last attempt of a branch ended; empty if none has."""
         errors = (each.last_error for each in self._branches if each.name == name)
         return next((error.message for error in errors if error is not None), "")
 
     def uptime(self) -> float:
-        """Return the seconds since the tree was made."""
+        """Return the seconds since the tree was created."""
         return self._wall() - self.began
 
     def statistics(self) -> TreeStatistics:
@@ -383,7 +383,7 @@ class Tree:
 
 
 def together(*runs: Run) -> Run:
-    """Return one run out of several that start in order and fail together."""
+    """Combine several runs into one: they start in order and fail together."""
 
     async def run(*, task_status: trio.TaskStatus[None]) -> None:
         async with trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""When a branch that failed is started again, and when that is given up. Pure."""
+"""Decides when a failed branch is restarted, and when to give up. Pure."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from orch.backoff import exponential
 
 
 class RestartPolicy(Struct, frozen=True, kw_only=True):
-    """Exponential back-off within a budget.
+    """Exponential back-off with a limit.
 
     The first restart waits ``first`` seconds, each further one within the window ``factor`` times as long, up
-    to ``longest``. More than ``limit`` failures within ``window`` seconds are no passing trouble: the answer
-    is then to stop. (Erlang's supervisors count the same two numbers, intensity and period.)
+    to ``longest``. After more than ``limit`` failures within ``window`` seconds the policy gives up.
+    (Erlang's supervisors have the same two numbers, intensity and period.)
     """
 
     first: float = 0.5

@@ -1,4 +1,4 @@
-"""The real tasks below a branch, walked when someone looks."""
+"""Lists the Trio tasks below a branch, on request."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ class TaskStatistics(Struct, frozen=True, kw_only=True):
 
 
 def tasks_below(root: trio.lowlevel.Task) -> Iterator[TaskStatistics]:
-    """Walk the real task tree below ``root``, tasks of one name at one depth counted together.
+    """Yield the tasks below ``root``; tasks of one name at one depth are counted together.
 
-    The walk ends after :data:`TASKS_WALKED` tasks: a page needs the shape, not ten thousand rows.
+    At most :data:`TASKS_WALKED` tasks are visited: a page needs the shape of the tree, not ten thousand rows.
     """
     counts: Counter[tuple[int, str]] = Counter()
     example: dict[tuple[int, str], trio.lowlevel.Task] = {}
@@ -48,12 +48,12 @@ def tasks_below(root: trio.lowlevel.Task) -> Iterator[TaskStatistics]:
 
 
 def _short(name: str) -> str:
-    """Drop the package, and where a function was defined inside another, the outer one."""
+    """Return a function's name without the package and without enclosing functions."""
     return name.rpartition("<locals>.")[2].removeprefix("orch.")
 
 
 def _waits_for(task: trio.lowlevel.Task) -> str | None:
-    """Return the innermost of our own functions that the task is in, as ``module.function``."""
+    """Return the innermost function of ours that the task is in, as ``module.function``."""
     found = None
     for frame, _ in task.iter_await_frames():
         module = frame.f_globals.get("__name__", "")

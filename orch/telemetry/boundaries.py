@@ -1,8 +1,8 @@
 """Keeps a loop running when one of its items fails.
 
-A branch that ends takes with it everything it does, so a loop in it treats each item on its own: what one
-item raises, of whatever class, is logged with its traceback and counted, and the next item is done. A list
-of expected exceptions would end the branch with the first one that is not on it.
+When a branch ends, everything it does ends. So a loop in a branch isolates each item: an exception of any
+class is logged with its traceback and counted, and the loop continues with the next item. With a list of
+expected exceptions, the first one that is not on the list would end the branch.
 """
 
 from collections.abc import Iterator
@@ -34,8 +34,8 @@ class Boundary:
     def item(self, *ends: type[Exception], **item: Any) -> Iterator[None]:
         """Suppress, count and log any Exception of the block; ``item`` identifies the item in the log.
 
-        What is no Exception (Cancelled, KeyboardInterrupt) goes on, also out of a group. So does what
-        ``ends`` the loop: what it raises by itself to say that it cannot go on.
+        Other BaseExceptions (Cancelled, KeyboardInterrupt) propagate, also out of a group. So do the classes
+        in ``ends``, which the loop itself raises when it cannot continue.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""Recent events in words, for operators. Pure."""
+"""The log of recent events that operators see. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ class Event(Struct, frozen=True, kw_only=True):
 def without_surplus(events: Sequence[Event], limit: int) -> list[Event]:
     """Return at most ``limit`` of ``events`` (oldest first), with a fair share for each subject.
 
-    The oldest goes of the subject and severity with the most events: what clients can cause (one that reads
-    too slowly is closed) replaces its own kind, not the news of a back end.
+    The oldest event of the subject and severity with the most events is dropped, so that events which clients
+    can cause (such as a slow client) displace their own kind, not those of a back end.
     """
     left = list(events)
     counts = Counter((event.subject, event.severity) for event in left)
@@ -40,7 +40,7 @@ def without_surplus(events: Sequence[Event], limit: int) -> list[Event]:
 class EventLog:
     """The last :data:`KEPT` events; others are dropped (:func:`without_surplus`), the log has them.
 
-    ``on_record`` is called after each one (the hub tells the pages).
+    ``on_record`` is called after each event; the hub publishes it to the pages.
     """
 
     def __init__(self, *, wall: Callable[[], float]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import structlog
 
-# Without local variables: they would carry keys and what people have said into the log.
+# Without local variables: they would put keys and speech into the log.
 _TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
@@ -16,8 +16,8 @@ _TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
 def configure(level: str, *, pretty: bool = False, worker: int | None = None) -> None:
     """Set up logging for the process. ``pretty``: readable text for a terminal instead of JSON.
 
-    ``worker``: which of several processes this is; each of its lines says so.
-    Libraries that log through the standard library end in the same lines. Request and connection ids come
+    ``worker``: the number of this worker among several, added to each line.
+    Libraries that log through the standard library produce the same lines. Request and connection ids come
     from ``structlog.contextvars``, which Trio tasks inherit.
     """
     shared: list[Any] = [
@@ -27,7 +27,7 @@ def configure(level: str, *, pretty: bool = False, worker: int | None = None) ->
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if worker is not None:
-        shared.append(partial(_say_worker, worker))
+        shared.append(partial(_add_worker, worker))
     renderer: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if pretty
@@ -52,11 +52,11 @@ def configure(level: str, *, pretty: bool = False, worker: int | None = None) ->
     root.setLevel(numeric)
     for noisy in ("httpx2", "httpcore2", "watchfiles", "hypercorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # Each attempt to reach a server that is away, with a traceback; the store says it once.
+    # coredis logs each failed attempt to connect, with a traceback; the store logs an outage once.
     logging.getLogger("coredis").setLevel(logging.CRITICAL)
 
 
-def _say_worker(
+def _add_worker(
     worker: int, _logger: Any, _name: str, line: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     line["worker"] = worker

@@ -54,8 +54,8 @@ class _Readings(Collector):
 class Metrics:
     """The metrics of one process, in a registry of their own.
 
-    ``known``: the instances of each service as the settings are now. What was counted of others is not shown
-    any more, and forgotten: one that comes back begins anew. Without it, everything is known.
+    ``known``: the instances of each service in the current settings. The series of removed instances are
+    dropped; one that returns starts at 0. Without ``known``, no series is dropped.
     """
 
     def __init__(self, known: Callable[[], Mapping[str, Collection[str]]] | None = None) -> None:
@@ -135,7 +135,7 @@ class Metrics:
     def _forget_others(self, known: Mapping[str, Collection[str]]) -> None:
         """Drop the series of services and instances that were removed.
 
-        Here rather than where they go: what was on its way to one that has gone is still counted afterwards.
+        At the scrape rather than at the removal: requests in flight to a removed instance are counted later.
         """
         for metric in (
             self._requests,

@@ -14,16 +14,16 @@ _STEPS: Final = 320  # up to 5 minutes
 
 
 def nearest_rank(count: int, share: float) -> int:
-    """Return which of ``count`` sorted values, from 1, is the smallest that ``share`` of them do not exceed.
+    """Return the rank, from 1, of a percentile of ``count`` sorted values.
 
-    ``share`` counts to a hundredth.
+    It is the smallest value that a ``share`` of the values do not exceed. ``share`` is rounded to hundredths.
     """
-    # In integers: 0.95 of 20 must be 19, and not the 19.000000000000004 that would round up to 20.
+    # In integers: 0.95 of 20 must be 19, not 19.000000000000004, which would round up to 20.
     return max(1, -(-count * round(share * 100) // 100))
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
-    """Return the smallest of ``values`` that at least ``share`` of them do not exceed; None of none."""
+    """Return the smallest of ``values`` that a ``share`` of them do not exceed; None if there are none."""
     ranked = sorted(values)
     return ranked[nearest_rank(len(ranked), share) - 1] if ranked else None
 
@@ -36,9 +36,9 @@ def step_of(seconds: float) -> int:
 
 
 def quantile_ms(latencies: Counter[int], share: float) -> float | None:
-    """Return the middle (geometric) of the step in which the quantile lies, in milliseconds.
+    """Return a quantile in milliseconds: the geometric middle of its step.
 
-    ``latencies``: how many there are in each step; None if there are none.
+    ``latencies``: the number of latencies in each step. None if there are none.
     """
     count = latencies.total()
     if not count:

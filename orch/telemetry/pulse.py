@@ -1,11 +1,11 @@
 """Detects suspensions of this process and jumps of the clock.
 
-The problem: a process that was stopped (SIGSTOP, a virtual machine that was paused, a machine out of memory
-that swaps) wakes to deadlines that have all passed at once, with the answers it waited for unread in its
-sockets. Every peer then looks as if it had been silent. So one task beats; a gap in the beats is a time in
-which nobody was observed.
+The problem: when a suspended process resumes (after SIGSTOP, a paused virtual machine, or heavy swapping),
+all its deadlines have passed at once, while the replies it waited for are unread in its sockets. Every peer
+then looks as if it had not responded. So one task beats periodically; a gap between two beats is a time in
+which no peer was observed.
 
-A clock of the wall that is set is an event too: what is shown was dated by it.
+A jump of the wall clock is an event too, since earlier times were shown by it.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ BEAT: Final = 0.5
 """Seconds between beats."""
 
 GAP: Final = 2.0
-"""Seconds between beats from which on this process is taken to have been stopped."""
+"""Seconds between two beats above which the process counts as having been suspended."""
 
 JUMP: Final = 5.0
 """Seconds that the wall clock may move against the monotonic one between two beats; NTP slews far less."""
@@ -53,7 +53,7 @@ class Pulse:
     def was_stopped_since(self, began: float) -> bool:
         """Whether this process was suspended at any time since ``began``.
 
-        May be asked before the beat after a gap: who wakes first is left to chance.
+        Correct even before the first beat after a gap: the order in which tasks resume is undefined.
         """
         if self._beat_at is None:
             return False

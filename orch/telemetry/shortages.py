@@ -1,7 +1,7 @@
 """The current shortages of this process, for operators. Pure except for the events it records.
 
-Whoever meets a shortage (a check, a request to a back end, an accept, a start of a child, a write to the
-disk) notes it here. It is one event when it begins and one when it is over, however often it is met.
+Code that meets a shortage (a health check, a request to a back end, an accept, the start of a child, a write
+to the disk) notes it here. It is one event when it begins and one when it is over, however often it occurs.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from orch.telemetry.events import EventLog
 from orch.telemetry.metric_names import SHORTAGES, Reading
 
 CALM: Final = 10.0
-"""Seconds without being met after which a shortage is over."""
+"""Seconds without an occurrence after which a shortage is over."""
 
 SUBJECT: Final = "service"
 
@@ -23,7 +23,7 @@ SUBJECT: Final = "service"
 class ShortageLine(Struct, frozen=True, kw_only=True):
     """A current shortage: the resource, the remedy, the last failed operation, and its start.
 
-    ``since``: seconds since the epoch; ``times``: how often it was met since then.
+    ``since``: seconds since the epoch; ``times``: number of occurrences since then.
     """
 
     kind: str

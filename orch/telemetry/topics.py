@@ -9,8 +9,8 @@ Provider = Callable[[], Any]
 class Topics:
     """The registered topics, each with the function that reads its state.
 
-    A provider returns a struct or plain data; it is called only while someone is subscribed. ``touch`` says
-    that a topic has changed and should be told at once rather than at the next beat.
+    A provider returns a struct or plain data; it is called only while a client is subscribed. ``touch``
+    publishes a topic's state at once rather than at the next interval.
     """
 
     def __init__(self) -> None:

@@ -58,7 +58,7 @@ def _no_password() -> str:
 def _fault(certificate: str, key: str, error: ssl.SSLError) -> Fault:
     if error.reason == MISMATCH:
         return Fault(KEY, f"expected the key of the certificate in {certificate}; {key} is another's")
-    # Which of the two it is, OpenSSL does not say: a certificate that can be read alone is not at fault.
+    # OpenSSL does not say which file is invalid: if the certificate can be read alone, it is the key.
     trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         trial.load_verify_locations(cafile=certificate)

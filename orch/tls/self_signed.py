@@ -1,7 +1,7 @@
 """A self-signed certificate for `orch demo --share`, if none is configured.
 
-No authority has signed it, so browsers warn once; what is sent is encrypted all the same, and microphones
-work. It is kept, so that who has accepted it is not warned at the next start.
+No authority has signed it, so browsers warn once; the connection is encrypted all the same, and microphones
+work. It is stored, so that people who have accepted it are not warned again after a restart.
 """
 
 import datetime as dt
@@ -19,15 +19,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 LIFETIME: Final = dt.timedelta(days=365)
 """Some browsers refuse more than 398 days."""
 LEFT: Final = dt.timedelta(days=14)
-"""A certificate that ends sooner is made anew."""
+"""A certificate that expires sooner is replaced."""
 COMMON_NAME: Final = "LiveTranslate on this network"
 
 
 def ensure(folder: Path, names: Iterable[str], *, now: dt.datetime) -> tuple[Path, Path]:
     """Return certificate and key for ``names`` (host names and addresses), creating them if needed.
 
-    One that is there is kept while it covers all names and does not end soon. OSError where the folder
-    cannot be written.
+    An existing one is used again if it covers all names and does not expire soon. Raises OSError if the
+    folder cannot be written.
     """
     wanted = sorted(set(names))
     certificate, key = folder / "share.pem", folder / "share.key"
@@ -67,7 +67,7 @@ def make(names: Iterable[str], *, now: dt.datetime) -> tuple[bytes, bytes]:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))  # clocks of phones are not ours
+        .not_valid_before(now - dt.timedelta(days=1))  # a phone's clock may be behind
         .not_valid_after(now + LIFETIME)
         .add_extension(x509.SubjectAlternativeName([_name(each) for each in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

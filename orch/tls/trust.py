@@ -1,8 +1,8 @@
 """Trust in back ends' certificates, and descriptions of certificate errors.
 
-Trusted are the system's authorities, or those that ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name instead
-(OpenSSL reads both), and beside them the service's own ``ca_file``: the same for a health check and for a
-request, so that one does not fail where the other succeeds.
+Trusted are the system's authorities, or those named by ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` instead
+(OpenSSL reads both), and the back end's ``ca_file``; the same for health checks and for requests, so that
+one does not fail while the other succeeds.
 """
 
 import os
@@ -27,7 +27,7 @@ class TrustStore:
     """TLS contexts for connections to back ends, created on demand and again when a file changes.
 
     Reading certificates takes some ten milliseconds, so it is done in a thread. The mutable state is the
-    contexts that were made. Bounded: one for each ``ca_file`` that the settings have ever named.
+    contexts created so far, one for each ``ca_file`` that the settings have ever named.
     """
 
     def __init__(self) -> None:
@@ -44,14 +44,14 @@ class TrustStore:
         except OSError:
             if made is None:
                 raise
-            return made[1]  # replaced just now, or lost: what was read before still holds
+            return made[1]  # the file is being replaced, or was deleted: use what was read before
         if made is None or made[0] != stamp:
             made = self._made[ca_file] = (stamp, make_context(ca_file))
         return made[1]
 
 
 def make_context(ca_file: str = "") -> ssl.SSLContext:
-    """Return a context that trusts what the module's docstring says. OSError: the file cannot be used."""
+    """Return a context with the trust described above. Raises OSError if the file cannot be used."""
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(cafile=ca_file)
@@ -109,5 +109,5 @@ def _missing_variables(environ: Mapping[str, str]) -> Iterator[Fault]:
     for variable, exists in (("SSL_CERT_FILE", Path.is_file), ("SSL_CERT_DIR", Path.is_dir)):
         value = environ.get(variable)
         if value and not any(exists(Path(part)) for part in value.split(os.pathsep)):
-            kind = "a file" if variable == "SSL_CERT_FILE" else "a folder"
-            yield Fault(variable, f"expected {kind} there is, got {value}")
+            kind = "file" if variable == "SSL_CERT_FILE" else "folder"
+            yield Fault(variable, f"expected an existing {kind}, got {value}")

@@ -51,7 +51,7 @@ def test_an_address_says_where_and_as_whom(url: str, address: Address) -> None:
         ("redis://r:port", "expected redis://host:port/database"),
         ("redis://[r", "expected redis://host:port/database"),
         ("unix://", "expected redis://host:port/database"),
-        ("redis://r/zero", "expected a database's number after the host"),
+        ("redis://r/zero", "expected the number of a database after the host"),
         ("redis://r?retries=3", "retries is not an option"),
         ("redis://r?ssl_ca_certs=/ca", "ssl_ca_certs is not an option"),
         ("rediss://r?ssl_certfile=/c", "ssl_certfile and ssl_keyfile together"),
