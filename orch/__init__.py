@@ -1,1 +1,1 @@
-"""Stands in front of live speech translation: speech in, translated captions out."""
+"""The orchestration service in front of live speech translation: speech in, translated captions out."""

@@ -1,8 +1,8 @@
 """The ASGI application: ``/ws`` to the hub, the gateway's routes to the gateway, the rest to the pages.
 
-``orch serve`` builds an :class:`Application` inside its tree. ``hypercorn -k trio orch.asgi:app`` finds
-:func:`app`, whose lifespan runs the tree and leaves the parts in the lifespan state, so that the module keeps
-none.
+``orch serve`` builds an :class:`Application` inside its tree. ``hypercorn -k trio orch.asgi:app`` imports
+:func:`app`, whose lifespan runs the tree and puts the parts into the lifespan state, so that the module has
+no global state.
 """
 
 import os
@@ -38,9 +38,9 @@ log = structlog.get_logger("asgi")
 class Application:
     """Dispatches one process's requests. ``lifespan`` is acknowledged; the tree runs in `orch.serving`.
 
-    Here, and nowhere else, is decided who asks: ``scope["orch.actor"]``, before anything is dispatched.
-    ``trusts_local``: connections were accepted by a front of our own, which says truly where they come from
-    and what was bound; under another server operators need the token.
+    Only here is the caller identified, before anything is dispatched: ``scope["orch.actor"]``.
+    ``trusts_local``: our own server accepted the connections, so its peer and bound addresses can be trusted;
+    under another server operators need the token.
     """
 
     def __init__(self, parts: Parts, *, trusts_local: bool = True) -> None:
@@ -53,7 +53,7 @@ class Application:
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Return the run that serves one request, connection or lifespan.
 
-        A plain function: a coroutine's frame would keep every connection's scope for as long as it is open.
+        A plain function: a coroutine's frame would hold every connection's scope until it is closed.
         """
         if scope["type"] == "lifespan":
             return _answer_lifespan(receive, send)
@@ -70,7 +70,7 @@ class Application:
         return self._dispatch(scope, receive, send)
 
     async def _look_up(self, name: str, scope: Any, receive: Any, send: Any) -> None:
-        """Dispatch after the store was asked whether the browser is signed in."""
+        """Dispatch after looking up the browser's sign-in in the store."""
         scope[ACTOR] = await self._parts.access.signed_in(scope[ACTOR], name)
         await self._dispatch(scope, receive, send)
 
@@ -177,7 +177,7 @@ async def _lifespan(state: dict[str, Any], receive: Any, send: Any) -> None:
         state["application"] = application
 
         async def fail_with_tree() -> None:
-            """End the server when a branch has given up: it has no other way to learn of it."""
+            """End the server when a branch has given up; the server has no other way to notice."""
             await tree.stopping.wait()
             await send({"type": "lifespan.shutdown.failed", "message": tree.reason or "stopped"})
 

@@ -1,9 +1,9 @@
 """How many clients fit into the limit of open files, with a reserve for the service's own needs. Pure.
 
-Each client is a descriptor. A service whose clients have taken the last one cannot check its back ends, start
-one again, send captions on or write its store; so a part of the limit is never given to clients, and what is
-left is shared between WebSockets and plain HTTP, so that pages, probes and the gateway still work while
-WebSockets are at their limit.
+Each client uses a descriptor. If clients could use the last one, the service could not check or restart its
+back ends, request captions or write to its store; so a part of the limit is reserved. The rest is divided
+between WebSockets and plain HTTP, so that pages, probes and the gateway still work while WebSockets are at
+their limit.
 """
 
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ from orch.settings import Settings
 from orch.settings.source import SettingsSource
 
 BASE: Final = 96
-"""For what every process has: standard streams, listening sockets, log, the store's files and reserve, the
-loop's own, Redis' connections, and uploads that are spooled to disk."""
+"""For every process: standard streams, listening sockets, log, the store's files and reserve, the event loop,
+Redis connections, and uploads that are spooled to disk."""
 
 PER_SERVICE: Final = 16
 """For each back end: health checks and the pipes of a child or a restart command."""
 
 HTTP_SHARE: Final = 4
-"""Beside four WebSockets there may be one plain HTTP connection: a page opens some and closes them soon."""
+"""One plain HTTP connection for four WebSockets: a page opens a few and closes them soon."""
 
 HTTP_LEAST: Final = 64
 
 TIGHT_SHARE: Final = 5
-"""Where not all fits, one connection in so many is for plain HTTP."""
+"""If not all connections fit, one in this many is for plain HTTP."""
 
 ADDRESS_SHARE: Final = 4
-"""One address may have a quarter of all connections, where the settings do not say how many."""
+"""One address may have a quarter of all connections, unless the settings say otherwise."""
 
 ADDRESS_LEAST: Final = 32
-"""Plain HTTP connections that one address may have in any case: a browser opens six a page."""
+"""Plain HTTP connections that one address may always have: a browser opens six for a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """The numbers of connections that fit.
 
-    ``websockets`` and ``total`` (with plain HTTP): connections at once; ``asked``: WebSockets that the
-    settings ask for; ``files``: the limit of open files; ``reserve``: how many of them clients never get.
+    ``websockets`` and ``total`` (with plain HTTP): connections at once; ``asked``: the configured number of
+    WebSockets; ``files``: the limit of open files; ``reserve``: the files that clients never get.
     """
 
     websockets: int
@@ -69,7 +69,7 @@ class Capacity:
 def needs(connections: int, services: int) -> int:
     """Return how many open files the service needs for itself.
 
-    ``connections``: to all instances of all back ends together, as many as there may be at once.
+    ``connections``: the maximum of connections to all instances of all back ends together.
     """
     return BASE + connections + PER_SERVICE * services
 
@@ -77,7 +77,7 @@ def needs(connections: int, services: int) -> int:
 def fit(*, files: int, asked: int, own: int) -> Capacity:
     """Return the capacity for a limit of ``files`` open files, of which the service itself needs ``own``.
 
-    Never more than half is kept: with a very low limit, both the service and its clients do with less.
+    At most half is reserved: with a very low limit, both the service and its clients get less.
     """
     reserve = min(own, files // 2)
     room = files - reserve

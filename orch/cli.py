@@ -39,11 +39,11 @@ OPTIONS: Final[Mapping[str, str]] = {
     "tls_certificate": "tls_cert",
     "tls_key": "tls_key",
 }
-"""Settings of ``orchestration.frontend``, and what of the command line sets them."""
+"""Settings of ``orchestration.frontend``, and the command-line options that set them."""
 
 EPILOGUE: Final = """\
-Settings come from the file and from the environment (PORT=3001 orch serve); `orch check` says whether
-they are good. Point the service at real back ends with AUDIO_SERVICE_URL and TRANSLATION_SERVICE_URL.
+Settings come from the file and from the environment (PORT=3001 orch serve); `orch check` checks them.
+Point the service at real back ends with AUDIO_SERVICE_URL and TRANSLATION_SERVICE_URL.
 """
 
 
@@ -63,19 +63,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="orch",
-        description="Speech in, translated captions out, for everyone in the session.",
+        description="Live speech translation: speech in, translated captions out, for everyone in a session.",
         epilog=EPILOGUE,
     )
     parser.add_argument("--version", action="version", version=version("orchestration-service"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text in (
         ("serve", _serve, "run the service with the configured back ends"),
-        ("demo", _demo, "run the service with small back ends of its own"),
+        ("demo", _demo, "run the service and small back ends for trying it out"),
     ):
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         command.add_argument("--config", metavar="FILE", help="settings (default: config/orchestration.yaml)")
         command.add_argument("--host", help="address to listen on")
-        command.add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
+        command.add_argument("--port", type=int, help="port to listen on; 0 chooses a free one")
         command.add_argument("--tls-cert", metavar="FILE", help="TLS certificate (PEM file); enables https")
         command.add_argument("--tls-key", metavar="FILE", help="its private key (PEM file)")
         command.add_argument("--server", choices=["orch", "hypercorn"], help="the HTTP server")
@@ -135,11 +135,11 @@ def _check(options: argparse.Namespace) -> int:
         return 0
     import trio  # noqa: PLC0415 - only where something is asked
 
-    from orch.back_end_checks import ask_all  # noqa: PLC0415 - the same
+    from orch.back_end_checks import check_all  # noqa: PLC0415 - the same
     from orch.telemetry.logs import configure  # noqa: PLC0415 - the same
 
     configure("ERROR", pretty=True)
-    is_well = trio.run(ask_all, decoded.settings, partial(print, flush=True))
+    is_well = trio.run(check_all, decoded.settings, partial(print, flush=True))
     return 0 if is_well else FAILED
 
 
@@ -183,9 +183,13 @@ def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "DemoSharin
     if decoded.faults:
         raise SettingsError(list(decoded.faults))
     sharing = DemoSharing(
-        decoded.settings, host=options.host, port=options.port, said=decoded.sources.keys(), wall=time.time
+        decoded.settings,
+        host=options.host,
+        port=options.port,
+        given_settings=decoded.sources.keys(),
+        wall=time.time,
     )
-    options.host = None  # from here on the overlay says it
+    options.host = None  # now set by the overlay
     options.log_format = options.log_format or "text"
     overlay.update(sharing.overlay)
     return sharing
@@ -198,7 +202,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _demo_model(model: str) -> str:
-    """Return the Whisper model for the demo. Raises :class:`SettingsError` where it cannot be used."""
+    """Return the Whisper model for the demo. Raises :class:`SettingsError` if it cannot be used."""
     from orch.sandbox.engines import whisper  # noqa: PLC0415 - only where a model is given
 
     reason = None
@@ -247,7 +251,7 @@ def _run(
     log("INFO")
     raise_limit()
     events = EventLog(wall=time.time)
-    configuration = _configuration(options, overlay, events, is_said_later=sharing is not None)
+    configuration = _configuration(options, overlay, events, is_printed_later=sharing is not None)
     orchestration = configuration.current.orchestration
     log(orchestration.log_level)
     is_greeted = options.log_format == "text" and lifeline is None and sharing is None
@@ -259,14 +263,14 @@ def _run(
         if lifeline is None:
             (sockets,) = open_groups(orchestration.frontend.host, orchestration.frontend.port, 1)
         else:
-            sockets = ()  # it inherits them
+            sockets = ()  # the worker inherits them
     except AddressError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
     from orch.serving import serve  # noqa: PLC0415 - the parent of workers serves nothing itself
 
     run = partial(serve, configuration, events, processes, sockets, lifeline=lifeline)
-    invite = None if sharing is None else sharing.say
+    invite = None if sharing is None else sharing.print_invitation
     return trio.run(partial(run, on_ready=greet, on_hangup=on_hangup, invite=invite))
 
 
@@ -278,7 +282,7 @@ def _run_workers(
 ) -> int:
     """Run the configured number of workers, each with this command line plus one option.
 
-    ``environ`` carries what the parent has made up for this run. ``on_hangup``: as the parent's.
+    ``environ``: values that the parent generated for this run. ``on_hangup``: as the parent's.
     """
     import trio  # noqa: PLC0415 - see _run
 
@@ -311,11 +315,11 @@ def _greet(addresses: Sequence[str]) -> None:
 
 
 def _configuration(
-    options: argparse.Namespace, overlay: dict[str, Any], events: "EventLog", *, is_said_later: bool
+    options: argparse.Namespace, overlay: dict[str, Any], events: "EventLog", *, is_printed_later: bool
 ) -> "LiveSettings":
     """Read settings and command line; generate a control token if it listens beyond loopback without one.
 
-    ``is_said_later``: the token is printed once the service runs.
+    ``is_printed_later``: the token is printed once the service runs.
     """
     from orch.access.addresses import is_loopback  # noqa: PLC0415 - see _run
     from orch.settings.live import LiveSettings, find_file  # noqa: PLC0415 - the same
@@ -327,9 +331,9 @@ def _configuration(
     if is_loopback(orchestration.frontend.host) or orchestration.control_token:
         return configuration
     token = secrets.token_urlsafe(24)
-    if not is_said_later:
+    if not is_printed_later:
         print(
-            "The service can be reached from other machines, so changes need a token. This run's is:\n"
+            "Other machines can reach the service, so changes need a token. The token of this run:\n"
             f"{token}\nSet one with ORCH_CONTROL_TOKEN.",
             file=sys.stderr,
         )

@@ -13,12 +13,12 @@ from orch.access.addresses import is_loopback
 from orch.greeting import Invitation, invitation, others_address
 from orch.network_addresses import lan_addresses, own_names
 from orch.settings import Fault, Settings, SettingsError
-from orch.tls import self_signed as self_made
+from orch.tls import self_signed
 
 USUAL: Final[dict[str, Any]] = {
-    # Seconds that a session without anyone in it is kept: a link that was sent before lunch holds after it.
+    # Seconds until an empty session ends: a link sent before lunch works after it.
     "orchestration.websocket.session_timeout": 43_200,
-    # What is printed at the start is to stay in sight.
+    # Fewer log lines, so that the invitation stays visible.
     "orchestration.log_level": "WARNING",
 }
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - to be reached is what sharing is for
@@ -33,12 +33,12 @@ class DemoSharing:
         *,
         host: str | None,
         port: int | None,
-        said: Collection[str],
+        given_settings: Collection[str],
         wall: Callable[[], float],
     ) -> None:
         """Create the certificate if none is configured. Raises SettingsError if that fails.
 
-        ``host`` and ``port``: what the command line says. ``said``: the settings that somebody has given.
+        ``host`` and ``port``: from the command line. ``given_settings``: the settings that the user has set.
         """
         frontend = settings.orchestration.frontend
         listening = host or (EVERYWHERE if is_loopback(frontend.host) else frontend.host)
@@ -57,7 +57,7 @@ class DemoSharing:
         self._has_token = bool(settings.orchestration.control_token)
         self.overlay: dict[str, Any] = {"orchestration.frontend.host": listening}
         for setting, value in USUAL.items():
-            if setting not in said:
+            if setting not in given_settings:
                 self.overlay[setting] = value
         if frontend.tls_certificate:
             self._named = _first_name(Path(frontend.tls_certificate))
@@ -71,17 +71,17 @@ class DemoSharing:
     def _make(self, folder: Path) -> None:
         names = ("localhost", "127.0.0.1", "::1", *own_names(), *self._lan)
         try:
-            certificate, key = self_made.ensure(
+            certificate, key = self_signed.ensure(
                 folder, names, now=dt.datetime.fromtimestamp(self._wall(), dt.UTC)
             )
         except OSError as error:
-            expected = f"expected a folder to keep a certificate in, got {folder}: {error.strerror}"
+            expected = f"expected a writable folder for the certificate, got {folder}: {error.strerror}"
             raise SettingsError([Fault("--share", expected)]) from error
-        self._fingerprint = self_made.fingerprint(certificate)
+        self._fingerprint = self_signed.fingerprint(certificate)
         self.overlay["orchestration.frontend.tls_certificate"] = str(certificate)
         self.overlay["orchestration.frontend.tls_key"] = str(key)
 
-    def say(self, addresses: Sequence[str], token: str, session_id: str, key: str) -> None:
+    def print_invitation(self, addresses: Sequence[str], token: str, session_id: str, key: str) -> None:
         """Print the link, the QR code and the explanation."""
         base = self._public or self._address(addresses[0])
         link = f"{base}/translation#session={quote(session_id)}&key={key}"

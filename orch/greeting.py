@@ -1,4 +1,4 @@
-"""The greeting printed in a terminal once the service runs: which addresses to open. Pure."""
+"""The greeting printed in a terminal once the service runs, with the addresses to open. Pure."""
 
 import io
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ EVERYWHERE: Final = frozenset({"0.0.0.0", "[::]"})  # noqa: S104 - it is looked 
 class Invitation(Struct, frozen=True, kw_only=True):
     """The contents of an invitation: link, certificate and token.
 
-    ``link`` opens a session, to speak in; ``token`` is what operators' pages ask for where it was made up for
-    this run. ``fingerprint`` is of a certificate that browsers warn of.
+    ``link`` opens a session with the right to speak; ``token`` is the control token if it was generated for
+    this run. ``fingerprint`` is that of a certificate that browsers warn about.
     """
 
     link: str
@@ -45,7 +45,7 @@ def others_address(address: str, lan: Sequence[str]) -> str | None:
 def greeting(addresses: Sequence[str], lan: Sequence[str]) -> str:
     """Return the greeting of a service that is not shared."""
     own, others = own_address(addresses[0]), others_address(addresses[0], lan)
-    lines = [f"LiveTranslate is ready. Open {own}/translation to speak, {own} to watch it work."]
+    lines = [f"LiveTranslate is ready. Open {own}/translation to speak, {own} to monitor the service."]
     if others is not None:
         lines.append(f"From other machines: {others}/translation")
         if not others.startswith("https:"):
@@ -59,8 +59,8 @@ def greeting(addresses: Sequence[str], lan: Sequence[str]) -> str:
 def invitation(given: Invitation, *, is_colored: bool, can_draw: bool) -> str:
     """Return the greeting and the QR code of a shared service.
 
-    ``is_colored``: it goes to a terminal, whose colours the code must not depend on. ``can_draw``: block
-    characters can be written there.
+    ``is_colored``: the output is a terminal that supports colours. ``can_draw``: it can show block
+    characters.
     """
     base = given.link.partition("/translation")[0]
     lines = [
@@ -76,17 +76,17 @@ def invitation(given: Invitation, *, is_colored: bool, can_draw: bool) -> str:
         lines += [
             "Browsers warn once that the connection is not private: the certificate was made here, and no",
             "authority signed it. The connection is encrypted all the same. Choose Advanced, then continue.",
-            "To be sure that it is this machine, compare the certificate's SHA-256 fingerprint:",
+            "To check that you reached this machine, compare the certificate's SHA-256 fingerprint:",
             f"  {given.fingerprint}",
             "",
         ]
     lines.append(f"Operators' pages ({base}/) require a token; guests need none. ")
-    lines[-1] += "It is the one you have set." if given.token is None else "This run's is:"
+    lines[-1] += "It is the one you have set." if given.token is None else "The token of this run:"
     if given.token is not None:
         lines.append(f"  {given.token}")
     lines += [
         "",
-        "If a phone cannot open it: is it in the same network, and does a firewall block the port?",
+        "If a phone cannot open it: is it in the same network? Does a firewall block the port?",
         "Stop it with Ctrl+C or by closing this window.",
         "",
     ]
@@ -97,5 +97,5 @@ def _code(link: str, *, is_colored: bool) -> list[str]:
     drawn = io.StringIO()
     segno.make(link, error="l", micro=False).terminal(drawn, border=2, compact=True)
     rows = drawn.getvalue().rstrip("\n").split("\n")
-    # White on black, whatever the terminal's colours are: not all read a code whose colours are swapped.
+    # White on black, whatever the terminal's colours are: not every reader accepts an inverted code.
     return [f"  \x1b[97;40m{row}\x1b[0m" if is_colored else f"  {row}" for row in rows]

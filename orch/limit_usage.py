@@ -10,7 +10,7 @@ from orch.websocket.service import HubService
 from orch.websocket.statistics import Bounded
 
 
-def sums(
+def limit_usages(
     configuration: LiveSettings,
     capacity: CurrentCapacity,
     hub: HubService,

@@ -1,6 +1,6 @@
 """Masks secrets in URLs, commands and errors before they are shown. Pure.
 
-The one place that knows how a URL is shown: whatever prints, logs or sends one asks here.
+The only place that decides how a URL is shown: all code that prints, logs or sends one calls it.
 """
 
 import re
@@ -28,7 +28,7 @@ _SHORTEST_SECRET: Final = 4
 def mask_url(url: str) -> str:
     """Return a URL with dots in place of its user information, its fragment and the values of its query.
 
-    A password may hold what should have been encoded; where it cannot be told apart, more is hidden.
+    A password may contain unencoded delimiters; if it cannot be separated reliably, more is masked.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -87,12 +87,12 @@ def mask_path(path: str) -> str:
 
 
 def mask_file(path: str) -> str:
-    """Return a file name, with dots if it is the content of a file, such as a key, given by mistake."""
+    """Return a file name; dots instead if it is the content of a file, such as a key given by mistake."""
     return DOTS if "-----" in path or "\n" in path else mask_urls(path)
 
 
 def mask_text(value: str) -> str:
-    """Return a plain value; one that looks like a URL is masked, since it may have a password."""
+    """Return a plain value; one that looks like a URL is masked, since it may contain a password."""
     return mask_path(value) if value.startswith("/") else mask_urls(value)
 
 

@@ -5,8 +5,8 @@ import re
 import socket
 from typing import Final
 
-#: Where a route is asked for: nothing is sent. The first is the way out; the others are what else a machine
-#: without one may be in (RFC 1918, and addresses that machines give themselves).
+#: Destinations whose route is looked up; nothing is sent. The first finds the default route; the others are
+#: networks of a machine without one (RFC 1918, and link-local addresses).
 _TOWARDS: Final = ("192.0.2.1", "192.168.255.254", "10.255.255.254", "172.31.255.254", "169.254.255.254")
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 
@@ -31,5 +31,5 @@ def _own_towards(address: str) -> str | None:
         try:
             probe.connect((address, 9))
         except OSError:
-            return None  # there is no way there
+            return None  # no route
         return str(probe.getsockname()[0])

@@ -1,14 +1,14 @@
-"""Running a child process so that none is ever left behind.
+"""Runs child processes so that no orphan is ever left.
 
-Three things can end the two processes, and no order of them may leave an orphan. The child ends: its parent
-waits on the kernel's word, not on a timer, and takes its children's group with it. The parent is cancelled:
-the child gets SIGTERM, then SIGKILL, within a bounded time. The parent is killed: nobody is left to act, so
-the child must notice by itself; its standard input is a pipe that only the parent holds open, and it ends at
-end of file. (``PR_SET_PDEATHSIG`` would need no such promise from the child, but it fires when the *thread*
-that started the child ends, and needs code between fork and exec.)
+Three things can end parent or child, and no order of them may leave an orphan. The child ends: its parent
+learns that from the kernel, without polling, and kills the child's process group. The parent is cancelled:
+the child gets SIGTERM, then SIGKILL, within a bounded time. The parent is killed: it can no longer act, so
+the child must notice; its standard input is a pipe that only the parent holds open, and it exits at end of
+file. (``PR_SET_PDEATHSIG`` would need no cooperation from the child, but it fires when the *thread* that
+started the child ends, and needs code between fork and exec.)
 
-A child has a session of its own, so that Ctrl-C reaches the service alone, which then stops its children in
-order.
+A child has its own process session, so that Ctrl-C reaches only the service, which then stops its children
+in order.
 """
 
 import os
@@ -23,21 +23,21 @@ import trio
 from orch.settings.environment import for_child
 
 LONGEST_LINE: Final = 4096
-"""Bytes of one line of output that are kept; the rest of a longer line is dropped."""
+"""Maximum bytes of a line of output; the rest of a longer line is dropped."""
 
 STOP_GRACE: Final = 5.0
 """Seconds from SIGTERM to SIGKILL."""
 
 DRAIN: Final = 1.0
-"""Seconds that output is still read after the end: a grandchild may hold the pipe open."""
+"""Seconds that output is read after the child's end: a grandchild may hold the pipe open."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
     """A program to keep running.
 
-    ``env`` is added to this process's own environment, from which the service's settings are taken out: no
-    token and no key goes to a child.
+    ``env`` is added to this process's environment without the service's settings: children get no token and
+    no key.
     """
 
     argv: tuple[str, ...]
@@ -46,7 +46,7 @@ class ProcessSpec:
 
 
 OnLine = Callable[[str, str], None]
-"""Is given each line of output: the stream's name (``stdout`` or ``stderr``) and the text."""
+"""Receives each line of output: the stream's name (``stdout`` or ``stderr``) and the text."""
 
 
 async def run_child(
@@ -58,13 +58,13 @@ async def run_child(
 ) -> int:
     """Run a program to its end and return its exit code (negative: the signal that ended it).
 
-    ``on_started`` is given the process id. A program that stays has its input held open, and what it has
-    started itself ends with it. A command (``is_command``) has no input, and may leave a daemon behind.
+    ``on_started`` receives the process id. A long-running program has its input held open, and the processes
+    it has started end with it. A command (``is_command``) has no input, and may leave a daemon running.
 
     Resource handling: when this returns or raises, the process has ended and been waited for. A cancel takes
     at most :data:`STOP_GRACE` + :data:`DRAIN` seconds.
 
-    Error handling: ``OSError`` where the program cannot be started.
+    Error handling: ``OSError`` if the program cannot be started.
     """
     process = await trio.lowlevel.open_process(
         list(spec.argv),
@@ -74,7 +74,7 @@ async def run_child(
         env=for_child(os.environ) | dict(spec.env),
         start_new_session=True,
     )
-    # Shielded so that a child that stops can say its last words; bounded by the steps below.
+    # Shielded, so that the last output of a stopping child is read; bounded by the steps below.
     output = trio.CancelScope(shield=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_forward_output, process, on_line, output)
@@ -92,21 +92,21 @@ async def run_child(
 
 
 async def _stop(process: trio.Process) -> None:
-    """End the process and all it has started: first asked, then killed."""
+    """End the process and all it has started: SIGTERM, then SIGKILL."""
     signal_group(process.pid, signal.SIGTERM)
     with trio.move_on_after(STOP_GRACE, shield=True):
         await process.wait()
     signal_group(process.pid, signal.SIGKILL)
-    # Bounded: the kernel ends a killed process; only one in an uninterruptible system call takes longer.
+    # Bounded: a killed process ends, unless it is in an uninterruptible system call.
     with trio.move_on_after(STOP_GRACE, shield=True):
         await process.wait()
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
-    """Signal the process and what it has started.
+    """Signal the process's group: the process and the processes it has started.
 
-    A process that has been waited for gives its id back, but as the id of its *group* it stays taken as long
-    as anyone is in that group; with nobody in it there is nothing to signal.
+    The id of a process that has been waited for is free, but as the id of its *group* it stays in use while
+    the group has members; a group without members needs no signal.
     """
     try:
         os.killpg(pid, number)
@@ -115,7 +115,7 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def exit_words(code: int) -> str:
-    """Return how a process ended, after its name; a negative ``code`` is the signal that ended it."""
+    """Return how a process ended, to follow its name; a negative ``code`` is the signal that ended it."""
     if code >= 0:
         return f"ended with code {code}"
     try:
@@ -134,7 +134,7 @@ async def _forward_output(process: trio.Process, on_line: OnLine, scope: trio.Ca
 
 
 async def _forward_lines(stream: trio.abc.ReceiveStream, name: str, on_line: OnLine) -> None:
-    """Hand on the stream line by line; of a line over :data:`LONGEST_LINE` bytes the rest is dropped."""
+    """Pass the stream to ``on_line`` line by line; lines are cut to :data:`LONGEST_LINE` bytes."""
     line = bytearray()
     async with stream:
         async for part in stream:

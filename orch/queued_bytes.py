@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-#: The part of the limit that those who are on their way out may still have, for their goodbye to arrive.
+#: The part of the limit that closing clients may still use, so that their close frame arrives.
 _LEAVING: Final = 8
 
 
@@ -17,17 +17,17 @@ class Holder(Protocol):
         """Drop the queued bytes and close, with a close code if the protocol has one."""
 
     def abort(self) -> None:
-        """Close at once; nothing is queued any more."""
+        """Close at once, without sending what is queued."""
 
 
 class QueuedBytes:
     """Bytes queued for the clients of this process, at their sockets or in an ASGI server.
 
-    Overflow rule: above ``limit`` whoever has most waiting gives way, and then the next one. A frame that was
-    sent in part is still sent to its end; if those who leave have an eighth of the limit in such frames, the
-    next ones are cut off.
+    Overflow rule: above ``limit`` the client with most queued bytes is disconnected, then the next one. A
+    partly sent frame is still completed; if closing clients have more than an eighth of the limit in such
+    frames, further ones are aborted.
 
-    The mutable state: the sum, those who have a part of it, and those who are leaving.
+    The mutable state: the sum, the clients with queued bytes, and the clients that are closing.
     """
 
     __slots__ = ("_holders", "_is_relieving", "_leaving", "_leaving_bytes", "bytes", "evicted", "limit")

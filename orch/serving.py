@@ -1,4 +1,4 @@
-"""One process: the tree, its front, and the signals that end it."""
+"""Runs one process: the tree, its front, and the signals that end it."""
 
 import signal
 import socket
@@ -43,13 +43,13 @@ async def serve(
     on_hangup: Callable[[], None] | None = None,
     invite: Callable[[Sequence[str], str, str, str], None] | None = None,
 ) -> int:
-    """Run the service until a signal or a branch past its limit; return the exit code.
+    """Run the service until a signal, or until a branch fails too often; return the exit code.
 
-    ``sockets`` are listening, and closed when the service stops. ``lifeline``: this process is one worker of
-    several, and has its sockets from there. ``on_ready`` is given the addresses it listens on.
-    ``on_hangup`` is called when the terminal is closed, which ends the service; without it, SIGHUP reads the
-    settings again. ``invite`` is given the addresses, the control token, and the name and key of a session
-    that was made for the occasion.
+    ``sockets`` are listening sockets, closed when the service stops. ``lifeline``: the connection to the
+    parent, if this process is one of several workers; its sockets come from there. ``on_ready`` receives the
+    addresses that the service listens on. ``on_hangup`` is called when the terminal is closed, which ends the
+    service; without it, SIGHUP reloads the settings. ``invite`` receives the addresses, the control token,
+    and the name and key of a session created for the invitation.
     """
     parts = build(configuration, events, processes, worker=None if lifeline is None else lifeline.place)
     frontend = configuration.current.orchestration.frontend
@@ -106,7 +106,7 @@ async def serve(
 def _listen_at(
     sockets: Sequence[socket.socket], lifeline: Lifeline | None, worker_ports: int
 ) -> Callable[[], Sequence[Listener]]:
-    """Return the function that opens a front's listeners; a worker may have a port of its own too."""
+    """Return the function that opens a front's listeners, including a worker's own port."""
     if lifeline is None:
         return partial(listeners, sockets, ())
     if worker_ports:
@@ -121,7 +121,7 @@ def _answer_to_parent(
     startup: StartupResponder,
     nursery: trio.Nursery,
 ) -> None:
-    """Follow the parent and report to it; record how the worker before this one ended, if it failed."""
+    """Report to the parent and obey it; record an event if this worker's predecessor failed."""
     lifeline.watch(parts.tree.stop, grace, startup.end)
     if lifeline.before:
         parts.events.record("bad", "workers", lifeline.before)
@@ -144,7 +144,7 @@ def _fronts(
     certificate: Certificate | None,
     startup: StartupResponder,
 ) -> tuple[FrontServer, FrontServer]:
-    """Return the tree's front, and the small one that responds at the same sockets during start."""
+    """Return the tree's front, and the small one that responds on the same sockets during start."""
     frontend = configuration.current.orchestration.frontend
     application = Application(parts)
 
@@ -184,7 +184,7 @@ def _awaits_store(states: Mapping[str, State]) -> bool:
 
 
 def _is_many(configuration: LiveSettings, address: str) -> bool:
-    """Return whether many clients share the address: this machine's, or a trusted proxy's."""
+    """Return whether many clients may share the address: this machine's, or a trusted proxy's."""
     proxies = configuration.current.orchestration.frontend.trusted_proxies
     return is_loopback(address) or is_in(address, tuple(map(read_network, proxies)))
 
@@ -203,9 +203,9 @@ async def _obey_signals(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reads the settings again.
+    """Handle signals: SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reloads the settings.
 
-    With ``on_hangup``, SIGHUP stops in order as well. It may come several times, from the shell and from the
+    With ``on_hangup``, SIGHUP stops in order too. It may arrive several times, from the shell and from the
     terminal.
     """
     with trio.open_signal_receiver(*SIGNALS, signal.SIGHUP) as received:

@@ -1,8 +1,8 @@
 """Recognises errors caused by a shortage on this machine, as opposed to a fault of a peer. Pure.
 
-A connection that cannot be opened because the process is out of file descriptors shows nothing about the
-server at the other end. :func:`own_shortage` finds that out of an error, however deep it is wrapped, so that
-no verdict on a peer is formed from it: not by a health check, not by a circuit breaker, not by a reconnect.
+A connection that cannot be opened because the process is out of file descriptors says nothing about the peer.
+:func:`own_shortage` finds such a cause in an error, however deep it is nested, so that it does not count
+against the peer in a health check, a circuit breaker or a reconnect.
 """
 
 import errno
@@ -43,7 +43,7 @@ ADVICE: Final[Mapping[Shortage, str]] = {
     Shortage.DISK: "Free space on the disk that holds the service's files, or raise its quota.",
     Shortage.PROCESSES: "Raise the limit of processes (TasksMax= of systemd, ulimit -u).",
 }
-"""What an operator does about it, as a sentence."""
+"""What an operator should do, as a sentence."""
 
 _ERRNO: Final[Mapping[int, Shortage]] = {
     errno.EMFILE: Shortage.DESCRIPTORS,
@@ -60,17 +60,17 @@ _SQLITE_FULL: Final = 13
 _SQLITE_IOERR_NOMEM: Final = 10 | 12 << 8
 
 _NO_THREAD: Final = "can't start new thread"
-"""How Python says that the limit of threads is reached: a RuntimeError without a number."""
+"""Python's message when the limit of threads is reached: a RuntimeError without an error number."""
 
 
 def own_shortage(error: BaseException | None, *, starting: bool = False) -> Shortage | None:
     """Return the shortage on this machine that caused ``error``; None if it has another cause.
 
-    Looks through exception groups, causes and contexts. ``starting``: a process was to be started, so that
-    EAGAIN means the limit of processes (of a socket it means that there is nothing to do now).
+    Searches exception groups, causes and contexts. ``starting``: the error comes from starting a process, for
+    which EAGAIN means the limit of processes (for a socket it means "try again later").
 
-    EADDRNOTAVAIL counts only where it is the whole story: a host without IPv6 says so of ``::1`` while
-    127.0.0.1 refuses, and then the peer has been seen.
+    EADDRNOTAVAIL counts only if it is the only cause: a host without IPv6 returns it for ``::1`` while
+    127.0.0.1 refuses the connection, which is the peer's response.
     """
     ports = False
     peer_seen = False

@@ -1,7 +1,7 @@
 """The sockets that the service listens on: TCP, Unix, and one group for each worker.
 
-Every TCP socket is made by :func:`listen`. Functions without ``async`` are for the start, before any loop
-runs; a server that is running already uses :func:`bind`.
+Every TCP socket is created by :func:`listen`. Functions without ``async`` are for startup, before an event
+loop runs; a running server uses :func:`bind`.
 """
 
 import errno
@@ -19,7 +19,7 @@ from msgspec import Struct
 BACKLOG: Final = 8192
 """Connections that the kernel queues until they are accepted; net.core.somaxconn (4096) bounds it.
 
-Thousands of clients come back at once after a restart, and one that finds no room tries again seconds later.
+Thousands of clients reconnect at once after a restart; one that finds the queue full retries seconds later.
 """
 
 
@@ -28,7 +28,7 @@ class AddressError(Exception):
 
 
 def require_free(host: str, port: int, *, variable: str = "PORT") -> None:
-    """Raise AddressError if the service cannot listen at ``host``:``port``. For before anything is started.
+    """Raise AddressError if the service cannot listen at ``host``:``port``. Called before anything starts.
 
     ``variable``: the environment variable that sets the port, for the message.
     """
@@ -46,9 +46,9 @@ def require_free(host: str, port: int, *, variable: str = "PORT") -> None:
 def open_groups(host: str, port: int, count: int) -> tuple[tuple[socket.socket, ...], ...]:
     """Listen ``count`` times at every address of ``host``; return ``count`` groups of sockets.
 
-    Each group has one socket for each address, and the kernel spreads new connections evenly over the groups
-    (SO_REUSEPORT; a single group does without and shares its port with no other program). Port 0 is replaced
-    by a free one, the same for all. Raises AddressError.
+    Each group has one socket for each address, and the kernel distributes new connections evenly over the
+    groups (SO_REUSEPORT; a single group does not use it, so no other program can share its port). Port 0 is
+    replaced by a free one, the same for all. Raises AddressError.
     """
     require_free(host, port)
     groups: list[tuple[socket.socket, ...]] = []
@@ -155,7 +155,7 @@ Socket = socket.socket
 class Bound(Struct, frozen=True):
     """A listening socket and its address, such as ``http://127.0.0.1:3000`` or ``unix:/run/orch.sock``.
 
-    ``is_neighbours``: it belongs to another worker, and only connections left waiting there are accepted.
+    ``is_neighbours``: it belongs to another worker; only connections that have waited there are accepted.
     """
 
     socket: Socket
@@ -169,10 +169,10 @@ class Bound(Struct, frozen=True):
 
 
 async def bind(places: Sequence[str], *, scheme: str, reuse_port: bool) -> list[Bound]:
-    """Listen at all of ``places``, each ``HOST:PORT`` or ``unix:PATH``; OSError: at none of them.
+    """Listen at all of ``places``, each ``HOST:PORT`` or ``unix:PATH``; on an OSError none stays open.
 
-    An empty host means every address. A Unix socket that a process left behind is replaced; one that another
-    process listens at, or a file of another kind, is ``EADDRINUSE``.
+    An empty host means every address. A stale Unix socket is replaced; one that another process listens at,
+    or a file of another kind, is ``EADDRINUSE``.
     """
     bound: list[Bound] = []
     try:

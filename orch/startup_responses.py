@@ -1,15 +1,15 @@
-"""The responses during start, before the tree is up, from an application of its own.
+"""The responses during startup, from a small application of its own.
 
-The problem: a service that awaits its store (Redis is away, the disk is full) accepted nothing until it had
-it. A liveness probe then takes the process for dead and starts it again for ever, and a load balancer sees
-requests hang that it would rather send elsewhere.
+The problem: a service that waits for its store (Redis is away, the disk is full) accepted no connections. A
+liveness probe then considers the process dead and restarts it for ever, and a load balancer sees requests
+hang that it could send to another instance.
 
-So the sockets are opened first. Where the tree is not up :data:`EARLY_AFTER` seconds later, a small front
-answers at them: ``/livez`` 200, ``/readyz`` 503 with what is waited for, everything else 503 and when to try
-again. The front of the tree takes over the same sockets, so that no connection is refused or reset.
+So the sockets are opened first. If the tree is not up after :data:`EARLY_AFTER` seconds, a small front
+responds on them: ``/livez`` 200, ``/readyz`` 503 with the reason, everything else 503 with ``Retry-After``.
+The front of the tree then takes over the same sockets, so that no connection is refused or reset.
 
-What we leave out: of several workers only those answer early that have nobody beside them who serves. A
-worker that serves takes its neighbours' connections after 50 ms, which is better than any 503.
+What we leave out: a worker responds early only if no other worker serves. A serving worker accepts another's
+connections after 50 ms, which is better than a 503.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,17 +30,17 @@ from orch.websocket.connections.endpoint import refuse
 from orch.websocket.connections.handshake import Refused
 
 EARLY_AFTER: Final = 1.0
-"""Seconds that a start may take before anything is answered. Most take less, and nobody sees a 503."""
+"""Seconds after the start from which on it responds. Most starts take less, and no client gets a 503."""
 RETRY_AFTER: Final = 2
-"""Seconds after which clients are asked to try again."""
+"""The ``Retry-After`` of the responses, in seconds."""
 GENERAL: Final = "The service is starting. Try again soon."
 STORE: Final = "The service is starting: its session store is not available yet. Try again soon."
 
 
 class StartupApplication:
-    """Answers probes, and to everything else that the service is starting.
+    """Responds to probes, and to other requests with 503 ``starting``.
 
-    ``application`` serves HTTP instead once the tree is up, for connections that were accepted before.
+    Once the tree is up, ``application`` serves the requests of connections that were accepted before.
     """
 
     def __init__(self, parts: Parts, application: Callable[..., Awaitable[None]]) -> None:
@@ -48,7 +48,7 @@ class StartupApplication:
         self._application = application
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request or handshake."""
+        """Respond to one request or handshake."""
         if scope["type"] == "http" and self._is_up:
             await self._application(scope, receive, send)
         elif scope["type"] == "http":
@@ -98,14 +98,14 @@ class StartupApplication:
 class StartupResponder:
     """Runs the startup front while the tree starts. The mutable state is whether it should end.
 
-    ``front``: made with :attr:`over` as what stops it.
+    The front passed to :meth:`run` must stop at :attr:`over`.
     """
 
     def __init__(self) -> None:
         self.over = trio.Event()
 
     def end(self) -> None:
-        """Stop accepting; accepted requests are still answered."""
+        """Stop accepting connections; accepted requests still get a response."""
         self.over.set()
 
     async def run(self, front: FrontServer) -> None:

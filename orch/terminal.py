@@ -9,7 +9,7 @@ _STREAMS: Final = (0, 1, 2)
 
 
 class Terminal:
-    """The standard streams that were a terminal when the command started."""
+    """The standard streams that were terminals when the command started."""
 
     def __init__(self) -> None:
         self._streams = tuple(each for each in _STREAMS if _is_terminal(each))
@@ -17,14 +17,14 @@ class Terminal:
     def on_hangup(self, *, always: bool) -> Callable[[], None] | None:
         """Return the function to call when the terminal is closed; None if that does not end the command.
 
-        It ends where standard input or standard error was a terminal, or ``always``. Who has started it with
-        ``nohup`` wants it to go on.
+        It ends the command if standard input or standard error was a terminal, or if ``always``; not under
+        ``nohup``.
         """
         if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
             return None
-        return self.let_go if always or 0 in self._streams or 2 in self._streams else None  # noqa: PLR2004 - standard error
+        return self.detach if always or 0 in self._streams or 2 in self._streams else None  # noqa: PLR2004 - standard error
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Discard further output, since every write to a closed terminal is an error."""
         nowhere = os.open(os.devnull, os.O_RDWR)
         try:

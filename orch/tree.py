@@ -7,8 +7,8 @@
              └─ gateway   connections to the back ends
                 └─ front  accepts connections                              stops first
 
-Everything is built once, by :func:`orch.wiring.build.build`, and handed down; a branch that is restarted runs
-again on the same objects.
+Everything is built once, by :func:`orch.wiring.build.build`, and passed down; a restarted branch uses the
+same objects.
 """
 
 from collections.abc import AsyncIterator, Callable

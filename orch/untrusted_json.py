@@ -1,7 +1,7 @@
 """Reads untrusted JSON of any shape and depth, compressed or not.
 
-Pure. Whatever the bytes, there is a value or an :class:`UnreadableError`: what a parser raises for a text of
-60,000 brackets (RecursionError) or a lone surrogate is no reason for a branch to end.
+Pure. For any bytes there is a value or an :class:`UnreadableError`: a branch must not end because a parser
+raises RecursionError for 60,000 brackets, or fails at a lone surrogate.
 """
 
 import json
@@ -18,12 +18,12 @@ _ZLIB: Final = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})
 
 
 class UnreadableError(ValueError):
-    """Data without a value of the expected kind. The text gives the reason without quoting the data."""
+    """The data has no value of the expected kind. The text is the reason, without quoting the data."""
 
     def __init__(self, reason: str, *, is_json: bool = False) -> None:
         super().__init__(reason)
         self.is_json = is_json
-        """Whether it is JSON, of another shape than expected."""
+        """``is_json``: it is JSON, but of another shape than expected."""
 
 
 def read_document(data: bytes | bytearray | str, kind: type[T] | Any = Any) -> Any:
@@ -32,7 +32,7 @@ def read_document(data: bytes | bytearray | str, kind: type[T] | Any = Any) -> A
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        if kind is Any:  # a number out of range: there is no other wrong shape of anything
+        if kind is Any:  # a number out of range: every other value fits Any
             return _read_leniently(text, error)
         raise UnreadableError(str(error), is_json=True) from None
     except RecursionError:
@@ -46,11 +46,11 @@ def read_document(data: bytes | bytearray | str, kind: type[T] | Any = Any) -> A
 def _read_leniently(text: bytes | str, error: Exception) -> Any:
     """Also accept NaN and infinite numbers, which Python's ``json`` writes although JSON forbids them.
 
-    Raises UnreadableError with the words of ``error``, the strict reader's.
+    Raises UnreadableError with the message of ``error``, the strict parser's.
     """
     try:
         value = json.loads(text)
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair could be sent to nobody
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate cannot be encoded
     except (ValueError, OverflowError, RecursionError):
         raise UnreadableError(str(error)) from None
     return value
@@ -59,10 +59,10 @@ def _read_leniently(text: bytes | str, error: Exception) -> Any:
 def unpacked(data: bytes, *, limit: int) -> bytes:
     """Return a body decompressed, if it was compressed without being requested; else unchanged.
 
-    Told by its first bytes, which no JSON begins with: servers name the wrong coding too. Raises
-    UnreadableError where it is broken, or unpacks to more than ``limit`` bytes.
+    Detected by its first bytes, which no JSON begins with, since servers also name wrong codings. Raises
+    UnreadableError if it is corrupt or decompresses to more than ``limit`` bytes.
     """
-    for _ in range(2):  # packed twice happens behind a proxy that packs what is packed
+    for _ in range(2):  # some proxies compress what is compressed already
         if data[:2] == _GZIP:
             data = _inflated(data, wbits=31, limit=limit)
         elif data[:2] in _ZLIB:

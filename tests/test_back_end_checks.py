@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import trio
 
-from orch.back_end_checks import ask_all
+from orch.back_end_checks import check_all
 from orch.cli import main
 from orch.settings import Settings, decode
 from tests.fakes.running import run
@@ -92,7 +92,7 @@ def asked(audio: Answers, more: Mapping[str, Any]) -> tuple[bool, list[str]]:
 
     async def ask() -> bool:
         async with server(audio) as audio_url, server(libre) as libre_url:
-            return await ask_all(settings(audio_url, libre_url, more), said.append)
+            return await check_all(settings(audio_url, libre_url, more), said.append)
 
     return run(ask, virtual=False, limit=60), said
 
@@ -133,7 +133,7 @@ def test_a_back_end_that_is_not_there_is_said() -> None:
 
     async def ask() -> bool:
         async with server(libre) as libre_url:
-            return await ask_all(settings("http://127.0.0.1:1", libre_url), said.append)
+            return await check_all(settings("http://127.0.0.1:1", libre_url), said.append)
 
     assert run(ask, virtual=False, limit=60) is False
     assert "connection refused" in said[0]

@@ -14,7 +14,7 @@ from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Survey
 from orch.gateway.service import GatewayService
 from orch.health.service import HealthService
-from orch.limit_usage import sums
+from orch.limit_usage import limit_usages
 from orch.open_files import limit
 from orch.parts import Parts
 from orch.processes import ProcessSpec
@@ -89,7 +89,7 @@ def build(
         capacity=capacity,
         wall=stores.wall,
     )
-    hub.sums = partial(sums, configuration, capacity, hub, gateway, speech)
+    hub.sums = partial(limit_usages, configuration, capacity, hub, gateway, speech)
     dashboard = Dashboard(
         settings=configuration,
         gateway=gateway,

@@ -63,7 +63,7 @@ async def test_guests_need_the_link_alone_and_operators_the_token(tmp_path: Path
         base, session, key = found.group("base", "session", "key")
         assert base.startswith(f"https://{lan_addresses()[0]}:")
         assert "█" in said
-        token = said.partition("This run's is:\n")[2].split()[0]
+        token = said.partition("The token of this run:\n")[2].split()[0]
         trusting = ssl.create_default_context(cafile=str(tmp_path / "var" / "tls" / "share.pem"))
         with httpx2.Client(verify=trusting, base_url=base, timeout=180) as client:
             assert client.get("/translation").status_code == 200
