@@ -1,4 +1,5 @@
-"""Checks the back ends and restarts those that have failed.
+"""Checks the back ends and restarts those that are down.
 
-`verdict.py` and `recovery.py` decide; `probes.py` asks, `restarting.py` acts.
+`verdict.py` and `recovery.py` decide; `checker.py` and `probes.py` check, `kept_process.py` and
+`restart_command.py` restart.
 """

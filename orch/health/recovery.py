@@ -1,27 +1,25 @@
-"""When what died is started again, and when that is tried only now and then. Pure.
+"""Decides when a back end that is down is restarted. Pure.
 
-Pure: the state goes in with ``now`` (monotonic seconds), a decision comes out as a value. The wait before an
-attempt doubles with each attempt within the window, so that a back end that dies at once does not take the
-machine with it. Past the limit the cause is one that a restart soon after does not mend; it may pass all the
-same (a model that is downloaded, a disk that is mounted), so from then on there is one attempt every
+The state goes in with ``now`` (monotonic seconds), a decision comes out as a value. The wait before an
+attempt doubles with each attempt within the window, so that a back end that fails at once does not use up
+the machine. Past the limit, restarting soon again does not help; but the cause may pass by itself (a model
+that is downloaded, a disk that is mounted), so from then on there is one attempt every
 :attr:`RecoveryPolicy.again` seconds until one succeeds or an operator asks for a restart.
 
-An attempt that failed for a shortage of this process itself shows nothing about what was to be started, and
-does not count.
+An attempt that failed because this process itself was short of something shows nothing about the back end,
+and does not count.
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
-
-SHORTAGE_PAUSE: Final = 5.0
-"""Seconds until the next attempt where this process was short of something for the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPolicy:
     """At most ``attempts`` in ``window`` s; the first wait is ``first`` s, none is over ``longest`` s.
 
-    Past that, one attempt every ``again`` s.
+    Past that, one attempt every ``again`` s. ``shortage_pause``: seconds until the next attempt if this
+    process was short of something for the last one. ``command_limit``: seconds that a restart command may
+    take; ``systemctl`` and ``docker`` give up later by themselves.
     """
 
     first: float = 1.0
@@ -30,6 +28,8 @@ class RecoveryPolicy:
     attempts: int = 5
     window: float = 300.0
     again: float = 300.0
+    shortage_pause: float = 5.0
+    command_limit: float = 60.0
 
     def delay(self, done: int) -> float:
         """Return the seconds to wait after a failure when ``done`` attempts were made lately."""
@@ -38,11 +38,11 @@ class RecoveryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What was tried.
+    """The attempts made so far.
 
-    ``begun``: when attempts began; ``failed_at``: when the trouble began that is not met yet;
-    ``given_up_at``: when the limit was reached, or the last of the rare attempts after it began;
-    ``short_until``: before then this process is short of what an attempt needs.
+    ``begun``: when each attempt began; ``failed_at``: since when the back end is down without an attempt;
+    ``given_up_at``: when the limit was reached, or when the last of the rare attempts after it began;
+    ``short_until``: until when this process is assumed to be short of what an attempt needs.
     """
 
     begun: tuple[float, ...] = ()
@@ -58,7 +58,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """Nothing is wrong, or what was done about it has to show its effect."""
+    """Nothing is wrong, or the last attempt has not shown its effect yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def decide(recovery: Recovery, policy: RecoveryPolicy, now: float) -> Decision:
 
 
 def failed(recovery: Recovery, now: float) -> Recovery:
-    """Note that it is down. Said again of the same trouble, it changes nothing."""
+    """Note that it is down. While it stays down, noting it again changes nothing."""
     return recovery if recovery.failed_at is not None else replace(recovery, failed_at=now)
 
 
@@ -112,13 +112,13 @@ def begin(recovery: Recovery, policy: RecoveryPolicy, now: float) -> Recovery:
     return Recovery(begun=(*_recent(recovery, policy, now), now), given_up_at=given_up_at)
 
 
-def unmade(before: Recovery, now: float) -> Recovery:
-    """Note that the attempt begun last could not be made, for a shortage of this process's own.
+def unmade(before: Recovery, policy: RecoveryPolicy, now: float) -> Recovery:
+    """Note that the attempt begun last was not made: this process itself was short of something.
 
     ``before``: the recovery before :func:`begin`. The next attempt comes soon.
     """
     failed_at = now if before.failed_at is None else before.failed_at
-    return replace(before, failed_at=failed_at, short_until=now + SHORTAGE_PAUSE)
+    return replace(before, failed_at=failed_at, short_until=now + policy.shortage_pause)
 
 
 def give_up(recovery: Recovery, now: float) -> Recovery:
@@ -127,12 +127,12 @@ def give_up(recovery: Recovery, now: float) -> Recovery:
 
 
 def recovered(recovery: Recovery) -> Recovery:
-    """Note that it is up. Attempts still count within their window: what dies every minute is not well."""
+    """Note that it is up. Attempts still count in their window: it may fail every minute."""
     return Recovery() if recovery.given_up else replace(recovery, failed_at=None)
 
 
 def taken_over(recovery: Recovery) -> Recovery:
-    """Note that it is ours to mend from now on: what was seen until now, another may have met."""
+    """Note that this worker is responsible now: another one may have acted on what was seen before."""
     return replace(recovery, failed_at=None)
 
 

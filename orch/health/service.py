@@ -1,8 +1,8 @@
-"""The health branch: checks every instance of every back end, says how it is, and starts again what died.
+"""The health branch: checks every instance of every back end, publishes its state, and restarts it.
 
-Nothing here decides: :mod:`orch.health.verdict` says how things are, :mod:`orch.health.recovery` when an
-attempt is due. The checks go on whether or not requests arrive: an alert on traffic is silent when there is
-none.
+Nothing here decides: :mod:`orch.health.verdict` decides on states, :mod:`orch.health.recovery` when an
+attempt is due, and each :class:`~orch.health.restarter.Restarter` whether it is to be made from here. Checks
+go on whether or not requests arrive: an alert on traffic is silent when there is none.
 """
 
 import random
@@ -16,13 +16,17 @@ import trio
 from msgspec import UNSET
 
 from orch.cluster.lease import Leases
-from orch.health.history import Check, check_state, next_check
-from orch.health.probes import open_client, probe
+from orch.health.checker import SUSPENDED, Checker
+from orch.health.history import Check, check_state
+from orch.health.kept_process import KeptProcess
+from orch.health.probes import open_client
 from orch.health.recovery import RecoveryPolicy
-from orch.health.restarting import KeptProcess, RestartCommand
+from orch.health.restart_command import RestartCommand
+from orch.health.restarter import Restarter, RunChild
 from orch.health.statistics import ServicesStatistics, ServiceStatistics
 from orch.health.verdict import (
     SEVERITY,
+    WELL,
     Member,
     Observation,
     Seen,
@@ -36,7 +40,7 @@ from orch.health.watched import WatchedInstance, WatchedService
 from orch.health.words import change_in_words, severity_of
 from orch.masking import mask_url
 from orch.problems import ProblemError
-from orch.processes import ProcessSpec
+from orch.processes import ProcessSpec, run_child
 from orch.settings import Instance, Settings
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
@@ -52,18 +56,12 @@ log = structlog.get_logger("health")
 SETTINGS_LOOK: Final = 1.0
 """Seconds within which a change of the settings is acted on; looking costs one comparison."""
 
-SOONEST: Final = 0.25
-"""Seconds between two checks of one instance at least, whoever asks for them."""
-
-Elsewhere = Callable[[str, str], Awaitable[bool]]
-"""Has the worker whose turn it is start a service again, for a reason; returns whether there is one."""
-
-_ANSWERED: Final = frozenset({Seen.GOOD, Seen.SLOW, Seen.IMPAIRED, Seen.STARTING})
-_WELL: Final = frozenset({State.HEALTHY, State.DEGRADED})
+RestartOnOtherWorker = Callable[[str, str], Awaitable[bool]]
+"""Asks the worker that is responsible to restart a service, for a reason; returns whether there is one."""
 
 
 class HealthService:
-    """Knows how every back end is. The mutable state is the table of services."""
+    """The state of every back end. The mutable state is the table of services."""
 
     def __init__(
         self,
@@ -80,6 +78,7 @@ class HealthService:
         shortages: ShortageLog | None = None,
         pulse: Pulse | None = None,
         jitter: Callable[[], float] = random.random,
+        run_child: RunChild = run_child,
     ) -> None:
         self._settings = settings
         self._events = events
@@ -93,18 +92,27 @@ class HealthService:
         self.lease_boundary = self._leases.boundary
         self._shortages = shortages or ShortageLog(events=events, clock=trio.current_time, wall=wall)
         self._pulse = pulse or Pulse(events=events, wall=wall)
-        self._jitter = jitter
+        self._run_child = run_child
         self._services: dict[str, WatchedService] = {}
         self._applied: Settings | None = None
         self._changed = trio.Event()
         self._is_running = False
         self.boundary = Boundary("health checks")
-        self.elsewhere: Elsewhere | None = None
+        self.restart_on_other_worker: RestartOnOtherWorker | None = None
+        self._checker = Checker(
+            settings=settings,
+            metrics=metrics,
+            pulse=self._pulse,
+            shortages=self._shortages,
+            jitter=jitter,
+            boundary=self.boundary,
+            observe=self._observe,
+        )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Watch the back ends until cancelled; children that were started have ended by then."""
         self._applied = None
-        self._pulse.on_gap = self._stood_still
+        self._pulse.on_gap = self._on_suspended
         try:
             async with open_client(self._transport) as client, trio.open_nursery() as nursery:
                 self._is_running = True
@@ -146,10 +154,10 @@ class HealthService:
         known.refusal = refusal
         self._review(known)
         if refusal is None:
-            self._say(known, "ok", "Accepts requests again.")
+            self._record(known, "ok", "Accepts requests again.")
         else:
-            self._say(known, "bad", f"{refusal[0].upper()}{refusal[1:]}.")
-        self._tell()
+            self._record(known, "bad", f"{refusal[0].upper()}{refusal[1:]}.")
+        self._publish()
 
     async def restart(self, service: str, *, reason: str) -> None:
         """Begin to start a back end again. ``reason`` is a sentence ("An operator asked for it.").
@@ -162,7 +170,8 @@ class HealthService:
         await trio.lowlevel.checkpoint()
         if self.restart_here(service, reason=reason):
             return
-        if self.elsewhere is None or not await self.elsewhere(service, reason):
+        ask = self.restart_on_other_worker
+        if ask is None or not await ask(service, reason):
             raise ProblemError(
                 "service_unavailable",
                 f"No worker is responsible for restarting {service} right now. Try again soon.",
@@ -174,7 +183,7 @@ class HealthService:
         known = self._services.get(service)
         if known is None:
             raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
-        if known.restarter is None or not self._is_restartable(known):
+        if not known.restarter.is_restartable:
             raise ProblemError(
                 "not_restartable",
                 f"{service} cannot be restarted from here: it is not a child process and has no "
@@ -183,9 +192,9 @@ class HealthService:
             )
         if not self._is_running:
             raise ProblemError("service_unavailable", "Health checks are not running.", service=service)
-        if isinstance(known.restarter, RestartCommand) and not known.restarter.is_ours:
+        if not known.restarter.is_responsible:
             return False
-        self._say(known, "info", f"Is being restarted. {reason}")
+        self._record(known, "info", f"Is being restarted. {reason}")
         known.restarter.restart()
         return True
 
@@ -210,25 +219,17 @@ class HealthService:
         return ServicesStatistics(state=worst, services=services, shortages=self._shortages.lines())
 
     def _service_statistics(self, service: WatchedService) -> ServiceStatistics:
-        restarter = service.restarter
-        recovery = (
-            restarter.statistics(is_well=service.state in _WELL)
-            if restarter is not None and self._is_running
-            else None
-        )
+        recovery = service.restarter.statistics(is_well=service.state in WELL) if self._is_running else None
         return ServiceStatistics(
             name=service.name,
             state=service.state,
             reason=service.reason,
             refusal=UNSET if service.refusal is None else service.refusal,
             since=service.since,
-            restartable=self._is_restartable(service),
+            restartable=service.restarter.is_restartable,
             recovery=recovery,
             instances=tuple(instance.statistics() for instance in service.instances.values()),
         )
-
-    def _is_restartable(self, service: WatchedService) -> bool:
-        return isinstance(service.restarter, KeptProcess) or bool(self._command(service.name))
 
     def _command(self, name: str) -> tuple[str, ...]:
         configured = self._settings.current.services.get(name)
@@ -243,7 +244,10 @@ class HealthService:
         for name in [name for name in self._services if name not in settings.services]:
             self._forget(self._services.pop(name))
         for name, configured in settings.services.items():
-            service = self._services.setdefault(name, WatchedService(name, at=self._wall()))
+            service = self._services.get(name)
+            if service is None:
+                service = WatchedService(name, self._restarter, at=self._wall())
+                self._services[name] = service
             if before is not None and before.services.get(name) != configured:
                 service.refusal = None  # it was of the key, the address or the path that it had
             self._reconcile_instances(service, configured.all_instances())
@@ -251,9 +255,7 @@ class HealthService:
                 if not instance.is_watched:
                     instance.is_watched = True
                     instance.scope = trio.CancelScope()
-                    nursery.start_soon(self._watch, instance, client, name=f"checks {instance.shown}")
-            if service.restarter is None:
-                service.restarter = self._restarter(service)
+                    nursery.start_soon(self._checker.watch, instance, client, name=f"checks {instance.shown}")
             if not service.is_run:
                 service.is_run = True
                 service.scope = trio.CancelScope()
@@ -261,7 +263,7 @@ class HealthService:
             self._review(service)
             for instance in service.instances.values():
                 instance.nudge()
-        self._tell()
+        self._publish()
 
     def _reconcile_instances(self, service: WatchedService, wanted: tuple[Instance, ...]) -> None:
         kept = dict(service.instances)
@@ -278,11 +280,11 @@ class HealthService:
         for instance in service.instances.values():
             instance.scope.cancel()
 
-    def _restarter(self, service: WatchedService) -> KeptProcess | RestartCommand:
-        """Return what starts the service again: a child is its first instance, a command stands for all."""
-        say = partial(self._say, service)
+    def _restarter(self, service: WatchedService) -> Restarter:
+        """Return a service's restarter: a child is its first instance, a command stands for all of them."""
+        record = partial(self._record, service)
         spec = self._processes.get(service.name)
-        made: KeptProcess | RestartCommand
+        made: Restarter
         if spec is not None:
 
             def observe_first(observation: Observation) -> None:
@@ -290,9 +292,16 @@ class HealthService:
 
             def up() -> None:
                 next(iter(service.instances.values())).nudge()
-                self._tell()
+                self._publish()
 
-            made = KeptProcess(service.name, spec, policy=self._policy, observe=observe_first, say=say)
+            made = KeptProcess(
+                service.name,
+                spec,
+                policy=self._policy,
+                observe=observe_first,
+                record=record,
+                run_child=self._run_child,
+            )
             made.on_up = up
         else:
 
@@ -300,75 +309,24 @@ class HealthService:
                 for instance in service.instances.values():
                     self._observe(instance, observation)
 
-            def look() -> None:
+            def check_all() -> None:
                 for instance in service.instances.values():
                     instance.nudge()
-                self._tell()
+                self._publish()
 
             made = RestartCommand(
                 service.name,
                 partial(self._command, service.name),
                 policy=self._policy,
                 observe=observe_all,
-                say=say,
+                record=record,
                 lease=self._leases.lease(f"recovery of {service.name}"),
-                taken=look,
+                on_turn=check_all,
+                run_child=self._run_child,
             )
         made.on_restart = partial(self._metrics.recovery, service.name)
         made.on_shortage = self._shortages.note
         return made
-
-    async def _watch(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
-        """Check one instance again and again, until it is forgotten."""
-        self._metrics.service_state(instance.service.name, instance.shown, str(instance.verdict.state))
-        with instance.scope:
-            while True:
-                kept = instance.service.kept(instance)
-                if kept is not None and not kept.is_up:
-                    await instance.nudged()  # nothing to ask: how it ended is known better than by a check
-                    continue
-                with self.boundary.item(service=instance.service.name, instance=instance.shown):
-                    await self._check(instance, client)
-                monitoring = self._settings.current.orchestration.monitoring
-                pause = next_check(
-                    instance.verdict,
-                    interval=monitoring.health_check_interval,
-                    in_state_for=trio.current_time() - instance.changed_at,
-                    jitter=self._jitter(),
-                )
-                soonest = trio.current_time() + min(SOONEST, pause)
-                with trio.move_on_after(pause):
-                    await instance.nudged()
-                await trio.sleep_until(soonest)
-
-    async def _check(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
-        name = instance.service.name
-        settings = self._settings.current
-        configured = settings.services.get(name)
-        if configured is None:
-            await trio.lowlevel.checkpoint()
-            return  # the settings have just dropped it; this task is about to be cancelled
-        monitoring = settings.orchestration.monitoring
-        began, generation = trio.current_time(), instance.generation
-        observation = await probe(
-            client,
-            name,
-            configured,
-            instance.url,
-            patience=monitoring.health_check_timeout,
-            limit=monitoring.alert_thresholds.response_time / 1000,
-        )
-        took = trio.current_time() - began
-        if self._pulse.was_stopped_since(began) and observation.seen is not Seen.GOOD:
-            observation = Observation(Seen.UNSEEN, ("not checked: the orchestration service was suspended",))
-        if observation.seen is Seen.UNSEEN:
-            if observation.shortage is not None:
-                self._shortages.note(observation.shortage, f"{instance.shown} cannot be checked.")
-            self._observe(instance, observation)
-            return
-        self._metrics.health_check(name, instance.shown, observation.seen in _ANSWERED, took)
-        if generation == instance.generation:
-            self._observe(instance, observation)
 
     def _observe(self, instance: WatchedInstance, observation: Observation) -> None:
         """Take in what was seen, and act on what it means."""
@@ -377,7 +335,7 @@ class HealthService:
         instance.verdict = verdict
         if observation.seen is Seen.UNSEEN:
             self._review(service)
-            self._tell()
+            self._publish()
             return
         if observation.engine is not None:
             instance.engine = observation.engine
@@ -392,16 +350,15 @@ class HealthService:
             instance.changed_at = trio.current_time()
             self._announce(instance, before)
         self._review(service)
-        self._prompt_recovery(instance)
-        self._tell()
+        service.update_restarter(instance)
+        self._publish()
 
-    def _stood_still(self, _seconds: float) -> None:
+    def _on_suspended(self, _seconds: float) -> None:
         """Give what is being started time anew: this process was not there to see its first answer."""
-        unseen = Observation(Seen.UNSEEN, ("not checked: the orchestration service was suspended",))
         for service in self._services.values():
             for instance in service.instances.values():
                 if instance.verdict.start_by is not None:
-                    self._observe(instance, unseen)
+                    self._observe(instance, SUSPENDED)
 
     def _announce(self, instance: WatchedInstance, before: Verdict) -> None:
         service, verdict = instance.service, instance.verdict
@@ -409,7 +366,7 @@ class HealthService:
         is_alone = len(service.instances) == 1
         text = change_in_words(before, verdict, instance.history.latency_ms)
         sentence = text[0].upper() + text[1:] if is_alone else f"{instance.shown} {text}"
-        self._say(service, severity_of(verdict.state), sentence)
+        self._record(service, severity_of(verdict.state), sentence)
 
     def _review(self, service: WatchedService) -> None:
         """Form the service's verdict anew from its instances'."""
@@ -418,26 +375,12 @@ class HealthService:
         if state is not service.state:
             service.state, service.since = state, self._wall()
 
-    def _prompt_recovery(self, instance: WatchedInstance) -> None:
-        """Tell what starts the service again how things are."""
-        service, restarter = instance.service, instance.service.restarter
-        if isinstance(restarter, KeptProcess):
-            state = instance.verdict.state if service.kept(instance) is restarter else None
-        else:
-            state = service.state
-        if restarter is None or state is None:
-            return
-        if state in _WELL:
-            restarter.recovered()
-        elif state is State.UNHEALTHY:
-            restarter.trouble()
-
-    def _say(self, service: WatchedService, severity: Severity, text: str) -> None:
+    def _record(self, service: WatchedService, severity: Severity, text: str) -> None:
         self._events.record(severity, service.name, text)
         log.info("event", service=service.name, severity=severity, text=text)
         self._topics.touch("services")
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         self._topics.touch("services")
         self._changed.set()
         self._changed = trio.Event()

@@ -47,6 +47,9 @@ SEVERITY: Final[Mapping[State, int]] = {
 }
 """Which of two states is worse."""
 
+WELL: Final = frozenset({State.HEALTHY, State.DEGRADED})
+"""States in which a service serves requests."""
+
 
 class Seen(StrEnum):
     """What was seen of an instance."""

@@ -1,9 +1,11 @@
-"""What the health branch holds of each back end and of each instance of it."""
+"""The state of each back end and of each of its instances."""
+
+from collections.abc import Callable
 
 import trio
 
 from orch.health.history import History
-from orch.health.restarting import KeptProcess, RestartCommand
+from orch.health.restarter import Restarter
 from orch.health.statistics import InstanceStatistics
 from orch.health.verdict import State, Verdict
 from orch.masking import mask_url
@@ -12,7 +14,7 @@ from orch.masking import mask_url
 class WatchedInstance:
     """One process that serves a service.
 
-    The mutable state is its verdict, the checks kept, and whether one is wanted. ``at``: epoch seconds.
+    The mutable state is its verdict, its latest checks, and whether one is requested. ``at``: epoch seconds.
     """
 
     def __init__(self, service: "WatchedService", url: str, *, at: float) -> None:
@@ -30,17 +32,17 @@ class WatchedInstance:
         self._nudge = trio.Event()
 
     def nudge(self) -> None:
-        """Have it checked soon."""
+        """Request a check soon."""
         self._nudge.set()
         self._nudge = trio.Event()
 
     async def nudged(self) -> None:
-        """Wait until someone wants it checked."""
+        """Wait until a check is requested."""
         await self._nudge.wait()
 
     def statistics(self) -> InstanceStatistics:
         """Return how it is now."""
-        kept, history, verdict = self.service.kept(self), self.history, self.verdict
+        child, history, verdict = self.service.child(self), self.history, self.verdict
         return InstanceStatistics(
             url=self.shown,
             state=verdict.state,
@@ -52,37 +54,49 @@ class WatchedInstance:
             p95_ms=history.p95_ms,
             answered=history.answered,
             checks=history.checks,
-            restarts=kept.restarts if kept is not None else 0,
-            pid=kept.pid if kept is not None else None,
+            restarts=child.restarts if child is not None else 0,
+            pid=child.pid if child is not None else None,
             engine=self.engine,
         )
 
 
 class WatchedService:
-    """A back end: its instances and what starts it again."""
+    """A back end: its instances, and the restarter that ``make_restarter`` returns for it."""
 
-    def __init__(self, name: str, *, at: float) -> None:
+    def __init__(
+        self, name: str, make_restarter: "Callable[[WatchedService], Restarter]", *, at: float
+    ) -> None:
         self.name = name
         self.state = State.UNKNOWN
         self.reason = ""
-        self.refusal: str | None = None  # what it says while it refuses request after request
+        self.refusal: str | None = None  # its reason, while it refuses every request
         self.since = at
         self.instances: dict[str, WatchedInstance] = {}
-        self.restarter: KeptProcess | RestartCommand | None = None
         self.scope = trio.CancelScope()
         self.is_run = False
+        self.restarter = make_restarter(self)
 
     def stopped(self, *, at: float) -> None:
-        """Note that nobody watches any more, and that a child of ours has ended with the watching."""
+        """Note that checks have stopped, and that a child of ours has ended with them."""
         self.is_run = False
         for instance in self.instances.values():
             instance.is_watched = False
-            if self.kept(instance) is not None:
+            if self.child(instance) is not None:
                 instance.verdict = Verdict(
                     since=at, reasons=("stopped with the health branch",), starting=True
                 )
 
-    def kept(self, instance: WatchedInstance) -> KeptProcess | None:
-        """Return the child that is this instance, if it is one of ours (the first of its service)."""
-        is_first = next(iter(self.instances.values()), None) is instance
-        return self.restarter if is_first and isinstance(self.restarter, KeptProcess) else None
+    def is_first(self, instance: WatchedInstance) -> bool:
+        """Return whether an instance is the first one of the service."""
+        return next(iter(self.instances.values()), None) is instance
+
+    def child(self, instance: WatchedInstance) -> Restarter | None:
+        """Return what keeps an instance running, if it is a child of ours; only the first can be."""
+        return self.restarter if self.restarter.is_child and self.is_first(instance) else None
+
+    def update_restarter(self, instance: WatchedInstance) -> None:
+        """Pass on the state that decides on restarts: of the child, or else of the whole service."""
+        if not self.restarter.is_child:
+            self.restarter.update(self.state)
+        elif self.is_first(instance):
+            self.restarter.update(instance.verdict.state)

@@ -18,7 +18,7 @@ def connect(parts: Parts) -> None:
     survey.register("restart", partial(restart_branch, parts))
     survey.register("recover", partial(recover_service, parts))
     survey.on_change = lambda: parts.topics.touch("workers")
-    parts.health.elsewhere = partial(recover_on_other_worker, parts)
+    parts.health.restart_on_other_worker = partial(recover_on_other_worker, parts)
 
 
 def describe(parts: Parts) -> WorkerInfo:

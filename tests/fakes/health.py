@@ -12,9 +12,10 @@ import httpx2
 import trio
 
 from orch.health.recovery import RecoveryPolicy
+from orch.health.restarter import RunChild
 from orch.health.service import HealthService
 from orch.health.statistics import InstanceStatistics, ServiceStatistics
-from orch.processes import ProcessSpec
+from orch.processes import ProcessSpec, run_child
 from orch.telemetry.events import Event, EventLog
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
@@ -104,6 +105,7 @@ class Bench:
         processes: Mapping[str, ProcessSpec] | None = None,
         policy: RecoveryPolicy | None = None,
         wall: Callable[[], float] | None = None,
+        run_child: RunChild = run_child,
         **document: Any,
     ) -> None:
         clock = wall or (time.time if network is None else trio.current_time)
@@ -127,6 +129,7 @@ class Bench:
             shortages=self.shortages,
             pulse=self.pulse,
             jitter=lambda: 0.5,
+            run_child=run_child,
         )
         self._recorded = trio.Event()
         self.events.on_record = self._on_record

@@ -2,7 +2,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.health.recovery import (
-    SHORTAGE_PAUSE,
     Attempt,
     GiveUp,
     Nothing,
@@ -68,9 +67,9 @@ def test_an_attempt_that_this_process_was_too_short_of_something_to_make_does_no
     recovery, now = failed(Recovery(), 0.0), 1.0
     for _ in range(100):
         assert decide(recovery, POLICY, now) == Attempt(1)
-        recovery = unmade(recovery, now)
-        assert decide(recovery, POLICY, now) == Wait(now + SHORTAGE_PAUSE, 1)
-        now += SHORTAGE_PAUSE
+        recovery = unmade(recovery, POLICY, now)
+        assert decide(recovery, POLICY, now) == Wait(now + POLICY.shortage_pause, 1)
+        now += POLICY.shortage_pause
     assert attempts_made(recovery, POLICY, now) == 0
 
 
@@ -78,8 +77,8 @@ def test_a_rare_attempt_that_could_not_be_made_is_made_soon() -> None:
     """It is not put off for as long as one that was made."""
     recovery = give_up(failed(Recovery(), 0), 0)
     assert decide(recovery, POLICY, 300) == Attempt(0)
-    recovery = unmade(recovery, 300)
-    assert decide(recovery, POLICY, 300 + SHORTAGE_PAUSE) == Attempt(0)
+    recovery = unmade(recovery, POLICY, 300)
+    assert decide(recovery, POLICY, 300 + POLICY.shortage_pause) == Attempt(0)
 
 
 def test_attempts_count_within_their_window() -> None:

@@ -16,7 +16,8 @@ WITHOUT_METRICS = {"reports of workers"}
 PASSED_ON = {
     "stores/redis/pipeline.py": "the operation fails with store_unavailable, a failure of the store",
     "stores/sqlite/transactions.py": "the operation fails with it, a failure of the store",
-    "health/restarting.py": "the restart has failed: an observation and an event",
+    "health/kept_process.py": "the restart has failed: an observation and an event",
+    "health/restart_command.py": "the restart has failed: an observation and an event",
     "health/probes.py": "the check has failed: an outcome of orch_health_checks_total",
     "gateway/upstream.py": "raised again outside of the nursery",
     "client/client.py": "raised again outside of the nursery",

@@ -12,7 +12,6 @@ import pytest
 import trio
 
 from orch import processes
-from orch.health import recovery, restarting
 from orch.health.recovery import RecoveryPolicy
 from orch.health.verdict import State
 from orch.processes import ProcessSpec
@@ -310,11 +309,8 @@ def test_what_was_given_up_comes_back_by_itself_once_the_cause_has_passed(tmp_pa
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN])
-def test_a_child_that_this_process_has_no_room_to_start_costs_no_attempt(
-    monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_a_child_that_this_process_has_no_room_to_start_costs_no_attempt(number: int) -> None:
     """The shortage is an event of our own; once it is over the child is started, whatever had been tried."""
-    monkeypatch.setattr(recovery, "SHORTAGE_PAUSE", 0.02)
     failures = iter(range(20))
 
     async def run_child(*arguments: Any, **options: Any) -> int:
@@ -323,15 +319,14 @@ def test_a_child_that_this_process_has_no_room_to_start_costs_no_attempt(
             raise OSError(number, os.strerror(number))
         return await processes.run_child(*arguments, **options)
 
-    monkeypatch.setattr(restarting, "run_child", run_child)
-
     async def main() -> None:
         port = free_port()
         bench = Bench(
             processes={"audio-service": backend(port)},
-            policy=QUICK_POLICY,
+            policy=replace(QUICK_POLICY, shortage_pause=0.02),
             services={"audio-service": {"url": f"http://127.0.0.1:{port}"}},
             orchestration=MONITORING,
+            run_child=run_child,
         )
         async with bench.running():
             await bench.health.wait_for("audio-service", State.HEALTHY)
@@ -379,14 +374,14 @@ def test_a_restart_command_that_fails_is_tried_so_often_and_given_up() -> None:
     live(main)
 
 
-def test_a_restart_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_command_that_hangs_is_ended() -> None:
     """A command has its own limit; it cannot hold up recovery for ever."""
-    monkeypatch.setattr(restarting, "COMMAND_LIMIT", 0.3)
+    policy = replace(QUICK_POLICY, command_limit=0.3)
 
     async def main() -> None:
         hanging = [sys.executable, "-c", "import time; time.sleep(600)"]
         service = {"url": f"http://127.0.0.1:{free_port()}", "restart_command": hanging}
-        bench = Bench(policy=QUICK_POLICY, services={"audio-service": service}, orchestration=MONITORING)
+        bench = Bench(policy=policy, services={"audio-service": service}, orchestration=MONITORING)
         async with bench.running():
             await bench.told("The restart command did not end within 300 ms.")
 

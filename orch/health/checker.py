@@ -1,0 +1,98 @@
+"""Checks one instance after the other of each back end, each in a task of its own."""
+
+from collections.abc import Callable
+from typing import Final
+
+import httpx2
+import trio
+
+from orch.health.history import next_check
+from orch.health.probes import probe
+from orch.health.verdict import Observation, Seen
+from orch.health.watched import WatchedInstance
+from orch.settings.source import SettingsSource
+from orch.telemetry.boundaries import Boundary
+from orch.telemetry.metrics import Metrics
+from orch.telemetry.pulse import Pulse
+from orch.telemetry.shortages import ShortageLog
+
+SOONEST: Final = 0.25
+"""Seconds between two checks of one instance at least, however many are requested."""
+
+SUSPENDED: Final = Observation(Seen.UNSEEN, ("not checked: the orchestration service was suspended",))
+
+_ANSWERED: Final = frozenset({Seen.GOOD, Seen.SLOW, Seen.IMPAIRED, Seen.STARTING})
+
+
+class Checker:
+    """Checks instances at intervals and on request. ``observe`` is called with what each check shows."""
+
+    def __init__(
+        self,
+        *,
+        settings: SettingsSource,
+        metrics: Metrics,
+        pulse: Pulse,
+        shortages: ShortageLog,
+        jitter: Callable[[], float],
+        boundary: Boundary,
+        observe: Callable[[WatchedInstance, Observation], None],
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._pulse = pulse
+        self._shortages = shortages
+        self._jitter = jitter
+        self._boundary = boundary
+        self._observe = observe
+
+    async def watch(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
+        """Check one instance again and again, until its scope is cancelled."""
+        self._metrics.service_state(instance.service.name, instance.shown, str(instance.verdict.state))
+        with instance.scope:
+            while True:
+                child = instance.service.child(instance)
+                if child is not None and not child.is_up:
+                    await instance.nudged()  # the process has ended, which is known without a check
+                    continue
+                with self._boundary.item(service=instance.service.name, instance=instance.shown):
+                    await self._check(instance, client)
+                pause = next_check(
+                    instance.verdict,
+                    interval=self._settings.current.orchestration.monitoring.health_check_interval,
+                    in_state_for=trio.current_time() - instance.changed_at,
+                    jitter=self._jitter(),
+                )
+                soonest = trio.current_time() + min(SOONEST, pause)
+                with trio.move_on_after(pause):
+                    await instance.nudged()
+                await trio.sleep_until(soonest)
+
+    async def _check(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
+        name = instance.service.name
+        settings = self._settings.current
+        configured = settings.services.get(name)
+        if configured is None:
+            await trio.lowlevel.checkpoint()
+            return  # the service has just been removed from the settings; this task is about to be cancelled
+        monitoring = settings.orchestration.monitoring
+        began, generation = trio.current_time(), instance.generation
+        observation = await probe(
+            client,
+            name,
+            configured,
+            instance.url,
+            patience=monitoring.health_check_timeout,
+            limit=monitoring.alert_thresholds.response_time / 1000,
+        )
+        took = trio.current_time() - began
+        if self._pulse.was_stopped_since(began) and observation.seen is not Seen.GOOD:
+            observation = SUSPENDED
+        if observation.seen is Seen.UNSEEN:
+            if observation.shortage is not None:
+                self._shortages.note(observation.shortage, f"{instance.shown} cannot be checked.")
+            self._observe(instance, observation)
+            return
+        self._metrics.health_check(name, instance.shown, observation.seen in _ANSWERED, took)
+        if generation == instance.generation:
+            self._observe(instance, observation)
