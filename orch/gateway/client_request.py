@@ -8,12 +8,12 @@ import trio
 
 from orch.access.actors import ACTOR
 from orch.access.addresses import Network, group
-from orch.gateway import headers as heads
 from orch.gateway.dispatch import Trace
 from orch.gateway.headers import Client, Header
 from orch.gateway.routes import Match
 from orch.gateway.spool import IncomingBody
 from orch.problems import ProblemError
+from orch.protocol.request_id import HEADER, request_id
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -112,11 +112,13 @@ class Outbound:
 class ClientRequest:
     """One client's request: what it is for, how far it has come, and what became of it."""
 
-    def __init__(self, scope: Scope, send: Send, *, new_id: str, trusted: tuple[Network, ...]) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, *, new_id: Callable[[], str], trusted: tuple[Network, ...]
+    ) -> None:
         self.scope = scope
         self.headers: list[Header] = list(scope["headers"])
         self.method: str = scope["method"]
-        self.request_id = heads.request_id(self.headers, new_id)
+        self.request_id = request_id(self.headers, new_id).encode()
         self.began = trio.current_time()
         self.out = Outbound(send)
         self.trace = Trace()
@@ -162,7 +164,7 @@ class ClientRequest:
 
     def gateway_headers(self) -> list[Header]:
         """Return the gateway's own headers. ``X-Gateway-Time``: milliseconds until the response's head."""
-        own = [(b"x-request-id", self.request_id), (b"x-gateway-time", b"%.1f" % (self.elapsed * 1000))]
+        own = [(HEADER, self.request_id), (b"x-gateway-time", b"%.1f" % (self.elapsed * 1000))]
         if self.match is not None:
             own.append((b"x-gateway-service", self.match.service.encode("utf-8")))
         if self.trace.attempts:

@@ -29,6 +29,7 @@ from hmac import compare_digest
 from typing import Final
 
 from orch.access.addresses import Network, is_in
+from orch.protocol.request_id import HEADER
 
 Header = tuple[bytes, bytes]
 
@@ -94,7 +95,6 @@ _NEVER_BEGINNING: Final = (b"x-forwarded", b"x-original-", b"x-rewrite-", b"x-ga
 # Headers that pass, but not in a spelling under which a CGI-like back end takes them for a second account.
 _PLAIN_ONLY: Final = frozenset({b"authorization", b"content-type", b"content-encoding", b"origin", b"range"})
 
-_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _SANE_HOST: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
@@ -149,7 +149,7 @@ def for_back_end(
     kept.append((b"x-forwarded-proto", proto))
     if host:
         kept.append((b"x-forwarded-host", host))
-    kept.append((b"x-request-id", request_id))
+    kept.append((HEADER, request_id))
     return kept
 
 
@@ -171,20 +171,9 @@ def holds_token(authorization: bytes, token: str) -> bool:
 def of_our_own(headers: Iterable[Header], request_id: bytes) -> list[Header]:
     """Return the headers of a request of the service's own; an ``X-Request-Id`` among them is kept."""
     kept = [header for header in end_to_end(headers) if header[0] not in _OF_THE_CONNECTION]
-    if not any(name == b"x-request-id" for name, _ in kept):
-        kept.append((b"x-request-id", request_id))
+    if not any(name == HEADER for name, _ in kept):
+        kept.append((HEADER, request_id))
     return kept
-
-
-def request_id(headers: Iterable[Header], make: str) -> bytes:
-    """Return the client's ``X-Request-Id``, else ``make``.
-
-    It is kept if there is one, of 1 to 128 letters, digits and ``._:-``.
-    """
-    given = [value for name, value in headers if name.lower() == b"x-request-id"]
-    if len(given) == 1 and _SANE_ID.fullmatch(given[0]):
-        return given[0]
-    return make.encode("ascii")
 
 
 def is_chunked(headers: Iterable[Header]) -> bool:

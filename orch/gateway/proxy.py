@@ -83,7 +83,7 @@ class Proxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. A failure is a problem document, or, once an answer has begun, its early end."""
-        call = ClientRequest(scope, send, new_id=self._make_id(), trusted=self._routes.trusted_proxies)
+        call = ClientRequest(scope, send, new_id=self._make_id, trusted=self._routes.trusted_proxies)
         policy = self._settings.current.orchestration.gateway
         problem: ProblemError | None = None
         async with trio.open_nursery() as nursery:

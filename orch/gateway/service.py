@@ -4,7 +4,6 @@ Routes come from the settings alone: a health service that knows nothing, or has
 never whether a path has a route.
 """
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from orch.gateway.spool import Spool
 from orch.gateway.transport import Connect, Connector
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
+from orch.protocol.identifiers import new_request_id
 from orch.settings import Gateway, Settings
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage
@@ -94,7 +94,7 @@ class GatewayService:
         connect: Connect | None = None,
         shortages: ShortageLog | None = None,
         pulse: Pulse | None = None,
-        make_id: Callable[[], str] = lambda: secrets.token_hex(16),
+        make_id: Callable[[], str] = new_request_id,
     ) -> None:
         self._settings = settings
         self._health = health

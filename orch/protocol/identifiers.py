@@ -11,11 +11,17 @@ _NAME: Final = 8
 _SECRET: Final = 24
 #: Bytes of randomness of a session key.
 _KEY: Final = 16
+_REQUEST: Final = 16
 
 
 def new_name() -> str:
     """Return a name for a connection, a session, a participant or an epoch."""
     return secrets.token_hex(_NAME)
+
+
+def new_request_id() -> str:
+    """Return an id for a request (see :mod:`orch.protocol.request_id`)."""
+    return secrets.token_hex(_REQUEST)
 
 
 def new_stream_name() -> str:

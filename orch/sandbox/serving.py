@@ -16,8 +16,10 @@ from werkzeug.exceptions import HTTPException
 
 from orch.front.server import Server
 from orch.problems import ProblemError
+from orch.protocol.identifiers import new_request_id
+from orch.protocol.request_id import request_id
 from orch.telemetry.logs import configure
-from orch.web.json_api import problem, request_id
+from orch.web.json_api import problem
 
 log = structlog.get_logger("sandbox")
 
@@ -62,7 +64,7 @@ def create_app(name: str) -> QuartTrio:
 
     @app.before_request
     async def begin() -> None:
-        g.request_id = request_id(request.headers.get("X-Request-Id"))
+        g.request_id = request_id(request.scope["headers"], new_request_id)
 
     @app.after_request
     async def finish(response: Response) -> Response:

@@ -23,12 +23,14 @@ from orch.access.table import need_of_route, passes_door, refusal
 from orch.package_files import resource
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.protocol.identifiers import new_request_id
+from orch.protocol.request_id import request_id
 from orch.telemetry.boundaries import Boundary
 from orch.web import pages as pages_module
 from orch.web import sign_in
 from orch.web.api import blueprints
 from orch.web.assets import Assets
-from orch.web.json_api import problem, request_id
+from orch.web.json_api import problem
 from orch.web.openapi import Provider
 from orch.web.security import HEADERS
 from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD
@@ -136,7 +138,7 @@ def _guard(app: Pages) -> None:
 
     @app.before_request
     async def begin() -> None:
-        g.request_id = request_id(request.headers.get("X-Request-Id"))
+        g.request_id = request_id(request.scope["headers"], new_request_id)
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
         if request.method not in SAFE_METHODS:
             check_origin(request.scope["headers"])

@@ -1,20 +1,18 @@
 """Reads and writes JSON for the control API with msgspec; errors become problem documents."""
 
-import re
-import uuid
 from typing import Any, Final, TypeVar
 
 import msgspec
 from quart import Response, request
 
 from orch.problems import ProblemError
+from orch.protocol.request_id import instance
 from orch.untrusted_json import UnreadableError, read_document
 
 T = TypeVar("T")
 
 JSON_LIMIT: Final = 65_536
 
-_REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -29,20 +27,13 @@ def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = Non
 def problem(error: ProblemError, *, request_id: str) -> Response:
     """Return the problem document (RFC 9457)."""
     response = Response(
-        error.body(instance=f"urn:request:{request_id}"),
+        error.body(instance=instance(request_id)),
         status=error.status,
         content_type="application/problem+json",
         headers={"Cache-Control": "no-store"},
     )
     response.headers.update(error.headers)
     return response
-
-
-def request_id(given: str | None) -> str:
-    """Return the request id from a proxy, if it is valid, or a new one."""
-    if given is not None and _REQUEST_ID.match(given):
-        return given
-    return uuid.uuid4().hex
 
 
 async def read_json(kind: type[T], *, is_optional: bool = False) -> T:

@@ -37,6 +37,7 @@ from orch.protocol.messages import (
     Subscribe,
     Unsubscribe,
 )
+from orch.protocol.request_id import message_id
 from orch.stores.protocols import Ticket
 from orch.stores.records import Origin
 from orch.telemetry.boundaries import Boundary
@@ -207,7 +208,7 @@ class Handlers:
     def _fail(self, connection: Connection, identity: MessageId | None, *, is_audio: bool = False) -> None:
         """Log the current exception, and send the client an error with the reference to it."""
         self.boundary.count()
-        request_id = f"{connection.connection_id}-{connection.received}"
+        request_id = message_id(connection.connection_id, connection.received)
         _log.exception("message failed", connection_id=connection.connection_id, request_id=request_id)
         failed = ProblemError("internal_error", f"Internal error. The log has the reason under {request_id}.")
         self._refuse(connection, failed, identity, is_audio=is_audio)

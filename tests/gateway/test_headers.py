@@ -14,7 +14,6 @@ from orch.gateway.headers import (
     for_back_end,
     holds_token,
     of_our_own,
-    request_id,
 )
 from tests.fakes.gateway import UNHURRIED
 
@@ -216,24 +215,6 @@ def test_only_what_the_settings_name_is_trusted(
 ) -> None:
     """A private address is somebody's machine, not ours."""
     assert Client(address=address, scheme="http", host=b"", trusted=LOOPBACK).is_trusted is is_trusted
-
-
-@pytest.mark.parametrize(
-    ("given_ids", "kept"),
-    [
-        ([b"abc-123"], b"abc-123"),
-        ([b"a" * 128], b"a" * 128),
-        ([b"a" * 129], b"made"),
-        ([b"a b"], b"made"),
-        ([b"a\nb"], b"made"),
-        ([b""], b"made"),
-        ([b"a", b"b"], b"made"),
-        ([], b"made"),
-    ],
-)
-def test_a_sane_request_id_is_kept(given_ids: list[bytes], kept: bytes) -> None:
-    """It goes into logs: one word, no longer than 128."""
-    assert request_id([(b"X-Request-Id", value) for value in given_ids], "made") == kept
 
 
 def test_a_request_of_our_own_may_bring_its_id() -> None:

@@ -257,3 +257,16 @@ def test_nothing_is_found_out_about_a_store_at_run_time() -> None:
                 classes = {ast.unparse(each) for each in ast.walk(node.args[1]) if isinstance(each, ast.Name)}
                 found += [f"{name}:{node.lineno} {each}" for each in classes if each.endswith("Store")]
     assert not found, "\n".join(found)
+
+
+def test_request_ids_are_made_and_judged_in_one_module() -> None:
+    """One rule of what is valid, for the pages, the API, the gateway and the log."""
+    sources = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items()}
+    assert [name for name, source in sources.items() if "import uuid" in source] == []
+    judges = [
+        name
+        for name, source in sources.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and "request_id" in node.name
+    ]
+    assert sorted(judges) == ["protocol.identifiers", "protocol.request_id"]
