@@ -9,10 +9,10 @@ import trio
 from msgspec import Struct
 
 from orch.front.flooders import Flooders
-from orch.front.readiness import readiness
+from orch.front.readiness import Readiness
 from orch.front.timer_wheel import TimerWheel
+from orch.front.websocket.limits import WebSocketLimits
 from orch.front.websocket.partial_messages import PartialMessages
-from orch.front.websocket.small_frames import SmallFrameLimit
 from orch.queued_bytes import QueuedBytes
 from orch.telemetry.boundaries import Boundary
 
@@ -76,22 +76,21 @@ class ServerContext:
         heartbeat: Callable[[], float],
         heartbeat_timeout: Callable[[], float],
         timeouts: Timeouts,
-        message_limit: int,
-        small_frames: SmallFrameLimit,
+        limits: WebSocketLimits,
         deflate: bool,
         deflate_from: int,
         refused: Counter[str],
         request_boundary: Boundary,
         wall: Callable[[], float],
         outgoing: QueuedBytes,
+        readiness: Readiness | None,
     ) -> None:
         self.app = app
         self.nursery = nursery
         self.heartbeat = heartbeat
         self.heartbeat_timeout = heartbeat_timeout
         self.timeouts = timeouts
-        self.message_limit = message_limit
-        self.small_frames = small_frames
+        self.limits = limits
         self.deflate = deflate
         self.deflate_from = deflate_from
         self.refused = refused
@@ -100,10 +99,10 @@ class ServerContext:
         self.is_stopping = False
         self.now = trio.current_time()
         self.date = b""
-        self.readiness = readiness()
+        self.readiness = readiness
         self.served = 0
-        self.partial = PartialMessages()
-        self.flooders = Flooders()
+        self.partial = PartialMessages(limits.partial)
+        self.flooders = Flooders(limits.flooder_delay)
         self._wall = wall
         self._second = -1
         self._wheel: TimerWheel[Timed] = TimerWheel(span=TICK, slots=SLOTS, now=self.now)

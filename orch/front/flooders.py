@@ -7,7 +7,7 @@ burst again. A delay of a second, for ten seconds, harms no other client behind 
 from collections import OrderedDict
 from typing import Final
 
-WAIT: Final = 1.0
+DELAY: Final = 1.0
 """Seconds by which a handshake of such an address is delayed."""
 
 REMEMBERED_FOR: Final = 10.0
@@ -20,7 +20,8 @@ ADDRESSES: Final = 4_096
 class Flooders:
     """The addresses that have flooded. The mutable state is the time of the last flood of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: float = DELAY) -> None:
+        self._delay = delay
         self._at: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -33,7 +34,7 @@ class Flooders:
         if len(self._at) > ADDRESSES:
             self._at.popitem(last=False)
 
-    def wait(self, address: str, now: float) -> float:
+    def delay(self, address: str, now: float) -> float:
         """Return the seconds by which to delay a handshake of an address; 0 for most."""
         at = self._at.get(address)
         if at is None:
@@ -41,4 +42,4 @@ class Flooders:
         if now - at >= REMEMBERED_FOR:
             del self._at[address]
             return 0.0
-        return WAIT
+        return self._delay

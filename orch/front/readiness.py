@@ -62,6 +62,6 @@ class Readiness:
             self._epoll.close()
 
 
-def readiness() -> Readiness | None:
+def create_readiness() -> Readiness | None:
     """Return a new Readiness, or None on a system without epoll."""
     return Readiness() if hasattr(select, "epoll") else None

@@ -24,19 +24,17 @@ from orch.front.http1.connection import HttpConnection
 from orch.front.http1.error_responses import problem
 from orch.front.link import ClientGoneError, Link, drain
 from orch.front.listeners import NEIGHBOUR_WAIT, Listener, detach_sockets
+from orch.front.readiness import Readiness, create_readiness
 from orch.front.statistics import FrontStatistics, readings
 from orch.front.tls_link import TlsLink
-from orch.front.websocket import small_frames
 from orch.front.websocket.connection import WebSocketConnection, shake_hands
-from orch.front.websocket.small_frames import SmallFrameLimit
+from orch.front.websocket.limits import WebSocketLimits
 from orch.queued_bytes import QueuedBytes
 from orch.shortages import Shortage, own_shortage
 from orch.sockets import Bound
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import Reading
 
-MESSAGE_LIMIT: Final = 2**20
-"""Bytes of one WebSocket message; more is answered with close code 1009."""
 DEFLATE_FROM: Final = 1024
 """Bytes of a message from which on it is worth compressing."""
 ACCEPTED_AT_ONCE: Final = 64
@@ -63,9 +61,8 @@ class Server:
     connection; without it the server speaks plain HTTP.
 
     ``deflate`` accepts permessage-deflate: messages that the application sends are compressed from
-    ``deflate_from`` bytes on, encoded frames from ``orch.link`` never. ``message_limit``: bytes of one
-    WebSocket message (close code 1009). ``small_frames``: how many control frames and small fragments a
-    client may send (close code 1008).
+    ``deflate_from`` bytes on, encoded frames from ``orch.link`` never. ``limits``: what a
+    WebSocket client may send.
 
     ``outgoing`` counts and bounds the bytes queued for all clients together.
 
@@ -94,13 +91,13 @@ class Server:
         reuse_port: bool = False,
         deflate: bool = False,
         deflate_from: int = DEFLATE_FROM,
-        message_limit: int = MESSAGE_LIMIT,
-        small_frames: SmallFrameLimit = small_frames.DEFAULT,
+        limits: WebSocketLimits | None = None,
         timeouts: Timeouts | None = None,
         admission: Admission | None = None,
         on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _what: None,
         outgoing: QueuedBytes | None = None,
         wall: Callable[[], float] = time.time,
+        readiness: Callable[[], Readiness | None] = create_readiness,
     ) -> None:
         self._app = app
         self._host = host
@@ -115,14 +112,14 @@ class Server:
         self._reuse_port = reuse_port
         self._deflate = deflate
         self._deflate_from = deflate_from
-        self._message_limit = message_limit
-        self._small_frames = small_frames
+        self._limits = limits or WebSocketLimits()
         self._timeouts = timeouts or Timeouts()
         self._heartbeat_timeout = heartbeat_timeout or (lambda: self._timeouts.pong)
         self._admission = admission
         self._on_shortage = on_shortage
         self._outgoing = outgoing or QueuedBytes(OUTGOING)
         self._wall = wall
+        self._readiness = readiness
         self._open: dict[Link, HttpConnection | None] = {}
         self._changed = trio.lowlevel.ParkingLot()
         self._accepted = 0
@@ -146,14 +143,14 @@ class Server:
                     heartbeat=self._heartbeat,
                     heartbeat_timeout=self._heartbeat_timeout,
                     timeouts=self._timeouts,
-                    message_limit=self._message_limit,
-                    small_frames=self._small_frames,
+                    limits=self._limits,
                     deflate=self._deflate,
                     deflate_from=self._deflate_from,
                     refused=self._refused,
                     request_boundary=self._request_boundary,
                     wall=self._wall,
                     outgoing=self._outgoing,
+                    readiness=self._readiness(),
                 )
                 try:
                     async with trio.open_nursery() as ticking:
@@ -331,7 +328,7 @@ class Server:
         if (
             head is not None
             and client is not None
-            and (wait := context.flooders.wait(client[0], context.now))
+            and (wait := context.flooders.delay(client[0], context.now))
         ):
             await trio.sleep(wait)
         self._open[link] = None

@@ -24,6 +24,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from orch.front.server import Server  # noqa: E402 - found by the line above
+from orch.front.websocket.limits import WebSocketLimits  # noqa: E402
 from orch.front.websocket.small_frames import SmallFrameLimit  # noqa: E402
 from tests.conformance import verdicts  # noqa: E402
 
@@ -60,8 +61,10 @@ async def run_cases(cases: Sequence[str], folder: Path) -> dict[str, verdicts.Re
         heartbeat=lambda: HEARTBEAT,
         deflate=True,
         deflate_from=0,  # kosoku cannot check uncompressed messages where compression was agreed on
-        message_limit=MESSAGE_LIMIT,
-        small_frames=SmallFrameLimit(per_second=10**6, burst=10**9),  # chapters 9 and 12 send many fragments
+        limits=WebSocketLimits(
+            message=MESSAGE_LIMIT,
+            small_frames=SmallFrameLimit(per_second=10**6, burst=10**9),  # chapters 9, 12: many fragments
+        ),
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run)

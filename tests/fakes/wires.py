@@ -4,11 +4,13 @@ import socket as stdlib_socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
+import pytest
 import trio
 
 from orch.front.context import Timeouts
+from orch.front.readiness import create_readiness
 from orch.front.server import Server
 
 HANDSHAKE = (
@@ -17,6 +19,12 @@ HANDSHAKE = (
 )
 #: For all but a request's head: a busy machine may need longer than that for an honest one.
 SHORT = Timeouts(idle=0.5, body=0.5, send=0.5, pong=0.5, close=0.5)
+
+
+WITH_AND_WITHOUT_EPOLL: Final = pytest.mark.parametrize(
+    "readiness", [create_readiness, lambda: None], ids=["epoll", "no epoll"]
+)
+"""Runs a test twice: the server waits for its sockets with an epoll of its own, and with Trio's."""
 
 
 @asynccontextmanager

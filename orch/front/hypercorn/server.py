@@ -28,6 +28,7 @@ from orch.front.hypercorn.connection import FIRST_BYTES, FORCED_CLOSE, Connectio
 from orch.front.hypercorn.http3 import Datagrams, bind
 from orch.front.listeners import Listener
 from orch.front.statistics import FrontStatistics, readings
+from orch.front.websocket import limits
 from orch.front.websocket.small_frames import TOO_MANY
 from orch.queued_bytes import QueuedBytes
 from orch.shortages import Shortage
@@ -38,8 +39,6 @@ from orch.telemetry.metric_names import Reading
 log = structlog.get_logger("front")
 
 
-MESSAGE_LIMIT: Final = 2**20
-"""Bytes of one WebSocket message; a longer one is refused with close code 1009."""
 HANDSHAKE: Final = 10.0
 """Seconds that a client has to begin the TLS handshake."""
 FIRST_REQUEST: Final = 1.0
@@ -294,14 +293,14 @@ class HypercornServer:
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "websocket":
-                await trio.sleep(self._flooders.wait(host, trio.current_time()))
+                await trio.sleep(self._flooders.delay(host, trio.current_time()))
             await self._app({**scope, "server": bound}, receive, send)
 
         return app
 
     def _config(self) -> Config:
         config = Config()
-        config.websocket_max_message_size = MESSAGE_LIMIT
+        config.websocket_max_message_size = limits.MESSAGE
         config.websocket_ping_interval = self._heartbeat()
         config.keep_alive_timeout = 75
         config.h11_max_incomplete_size = 32 * 1024

@@ -1,28 +1,23 @@
-"""One WebSocket, served by the application in the connection's own task.
+"""One WebSocket as an ASGI application sees it, served in the connection's own task."""
 
-Messages that the application sends through ASGI and frames that other tasks send through the ``orch.link``
-extension go straight to the socket, in the order of the calls.
-"""
-
-from collections.abc import Awaitable, Callable, Mapping
-from enum import Enum, auto
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 import structlog
 import trio
 
-from orch.front.context import NEVER, ServerContext
+from orch.front.context import ServerContext
 from orch.front.http1.error_responses import refused_handshake
 from orch.front.http1.request_parser import RequestHead, ResponseEncoder
 from orch.front.link import BREATH, ClientGoneError, Link, drain
 from orch.front.scopes import websocket_scope
 from orch.front.websocket import frames, partial_messages, small_frames
 from orch.front.websocket.frame_decoder import FrameDecoder
+from orch.front.websocket.frame_sender import CLOSING, CONNECTING, OPEN, REFUSING, FrameSender
 from orch.front.websocket.frames import Binary, CloseFrame, Ping, ProtocolViolationError, Text
 from orch.front.websocket.handshake import Accepted, BadHandshakeError, accept
 from orch.problems import ProblemError
 
-PING: Final = frames.encode(frames.PING, b"")
 #: Bytes queued from which on a ping gets no pong yet, and the messages after it wait, too: the client does
 #: not read what it is sent.
 PONGS_HELD: Final = 65_536
@@ -37,23 +32,11 @@ _NONE: Final[list[frames.Event | None]] = []
 _log = structlog.get_logger("front")
 
 
-class _State(Enum):
-    CONNECTING = auto()
-    REFUSING = auto()
-    OPEN = auto()
-    CLOSING = auto()
-    """Our close frame has been sent, or nothing more can be sent."""
+class WebSocketConnection(FrameSender):
+    """One WebSocket, as the application receives and sends its messages.
 
-
-class WebSocketConnection:
-    """One WebSocket; also the ``orch.link`` that the application finds in its scope.
-
-    The mutable state is the state of the connection, the messages of the last read that the application has
-    not received yet, how the client ended it, and whether the last ping was answered.
-
-    ``offer``, ``queued_bytes``, ``blocked_since``, ``evict``, ``drained``, ``moved``, ``on_excess`` and
-    ``encode_text`` belong to the extension. Overflow rule: that of :class:`~orch.front.link.Link`. Frames
-    offered after the close frame are dropped.
+    The mutable state, beside that of the :class:`FrameSender`, is the messages of the last read that the
+    application has not received yet, and whether the client has ended.
 
     Nothing is read before the application asks for it; while the application is busy, the client need not
     answer pings. Of pings in a row only the newest gets a pong.
@@ -61,26 +44,16 @@ class WebSocketConnection:
 
     __slots__ = (
         "_accepted",
-        "_close_by",
-        "_context",
         "_decoder",
         "_encoder",
-        "_ended",
         "_events",
-        "_has_received",
         "_is_awaited",
         "_is_peer_done",
-        "_is_pinged",
-        "_is_reading",
-        "_link",
         "_partial",
         "_scope",
         "_small_full_at",
-        "_state",
         "_unyielded",
         "_window_bits",
-        "due_at",
-        "slot",
     )
 
     def __init__(
@@ -92,87 +65,22 @@ class WebSocketConnection:
         base: Mapping[str, Any],
         early: bytes,
     ) -> None:
-        self._link = link
-        self._context = context
+        super().__init__(link, context)
         self._scope: dict[str, Any] | None = websocket_scope(head, accepted.subprotocols, self, base)
         self._accepted: Accepted | None = accepted
         self._encoder: ResponseEncoder | None = ResponseEncoder(head)
         self._decoder = FrameDecoder(
-            message_limit=context.message_limit, deflate=accepted.deflate is not None
+            message_limit=context.limits.message, deflate=accepted.deflate is not None
         )
         self._window_bits = accepted.deflate.server_window_bits if accepted.deflate else 0
         self._events: list[frames.Event | None] = _NONE
-        self._ended: tuple[int, str] | None = None
-        self._state = _State.CONNECTING
-        self._close_by = NEVER
         self._is_awaited = False
-        self._has_received = False
         self._is_peer_done = False
-        self._is_pinged = False
-        self._is_reading = False
         self._partial = 0
         self._small_full_at = 0.0
         self._unyielded = 0
-        self.slot = 0
-        self.due_at = NEVER
         if early:
             self._take(early)
-
-    def __repr__(self) -> str:
-        return f"<WebSocketConnection {self._state.name} {self._link!r}>"
-
-    # The extension.
-
-    @property
-    def queued_bytes(self) -> int:
-        """Bytes that the kernel has not accepted yet."""
-        return self._link.queued_bytes
-
-    @property
-    def blocked_since(self) -> float | None:
-        """When the kernel last accepted bytes, on Trio's clock; None if nothing is queued."""
-        return self._link.blocked_since
-
-    @staticmethod
-    def encode_text(payload: bytes) -> bytes:
-        """Return a text frame, the same for every connection; ``payload`` is UTF-8."""
-        return frames.encode_text(payload)
-
-    def offer(self, wire: bytes) -> None:
-        """Send encoded frames without waiting; frames that the socket does not accept are queued in order."""
-        if self._state is _State.OPEN:
-            self._link.offer(wire)
-
-    def evict(self, code: int, reason: str) -> None:
-        """End the connection: drop what is queued, and send the close code if that is possible in time.
-
-        The application receives ``websocket.disconnect`` at once.
-        """
-        if self._state is _State.OPEN:
-            self._link.forget_queued()
-            self._say_close(code, reason)
-        elif self._state is not _State.CLOSING:
-            self._link.abort()
-        if self._ended is None:
-            self._ended = (code, reason)
-        self._wake()
-
-    @property
-    def on_excess(self) -> Callable[[], None] | None:
-        """Called if too much is queued for all clients together, and most of it for this one."""
-        return self._link.on_excess
-
-    @on_excess.setter
-    def on_excess(self, ended: Callable[[], None] | None) -> None:
-        self._link.on_excess = ended
-
-    async def drained(self, below: int) -> None:
-        """Wait until fewer than ``below`` bytes are queued, or the connection has ended."""
-        await self._link.drained(below)
-
-    async def moved(self) -> None:
-        """Wait until some of what is queued was sent or dropped, or the connection has ended."""
-        await self._link.moved()
 
     # What the application calls.
 
@@ -210,7 +118,7 @@ class WebSocketConnection:
         """Accept the handshake or refuse it, send a message, or close."""
         kind = message["type"]
         if kind == "websocket.send":
-            if self._state is not _State.OPEN or self._link.is_closed:
+            if self._state is not OPEN or self._link.is_closed:
                 self._require_open()
             text = message.get("text")
             if text is not None:
@@ -249,16 +157,16 @@ class WebSocketConnection:
             await trio.lowlevel.checkpoint()
 
     def _require_open(self) -> None:
-        if self._state in (_State.CONNECTING, _State.REFUSING):
+        if self._state in (CONNECTING, REFUSING):
             raise RuntimeError("The WebSocket has not been accepted.")
         raise ClientGoneError("the client has disconnected")
 
     def _accept(self, subprotocol: str | None, headers: Any) -> None:
-        if self._state is not _State.CONNECTING or self._accepted is None or self._encoder is None:
+        if self._state is not CONNECTING or self._accepted is None or self._encoder is None:
             raise RuntimeError("The WebSocket has been answered already.")
         answer = [*self._accepted.headers(subprotocol), *headers]
         self._link.offer(self._encoder.start(101, answer))
-        self._state = _State.OPEN
+        self._state = OPEN
         self._accepted = self._encoder = None
         # Clients that connect together are not pinged together: the first ping comes after 0.5 to 1 interval.
         self._context.served += 1
@@ -266,16 +174,16 @@ class WebSocketConnection:
         self._context.arm(self, self._context.now + share * self._context.heartbeat())
 
     def _refuse(self, status: int, headers: Any) -> None:
-        if self._state is not _State.CONNECTING or self._encoder is None:
+        if self._state is not CONNECTING or self._encoder is None:
             raise RuntimeError("The WebSocket has been answered already.")
         self._link.offer(self._encoder.start(status, headers, close=True, date=self._context.date))
-        self._state = _State.REFUSING
+        self._state = REFUSING
 
     def _close(self, code: int, reason: str) -> None:
-        if self._state is _State.CONNECTING:
+        if self._state is CONNECTING:
             self._refuse_with(ProblemError("socket_refused", reason or "This WebSocket is not accepted."))
-        elif self._state is _State.OPEN:
-            self._say_close(code, reason)
+        elif self._state is OPEN:
+            self._send_close(code, reason)
 
     def _refuse_with(self, error: ProblemError) -> None:
         assert self._encoder is not None  # noqa: S101 - there while connecting
@@ -283,13 +191,6 @@ class WebSocketConnection:
         headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
         self._refuse(error.status, headers)
         self._link.offer(self._encoder.data(body, more=False))
-
-    def _say_close(self, code: int, reason: str) -> None:
-        """Send our close frame; from now on the time that the end may take is limited."""
-        self._link.offer(frames.encode_close(code, reason))
-        self._state = _State.CLOSING
-        self._close_by = self._context.now + self._context.timeouts.close
-        self._context.arm(self, self._close_by)
 
     # Receiving.
 
@@ -307,13 +208,13 @@ class WebSocketConnection:
         self._is_peer_done = True
         if self._ended is None:
             self._ended = (ABNORMAL, "")
-        if self._state is _State.OPEN:
-            self._state = _State.CLOSING
+        if self._state is OPEN:
+            self._state = CLOSING
 
     def _take(self, data: bytes) -> None:
         """Decode bytes; a violation ends the connection after the messages before it were received."""
         decoder, now = self._decoder, self._context.now
-        limit = self._context.small_frames
+        limit = self._context.limits.small_frames
         allowed = decoder.allowance = limit.remaining(self._small_full_at, now)
         try:
             events: list[frames.Event | None] = [*decoder.feed(data)]
@@ -354,8 +255,8 @@ class WebSocketConnection:
     def _on_violation(self, violation: ProtocolViolationError) -> None:
         self._context.refused[violation.kind] += 1
         _log.debug("protocol violation", kind=violation.kind, detail=violation.detail)
-        if self._state is _State.OPEN:
-            self._say_close(violation.close_code, violation.detail)
+        if self._state is OPEN:
+            self._send_close(violation.close_code, violation.detail)
         if self._ended is None:
             self._ended = (violation.close_code, violation.detail)
 
@@ -366,47 +267,13 @@ class WebSocketConnection:
             if not (self._events and isinstance(self._events[-1], Ping)):
                 self.offer(frames.encode(frames.PONG, event.payload))
         elif isinstance(event, CloseFrame):
-            if self._state is _State.OPEN:
-                self._say_close(event.code, "")
+            if self._state is OPEN:
+                self._send_close(event.code, "")
             self._is_peer_done = True
             self._ended = (event.code, event.reason)
         elif event is None:
             await trio.lowlevel.checkpoint()
             self._take(b"")  # the violation, which waited for the messages before it
-
-    # Heartbeats, and the time limit of the end.
-
-    def on_due(self, now: float) -> float | None:
-        """Send a ping, or check that something came since the last one; return when to check again."""
-        link = self._link
-        if link.is_closed:
-            return None
-        if self._state is _State.CLOSING:
-            if now < self._close_by:
-                return self._close_by
-            link.abort()
-            return None
-        return self._judge_ping(now) if self._is_pinged else self._ping(now)
-
-    def _ping(self, now: float) -> float:
-        if self._link.queued_bytes:
-            # The client is behind: a ping would be queued, too. The time limit of sending applies instead.
-            return now + self._context.heartbeat()
-        self._is_pinged, self._has_received = True, False
-        self._link.offer(PING)
-        return now + self._context.heartbeat_timeout()
-
-    def _judge_ping(self, now: float) -> float | None:
-        self._is_pinged = False
-        if self._has_received or not self._is_reading or self._link.queued_bytes:
-            return now + max(self._context.heartbeat() - self._context.heartbeat_timeout(), 0.0)
-        self._context.refused["no_pong"] += 1
-        self._link.abort()
-        return None
-
-    def _wake(self) -> None:
-        if self._is_reading:
-            self._link.wake()
 
     # The task of the connection.
 
@@ -433,21 +300,21 @@ class WebSocketConnection:
 
     def _finish(self, *, is_failed: bool) -> None:
         """Finish the response or send the close frame if the application did not."""
-        if self._state is _State.CONNECTING:
+        if self._state is CONNECTING:
             if is_failed:
                 self._refuse_with(
                     ProblemError("internal_error", "The service could not handle this request.")
                 )
             else:
                 self._refuse_with(ProblemError("socket_refused", "This WebSocket is not accepted."))
-        elif self._state is _State.OPEN:
-            self._say_close(INTERNAL_ERROR if is_failed else NORMAL, "")
+        elif self._state is OPEN:
+            self._send_close(INTERNAL_ERROR if is_failed else NORMAL, "")
 
     async def _await_end(self) -> None:
         """Wait until everything is sent and the client has answered our close frame or disconnected."""
         link = self._link
         await link.drained(1)
-        if self._state is _State.REFUSING or self._decoder.is_failed:
+        if self._state is REFUSING or self._decoder.is_failed:
             link.end_output()
         self._is_peer_done |= any(isinstance(event, CloseFrame) for event in self._events)
         while not (link.is_closed or self._is_peer_done):

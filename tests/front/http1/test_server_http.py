@@ -12,14 +12,24 @@ import pytest
 import trio
 
 from orch.capacity import fit
-from orch.front import context
 from orch.front.admission import Admission
 from orch.front.context import Timeouts
 from orch.front.server import Server
 from orch.shortages import Shortage
 from tests.fakes.descriptors import take_all
 from tests.fakes.running import run
-from tests.fakes.wires import HANDSHAKE, SHORT, Wire, answer, body_of, eventually, port, serving, wire
+from tests.fakes.wires import (
+    HANDSHAKE,
+    SHORT,
+    WITH_AND_WITHOUT_EPOLL,
+    Wire,
+    answer,
+    body_of,
+    eventually,
+    port,
+    serving,
+    wire,
+)
 
 pytestmark = pytest.mark.real_time
 
@@ -36,9 +46,10 @@ def get(path: str, *headers: str) -> bytes:
     return "\r\n".join([f"GET {path} HTTP/1.1", "host: x", *headers, "\r\n"]).encode()
 
 
-async def test_requests_sent_ahead_are_answered_in_order() -> None:
+@WITH_AND_WITHOUT_EPOLL
+async def test_requests_sent_ahead_are_answered_in_order(readiness: Any) -> None:
     """Pipelining: also where one comes in pieces behind another."""
-    async with serving(echo) as server, wire(server) as client:
+    async with serving(echo, readiness=readiness) as server, wire(server) as client:
         third = get("/three")
         await client.send(get("/one") + get("/two") + third[:9])
         assert (await client.answer())[1] == b"GET /one "
@@ -250,7 +261,8 @@ async def test_a_client_that_leaves_is_noticed_while_the_application_works() -> 
     assert sorted(told) == ["OSError", "http.disconnect"]
 
 
-async def test_who_listens_for_the_end_hears_of_the_answer_s_end_too() -> None:
+@WITH_AND_WITHOUT_EPOLL
+async def test_who_listens_for_the_end_hears_of_the_answer_s_end_too(readiness: Any) -> None:
     """The next request, sent meanwhile, is not lost."""
     told: list[str] = []
 
@@ -265,7 +277,7 @@ async def test_who_listens_for_the_end_hears_of_the_answer_s_end_too() -> None:
             await trio.testing.wait_all_tasks_blocked(0.01)
             await answer(send, scope["path"].encode())
 
-    async with serving(app) as server, wire(server) as client:
+    async with serving(app, readiness=readiness) as server, wire(server) as client:
         await client.send(get("/one"))
         await client.send(get("/two"))
         assert (await client.answer())[1] == b"/one"
@@ -307,9 +319,10 @@ def test_one_byte_at_a_time_is_not_enough() -> None:
     run(main, virtual=False, limit=30)
 
 
-async def test_a_kept_connection_that_is_idle_is_ended() -> None:
+@WITH_AND_WITHOUT_EPOLL
+async def test_a_kept_connection_that_is_idle_is_ended(readiness: Any) -> None:
     """Without a word, after the last answer's time-out."""
-    async with serving(echo, timeouts=SHORT) as server, wire(server) as client:
+    async with serving(echo, readiness=readiness, timeouts=SHORT) as server, wire(server) as client:
         await client.send(get("/"))
         await client.answer()
         assert await client.rest() == b""
@@ -376,7 +389,8 @@ async def test_stalled_readers_cost_only_themselves() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_reset_in_any_state_is_the_end_of_one_connection() -> None:
+@WITH_AND_WITHOUT_EPOLL
+async def test_a_reset_in_any_state_is_the_end_of_one_connection(readiness: Any) -> None:
     """Before, within and after a request, and while an answer is being sent."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -386,7 +400,7 @@ async def test_a_reset_in_any_state_is_the_end_of_one_connection() -> None:
             await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    async with serving(app) as server:
+    async with serving(app, readiness=readiness) as server:
         post = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n"
         for data, wanted in (
             (b"", 0),
@@ -469,15 +483,6 @@ async def test_requests_are_served_under_tls() -> None:
 
 def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-async def test_it_serves_where_there_is_no_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trio is asked who can be read, and whoever is to stop waiting is woken all the same."""
-    monkeypatch.setattr(context, "readiness", lambda: None)
-    await test_requests_sent_ahead_are_answered_in_order()
-    await test_who_listens_for_the_end_hears_of_the_answer_s_end_too()
-    await test_a_kept_connection_that_is_idle_is_ended()
-    await test_a_reset_in_any_state_is_the_end_of_one_connection()
 
 
 class CancelAt(trio.abc.Instrument):

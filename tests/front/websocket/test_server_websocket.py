@@ -9,16 +9,26 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
 
-from orch.front import context, flooders
 from orch.front.context import Timeouts
 from orch.front.flooders import Flooders
 from orch.front.http1.request_parser import RequestHead, RequestParser
 from orch.front.server import Server
 from orch.front.websocket.handshake import accept
-from orch.front.websocket.partial_messages import PartialMessages
+from orch.front.websocket.limits import WebSocketLimits
 from tests.fakes.running import run
 from tests.fakes.websocket_client import connect
-from tests.fakes.wires import HANDSHAKE, SHORT, answer, eventually, masked, port, serving, websocket, wire
+from tests.fakes.wires import (
+    HANDSHAKE,
+    SHORT,
+    WITH_AND_WITHOUT_EPOLL,
+    answer,
+    eventually,
+    masked,
+    port,
+    serving,
+    websocket,
+    wire,
+)
 
 pytestmark = pytest.mark.real_time
 
@@ -195,12 +205,13 @@ async def test_a_client_that_is_gone_is_told_to_the_application() -> None:
             await app.sends[0]({"type": "websocket.send", "text": "late"})
 
 
-async def test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection() -> None:
+@WITH_AND_WITHOUT_EPOLL
+async def test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection(readiness: Any) -> None:
     """A client that answers stays; one that is silent (half-open, say) is gone a time-out later."""
     app = Linked()
 
     async with (
-        serving(app, timeouts=Timeouts(pong=2.0), heartbeat=lambda: 1.0) as server,
+        serving(app, readiness=readiness, timeouts=Timeouts(pong=2.0), heartbeat=lambda: 1.0) as server,
         connect(url(server)) as honest,
         websocket(server) as silent,
     ):
@@ -281,12 +292,13 @@ def test_compression_is_negotiated_only_where_it_is_switched_on() -> None:
 # The link.
 
 
-async def test_what_is_offered_and_what_is_sent_keep_their_order() -> None:
+@WITH_AND_WITHOUT_EPOLL
+async def test_what_is_offered_and_what_is_sent_keep_their_order(readiness: Any) -> None:
     """Also while the client reads nothing and both are queued."""
     app = Linked()
     count = 300
 
-    async with serving(app) as server, websocket(server, buffer=4096) as client:
+    async with serving(app, readiness=readiness) as server, websocket(server, buffer=4096) as client:
         await eventually(lambda: len(app.links) == 1)
         link, send = app.links[0], app.sends[0]
         assert (link.queued_bytes, link.blocked_since) == (0, None)
@@ -330,13 +342,14 @@ async def test_offers_never_wait_and_who_wants_room_waits_for_it() -> None:
         await link.drained(1)
 
 
-async def test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not() -> None:
+@WITH_AND_WITHOUT_EPOLL
+async def test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not(readiness: Any) -> None:
     """What is queued is dropped, but for the rest of a frame; the application is told at once."""
     app = Linked()
 
     for reads, close in ((True, 60.0), (False, 0.5)):
         async with (
-            serving(app, timeouts=Timeouts(close=close)) as server,
+            serving(app, readiness=readiness, timeouts=Timeouts(close=close)) as server,
             websocket(server, buffer=4096) as client,
         ):
             await eventually(lambda: len(app.links) == 1)
@@ -397,16 +410,15 @@ async def test_a_flood_of_frames_that_say_nothing_is_ended(flood: bytes) -> None
         assert server.statistics().refused == {"too_many_small_frames": 1}
 
 
-async def test_who_has_flooded_connects_again_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_has_flooded_connects_again_a_moment_later() -> None:
     """A WebSocket from the same address waits, for ten seconds; a request that comes after it does not."""
-    monkeypatch.setattr(flooders, "WAIT", 3.0)
     order: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         order.append(scope["type"])
         await (echo(scope, receive, send) if scope["type"] == "websocket" else answer(send, b"hello"))
 
-    async with serving(app) as server:
+    async with serving(app, limits=WebSocketLimits(flooder_delay=3.0)) as server:
         async with websocket(server) as client:
             await client.send(masked(PING, b"") * 10_000)
             assert await client.close_code() == 1008
@@ -426,25 +438,24 @@ def test_flooders_are_forgotten() -> None:
     """After ten seconds, and the first of very many."""
     noted = Flooders()
     noted.note("a", 100.0)
-    assert noted.wait("a", 109.0) > 0
-    assert noted.wait("b", 101.0) == 0
-    assert noted.wait("a", 110.0) == 0
+    assert noted.delay("a", 109.0) > 0
+    assert noted.delay("b", 101.0) == 0
+    assert noted.delay("a", 110.0) == 0
     for number in range(5_000):
         noted.note(str(number), 200.0)
     assert len(noted) == 4_096
-    assert noted.wait("0", 201.0) == 0
-    assert noted.wait("4999", 201.0) > 0
+    assert noted.delay("0", 201.0) == 0
+    assert noted.delay("4999", 201.0) > 0
 
 
-async def test_messages_that_never_become_whole_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_messages_that_never_become_whole_are_bounded_together() -> None:
     """The one under way for longest is given up for a new one; who holds little stays."""
-    monkeypatch.setattr(PartialMessages.__init__, "__defaults__", (200_000,))
 
     def begun(size: int, of: int) -> bytes:
         return b"\x82\xff" + of.to_bytes(8, "big") + bytes(4) + bytes(size)
 
     async with (
-        serving(echo) as server,
+        serving(echo, limits=WebSocketLimits(partial=200_000)) as server,
         websocket(server) as small,
         websocket(server) as first,
         websocket(server) as second,
@@ -504,14 +515,6 @@ async def test_a_ping_waits_for_its_pong_while_the_client_does_not_read() -> Non
         assert link.queued_bytes <= queued
         while (frame := await client.frame()) != (PONG, b"299"):
             assert frame[0] in (TEXT, PONG)
-
-
-async def test_a_link_works_where_there_is_no_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Order, eviction, pings: as with it."""
-    monkeypatch.setattr(context, "readiness", lambda: None)
-    await test_what_is_offered_and_what_is_sent_keep_their_order()
-    await test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not()
-    await test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection()
 
 
 async def test_a_link_works_under_tls() -> None:
