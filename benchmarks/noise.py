@@ -75,7 +75,7 @@ async def measure(seeds: int) -> list[list[str]]:
         engine = await whisper.load(str(unpack(Path(folder))), fetch_seconds=0)
 
         async def hear(parts: list[bytes]) -> list[str]:
-            heard = [await engine.hear(part, language="en", skip_silence=False) for part in parts]
+            heard = [await engine.transcribe(part, language="en", skip_silence=False) for part in parts]
             return words(" ".join(segment.text for one in heard for segment in one.segments))
 
         for ratio in RATIOS:

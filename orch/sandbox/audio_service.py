@@ -1,4 +1,4 @@
-"""An audio-service for the demo and the tests: faster-whisper where it is, else PocketSphinx.
+"""An audio-service for the demo and the tests: with faster-whisper if installed, else PocketSphinx.
 
 ``python -m orch.sandbox.audio_service --port 5001``
 """
@@ -7,24 +7,21 @@ import argparse
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
-from importlib.util import find_spec
-from io import BytesIO
+from contextlib import asynccontextmanager
 from typing import Final, Literal, get_args
 
 import structlog
 import trio
 from msgspec import Struct
-from quart import Response, request
+from quart import Response
 from quart_trio import QuartTrio
-from werkzeug.exceptions import RequestEntityTooLarge
 
-from orch.audio.recordings import open_recording
-from orch.audio.wav import canonical_pcm
 from orch.problems import ProblemError
 from orch.sandbox.engines import whisper
-from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE, EngineFailed, Segment, SpeechEngine
+from orch.sandbox.engines.speech import EngineFailed, Segment, SpeechEngine
+from orch.sandbox.engines.speech_engines import EngineChoice, EngineOptions, load_engine
 from orch.sandbox.serving import add_arguments, create_app, main, usage
+from orch.sandbox.uploads import DEFAULT_LIMITS, UploadLimits, decode, read_upload
 from orch.speech.languages import AUTO, closest, english_name
 from orch.web.json_api import answer
 
@@ -32,39 +29,22 @@ log = structlog.get_logger("audio-service")
 
 PORT: Final = 5001
 
-RECORDING_LIMIT: Final = 25 * 2**20
-"""Bytes of one upload."""
-
-LONGEST_RECORDING: Final = 1800
-"""Seconds: what well-packed sound unpacks to is bounded too."""
-
 DECODING: Final = 2
-"""Recordings that are decoded at the same time, each in a process of its own."""
+"""Recordings that are decoded at the same time, each in its own process."""
 
 FORM_OVERHEAD: Final = 65_536
-"""Bytes a form may have around the recording."""
+"""Bytes of a form besides the recording."""
 
 STARTING: Final = 10.0
-"""Seconds a recording waits for an engine that is still being loaded."""
+"""Seconds that a recording waits for an engine that is still being loaded."""
 
 WAITING: Final = 20.0
-"""Seconds a recording waits for its turn; below the 30 s a gateway gives the whole request."""
+"""Seconds that a recording waits for its turn; less than a gateway's 30 s for the complete request."""
 
 WAITING_PER_PLACE: Final = 8
-"""Recordings that may wait for each one that is being heard."""
+"""Recordings that may be queued for each one that is being transcribed."""
 
-ADVICE: Final = "Install an engine: pip install 'orchestration-service[whisper]', or pocketsphinx"
-
-EngineChoice = Literal["auto", "whisper", "pocketsphinx"]
 State = Literal["starting", "healthy", "degraded"]
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """The wanted engine. ``fetch_seconds``: time allowed to fetch a missing model."""
-
-    engine: EngineChoice = "auto"
-    model: str = whisper.DEFAULT_MODEL
-    fetch_seconds: float = 60
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -98,8 +78,9 @@ class Models(Struct, frozen=True):
 class Transcript(Struct, frozen=True, kw_only=True):
     """``POST /api/transcribe``. Times in seconds.
 
-    ``confidence`` is the mean of the segments', weighted by their length: what the engine said, or null.
-    ``language_probability``: how sure the engine is of a language that it detected; null where it was told.
+    ``confidence``: the mean of the segments' confidences, weighted by their words; null if the engine has
+    none. ``language_probability``: the engine's probability of the language that it detected; null if it was
+    given.
     """
 
     text: str
@@ -113,14 +94,14 @@ class Transcript(Struct, frozen=True, kw_only=True):
 
 
 class AudioService:
-    """The service.
+    """The service behind the routes.
 
-    The mutable state is the engine (not loaded yet, loaded, or missing) and the number of recordings here.
-    Those that wait for a place are bounded in number and time; one more is refused.
+    The mutable state is the engine (not loaded yet, loaded, or missing) and the number of recordings in
+    progress. Queued recordings are bounded in number and time; beyond the limit they are refused.
     """
 
-    def __init__(self, wanted: Wanted) -> None:
-        self._wanted = wanted
+    def __init__(self, options: EngineOptions) -> None:
+        self._options = options
         self._born = time.monotonic()
         self._ready = trio.Event()
         self._engine: SpeechEngine | None = None
@@ -130,7 +111,7 @@ class AudioService:
 
     async def run(self) -> None:
         """Load an engine and run it. Raises :class:`EngineFailed` when it fails; then the process ends."""
-        loaded = await load_engine(self._wanted)
+        loaded = await load_engine(self._options)
         engine, self._detail = loaded.engine, loaded.detail
         if self._detail:
             log.warning("engine", engine=engine.name if engine else None, detail=self._detail)
@@ -193,26 +174,26 @@ class AudioService:
     ) -> Transcript:
         """Transcribe a recording (16 kHz, mono, 16-bit). ``language``: a code, or ``auto``.
 
-        ``processing_time`` holds no waiting. Problems: ``unsupported_language``, ``too_many_recordings``,
+        ``processing_time`` excludes waiting. Problems: ``unsupported_language``, ``too_many_recordings``,
         ``service_unavailable``, and those of :meth:`loaded`.
         """
         engine = await self.loaded()
-        spoken = choose(language, engine)
+        spoken = choose_language(language, engine)
         async with self._place(engine):
             began = time.perf_counter()
             try:
-                heard = await engine.hear(pcm, language=spoken, skip_silence=enable_vad)
+                result = await engine.transcribe(pcm, language=spoken, skip_silence=enable_vad)
             except EngineFailed as error:
-                log.error("engine failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's words say it, our stack does not
+                log.error("engine failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's message has the cause, our stack does not
                 raise ProblemError(
                     "service_unavailable", "The engine failed. The log has the reason."
                 ) from error
             return Transcript(
-                text=" ".join(segment.text for segment in heard.segments if segment.text),
-                segments=heard.segments,
-                language=heard.language,
-                language_probability=heard.language_probability,
-                confidence=_confidence(heard.segments),
+                text=" ".join(segment.text for segment in result.segments if segment.text),
+                segments=result.segments,
+                language=result.language,
+                language_probability=result.language_probability,
+                confidence=_confidence(result.segments),
                 processing_time=round(time.perf_counter() - began, 4),
                 model_used=f"{engine.name}/{engine.model}",
                 session_id=session_id,
@@ -244,34 +225,7 @@ class AudioService:
             self._recordings -= 1
 
 
-class Loaded(Struct, frozen=True):
-    """The available engine, or None. ``detail``: why it is not the wanted one."""
-
-    engine: SpeechEngine | None
-    detail: str = ""
-
-
-async def load_engine(wanted: Wanted) -> Loaded:
-    """Return the wanted engine, or the best available one."""
-    detail = ""
-    if wanted.engine != "pocketsphinx":
-        if whisper.is_installed():
-            try:
-                return Loaded(await whisper.load(wanted.model, fetch_seconds=wanted.fetch_seconds))
-            except whisper.ModelUnavailable as error:
-                detail = f"Whisper cannot be used. {error}"
-        elif wanted.engine == "whisper":
-            detail = "faster-whisper is not installed: pip install 'orchestration-service[whisper]'"
-    if wanted.engine != "whisper" and find_spec("pocketsphinx") is not None:
-        from orch.sandbox.engines.pocketsphinx import PocketSphinx  # noqa: PLC0415 - only where it is installed
-
-        return Loaded(
-            PocketSphinx(), f"{detail} PocketSphinx is used instead: English only." if detail else ""
-        )
-    return Loaded(None, detail or f"No engine is installed. {ADVICE}")
-
-
-def choose(language: str, engine: SpeechEngine) -> str | None:
+def choose_language(language: str, engine: SpeechEngine) -> str | None:
     """Return the engine's code of a language; None: ``auto``. Problem ``unsupported_language``."""
     if language in {"", AUTO}:
         return None
@@ -297,104 +251,10 @@ def _confidence(segments: tuple[Segment, ...]) -> float | None:
     return round(sum(value * weight for value, weight in stated) / words, 6) if words else None
 
 
-class Upload(Struct, frozen=True, kw_only=True):
-    """The contents of a request."""
-
-    recording: bytes
-    language: str = AUTO
-    session_id: str | None = None
-    enable_vad: bool = True
-
-
-async def read_upload() -> Upload:
-    """Read the request: a form with the file in ``audio``, or the file alone.
-
-    Problems: ``unsupported_media_type``, ``recording_too_large``, ``empty_audio``, ``invalid_request``.
-    """
-    try:
-        upload = await _read_body()
-    except RequestEntityTooLarge:
-        raise _too_large() from None
-    if len(upload.recording) > RECORDING_LIMIT:
-        raise _too_large()
-    if not upload.recording:
-        raise ProblemError("empty_audio", "The upload is empty.")
-    return upload
-
-
-async def _read_body() -> Upload:
-    if request.mimetype == "multipart/form-data":
-        form, files = await request.form, await request.files
-        file = files.get("audio")
-        if file is None:
-            raise ProblemError(
-                "invalid_request", 'The form must have the recording in the field "audio".', path="audio"
-            )
-        with closing(file):
-            recording = file.read()
-        return Upload(
-            recording=recording,
-            language=form.get("language", AUTO),
-            session_id=form.get("session_id"),
-            enable_vad=_read_flag(form.get("enable_vad", "true")),
-        )
-    if request.mimetype.startswith(("audio/", "video/")) or request.mimetype == "application/octet-stream":
-        return Upload(
-            recording=bytes(await request.body),
-            language=request.args.get("language", AUTO),
-            session_id=request.args.get("session_id"),
-            enable_vad=_read_flag(request.args.get("enable_vad", "true")),
-        )
-    raise ProblemError(
-        "unsupported_media_type",
-        f"Send multipart/form-data, or sound with its own type, not {request.mimetype or 'no type'}.",
-    )
-
-
-async def decode(recording: bytes, places: trio.CapacityLimiter) -> bytes:
-    """Return all of a recording as 16 kHz mono 16-bit PCM; a decoder takes one of ``places``.
-
-    What the service in front sends is that already: a process to read it would take longer than all else but
-    the engine. Problems: ``not_audio``, ``empty_audio``, ``recording_too_large`` past
-    :data:`LONGEST_RECORDING`.
-    """
-    pcm = canonical_pcm(recording, SAMPLE_RATE)
-    if pcm is not None:
-        _check_length(len(pcm))
-        return pcm
-    decoded = bytearray()
-    async with places, open_recording(BytesIO(recording), longest=LONGEST_RECORDING + 1) as opened:
-        while chunk := await opened.read():
-            decoded += chunk
-            _check_length(len(decoded))
-    return bytes(decoded)
-
-
-def _check_length(size: int) -> None:
-    if size > LONGEST_RECORDING * BYTES_PER_SECOND:
-        raise ProblemError(
-            "recording_too_large",
-            f"A recording can be {LONGEST_RECORDING // 60} minutes long at most; send it in parts.",
-        )
-
-
-def _read_flag(text: str) -> bool:
-    flags = {"true": True, "1": True, "false": False, "0": False}
-    if text.lower() not in flags:
-        raise ProblemError(
-            "invalid_request", "enable_vad must be true or false.", path="enable_vad", expected="bool"
-        )
-    return flags[text.lower()]
-
-
-def _too_large() -> ProblemError:
-    return ProblemError("recording_too_large", "The upload is larger than 25 MB.")
-
-
-def create(service: AudioService) -> QuartTrio:
-    """Return the application over ``service``."""
+def create(service: AudioService, limits: UploadLimits = DEFAULT_LIMITS) -> QuartTrio:
+    """Return the application that serves ``service``."""
     app = create_app("audio-service")
-    app.config.update(MAX_CONTENT_LENGTH=RECORDING_LIMIT + FORM_OVERHEAD, BODY_TIMEOUT=60)
+    app.config.update(MAX_CONTENT_LENGTH=limits.size + FORM_OVERHEAD, BODY_TIMEOUT=60)
     decoding = trio.CapacityLimiter(DECODING)
 
     @app.get("/api/health")
@@ -407,8 +267,8 @@ def create(service: AudioService) -> QuartTrio:
 
     @app.post("/api/transcribe")
     async def transcribe() -> Response:
-        upload = await read_upload()
-        pcm = await decode(upload.recording, decoding)
+        upload = await read_upload(limits)
+        pcm = await decode(upload.recording, decoding, limits)
         transcript = await service.transcribe(
             pcm, language=upload.language, enable_vad=upload.enable_vad, session_id=upload.session_id
         )
@@ -426,17 +286,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     add_arguments(parser, port=PORT)
     parser.add_argument("--engine", choices=get_args(EngineChoice), default="auto", help="(default: auto)")
     parser.add_argument(
-        "--model", default=whisper.DEFAULT_MODEL, help="of Whisper: a name or a folder (default: %(default)s)"
+        "--model",
+        default=whisper.DEFAULT_MODEL,
+        help="Whisper model: name or folder (default: %(default)s)",
     )
     parser.add_argument(
         "--fetch-seconds",
         type=float,
         default=60,
-        help="how long a missing model may take to be fetched; 0: never",
+        help="time allowed to download a missing model; 0: never download",
     )
     options = parser.parse_args(arguments)
     service = AudioService(
-        Wanted(engine=options.engine, model=options.model, fetch_seconds=options.fetch_seconds)
+        EngineOptions(engine=options.engine, model=options.model, fetch_seconds=options.fetch_seconds)
     )
     return main(create(service), service.run, usage(options))
 

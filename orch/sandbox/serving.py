@@ -24,7 +24,7 @@ from orch.web.json_api import problem
 log = structlog.get_logger("sandbox")
 
 GRACE: Final = 2.0
-"""Seconds that requests in flight have when the service is told to stop."""
+"""Seconds that requests in progress have when the service stops."""
 
 _CODES: Final = {
     404: "not_found",
@@ -45,11 +45,11 @@ class Usage(Struct, frozen=True):
 def add_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
     """Add the options of both programs."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=port, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=port, help="0 chooses a free one (default: %(default)s)")
     parser.add_argument(
         "--exit-with-stdin",
         action="store_true",
-        help="stop when the standard input ends, so that it never outlives the program that holds it",
+        help="stop at the end of standard input, so that this program never outlives the one that started it",
     )
 
 
@@ -59,7 +59,7 @@ def usage(options: argparse.Namespace) -> Usage:
 
 
 def create_app(name: str) -> QuartTrio:
-    """Return an application that answers every error with a problem document."""
+    """Return an application that responds to every error with a problem document."""
     app = QuartTrio(name, static_folder=None)
 
     @app.before_request
@@ -139,7 +139,7 @@ async def _stop_on_signal(
 
 
 async def _stop_at_end_of_input(stopping: trio.Event) -> None:
-    """Read the input to its end, which occurs when the last process that holds it has ended."""
+    """Read the input to its end, which occurs when the last process that holds it open has ended."""
     async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stream:
         async for _ in stream:
             continue

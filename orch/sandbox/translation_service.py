@@ -1,4 +1,4 @@
-"""A translation-service for the demo and the tests: Argos Translate, else Apertium, else what to install.
+"""A translation-service for the demo and the tests, with Argos Translate if installed, else Apertium.
 
 ``python -m orch.sandbox.translation_service --port 5003``
 """
@@ -63,7 +63,7 @@ class Request(Struct, frozen=True):
 
 
 class Translation(Struct, frozen=True, kw_only=True):
-    """The answer. ``confidence_score`` is null: neither engine states one. ``processing_time`` in seconds."""
+    """The response. ``confidence_score`` is null: neither engine has one. ``processing_time`` in seconds."""
 
     translated_text: str
     source_language: str
@@ -133,10 +133,12 @@ class TranslationService:
             text = await engine.translate(asked.text, pair)
         except TooManyWaiting as error:
             raise ProblemError(
-                "rate_limited", "Too many texts are waiting to be translated.", headers={"Retry-After": "1"}
+                "rate_limited",
+                "Too many texts are queued. Try again soon.",
+                headers={"Retry-After": "1"},
             ) from error
         except TranslationFailed as error:
-            log.error("translation failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's words say it, our stack does not
+            log.error("translation failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's message has the cause, our stack does not
             raise ProblemError("service_unavailable", "The engine failed. The log has the reason.") from error
         return Translation(
             translated_text=text,
@@ -151,7 +153,7 @@ class TranslationService:
 def choose(source: str, target: str, pairs: tuple[Pair, ...]) -> Pair:
     """Return the matching language pair: ``en-GB`` means ``en`` if only that is available.
 
-    Problem ``unsupported_language``, with what there is.
+    Problem ``unsupported_language``, which lists the available pairs.
     """
     offered = ", ".join(f"{pair.source} to {pair.target}" for pair in pairs)
     listed = [{"source": pair.source, "target": pair.target} for pair in pairs]

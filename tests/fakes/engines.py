@@ -32,7 +32,7 @@ class ScriptedSpeechEngine:
         task_status.started()
         await trio.sleep_forever()
 
-    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
+    async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
         self.asked.append((len(pcm), language, skip_silence))
         if self.failure:
             raise self.failure

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pytest
@@ -15,9 +15,11 @@ from quart_trio.testing import TrioClient
 from orch.audio.wav import wav
 from orch.problems import ProblemError
 from orch.sandbox import audio_service
-from orch.sandbox.audio_service import WAITING_PER_PLACE, AudioService, Loaded, Wanted, create
-from orch.sandbox.engines import whisper
+from orch.sandbox.audio_service import WAITING_PER_PLACE, AudioService, create
+from orch.sandbox.engines import speech_engines, whisper
 from orch.sandbox.engines.speech import EngineFailed
+from orch.sandbox.engines.speech_engines import EngineOptions, LoadedEngine
+from orch.sandbox.uploads import DEFAULT_LIMITS, UploadLimits
 from tests.fakes.children import children
 from tests.fakes.engines import SAID, ScriptedSpeechEngine, ScriptedWhisper
 from tests.fakes.running import run
@@ -29,6 +31,13 @@ SOUND = wav(b"\1\2" * 8_000, 16_000)
 Test = Callable[[TrioClient, ScriptedSpeechEngine], Awaitable[None]]
 
 
+class WithService(Protocol):
+    """Runs a test against the application with a scripted engine."""
+
+    def __call__(self, test: Test, limits: UploadLimits = ...) -> None:
+        """Run it."""
+
+
 def with_engine(
     monkeypatch: pytest.MonkeyPatch,
     test: Callable[[AudioService, ScriptedSpeechEngine], Awaitable[None]],
@@ -38,14 +47,14 @@ def with_engine(
     """Run a test against the service with a scripted engine."""
     engine = ScriptedSpeechEngine()
 
-    async def load(_wanted: Wanted) -> Loaded:
+    async def load(_wanted: EngineOptions) -> LoadedEngine:
         await trio.lowlevel.checkpoint()
-        return Loaded(engine)
+        return LoadedEngine(engine)
 
     monkeypatch.setattr(audio_service, "load_engine", load)
 
     async def main() -> None:
-        service = AudioService(Wanted())
+        service = AudioService(EngineOptions())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(service.run)
             await service.loaded()
@@ -56,12 +65,12 @@ def with_engine(
 
 
 @pytest.fixture
-def with_service(monkeypatch: pytest.MonkeyPatch) -> Callable[[Test], None]:
-    """Run a test against the application over a scripted engine."""
+def with_service(monkeypatch: pytest.MonkeyPatch) -> WithService:
+    """Run a test against the application with a scripted engine."""
 
-    def start(test: Test) -> None:
+    def start(test: Test, limits: UploadLimits = DEFAULT_LIMITS) -> None:
         async def over_http(service: AudioService, engine: ScriptedSpeechEngine) -> None:
-            await test(create(service).test_client(), engine)  # type: ignore[arg-type]  # quart-trio leaves Quart's type on test_client
+            await test(create(service, limits).test_client(), engine)  # type: ignore[arg-type]  # quart-trio leaves Quart's type on test_client
 
         # On the real clock: recordings are decoded in a thread, which a virtual one doesn't wait for.
         with_engine(monkeypatch, over_http, virtual=False)
@@ -87,7 +96,7 @@ async def problem(response: Any) -> tuple[int, str]:
     return response.status_code, document["code"]
 
 
-def test_an_answer_says_what_the_engine_said(with_service: Callable[[Test], None]) -> None:
+def test_an_answer_says_what_the_engine_said(with_service: WithService) -> None:
     async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
         response = await post(client, SOUND, language="en-GB", session_id="s-1", enable_vad="false")
         assert response.status_code == 200
@@ -108,7 +117,7 @@ def test_an_answer_says_what_the_engine_said(with_service: Callable[[Test], None
 
 
 def test_a_form_needs_only_the_recording_and_a_body_may_be_the_recording(
-    with_service: Callable[[Test], None],
+    with_service: WithService,
 ) -> None:
     async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
         assert (await post(client, SOUND)).status_code == 200
@@ -135,7 +144,7 @@ def test_a_form_needs_only_the_recording_and_a_body_may_be_the_recording(
     ],
 )
 def test_bad_uploads_get_their_problem(
-    with_service: Callable[[Test], None],
+    with_service: WithService,
     file: bytes | None,
     fields: dict[str, str],
     expected: tuple[int, str],
@@ -147,12 +156,9 @@ def test_bad_uploads_get_their_problem(
     with_service(ask)
 
 
-def test_a_recording_over_the_limit_is_refused(
-    with_service: Callable[[Test], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By one byte, which only shows when the form was read, or by far, which its length says at once."""
-    assert audio_service.RECORDING_LIMIT == 25 * 1_048_576
-    monkeypatch.setattr(audio_service, "RECORDING_LIMIT", 20_000)
+def test_a_recording_over_the_limit_is_refused(with_service: WithService) -> None:
+    """By one byte, found only after the form was read, or by more, found from its Content-Length."""
+    assert DEFAULT_LIMITS.size == 25 * 1_048_576
 
     async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
         for size in (20_001, 20_000 + 100_000):
@@ -163,24 +169,20 @@ def test_a_recording_over_the_limit_is_refused(
         assert engine.asked == []
         assert (await post(client, wav(bytes(20_000 - 44), 16_000))).status_code == 200
 
-    with_service(ask)
+    with_service(ask, UploadLimits(size=20_000))
 
 
-def test_a_recording_that_unpacks_to_too_much_is_refused(
-    with_service: Callable[[Test], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audio_service, "LONGEST_RECORDING", 60)
-
+def test_a_recording_that_decodes_to_too_many_seconds_is_refused(with_service: WithService) -> None:
     async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
         long = wav(bytes(61 * 32_000), 16_000)
         assert await problem(await post(client, long)) == (413, "recording_too_large")
         assert engine.asked == []
 
-    with_service(ask)
+    with_service(ask, UploadLimits(seconds=60))
 
 
 @pytest.mark.process
-def test_other_rates_and_channels_are_converted(with_service: Callable[[Test], None]) -> None:
+def test_other_rates_and_channels_are_converted(with_service: WithService) -> None:
     """What the engine gets is 16 kHz mono, whatever was uploaded."""
 
     async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
@@ -191,7 +193,7 @@ def test_other_rates_and_channels_are_converted(with_service: Callable[[Test], N
     with_service(ask)
 
 
-def test_other_bodies_paths_and_methods_get_a_problem_too(with_service: Callable[[Test], None]) -> None:
+def test_other_bodies_paths_and_methods_get_a_problem_too(with_service: WithService) -> None:
     async def ask(client: TrioClient, _engine: ScriptedSpeechEngine) -> None:
         body = await client.post("/api/transcribe", data=b"{}", headers={"Content-Type": "application/json"})
         assert await problem(body) == (415, "unsupported_media_type")
@@ -238,7 +240,7 @@ def test_a_recording_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> 
     with_engine(monkeypatch, wait)
 
 
-def test_an_engine_that_breaks_off_is_said_to_have(with_service: Callable[[Test], None]) -> None:
+def test_an_engine_that_breaks_off_is_said_to_have(with_service: WithService) -> None:
     async def fail(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
         engine.failure = EngineFailed("segmentation fault")
         assert await problem(await post(client, SOUND)) == (503, "service_unavailable")
@@ -248,9 +250,9 @@ def test_an_engine_that_breaks_off_is_said_to_have(with_service: Callable[[Test]
 
 async def test_a_service_without_an_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whisper, "is_installed", lambda: False)
-    monkeypatch.setattr(audio_service, "find_spec", lambda _name: None)
+    monkeypatch.setattr(speech_engines, "find_spec", lambda _name: None)
 
-    service = AudioService(Wanted())
+    service = AudioService(EngineOptions())
     client = create(service).test_client()
     starting = msgspec.json.decode(await (await client.get("/api/health")).get_data())
     assert starting["status"] == "starting"
@@ -270,10 +272,10 @@ async def test_a_service_without_an_engine_says_what_to_install(monkeypatch: pyt
 
 @pytest.mark.real_time
 async def test_the_choice_of_engine_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whisper where it and a model are there, else PocketSphinx, unless one of them is asked for by name."""
+    """Whisper if it and a model are available, else PocketSphinx, unless one of them is requested by name."""
 
-    async def chosen(engine: audio_service.EngineChoice) -> str | None:
-        found = await audio_service.load_engine(Wanted(engine=engine, fetch_seconds=0))
+    async def chosen(engine: speech_engines.EngineChoice) -> str | None:
+        found = await speech_engines.load_engine(EngineOptions(engine=engine, fetch_seconds=0))
         return None if found.engine is None else found.engine.name
 
     monkeypatch.setattr(whisper, "is_installed", lambda: False)
@@ -288,16 +290,18 @@ async def test_the_choice_of_engine_is_followed(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.real_time
-async def test_why_another_engine_is_used_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A folder that is not there is no missing package."""
+async def test_the_health_says_why_another_engine_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A missing folder is not reported as a missing package."""
     monkeypatch.setattr(whisper, "is_installed", lambda: True)
     folder = str(tmp_path / "nowhere")
 
-    wanted = await audio_service.load_engine(Wanted(engine="whisper", model=folder))
+    wanted = await speech_engines.load_engine(EngineOptions(engine="whisper", model=folder))
     assert wanted.engine is None
     assert folder in wanted.detail
     assert "pip install" not in wanted.detail
-    instead = await audio_service.load_engine(Wanted(engine="auto", model=folder))
+    instead = await speech_engines.load_engine(EngineOptions(engine="auto", model=folder))
     assert instead.engine is not None
     assert folder in instead.detail
     assert "PocketSphinx" in instead.detail

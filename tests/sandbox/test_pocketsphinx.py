@@ -53,8 +53,8 @@ def with_engine(test: Callable[[PocketSphinx], Awaitable[None]], *, capacity: in
     run(main, virtual=False)
 
 
-async def hear(engine: PocketSphinx, sound: bytes, *, skip_silence: bool = False) -> Transcription:
-    return await engine.hear(sound, language="en", skip_silence=skip_silence)
+async def transcribe(engine: PocketSphinx, sound: bytes, *, skip_silence: bool = False) -> Transcription:
+    return await engine.transcribe(sound, language="en", skip_silence=skip_silence)
 
 
 def text(heard: Transcription) -> str:
@@ -66,8 +66,8 @@ def test_the_words_are_those_the_engine_alone_hears_whatever_it_heard_before() -
     """A decoder remembers the loudness and noise of what it heard; here each utterance gets a fresh one."""
 
     async def compare(engine: PocketSphinx) -> None:
-        first = {clip: await hear(engine, beginning(clip)) for clip in CLIPS}
-        again = {clip: await hear(engine, beginning(clip)) for clip in reversed(CLIPS)}
+        first = {clip: await transcribe(engine, beginning(clip)) for clip in CLIPS}
+        again = {clip: await transcribe(engine, beginning(clip)) for clip in reversed(CLIPS)}
         assert first == again
         for clip in CLIPS:
             assert text(first[clip]) == alone(beginning(clip))
@@ -79,7 +79,7 @@ def test_the_words_are_those_the_engine_alone_hears_whatever_it_heard_before() -
 def test_words_have_their_times_in_order_and_posteriors_that_differ() -> None:
     async def look(engine: PocketSphinx) -> None:
         sound = pcm("austen-0920")
-        [segment] = (await hear(engine, sound)).segments
+        [segment] = (await transcribe(engine, sound)).segments
         assert right_words(reference("austen-0920"), segment.text.split()) >= RIGHT_WORDS
         times = [time for word in segment.words for time in (word.start, word.end)]
         assert times == sorted(times)
@@ -100,11 +100,11 @@ def test_words_have_their_times_in_order_and_posteriors_that_differ() -> None:
 @pytest.mark.sandbox
 def test_utterances_heard_at_once_do_not_mix() -> None:
     async def crowd(engine: PocketSphinx) -> None:
-        expected = {clip: await hear(engine, beginning(clip)) for clip in CLIPS}
+        expected = {clip: await transcribe(engine, beginning(clip)) for clip in CLIPS}
         answers: list[tuple[str, Transcription]] = []
 
         async def ask(clip: str) -> None:
-            answers.append((clip, await hear(engine, beginning(clip))))
+            answers.append((clip, await transcribe(engine, beginning(clip))))
 
         async with trio.open_nursery() as survey:
             for clip in CLIPS * 2:
@@ -120,14 +120,14 @@ def test_cancelling_stops_the_decoding_itself_and_gives_the_place_back() -> None
     async def cancel(engine: PocketSphinx) -> None:
         async with trio.open_nursery() as asking:
             # A quarter of an hour: decoding it would take longer than is waited for below.
-            asking.start_soon(partial(hear, engine, pcm("austen-0870") * 100))
+            asking.start_soon(partial(transcribe, engine, pcm("austen-0870") * 100))
             while not children(engine.pid):
                 await trio.lowlevel.checkpoint()
             asking.cancel_scope.cancel()
         with trio.fail_after(60):
             while children(engine.pid):
                 await trio.lowlevel.checkpoint()
-        assert text(await hear(engine, pcm("austen-0920"))).startswith("had he married")
+        assert text(await transcribe(engine, pcm("austen-0920"))).startswith("had he married")
 
     with_engine(cancel, capacity=1)
 
@@ -139,9 +139,10 @@ def test_silence_and_noise_make_no_words_where_silence_is_skipped() -> None:
     async def listen(engine: PocketSphinx) -> None:
         quiet = noise(2, -60).astype("<i2").tobytes()
         for sound in (bytes(2 * BYTES_PER_SECOND), quiet, b"", bytes(20)):
-            assert (await hear(engine, sound, skip_silence=True)).segments == ()
-        assert (await hear(engine, b"\1\0")).segments == ()
-        assert text(await hear(engine, pcm("austen-0920"), skip_silence=True)) == alone(pcm("austen-0920"))
+            assert (await transcribe(engine, sound, skip_silence=True)).segments == ()
+        assert (await transcribe(engine, b"\1\0")).segments == ()
+        sound = pcm("austen-0920")
+        assert text(await transcribe(engine, sound, skip_silence=True)) == alone(sound)
 
     with_engine(listen)
 
@@ -151,7 +152,7 @@ def test_a_long_recording_is_heard_in_pieces_with_the_times_of_the_whole() -> No
     async def listen(engine: PocketSphinx) -> None:
         pause = bytes(BYTES_PER_SECOND)
         whole = pause.join(pcm(clip) for clip in CLIPS)
-        heard = await hear(engine, whole, skip_silence=True)
+        heard = await transcribe(engine, whole, skip_silence=True)
         assert len(heard.segments) == 2
         times = [
             time for segment in heard.segments for word in segment.words for time in (word.start, word.end)
@@ -168,14 +169,14 @@ def test_a_decoder_that_dies_fails_its_own_utterance_only() -> None:
     async def kill(engine: PocketSphinx) -> None:
         async def ask() -> None:
             with pytest.raises(EngineFailed, match="signal 9"):
-                await hear(engine, pcm("austen-0870"))
+                await transcribe(engine, pcm("austen-0870"))
 
         async with trio.open_nursery() as survey:
             survey.start_soon(ask)
             while not (found := children(engine.pid)):
                 await trio.lowlevel.checkpoint()
             os.kill(found[0], signal.SIGKILL)
-        assert (await hear(engine, pcm("austen-0920"))).segments
+        assert (await transcribe(engine, pcm("austen-0920"))).segments
 
     with_engine(kill)
 
@@ -188,7 +189,7 @@ async def test_a_worker_that_dies_ends_the_engine_and_whoever_waits() -> None:
 
     async def ask() -> None:
         with pytest.raises(EngineFailed):
-            await hear(engine, pcm("austen-0870"))
+            await transcribe(engine, pcm("austen-0870"))
 
     with pytest.RaisesGroup(pytest.RaisesExc(EngineFailed, match="ended with -9"), flatten_subgroups=True):
         async with trio.open_nursery() as nursery:

@@ -55,11 +55,11 @@ def test_a_fetch_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch
 def test_segments_words_and_probabilities_are_the_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     package = install(monkeypatch, ScriptedWhisper())
 
-    async def hear() -> Transcription:
+    async def transcribe() -> Transcription:
         package.go.release(3)
-        return await (await _loaded()).hear(SOUND, language=None, skip_silence=True)
+        return await (await _loaded()).transcribe(SOUND, language=None, skip_silence=True)
 
-    heard = run(hear, virtual=False)
+    heard = run(transcribe, virtual=False)
     assert (heard.language, heard.language_probability) == ("fr", 0.9)
     assert [segment.text for segment in heard.segments] == ["word0", "word1", "word2"]
     assert heard.segments[0].confidence == 0.5
@@ -74,11 +74,11 @@ def test_what_is_heard_can_be_sent_as_json(monkeypatch: pytest.MonkeyPatch) -> N
     """The engine's numbers are NumPy's, which JSON does not know."""
     package = install(monkeypatch, ScriptedWhisper())
 
-    async def hear() -> Transcription:
+    async def transcribe() -> Transcription:
         package.go.release(3)
-        return await (await _loaded()).hear(SOUND, language=None, skip_silence=False)
+        return await (await _loaded()).transcribe(SOUND, language=None, skip_silence=False)
 
-    assert b'"probability"' not in msgspec.json.encode(run(hear, virtual=False))
+    assert b'"probability"' not in msgspec.json.encode(run(transcribe, virtual=False))
 
 
 def test_a_text_that_the_engine_doubts_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,22 +90,22 @@ def test_a_text_that_the_engine_doubts_is_not_shown(monkeypatch: pytest.MonkeyPa
         2: {"compression_ratio": 9.0},
     }
 
-    async def hear() -> Transcription:
+    async def transcribe() -> Transcription:
         package.go.release(3)
-        return await (await _loaded()).hear(SOUND, language="en", skip_silence=False)
+        return await (await _loaded()).transcribe(SOUND, language="en", skip_silence=False)
 
-    assert [segment.text for segment in run(hear, virtual=False).segments] == ["word1"]
+    assert [segment.text for segment in run(transcribe, virtual=False).segments] == ["word1"]
 
 
 def test_the_engine_is_asked_for_a_bounded_amount_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing stops it while it decodes: a second of noise must not keep everyone waiting."""
     package = install(monkeypatch, ScriptedWhisper())
 
-    async def hear() -> Transcription:
+    async def transcribe() -> Transcription:
         package.go.release(3)
-        return await (await _loaded()).hear(SOUND, language="en", skip_silence=False)
+        return await (await _loaded()).transcribe(SOUND, language="en", skip_silence=False)
 
-    run(hear, virtual=False)
+    run(transcribe, virtual=False)
     assert package.compute_type == "int8"
     assert len(package.options["temperature"]) <= 2
     assert package.options["best_of"] == 1
@@ -144,10 +144,10 @@ async def test_a_cancelled_recording_stops_at_the_next_segment(monkeypatch: pyte
 
     engine = await _loaded()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(engine.hear, SOUND, language="en", skip_silence=False))
+        nursery.start_soon(partial(engine.transcribe, SOUND, language="en", skip_silence=False))
         await trio.to_thread.run_sync(package.begun.wait)
         nursery.cancel_scope.cancel()
     package.go.release(4)
-    heard = await engine.hear(SOUND, language="en", skip_silence=False)
+    heard = await engine.transcribe(SOUND, language="en", skip_silence=False)
     assert len(heard.segments) == 3
     assert package.decoded == 4  # one of the cancelled recording, three of this

@@ -41,7 +41,7 @@ def words(text: str) -> list[str]:
 
 @pytest.mark.sandbox
 async def test_speech_becomes_its_words_over_http(model: Path) -> None:
-    """Loaded from a folder, asked as the service asks it, answered as JSON."""
+    """A model is loaded from a folder, called as the service calls it, and returned as JSON."""
     async with running(MODULE, "--engine", "whisper", "--model", str(model)) as service:
         health = await service.health(until="healthy")
         assert health["engine"] == "faster-whisper"
@@ -63,7 +63,7 @@ async def test_speech_becomes_its_words_over_http(model: Path) -> None:
 def test_a_detected_language_comes_with_its_probability(model: Path) -> None:
     async def main() -> Transcription:
         engine = await load(str(model), fetch_seconds=0)
-        return await engine.hear(pcm("austen-0920"), language=None, skip_silence=False)
+        return await engine.transcribe(pcm("austen-0920"), language=None, skip_silence=False)
 
     heard = run(main, virtual=False)
     assert heard.language == "en"
@@ -75,14 +75,16 @@ def test_a_detected_language_comes_with_its_probability(model: Path) -> None:
 def test_noise_is_given_no_words(model: Path) -> None:
     """Whisper makes a text of anything; what it doubts itself is left out."""
 
-    async def hear(engine: Whisper, sound: np.ndarray) -> str:
+    async def transcribe(engine: Whisper, sound: np.ndarray) -> str:
         data = np.clip(sound, -32768, 32767).astype("<i2").tobytes()
-        heard = await engine.hear(data, language="en", skip_silence=False)
+        heard = await engine.transcribe(data, language="en", skip_silence=False)
         return " ".join(segment.text for segment in heard.segments)
 
     async def main() -> list[str]:
         engine = await load(str(model), fetch_seconds=0)
-        return [await hear(engine, noise(4, level, seed=seed)) for level in (-20, -40) for seed in (1, 2)]
+        return [
+            await transcribe(engine, noise(4, level, seed=seed)) for level in (-20, -40) for seed in (1, 2)
+        ]
 
     assert run(main, virtual=False) == ["", "", "", ""]
 

@@ -1,1 +1,1 @@
-"""The engines of the sandbox back ends, as found on the machine."""
+"""The speech and translation engines of the sandbox back ends."""

@@ -1,10 +1,9 @@
-"""Apertium, from the distribution's packages: rules and dictionaries, in milliseconds.
+"""The Apertium engine, from the distribution's packages: rule-based translation in milliseconds.
 
-The ``apertium`` command loads its dictionaries anew for each text: 0.16 to 0.21 s, nearly all of it CPU.
-Its programs can also stay: with ``-z`` each gives out what it has at a zero byte and goes on (*null flush*),
-and a text then takes 1 to 4 ms. So each direction has one pipeline, started when first asked for. What
-``apertium -z`` itself starts cannot be used for that: it puts gawk before and after, which holds the text
-back.
+The ``apertium`` command loads its dictionaries for each text: 0.16 to 0.21 s, nearly all of it CPU. Its
+programs can also stay open: with ``-z`` each writes its output at a zero byte and continues (*null flush*),
+and a text then takes 1 to 4 ms. So each language direction has one pipeline, started when it is first used.
+The pipeline of ``apertium -z`` itself cannot be used: it has gawk at both ends, which buffers the text.
 """
 
 import os
@@ -29,20 +28,20 @@ log = structlog.get_logger("apertium")
 ADVICE: Final = "Install Apertium: apt install apertium apertium-eng-spa"
 
 WAITING_LIMIT: Final = 64
-"""Texts that may wait for one direction; more are refused."""
+"""Texts that can be queued for one direction; more are refused."""
 
 PROBE: Final = 10.0
-"""Seconds a pipeline has for its first answer: loading the dictionaries, on a busy machine."""
+"""Seconds for a pipeline's first translation: it loads the dictionaries, perhaps on a busy machine."""
 
 EXCHANGE: Final = 5.0
-"""Seconds one text may take; it takes milliseconds. Some pipelines swallow some texts and never answer."""
+"""Seconds for one text, which takes milliseconds. Some pipelines never return some texts."""
 
 TRIED_AT_ONCE: Final = 2
-"""Directions that are tried at the same time, before any is offered."""
+"""Directions that are tested at the same time, before any is offered."""
 
 DEFAULT_DATA: Final = Path("/usr/share/apertium")
 
-# ISO 639-3, as Apertium names its languages, to ISO 639-1, as everyone else does.
+# Apertium's language codes (ISO 639-3) to the usual ones (ISO 639-1).
 SHORT: Final = dict(
     pair.split(":")
     for pair in (  # noqa: SIM905 - a list of 60 quoted strings says the same in four times the space
@@ -58,7 +57,7 @@ _MODE: Final = re.compile(r"^([a-z]{2,3})(?:_([A-Za-z]+))?-([a-z]{2,3})(?:_([A-Z
 _LINE_BREAKS: Final = re.compile(r"(\s*\n\s*)")
 
 
-# Apertium has one dictionary for these, and says by a variant which of them comes out.
+# Apertium has one dictionary for these languages, and selects the output by a variant.
 _OF_SERBO_CROATIAN: Final = {"HR": "hr", "SR": "sr", "BS": "bs"}
 _REGION: Final = re.compile(r"^[A-Z]{2}$")
 
@@ -66,7 +65,7 @@ _REGION: Final = re.compile(r"^[A-Z]{2}$")
 def code(language: str, variant: str | None) -> str | None:
     """Return the BCP 47 tag of one side of a mode's name: ``en-US`` for ``eng`` and ``US``.
 
-    None where there is no such tag: a spelling or a dialect that only Apertium has a name for.
+    None if there is no such tag: a spelling or a dialect that only Apertium has a name for.
     """
     short = SHORT.get(language, language)
     if variant is None:
@@ -77,7 +76,7 @@ def code(language: str, variant: str | None) -> str | None:
 
 
 def read_modes(listing: str) -> dict[Pair, str]:
-    """Read what ``apertium -l`` prints; modes that are not two languages (for developers) are left out."""
+    """Parse the output of ``apertium -l``; modes that are not two languages (for developers) are left out."""
     modes: dict[Pair, str] = {}
     for line in listing.split():
         found = _MODE.match(line)
@@ -89,9 +88,9 @@ def read_modes(listing: str) -> dict[Pair, str]:
 
 
 def null_flushing(mode: str) -> str:
-    """Return a mode's pipeline with ``-z`` given to each of its programs.
+    """Return a mode's pipeline with ``-z`` added to each of its programs.
 
-    ``$1`` is ``-n`` (unknown words without a mark), ``$2`` the tagger's option (none).
+    ``$1`` is ``-n`` (do not mark unknown words), ``$2`` the tagger's option (none).
     """
     lexer = shlex.shlex(mode, posix=True, punctuation_chars="|")
     lexer.whitespace_split = True
@@ -105,7 +104,7 @@ def null_flushing(mode: str) -> str:
 
 
 async def find() -> "Apertium | None":
-    """Return the engine with the directions that are installed, or None where there is none."""
+    """Return the engine with the installed directions, or None if there are none."""
     program = shutil.which("apertium")
     if program is None:
         return None
@@ -120,7 +119,7 @@ async def find() -> "Apertium | None":
 
 
 class Apertium:
-    """The engine: one pipeline for each direction that was asked for."""
+    """The engine: one pipeline for each direction in use."""
 
     name = "apertium"
 
@@ -133,7 +132,7 @@ class Apertium:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Test each direction, offer those that respond, wait until cancelled, then end the pipelines.
 
-        Were this process killed, they end by themselves, at the end of their input.
+        If this process is killed, the pipelines end at the end of their input.
         """
         await self._try_all()
         task_status.started()
@@ -160,7 +159,7 @@ class Apertium:
         self.pairs = tuple(pair for pair in self.pairs if pair in working)
 
     async def translate(self, text: str, pair: Pair) -> str:
-        """Translate ``text``, each line for itself. What is no language in it comes back as it was."""
+        """Translate ``text`` line by line; URLs, mark-up and symbols are returned unchanged."""
         parts = _LINE_BREAKS.split(text)
         parts[::2] = [await self._translate_line(line, pair) for line in parts[::2]]
         return "".join(parts)
@@ -176,9 +175,9 @@ class Apertium:
 
 
 class Direction:
-    """One direction: its pipeline, or none, and the lock around it.
+    """One language direction: its pipeline, if started, and the lock around it.
 
-    At most :data:`WAITING_LIMIT` texts wait for the lock; one more is refused.
+    At most :data:`WAITING_LIMIT` texts wait for the lock; further ones are refused.
     """
 
     def __init__(self, program: str, mode: str, script: Path) -> None:
@@ -190,7 +189,7 @@ class Direction:
         self._can_flush = True
 
     async def translate(self, text: str) -> str:
-        """Translate text in Apertium's stream format. Space around it stays as it is."""
+        """Translate text in Apertium's stream format; surrounding space is unchanged."""
         words = text.strip()
         if not words:
             return text
@@ -198,15 +197,15 @@ class Direction:
             raise TooManyWaiting(self._mode)
         async with self._lock:
             with trio.move_on_after(2 * EXCHANGE if self._pipeline else PROBE + EXCHANGE) as waiting:
-                translated = await self._answer(words)
+                translated = await self._translated(words)
         if waiting.cancelled_caught:
-            raise TranslationFailed(f"apertium {self._mode} did not answer in time")
+            raise TranslationFailed(f"apertium {self._mode} did not respond in time")
         before = text[: len(text) - len(text.lstrip())]
         after = text[len(text.rstrip()) :]
         return before + translated.removesuffix("[]").removesuffix(".").strip() + after
 
     async def is_working(self) -> bool:
-        """Return whether the command translates a word in this direction. No pipeline is left open."""
+        """Return whether the command translates a word in this direction. Leaves no pipeline open."""
         with trio.move_on_after(PROBE):
             try:
                 await self._ask_command("a")
@@ -214,11 +213,11 @@ class Direction:
                 log.warning("direction not offered", mode=self._mode, reason=str(error))
                 return False
             return True
-        log.warning("direction not offered", mode=self._mode, reason=f"no answer within {PROBE:g} s")
+        log.warning("direction not offered", mode=self._mode, reason=f"no response within {PROBE:g} s")
         return False
 
-    async def _answer(self, words: str) -> str:
-        """Ask the pipeline; if it can't stay open, or breaks, ask the command, which loads all anew."""
+    async def _translated(self, words: str) -> str:
+        """Translate with the pipeline; if it cannot stay open, or breaks, with the command."""
         if self._can_flush:
             try:
                 return await self._ask_pipeline(words)
@@ -234,10 +233,10 @@ class Direction:
             with trio.fail_after(EXCHANGE):
                 return await _exchange(self._pipeline, words + END)
         except trio.TooSlowError as error:
-            # Only the text is to blame, so the next one gets a pipeline again.
+            # Caused by this text only, so the next one gets a pipeline again.
             await self._close_in_time()
-            raise TranslationFailed(f"apertium {self._mode} did not answer within {EXCHANGE:g} s") from error
-        except BaseException:  # cancelled too: what a half-told pipeline says next belongs to nobody
+            raise TranslationFailed(f"apertium {self._mode} did not respond within {EXCHANGE:g} s") from error
+        except BaseException:  # cancelled too: the pipeline's next output would belong to this text
             await self._close_in_time()
             raise
 
@@ -250,7 +249,7 @@ class Direction:
             await _exchange(pipeline, END)
         if probe.cancelled_caught:
             self._can_flush = False
-            raise trio.BrokenResourceError("one of its programs holds the text back")
+            raise trio.BrokenResourceError("one of its programs buffers the text")
 
     async def _open(self) -> trio.Process:
         script = null_flushing(await trio.Path(self._script).read_text(encoding="utf-8"))
@@ -258,13 +257,13 @@ class Direction:
             ["sh", "-c", script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # they complain of their own rules there, which a text can't help
+            stderr=subprocess.DEVNULL,  # warnings about the programs' own rules
             env=for_child(os.environ) | {"LC_ALL": "C.UTF-8"},
             start_new_session=True,
         )
 
     async def _ask_command(self, words: str) -> str:
-        """Run ``apertium`` for one text. A cancel kills it with all it has started."""
+        """Run ``apertium`` for one text. A cancel kills it with its child processes."""
         try:
             process = await trio.lowlevel.open_process(
                 [self._program, "-u", "-f", "none", self._mode],
@@ -294,10 +293,10 @@ class Direction:
 
 
 async def _exchange(pipeline: trio.Process, text: str) -> str:
-    """Send one text and return what comes back. ``BrokenResourceError`` when the pipeline has ended."""
+    """Send one text and return its translation. ``BrokenResourceError`` if the pipeline has ended."""
     answer = bytearray()
     async with trio.open_nursery() as nursery:
-        # Beside the reading: a long text fills the pipes in both ways.
+        # Concurrent with reading: a long text fills the pipes in both directions.
         nursery.start_soon(_write, pipeline, text.encode() + b"\0")
         while not answer.endswith(b"\0"):
             data = await _read(pipeline)
@@ -311,7 +310,7 @@ async def _exchange(pipeline: trio.Process, text: str) -> str:
 
 
 async def _converse(process: trio.Process, data: bytes) -> bytes:
-    """Give a process its whole input and return its whole output."""
+    """Write the complete input of a process and return its complete output."""
     answer = bytearray()
 
     async def write_all() -> None:
@@ -331,7 +330,7 @@ async def _read(process: trio.Process) -> bytes:
 
 
 async def _write(process: trio.Process, data: bytes) -> None:
-    """Write to a process; to one that has ended is nothing to say, the end of its output says it."""
+    """Write to a process. If it has ended, do nothing: the reader sees the end of its output."""
     if process.stdin is not None:
         try:
             await process.stdin.send_all(data)
@@ -340,7 +339,7 @@ async def _write(process: trio.Process, data: bytes) -> None:
 
 
 async def _kill(process: trio.Process) -> None:
-    """Kill a process and its session, and take its end."""
+    """Kill a process and its process session, and wait for it."""
     signal_group(process.pid, signal.SIGKILL)
     for stream in (process.stdin, process.stdout):
         if stream is not None:

@@ -1,11 +1,10 @@
 r"""Protects URLs, mark-up, line breaks and symbols from translation by Apertium.
 
-Apertium's tools speak a stream format in which ``[ ] { } ^ $ / \ @ < >`` mean something, and give others
-(``~ * #``) a meaning at some stage; escaping them gets the characters through, but not whole: ``@g`` comes
-back as ``@G``, ``~l`` as ``l``, ``a=b`` as ``un=b``. What stands in square brackets is a *superblank*, which
-no stage looks into. So each token that is no plain word becomes a superblank that holds only its number, and
-is put back afterwards. What comes back is checked: every number once. Should one be lost, the text is
-translated in the pieces between them.
+Apertium's tools use a stream format in which ``[ ] { } ^ $ / \ @ < >`` are special, and ``~ * #`` at some
+stages; escaped characters come through, but their neighbours change: ``@g`` becomes ``@G``, ``~l`` becomes
+``l``, ``a=b`` becomes ``un=b``. Text in square brackets is a *superblank*, which no stage reads. So each
+token that is not a plain word is replaced by a superblank with its number, and restored afterwards. The
+result must contain every number once; otherwise the pieces between the tokens are translated separately.
 
 Pure: text in, text out.
 """
@@ -17,11 +16,11 @@ from typing import Final
 from msgspec import Struct
 
 END: Final = ".[]"
-"""Ends a text, so that the tagger, which waits for the end of a sentence, gives it out. Taken off again."""
+"""Appended to a text, so that the tagger, which waits for the end of a sentence, flushes it; then removed."""
 
-# One character that is not handed to the engine. Control characters are; they delimit texts in the pipe.
+# One character that is not sent to the engine. Control characters included; they delimit texts in the pipe.
 _SPECIAL: Final = r"\[\]{}^$/\\@<>~*#|&%=_+`\x00-\x1f\x7f-\x9f\ue000-\uf8ff"
-# These stand around words that are to be translated: [laughter], *really*, 50%, $5.
+# These characters surround words that are translated: [laughter], *really*, 50%, $5.
 _AROUND: Final = r"\[\]{}<>*~|%$`"
 
 _PIECE: Final = re.compile(r" (?! )(?<!  )|\s+|\S+")
@@ -32,14 +31,14 @@ _EXTRA_SPACES: Final = re.compile(r"  +")
 
 
 class Protected(Struct, frozen=True):
-    """A text for the engine. ``kept[n]`` stands where ``[n]`` does."""
+    """A text for the engine. ``kept[n]`` is the original of ``[n]``."""
 
     text: str
     kept: tuple[str, ...]
 
 
 def protect(text: str) -> Protected:
-    """Replace what is no plain word by numbered superblanks. Single spaces and punctuation stay."""
+    """Replace tokens that are not plain words by numbered superblanks. Single spaces and punctuation stay."""
     kept: list[str] = []
     out: list[str] = []
 
@@ -70,8 +69,8 @@ def protect(text: str) -> Protected:
 def restore(translated: str, kept: tuple[str, ...]) -> str | None:
     """Restore the protected parts; None if a number is missing, duplicated or unknown.
 
-    Words that the language drops leave their spaces behind ("Tuvo  casó"); several become one. Those of the
-    text itself were kept.
+    A word that is dropped in translation leaves two spaces ("Tuvo  casó"), which become one. Multiple spaces
+    of the text itself are protected parts.
     """
     numbers = sorted(int(number) for number in _NUMBER.findall(translated))
     plain = _NUMBER.sub("", translated)
@@ -81,12 +80,12 @@ def restore(translated: str, kept: tuple[str, ...]) -> str | None:
 
 
 def pieces(protected: Protected) -> list[str]:
-    """Return the text between the numbers: one piece more than there are numbers."""
+    """Return the text between the numbers: one piece more than numbers."""
     return _NUMBER.split(protected.text)[::2]
 
 
 def join(translated: list[str], protected: Protected) -> str:
-    """Return the separately translated :func:`pieces` with what was kept between them."""
+    """Join the separately translated :func:`pieces` with the protected parts between them."""
     numbers = [int(number) for number in _NUMBER.findall(protected.text)]
     kept = [protected.kept[number] for number in numbers]
     return "".join(text + between for text, between in zip_longest(translated, kept, fillvalue=""))

@@ -1,4 +1,4 @@
-"""Argos Translate, where the extra ``[argos]`` is installed with at least one of its packages."""
+"""The Argos Translate engine; needs the extra ``[argos]`` and at least one language package."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -11,11 +11,11 @@ from orch.sandbox.engines.translation import Pair, TooManyWaiting
 log = structlog.get_logger("argos")
 
 WAITING_LIMIT = 64
-"""Texts that may wait; more are refused."""
+"""Texts that can be queued; more are refused."""
 
 
 async def find() -> "Argos | None":
-    """Return the engine with the packages that are installed, or None where there is none."""
+    """Return the engine with the installed packages, or None if there are none."""
     if find_spec("argostranslate") is None:
         return None
     translations = await trio.to_thread.run_sync(_load, abandon_on_cancel=True)
@@ -37,7 +37,7 @@ def _load() -> dict[Pair, Any]:
 
 
 class Argos:
-    """The engine. One text at a time, because one uses every core; the others wait."""
+    """The engine. It translates one text at a time, because each uses every core; others are queued."""
 
     name = "argos"
 
@@ -54,7 +54,7 @@ class Argos:
     async def translate(self, text: str, pair: Pair) -> str:
         """Translate ``text`` in a thread.
 
-        It cannot be interrupted: what becomes of a cancelled text is thrown away, and the next waits for it.
+        It cannot be interrupted: the result of a cancelled text is discarded, and the next text waits for it.
         """
         if self._places.statistics().tasks_waiting >= WAITING_LIMIT:
             raise TooManyWaiting(self.name)

@@ -1,4 +1,4 @@
-"""PocketSphinx, whose wheel carries an English model: small, and on every machine."""
+"""The PocketSphinx engine: small, English only, and its wheel contains the model."""
 
 import os
 import subprocess
@@ -24,13 +24,13 @@ from orch.settings.environment import for_child
 log = structlog.get_logger("pocketsphinx")
 
 LONGEST_UTTERANCE: Final = 20.0
-"""Seconds decoded in one go: time and memory of the second pass grow faster than the utterance."""
+"""Maximum seconds decoded at once: time and memory of the second pass grow faster than the utterance."""
 
 _words = msgspec.json.Decoder(list[tuple[str, float, float, float]])
 
 
 class _Job:
-    """One utterance on its way: an event, and the answer or the failure when it is set."""
+    """An utterance in progress: an event, and the result or the failure once it is set."""
 
     def __init__(self) -> None:
         self.done = trio.Event()
@@ -41,8 +41,8 @@ class _Job:
 class PocketSphinx:
     """The engine. Its worker process lives as long as :meth:`run`.
 
-    The mutable state is the table of jobs in flight. Frames to the worker wait in a queue that has room for
-    two a job, which is all that can be in flight: what is asked, and the word to stop it.
+    The mutable state is the table of jobs in progress. Frames to the worker wait in a queue with room for two
+    for each job, the maximum: the request, and the request to cancel it.
     """
 
     name = "pocketsphinx"
@@ -58,10 +58,10 @@ class PocketSphinx:
         self.pid = 0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep the worker process until cancelled; usable once the model is loaded.
+        """Run the worker process until cancelled; usable once the model is loaded.
 
-        Resource handling: the worker is ended when this returns or raises; were this process killed, it ends
-        by itself at the end of its input. Error handling: :class:`EngineFailed` when the worker dies.
+        Resource handling: the worker has ended when this returns or raises; if this process is killed, the
+        worker ends at the end of its input. Error handling: :class:`EngineFailed` when the worker dies.
         """
         process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "orch.sandbox.engines.pocketsphinx_worker"],
@@ -79,19 +79,19 @@ class PocketSphinx:
                 await _end(process)
             process.kill()
 
-    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
+    async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
         """Transcribe a recording, one utterance after the other."""
         segments = []
         for start, end in cut(pcm, longest=LONGEST_UTTERANCE):
-            words = await self._hear_utterance(pcm[start:end], kind=b"V" if skip_silence else b"T")
+            words = await self._transcribe_piece(pcm[start:end], kind=b"V" if skip_silence else b"T")
             if words:
                 segments.append(_segment(words, start / BYTES_PER_SECOND))
-        # Whatever was said is written in the one language there is: nothing was detected that could be wrong.
+        # The only language is certain: it was not detected.
         return Transcription(
             segments=tuple(segments), language="en", language_probability=None if language else 1.0
         )
 
-    async def _hear_utterance(self, pcm: bytes, *, kind: bytes) -> list[tuple[str, float, float, float]]:
+    async def _transcribe_piece(self, pcm: bytes, *, kind: bytes) -> list[tuple[str, float, float, float]]:
         async with self._places:
             self._next = number = (self._next + 1) % 2**32
             job = self._jobs[number] = _Job()
@@ -111,18 +111,18 @@ class PocketSphinx:
         try:
             self._frames.send_nowait(FRAME.pack(number, b"C", 0))
         except (trio.WouldBlock, trio.BrokenResourceError):
-            # Full only where the worker has stopped reading, broken only where it is gone: both end `run`.
+            # Full only if the worker has stopped reading, broken only if it has ended: both end `run`.
             log.warning("job not cancelled", job=number)
 
     async def _send(self, process: trio.Process) -> None:
-        """Hand the frames on, each whole: a cancelled request must not leave half a frame in the pipe."""
+        """Write complete frames to the worker: a cancel must not leave half a frame in the pipe."""
         if process.stdin is None:
             raise EngineFailed("the worker has no input")
         async for frame in self._outgoing:
             try:
                 await process.stdin.send_all(frame)
             except trio.BrokenResourceError:
-                return  # it has ended; the end of its output says so to `_receive`
+                return  # it has ended; `_receive` sees the end of its output
 
     async def _receive(self, process: trio.Process, task_status: trio.TaskStatus[None]) -> None:
         if process.stdout is None:
@@ -150,7 +150,7 @@ class PocketSphinx:
     def _settle(self, number: int, kind: bytes, payload: bytes) -> None:
         job = self._jobs.get(number)
         if job is None:
-            return  # its answer and the word to stop it have crossed
+            return  # the result and the cancellation have crossed
         if kind == b"A":
             job.words = _words.decode(payload)
         else:
@@ -159,7 +159,7 @@ class PocketSphinx:
 
 
 async def _end(process: trio.Process) -> None:
-    """End the worker and what it has forked: it does so itself when its input ends."""
+    """End the worker, and with it its children, by closing its input."""
     if process.stdin is not None:
         await process.stdin.aclose()
     await process.wait()

@@ -1,19 +1,19 @@
-"""The process that PocketSphinx runs in: loads the model once, forks one child for each utterance.
+"""The worker process of the PocketSphinx engine: loads the model once, forks a child for each utterance.
 
 The problem: PocketSphinx holds Python's global lock while it decodes, so in the service's own process every
-other request would stand still, and nothing could stop an utterance that nobody waits for any more. And a
-decoder remembers: noise and loudness of what it heard before change what it hears next.
+other request would be blocked, and a cancelled utterance could not be stopped. Its decoder also adapts to the
+noise and loudness of earlier audio, which changes later results.
 
-A fork has the loaded model at no cost (its pages are shared), hears with a decoder that has heard nothing
-before, may be killed at any moment, and runs on a core of its own.
+A fork has the loaded model at no cost (its pages are shared), uses an unadapted decoder, can be killed at any
+moment, and runs on its own core.
 
-This process is single-threaded, so that forking is safe, and imports nothing but the engine. It speaks frames
-on its standard streams: job (4 bytes), kind (1 byte), length (4 bytes), payload.
+This process is single-threaded, so that forking is safe, and imports nothing but the engine. It exchanges
+frames on its standard streams: job (4 bytes), kind (1 byte), length (4 bytes), payload.
 
-    in   T  write down this 16-bit PCM of 16 kHz   V  the same, if there is a voice in it   C  stop that job
-    out  R  ready   A  the answer, JSON [[text, start, end, probability]]   F  it failed, the payload says why
+    in   T  transcribe this 16-bit PCM of 16 kHz   V  the same, if it contains a voice   C  cancel the job
+    out  R  ready   A  the result, JSON [[text, start, end, probability]]   F  failed, with the reason
 
-At the end of its input it kills what is running and ends.
+At the end of its input it kills its children and ends.
 """
 
 import gc
@@ -31,8 +31,8 @@ FRAME: Final = struct.Struct("!IcI")
 READ_SIZE: Final = 65_536
 FRAMES_PER_SECOND: Final = 100
 
-# Measured over the speech in tests/data: with at most 10,000 active HMMs a frame (the model's own setting is
-# 30,000) every word is the same, in a quarter less time; at 3,000 words begin to differ.
+# Measured with the speech in tests/data: with at most 10,000 active HMMs a frame (the model's default is
+# 30,000) every word is the same, in a quarter less time; with 3,000 words begin to differ.
 SETTINGS: Final[dict[str, Any]] = {"maxhmmpf": 10_000, "loglevel": "FATAL"}
 
 
@@ -41,12 +41,12 @@ def main() -> None:
     # Ctrl-C reaches the whole terminal group; this process ends with its parent, by the end of its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     decoder = pocketsphinx.Decoder(**SETTINGS)
-    gc.freeze()  # what is loaded stays; a collection in a child would only copy its pages
+    gc.freeze()  # loaded objects stay; a collection in a child would only copy their pages
     Worker(decoder).serve()
 
 
 class Worker:
-    """The loop. The mutable state is the table of running children."""
+    """The worker's loop. The mutable state is the table of running children."""
 
     def __init__(self, decoder: pocketsphinx.Decoder) -> None:
         self._decoder = decoder
@@ -61,10 +61,10 @@ class Worker:
         while True:
             for key, _ in self._selector.select():
                 if isinstance(key.data, Child):
-                    # One of the frames just read may have stopped it: its pipe is closed, and the number of
-                    # the descriptor may be another child's by now.
+                    # One of the frames just read may have cancelled it: its pipe is closed, and another child
+                    # may have the same descriptor number.
                     if self._children.get(key.data.job) is key.data:
-                        self._read_answer(key.data)
+                        self._read_result(key.data)
                     continue
                 data = os.read(0, READ_SIZE)
                 if not data:
@@ -91,12 +91,12 @@ class Worker:
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            hear_and_exit(self._decoder, pcm, writing, skip_silence=skip_silence)
+            decode_and_exit(self._decoder, pcm, writing, skip_silence=skip_silence)
         os.close(writing)
         child = self._children[job] = Child(job, pid, reading)
         self._selector.register(reading, selectors.EVENT_READ, child)
 
-    def _read_answer(self, child: "Child") -> None:
+    def _read_result(self, child: "Child") -> None:
         data = os.read(child.pipe, READ_SIZE)
         if data:
             child.answer += data
@@ -110,7 +110,7 @@ class Worker:
 
     def _stop(self, job: int) -> None:
         child = self._children.get(job)
-        if child is not None:  # else its answer was on the way already
+        if child is not None:  # else its result was sent already
             os.kill(child.pid, signal.SIGKILL)
             self._end(child)
 
@@ -127,7 +127,7 @@ class Worker:
 
 
 class Child:
-    """One fork: the pipe its answer comes through, and what has come so far."""
+    """A forked child: the pipe for its result, and the bytes received so far."""
 
     def __init__(self, job: int, pid: int, pipe: int) -> None:
         self.job = job
@@ -136,13 +136,13 @@ class Child:
         self.answer = bytearray()
 
 
-def hear_and_exit(decoder: pocketsphinx.Decoder, pcm: bytes, pipe: int, *, skip_silence: bool) -> NoReturn:
-    """Be the child: write the answer to the pipe and end, whatever happens, without the parent's cleanup."""
+def decode_and_exit(decoder: pocketsphinx.Decoder, pcm: bytes, pipe: int, *, skip_silence: bool) -> NoReturn:
+    """Run the child: write the result to the pipe and exit in any case, without the parent's cleanup."""
     try:
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, 0)  # the parent's input and output are not this process's
         os.dup2(nowhere, 1)
-        words = [] if skip_silence and not has_speech(pcm) else hear(decoder, pcm)
+        words = [] if skip_silence and not has_speech(pcm) else decode(decoder, pcm)
         answer = json.dumps(words).encode()
         while answer:
             answer = answer[os.write(pipe, answer) :]
@@ -152,23 +152,23 @@ def hear_and_exit(decoder: pocketsphinx.Decoder, pcm: bytes, pipe: int, *, skip_
         os._exit(1)
 
 
-def hear(decoder: pocketsphinx.Decoder, pcm: bytes) -> list[tuple[str, float, float, float]]:
+def decode(decoder: pocketsphinx.Decoder, pcm: bytes) -> list[tuple[str, float, float, float]]:
     """Return the words as (text, start, end, probability), in seconds.
 
-    The probability is the word's posterior in the lattice of all that could have been said; it is what
-    ``bestpath``, on by default, computes.
+    The probability is the word's posterior in the lattice of hypotheses, as computed by ``bestpath``, which
+    is on by default.
     """
     decoder.start_utt()
     decoder.process_raw(pcm, full_utt=True)
     decoder.end_utt()
-    if decoder.hyp() is None:  # less sound than one frame, or no path through it
+    if decoder.hyp() is None:  # less audio than a frame, or no path through the lattice
         return []
     return [
         (
             spoken(segment.word),
             segment.start_frame / FRAMES_PER_SECOND,
             (segment.end_frame + 1) / FRAMES_PER_SECOND,
-            min(1.0, segment.prob),  # the integer logarithm makes 1.0001 of a certainty
+            min(1.0, segment.prob),  # the integer logarithm may yield 1.0001
         )
         for segment in decoder.seg()
         if not is_filler(segment.word)
@@ -176,7 +176,7 @@ def hear(decoder: pocketsphinx.Decoder, pcm: bytes) -> list[tuple[str, float, fl
 
 
 def is_filler(word: str) -> bool:
-    """Whether a word stands for silence or a noise: ``<s>``, ``<sil>``, ``[NOISE]``, ``++COUGH++``."""
+    """Return whether a word means silence or noise: ``<s>``, ``<sil>``, ``[NOISE]``, ``++COUGH++``."""
     return word.startswith(("<", "[", "++")) or word == "(NULL)"
 
 
@@ -186,7 +186,7 @@ def spoken(word: str) -> str:
 
 
 def has_speech(pcm: bytes) -> bool:
-    """Whether PocketSphinx's own voice detector, at its most lenient, finds a voice in any frame."""
+    """Return whether PocketSphinx's voice detector, at its most lenient, finds a voice in any frame."""
     vad = pocketsphinx.Vad(pocketsphinx.Vad.LOOSE, 16_000)
     size = vad.frame_bytes
     return any(vad.is_speech(pcm[at : at + size]) for at in range(0, len(pcm) - size + 1, size))

@@ -9,7 +9,7 @@ import trio
 from msgspec import Struct
 
 SAMPLE_RATE = 16_000
-"""Hz, of everything an engine is given: 16-bit little-endian mono."""
+"""Hz, of all audio for an engine: 16-bit little-endian mono PCM."""
 
 BYTES_PER_SECOND = 2 * SAMPLE_RATE
 
@@ -36,7 +36,7 @@ class Segment(Struct, frozen=True):
 class Transcription(Struct, frozen=True):
     """A transcribed recording. ``language``: the spoken language, as the engine detected it.
 
-    ``language_probability``: how sure the engine is of a language that it detected; None where it was told.
+    ``language_probability``: the engine's probability of the language that it detected; None if it was given.
     """
 
     segments: tuple[Segment, ...]
@@ -52,20 +52,20 @@ class SpeechEngine(Protocol):
     languages: tuple[str, ...]
     """ISO 639-1 codes, the likeliest first."""
     capacity: int
-    """Recordings it hears at the same time; more only makes each of them slower."""
+    """Recordings that it transcribes at the same time; more would only make each of them slower."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = ...) -> None:
-        """Keep the engine loaded until cancelled. Raises :class:`EngineFailed` when it dies under us."""
+        """Keep the engine loaded until cancelled. Raises :class:`EngineFailed` when it dies."""
 
-    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
+    async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
         """Transcribe a recording. ``language``: one of :attr:`languages`, or None to detect it.
 
-        ``skip_silence``: stretches without speech are not decoded. A cancel stops the work itself, not only
-        the waiting for it. Raises :class:`EngineFailed`.
+        ``skip_silence``: audio without speech is not decoded. A cancel stops the work itself, not only the
+        waiting for it. Raises :class:`EngineFailed`.
         """
 
 
-class EngineFailed(Exception):  # noqa: N818 - what happened, in the past tense, as its catchers read it
+class EngineFailed(Exception):  # noqa: N818 - past tense, as it reads in an except clause
     """The engine failed. The text has the reason, for the log."""
 
 
@@ -73,7 +73,7 @@ LoadEngine = Callable[[], Awaitable[SpeechEngine]]
 
 
 def mean_confidence(words: tuple[Word, ...]) -> float | None:
-    """Return the mean of the words' probabilities: the share of the words that is expected to be right."""
+    """Return the mean of the words' probabilities: the expected share of correct words."""
     known = [word.confidence for word in words if word.confidence is not None]
     return round(sum(known) / len(known), 6) if known else None
 
@@ -81,8 +81,8 @@ def mean_confidence(words: tuple[Word, ...]) -> float | None:
 def cut(pcm: bytes, *, longest: float) -> tuple[tuple[int, int], ...]:
     """Return where to cut a recording so that no piece is longer than ``longest`` seconds.
 
-    (start, end) in bytes, in order, without gap or overlap. A cut lies in the quietest tenth of a second of
-    the second half of what one piece may be: most likely between two words.
+    (start, end) in bytes, in order, without gap or overlap. A cut is in the quietest tenth of a second of the
+    second half of the longest possible piece: most likely between two words.
     """
     limit = int(longest * SAMPLE_RATE)
     samples = np.frombuffer(pcm, dtype="<i2")

@@ -38,7 +38,7 @@ class TranslationEngine(Protocol):
         """
 
 
-class TranslationFailed(Exception):  # noqa: N818 - what happened, in the past tense, as its catchers read it
+class TranslationFailed(Exception):  # noqa: N818 - past tense, as it reads in an except clause
     """The engine failed."""
 
 

@@ -1,4 +1,4 @@
-"""faster-whisper, where the extra ``[whisper]`` is installed and a model can be had."""
+"""The faster-whisper engine; needs the extra ``[whisper]`` and a model."""
 
 import os
 import threading
@@ -19,38 +19,38 @@ log = structlog.get_logger("whisper")
 DEFAULT_MODEL: Final = "base"
 BEAM: Final = 5
 
-#: One second try, with some randomness, for a text that repeats itself. Whisper's own default of six tries
+#: A second attempt, with some randomness, for a text that repeats itself. Whisper's default of six attempts
 #: costs up to 32 s of processor time on four seconds of noise.
 TEMPERATURES: Final = (0.0, 0.4)
 
-#: Tokens a window of 30 s may become: people speak 4 to 5 a second. A decoder in a loop stops here.
+#: Maximum tokens for a window of 30 s: people speak 4 to 5 a second. This stops a decoder in a loop.
 TOKENS_PER_SECOND: Final = 8
 TOKENS_BESIDE: Final = 12
 WINDOW_SECONDS: Final = 30
 
-#: Above the first and below the second, Whisper doubts that its text was said at all. Measured with the base
-#: model: every false text on noise, music and coughs lies there, and 1 of 168 segments of real speech.
+#: Above the first and below the second, Whisper's text was probably not spoken. Measured with the base model:
+#: every false text for noise, music and coughs is in that range, and 1 of 168 segments of real speech.
 DOUBTED_NO_SPEECH: Final = 0.45
 DOUBTED_LOGPROB: Final = -0.7
 
-#: Whisper's own threshold: a text that packs this well repeats itself.
+#: Whisper's own threshold: a text that compresses this well repeats itself.
 LOOPING: Final = 2.4
 
-#: What a folder needs to be a model for CTranslate2.
+#: The files of a CTranslate2 model.
 _MODEL_FILES: Final = ("model.bin", "config.json")
 
 
-class ModelUnavailable(Exception):  # noqa: N818 - what happened, as its catchers read it
-    """The model is unavailable. The text says what is missing, and where."""
+class ModelUnavailable(Exception):  # noqa: N818 - as it reads in an except clause
+    """The model is unavailable. The text says what is missing and where."""
 
 
 def is_installed() -> bool:
-    """Whether faster-whisper can be imported. Nothing is imported to find out."""
+    """Return whether faster-whisper can be imported, without importing it."""
     return find_spec("faster_whisper") is not None
 
 
 def is_folder(model: str) -> bool:
-    """Whether a model is named by its folder, not by a name that the model hub knows."""
+    """Return whether ``model`` is a folder rather than a name of the model hub."""
     return os.sep in model or model.startswith(("~", ".")) or Path(model).is_dir()
 
 
@@ -81,9 +81,8 @@ def missing_from(folder: str) -> str | None:
 async def load(model: str, *, fetch_seconds: float) -> "Whisper":
     """Return the engine with ``model``: a name such as ``base``, or a folder.
 
-    A name is looked for on the disk first. Only then is it fetched, for ``fetch_seconds`` at most (0: not at
-    all); what was fetched until then stays, so that a later start goes on from there. Raises
-    :class:`ModelUnavailable`.
+    A named model is searched on the disk first, then downloaded within ``fetch_seconds`` (0: not at all); a
+    partial download is continued at the next start. Raises :class:`ModelUnavailable`.
     """
     if is_folder(model):
         folder = in_full(model)
@@ -102,13 +101,13 @@ async def load(model: str, *, fetch_seconds: float) -> "Whisper":
 
 
 async def _load(model: str, *, local_files_only: bool) -> Any:
-    """Return a loaded model. A cancelled load goes on in its thread, which ends with the process."""
+    """Return a loaded model. A cancelled load continues in its thread, which ends with the process."""
 
     def attempt() -> Any:
         from ctranslate2 import get_cuda_device_count  # noqa: PLC0415 - seconds to import, and only in this thread
         from faster_whisper import WhisperModel  # noqa: PLC0415 - the same
 
-        # Without it CTranslate2 computes in float32 on a processor: half as fast, twice as large, same words.
+        # The default, float32, is half as fast and twice as large, with the same words.
         compute_type = "default" if get_cuda_device_count() else "int8"
         try:
             return WhisperModel(model, compute_type=compute_type, local_files_only=local_files_only)
@@ -124,8 +123,8 @@ async def _load(model: str, *, local_files_only: bool) -> Any:
 class Whisper:
     """The engine, around a loaded ``faster_whisper.WhisperModel``.
 
-    It hears one recording at a time, because one uses every core. A cancelled one stops at the next segment:
-    a segment is decoded in C++, which cannot be interrupted; until then the next recording waits.
+    It transcribes one recording at a time, because each uses every core. A cancelled one stops after the
+    current segment, whose decoding in C++ cannot be interrupted; until then the next recording waits.
     """
 
     name = "faster-whisper"
@@ -138,11 +137,11 @@ class Whisper:
         self._places = trio.CapacityLimiter(self.capacity)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Wait until cancelled: the model is loaded already."""
+        """Wait until cancelled; the model is loaded already."""
         task_status.started()
         await trio.sleep_forever()
 
-    async def hear(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
+    async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
         """Transcribe a recording in a thread."""
         stopped = threading.Event()
         work = partial(
@@ -170,10 +169,10 @@ class Whisper:
             vad_filter=skip_silence,
         )
         heard = []
-        for segment in segments:  # each is decoded as it is asked for
+        for segment in segments:  # decoded one by one during the iteration
             if is_stopped():
                 break
-            if is_doubted(segment):
+            if is_unreliable(segment):
                 log.info("text of low confidence dropped", seconds=round(segment.end - segment.start, 2))
                 continue
             heard.append(_segment(segment))
@@ -186,16 +185,16 @@ def token_limit(seconds: float) -> int:
     return TOKENS_BESIDE + int(TOKENS_PER_SECOND * min(seconds, WINDOW_SECONDS))
 
 
-def is_doubted(segment: Any) -> bool:
-    """Whether Whisper's own figures mark a segment as no speech or as a repetition."""
+def is_unreliable(segment: Any) -> bool:
+    """Return whether Whisper's own figures mark a segment as no speech or as a repetition."""
     not_said = segment.no_speech_prob > DOUBTED_NO_SPEECH and segment.avg_logprob < DOUBTED_LOGPROB
     return bool(not_said or segment.compression_ratio > LOOPING)
 
 
 def _segment(segment: Any) -> Segment:
-    """Read one segment. Its confidence is the mean of its words' probabilities.
+    """Convert a segment. Its confidence is the mean of its words' probabilities.
 
-    faster-whisper gives NumPy's numbers, which JSON does not know.
+    faster-whisper returns NumPy numbers, which cannot be encoded as JSON.
     """
     words = tuple(
         Word(

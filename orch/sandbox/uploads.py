@@ -1,0 +1,119 @@
+"""Reads the recording in a request to the audio-service, and decodes it to PCM."""
+
+from contextlib import closing
+from io import BytesIO
+from typing import Final
+
+import trio
+from msgspec import Struct
+from quart import request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from orch.audio.recordings import open_recording
+from orch.audio.wav import canonical_pcm
+from orch.problems import ProblemError
+from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE
+from orch.speech.languages import AUTO
+
+
+class UploadLimits(Struct, frozen=True):
+    """The maximum bytes of an upload, and the maximum seconds of its audio: a small file may be very long."""
+
+    size: int = 25 * 2**20
+    seconds: int = 1800
+
+
+DEFAULT_LIMITS: Final = UploadLimits()
+
+
+class Upload(Struct, frozen=True, kw_only=True):
+    """The recording and the options of a request."""
+
+    recording: bytes
+    language: str = AUTO
+    session_id: str | None = None
+    enable_vad: bool = True
+
+
+async def read_upload(limits: UploadLimits) -> Upload:
+    """Read the request: a form with the file in ``audio``, or the file alone.
+
+    Problems: ``unsupported_media_type``, ``recording_too_large``, ``empty_audio``, ``invalid_request``.
+    """
+    try:
+        upload = await _read_body()
+    except RequestEntityTooLarge:
+        raise _too_large(limits) from None
+    if len(upload.recording) > limits.size:
+        raise _too_large(limits)
+    if not upload.recording:
+        raise ProblemError("empty_audio", "The upload is empty.")
+    return upload
+
+
+async def _read_body() -> Upload:
+    if request.mimetype == "multipart/form-data":
+        form, files = await request.form, await request.files
+        file = files.get("audio")
+        if file is None:
+            raise ProblemError(
+                "invalid_request", 'The form must have the recording in the field "audio".', path="audio"
+            )
+        with closing(file):
+            recording = file.read()
+        return Upload(
+            recording=recording,
+            language=form.get("language", AUTO),
+            session_id=form.get("session_id"),
+            enable_vad=_read_flag(form.get("enable_vad", "true")),
+        )
+    if request.mimetype.startswith(("audio/", "video/")) or request.mimetype == "application/octet-stream":
+        return Upload(
+            recording=bytes(await request.body),
+            language=request.args.get("language", AUTO),
+            session_id=request.args.get("session_id"),
+            enable_vad=_read_flag(request.args.get("enable_vad", "true")),
+        )
+    raise ProblemError(
+        "unsupported_media_type",
+        f"Send multipart/form-data, or audio with its own content type, not {request.mimetype or 'no type'}.",
+    )
+
+
+async def decode(recording: bytes, places: trio.CapacityLimiter, limits: UploadLimits) -> bytes:
+    """Return all of a recording as 16 kHz mono 16-bit PCM; a decoder takes one of ``places``.
+
+    The orchestration service sends this format already; a decoder process for it would take longer than
+    everything else but the engine. Problems: ``not_audio``, ``empty_audio``, ``recording_too_large``.
+    """
+    pcm = canonical_pcm(recording, SAMPLE_RATE)
+    if pcm is not None:
+        _check_length(len(pcm), limits)
+        return pcm
+    decoded = bytearray()
+    async with places, open_recording(BytesIO(recording), longest=limits.seconds + 1) as opened:
+        while chunk := await opened.read():
+            decoded += chunk
+            _check_length(len(decoded), limits)
+    return bytes(decoded)
+
+
+def _check_length(size: int, limits: UploadLimits) -> None:
+    if size > limits.seconds * BYTES_PER_SECOND:
+        raise ProblemError(
+            "recording_too_large",
+            f"A recording can be {limits.seconds // 60} minutes long at most; send it in parts.",
+        )
+
+
+def _read_flag(text: str) -> bool:
+    flags = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in flags:
+        raise ProblemError(
+            "invalid_request", "enable_vad must be true or false.", path="enable_vad", expected="bool"
+        )
+    return flags[text.lower()]
+
+
+def _too_large(limits: UploadLimits) -> ProblemError:
+    return ProblemError("recording_too_large", f"The upload is larger than {limits.size >> 20} MB.")
