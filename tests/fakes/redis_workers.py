@@ -5,16 +5,19 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from orch.stores.operations import QueueLimits
 from orch.stores.records import Appended
+from orch.stores.redis.pipeline import QUEUE_LIMITS
 from orch.stores.redis.store import RedisStore
+from orch.stores.redis.times import REDIS_TIMES, RedisTimes
 from tests.fakes.store_events import RecordedEvents
 
 
 class Worker:
     """A store and the events it reported. ``gone``: sessions that ended or were lost."""
 
-    def __init__(self, url: str) -> None:
-        self.store = RedisStore(url)
+    def __init__(self, url: str, times: RedisTimes = REDIS_TIMES, limits: QueueLimits = QUEUE_LIMITS) -> None:
+        self.store = RedisStore(url, times=times, limits=limits)
         self.cluster = self.store.cluster
         self.events = RecordedEvents(self._notify)
         self.changed = trio.Event()
@@ -56,10 +59,12 @@ class Worker:
 
 
 @asynccontextmanager
-async def workers(url: str, count: int = 2) -> AsyncIterator[list[Worker]]:
+async def workers(
+    url: str, count: int = 2, *, times: RedisTimes = REDIS_TIMES, limits: QueueLimits = QUEUE_LIMITS
+) -> AsyncIterator[list[Worker]]:
     """Run workers for the block."""
     async with trio.open_nursery() as nursery:
-        found = [Worker(url) for _ in range(count)]
+        found = [Worker(url, times, limits) for _ in range(count)]
         for worker in found:
             await nursery.start(worker.store.run)
         yield found

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import pytest
 import trio
+from msgspec.structs import replace
 
 from orch.protocol.session_keys import Keys
 from orch.stores.history import Limits
@@ -14,7 +14,7 @@ from orch.stores.protocols import SessionStore
 from orch.stores.records import ParticipantRecord, SessionRecord
 from orch.stores.redis import pipeline as redis_pipeline
 from orch.stores.redis.store import RedisStore
-from orch.stores.sqlite import file as sqlite_module
+from orch.stores.sqlite import file as sqlite_file
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.running import run
@@ -72,22 +72,14 @@ class SqliteEngine:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def store(self) -> SqliteStore:
-        """Return a store on what this engine keeps."""
-        return SqliteStore(self._folder / "deep" / "er" / "s.sqlite3", offload=inline)
+    def store(self, **limits: float) -> SqliteStore:
+        """Return a store on this engine's data, with other limits of its queue."""
+        path = self._folder / "deep" / "er" / "s.sqlite3"
+        return SqliteStore(path, offload=inline, limits=replace(sqlite_file.QUEUE_LIMITS, **limits))
 
     def run(self, test: Callable[[], Awaitable[None]]) -> None:
         """Run a test."""
         run(test)
-
-    def give_patience(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-        """Have operations wait so long for a store that is away."""
-        monkeypatch.setattr(sqlite_module, "PATIENCE", seconds)
-
-    def limit_queue(self, monkeypatch: pytest.MonkeyPatch, operations: int, size: int) -> None:
-        """Have so much wait at most."""
-        monkeypatch.setattr(sqlite_module, "QUEUE_LIMIT", operations)
-        monkeypatch.setattr(sqlite_module, "QUEUE_BYTES", size)
 
 
 class RedisEngine:
@@ -98,22 +90,13 @@ class RedisEngine:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def store(self) -> RedisStore:
-        """Return a store on what this engine keeps: another worker's."""
-        return RedisStore(self._url)
+    def store(self, **limits: float) -> RedisStore:
+        """Return a store on this engine's data, as another worker has, with other limits of its queue."""
+        return RedisStore(self._url, limits=replace(redis_pipeline.QUEUE_LIMITS, **limits))
 
     def run(self, test: Callable[[], Awaitable[None]]) -> None:
         """Run a test."""
         run(test, virtual=False, limit=60)
-
-    def give_patience(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-        """Have operations wait so long for a server that is away."""
-        monkeypatch.setattr(redis_pipeline, "PATIENCE", seconds)
-
-    def limit_queue(self, monkeypatch: pytest.MonkeyPatch, operations: int, size: int) -> None:
-        """Have so much wait at most."""
-        monkeypatch.setattr(redis_pipeline, "QUEUE_LIMIT", operations)
-        monkeypatch.setattr(redis_pipeline, "QUEUE_BYTES", size)
 
 
 Engine = SqliteEngine | RedisEngine

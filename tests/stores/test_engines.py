@@ -380,11 +380,9 @@ async def test_operations_wait_for_a_store_that_is_started_again(engine: Engine)
                 assert await store.load(f"s{attempt}") == record(f"s{attempt}")
 
 
-async def test_a_store_that_stays_away_refuses(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_stays_away_refuses(engine: Engine) -> None:
     """Nobody waits for ever; the refusal is a problem that clients know."""
-    engine.give_patience(monkeypatch, 0.2)
-
-    store = engine.store()
+    store = engine.store(patience=0.2)
     before = trio.current_time()
     with pytest.raises(ProblemError) as caught:
         await store.load("s")
@@ -408,11 +406,9 @@ async def test_a_cancelled_store_keeps_what_was_taken_in(engine: Engine) -> None
         assert session.offset == 2500
 
 
-async def test_a_full_queue_makes_its_callers_wait(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_queue_makes_its_callers_wait(engine: Engine) -> None:
     """The queue is bounded by operations and by bytes; nobody is refused for coming at a busy time."""
-    engine.limit_queue(monkeypatch, 5, 100)
-
-    store = engine.store()
+    store = engine.store(operations=5, size=100)
     async with running(store):
         await store.create(record())
         async with trio.open_nursery() as nursery:

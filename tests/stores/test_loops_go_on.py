@@ -10,9 +10,9 @@ import trio
 from orch.problems import ProblemError
 from orch.stores.redis import connector as redis_connecting
 from orch.stores.redis import diagnosis as redis_words
-from orch.stores.redis import feed as redis_feed
 from orch.stores.redis.commands import SessionCommands
 from orch.stores.redis.store import RedisStore
+from orch.stores.redis.times import RedisTimes
 from orch.stores.sqlite.file import LOOK_EVERY
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
@@ -96,10 +96,8 @@ async def test_a_redis_whose_first_answer_is_odd_is_connected_to_again(
 @pytest.mark.real_time
 async def test_redis_loops_go_on(redis_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look whether it takes writes, what subscribers hear, and the look at what nobody is in."""
-    monkeypatch.setattr(redis_connecting, "TRY_EVERY", 0.1)
-    monkeypatch.setattr(redis_feed, "LET_GO_EVERY", 0.1)
-
-    async with workers(redis_address) as (one, two):
+    times = RedisTimes(probe_every=0.1, drop_unused_every=0.1)
+    async with workers(redis_address, times=times) as (one, two):
         trial = Once(RecursionError("odd"), one.store._commands.write_trial)
         monkeypatch.setattr(one.store._commands, "write_trial", trial)
         unused = Once(ValueError("odd"), lambda _session_id: False)

@@ -10,11 +10,11 @@ import trio.testing
 from orch.stores.history import Limits
 from orch.stores.opening import open_stores
 from orch.stores.records import Origin, StoredSettings
-from orch.stores.redis import feed as redis_feed
 from orch.stores.redis import survey as redis_asking
 from orch.stores.redis.calls import load_scripts
 from orch.stores.redis.connection import Link
 from orch.stores.redis.store import RedisStore
+from orch.stores.redis.times import RedisTimes
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import Worker, workers
 from tests.fakes.settings import FakeSettings
@@ -249,13 +249,9 @@ async def test_a_question_is_answered_by_every_other_worker(redis_address: str) 
         assert await surveying.survey(b"you", within=10, only="nobody") == ({}, frozenset())
 
 
-async def test_what_nobody_is_in_is_not_listened_to(
-    redis_address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_nobody_is_in_is_not_listened_to(redis_address: str) -> None:
     """The hub is asked; what it has let go costs nothing any more, and can be watched anew."""
-    monkeypatch.setattr(redis_feed, "LET_GO_EVERY", 0.05)
-
-    async with workers(redis_address) as (a, b):
+    async with workers(redis_address, times=RedisTimes(drop_unused_every=0.05)) as (a, b):
         asked = trio.Event()
 
         def is_unused(session_id: str) -> bool:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import trio
 import trio.lowlevel
+from msgspec.structs import replace
 
 from orch.problems import ProblemError
 from orch.stores.history import Limits
-from orch.stores.redis import pipeline as redis_pipeline
+from orch.stores.redis.pipeline import QUEUE_LIMITS
 from orch.stores.redis.store import RedisStore
 from tests.fakes.redis import redis_server
 from tests.fakes.redis_workers import Worker, workers
@@ -96,14 +97,10 @@ async def test_redis_that_hangs_for_seconds_loses_nothing(tmp_path: Path) -> Non
             assert a.store.statistics().failures == 0
 
 
-async def test_a_server_that_stays_away_refuses_in_time_and_is_found_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody waits longer than ``PATIENCE``; the statistics say what is the matter, without the password."""
-    monkeypatch.setattr(redis_pipeline, "PATIENCE", 0.3)
-
+async def test_a_server_that_stays_away_refuses_in_time_and_is_found_again(tmp_path: Path) -> None:
+    """Nobody waits longer than ``patience``; the statistics name the trouble, without the password."""
     with redis_server(tmp_path) as server:
-        async with workers(server.url, 1) as (a,):
+        async with workers(server.url, 1, limits=replace(QUEUE_LIMITS, patience=0.3)) as (a,):
             await a.store.create(record())
             server.kill()
             for _ in range(3):

@@ -7,8 +7,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.stores.history import Limits
-from orch.stores.redis import connector as redis_connecting
-from orch.stores.redis import feed as redis_feed
+from orch.stores.redis.times import RedisTimes
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import workers
 from tests.fakes.stores import PARTICIPANT, append, record
@@ -41,13 +40,9 @@ async def test_who_is_in_a_session_that_was_flushed_is_told(redis: RedisServer) 
         assert b.gone == []
 
 
-async def test_who_listens_in_a_session_that_was_flushed_is_told(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_listens_in_a_session_that_was_flushed_is_told(redis: RedisServer) -> None:
     """Also when nobody says anything; of another session of its name they hear nothing."""
-    monkeypatch.setattr(redis_feed, "AUDIT_EVERY", 0.2)
-
-    async with workers(redis.url) as (a, b):
+    async with workers(redis.url, times=RedisTimes(audit_every=0.2)) as (a, b):
         await a.store.create(record())
         await b.cluster.follow("s")
         for _ in range(3):
@@ -63,13 +58,9 @@ async def test_who_listens_in_a_session_that_was_flushed_is_told(
         assert (again.epoch, again.offset) == ("another", 1)
 
 
-async def test_sessions_made_since_a_flush_are_not_renewed(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_sessions_made_since_a_flush_are_not_renewed(redis: RedisServer) -> None:
     """It is the same server all along, though it was made to forget that as well."""
-    monkeypatch.setattr(redis_connecting, "TRY_EVERY", 0.05)
-
-    async with workers(redis.url, 1) as (a,):
+    async with workers(redis.url, 1, times=RedisTimes(probe_every=0.05)) as (a,):
         redis.ask("FLUSHALL")
         await a.store.create(record())
         while redis.ask("EXISTS", "orch:server_run") != b":1\r\n":  # noqa: ASYNC110 - nobody is told

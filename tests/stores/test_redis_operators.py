@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores.redis import connector as redis_connecting
 from orch.stores.redis.store import RedisStatistics, RedisStore
+from orch.stores.redis.times import RedisTimes
 from tests.fakes.redis import ClusterNode, RedisServer, redis_server
 from tests.fakes.redis_workers import workers
 from tests.fakes.running import run
@@ -196,16 +196,13 @@ def test_over_tls_a_server_is_used_that_is_trusted_for_its_name(tmp_path: Path) 
 )
 async def test_a_server_that_takes_no_writes_is_noticed_and_so_is_its_recovery(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     break_it: tuple[str, ...],
     mend_it: tuple[str, ...],
     words: str,
 ) -> None:
     """With nobody saying anything as well; what is kept can be read meanwhile, and clients are told."""
-    monkeypatch.setattr(redis_connecting, "TRY_EVERY", 0.05)
-
     with redis_server(tmp_path) as server:
-        async with workers(server.url, 1) as (a,):
+        async with workers(server.url, 1, times=RedisTimes(probe_every=0.05)) as (a,):
             states = a.events.connections
             states.clear()
             await a.store.create(record())
@@ -225,12 +222,10 @@ async def test_a_server_that_takes_no_writes_is_noticed_and_so_is_its_recovery(
             assert a.store.statistics().reconnects == 0
 
 
-async def test_a_server_that_cannot_save_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_cannot_save_is_noticed(tmp_path: Path) -> None:
     """Its disk refuses: it says MISCONF to every write."""
-    monkeypatch.setattr(redis_connecting, "TRY_EVERY", 0.05)
-
     with redis_server(tmp_path) as server:
-        async with workers(server.url, 1) as (a,):
+        async with workers(server.url, 1, times=RedisTimes(probe_every=0.05)) as (a,):
             await a.store.create(record())
             (tmp_path / "dump.rdb").mkdir()
             server.ask("CONFIG", "SET", "save", "3600 1")

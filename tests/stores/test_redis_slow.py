@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from orch.stores.redis import connector as redis_connecting
 from orch.stores.redis.diagnosis import clock_caution
 from orch.stores.redis.store import RedisStore
+from orch.stores.redis.times import RedisTimes
 from orch.stores.redis.troubles import Damage, Damper, Seldom
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import workers
@@ -68,12 +68,10 @@ async def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(
 
 
 @pytest.mark.process
-async def test_cautions_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cautions_are_read_again(tmp_path: Path) -> None:
     """What an operator changes while the service runs is said, and what was put right is not any more."""
-    monkeypatch.setattr(redis_connecting, "LOOK_EVERY", 0.1)
-
     with redis_server(tmp_path) as server:
-        async with workers(server.url, 1) as (a,):
+        async with workers(server.url, 1, times=RedisTimes(inspect_every=0.1)) as (a,):
             assert a.store.standing().cautions == ()
             server.ask("CONFIG", "SET", "maxmemory", "100mb")
             server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")

@@ -172,13 +172,9 @@ async def test_messages_said_at_once_are_divided_by_the_same_rule(engine: Engine
         assert sum(len(message.frame) for message in kept) <= 1_500
 
 
-async def test_captions_find_room_in_a_queue_full_of_broadcasts(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_captions_find_room_in_a_queue_full_of_broadcasts(engine: Engine) -> None:
     """What clients say fills half of the queue to the store at most."""
-    engine.limit_queue(monkeypatch, 10, 10_000)
-
-    store = engine.store()
+    store = engine.store(operations=10, size=10_000)
     async with running(store):
         await store.create(record())
         accepted = 0
@@ -434,7 +430,7 @@ async def test_who_was_away_is_given_the_captions_whatever_was_dropped(
         await append(a.store, limits=SMALL, share=Share(CAPTION, "ann"))
         await b.until_heard(1)
         # As where the network loses the news.
-        monkeypatch.setattr(b.store._feed, "_news", lambda *_: None)
+        monkeypatch.setattr(b.store._feed, "_published", lambda *_: None)
         monkeypatch.setattr(b.store._feed, "doubt", lambda *_: None)
         for number in range(60):
             share = Share(CAPTION, "ann") if number in {0, 30, 59} else Share(BROADCAST, "eve")
@@ -447,7 +443,7 @@ async def test_who_was_away_is_given_the_captions_whatever_was_dropped(
         assert b.offsets == sorted(set(b.offsets))
         assert len(b.offsets) < 61
         assert lost == []
-        monkeypatch.setattr(b.store._feed, "_news", lambda *_: None)
+        monkeypatch.setattr(b.store._feed, "_published", lambda *_: None)
         monkeypatch.setattr(b.store._feed, "doubt", lambda *_: None)
         for _ in range(60):
             await append(a.store, limits=SMALL, share=Share(CAPTION, "ann"))

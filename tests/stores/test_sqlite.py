@@ -10,7 +10,7 @@ import trio.testing
 
 from orch.problems import ProblemError
 from orch.stores.history import Limits
-from orch.stores.sqlite import file as module
+from orch.stores.operations import QueueLimits
 from orch.stores.sqlite.database import Migration, StoreError, migrations, open_database
 from orch.stores.sqlite.statements import SIGN_INS_KEPT
 from orch.stores.sqlite.store import SqliteStore
@@ -140,12 +140,10 @@ async def test_a_cancelled_store_commits_what_was_queued(tmp_path: Path) -> None
         assert session.offset == 2500
 
 
-async def test_a_full_queue_makes_its_callers_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_queue_makes_its_callers_wait(tmp_path: Path) -> None:
     """The queue is bounded by operations and by bytes; nobody is refused for coming at a busy time."""
-    monkeypatch.setattr(module, "QUEUE_LIMIT", 5)
-    monkeypatch.setattr(module, "QUEUE_BYTES", 100)
-
-    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+    limits = QueueLimits(operations=5, size=100, patience=5)
+    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline, limits=limits)
     async with running(store):
         await store.create(record())
         most = 0

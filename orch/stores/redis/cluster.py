@@ -6,7 +6,7 @@ from orch.problems import ProblemError
 from orch.stores.records import Answers, SessionRecord, StoredSettings
 from orch.stores.redis.commands import SessionCommands
 from orch.stores.redis.feed import Feed
-from orch.stores.redis.pipeline import PATIENCE, Pipeline
+from orch.stores.redis.pipeline import Pipeline
 
 
 class RedisCluster:
@@ -35,11 +35,11 @@ class RedisCluster:
 
     async def follow(self, session_id: str) -> SessionRecord | None:
         """Return the session and pass on what is appended to it from there on, or None."""
-        return await self._feed.watch(session_id, PATIENCE)
+        return await self._feed.follow(session_id)
 
     async def wait_for(self, session_id: str, offset: int) -> None:
         """Return once all up to ``offset`` was told of, or it is sure that there is no such message."""
-        await self._feed.reach(session_id, offset)
+        await self._feed.wait_for(session_id, offset)
 
     def publish(self, session_id: str, payload: bytes) -> None:
         """Tell the other workers with someone in the session something passing; it may be lost."""

@@ -32,6 +32,7 @@ from orch.stores.redis.diagnosis import (
 from orch.stores.redis.feed import Feed
 from orch.stores.redis.keys import SERVER_RUN
 from orch.stores.redis.pipeline import Pipeline
+from orch.stores.redis.times import RedisTimes
 from orch.stores.redis.troubles import Damage, Seldom
 from orch.telemetry.boundaries import Boundary
 
@@ -51,13 +52,8 @@ SLOW_AFTER: Final = 2.0
 TRY_ANOTHER_AFTER: Final = 2.5
 WATCH_EVERY: Final = 0.25
 
-#: Seconds between looks at the server's settings and clock; a reading of the clock may take so long.
-LOOK_EVERY: Final = 30.0
+#: Seconds that a reading of the server's clock may take.
 CLOCK_READ_WITHIN: Final = 1.0
-
-#: Seconds between looks at whether the server takes writes, and until the same trouble is logged again.
-TRY_EVERY: Final = 1.0
-SAY_AGAIN: Final = 60.0
 
 #: How long one worker may take to give sessions new epochs before another does it, in milliseconds.
 RENEWAL_MS: Final = 60_000
@@ -89,6 +85,7 @@ class Connecting:
         feed: Feed,
         changed: Callable[[bool], None],
         wall: Callable[[], float],
+        times: RedisTimes,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.url = shown(url)
@@ -104,6 +101,7 @@ class Connecting:
         self._feed = feed
         self._changed = changed
         self._wall = wall
+        self._times = times
         self._ahead = 0.0
         self._clock: tuple[float, float] | None = None
         self.is_slow = False
@@ -111,8 +109,8 @@ class Connecting:
         self._draw = draw
         self._run = ""
         self._found: tuple[str, ...] = ()
-        self._said = Seldom(SAY_AGAIN)
-        self._damage = Damage(SAY_AGAIN)
+        self._said = Seldom(times.log_again)
+        self._damage = Damage(times.log_again)
 
     async def run(self, opened: Callable[[], None]) -> Never:
         """Keep connected until cancelled; ``opened`` is called after each time the server was reached.
@@ -240,9 +238,9 @@ class Connecting:
                     nursery.start_soon(self._look_again)
                     nursery.start_soon(self._watch, address, (spoken, heard))
                     nursery.start_soon(self._feed.ping, heard)
-                    nursery.start_soon(self._feed.catch_up)
+                    nursery.start_soon(self._feed.catch_up.run)
                     nursery.start_soon(self._feed.audit)
-                    nursery.start_soon(self._feed.let_go)
+                    nursery.start_soon(self._feed.drop_unused)
         finally:
             self._pipeline.is_connected = False
             self.is_slow = False
@@ -252,7 +250,7 @@ class Connecting:
     async def _try_writes(self) -> Never:
         """See now and then whether the server takes writes, also when nobody has anything to say."""
         while True:
-            await trio.sleep(TRY_EVERY)
+            await trio.sleep(self._times.probe_every)
             with self.boundary.item(LinkLostError, step="try writes"):
                 try:
                     await self._pipeline.execute(self._commands.write_trial(self._run))
@@ -308,7 +306,7 @@ class Connecting:
     async def _look_again(self) -> Never:
         """See now and then whether the server still is as it has to be: settings may change at run time."""
         while True:
-            await trio.sleep(LOOK_EVERY)
+            await trio.sleep(self._times.inspect_every)
             asked_at = self._wall()
             with self.boundary.item(LinkLostError, step="look again"):
                 try:

@@ -6,15 +6,16 @@ knows what of the batch was done; the same batch is said again, word for word, o
 tokens see to it that nothing is done twice.
 """
 
-from collections import deque
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, Never, TypeVar
+from typing import Any, Final, Never, TypeVar
 
 import structlog
 import trio
 
 from orch.problems import ProblemError
 from orch.stores.history import Limits, numbered
+from orch.stores.operations import Operation, OperationQueue, QueueLimits
 from orch.stores.records import Appended
 from orch.stores.redis.calls import Call, Command, Message, key_names
 from orch.stores.redis.commands import SessionCommands
@@ -22,56 +23,31 @@ from orch.stores.redis.connection import Link, said
 from orch.stores.redis.diagnosis import is_about_data, is_refusing, refused, unreadable
 from orch.stores.redis.keys import appended
 
-#: Operations and their bytes that may wait; half of it at most of what clients say.
-QUEUE_LIMIT: Final = 20_000
-QUEUE_BYTES: Final = 64 * 2**20
+#: Operations and their bytes that may wait, half of it at most of what clients send; and for how many seconds
+#: each waits for a server that is away before it is refused.
+QUEUE_LIMITS: Final = QueueLimits(operations=20_000, size=64 * 2**20, patience=10.0)
 
 #: What is said at once at most. The server does nothing else meanwhile.
 BATCH_LIMIT: Final = 1_000
 BATCH_BYTES: Final = 4 * 2**20
-
-#: How long an operation waits for a server that is away before it is refused.
-PATIENCE: Final = 10.0
 
 T = TypeVar("T")
 
 _log = structlog.get_logger("store")
 
 
-class Operation(Generic[T]):
-    """Something that was asked for. Finished once, with a value or an error.
+class CallOperation(Operation[T]):
+    """A call to the server. ``deadline``: when it is refused if it was not finished."""
 
-    ``after`` is called then, before whoever waits goes on: with the value, or with None after an error.
-    """
-
-    __slots__ = ("after", "call", "deadline", "done", "error", "value")
+    __slots__ = ("call", "deadline")
 
     def __init__(self, call: Call[T], after: Callable[[T | None], None] | None = None) -> None:
+        super().__init__(call.size, after)
         self.call = call
-        self.after = after
-        self.deadline = trio.current_time() + PATIENCE
-        self.done = trio.Event()
-        self.value: T | None = None
-        self.error: BaseException | None = None
-
-    def finish(self, value: T | None, error: BaseException | None = None) -> None:
-        """Tell whoever waits; a second time changes nothing."""
-        if self.done.is_set():
-            return
-        self.value, self.error = value, error
-        if self.after is not None:
-            self.after(value)
-        self.done.set()
-
-    async def result(self) -> T:
-        """Wait, and return the value or raise the error."""
-        await self.done.wait()
-        if self.error is not None:
-            raise self.error
-        return self.value  # type: ignore[return-value]  # set together with done where error is not
+        self.deadline = math.inf
 
 
-class Append(Operation[Appended | None]):
+class Append(CallOperation[Appended | None]):
     """A message on its way into a session's history. Those that follow each other go there in one step."""
 
     __slots__ = ("limits", "message", "session_id")
@@ -96,12 +72,12 @@ class _Batch:
 
     def __init__(self, number: int) -> None:
         self.number = str(number)
-        self.groups: list[list[Operation[Any]]] = []
+        self.groups: list[list[CallOperation[Any]]] = []
         self.calls: list[Call[Any]] = []
         #: Of each group, what it was called to the server the first time.
         self.places: list[int] = []
 
-    def operations(self) -> list[Operation[Any]]:
+    def operations(self) -> list[CallOperation[Any]]:
         return [operation for group in self.groups for operation in group]
 
     def commands(self) -> list[Command]:
@@ -111,8 +87,8 @@ class _Batch:
 class Pipeline:
     """The queue of operations and its one writer.
 
-    The mutable state is the queue, bounded by :data:`QUEUE_LIMIT` and :data:`QUEUE_BYTES` (whoever finds it
-    full waits for room), and the batch that is on its way. ``passed_on``: what is done with a message that is
+    The mutable state is the queue, bounded by ``limits`` (a caller that finds it full
+    waits for room), and the batch that is on its way. ``passed_on``: what is done with a message that is
     kept; it is given what to call once whoever is to hear of it has. ``failed`` is told what the server said
     instead of doing something, ``damaged`` the keys of an operation that the server could not do with what is
     stored there, or whose answer could not be read, and why; ``missing`` that a session was asked for that it
@@ -128,24 +104,27 @@ class Pipeline:
         damaged: Callable[[str, str], None],
         missing: Callable[[str], None],
         known: Callable[[str], tuple[str, int]],
+        limits: QueueLimits,
     ) -> None:
+        self._patience = limits.patience
+        self._queue: OperationQueue[CallOperation[Any]] = OperationQueue(limits)
         self._commands = commands
         self._passed_on = passed_on
         self._failed = failed
         self._damaged = damaged
         self._missing = missing
         self._known = known
-        self._queue: deque[Operation[Any]] = deque()
-        self._queued_bytes = 0
         self._on_its_way: _Batch | None = None
         self._batches = 0
-        self._work = trio.lowlevel.ParkingLot()
-        self._room = trio.lowlevel.ParkingLot()
         self._idle = trio.lowlevel.ParkingLot()
-        self._opened = trio.Event()
         self.is_connected = False
         self.operations = self.exchanges = self.failures = 0
         self.exchange_seconds: float | None = None
+
+    @property
+    def limits(self) -> QueueLimits:
+        """How much may wait."""
+        return self._queue.limits
 
     @property
     def waiting(self) -> int:
@@ -156,66 +135,48 @@ class Pipeline:
     @property
     def waiting_bytes(self) -> int:
         """What those that are not on their way yet hold."""
-        return self._queued_bytes
+        return self._queue.size
 
     async def execute(self, call: Call[T]) -> T:
         """Have something done and return what came of it. ProblemError: store_unavailable."""
-        operation = Operation(call)
+        operation = CallOperation(call)
         await self.enqueue(operation)
         return await operation.result()
 
-    async def enqueue(self, operation: Operation[Any], *, leaves_room: bool = False) -> None:
+    async def enqueue(self, operation: CallOperation[Any], *, leaves_room: bool = False) -> None:
         """Take an operation in, at once where there is room: callers rely on the order of their calls.
 
         ``leaves_room``: half of the room is for captions, so that they need not wait for this.
         """
-        if not self._opened.is_set():
-            with trio.move_on_after(PATIENCE):
-                await self._opened.wait()
-        while self._opened.is_set() and self._is_full(leaves_room=leaves_room):
-            await self._room.park()
-        if not self._opened.is_set():
-            raise _unavailable("The session store is not open. Try again soon.")
-        operation.deadline = trio.current_time() + PATIENCE
+        await self._queue.wait_for_room(leaves_room=leaves_room)
         self._put(operation)
 
     def offer(self, call: Call[Any]) -> bool:
         """Have something done now that nobody waits for. False: there is no room for it, or no connection."""
-        if not self.is_connected or not self._opened.is_set() or self._is_full():
+        if not self.is_connected or not self._queue.is_open or self._queue.is_full():
             return False
-        self._put(Operation(call))
+        self._put(CallOperation(call))
         return True
 
-    def _put(self, operation: Operation[Any]) -> None:
-        self._queue.append(operation)
-        self._queued_bytes += operation.call.size
-        self._work.unpark()
-
-    def _is_full(self, *, leaves_room: bool = False) -> bool:
-        parts = 2 if leaves_room else 1
-        return len(self._queue) * parts >= QUEUE_LIMIT or self._queued_bytes * parts >= QUEUE_BYTES
+    def _put(self, operation: CallOperation[Any]) -> None:
+        operation.deadline = trio.current_time() + self._patience
+        self._queue.add(operation)
 
     def open(self) -> None:
-        """Take operations in from here on."""
-        self._opened.set()
+        """Accept operations."""
+        self._queue.open()
 
     def close(self) -> None:
         """Take nothing in any more; refuse what is left."""
-        if self._opened.is_set():
-            self._opened = trio.Event()
-        left = [*(self._on_its_way.operations() if self._on_its_way else ()), *self._queue]
-        self._queue.clear()
-        self._queued_bytes = 0
+        self._queue.close()
+        left = [*(self._on_its_way.operations() if self._on_its_way else ()), *self._queue.drain()]
         self._on_its_way = None
-        self._room.unpark_all()
         for operation in left:
             self._refuse(operation, "The session store was closed.")
 
     async def drain(self) -> None:
         """Take nothing in any more, and wait until what was taken in is done."""
-        if self._opened.is_set():
-            self._opened = trio.Event()
-        self._room.unpark_all()
+        self._queue.close()
         while self._queue or self._on_its_way:
             await self._idle.park()
 
@@ -238,30 +199,27 @@ class Pipeline:
             self._on_its_way = None
 
     async def refuse_overdue(self) -> Never:
-        """Refuse what has waited for :data:`PATIENCE`, whether it was said to the server or not."""
+        """Refuse what has waited for ``patience``, whether it was said to the server or not."""
         while True:
-            await trio.sleep(min(PATIENCE / 4, 0.5))
+            await trio.sleep(min(self._patience / 4, 0.5))
             now = trio.current_time()
             overdue = [
                 operation
                 for operation in (self._on_its_way.operations() if self._on_its_way else ())
                 if operation.deadline <= now
             ]
-            while self._queue and self._queue[0].deadline <= now:
-                operation = self._queue.popleft()
-                self._queued_bytes -= operation.call.size
-                overdue.append(operation)
+            while (first := self._queue.first()) is not None and first.deadline <= now:
+                overdue.append(self._queue.pop())
+                self._queue.release(first.size)
             for operation in overdue:
                 self._refuse(operation, "Sessions cannot be stored right now. Try again soon.")
-            if overdue:
-                self._room.unpark_all()
 
     async def _next(self) -> _Batch:
         self._on_its_way = None
         while True:
             while not self._queue:
                 self._idle.unpark_all()
-                await self._work.park()
+                await self._queue.wait_for_work()
             batch = self._take()
             if batch.groups:
                 self._on_its_way = batch
@@ -271,11 +229,11 @@ class Pipeline:
         self._batches += 1
         batch = _Batch(self._batches)
         # Messages of one session share a step, unless something else about it was asked for in between.
-        joined: dict[str, list[Operation[Any]]] = {}
-        taken = size = 0
+        joined: dict[str, list[CallOperation[Any]]] = {}
+        taken = size = released = 0
         while self._queue and taken < BATCH_LIMIT and size < BATCH_BYTES:
-            operation = self._queue.popleft()
-            self._queued_bytes -= operation.call.size
+            operation = self._queue.pop()
+            released += operation.size
             if operation.done.is_set():
                 continue
             taken += 1
@@ -284,7 +242,7 @@ class Pipeline:
             if isinstance(operation, Append) and operation.session_id in joined:
                 joined[operation.session_id].append(operation)
                 continue
-            group: list[Operation[Any]] = [operation]
+            group: list[CallOperation[Any]] = [operation]
             batch.groups.append(group)
             if isinstance(operation, Append):
                 joined[operation.session_id] = group
@@ -292,7 +250,7 @@ class Pipeline:
                 joined.clear()
             else:
                 joined.pop(session_id, None)
-        self._room.unpark_all()
+        self._queue.release(released)
         return batch
 
     def _write_words(self, batch: _Batch) -> None:
@@ -310,7 +268,7 @@ class Pipeline:
                 batch.groups.append(group)
                 batch.places.append(place)
 
-    def _words(self, batch: _Batch, group: list[Operation[Any]], place: int) -> Call[Any]:
+    def _words(self, batch: _Batch, group: list[CallOperation[Any]], place: int) -> Call[Any]:
         first = group[0]
         if not isinstance(first, Append):
             return first.call
@@ -339,7 +297,7 @@ class Pipeline:
                 for operation in group:
                     self._refuse(operation, unreadable(names), error)
 
-    def _finish(self, group: list[Operation[Any]], call: Call[Any], mine: list[Any]) -> None:
+    def _finish(self, group: list[CallOperation[Any]], call: Call[Any], mine: list[Any]) -> None:
         failures = [(place, answer) for place, answer in enumerate(mine) if isinstance(answer, Exception)]
         for place, failure in failures:
             self._note(call.commands[place : place + 1], said(failure))
@@ -359,7 +317,7 @@ class Pipeline:
         else:
             self._failed(words)
 
-    def _kept(self, group: list[Operation[Any]], first: int | None) -> None:
+    def _kept(self, group: list[CallOperation[Any]], first: int | None) -> None:
         if first is None and group[0].call.session_id is not None:
             self._missing(group[0].call.session_id)
         for place, operation in enumerate(group):
@@ -375,7 +333,7 @@ class Pipeline:
             )
             self._passed_on(message, lambda operation=operation, message=message: operation.finish(message))  # type: ignore[misc]  # bound now, not when called
 
-    def _refuse(self, operation: Operation[Any], words: str, cause: BaseException | None = None) -> None:
+    def _refuse(self, operation: CallOperation[Any], words: str, cause: BaseException | None = None) -> None:
         if not operation.done.is_set():
             self.failures += 1
             problem = _unavailable(words)

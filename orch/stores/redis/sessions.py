@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from orch.problems import ProblemError
 from orch.stores import records
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
+from orch.stores.operations import AppendTicket
 from orch.stores.records import (
     Appended,
     HistoryMessage,
@@ -22,21 +22,6 @@ from orch.stores.redis.pipeline import Append, Pipeline
 
 #: Sessions looked at in one step of a sweep.
 STEP: Final = 500
-
-
-class _AppendTicket:
-    """A message on its way; see :class:`orch.stores.protocols.Ticket`."""
-
-    __slots__ = ("_operation",)
-
-    def __init__(self, operation: Append) -> None:
-        self._operation = operation
-
-    async def wait(self) -> int:
-        appended = await self._operation.result()
-        if appended is None:
-            raise ProblemError("unknown_session", f"No session is called {self._operation.session_id}.")
-        return appended.offset
 
 
 class RedisSessions:
@@ -151,12 +136,12 @@ class RedisSessions:
         share: Share = NOBODYS_CAPTION,
         origin: Origin | None = None,
         settled: Callable[[], None] | None = None,
-    ) -> _AppendTicket:
+    ) -> AppendTicket:
         """Take a message in, in the order of the calls, and return at once where there is room."""
         after = None if settled is None else partial(self._settled, settled)
         operation = Append(session_id, message(body, at, share, origin), limits, after)
         await self._pipeline.enqueue(operation, leaves_room=share.kind is not Kind.CAPTION)
-        return _AppendTicket(operation)
+        return AppendTicket(operation, session_id)
 
     async def read(
         self, session_id: str, *, after: int, until: int, size: int | None = None

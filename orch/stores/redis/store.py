@@ -18,6 +18,7 @@ import trio
 from msgspec import Struct
 
 from orch.settings.redis_url import read_address
+from orch.stores.operations import QueueLimits
 from orch.stores.protocols import IgnoreEvents, StoreEvents
 from orch.stores.records import Appended
 from orch.stores.redis.calls import load_scripts
@@ -25,9 +26,10 @@ from orch.stores.redis.cluster import RedisCluster
 from orch.stores.redis.commands import SessionCommands
 from orch.stores.redis.connector import Connecting, State
 from orch.stores.redis.feed import Feed
-from orch.stores.redis.pipeline import QUEUE_LIMIT, Pipeline
+from orch.stores.redis.pipeline import QUEUE_LIMITS, Pipeline
 from orch.stores.redis.sessions import RedisSessions
 from orch.stores.redis.sign_ins import RedisSignIns
+from orch.stores.redis.times import REDIS_TIMES, RedisTimes
 from orch.stores.redis.troubles import Damper
 from orch.stores.status import StoreStanding, readings
 from orch.telemetry.boundaries import Boundary
@@ -77,8 +79,8 @@ class RedisStore(RedisSessions):
     it is killed. A server without it that restarts may have lost the last moments; then every session gets a
     new epoch, so that no recovery pretends otherwise.
 
-    Error handling: a server that is away costs a wait of up to ``PATIENCE``, then ``store_unavailable``. An
-    operation refused so may have been done all the same.
+    Error handling: a server that is away costs a wait of up to ``limits.patience``, then
+    ``store_unavailable``. An operation refused so may have been done all the same.
     """
 
     def __init__(
@@ -87,6 +89,8 @@ class RedisStore(RedisSessions):
         *,
         lifetime: Callable[[], float] = lambda: 86_400.0,
         wall: Callable[[], float] = time.time,
+        times: RedisTimes = REDIS_TIMES,
+        limits: QueueLimits = QUEUE_LIMITS,
     ) -> None:
         worker = secrets.token_hex(8)
         scripts = load_scripts()
@@ -109,6 +113,7 @@ class RedisStore(RedisSessions):
             damaged=self._damaged,
             missing=self._doubt,
             known=self._known,
+            limits=limits,
         )
         super().__init__(commands, self._pipeline, missing=self._doubt, token=self._new_token)
         self._feed = Feed(
@@ -117,6 +122,8 @@ class RedisStore(RedisSessions):
             database=database,
             execute=self._pipeline.execute,
             offer=self._pipeline.offer,
+            times=times,
+            patience=limits.patience,
         )
         self._connecting = Connecting(
             url,
@@ -126,6 +133,7 @@ class RedisStore(RedisSessions):
             feed=self._feed,
             changed=self._connection_changed,
             wall=wall,
+            times=times,
         )
         self.cluster = RedisCluster(
             commands,
@@ -167,14 +175,14 @@ class RedisStore(RedisSessions):
             state=connecting.state,
             open=connecting.state == "open",
             waiting=pipeline.waiting,
-            limit=QUEUE_LIMIT,
+            limit=pipeline.limits.operations,
             waiting_bytes=pipeline.waiting_bytes,
             operations=pipeline.operations,
             commits=pipeline.exchanges,
             failures=pipeline.failures + self._feed.failures,
             reconnects=max(connecting.connections - 1, 0),
             watched=len(self._feed),
-            caught_up=self._feed.caught_up,
+            caught_up=self._feed.catch_up.count,
             commit_ms=None if pipeline.exchange_seconds is None else pipeline.exchange_seconds * 1000,
             last_error=connecting.last_error,
             trouble=connecting.trouble,
@@ -242,7 +250,7 @@ class RedisStore(RedisSessions):
     # Callbacks of its parts, which are made before what they call.
 
     def _passed_on(self, appended: Appended, done: Callable[[], None]) -> None:
-        self._feed.kept(appended, done)
+        self._feed.stored(appended, done)
 
     def _known(self, session_id: str) -> tuple[str, int]:
         return self._feed.known(session_id)

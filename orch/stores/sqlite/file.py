@@ -7,7 +7,6 @@ the same way and so always see what was written before them.
 """
 
 import sqlite3
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from time import time
@@ -18,25 +17,22 @@ import trio
 from msgspec import Struct
 
 from orch.problems import ProblemError
+from orch.stores.operations import OperationQueue, QueueLimits
 from orch.stores.protocols import IgnoreEvents, StoreEvents
 from orch.stores.sqlite.database import StoreError, current_boot, explain
 from orch.stores.sqlite.diagnosis import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
 from orch.stores.sqlite.open_file import OpenFile
-from orch.stores.sqlite.transactions import Operation, Work, transact
+from orch.stores.sqlite.transactions import Transaction, Work, transact
 from orch.stores.status import StoreStanding, readings
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import Reading
 
-#: Operations and their bytes that may wait for a commit; half of it at most of what clients say.
-QUEUE_LIMIT: Final = 10_000
-QUEUE_BYTES: Final = 64 * 2**20
+#: Operations and their bytes that may wait for a commit, half of it at most of what clients send; and for how
+#: many seconds each waits for a file that is being opened.
+QUEUE_LIMITS: Final = QueueLimits(operations=10_000, size=64 * 2**20, patience=5.0)
 
 #: What one transaction takes at most: enough to share the flush, not so much that others wait long.
 BATCH_LIMIT: Final = 1_000
-
-
-#: How long an operation waits for a store that is being started again.
-PATIENCE: Final = 5.0
 
 #: How often the file is looked at: whether it is still there, whether the disk has room, and, while something
 #: is the matter, whether it can be written again.
@@ -85,9 +81,9 @@ class FileStatistics(Struct, frozen=True):
 class SqliteFile:
     """Runs work on the file at ``path`` (:meth:`execute`); what is kept in it is others' business.
 
-    The mutable state is the queue of operations, bounded by :data:`QUEUE_LIMIT` and :data:`QUEUE_BYTES`:
-    whoever finds it full waits for room. While :meth:`run` does not run, an operation waits up to
-    :data:`PATIENCE` and is then refused with ``store_unavailable``.
+    The mutable state is the queue of operations, bounded by ``limits``: a caller that finds it
+    full waits for room. While :meth:`run` does not run, an operation waits up to ``limits.patience`` and is
+    then refused with ``store_unavailable``.
 
     A process that is killed loses nothing that was acknowledged. A machine that stops without warning may
     lose the last moments; then every session gets a new epoch, so that no recovery pretends otherwise.
@@ -107,16 +103,13 @@ class SqliteFile:
         offload: Offload = trio.to_thread.run_sync,
         boot: str | None = None,
         wall: Callable[[], float] = time,
+        limits: QueueLimits = QUEUE_LIMITS,
     ) -> None:
         self._path = Path(path)
         self._file = OpenFile(self._path, boot or current_boot())
         self._offload = offload
         self._wall = wall
-        self._queue: deque[Operation[Any]] = deque()
-        self._queued_bytes = 0
-        self._work = trio.lowlevel.ParkingLot()
-        self._room = trio.lowlevel.ParkingLot()
-        self._opened = trio.Event()
+        self._queue: OperationQueue[Transaction[Any]] = OperationQueue(limits)
         self._operations = self._commits = self._failures = 0
         self._commit_seconds: float | None = None
         self._last_error: str | None = None
@@ -127,7 +120,7 @@ class SqliteFile:
         self.events: StoreEvents = IgnoreEvents()
 
     def __repr__(self) -> str:
-        state = "open" if self._opened.is_set() else "closed"
+        state = "open" if self._queue.is_open else "closed"
         return f"<SqliteFile {self._path} {state}, {len(self._queue)} queued, {self._commits} commits>"
 
     @property
@@ -146,10 +139,10 @@ class SqliteFile:
         """Return the store's figures."""
         return FileStatistics(
             path=str(self._path),
-            open=self._opened.is_set(),
+            open=self._queue.is_open,
             waiting=len(self._queue),
-            limit=QUEUE_LIMIT,
-            waiting_bytes=self._queued_bytes,
+            limit=self._queue.limits.operations,
+            waiting_bytes=self._queue.size,
             operations=self._operations,
             commits=self._commits,
             failures=self._failures,
@@ -161,7 +154,7 @@ class SqliteFile:
         """Return how the store is, in words; whether its branch fails the tree says."""
         return self._condition.standing(
             str(self._path),
-            is_open=self._opened.is_set(),
+            is_open=self._queue.is_open,
             last_error=self._last_error or "",
             now=trio.current_time(),
         )
@@ -206,13 +199,13 @@ class SqliteFile:
     async def _serve(self, task_status: trio.TaskStatus[None], *, is_started: bool) -> None:
         """Commit until cancelled; returns where the file is to be opened again."""
         try:
-            self._opened.set()
+            self._queue.open()
             if not is_started:
                 task_status.started()
             while True:
                 if not self._queue:
                     with trio.move_on_after(LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN):
-                        await self._work.park()
+                        await self._queue.wait_for_work()
                 if self._queue:
                     with self._boundary.item(StoreError, step="commit"):
                         await self._commit()
@@ -228,14 +221,14 @@ class SqliteFile:
             if (trouble_of(error) or self._condition.trouble) not in REOPENING:
                 raise
         except trio.Cancelled:
-            self._opened = trio.Event()
+            self._queue.close()
             with trio.move_on_after(FLUSH_WITHIN, shield=True):
                 while self._queue:
                     await self._commit()
             self._close_queue(StoreError(self._path, "was closed"))
             raise
         finally:
-            self._opened = trio.Event()
+            self._queue.close()
             with trio.move_on_after(FLUSH_WITHIN, shield=True):
                 await self._close()
 
@@ -316,7 +309,7 @@ class SqliteFile:
         adds: bool = False,
         frees: bool = False,
         leaves_room: bool = False,
-    ) -> Operation[T]:
+    ) -> Transaction[T]:
         """Queue ``work`` for the next transaction, in the order of the calls.
 
         ``after`` is called with the result, or None where it failed, before the operation is done.
@@ -325,38 +318,24 @@ class SqliteFile:
         # Without a checkpoint where there is room: callers rely on the queue having the order of the calls.
         if adds and (why := self._condition.refusal()):
             raise ProblemError("store_unavailable", why)
-        if not self._opened.is_set():
-            with trio.move_on_after(PATIENCE):
-                await self._opened.wait()
-        while self._opened.is_set() and self._is_full(leaves_room=leaves_room):
-            await self._room.park()
-        if not self._opened.is_set():
-            raise ProblemError("store_unavailable", "The session store is not open. Try again soon.")
-        operation = Operation(work, size, after, frees=frees)
-        self._queue.append(operation)
-        self._queued_bytes += size
-        self._work.unpark()
+        await self._queue.wait_for_room(leaves_room=leaves_room)
+        operation = Transaction(work, size, after, frees=frees)
+        self._queue.add(operation)
         return operation
-
-    def _is_full(self, *, leaves_room: bool) -> bool:
-        """Whether there is no room. ``leaves_room``: half of it is for captions, which need not wait."""
-        parts = 2 if leaves_room else 1
-        return len(self._queue) * parts >= QUEUE_LIMIT or self._queued_bytes * parts >= QUEUE_BYTES
 
     async def _commit(self) -> None:
         """Take what is queued through one transaction, and tell whoever waits for it."""
-        batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_LIMIT))]
+        batch = [self._queue.pop() for _ in range(min(len(self._queue), BATCH_LIMIT))]
         self._condition.commit_began = started = trio.current_time()
         try:
             failure = await self._offload(self._transact, batch)
         except trio.Cancelled:
             # Only ever before it has begun.
-            self._queue.extendleft(reversed(batch))
+            self._queue.put_back(batch)
             raise
         except Exception as error:
             # Nobody is left waiting for it, whatever it is.
-            self._queued_bytes -= sum(operation.size for operation in batch)
-            self._room.unpark_all()
+            self._queue.release(sum(operation.size for operation in batch))
             for operation in batch:
                 operation.value, operation.error = None, error
                 self._finish(operation)
@@ -366,8 +345,7 @@ class SqliteFile:
         self._commit_seconds = trio.current_time() - started
         self._commits += 1
         self._operations += len(batch)
-        self._queued_bytes -= sum(operation.size for operation in batch)
-        self._room.unpark_all()
+        self._queue.release(sum(operation.size for operation in batch))
         trouble = trouble_of(failure)
         if failure is not None and trouble is not None:
             self._note(trouble, "" if trouble is Trouble.FULL else explain(failure))
@@ -378,7 +356,7 @@ class SqliteFile:
         if failure is not None and trouble in REOPENING | {Trouble.DAMAGED}:
             raise StoreError(self._path, explain(failure)) from failure
 
-    def _transact(self, batch: Sequence[Operation[Any]]) -> sqlite3.Error | None:
+    def _transact(self, batch: Sequence[Transaction[Any]]) -> sqlite3.Error | None:
         """Do a batch, in the thread."""
         failure = transact(self._file.database, batch, self._file.reserve)
         if failure is not None and trouble_of(failure) is Trouble.FAILING and failure.__cause__ is None:
@@ -387,7 +365,7 @@ class SqliteFile:
             self._file.is_reclaim_due = True
         return failure
 
-    def _finish(self, operation: Operation[Any]) -> None:
+    def _finish(self, operation: Transaction[Any]) -> None:
         if operation.error is not None:
             self._failures += 1
         if isinstance(operation.error, sqlite3.Error):
@@ -409,14 +387,11 @@ class SqliteFile:
 
     def _close_queue(self, error: StoreError) -> None:
         """Refuse what is still queued, and whoever waits for room."""
-        self._opened = trio.Event()
+        self._queue.close()
         self._last_error = str(error)
-        while self._queue:
-            operation = self._queue.popleft()
+        for operation in self._queue.drain():
             operation.error = ProblemError("store_unavailable", "The session store was closed.")
             self._finish(operation)
-        self._queued_bytes = 0
-        self._room.unpark_all()
 
     async def _close(self) -> None:
         try:

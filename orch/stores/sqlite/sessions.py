@@ -7,30 +7,14 @@ from typing import Final
 
 from orch.problems import ProblemError
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
+from orch.stores.operations import AppendTicket
 from orch.stores.protocols import IgnoreEvents, StoreEvents
 from orch.stores.records import Appended, HistoryMessage, Origin, ParticipantRecord, SessionRecord
 from orch.stores.sqlite import shares, statements
 from orch.stores.sqlite.file import SqliteFile
-from orch.stores.sqlite.transactions import Operation
 
 #: Bytes in the file that nothing is in, from which on they are given back without waiting for the next sweep.
 FREE_BYTES: Final = 4 * 2**20
-
-
-class _AppendTicket:
-    """A message in the queue; see :class:`orch.stores.protocols.Ticket`."""
-
-    __slots__ = ("_operation", "_session_id")
-
-    def __init__(self, operation: Operation[Appended | None], session_id: str) -> None:
-        self._operation = operation
-        self._session_id = session_id
-
-    async def wait(self) -> int:
-        appended = await self._operation.result()
-        if appended is None:
-            raise ProblemError("unknown_session", f"No session is called {self._session_id}.")
-        return appended.offset
 
 
 class SqliteSessions:
@@ -98,7 +82,7 @@ class SqliteSessions:
         share: Share = NOBODYS_CAPTION,
         origin: Origin | None = None,
         settled: Callable[[], None] | None = None,
-    ) -> _AppendTicket:
+    ) -> AppendTicket:
         """Take a message in, in the order of the calls, and return at once where there is room."""
         operation = await self.file.enqueue(
             lambda database: statements.append(
@@ -109,7 +93,7 @@ class SqliteSessions:
             adds=True,
             leaves_room=share.kind is not Kind.CAPTION,
         )
-        return _AppendTicket(operation, session_id)
+        return AppendTicket(operation, session_id)
 
     async def read(
         self, session_id: str, *, after: int, until: int, size: int | None = None

@@ -6,8 +6,9 @@ from time import time
 
 import trio
 
+from orch.stores.operations import QueueLimits
 from orch.stores.protocols import StoreEvents
-from orch.stores.sqlite.file import FileStatistics, Offload, SqliteFile
+from orch.stores.sqlite.file import QUEUE_LIMITS, FileStatistics, Offload, SqliteFile
 from orch.stores.sqlite.sessions import SqliteSessions
 from orch.stores.sqlite.sign_ins import SqliteSignIns
 from orch.stores.status import StoreStanding
@@ -25,8 +26,9 @@ class SqliteStore(SqliteSessions):
         offload: Offload = trio.to_thread.run_sync,
         boot: str | None = None,
         wall: Callable[[], float] = time,
+        limits: QueueLimits = QUEUE_LIMITS,
     ) -> None:
-        super().__init__(SqliteFile(path, offload=offload, boot=boot, wall=wall))
+        super().__init__(SqliteFile(path, offload=offload, boot=boot, wall=wall, limits=limits))
         self.sign_ins = SqliteSignIns(self.file)
 
     def __repr__(self) -> str:

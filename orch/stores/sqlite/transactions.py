@@ -1,14 +1,13 @@
 """One transaction of the SQLite store: many operations, done together or each by itself.
 
-Called in the store's thread; of Trio it knows only the event that whoever waits is woken by.
+Called in the store's thread.
 """
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-import trio
-
+from orch.stores.operations import Operation
 from orch.stores.sqlite.diagnosis import Trouble, trouble_of
 from orch.stores.sqlite.reserve import Reserve
 
@@ -16,36 +15,24 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 
-class Operation(Generic[T]):
-    """Something to do in the next transaction. Finished once, with a value or an error.
+class Transaction(Operation[T]):
+    """Work to do in the next transaction.
 
-    ``after`` is called then, before whoever waits goes on: with the value, or with None after an error.
-    ``frees``: it takes away more than it adds, so that it may use up the reserve where the disk is full.
+    ``frees``: it takes away more than it adds, so that it may use up the reserve when the disk is full.
     """
 
-    __slots__ = ("after", "done", "error", "frees", "size", "value", "work")
+    __slots__ = ("frees", "work")
 
     def __init__(
         self, work: Work[T], size: int, after: Callable[[T | None], None] | None, *, frees: bool = False
     ) -> None:
+        super().__init__(size, after)
         self.work = work
-        self.size = size
-        self.after = after
         self.frees = frees
-        self.done = trio.Event()
-        self.value: T | None = None
-        self.error: BaseException | None = None
-
-    async def result(self) -> T:
-        """Wait for the transaction and return what the work returned, or raise what it raised."""
-        await self.done.wait()
-        if self.error is not None:
-            raise self.error
-        return self.value  # type: ignore[return-value]  # set together with done where error is not
 
 
 def transact(
-    database: sqlite3.Connection, batch: Sequence[Operation[Any]], reserve: Reserve
+    database: sqlite3.Connection, batch: Sequence[Transaction[Any]], reserve: Reserve
 ) -> sqlite3.Error | None:
     """Do a batch in one transaction; return the first error that is the file's and not an operation's.
 
@@ -63,7 +50,7 @@ def transact(
 
 
 def _attempt_sparingly(
-    database: sqlite3.Connection, operation: Operation[Any], reserve: Reserve
+    database: sqlite3.Connection, operation: Transaction[Any], reserve: Reserve
 ) -> Exception | None:
     """Do an operation on a full disk, releasing a part of the reserve each time it is not enough.
 
@@ -81,7 +68,7 @@ def _attempt_sparingly(
     return failure
 
 
-def _attempt(database: sqlite3.Connection, batch: Sequence[Operation[Any]]) -> Exception | None:
+def _attempt(database: sqlite3.Connection, batch: Sequence[Transaction[Any]]) -> Exception | None:
     """Do a batch in one transaction, wholly or not at all; return why not."""
     try:
         database.execute("BEGIN IMMEDIATE")
