@@ -11,8 +11,7 @@ A revision under way is cancelled for either of the others. A revision that is d
 dropped, and counted. Revisions take at most half of the engine's time: the next one waits at least as long
 as the last one took.
 
-Some engines go on with a cancelled request, and the next one waits behind it. That shows: the response to the
-request after a cancel takes longer than the engine's speed so far predicts. Such an engine may have one
+Some engines go on with a cancelled request (engine_speed.py learns which). Such an engine may have one
 cancelled request at work: until the time has passed that it would have taken, no other is cancelled.
 
 A final is given up when it was spoken more than ``buffer_seconds`` ago or more than ``buffer_seconds`` of
@@ -29,6 +28,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from orch.backoff import Backoff
+from orch.speech.engine_speed import EngineSpeed
 
 Kind = Literal["final", "speculation", "revision"]
 Speculation = Literal["none", "under way", "done"]
@@ -36,8 +36,6 @@ Speculation = Literal["none", "under way", "done"]
 FIRST_RETRY: Final = 0.5  # s
 LONGEST_RETRY: Final = 2.0  # s; how late a returned back end may be noticed
 POISONED: Final = 3
-SPEED_WEIGHT: Final = 0.3  # of the newest request in the engine's speed; about the last five count
-NOTABLE: Final = 0.3  # s; waits shorter than that are lost in an engine's ups and downs
 LATE: Final = 0.1  # of the interval between revisions
 
 
@@ -120,12 +118,7 @@ class Backlog:
         self._backoff = Backoff(first=FIRST_RETRY, longest=LONGEST_RETRY)
         self._ended = False
         self._under_way: Transcribe | None = None
-        self._asked_at = 0.0
-        self._asked_seconds = 0.0
-        self._speed: float | None = None  # seconds the engine takes for a second of speech
-        self._abandoned_until = float("-inf")  # when a cancelled request would have been answered
-        self._behind = 0.0  # how long the request under way waits, if the engine goes on with that one
-        self._goes_on = False
+        self._engine = EngineSpeed()
         # The utterance that is being spoken, and whether it has paused with an extent nobody was asked about.
         self._speaking: int | None = None
         self._paused = False
@@ -246,9 +239,7 @@ class Backlog:
         """Note that the request waits for its turn at the back end; ``seconds``: how much speech it sends."""
         assert self._under_way is None, self  # noqa: S101 - one at a time
         self._under_way = request
-        self._asked_at = now
-        self._asked_seconds = seconds
-        self._behind = max(0.0, self._abandoned_until - now)
+        self._engine.queued(now, seconds=seconds)
         if request.kind == "speculation":
             self._unasked = False
             self._due = now + self._interval
@@ -259,14 +250,13 @@ class Backlog:
 
     def request_sent(self, now: float) -> None:
         """Note that the request is sent: the time it waited for its turn was not the engine's."""
-        self._asked_at = now
-        self._behind = max(0.0, self._abandoned_until - now)
+        self._engine.sent(now)
 
     def succeeded(self, now: float) -> None:
         """Note that the request under way succeeded."""
         request = self._done(now)
         self._backoff.succeeded()
-        self._learn(now - self._asked_at)
+        self._engine.succeeded(now)
         if request.kind == "final":
             self._finals[request.number].answered = True
             for number, final in self._finals.items():
@@ -294,7 +284,7 @@ class Backlog:
 
     def cancelled(self, now: float) -> None:
         """Note that the request under way was cancelled."""
-        self._abandoned_until = self._asked_at + (self._speed or 0.0) * self._asked_seconds
+        self._engine.cancelled()
         if self._done(now).kind == "revision":
             self.revisions_dropped += 1
 
@@ -377,22 +367,14 @@ class Backlog:
         assert request is not None, self  # noqa: S101 - what is answered was asked
         self._under_way = None
         if request.kind != "final":
-            self._rested = now + (now - self._asked_at)
+            self._rested = now + self._engine.took(now)
         return request
 
     def _useless_from(self, now: float) -> float | None:
         """Return when to cancel the request under way, now that a newer one is due; None: not at all."""
         if self._under_way is None or self._under_way.kind == "final":
             return None
-        return max(now, self._abandoned_until) if self._goes_on else now
-
-    def _learn(self, took: float) -> None:
-        """Judge the engine by how long an answer took: its speed, and whether a cancel stops it."""
-        if self._speed is not None and self._behind > NOTABLE:
-            self._goes_on = took > self._speed * self._asked_seconds + self._behind / 2
-            return
-        speed = took / max(self._asked_seconds, 0.1)
-        self._speed = speed if self._speed is None else self._speed + SPEED_WEIGHT * (speed - self._speed)
+        return self._engine.cancel_at(now)
 
     def _count_missed(self, now: float, *, sent: int) -> None:
         """Count the revisions that were due up to now and not sent, but for the one that is ``sent`` now."""

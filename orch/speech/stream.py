@@ -17,43 +17,33 @@ from typing import Final, Never
 import trio
 
 from orch.audio.resampling import BACK_END_RATE
-from orch.audio.segmenter import Event, Pause, Resumed, SpeechStarted, Utterance
+from orch.audio.segmenter import Utterance
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus
 from orch.settings import Speech as SpeechSettings
-from orch.speech.backends import AUDIO, TRANSLATION, is_transient, is_unanswered
-from orch.speech.backlog import (
-    Backlog,
-    Finished,
-    GiveUp,
-    MarkGap,
-    Publish,
-    Speculation,
-    Transcribe,
-    Wait,
-)
+from orch.speech.backends import AUDIO, TRANSLATION
+from orch.speech.backlog import Finished, GiveUp, MarkGap, Publish, Transcribe, Wait
 from orch.speech.caption_publisher import CaptionPublisher
-from orch.speech.captions import Origin, Segment
+from orch.speech.captions import Origin
 from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import QueuedRequest, Requester, RequestQueue
 from orch.speech.results import Transcription
-from orch.speech.sound_queue import Gap, SoundEnded, SoundQueue
+from orch.speech.sound_queue import SoundQueue
 from orch.speech.statistics import SpeechCounters
 from orch.speech.status import StatusPublisher
 from orch.speech.transcriber import Transcriber
 from orch.speech.translations import Translations
 from orch.speech.translator import Translator
+from orch.speech.utterances import CancelRequest, KeepRequest, PromoteRequest, Utterances
 
 PACED_STEP: Final = 0.2  # s of a recording queued at a time
 PACED_WAITING: Final = 2  # utterances: one being transcribed, and the next, so that the engine never idles
 
 
-@dataclass(slots=True)
-class _Request:
-    """The request under way: the utterance, and up to which sample."""
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """The request under way: what cancels it, and its place in the queue."""
 
-    number: int
-    end: int
     scope: trio.CancelScope
     queued: QueuedRequest
 
@@ -94,8 +84,10 @@ class SpeechStream:
         self._sound = SoundQueue(
             sample_rate=sample_rate, vad=settings.vad, max_utterance=settings.max_utterance
         )
-        self._backlog = Backlog(
-            revision_interval=settings.revision_interval, buffer_seconds=settings.buffer_seconds
+        self._utterances = Utterances(
+            self._sound,
+            revision_interval=settings.revision_interval,
+            buffer_seconds=settings.buffer_seconds,
         )
         self._captions = CaptionPublisher(
             origin=origin,
@@ -111,13 +103,9 @@ class SpeechStream:
             buffer_seconds=settings.buffer_seconds,
             changed=self._wake,
         )
-        # The mutable state: utterances that are not published yet, by number; the one that is being spoken;
-        # the request under way; and events that are set when something has changed.
-        self._segments: dict[int, Segment] = {}
-        self._spoken: Segment | None = None
-        self._count = 0
-        self._revised_at = -1  # the sample up to which sound was processed at the last revision
-        self._request: _Request | None = None
+        # The mutable state, besides that of the parts above: the request under way, and events that are set
+        # when something has changed.
+        self._under_way: _UnderWay | None = None
         self._arrived = trio.Event()
         self._woken = trio.Event()
         self._room = trio.Event()
@@ -126,7 +114,7 @@ class SpeechStream:
         self._is_over = False
 
     def __repr__(self) -> str:
-        return f"<SpeechStream {self.stream_id} {self.seconds:.1f} s {self._backlog!r}>"
+        return f"<SpeechStream {self.stream_id} {self.seconds:.1f} s {self._utterances!r}>"
 
     @property
     def stream_id(self) -> str:
@@ -156,30 +144,27 @@ class SpeechStream:
     @property
     def settled_seconds(self) -> float:
         """Where the first utterance begins that is not published yet, nor given up."""
-        first = next(iter(self._segments.values()), None)
-        settled = self._sound.settled if first is None else first.start
-        return min(settled / BACK_END_RATE, self.received_seconds)
+        return min(self._utterances.settled / BACK_END_RATE, self.received_seconds)
 
     @property
     def waiting_seconds(self) -> float:
         """How much speech has ended and is not transcribed yet."""
-        return self._backlog.waiting_seconds
+        return self._utterances.waiting_seconds
 
     @property
     def waits_since(self) -> float | None:
         """When the last speech of the oldest waiting utterance arrived; None where nothing live waits."""
-        oldest = self._backlog.oldest if self._backlog.revises else None
-        return None if oldest is None else self._segments[oldest].arrived_at
+        return self._utterances.waits_since
 
     @property
     def revisions(self) -> int:
         """How many revisions were requested."""
-        return self._backlog.revisions
+        return self._utterances.revisions
 
     @property
     def revisions_dropped(self) -> int:
         """How many revisions were due and not requested, or cancelled."""
-        return self._backlog.revisions_dropped
+        return self._utterances.revisions_dropped
 
     @property
     def lost_seconds(self) -> float:
@@ -229,7 +214,7 @@ class SpeechStream:
 
     def shed(self, seconds: float) -> None:
         """Give up that much of what waits, the oldest first."""
-        self._drop_audio(self._backlog.overflow(max(0.0, self.waiting_seconds - seconds)))
+        self._utterances.shed(seconds)
         self._wake()
 
     async def feed_paced(self, pcm: bytes) -> None:
@@ -238,7 +223,7 @@ class SpeechStream:
         From the first call on the stream has no revisions: they would be of the past at once.
         BrokenResourceError: ``run`` has ended.
         """
-        self._backlog.revises = False
+        self._utterances.revises = False
         step = round(PACED_STEP * self._sample_rate) * 2
         for begin in range(0, max(1, len(pcm)), step):
             while not self._is_over and self._is_full():
@@ -268,23 +253,13 @@ class SpeechStream:
         self._has_ended = True
         while self._sound:
             self._process_next()
-        spoken = self._spoken
-        at = self._sound.drop_current()
-        if spoken is not None:
-            self._spoken = None
-            spoken.end, spoken.transcription = at, Transcription(text="")
-            spoken.speculated = spoken.pause = None
-            now = trio.current_time()
-            self._cancel_request_at(
-                self._backlog.ended(spoken.number, seconds=0.0, now=now, speculation="done")
-            )
-        self._backlog.stream_ended()
+        self._change_request(self._utterances.release(trio.current_time()))
         self._wake()
         return self.received_seconds
 
     def _is_full(self) -> bool:
         """Whether a recording must wait before more of it is queued."""
-        return bool(self._sound) or self._backlog.waiting >= PACED_WAITING or self._translations.is_crowded
+        return bool(self._sound) or self._utterances.waiting >= PACED_WAITING or self._translations.is_crowded
 
     def _sound_added(self) -> None:
         while self._sound.is_full:
@@ -305,77 +280,28 @@ class SpeechStream:
 
     def _process_next(self) -> None:
         now = trio.current_time()
-        self._backlog.flows(now)
+        self._utterances.sound_arrived(now)
         for event in self._sound.process_next():
-            self._apply(event, now)
+            is_end = isinstance(event, Utterance)
+            under_way = self._under_way
+            # Reading it cancels a scope that is due, so only here: a pause may be resumed in the same block.
+            is_cancelled = is_end and under_way is not None and under_way.scope.cancel_called
+            self._change_request(self._utterances.apply(event, now, is_cancelled=is_cancelled))
+            if is_end:
+                self._counters.utterance(trio.current_time())
+                self._counters.limit_waiting(self._settings.max_waiting_seconds)
         self._wake()
 
-    def _apply(self, event: Event | Gap | SoundEnded, now: float) -> None:
-        """Enter an event of the sound into the backlog."""
-        match event:
-            case SpeechStarted():
-                self._spoken = self._new_segment(event.start)
-                self._backlog.started(self._count, now)
-            case Gap():
-                self._new_segment(event.start, end=event.end, error=event.error)
-                self._backlog.gone(self._count, now)
-            case SoundEnded():
-                self._backlog.stream_ended()
-            case Pause() if self._spoken is not None:
-                self._spoken.pause = (event.end, event.pcm)
-                self._cancel_request_at(self._backlog.paused(self._spoken.number, now))
-            case Resumed() if self._spoken is not None:
-                self._spoken.pause = None
-                self._backlog.resumed(now)
-                self._keep_request()
-            case Utterance() if self._spoken is not None:
-                spoken, self._spoken = self._spoken, None
-                self._complete(spoken, event, now)
-
-    def _new_segment(self, start: int, *, end: int = 0, error: ProblemError | None = None) -> Segment:
-        self._count += 1
-        segment = self._segments[self._count] = Segment(number=self._count, start=start, end=end, error=error)
-        return segment
-
-    def _complete(self, segment: Segment, utterance: Utterance, now: float) -> None:
-        segment.end = utterance.end
-        segment.pcm = utterance.pcm
-        segment.is_cut = utterance.cut
-        segment.arrived_at = self._sound.arrived_at(utterance.speech_end)
-        request = self._request
-        speculation: Speculation = "none"
-        if segment.speculated is not None and segment.speculated[0] == segment.end:
-            segment.transcription = segment.speculated[1]
-            speculation = "done"
-        elif (
-            request is not None
-            and not request.scope.cancel_called
-            and (request.number, request.end) == (segment.number, segment.end)
-        ):
-            speculation = "under way"
-            self._request_queue.promote(request.queued)
-        segment.speculated = segment.pause = None
-        self._cancel_request_at(
-            self._backlog.ended(segment.number, seconds=segment.seconds, now=now, speculation=speculation)
-        )
-        self._drop_audio(self._backlog.overflow())
-        self._counters.utterance(trio.current_time())
-        self._counters.limit_waiting(self._settings.max_waiting_seconds)
-
-    def _drop_audio(self, numbers: list[int]) -> None:
-        """Free the audio of utterances that are given up."""
-        for number in numbers:
-            self._segments[number].pcm = b""
-
-    def _cancel_request_at(self, at: float | None) -> None:
-        """Cancel the request under way at that time (None: not at all), if it takes so long."""
-        if self._request is not None and at is not None:
-            self._request.scope.deadline = at
-
-    def _keep_request(self) -> None:
-        """Let the request under way take its time after all, unless it is cancelled already."""
-        if self._request is not None:
-            self._request.scope.deadline = math.inf
+    def _change_request(self, change: CancelRequest | KeepRequest | PromoteRequest | None) -> None:
+        if self._under_way is None:
+            return
+        match change:
+            case CancelRequest():
+                self._under_way.scope.deadline = change.at
+            case KeepRequest():
+                self._under_way.scope.deadline = math.inf  # one that is cancelled already stays so
+            case PromoteRequest():
+                self._request_queue.promote(self._under_way.queued)
 
     def _wake(self) -> None:
         self._woken.set()
@@ -404,7 +330,7 @@ class SpeechStream:
 
     async def _transcribe_all(self, nursery: trio.Nursery) -> None:
         while True:
-            decision = self._backlog.next(trio.current_time())
+            decision = self._utterances.next(trio.current_time())
             match decision:
                 case Finished():
                     return
@@ -413,40 +339,33 @@ class SpeechStream:
                     with trio.move_on_at(math.inf if decision.until is None else decision.until):
                         await self._woken.wait()
                 case Transcribe():
-                    if decision.kind == "revision" and self._sound.position == self._revised_at:
-                        self._backlog.stalled()
-                        continue
                     await self._transcribe(decision)
                 case Publish():
                     await self._publish_final(decision.number, nursery)
                 case MarkGap():
-                    segment = self._segments[decision.number]
-                    await self._captions.publish_gap(segment, segment.error or self._latest_error())
-                    self._backlog.marked(decision.number)
+                    segment = self._utterances[decision.number]
+                    await self._captions.publish_gap(segment, segment.error or self._utterances.latest_error)
+                    self._utterances.marked(decision.number)
                 case GiveUp():
-                    segment = self._segments[decision.number]
+                    segment = self._utterances[decision.number]
                     await self._captions.publish_loss(segment, is_late=decision.reason == "late")
-                    self._backlog.given_up(decision.number)
-                    self._forget(decision.number)
+                    self._utterances.given_up(decision.number)
+                    self._wake()
             self._status.touch()
 
     async def _transcribe(self, decision: Transcribe) -> None:
         """Send one request to the back end and note its outcome."""
-        segment = self._segments[decision.number]
-        end, pcm = self._extent(decision, segment)
+        request = self._utterances.request_queued(decision, trio.current_time())
         transcription: Transcription | None = None
         error: ProblemError | None = None
-        self._backlog.request_queued(decision, trio.current_time(), seconds=len(pcm) / 2 / BACK_END_RATE)
-        if decision.kind == "revision":
-            self._revised_at = self._sound.position
-        queued = QueuedRequest(self._requester, is_final=decision.kind == "final")
+        queued = QueuedRequest(self._requester, is_final=request.is_final)
         with trio.CancelScope() as scope:
-            self._request = _Request(decision.number, end, scope, queued)
+            self._under_way = _UnderWay(scope, queued)
             try:
                 async with self._request_queue.slot(queued):
-                    self._backlog.request_sent(trio.current_time())
+                    self._utterances.request_sent(trio.current_time())
                     transcription = await self._transcriber.transcribe(
-                        pcm,
+                        request.pcm,
                         sample_rate=BACK_END_RATE,
                         language=self._captions.origin.source_language,
                         session_id=self._captions.origin.session_id,
@@ -454,60 +373,29 @@ class SpeechStream:
             except ProblemError as caught:
                 error = caught
             finally:
-                self._request = None
+                self._under_way = None
         now = trio.current_time()
         if transcription is not None:
-            transcription = self._captions.with_known_language(
-                transcription, seconds=len(pcm) / 2 / BACK_END_RATE
-            )
-            under_way = self._backlog.under_way
-            self._backlog.succeeded(now)
-            if under_way is not None and under_way.kind == "final":
-                segment.transcription = transcription
-            elif not scope.cancel_called:
-                segment.speculated = (end, transcription)
-                self._captions.send_revision(segment, transcription, end=end)
+            transcription = self._captions.with_known_language(transcription, seconds=request.seconds)
+            shown = self._utterances.succeeded(transcription, now, is_cancelled=scope.cancel_called)
+            if shown is not None:
+                self._captions.send_revision(shown, transcription, end=request.end)
         elif error is None or scope.cancel_called:
-            self._backlog.cancelled(now)
+            self._utterances.cancelled(now)
         else:
-            segment.error = error
-            if is_transient(error):
-                self._backlog.failed(now, unanswered=is_unanswered(error))
-            else:
-                self._backlog.refused(now)
-
-    def _extent(self, decision: Transcribe, segment: Segment) -> tuple[int, bytes]:
-        """Return what to send: the sample it ends at, and the audio."""
-        if decision.kind == "final":
-            return segment.end, segment.pcm
-        if decision.kind == "speculation" and segment.pause is not None:
-            return segment.pause
-        growing = self._sound.growing()
-        assert growing is not None, self  # noqa: S101 - the backlog requests revisions while someone speaks
-        return growing[1], growing[2]
+            self._utterances.failed(error, now)
 
     async def _publish_final(self, number: int, nursery: trio.Nursery) -> None:
-        segment = self._segments[number]
-        is_live = self._backlog.revises and not segment.is_cut
+        segment = self._utterances[number]
+        is_live = self._utterances.revises and not segment.is_cut
         final = await self._captions.publish_final(segment, is_live=is_live)
         if final is not None:
             self._translations.start(nursery, final)
-        self._backlog.published(number)
-        self._forget(number)
-
-    def _latest_error(self) -> ProblemError:
-        """Return the error that put the back end on hold: that of the oldest utterance that has one."""
-        for segment in self._segments.values():
-            if segment.error is not None:
-                return segment.error
-        return ProblemError("service_unavailable", f"{AUDIO} is not answering.", service=AUDIO)
-
-    def _forget(self, number: int) -> None:
-        del self._segments[number]
+        self._utterances.published(number)
         self._wake()
 
     def _status_now(self) -> AudioStatus:
-        if self._backlog.is_failing:
+        if self._utterances.is_failing:
             waiting_for = AUDIO
         elif self._translations.is_failing:
             waiting_for = TRANSLATION

@@ -95,9 +95,8 @@ class Translations:
     async def _try(self, final: Transcript, target: str) -> None:
         """Send requests until one succeeds, is refused, or no time is left."""
         deadline = trio.current_time() + self._buffer
-        own = Backoff(
-            first=FIRST_RETRY, longest=LONGEST_RETRY
-        )  # for unusable responses: other translations need not wait for those
+        # Of unusable responses: other translations need not wait for those.
+        own = Backoff(first=FIRST_RETRY, longest=LONGEST_RETRY)
         is_marked = False
         while True:
             await trio.sleep_until(self._backoff.until)
