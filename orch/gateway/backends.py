@@ -1,4 +1,4 @@
-"""The instances of each service as the settings say, and each flow's share of them."""
+"""The instances of each service, as in the settings, and each flow's share of them."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
@@ -19,9 +19,9 @@ _BADNESS: Final = {"closed": 0, "half_open": 1, "open": 2}
 
 
 class Lane:
-    """One flow's share of one instance: its connections and queue, its breaker, what is known of it.
+    """One flow's share of one instance: its connections, its queue, its breaker and its figures.
 
-    The breaker changes through here, so that each change is told once.
+    The breaker is used through this class, so that each change of its state is announced once.
     """
 
     def __init__(
@@ -43,28 +43,28 @@ class Lane:
         self.window: Final = Window(now)
         self.in_flight = 0
         self.last_failure = ""
-        self._told = State.CLOSED
+        self._announced = State.CLOSED
         self._on_change = on_change
 
     def __repr__(self) -> str:
         return f"<Lane {self.shown} of {self.service}, {self.flow}: {self.breaker!r} {self.upstream!r}>"
 
     def admit(self, now: float, caller: str) -> Permit | None:
-        """Ask the breaker for leave to send one request."""
+        """Return the breaker's permit for one request, or None."""
         permit = self.breaker.admit(now, caller)
-        self.tell()
+        self.notify()
         return permit
 
-    def tell(self) -> None:
-        """Tell of the breaker's state if it is not the one told last."""
-        if self.breaker.state is not self._told:
-            self._told = self.breaker.state
+    def notify(self) -> None:
+        """Call ``on_change`` if the breaker's state has changed since the last call."""
+        if self.breaker.state is not self._announced:
+            self._announced = self.breaker.state
             self._on_change(self)
 
     def statistics(self, now: float) -> GatewayLane:
         """Return the figures."""
         is_admitting = self.breaker.is_admitting(now)
-        self.tell()
+        self.notify()
         minute = self.window.summary(now)
         pool = self.upstream.statistics()
         return GatewayLane(
@@ -127,7 +127,7 @@ class Instance:
 
 
 class Backend:
-    """A service: its instances in the settings' order, and whose turn it is in each flow."""
+    """A service: its instances, in the settings' order, and one balancer for each flow."""
 
     def __init__(self, name: str) -> None:
         self.name: Final = name
@@ -137,9 +137,10 @@ class Backend:
     def choose(
         self, now: float, flow: Flow, caller: str, is_usable: IsUsable, *, tried: Collection[str]
     ) -> tuple[Lane, Permit] | None:
-        """Choose an instance that is healthy and whose breaker admits, one not yet tried where there is one.
+        """Return an instance that is healthy and whose breaker admits a request, with the permit.
 
-        None: there is none. Nothing is asked then, so a dead service costs its clients no time.
+        Instances that were not tried yet are preferred. None: there is none; then no request is sent, so that
+        a failed service costs its clients no time.
         """
         usable = {
             instance.url: instance.weight
@@ -155,9 +156,9 @@ class Backend:
         return lane, permit
 
     def retry_in(self, now: float, flow: Flow) -> float | None:
-        """Return the seconds until a flow's first breaker lets a trial through, None if none is shut.
+        """Return the seconds until the first breaker of a flow admits a trial; None if none is open.
 
-        Zero: one is half-open, and its trials are under way.
+        Zero: one is half-open, and its trials are in progress.
         """
         breakers = [instance.lanes[flow].breaker for instance in self.instances.values()]
         waits = [breaker.retry_in(now) for breaker in breakers]
@@ -166,24 +167,24 @@ class Backend:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def retain(self, urls: Collection[str]) -> None:
-        """Let go of the instances that are not among ``urls``; requests on their way end as they would."""
+        """Drop the instances that are not among ``urls``; their requests in flight go on."""
         for url in [url for url in self.instances if url not in urls]:
             gone = self.instances.pop(url)
             for lane in gone.lanes.values():
-                lane.upstream.keeps_connections = False
+                lane.upstream.reuses_connections = False
                 lane.upstream.close_idle()
         for balancer in self._balancers.values():
             balancer.retain(urls)
 
 
 class Backends:
-    """All services. :meth:`follow` brings them in line with new settings; what stays keeps its state."""
+    """All services. :meth:`apply` adapts them to new settings; what stays keeps its state."""
 
     def __init__(self, *, connect: Connect, on_change: OnChange) -> None:
         self._connect = connect
         self._on_change = on_change
         self._services: dict[str, Backend] = {}
-        self._keeps_connections = False
+        self._reuses_connections = False
 
     def __iter__(self) -> Iterator[Backend]:
         return iter(self._services.values())
@@ -193,17 +194,17 @@ class Backends:
         return self._services.get(name)
 
     def instances(self) -> Iterator[Instance]:
-        """Go through every instance of every service."""
+        """Yield every instance of every service."""
         for backend in self._services.values():
             yield from backend.instances.values()
 
     def lanes(self) -> Iterator[Lane]:
-        """Go through both lanes of every instance."""
+        """Yield every lane of every instance."""
         for instance in self.instances():
             yield from instance.lanes.values()
 
-    def follow(self, settings: Settings, now: float) -> None:
-        """Take over services, instances, weights and breaker policy."""
+    def apply(self, settings: Settings, now: float) -> None:
+        """Apply services, instances, weights and the breaker policy of the settings."""
         gateway = settings.orchestration.gateway
         policy = BreakerPolicy(gateway.circuit_breaker_threshold, gateway.circuit_breaker_cooldown)
         shares = {Flow.CAPTIONS: gateway.captions, Flow.REQUESTS: gateway.requests}
@@ -211,17 +212,17 @@ class Backends:
             self._services.pop(name).retain(())
         for name, service in settings.services.items():
             backend = self._services.setdefault(name, Backend(name))
-            self._follow_service(backend, service, policy, shares, now)
+            self._apply_service(backend, service, policy, shares, now)
 
-    def keep_connections(self, *, keep: bool) -> None:
-        """Keep connections open after use, or close those that are idle and keep no more."""
-        self._keeps_connections = keep
+    def reuse_connections(self, *, reuse: bool) -> None:
+        """Reuse connections after a request, or close those that are idle and reuse none."""
+        self._reuses_connections = reuse
         for lane in self.lanes():
-            lane.upstream.keeps_connections = keep
-            if not keep:
+            lane.upstream.reuses_connections = reuse
+            if not reuse:
                 lane.upstream.close_idle()
 
-    def _follow_service(
+    def _apply_service(
         self,
         backend: Backend,
         service: Service,
@@ -243,7 +244,7 @@ class Backends:
             address = Address.of(entry.url, ca_file=service.ca_file)
             instance.weight = entry.weight
             for flow, lane in instance.lanes.items():
-                lane.upstream.direct(address)
+                lane.upstream.set_address(address)
                 lane.breaker.policy = policy
                 lane.upstream.resize(limit=shares[flow].connections, waiting=shares[flow].waiting)
             ordered[entry.url] = instance
@@ -251,5 +252,5 @@ class Backends:
 
     def _lane(self, service: str, url: str, flow: Flow, policy: BreakerPolicy, now: float) -> Lane:
         upstream = Upstream(url, connect=self._connect)
-        upstream.keeps_connections = self._keeps_connections
+        upstream.reuses_connections = self._reuses_connections
         return Lane(service, url, flow, upstream, policy, now, self._on_change)

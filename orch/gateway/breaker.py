@@ -1,24 +1,24 @@
-"""When an instance that keeps failing is left alone. Pure.
+"""Circuit breaker: an instance that keeps failing gets no requests for a while. Pure.
 
     closed ──(it fails)──► open ──(cooldown passed)──► half-open
       ▲                     ▲                            │   │
       └───(a trial worked)──┼────────────────────────────┘   │
                             └──────────(it fails)────────────┘
 
-What is a failure of the instance? A connection that cannot be opened is one: nothing was sent, so nothing
-that was sent is the reason. An answer of 500, silence, an answer that breaks off may be one, or the
-instance's way of saying that it cannot read this upload. Whoever may choose what is sent could otherwise
-close the instance to everyone. So failures are of two kinds:
+A connection that cannot be opened is a failure of the instance: nothing was sent, so the request cannot be
+the reason. A response of 500, no response, or one that breaks off may be a failure of the instance, or mean
+that it cannot process this particular request. If these counted alike, one client with a bad upload could
+cut the instance off from all others. So there are two kinds of failures:
 
 - *certain* ones: ``threshold`` of them in a row trip the breaker, and one is enough while it is half-open;
-- *doubtful* ones: they count once :data:`CALLERS` callers have met them in a row, and nobody was answered
-  well in between. Fewer callers than that have their own requests fail, and nobody else's.
+- *doubtful* ones: they count once :data:`CALLERS` callers had one in a row, without a success of any caller
+  in between. The failures of fewer callers affect only their own requests.
 
-Half-open lets :data:`TRIALS` requests through at once, one a caller, so that a caller whose trial takes long,
-or fails for what it sent, does not keep the others out: a doubtful failure of a trial makes room for another.
+Half-open admits :data:`TRIALS` requests at once, one of each caller, so that a caller whose trial takes long,
+or fails because of what it sent, does not block the others: a doubtful failure of a trial frees its place.
 
-Requests begun before a change of state carry the permit of an older *generation*: their late outcomes say
-nothing about the instance as it is now, and count for nothing.
+Requests begun before a change of state carry the permit of an older *generation*: their late outcomes show
+nothing about the instance as it is now, and do not count.
 """
 
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ from enum import Enum, StrEnum, auto
 from typing import Final
 
 CALLERS: Final = 3
-"""How many callers have to fail in a row before what they sent is ruled out as the reason."""
+"""Callers that have to fail in a row before their requests are ruled out as the reason."""
 TRIALS: Final = 3
-"""How many callers may try a half-open instance at once."""
+"""Callers that may try a half-open instance at once."""
 
 
 class State(StrEnum):
-    """What a breaker does with the next request."""
+    """The state of a breaker, which decides on the next request."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -65,7 +65,7 @@ class BreakerPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """One request's leave to go to the instance; its outcome is told with it."""
+    """The permission to send one request; its outcome is reported with it."""
 
     generation: int
     caller: str = ""
@@ -75,7 +75,8 @@ class Breaker:
     """One flow's breaker of one instance. Times are seconds of one monotonic clock.
 
     ``policy`` may be replaced at any time; a breaker that is open keeps the end of its cooldown. A *caller*
-    is whoever chooses what is sent: a client's address, or the same for all of the service's own requests.
+    is the one that chose what is sent: a client's address, or the same name for all of the service's own
+    requests.
     """
 
     def __init__(self, policy: BreakerPolicy) -> None:
@@ -85,19 +86,19 @@ class Breaker:
         self._generation = 0
         self._open_until = 0.0
         self._certain = 0
-        self._failing: set[str] = set()  # callers that have met a doubtful failure; at most CALLERS of them
-        self._trials: set[str] = set()  # callers whose trial is under way; at most TRIALS
+        self._failing: set[str] = set()  # callers that had a doubtful failure; at most CALLERS
+        self._trials: set[str] = set()  # callers whose trial is in progress; at most TRIALS
 
     def __repr__(self) -> str:
         return f"<Breaker {self._state}, {self.consecutive_failures} failures, {len(self._trials)} trials>"
 
     @property
     def state(self) -> State:
-        """The state as of the last call that was told the time."""
+        """The state as of the last call that had a ``now``."""
         return self._state
 
     def retry_in(self, now: float) -> float | None:
-        """Return the seconds until an open breaker lets a trial through, None where it is not open."""
+        """Return the seconds until an open breaker admits a trial, None if it is not open."""
         return max(0.0, self._open_until - now) if self._state is State.OPEN else None
 
     def tick(self, now: float) -> None:
@@ -113,7 +114,7 @@ class Breaker:
         return self._state is State.CLOSED
 
     def admit(self, now: float, caller: str = "") -> Permit | None:
-        """Give a permit, or None. Every permit must be settled by exactly one of the three below."""
+        """Return a permit, or None. Every permit must be settled by exactly one of the three below."""
         if not self.is_admitting(now, caller):
             return None
         if self._state is State.HALF_OPEN:
@@ -121,7 +122,7 @@ class Breaker:
         return Permit(self._generation, caller)
 
     def succeeded(self, permit: Permit) -> None:
-        """Hear that the request was answered well."""
+        """Note that the request succeeded."""
         if permit.generation != self._generation:
             return
         self.consecutive_failures = self._certain = 0
@@ -130,7 +131,7 @@ class Breaker:
             self._apply(Event.SUCCEEDED)
 
     def failed(self, permit: Permit, now: float, *, is_doubtful: bool = False) -> None:
-        """Hear that the request failed. ``is_doubtful``: what was sent may be the reason."""
+        """Note that the request failed. ``is_doubtful``: what was sent may be the reason."""
         if permit.generation != self._generation:
             return
         self._trials.discard(permit.caller)
@@ -146,7 +147,7 @@ class Breaker:
             self._open_until = now + self.policy.cooldown
 
     def abandoned(self, permit: Permit) -> None:
-        """Hear that the request was given up for a reason that says nothing about the instance."""
+        """Note that the request ended for a reason that shows nothing about the instance."""
         if permit.generation == self._generation:
             self._trials.discard(permit.caller)
 

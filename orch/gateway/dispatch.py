@@ -1,4 +1,4 @@
-"""One request to a service: an instance is chosen, asked, and if need be another one."""
+"""Sends one request to a service: chooses an instance, and another one if that fails."""
 
 import math
 import random
@@ -21,9 +21,9 @@ from orch.problems import ProblemError
 from orch.shortages import Shortage
 
 BREAKER_STATUSES: Final = frozenset({500, 502, 503, 504})
-"""Answers that count as failures, as in Envoy's consecutive 5xx. 501 or 505 do not."""
+"""Statuses that count as failures, as in Envoy's consecutive 5xx. 501 and 505 do not."""
 RETRY_AFTER: Final = {"Retry-After": "1"}
-"""With what passes as soon as other requests end."""
+"""A header of problems that pass as soon as other requests end."""
 
 _FIRST_ERROR: Final = 500
 _ENGINE_MISSING: Final = b'"engine_missing"'
@@ -31,12 +31,12 @@ _PEEKED: Final = 4096
 
 
 class Outcome(Enum):
-    """What an attempt says about its instance."""
+    """What an attempt shows about its instance."""
 
     SUCCEEDED = auto()
     FAILED = auto()
     DOUBTFUL = auto()
-    """It failed, and what was sent may be the reason."""
+    """It failed, and the request itself may be the reason."""
     ABANDONED = auto()
 
 
@@ -52,44 +52,44 @@ _PROBLEMS: Final = {
     Failure.CUT: "bad_gateway",
 }
 
-# That a connection had been closed while it was idle, that our own queue is full, or that we have no
-# descriptor left, is no fault of the instance.
+# A connection that was closed while idle, a full queue of our own and a lack of descriptors are no faults of
+# the instance.
 _BLAMELESS: Final = frozenset({Failure.STALE, Failure.OVERLOADED, Failure.SHORTAGE})
 
 
 @dataclass(slots=True)
 class Trace:
-    """What became of a request, kept up to date for whoever has to report it if it fails."""
+    """The progress of a request, up to date at any time, so that a failure can be reported with it."""
 
     attempts: int = 0
     is_queued: bool = False
-    """Whether it waits for a connection in our own queue, so that the back end has not been asked."""
+    """Whether it waits for a connection in our own queue, so that the back end has not received it."""
 
 
-class Reply:
-    """An answer on its way to the caller: its head, where it came from, and its body as it is asked for."""
+class DispatchedResponse:
+    """A response on its way to the caller: its head, its instance, and its body as the caller reads it."""
 
-    def __init__(self, answer: UpstreamResponse, lane: Lane) -> None:
-        self.status = answer.status
-        self.headers: tuple[Header, ...] = answer.headers
+    def __init__(self, response: UpstreamResponse, lane: Lane) -> None:
+        self.status = response.status
+        self.headers: tuple[Header, ...] = response.headers
         self.service = lane.service
         self.instance = lane.url
-        self._answer = answer
-        kind = next((value for name, value in answer.headers if name == b"content-type"), b"")
-        self._peeks = answer.status in BREAKER_STATUSES and kind.startswith(b"application/problem+json")
+        self._response = response
+        kind = next((value for name, value in response.headers if name == b"content-type"), b"")
+        self._peeks = response.status in BREAKER_STATUSES and kind.startswith(b"application/problem+json")
         self._peeked = b""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the back end is being waited for."""
-        return self._answer.is_waiting
+        """Whether the caller waits for the back end now."""
+        return self._response.is_waiting
 
     @property
     def outcome(self) -> Outcome:
-        """What the answer says about the instance.
+        """What the response shows about the instance.
 
-        A problem ``engine_missing`` is an honest answer of a back end that is well: it counts as none of its
-        failures, or the breaker would hide the sentence that says what to install.
+        A problem ``engine_missing`` is a proper response of a healthy back end: it is no failure, or the
+        breaker would hide the sentence on what to install.
         """
         if self.status not in BREAKER_STATUSES or _ENGINE_MISSING in self._peeked:
             return Outcome.SUCCEEDED
@@ -97,19 +97,19 @@ class Reply:
 
     @property
     def is_received(self) -> bool:
-        """Whether the whole answer has come; what is left of it is taken without waiting."""
-        return self._answer.is_complete
+        """Whether the whole response has arrived, so that reading the rest needs no waiting."""
+        return self._response.is_complete
 
     async def receive(self) -> bytes:
         """Return the next piece of the body, empty at its end."""
-        data = await self._answer.receive()
+        data = await self._response.receive()
         if self._peeks and len(self._peeked) < _PEEKED:
             self._peeked += data[:_PEEKED]
         return data
 
 
 class Dispatcher:
-    """Carries out requests over the instances there are, and tells each breaker what came of it."""
+    """Sends requests to the instances, and reports each outcome to the instance's breaker."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Dispatcher:
         on_failure: Callable[[Lane], None],
         on_retry: Callable[[str], None],
         on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _service: None,
-        stood_still: Callable[[float], bool] = lambda _since: False,
+        was_suspended: Callable[[float], bool] = lambda _since: False,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._backends = backends
@@ -127,23 +127,24 @@ class Dispatcher:
         self._on_failure = on_failure
         self._on_retry = on_retry
         self._on_shortage = on_shortage
-        self._stood_still = stood_still
+        self._was_suspended = was_suspended
         self._jitter = jitter
 
     @asynccontextmanager
     async def send(
         self, service: str, request: Request, trace: Trace, *, retries: int, flow: Flow, caller: str = ""
-    ) -> AsyncIterator[Reply]:
-        """Give the answer of ``service`` as soon as its head is there.
+    ) -> AsyncIterator[DispatchedResponse]:
+        """Yield the response of ``service`` as soon as its head has arrived.
 
         ``flow``: whose share of the instances is used; ``caller``: who chose what is sent.
 
         Raises :class:`ProblemError`: unknown_service, service_unavailable, overloaded, own_shortage,
-        bad_gateway (also out of the block, when the answer breaks off), invalid_request; and OSError where
-        the request's body cannot be read. The caller owns the time-out: an instance that was asked and had
-        not answered when it ran out has failed, one that was cut short by any other cancellation has not, nor
-        one that was never asked because the request waited in our own queue, nor any while this process stood
-        still (``stood_still``).
+        bad_gateway (also out of the block, if the response breaks off), invalid_request; and OSError if the
+        request's body cannot be read.
+
+        The caller owns the time-out. If it expires while an instance has the request and has not responded,
+        the instance has failed. It has not failed if the request was still in our own queue, if this process
+        was suspended meanwhile (``was_suspended``), or if any other cancellation ended the request.
         """
         backend = self._backends.get(service)
         if backend is None:
@@ -155,18 +156,20 @@ class Dispatcher:
             lane, permit, fresh = self._next(backend, flow, caller, tried, stale)
             trace.attempts += 1
             tried.add(lane.url)
-            attempt = _Attempt(lane, permit, deadline, trace, self._on_failure, self._stood_still)
+            attempt = _Attempt(lane, permit, deadline, trace, self._on_failure, self._was_suspended)
             try:
                 with attempt:
-                    async with lane.upstream.exchange(request, fresh=fresh, on_slot=attempt.begin) as answer:
-                        attempt.reply = Reply(answer, lane)
-                        yield attempt.reply
+                    async with lane.upstream.exchange(
+                        request, fresh=fresh, on_slot=attempt.begin
+                    ) as response:
+                        attempt.response = DispatchedResponse(response, lane)
+                        yield attempt.response
                 return
             except UpstreamError as error:
                 if error.shortage is not None:
                     self._on_shortage(error.shortage, service)
-                may = attempt.reply is None and may_retry(error.failure, method=request.method)
-                # A stale connection is replaced once whatever the settings say about retries.
+                may = attempt.response is None and may_retry(error.failure, method=request.method)
+                # A stale connection is replaced once, even if the settings allow no retries.
                 is_replaced = error.failure is Failure.STALE and stale is None
                 if not may or not (is_replaced or trace.attempts <= retries):
                     raise _problem(service, error) from error
@@ -193,8 +196,8 @@ class Dispatcher:
 class _Attempt:
     """One request to one instance. Leaving the block settles its permit and counts it.
 
-    It begins when it has a connection, or the right to open one: what it waited in our own queue before is
-    not the instance's time.
+    It begins when it has a connection, or the right to open one: the wait in our own queue before is not the
+    instance's time.
     """
 
     def __init__(
@@ -204,19 +207,19 @@ class _Attempt:
         deadline: float,
         trace: Trace,
         on_failure: Callable[[Lane], None],
-        stood_still: Callable[[float], bool],
+        was_suspended: Callable[[float], bool],
     ) -> None:
-        self.reply: Reply | None = None
+        self.response: DispatchedResponse | None = None
         self._lane = lane
         self._permit = permit
         self._deadline = deadline
         self._trace = trace
         self._on_failure = on_failure
-        self._stood_still = stood_still
+        self._was_suspended = was_suspended
         self._began: float | None = None
 
     def begin(self) -> None:
-        """Note that the instance is asked from now on."""
+        """Note that the request is sent to the instance from now on."""
         self._trace.is_queued = False
         self._began = trio.current_time()
 
@@ -230,7 +233,9 @@ class _Attempt:
         lane.in_flight -= 1
         outcome = self._outcome(error, now)
         if self._began is not None and not self._is_blameless(error, self._began, now):
-            is_error = outcome in _FAILED or (self.reply is not None and self.reply.status >= _FIRST_ERROR)
+            is_error = outcome in _FAILED or (
+                self.response is not None and self.response.status >= _FIRST_ERROR
+            )
             lane.window.add(now, now - self._began, is_error=is_error)
         if outcome is Outcome.SUCCEEDED:
             lane.breaker.succeeded(self._permit)
@@ -240,12 +245,12 @@ class _Attempt:
             lane.last_failure = self._why(error)
             lane.breaker.failed(self._permit, now, is_doubtful=outcome is Outcome.DOUBTFUL)
             self._on_failure(lane)
-        lane.tell()
+        lane.notify()
 
     def _outcome(self, error: BaseException | None, now: float) -> Outcome:
         outcome = self._seen(error, now)
-        # Of the service's own requests nobody else chooses what is sent, and of a connection that could not
-        # be opened it cannot be the reason.
+        # The service's own requests are not chosen by a client, and a connection that could not be opened
+        # did not fail because of what was sent.
         is_doubtful = (
             outcome is Outcome.FAILED
             and self._lane.flow is Flow.REQUESTS
@@ -259,30 +264,30 @@ class _Attempt:
         if isinstance(error, UpstreamError):
             return Outcome.FAILED
         is_late = self._is_late(error, now)
-        if self.reply is not None:
-            return Outcome.FAILED if is_late and self.reply.is_waiting else self.reply.outcome
+        if self.response is not None:
+            return Outcome.FAILED if is_late and self.response.is_waiting else self.response.outcome
         return Outcome.FAILED if is_late else Outcome.ABANDONED
 
     def _is_late(self, error: BaseException | None, now: float) -> bool:
         return error is not None and not isinstance(error, Exception) and now >= self._deadline
 
     def _is_blameless(self, error: BaseException | None, began: float, now: float) -> bool:
-        """Return whether what ended the attempt shows nothing of the instance.
+        """Return whether the end of the attempt shows nothing about the instance.
 
-        While this process stood still, the answer may have come and nobody was there to read it, and the
-        instance may have given up waiting and closed.
+        While this process was suspended, the response may have arrived without being read, and the instance
+        may have given up waiting and closed.
         """
         if isinstance(error, UpstreamError):
             return error.failure in _BLAMELESS or (
-                error.failure is not Failure.MALFORMED and self._stood_still(began)
+                error.failure is not Failure.MALFORMED and self._was_suspended(began)
             )
-        return self._is_late(error, now) and self._stood_still(began)
+        return self._is_late(error, now) and self._was_suspended(began)
 
     def _why(self, error: BaseException | None) -> str:
         if isinstance(error, UpstreamError):
             return str(error)
-        if self.reply is not None and error is None:
-            return f"it answered {self.reply.status}"
+        if self.response is not None and error is None:
+            return f"it answered {self.response.status}"
         return "it did not answer in time"
 
 
@@ -300,12 +305,12 @@ def short(
     detail: str = "The request failed because the orchestration service is out of resources. Try again in "
     "a few seconds.",
 ) -> ProblemError:
-    """Return the problem of a request that failed for want of something of our own."""
+    """Return the problem of a request that failed because this process is short of something."""
     return ProblemError("own_shortage", detail, headers={"Retry-After": "5"})
 
 
 def too_slow(service: str, seconds: float, *, is_queued: bool) -> ProblemError:
-    """Return the problem of a request whose time ran out; ``is_queued``: it still waited in our own queue."""
+    """Return the problem of a request that timed out; ``is_queued``: while it was in our own queue."""
     if is_queued:
         return overloaded(service)
     return ProblemError(

@@ -1,4 +1,4 @@
-"""What the gateway counts: the last minute of each thing, and the structs that pages read. Pure."""
+"""The gateway's figures: windows of the last minute, and the structs that pages read. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ WINDOW: Final = 60
 
 
 class GatewayRoute(Struct, frozen=True, kw_only=True):
-    """One line of the route table, with what went over it: since the start, and in the last minute."""
+    """One route, with its requests since the start and in the last minute."""
 
     prefix: str
     service: str
@@ -28,7 +28,7 @@ class GatewayRoute(Struct, frozen=True, kw_only=True):
 
 
 class GatewayOwn(Struct, frozen=True, kw_only=True):
-    """What went to a service over no route: speech for ``captions``, or ``requests`` in service messages."""
+    """Requests to a service over no route: speech (``captions``), or ``requests`` in service messages."""
 
     flow: Literal["captions", "requests"]
     service: str
@@ -42,8 +42,8 @@ class GatewayOwn(Struct, frozen=True, kw_only=True):
 class GatewayFlow(Struct, frozen=True, kw_only=True):
     """One flow over all services: since the start, and in the last minute.
 
-    ``timed``: of how many requests of the last minute the quantiles are; 0: they are null. What a request for
-    captions takes is for the most part the length of what was said in it.
+    ``timed``: the number of requests of the last minute that the quantiles cover; if 0, they are null. The
+    time of a request for captions is for the most part the length of its speech.
     """
 
     requests: int

@@ -1,22 +1,22 @@
-"""Which headers of a request go on to a back end. Pure.
+"""Chooses the headers of a request that are forwarded to a back end. Pure.
 
-Hop-by-hop headers, with those that ``Connection`` names, are taken off *before* our own are put on, so that
-``Connection: X-Forwarded-For`` cannot take ours off.
+Hop-by-hop headers, with those that ``Connection`` names, are removed *before* our own are added, so that
+``Connection: X-Forwarded-For`` cannot remove ours.
 
 Names are compared as a CGI-like environment reads them (WSGI: upper case, ``-`` as ``_``), since there
-``Transfer_Encoding`` and ``Transfer-Encoding`` are one name. What never goes on, in any such spelling:
+``Transfer_Encoding`` and ``Transfer-Encoding`` are one name. Never forwarded, in any such spelling:
 
-- what a client could use to speak as the gateway: framing, forwarding, ``X-Gateway-*``;
+- what a client could use to pose as the gateway: framing, forwarding, ``X-Gateway-*``;
 - what makes a back end act on another method or path than the one that was checked here, or take the request
   for another client's: ``X-HTTP-Method-Override``, ``X-Original-URL``, ``X-Rewrite-URL``, ``X-Client-IP``;
 - ``Proxy``, which becomes ``HTTP_PROXY`` in the environment of CGI programs (httpoxy);
-- the credentials of this service: its cookies (there are no others: cookies of back ends end here), the token
-  for operators, the keys of sessions.
+- the credentials of this service: its cookies (there are no others: cookies of back ends are not passed on),
+  the token for operators, the keys of sessions.
 
-Whom to believe about ``X-Forwarded-*``: trusted proxies. The back end learns the part of the chain that
-trusted proxies have seen themselves, the client first; what the client said before it is dropped. From any
-other peer these headers are its own claim and are replaced by what the connection says. ``Forwarded`` and
-``X-Real-IP`` are never passed on: back ends would have to choose between two accounts.
+``X-Forwarded-*`` is believed if it comes from a trusted proxy. The back end gets the part of the chain that
+trusted proxies have seen themselves, the client first; entries before it, which the client added, are
+dropped. From any other peer these headers are replaced by what the connection shows. ``Forwarded`` and
+``X-Real-IP`` are never forwarded: back ends would have to choose between two statements.
 """
 
 import ipaddress
@@ -48,8 +48,8 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
-# What the upstream connection says itself: whom it asks, and how long the body is. The body is whole before
-# it is sent on, so there is nothing to expect.
+# Set anew for the upstream connection: its host and the length of the body. The body is complete before it is
+# forwarded, so nothing is expected.
 _OF_THE_CONNECTION: Final = frozenset({b"host", b"content-length", b"expect"})
 _FORWARDING: Final = frozenset(
     {
@@ -92,7 +92,7 @@ _OVERRIDING: Final = frozenset(
 _CREDENTIALS: Final = frozenset({b"cookie", b"cookie2", b"x-session-key", b"x-control-token"})
 _NEVER: Final = HOP_BY_HOP | _OF_THE_CONNECTION | _FORWARDING | _OVERRIDING | _CREDENTIALS
 _NEVER_BEGINNING: Final = (b"x-forwarded", b"x-original-", b"x-rewrite-", b"x-gateway-")
-# Headers that pass, but not in a spelling under which a CGI-like back end takes them for a second account.
+# Headers that are forwarded, but not in a spelling that a CGI-like back end reads as a second header.
 _PLAIN_ONLY: Final = frozenset({b"authorization", b"content-type", b"content-encoding", b"origin", b"range"})
 
 _SANE_HOST: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
@@ -100,9 +100,9 @@ _SANE_HOST: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks, as connection and request say. ``address`` is the peer's IP address, if it has one.
+    """The client of a request, as the connection and the request show it. ``address``: the peer's IP address.
 
-    ``trusted``: the networks of proxies whose account of their own clients is believed.
+    ``trusted``: the networks of proxies whose statements about their own clients are believed.
     """
 
     address: str | None
@@ -112,7 +112,7 @@ class Client:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether the peer's own account of who it asks for is believed."""
+        """Whether the peer's statements about its own client are believed."""
         return _is_trusted(self.address or "", self.trusted)
 
 
@@ -135,15 +135,15 @@ def for_back_end(
 ) -> list[Header]:
     """Return the headers of a client's request for the back end, but for Host and framing.
 
-    ``is_own_credential`` says of the value of an ``Authorization`` whether it is this service's own.
+    ``is_own_credential`` returns whether the value of an ``Authorization`` is a credential of this service.
     """
-    said = list(headers)
+    given = list(headers)
     kept = [
         (name, value)
-        for name, value in end_to_end(said)
+        for name, value in end_to_end(given)
         if _passes(name) and not (name == b"authorization" and is_own_credential(value))
     ]
-    for_, proto, host = _forwarded(said, client)
+    for_, proto, host = _forwarded(given, client)
     if for_:
         kept.append((b"x-forwarded-for", for_))
     kept.append((b"x-forwarded-proto", proto))
@@ -154,7 +154,7 @@ def for_back_end(
 
 
 def holds_token(authorization: bytes, token: str) -> bool:
-    """Return whether the value of an ``Authorization`` holds this service's token, under whatever scheme."""
+    """Return whether the value of an ``Authorization`` contains this service's token, in any scheme."""
     if not token:
         return False
     wanted = token.encode()
@@ -169,7 +169,7 @@ def holds_token(authorization: bytes, token: str) -> bool:
 
 
 def of_our_own(headers: Iterable[Header], request_id: bytes) -> list[Header]:
-    """Return the headers of a request of the service's own; an ``X-Request-Id`` among them is kept."""
+    """Return the headers of a request of the service itself; an ``X-Request-Id`` among them stays."""
     kept = [header for header in end_to_end(headers) if header[0] not in _OF_THE_CONNECTION]
     if not any(name == HEADER for name, _ in kept):
         kept.append((HEADER, request_id))
@@ -177,12 +177,12 @@ def of_our_own(headers: Iterable[Header], request_id: bytes) -> list[Header]:
 
 
 def is_chunked(headers: Iterable[Header]) -> bool:
-    """Return whether a request's body came in chunks; a Content-Length then means nothing (RFC 9112 §6.3)."""
+    """Return whether a request's body is chunked; then a Content-Length means nothing (RFC 9112 §6.3)."""
     return any(name.lower() == b"transfer-encoding" for name, _ in headers)
 
 
 def content_length(headers: Iterable[Header]) -> int | None:
-    """Return the declared length of a body, None if none is. Raises ValueError if it is no number."""
+    """Return the Content-Length, None if there is none. Raises ValueError if it is not one number."""
     values = {value.strip() for name, value in headers if name.lower() == b"content-length"}
     if not values:
         return None
@@ -203,19 +203,19 @@ def _forwarded(headers: list[Header], client: Client) -> tuple[bytes, bytes, byt
     scheme = client.scheme.encode("ascii")
     if not client.is_trusted:
         return peer, scheme, client.host
-    told: dict[bytes, list[bytes]] = {}
+    values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        told.setdefault(name.lower(), []).append(value)
+        values.setdefault(name.lower(), []).append(value)
     chain = [peer]
-    for entry in reversed(b",".join(told.get(b"x-forwarded-for", [])).split(b",")):
+    for entry in reversed(b",".join(values.get(b"x-forwarded-for", [])).split(b",")):
         address = _address(entry.strip().decode("latin-1"))
         if address is None:
             break
         chain.insert(0, str(address).encode())
         if not _is_trusted(str(address), client.trusted):
             break
-    proto = [value.strip().lower() for value in told.get(b"x-forwarded-proto", [])]
-    host = [value.strip() for value in told.get(b"x-forwarded-host", [])]
+    proto = [value.strip().lower() for value in values.get(b"x-forwarded-proto", [])]
+    host = [value.strip() for value in values.get(b"x-forwarded-host", [])]
     return (
         b", ".join(chain),
         proto[0] if len(proto) == 1 and proto[0] in (b"http", b"https") else scheme,
@@ -229,7 +229,7 @@ def _is_trusted(address: str, networks: tuple[Network, ...]) -> bool:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return an address, with or without a port; one of IPv4 in IPv6 as IPv4. None: it is none."""
+    """Return an IP address, given with or without a port (IPv4 in IPv6 as IPv4), or None."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

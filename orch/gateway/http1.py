@@ -1,9 +1,9 @@
-"""HTTP/1.1 from the client's side: one request to bytes, bytes to one answer. Pure.
+"""HTTP/1.1 from the client's side: encodes a request, parses a response. Pure.
 
-The parser is llhttp (through httptools), strict. What it lets through and we do not: transfer codings other
-than ``chunked`` (they would reach the client still coded, with the header that says so taken off as
-hop-by-hop), a chunked answer of HTTP/1.0, other versions than 1.0 and 1.1, a switch of protocols nobody asked
-for, and heads, trailers or chunk extensions without end.
+The parser is llhttp (through httptools), strict. It accepts, and we refuse: transfer codings other than
+``chunked`` (they would reach the client still coded, without the hop-by-hop header that names the coding), a
+chunked response of HTTP/1.0, versions other than 1.0 and 1.1, an upgrade that was not requested, and endless
+heads, trailers or chunk extensions.
 """
 
 import re
@@ -29,19 +29,20 @@ _SWITCHING: Final = 101
 
 
 class UnsendableError(ValueError):
-    """A request that cannot be put into HTTP/1.1 without meaning something else."""
+    """A request that HTTP/1.1 cannot express without changing its meaning."""
 
 
 class MalformedError(ValueError):
-    """An answer that cannot be read. The text says what is wrong with it."""
+    """A response that cannot be parsed. The text says what is wrong with it."""
 
 
 class CutError(Exception):
-    """The connection ended before the answer did. ``any_byte``: whether a part of the answer had come."""
+    """The connection ended before the response did. ``any_byte``: a part of the response had arrived."""
 
     def __init__(self, *, any_byte: bool) -> None:
         super().__init__(
-            "the connection was closed " + ("before the answer's end" if any_byte else "unanswered")
+            "the connection was closed "
+            + ("before the end of the response" if any_byte else "without a response")
         )
         self.any_byte = any_byte
 
@@ -70,7 +71,7 @@ def request_head(method: str, target: str, headers: Iterable[Header]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An answer's status and headers; names in lower case, values stripped."""
+    """A response's status and headers; names in lower case, values stripped."""
 
     status: int
     headers: tuple[Header, ...]
@@ -81,9 +82,10 @@ class Head:
 
 
 class ResponseParser:
-    """Reads one answer to a request of ``method``; informational answers before it are passed over.
+    """Parses one response to a request of ``method``; informational responses before it are skipped.
 
-    Feed it what comes; look at ``head``, ``take_body()`` and ``is_complete``. Trailers are dropped.
+    Feed it the bytes as they arrive; read ``head``, ``take_body()`` and ``is_complete``. Trailers are
+    dropped.
     """
 
     def __init__(self, method: str) -> None:
@@ -102,11 +104,11 @@ class ResponseParser:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the connection may carry another request: the answer is complete and nothing follows it."""
+        """Whether the connection may be reused: the response is complete and nothing follows it."""
         return self.is_complete and self._keeps_alive and not self._is_excess
 
     def feed(self, data: bytes) -> None:
-        """Read some bytes (not empty). Raises :class:`MalformedError`; the parser is then of no more use."""
+        """Parse some bytes (not empty). After :class:`MalformedError` the parser cannot be used any more."""
         self._any_byte = True
         if self.is_complete:
             self._is_excess = True
@@ -119,19 +121,21 @@ class ResponseParser:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_complete:
-                # What a callback of ours raised says it better than "callback error".
+                # The error that a callback of ours raised is clearer than "callback error".
                 cause = error.__context__ if isinstance(error.__context__, MalformedError) else error
                 raise MalformedError(str(cause)) from error
             self._is_excess = True
         self._barren = 0 if self._progressed else self._barren + len(data)
         if self._barren > MAX_HEAD and not self.is_complete:
-            raise MalformedError(f"more than {MAX_HEAD} bytes came that are neither a head nor a body")
+            raise MalformedError(
+                f"more than {MAX_HEAD} bytes arrived that belong to neither a head nor a body"
+            )
 
     def feed_end(self, *, is_reset: bool = False) -> None:
-        """Learn that the connection has ended. Raises :class:`CutError` where the answer has not.
+        """Note the end of the connection. Raises :class:`CutError` if the response is incomplete.
 
-        ``is_reset``: it was broken rather than closed, so a body that ends with the connection is cut as
-        well.
+        ``is_reset``: the connection was reset rather than closed, so that a body that ends with the
+        connection is incomplete, too.
         """
         self._keeps_alive = False
         if self.is_complete:
@@ -142,49 +146,49 @@ class ResponseParser:
         raise CutError(any_byte=self._any_byte)
 
     def take_body(self) -> bytes:
-        """Return what has been read of the body since the last time, empty if nothing."""
+        """Return the bytes of the body that arrived since the last call, empty if none."""
         if len(self._body) == 1:
             return self._body.pop()
         data = b"".join(self._body)
         self._body.clear()
         return data
 
-    # What httptools calls. An exception makes it stop; feed() brings it out.
+    # Callbacks of httptools. An exception stops it; feed() raises it.
 
     def on_message_begin(self) -> None:
-        """See the first byte of an answer, or of what should not be there."""
+        """Note the first byte of a response, or of bytes after it, which are excess."""
         if self.is_complete:
             self._is_excess = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; after the head it is a trailer, and dropped."""
+        """Store a header; after the head it is a trailer, and dropped."""
         if self.head is None:
             self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        """Judge the head."""
+        """Check the head."""
         if self.is_complete:
             return
         version = self._parser.get_http_version()
         if version not in {"1.0", "1.1"}:
-            raise MalformedError(f"the answer is of HTTP/{version}")
+            raise MalformedError(f"the response is HTTP/{version}")
         status = self._parser.get_status_code()
         headers = tuple(self._headers)
         self._headers.clear()
         if status < _FIRST_FINAL:
             if status == _SWITCHING:
-                raise MalformedError("it switched to a protocol it was not asked for")
+                raise MalformedError("it switched to a protocol that was not requested")
             return
         if status > _LAST_STATUS:
-            raise MalformedError(f"there is no status {status}")
+            raise MalformedError(f"the status {status} does not exist")
         head = Head(status, headers)
         coding = head.get(b"transfer-encoding")
         if coding is not None:
             codings = [value for name, value in headers if name == b"transfer-encoding"]
             if len(codings) > 1 or coding.lower() != b"chunked":
-                raise MalformedError("the answer has a transfer coding other than chunked")
+                raise MalformedError("the response has a transfer coding other than chunked")
             if version == "1.0":
-                raise MalformedError("an answer of HTTP/1.0 cannot be chunked")
+                raise MalformedError("a response of HTTP/1.0 cannot be chunked")
         tokens = {
             token.strip().lower()
             for name, value in headers
@@ -198,11 +202,11 @@ class ResponseParser:
             self._keeps_alive = False
         self._progressed = True
         self.head = head
-        # llhttp cannot be told that an answer to HEAD has no body whatever its headers say.
+        # llhttp has no way to know that a response to HEAD has no body, whatever its headers are.
         self.is_complete = not has_body
 
     def on_body(self, data: bytes) -> None:
-        """Take a piece of the body."""
+        """Store a piece of the body."""
         if self.is_complete:
             self._is_excess = True
             return
@@ -210,6 +214,6 @@ class ResponseParser:
         self._body.append(data)
 
     def on_message_complete(self) -> None:
-        """Note the end, unless it is that of an informational answer."""
+        """Note the end of the response, unless it was an informational one."""
         if self.head is not None:
             self.is_complete = True

@@ -1,4 +1,4 @@
-"""How many of clients' requests may be under way at once: in all, and of one caller. Pure."""
+"""Limits how many requests of clients are in progress: in total, and of one caller. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from orch.problems import ProblemError
 
 
 class Places:
-    """Counts requests under way; the mutable state is one number for each caller that has any."""
+    """Counts requests in progress; the mutable state is one number for each caller that has any."""
 
     def __init__(self) -> None:
         self._callers: Counter[str] = Counter()
@@ -16,10 +16,10 @@ class Places:
 
     @contextmanager
     def taking(self, caller: str, *, limit: int, of_caller: int) -> Iterator[None]:
-        """Take a place for as long as the block lasts.
+        """Count a request as in progress for as long as the block lasts.
 
-        Raises ProblemError: ``overloaded`` where all ``limit`` places are taken, ``too_many_requests`` where
-        the caller has ``of_caller`` of them.
+        Raises ProblemError: ``overloaded`` if ``limit`` requests are in progress, ``too_many_requests`` if
+        ``of_caller`` of them are the caller's.
         """
         if self._callers[caller] >= of_caller:
             raise ProblemError(

@@ -30,7 +30,7 @@ from orch.gateway.client_request import (
     too_large,
 )
 from orch.gateway.current_routes import CurrentRoutes
-from orch.gateway.dispatch import Dispatcher, Reply, short, too_slow
+from orch.gateway.dispatch import DispatchedResponse, Dispatcher, short, too_slow
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
@@ -48,9 +48,9 @@ from orch.shortages import Shortage, own_shortage
 from orch.telemetry.boundaries import Boundary
 
 DISCARD_SECONDS: Final = 5.0
-"""How long the rest of a refused body is read; browsers and curl send on until then."""
+"""Seconds for which the rest of a refused body is read; browsers and curl send on until then."""
 
-# CONNECT asks for a tunnel, TRACE for our own headers back.
+# CONNECT would open a tunnel, TRACE would return our own headers.
 _REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ class Proxy:
         self.boundary = Boundary("gateway requests")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request. A failure is a problem document, or, once an answer has begun, its early end."""
+        """Serve a request. A failure is a problem document or, after the head was sent, an early end."""
         call = ClientRequest(scope, send, new_id=self._make_id, trusted=self._routes.trusted_proxies)
         policy = self._settings.current.orchestration.gateway
         problem: ProblemError | None = None
@@ -94,7 +94,7 @@ class Proxy:
             except ClientGoneError:
                 nursery.cancel_scope.cancel()
             except Exception as error:  # noqa: BLE001 - one request's boundary
-                problem = self._unforeseen(call, error)
+                problem = self._unexpected(call, error)
             if problem is not None:
                 with trio.move_on_after(policy.timeout):
                     await _refuse(call, problem)
@@ -131,9 +131,9 @@ class Proxy:
         nursery: trio.Nursery,
         incoming: IncomingBody,
     ) -> RequestBody:
-        """Return the body when all of it has come, and from then on watch for the client's leaving.
+        """Read the whole body and return it; from then on watch for the client's disconnect.
 
-        It has ``gateway.timeout`` seconds, and those it takes at the least rate.
+        The limit is ``gateway.timeout`` seconds plus the time the body takes at the minimum rate.
         """
         try:
             declared = None if heads.is_chunked(call.headers) else heads.content_length(call.headers)
@@ -174,7 +174,7 @@ class Proxy:
     async def _exchange(
         self, call: ClientRequest, match: Match, request: Request, policy: Gateway, nursery: trio.Nursery
     ) -> None:
-        """Ask, and hand on the answer. The back end's connection is free as soon as its answer has come."""
+        """Send the request and forward the response; the connection is free once the response has arrived."""
         rest: bytes | None = None
         buffer: ResponseBuffer | None = None
         seconds: float | None = None
@@ -187,15 +187,15 @@ class Proxy:
                     retries=policy.retries,
                     flow=Flow.REQUESTS,
                     caller=call.caller,
-                ) as reply:
-                    headers = self._headers(call, reply, match)
-                    if reply.is_received:
-                        rest = await _all(reply)
+                ) as response:
+                    headers = self._headers(call, response, match)
+                    if response.is_received:
+                        rest = await _all(response)
                     else:
-                        await call.out.start(reply.status, headers)
+                        await call.out.start(response.status, headers)
                         buffer = ResponseBuffer(self._spool, rate=policy.client_rate)
                         nursery.start_soon(_write, buffer, call.out, nursery.cancel_scope)
-                        while data := await reply.receive():
+                        while data := await response.receive():
                             await buffer.put(data)
             except ProblemError:
                 if buffer is not None:
@@ -204,11 +204,11 @@ class Proxy:
                 raise
             finally:
                 call.answered_at = trio.current_time()
-            # From here on it is the client alone who is waited for.
+            # From here on only the client is waited for.
             seconds = max(policy.timeout, (len(rest or b"") or IN_MEMORY) / policy.client_rate)
             limit.deadline = call.answered_at + seconds
             if buffer is None:
-                await call.out.start(reply.status, headers)
+                await call.out.start(response.status, headers)
                 await call.out.end(rest or b"")
             else:
                 buffer.close()
@@ -217,30 +217,30 @@ class Proxy:
         if limit.cancelled_caught:
             if seconds is None and (buffer is None or not buffer.is_waiting_for_client):
                 raise _too_slow(call, policy.timeout)
-            raise _takes_too_long(seconds or policy.timeout)
+            raise _client_too_slow(seconds or policy.timeout)
 
     def _is_own_credential(self, authorization: bytes) -> bool:
         return heads.holds_token(authorization, self._settings.current.orchestration.control_token)
 
-    def _headers(self, call: ClientRequest, reply: Reply, match: Match) -> list[Header]:
+    def _headers(self, call: ClientRequest, response: DispatchedResponse, match: Match) -> list[Header]:
         root = call.scope.get("root_path", "")
 
         def outside(path: str) -> str | None:
             found = self._routes.table.outside(match, path)
             return None if found is None else root + found
 
-        place = Place(reply.instance, call.target, outside)
-        return response_headers.for_client(reply.headers, call.gateway_headers(), place)
+        place = Place(response.instance, call.target, outside)
+        return response_headers.for_client(response.headers, call.gateway_headers(), place)
 
-    def _unforeseen(self, call: ClientRequest, error: Exception) -> ProblemError:
-        """Return what a client is told of a failure here; the disk being full is one that has words."""
+    def _unexpected(self, call: ClientRequest, error: Exception) -> ProblemError:
+        """Return the problem of an unexpected failure; a shortage of this process has its own sentence."""
         shortage = own_shortage(error)
         if shortage is None:
             self.boundary.count()
             request_id, path = call.request_id.decode(), call.scope["path"]
-            log.error("gateway.failed", request_id=request_id, path=path, exc_info=error)
+            log.error("request failed", request_id=request_id, path=path, exc_info=error)
             if isinstance(error, OSError):  # a folder for temporary files that is missing, or read-only
-                return short("Your request cannot be stored right now. Send less, or tell the operators.")
+                return short("Your request cannot be stored right now. Send less, or inform the operators.")
             return ProblemError("internal_error", "The gateway failed. The log has the reason.")
         self._on_shortage(shortage, call.match.service if call.match else "")
         return short(
@@ -251,10 +251,10 @@ class Proxy:
     def _finish(self, call: ClientRequest, problem: ProblemError | None) -> None:
         status = call.out.status if call.out.status is not None else CLIENT_GONE
         if problem is not None and not call.out.is_complete:
-            # The answer had begun, with a status that did not come true.
+            # The head was sent, with a status that turned out to be wrong.
             status = problem.status
             log.warning(
-                "gateway.answer_broken_off",
+                "response cut short",
                 request_id=call.request_id.decode(),
                 service=call.match.service if call.match else None,
                 reason=problem.detail,
@@ -263,7 +263,7 @@ class Proxy:
 
 
 async def _refuse(call: ClientRequest, problem: ProblemError) -> None:
-    """Answer with a problem document, unless an answer has begun: then there is nothing true left to say."""
+    """Send a problem document, unless the head of a response was sent: its status cannot be changed."""
     if call.out.status is not None:
         return
     body = problem.body(instance=call.request_id.decode())
@@ -279,7 +279,7 @@ async def _refuse(call: ClientRequest, problem: ProblemError) -> None:
         await call.out.start(problem.status, own)
         await call.out.end(b"" if call.method == "HEAD" else body)
     except ClientGoneError:
-        log.info("gateway.client_gone", request_id=call.request_id.decode(), problem=problem.code)
+        log.info("client gone", request_id=call.request_id.decode(), problem=problem.code)
 
 
 def _too_slow(call: ClientRequest, seconds: float) -> ProblemError:
@@ -287,16 +287,16 @@ def _too_slow(call: ClientRequest, seconds: float) -> ProblemError:
     return too_slow(service, seconds, is_queued=call.trace.is_queued)
 
 
-def _takes_too_long(seconds: float) -> ProblemError:
+def _client_too_slow(seconds: float) -> ProblemError:
     return ProblemError(
         "request_timeout", f"The client did not read the response completely within {seconds:g} s."
     )
 
 
-async def _all(reply: Reply) -> bytes:
-    """Return what is left of an answer that has come in full, without waiting."""
+async def _all(response: DispatchedResponse) -> bytes:
+    """Return the rest of a response that has arrived completely, without waiting."""
     pieces = []
-    while data := await reply.receive():
+    while data := await response.receive():
         pieces.append(data)
     return b"".join(pieces)
 

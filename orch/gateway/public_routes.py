@@ -1,7 +1,7 @@
-"""Which requests strangers may send to back ends: what the settings list, and nothing else. Pure.
+"""The requests that anyone may send to back ends: those that the settings list. Pure.
 
-Paths are compared segment by segment, decoded, as routes are. An entry whose path ends in ``/`` opens
-everything below it, any other one that path alone. ``GET`` opens ``HEAD``.
+Paths are compared segment by segment, decoded, like routes. An entry whose path ends in ``/`` opens
+everything below it, any other only that path. ``GET`` includes ``HEAD``.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _IMPLIED: Final = {"HEAD": "GET"}
 
 
 class PublicRoutes:
-    """The entries of one version of the settings, over its routes. None of them opens what has no route."""
+    """The entries of one version of the settings, for its routes. An entry opens no path without a route."""
 
     def __init__(self, entries: Iterable[PublicRoute], table: RouteTable) -> None:
         self._outside: list[tuple[frozenset[str], Path]] = []
@@ -27,14 +27,14 @@ class PublicRoutes:
                 self._inside.append((methods, found.service, read_path(found.path)))
 
     def opens(self, method: str, path: str) -> bool:
-        """Return whether a request at a percent-encoded path is open to all."""
+        """Return whether a request at a percent-encoded path is open to everyone."""
         read = _read(path)
         return read is not None and any(
             _has(methods, method) and _covers(entry, read) for methods, entry in self._outside
         )
 
     def opens_inside(self, service: str, method: str, path: str) -> bool:
-        """Return whether a request to a service at its own path is: where an entry leads to it."""
+        """Return whether a request to a service at its own path is open, because an entry leads to it."""
         read = _read(path)
         return read is not None and any(
             name == service and _has(methods, method) and _covers(entry, read)

@@ -1,18 +1,18 @@
-"""A request's body on its way to a back end: whole, in memory or on the disk; it can be sent again. Pure.
+"""A complete request body, in memory or on disk, which can be sent more than once. Pure.
 
-Pure, but for the type of the function that reads it.
+Only the type of the function that reads it is asynchronous.
 """
 
 from collections.abc import Awaitable, Callable
 
 Read = Callable[[int], Awaitable[bytes]]
-"""Return some bytes from this offset on, empty at the end."""
+"""Returns some bytes from an offset on, empty at the end."""
 
 
 class RequestBody:
-    """The body of one request: ``data``, or ``length`` bytes that ``read`` gets.
+    """The body of one request: ``data``, or ``length`` bytes that ``read`` returns.
 
-    The mutable state is how much of what is read has been handed out.
+    The mutable state is how much of it was sent.
     """
 
     def __init__(self, data: bytes = b"", *, read: Read | None = None, length: int = 0) -> None:
@@ -31,7 +31,7 @@ class RequestBody:
         self._offset = 0
 
     async def next(self) -> bytes:
-        """Return the next piece, empty at the end. What reading it raises goes on."""
+        """Return the next piece, empty at the end. Raises what reading raises."""
         if self._read is not None:
             piece = await self._read(self._offset)
         else:

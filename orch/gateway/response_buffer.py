@@ -1,9 +1,9 @@
-"""An answer between a back end that sends it and a client that takes it.
+"""Buffers a response between a back end that sends it and a client that reads it.
 
-A client that takes its answer slowly must not hold the back end's connection for as long as it likes. So an
-answer is read ahead, :data:`~orch.gateway.spool.IN_MEMORY` bytes at most: one that is no larger frees its
-connection however slow the client is. A larger one goes at the client's speed from there on, which has a
-least rate; a client below it is cut off.
+A client that reads slowly must not hold the back end's connection for as long as it likes. So a response is
+read ahead, up to :data:`~orch.gateway.spool.IN_MEMORY` bytes: one that is no larger frees its connection
+however slow the client is. A larger one continues at the client's speed, which has a minimum; a client below
+it is disconnected.
 """
 
 from collections import deque
@@ -16,13 +16,13 @@ from orch.gateway.spool import IN_MEMORY, Spool
 from orch.problems import ProblemError
 
 GRACE: Final = 5.0
-"""Seconds a client may keep the back end waiting, beside those its least rate gives it."""
+"""Seconds for which a client may keep the back end waiting, beside those of its minimum rate."""
 
 
 class ResponseBuffer:
-    """The pieces that have come and have not been taken, for one writer, :meth:`run`, and one reader.
+    """The pieces that have arrived and were not sent, for one writer (:meth:`run`) and one reader.
 
-    The mutable state is the pieces, how much they are, and how long the client was waited for.
+    The mutable state is the pieces, their size, and how long the client was waited for.
     """
 
     def __init__(self, spool: Spool, *, rate: float) -> None:
@@ -30,7 +30,7 @@ class ResponseBuffer:
         self._rate = rate
         self._pieces: deque[bytes] = deque()
         self._size = 0
-        self._in_memory = 0  # what was taken of the spool's memory; the first piece needs none
+        self._in_memory = 0  # reserved in the spool; the first piece needs no reservation
         self._sent = 0
         self._waited = 0.0
         self._is_closed = False
@@ -39,7 +39,7 @@ class ResponseBuffer:
         self.drained = trio.Event()
 
     async def put(self, data: bytes) -> None:
-        """Add a piece. ProblemError ``request_timeout``: the client makes no room for too long."""
+        """Add a piece. ProblemError ``request_timeout``: the client reads too slowly."""
         while not self._fits(len(data)):
             await self._wait_for_client()
         self._pieces.append(data)
@@ -47,7 +47,7 @@ class ResponseBuffer:
         self._wake()
 
     def close(self) -> None:
-        """Say that no more pieces come."""
+        """Note that no more pieces follow."""
         self._is_closed = True
         self._wake()
 
@@ -74,15 +74,15 @@ class ResponseBuffer:
     def _fits(self, size: int) -> bool:
         if not self._size:
             return True
-        if self._size + size > IN_MEMORY or not self._spool.take_memory(size):
+        if self._size + size > IN_MEMORY or not self._spool.reserve_memory(size):
             return False
         self._in_memory += size
         return True
 
     def _free(self) -> None:
-        """Give back the memory of what has been sent."""
+        """Release the memory of what was sent."""
         left = max(0, self._in_memory - self._size)
-        self._spool.give_memory(left)
+        self._spool.release_memory(left)
         self._in_memory -= left
 
     def _wake(self) -> None:
@@ -92,7 +92,7 @@ class ResponseBuffer:
     async def _wait_for_client(self) -> None:
         began = trio.current_time()
         changed = self._changed
-        self.is_waiting_for_client = True  # and stays so if this is cancelled: that is when it is asked
+        self.is_waiting_for_client = True  # stays True if this is cancelled, which is when it is read
         with trio.move_on_after(max(0.0, GRACE + self._sent / self._rate - self._waited)) as limit:
             await changed.wait()
             self.is_waiting_for_client = False

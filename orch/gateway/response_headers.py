@@ -1,10 +1,10 @@
-"""Which headers of a back end's answer go on to the client. Pure.
+"""Chooses the headers of a back end's response that are forwarded to the client. Pure.
 
-An answer is read by a browser as this service's own: it stands at this service's origin. So whatever acts on
-an origin rather than on the answer ends here: cookies, CORS, HSTS, stored data, service workers, policies,
-other ways to the origin, reports, what is loaded ahead, what a browser asks a password for. What makes a
-server in front of this one act (``X-Accel-Redirect``) ends here too. Every answer is then a document that can
-do nothing: of its declared type, in a sandbox without an origin, read by pages of this service alone.
+A browser reads a response as this service's own, since it comes from this service's origin. So headers that
+act on an origin rather than on the response are removed: cookies, CORS, HSTS, stored data, service workers,
+policies, alternative services, reports, preloading, password prompts. Headers that control a server in front
+of this one (``X-Accel-Redirect``) are removed, too. Every response is then an inert document: of its declared
+type, in a sandbox without an origin, readable by pages of this service only.
 
 ``Location`` and ``Content-Location`` are the back end's own, and it knows itself by the instance's address
 (``Host`` says so): they are mapped back to the path under which the route is reached from outside.
@@ -22,11 +22,11 @@ SECURITY: Final[tuple[Header, ...]] = (
     (b"content-security-policy", b"sandbox; default-src 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-"""What every answer at a path of the gateway carries, whoever gave it."""
+"""Headers of every response at a path of the gateway, whether of a back end or our own."""
 
 _ENDING: Final = frozenset(
     {
-        # What our own server says: two dates, or the back end's software, help nobody.
+        # Set by our own server; two dates, or the back end's software, are of no use.
         b"date",
         b"server",
         b"x-powered-by",
@@ -52,7 +52,7 @@ _ENDING: Final = frozenset(
         b"critical-ch",
         b"activate-storage-access",
         b"observe-browsing-topics",
-        # Policies, which are ours to set.
+        # Policies: only ours hold.
         b"content-security-policy",
         b"content-security-policy-report-only",
         b"x-content-security-policy",
@@ -74,7 +74,7 @@ _ENDING: Final = frozenset(
         b"timing-allow-origin",
         b"supports-loading-mode",
         b"no-vary-search",
-        # Where the browser goes, what it loads, to whom it reports.
+        # Navigation, loading and reports of the browser.
         b"refresh",
         b"link",
         b"speculation-rules",
@@ -86,7 +86,7 @@ _ENDING: Final = frozenset(
         b"nel",
         b"ping-to",
         b"ping-from",
-        # What makes a server in front of this one act.
+        # Control servers in front of this one.
         b"x-sendfile",
         b"x-lighttpd-send-file",
         b"x-lighttpd-send-tempfile",
@@ -103,7 +103,7 @@ _ENDING_BEGINNING: Final = (
     b"sec-",
     b"x-accel-",
 )
-# A browser answers these with a dialog for a password, in this service's name, and remembers what was typed.
+# A browser shows a password prompt for these, in this service's name, and stores what is typed.
 _ASKING: Final = (b"basic", b"digest", b"negotiate", b"ntlm")
 _PLACES: Final = frozenset({b"location", b"content-location"})
 _PORTS: Final = {"http": 80, "https": 443}
@@ -111,10 +111,10 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an answer comes from. ``url``: the instance's, ``target``: the path it was asked for.
+    """Where a response comes from: ``url`` of the instance, ``target`` path of the request.
 
     ``outside`` maps a path of the back end (without the base in its URL) to the path under which clients
-    reach it, None where they do not.
+    reach it, None if they do not.
     """
 
     url: str
@@ -123,7 +123,7 @@ class Place:
 
 
 def for_client(headers: Iterable[Header], own: Iterable[Header], place: Place | None = None) -> list[Header]:
-    """Return the headers of a back end's answer for the client, with the gateway's ``own``."""
+    """Return the headers of a back end's response for the client, with the gateway's ``own``."""
     kept: list[Header] = []
     for name, value in end_to_end(headers):
         if name in _ENDING or name.startswith(_ENDING_BEGINNING):

@@ -1,8 +1,8 @@
-"""What may be asked again, and after how long. Pure.
+"""Decides whether a failed request is repeated, and after how long. Pure.
 
-The rules are nginx's and Traefik's: what had no chance of reaching the back end may always be asked again;
-what may have reached it only if asking twice is the same as asking once (RFC 9110 §9.2.2); and once the first
-byte of an answer has come, never. An answer is an answer, a 503 too: it is passed on as it is.
+The rules are nginx's and Traefik's: a request that cannot have reached the back end may always be repeated;
+one that may have reached it only if it is idempotent (RFC 9110 §9.2.2); and after the first byte of a
+response, never. Any complete response counts as one, a 503 too: it is forwarded as it is.
 """
 
 from enum import Enum, auto
@@ -12,26 +12,26 @@ from orch.backoff import exponential
 
 
 class Failure(Enum):
-    """How an attempt can fail."""
+    """The ways in which an attempt can fail."""
 
     REFUSED = auto()
-    """No connection came about: refused, no such host, TLS failed, too slow. Nothing was sent."""
+    """No connection was made: refused, no such host, TLS failed, too slow. Nothing was sent."""
     OVERLOADED = auto()
-    """All connections of its flow were busy, and as many requests as may wait were waiting. Nothing sent."""
+    """All connections of its flow were busy and its queue was full. Nothing was sent."""
     SHORTAGE = auto()
-    """This service itself is short of something: descriptors, memory, ports. It says nothing of the peer."""
+    """This process is short of descriptors, memory or ports. It shows nothing about the back end."""
     STALE = auto()
-    """A connection that had been kept open turned out closed: no byte of an answer came."""
+    """A reused connection turned out to be closed: no byte of a response arrived."""
     LOST = auto()
-    """A new connection closed before the first byte of an answer."""
+    """A new connection was closed before the first byte of a response."""
     MALFORMED = auto()
-    """The answer cannot be read."""
+    """The response cannot be parsed."""
     CUT = auto()
-    """The connection closed before the answer's end."""
+    """The connection was closed before the end of the response."""
 
 
 class Rule(Enum):
-    """When an attempt may be repeated."""
+    """The rule for repeating an attempt."""
 
     ALWAYS = auto()
     IDEMPOTENT = auto()
@@ -41,7 +41,7 @@ class Rule(Enum):
 RULES: Final = {
     Failure.REFUSED: Rule.ALWAYS,
     Failure.OVERLOADED: Rule.ALWAYS,
-    # A moment later there may be a descriptor again; what was sent by then is not known.
+    # A moment later there may be a descriptor again; how much was sent is not known.
     Failure.SHORTAGE: Rule.IDEMPOTENT,
     Failure.STALE: Rule.IDEMPOTENT,
     Failure.LOST: Rule.IDEMPOTENT,
@@ -57,7 +57,7 @@ BACKOFF_LONGEST: Final = 0.250
 
 
 def may_retry(failure: Failure, *, method: str) -> bool:
-    """Return whether an attempt that failed so may be made again."""
+    """Return whether an attempt that failed in this way may be repeated."""
     rule = RULES[failure]
     return rule is Rule.ALWAYS or (rule is Rule.IDEMPOTENT and method in IDEMPOTENT_METHODS)
 

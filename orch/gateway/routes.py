@@ -1,17 +1,16 @@
-"""Which back end a path belongs to. Pure.
+"""Finds the back end of a path. Pure.
 
-A path is compared segment by segment, decoded, after dot segments are resolved; the longest prefix wins. What
-is handed to the back end is built from the segments as the client encoded them, so an encoded slash stays
-data.
+A path is compared segment by segment, decoded, after dot segments are resolved; the longest prefix wins. The
+back end's path is built from the segments as the client encoded them, so that an encoded slash stays data.
 
-A prefix that ends in ``/`` takes everything below it. One that does not takes itself and everything below it:
-``/api/translate`` takes ``/api/translate`` and ``/api/translate/batch``, never ``/api/translation``.
+A prefix that ends in ``/`` matches everything below it. One that does not matches itself and everything below
+it: ``/api/translate`` matches ``/api/translate`` and ``/api/translate/batch``, never ``/api/translation``.
 
-What back ends are known to read differently is refused rather than passed on: ``..`` hidden behind an encoded
-slash or a backslash, ``..;`` (Tomcat), control characters, broken percent encoding, what is no UTF-8 (an
-overlong ``%c0%ae`` is a dot to some). Some decode twice: a dot, a slash, a backslash or a control character
-that is encoded more than once (``%252e``) is refused too. Empty segments are merged, so that no path begins
-with ``//`` (an authority, to some).
+Paths that back ends are known to read in different ways are refused: ``..`` hidden behind an encoded slash or
+a backslash, ``..;`` (Tomcat), control characters, broken percent encoding, invalid UTF-8 (some read an
+overlong ``%c0%ae`` as a dot). Some decode twice: a dot, a slash, a backslash or a control character that is
+encoded more than once (``%252e``) is refused, too. Empty segments are merged, so that no path begins with
+``//`` (which some read as an authority).
 """
 
 import re
@@ -22,18 +21,18 @@ from urllib.parse import quote, unquote_to_bytes
 
 from orch.settings import Route
 
-# RFC 3986 §3.3 allows less; what is outside it but visible is passed on as it came, since clients do send it.
+# RFC 3986 §3.3 allows less; other visible characters are forwarded unchanged, since clients do send them.
 _WELL_FORMED: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
 _SEPARATORS: Final = re.compile(rb"[/\\]")
 _DOTS: Final = frozenset({b".", b".."})
-# What is hidden from the first decoding: a dot, a slash, a backslash or a control character, encoded twice or
-# more often, or the beginning of an overlong form of one of them.
+# A dot, a slash, a backslash or a control character that is encoded twice or more often, or the beginning of
+# an overlong form of one of them.
 _ENCODED_AGAIN: Final = re.compile(
     rb"%(?:25)*(?:2[ef]|5c|[01][0-9a-f]|7f|c[01]|e0%(?:25)*[89])", re.IGNORECASE
 )
 _FIRST_VISIBLE: Final = 0x20
-# Look-ups that are remembered: a request's path is looked up by the door and by the gateway, and most
-# requests are for the same few paths.
+# Cached matches: a request's path is looked up for access control and again by the proxy, and most requests
+# are for the same few paths.
 _REMEMBERED: Final = 1024
 _SHORT: Final = 256
 _DELETE: Final = 0x7F
@@ -43,7 +42,7 @@ _SAFE: Final = "/!\"$&'()*+,-.:;<=>@[\\]^_`{|}~"
 
 
 class UnroutableError(ValueError):
-    """A path that cannot be passed on. The text says what is wrong with it."""
+    """A path that cannot be forwarded. The text says what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Match:
 
 
 class Path(NamedTuple):
-    """A path taken apart: its segments as sent and decoded, and whether it ends in a slash."""
+    """The parts of a path: its segments as sent and decoded, and whether it ends in a slash."""
 
     sent: tuple[str, ...]
     decoded: tuple[str, ...]
@@ -64,10 +63,10 @@ class Path(NamedTuple):
 
 
 def read_path(path: str) -> Path:
-    """Take a percent-encoded path apart, dot segments resolved and empty ones merged.
+    """Split a percent-encoded path; dot segments are resolved and empty ones merged.
 
-    A query (from the first ``?``) is ignored. Raises :class:`UnroutableError` where back ends could read the
-    path differently from us.
+    A query (from the first ``?``) is ignored. Raises :class:`UnroutableError` if back ends could read the
+    path differently.
     """
     path = path.partition("?")[0]
     if not _WELL_FORMED.fullmatch(path):
@@ -94,7 +93,7 @@ def read_path(path: str) -> Path:
 
 
 def _text(plain: bytes) -> str:
-    """Return a segment's text. Raises :class:`UnroutableError` where others may read it differently."""
+    """Return a segment's text. Raises :class:`UnroutableError` if back ends could read it differently."""
     if any(piece.partition(b";")[0] in _DOTS for piece in _SEPARATORS.split(plain)):
         raise UnroutableError("the path hides a dot segment")
     if any(byte < _FIRST_VISIBLE or byte == _DELETE for byte in plain):
@@ -137,7 +136,7 @@ class RouteTable:
             table.setdefault(prefix, route)
 
     def match(self, path: str) -> Match | None:
-        """Return where a percent-encoded path leads, or None where no route takes it.
+        """Return where a percent-encoded path leads, or None if no route matches it.
 
         Raises :class:`UnroutableError`.
         """
@@ -165,8 +164,8 @@ class RouteTable:
     def outside(self, match: Match, path: str) -> str | None:
         """Return the path under which clients reach ``path`` of the service that ``match`` leads to.
 
-        By the route of the match if it leads there, else by the one that names most of the path. None: no
-        route leads there.
+        The route of the match is preferred, then the one that matches most of the path. None: no route leads
+        there.
         """
         candidates = sorted(
             (route for route in self.routes if route.service == match.service),
@@ -183,8 +182,8 @@ class RouteTable:
     def takes(self, decoded_path: str, raw_path: str | None = None) -> bool:
         """Return whether a request's path belongs to a route.
 
-        ``decoded_path`` is ASGI's ``path``, ``raw_path`` what the client sent, where the server says so. One
-        that cannot be passed on belongs to the route it begins with: there it is refused.
+        ``decoded_path`` is ASGI's ``path``, ``raw_path`` what the client sent, if the server says so. A path
+        that cannot be forwarded belongs to the route that it begins with, which refuses it.
         """
         try:
             return self.match(raw_path or quote(decoded_path, safe=_SAFE)) is not None

@@ -1,7 +1,7 @@
-"""The gateway's room: requests of clients and of the service itself to the back ends.
+"""The gateway: forwards requests of clients, and sends the service's own, to the back ends.
 
-Routes come from the settings alone: a health service that knows nothing, or has failed, changes who is asked,
-never whether a path has a route.
+Routes come from the settings alone: a health service that knows nothing, or has failed, changes which
+instance is used, never whether a path has a route.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ from orch.gateway.backends import Backends, Instance, Lane
 from orch.gateway.breaker import State
 from orch.gateway.client_request import CLIENT_GONE, Receive, Scope, Send, encoded_path
 from orch.gateway.current_routes import CurrentRoutes
-from orch.gateway.dispatch import Dispatcher, Reply, Trace, too_slow
+from orch.gateway.dispatch import DispatchedResponse, Dispatcher, Trace, too_slow
 from orch.gateway.figures import GatewayStatistics
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
@@ -44,27 +44,27 @@ from orch.telemetry.topics import Topics
 
 TOPIC: Final = "gateway"
 SWEEP_SECONDS: Final = 1.0
-MAX_ANSWER: Final = 8 * 2**20
+MAX_RESPONSE: Final = 8 * 2**20
 _OF: Final = {Flow.CAPTIONS: "captions", Flow.REQUESTS: "requests of clients"}
 
 log = structlog.get_logger(__name__)
 
 
 class Health(Protocol):
-    """What the gateway asks of the health service."""
+    """What the gateway needs of the health service."""
 
     def is_usable(self, service: str, url: str) -> bool:
-        """Return False where the instance is known not to work; True also where nothing is known."""
+        """Return False if the instance is known to be down; True also if nothing is known."""
         ...
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
-        """Hear that a request to the instance failed."""
+        """Note that a request to the instance failed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A back end's answer. ``instance`` is its URL, ``elapsed`` seconds."""
+class FetchedResponse:
+    """A back end's complete response. ``instance`` is its URL, ``elapsed`` seconds."""
 
     status: int
     headers: tuple[Header, ...]
@@ -76,11 +76,11 @@ class Answer:
 
 
 class GatewayService:
-    """Routes, balances, retries and breaks.
+    """Routes, balances, repeats and breaks.
 
-    Usable before and without :meth:`run`, which adds kept connections.
+    Usable before and without :meth:`run`, which lets connections be reused.
 
-    Settings are read at each use; what has changed is taken over then, and what stays keeps its state.
+    Settings are read at each use: changes take effect then, and what stays keeps its state.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class GatewayService:
             on_failure=self._attempt_failed,
             on_retry=self._recorder.retried,
             on_shortage=self._short,
-            stood_still=(pulse or Pulse(events=events, wall=trio.current_time)).was_stopped_since,
+            was_suspended=(pulse or Pulse(events=events, wall=trio.current_time)).was_stopped_since,
         )
         self._spool = Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
         self._places = Places()
@@ -132,27 +132,27 @@ class GatewayService:
         self.boundary = Boundary("gateway sweep")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep connections open between requests, for ever.
+        """Let connections be reused, for ever.
 
-        Those unused too long are closed, and open breakers become half-open when their time has come.
-        Cancelled, it closes the idle connections; those in use are closed as their requests end.
+        Connections that were idle for too long are closed, and open breakers become half-open when their time
+        has come. Cancelled, it closes the idle connections; busy ones are closed as their requests end.
         """
-        self._follow()
-        self._backends.keep_connections(keep=True)
+        self._apply_settings()
+        self._backends.reuse_connections(reuse=True)
         try:
             task_status.started()
             while True:
                 await trio.sleep(SWEEP_SECONDS)
                 with self.boundary.item(step="settings"):
-                    self._follow()
+                    self._apply_settings()
                 now = trio.current_time()
                 for lane in self._backends.lanes():
                     with self.boundary.item(service=lane.service, instance=lane.shown):
                         lane.upstream.close_idle(now)
                         lane.breaker.tick(now)
-                        lane.tell()
+                        lane.notify()
         finally:
-            self._backends.keep_connections(keep=False)
+            self._backends.reuse_connections(reuse=False)
 
     def handles(self, path: str, raw_path: bytes | None = None) -> bool:
         """Return whether a path (ASGI's ``path``, decoded, and ``raw_path``, as it was sent) has a route."""
@@ -171,8 +171,8 @@ class GatewayService:
         return self._routes.match(path)
 
     async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a client's ASGI ``http`` request from the back end its path belongs to."""
-        self._follow()
+        """Serve a client's ASGI ``http`` request by forwarding it to the back end of its path."""
+        self._apply_settings()
         with self._recorder.one_in_flight():
             await self._proxy(scope, receive, send)
 
@@ -184,23 +184,23 @@ class GatewayService:
         *,
         headers: Iterable[Header] = (),
         body: bytes = b"",
-        max_answer: int = MAX_ANSWER,
+        max_response: int = MAX_RESPONSE,
         flow: Flow = Flow.CAPTIONS,
         caller: str = "",
-    ) -> Answer:
-        """Ask a back end at its own ``path`` (with query, percent-encoded) and return its whole answer.
+    ) -> FetchedResponse:
+        """Send a request to a back end, and return the whole response.
 
-        A path with dot or empty segments is refused: parts of it may come from a client. ``flow`` and
-        ``caller``: whose share of the connections it takes, and on whose behalf. Without them it is the
-        service's own request, for captions.
+        ``path`` is the back end's own, percent-encoded, with query. One with dot or empty segments is
+        refused: parts of it may come from a client. ``flow`` and ``caller``: whose share of the connections
+        is used, and on whose behalf. Without them it is the service's own request, for captions.
 
         Raises :class:`ProblemError`: unknown_service, invalid_request, service_unavailable, overloaded,
-        own_shortage, bad_gateway (also for a body over ``max_answer`` bytes), gateway_timeout (after
-        ``gateway.timeout`` seconds). Any status that the back end answers is an answer.
+        own_shortage, bad_gateway (also for a body over ``max_response`` bytes), gateway_timeout (after
+        ``gateway.timeout`` seconds). A response of any status is returned.
         """
         if not is_canonical(path):
             raise ProblemError("invalid_request", "The path must be well-formed, without dot segments.")
-        self._instances(service)  # a name that is none must not become a label of a metric
+        self._instances(service)  # an unknown name must not become a metric's label
         policy = self._settings.current.orchestration.gateway
         request = Request(
             method=method,
@@ -209,10 +209,10 @@ class GatewayService:
             body=RequestBody(body),
         )
         with self._place(flow, caller, policy), self._recorder.one_in_flight():
-            return await self._fetch(service, request, max_answer, flow, caller, policy)
+            return await self._fetch(service, request, max_response, flow, caller, policy)
 
     def _place(self, flow: Flow, caller: str, policy: Gateway) -> AbstractContextManager[None]:
-        """Take a place among clients' requests; the service's own need none."""
+        """Count the request among those of clients; the service's own do not count."""
         if flow is not Flow.REQUESTS:
             return nullcontext()
         return self._places.taking(
@@ -220,8 +220,8 @@ class GatewayService:
         )
 
     async def _fetch(
-        self, service: str, request: Request, max_answer: int, flow: Flow, caller: str, policy: Gateway
-    ) -> Answer:
+        self, service: str, request: Request, max_response: int, flow: Flow, caller: str, policy: Gateway
+    ) -> FetchedResponse:
         began = trio.current_time()
         trace = Trace()
         status = CLIENT_GONE
@@ -229,15 +229,15 @@ class GatewayService:
             with trio.fail_after(policy.timeout):
                 async with self._dispatcher.send(
                     service, request, trace, retries=policy.retries, flow=flow, caller=caller
-                ) as reply:
-                    data = await _collect(reply, max_answer)
-            status = reply.status
-            return Answer(
-                status=reply.status,
-                headers=reply.headers,
+                ) as response:
+                    data = await _collect(response, max_response)
+            status = response.status
+            return FetchedResponse(
+                status=response.status,
+                headers=response.headers,
                 body=data,
                 service=service,
-                instance=reply.instance,
+                instance=response.instance,
                 attempts=trace.attempts,
                 elapsed=trio.current_time() - began,
             )
@@ -269,7 +269,7 @@ class GatewayService:
 
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""
-        self._follow()
+        self._apply_settings()
         now = trio.current_time()
         gateway = self._settings.current.orchestration.gateway
         recorder = self._recorder
@@ -304,7 +304,7 @@ class GatewayService:
         )
 
     def record_failure(self, service: str) -> None:
-        """Count a failure seen elsewhere against every instance of a service.
+        """Count a failure that was noticed outside of the gateway against every instance of a service.
 
         Raises ProblemError unknown_service.
         """
@@ -314,10 +314,10 @@ class GatewayService:
                 if permit is not None:
                     lane.last_failure = "a failure was reported"
                     lane.breaker.failed(permit, trio.current_time())
-                    lane.tell()
+                    lane.notify()
 
     def is_open(self, service: str, flow: Flow = Flow.CAPTIONS) -> bool:
-        """Return whether no instance's breaker would let a request of the flow through.
+        """Return whether no instance's breaker would admit a request of the flow.
 
         Raises ProblemError unknown_service.
         """
@@ -327,16 +327,16 @@ class GatewayService:
         )
 
     def _instances(self, service: str) -> Iterable[Instance]:
-        self._follow()
+        self._apply_settings()
         backend = self._backends.get(service)
         if backend is None:
             raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
         return backend.instances.values()
 
-    def _follow(self) -> None:
+    def _apply_settings(self) -> None:
         settings = self._settings.current
         if settings is not self._applied:
-            self._backends.follow(settings, trio.current_time())
+            self._backends.apply(settings, trio.current_time())
             self._applied = settings
             for lane in self._backends.lanes():
                 self._metrics.breaker_state(lane.service, lane.shown, lane.flow, lane.breaker.state.value)
@@ -369,23 +369,23 @@ class GatewayService:
                 f"{lane.breaker.policy.cooldown:g} s. Last failure: {lane.last_failure}.",
             )
         elif state is State.CLOSED:
-            self._events.record("ok", lane.service, f"{lane.shown} answers again and gets {_OF[lane.flow]}.")
+            self._events.record("ok", lane.service, f"{lane.shown} works again and gets {_OF[lane.flow]}.")
         self._topics.touch(TOPIC)
 
     def _short(self, shortage: Shortage, service: str) -> None:
         self._shortages.note(shortage, f"A request to the {service} failed.")
 
 
-async def _collect(reply: Reply, limit: int) -> bytes:
+async def _collect(response: DispatchedResponse, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    while data := await reply.receive():
+    while data := await response.receive():
         size += len(data)
         if size > limit:
             raise ProblemError(
                 "bad_gateway",
-                f"The {reply.service} sent a response of more than {limit} bytes.",
-                service=reply.service,
+                f"The {response.service} sent a response of more than {limit} bytes.",
+                service=response.service,
             )
         pieces.append(data)
     return b"".join(pieces)

@@ -1,4 +1,4 @@
-"""Opening a connection to a back end."""
+"""Opens connections to back ends."""
 
 import select
 import ssl
@@ -13,10 +13,10 @@ from orch.tls.trust import TrustStore
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an instance listens: the parts of its URL. ``base`` has no slash at its end.
+    """The address of an instance: the parts of its URL. ``base`` has no slash at its end.
 
-    ``ca_file``: whose certificates are trusted beside the system's, for https. ``authorization``: what is
-    sent where a request brings none of its own.
+    ``ca_file``: certificates that are trusted beside the system's, for https. ``authorization``: sent if a
+    request has none of its own.
     """
 
     scheme: str
@@ -28,14 +28,14 @@ class Address:
 
     @classmethod
     def of(cls, url: str, *, ca_file: str = "") -> "Address":
-        """Take a URL apart, as the settings do. Raises ValueError if it cannot be used."""
+        """Return the address in a URL of the settings. Raises ValueError if it cannot be used."""
         parts = read_address(url)
         return cls(parts.scheme, parts.host, parts.port, parts.base, ca_file, parts.authorization)
 
     @property
     def authority(self) -> bytes:
-        """What the Host header says."""
-        # A zone means something on this machine alone (RFC 6874).
+        """The value of the Host header."""
+        # A zone has a meaning only on this machine (RFC 6874).
         host = self.host.partition("%")[0]
         host = f"[{host}]" if ":" in host else host
         if self.port != PORTS[self.scheme]:
@@ -48,7 +48,7 @@ class Transport:
     """An open connection.
 
     ``close`` closes it at once, without a checkpoint, so that cleanup cannot be interrupted. ``is_quiet``
-    says that neither bytes nor an end have come that nobody asked for.
+    returns whether neither data nor the end of the stream has arrived unread.
     """
 
     stream: trio.abc.Stream
@@ -60,7 +60,7 @@ Connect = Callable[[Address], Awaitable[Transport]]
 
 
 class Connector:
-    """Opens TCP connections, with TLS for https. ``tls`` makes a context to use instead of the trust's."""
+    """Opens TCP connections, with TLS for https. ``tls`` makes a context that replaces the trust store's."""
 
     def __init__(
         self, tls: Callable[[], ssl.SSLContext] | None = None, *, trust: TrustStore | None = None

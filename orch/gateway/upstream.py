@@ -1,12 +1,12 @@
 """HTTP/1.1 to one instance: its connections, and one exchange at a time over each.
 
-The problem with a kept connection is that its peer may close it at the very moment it is used again. Ours is
-looked at before it is used (a peer that closed it earlier is noticed without a byte sent), is not kept longer
-than common servers keep theirs, and if it closes all the same before a byte of the answer came, the failure
-is called *stale*: it says nothing about the instance, and what is idempotent is asked again on a new
-connection.
+The peer may close an idle connection at the very moment it is reused. So it is checked before it is reused
+(an earlier close is noticed without sending a byte), and is not idle for longer than common servers allow. If
+it is closed all the same before a byte of the response arrived, the failure is called *stale*: it shows
+nothing about the instance, and an idempotent request is repeated on a new connection.
 
-Only a clean connection is kept: the request went out in full, the answer came in full, nothing followed it.
+Only a clean connection is reused: the request was sent and the response received completely, and nothing
+followed it.
 """
 
 import socket
@@ -36,18 +36,18 @@ from orch.tls.trust import in_words as tls_in_words
 CONNECTIONS: Final = 64
 """Open connections of one flow to one instance. nginx and Go keep 32 to 100 per host."""
 WAITING: Final = 256
-"""Requests that may wait for one of them."""
+"""Requests that may wait for one of the connections."""
 IDLE_SECONDS: Final = 4.0
-"""How long an unused connection is kept; uvicorn, Hypercorn and Node close theirs after 5 s."""
+"""Seconds for which an idle connection may be reused; uvicorn, Hypercorn and Node close theirs after 5 s."""
 CONNECT_SECONDS: Final = 3.0
-"""After that an instance that does not accept is given up, so that there is time left for another one."""
+"""Seconds for connecting; short, so that there is time left for another instance."""
 READ: Final = 65_536
 
 _BODY_EXPECTED: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class UpstreamError(Exception):
-    """An exchange that failed. The text is the reason, in words that name no address."""
+    """An exchange that failed. The text is the reason, without the address."""
 
     def __init__(self, failure: Failure, text: str, *, shortage: Shortage | None = None) -> None:
         super().__init__(text)
@@ -57,7 +57,7 @@ class UpstreamError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked: ``target`` is path and query; Host and framing are added to ``headers`` here."""
+    """A request to a back end. ``target``: path and query. Host and framing are added to ``headers``."""
 
     method: str
     target: str
@@ -75,22 +75,22 @@ class PoolStatistics:
 
 
 class UpstreamResponse:
-    """An answer whose head has come. Its body is read from the connection only as it is asked for."""
+    """A response whose head has arrived. Its body is read from the connection as the caller asks for it."""
 
     def __init__(self, connection: "_Connection", head: Head) -> None:
         self._connection = connection
         self.status = head.status
         self.headers = head.headers
         self.is_waiting = False
-        """Whether the back end is being waited for."""
+        """Whether the caller waits for the back end now."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether the whole body has been received (not: taken)."""
+        """Whether the whole body has been received (though perhaps not yet read by the caller)."""
         return self._connection.parser.is_complete
 
     async def receive(self) -> bytes:
-        """Return the next piece of the body as it came, empty at its end. Raises :class:`UpstreamError`."""
+        """Return the next piece of the body, empty at its end. Raises :class:`UpstreamError`."""
         parser = self._connection.parser
         while True:
             data = parser.take_body()
@@ -104,9 +104,9 @@ class UpstreamResponse:
 class Upstream:
     """One flow's connections to one instance, at most ``limit``.
 
-    A request that finds all of them busy waits for the next one to be free, first come, first served; where
-    ``waiting`` requests wait already it fails at once (OVERLOADED). Connections are kept open after use only
-    while ``keeps_connections``; :meth:`close_idle` closes those that are.
+    A request that finds all of them busy waits for the next free one, first come, first served; if
+    ``waiting`` requests wait already, it fails at once (OVERLOADED). Connections are reused only while
+    ``reuses_connections``; :meth:`close_idle` closes the idle ones.
 
     The mutable state is ``_idle`` (most recently used last), the number of busy slots and the queue.
     """
@@ -115,7 +115,7 @@ class Upstream:
         self, url: str, *, connect: Connect, limit: int = CONNECTIONS, waiting: int = WAITING
     ) -> None:
         self.address = Address.of(url)
-        self.keeps_connections = False
+        self.reuses_connections = False
         self.limit = limit
         self.waiting_limit = waiting
         self._connect = connect
@@ -129,7 +129,7 @@ class Upstream:
         return f"<Upstream {self.address.authority.decode()}: {counts}>"
 
     def resize(self, *, limit: int, waiting: int) -> None:
-        """Change the bounds. What is beyond them already goes on; nothing is added to it."""
+        """Change the limits. Requests beyond them go on; no more are added."""
         self.limit, self.waiting_limit = limit, waiting
         while self._queue and self._busy < limit:
             self._busy += 1
@@ -139,14 +139,14 @@ class Upstream:
         """Return the counts now."""
         return PoolStatistics(busy=self._busy, idle=len(self._idle), waiting=len(self._queue))
 
-    def direct(self, address: Address) -> None:
-        """Send what comes from now on there."""
+    def set_address(self, address: Address) -> None:
+        """Set the address for new connections, and close the idle ones to the old address."""
         if address != self.address:
             self.address = address
             self.close_idle()
 
     def close_idle(self, now: float | None = None) -> None:
-        """Close the idle connections; with ``now`` only those that have been idle too long or were closed."""
+        """Close the idle connections; with ``now``, only those idle for too long or closed by the peer."""
         kept: deque[_Connection] = deque()
         for connection in self._idle:
             if now is not None and connection.is_usable(now):
@@ -159,13 +159,14 @@ class Upstream:
     async def exchange(
         self, request: Request, *, fresh: bool = False, on_slot: Callable[[], None] = lambda: None
     ) -> AsyncIterator[UpstreamResponse]:
-        """Send a request and give its answer as soon as the head is there. ``fresh``: over a new connection.
+        """Send a request, and yield its response as soon as the head has arrived.
 
-        ``on_slot`` is called when the wait in our own queue is over: from then on the instance is asked.
+        ``fresh``: on a new connection. ``on_slot`` is called when the wait in our own queue is over and the
+        exchange with the instance begins.
 
         Raises :class:`UpstreamError`, :class:`~orch.gateway.http1.UnsendableError` before anything is sent,
-        and what reading the request's body raises. However it is left, the connection is kept or closed and
-        its slot free, without a checkpoint.
+        and what reading the request's body raises. In every case the connection is returned or closed and its
+        slot freed without a checkpoint.
         """
         head = self._head(request)
         await self._take_slot()
@@ -193,7 +194,7 @@ class Upstream:
         elif len(self._queue) >= self.waiting_limit:
             raise UpstreamError(Failure.OVERLOADED, "too many requests are queued for it")
         else:
-            await self._queue.park()  # whoever unparks it hands over a slot
+            await self._queue.park()  # the one that unparks it passes its slot on
 
     def _release_slot(self) -> None:
         if self._queue and self._busy <= self.limit:
@@ -211,7 +212,7 @@ class Upstream:
         return None
 
     def _put_back(self, connection: "_Connection") -> None:
-        if self.keeps_connections and connection.is_clean:
+        if self.reuses_connections and connection.is_clean:
             connection.rest(trio.current_time())
             self._idle.append(connection)
         else:
@@ -225,12 +226,12 @@ class Upstream:
             raise UpstreamError(
                 Failure.REFUSED, f"no connection within {CONNECT_SECONDS:g} seconds"
             ) from error
-        # ValueError: a host name that DNS cannot carry.
+        # ValueError: a host name that DNS cannot represent.
         except (OSError, ValueError, MemoryError, trio.BrokenResourceError) as error:
             if (shortage := own_shortage(error)) is not None:
                 raise _short(shortage) from error
             raise UpstreamError(Failure.REFUSED, _reason(error)) from error
-        except RuntimeError as error:  # no thread can be started, to look the host up in
+        except RuntimeError as error:  # no thread can be started to resolve the host name
             if (shortage := own_shortage(error)) is None:
                 raise
             raise _short(shortage) from error
@@ -270,11 +271,11 @@ class _Connection:
 
     def rest(self, now: float) -> None:
         seconds = IDLE_SECONDS
-        told = self.parser.head.get(b"keep-alive") if self.parser.head else None
-        for parameter in (told or b"").split(b","):
+        header = self.parser.head.get(b"keep-alive") if self.parser.head else None
+        for parameter in (header or b"").split(b","):
             name, _, value = parameter.strip().partition(b"=")
             if name.lower() == b"timeout" and value.isdigit():
-                # A second less than the peer said, for the way there.
+                # A second less than the peer announced, for the time on the way.
                 seconds = min(seconds, int(value) - 1.0)
         self._keep_until = now + seconds
         self.is_reused = True
@@ -325,10 +326,10 @@ class _Connection:
 
 @asynccontextmanager
 async def _sending(connection: _Connection, head: bytes, request: Request) -> AsyncIterator[None]:
-    """Send head and body beside the block; its end ends the sending.
+    """Send head and body in a task beside the block; the end of the block ends the sending.
 
-    A back end may answer before it has read the body, and may go on reading while it answers. What reading
-    the body raises ends the block and is raised in its place.
+    A back end may respond before it has read the body, and go on reading while it responds. An error while
+    reading the body ends the block and is raised in its place.
     """
     reading: Exception | None = None
     inside: Exception | None = None
@@ -356,9 +357,9 @@ async def _sending(connection: _Connection, head: bytes, request: Request) -> As
 
 @contextmanager
 def _ending() -> Iterator[None]:
-    """Leave the block where the peer has closed: its answer may say why, and reading finds the end.
+    """Leave the block if the peer has closed: its response may give the reason; reading finds the end.
 
-    Raises :class:`UpstreamError` (SHORTAGE) where it was not the peer.
+    Raises :class:`UpstreamError` (SHORTAGE) if the cause is this process.
     """
     try:
         yield
@@ -374,7 +375,7 @@ def _short(shortage: Shortage) -> UpstreamError:
 
 
 def _reason(error: BaseException) -> str:
-    """Return why a connection did not come about, without the address in it."""
+    """Return why no connection was made, without the address."""
     reason: BaseException | None = error
     while reason is not None:
         if isinstance(reason, BaseExceptionGroup):

@@ -46,7 +46,7 @@ class Gateway(Protocol):
         *,
         headers: Any = ...,
         body: bytes = ...,
-        max_answer: int = ...,
+        max_response: int = ...,
         flow: Flow = ...,
         caller: str = ...,
     ) -> BackEndResponse:
@@ -89,7 +89,7 @@ class BackEndRequests:
                 ACTION_PREFIX + message.action,
                 headers=_JSON_HEADERS if message.payload is not None else _JSON_HEADERS[1:],
                 body=b"" if message.payload is None else msgspec.json.encode(message.payload),
-                max_answer=FRAME_LIMIT,
+                max_response=FRAME_LIMIT,
                 flow=Flow.REQUESTS,
                 caller=group(connection.actor.address),
             )

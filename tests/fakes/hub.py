@@ -77,7 +77,7 @@ class FakeGateway:
         *,
         headers: Any = (),
         body: bytes = b"",
-        max_answer: int = 2**20,
+        max_response: int = 2**20,
         flow: Flow = Flow.CAPTIONS,
         caller: str = "",
     ) -> FakeAnswer:

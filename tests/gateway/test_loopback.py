@@ -61,7 +61,7 @@ async def back_end(serve: Serve, *, tls: ssl.SSLContext | None = None) -> AsyncI
 async def upstream_to(serve: Serve) -> AsyncIterator[Upstream]:
     async with back_end(serve) as port:
         upstream = Upstream(f"http://127.0.0.1:{port}", connect=Connector(), limit=4)
-        upstream.keeps_connections = True
+        upstream.reuses_connections = True
         yield upstream
         assert upstream.statistics().busy == 0
         upstream.close_idle()
@@ -213,7 +213,7 @@ async def test_https_is_spoken_verified_and_kept() -> None:
             f"https://localhost:{port}",
             connect=Connector(lambda: ssl.create_default_context(cafile=CERTIFICATE)),
         )
-        trusting.keeps_connections = True
+        trusting.reuses_connections = True
         for _ in range(3):
             assert await ask(trusting) == (200, b"secret")
         assert connections == 1

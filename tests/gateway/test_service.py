@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from orch.gateway.service import Answer
+from orch.gateway.service import FetchedResponse
 from orch.problems import ProblemError
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
@@ -17,7 +17,7 @@ AUDIO = "audio-service"
 A, B = "http://a:1", "http://b:1"
 
 
-async def get(rig: GatewayRig, path: str = "/api/models", **more: Any) -> Answer:
+async def get(rig: GatewayRig, path: str = "/api/models", **more: Any) -> FetchedResponse:
     return await rig.gateway.fetch(AUDIO, "GET", path, **more)
 
 
@@ -151,7 +151,7 @@ async def test_an_answer_is_never_asked_for_again(status: bytes) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "closed before the answer's end"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "closed before the end of the response"),
         (b"SSH-2.0\r\n", "HTTP"),
     ],
 )
@@ -174,8 +174,8 @@ async def test_an_answer_over_the_limit_is_not_collected() -> None:
     """Eight megabytes unless the caller says otherwise."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(ok(b"x" * 1001))
-        assert len((await get(rig, max_answer=1001)).body) == 1001
-        assert (await problem(rig, max_answer=1000)).code == "bad_gateway"
+        assert len((await get(rig, max_response=1001)).body) == 1001
+        assert (await problem(rig, max_response=1000)).code == "bad_gateway"
         assert rig.gateway.statistics().instances[0].consecutive_failures == 0
 
 
@@ -370,7 +370,7 @@ async def test_a_request_on_its_way_ends_well_though_its_instance_is_gone() -> N
 
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = slow
-        answers: list[Answer] = []
+        answers: list[FetchedResponse] = []
 
         async def ask() -> None:
             answers.append(await get(rig))

@@ -50,7 +50,7 @@ async def upstream_to(
         if serve is not None:
             network.servers["a:1"] = serve
         upstream = Upstream(url, connect=network.connect, **limits)
-        upstream.keeps_connections = True
+        upstream.reuses_connections = True
         yield upstream, network
         assert upstream.statistics().busy == 0
         assert upstream.statistics().waiting == 0
@@ -412,7 +412,7 @@ async def test_reading_waits_for_the_reader() -> None:
 async def test_without_leave_to_keep_them_connections_are_closed_after_use() -> None:
     """A gateway whose branch is not running leaves nothing open."""
     async with upstream_to(answering(ok())) as (upstream, network):
-        upstream.keeps_connections = False
+        upstream.reuses_connections = False
         await ask(upstream, survey())
         assert network.open == 0
 
