@@ -1,4 +1,4 @@
-"""What is said to Redis as values, and what is said that is not about one session. Pure."""
+"""Redis commands as values, and those that are not about one session. Pure."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,13 +37,13 @@ R = TypeVar("R")
 Unreadable = Callable[[bytes, Exception], None]
 Command = tuple[bytes | str | int, ...]
 
-#: How long the last fence of a lease is stored that nobody takes any more: beyond any holder's life.
+#: How long the last fence of an unused lease is stored: longer than any holder lives.
 FENCE_MS: Final = 86_400_000
 
-#: Keys that are named in one sentence.
+#: Maximum number of keys named in one sentence.
 NAMED: Final = 4
 
-#: What scripts begin with.
+#: The prelude of every script.
 _SHARED: Final = {
     "append": ("clock", "book"),
     "prune": ("clock", "book"),
@@ -53,15 +53,15 @@ _SHARED: Final = {
 
 
 class Call(Struct, Generic[T], frozen=True):
-    """Commands that belong together, and what their answers say.
+    """A group of commands, and the function that reads their replies.
 
-    ``session_id``: all of it is about this session, so calls about others need not wait for it. Each may be
-    said again where no answer came: that changes nothing more. ``decisive``: so many of the answers say
-    whether it was done; the others are about the index, which is mended by whoever reads it. ``is_partial``:
-    each command is about another session, and ``read`` is given errors among the answers: what cannot be
-    done for one is done for the others.
+    ``session_id``: the session that all commands are about, so calls about other sessions need not wait. Each
+    call is idempotent: it may be sent again if no reply came. ``decisive``: the number of replies that decide
+    whether it was done; the others are about the index, which readers repair. ``is_partial``: each command is
+    about another session, and ``read`` receives errors among the replies, so that a failure for one session
+    does not affect the others.
 
-    ``read`` raises where an answer cannot be read; then this call has failed, and no other.
+    ``read`` raises if a reply is invalid; then only this call fails.
     """
 
     commands: tuple[Command, ...]
@@ -73,7 +73,7 @@ class Call(Struct, Generic[T], frozen=True):
 
 
 def key_names(commands: Sequence[Command]) -> str:
-    """Return the names of what some commands are about, for an operator: keys, or a channel."""
+    """Return the names of the keys or channels of some commands, for operators."""
     found: dict[str, None] = {}
     for name, *arguments in commands:
         if name == b"EVALSHA":
@@ -98,7 +98,7 @@ class Message(Struct, frozen=True):
 
 
 def message(body: bytes, at: float, share: Share, origin: Origin | None) -> Message:
-    """Return a message on its way into the history."""
+    """Return a message that is to be appended to the history."""
     return Message(body, at, encode_header(at, share, origin))
 
 
@@ -117,10 +117,10 @@ def load_scripts() -> Mapping[str, bytes]:
 
 
 class ServerCommands:
-    """Says what a store does beside keeping sessions. It keeps no state beyond what it is given.
+    """Builds the commands that are not about one session. Stateless.
 
-    ``scripts``: by name; ``writer``: whose steps these are; ``database``: the number of the server's;
-    ``unreadable`` is called with the key and the error of what is left out because it cannot be read.
+    ``scripts``: by name; ``writer``: the name of this writer; ``database``: the number of the database;
+    ``unreadable`` is called with the key and the error of each value that is skipped as invalid.
     """
 
     def __init__(
@@ -145,33 +145,33 @@ class ServerCommands:
         return on_wire(channel(session_id), self._database)
 
     def renewal(self, token: str, milliseconds: int) -> Call[Any]:
-        """Be the one that gives all sessions new epochs; None: someone else does."""
+        """Acquire the lock for giving all sessions new epochs; None: another worker holds it."""
         return Call(((b"SET", RENEWAL, token, b"NX", b"PX", milliseconds),), lambda replies: replies[0])
 
     def renewed(self) -> Call[None]:
-        """Have done so."""
+        """Record that all sessions have new epochs."""
         return Call(((b"DEL", RENEWAL),), lambda _: None)
 
     def acquire_lease(self, name: str, holder: str, milliseconds: int) -> Call[int | None]:
-        """Take or renew a lease; return the fence, or None: another has it."""
+        """Acquire or renew a lease; return its fence, or None if another worker holds it."""
         return Call(
             (self._script("lease", lease_keys(name), holder, milliseconds, FENCE_MS),),
             lambda replies: int(replies[0]) or None,
         )
 
     def release_lease(self, name: str, holder: str) -> Call[None]:
-        """Give a lease back, if it is the holder's."""
+        """Release a lease, if ``holder`` holds it."""
         return Call((self._script("release", lease_keys(name)[:1], holder),), lambda _: None)
 
     def write_trial(self, run: str) -> Call[None]:
-        """Write something that nobody reads; and note anew, where that was flushed, which server it is."""
+        """Probe whether we may write, and restore the server's run id if it was flushed."""
         return Call(
             ((b"SET", WRITE_TRIAL, b"", b"PX", 60_000), (b"SET", SERVER_RUN, run, b"NX")),
             lambda _: None,
         )
 
     def tell_trial(self) -> Call[None]:
-        """Tell something to those who do not mind."""
+        """Probe whether we may publish."""
         said = encode_told(Told("told", self._writer, b""))
         return Call(
             (
@@ -182,14 +182,14 @@ class ServerCommands:
         )
 
     def settings(self) -> Call[StoredSettings]:
-        """Return what operators have changed."""
+        """Return the operators' changes."""
         return Call(
             ((b"HMGET", SETTINGS, b"revision", b"values"),),
             lambda replies: _kept_settings(*replies[0]),
         )
 
     def store_settings(self, known: int, kept: StoredSettings, *, token: str) -> Call[bool]:
-        """Keep what operators have changed, where its revision is still the one that is ``known``."""
+        """Store the operators' changes, if the stored revision is still ``known``."""
         return Call(
             (self._script("settings", (SETTINGS,), known, kept.revision, token, kept.values),),
             lambda replies: replies[0] == 1,
@@ -197,11 +197,11 @@ class ServerCommands:
         )
 
     def store_sign_in(self, name: str, seconds: float) -> Call[None]:
-        """Keep an operator's sign-in for so long."""
+        """Store an operator's sign-in for this many seconds."""
         return Call(((b"SET", sign_in_key(name), b"1", b"PX", int(seconds * 1000)),), lambda _: None)
 
     def extend_sign_in(self, name: str, seconds: float) -> Call[bool]:
-        """Keep a sign-in for so much longer. False: there is none."""
+        """Extend a sign-in by this many seconds. False: it does not exist."""
         return Call(((b"PEXPIRE", sign_in_key(name), int(seconds * 1000)),), lambda replies: replies[0] == 1)
 
     def delete_sign_in(self, name: str) -> Call[None]:
@@ -209,7 +209,7 @@ class ServerCommands:
         return Call(((b"DEL", sign_in_key(name)),), lambda _: None)
 
     def ask(self, where: bytes, payload: bytes) -> Call[frozenset[str]]:
-        """Tell whoever listens there; return the names of all workers that listen at all."""
+        """Publish to a channel; return the names of all workers that have subscribed."""
         return Call(
             (
                 (b"PUBSUB", b"CHANNELS", on_wire(OWN_CHANNELS, self._database)),
@@ -226,12 +226,12 @@ class ServerCommands:
         )
 
     def publish(self, where: bytes, payload: bytes) -> Call[int]:
-        """Tell whoever listens there; return how many that were (on this node)."""
+        """Publish to a channel; return the number of subscribers (on this node)."""
         where = on_wire(where, self._database)
         return Call(((b"PUBLISH", where, payload),), lambda replies: int(replies[0]), size=len(payload))
 
     def _readable(self, key: bytes, read: Callable[[A], R], found: Iterable[A]) -> Iterator[R]:
-        """Go through what can be read of what was found."""
+        """Yield the valid values of ``found``; report the invalid ones."""
         for each in found:
             try:
                 yield read(each)

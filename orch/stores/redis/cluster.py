@@ -1,4 +1,4 @@
-"""What several workers share in Redis beside the sessions: settings, leases, and messages to each other."""
+"""What workers share in Redis besides sessions: settings, leases, and messages between workers."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from orch.stores.redis.pipeline import Pipeline
 class RedisCluster:
     """See :class:`orch.stores.protocols.ClusterStore`.
 
-    ``is_open`` returns whether the server takes writes; ``token`` a new token for a write that must not be
+    ``is_open`` returns whether the server accepts writes; ``token`` a new token for a write that must not be
     done twice.
     """
 
@@ -34,39 +34,39 @@ class RedisCluster:
         self._token = token
 
     async def follow(self, session_id: str) -> SessionRecord | None:
-        """Return the session and pass on what is appended to it from there on, or None."""
+        """Load a session and follow it: later messages are delivered. None if it does not exist."""
         return await self._feed.follow(session_id)
 
     async def wait_for(self, session_id: str, offset: int) -> None:
-        """Return once all up to ``offset`` was told of, or it is sure that there is no such message."""
+        """Wait until all messages up to ``offset`` are delivered, or are known not to exist."""
         await self._feed.wait_for(session_id, offset)
 
     def publish(self, session_id: str, payload: bytes) -> None:
-        """Tell the other workers with someone in the session something passing; it may be lost."""
+        """Publish a transient message to the other workers that follow the session; it may be lost."""
         self._pipeline.offer(self._commands.tell(session_id, payload))
 
     async def publish_counted(self, session_id: str, payload: bytes) -> int:
-        """Tell the other workers that follow the session something; return how many of them there are."""
+        """Publish a message to the other workers that follow the session; return their number."""
         return max(await self._pipeline.execute(self._commands.tell(session_id, payload)) - 1, 0)
 
     async def acquire_lease(self, name: str, holder: str, seconds: float) -> int | None:
-        """Take or renew a lease; return the fence, or None: another has it."""
+        """Acquire or renew a lease; return its fence, or None if another worker holds it."""
         return await self._pipeline.execute(self._commands.acquire_lease(name, holder, int(seconds * 1000)))
 
     async def release_lease(self, name: str, holder: str) -> None:
-        """Give a lease back, if it is the holder's."""
+        """Release a lease, if ``holder`` holds it."""
         await self._pipeline.execute(self._commands.release_lease(name, holder))
 
     async def settings(self) -> StoredSettings:
-        """Return what operators have changed while the service runs."""
+        """Return the operators' changes at run time."""
         return await self._pipeline.execute(self._commands.settings())
 
     async def store_settings(self, known: int, kept: StoredSettings) -> bool:
-        """Keep what operators have changed, where its revision is still the one that is ``known``."""
+        """Store the operators' changes, if the stored revision is still ``known``."""
         return await self._pipeline.execute(self._commands.store_settings(known, kept, token=self._token()))
 
     async def survey(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
-        """Ask all other workers, or only one; return what was answered within that many seconds."""
+        """Survey all other workers, or only one; return the replies of the first ``within`` seconds."""
         if not self._is_open():
             raise ProblemError("store_unavailable", "The other workers cannot be reached right now.")
         return await self._feed.asking.ask(payload, within=within, only=only)

@@ -1,4 +1,4 @@
-"""What is said to Redis for each thing a store of sessions does, and how its answers are read. Pure."""
+"""The Redis commands for each operation on sessions, and how their replies are read. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -29,22 +29,22 @@ from orch.stores.redis.keys import (
     read_time,
 )
 
-#: What a session takes beside its history and its config, and what someone who may return to it takes.
+#: Estimated bytes of a session besides its history and config, and of a participant who may return.
 SESSION_BYTES: Final = 1_024
 PARTICIPANT_BYTES: Final = 256
 
-#: The range of scores in which it is counted how many captions each has: see ``scripts/book.lua``.
+#: The range of scores that counts each sender's captions: see ``scripts/book.lua``.
 CAPTION_SHARES: Final = (3 * 2**44, b"(%d" % (4 * 2**44))
 
 _FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active", "speak", "read")
 
 
 class SessionCommands(ServerCommands):
-    """Says what a store does in Redis's words. It keeps no state beyond what it is given.
+    """Builds the commands for sessions. Stateless.
 
-    ``scripts``: by name; ``writer``: whose steps these are; ``lifetime``: seconds a session stays that nobody
-    uses, longer than the time after which it is ended; ``database``: the number of the server's;
-    ``unreadable`` is called with the key and the error of what is left out because it cannot be read.
+    ``scripts``: by name; ``writer``: the name of this writer; ``lifetime``: seconds until the keys of an
+    unused session expire, longer than the time after which it is ended; ``database``: the number of the
+    database; ``unreadable`` is called with the key and the error of each value that is skipped as invalid.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SessionCommands(ServerCommands):
         return int(self._lifetime() * 1000)
 
     def create(self, record: SessionRecord, owner: ParticipantRecord | None, *, token: str) -> Call[bool]:
-        """Keep a new session. False: there is one of this name."""
+        """Store a new session. False: the name is taken."""
         there = () if owner is None else (owner.participant_id, encode_participant(owner))
         return Call(
             (
@@ -91,7 +91,7 @@ class SessionCommands(ServerCommands):
         )
 
     def note_begun(self, address: str, record: SessionRecord) -> Call[None]:
-        """Note from which address a session was begun, for as long as one lives that nobody uses."""
+        """Record the address that created a session, for as long as an unused session is stored."""
         key = begun_key(address)
         return Call(
             (
@@ -102,28 +102,28 @@ class SessionCommands(ServerCommands):
         )
 
     def count_begun(self, address: str) -> Call[int]:
-        """Return how many sessions were begun from an address; some of them may have ended."""
+        """Return the number of sessions created from an address; some of them may have ended."""
         return Call(((b"ZCARD", begun_key(address)),), lambda replies: int(replies[0]))
 
     def begun(self, address: str) -> Call[list[str]]:
-        """Return the names of the sessions that were begun from an address."""
+        """Return the names of the sessions created from an address."""
         return Call(((b"ZRANGE", begun_key(address), 0, -1),), lambda replies: self._names(replies[0]))
 
     def forget_begun(self, address: str, session_ids: Sequence[str]) -> Call[None]:
-        """Forget sessions that have ended."""
+        """Remove ended sessions from an address's record."""
         return Call(((b"ZREM", begun_key(address), *session_ids),), lambda _: None)
 
     def indexed(self, session_ids: Sequence[str]) -> Call[list[bool]]:
-        """Return of each of some sessions whether there is one."""
+        """Return for each session whether it exists."""
         return Call(
             ((b"ZMSCORE", INDEX, *session_ids),),
             lambda replies: [score is not None for score in replies[0]],
         )
 
     def trial(self, token: str) -> Call[None]:
-        """Do with a session that there is none of all that is done with one, but for the index.
+        """Probe all operations on a session that does not exist, without the index.
 
-        ``token``: another one each time, or it would be taken for what was done already.
+        ``token``: a new one each time; otherwise it would be recognised as already done.
         """
         made = SessionRecord(TRIAL, "", 0, 1, b"{}", 0.0, 0.0)
         someone = ParticipantRecord("p", "", "observer", (), b"", 0.0)
@@ -146,7 +146,7 @@ class SessionCommands(ServerCommands):
         return Call(tuple(call.commands[0] for call in calls), lambda _: None)
 
     def look(self) -> Call[tuple[str, float]]:
-        """Return what the server says of itself (``INFO``), and its time in seconds since the epoch."""
+        """Return the server's ``INFO``, and its time in seconds since the epoch."""
         return Call(
             ((b"INFO",), (b"TIME",)),
             lambda replies: (
@@ -160,7 +160,7 @@ class SessionCommands(ServerCommands):
         return Call((_fields(session_id),), lambda replies: _session(session_id, replies[0]), session_id)
 
     def give_keys(self, session_id: str, given: Keys) -> Call[bool]:
-        """Give a session keys that has none. False: there is no such session."""
+        """Set the keys of a session that has none. False: it does not exist."""
         return Call(
             (self._script("keys", keys(session_id)[:1], given.speak, given.read),),
             lambda replies: replies[0] == 1,
@@ -168,7 +168,7 @@ class SessionCommands(ServerCommands):
         )
 
     def heads(self, session_ids: Sequence[str]) -> Call[dict[str, SessionRecord | None]]:
-        """Return several sessions by name; those that cannot be read are left out."""
+        """Return several sessions by name; invalid ones are left out."""
         return Call(
             tuple(_fields(session_id) for session_id in session_ids),
             lambda replies: dict(self._sessions(session_ids, replies)),
@@ -176,15 +176,15 @@ class SessionCommands(ServerCommands):
         )
 
     def newest(self, limit: int) -> Call[list[str]]:
-        """Return the names of the sessions last active, newest first; some may be gone."""
+        """Return the names of the most recently active sessions, newest first; some may have ended."""
         return Call(((b"ZREVRANGE", INDEX, 0, limit - 1),), lambda replies: self._names(replies[0]))
 
     def count(self) -> Call[int]:
-        """Return how many sessions there are."""
+        """Return the number of sessions."""
         return Call(((b"ZCARD", INDEX),), lambda replies: int(replies[0]))
 
     def used_bytes(self, session_ids: Sequence[str]) -> Call[int]:
-        """Return how many bytes some sessions take: their text, and a flat rate for what goes with it."""
+        """Return the bytes of some sessions: their text, and a flat rate for everything else."""
         return Call(
             tuple(
                 command
@@ -203,18 +203,18 @@ class SessionCommands(ServerCommands):
         )
 
     def idle(self, before: float, limit: int) -> Call[list[str]]:
-        """Return the names of sessions that seem to have been active last before then."""
+        """Return the names of sessions that, by the index, were last active before ``before``."""
         return Call(
             ((b"ZRANGEBYSCORE", INDEX, b"-inf", b"(" + number(before), b"LIMIT", 0, limit),),
             lambda replies: self._names(replies[0]),
         )
 
     def between(self, first: int, last: int) -> Call[list[str]]:
-        """Return the names from one place in the index to another."""
+        """Return the names between two ranks in the index."""
         return Call(((b"ZRANGE", INDEX, first, last),), lambda replies: self._names(replies[0]))
 
     def mend_index(self, seen: Mapping[str, SessionRecord | None]) -> Call[None]:
-        """Have the index say what the sessions say."""
+        """Correct the index from the sessions' own records."""
         commands: list[Command] = [
             (b"ZREM", INDEX, session_id)
             if record is None
@@ -226,9 +226,9 @@ class SessionCommands(ServerCommands):
     def delete(
         self, session_ids: Sequence[str], *, token: str, idle_since: float | None
     ) -> Call[tuple[str, ...]]:
-        """Forget sessions; the workers with someone in one are told. Return those that there were.
+        """Delete sessions and notify the workers that follow them. Return those that existed.
 
-        ``idle_since``: only those that were last active before then.
+        ``idle_since``: only sessions last active before then.
         """
         ended = encode_told(Told("ended", self._writer, b""))
         before = b"inf" if idle_since is None else number(idle_since)
@@ -250,11 +250,11 @@ class SessionCommands(ServerCommands):
         )
 
     def unindex(self, session_ids: Sequence[str]) -> Call[None]:
-        """Have the index forget sessions."""
+        """Remove sessions from the index."""
         return Call(((b"ZREM", INDEX, *session_ids),), lambda _: None)
 
     def touch(self, session_ids: Sequence[str], at: float) -> Call[dict[str, bool]]:
-        """Note that sessions are in use; return which of them there are, as far as that can be read."""
+        """Mark sessions as in use; return which of them exist, as far as their data is valid."""
         return Call(
             tuple(
                 self._script("touch", keys(session_id), self._ttl(), number(at)) for session_id in session_ids
@@ -268,7 +268,7 @@ class SessionCommands(ServerCommands):
         )
 
     def index(self, session_ids: Sequence[str], at: float) -> Call[None]:
-        """Have the index say that sessions are in use, those that it has lost among them."""
+        """Mark sessions as in use in the index, and add missing ones."""
         members = [part for session_id in session_ids for part in (number(at), session_id)]
         return Call(((b"ZADD", INDEX, b"GT", *members),), lambda _: None)
 
@@ -282,10 +282,10 @@ class SessionCommands(ServerCommands):
         place: int,
         known: tuple[str, int],
     ) -> Call[int | None]:
-        """Keep messages, in order; return the first one's offset, or None where there is no session.
+        """Append messages in order; return the first one's offset, or None if the session does not exist.
 
-        ``batch``: what a writer says at once, and says again as a whole; ``place``: where in it. ``known``:
-        an epoch and an offset that was given in it, so that it is never given again.
+        ``batch``: the number of the writer's batch, which is repeated as a whole; ``place``: the position in
+        it. ``known``: an epoch and an offset assigned in it, so that it is never assigned again.
         """
         now = max(each.at for each in messages)
         pairs = [part for each in messages for part in (each.header, each.body)]
@@ -313,7 +313,7 @@ class SessionCommands(ServerCommands):
     def read(
         self, session_id: str, after: int, until: int, size: int | None = None
     ) -> Call[tuple[HistoryMessage, ...]]:
-        """Return what is kept between two offsets, in order: the oldest ``size`` bytes, at least one."""
+        """Return the stored messages between two offsets, in order: the first ``size`` bytes."""
         first, last = b"%d-0" % (after + 1), b"%d-0" % max(until, 0)
         history = keys(session_id).history
         command: Command = (b"XRANGE", history, first, last)
@@ -326,7 +326,7 @@ class SessionCommands(ServerCommands):
         )
 
     def entries(self, session_id: str, after: int, until: int) -> Call[list[tuple[int, bytes, bytes]]]:
-        """Return what is kept between two offsets: offset, header, frame."""
+        """Return the stored entries between two offsets: offset, header, frame."""
         return Call(
             ((b"XRANGE", keys(session_id).history, b"%d-0" % (after + 1), b"%d-0" % until),),
             lambda replies: list(self._readable(keys(session_id).history, read_entry, replies[0])),
@@ -334,7 +334,7 @@ class SessionCommands(ServerCommands):
         )
 
     def losses(self, session_id: str) -> Call[Losses | None]:
-        """Return what was dropped of a session's history, or None: there is no such session."""
+        """Return the losses of a session's history, or None if it does not exist."""
         return Call(
             (self._script("losses", keys(session_id)),),
             lambda replies: Losses(*map(int, replies[0])) if replies[0] else None,
@@ -342,7 +342,7 @@ class SessionCommands(ServerCommands):
         )
 
     def prune(self, session_ids: Sequence[str], now: float, limits: Limits) -> Call[list[tuple[int, int]]]:
-        """Drop what is over the limits; return for each how many went and how many may return to it."""
+        """Drop messages over the limits; return for each session the number dropped and its participants."""
         return Call(
             tuple(
                 self._script(
@@ -358,7 +358,7 @@ class SessionCommands(ServerCommands):
         )
 
     def raise_offset(self, session_id: str, epoch: str, offset: int) -> Call[int]:
-        """Never give an offset again that was given; return the session's, or -1: it is another session."""
+        """Raise a session's offset to one already assigned; return its offset, or -1 for another epoch."""
         return Call(
             (self._script("raise", keys(session_id), epoch, offset),),
             lambda replies: int(replies[0]),
@@ -366,11 +366,11 @@ class SessionCommands(ServerCommands):
         )
 
     def renew(self, session_id: str, epoch: str) -> Command:
-        """Give a session another epoch."""
+        """Give a session a new epoch."""
         return self._script("renew", keys(session_id)[:1], epoch)
 
     def put_participant(self, session_id: str, participant: ParticipantRecord) -> Call[bool]:
-        """Keep a participant; the session is in use. False: there is no such session."""
+        """Store a participant and mark the session as in use. False: the session does not exist."""
         return Call(
             (
                 self._script(
@@ -397,7 +397,7 @@ class SessionCommands(ServerCommands):
         )
 
     def participants(self, session_id: str) -> Call[list[ParticipantRecord]]:
-        """Return all who may return, but for those that another version has stored and this cannot read."""
+        """Return all participants who may return, except those that this version cannot read."""
         return Call(
             ((b"HGETALL", keys(session_id).participants),),
             lambda replies: list(
@@ -407,7 +407,7 @@ class SessionCommands(ServerCommands):
         )
 
     def speakers(self, session_id: str) -> Call[frozenset[str]]:
-        """Return whose captions a session has."""
+        """Return the participants with captions in the history."""
         return Call(
             ((b"ZRANGEBYSCORE", keys(session_id).shares, *CAPTION_SHARES),),
             lambda replies: frozenset(
@@ -418,7 +418,7 @@ class SessionCommands(ServerCommands):
         )
 
     def see(self, session_id: str, there: Sequence[ParticipantRecord], at: float) -> Call[None]:
-        """Note that participants are there now."""
+        """Record that participants are present now."""
         pairs = [
             part
             for one in there
@@ -431,11 +431,11 @@ class SessionCommands(ServerCommands):
         )
 
     def drop_participants(self, session_id: str, participant_ids: Sequence[str]) -> Call[None]:
-        """Forget participants."""
+        """Delete participants."""
         return Call(((b"HDEL", keys(session_id).participants, *participant_ids),), lambda _: None, session_id)
 
     def tell(self, session_id: str, payload: bytes) -> Call[int]:
-        """Tell the workers that follow the session something transient; return how many do."""
+        """Publish a transient message to the workers that follow the session; return their number."""
         said = encode_told(Told("told", self._writer, payload))
         return Call(
             (self._script("tell", keys(session_id)[:1], self._channel(session_id), said),),
@@ -449,7 +449,7 @@ class SessionCommands(ServerCommands):
     ) -> Iterator[tuple[str, SessionRecord | None]]:
         for session_id, fields in zip(session_ids, replies, strict=True):
             if isinstance(fields, Exception):
-                continue  # it was reported as what the server said
+                continue  # reported already as the server's error
             try:
                 yield session_id, _session(session_id, fields)
             except UnreadableError as error:
@@ -460,7 +460,7 @@ class SessionCommands(ServerCommands):
 
 
 def _size(reply: object) -> int:
-    """Return a number of the server's; 0 where it gave an error, or where it is none."""
+    """Return a number from the server; 0 for an error or anything else."""
     if isinstance(reply, bytes):
         return int(reply) if reply.isdigit() else 0
     return reply if isinstance(reply, int) else 0

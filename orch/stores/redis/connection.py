@@ -1,8 +1,7 @@
-"""One connection to Redis, used by whoever opened it and by nobody else.
+"""One connection to Redis, used by a single task.
 
-A connection that is lent from a pool and given back by a task that was cancelled in between may still have
-somebody's answer in it. So none is lent here: callers wait for their answers elsewhere, and one task speaks
-on the connection for all of them.
+A connection from a pool that is returned by a cancelled task may still have a pending reply. So there is no
+pool: one task sends commands for all callers, who wait for their replies elsewhere.
 """
 
 import ssl
@@ -31,12 +30,12 @@ from orch.settings.redis_url import Address, Tls
 from orch.stores.redis.calls import Command
 from orch.stores.redis.diagnosis import explain, is_forbidden
 
-#: How long opening a connection may take, and how long an answer. A server that is busy or stopped for less
-#: costs a wait; one that says nothing for longer is taken for gone.
+#: Time limits for opening a connection and for a reply. A server that is busy or suspended for less only
+#: delays callers; one without a reply for longer counts as lost.
 CONNECT_WITHIN: Final = 3.0
 ANSWER_WITHIN: Final = 10.0
 
-# What says that the server, not the command, is not as it should be: loading, a replica, without our scripts.
+# Errors about the server rather than the command: it is loading, a replica, or lacks our scripts.
 _NOT_NOW: Final = (
     RedisConnectionError,
     NoScriptError,
@@ -48,16 +47,16 @@ _NOT_NOW: Final = (
 
 
 class LinkLostError(Exception):
-    """The connection is of no use any more. What was not answered may have been done or not.
+    """The connection is lost. It is unknown whether commands without a reply were done.
 
-    It says why and what to do, in words.
+    The message has the reason and the remedy.
     """
 
 
 class Link:
-    """A connection. It lives in the nursery of whoever opened it; where it is lost, that nursery is told.
+    """A connection. Its tasks run in the opener's nursery, where LinkLostError is raised when it is lost.
 
-    Raises LinkLostError where a file that the address names cannot be used.
+    Raises LinkLostError if a file named in the address cannot be used.
     """
 
     def __init__(self, address: Address) -> None:
@@ -91,7 +90,7 @@ class Link:
                 words = "the connection was closed at once"
             raise LinkLostError(explain(words)) from error
         finally:
-            # A connection that was never made leaves its buffers open.
+            # coredis leaves the buffers of a failed connection open.
             for each in vars(self._connection).values():
                 if isinstance(each, MemoryObjectSendStream | MemoryObjectReceiveStream):
                     each.close()
@@ -104,10 +103,10 @@ class Link:
         return int(version.partition(".")[0]) >= 7  # noqa: PLR2004 - the version in the sentence above
 
     async def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Say commands at once and return the answers, errors among them, in order.
+        """Send commands together and return their replies in order, errors among them.
 
-        Raises LinkLostError where one is missing, or the server is not in a state to answer; all of them may
-        have been done then, or none. Cancelled, it leaves the connection of no use.
+        Raises LinkLostError if a reply is missing, or if the server cannot process commands; then all of them
+        may have been done, or none. After a cancel the connection is unusable.
         """
         answers: list[Any] = []
         self._asked_at = trio.current_time()
@@ -138,18 +137,18 @@ class Link:
 
     @property
     def asked_at(self) -> float | None:
-        """Since when an answer is waited for, in monotonic seconds; None: none is."""
+        """When the oldest pending request was sent, in monotonic seconds; None if none is pending."""
         return self._asked_at
 
     def say(self, *command: bytes) -> None:
-        """Say a command whose answer comes as news: a subscription. Raises LinkLostError."""
+        """Send a command whose reply is a push message: a subscription. Raises LinkLostError."""
         try:
             self._connection.send_command(command[0], *command[1:])
         except RedisConnectionError as error:
             raise _lost(error) from error
 
     async def news(self) -> AsyncIterator[list[Any]]:
-        """Yield what the server says unasked, until it is lost (LinkLostError)."""
+        """Yield the server's push messages, until the connection is lost (LinkLostError)."""
         try:
             async for push in self._connection.push_messages:
                 yield push
@@ -157,7 +156,7 @@ class Link:
             raise _lost(error) from error
 
     async def objections(self) -> None:
-        """Wait for the server to refuse what was only said (:meth:`say`); then the connection is lost."""
+        """Wait for the server to refuse a command of :meth:`say`; then the connection counts as lost."""
         try:
             async with aclosing(self._connection.streamed_messages) as answers:
                 async for answer in answers:
@@ -168,7 +167,7 @@ class Link:
 
 
 def said(error: BaseException) -> str:
-    """Return what is known of an error: the words of whatever has caused it in the end."""
+    """Return the message of an error's innermost cause."""
     words = ""
     cause: BaseException | None = error
     while cause is not None:

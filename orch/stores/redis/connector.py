@@ -1,8 +1,8 @@
-"""Keeping in touch with the server: connecting, seeing whether it can be relied on, and connecting again.
+"""Connects to the server, checks whether it is usable, and reconnects.
 
-Two connections: one task speaks on the first for all who ask, on the second the news is heard. Where either
-is lost, both are opened anew, sooner at first and then less often. A server that answers but takes no writes
-(full, its disk full) is *refusing*: what is kept can be read meanwhile.
+There are two connections: one task sends all commands on the first; the second receives published messages.
+When either is lost, both are reopened, with back-off. A server that replies but rejects writes (out of
+memory, disk full) is *refusing*: stored data can still be read.
 """
 
 import random
@@ -36,18 +36,18 @@ from orch.stores.redis.times import RedisTimes
 from orch.stores.redis.troubles import Damage, Seldom
 from orch.telemetry.boundaries import Boundary
 
-#: Pauses between attempts to connect, in seconds: the first, and the longest. Each is half by chance, so that
-#: workers do not come back all at once.
+#: Pauses between attempts to connect, in seconds: the first and the longest. Half of each is random, so that
+#: workers do not reconnect all at once.
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 3.0
 
-#: How long what was taken in may take to be kept when the store is stopped.
+#: Time limit for storing queued operations when the store is stopped.
 FLUSH_WITHIN: Final = 5.0
 
-#: A connection that lives for less than so many seconds is followed by a longer pause each time.
+#: After a connection that lasted less than this many seconds, the pause grows.
 BRIEF: Final = 3.0
 
-#: Seconds after which an answer is late; after which another connection is tried; between looks at that.
+#: Seconds after which a reply is late; after which another connection is tried; between checks of that.
 SLOW_AFTER: Final = 2.0
 TRY_ANOTHER_AFTER: Final = 2.5
 WATCH_EVERY: Final = 0.25
@@ -55,9 +55,9 @@ WATCH_EVERY: Final = 0.25
 #: Seconds that a reading of the server's clock may take.
 CLOCK_READ_WITHIN: Final = 1.0
 
-#: How long one worker may take to give sessions new epochs before another does it, in milliseconds.
+#: Milliseconds for one worker to give sessions new epochs, before another takes over.
 RENEWAL_MS: Final = 60_000
-#: Sessions that are given new epochs in one step.
+#: Sessions that are given new epochs in one batch.
 STEP: Final = 500
 
 State = Literal["open", "refusing", "connecting", "stopped"]
@@ -66,13 +66,13 @@ _log = structlog.get_logger("orch.stores.redis.store")
 
 
 class Connecting:
-    """Keeps in touch with one server.
+    """Maintains the connections to one server.
 
-    The mutable state is how that goes: ``state``, ``trouble`` (what is the matter now, in words),
-    ``cautions`` (see there), ``since`` when it is open or is not (seconds since
-    the epoch), ``last_error`` and the count of connections.
+    The mutable state is: ``state``, ``trouble`` (the current problem, as a sentence), ``cautions`` (warnings,
+    see there), ``since`` (when the state began, seconds since the epoch), ``last_error`` and the count of
+    connections.
 
-    ``changed`` is told when the server can be written to (True) and when it cannot.
+    ``changed`` is called with True when the server accepts writes, with False when it does not.
     """
 
     def __init__(
@@ -113,9 +113,9 @@ class Connecting:
         self._damage = Damage(times.log_again)
 
     async def run(self, opened: Callable[[], None]) -> Never:
-        """Keep connected until cancelled; ``opened`` is called after each time the server was reached.
+        """Stay connected until cancelled; ``opened`` is called after each successful connection.
 
-        Cancelled, what was taken in is still kept, where the server can be reached.
+        When cancelled, queued operations are still stored if the server can be reached.
         """
         self._enter("connecting")
         try:
@@ -123,8 +123,8 @@ class Connecting:
             while True:
                 done, before, began = self._pipeline.exchanges, self.connections, trio.current_time()
                 reason = await self._connected(opened)
-                # One that did nothing, or not for long, was no better than none: it must not be tried all the
-                # time.
+                # A useless or short connection counts as a failed attempt: otherwise it would be retried at
+                # once.
                 was_of_use = (
                     self.connections > before
                     and self._pipeline.exchanges > done
@@ -140,11 +140,11 @@ class Connecting:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What works and may cost messages later, and what is stored and cannot be used, in words."""
+        """Sentences about settings that risk losing messages, and about invalid stored data."""
         return (*self._found, *self._damage.shown(trio.current_time()))
 
     def failed(self, reason: str) -> None:
-        """Take in what the server said instead of doing something."""
+        """Handle an error that the server returned for an operation."""
         words = explain(reason)
         if not is_refusing(reason):
             self._say_once("store operation failed", words)
@@ -154,7 +154,7 @@ class Connecting:
             self._enter("refusing")
 
     def damaged(self, keys: str, reason: str) -> None:
-        """Take in that something stored under these keys cannot be worked with."""
+        """Handle that the data stored under these keys is invalid."""
         words = damage(keys, reason)
         self._say_once("stored data invalid", words)
         self.last_error = f"{self.url}: {words}"
@@ -166,7 +166,7 @@ class Connecting:
         self._say_once(event, words)
 
     def _say_once(self, event: str, words: str) -> None:
-        """Log what is the matter; the same again only after a while."""
+        """Log a problem; the same problem again only after a while."""
         if self._said.is_new(words, trio.current_time()):
             _log.warning(event, url=self.url, reason=words)
 
@@ -181,7 +181,7 @@ class Connecting:
             self._changed(state == "open")
 
     async def _connected(self, opened: Callable[[], None]) -> str:
-        """Connect, and work until the connection is lost; return why."""
+        """Connect, and serve until the connection is lost; return why."""
         reason = ""
         try:
             async with trio.open_nursery() as nursery:
@@ -199,7 +199,7 @@ class Connecting:
         except* LinkLostError as lost:
             reason = str(_first(lost))
         except* Exception as odd:  # noqa: BLE001 - a boundary: what a server may answer is not known
-            # An answer that nobody expected: as with a connection that is lost, another one is tried.
+            # An unexpected reply: reconnect, as after a lost connection.
             self.boundary.note(odd, step="connect")
             reason = reason or f"A reply of the server is invalid: {said(_first(odd))}."
         return reason
@@ -223,7 +223,7 @@ class Connecting:
                         await begun.wait()
                     if not begun.is_set():
                         raise LinkLostError(explain(f"no answer within {CONNECT_WITHIN:g} s"))
-                    # From here on it ends when what was taken in is kept, not sooner.
+                    # From here on it ends only when queued operations are stored.
                     scope.shield = True
                     self._pipeline.is_connected = True
                     self.connections += 1
@@ -248,21 +248,21 @@ class Connecting:
                 self._enter("connecting")
 
     async def _try_writes(self) -> Never:
-        """See now and then whether the server takes writes, also when nobody has anything to say."""
+        """Check periodically whether the server accepts writes, also when nothing is queued."""
         while True:
             await trio.sleep(self._times.probe_every)
             with self.boundary.item(LinkLostError, step="try writes"):
                 try:
                     await self._pipeline.execute(self._commands.write_trial(self._run))
                 except ProblemError:
-                    continue  # what the server said was noted; that it says nothing is found out elsewhere
+                    continue  # an error was handled already; a missing reply is detected by _watch
                 if self.state == "refusing":
                     self._enter("open")
 
     async def _prepare(self, link: Link) -> str | None:
-        """Give the server our scripts, and see whether it can be relied on and still has what it had.
+        """Load our scripts, and check whether the server is suitable and still has its data.
 
-        Return why it takes no writes now, in words, or None. Raises LinkLostError where it cannot be used.
+        Return why it rejects writes now, or None. Raises LinkLostError if it is unusable.
         """
         loads = [(b"SCRIPT", b"LOAD", text) for text in self._scripts.values()]
         answers = await link.exchange([(b"INFO",), (b"GET", SERVER_RUN), *loads])
@@ -291,20 +291,20 @@ class Connecting:
         return None
 
     def _compare_clocks(self, server: float, asked_at: float) -> None:
-        """Take in the server's time; ``asked_at``: this machine's when it was asked for."""
+        """Compare the server's clock with this machine's; ``asked_at``: this machine's at the request."""
         now = self._wall()
         self._ahead = (asked_at + now) / 2 - server
         self._clock = (server + (now - asked_at) / 2, trio.current_time())
 
     def wall(self) -> float:
-        """Return the time by the server's clock, as far as it is known: all workers have the same one."""
+        """Return the time by the server's clock, which all workers share; the own clock until it is known."""
         if self._clock is None:
             return self._wall()
         server, at = self._clock
         return server + trio.current_time() - at
 
     async def _look_again(self) -> Never:
-        """See now and then whether the server still is as it has to be: settings may change at run time."""
+        """Check periodically whether the server is still suitable: its settings may change at run time."""
         while True:
             await trio.sleep(self._times.inspect_every)
             asked_at = self._wall()
@@ -312,15 +312,15 @@ class Connecting:
                 try:
                     text, time = await self._pipeline.execute(self._commands.look())
                 except ProblemError:
-                    continue  # found out elsewhere
+                    continue  # detected by _watch
                 if self._wall() - asked_at < CLOCK_READ_WITHIN:
                     self._compare_clocks(time, asked_at)
                 self._beware((*cautions(read_info(text)), *clock_caution(self._ahead)))
 
     async def _watch(self, address: Address, links: tuple[Link, Link]) -> Never:
-        """Say that answers are late; where a new connection is answered meanwhile, give the old one up.
+        """Report late replies; if a new connection gets a reply meanwhile, abandon the old one.
 
-        A connection whose peer is gone without a word looks like a server that is busy.
+        A connection whose peer vanished looks like a busy server.
         """
         tried: float | None = None
         while True:
@@ -349,10 +349,10 @@ class Connecting:
         self._found = found
 
     async def _meet_anew(self, link: Link, info: Mapping[str, str], *, is_known: bool) -> None:
-        """See to a server that is another process than the one that was spoken to before.
+        """Handle a server that was restarted or replaced since we last used it.
 
-        One worker does it, the others wait: an epoch that was renewed twice would send those away who have
-        come back in between.
+        One worker does it, the others wait: renewing an epoch twice would disconnect clients that joined in
+        between.
         """
         (sessions,) = _require(await link.exchange(self._commands.count().commands))
         if sessions and (not is_known or may_have_lost(info)):
@@ -388,7 +388,7 @@ class Connecting:
 
 
 async def _answers(address: Address) -> bool:
-    """Whether the server answers on a new connection within :data:`CONNECT_WITHIN`."""
+    """Return whether the server replies on a new connection within :data:`CONNECT_WITHIN`."""
     is_answered = False
     try:
         async with trio.open_nursery() as nursery:
@@ -404,7 +404,7 @@ async def _answers(address: Address) -> bool:
 
 
 def _require(answers: list[Any]) -> list[Any]:
-    """Return answers that are none of them errors. Raises LinkLostError."""
+    """Return the replies. Raises LinkLostError if one of them is an error."""
     for answer in answers:
         if isinstance(answer, Exception):
             raise LinkLostError(explain(said(answer)))

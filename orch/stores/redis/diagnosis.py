@@ -1,7 +1,7 @@
-"""What it means when a Redis server does not do as it is asked, in words an operator can act on. Pure.
+"""Explains errors and settings of a Redis server to operators. Pure.
 
-Every sentence says what happened, what that means here, and what to do. What a server says of itself
-(``INFO``) is read before it is used: some servers take connections and could not keep a session.
+Every sentence says what happened, what that means here, and what to do. The server's ``INFO`` is checked
+before it is used: some servers accept connections but cannot store sessions.
 """
 
 import re
@@ -10,15 +10,15 @@ from typing import Final
 
 #: ``XTRIM … MINID`` and ``ZADD … GT`` came with it.
 OLDEST: Final = (6, 2)
-#: Seconds that the clocks of this machine and of the server may differ by before that is said.
+#: Difference in seconds between this machine's and the server's clock above which there is a warning.
 CLOCK_TOLERANCE: Final = 2.0
-#: A server that was never a replica says so of the one it followed.
+#: The replication id that a server reports if it was never a replica.
 _NOBODY: Final = re.compile("0*")
 
-#: What a user is told who may not do something, by himself or through a script.
+#: Errors for a user without permission, directly or in a script.
 _FORBIDDEN: Final = r"no permissions?\b|NOPERM|executing the script can't|ACL failure"
 
-# What is said, by the server or by the network, and what it means. The first that fits is taken.
+# Error messages of the server or the network, and their explanations. The first match is used.
 _MEANINGS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), words)
     for pattern, words in (
@@ -137,17 +137,17 @@ _ABOUT_DATA: Final = re.compile(
 
 
 def is_refusing(said: str) -> bool:
-    """Whether what was said is about every write, not about the one that was asked for, and may pass."""
+    """Return whether an error concerns all writes, not only this one, and may be temporary."""
     return _REFUSING.search(said) is not None
 
 
 def is_forbidden(said: str) -> bool:
-    """Whether what was said is that the user may not do this: the connection is of no use until it may."""
+    """Return whether an error means a missing permission: the connection is unusable until it is granted."""
     return re.search(_FORBIDDEN, said, re.IGNORECASE) is not None
 
 
 def explain(said: str) -> str:
-    """Return what was said with what it means and what to do, where that is known."""
+    """Return an error message with its meaning and the remedy, where known."""
     said = said.strip() or "the connection was closed"
     meaning = next((words for pattern, words in _MEANINGS if pattern.search(said)), "")
     sentence = said[0].upper() + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")
@@ -155,12 +155,12 @@ def explain(said: str) -> str:
 
 
 def is_about_data(said: str) -> bool:
-    """Whether what was said is about what is stored under the keys, and not about the server."""
+    """Return whether an error is about the data stored under the keys rather than about the server."""
     return _ABOUT_DATA.search(said) is not None
 
 
 def refused(said: str, keys: str) -> str:
-    """Return what is said to whoever asked for something that the server has not done."""
+    """Return the sentence for the caller of an operation that the server has refused."""
     if is_refusing(said) or not is_about_data(said):
         return "The session store accepts no writes right now. Try again soon."
     return (
@@ -170,7 +170,7 @@ def refused(said: str, keys: str) -> str:
 
 
 def unreadable(keys: str) -> str:
-    """Return what is said to whoever asked for something that is stored and cannot be read."""
+    """Return the sentence for the caller of an operation whose stored data is invalid."""
     return (
         f"The data stored under {keys} cannot be read. Retrying does not help: an operator must "
         "correct the data."
@@ -178,7 +178,7 @@ def unreadable(keys: str) -> str:
 
 
 def damage(keys: str, said: str) -> str:
-    """Return what an operator is told of keys that cannot be worked with."""
+    """Return the sentence for operators about keys with invalid data."""
     if "WRONGTYPE" in said:
         said = "it has another type of value than this service stores there (WRONGTYPE)"
     said = said.strip()[:300].rstrip(".")
@@ -189,13 +189,13 @@ def damage(keys: str, said: str) -> str:
 
 
 def read_info(*texts: str) -> dict[str, str]:
-    """Return what ``INFO`` says, by name."""
+    """Parse ``INFO`` into its fields."""
     lines = (line for text in texts for line in text.splitlines())
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
 def refusal(info: Mapping[str, str]) -> str | None:
-    """Return why a server cannot keep sessions, in words, or None: it can."""
+    """Return why a server cannot store sessions, or None if it can."""
     version = info.get("redis_version", "0")
     if _numbers(version) < OLDEST:
         wanted = ".".join(map(str, OLDEST))
@@ -208,7 +208,7 @@ def refusal(info: Mapping[str, str]) -> str | None:
 
 
 def cautions(info: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what works now and may cost messages later, with what to do."""
+    """Return warnings about settings that risk losing messages, with the remedy."""
     found: list[str] = []
     if info.get("aof_enabled") != "1":
         found.append(
@@ -225,7 +225,7 @@ def cautions(info: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def clock_caution(ahead: float) -> tuple[str, ...]:
-    """Return what an operator is told where this machine's clock is so many seconds ahead of the server's."""
+    """Return the warning for a clock ``ahead`` seconds ahead of the server's; empty if it is close enough."""
     if abs(ahead) <= CLOCK_TOLERANCE:
         return ()
     which = "ahead of" if ahead > 0 else "behind"
@@ -238,14 +238,14 @@ def clock_caution(ahead: float) -> tuple[str, ...]:
 
 
 def is_the_same(info: Mapping[str, str], run: str) -> bool:
-    """Whether this is the very process that ``run`` was noted of; one that does not say is not."""
+    """Return whether this is the server process with the run id ``run``; False if it reports none."""
     return bool(run) and info.get("run_id") == run
 
 
 def may_have_lost(info: Mapping[str, str]) -> bool:
-    """Whether a server that is another process than before may have less than that one had answered.
+    """Return whether a restarted or replaced server may lack messages that were acknowledged.
 
-    One that keeps a log has all of it. One that was a replica until now lacks what had not reached it.
+    A server with an append-only log has all of them. A former replica lacks what had not been replicated.
     """
     return info.get("aof_enabled") != "1" or not _NOBODY.fullmatch(info.get("master_replid2", ""))
 

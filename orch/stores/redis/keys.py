@@ -1,8 +1,8 @@
-"""Where in Redis what is kept, and what workers tell each other there. Pure.
+"""The names of Redis keys and channels, and the encoding of what is stored and published there. Pure.
 
-What belongs to one session has its name in braces, so that in a cluster all of it lies on one node and one
-script can work on it. The index of sessions is a key of its own: it is written after the session, and may be
-behind it for a moment; whoever reads it asks the session.
+All keys of a session have its name in braces (a hash tag), so that in a cluster they are on one node and one
+script can use them. The index of sessions is a separate key, written after the session, so it may be outdated
+for a moment; readers of the index check the session itself.
 """
 
 from contextlib import suppress
@@ -18,30 +18,30 @@ from orch.stores.records import Appended, HistoryMessage, Origin, ParticipantRec
 
 T = TypeVar("T")
 
-#: Every session's name, by when it was last active (seconds since the epoch).
+#: The index: session names by the time of their last activity (seconds since the epoch).
 INDEX: Final = b"orch:sessions"
-#: What all workers are told.
+#: The channel of all workers.
 CONTROL: Final = b"orch:control"
 _OWN: Final = b"orch:worker:"
-#: Every worker's own channel.
+#: The prefix of each worker's own channel.
 OWN_CHANNELS: Final = _OWN + b"*"
-#: What operators have changed while the service runs.
+#: The operators' changes at run time.
 SETTINGS: Final = b"orch:settings"
-#: The run of the server that what is kept was last seen whole on.
+#: The run id of the server on which the data was last known to be complete.
 SERVER_RUN: Final = b"orch:server_run"
-#: Who gives all sessions new epochs just now.
+#: The lock of the worker that gives all sessions new epochs.
 RENEWAL: Final = b"orch:renewal"
-#: Written, and told on, to see whether the server allows it.
+#: The key and channel of write and publish probes.
 WRITE_TRIAL: Final = b"orch:trial"
 TELL_TRIAL: Final = b"orch:trial"
-#: A session that there is none of: no session has such a name.
+#: A name that no session can have, for probes.
 TRIAL: Final = "?"
-#: No offset or revision is higher: scripts calculate with doubles, and browsers do.
+#: The maximum of offsets and revisions: scripts and browsers calculate with doubles.
 NUMBER_MAX: Final = 2**53
 
 
 class UnreadableError(ValueError):
-    """What Redis has stored or published is not of the form that this version reads."""
+    """Data stored or published in Redis has a form that this version cannot read."""
 
 
 def read_number(data: object) -> int:
@@ -54,7 +54,7 @@ def read_number(data: object) -> int:
 
 
 def read_time(data: object) -> float:
-    """Return a time in seconds since the epoch. Raises UnreadableError where it is none."""
+    """Return a time in seconds since the epoch. Raises UnreadableError if it is not a time."""
     try:
         found = float(data)  # type: ignore[arg-type]  # whatever it is
     except (TypeError, ValueError):
@@ -65,7 +65,7 @@ def read_time(data: object) -> float:
 
 
 def read_text(data: object) -> str:
-    """Return a name. Raises UnreadableError where it is not UTF-8."""
+    """Return a name. Raises UnreadableError if it is not UTF-8."""
     if isinstance(data, bytes):
         with suppress(UnicodeDecodeError):
             return data.decode()
@@ -77,7 +77,7 @@ def _shown(data: object) -> str:
 
 
 class SessionKeys(NamedTuple):
-    """A session's fields, its stream of messages, who may return to it, and whose message is which.
+    """The keys of a session: its fields, its stream of messages, its participants, and its shares.
 
     ``by_sender`` and ``shares``: the index and the sums of ``scripts/book.lua``.
     """
@@ -96,48 +96,48 @@ def keys(session_id: str) -> SessionKeys:
 
 
 def mark(session_id: str, writer: str) -> bytes:
-    """Return where it is noted which of a writer's steps was done last."""
+    """Return the key of the marker for a writer's last batch in a session."""
     return b"orch:{%s}:done:%s" % (session_id.encode(), writer.encode())
 
 
 def sign_in_key(name: str) -> bytes:
-    """Return where it is noted that a browser has signed in; ``name`` is a hash."""
+    """Return the key of a sign-in; ``name`` is a hash."""
     return b"orch:sign_in:" + name.encode()
 
 
 def begun_key(address: str) -> bytes:
-    """Return where it is noted which sessions were begun from an address."""
+    """Return the key of the sessions created from an address."""
     return b"orch:begun:" + address.encode()
 
 
 def lease_keys(name: str) -> tuple[bytes, bytes]:
-    """Return where it is noted who has a lease, and the last fence; both on one node of a cluster."""
+    """Return the keys of a lease's holder and its last fence; both on one node of a cluster."""
     root = b"orch:lease:{%s}" % name.encode()
     return root, root + b":fence"
 
 
 def channel(session_id: str) -> bytes:
-    """Return where the workers with someone in the session hear of it."""
+    """Return the channel of a session."""
     return b"orch:{%s}:feed" % session_id.encode()
 
 
 def channel_session(name: bytes) -> str:
-    """Return whose channel it is. Raises UnreadableError where the name is not UTF-8."""
+    """Return the name that a channel belongs to. Raises UnreadableError if it is not UTF-8."""
     return read_text(name[len(b"orch:{") : -len(b"}:feed")])
 
 
 def on_wire(name: bytes, database: int) -> bytes:
-    """Return a channel as the server knows it: what is told knows no databases, those who share one do."""
+    """Return a channel's name on the server: with the database, which pub/sub ignores."""
     return name if database == 0 else b"orch@%d:%s" % (database, name.removeprefix(b"orch:"))
 
 
 def off_wire(name: bytes) -> bytes:
-    """Return the channel that the server knows by this name."""
+    """Return the channel for a name on the server."""
     return b"orch:" + name.partition(b":")[2] if name.startswith(b"orch@") else name
 
 
 def own_channel(worker: str) -> bytes:
-    """Return where a worker hears what is meant for it alone."""
+    """Return a worker's own channel."""
     return _OWN + worker.encode()
 
 
@@ -155,7 +155,7 @@ class _Participant(Struct, array_like=True, frozen=True):
 
 
 class _Header(Struct, array_like=True, frozen=True, omit_defaults=True):
-    """Beside a frame: when, and whose it is. The scripts read the first number, and the share behind."""
+    """The header beside a frame: its time and its origin. The scripts read the time and the share."""
 
     at: float
     connection_id: str | None = None
@@ -163,7 +163,7 @@ class _Header(Struct, array_like=True, frozen=True, omit_defaults=True):
 
 
 class _Frame(Struct):
-    """What is checked of a frame: that it is a JSON object, and where it belongs."""
+    """The checked part of a frame: it is a JSON object with a session and an offset."""
 
     offset: int | None = None
 
@@ -174,12 +174,12 @@ _headers: Final = msgspec.json.Decoder(_Header)
 
 
 def number(value: float) -> bytes:
-    """Return a time as it is kept: to the last bit."""
+    """Encode a time without loss of precision."""
     return repr(value).encode()
 
 
 def encode_participant(participant: ParticipantRecord) -> bytes:
-    """Return a participant as it is kept under its id."""
+    """Encode a participant."""
     return msgspec.json.encode(
         _Participant(
             participant.name,
@@ -192,9 +192,9 @@ def encode_participant(participant: ParticipantRecord) -> bytes:
 
 
 def decode_participant(participant_id: str, data: bytes) -> ParticipantRecord:
-    """Return a participant from what is kept.
+    """Decode a participant.
 
-    Raises UnreadableError where this version cannot read it: another version may have stored it.
+    Raises UnreadableError if this version cannot read it: another version may have stored it.
     """
     kept = _decoded(_participants, data)
     return ParticipantRecord(participant_id, kept.name, kept.role, kept.languages, kept.token_hash, kept.seen)
@@ -208,19 +208,19 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
 
 
 def encode_header(at: float, share: Share, origin: Origin | None) -> bytes:
-    """Return what stands beside a frame. A former version reads what it knows of it, the first three."""
+    """Encode the header of a frame. An older version reads only the first three fields."""
     who = (None, None) if origin is None else (origin.connection_id, origin.message_id)
     return msgspec.json.encode([at, *who, int(share.kind), share.sender])
 
 
 def decode_entry(entry: tuple[bytes, list[bytes]]) -> HistoryMessage:
-    """Return a message from an entry of the stream. Raises UnreadableError where it is none of ours."""
+    """Decode a message from an entry of the stream. Raises UnreadableError for a foreign entry."""
     offset, header, frame = read_entry(entry)
     return HistoryMessage(offset, _decoded(_headers, header).at, frame)
 
 
 def read_entry(entry: tuple[bytes, list[bytes]]) -> tuple[int, bytes, bytes]:
-    """Return an entry's offset, header and frame. Raises UnreadableError where it is none of ours."""
+    """Return an entry's offset, header and frame. Raises UnreadableError for a foreign entry."""
     name, fields = entry
     if len(fields) != 4 or (fields[0], fields[2]) != (b"h", b"f"):  # noqa: PLR2004 - as append.lua stores it
         raise UnreadableError(f"expected an entry with h and f at {name!r}")
@@ -228,7 +228,7 @@ def read_entry(entry: tuple[bytes, list[bytes]]) -> tuple[int, bytes, bytes]:
 
 
 def appended(session_id: str, offset: int, header: bytes, frame: bytes) -> Appended:
-    """Return a message that is kept, with whose it is."""
+    """Return a stored message with its origin."""
     known = _decoded(_headers, header)
     origin = None
     if known.connection_id is not None and known.message_id is not None:
@@ -237,7 +237,7 @@ def appended(session_id: str, offset: int, header: bytes, frame: bytes) -> Appen
 
 
 class Told(Struct, frozen=True):
-    """What a worker told the others in a session: something passing, or that the epoch has ended."""
+    """What a worker published about a session: a transient message, or the end of an epoch."""
 
     kind: Literal["told", "ended"]
     worker: str
@@ -248,15 +248,15 @@ _KINDS: Final[dict[bytes, Literal["told", "ended"]]] = {b"T": "told", b"E": "end
 
 
 def encode_told(told: Told) -> bytes:
-    """Return it as it is published; a message that is kept is published by ``append.lua``."""
+    """Encode it for publishing; stored messages are published by ``append.lua``."""
     letter = next(letter for letter, kind in _KINDS.items() if kind == told.kind)
     return letter + told.worker.encode() + b"\n" + told.payload
 
 
 def decode_published(session_id: str, data: bytes) -> Appended | Told:
-    """Return what arrived on a session's channel. Raises UnreadableError where it is nothing of ours.
+    """Decode a message from a session's channel. Raises UnreadableError for a foreign message.
 
-    An offset says where the message belongs; whether the store has it is not known from that.
+    The offset gives its position; whether the store has the message is not certain.
     """
     head, separator, rest = data.partition(b"\n")
     if not separator:
