@@ -1,23 +1,31 @@
 #!/bin/sh
 # Runs the Python tests: scripts/test-py.sh WHICH [pytest's own arguments]. WHICH: all, browser, rest, or quick
-# (those that start no other process and take little processor time).
+# (those that start no other process and take little processor time). Or compile: only compile the tests, once,
+# rather than by all processes at the same time.
 # With COVERAGE=1 it measures which lines of orch/ they ran, child processes included, and prints it.
 #
-# First those that may run beside each other. They wait for programs more than they work, so there are more
-# processes than most machines have cores. Then, one after the other, those that need the machine to themselves
-# (`timed`).
+# First those that may run side by side. They wait for programs more than they compute, so there are more
+# processes than cores. Then, one after the other, those that need the machine to themselves (`timed`).
 set -eu
 cd "$(dirname "$0")/.."
 
-processes=4
+# Compiled modules are kept, whatever the environment says: the tests start Python hundreds of times.
+unset PYTHONDONTWRITEBYTECODE
+
+cores=$(nproc 2>/dev/null || echo 2)
+processes=$((cores * 3))
 alone=timed
 case $1 in
     all) which= ;;
     browser) which="browser and " ;;
     rest) which="not browser and " ;;
-    quick) which="not process and not slow and " processes=auto alone= ;;
+    quick) which="not process and not slow and " processes=$((cores * 2)) alone= ;;
+    compile)
+        [ -d tests/__pycache__ ] || .venv/bin/python -m pytest --collect-only -q >/dev/null || true
+        exit 0 ;; # what cannot be collected is reported by the run itself
 esac
 shift
+[ $processes -le 16 ] || processes=16
 
 coverage=
 if [ -n "${COVERAGE:-}" ]; then
@@ -36,7 +44,12 @@ run() {
 }
 
 run -m "${which}not timed" -n $processes --dist worksteal "$@"
-[ -z "$alone" ] || run -m "${which}$alone" "$@"
+if [ -n "$alone" ]; then
+    # Only their files, unless others are named, so that not everything is collected again.
+    # shellcheck disable=SC2046 # names of files, without spaces
+    [ $# -gt 0 ] || set -- $(grep -rl --include='test_*.py' 'mark\.timed' tests)
+    run -m "${which}$alone" "$@"
+fi
 if [ -z "$found" ]; then
     echo "No test is called that." >&2
     exit 5

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import nullcontext
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.fakes.children import lasting
 from tests.fakes.chromium import launch
+from tests.fakes.network import links_unchanged
 from tests.fakes.running import PLAIN_LIMIT, REAL_LIMIT, VIRTUAL_LIMIT, ended_after, run
 
 # How long an example takes says what else the machine does.
@@ -136,6 +138,13 @@ def logging_as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def network_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no other process change the machine's network during a test in Chromium."""
+    with links_unchanged() if "playwright_here" in request.fixturenames else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")
